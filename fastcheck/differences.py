@@ -1,0 +1,118 @@
+"""The one interface between *what* is checked and *how*: a problem goes in, cost differences come out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .activations import Array
+from .network import Network, Propagation, Tensor
+
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A network at one point, validated: what every network engine starts from.
+
+    theta : (n,) the parameters; X : (n_x, m); Y : (n_L, m), all float64 and contiguous.
+    """
+
+    network: Network
+    theta: Array
+    X: Array
+    Y: Array
+
+    @property
+    def m(self) -> int:
+        """Number of samples."""
+        return int(self.X.shape[1])
+
+    @property
+    def parameters(self) -> dict[str, Array]:
+        """Views of theta by name."""
+        return self.network.to_parameters(self.theta)
+
+    def forward(self) -> Propagation:
+        """Forward propagation at theta."""
+        return self.network.forward(self.parameters, self.X)
+
+
+@dataclass(frozen=True)
+class Kinks:
+    """Parameters whose perturbation moves a pre-activation across a kink.
+
+    where : positions within the checked indices; low, high : bounds of the one-sided derivatives there.
+    """
+
+    where: Indices
+    low: Array
+    high: Array
+
+
+@dataclass(frozen=True)
+class Differences:
+    """What an engine found at the checked positions of theta.
+
+    Parameters
+    ----------
+    cost : J(theta).
+    J_plus, J_minus : costs at theta +- epsilon, one per checked position.
+    gradapprox : numerical derivative, one per checked position.
+    noise : standard error of gradapprox that rounding alone can cause, one per checked position (or one for all).
+    kinks : parameters at kinks, where the engine knows them.
+    notes : sentences for the report.
+    facts : figures for the report (spot check, evaluations, ...), by name.
+    """
+
+    cost: float
+    J_plus: Array
+    J_minus: Array
+    gradapprox: Array
+    noise: Array
+    kinks: Kinks | None = None
+    notes: tuple[str, ...] = ()
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is judged: named tensors laid end to end in one vector, and the gradients handed in for them.
+
+    Parameters
+    ----------
+    tensors : names, shapes and places in theta.
+    theta, gradient : (n,) float64.
+    indices : the checked positions of theta, ascending; None for all.
+    precision : names of the tensors whose values or gradients came in less than double precision, with that dtype.
+    l2_weight : l2 / m for networks (the penalty adds l2_weight * W to the gradient), else 0.
+    """
+
+    tensors: tuple[Tensor, ...]
+    theta: Array
+    gradient: Array
+    indices: Indices | None = None
+    precision: dict[str, str] = field(default_factory=dict)
+    l2_weight: float = 0.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """How an engine may use the machine.
+
+    threads : at most so many.
+    memory_limit : bytes beside the O(n) vectors.
+    progress : called with (done, total) units of work; may raise to stop the run.
+    """
+
+    threads: int
+    memory_limit: int
+    progress: Callable[[int, int], None] = lambda done, total: None
+
+
+class Engine(Protocol):
+    """Costs at theta +- epsilon e_k for the given positions k of theta (None: all)."""
+
+    def __call__(self, problem: Problem, indices: Indices | None, epsilon: float, run: Run) -> Differences: ...
