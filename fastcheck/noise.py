@@ -1,0 +1,155 @@
+"""How noisy a computed cost is: measured from a difference table, not guessed from the rounding unit.
+
+Source: J. J. More and S. M. Wild, "Estimating computational noise", SIAM J. Sci. Comput. 33 (2011), 1292-1314, and
+their public ECnoise algorithm.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from .activations import Array
+from .network import Tensor
+
+POINTS = 8
+ROUNDING = float(np.finfo(np.float64).eps) / 2.0
+# The table tells noise from smoothness where three estimates in a row agree within this factor.
+AGREEMENT = 4.0
+# A cost that varies by more than this part of itself over the table is not sampled closely enough.
+RANGE = 0.1
+TRIES = 4
+Finding = Literal["noise", "too close", "too far"]
+
+
+@dataclass(frozen=True)
+class Noise:
+    """What a difference table says.
+
+    Parameters
+    ----------
+    level : standard deviation of one value; 0 unless found.
+    finding : "noise" where it was found; "too close" where half of the values are equal (try 100 times the step);
+        "too far" where the values are smooth at this step (try a hundredth).
+    levels : the estimate from each column of the table.
+    """
+
+    level: float
+    finding: Finding
+    levels: tuple[float, ...] = ()
+
+
+def ecnoise(values: Array) -> Noise:
+    """Noise of a function from its values at equally spaced points (Moré and Wild's ECnoise).
+
+    Parameters
+    ----------
+    values : (k,) function values, k at least 4 (6 to 8 serve well), in the order of the points.
+
+    Returns
+    -------
+    Noise
+
+    Raises
+    ------
+    ValueError : for fewer than four values.
+
+    Notes
+    -----
+    The k-th differences of a smooth function vanish as the k-th power of the step, those of independent errors of
+    standard deviation s have variance s^2 (2k)! / (k!)^2: the columns of the table agree on s from where the function
+    itself has been differenced away.
+    """
+    column = np.array(values, dtype=np.float64)
+    if column.ndim != 1 or column.size < 4:
+        raise ValueError(f"values: shape {column.shape} found, wanted at least four values in a row")
+    if not bool(np.all(np.isfinite(column))):
+        return Noise(0.0, "too far")
+    size = column.size
+    if np.count_nonzero(np.diff(column) == 0.0) >= size / 2:
+        return Noise(0.0, "too close")
+    if np.ptp(column) > RANGE * np.max(np.abs(column)):
+        return Noise(0.0, "too far")
+    levels, signs, gamma = [], [], 1.0
+    for order in range(1, size):
+        column = np.diff(column)
+        gamma *= 0.5 * order / (2 * order - 1)
+        scale = float(np.max(np.abs(column)))
+        levels.append(scale * math.sqrt(gamma * float(np.mean((column / scale) ** 2))) if scale else 0.0)
+        signs.append(bool(column.min() < 0.0 < column.max()))
+    for first in range(size - 3):
+        three = levels[first : first + 3]
+        if signs[first] and max(three) <= AGREEMENT * min(three):
+            return Noise(three[0], "noise", tuple(levels))
+    return Noise(0.0, "too far", tuple(levels))
+
+
+def line_noise(along: Callable[[float], float], step: float, cost: float) -> float:
+    """Standard deviation of one value of ``along`` near 0, or the rounding unit times |cost| where none is found.
+
+    Parameters
+    ----------
+    along : the cost at a (signed) distance from the point of interest, along some direction.
+    step : first spacing of the points; changed by factors of 100, four times at most, until noise shows.
+    cost : ``along(0)``.
+
+    Notes
+    -----
+    The points lie on one side: the point itself may sit exactly on a kink (a dead unit feeding a zero bias).
+    """
+    if not math.isfinite(cost):
+        return 0.0
+    floor = ROUNDING * abs(cost)
+    tried: set[float] = set()
+    for _ in range(TRIES):
+        tried.add(step)
+        values = np.array([cost] + [along(i * step) for i in range(1, POINTS)])
+        found = ecnoise(values)
+        if found.finding == "noise":
+            return max(found.level, floor)
+        step = step * 100.0 if found.finding == "too close" else step / 100.0
+        if any(math.isclose(step, before) for before in tried):
+            return max(min(found.levels, default=0.0), floor)
+    return floor
+
+
+def network_noise(
+    cost: Callable[[Array], float], theta: Array, tensors: Sequence[Tensor], epsilon: float, seed: int = 0
+) -> Array:
+    """Standard error of each central difference of a network's cost that rounding alone can cause.
+
+    Parameters
+    ----------
+    cost : J(theta), subtracted the ordinary way.
+    theta : (n,) the parameters; not changed.
+    tensors : their places in theta, first layer first.
+    epsilon : the step of the central difference.
+    seed : of the random signs of the directions.
+
+    Returns
+    -------
+    (n,) array : per entry, sqrt(2) sigma / (2 epsilon) with sigma measured along one direction for each tensor.
+
+    Notes
+    -----
+    A change in one layer redraws the rounding of all later ones, never the reverse: a tensor's noise is at least that
+    of the tensors behind it, which makes up for what one direction and eight points may miss.
+    """
+    generator = np.random.default_rng(seed)
+    center = cost(theta)
+    sigma = np.zeros(theta.size)
+    largest = 0.0
+    for tensor in reversed(tensors):
+        here = slice(tensor.start, tensor.stop)
+        signs = generator.choice((-1.0, 1.0), tensor.stop - tensor.start)
+
+        def along(distance: float, here: slice = here, signs: Array = signs) -> float:
+            moved = theta.copy()
+            moved[here] += distance * signs
+            return cost(moved)
+
+        largest = max(largest, line_noise(along, epsilon, center))
+        sigma[here] = largest
+    return sigma * (math.sqrt(2.0) / (2.0 * epsilon))
