@@ -1,5 +1,7 @@
 """The reference engine: the textbook's loop in plain NumPy, two whole forward propagations for each parameter."""
 
+import math
+
 import numpy as np
 
 from ..activations import Array
@@ -30,8 +32,21 @@ def differences(problem: Problem, indices: Indices | None, epsilon: float, run: 
         run.progress(done + 1, positions.size)
     with np.errstate(invalid="ignore"):
         gradapprox = (J_plus - J_minus) / (2.0 * epsilon)
-    noise = network_noise(lambda theta: textbook_cost(problem, theta), problem.theta, problem.network.tensors, epsilon)
+    noise = textbook_noise(problem, epsilon)
     return Differences(
         textbook_cost(problem, problem.theta), J_plus, J_minus, gradapprox,
         noise if indices is None else noise[positions],
     )
+
+
+def textbook_noise(problem: Problem, epsilon: float) -> Array:
+    """Standard error of each central difference of the textbook's cost, (n,).
+
+    Beside the measured noise, the formula's error at theta itself: log(1 - a) of a saturated output moves in steps
+    that are too long for any small perturbation to notice, and then the difference is wrong without being noisy.
+    """
+    network, theta = problem.network, problem.theta
+    measured = network_noise(lambda moved: textbook_cost(problem, moved), theta, network.tensors, epsilon)
+    with np.errstate(invalid="ignore"):
+        error = abs(textbook_cost(problem, theta) - network.cost_at(problem.parameters, problem.forward(), problem.Y))
+    return np.asarray(np.fmax(measured, error * (math.sqrt(2.0) / (2.0 * epsilon))))
