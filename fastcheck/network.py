@@ -119,9 +119,9 @@ class Network:
                 f"cost {cost!r} needs a {wanted} output, found {output!r}; "
                 f"use a {wanted} output, or squared_error or mean_squared_error, which take any"
             )
-        if isinstance(l2, (bool, str)) or not np.isscalar(l2) or isinstance(l2, complex):
+        if isinstance(l2, bool) or not isinstance(l2, (int, float, np.integer, np.floating)):
             raise TypeError(f"l2 must be a number, got {l2!r}")
-        if not (np.isfinite(l2) and l2 >= 0):
+        if not 0.0 <= l2 < np.inf:
             raise ValueError(f"l2 must be finite and not negative, got {l2}")
         self.l2 = float(l2)
 
@@ -160,7 +160,7 @@ class Network:
             raise ValueError("parameters: no weights found; wanted W1, b1, W2, b2, ...")
         known("activation", hidden, ACTIVATIONS)
         known("activation", output, ACTIVATIONS)
-        layers = []
+        layers: list[Dense] = []
         for index in range(1, depth + 1):
             if f"W{index}" not in parameters:
                 raise ValueError(f"parameters: W{index} is missing (found {', '.join(map(str, parameters))})")

@@ -1,0 +1,147 @@
+"""Networks dumped to a file by any language: .npz and .mat, read without trusting them.
+
+A file holds W1, b1, W2, b2, ..., their gradients dW1, db1, ..., the inputs X and the targets Y.  Nothing in it is ever
+unpickled or written to disk, and what it declares is held against a limit before memory is given to it.
+"""
+
+import io
+import math
+import re
+import struct
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from . import matlab
+from .matlab import Refused, hold_against
+
+Arrays = dict[str, NDArray[Any]]
+
+# Bytes that a file may unpack to.
+LIMIT = 4 << 30
+NAME = re.compile(r"d?[Wb]\d+|X|Y")
+# A .npy header is shorter than this unless it is made to do harm.
+HEADER = 1 << 16
+# What NumPy, zipfile, zlib and struct raise for files that are damaged or of another kind.
+DAMAGE = (ValueError, TypeError, LookupError, ArithmeticError, EOFError, RuntimeError, MemoryError, OSError,
+          zipfile.BadZipFile, zlib.error, struct.error)
+
+
+@dataclass(frozen=True)
+class Dump:
+    """What a file holds: parameters and gradients by name ("W1", "dW1"), X (n_x, m) and Y as the file has it."""
+
+    parameters: Arrays
+    gradients: Arrays
+    X: NDArray[Any]
+    Y: NDArray[Any]
+
+
+def load(path: str | Path, limit: int = LIMIT) -> Dump:
+    """Read a network's parameters, gradients and data from a file.
+
+    Parameters
+    ----------
+    path : a .npz (numpy.savez) or .mat (MATLAB's save with -v6 or -v7) file with W1, b1, ..., dW1, db1, ..., X and Y.
+    limit : bytes that the file may unpack to.
+
+    Returns
+    -------
+    Dump; other arrays of the file are left alone.
+
+    Raises
+    ------
+    OSError : if the file cannot be opened.
+    ValueError : for damaged, oversized and other kinds of files, pickled arrays, and arrays that are missing.  The
+        message is one line and begins with the path.
+    """
+    path = Path(path)
+    readers = {".npz": _read_npz, ".mat": _read_mat}
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise ValueError(f"{path}: unknown kind of file {path.suffix!r}; wanted {' or '.join(readers)}")
+    with path.open("rb") as stream:
+        try:
+            hold_against(limit, path.stat().st_size, "the file")
+            arrays = reader(stream, limit)
+        except Refused as error:
+            raise ValueError(f"{path}: {error}") from None
+        except DAMAGE as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise ValueError(f"{path}: damaged, or not a {path.suffix} file ({reason})") from None
+    return _sorted_out(str(path), arrays)
+
+
+def _sorted_out(path: str, arrays: Mapping[str, NDArray[Any]]) -> Dump:
+    parameters = {name: array for name, array in arrays.items() if name[0] in "Wb"}
+    gradients = {name: array for name, array in arrays.items() if name[0] == "d"}
+    depth = max((int(name[1:]) for name in parameters), default=1)
+    names = [f"{kind}{layer}" for layer in range(1, min(depth, len(arrays) + 1) + 1) for kind in "Wb"]
+    missing = [name for name in (*names, *(f"d{name}" for name in names), "X", "Y") if name not in arrays]
+    if missing:
+        found = ", ".join(sorted(arrays)) or "none of the names it looks for"
+        raise ValueError(f"{path}: lacks {', '.join(missing)} (found {found})")
+    return Dump(parameters, gradients, arrays["X"], arrays["Y"])
+
+
+# --- .npz: a zip archive of .npy members ------------------------------------------------------------------------
+
+
+def _read_npz(stream: BinaryIO, limit: int) -> Arrays:
+    arrays = {}
+    with zipfile.ZipFile(stream) as archive:
+        members = archive.infolist()
+        hold_against(limit, sum(member.file_size for member in members), "unpacking it")
+        for member in members:
+            name = PurePosixPath(member.filename.replace("\\", "/"))
+            if name.is_absolute() or ".." in name.parts or ":" in name.parts[0]:
+                raise Refused(f"its member {member.filename!r} leads out of the archive")
+            if name.suffix == ".npy":
+                with archive.open(member) as packed:
+                    array = _read_npy(packed, member.file_size, str(name.with_suffix("")))
+                if array is not None:
+                    arrays[name.stem] = array
+    return arrays
+
+
+def _read_npy(stream: Any, size: int, name: str) -> NDArray[Any] | None:
+    """One member; None where its name is none of ours.  The header is always read: pickles are refused anywhere."""
+    head = io.BytesIO(stream.read(HEADER))
+    read_header = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(npy.read_magic(head))
+    if read_header is None:
+        raise Refused(f"{name}: version of the .npy format not known")
+    shape, fortran, dtype = read_header(head)
+    if dtype.hasobject:
+        raise Refused(f"{name}: a pickled array, which could run code when loaded; save it as plain numbers")
+    if not NAME.fullmatch(name):
+        return None
+    wanted = math.prod(shape) * dtype.itemsize
+    if min(shape, default=0) < 0 or wanted != size - head.tell():
+        raise Refused(f"{name}: shape {shape} of {dtype} declared, but {size - head.tell():,} bytes of data")
+    data = head.read() + stream.read()
+    return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
+
+
+# --- .mat: MATLAB's format --------------------------------------------------------------------------------------
+
+
+def _read_mat(stream: BinaryIO, limit: int) -> Arrays:
+    return _columns(matlab.read(stream.read(), NAME, limit))
+
+
+def _columns(arrays: Arrays) -> Arrays:
+    """MATLAB has no flat arrays: a bias saved as a row, and targets saved as a column, are turned to fit."""
+    samples = arrays["X"].shape[-1] if "X" in arrays else 0
+    for name, array in arrays.items():
+        bias_row = name.lstrip("d")[0] == "b" and array.shape[0] == 1
+        target_column = name == "Y" and array.shape == (samples, 1)
+        if bias_row or target_column:
+            arrays[name] = array.T
+    return arrays
