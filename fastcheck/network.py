@@ -370,7 +370,7 @@ class Network:
         gradients: dict[str, Array] = {}
         with np.errstate(all="ignore"):
             run = self.forward(theta, data)
-            dZ = self._output_gradient(run, targets)
+            dZ = self.output_gradient(run, targets)
             for index in range(len(self.layers), 0, -1):
                 weights = theta[f"W{index}"]
                 gradients[f"dW{index}"] = dZ @ run.inputs_of(index - 1).T + self.l2 / m * weights
@@ -379,7 +379,7 @@ class Network:
                     dZ = (weights.T @ dZ) * self.activation_entries[index - 2].derivative(run.Z[index - 2])
         return {f"d{t.name}": gradients[f"d{t.name}"] for t in self.tensors}
 
-    def _output_gradient(self, run: Propagation, targets: Array) -> Array:
+    def output_gradient(self, run: Propagation, targets: Array) -> Array:
         """dJ/dZ of the last layer."""
         cost, entry, A = self.cost_entry, self.activation_entries[-1], run.A[-1]
         gradient = cost.gradient(run.Z[-1], A, targets) * cost.scale(targets.shape[1], targets.shape[0])

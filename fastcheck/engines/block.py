@@ -1,0 +1,128 @@
+"""Some samples of a problem, propagated and laid out as the kernels of ``columns`` need them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..activations import ACTIVATIONS, Array
+from ..activations import CODES as ACTIVATION_CODES
+from ..costs import CODES as COST_CODES
+from ..differences import Problem, Run
+from ..threads import run_all
+from . import columns as kernels
+from .columns import Flat
+
+UNIT = np.finfo(float).eps / 2
+FORWARD_SAMPLES = 32  # propagated at a time, whatever the number of threads: the same bits each time
+BYTES_PER_UNIT = 160  # of a sample in a block: pre-activation, series, coefficients, ...
+
+
+@dataclass(frozen=True)
+class Block:
+    """Samples first to last of a problem.
+
+    inputs : per layer (m, n + 1), what its units read, sample by sample, with a column of ones for the bias.
+    losses : (m,) at theta.  scale : the cost's factor before the sum over *all* samples.
+    """
+
+    problem: Problem
+    epsilon: float
+    first: int
+    last: int
+    inputs: list[Array]
+    losses: Array
+    flat: Flat
+    scale: float
+
+    @property
+    def m(self) -> int:
+        """Samples in the block."""
+        return self.last - self.first
+
+    def steps(self, layer: int) -> Array:
+        """h (m,): the largest change of a pre-activation of the layer, epsilon max(1, max |a|)."""
+        return self.epsilon * np.max(np.abs(self.inputs[layer]), axis=1)
+
+    def mirrored(self, layer: int) -> bool:
+        """Whether negative columns are the positive ones negated up to the output, kinks apart."""
+        return bool(np.all(self.flat.linear[layer:-1]))
+
+
+def blocks(problem: Problem, epsilon: float, run: Run) -> Iterator[Block]:
+    """The problem in blocks of samples small enough for half the memory limit."""
+    per_sample = BYTES_PER_UNIT * sum(problem.network.widths)
+    samples = max(FORWARD_SAMPLES, run.memory_limit // 2 // per_sample)
+    norms = _row_norms(problem)
+    for first in range(0, problem.m, samples):
+        yield _block(problem, epsilon, run, norms, first, min(first + samples, problem.m))
+
+
+def _row_norms(problem: Problem) -> tuple[Array, Array]:
+    """Sum and maximum of |W| over each unit's row, all layers end to end."""
+    units = sum(problem.network.widths[1:])
+    sums, largest = np.empty(units), np.empty(units)
+    kernels.row_norms(problem.theta, *_layout(problem)[:3], sums, largest)
+    return sums, largest
+
+
+def _layout(problem: Problem) -> tuple[Any, Any, Any]:
+    """Places of the weights in theta, widths, places of each layer's units."""
+    widths = np.array(problem.network.widths, np.int64)
+    offsets = np.array([t.start for t in problem.network.tensors[::2]], np.int64)
+    return offsets, widths, np.concatenate([[0], np.cumsum(widths[1:])])[:-1]
+
+
+def _block(problem: Problem, epsilon: float, run: Run, norms: tuple[Array, Array], first: int, last: int) -> Block:
+    net, m = problem.network, last - first
+    flat = _empty_flat(problem, norms, m)
+    flat.y[:] = problem.Y[:, first:last].T
+    inputs = [np.ones((m, n + 1)) for n in net.widths[:-1]]
+    losses = np.empty(m)
+    breakpoints = np.full((len(net.layers), 2), np.nan)
+    for k, entry in enumerate(net.activation_entries):
+        breakpoints[k, : len(entry.breakpoints)] = entry.breakpoints
+
+    def propagate(start: int) -> None:
+        stop = min(start + FORWARD_SAMPLES, m)
+        with np.errstate(all="ignore"):  # NumPy keeps this per thread
+            data = problem.X[:, first + start : first + stop]
+            run = net.forward(problem.parameters, data)
+            targets = problem.Y[:, first + start : first + stop]
+            losses[start:stop] = net.cost_entry.losses(run.Z[-1], run.A[-1], targets)
+            flat.out[start:stop] = run.A[-1].T
+            for k, b in enumerate(_biases(problem)):
+                a = run.inputs_of(k)
+                inputs[k][start:stop, :-1] = a.T
+                units = slice(flat.starts[k], flat.starts[k] + net.widths[k + 1])
+                flat.z[start:stop, units] = run.Z[k].T
+                flat.slack[start:stop, units] = _slack(flat.row_sum[units], np.abs(a).max(axis=0), np.abs(b))
+            kernels.prepare(flat, breakpoints, start, stop)
+
+    run_all(propagate, range(0, m, FORWARD_SAMPLES), run.threads)
+    return Block(problem, epsilon, first, last, inputs, losses, flat, net.cost_entry.scale(problem.m, net.widths[-1]))
+
+
+def _biases(problem: Problem) -> list[Array]:
+    return [problem.theta[t.start : t.stop] for t in problem.network.tensors[1::2]]
+
+
+def _slack(row_sum: Array, largest_input: Array, bias: Array) -> Array:
+    """How far rounding may have moved each pre-activation, (m, units); never zero."""
+    return np.asarray(8.0 * UNIT * (np.outer(largest_input, row_sum) + bias) + 1e-30)
+
+
+def _empty_flat(problem: Problem, norms: tuple[Array, Array], m: int) -> Flat:
+    net = problem.network
+    offsets, widths, starts = _layout(problem)
+    units = norms[0].size
+    return Flat(
+        theta=problem.theta, offsets=offsets, widths=widths, starts=starts,
+        codes=np.array([ACTIVATION_CODES[layer.activation] for layer in net.layers], np.int64),
+        linear=np.array([entry.linear for entry in net.activation_entries]),
+        row_sum=norms[0], row_max=norms[1], cost=COST_CODES[net.cost], logits=net.cost_entry.output is not None,
+        softmax=not ACTIVATIONS[net.layers[-1].activation].elementwise,
+        z=np.empty((m, units)), out=np.empty((m, widths[-1])), y=np.empty((m, widths[-1])),
+        series=np.empty((m, units, 4)), gap=np.empty((m, units)), slack=np.empty((m, units)),
+    )  # fmt: skip

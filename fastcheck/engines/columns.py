@@ -1,0 +1,567 @@
+"""Kernels of the response engine: columns of exact differences carried through one sample's network.
+
+A *column* is a change ``x`` of one pre-activation of one unit; both ``r(x)`` and ``r(-x)`` are evaluated.  Rows are the
+units of the layer being crossed.  Everything here runs without the GIL on arrays that ``Flat`` holds.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import activations, costs, polynomial
+from ..activations import ACTIVATIONS, Array
+from ..jit import compiled, compiled_namespace, switch
+from ..polynomial import REACH, STEP
+
+_functions = compiled_namespace(polynomial, activations, costs)
+fit = _functions["fit"]
+softmax_difference = _functions["softmax_difference"]
+activation_difference = switch(
+    {code: _functions[e.difference.__name__] for code, e in enumerate(ACTIVATIONS.values()) if e.elementwise}, "z, d"
+)
+cost_columns = switch(
+    {code: _functions[e.columns.__name__] for code, e in enumerate(costs.COSTS.values())}, "z, a, y, d, out"
+)
+
+CLEAN, AT_KINK, NEAR_KINK, FAR = 0, 1, 2, 3  # what a column met; the worst counts
+# Largest change of a pre-activation for which r is a quadratic, and a quartic, to a relative 1e-13.
+QUADRATIC_REACH = 4e-7
+QUARTIC_REACH = 1e-3
+TINY = 1e-100  # a step that crosses no kink but those it stands on
+PANEL = 256  # rows of a gathered weight matrix at a time
+
+
+class Flat(NamedTuple):
+    """A network at one block of samples, as kernels see it; layers are counted from 0.
+
+    theta : (n,); offsets : (L,) place of each W in theta; widths : (L + 1,); starts : (L,) place of each layer's units
+    in the arrays below; codes, linear : (L,) activation code, and whether it is straight between breakpoints.
+    row_sum, row_max : (U,) sum and maximum of |W| over each unit's row.  cost : code; logits : whether the cost is
+    taken from the pre-activation; softmax : whether the output activation is one.
+    z : (m, U) pre-activations; out : (m, n_L) output activations; y : (m, n_L) targets.
+    series : (m, U, 4) coefficients of the activation's difference; gap : (m, U) distance to the nearest breakpoint;
+    slack : (m, U) how far rounding may have moved z.
+    """
+
+    theta: Array
+    offsets: Any
+    widths: Any
+    starts: Any
+    codes: Any
+    linear: Any
+    row_sum: Array
+    row_max: Array
+    cost: int
+    logits: bool
+    softmax: bool
+    z: Array
+    out: Array
+    y: Array
+    series: Array
+    gap: Array
+    slack: Array
+
+
+class Work(NamedTuple):
+    """Buffers of one task: two blocks of columns, a panel of weights, rows that are alive, the sources' changes."""
+
+    first: Array
+    second: Array
+    panel: Array
+    alive: Any
+    sources: Array
+
+
+def _largest(values: Array) -> float:
+    largest = 0.0
+    for c in range(values.size):
+        size = abs(values[c])
+        largest = size if size > largest else largest
+    return largest
+
+
+def _scale(values: Array, factor: float) -> None:
+    for c in range(values.size):
+        values[c] *= factor
+
+
+def _short(values: Array, c1: float, c2: float, c3: float, c4: float) -> None:
+    for c in range(values.size):
+        x = values[c]
+        values[c] = x * (c1 + x * (c2 + x * (c3 + x * c4)))
+
+
+largest = compiled(_largest, fast=True)
+scale = compiled(_scale, fast=True)
+short = compiled(_short, fast=True)
+
+
+def _prepare(net: Flat, breakpoints: Array, first: int, last: int) -> None:
+    """Fill series and gap for samples first to last; breakpoints (L, 2), NaN where there are fewer."""
+    layers = net.codes.size
+    for s in range(first, last):
+        for k in range(layers):
+            if k == layers - 1 and (net.logits or net.softmax):
+                continue
+            for u in range(net.starts[k], net.starts[k] + net.widths[k + 1]):
+                z = net.z[s, u]
+                gap = math.inf
+                for b in breakpoints[k]:
+                    if abs(z - b) < gap:
+                        gap = abs(z - b)
+                net.gap[s, u] = gap if z == z else z
+                series = net.series[s, u]
+                if net.linear[k]:
+                    side = z if gap > 0.0 else z - 1e-3
+                    step = min(gap, 1.0) * 0.25 if gap > 0.0 else 1e-4
+                    series[0] = slope_of(net.codes[k], side, step)
+                    series[1] = series[2] = series[3] = 0.0
+                elif gap > REACH:
+                    series[0], series[1], series[2], series[3] = fit(
+                        activation_difference(net.codes[k], z, -2.0 * STEP),
+                        activation_difference(net.codes[k], z, -STEP),
+                        activation_difference(net.codes[k], z, STEP),
+                        activation_difference(net.codes[k], z, 2.0 * STEP),
+                    )
+
+
+def _slope_of(code: int, z: float, step: float) -> float:
+    """Slope of a piecewise linear activation; a power of two as step keeps the quotient exact."""
+    step = 2.0 ** math.floor(math.log2(step))
+    return activation_difference(code, z, step) / step
+
+
+slope_of = compiled(_slope_of)
+prepare = compiled(_prepare)
+
+
+def _met(gap: float, slack: float, size: float) -> int:
+    """What a change of that size meets at a unit that far from its kink."""
+    if size == 0.0 or size < gap - slack:
+        return CLEAN
+    return AT_KINK if gap == 0.0 else NEAR_KINK
+
+
+def _moved(z: float, gap: float, slack: float, side: int) -> float:
+    """z, taken to the wanted side of the kink it stands on (side 0: left where it is)."""
+    if side != 0 and gap <= slack:
+        return z + side * (gap + slack)
+    return z
+
+
+met = compiled(_met)
+moved = compiled(_moved)
+
+
+def _activate(net: Flat, s: int, k: int, unit: int, values: Array, side: int, kinds: Any) -> float:
+    """Turn changes of a pre-activation into changes of the activation; return the reach of a curved unit."""
+    u = net.starts[k] + unit
+    gap, slack, series = net.gap[s, u], net.slack[s, u], net.series[s, u]
+    size = largest(values)
+    if size < gap - slack:
+        if net.linear[k]:
+            if series[0] != 1.0:
+                scale(values, series[0])
+            return 0.0
+        if size <= REACH and gap > REACH:
+            short(values, series[0], series[1], series[2], series[3])
+            return size
+    z = moved(net.z[s, u], gap, slack, side)
+    columns = kinds.size
+    for c in range(values.size):
+        kinds[c % columns] = max(kinds[c % columns], met(gap, slack, abs(values[c])))
+        values[c] = activation_difference(net.codes[k], z, values[c])
+    return 0.0 if net.linear[k] else size
+
+
+activate = compiled(_activate)
+
+
+def _living(net: Flat, s: int, k: int, bound_of_row: Array, bound: float, alive: Any) -> int:
+    """List the units of layer k that a change bounded by ``bound * bound_of_row`` can reach; return their number."""
+    count = 0
+    last = k == net.codes.size - 1
+    for unit in range(net.widths[k + 1]):
+        u = net.starts[k] + unit
+        dead = not last and net.linear[k] and net.series[s, u, 0] == 0.0
+        if not (dead and bound * bound_of_row[u] < net.gap[s, u] - net.slack[s, u]):
+            alive[count] = unit
+            count += 1
+    return count
+
+
+living = compiled(_living)
+
+
+def _spread(net: Flat, k: int, units: Any, sources: Array, alive: Any, into: Array) -> None:
+    """First step after the perturbed unit: an outer product of weights and the source's changes."""
+    columns = units.size
+    inputs = net.widths[k]
+    for r in range(alive.size):
+        start = net.offsets[k] + alive[r] * inputs
+        for c in range(columns):
+            weight = net.theta[start + units[c]]
+            into[r, c] = weight * sources[c]
+            if sources.size > columns:
+                into[r, columns + c] = weight * sources[columns + c]
+
+
+def _multiply(net: Flat, k: int, before: Any, alive: Any, changes: Array, panel: Array, into: Array) -> None:
+    """into = W[alive][:, before] @ changes, gathering a panel of rows at a time unless W is wanted whole."""
+    inputs, outputs = net.widths[k], net.widths[k + 1]
+    start = net.offsets[k]
+    if before.size == inputs and alive.size == outputs:
+        np.dot(net.theta[start : start + inputs * outputs].reshape(outputs, inputs), changes, into)
+        return
+    for first in range(0, alive.size, PANEL):
+        rows = min(PANEL, alive.size - first)
+        part = panel[: rows * before.size].reshape(rows, before.size)
+        for r in range(rows):
+            row = start + alive[first + r] * inputs
+            for c in range(before.size):
+                part[r, c] = net.theta[row + before[c]]
+        np.dot(part, changes, into[first : first + rows])
+
+
+spread = compiled(_spread)
+multiply = compiled(_multiply)
+
+
+def _source_changes(net: Flat, s: int, layer: int, units: Any, steps: Array, mirror: bool, side: int, sources: Array,
+                    kinds: Any) -> float:
+    """Changes of the perturbed units' activations (of their logits in an output layer that needs those)."""
+    columns = units.size
+    reach = 0.0
+    raw = layer == net.codes.size - 1 and (net.logits or net.softmax)
+    for c in range(columns):
+        u = net.starts[layer] + units[c]
+        x = steps[c]
+        if raw:
+            sources[c] = x
+            if not mirror:
+                sources[columns + c] = -x
+            continue
+        gap, slack = net.gap[s, u], net.slack[s, u]
+        kinds[c] = max(kinds[c], met(gap, slack, abs(x)))
+        z = moved(net.z[s, u], gap, slack, side)
+        sources[c] = activation_difference(net.codes[layer], z, x)
+        if not mirror:
+            sources[columns + c] = activation_difference(net.codes[layer], z, -x)
+        if not net.linear[layer]:
+            reach = max(reach, abs(x))
+    return reach
+
+
+source_changes = compiled(_source_changes)
+
+
+def _output_alone(net: Flat, s: int, units: Any, sources: Array, losses: Array) -> None:
+    """Losses' differences where the perturbed unit is an output and the loss is a sum over outputs."""
+    columns = units.size
+    layer = net.codes.size - 1
+    change, loss = np.empty((1, 2)), np.empty(2)
+    for c in range(columns):
+        i = units[c]
+        u = net.starts[layer] + i
+        change[0, 0], change[0, 1] = sources[c], sources[columns + c]
+        cost_columns(net.cost, net.z[s, u : u + 1], net.out[s, i : i + 1], net.y[s, i : i + 1], change, loss)
+        losses[c], losses[columns + c] = loss[0], loss[1]
+
+
+def _losses(net: Flat, s: int, changes: Array, side: int, kinds: Any, losses: Array) -> float:
+    """Losses' differences from the changes (n_L, columns) of the output's pre-activations, changed in place."""
+    layer = net.codes.size - 1
+    reach = 0.0
+    outputs = changes.shape[0]
+    if net.logits:
+        for k in range(outputs):
+            reach = max(reach, largest(changes[k]))
+    elif net.softmax:
+        column = np.empty(outputs)
+        for k in range(outputs):
+            reach = max(reach, largest(changes[k]))
+        for c in range(changes.shape[1]):
+            softmax_difference(net.out[s], changes[:, c].copy(), column)
+            changes[:, c] = column
+    else:
+        for k in range(outputs):
+            reach = max(reach, activate(net, s, layer, k, changes[k], side, kinds))
+    start = net.starts[layer]
+    cost_columns(net.cost, net.z[s, start : start + outputs], net.out[s], net.y[s], changes, losses)
+    return reach
+
+
+output_alone = compiled(_output_alone)
+losses_of = compiled(_losses)
+
+
+def _respond(net: Flat, s: int, layer: int, units: Any, steps: Array, mirror: bool, side: int, work: Work, kinds: Any,
+             losses: Array) -> float:
+    """Responses of one sample's loss to ``steps[c]`` (losses[c]) and ``-steps[c]`` (losses[C + c]) at ``units[c]``.
+
+    ``mirror`` carries only the positive columns through hidden layers whose differences are odd.  ``side`` chooses
+    the branch of units that stand on a kink.  ``kinds`` (C,) is raised to what each column met.  Returns the largest
+    change that a curved function saw.
+    """
+    columns, layers = units.size, net.codes.size
+    last = layers - 1
+    if layer == last:
+        mirror = False
+    width = columns if mirror else 2 * columns
+    sources = work.sources[:width]
+    reach = source_changes(net, s, layer, units, steps, mirror, side, sources, kinds)
+    if layer == last and not net.softmax:
+        output_alone(net, s, units, sources, losses)
+        return reach
+    changes, spare = work.first, work.second
+    alive, count = work.alive[0], 0
+    if layer == last:
+        outputs = net.widths[layers]
+        block = changes[: outputs * width].reshape(outputs, width)
+        block[:] = 0.0
+        for c in range(width):
+            block[units[c % columns], c] = sources[c]
+        return max(reach, losses_of(net, s, block, side, kinds, losses))
+    block = changes[:0].reshape(0, width)
+    for k in range(layer + 1, layers):
+        before = work.alive[(k - 1) % 2][:count]
+        alive = work.alive[k % 2]
+        if k == layer + 1:
+            count = living(net, s, k, net.row_max, largest(sources), alive)
+        else:
+            count = living(net, s, k, net.row_sum, largest(block.reshape(block.size)), alive)
+        target = (spare if (k - layer) % 2 else changes)[: count * width].reshape(count, width)
+        if k == layer + 1:
+            spread(net, k, units, sources, alive[:count], target)
+        elif before.size == 0:
+            target[:] = 0.0
+        else:
+            multiply(net, k, before, alive[:count], block, work.panel, target)
+        block = target
+        if k < last:
+            for r in range(count):
+                reach = max(reach, activate(net, s, k, alive[r], block[r], side, kinds))
+    if mirror:
+        both = (changes if (last - layer) % 2 else spare)[: count * 2 * columns].reshape(count, 2 * columns)
+        both[:, :columns] = block
+        both[:, columns:] = -block
+        block = both
+    return max(reach, losses_of(net, s, block, side, kinds, losses))
+
+
+respond = compiled(_respond)
+
+
+def _buffers(net: Flat, columns: int) -> Work:
+    """Buffers for blocks of so many columns."""
+    layers = net.codes.size
+    widest, panel = 1, 1
+    for k in range(layers):
+        widest = max(widest, net.widths[k + 1])
+        if k > 0:
+            panel = max(panel, min(PANEL, net.widths[k + 1]) * net.widths[k])
+    return Work(
+        np.empty(widest * 2 * columns),
+        np.empty(widest * 2 * columns),
+        np.empty(panel if layers > 2 else 1),
+        np.empty((2, widest), np.int64),
+        np.empty(2 * columns),
+    )
+
+
+buffers = compiled(_buffers)
+
+
+def _coefficients(net: Flat, s: int, layer: int, units: Any, reach: float, h: float, mirror: bool, work: Work,
+                  losses: Array, kinds: Any, powers: Array) -> int:
+    """Write the coefficients of x, x^2, x^3, x^4 of clean units from their losses at +-h; return the degree used."""
+    columns = units.size
+    quartic = reach > QUADRATIC_REACH
+    near = np.empty(2 * columns)
+    if quartic:
+        steps = np.full(columns, 0.5 * h)
+        respond(net, s, layer, units, steps, mirror, 0, work, np.zeros(columns, np.uint8), near)
+    for c in range(columns):
+        if kinds[c] != CLEAN:
+            continue
+        i = units[c]
+        odd = (losses[c] - losses[columns + c]) / (2.0 * h)
+        even = (losses[c] + losses[columns + c]) / (2.0 * h * h)
+        if quartic:
+            odd_near = (near[c] - near[columns + c]) / h
+            even_near = (near[c] + near[columns + c]) * 2.0 / (h * h)
+            powers[2, i, s] = (odd - odd_near) / (0.75 * h * h)
+            powers[3, i, s] = (even - even_near) / (0.75 * h * h)
+            odd = odd_near - powers[2, i, s] * (0.25 * h * h)
+            even = even_near - powers[3, i, s] * (0.25 * h * h)
+        powers[0, i, s] = odd
+        powers[1, i, s] = even
+    return 4 if quartic else 2
+
+
+coefficients = compiled(_coefficients)
+
+
+def _one_sided(net: Flat, s: int, layer: int, units: Any, h: float, work: Work, kinds: Any, powers: Array) -> None:
+    """Coefficients of x, x^2, |x| and x|x| for units that stand exactly on a kink and have no other within reach."""
+    columns = units.size
+    far, near = np.empty(2 * columns), np.empty(2 * columns)
+    ignored = np.zeros(columns, np.uint8)
+    respond(net, s, layer, units, np.full(columns, h), False, 0, work, ignored, far)
+    respond(net, s, layer, units, np.full(columns, 0.5 * h), False, 0, work, ignored, near)
+    for c in range(columns):
+        if kinds[c] != AT_KINK:
+            continue
+        i = units[c]
+        slope_up = (4.0 * near[c] - far[c]) / h
+        bend_up = (far[c] - 2.0 * near[c]) * 2.0 / (h * h)
+        slope_down = (far[columns + c] - 4.0 * near[columns + c]) / h
+        bend_down = (far[columns + c] - 2.0 * near[columns + c]) * 2.0 / (h * h)
+        powers[0, i, s] = 0.5 * (slope_up + slope_down)
+        powers[1, i, s] = 0.5 * (bend_up + bend_down)
+        powers[4, i, s] = 0.5 * (slope_up - slope_down)
+        powers[5, i, s] = 0.5 * (bend_up - bend_down)
+
+
+one_sided = compiled(_one_sided)
+
+
+def _slopes(net: Flat, s: int, layer: int, units: Any, work: Work, kinds: Any, bounds: Array) -> None:
+    """Bounds (2, units, m) of the derivative at x = 0 over the branches that units standing on a kink may take."""
+    columns = units.size
+    losses = np.empty(2 * columns)
+    steps = np.full(columns, TINY)
+    ignored = np.zeros(columns, np.uint8)
+    for side in range(-1, 2):
+        respond(net, s, layer, units, steps, False, side, work, ignored, losses)
+        for c in range(columns):
+            if kinds[c] == CLEAN:
+                continue
+            i = units[c]
+            up, down = losses[c] / TINY, -losses[columns + c] / TINY
+            low, high = min(up, down), max(up, down)
+            if side > -1:
+                low, high = min(low, bounds[0, i, s]), max(high, bounds[1, i, s])
+            bounds[0, i, s], bounds[1, i, s] = low, high
+
+
+slopes = compiled(_slopes)
+
+
+def _silent(net: Flat, s: int, layer: int, unit: int, h: float) -> bool:
+    """Whether a change of at most h at that unit cannot leave it: a flat branch, no kink within reach."""
+    if layer == net.codes.size - 1 and (net.logits or net.softmax):
+        return False
+    u = net.starts[layer] + unit
+    return bool(net.linear[layer] and net.series[s, u, 0] == 0.0 and h < net.gap[s, u] - net.slack[s, u])
+
+
+silent = compiled(_silent)
+
+
+def _respond_block(net: Flat, layer: int, chosen: Any, first: int, last: int, h: Array, mirror: bool, powers: Array,
+                   bounds: Array, met_by: Any) -> int:
+    """Fill powers (6, units, m), bounds (2, units, m) and met_by (units, m) for some units and a range of samples.
+
+    Returns the highest degree used: 2, 4, or 6 when one-sided powers are in use.
+    """
+    work = buffers(net, chosen.size)
+    units_all = np.empty(chosen.size, np.int64)
+    losses_all = np.empty(2 * chosen.size)
+    degree = 2
+    for s in range(first, last):
+        count = 0
+        for unit in chosen:
+            if not silent(net, s, layer, unit, h[s]):
+                units_all[count] = unit
+                count += 1
+        if count == 0:
+            continue
+        units, losses = units_all[:count], losses_all[: 2 * count]
+        kinds = np.zeros(count, np.uint8)
+        steps = np.full(count, h[s])
+        reach = respond(net, s, layer, units, steps, mirror, 0, work, kinds, losses)
+        near = reach <= QUARTIC_REACH  # false for NaN too
+        if not near:
+            kinds[:] = FAR
+        worst = 0
+        for c in range(count):
+            worst = max(worst, kinds[c])
+        if worst > CLEAN:
+            slopes(net, s, layer, units, work, kinds, bounds)
+        if near:
+            degree = max(degree, coefficients(net, s, layer, units, reach, h[s], mirror, work, losses, kinds, powers))
+            for c in range(count):
+                if kinds[c] == AT_KINK and reach > QUADRATIC_REACH:
+                    kinds[c] = NEAR_KINK
+            if worst > CLEAN:
+                one_sided(net, s, layer, units, h[s], work, kinds, powers)
+                degree = 6
+        for c in range(count):
+            met_by[units[c], s] = kinds[c]
+    return degree
+
+
+def _respond_literally(net: Flat, layer: int, unit: int, samples: Any, a: Array, epsilon: float, block: int, odd: Array,
+                       even: Array, kinked: Any) -> None:
+    """Add (r(x) - r(-x)) / 2 and (r(x) + r(-x)) / 2 at x = epsilon a[s, j], summed over the samples, to odd and even.
+
+    a : (m, J); odd, even, kinked : (J,), the last set where a column met a kink.
+    """
+    block = min(block, a.shape[1])
+    work = buffers(net, block)
+    losses = np.empty(2 * block)
+    for s in samples:
+        steps = epsilon * a[s]
+        for first in range(0, steps.size, block):
+            count = min(block, steps.size - first)
+            units = np.full(count, unit, np.int64)
+            kinds = np.zeros(count, np.uint8)
+            respond(net, s, layer, units, steps[first : first + count], False, 0, work, kinds, losses[: 2 * count])
+            for c in range(count):
+                odd[first + c] += 0.5 * (losses[c] - losses[count + c])
+                even[first + c] += 0.5 * (losses[c] + losses[count + c])
+                if kinds[c] != CLEAN:
+                    kinked[first + c] = True
+
+
+def _row_norms(theta: Array, offsets: Any, widths: Any, starts: Any, sums: Array, most: Array) -> None:
+    """Sum and maximum of |W| over every row of every layer, (all units,) each."""
+    for k in range(offsets.size):
+        for u in range(widths[k + 1]):
+            total, biggest = 0.0, 0.0
+            row = theta[offsets[k] + u * widths[k] : offsets[k] + (u + 1) * widths[k]]
+            for j in range(row.size):
+                size = abs(row[j])
+                total += size
+                biggest = size if size > biggest else biggest
+            sums[starts[k] + u], most[starts[k] + u] = total, biggest
+
+
+def _write_costs(theta: Array, places: Any, weights: Any, rate: float, epsilon: float, cost: float, first: int,
+                 last: int, odd: Array, even: Array, minus: Array) -> None:
+    """Turn odd and even parts into gradapprox, J_plus (in their places) and J_minus; add the penalty of weights.
+
+    places : the checked positions of theta, empty for all; weights : (ranges, 2) of theta that are penalised;
+    rate : l2 / m.
+    """
+    piece = 0
+    for e in range(first, last):
+        change, bend = odd[e], even[e]
+        if rate != 0.0:
+            place = places[e] if places.size else e
+            while piece + 1 < weights.shape[0] and place >= weights[piece + 1, 0]:
+                piece += 1
+            if place < weights[piece, 1]:
+                change += rate * epsilon * theta[place]
+                bend += 0.5 * rate * epsilon * epsilon
+        odd[e] = change / epsilon
+        even[e] = cost + (bend + change)
+        minus[e] = cost + (bend - change)
+
+
+respond_block = compiled(_respond_block)
+respond_literally = compiled(_respond_literally)
+row_norms = compiled(_row_norms, fast=True)
+write_costs = compiled(_write_costs)

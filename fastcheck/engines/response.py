@@ -1,0 +1,110 @@
+"""The response engine: every perturbed cost from the responses of single units, free of cancellation.
+
+A change of W_l[i, j] by delta moves one pre-activation per sample, z_l[i, s], by delta * a_{l-1}[j, s].  With
+
+    r_is(x) = l_s(z_l[i, s] + x) - l_s(z_l[i, s])
+
+every perturbed cost of layer l is a sum of responses, J(theta + delta e_ij) - J = scale sum_s r_is(delta a[j, s]).
+The kernels of ``columns`` carry x = +-h through the network as exact differences and give r_is as a short polynomial;
+the sums over samples (``sums``) are matrix products of its coefficients with powers of the inputs.  Units with a kink
+within reach, or steps too large for a quartic, are evaluated at every x literally.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..differences import Differences, Indices, Problem, Run
+from ..threads import one_blas_thread, run_all
+from . import columns as kernels
+from .block import Block, blocks
+from .spot import spot_check
+from .sums import Responses, Sums
+
+COLUMNS_BYTES = 1 << 24  # of the two buffers of one task
+TASK_OPERATIONS = 2e7  # multiply-adds: some ten milliseconds, so that progress flows and Ctrl-C is quick
+INLINE_OPERATIONS = 1e6  # less than this in all is not worth a thread
+
+
+@dataclass(frozen=True)
+class Task:
+    """Units of a layer and a range of samples: the smallest piece of work."""
+
+    layer: int
+    units: Any
+    first: int
+    last: int
+    operations: float
+
+
+def differences(problem: Problem, indices: Indices | None, epsilon: float, run: Run) -> Differences:
+    """All perturbed costs from the responses of single units (see the module's text)."""
+    with one_blas_thread(), np.errstate(all="ignore"):
+        sums = Sums(problem, indices, epsilon)
+        facts = None
+        for block in blocks(problem, epsilon, run):
+            responses = respond(block, [place.units for place in sums.places], run)
+            sums.add(block, responses, run)
+            facts = facts or spot_check(block, responses, sums)
+        return sums.finish(run, facts or {})
+
+
+def respond(block: Block, units: list[Any], run: Run) -> list[Responses]:
+    """Responses of the given units of every layer to every sample of the block."""
+    width = _columns_per_task(block, run)
+    tasks = [task for layer, chosen in enumerate(units) for task in _tasks(block, layer, chosen, width)]
+    steps = [block.steps(layer) for layer in range(len(units))]
+    mirrored = [block.mirrored(layer) for layer in range(len(units))]
+    powers, bounds, kinds = [], [], []
+    for layer in range(len(units)):
+        shape = (block.problem.network.widths[layer + 1], block.m)
+        powers.append(np.zeros((6, *shape)))
+        bounds.append(np.zeros((2, *shape)))
+        kinds.append(np.zeros(shape, np.uint8))
+
+    def work(task: Task) -> int:
+        k = task.layer
+        return int(
+            kernels.respond_block(
+                block.flat, k, task.units, task.first, task.last, steps[k], mirrored[k], powers[k], bounds[k], kinds[k]
+            )
+        )
+
+    total = sum(task.operations for task in tasks)
+    done = _parameters_done(block, len(tasks), run)
+    degrees = run_all(work, tasks, run.threads if total > INLINE_OPERATIONS else 1, done)
+    return [
+        Responses(
+            chosen, powers[k], max((d for d, t in zip(degrees, tasks, strict=True) if t.layer == k), default=2),
+            bounds[k], kinds[k],
+        )
+        for k, chosen in enumerate(units)
+    ]  # fmt: skip
+
+
+def _parameters_done(block: Block, tasks: int, run: Run) -> Any:
+    """Progress in parameters, as the share of this block's tasks that are finished."""
+    n, m = block.problem.network.size, block.problem.m
+    before, share = n * block.first // m, n * block.m / m
+    return lambda count: run.progress(before + int(share * count / tasks), n)
+
+
+def _columns_per_task(block: Block, run: Run) -> int:
+    """Units per task: as many columns as the buffers hold."""
+    limit = min(COLUMNS_BYTES, run.memory_limit // (4 * run.threads))
+    return int(np.clip(limit // (32 * max(block.problem.network.widths)), 16, 512))
+
+
+def _tasks(block: Block, layer: int, units: Any, width: int) -> list[Task]:
+    widths = block.problem.network.widths
+    per_column = 2.0 * (10.0 + (widths[layer + 2] if layer + 2 < len(widths) else 0))
+    per_column += 2.0 * sum(widths[k] * widths[k + 1] for k in range(layer + 2, len(widths) - 1))
+    tasks = []
+    for start in range(0, len(units), width):
+        chosen = units[start : start + width]
+        samples = max(1, int(TASK_OPERATIONS / (per_column * len(chosen))))
+        for first in range(0, block.m, samples):
+            last = min(first + samples, block.m)
+            tasks.append(Task(layer, chosen, first, last, per_column * len(chosen) * (last - first)))
+    return tasks

@@ -1,0 +1,129 @@
+"""The response engine distrusts itself: a few parameters by literal perturbed forward propagation, in every run."""
+
+from typing import Any
+
+import numpy as np
+
+from ..activations import Array
+from ..errors import EngineError
+from ..network import Propagation
+from .block import UNIT, Block
+from .columns import NEAR_KINK
+from .sums import Responses, Sums, powers_of
+
+PARAMETERS = 4
+SHARE = 0.01  # of the engine's own operations that one parameter's check may cost
+
+
+def spot_check(block: Block, responses: list[Responses], sums: Sums) -> dict[str, Any]:
+    """Compare a random sample of parameters with literal forward propagation, to within its rounding.
+
+    Returns
+    -------
+    {"spot_checked": number of parameters, "spot_check_error": largest disagreement in units of its bound}
+
+    Raises
+    ------
+    EngineError : where they disagree.
+    """
+    rng = np.random.default_rng(0)
+    errors = []
+    for _ in range(PARAMETERS):
+        layer = int(rng.integers(len(responses)))
+        column = int(rng.integers(block.inputs[layer].shape[1]))
+        unit = rng.choice(responses[layer].units) if len(responses[layer].units) else None
+        total = None if unit is None else sums.value(layer, int(unit), column)
+        if unit is not None and total is not None and np.all(np.isfinite(total)):
+            errors.append(_check_one(block, responses[layer], (layer, int(unit), column), total, rng))
+    return {"spot_checked": len(errors), "spot_check_error": max(errors, default=0.0)}
+
+
+def _check_one(block: Block, found: Responses, place: tuple[int, int, int], total: Array,
+               rng: np.random.Generator) -> float:
+    """Disagreement at one parameter in units of its bound; odd and even parts, without the cost's scale.
+
+    Where the responses are polynomials, the sums are recomputed one by one and some samples are propagated
+    literally; elsewhere the sums themselves are compared with literal propagation of all samples.
+    """
+    layer, unit, column = place
+    a = block.inputs[layer][:, column]
+    samples, own = np.arange(block.m), total / block.scale
+    if found.kinds[unit].max() < NEAR_KINK:
+        parts = _polynomial(found, unit, block.epsilon, a)
+        _compare(own, parts.sum(axis=1), 1e-11 * np.abs(parts).sum() + 1e-300, place)
+        samples = np.sort(rng.choice(block.m, _affordable(block, layer), replace=False))
+        own = parts[:, samples].sum(axis=1)
+    literal, rounding = _literal(block, place, samples)
+    return _compare(literal, own, rounding + 1e-11 * float(np.abs(own).max()), place)
+
+
+def _compare(one: Array, other: Array, bound: float, place: tuple[int, int, int]) -> float:
+    error = float(np.max(np.abs(one - other)))
+    if error > bound:
+        raise EngineError(
+            f"response engine: its spot check failed at layer {place[0] + 1}, unit {place[1]}, input {place[2]}: "
+            f"{other} found, {one} by literal propagation, bound {bound:.3g}; use engine='full' and report this"
+        )
+    return error / bound if bound else 0.0
+
+
+def _polynomial(found: Responses, unit: int, epsilon: float, a: Array) -> Array:
+    """Odd and even part (2, m) of one parameter's responses."""
+    odd_powers, even_powers = powers_of(a[None, :], found.degree)
+    odd = found.odd([unit], epsilon).reshape(odd_powers.shape) * odd_powers
+    even = found.even([unit], epsilon).reshape(even_powers.shape) * even_powers
+    return np.array([odd.sum(axis=0), even.sum(axis=0)])
+
+
+def _affordable(block: Block, layer: int) -> int:
+    """How many samples one parameter's check may propagate."""
+    widths = block.problem.network.widths
+    after = [sum(widths[k] * widths[k + 1] for k in range(first + 1, len(widths) - 1)) for first in range(len(widths))]
+    own = sum(2 * block.m * widths[k + 1] * (after[k] + widths[k]) for k in range(len(widths) - 1))
+    return int(np.clip(SHARE * own / (3 * (after[layer] + widths[layer]) + 1), 1, block.m))
+
+
+def _literal(block: Block, place: tuple[int, int, int], samples: Any) -> tuple[Array, float]:
+    """Odd and even part of the losses' sum over samples by plain perturbed propagation, and a bound of its rounding."""
+    layer, unit, column = place
+    Z, slack, Y = _by_layer(block, block.flat.z[samples]), _by_layer(block, block.flat.slack[samples]), block.flat.y
+    weights, bias = block.problem.network.tensors[2 * layer : 2 * layer + 2]
+    inputs = weights.shape[1]
+    row = np.append(block.problem.theta[weights.start + unit * inputs :][:inputs], block.problem.theta[bias.start + unit])
+    losses = []
+    for step in (block.epsilon, -block.epsilon, 0.0):
+        perturbed = row.copy()
+        perturbed[column] += step
+        moved = Z[layer].copy()
+        moved[unit] = block.inputs[layer][samples] @ perturbed
+        losses.append(_forward_from(block, layer, [*Z[:layer], moved], Y[samples].T))
+    up, down, base = (run_losses for _, run_losses in losses)
+    rounding = 8.0 * UNIT * float(np.abs(base).sum()) + _rounding(block, layer, losses[2][0], slack, Y[samples].T)
+    return np.array([0.5 * (up - down).sum(), (0.5 * (up + down) - base).sum()]), 4.0 * rounding
+
+
+def _by_layer(block: Block, values: Array) -> list[Array]:
+    """(m, all units) as one (units, m) array per layer."""
+    return [part.T for part in np.split(values, block.flat.starts[1:], axis=1)]
+
+
+def _forward_from(block: Block, layer: int, Z: list[Array], Y: Array) -> tuple[Propagation, Array]:
+    """Plain forward propagation from a layer's pre-activations (the last of Z) on; the losses (m,)."""
+    network, parameters = block.problem.network, block.problem.parameters
+    A = [entry.value(z) for entry, z in zip(network.activation_entries, Z, strict=False)]
+    for k in range(layer + 1, len(network.layers)):
+        Z = [*Z, parameters[f"W{k + 1}"] @ A[-1] + parameters[f"b{k + 1}"]]
+        A.append(network.activation_entries[k].value(Z[-1]))
+    return Propagation(A[0], Z, A), network.cost_entry.losses(Z[-1], A[-1], Y)
+
+
+def _rounding(block: Block, layer: int, run: Propagation, slack: list[Array], Y: Array) -> float:
+    """How far rounding of the pre-activations from ``layer`` on may move the losses' sum, to first order."""
+    network, parameters = block.problem.network, block.problem.parameters
+    dZ = network.output_gradient(run, Y) / network.cost_entry.scale(*Y.shape[::-1])
+    total = 0.0
+    for k in range(len(network.layers) - 1, layer - 1, -1):
+        total += float(np.sum(np.abs(dZ) * slack[k]))
+        if k > layer:
+            dZ = (parameters[f"W{k + 1}"].T @ dZ) * network.activation_entries[k - 1].derivative(run.Z[k - 1])
+    return total

@@ -1,0 +1,250 @@
+"""From the responses of units to perturbed costs: sums over samples, as matrix products."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..activations import Array
+from ..differences import Differences, Indices, Kinks, Problem, Run
+from ..threads import run_all
+from . import columns as kernels
+from .block import UNIT, Block
+from .columns import AT_KINK, CLEAN, NEAR_KINK
+
+ROWS = 64  # units whose sums are taken at a time
+FINISH = 1 << 16  # entries whose costs are written at a time
+LITERAL_COLUMNS = 256
+
+
+@dataclass(frozen=True)
+class Responses:
+    """Responses of one layer's units to the samples of a block.
+
+    units : (u,) those that were evaluated.
+    powers : (6, n_l, m) coefficients of x, x^2, x^3, x^4, |x|, x|x|; degree : how many are in use (2, 4 or 6).
+    bounds : (2, n_l, m) one-sided derivatives at kinks.
+    kinds : (n_l, m) what each unit met (``columns.CLEAN`` ...).
+    """
+
+    units: Any
+    powers: Array
+    degree: int
+    bounds: Array
+    kinds: Any
+
+    def odd(self, rows: Any, epsilon: float) -> Array:
+        """Coefficients of the odd powers of epsilon a, side by side, (rows, m * degree/2)."""
+        chosen = [(0, 1), (2, 3), (5, 2)][: self.degree // 2]
+        return np.hstack([self.powers[p, rows] * epsilon**k for p, k in chosen])
+
+    def even(self, rows: Any, epsilon: float) -> Array:
+        """Coefficients of the even powers, likewise."""
+        chosen = [(1, 2), (3, 4), (4, 1)][: self.degree // 2]
+        return np.hstack([self.powers[p, rows] * epsilon**k for p, k in chosen])
+
+
+def powers_of(a: Array, degree: int) -> tuple[Array, Array]:
+    """The powers of the inputs (m, n + 1) that ``Responses.odd`` and ``Responses.even`` go with."""
+    if degree == 2:
+        return a, a * a
+    size = np.abs(a)
+    odd, even = [a, a**3, a * size], [a * a, a**4, size]
+    return np.vstack(odd[: degree // 2]), np.vstack(even[: degree // 2])
+
+
+class Sums:
+    """(J_plus - J_minus) / 2 and (J_plus + J_minus) / 2 - J at the checked positions, added up block by block."""
+
+    def __init__(self, problem: Problem, indices: Indices | None, epsilon: float) -> None:
+        self.problem = problem
+        self.epsilon = epsilon
+        self.indices = indices
+        size = problem.theta.size if indices is None else indices.size
+        self.odd, self.even = np.zeros(size), np.zeros(size)
+        self.loss = 0.0
+        self.places = [Places(problem, layer, indices) for layer in range(len(problem.network.layers))]
+        self.kinks: list[tuple[Indices, Array, Array]] = []
+        self.noise = np.zeros(len(problem.network.tensors))
+
+    def add(self, block: Block, responses: list[Responses], run: Run) -> None:
+        """Add one block's responses."""
+        self.loss += float(block.losses.sum())
+        for layer, found in enumerate(responses):
+            self._add_noise(block, layer, found)
+            worst = found.kinds.max(initial=CLEAN)
+            literal = respond_literally(block, layer, found, run) if worst >= NEAR_KINK else {}
+            odd_powers, even_powers = powers_of(block.inputs[layer], found.degree)
+            place = self.places[layer]
+
+            def add(units: Any) -> None:
+                odd = found.odd(units, self.epsilon) @ odd_powers  # noqa: B023 - run before the loop goes on
+                even = found.even(units, self.epsilon) @ even_powers  # noqa: B023
+                for row, unit in enumerate(units):
+                    if unit in literal:  # noqa: B023
+                        odd[row] += literal[unit].odd  # noqa: B023
+                        even[row] += literal[unit].even  # noqa: B023
+                place.add(self.odd, units, block.scale * odd)  # noqa: B023
+                place.add(self.even, units, block.scale * even)  # noqa: B023
+
+            chunks = [found.units[k : k + ROWS] for k in range(0, len(found.units), ROWS)]
+            run_all(add, chunks, run.threads if odd_powers.size * len(found.units) > 1e6 else 1)
+            if worst > CLEAN:
+                for units in chunks:
+                    self._add_kinks(block, layer, found, units, literal)
+
+    def _add_noise(self, block: Block, layer: int, found: Responses) -> None:
+        """Rounding of sums of slope times input, and of the pre-activations that curved functions see."""
+        flat = block.flat
+        curved = np.repeat(~flat.linear, flat.widths[1:])
+        if flat.logits:
+            curved[flat.starts[-1] :] = True
+        height = float(np.max(np.abs(flat.z[:, curved]), initial=0.0))
+        slopes = float(np.max(np.linalg.norm(found.powers[0], axis=1), initial=0.0))
+        inputs = block.inputs[layer]
+        sizes = float(np.sqrt(np.max(np.einsum("ij,ij->j", inputs, inputs)[:-1]))), float(np.sqrt(block.m))
+        for tensor, size in enumerate(sizes):
+            self.noise[2 * layer + tensor] += 4.0 * UNIT * (1.0 + height) * block.scale * slopes * size
+
+    def _add_kinks(self, block: Block, layer: int, found: Responses, units: Any, literal: "dict[int, Literal]") -> None:
+        """Note parameters at kinks, and how far their one-sided derivatives lie from the central difference."""
+        kinds, a = found.kinds[units], block.inputs[layer]
+        touched = (kinds == AT_KINK).astype(float) @ (a != 0.0) > 0.0
+        for row, unit in enumerate(units):
+            if unit in literal:
+                touched[row] |= literal[unit].kinked
+        if not touched.any():
+            return
+        met = kinds != CLEAN
+        low, high = np.where(met, found.bounds[0][units], 0.0), np.where(met, found.bounds[1][units], 0.0)
+        up, down = np.maximum(a, 0.0), np.maximum(-a, 0.0)
+        powers = np.where(kinds == AT_KINK, found.powers[:, units], 0.0)
+        at_kinks = Responses(np.arange(len(units)), powers, 6, found.bounds, kinds)
+        central = at_kinks.odd(slice(None), self.epsilon) @ powers_of(a, 6)[0]
+        for row, unit in enumerate(units):
+            if unit in literal:
+                central[row] += literal[unit].odd
+        central /= self.epsilon
+        positions, rows, inputs = self.places[layer].select(units, touched)
+        self.kinks.append(
+            (
+                positions,
+                block.scale * (low @ up - high @ down - central)[rows, inputs],
+                block.scale * (high @ up - low @ down - central)[rows, inputs],
+            )
+        )
+
+    def value(self, layer: int, unit: int, column: int) -> Array | None:
+        """Odd and even part so far of one parameter (column = inputs: the bias), None where it is not checked."""
+        position = self.places[layer].position(unit, column)
+        return None if position is None else np.array([self.odd[position], self.even[position]])
+
+    def finish(self, run: Run, facts: dict[str, Any], notes: tuple[str, ...] = ()) -> Differences:
+        """The costs themselves, the penalty included; the sums' memory becomes the results'."""
+        network, m = self.problem.network, self.problem.m
+        cost = network.cost_entry.scale(m, network.widths[-1]) * self.loss
+        cost += network.penalty(self.problem.parameters, m)
+        J_minus = np.empty_like(self.odd)
+        weights = np.array([(t.start, t.stop) for t in network.tensors[::2]])
+        positions = np.empty(0, np.int64) if self.indices is None else self.indices
+
+        def write(first: int) -> None:
+            kernels.write_costs(
+                self.problem.theta, positions, weights, network.l2 / m, self.epsilon, cost, first,
+                min(first + FINISH, self.odd.size), self.odd, self.even, J_minus,
+            )  # fmt: skip
+
+        run_all(write, range(0, self.odd.size, FINISH), run.threads)
+        return Differences(
+            cost, self.even, J_minus, self.odd, self._noise_of_entries(), self._kinks_found(self.odd), notes, facts
+        )
+
+    def _noise_of_entries(self) -> Array:
+        tensors = self.problem.network.tensors
+        if self.indices is None:
+            return self.noise
+        starts = np.array([t.start for t in tensors])
+        return np.asarray(self.noise[np.searchsorted(starts, self.indices, side="right") - 1])
+
+    def _kinks_found(self, gradapprox: Array) -> Kinks:
+        if not self.kinks:
+            return Kinks(np.empty(0, np.int64), np.empty(0), np.empty(0))
+        where, back = np.unique(np.concatenate([k[0] for k in self.kinks]), return_inverse=True)
+        low = gradapprox[where] + np.bincount(back, np.concatenate([k[1] for k in self.kinks]))
+        high = gradapprox[where] + np.bincount(back, np.concatenate([k[2] for k in self.kinks]))
+        return Kinks(where, low, high)
+
+
+class Places:
+    """Where the parameters of one layer's units stand among the checked positions."""
+
+    def __init__(self, problem: Problem, layer: int, indices: Indices | None) -> None:
+        weights, bias = problem.network.tensors[2 * layer : 2 * layer + 2]
+        self.weights, self.bias = weights, bias
+        self.outputs, self.inputs = weights.shape
+        self.units = np.arange(self.outputs)
+        self.whole = indices is None
+        if indices is not None:
+            start, stop = np.searchsorted(indices, [weights.start, bias.stop])
+            inside = indices[start:stop] - weights.start
+            of_weight = inside < weights.stop - weights.start
+            of_bias = inside - (weights.stop - weights.start)
+            self.rows = np.where(of_weight, inside // self.inputs, of_bias)
+            self.columns = np.where(of_weight, inside % self.inputs, self.inputs)
+            self.positions = np.arange(start, stop)
+            self.units = np.unique(self.rows)
+
+    def add(self, total: Array, units: Any, values: Array) -> None:
+        """Add values (units, inputs + 1), bias last, where they belong."""
+        if self.whole:
+            first, last = units[0], units[-1] + 1
+            rows = total[self.weights.start : self.weights.stop].reshape(self.outputs, self.inputs)
+            rows[first:last] += values[:, :-1]
+            total[self.bias.start + first : self.bias.start + last] += values[:, -1]
+            return
+        chosen = np.isin(self.rows, units)
+        rows = np.searchsorted(units, self.rows[chosen])
+        total[self.positions[chosen]] += values[rows, self.columns[chosen]]
+
+    def position(self, unit: int, column: int) -> int | None:
+        """Checked position of one parameter, None where it is not checked."""
+        if self.whole:
+            return int(self.bias.start + unit if column == self.inputs else self.weights.start + unit * self.inputs + column)
+        found = self.positions[(self.rows == unit) & (self.columns == column)]
+        return int(found[0]) if found.size else None
+
+    def select(self, units: Any, mask: Any) -> tuple[Indices, Any, Any]:
+        """Checked positions where mask (units, inputs + 1) holds, with their rows and columns in it."""
+        if self.whole:
+            rows, columns = np.nonzero(mask)
+            weight = self.weights.start + units[rows] * self.inputs + columns
+            return np.where(columns < self.inputs, weight, self.bias.start + units[rows]), rows, columns
+        chosen = np.isin(self.rows, units)
+        rows, columns = np.searchsorted(units, self.rows[chosen]), self.columns[chosen]
+        kept = mask[rows, columns]
+        return self.positions[chosen][kept], rows[kept], columns[kept]
+
+
+@dataclass(frozen=True)
+class Literal:
+    """A unit's responses at every x, summed over the samples that need it: (inputs + 1,) each."""
+
+    odd: Array
+    even: Array
+    kinked: Any
+
+
+def respond_literally(block: Block, layer: int, found: Responses, run: Run) -> dict[int, Literal]:
+    """Units with a kink within reach or too large a step, evaluated at every epsilon a_j of the samples concerned."""
+    a = block.inputs[layer]
+
+    def work(unit: int) -> Literal:
+        result = Literal(np.zeros(a.shape[1]), np.zeros(a.shape[1]), np.zeros(a.shape[1], np.bool_))
+        samples = np.nonzero(found.kinds[unit] >= NEAR_KINK)[0]
+        kernels.respond_literally(
+            block.flat, layer, unit, samples, a, block.epsilon, LITERAL_COLUMNS, result.odd, result.even, result.kinked
+        )
+        return result
+
+    units = [int(unit) for unit in found.units if found.kinds[unit].max() >= NEAR_KINK]
+    return dict(zip(units, run_all(work, units, run.threads), strict=True))

@@ -1,0 +1,88 @@
+"""Work on several cores: a pool of Python threads running kernels that hold no lock, BLAS held at one thread each."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+
+
+@cache
+def _blas() -> Any:
+    import scipy.linalg  # noqa: F401 - kernels call its BLAS: it must be loaded when the libraries are listed
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="blas")
+
+
+class _OneThread:
+    """BLAS at one thread while at least one check runs: the first sets it, the last puts back what was there.
+
+    BLAS keeps its number of threads per process; overlapping checks that each restored it would leave it wrong.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.users = 0
+        self.limiter: Any = None
+
+    def enter(self) -> None:
+        with self.lock:
+            if self.users == 0:
+                self.limiter = _blas().limit(limits=1)
+            self.users += 1
+
+    def leave(self) -> None:
+        with self.lock:
+            self.users -= 1
+            if self.users == 0:
+                self.limiter.restore_original_limits()
+
+
+_one_thread = _OneThread()
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Hold NumPy's and SciPy's BLAS at one thread."""
+    _one_thread.enter()
+    try:
+        yield
+    finally:
+        _one_thread.leave()
+
+
+def run_all(
+    task: Callable[[Any], Result], items: Sequence[Any], threads: int, done: Callable[[int], None] = lambda count: None
+) -> list[Result]:
+    """``[task(item) for item in items]`` on so many threads.
+
+    Parameters
+    ----------
+    done : called in the caller's thread with the number of finished tasks; may raise to stop.
+
+    Raises
+    ------
+    Whatever a task or ``done`` raises, and KeyboardInterrupt, once the running tasks have ended.
+    """
+    if threads <= 1 or len(items) <= 1:
+        results = []
+        for count, item in enumerate(items, 1):
+            results.append(task(item))
+            done(count)
+        return results
+    pool = ThreadPoolExecutor(min(threads, len(items)), thread_name_prefix="fastcheck")
+    try:
+        futures = [pool.submit(task, item) for item in items]
+        pending = set(futures)
+        while pending:
+            finished, pending = wait(pending, return_when=FIRST_COMPLETED)
+            for future in finished:
+                future.result()
+            done(len(futures) - len(pending))
+        return [future.result() for future in futures]
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
