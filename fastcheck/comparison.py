@@ -129,7 +129,7 @@ class Comparison:
             error.append(float(np.linalg.norm(part.error, norm)))
         join = sum if norm == 1 else max
         totals = [float(join(values)) / self.unit if values else 0.0 for values in (gradient, approx, error)]
-        return Sizes(*totals, self.sizes.peak)
+        return Sizes(totals[0], totals[1], totals[2], self.sizes.peak)
 
     def entries(self, negligible: float = NEGLIGIBLE, *, kinks: bool = True) -> Iterator[Entries]:
         """The comparison entry by entry, in chunks.

@@ -10,20 +10,17 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .activations import Array
-from .comparison import CHUNK, NEGLIGIBLE, Comparison, Entries, comparisons, relative
+from .comparison import NEGLIGIBLE, Comparison, comparisons, relative
 from .differences import Differences, Subject
+from .doubts import at_kink, bend
+from .precision import representable, rounded_throughout, tolerance_in
 
 TOLERANCE = 1e-7
-# Half a unit in the last place of the dtypes in which gradients come, float64 apart.
-ROUNDING = {"float16": 2.0**-11, "float32": 2.0**-24}
-# Standard errors that noise may reach: in any one of a million entries, and in a norm of a tensor.
+# Standard errors that noise may reach: in any one of a million entries, and in the norm of a tensor.
 ENTRY_NOISE = 8.0
 NORM_NOISE = 4.0
-# How many roundings, beside the square root of the sums' lengths, a gradient in low precision may be off.
-ROUNDINGS = 16.0
 
 PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
 
@@ -35,24 +32,22 @@ class TensorVerdict:
     Parameters
     ----------
     comparison : its entries.
-    verdict : "pass", "fail" or "inconclusive".
     difference : ||gradient - gradapprox|| / (||gradient|| + ||gradapprox||) in the chosen norm.
-    tolerance, negligible : what entries were held to.
-    wrong, doubtful : number of entries that disagree beyond noise, and of those that epsilon or a kink could explain.
-    places : positions (among the checked entries) of the first wrong entries.
-    reason : why it is not a pass, or what a pass rests on; a sentence without its subject, or "".
+    tolerance, negligible : what its entries were held to (see ``Comparison.entries``).
+    verdict : "pass", "fail" or "inconclusive".
+    wrong, doubtful : number of entries that disagree beyond tolerance and noise; that disagree, but by no more than
+        epsilon or a kink could explain.
+    cause : what the verdict rests on beside the figures: "" or "not finite", "unchecked", "noise", "doubt", "single".
     """
 
     comparison: Comparison
-    verdict: str
     difference: float
     tolerance: float
     negligible: float
+    verdict: str = PASS
     wrong: int = 0
     doubtful: int = 0
-    noisy: bool = False
-    single: bool = False
-    reason: str = ""
+    cause: str = ""
 
     @property
     def name(self) -> str:
@@ -69,19 +64,18 @@ class Judgement:
     verdict : "pass", "fail" or "inconclusive".
     difference : the seed's formula over all checked entries.
     tensors : one per tensor, in the order of theta.
-    reason : the sentence that explains the verdict.
-    notes : further sentences.
+    cause : "cost" where J(theta) is not finite, "nothing" where all gradients are zero on both sides, else "".
     """
 
     verdict: str
     difference: float
-    tensors: list[TensorVerdict]
-    reason: str
-    notes: list[str] = field(default_factory=list)
+    tensors: list[TensorVerdict] = field(default_factory=list)
+    cause: str = ""
 
 
 def judge(
-    subject: Subject, differences: Differences, *, epsilon: float | Array, norm: float = 2, tolerance: float | None = None
+    subject: Subject, differences: Differences, *, epsilon: float | Array, norm: float = 2,
+    tolerance: float | None = None,
 ) -> Judgement:
     """Judge gradients by cost differences.
 
@@ -90,79 +84,103 @@ def judge(
     subject : tensors and gradients.
     differences : what an engine found for them.
     epsilon : the perturbation, one for all or one per checked position.
-    norm : 1, 2 or infinity, of ``difference``.
+    norm : 1, 2 or infinity, of the ``difference``.
     tolerance : largest relative difference; by default 1e-7, more for gradients in less than double precision.
     """
-    found = [
-        judge_tensor(comparison, differences, epsilon, norm, *_tolerance_of(comparison, subject, tolerance), tolerance is None)
-        for comparison in comparisons(subject, differences)
-    ]
+    found = []
+    for comparison in comparisons(subject, differences):
+        allowed, negligible = _held_to(comparison, subject, tolerance)
+        sizes = comparison.norms(norm)
+        verdict = TensorVerdict(comparison, relative(sizes.error, sizes.gradient, sizes.approx), allowed, negligible)
+        _judge_tensor(verdict, differences, epsilon, norm)
+        found.append(verdict)
+    if tolerance is None:
+        _forgive_single_precision(found, subject, differences, epsilon, norm)
     checked = [t for t in found if t.comparison.checked]
     verdicts = {t.verdict for t in checked}
-    verdict = FAIL if FAIL in verdicts else INCONCLUSIVE if INCONCLUSIVE in verdicts else PASS
-    reason, exercised = "", any(t.comparison.sizes.gradient or t.comparison.sizes.approx for t in checked)
+    overall = FAIL if FAIL in verdicts else INCONCLUSIVE if INCONCLUSIVE in verdicts else PASS
+    judgement = Judgement(overall, overall_difference([t.comparison for t in checked], norm), found)
     if not math.isfinite(differences.cost):
-        verdict, reason = FAIL, f"the cost is {differences.cost}"
-    elif not exercised:
-        verdict, reason = INCONCLUSIVE, "every gradient is exactly zero on both sides: nothing was exercised"
-    return Judgement(verdict, overall_difference(checked, norm), found, reason)
+        judgement.verdict, judgement.cause = FAIL, "cost"
+    elif not any(t.comparison.sizes.gradient or t.comparison.sizes.approx for t in checked):
+        judgement.verdict, judgement.cause = INCONCLUSIVE, "nothing"
+    return judgement
 
 
-def overall_difference(tensors: list[TensorVerdict], norm: float) -> float:
-    """||gradient - gradapprox|| / (||gradient|| + ||gradapprox||) over all tensors."""
-    sizes = [t.comparison.norms(norm) for t in tensors]
-    join = math.hypot if norm == 2 else (lambda *values: sum(values)) if norm == 1 else (lambda *values: max(values, default=0.0))
-    error, gradient, approx = (join(*(getattr(s, name) for s in sizes)) for name in ("error", "gradient", "approx"))
+def overall_difference(comparisons: list[Comparison], norm: float) -> float:
+    """||gradient - gradapprox|| / (||gradient|| + ||gradapprox||) over several tensors."""
+    sizes = [c.norms(norm) for c in comparisons]
+    error, gradient, approx = (
+        _join([getattr(s, name) for s in sizes], norm) for name in ("error", "gradient", "approx")
+    )
     return relative(error, gradient, approx)
 
 
-def _tolerance_of(comparison: Comparison, subject: Subject, tolerance: float | None) -> tuple[float, float]:
-    """Tolerance and least size that counts, from the precision in which the tensor came."""
+def _join(norms: list[float], norm: float) -> float:
+    """The norm of a vector from the norms of its parts."""
+    if norm == 2:
+        return math.hypot(*norms)
+    return math.fsum(norms) if norm == 1 else max(norms, default=0.0)
+
+
+def _held_to(comparison: Comparison, subject: Subject, tolerance: float | None) -> tuple[float, float]:
+    """Tolerance of a tensor, and the least size that counts: all of it in low precision, where errors spread."""
     dtype = subject.precision.get(comparison.tensor.name)
     if dtype is None:
         return TOLERANCE if tolerance is None else tolerance, NEGLIGIBLE
-    return (low_precision_tolerance(subject, dtype) if tolerance is None else tolerance), 1.0
+    return tolerance_in(dtype, subject) if tolerance is None else tolerance, 1.0
 
 
-def low_precision_tolerance(subject: Subject, dtype: str) -> float:
-    """What rounding in ``dtype`` allows: it grows with the root of the number of terms summed on the way."""
-    terms = sum(math.prod(t.shape[1:]) for t in subject.tensors)
-    return ROUNDINGS * ROUNDING.get(dtype, ROUNDING["float32"]) * math.sqrt(terms)
-
-
-def judge_tensor(
-    comparison: Comparison, differences: Differences, epsilon: float | Array, norm: float, tolerance: float,
-    negligible: float, lenient: bool,
-) -> TensorVerdict:
-    """Judge one tensor (see ``judge``)."""
-    sizes = comparison.norms(norm)
-    difference = relative(sizes.error, sizes.gradient, sizes.approx)
-    found = TensorVerdict(comparison, PASS, difference, tolerance, negligible)
+def _judge_tensor(found: TensorVerdict, differences: Differences, epsilon: float | Array, norm: float) -> None:
+    comparison = found.comparison
     if not comparison.checked:
-        found.verdict, found.reason = INCONCLUSIVE, "was not checked"
-        return found
-    if not sizes.finite:
-        found.verdict = FAIL
-        return found
-    # In most checks every error is below what the smallest entry is allowed: one comparison settles it.
-    if sizes.peak <= tolerance * negligible * comparison.root_mean_square:
-        return found
-    _judge_entries(found)
-    return found
+        found.verdict, found.cause = INCONCLUSIVE, "unchecked"
+    elif not comparison.sizes.finite:
+        found.verdict, found.cause = FAIL, "not finite"
+    elif comparison.sizes.peak > found.tolerance * found.negligible * comparison.root_mean_square:
+        # In most checks every error is below what even the smallest entry is allowed, and this is not reached.
+        _judge_entries(found, differences, epsilon, norm)
 
 
-def _judge_entries(found: TensorVerdict) -> None:
-    comparison, beyond = found.comparison, 0
-    error = gradient = approx = noise = 0.0
+def _judge_entries(found: TensorVerdict, differences: Differences, epsilon: float | Array, norm: float) -> None:
+    comparison, order = found.comparison, np.inf if math.isinf(norm) else norm
+    errors, noises, bent = [], [], None
+    beyond = False
     for part in comparison.entries(found.negligible):
         allowed = found.tolerance * part.size
-        beyond += int(np.count_nonzero(part.error > allowed))
-        found.wrong += int(np.count_nonzero(part.error > allowed + ENTRY_NOISE * part.noise))
-        error += float(np.dot(part.error, part.error))
-        noise += float(np.dot(part.noise, part.noise)) * (part.error.size if part.noise.size == 1 else 1)
-    sizes = comparison.sizes
+        errors.append(float(np.linalg.norm(part.error, order)))
+        noises.append(float(np.linalg.norm(np.broadcast_to(part.noise, part.error.shape), order)))
+        beyond = beyond or bool(np.any(part.error > allowed))
+        wrong = part.error > allowed + ENTRY_NOISE * part.noise
+        if wrong.any():
+            bent = bent or bend(comparison, differences, epsilon)
+            doubtful = wrong & (part.error <= allowed + ENTRY_NOISE * part.noise + bent.truncation * comparison.unit)
+            if differences.kinks is None:
+                doubtful |= at_kink(comparison, part, differences, epsilon, bent.usual, wrong & ~doubtful)
+            found.doubtful += int(np.count_nonzero(doubtful))
+            found.wrong += int(np.count_nonzero(wrong & ~doubtful))
+    sizes = comparison.norms(norm)
+    error, noise = _join(errors, norm), _join(noises, norm)
     explained = found.tolerance * (sizes.gradient + sizes.approx) * comparison.unit
-    if found.wrong or math.sqrt(error) > explained + NORM_NOISE * math.sqrt(noise):
+    if found.wrong or (not found.doubtful and beyond and error > explained + NORM_NOISE * noise):
         found.verdict = FAIL
-    elif math.sqrt(error) > explained:
-        found.verdict, found.noisy = INCONCLUSIVE, True
+    elif found.doubtful:
+        found.verdict, found.cause = INCONCLUSIVE, "doubt"
+    elif beyond and error > explained:
+        found.verdict, found.cause = INCONCLUSIVE, "noise"
+
+
+def _forgive_single_precision(
+    found: list[TensorVerdict], subject: Subject, differences: Differences, epsilon: float | Array, norm: float
+) -> None:
+    """Let double-precision tensors pass that are right to single precision, and only to that."""
+    failing = [t for t in found if t.verdict == FAIL and t.cause == "" and t.name not in subject.precision]
+    if not failing:
+        return
+    tolerance = tolerance_in("float32", subject)
+    for tensor in failing:
+        again = TensorVerdict(tensor.comparison, tensor.difference, tolerance, 1.0)
+        _judge_tensor(again, differences, epsilon, norm)
+        if again.verdict == PASS and (representable(tensor.comparison) or rounded_throughout(tensor.comparison)):
+            tensor.verdict, tensor.cause, tensor.tolerance = PASS, "single", tolerance
+            tensor.wrong = tensor.doubtful = 0

@@ -1,0 +1,79 @@
+"""What else than a mistake can explain a disagreement: too large an epsilon, or a kink the engine does not know of."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .activations import Array
+from .comparison import Comparison, Entries
+from .differences import Differences
+
+UNIT = float(np.finfo(np.float64).eps)
+# Entries from which the usual bend of a tensor's cost is taken.
+SAMPLE = 1 << 14
+# The central difference may be off by this many times (bend / slope)^2, relatively.
+TRUNCATION = 10.0
+# A jump between the one-sided quotients is a kink's, not curvature's, if it is this many times the usual one.
+OUTLIER = 30.0
+
+
+@dataclass(frozen=True)
+class Bend:
+    """How far the cost bends within epsilon, from the one-sided quotients (J+ - J)/epsilon and (J - J-)/epsilon.
+
+    usual : their usual distance in the tensor.
+    truncation : by how much the bend lets a central difference be off.
+    """
+
+    usual: float
+    truncation: float
+
+
+def one_sided(
+    comparison: Comparison, differences: Differences, epsilon: float | Array, places: NDArray[np.intp]
+) -> tuple[Array, Array, Array]:
+    """Quotients above and below theta at positions of a tensor's checked entries, and the rounding of both."""
+    where = comparison.first + places
+    step = epsilon[where] if isinstance(epsilon, np.ndarray) and epsilon.size > 1 else epsilon
+    with np.errstate(all="ignore"):
+        above = (differences.J_plus[where] - differences.cost) / step
+        below = (differences.cost - differences.J_minus[where]) / step
+        # Half a unit for each cost that was rounded, and as much for their difference.
+        rounding = 2.0 * UNIT * abs(differences.cost) / step
+        noise = comparison.noise if comparison.noise.size == 1 else comparison.noise[places]
+        return above, below, rounding + 16.0 * noise
+
+
+def bend(comparison: Comparison, differences: Differences, epsilon: float | Array) -> Bend:
+    """The usual bend of a tensor's cost, over entries that do something.
+
+    Notes
+    -----
+    With s the inverse length over which slopes change, a slope g has a bend of about epsilon s g and a central
+    difference an error of about (epsilon s)^2 g / 6: the square of the relative bend.  This needs no third derivative
+    and holds at any scale of cost and parameters.
+    """
+    places = np.arange(0, comparison.checked, max(1, comparison.checked // SAMPLE))
+    places = places[comparison.approx[places] != 0.0]
+    slope = comparison.root_mean_square
+    if not places.size or slope == 0.0:
+        return Bend(0.0, 0.0)
+    above, below, rounding = one_sided(comparison, differences, epsilon, places)
+    usual = float(np.median(np.maximum(np.abs(above - below) - rounding, 0.0)))
+    return Bend(usual, TRUNCATION * usual * (usual / slope))
+
+
+def at_kink(
+    comparison: Comparison, part: Entries, differences: Differences, epsilon: float | Array, usual: float,
+    wrong: NDArray[np.bool_],
+) -> NDArray[np.bool_]:
+    """Which of a chunk's ``wrong`` entries lie between one-sided quotients that differ as only a kink makes them."""
+    found = np.zeros_like(wrong)
+    places = np.flatnonzero(wrong)
+    above, below, rounding = one_sided(comparison, differences, epsilon, part.first + places)
+    gradient = comparison.gradient[part.first + places]
+    between = (gradient >= np.minimum(above, below) - rounding) & (gradient <= np.maximum(above, below) + rounding)
+    jump = np.abs(above - below)
+    found[places] = between & (jump > 4.0 * rounding) & (jump > OUTLIER * usual)
+    return found
