@@ -59,6 +59,6 @@ def network_problem(
         for t in net.tensors
         if any(real_array(t.name, a[t.name]).dtype in (np.float16, np.float32) for a in (parameters, named))
     }
-    return problem, Subject(net.tensors, theta, gradient, None, precision, net.l2 / problem.m)
+    return problem, Subject(net.tensors, theta, gradient, None, precision, net.l2 / problem.m, problem.m)
 
 

@@ -88,6 +88,7 @@ class Subject:
     indices : the checked positions of theta, ascending; None for all.
     precision : names of the tensors whose values or gradients came in less than double precision, with that dtype.
     l2_weight : l2 / m for networks (the penalty adds l2_weight * W to the gradient), else 0.
+    samples : m for networks, else 0: lets the diagnosis recognise a factor m or 1/m.
     """
 
     tensors: tuple[Tensor, ...]
@@ -96,6 +97,7 @@ class Subject:
     indices: Indices | None = None
     precision: dict[str, str] = field(default_factory=dict)
     l2_weight: float = 0.0
+    samples: int = 0
 
 
 @dataclass(frozen=True)
