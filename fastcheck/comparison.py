@@ -165,8 +165,9 @@ def comparisons(subject: Subject, differences: Differences) -> list[Comparison]:
     """One comparison per tensor, in the order of theta; views wherever all of theta is checked."""
     noise = np.atleast_1d(np.asarray(differences.noise, dtype=np.float64))
     kinks, indices = differences.kinks, subject.indices
+    per_tensor = indices is None and noise.size == len(subject.tensors)
     found = []
-    for tensor in subject.tensors:
+    for place, tensor in enumerate(subject.tensors):
         if indices is None:
             first, last, where = tensor.start, tensor.stop, None
             gradient = subject.gradient[first:last]
@@ -181,7 +182,7 @@ def comparisons(subject: Subject, differences: Differences) -> list[Comparison]:
                 touched = kinks.where[chosen] - first, kinks.low[chosen], kinks.high[chosen]
         found.append(Comparison(
             tensor, first, where, gradient, differences.gradapprox[first:last],
-            noise if noise.size == 1 else noise[first:last], touched,
+            noise[place : place + 1] if per_tensor else noise if noise.size == 1 else noise[first:last], touched,
         ))
     return found
 

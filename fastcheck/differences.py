@@ -61,7 +61,8 @@ class Differences:
     cost : J(theta).
     J_plus, J_minus : costs at theta +- epsilon, one per checked position.
     gradapprox : numerical derivative, one per checked position.
-    noise : standard error of gradapprox that rounding alone can cause, one per checked position (or one for all).
+    noise : standard error of gradapprox that rounding alone can cause, one per checked position, or one for all, or, where
+        all of theta is checked, one per tensor.
     kinks : parameters at kinks, where the engine knows them.
     notes : sentences for the report.
     facts : figures for the report (spot check, evaluations, ...), by name.
