@@ -82,9 +82,10 @@ def relu_derivative(z: Array) -> Array:
 
 
 def relu_difference(z: float, d: float) -> float:
+    # the comparisons are false for NaN, which must not come out as a number
     if z > 0.0:
-        return d if z + d > 0.0 else -z
-    return d + z if d > -z else 0.0
+        return -z if z + d <= 0.0 else d
+    return 0.0 if d <= -z else d + z
 
 
 def leaky_relu(z: Any) -> Any:
@@ -280,8 +281,8 @@ def normal_density(z: float) -> float:
 
 def normal_distribution_difference(z: float, d: float) -> float:
     """Integral of the normal density over [z, z + d], by panels short enough for five Gauss points."""
-    if abs(d) > 4.0:
-        # the step dwarfs the bulk: plain subtraction of the smaller tails
+    if not abs(d) <= 4.0:
+        # the step dwarfs the bulk, or is NaN: plain subtraction of the smaller tails
         if z + d > 0.0 and z > 0.0:
             return normal_distribution(-z) - normal_distribution(-(z + d))
         return normal_distribution(z + d) - normal_distribution(z)

@@ -1,10 +1,10 @@
 """The course exercise gives the published numbers, and the course's dictionaries are taken as they are."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
-from course_exercise import BOTH, MENDED, ONLY_DB1, ONLY_DW2, exercise, gradients_with
 
 import fastcheck as fc
 from fastcheck import course
@@ -16,6 +16,8 @@ from fastcheck.course import (
     gradients_to_vector,
     vector_to_dictionary,
 )
+
+from .course_exercise import BOTH, MENDED, ONLY_DB1, ONLY_DW2, exercise, gradients_with
 
 PUBLISHED = [((), MENDED), (("dW2",), ONLY_DW2), (("db1",), ONLY_DB1), (("dW2", "db1"), BOTH)]
 SCALAR_EXERCISE = 2.919335883291695e-10
@@ -140,7 +142,7 @@ def test_backward_propagation_has_the_courses_keys_and_values():
 @pytest.mark.parametrize("widths", [(3, 1), (3, 4, 1), (2, 3, 4, 3, 1)])
 def test_any_depth(widths):
     net = fc.Network(
-        [fc.Dense(a, b, "relu") for a, b in zip(widths[:-2], widths[1:-1], strict=True)]
+        [fc.Dense(a, b, "relu") for a, b in pairwise(widths[:-1])]
         + [fc.Dense(widths[-2], 1, "sigmoid")],
         cost="binary_cross_entropy",
     )
