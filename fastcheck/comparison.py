@@ -150,6 +150,13 @@ class Comparison:
             noise = (self.noise if self.noise.size == 1 else self.noise[part]) * self.unit
             yield Entries(start, gradient, approx, error, size, noise)
 
+    def kinks_within(self, first: int, size: int) -> Indices:
+        """The entries at kinks among ``size`` of them from ``first`` on, counted from there."""
+        if self.kinks is None:
+            return np.empty(0, np.int64)
+        where = self.kinks[0]
+        return where[(where >= first) & (where < first + size)] - first
+
     def _judge_kinks(self, start: int, gradient: Array, error: Array) -> None:
         if self.kinks is None:
             return
