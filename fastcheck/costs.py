@@ -104,8 +104,12 @@ def cross_entropy(A: Array, Y: Array) -> float:
 
 
 def cross_entropy_losses(Z: Array, A: Array, Y: Array) -> Array:
-    shifted = Z - Z.max(axis=0, keepdims=True)
-    log_partition = np.log(np.exp(shifted).sum(axis=0, keepdims=True))
+    # The likeliest class contributes exp(0) = 1 to the partition: log1p of the others keeps the digits of small losses.
+    top = Z.argmax(axis=0)[None]
+    shifted = Z - np.take_along_axis(Z, top, axis=0)
+    others = np.exp(shifted)
+    np.put_along_axis(others, top, 0.0, axis=0)
+    log_partition = np.log1p(others.sum(axis=0, keepdims=True))
     return np.asarray((Y * (log_partition - shifted)).sum(axis=0))
 
 
@@ -163,16 +167,18 @@ def log_mean_exp(p: Array, d: Array, mean: float) -> float:
 
 
 def cross_entropy_column(z: Array, a: Array, y: Array) -> float:
-    top = z[0]
+    top = 0
     for k in range(z.size):
-        top = max(top, z[k])
-    partition = 0.0
+        if z[k] > z[top]:
+            top = k
+    others = 0.0
     for k in range(z.size):
-        partition += math.exp(z[k] - top)
+        if k != top:
+            others += math.exp(z[k] - z[top])
     total = 0.0
     for k in range(z.size):
         if y[k] != 0.0:
-            total += y[k] * (math.log(partition) - (z[k] - top))
+            total += y[k] * (math.log1p(others) - (z[k] - z[top]))
     return total
 
 

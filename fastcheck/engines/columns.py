@@ -26,7 +26,7 @@ cost_columns = switch(
 
 CLEAN, AT_KINK, NEAR_KINK, FAR = 0, 1, 2, 3  # what a column met; the worst counts
 # Largest change of a pre-activation for which r is a quadratic, and a quartic, to a relative 1e-13.
-QUADRATIC_REACH = 4e-7
+QUADRATIC_REACH = 2e-7
 QUARTIC_REACH = 1e-3
 TINY = 1e-100  # a step that crosses no kink but those it stands on
 PANEL = 256  # rows of a gathered weight matrix at a time
@@ -238,6 +238,7 @@ def _source_changes(net: Flat, s: int, layer: int, units: Any, steps: Array, mir
         u = net.starts[layer] + units[c]
         x = steps[c]
         if raw:
+            reach = max(reach, abs(x))
             sources[c] = x
             if not mirror:
                 sources[columns + c] = -x

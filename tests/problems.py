@@ -1,0 +1,46 @@
+"""Small problems that many tests share."""
+
+import numpy as np
+
+from fastcheck import Dense, Network
+from fastcheck.activations import ACTIVATIONS
+from fastcheck.costs import COSTS
+from fastcheck.differences import Problem, Run
+
+RUN = Run(threads=2, memory_limit=1 << 28)
+HIDDEN = [name for name, entry in ACTIVATIONS.items() if entry.elementwise]
+PIECEWISE = [name for name, entry in ACTIVATIONS.items() if entry.breakpoints]
+OUTPUTS = [
+    (cost, output) for cost, entry in COSTS.items() for output in ([entry.output] if entry.output else list(ACTIVATIONS))
+]
+
+
+def network(widths, hidden, output, cost, l2=0.0):
+    activations = [hidden] * (len(widths) - 2) + [output]
+    layers = [Dense(a, b, g) for a, b, g in zip(widths, widths[1:], activations, strict=False)]
+    return Network(layers, cost, l2)
+
+
+def data(net, m, seed=0):
+    """X and Y that fit the network's cost."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(net.widths[0], m))
+    if net.cost == "cross_entropy":
+        return X, rng.integers(net.widths[-1], size=m)
+    if net.cost == "binary_cross_entropy":
+        return X, (rng.random((net.widths[-1], m)) > 0.5).astype(float)
+    return X, rng.normal(size=(net.widths[-1], m))
+
+
+def problem(net, m=3, seed=0, parameters=None, X=None, Y=None):
+    """A problem with random parameters and data unless given."""
+    drawn_X, drawn_Y = data(net, m, seed)
+    X, Y = drawn_X if X is None else X, drawn_Y if Y is None else Y
+    theta = net.to_vector(net.initialize(seed) if parameters is None else parameters)
+    return Problem(net, theta, net.inputs(X), net.targets(Y, np.shape(X)[1]))
+
+
+def gradient(given: Problem) -> np.ndarray:
+    """The gradient by the network's own back-propagation, as a vector."""
+    named = given.network.gradients(given.parameters, given.X, given.Y)
+    return given.network.to_vector({name[1:]: value for name, value in named.items()})

@@ -1,0 +1,169 @@
+"""The response engine against fifty digits, against the other engines, and against itself."""
+
+import numpy as np
+import pytest
+
+from fastcheck.differences import Run
+from fastcheck.engines import columns, reference, response
+from fastcheck.errors import EngineError
+
+from .precise import central_differences, literal_differences
+from .problems import HIDDEN, OUTPUTS, PIECEWISE, RUN, gradient, network, problem
+
+
+def agrees(given, epsilon, bound=1e-12, oracle=central_differences):
+    """Hold the engine's numbers against fifty digits, to ``bound`` of each tensor's scale."""
+    found = response.differences(given, None, epsilon, RUN)
+    plus, minus, quotient = oracle(given, epsilon)
+    for tensor in given.network.tensors:
+        part = slice(tensor.start, tensor.stop)
+        scale = np.max(np.abs(quotient[part]))
+        assert np.max(np.abs(found.gradapprox[part] - quotient[part])) <= bound * scale, (tensor.name, epsilon)
+    size = np.maximum(np.abs(found.cost), np.maximum(np.abs(plus), np.abs(minus)))
+    assert np.all(np.abs(found.J_plus - (found.cost + plus)) <= 1e-13 * size)
+    assert np.all(np.abs(found.J_minus - (found.cost + minus)) <= 1e-13 * size)
+    return found
+
+
+@pytest.mark.parametrize("hidden", HIDDEN)
+def test_fifty_digits_every_activation(hidden):
+    for epsilon in (1e-7, 1e-2, 1e-4, 1e-9):
+        agrees(problem(network([3, 4, 3, 2], hidden, "softmax", "cross_entropy", 0.1), seed=3), epsilon)
+
+
+@pytest.mark.parametrize(("cost", "output"), OUTPUTS)
+def test_fifty_digits_every_cost(cost, output):
+    for epsilon in (1e-7, 1e-2):
+        agrees(problem(network([2, 3, 2], "tanh", output, cost, 0.3), seed=5), epsilon)
+
+
+@pytest.mark.parametrize("depth", range(6))
+@pytest.mark.parametrize("m", [1, 4])
+def test_fifty_digits_every_depth(depth, m):
+    agrees(problem(network([3, *[2] * depth, 1], "relu", "sigmoid", "binary_cross_entropy"), m, seed=depth), 1e-7)
+
+
+@pytest.mark.parametrize("widths", [[1, 1], [1, 1, 1, 1], [5, 1, 4, 1]])
+def test_width_one(widths):
+    agrees(problem(network(widths, "tanh", "identity", "squared_error", 1.0), 1, seed=1), 1e-7)
+
+
+def test_wide_inputs_need_the_quartic():
+    given = problem(network([3, 4, 2], "tanh", "softmax", "cross_entropy"), seed=2, X=1000.0 * np.eye(3))
+    parameters = {name: 0.003 * value for name, value in given.network.initialize(0).items()}
+    agrees(problem(given.network, parameters=parameters, X=1000.0 * np.eye(3), Y=[0, 1, 0]), 1e-7)
+
+
+@pytest.mark.parametrize("hidden", PIECEWISE)
+@pytest.mark.parametrize("offset", [0.0, 1e-8, -1e-8, 1e-12, -1e-12])
+@pytest.mark.parametrize("layers", [(1,), (2,), (1, 2), (1, 2, 3)])
+def test_kinks(hidden, offset, layers):
+    """Pre-activations at a kink or within epsilon of it, in one layer or several at once."""
+    from fastcheck.activations import ACTIVATIONS
+
+    net = network([3, 4, 4, 3, 2], hidden, "softmax", "cross_entropy")
+    parameters = net.initialize(7)
+    X, Y = np.random.default_rng(7).normal(size=(3, 2)), np.array([0, 1])
+    for layer in layers:
+        run = net.forward(parameters, X)
+        breakpoints = ACTIVATIONS[hidden].breakpoints
+        for unit in (0, 2):
+            parameters[f"b{layer}"][unit] += breakpoints[unit % len(breakpoints)] + offset - run.Z[layer - 1][unit, 0]
+    given = problem(net, parameters=parameters, X=X, Y=Y)
+    found = agrees(given, 1e-7, oracle=literal_differences)
+    assert found.kinks.where.size > 0
+    slack = 1e-9 * np.max(np.abs(gradient(given)))
+    wanted = gradient(given)[found.kinks.where]
+    assert np.all(found.kinks.low - slack <= wanted)
+    assert np.all(wanted <= found.kinks.high + slack)
+    clean = np.setdiff1d(np.arange(net.size), found.kinks.where)
+    assert np.allclose(found.gradapprox[clean], gradient(given)[clean], rtol=1e-9, atol=slack)
+
+
+def test_exact_zeros_everywhere():
+    """Zero inputs and zero parameters: every unit stands on its kink."""
+    net = network([3, 4, 4, 2], "relu", "softmax", "cross_entropy")
+    parameters = {t.name: np.zeros(t.shape) for t in net.tensors}
+    agrees(problem(net, parameters=parameters, X=np.zeros((3, 2)), Y=[0, 1]), 1e-7)
+
+
+def test_dead_units_and_zero_inputs_have_zero_gradients():
+    net = network([3, 4, 2], "relu", "softmax", "cross_entropy")
+    parameters = net.initialize(0)
+    parameters["b1"][1] = -1e3
+    X = np.random.default_rng(0).normal(size=(3, 5))
+    X[2] = 0.0
+    found = agrees(problem(net, parameters=parameters, X=X, Y=[0, 1, 0, 1, 1]), 1e-7)
+    assert np.all(found.gradapprox[:12].reshape(4, 3)[1] == 0.0)
+    assert np.all(found.gradapprox[:12].reshape(4, 3)[:, 2] == 0.0)
+
+
+@pytest.mark.parametrize("hidden", HIDDEN)
+@pytest.mark.parametrize(("cost", "output"), OUTPUTS)
+def test_agrees_with_reference_and_backpropagation(hidden, cost, output):
+    for widths, m, l2 in (([4, 3], 5, 0.0), ([4, 5, 3], 1, 0.7), ([3, 6, 5, 4, 2], 6, 0.2)):
+        given = problem(network(widths, hidden, output, cost, l2), m, seed=11)
+        found = response.differences(given, None, 1e-7, RUN)
+        slow = reference.differences(given, None, 1e-7, RUN)
+        assert np.all(np.abs(found.J_plus - slow.J_plus) <= 1e-13 * max(1.0, abs(found.cost)))
+        assert np.all(np.abs(found.J_minus - slow.J_minus) <= 1e-13 * max(1.0, abs(found.cost)))
+        wanted = gradient(given)
+        assert np.linalg.norm(found.gradapprox - wanted) <= 1e-12 * np.linalg.norm(wanted)
+
+
+@pytest.mark.parametrize("hidden", ["relu", "tanh", "elu"])
+def test_bitwise_equal_whatever_the_threads(hidden):
+    given = problem(network([40, 60, 50, 10], hidden, "softmax", "cross_entropy"), 70)
+    runs = [response.differences(given, None, 1e-7, Run(threads, 1 << 30)) for threads in (1, 2, 5)]
+    for other in runs[1:]:
+        assert np.array_equal(runs[0].J_plus, other.J_plus)
+        assert np.array_equal(runs[0].gradapprox, other.gradapprox)
+
+
+@pytest.mark.parametrize("hidden", ["relu", "tanh"])
+def test_blocks_of_samples_change_only_the_last_digits(hidden):
+    given = problem(network([20, 30, 25, 5], hidden, "softmax", "cross_entropy", 0.1), 150)
+    whole = response.differences(given, None, 1e-7, Run(1, 1 << 30))
+    pieces = response.differences(given, None, 1e-7, Run(1, 1 << 20))
+    assert np.allclose(whole.gradapprox, pieces.gradapprox, rtol=0, atol=1e-14 * np.max(np.abs(whole.gradapprox)))
+
+
+@pytest.mark.parametrize("epsilon", [1e-7, 1e-3])
+def test_chosen_positions_equal_those_of_all(epsilon):
+    given = problem(network([6, 8, 7, 3], "relu", "softmax", "cross_entropy", 0.4), 9)
+    whole = response.differences(given, None, epsilon, RUN)
+    chosen = np.sort(np.random.default_rng(0).choice(given.theta.size, 40, replace=False))
+    part = response.differences(given, chosen, epsilon, RUN)
+    scale = np.max(np.abs(whole.gradapprox))
+    assert np.allclose(part.gradapprox, whole.gradapprox[chosen], rtol=0, atol=1e-14 * scale)
+    assert np.allclose(part.J_plus, whole.J_plus[chosen], rtol=1e-15)
+    assert np.array_equal(part.kinks.where, np.nonzero(np.isin(chosen, whole.kinks.where))[0])
+
+
+@pytest.mark.parametrize("fault", ["row", "sums"])
+def test_a_fault_in_the_engine_is_an_error(monkeypatch, fault):
+    given = problem(network([20, 30, 25, 5], "tanh", "softmax", "cross_entropy"), 50)
+    right = columns.respond_block
+
+    def wrong(flat, layer, units, first, last, h, mirror, powers, *rest):
+        degree = right(flat, layer, units, first, last, h, mirror, powers, *rest)
+        powers[0] *= 1.0 + 1e-4
+        return degree
+
+    if fault == "row":
+        monkeypatch.setattr(columns, "respond_block", wrong)
+    else:
+        from fastcheck.engines import sums
+
+        powers = sums.powers_of
+        monkeypatch.setattr(sums, "powers_of", lambda a, degree: tuple(p * (1.0 + 1e-6) for p in powers(a, degree)))
+    with pytest.raises(EngineError, match="spot check"):
+        response.differences(given, None, 1e-7, RUN)
+
+
+def test_not_a_number_reaches_the_results():
+    net = network([3, 4, 2], "relu", "softmax", "cross_entropy")
+    parameters = net.initialize(0)
+    parameters["W1"][0, 0] = np.nan
+    found = response.differences(problem(net, parameters=parameters), None, 1e-7, RUN)
+    assert np.isnan(found.cost)
