@@ -37,6 +37,7 @@ class TensorVerdict:
     verdict : "pass", "fail" or "inconclusive".
     wrong, doubtful : number of entries that disagree beyond tolerance and noise; that disagree, but by no more than
         epsilon or a kink could explain.
+    noisy : number of entries that disagree beyond tolerance but within noise.
     cause : what the verdict rests on beside the figures: "" or "not finite", "unchecked", "noise", "doubt", "single".
     """
 
@@ -47,6 +48,7 @@ class TensorVerdict:
     verdict: str = PASS
     wrong: int = 0
     doubtful: int = 0
+    noisy: int = 0
     cause: str = ""
 
     @property
@@ -144,13 +146,12 @@ def _judge_tensor(found: TensorVerdict, differences: Differences, epsilon: float
 
 def _judge_entries(found: TensorVerdict, differences: Differences, epsilon: float | Array, norm: float) -> None:
     comparison, order = found.comparison, np.inf if math.isinf(norm) else norm
-    errors, noises, bent = [], [], None
-    beyond = False
+    errors, noises, bent, beyond = [], [], None, 0
     for part in comparison.entries(found.negligible):
         allowed = found.tolerance * part.size
         errors.append(float(np.linalg.norm(part.error, order)))
         noises.append(float(np.linalg.norm(np.broadcast_to(part.noise, part.error.shape), order)))
-        beyond = beyond or bool(np.any(part.error > allowed))
+        beyond += int(np.count_nonzero(part.error > allowed))
         wrong = part.error > allowed + ENTRY_NOISE * part.noise
         if wrong.any():
             bent = bent or bend(comparison, differences, epsilon)
@@ -159,6 +160,7 @@ def _judge_entries(found: TensorVerdict, differences: Differences, epsilon: floa
                 doubtful |= at_kink(comparison, part, differences, epsilon, bent.usual, wrong & ~doubtful)
             found.doubtful += int(np.count_nonzero(doubtful))
             found.wrong += int(np.count_nonzero(wrong & ~doubtful))
+    found.noisy = beyond - found.wrong - found.doubtful
     sizes = comparison.norms(norm)
     error, noise = _join(errors, norm), _join(noises, norm)
     explained = found.tolerance * (sizes.gradient + sizes.approx) * comparison.unit
@@ -183,4 +185,4 @@ def _forgive_single_precision(
         _judge_tensor(again, differences, epsilon, norm)
         if again.verdict == PASS and (representable(tensor.comparison) or rounded_throughout(tensor.comparison)):
             tensor.verdict, tensor.cause, tensor.tolerance = PASS, "single", tolerance
-            tensor.wrong = tensor.doubtful = 0
+            tensor.wrong = tensor.doubtful = tensor.noisy = 0

@@ -1,0 +1,36 @@
+"""Gradient checks inside tests: an AssertionError whose message is the report."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from .check import check
+from .network import Network
+from .report import Report
+
+
+def assert_gradients(
+    net: Network, parameters: Mapping[str, Any], gradients: Mapping[str, Any], X: Any, Y: Any, **options: Any
+) -> Report:
+    """Assert that hand-written gradients are right.
+
+    Parameters
+    ----------
+    net : the network.
+    parameters, gradients : {"W1": (n_1, n_x), ...} and {"dW1": ..., ...}.
+    X, Y : (n_x, m) inputs and their targets.
+    options : as for ``fastcheck.check``.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    AssertionError : if the verdict is "fail" or "inconclusive"; its message is the report.  It is raised, not
+        asserted, and so works under ``python -O`` too.
+    """
+    __tracebackhide__ = True  # pytest then shows the test's line, not this one
+    report = check(net, parameters, gradients, X, Y, **options)
+    if not report.ok:
+        raise AssertionError(f"\n{report}")
+    return report
