@@ -30,7 +30,7 @@ class Refused(ValueError):
 def hold_against(limit: int, size: int, what: str) -> None:
     """Raise Refused if ``what`` would take more bytes than the limit."""
     if size > limit:
-        raise Refused(f"{what} would take {size:,} bytes, more than the limit of {limit:,}")
+        raise Refused(f"{what} would take {size:,} bytes, more than the limit leaves ({limit:,})")
 
 
 def read(data: bytes, names: re.Pattern[str], limit: int) -> dict[str, NDArray[Any]]:
