@@ -1,0 +1,121 @@
+"""The full engine: the textbook's loop compiled, one whole forward propagation for each perturbed vector.
+
+All 2n perturbed vectors are shared out over the cores by a parallel loop; no Python call per parameter.
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import prange
+
+from .. import activations, costs, polynomial
+from ..activations import ACTIVATIONS, Array
+from ..activations import CODES as ACTIVATION_CODES
+from ..costs import CODES as COST_CODES
+from ..differences import Differences, Indices, Problem, Run
+from ..jit import compiled, compiled_namespace, switch
+from ..noise import network_noise
+from ..parallel import numba_threads, parallel_safe
+from ..threads import one_blas_thread, run_all
+
+BLOCK_OPERATIONS = 5e7  # multiply-adds of one block and thread: some tens of milliseconds
+PIECES = 4  # per thread and block: each piece copies theta once
+
+_functions = compiled_namespace(polynomial, activations, costs)
+scalar_value = switch(
+    {c: _functions[(e.scalar or e.value).__name__] for c, e in enumerate(ACTIVATIONS.values()) if e.elementwise}, "z"
+)
+loss_of_column = switch({c: _functions[e.column.__name__] for c, e in enumerate(costs.COSTS.values())}, "z, a, y")
+
+
+def _forward_cost(theta: Array, widths: Any, codes: Any, softmax: bool, cost: int, scale: float, penalty: float,
+                  X: Array, Y: Array) -> float:
+    """J(theta): forward propagation of all samples, X (m, n_x) and Y (m, n_L) sample by sample."""
+    samples, start, squares = X.shape[0], 0, 0.0
+    a, z = X, X
+    for k in range(codes.size):
+        inputs, outputs = widths[k], widths[k + 1]
+        W = theta[start : start + outputs * inputs].reshape(outputs, inputs)
+        b = theta[start + outputs * inputs : start + outputs * (inputs + 1)]
+        start += outputs * (inputs + 1)
+        if penalty != 0.0:
+            for w in W.flat:
+                squares += w * w
+        z = np.dot(a, W.T) + b
+        a = np.empty_like(z)
+        for s in range(samples):
+            if softmax and k == codes.size - 1:
+                e = np.exp(z[s] - np.max(z[s]))
+                a[s] = e / np.sum(e)
+            else:
+                for u in range(outputs):
+                    a[s, u] = scalar_value(codes[k], z[s, u])
+    total = 0.0
+    for s in range(samples):
+        total += loss_of_column(cost, z[s], a[s], Y[s])
+    return scale * total + penalty * squares
+
+
+forward_cost = compiled(_forward_cost)
+
+
+def _perturbed_costs(theta: Array, positions: Any, epsilon: float, widths: Any, codes: Any, softmax: bool, cost: int,
+                     scale: float, penalty: float, X: Array, Y: Array, plus: Array, minus: Array, pieces: int) -> None:
+    """Costs at theta +- epsilon e_k for every position, shared out in pieces."""
+    for piece in prange(pieces):
+        own = theta.copy()
+        for p in range(piece * positions.size // pieces, (piece + 1) * positions.size // pieces):
+            k = positions[p]
+            own[k] = theta[k] + epsilon
+            plus[p] = forward_cost(own, widths, codes, softmax, cost, scale, penalty, X, Y)
+            own[k] = theta[k] - epsilon
+            minus[p] = forward_cost(own, widths, codes, softmax, cost, scale, penalty, X, Y)
+            own[k] = theta[k]
+
+
+parallel_costs = compiled(_perturbed_costs, parallel=True)
+serial_costs = compiled(_perturbed_costs)
+
+
+def differences(problem: Problem, indices: Indices | None, epsilon: float, run: Run) -> Differences:
+    """Central differences of the compiled cost, all parameters at once."""
+    positions = np.arange(problem.theta.size) if indices is None else indices
+    network = problem.network
+    description = (
+        np.array(network.widths, np.int64), np.array([ACTIVATION_CODES[layer.activation] for layer in network.layers]),
+        not network.activation_entries[-1].elementwise, COST_CODES[network.cost],
+        network.cost_entry.scale(problem.m, network.widths[-1]), network.l2 / (2 * problem.m),
+        np.ascontiguousarray(problem.X.T), np.ascontiguousarray(problem.Y.T),
+    )  # fmt: skip
+    J_plus, J_minus = np.empty(positions.size), np.empty(positions.size)
+    each = 2 * (problem.theta.size * problem.m + 100)
+    size = max(1, int(BLOCK_OPERATIONS * run.threads / each))
+    threads = run.threads if positions.size * each > 1e5 else 1
+    with one_blas_thread():
+        for first in range(0, positions.size, size):
+            part = slice(first, min(first + size, positions.size))
+            _block(problem.theta, positions[part], epsilon, description, J_plus[part], J_minus[part], threads)
+            run.progress(part.stop, positions.size)
+        cost = float(forward_cost(problem.theta, *description))
+        noise = network_noise(
+            lambda theta: float(forward_cost(theta, *description)), problem.theta, network.tensors, epsilon
+        )
+    with np.errstate(invalid="ignore"):
+        gradapprox = (J_plus - J_minus) / (2.0 * epsilon)
+    return Differences(cost, J_plus, J_minus, gradapprox, noise if indices is None else noise[positions])
+
+
+def _block(theta: Array, positions: Indices, epsilon: float, description: Any, plus: Array, minus: Array,
+           threads: int) -> None:
+    """One block of perturbed vectors: in parallel, or where that would be unsafe serially in a pool of threads."""
+    if threads == 1:
+        serial_costs(theta, positions, epsilon, *description, plus, minus, 1)
+    elif parallel_safe():
+        with numba_threads(threads):
+            parallel_costs(theta, positions, epsilon, *description, plus, minus, PIECES * threads)
+    else:
+        edges = np.linspace(0, positions.size, threads + 1).astype(int)
+        pieces = [slice(a, b) for a, b in zip(edges, edges[1:], strict=False)]
+        run_all(
+            lambda p: serial_costs(theta, positions[p], epsilon, *description, plus[p], minus[p], 1), pieces, threads
+        )

@@ -1,0 +1,42 @@
+"""Launching Numba's parallel kernels without harm: one at a time, so many threads, and never in a forked child.
+
+The workqueue threading layer aborts the process when two Python threads launch a parallel kernel at once, and GNU
+OpenMP kills a forked child whose parent has used it.
+"""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numba
+
+_lock = threading.Lock()
+_process = os.getpid()
+
+
+def _renew_lock() -> None:
+    """A forked child must not inherit a lock that a thread of its parent held."""
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
+
+
+def parallel_safe() -> bool:
+    """Whether this process may launch a parallel kernel: not if it was forked from one that had Numba loaded."""
+    return os.getpid() == _process
+
+
+@contextmanager
+def numba_threads(count: int) -> Iterator[None]:
+    """Hold the right to launch parallel kernels, with at most ``count`` threads, and put the number back after."""
+    with _lock:
+        before = numba.get_num_threads()
+        numba.set_num_threads(max(1, min(count, numba.config.NUMBA_NUM_THREADS)))
+        try:
+            yield
+        finally:
+            numba.set_num_threads(before)
