@@ -1,19 +1,21 @@
-"""The front door: validate what came in, run an engine, judge, report."""
+"""The front door for networks: validate what came in, run an engine, judge, report."""
 
-import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from .activations import Array
 from .arrays import real_array
-from .differences import Problem, Run, Subject
+from .differences import Indices, Problem, Run, Subject
 from .engines import ENGINES, engine as engine_named
 from .network import Network, known
+from .options import memory_of, norm_of, positive, threads_of, tolerance_of, whole
+from .progress import Progress, reporting
 from .report import Report
 
-NORMS = {1: 1.0, 2: 2.0, np.inf: np.inf}
+METHODS = ("all",)
 
 
 def check(
@@ -27,38 +29,123 @@ def check(
     tolerance: float | None = None,
     norm: float = 2,
     engine: str = "response",
+    method: str = "all",
     seed: int = 0,
     threads: int | None = None,
     memory_limit: int | None = None,
-    progress: bool | Callable[[int, int], None] = False,
+    progress: bool | Progress = False,
 ) -> Report:
+    """Compare hand-written gradients with central differences of the cost, for every parameter.
+
+    Parameters
+    ----------
+    net : the network the gradients belong to.
+    parameters : {"W1": (n_1, n_x), "b1": (n_1, 1) or (n_1,), ...}.
+    gradients : the same shapes, named "dW1", "db1", ... or "W1", "b1", ...
+    X : (n_x, m), samples in columns.
+    Y : binary (m,) or (1, m); labels (m,) or one-hot (n_L, m) for softmax; (n_L, m) for regression.
+    epsilon : the perturbation.
+    tolerance : largest relative difference; None for 1e-7, or what the gradients' precision allows.
+    norm : 1, 2 or numpy.inf, of the difference.
+    engine : "response" (exact differences), "full" (the textbook compiled) or "reference" (the textbook).
+    method : "all".
+    seed : of random choices.
+    threads : at most so many; None for all cores.
+    memory_limit : bytes beside the vectors of n numbers; None for a quarter of the free memory, at most 1 GiB.
+    progress : True for a bar, or a function of (done, total).
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    ValueError, TypeError : for input that does not fit, with its name, what was found and what was wanted.
+    EngineError : if an engine's own spot check fails.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> net = Network([Dense(2, 3, "tanh"), Dense(3, 1, "sigmoid")], cost="binary_cross_entropy")
+    >>> parameters, X, Y = net.initialize(0), np.eye(2), np.array([0, 1])
+    >>> check(net, parameters, net.gradients(parameters, X, Y), X, Y).verdict
+    'pass'
+    """
     started = time.perf_counter()
-    problem, subject = network_problem(net, parameters, gradients, X, Y, epsilon)
-    chosen = engine_named(known("engine", engine, dict.fromkeys(ENGINES)))
-    found = chosen(problem, None, epsilon, Run(threads or os.cpu_count() or 1, memory_limit or 1 << 30))
+    known("engine", engine, dict.fromkeys(ENGINES))
+    known("method", method, dict.fromkeys(METHODS))
+    epsilon, norm, tolerance = positive("epsilon", epsilon), norm_of(norm), tolerance_of(tolerance)
+    whole("seed", seed, 0)
+    problem, subject = network_problem(net, parameters, gradients, X, Y)
+    if engine != "response":
+        _not_lost(epsilon, problem)
+    limits = threads_of(threads), memory_of(memory_limit)
+    with reporting(progress) as report:
+        found = engine_named(engine)(problem, None, epsilon, Run(*limits, report))
+    seconds = time.perf_counter() - started
     return Report.of(
-        subject, found, epsilon=epsilon, norm=float(norm), tolerance=tolerance, engine=engine, method="all", seed=seed,
-        seconds=time.perf_counter() - started,
-    )
+        subject, found, epsilon=epsilon, norm=norm, tolerance=tolerance, engine=engine, method=method, seed=seed,
+        seconds=seconds,
+    )  # fmt: skip
 
 
 def network_problem(
-    net: Network, parameters: Any, gradients: Any, X: Any, Y: Any, epsilon: float
+    net: Network, parameters: Any, gradients: Any, X: Any, Y: Any, indices: Indices | None = None
 ) -> tuple[Problem, Subject]:
+    """Validate a network, its parameters and gradients, and its data.
+
+    Raises
+    ------
+    ValueError, TypeError : see ``check``.
+    """
     if not isinstance(net, Network):
         raise TypeError(f"net: expected a fastcheck.Network, got {type(net).__name__}")
+    for index, layer in enumerate(net.layers, 1):
+        if layer.dropout:
+            raise ValueError(
+                f"layer {index} has dropout {layer.dropout}: dropped units make the cost random, and a random cost "
+                "cannot be differenced; check with dropout off (net.without_dropout(), and the gradients likewise)"
+            )
     theta = net.to_vector(parameters)
-    if not isinstance(gradients, Mapping):
-        raise TypeError(f"gradients: expected a dictionary of arrays, got {type(gradients).__name__}")
-    named = {str(name)[1:] if str(name)[:2] in ("dW", "db") else name: value for name, value in gradients.items()}
+    named = _gradients_by_parameter(gradients)
     gradient = net.to_vector(named, argument="gradients")
     data = net.inputs(X)
     problem = Problem(net, theta, data, net.targets(Y, data.shape[1]))
-    precision = {
-        t.name: str(min((real_array(t.name, a[t.name]).dtype for a in (parameters, named)), key=lambda d: d.itemsize))
-        for t in net.tensors
-        if any(real_array(t.name, a[t.name]).dtype in (np.float16, np.float32) for a in (parameters, named))
-    }
-    return problem, Subject(net.tensors, theta, gradient, None, precision, net.l2 / problem.m, problem.m)
+    precision = _low_precision(net, parameters, named)
+    return problem, Subject(net.tensors, theta, gradient, indices, precision, net.l2 / problem.m, problem.m)
 
 
+def _gradients_by_parameter(gradients: Any) -> dict[str, Any]:
+    """"dW1" or "W1" -> "W1"."""
+    if not isinstance(gradients, Mapping):
+        raise TypeError(f"gradients: expected a dictionary of arrays, got {type(gradients).__name__}")
+    named: dict[str, Any] = {}
+    for key, value in gradients.items():
+        name = str(key)[1:] if str(key)[:2] in ("dW", "db") else str(key)
+        if name in named:
+            raise ValueError(f"gradients: both {name} and d{name} found; wanted one of them")
+        named[name] = value
+    return named
+
+
+def _low_precision(net: Network, *arrays: Mapping[str, Any]) -> dict[str, str]:
+    """Tensors whose parameters or gradients came in less than double precision, with the lowest dtype."""
+    found = {}
+    for tensor in net.tensors:
+        dtypes = [real_array(tensor.name, given[tensor.name]).dtype for given in arrays]
+        low = [dtype for dtype in dtypes if dtype.kind == "f" and dtype.itemsize < 8]
+        if low:
+            found[tensor.name] = min(low, key=lambda dtype: dtype.itemsize).name
+    return found
+
+
+def _not_lost(epsilon: float, problem: Problem) -> None:
+    """Refuse an epsilon that vanishes when added to a parameter."""
+    lost: Array = (problem.theta + epsilon == problem.theta) | (problem.theta - epsilon == problem.theta)
+    if lost.any():
+        k = int(np.argmax(lost))
+        tensor = next(t for t in problem.network.tensors if k < t.stop)
+        raise ValueError(
+            f"epsilon: {epsilon:g} is lost in rounding against an entry of {tensor.name} ({problem.theta[k]:g}); "
+            "use a larger epsilon, or engine='response', which never adds it to a parameter"
+        )

@@ -1,0 +1,66 @@
+"""Options that every check takes, validated in one place."""
+
+import math
+import numbers
+import os
+from typing import Any
+
+import numpy as np
+
+DEFAULT_MEMORY = 1 << 30
+NORMS = (1, 2, math.inf)
+
+
+def positive(name: str, value: Any) -> float:
+    """A finite number above zero, else TypeError or ValueError."""
+    number = real(name, value)
+    if not (math.isfinite(number) and number > 0.0):
+        raise ValueError(f"{name}: {value!r} found, wanted a finite number above 0")
+    return number
+
+
+def real(name: str, value: Any) -> float:
+    """A real number, else TypeError."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (numbers.Real, np.floating, np.integer)):
+        raise TypeError(f"{name}: {type(value).__name__} {value!r} found, wanted a number")
+    return float(value)
+
+
+def whole(name: str, value: Any, least: int) -> int:
+    """An integer of at least ``least``, else TypeError or ValueError."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name}: {type(value).__name__} {value!r} found, wanted an integer")
+    if value < least:
+        raise ValueError(f"{name}: {value} found, wanted at least {least}")
+    return int(value)
+
+
+def norm_of(value: Any) -> float:
+    """1, 2 or infinity."""
+    number = real("norm", value)
+    if number not in NORMS:
+        raise ValueError(f"norm: {value!r} found, wanted 1, 2 or numpy.inf")
+    return number
+
+
+def tolerance_of(value: Any) -> float | None:
+    """A number above 0, or None for the default."""
+    return None if value is None else positive("tolerance", value)
+
+
+def threads_of(value: Any) -> int:
+    """Number of threads; None for as many as this process may run on."""
+    if value is not None:
+        return whole("threads", value, 1)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def memory_of(value: Any) -> int:
+    """Bytes beside the O(n) vectors; None for a quarter of the free memory, at most 1 GiB."""
+    if value is not None:
+        return whole("memory_limit", int(value) if isinstance(value, float) and value.is_integer() else value, 1 << 20)
+    try:
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return DEFAULT_MEMORY
+    return max(1 << 24, min(DEFAULT_MEMORY, free // 4))

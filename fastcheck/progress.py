@@ -1,0 +1,72 @@
+"""Progress for whoever asks for it: a bar, or a call to the caller's own function; silence otherwise."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+INTERVAL = 0.05  # seconds between two reports: more would cost more than it tells
+
+Progress = Callable[[int, int], None]
+
+
+def _silent(done: int, total: int) -> None:
+    pass
+
+
+@contextmanager
+def reporting(progress: bool | Progress) -> Iterator[Progress]:
+    """The function that engines call with (done, total) parameters.
+
+    Parameters
+    ----------
+    progress : True for a bar on the standard error stream (a widget in a notebook), False for silence, or a callable
+        (done, total), which may raise to stop the check.
+
+    Raises
+    ------
+    TypeError : for anything else.
+    """
+    if callable(progress):
+        yield _seldom(progress)
+    elif progress is True:
+        with _bar() as advance:
+            yield _seldom(advance)
+    elif progress is False or progress is None:
+        yield _silent
+    else:
+        raise TypeError(f"progress: {progress!r} found, wanted True, False or a function of (done, total)")
+
+
+def _seldom(call: Progress) -> Progress:
+    """``call`` at most every INTERVAL, and at the end."""
+    last = -INTERVAL
+
+    def report(done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if done >= total or now - last >= INTERVAL:
+            last = now
+            call(done, total)
+
+    return report
+
+
+@contextmanager
+def _bar() -> Iterator[Progress]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as RichProgress
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        """Parameters per second."""
+
+        def render(self, task: Any) -> Text:
+            return Text(f"{task.speed:,.0f}/s" if task.speed else "")
+
+    columns = (TextColumn("checking"), BarColumn(), MofNCompleteColumn(), TextColumn("parameters"), Rate(),
+               TimeRemainingColumn())
+    with RichProgress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("checking", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
