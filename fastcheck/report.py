@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from . import sentences, text
+from . import sentences
 from .activations import Array
 from .culprit import first_to_look_at
 from .differences import Differences, Indices, Subject
 from .tensor_report import Entry, TensorReport, merge
+from .text import html, plain, rich_parts
 from .verdict import PASS, Judgement, judge
 
 # Raised when a key of ``Report.to_dict`` changes its meaning or goes.
@@ -195,14 +196,14 @@ class Report:
         return f"<fastcheck.Report: {self.verdict}, difference {self.difference:.3g}, engine {self.engine}>"
 
     def __str__(self) -> str:
-        return text.plain(self)
+        return plain(self)
 
     def __rich_console__(self, console: Any, options: Any) -> Any:
         """For ``rich.print(report)``: colours and a table in a terminal, plain text elsewhere."""
-        return text.rich_parts(self, console, options)
+        return rich_parts(self, console, options)
 
     def _repr_html_(self) -> str:
-        return text.html(self)
+        return html(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the arrays, as plain numbers, strings, lists and dictionaries; numbers that are not finite

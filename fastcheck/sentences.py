@@ -13,6 +13,8 @@ from .verdict import FAIL, INCONCLUSIVE, PASS, Judgement
 
 # So many names are given before the rest is counted.
 NAMED = 4
+# Share of zeros from which the reader is warned.
+MANY_ZEROS = 0.1
 
 
 def names(found: Iterable[str], prefix: str = "d") -> str:
@@ -136,12 +138,13 @@ def _coverage(subject: Subject, tensors: Sequence[TensorReport]) -> list[str]:
         found.append(f"Nothing was checked of {names(unchecked, '')}.")
     zeros = sum(t.zeros for t in tensors)
     if zeros:
-        found.append(f"{zeros:,} of {checked:,} checked entries are exactly zero on both sides: that proves little.")
+        much = ": their agreement proves little" if zeros > MANY_ZEROS * checked else ""
+        found.append(f"{zeros:,} of {checked:,} checked entries are exactly zero on both sides{much}.")
     idle = [t.name for t in tensors if t.checked and t.zeros == t.checked]
     if idle and len(idle) < len(tensors):
         found.append(f"Nothing was exercised in {names(idle, '')}: all zero on both sides.")
     for t in tensors:
         if t.dead and t.name[0] == "W" and t.dead < t.shape[0]:
-            verb = "is" if t.dead == 1 else "are"
-            found.append(f"{t.dead:,} of {t.shape[0]:,} units of {t.name} {verb} dead or saturated: no gradient at all.")
+            units = f"{t.dead:,} of {t.shape[0]:,} units of {t.name} {'is' if t.dead == 1 else 'are'}"
+            found.append(f"{units} dead or saturated: no gradient at all.")
     return found
