@@ -1,0 +1,104 @@
+"""Functions written in C: where they and their data lie in memory, and whether their signature is the one called."""
+
+import ctypes
+import sys
+from typing import Any
+
+import numpy as np
+
+SIGNATURE = "double f(int n, double *theta, void *data)"
+_NORMAL = "double(int,double*,void*)"
+
+
+def is_foreign(cost: Any) -> bool:
+    """Whether a cost is a C function of one of the kinds that can be called without Python."""
+    return _kind(cost) != ""
+
+
+def _kind(cost: Any) -> str:
+    if isinstance(cost, ctypes._CFuncPtr):  # type: ignore[attr-defined]  # no public name
+        return "ctypes"
+    scipy = sys.modules.get("scipy._lib._ccallback")
+    if scipy is not None and isinstance(cost, scipy.LowLevelCallable):
+        return "scipy"
+    cffi = sys.modules.get("_cffi_backend")
+    if cffi is not None and isinstance(cost, cffi._CDataBase):
+        return "cffi"
+    ccallback = sys.modules.get("numba.core.ccallback")
+    return "numba" if ccallback is not None and isinstance(cost, ccallback.CFunc) else ""
+
+
+def address_of(cost: Any) -> tuple[int, int]:
+    """Address of a C function, and of its data (0 for none).
+
+    Raises
+    ------
+    TypeError : where it does not have the one signature that is called.
+    """
+    return {"ctypes": _ctypes_address, "scipy": _scipy_address, "cffi": _cffi_address,
+            "numba": _numba_address}[_kind(cost)](cost)
+
+
+def _require(found: str) -> None:
+    if found.replace(" ", "").replace("(*)", "") != _NORMAL:
+        raise TypeError(f"cost: C function of signature {found!r} found, wanted {SIGNATURE}")
+
+
+def _ctypes_address(cost: Any) -> tuple[int, int]:
+    if cost.restype is not ctypes.c_double:
+        raise TypeError(f"cost: ctypes function returning {cost.restype} found, wanted {SIGNATURE}; set "
+                        "cost.restype = ctypes.c_double")
+    pointers = (ctypes.c_void_p, ctypes.POINTER(ctypes.c_double))
+    kinds = cost.argtypes
+    if kinds is not None and not (len(kinds) == 3 and kinds[0] is ctypes.c_int and kinds[1] in pointers
+                                  and kinds[2] is ctypes.c_void_p):
+        raise TypeError(f"cost: ctypes function of {[k.__name__ for k in kinds]} found, wanted {SIGNATURE}")
+    address = ctypes.cast(cost, ctypes.c_void_p).value
+    return int(address or 0), 0
+
+
+def _scipy_address(cost: Any) -> tuple[int, int]:
+    capsule = tuple.__getitem__(cost, 0)  # LowLevelCallable itself refuses to be indexed
+    python = ctypes.pythonapi
+    python.PyCapsule_GetName.restype, python.PyCapsule_GetName.argtypes = ctypes.c_char_p, [ctypes.py_object]
+    python.PyCapsule_GetPointer.restype = ctypes.c_void_p
+    python.PyCapsule_GetPointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
+    python.PyCapsule_GetContext.restype, python.PyCapsule_GetContext.argtypes = ctypes.c_void_p, [ctypes.py_object]
+    name = python.PyCapsule_GetName(capsule)
+    _require((name or b"").decode())
+    return int(python.PyCapsule_GetPointer(capsule, name)), int(python.PyCapsule_GetContext(capsule) or 0)
+
+
+def _cffi_address(cost: Any) -> tuple[int, int]:
+    backend = sys.modules["_cffi_backend"]
+    ffi = backend.FFI()
+    _require(str(ffi.typeof(cost).cname))
+    return int(ffi.cast("intptr_t", cost)), 0
+
+
+def _numba_address(cost: Any) -> tuple[int, int]:
+    wanted = "(int32, float64*, void*) -> float64"
+    if str(cost._sig) != wanted:
+        raise TypeError(f"cost: numba.cfunc of signature {cost._sig} found, wanted {wanted}")
+    return int(cost.address), 0
+
+
+def data_address(args: tuple[Any, ...]) -> int:
+    """Address of what the data pointer of a C function shall point at: the one object in ``args``, or nothing (0)."""
+    if not args:
+        return 0
+    if len(args) > 1:
+        raise TypeError(f"args: {len(args)} arguments found; a C function takes one, its data pointer")
+    data = args[0]
+    if isinstance(data, np.ndarray):
+        if not data.flags.c_contiguous:
+            raise ValueError("args: an array that is not C-contiguous; pass numpy.ascontiguousarray(...)")
+        return int(data.ctypes.data)
+    if isinstance(data, int):
+        return data
+    if isinstance(data, (ctypes.c_void_p, ctypes._Pointer)):  # type: ignore[attr-defined]  # no public name
+        return int(ctypes.cast(data, ctypes.c_void_p).value or 0)
+    if isinstance(data, (ctypes.Array, ctypes.Structure, ctypes._SimpleCData)):
+        return ctypes.addressof(data)
+    raise TypeError(f"args: {type(data).__name__} found; for a C function wanted an array, a ctypes object or an "
+                    "address, which its data pointer will be")

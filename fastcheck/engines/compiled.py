@@ -1,0 +1,183 @@
+"""Costs that are machine code already, jitted or from C: called from a compiled loop, on several threads."""
+
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+from ..activations import Array
+from ..addresses import address_of, data_address
+from ..differences import Indices
+from ..errors import ChangedArgumentError
+from ..evaluators import Called, place_note
+from ..jit import compiled
+from ..parallel import numba_threads
+from ..structure import Structure
+from ..threads import one_blas_thread, run_all
+
+# A chunk of work for one thread takes about so long: short enough to interrupt, long enough to forget its overhead.
+CHUNK_SECONDS = 0.02
+GROWTH = 4
+
+
+def _moved_jitted(cost, theta, positions, values, out, args, state):  # type: ignore[no-untyped-def]  # compiled
+    work = theta.copy()
+    flat = work.reshape(-1)
+    for i in range(positions.size):
+        state[0] = i
+        k = positions[i]
+        kept = flat[k]
+        flat[k] = values[i]
+        out[i] = cost(work, *args)
+        flat[k] = kept
+    before = theta.reshape(-1)
+    for i in range(flat.size):
+        if flat[i] != before[i] and before[i] == before[i]:
+            state[1] += 1
+
+
+moved_jitted = numba.njit(nogil=True)(_moved_jitted)
+
+
+def _address_code(typing, address, theta, data):  # type: ignore[no-untyped-def]  # called by the compiler
+    """Call ``double f(int n, double *theta, void *data)`` at an address."""
+    signature = numba.float64(numba.intp, theta, numba.intp)
+
+    def code(context, builder, signature, arguments):  # type: ignore[no-untyped-def]  # called by the compiler
+        array = context.make_array(signature.args[1])(context, builder, arguments[1])
+        count = builder.trunc(builder.extract_value(array.shape, 0), ir.IntType(32))
+        pointer = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.DoubleType(), [ir.IntType(32), array.data.type, pointer])
+        function = builder.inttoptr(arguments[0], kind.as_pointer())
+        return builder.call(function, [count, array.data, builder.inttoptr(arguments[2], pointer)])
+
+    return signature, code
+
+
+_call_address: Any = intrinsic(_address_code)
+
+
+def _moved_foreign(address, theta, positions, values, out, data, state):  # type: ignore[no-untyped-def]  # compiled
+    work = theta.copy()
+    for i in range(positions.size):
+        state[0] = i
+        k = positions[i]
+        kept = work[k]
+        work[k] = values[i]
+        out[i] = _call_address(address, work, data)
+        work[k] = kept
+    for i in range(work.size):
+        if work[i] != theta[i] and theta[i] == theta[i]:
+            state[1] += 1
+
+
+def _call_foreign(address, theta, data):  # type: ignore[no-untyped-def]  # compiled
+    return _call_address(address, theta, data)
+
+
+moved_foreign = compiled(_moved_foreign)
+call_foreign = compiled(_call_foreign)
+
+
+class Compiled:
+    """A cost evaluated by a compiled loop, in chunks on several threads; no Python call for an evaluation.
+
+    Parameters
+    ----------
+    structure : of the parameters.
+    theta : (n,) the point of interest; never changed, each chunk works on a copy.
+    loop : loop(theta, positions, values, out, state), compiled, without the interpreter's lock; it leaves the index
+        under work and the number of parameters that the cost has changed in ``state``.
+    call : the cost of one vector, called from Python.
+    threads : how many at most.
+    alone : whether the cost is itself a parallel kernel, of which only one may run at a time.
+    """
+
+    def __init__(
+        self, structure: Structure, theta: Array, loop: Callable[..., None], call: Callable[[Any], Any], threads: int,
+        *, alone: bool = False,
+    ) -> None:
+        self.structure, self.theta, self.loop, self.call = structure, theta, loop, call
+        self.threads, self.processors = 1 if alone else threads, threads
+        self.alone = alone
+        self.chunk = 1
+
+    def at(self, theta: Any) -> Any:
+        """The cost of one vector."""
+        return self.call(theta)
+
+    def moved(self, positions: Indices, values: NDArray[Any]) -> NDArray[Any]:
+        """Costs with one entry moved each."""
+        theta = self.theta.astype(values.dtype)
+        out = np.empty(positions.size, dtype=values.dtype)
+        done = 0
+        while done < positions.size and self.chunk * self.threads < positions.size - done:
+            started = time.perf_counter()
+            self._work(theta, positions, values, out, slice(done, done + self.chunk))
+            done += self.chunk
+            if time.perf_counter() - started > CHUNK_SECONDS / GROWTH:
+                break
+            self.chunk *= GROWTH
+        size = max(1, min(self.chunk, -(-(positions.size - done) // self.threads)))
+        chunks = [slice(a, min(a + size, positions.size)) for a in range(done, positions.size, size)]
+        with one_blas_thread() if self.threads > 1 and len(chunks) > 1 else nullcontext():
+            run_all(lambda chunk: self._work(theta, positions, values, out, chunk), chunks, self.threads)
+        return out
+
+    def _work(
+        self, theta: NDArray[Any], positions: Indices, values: NDArray[Any], out: NDArray[Any], chunk: slice
+    ) -> None:
+        state = np.zeros(2, dtype=np.int64)
+        try:
+            with numba_threads(self.processors) if self.alone else nullcontext():
+                self.loop(theta, positions[chunk], values[chunk], out[chunk], state)
+        except Exception as error:
+            error.add_note(place_note(self.structure, self.theta, positions[chunk], values[chunk], int(state[0])))
+            raise
+        if state[1]:
+            raise ChangedArgumentError(
+                f"the cost changed its own argument: {state[1]} of {theta.size} parameters differ after the calls. "
+                "Work on a copy inside the cost (theta = theta.copy())"
+            )
+
+
+def jitted(called: Called, threads: int) -> Compiled:
+    """The evaluator of a Numba-jitted cost(theta, *args); the arrays in args are shared by the threads, not copied."""
+    structure, args, cost = called.structure, called.args, called.cost
+    shape = structure.tensors[0].shape
+
+    def loop(theta: Any, positions: Any, values: Any, out: Any, state: Any) -> None:
+        moved_jitted(cost, theta.reshape(shape), positions, values, out, args, state)
+
+    alone = bool(getattr(cost, "targetoptions", {}).get("parallel"))
+    return Compiled(structure, called.theta, loop, called.at, threads, alone=alone)
+
+
+def foreign(cost: Any, structure: Structure, theta: Array, args: tuple[Any, ...], threads: int) -> Compiled:
+    """The evaluator of a C function ``double f(int n, double *theta, void *data)``.
+
+    Parameters
+    ----------
+    cost : scipy.LowLevelCallable, ctypes or cffi function pointer, or numba.cfunc; called from several threads at
+        once unless threads=1.
+    args : () or one array, ctypes object or address: what ``data`` points at.
+    """
+    address, data = address_of(cost)
+    if args:
+        data = data_address(args)
+
+    def loop(theta: Any, positions: Any, values: Any, out: Any, state: Any) -> None:
+        if theta.dtype.kind == "c":
+            raise TypeError("complex_step: a C function takes real parameters; leave it out, or use order=6")
+        moved_foreign(address, theta, positions, values, out, data, state)
+
+    def call(theta: Any) -> float:
+        return float(call_foreign(address, theta, data))
+
+    return Compiled(structure, theta, loop, call, threads)

@@ -1,0 +1,350 @@
+"""Step and stencil: how a derivative is taken from costs that are subtracted the ordinary way.
+
+Everything here works on *lines*: the cost as a function of one number t, along one parameter or along a direction.
+
+Sources: B. Fornberg, "Generation of finite difference formulas on arbitrarily spaced grids", Math. Comp. 51 (1988),
+for the weights; J. J. More and S. M. Wild, "Estimating derivatives of noisy simulations", ACM TOMS 38 (2012), for steps
+from noise and curvature; C. Ridders, Adv. Eng. Softw. 4 (1982), for the extrapolation's error estimate.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .activations import Array
+from .differences import Indices
+from .noise import AGREEMENT, ROUNDING
+
+Flags = NDArray[np.bool_]
+
+
+class Lines(Protocol):
+    """Costs on lines through theta."""
+
+    def __call__(self, which: Indices, distances: Array) -> tuple[Array, Array]:
+        """Distances and costs (p, s) for the lines wanted (p,), asked for at some distances along them (p, s).
+
+        The distances come back as floating point really made them.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Stencil:
+    """A central difference: the weights of t = h, 2h, ... (those of -h, -2h, ... are their negatives).
+
+    Its error is ``truncation * |f^(order+1)| * h^order + rounding * noise / h``.
+    """
+
+    order: int
+    weights: tuple[float, ...]
+    truncation: float
+
+    @property
+    def rounding(self) -> float:
+        """Standard error for costs of standard error one and a step of one."""
+        return math.sqrt(2.0 * sum(w * w for w in self.weights))
+
+    @property
+    def nodes(self) -> Array:
+        """-s, ..., -1, 1, ..., s."""
+        steps = np.arange(1.0, len(self.weights) + 1.0)
+        return np.concatenate([-steps[::-1], steps])
+
+    def slope(self, distances: Array, costs: Array) -> Array:
+        """The derivative at 0 from costs at the distances, both (p, 2s); exact for straight lines."""
+        half = len(self.weights)
+        weights = np.array(self.weights)
+        with np.errstate(all="ignore"):  # pairs first: equal costs then leave nothing, not even rounding
+            rise = (costs[:, half:] - costs[:, half - 1 :: -1]) @ weights
+            return np.asarray(rise / ((distances[:, half:] - distances[:, half - 1 :: -1]) @ weights))
+
+    def best_step(self, noise: Array, bend: Array) -> Array:
+        """The step with the least error, given the noise of the costs and |f^(order+1)|."""
+        with np.errstate(divide="ignore"):
+            ratio = self.rounding * noise / (self.order * self.truncation * bend)
+        return np.asarray(ratio ** (1.0 / (self.order + 1)))
+
+    def error(self, step: Array, noise: Array, bend: Array) -> Array:
+        """Standard error of the slope."""
+        return np.asarray(self.truncation * bend * step**self.order + self.rounding * noise / step)
+
+
+STENCILS = {
+    2: Stencil(2, (1 / 2,), 1 / 6),
+    4: Stencil(4, (2 / 3, -1 / 12), 1 / 30),
+    6: Stencil(6, (3 / 4, -3 / 20, 1 / 60), 1 / 140),
+}
+WIDEST = STENCILS[6]
+ORDERS = tuple(STENCILS)
+
+# The first step, as a part of the parameter: near the best of order 6 for most functions.
+FIRST = 2.0**-8
+ROUNDS = 6
+# A step counts as good where the best one lies within these multiples of it: beyond them a digit would be lost.
+GOOD = (0.6, 4.0)
+# Relative error at which no better step is looked for.
+EXACT = 1e-14
+# A table whose differences do not shrink by this factor in two orders is not that of a smooth function.
+SMOOTH = 0.3
+# How far to go where a function is not smooth at a step.
+RETREAT = 1.0 / 32.0
+# Standard deviations of the k-th differences of independent errors of standard deviation one, k = 1 ... 6.
+SPREAD = np.array([math.sqrt(math.comb(2 * k, k)) for k in range(1, 7)])
+# Differences this many times what noise makes them count as the function's own.
+RESOLVED = 4.0
+
+
+@dataclass
+class Slopes:
+    """Derivatives along lines, with what they rest on; all (p,).
+
+    slope : the derivative.
+    truncation, rounding : its errors from the step and from the noise of the costs.
+    step : the spacing h.
+    noise : standard deviation of one cost.
+    bend : h^k |f^(k)|, k = 1 ... 6: (p, 6).
+    decay : how they shrink from one order to the next.
+    smooth : whether the function looks smooth at that step.
+    below, above : costs at -h and h.
+    left, right : quotients to both sides over the smallest step tried.
+    """
+
+    slope: Array
+    truncation: Array
+    rounding: Array
+    step: Array
+    noise: Array
+    bend: Array
+    decay: Array
+    smooth: Flags
+    below: Array
+    above: Array
+    left: Array
+    right: Array
+    evaluations: int = 0
+
+    @classmethod
+    def unknown(cls, count: int) -> "Slopes":
+        """Nothing known yet about so many lines."""
+        slope, rounding, step, noise, decay, below, above, left, right = (np.full(count, np.nan) for _ in range(9))
+        return cls(slope, np.full(count, np.inf), rounding, step, noise, np.zeros((count, 6)), decay,
+                   np.zeros(count, dtype=bool), below, above, left, right)
+
+    @property
+    def error(self) -> Array:
+        """Standard error of the slope."""
+        return self.truncation + self.rounding
+
+    def best_step(self, order: int) -> Array:
+        """The best step of another order, from what the table says of |f^(order + 1)|."""
+        if order == WIDEST.order:
+            return self.step
+        with np.errstate(all="ignore"):
+            modelled = np.maximum(self.bend[:, 0], self.bend[:, 1]) * self.decay**order
+            seen = self.bend[:, order]
+            own = (seen > RESOLVED * SPREAD[order] * self.noise) & (seen > modelled / 10.0)
+            bend = np.where(own, seen, modelled) / self.step ** (order + 1)
+            step = STENCILS[order].best_step(self.noise, bend)
+        usable = np.isfinite(step) & (step > 0.0) & self.smooth
+        return power_of_two(np.where(usable, np.minimum(step, self.step), self.step))
+
+    def take(self, other: "Slopes", where: Flags, from_: Flags) -> None:
+        """Overwrite the lines ``where`` with the lines ``from_`` of another."""
+        for name in ("slope", "truncation", "rounding", "step", "noise", "bend", "decay", "smooth", "below", "above"):
+            getattr(self, name)[where] = getattr(other, name)[from_]
+
+
+def power_of_two(value: Array) -> Array:
+    """The nearest power of two: steps that floating point adds without rounding."""
+    with np.errstate(all="ignore"):
+        return np.asarray(np.exp2(np.rint(np.log2(value))))
+
+
+def first_step(values: Array) -> Array:
+    """Where to begin looking for a step, for parameters of these values."""
+    sizes = np.abs(values)
+    used = sizes[(sizes > 0.0) & np.isfinite(sizes)]
+    usual = float(np.median(used)) if used.size else 1.0
+    return power_of_two(FIRST * np.where((sizes > 0.0) & np.isfinite(sizes), sizes, usual))
+
+
+def table(lines: Lines, which: Indices, step: Array, cost: float, noise: Array) -> Slopes:
+    """Slopes of order 6 with what their difference table says about noise, step and smoothness.
+
+    Parameters
+    ----------
+    lines, which : the lines to work on (p,).
+    step : their spacing (p,).
+    cost : the value at 0.
+    noise : standard deviation of one cost (p,), or a lower bound of it.
+
+    Notes
+    -----
+    In terms of h^k f^(k) = S rho^(k-1), S measured by the first two differences: rho follows from the highest
+    difference that stands out of the noise and is bounded by those that do not; it gives the term that the stencil
+    leaves out.
+    """
+    distances, costs = lines(which, step[:, None] * WIDEST.nodes)
+    half = WIDEST.nodes.size // 2
+    row = np.insert(costs, half, cost, axis=1)
+    with np.errstate(all="ignore"):
+        noise = np.fmax(noise, ROUNDING / 2.0 * np.max(np.abs(row), axis=1))
+        bend = np.stack([np.sqrt(np.mean(np.diff(row, k, axis=1) ** 2, axis=1)) for k in range(1, 7)], axis=1)
+        own = bend > RESOLVED * SPREAD * noise[:, None]
+        size = np.maximum(bend[:, 0], bend[:, 1])
+        rough = own[:, 5] & (bend[:, 5] > SMOOTH * np.maximum(bend[:, 3], bend[:, 4]))
+        rho = _decay(bend, own, size, noise)
+        truncation = np.where(rough, bend[:, 5], _left_out(size, rho)) / step
+        truncation[size == 0.0] = 0.0
+    broken = ~np.isfinite(costs).all(axis=1)
+    truncation[broken] = np.inf
+    above, below = costs[:, half], costs[:, half - 1]
+    with np.errstate(all="ignore"):
+        right = (above - cost) / distances[:, half]
+        left = (below - cost) / distances[:, half - 1]
+    return Slopes(WIDEST.slope(distances, costs), truncation, WIDEST.rounding * noise / step, step, noise, bend, rho,
+                  ~rough & ~broken, below, above, left, right, costs.size)
+
+
+def _left_out(size: Array, rho: Array) -> Array:
+    """The error of the order 6 stencil times its step, with a margin of two."""
+    return 2.0 * WIDEST.truncation * size * rho**WIDEST.order
+
+
+def _decay(bend: Array, own: Flags, size: Array, noise: Array) -> Array:
+    """By which factor the differences shrink from one order to the next."""
+    power = 1.0 / np.arange(2.0, 6.0)
+    seen = np.maximum(bend[:, 2:], SPREAD[2:] * noise[:, None])
+    rho = (seen / size[:, None]) ** power
+    resolved = own[:, 2:]
+    highest = np.where(resolved.any(axis=1), 3 - np.argmax(resolved[:, ::-1], axis=1), -1)
+    beyond = np.arange(4) > highest[:, None]
+    known = np.max(np.where(resolved, rho, 0.0), axis=1)
+    bound = np.min(np.where(beyond, rho, np.inf), axis=1)
+    return np.asarray(np.where(highest >= 0, np.minimum(known, bound), bound))
+
+
+def refine(lines: Lines, which: Indices, start: Array, cost: float, noise: Array) -> Slopes:
+    """The most accurate slope of order 6 for each line, its step found by a few rounds of trial.
+
+    Parameters
+    ----------
+    lines, which : the lines to work on (p,).
+    start : first spacing (p,), as ``first_step`` gives it.
+    cost : the value at 0.
+    noise : standard deviation of one cost (p,), as far as it is known: at least the rounding unit.
+
+    Returns
+    -------
+    Slopes : of the best round of each line; one round (six evaluations) where the first step is good.
+    """
+    best = Slopes.unknown(which.size)
+    tried: list[Array] = []
+    step, noise = start.copy(), np.maximum(noise, ROUNDING * abs(cost) / 2.0)
+    active = np.ones(which.size, dtype=bool)
+    smallest = np.full(which.size, np.inf)
+    rough_before = np.full(which.size, np.nan)
+    for _ in range(ROUNDS):
+        found = table(lines, which[active], step[active], cost, noise[active])
+        tried.append(step.copy())
+        best.evaluations += found.evaluations
+        level = found.bend[:, 5] / SPREAD[5]
+        steady = ~found.smooth & (np.maximum(level, rough_before[active]) <= AGREEMENT
+                                  * np.minimum(level, rough_before[active]))
+        if steady.any():  # as rough at a far smaller step: that is noise, and not a kink
+            noise[np.flatnonzero(active)[steady]] = level[steady]
+            found = _again(found, steady, level)
+        rough_before[active] = np.where(found.smooth, np.nan, level)
+        _keep(best, found, active, smallest, steady)
+        wanted = _next_step(found)
+        change = wanted / step[active]
+        done = (change > GOOD[0]) & (change < GOOD[1]) | (found.error <= EXACT * np.abs(found.slope))
+        done |= np.any([wanted == before[active] for before in tried], axis=0)
+        go_on = ~done & np.isfinite(wanted) & ((found.bend[:, 0] > 0.0) | ~found.smooth)
+        step[active] = wanted
+        active[active] = go_on
+        if not active.any():
+            break
+    return best
+
+
+def _again(found: Slopes, steady: Flags, level: Array) -> Slopes:
+    """What a table says once its roughness is known to be noise."""
+    noise = np.where(steady, level, found.noise)
+    with np.errstate(all="ignore"):
+        own = found.bend > RESOLVED * SPREAD * noise[:, None]
+        size = np.maximum(found.bend[:, 0], found.bend[:, 1])
+        rho = _decay(found.bend, own, size, noise)
+        truncation = _left_out(size, rho) / found.step
+    found.decay = np.where(steady, rho, found.decay)
+    found.noise, found.rounding = noise, WIDEST.rounding * noise / found.step
+    found.truncation = np.where(steady, truncation, found.truncation)
+    found.smooth = found.smooth | steady
+    return found
+
+
+def _keep(best: Slopes, found: Slopes, active: Flags, smallest: Array, steady: Flags) -> None:
+    """Keep what is better than before, and the one-sided quotients of the smallest step."""
+    lines = np.flatnonzero(active)
+    better = (found.error < best.error[active]) | np.isnan(best.slope[active]) | steady
+    chosen = np.zeros_like(active)
+    chosen[lines[better]] = True
+    best.take(found, chosen, better)
+    nearer = lines[found.step < smallest[active]]
+    smallest[nearer] = found.step[found.step < smallest[active]]
+    mask = np.isin(lines, nearer)
+    best.left[nearer], best.right[nearer] = found.left[mask], found.right[mask]
+
+
+def _next_step(found: Slopes) -> Array:
+    """The step to try after a table."""
+    with np.errstate(all="ignore"):
+        factor = (found.rounding / (WIDEST.order * found.truncation)) ** (1.0 / (WIDEST.order + 1))
+    factor = np.where(found.smooth, factor, RETREAT)
+    return power_of_two(found.step * factor)
+
+
+def central(lines: Lines, which: Indices, step: Array, order: int) -> tuple[Array, Array, Array]:
+    """Central differences of a given step and order.
+
+    Returns
+    -------
+    slope, below, above : (p,) each; below and above are the costs at -step and step.
+    """
+    stencil = STENCILS[order]
+    distances, costs = lines(which, step[:, None] * stencil.nodes)
+    half = order // 2
+    return stencil.slope(distances, costs), costs[:, half - 1], costs[:, half]
+
+
+HALVINGS = 4
+
+
+def richardson(lines: Lines, which: Indices, step: Array) -> tuple[Array, Array, Array, Array]:
+    """Central differences at step, step/2, step/4, ..., extrapolated to a step of zero.
+
+    Returns
+    -------
+    slope, error, below, above : (p,) each.  The entry of the extrapolation table that its neighbours agree with best,
+        and their distance (Ridders).
+    """
+    steps = step[:, None] / 2.0 ** np.arange(HALVINGS)
+    distances, costs = lines(which, np.concatenate([-steps, steps], axis=1))
+    with np.errstate(all="ignore"):
+        column = (costs[:, HALVINGS:] - costs[:, :HALVINGS]) / (distances[:, HALVINGS:] - distances[:, :HALVINGS])
+        slope = column[:, 0].copy()
+        error = np.full(which.size, np.inf)
+        for level in range(1, HALVINGS):
+            better = column[:, 1:] + (column[:, 1:] - column[:, :-1]) / (4.0**level - 1.0)
+            doubt = np.maximum(np.abs(better - column[:, 1:]), np.abs(better - column[:, :-1]))
+            place = np.argmin(np.where(np.isnan(doubt), np.inf, doubt), axis=1)[:, None]
+            least = np.take_along_axis(doubt, place, axis=1)[:, 0]
+            nearer = least < error
+            slope[nearer] = np.take_along_axis(better, place, axis=1)[nearer, 0]
+            error[nearer] = least[nearer]
+            column = better
+    return slope, error, costs[:, 0], costs[:, HALVINGS]
