@@ -1,22 +1,26 @@
 """The command line: ``fastcheck demo``, ``fastcheck check FILE``, ``fastcheck sweep FILE``."""
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from . import __version__
 from .check import check
+from .errors import EngineError
 from .files import load
 from .infer import network_of
+from .network import Network
 
 STATUS = {"pass": 0, "fail": 1, "inconclusive": 3}
 UNUSABLE, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
 NORMS = {"1": 1.0, "2": 2.0, "inf": float("inf")}
 # Options that are handed to ``check`` where they were given; the defaults are its own.
 CHECK_OPTIONS = ("epsilon", "norm", "tolerance", "engine", "method")
-EPILOG = "exit status: 0 pass, 1 fail, 2 unusable input, 3 inconclusive"
+EPILOG = "exit status: 0 pass, 1 fail, 2 no verdict (unusable input), 3 inconclusive"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("fastcheck: interrupted", file=sys.stderr)
         return INTERRUPTED
-    except (ValueError, TypeError, OSError, ImportError, MemoryError) as error:
+    except (ValueError, TypeError, OSError, ImportError, MemoryError, EngineError) as error:
         print(f"fastcheck: {_one_line(error)}", file=sys.stderr)
         return UNUSABLE
 
@@ -103,13 +107,13 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
+    _refuse_missing_folders(arguments.json, arguments.plot)
     problem = _problem(arguments)
     report = check(*problem, **_options(arguments), progress=sys.stderr.isatty())
     if arguments.json == "-":
         print(report.to_json())
     else:
-        print(_described(arguments, problem[0]))
-        print(report)
+        _show(arguments, problem[0], report)
     if arguments.json not in (None, "-"):
         report.to_json(arguments.json)
     if arguments.plot is not None:
@@ -120,13 +124,20 @@ def _check(arguments: argparse.Namespace) -> int:
 def _sweep(arguments: argparse.Namespace) -> int:
     from . import sweep
 
+    _refuse_missing_folders(arguments.plot)
     problem = _problem(arguments)
     found = sweep(*problem, **_options(arguments))
-    print(_described(arguments, problem[0]))
-    print(found)
+    _show(arguments, problem[0], found)
     if arguments.plot is not None:
         found.plot(arguments.plot)
     return 0
+
+
+def _refuse_missing_folders(*paths: str | None) -> None:
+    """Before the work, not after it."""
+    for path in paths:
+        if path is not None and not Path(path).parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, "its folder does not exist", path)
 
 
 def _problem(arguments: argparse.Namespace) -> tuple[Any, ...]:
@@ -143,6 +154,10 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _described(arguments: argparse.Namespace, net: Any) -> str:
+def _show(arguments: argparse.Namespace, net: Network, found: Any) -> None:
+    from rich.console import Console
+
     guessed = [name for name in ("hidden", "output", "cost") if getattr(arguments, name) is None]
-    return f"{net}" + (f" (inferred: {', '.join(guessed)})" if guessed else "")
+    console = Console(highlight=False)
+    console.print(f"{net}" + (f" (inferred: {', '.join(guessed)})" if guessed else ""), markup=False, soft_wrap=True)
+    console.print(found, markup=False)

@@ -155,7 +155,7 @@ def _wrong(report: Report) -> set[str]:
 def _show(
     console: "Console", net: Network, parameters: Mapping[str, Any], X: Array, Y: Array, report: Report
 ) -> None:
-    console.print(str(report), markup=False)
+    console.print(report, soft_wrap=False)
     seconds, timed = textbook_seconds(net, parameters, X, Y)
     how = "measured" if timed == net.size else f"measured on {timed} random parameters and multiplied up"
     console.print(
