@@ -37,6 +37,8 @@ def whole(name: str, value: Any, least: int) -> int:
 
 def norm_of(value: Any) -> float:
     """1, 2 or infinity."""
+    if isinstance(value, (str, bytes)):
+        raise TypeError(f"norm: {value!r} found, wanted 1, 2 or numpy.inf")
     number = real("norm", value)
     if number not in NORMS:
         raise ValueError(f"norm: {value!r} found, wanted 1, 2 or numpy.inf")
