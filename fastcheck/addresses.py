@@ -96,7 +96,7 @@ def data_address(args: tuple[Any, ...]) -> int:
         return int(data.ctypes.data)
     if isinstance(data, int):
         return data
-    if isinstance(data, (ctypes.c_void_p, ctypes._Pointer)):  # type: ignore[attr-defined]  # no public name
+    if isinstance(data, (ctypes.c_void_p, ctypes._Pointer)):
         return int(ctypes.cast(data, ctypes.c_void_p).value or 0)
     if isinstance(data, (ctypes.Array, ctypes.Structure, ctypes._SimpleCData)):
         return ctypes.addressof(data)

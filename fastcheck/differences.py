@@ -66,6 +66,7 @@ class Differences:
     kinks : parameters at kinks, where the engine knows them.
     notes : sentences for the report.
     facts : figures for the report (spot check, evaluations, ...), by name.
+    settled : whether the engine has looked at step errors and kinks itself: they are in ``noise`` and ``kinks``.
     """
 
     cost: float
@@ -76,6 +77,7 @@ class Differences:
     kinks: Kinks | None = None
     notes: tuple[str, ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)
+    settled: bool = False
 
 
 @dataclass(frozen=True)

@@ -153,7 +153,8 @@ def network_noise(
 
 
 def tensor_noise(
-    cost: Callable[[Array], float], theta: Array, tensor: Tensor, step: float, center: float, generator: Generator
+    cost: Callable[[Array], float], theta: Array, tensor: Tensor, step: float, center: float, generator: Generator,
+    other: float | None = None,
 ) -> float:
     """Standard deviation of the rounding of ``cost`` when entries of one tensor move by about ``step``.
 
@@ -162,6 +163,7 @@ def tensor_noise(
     cost, theta, tensor : as in ``network_noise``.
     step : the movement of interest.
     center : cost(theta).
+    other : a second step to look at; by default a hundred times, or a hundredth of, the first.
     generator : draws the directions: a few entries each, for moving all of a large tensor would cross the kinks of
         all its units, which one entry does not.
 
@@ -183,5 +185,5 @@ def tensor_noise(
 
         return line_noise(along, spacing, center)
 
-    other = step * 100.0 if step < SMALL else step / 100.0
-    return max(measured(step), min(measured(other), measured(other)))
+    second = other or (step * 100.0 if step < SMALL else step / 100.0)
+    return max(measured(step), min(measured(second), measured(second)))

@@ -153,7 +153,9 @@ def _judge_entries(found: TensorVerdict, differences: Differences, epsilon: floa
         noises.append(float(np.linalg.norm(np.broadcast_to(part.noise, part.error.shape), order)))
         beyond += int(np.count_nonzero(part.error > allowed))
         wrong = part.error > allowed + ENTRY_NOISE * part.noise
-        if wrong.any():
+        if wrong.any() and differences.settled:
+            found.wrong += int(np.count_nonzero(wrong))
+        elif wrong.any():
             bent = bent or bend(comparison, differences, epsilon)
             doubtful = wrong & (part.error <= allowed + ENTRY_NOISE * part.noise + bent.truncation * comparison.unit)
             if differences.kinks is None:
