@@ -365,7 +365,10 @@ def softmax_difference(p: Array, d: Array, out: Array) -> None:
 
     With changes taken relative to the likeliest class, p_k (E_k - S) / (1 + S), S = sum p_j E_j, E = expm1.
     """
-    top = np.argmax(p)
+    top = 0
+    for k in range(p.size):
+        if p[k] > p[top]:
+            top = k
     mean = 0.0
     for k in range(p.size):
         out[k] = math.expm1(d[k] - d[top])

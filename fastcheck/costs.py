@@ -46,6 +46,17 @@ class Cost:
     column: Callable[[Array, Array, Array], float]
 
 
+def widest(values: Array) -> float:
+    """Largest magnitude; NaN where there is one, so that no comparison with it holds."""
+    largest = 0.0
+    for value in values:
+        size = abs(value)
+        if size != size:
+            return size
+        largest = max(largest, size)
+    return largest
+
+
 # --- binary cross-entropy (sigmoid) -----------------------------------------------------------------------------
 
 
@@ -67,10 +78,11 @@ def binary_cross_entropy_difference(z: float, y: float, d: float) -> float:
 
 
 def binary_cross_entropy_columns(z: Array, a: Array, y: Array, d: Array, out: Array) -> None:
-    out[:] = 0.0
+    for c in range(out.size):
+        out[c] = 0.0
     for k in range(d.shape[0]):
         change = d[k]
-        if np.max(np.abs(change)) <= REACH:
+        if widest(change) <= REACH:
             c1, c2, c3, c4 = fit(
                 binary_cross_entropy_difference(z[k], y[k], -2.0 * STEP),
                 binary_cross_entropy_difference(z[k], y[k], -STEP),
@@ -130,19 +142,20 @@ def cross_entropy_columns(z: Array, a: Array, y: Array, d: Array, out: Array) ->
         if y[k] != 0.0:
             for c in range(columns):
                 mean[c] += y[k] / weight * d[k, c]
-    out[:] = 0.0
+    for c in range(out.size):
+        out[c] = 0.0
     for k in range(outputs):
         change = d[k]
-        widest = 0.0
+        farthest = 0.0
         for c in range(columns):
-            widest = max(widest, abs(change[c] - mean[c]))
-        if widest <= SERIES_REACH:
+            farthest = max(farthest, abs(change[c] - mean[c]))
+        if farthest <= SERIES_REACH:
             for c in range(columns):
                 out[c] += a[k] * short_expm1(change[c] - mean[c])
         else:
             for c in range(columns):
                 out[c] += a[k] * math.expm1(change[c] - mean[c])
-    if np.max(np.abs(out)) <= SERIES_REACH:
+    if widest(out) <= SERIES_REACH:
         for c in range(columns):
             out[c] = weight * short_log1p(out[c])
     else:
@@ -203,7 +216,8 @@ def squared_error_gradient(Z: Array, A: Array, Y: Array) -> Array:
 
 
 def squared_error_columns(z: Array, a: Array, y: Array, d: Array, out: Array) -> None:
-    out[:] = 0.0
+    for c in range(out.size):
+        out[c] = 0.0
     for k in range(d.shape[0]):
         twice = 2.0 * (a[k] - y[k])
         change = d[k]

@@ -45,6 +45,12 @@ def compiled(function: Callable[..., Any], *, fast: bool = False, parallel: bool
     return dispatcher
 
 
+def inner(function: Callable[..., Any], *, fast: bool = False) -> Any:
+    """Compile a function that only kernels call: no wrapper for Python, which for many arguments costs a second."""
+    options = {} if numba.config.DISABLE_JIT else {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    return numba.njit(nogil=True, error_model="numpy", fastmath=set(FAST) if fast else False, **options)(function)
+
+
 def compiled_namespace(*modules: ModuleType) -> dict[str, Any]:
     """The functions of ``modules`` compiled together, so that they can call each other inside kernels."""
     namespace: dict[str, Any] = {}
@@ -54,7 +60,7 @@ def compiled_namespace(*modules: ModuleType) -> dict[str, Any]:
         for name, item in vars(module).items():
             if isinstance(item, FunctionType) and item.__module__ == module.__name__:
                 twin = FunctionType(item.__code__, namespace, name, item.__defaults__)
-                namespace[name] = numba.njit(nogil=True, error_model="numpy")(twin)
+                namespace[name] = inner(twin)
     return namespace
 
 
@@ -70,4 +76,4 @@ def switch(functions: Mapping[int, Any], arguments: str) -> Any:
     lines += [f"    return f{next(iter(functions))}({arguments})"]
     scope: dict[str, Any] = {f"f{code}": function for code, function in functions.items()}
     exec("\n".join(lines), scope)  # noqa: S102 - the text is made of integers and our own names
-    return numba.njit(nogil=True, error_model="numpy")(scope["chosen"])
+    return inner(scope["chosen"])

@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import activations, costs, polynomial
 from ..activations import ACTIVATIONS, Array
-from ..jit import compiled, compiled_namespace, switch
+from ..jit import compiled, compiled_namespace, inner, switch
 from ..polynomial import REACH, STEP
 
 _functions = compiled_namespace(polynomial, activations, costs)
@@ -92,9 +92,16 @@ def _short(values: Array, c1: float, c2: float, c3: float, c4: float) -> None:
         values[c] = x * (c1 + x * (c2 + x * (c3 + x * c4)))
 
 
-largest = compiled(_largest, fast=True)
-scale = compiled(_scale, fast=True)
-short = compiled(_short, fast=True)
+def _clear(block: Array) -> None:
+    for r in range(block.shape[0]):
+        for c in range(block.shape[1]):
+            block[r, c] = 0.0
+
+
+clear = inner(_clear)
+largest = inner(_largest, fast=True)
+scale = inner(_scale, fast=True)
+short = inner(_short, fast=True)
 
 
 def _prepare(net: Flat, breakpoints: Array, first: int, last: int) -> None:
@@ -132,7 +139,7 @@ def _slope_of(code: int, z: float, step: float) -> float:
     return activation_difference(code, z, step) / step
 
 
-slope_of = compiled(_slope_of)
+slope_of = inner(_slope_of)
 prepare = compiled(_prepare)
 
 
@@ -150,8 +157,8 @@ def _moved(z: float, gap: float, slack: float, side: int) -> float:
     return z
 
 
-met = compiled(_met)
-moved = compiled(_moved)
+met = inner(_met)
+moved = inner(_moved)
 
 
 def _activate(net: Flat, s: int, k: int, unit: int, values: Array, side: int, kinds: Any) -> float:
@@ -175,7 +182,7 @@ def _activate(net: Flat, s: int, k: int, unit: int, values: Array, side: int, ki
     return 0.0 if net.linear[k] else size
 
 
-activate = compiled(_activate)
+activate = inner(_activate)
 
 
 def _living(net: Flat, s: int, k: int, bound_of_row: Array, bound: float, alive: Any) -> int:
@@ -191,7 +198,7 @@ def _living(net: Flat, s: int, k: int, bound_of_row: Array, bound: float, alive:
     return count
 
 
-living = compiled(_living)
+living = inner(_living)
 
 
 def _spread(net: Flat, k: int, units: Any, sources: Array, alive: Any, into: Array) -> None:
@@ -224,8 +231,8 @@ def _multiply(net: Flat, k: int, before: Any, alive: Any, changes: Array, panel:
         np.dot(part, changes, into[first : first + rows])
 
 
-spread = compiled(_spread)
-multiply = compiled(_multiply)
+spread = inner(_spread)
+multiply = inner(_multiply)
 
 
 def _source_changes(net: Flat, s: int, layer: int, units: Any, steps: Array, mirror: bool, side: int, sources: Array,
@@ -254,7 +261,7 @@ def _source_changes(net: Flat, s: int, layer: int, units: Any, steps: Array, mir
     return reach
 
 
-source_changes = compiled(_source_changes)
+source_changes = inner(_source_changes)
 
 
 def _output_alone(net: Flat, s: int, units: Any, sources: Array, losses: Array) -> None:
@@ -279,12 +286,15 @@ def _losses(net: Flat, s: int, changes: Array, side: int, kinds: Any, losses: Ar
         for k in range(outputs):
             reach = max(reach, largest(changes[k]))
     elif net.softmax:
-        column = np.empty(outputs)
+        column, step = np.empty(outputs), np.empty(outputs)
         for k in range(outputs):
             reach = max(reach, largest(changes[k]))
         for c in range(changes.shape[1]):
-            softmax_difference(net.out[s], changes[:, c].copy(), column)
-            changes[:, c] = column
+            for k in range(outputs):
+                step[k] = changes[k, c]
+            softmax_difference(net.out[s], step, column)
+            for k in range(outputs):
+                changes[k, c] = column[k]
     else:
         for k in range(outputs):
             reach = max(reach, activate(net, s, layer, k, changes[k], side, kinds))
@@ -293,8 +303,8 @@ def _losses(net: Flat, s: int, changes: Array, side: int, kinds: Any, losses: Ar
     return reach
 
 
-output_alone = compiled(_output_alone)
-losses_of = compiled(_losses)
+output_alone = inner(_output_alone)
+losses_of = inner(_losses)
 
 
 def _respond(net: Flat, s: int, layer: int, units: Any, steps: Array, mirror: bool, side: int, work: Work, kinds: Any,
@@ -320,7 +330,7 @@ def _respond(net: Flat, s: int, layer: int, units: Any, steps: Array, mirror: bo
     if layer == last:
         outputs = net.widths[layers]
         block = changes[: outputs * width].reshape(outputs, width)
-        block[:] = 0.0
+        clear(block)
         for c in range(width):
             block[units[c % columns], c] = sources[c]
         return max(reach, losses_of(net, s, block, side, kinds, losses))
@@ -336,7 +346,7 @@ def _respond(net: Flat, s: int, layer: int, units: Any, steps: Array, mirror: bo
         if k == layer + 1:
             spread(net, k, units, sources, alive[:count], target)
         elif before.size == 0:
-            target[:] = 0.0
+            clear(target)
         else:
             multiply(net, k, before, alive[:count], block, work.panel, target)
         block = target
@@ -345,13 +355,14 @@ def _respond(net: Flat, s: int, layer: int, units: Any, steps: Array, mirror: bo
                 reach = max(reach, activate(net, s, k, alive[r], block[r], side, kinds))
     if mirror:
         both = (changes if (last - layer) % 2 else spare)[: count * 2 * columns].reshape(count, 2 * columns)
-        both[:, :columns] = block
-        both[:, columns:] = -block
+        for r in range(count):
+            for c in range(columns):
+                both[r, c], both[r, columns + c] = block[r, c], -block[r, c]
         block = both
     return max(reach, losses_of(net, s, block, side, kinds, losses))
 
 
-respond = compiled(_respond)
+respond = inner(_respond)
 
 
 def _buffers(net: Flat, columns: int) -> Work:
@@ -371,24 +382,18 @@ def _buffers(net: Flat, columns: int) -> Work:
     )
 
 
-buffers = compiled(_buffers)
+buffers = inner(_buffers)
 
 
-def _coefficients(net: Flat, s: int, layer: int, units: Any, reach: float, h: float, mirror: bool, work: Work,
-                  losses: Array, kinds: Any, powers: Array) -> int:
-    """Write the coefficients of x, x^2, x^3, x^4 of clean units from their losses at +-h; return the degree used."""
+def _coefficients(units: Any, s: int, h: float, kinds: Any, far: Array, near: Array, quartic: bool, powers: Array) -> None:
+    """Write the coefficients of x, x^2 (x^3, x^4) of clean units from their losses at +-h (and +-h/2)."""
     columns = units.size
-    quartic = reach > QUADRATIC_REACH
-    near = np.empty(2 * columns)
-    if quartic:
-        steps = np.full(columns, 0.5 * h)
-        respond(net, s, layer, units, steps, mirror, 0, work, np.zeros(columns, np.uint8), near)
     for c in range(columns):
         if kinds[c] != CLEAN:
             continue
         i = units[c]
-        odd = (losses[c] - losses[columns + c]) / (2.0 * h)
-        even = (losses[c] + losses[columns + c]) / (2.0 * h * h)
+        odd = (far[c] - far[columns + c]) / (2.0 * h)
+        even = (far[c] + far[columns + c]) / (2.0 * h * h)
         if quartic:
             odd_near = (near[c] - near[columns + c]) / h
             even_near = (near[c] + near[columns + c]) * 2.0 / (h * h)
@@ -398,19 +403,11 @@ def _coefficients(net: Flat, s: int, layer: int, units: Any, reach: float, h: fl
             even = even_near - powers[3, i, s] * (0.25 * h * h)
         powers[0, i, s] = odd
         powers[1, i, s] = even
-    return 4 if quartic else 2
 
 
-coefficients = compiled(_coefficients)
-
-
-def _one_sided(net: Flat, s: int, layer: int, units: Any, h: float, work: Work, kinds: Any, powers: Array) -> None:
+def _one_sided(units: Any, s: int, h: float, kinds: Any, far: Array, near: Array, powers: Array) -> None:
     """Coefficients of x, x^2, |x| and x|x| for units that stand exactly on a kink and have no other within reach."""
     columns = units.size
-    far, near = np.empty(2 * columns), np.empty(2 * columns)
-    ignored = np.zeros(columns, np.uint8)
-    respond(net, s, layer, units, np.full(columns, h), False, 0, work, ignored, far)
-    respond(net, s, layer, units, np.full(columns, 0.5 * h), False, 0, work, ignored, near)
     for c in range(columns):
         if kinds[c] != AT_KINK:
             continue
@@ -425,29 +422,23 @@ def _one_sided(net: Flat, s: int, layer: int, units: Any, h: float, work: Work, 
         powers[5, i, s] = 0.5 * (bend_up - bend_down)
 
 
-one_sided = compiled(_one_sided)
-
-
-def _slopes(net: Flat, s: int, layer: int, units: Any, work: Work, kinds: Any, bounds: Array) -> None:
-    """Bounds (2, units, m) of the derivative at x = 0 over the branches that units standing on a kink may take."""
+def _widen(units: Any, s: int, kinds: Any, losses: Array, start: bool, bounds: Array) -> None:
+    """Take the slopes at x = 0 of one branch, from losses at +-TINY, into the bounds (2, units, m)."""
     columns = units.size
-    losses = np.empty(2 * columns)
-    steps = np.full(columns, TINY)
-    ignored = np.zeros(columns, np.uint8)
-    for side in range(-1, 2):
-        respond(net, s, layer, units, steps, False, side, work, ignored, losses)
-        for c in range(columns):
-            if kinds[c] == CLEAN:
-                continue
-            i = units[c]
-            up, down = losses[c] / TINY, -losses[columns + c] / TINY
-            low, high = min(up, down), max(up, down)
-            if side > -1:
-                low, high = min(low, bounds[0, i, s]), max(high, bounds[1, i, s])
-            bounds[0, i, s], bounds[1, i, s] = low, high
+    for c in range(columns):
+        if kinds[c] == CLEAN:
+            continue
+        i = units[c]
+        up, down = losses[c] / TINY, -losses[columns + c] / TINY
+        low, high = min(up, down), max(up, down)
+        if not start:
+            low, high = min(low, bounds[0, i, s]), max(high, bounds[1, i, s])
+        bounds[0, i, s], bounds[1, i, s] = low, high
 
 
-slopes = compiled(_slopes)
+coefficients = inner(_coefficients)
+one_sided = inner(_one_sided)
+widen = inner(_widen)
 
 
 def _silent(net: Flat, s: int, layer: int, unit: int, h: float) -> bool:
@@ -458,7 +449,7 @@ def _silent(net: Flat, s: int, layer: int, unit: int, h: float) -> bool:
     return bool(net.linear[layer] and net.series[s, u, 0] == 0.0 and h < net.gap[s, u] - net.slack[s, u])
 
 
-silent = compiled(_silent)
+silent = inner(_silent)
 
 
 def _respond_block(net: Flat, layer: int, chosen: Any, first: int, last: int, h: Array, mirror: bool, powers: Array,
@@ -469,36 +460,47 @@ def _respond_block(net: Flat, layer: int, chosen: Any, first: int, last: int, h:
     """
     work = buffers(net, chosen.size)
     units_all = np.empty(chosen.size, np.int64)
-    losses_all = np.empty(2 * chosen.size)
+    steps_all, far_all, near_all = np.empty(chosen.size), np.empty(2 * chosen.size), np.empty(2 * chosen.size)
+    kinds_all, ignored_all = np.empty(chosen.size, np.uint8), np.empty(chosen.size, np.uint8)
     degree = 2
     for s in range(first, last):
         count = 0
         for unit in chosen:
             if not silent(net, s, layer, unit, h[s]):
-                units_all[count] = unit
+                units_all[count], steps_all[count], kinds_all[count] = unit, h[s], CLEAN
                 count += 1
         if count == 0:
             continue
-        units, losses = units_all[:count], losses_all[: 2 * count]
-        kinds = np.zeros(count, np.uint8)
-        steps = np.full(count, h[s])
-        reach = respond(net, s, layer, units, steps, mirror, 0, work, kinds, losses)
-        near = reach <= QUARTIC_REACH  # false for NaN too
-        if not near:
-            kinds[:] = FAR
-        worst = 0
+        units, steps, kinds, ignored = units_all[:count], steps_all[:count], kinds_all[:count], ignored_all[:count]
+        far, near = far_all[: 2 * count], near_all[: 2 * count]
+        # Typed zeros: plain literals would have ``respond`` compiled once for each of their values.
+        reach = respond(net, s, layer, units, steps, mirror, np.int64(0), work, kinds, far)
+        worst = CLEAN
         for c in range(count):
+            if not reach <= QUARTIC_REACH:  # too far, or not a number
+                kinds[c] = FAR
+            elif kinds[c] == AT_KINK and reach > QUADRATIC_REACH:
+                kinds[c] = NEAR_KINK
             worst = max(worst, kinds[c])
+            steps[c] = 0.5 * h[s]
+        if reach <= QUARTIC_REACH:
+            if reach > QUADRATIC_REACH:
+                respond(net, s, layer, units, steps, mirror, np.int64(0), work, ignored, near)
+                degree = max(degree, 4)
+            coefficients(units, s, h[s], kinds, far, near, reach > QUADRATIC_REACH, powers)
         if worst > CLEAN:
-            slopes(net, s, layer, units, work, kinds, bounds)
-        if near:
-            degree = max(degree, coefficients(net, s, layer, units, reach, h[s], mirror, work, losses, kinds, powers))
-            for c in range(count):
-                if kinds[c] == AT_KINK and reach > QUADRATIC_REACH:
-                    kinds[c] = NEAR_KINK
-            if worst > CLEAN:
-                one_sided(net, s, layer, units, h[s], work, kinds, powers)
+            if reach <= QUADRATIC_REACH:
+                respond(net, s, layer, units, steps, np.bool_(False), np.int64(0), work, ignored, near)
+                for c in range(count):
+                    steps[c] = h[s]
+                respond(net, s, layer, units, steps, np.bool_(False), np.int64(0), work, ignored, far)
+                one_sided(units, s, h[s], kinds, far, near, powers)
                 degree = 6
+            for c in range(count):
+                steps[c] = TINY
+            for side in range(-1, 2):
+                respond(net, s, layer, units, steps, np.bool_(False), side, work, ignored, far)
+                widen(units, s, kinds, far, side == -1, bounds)
         for c in range(count):
             met_by[units[c], s] = kinds[c]
     return degree
@@ -519,7 +521,8 @@ def _respond_literally(net: Flat, layer: int, unit: int, samples: Any, a: Array,
             count = min(block, steps.size - first)
             units = np.full(count, unit, np.int64)
             kinds = np.zeros(count, np.uint8)
-            respond(net, s, layer, units, steps[first : first + count], False, 0, work, kinds, losses[: 2 * count])
+            respond(net, s, layer, units, steps[first : first + count], np.bool_(False), np.int64(0), work, kinds,
+                    losses[: 2 * count])
             for c in range(count):
                 odd[first + c] += 0.5 * (losses[c] - losses[count + c])
                 even[first + c] += 0.5 * (losses[c] + losses[count + c])
