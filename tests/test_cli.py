@@ -11,6 +11,7 @@ from scipy.io import savemat
 import fastcheck as fc
 from fastcheck import demo, infer
 from fastcheck.cli import main
+from fastcheck.errors import EngineError
 from fastcheck.files import Dump
 
 from .course_exercise import exercise, gradients_with
@@ -310,3 +311,20 @@ def test_textbook_loop_is_timed_on_a_share_and_multiplied_up():
 def _course():
     X, Y, parameters = demo.course_exercise()
     return parameters, X, Y
+
+
+def test_ctrl_c(tmp_path, capsys, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fastcheck.cli.check", interrupted)
+    assert main(["check", dump(tmp_path)]) == 130
+    assert capsys.readouterr().err == "fastcheck: interrupted\n"
+
+
+def test_engine_that_distrusts_itself_gives_no_verdict(tmp_path, capsys, monkeypatch):
+    def distrustful(*_, **__):
+        raise EngineError("the spot check disagrees")
+
+    monkeypatch.setattr("fastcheck.cli.check", distrustful)
+    assert "the spot check disagrees" in unusable(capsys, "check", dump(tmp_path))
