@@ -1,0 +1,45 @@
+"""What the README shows is what the package prints, and its commands are there."""
+
+import doctest
+import os
+import re
+from pathlib import Path
+
+import fastcheck as fc
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+FIGURE = re.compile(r"[+-]?\d[\d.,]*(e[+-]?\d+)?")
+
+
+def without_figures(text):
+    """The words, with all rounding and times left out."""
+    return FIGURE.sub("#", text).split()
+
+
+def test_report_shown_is_the_report_of_the_example():
+    example = doctest.DocTestParser().get_examples(README)
+    names = {}
+    for step in example[:9]:
+        exec(step.source, names)
+    assert isinstance(names["report"], fc.Report)
+    shown = re.search(r"```text\n(.*?)```", README, re.DOTALL).group(1)
+    assert without_figures(shown) == without_figures(str(names["report"]))
+    assert shown.splitlines()[0] == str(names["report"]).splitlines()[0]
+
+
+def test_scripts_are_there_and_can_be_run():
+    for name in ("scripts/demo", "scripts/test", ".ci/run"):
+        assert os.access(ROOT / name, os.X_OK), name
+        assert (ROOT / name).read_text().startswith("#!/usr/bin/env bash\n")
+    assert "scripts/demo" in README
+    assert "scripts/test" in README
+
+
+def test_every_activation_cost_and_engine_is_named():
+    from fastcheck.activations import ACTIVATIONS
+    from fastcheck.costs import COSTS
+    from fastcheck.engines import ENGINES
+
+    for name in (*ACTIVATIONS, *COSTS, *ENGINES):
+        assert re.search(rf"\b{name}\b", README), name
