@@ -7,6 +7,7 @@ whether a back-propagation is right, ask ``fastcheck.check``, whose differences 
 
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -110,7 +111,7 @@ def backward_propagation_n(X: Any, Y: Any, cache: tuple[Any, ...]) -> dict[str, 
     m = X.shape[1]
     gradients: dict[str, Array] = {}
     for index in range(len(layers), 0, -1):
-        Z, A, W, _ = layers[index - 1]
+        Z, A = layers[index - 1][:2]
         if index == len(layers):
             dZ = A - np.asarray(Y).reshape(A.shape)
         else:
@@ -144,7 +145,7 @@ def vector_to_dictionary(theta: Any, like: Mapping[str, Any] | None = None) -> d
     like : parameters whose shapes to take; by default those of the exercise (4-5-3-1, 47 entries).
     """
     if like is None:
-        net = Network([Dense(a, b) for a, b in zip(WIDTHS, WIDTHS[1:], strict=False)], "squared_error")
+        net = Network([Dense(a, b) for a, b in pairwise(WIDTHS)], "squared_error")
     else:
         net = Network.from_parameters(_named(like, r"[Wb]\d+", "like"))
     return {name: array.copy() for name, array in net.to_parameters(theta).items()}

@@ -22,8 +22,8 @@ def network_of(
     ----------
     dump : what ``fastcheck.files.load`` returned.
     hidden : activation of the hidden layers, by default relu.
-    output : activation of the output layer, by default the one that the cost needs, else what the targets suggest: class
-        labels and targets that sum to one softmax, targets that are 0 or 1 sigmoid, all others identity.
+    output : activation of the output layer, by default the one that the cost needs, else what the targets suggest:
+        class labels and targets that sum to one softmax, targets that are 0 or 1 sigmoid, all others identity.
     cost : by default the one that belongs to the output activation, else squared_error.
     l2 : weight of the penalty.
 
