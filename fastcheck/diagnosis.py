@@ -101,13 +101,16 @@ def factor_in_words(c: float, subject: Subject) -> str:
 
 
 def transposed(case: Case) -> str:
-    """A square matrix the wrong way round."""
+    """A square matrix the wrong way round, or all of it but the penalty's part."""
     shape = case.comparison.tensor.shape
     if not case.whole or shape[0] != shape[1] or shape[0] == 1:
         return ""
-    gradient, approx = case.matrices()
-    if same(case, gradient, lambda rows: approx.T[rows]):
+    approx = case.matrices()[1]
+    if same(case, lambda rows: approx.T[rows]):
         return f"{case.name} is the transpose of the numerical gradient."
+    weight, W = case.subject.l2_weight, case.parameters(case.comparison).reshape(shape)
+    if _has_penalty(case) and same(case, lambda rows: approx.T[rows] + weight * (W[rows] - W.T[rows])):
+        return f"without the L2 term, {case.name} is the transpose of the numerical gradient."
     return ""
 
 
@@ -129,7 +132,7 @@ def _equals(case: Case, other: TensorVerdict) -> bool:
     there, shape = other.comparison, case.comparison.tensor.shape
     if there.where is not None or there.tensor.shape != shape:
         return False
-    return same(case, case.matrices()[0], lambda rows: there.approx.reshape(shape)[rows])
+    return same(case, lambda rows: there.approx.reshape(shape)[rows])
 
 
 def penalty(case: Case) -> str:
@@ -144,6 +147,8 @@ def penalty(case: Case) -> str:
         return (f"{case.name} is off by {number(multiple)} times {case.found.name}: "
                 "an L2 term that the cost does not have.")
     share = 1.0 + multiple / weight
+    if case.comparison.sizes.gradient == 0.0:
+        return f"{case.name} is exactly zero everywhere; all there is to it here is the L2 term: the L2 term is missing."
     if abs(share) < 1e-6:
         return f"{case.name} is off by -l2/m times {case.found.name}: the L2 term is missing."
     m = case.subject.samples
@@ -210,12 +215,23 @@ def few_places(case: Case) -> str:
         return ""
     if count <= FEW:
         return _only_entries(case)
-    for axis, kind in ((1, "row"), (0, "column")):
-        lines = np.flatnonzero(wrong.any(axis=axis))
-        total = wrong.shape[1 - axis]
+    for axis, kind in ((0, "row"), (1, "column")):
+        lines = np.flatnonzero(wrong.any(axis=1 - axis))
+        total = wrong.shape[axis]
         if total > 1 and lines.size <= min(FEW, max(1, total // 4)):
-            return f"only {listed(kind, lines, total)} of {case.name} {'is' if lines.size == 1 else 'are'} wrong."
+            times = _line_factor(case, axis, int(lines[0])) if lines.size == 1 else ""
+            return f"{case.name} is wrong in {listed(kind, lines, total)} only{times}."
     return ""
+
+
+def _line_factor(case: Case, axis: int, line: int) -> str:
+    """By what factor one row or column is wrong, if by one."""
+    x, y = (np.take(matrix, line, axis) * case.comparison.unit for matrix in case.matrices())
+    d = x - y
+    found = Products(float(x @ x), float(y @ y), float(x @ y), float(d @ d))
+    if np.count_nonzero(y) < 2 or not case.explained(found.left(found.factor), math.sqrt(float(d @ d)), found.xx**0.5):
+        return ""
+    return f", which is {number(found.factor)} times the numerical gradient"
 
 
 def _only_entries(case: Case) -> str:
@@ -238,6 +254,7 @@ def _has_penalty(case: Case) -> bool:
     return case.subject.l2_weight > 0.0 and case.found.name[0] == "W"
 
 
+# The penalty first: where a layer does nothing, its numerical gradient is all penalty, and a factor of that.
 CLAIMS: tuple[Callable[[Case], str], ...] = (
-    zero, factor, transposed, another_tensor, penalty, one_value, masks, few_places,
+    penalty, zero, factor, transposed, another_tensor, one_value, masks, few_places,
 )

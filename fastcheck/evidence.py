@@ -59,10 +59,16 @@ class Case:
 
     def explained(self, left: float, error: float, size: float) -> bool:
         """Whether a claim leaves so little that it is proved (Euclidean norms, in the tensor's unit)."""
-        comparison = self.comparison
-        noise = NORM_NOISE * comparison.noise_floor * comparison.unit * math.sqrt(comparison.checked)
         precision = max(LEFT_OF_GRADIENT, 10.0 * self.found.tolerance)
-        return left <= precision * size + noise and left <= LEFT_OF_ERROR * error
+        if self.noise > LEFT_OF_ERROR * min(error, size):
+            return False
+        return left <= precision * size + self.noise and left <= LEFT_OF_ERROR * error
+
+    @property
+    def noise(self) -> float:
+        """What noise may make of the norm of the numerical gradient, in the tensor's unit."""
+        c = self.comparison
+        return NORM_NOISE * c.noise_floor * c.unit * math.sqrt(c.checked)
 
 
 @dataclass(frozen=True)
@@ -106,27 +112,28 @@ def multiple_of(case: Case, direction: Array, added: float) -> float | None:
     c, unit = case.comparison, case.comparison.unit
     theta = case.parameters(c)
     dd = dw = ww = 0.0
+    moved = 0
     for part in c.entries(0.0):
         rows = slice(part.first, part.first + part.error.size)
         off = part.gradient - part.approx + added * unit * theta[rows]
         off[c.kinks_within(part.first, off.size)] = 0.0
         w = direction[rows]
         dd, dw, ww = dd + float(off @ off), dw + float(off @ w), ww + float(w @ w)
-    if ww == 0.0 or dd == 0.0:
+        moved += int(np.count_nonzero((off != 0.0) & (w != 0.0)))
+    # One entry is a multiple of any other.
+    if moved < 2 or ww == 0.0:
         return None
     found = Products(dd, ww, dw, dd)
-    noise = ROUNDING * (c.sizes.gradient + c.sizes.approx) * unit
-    noise += NORM_NOISE * c.noise_floor * unit * math.sqrt(c.checked)
-    if found.left(found.factor) > LEFT_OF_GRADIENT * math.sqrt(dd) + noise:
-        return None
-    if noise > LEFT_OF_ERROR * math.sqrt(dd):
+    noise = ROUNDING * (c.sizes.gradient + c.sizes.approx) * unit + case.noise
+    if noise > LEFT_OF_ERROR * math.sqrt(dd) or found.left(found.factor) > LEFT_OF_GRADIENT * math.sqrt(dd) + noise:
         return None
     return found.factor / unit
 
 
-def same(case: Case, gradient: Array, model: Callable[[slice], Array]) -> bool:
+def same(case: Case, model: Callable[[slice], Array]) -> bool:
     """Whether the gradient equals a model of it, given by rows."""
     c, left = case.comparison, 0.0
+    gradient = case.matrices()[0]
     for rows in biggest_rows(gradient):
         d = (gradient[rows] - model(rows)) * c.unit
         left += float(np.vdot(d, d))

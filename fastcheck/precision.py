@@ -29,6 +29,11 @@ def tolerance_in(dtype: str, subject: Subject) -> float:
     return ROUNDINGS * ROUNDING.get(dtype, ROUNDING["float32"]) * math.sqrt(terms)
 
 
+def computed_in_single(comparison: Comparison) -> bool:
+    """Whether a gradient that is off by about what single precision rounds was computed in it."""
+    return representable(comparison) or rounded_throughout(comparison)
+
+
 def representable(comparison: Comparison) -> bool:
     """Whether every entry of the gradient is a single-precision number: it was one before it became a double."""
     for start in range(0, comparison.checked, SAMPLE):
