@@ -213,7 +213,7 @@ class Network:
         """The same network with dropout off: the one whose gradients can be checked."""
         return Network([replace(layer, dropout=0.0) for layer in self.layers], self.cost, self.l2)
 
-    def initialize(self, seed: int | np.random.Generator | None = None) -> dict[str, Array]:
+    def initialize(self, seed: "int | np.random.Generator | None" = None) -> dict[str, Array]:
         """Random parameters: He-scaled normal weights (scale sqrt(2 / inputs)) and small normal biases.
 
         Parameters

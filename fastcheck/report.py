@@ -4,7 +4,6 @@ import json
 import math
 import platform
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -256,6 +255,8 @@ class Report:
 
 def versions() -> dict[str, str]:
     """Versions of what the numbers depend on."""
+    from importlib.metadata import PackageNotFoundError, version  # imported where used: brings half of email along
+
     found = {"python": platform.python_version(), "platform": platform.platform()}
     for package in PACKAGES:
         try:
