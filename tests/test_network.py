@@ -221,10 +221,10 @@ def test_import_brings_nothing_slow_along():
 
 
 def test_import_is_quick():
-    # beside NumPy's own import, which is most of it; the best of five, for others use the machine too
-    def seconds(code):
-        timed = f"import time; t = time.perf_counter(); {code}; print(time.perf_counter() - t)"
-        runs = (subprocess.run([sys.executable, "-c", timed], capture_output=True, text=True) for _ in range(5))
-        return min(float(ended.stdout) for ended in runs)
+    def seconds(module):
+        timed = f"import time; t = time.process_time(); import {module}; print(time.process_time() - t)"
+        return float(subprocess.run([sys.executable, "-c", timed], capture_output=True, text=True).stdout)
 
-    assert seconds("import fastcheck") < 0.35
+    ours, numpys = zip(*((seconds("fastcheck"), seconds("numpy")) for _ in range(5)), strict=True)
+    # most of it is NumPy's own: on a machine where that alone is slow, a multiple of it
+    assert min(ours) < max(0.35, 2.5 * min(numpys))
