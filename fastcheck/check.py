@@ -66,6 +66,7 @@ def check(
     Examples
     --------
     >>> import numpy as np
+    >>> from fastcheck import Dense
     >>> net = Network([Dense(2, 3, "tanh"), Dense(3, 1, "sigmoid")], cost="binary_cross_entropy")
     >>> parameters, X, Y = net.initialize(0), np.eye(2), np.array([0, 1])
     >>> check(net, parameters, net.gradients(parameters, X, Y), X, Y).verdict
