@@ -13,7 +13,8 @@ from .activations import Array
 from .addresses import is_foreign
 from .differences import Differences, Indices, Run, Subject
 from .directions import Probe, Ray, probe
-from .engines.function import RICHARDSON, Choice, FunctionProblem, differences
+from .engines.function import differences
+from .engines.work import NOISE, RICHARDSON, Choice, FunctionProblem
 from .evaluators import Called, Evaluator, Sent, Stacked
 from .network import Tensor, known
 from .options import memory_of, norm_of, positive, threads_of, tolerance_of, whole
@@ -174,7 +175,7 @@ def _with_unlocated(
         there = place < checked.size and checked[place] == suspect.entry
         apart = abs(found.gradapprox[place] - subject.gradient[suspect.entry]) if there else 0.0
         size = abs(found.gradapprox[place]) + abs(subject.gradient[suspect.entry]) if there else 0.0
-        if apart <= choice.tolerance * size + 8.0 * found.noise[place if there else 0]:
+        if apart <= choice.tolerance * size + NOISE * found.noise[place if there else 0]:
             lost.append(suspect)
     if not lost:
         return subject, found, step

@@ -62,7 +62,8 @@ def advice(judgement: Judgement, tensors: Sequence[TensorReport], run: dict[str,
     if "noise" in causes:
         found.append(
             'Use engine="response", which subtracts no costs and has no such noise.' if network
-            else "Use a larger epsilon, or compute the cost with less rounding (stable formulas, double precision)."
+            else "Leave epsilon out: it is then chosen for each parameter. Or compute the cost with less rounding "
+                 "(stable formulas, double precision)."
         )
     if "doubt" in causes:
         found.append("Use a smaller epsilon" + (', or engine="response", which knows the kinks.' if network else "."))

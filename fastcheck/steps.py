@@ -86,8 +86,10 @@ FIRST = 2.0**-8
 ROUNDS = 6
 # A step counts as good where the best one lies within these multiples of it: beyond them a digit would be lost.
 GOOD = (0.6, 4.0)
-# Relative error at which no better step is looked for.
-EXACT = 1e-14
+# Relative error at which no better step is looked for; the second where nothing bounds the step from above.
+EXACT, FLAT = 1e-14, 1e-12
+# How much further to go in one round.
+ADVANCE = 32.0
 # A table whose differences do not shrink by this factor in two orders is not that of a smooth function.
 SMOOTH = 0.3
 # How far to go where a function is not smooth at a step.
@@ -133,6 +135,16 @@ class Slopes:
         slope, rounding, step, noise, decay, below, above, left, right = (np.full(count, np.nan) for _ in range(9))
         return cls(slope, np.full(count, np.inf), rounding, step, noise, np.zeros((count, 6)), decay,
                    np.zeros(count, dtype=bool), below, above, left, right)
+
+    @property
+    def resolved(self) -> Flags:
+        """Which differences stand out of the noise: (p, 6)."""
+        return np.asarray(self.bend > RESOLVED * SPREAD * self.noise[:, None])
+
+    @property
+    def quiet(self) -> Array:
+        """An upper bound of the noise: differences of any order contain it."""
+        return np.asarray(np.min(self.bend / SPREAD, axis=1))
 
     @property
     def error(self) -> Array:
@@ -196,9 +208,10 @@ def table(lines: Lines, which: Indices, step: Array, cost: float, noise: Array) 
         bend = np.stack([np.sqrt(np.mean(np.diff(row, k, axis=1) ** 2, axis=1)) for k in range(1, 7)], axis=1)
         own = bend > RESOLVED * SPREAD * noise[:, None]
         size = np.maximum(bend[:, 0], bend[:, 1])
-        rough = own[:, 5] & (bend[:, 5] > SMOOTH * np.maximum(bend[:, 3], bend[:, 4]))
+        # Two orders, for a kink can lie where one of them happens to vanish.
+        rough = np.any(own[:, 4:] & (bend[:, 4:] > SMOOTH * np.maximum(bend[:, 2:4], bend[:, 3:5])), axis=1)
         rho = _decay(bend, own, size, noise)
-        truncation = np.where(rough, bend[:, 5], _left_out(size, rho)) / step
+        truncation = np.where(rough, np.maximum(bend[:, 4], bend[:, 5]), _left_out(size, rho)) / step
         truncation[size == 0.0] = 0.0
     broken = ~np.isfinite(costs).all(axis=1)
     truncation[broken] = np.inf
@@ -247,14 +260,15 @@ def refine(lines: Lines, which: Indices, start: Array, cost: float, noise: Array
     step, noise = start.copy(), np.maximum(noise, ROUNDING * abs(cost) / 2.0)
     active = np.ones(which.size, dtype=bool)
     smallest = np.full(which.size, np.inf)
-    rough_before = np.full(which.size, np.nan)
+    rough_before, quiet = np.full(which.size, np.nan), np.full(which.size, np.inf)
     for _ in range(ROUNDS):
         found = table(lines, which[active], step[active], cost, noise[active])
         tried.append(step.copy())
         best.evaluations += found.evaluations
-        level = found.bend[:, 5] / SPREAD[5]
+        level = np.maximum(found.bend[:, 4] / SPREAD[4], found.bend[:, 5] / SPREAD[5])
+        quiet[active] = np.fmin(quiet[active], found.quiet)
         steady = ~found.smooth & (np.maximum(level, rough_before[active]) <= AGREEMENT
-                                  * np.minimum(level, rough_before[active]))
+                                  * np.minimum(level, rough_before[active])) & (level <= AGREEMENT * quiet[active])
         if steady.any():  # as rough at a far smaller step: that is noise, and not a kink
             noise[np.flatnonzero(active)[steady]] = level[steady]
             found = _again(found, steady, level)
@@ -262,7 +276,8 @@ def refine(lines: Lines, which: Indices, start: Array, cost: float, noise: Array
         _keep(best, found, active, smallest, steady)
         wanted = _next_step(found)
         change = wanted / step[active]
-        done = (change > GOOD[0]) & (change < GOOD[1]) | (found.error <= EXACT * np.abs(found.slope))
+        enough = np.where(found.resolved[:, 2:].any(axis=1), EXACT, FLAT)
+        done = (change > GOOD[0]) & (change < GOOD[1]) | (found.error <= enough * np.abs(found.slope))
         done |= np.any([wanted == before[active] for before in tried], axis=0)
         go_on = ~done & np.isfinite(wanted) & ((found.bend[:, 0] > 0.0) | ~found.smooth)
         step[active] = wanted
@@ -304,7 +319,7 @@ def _next_step(found: Slopes) -> Array:
     """The step to try after a table."""
     with np.errstate(all="ignore"):
         factor = (found.rounding / (WIDEST.order * found.truncation)) ** (1.0 / (WIDEST.order + 1))
-    factor = np.where(found.smooth, factor, RETREAT)
+    factor = np.where(found.smooth, np.minimum(factor, ADVANCE), RETREAT)
     return power_of_two(found.step * factor)
 
 

@@ -1,0 +1,107 @@
+"""A second look, with other steps, at entries that disagree: is it the step, a kink, or a mistake?"""
+
+import math
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..activations import Array
+from ..differences import Indices
+from ..steps import Slopes, first_step, refine
+from .work import NOISE, Work
+
+# Entries looked at before it is asked whether they show a mistake: so many, and a share of all.
+AGAIN, AGAIN_SHARE = 64, 1 / 32
+# Complex and real derivatives of an analytic cost agree at least to this.
+ANALYTIC = 1e-5
+
+
+def look_again(work: Work) -> None:
+    """Look again at the entries that disagree with the gradient, until some are wrong beyond doubt.
+
+    A first look never fails a gradient by itself: a step may be too long for one entry, or cross a kink.  Better
+    values replace those of the first look; where the caller fixed epsilon, they tell how far off its differences are.
+    """
+    suspects = _suspects(work)
+    if not suspects.size or not math.isfinite(work.problem.cost):
+        return
+    suspects = work.generator.permutation(suspects)
+    size = int(AGAIN + AGAIN_SHARE * work.positions.size)
+    looked = 0
+    for start in range(0, suspects.size, size):
+        batch = np.sort(suspects[start : start + size])
+        looked += batch.size
+        if _look(work, batch) or time.perf_counter() > work.choice.deadline:
+            break
+    plural = "entry that disagreed was" if suspects.size == 1 else "entries that disagreed were"
+    work.notes.append(f"{looked:,} of {suspects.size:,} {plural} looked at again with other steps.")
+
+
+def _suspects(work: Work) -> Indices:
+    found, gradient = work.found, work.problem.gradient[work.positions]
+    with np.errstate(invalid="ignore"):
+        allowed = work.choice.tolerance * (np.abs(found.slope) + np.abs(gradient))
+        if work.choice.epsilon is not None:  # another step could not take this noise away
+            allowed = allowed + NOISE * found.error
+        apart = np.abs(found.slope - gradient) > allowed
+    return np.flatnonzero(found.done & apart & np.isfinite(gradient))
+
+
+def _look(work: Work, batch: Indices) -> bool:
+    """Replace or qualify what was found of some entries; whether some of them are wrong beyond doubt."""
+    problem, found = work.problem, work.found
+    which, gradient = work.positions[batch], problem.gradient[work.positions[batch]]
+    slopes = refine(work.lines, which, first_step(problem.theta[which]), problem.cost, found.noise[batch])
+    at_kink = ~slopes.smooth & np.isfinite(slopes.left) & np.isfinite(slopes.right)
+    for place in np.flatnonzero(at_kink):
+        low, high = sorted((float(slopes.left[place]), float(slopes.right[place])))
+        work.kinks[int(batch[place])] = (low, high)
+    known = slopes.smooth & np.isfinite(slopes.error)
+    if work.choice.complex_step:
+        _require_analytic(work, batch[known], slopes.slope[known], slopes.error[known])
+    elif work.choice.epsilon is None:
+        # A first look that is off by more than its error did not know its error.
+        misjudged = np.abs(slopes.slope - found.slope[batch]) > NOISE * (slopes.error + found.error[batch])
+        better = known & (misjudged | (slopes.error < found.error[batch]))
+        found.put_slopes(batch[better], _subset(slopes, better))
+    else:
+        _own_up(work, batch[known], slopes.slope[known])
+    with np.errstate(invalid="ignore"):
+        allowed = work.choice.tolerance * (np.abs(slopes.slope) + np.abs(gradient)) + NOISE * slopes.error
+        return bool(np.any((np.abs(slopes.slope - gradient) > allowed) & ~at_kink))
+
+
+def _own_up(work: Work, batch: Indices, slope: Array) -> None:
+    """Count what the caller's epsilon is off by as an error of its differences."""
+    found = work.found
+    off = np.abs(slope - found.slope[batch])
+    worse = off > np.maximum(NOISE * found.error[batch], work.choice.tolerance * np.abs(slope))
+    found.error[batch] = np.maximum(found.error[batch], off)
+    if worse.any():
+        share = float(np.max(off[worse] / np.maximum(np.abs(slope[worse]), 1e-300)))
+        work.notes.append(
+            f"epsilon={work.choice.epsilon:g} is too large for {np.count_nonzero(worse):,} of the entries looked at "
+            f"again: their differences are off by up to {share:.1g} of the derivative. "
+            "epsilon=None chooses one per parameter."
+        )
+
+
+def _subset(slopes: Slopes, where: NDArray[np.bool_]) -> Slopes:
+    some = Slopes.unknown(int(np.count_nonzero(where)))
+    some.take(slopes, np.ones(some.slope.size, dtype=bool), where)
+    return some
+
+
+def _require_analytic(work: Work, batch: Indices, slope: Array, error: Array) -> None:
+    """Raise ValueError where complex and real derivatives differ."""
+    complex_slope = work.found.slope[batch]
+    apart = np.abs(complex_slope - slope) > ANALYTIC * np.abs(slope) + NOISE * error
+    if apart.any():
+        place = int(np.argmax(apart))
+        where = work.problem.structure.place(int(work.positions[batch[place]]))
+        raise ValueError(
+            f"complex_step: at {where} it gives {complex_slope[place]:.9g}, real differences {slope[place]:.9g}: the "
+            "cost is not analytic. abs, conj, .real, norms and casts to float break the complex step; rewrite them, "
+            "or use order=6"
+        )

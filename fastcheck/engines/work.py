@@ -1,0 +1,142 @@
+"""What the steps of checking a function share: the problem, how to take differences, and what is known so far."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from ..activations import Array
+from ..differences import Indices
+from ..evaluators import Evaluator
+from ..steps import Slopes
+from ..structure import Structure
+
+RICHARDSON = "richardson"
+# Standard errors that noise may reach.
+NOISE = 8.0
+
+
+@dataclass(frozen=True)
+class FunctionProblem:
+    """A cost at one point.
+
+    Parameters
+    ----------
+    evaluator : computes costs.
+    structure : names, shapes and places of the tensors.
+    theta, gradient : (n,).
+    cost : J(theta).
+    """
+
+    evaluator: Evaluator
+    structure: Structure
+    theta: Array
+    gradient: Array
+    cost: float
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How differences are taken.
+
+    Parameters
+    ----------
+    epsilon : one step for all, or None for one per parameter from measured noise and curvature.
+    order : 2, 4, 6 or "richardson".
+    complex_step : the imaginary part at theta + i h instead.
+    tolerance : relative disagreement from which an entry is looked at a second time.
+    deadline : of ``time.perf_counter``; infinite for none.
+    seed : of random choices.
+    """
+
+    epsilon: float | None = None
+    order: int | str = 2
+    complex_step: bool = False
+    tolerance: float = 1e-7
+    deadline: float = math.inf
+    seed: int = 0
+
+
+class Entries:
+    """The lines along single parameters; counts evaluations."""
+
+    def __init__(self, problem: FunctionProblem) -> None:
+        self.problem = problem
+        self.count = 0
+
+    def __call__(self, which: Indices, distances: Array) -> tuple[Array, Array]:
+        """Distances as they came out, and costs there."""
+        start = self.problem.theta[which][:, None]
+        values = start + distances
+        self.count += values.size
+        costs = self.problem.evaluator.moved(np.repeat(which, values.shape[1]), values.reshape(-1))
+        return values - start, costs.reshape(values.shape)
+
+    def at(self, theta: Any) -> Any:
+        """The cost of a whole vector."""
+        self.count += 1
+        return self.problem.evaluator.at(theta)
+
+
+@dataclass
+class Found:
+    """What is known about the checked entries, (k,) each; ``done`` says of which."""
+
+    slope: Array
+    error: Array
+    step: Array
+    noise: Array
+    below: Array
+    above: Array
+    done: NDArray[np.bool_]
+
+    @classmethod
+    def nothing(cls, count: int) -> "Found":
+        """Nothing yet."""
+        slope, error, step, noise, below, above = (np.full(count, np.nan) for _ in range(6))
+        return cls(slope, error, step, noise, below, above, np.zeros(count, dtype=bool))
+
+    def put(self, where: Indices, slope: Array, error: Array, below: Array, above: Array) -> None:
+        """Write the results of some entries."""
+        self.slope[where], self.error[where] = slope, error
+        self.below[where], self.above[where] = below, above
+        self.done[where] = True
+
+    def put_slopes(self, where: Indices, slopes: Slopes) -> None:
+        """Write slopes of order 6 with their steps."""
+        self.step[where], self.noise[where] = slopes.step, slopes.noise
+        self.put(where, slopes.slope, slopes.error, slopes.below, slopes.above)
+
+
+@dataclass
+class Work:
+    """One check of a function.
+
+    Parameters
+    ----------
+    problem, choice : what is checked, and how.
+    positions : (k,) the entries of theta to check, ascending.
+    lines : their costs.
+    found : what is known of them.
+    generator : makes random choices.
+    kinks : one-sided derivatives (low, high) of entries at kinks, by their place among the positions.
+    notes : sentences for the report.
+    """
+
+    problem: FunctionProblem
+    choice: Choice
+    positions: Indices
+    lines: Entries
+    found: Found
+    generator: Generator
+    kinks: dict[int, tuple[float, float]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    @classmethod
+    def begin(cls, problem: FunctionProblem, positions: Indices, choice: Choice) -> "Work":
+        """Nothing done yet."""
+        return cls(problem, choice, positions, Entries(problem), Found.nothing(positions.size),
+                   np.random.default_rng(choice.seed))
