@@ -14,6 +14,7 @@ from .network import Network, known
 from .options import memory_of, norm_of, positive, threads_of, tolerance_of, whole
 from .progress import Progress, reporting
 from .report import Report
+from .rounding import Rounding
 
 METHODS = ("all",)
 
@@ -113,7 +114,10 @@ def network_problem(
     data = net.inputs(X)
     problem = Problem(net, theta, data, net.targets(Y, data.shape[1]))
     precision = _low_precision(net, parameters, named)
-    return problem, Subject(net.tensors, theta, gradient, indices, precision, net.l2 / problem.m, problem.m)
+    subject = Subject(
+        net.tensors, theta, gradient, indices, precision, net.l2 / problem.m, problem.m, Rounding(problem)
+    )
+    return problem, subject
 
 
 def _gradients_by_parameter(gradients: Any) -> dict[str, Any]:

@@ -39,6 +39,7 @@ class Entries:
     """A chunk of a comparison, times the power of two that brings the tensor near one.
 
     first : position of the chunk within the tensor's checked entries.
+    approx : the numerical gradient, without the error of a large step where that is known.
     error : what is judged: |gradient - approx|, at kinks the distance to the one-sided derivatives.
     size : |gradient| + |approx|, or the least size that counts where that is larger.
     noise : standard error of approx.
@@ -62,12 +63,13 @@ class Comparison:
     where : positions of the checked entries within the tensor (flat), or None for all of them.
     gradient, approx : the two gradients at the checked entries.
     noise : standard error of approx, one per entry or one for all.
+    truncation : approx less the derivative, None where they agree to rounding.
     kinks, low, high : positions among the checked entries that are at kinks, and their one-sided derivatives.
     """
 
     def __init__(
         self, tensor: Tensor, first: int, where: Indices | None, gradient: Array, approx: Array, noise: Array,
-        kinks: tuple[Indices, Array, Array] | None,
+        truncation: Array | None, kinks: tuple[Indices, Array, Array] | None,
     ) -> None:
         self.tensor = tensor
         self.first = first
@@ -75,6 +77,7 @@ class Comparison:
         self.gradient = gradient
         self.approx = approx
         self.noise = noise
+        self.truncation = truncation
         self.kinks = kinks
 
     @property
@@ -110,6 +113,11 @@ class Comparison:
         return two_norms(self.noise, self.noise).gradient / math.sqrt(self.noise.size)
 
     @cached_property
+    def derivative(self) -> Array:
+        """The numerical gradient without the error of a large step, where that is known."""
+        return self.approx if self.truncation is None else self.approx - self.truncation
+
+    @cached_property
     def zeros(self) -> int:
         """Number of entries that are exactly zero on both sides: agreement that proves little."""
         count = 0
@@ -123,7 +131,7 @@ class Comparison:
         if norm == 2 or not self.sizes.finite:
             return self.sizes
         gradient, approx, error = [], [], []
-        for part in self.entries(0.0, kinks=False):
+        for part in self.entries(0.0, judged=False):
             gradient.append(float(np.linalg.norm(part.gradient, norm)))
             approx.append(float(np.linalg.norm(part.approx, norm)))
             error.append(float(np.linalg.norm(part.error, norm)))
@@ -131,20 +139,22 @@ class Comparison:
         totals = [float(join(values)) / self.unit if values else 0.0 for values in (gradient, approx, error)]
         return Sizes(totals[0], totals[1], totals[2], self.sizes.peak)
 
-    def entries(self, negligible: float = NEGLIGIBLE, *, kinks: bool = True) -> Iterator[Entries]:
+    def entries(self, negligible: float = NEGLIGIBLE, *, judged: bool = True) -> Iterator[Entries]:
         """The comparison entry by entry, in chunks.
 
         Parameters
         ----------
         negligible : least size that counts, as a share of the tensor's root mean square.
-        kinks : judge entries at kinks by their one-sided derivatives.
+        judged : take kinks and the step's error into account; else plainly gradient and numerical gradient.
         """
         least = negligible * self.root_mean_square * self.unit
         for start in range(0, self.checked, CHUNK):
             part = slice(start, start + CHUNK)
             gradient, approx = self.gradient[part] * self.unit, self.approx[part] * self.unit
+            if judged and self.truncation is not None:
+                approx -= self.truncation[part] * self.unit
             error = np.abs(gradient - approx)
-            if kinks:
+            if judged:
                 self._judge_kinks(start, gradient, error)
             size = np.maximum(np.abs(gradient) + np.abs(approx), least)
             noise = (self.noise if self.noise.size == 1 else self.noise[part]) * self.unit
@@ -189,7 +199,8 @@ def comparisons(subject: Subject, differences: Differences) -> list[Comparison]:
                 touched = kinks.where[chosen] - first, kinks.low[chosen], kinks.high[chosen]
         found.append(Comparison(
             tensor, first, where, gradient, differences.gradapprox[first:last],
-            noise[place : place + 1] if per_tensor else noise if noise.size == 1 else noise[first:last], touched,
+            noise[place : place + 1] if per_tensor else noise if noise.size == 1 else noise[first:last],
+            None if differences.truncation is None else differences.truncation[first:last], touched,
         ))
     return found
 

@@ -71,7 +71,7 @@ def _factor_sentence(case: Case, products: Products, lead: str) -> str:
         return ""
     meaning = factor_in_words(c, case.subject)
     # Any one number is some multiple of another: a single entry proves nothing but a factor that people get wrong.
-    if not meaning and np.count_nonzero(case.comparison.approx) < 2:
+    if not meaning and np.count_nonzero(case.comparison.derivative) < 2:
         return ""
     return f"{lead}{case.name} is {number(c)} times the numerical gradient{': ' if meaning else ''}{meaning}."
 
@@ -132,7 +132,7 @@ def _equals(case: Case, other: TensorVerdict) -> bool:
     there, shape = other.comparison, case.comparison.tensor.shape
     if there.where is not None or there.tensor.shape != shape:
         return False
-    return same(case, lambda rows: there.approx.reshape(shape)[rows])
+    return same(case, lambda rows: there.derivative.reshape(shape)[rows])
 
 
 def penalty(case: Case) -> str:
@@ -148,7 +148,7 @@ def penalty(case: Case) -> str:
                 "an L2 term that the cost does not have.")
     share = 1.0 + multiple / weight
     if case.comparison.sizes.gradient == 0.0:
-        return f"{case.name} is exactly zero everywhere; all there is to it here is the L2 term: the L2 term is missing."
+        return f"{case.name} is exactly zero everywhere, and all there is to it here is L2: the L2 term is missing."
     if abs(share) < 1e-6:
         return f"{case.name} is off by -l2/m times {case.found.name}: the L2 term is missing."
     m = case.subject.samples
@@ -175,7 +175,7 @@ def _penalty_of_another(case: Case) -> str:
 
 def one_value(case: Case) -> str:
     """The same number in every entry."""
-    gradient, approx = case.comparison.gradient, case.comparison.approx
+    gradient, approx = case.comparison.gradient, case.comparison.derivative
     if gradient.size < 2 or gradient.min() != gradient.max() or approx.min() == approx.max():
         return ""
     value, size = float(gradient[0]), case.comparison.root_mean_square
@@ -245,7 +245,7 @@ def _only_entries(case: Case) -> str:
     named = [f"{case.name}[{', '.join(map(str, case.comparison.index(k)))}]" for k in places]
     if len(places) > 1:
         return f"only {', '.join(named[:-1])} and {named[-1]} are wrong."
-    gradient, approx = float(case.comparison.gradient[places[0]]), float(case.comparison.approx[places[0]])
+    gradient, approx = float(case.comparison.gradient[places[0]]), float(case.comparison.derivative[places[0]])
     times = f": it is {number(gradient / approx)} times the numerical gradient" if approx else ""
     return f"only one entry is wrong, {named[0]}{times}."
 

@@ -61,8 +61,10 @@ class Differences:
     cost : J(theta).
     J_plus, J_minus : costs at theta +- epsilon, one per checked position.
     gradapprox : numerical derivative, one per checked position.
-    noise : standard error of gradapprox that rounding alone can cause, one per checked position, or one for all, or, where
-        all of theta is checked, one per tensor.
+    noise : standard error of gradapprox that rounding alone can cause, one per checked position, or one for all, or,
+        where all of theta is checked, one per tensor.
+    truncation : gradapprox less the derivative, one per checked position, where the step is so large that they differ;
+        None where they agree to rounding.
     kinks : parameters at kinks, where the engine knows them.
     notes : sentences for the report.
     facts : figures for the report (spot check, evaluations, ...), by name.
@@ -78,6 +80,7 @@ class Differences:
     notes: tuple[str, ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)
     settled: bool = False
+    truncation: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,8 @@ class Subject:
     precision : names of the tensors whose values or gradients came in less than double precision, with that dtype.
     l2_weight : l2 / m for networks (the penalty adds l2_weight * W to the gradient), else 0.
     samples : m for networks, else 0: lets the diagnosis recognise a factor m or 1/m.
+    rounding : (name, unit) -> standard errors that rounding in units of ``unit`` leaves in a right gradient of that
+        tensor, flat; asked only for tensors that disagree.
     """
 
     tensors: tuple[Tensor, ...]
@@ -101,6 +106,7 @@ class Subject:
     precision: dict[str, str] = field(default_factory=dict)
     l2_weight: float = 0.0
     samples: int = 0
+    rounding: Callable[[str, float], Array] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,18 @@
-"""What else than a mistake can explain a disagreement: too large an epsilon, or a kink the engine does not know of."""
+"""What else than a mistake can explain a disagreement: too large an epsilon, a kink the engine does not know of, or
+digits that a right back-propagation loses.
+"""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .activations import Array
 from .comparison import Comparison, Entries
-from .differences import Differences
+from .differences import Differences, Subject
+from .precision import ROUNDING
+from .rounding import DOUBLE
 
 UNIT = float(np.finfo(np.float64).eps)
 # Entries from which the usual bend of a tensor's cost is taken.
@@ -16,6 +21,21 @@ SAMPLE = 1 << 14
 TRUNCATION = 10.0
 # A jump between the one-sided quotients is a kink's, not curvature's, if it is this many times the usual one.
 OUTLIER = 30.0
+
+
+@dataclass(frozen=True)
+class Given:
+    """What everything is judged from.
+
+    subject, differences : gradients and cost differences; epsilon : the perturbation, one for all or one per checked
+    position; norm : 1, 2 or infinity; tolerance : as asked for, None for the default.
+    """
+
+    subject: Subject
+    differences: Differences
+    epsilon: float | Array
+    norm: float
+    tolerance: float | None
 
 
 @dataclass(frozen=True)
@@ -28,6 +48,51 @@ class Bend:
 
     usual: float
     truncation: float
+
+
+class Doubts:
+    """What may explain disagreements in one tensor; worked out only when asked for.
+
+    Parameters
+    ----------
+    given : all there is to judge from.
+    comparison : the tensor's entries.
+    dtype : the precision of its gradient, if that is not float64.
+    """
+
+    def __init__(self, given: Given, comparison: Comparison, dtype: str | None) -> None:
+        self.given, self.comparison = given, comparison
+        self.unit = DOUBLE if dtype is None else ROUNDING.get(dtype, DOUBLE)
+
+    @cached_property
+    def bend(self) -> Bend:
+        """How far the cost bends within epsilon."""
+        return bend(self.comparison, self.given.differences, self.given.epsilon)
+
+    @cached_property
+    def rounding(self) -> Array | None:
+        """Standard errors that rounding leaves in a right gradient of the tensor, where that can be told."""
+        if self.given.subject.rounding is None:
+            return None
+        errors = self.given.subject.rounding(self.comparison.tensor.name, self.unit)
+        return errors if self.comparison.where is None else errors[self.comparison.where]
+
+    def rounding_of(self, part: Entries) -> Array:
+        """The same for a chunk, in its unit; zeros where it cannot be told."""
+        if self.rounding is None:
+            return np.zeros(part.error.size)
+        return self.rounding[part.first : part.first + part.error.size] * self.comparison.unit
+
+    def by_step(self, part: Entries, wrong: NDArray[np.bool_], allowed: Array) -> NDArray[np.bool_]:
+        """Which of a chunk's wrong entries so large an epsilon, or a kink within it, could explain."""
+        differences = self.given.differences
+        if differences.settled or differences.truncation is not None:
+            return np.zeros_like(wrong)
+        found = wrong & (part.error <= allowed + self.bend.truncation * self.comparison.unit)
+        if differences.kinks is None:
+            rest = wrong & ~found
+            found |= at_kink(self.comparison, part, differences, self.given.epsilon, self.bend.usual, rest)
+        return found
 
 
 def one_sided(

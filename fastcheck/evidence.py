@@ -48,9 +48,9 @@ class Case:
         return self.comparison.where is None and len(self.comparison.tensor.shape) == 2
 
     def matrices(self) -> tuple[Array, Array]:
-        """Gradient and numerical gradient in the tensor's shape, for whole tensors; views."""
+        """Gradient and numerical gradient in the tensor's shape, for whole tensors."""
         shape = self.comparison.tensor.shape
-        return self.comparison.gradient.reshape(shape), self.comparison.approx.reshape(shape)
+        return self.comparison.gradient.reshape(shape), self.comparison.derivative.reshape(shape)
 
     def parameters(self, tensor: Comparison) -> Array:
         """The parameters at the checked entries of a tensor; a view where all are checked."""

@@ -38,10 +38,13 @@ def summary(judgement: Judgement, failures: Sequence[TensorReport], tensors: Seq
         return "The gradients agree with the numerical gradient."
     unsure = [t for t in tensors if t.verdict == INCONCLUSIVE and t.checked]
     verb = "disagrees" if len(unsure) == 1 else "disagree"
-    if any(t.cause == "doubt" for t in unsure):
+    causes = {t.cause for t in unsure}
+    if "step" in causes:
         why = "no more than so large an epsilon, or a kink, can explain"
+    elif "rounding" in causes:
+        why = "no more than rounding in back-propagation itself can explain"
     else:
-        why = "no more than rounding can explain"
+        why = "no more than rounding of the cost can explain"
     return f"{names(t.name for t in unsure)} {verb} by more than the tolerance, but by {why}."
 
 
@@ -65,8 +68,13 @@ def advice(judgement: Judgement, tensors: Sequence[TensorReport], run: dict[str,
             else "Leave epsilon out: it is then chosen for each parameter. Or compute the cost with less rounding "
                  "(stable formulas, double precision)."
         )
-    if "doubt" in causes:
+    if "step" in causes:
         found.append("Use a smaller epsilon" + (', or engine="response", which knows the kinks.' if network else "."))
+    if "rounding" in causes:
+        found.append(
+            "Check where units are less saturated, or write what cancels so that it keeps its digits: "
+            "sigmoid(-z) for 1 - a, and the like."
+        )
     return found
 
 

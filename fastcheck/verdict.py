@@ -10,11 +10,12 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .activations import Array
-from .comparison import NEGLIGIBLE, Comparison, comparisons, relative
+from .comparison import NEGLIGIBLE, Comparison, Entries, comparisons, relative
 from .differences import Differences, Subject
-from .doubts import at_kink, bend
+from .doubts import Doubts, Given
 from .precision import computed_in_single, tolerance_in
 
 TOLERANCE = 1e-7
@@ -23,6 +24,8 @@ ENTRY_NOISE = 8.0
 NORM_NOISE = 4.0
 # A difference from here on, unless it is noise, is more than double precision leaves.
 SINGLE = 3e-9
+# A difference of this many times what single precision usually makes can still be its doing.
+MOST_OF_SINGLE = 100.0
 
 PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
 
@@ -38,9 +41,10 @@ class TensorVerdict:
     tolerance, negligible : what its entries were held to (see ``Comparison.entries``).
     verdict : "pass", "fail" or "inconclusive".
     wrong, doubtful : number of entries that disagree beyond tolerance and noise; that disagree, but by no more than
-        epsilon or a kink could explain.
+        epsilon, a kink or the rounding of a right gradient could explain.
     noisy : number of entries that disagree beyond tolerance but within noise.
-    cause : what the verdict rests on beside the figures: "" or "not finite", "unchecked", "noise", "doubt", "single".
+    cause : what the verdict rests on beside the figures: "" or "not finite", "unchecked", "noise", "step",
+        "rounding", "single".
     """
 
     comparison: Comparison
@@ -91,15 +95,8 @@ def judge(
     norm : 1, 2 or infinity, of the ``difference``.
     tolerance : largest relative difference; by default 1e-7, more for gradients in less than double precision.
     """
-    found = []
-    for comparison in comparisons(subject, differences):
-        allowed, negligible = _held_to(comparison, subject, tolerance)
-        sizes = comparison.norms(norm)
-        verdict = TensorVerdict(comparison, relative(sizes.error, sizes.gradient, sizes.approx), allowed, negligible)
-        _judge_tensor(verdict, differences, epsilon, norm)
-        found.append(verdict)
-    if tolerance is None:
-        _mark_single_precision(found, subject, differences, epsilon, norm)
+    given = Given(subject, differences, epsilon, norm, tolerance)
+    found = [_judge_tensor(comparison, given) for comparison in comparisons(subject, differences)]
     checked = [t for t in found if t.comparison.checked]
     verdicts = {t.verdict for t in checked}
     overall = FAIL if FAIL in verdicts else INCONCLUSIVE if INCONCLUSIVE in verdicts else PASS
@@ -127,72 +124,96 @@ def _join(norms: list[float], norm: float) -> float:
     return math.fsum(norms) if norm == 1 else max(norms, default=0.0)
 
 
-def _held_to(comparison: Comparison, subject: Subject, tolerance: float | None) -> tuple[float, float]:
-    """Tolerance of a tensor, and the least size that counts: all of it in low precision, where errors spread."""
+def _judge_tensor(comparison: Comparison, given: Given) -> TensorVerdict:
+    subject, tolerance = given.subject, given.tolerance
     dtype = subject.precision.get(comparison.tensor.name)
     if dtype is None:
-        return TOLERANCE if tolerance is None else tolerance, NEGLIGIBLE
-    return tolerance_in(dtype, subject) if tolerance is None else tolerance, 1.0
+        found = _held_to(TOLERANCE if tolerance is None else tolerance, NEGLIGIBLE, comparison, given, dtype)
+        return _in_single_precision(found, given) if tolerance is None else found
+    # In low precision small entries carry the errors of large ones: all are measured by the tensor's size at least.
+    return _held_to(tolerance_in(dtype, subject) if tolerance is None else tolerance, 1.0, comparison, given, dtype)
 
 
-def _judge_tensor(found: TensorVerdict, differences: Differences, epsilon: float | Array, norm: float) -> None:
-    comparison = found.comparison
+def _held_to(
+    tolerance: float, negligible: float, comparison: Comparison, given: Given, dtype: str | None
+) -> TensorVerdict:
+    sizes = comparison.norms(given.norm)
+    found = TensorVerdict(comparison, relative(sizes.error, sizes.gradient, sizes.approx), tolerance, negligible)
     if not comparison.checked:
         found.verdict, found.cause = INCONCLUSIVE, "unchecked"
-    elif not comparison.sizes.finite:
+    elif not sizes.finite:
         found.verdict, found.cause = FAIL, "not finite"
-    elif comparison.sizes.peak > found.tolerance * found.negligible * comparison.root_mean_square:
+    elif sizes.peak > tolerance * negligible * comparison.root_mean_square:
         # In most checks every error is below what even the smallest entry is allowed, and this is not reached.
-        _judge_entries(found, differences, epsilon, norm)
+        _judge_entries(found, Doubts(given, comparison, dtype), dtype is not None)
+    return found
 
 
-def _judge_entries(found: TensorVerdict, differences: Differences, epsilon: float | Array, norm: float) -> None:
-    comparison, order = found.comparison, np.inf if math.isinf(norm) else norm
-    errors, noises, bent, beyond = [], [], None, 0
-    for part in comparison.entries(found.negligible):
+def _judge_entries(found: TensorVerdict, doubts: Doubts, low: bool) -> None:
+    """Judge entry by entry, then the norm; in ``low`` precision the rounding of a right gradient is no doubt."""
+    tally = Tally(doubts.given.norm)
+    for part in found.comparison.entries(found.negligible):
         allowed = found.tolerance * part.size
-        errors.append(float(np.linalg.norm(part.error, order)))
-        noises.append(float(np.linalg.norm(np.broadcast_to(part.noise, part.error.shape), order)))
-        beyond += int(np.count_nonzero(part.error > allowed))
-        wrong = part.error > allowed + ENTRY_NOISE * part.noise
-        doubtful = np.zeros_like(wrong)
-        if wrong.any() and not differences.settled:
-            bent = bent or bend(comparison, differences, epsilon)
-            doubtful = wrong & (part.error <= allowed + ENTRY_NOISE * part.noise + bent.truncation * comparison.unit)
-            if differences.kinks is None:
-                doubtful |= at_kink(comparison, part, differences, epsilon, bent.usual, wrong & ~doubtful)
-        found.doubtful += int(np.count_nonzero(doubtful))
-        found.wrong += int(np.count_nonzero(wrong & ~doubtful))
-    found.noisy = beyond - found.wrong - found.doubtful
-    sizes = comparison.norms(norm)
-    error, noise = _join(errors, norm), _join(noises, norm)
-    explained = found.tolerance * (sizes.gradient + sizes.approx) * comparison.unit
-    if found.wrong or (not found.doubtful and beyond and error > explained + NORM_NOISE * noise):
+        noise = ENTRY_NOISE * part.noise
+        wrong = part.error > allowed + noise
+        tally.add(part, part.error > allowed)
+        if wrong.any():
+            rounded = wrong & (part.error <= allowed + noise + ENTRY_NOISE * doubts.rounding_of(part))
+            wrong &= ~rounded
+            stepped = doubts.by_step(part, wrong, allowed + noise)
+            found.wrong += int(np.count_nonzero(wrong & ~stepped))
+            found.doubtful += int(np.count_nonzero(stepped))
+            tally.rounded += int(np.count_nonzero(rounded))
+    found.noisy = tally.beyond - found.wrong - found.doubtful - tally.rounded
+    found.doubtful += 0 if low else tally.rounded
+    sizes = found.comparison.norms(doubts.given.norm)
+    error, noise_norm = tally.norms()
+    unexplained = error - found.tolerance * (sizes.gradient + sizes.approx) * found.comparison.unit
+    if found.wrong:
         found.verdict = FAIL
-    elif found.doubtful:
-        found.verdict, found.cause = INCONCLUSIVE, "doubt"
-    elif beyond and error > explained:
+    elif found.doubtful > (0 if low else tally.rounded):
+        found.verdict, found.cause = INCONCLUSIVE, "step"
+    elif tally.rounded and not low:
+        found.verdict, found.cause = INCONCLUSIVE, "rounding"
+    elif tally.beyond and not tally.rounded and unexplained > NORM_NOISE * noise_norm:
+        found.verdict = FAIL
+    elif tally.beyond and not tally.rounded and unexplained > 0.0:
         found.verdict, found.cause = INCONCLUSIVE, "noise"
 
 
-def _mark_single_precision(
-    found: list[TensorVerdict], subject: Subject, differences: Differences, epsilon: float | Array, norm: float
-) -> None:
-    """Let double-precision tensors pass that are right to single precision and only to that, and mark them."""
-    for tensor in found:
-        c = tensor.comparison
-        total = c.sizes.gradient + c.sizes.approx
-        # False for nan too.
-        if not SINGLE * total < c.sizes.error or tensor.name in subject.precision:
-            continue
-        tolerance = tolerance_in("float32", subject)
-        if not NORM_NOISE * c.noise_floor * math.sqrt(c.checked) < c.sizes.error <= 2.0 * tolerance * total:
-            continue
-        if not computed_in_single(c):
-            continue
-        again = TensorVerdict(c, tensor.difference, tolerance, 1.0)
-        _judge_tensor(again, differences, epsilon, norm)
-        if again.verdict == PASS:
-            tensor.tolerance = tolerance if tensor.verdict == FAIL else tensor.tolerance
-            tensor.verdict, tensor.cause = PASS, "single"
-            tensor.wrong = tensor.doubtful = tensor.noisy = 0
+class Tally:
+    """Norms of errors and noise, and counts, over the chunks of a tensor."""
+
+    def __init__(self, norm: float) -> None:
+        self.norm = norm
+        self.beyond = self.rounded = 0
+        self.errors: list[float] = []
+        self.noises: list[float] = []
+
+    def add(self, part: Entries, beyond: NDArray[np.bool_]) -> None:
+        """Count a chunk: ``beyond`` tells which entries exceed the tolerance."""
+        self.beyond += int(np.count_nonzero(beyond))
+        self.errors.append(float(np.linalg.norm(part.error, self.norm)))
+        self.noises.append(float(np.linalg.norm(np.broadcast_to(part.noise, part.error.shape), self.norm)))
+
+    def norms(self) -> tuple[float, float]:
+        """Norms of all errors and of all noise."""
+        return _join(self.errors, self.norm), _join(self.noises, self.norm)
+
+
+def _in_single_precision(found: TensorVerdict, given: Given) -> TensorVerdict:
+    """Let a double-precision tensor pass that is right to single precision and only to that, and mark it."""
+    c = found.comparison
+    total = c.sizes.gradient + c.sizes.approx
+    if not SINGLE * total < c.sizes.error < math.inf:
+        return found
+    tolerance = tolerance_in("float32", given.subject)
+    noise = NORM_NOISE * c.noise_floor * math.sqrt(c.checked)
+    if not noise < c.sizes.error <= MOST_OF_SINGLE * tolerance * total or not computed_in_single(c):
+        return found
+    again = _held_to(tolerance, 1.0, c, given, "float32")
+    if again.verdict != PASS:
+        return found
+    again.tolerance, again.cause = (tolerance if found.verdict == FAIL else found.tolerance), "single"
+    again.noisy = 0
+    return again

@@ -324,7 +324,8 @@ def _(p, place):
     p.replace("finish", None, lambda gradients, _: {**gradients, name: np.zeros_like(gradients[name])})
 
 
-@bug(30, "bias: one value broadcast to all", layers(lambda p, k: p.widths[k] > 1, "holds one value", "is exactly zero", only="b"))
+@bug(30, "bias: one value broadcast to all",
+     layers(lambda p, k: p.widths[k] > 1, "holds one value", "is exactly zero", only="b"))
 def _(p, place):
     p.replace("biases", place.layer, lambda result, k, dZ: np.full_like(result, result.sum()))
 

@@ -1,0 +1,117 @@
+"""How far rounding alone can carry a right back-propagation: the textbook's formulas, error by error.
+
+A running error analysis with variances: every rounding is an independent error of one unit relative to what was
+rounded, and errors are carried forward and back as the derivatives carry changes.  It tells a mistake from digits
+lost where a - y or 1 - a cancels, and, in single precision, from a ReLU whose pre-activation rounds across zero.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .activations import Activation, Array
+from .differences import Problem
+
+DOUBLE = 2.0**-53
+# A pre-activation so many standard errors from a breakpoint may have rounded to its other side.
+NEAR = 4.0
+
+
+class Layer(NamedTuple):
+    """What the gradients of one layer are made of, with the variances of their errors, all (units, m)."""
+
+    dZ: Array
+    dZ_variance: Array
+    inputs: Array
+    inputs_variance: Array
+
+
+class Rounding:
+    """Standard errors that rounding leaves in each entry of a textbook back-propagation.
+
+    Parameters
+    ----------
+    problem : the network at one point, with its data.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self._layers: dict[float, list[Layer]] = {}
+
+    def __call__(self, name: str, unit: float = DOUBLE) -> Array:
+        """Standard errors of one tensor's gradient, flat.
+
+        Parameters
+        ----------
+        name : W1, b1, ...
+        unit : largest relative error of one rounding.
+        """
+        with np.errstate(all="ignore"):
+            if unit not in self._layers:
+                self._layers[unit] = self._analysed(unit)
+            layer = self._layers[unit][int(name[1:]) - 1]
+            products = layer.dZ**2
+            if name[0] == "b":
+                return np.asarray(np.sqrt((layer.dZ_variance + unit**2 * products).sum(axis=1)))
+            variance = (layer.dZ_variance + unit**2 * products) @ (layer.inputs**2).T
+            variance += products @ layer.inputs_variance.T
+            if self.problem.network.l2:
+                weight = unit * self.problem.network.l2 / self.problem.m
+                variance += (weight * self.problem.parameters[name]) ** 2
+            return np.asarray(np.sqrt(variance).reshape(-1))
+
+    def _analysed(self, unit: float) -> list[Layer]:
+        given, network = self.problem, self.problem.network
+        parameters, run = given.parameters, given.forward()
+        entries = network.activation_entries
+        Z_variance, A_variance = [], [unit**2 * given.X**2]
+        for k, entry in enumerate(entries, 1):
+            W, inputs = parameters[f"W{k}"], run.inputs_of(k - 1)
+            variance = W**2 @ (A_variance[-1] + unit**2 * inputs**2)
+            variance += unit**2 * (parameters[f"b{k}"].reshape(-1, 1) ** 2 + run.Z[k - 1] ** 2)
+            Z_variance.append(variance)
+            A_variance.append(_carried(entry, run.Z[k - 1], run.A[k - 1], variance) + unit**2 * run.A[k - 1] ** 2)
+        dZ, variance = self._output(run.Z[-1], run.A[-1], Z_variance[-1], A_variance[-1], unit)
+        layers = []
+        for k in range(len(entries), 0, -1):
+            layers.append(Layer(dZ, variance, run.inputs_of(k - 1), A_variance[k - 1]))
+            if k > 1:
+                W = parameters[f"W{k}"]
+                dA, dA_variance = W.T @ dZ, (W**2).T @ (variance + unit**2 * dZ**2)
+                dZ, variance = _through(entries[k - 2], run.Z[k - 2], Z_variance[k - 2], dA, dA_variance, unit)
+        return layers[::-1]
+
+    def _output(self, Z: Array, A: Array, Z_variance: Array, A_variance: Array, unit: float) -> tuple[Array, Array]:
+        """dZ of the last layer and the variance of its errors: a - y keeps no more digits than a and y have."""
+        Y, cost = self.problem.Y, self.problem.network.cost_entry
+        entry = self.problem.network.activation_entries[-1]
+        scale = cost.scale(Y.shape[1], Y.shape[0])
+        gradient = scale * cost.gradient(Z, A, Y)
+        lost = A_variance + unit**2 * (A**2 + Y**2)
+        if cost.output:
+            return gradient, scale**2 * lost
+        lost = (2.0 * scale) ** 2 * lost  # the costs of this kind have the derivative 2 (a - y)
+        if entry.elementwise:
+            return _through(entry, Z, Z_variance, gradient, lost, unit)
+        mean = (A * gradient).sum(axis=0, keepdims=True)
+        variance = A**2 * (lost + (A**2 * lost).sum(axis=0, keepdims=True))
+        variance += (A_variance + unit**2 * A**2) * (gradient**2 + (A * np.abs(gradient)).sum(axis=0) ** 2)
+        return A * (gradient - mean), variance
+
+
+def _carried(entry: Activation, Z: Array, A: Array, variance: Array) -> Array:
+    """Variance of an activation's errors from those of its pre-activation."""
+    if entry.elementwise:
+        return entry.derivative(Z) ** 2 * variance
+    return np.asarray(A**2 * (variance + (A**2 * variance).sum(axis=0, keepdims=True)))
+
+
+def _through(
+    entry: Activation, Z: Array, Z_variance: Array, dA: Array, dA_variance: Array, unit: float
+) -> tuple[Array, Array]:
+    """dZ = dA g'(z) and the variance of its errors: 1 - a and its like are off by a unit of one, not of themselves."""
+    slope = entry.derivative(Z)
+    lost = np.zeros_like(Z) if entry.linear else (unit * (1.0 + np.abs(Z))) ** 2 + Z_variance
+    for point in entry.breakpoints:
+        lost[np.abs(Z - point) <= NEAR * np.sqrt(Z_variance)] = 1.0
+    return dA * slope, slope**2 * (dA_variance + unit**2 * dA**2) + dA**2 * lost
