@@ -21,7 +21,7 @@ ROUNDING = float(np.finfo(np.float64).eps) / 2.0
 AGREEMENT = 4.0
 # A cost that varies by more than this part of itself over the table is not sampled closely enough.
 RANGE = 0.1
-TRIES = 4
+TRIES = 6
 # Entries that move together where the noise of one tensor is measured.
 MOVED = 16
 # Steps below this are also compared with a hundred times the step, others with a hundredth.
@@ -36,8 +36,8 @@ class Noise:
     Parameters
     ----------
     level : standard deviation of one value; 0 unless found.
-    finding : "noise" where it was found; "too close" where half of the values are equal (try 100 times the step);
-        "too far" where the values are smooth at this step (try a hundredth).
+    finding : "noise" where it was found; "too close" where half of the values are equal, or all rise alike, as on the
+        steps of a staircase (try 100 times the step); "too far" where the values are smooth at this step (try a hundredth).
     levels : the estimate from each column of the table.
     """
 
@@ -73,7 +73,8 @@ def ecnoise(values: Array) -> Noise:
     if not bool(np.all(np.isfinite(column))):
         return Noise(0.0, "too far")
     size = column.size
-    if np.count_nonzero(np.diff(column) == 0.0) >= size / 2:
+    steps = np.diff(column)
+    if np.count_nonzero(steps == 0.0) >= size / 2 or bool(np.all(np.diff(steps) == 0.0)):
         return Noise(0.0, "too close")
     if np.ptp(column) > RANGE * np.max(np.abs(column)):
         return Noise(0.0, "too far")
@@ -97,7 +98,7 @@ def line_noise(along: Callable[[float], float], step: float, cost: float) -> flo
     Parameters
     ----------
     along : the cost at a (signed) distance from the point of interest, along some direction.
-    step : first spacing of the points; changed by factors of 100, four times at most, until noise shows.
+    step : first spacing of the points; changed by factors of 100, a few times at most, until noise shows.
     cost : ``along(0)``.
 
     Notes
@@ -116,7 +117,7 @@ def line_noise(along: Callable[[float], float], step: float, cost: float) -> flo
             return max(found.level, floor)
         step = step * 100.0 if found.finding == "too close" else step / 100.0
         if any(math.isclose(step, before) for before in tried):
-            return max(min(found.levels, default=0.0), floor)
+            return max(max(found.levels[2:], default=0.0), floor)
     return floor
 
 
