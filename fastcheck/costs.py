@@ -46,15 +46,12 @@ class Cost:
     column: Callable[[Array, Array, Array], float]
 
 
-def widest(values: Array) -> float:
-    """Largest magnitude; NaN where there is one, so that no comparison with it holds."""
-    largest = 0.0
-    for value in values:
-        size = abs(value)
-        if size != size:
-            return size
-        largest = max(largest, size)
-    return largest
+def sum_of_columns(values: Array) -> float:
+    """Sum of magnitudes: no magnitude is larger; NaN where there is one, so that no comparison with it holds."""
+    total = 0.0
+    for c in range(values.size):
+        total += abs(values[c])
+    return total
 
 
 # --- binary cross-entropy (sigmoid) -----------------------------------------------------------------------------
@@ -82,7 +79,7 @@ def binary_cross_entropy_columns(z: Array, a: Array, y: Array, d: Array, out: Ar
         out[c] = 0.0
     for k in range(d.shape[0]):
         change = d[k]
-        if widest(change) <= REACH:
+        if sum_of_columns(change) <= REACH:
             c1, c2, c3, c4 = fit(
                 binary_cross_entropy_difference(z[k], y[k], -2.0 * STEP),
                 binary_cross_entropy_difference(z[k], y[k], -STEP),
@@ -142,20 +139,18 @@ def cross_entropy_columns(z: Array, a: Array, y: Array, d: Array, out: Array) ->
         if y[k] != 0.0:
             for c in range(columns):
                 mean[c] += y[k] / weight * d[k, c]
+    moved = sum_of_columns(mean)
     for c in range(out.size):
         out[c] = 0.0
     for k in range(outputs):
         change = d[k]
-        farthest = 0.0
-        for c in range(columns):
-            farthest = max(farthest, abs(change[c] - mean[c]))
-        if farthest <= SERIES_REACH:
+        if sum_of_columns(change) + moved <= SERIES_REACH:
             for c in range(columns):
                 out[c] += a[k] * short_expm1(change[c] - mean[c])
         else:
             for c in range(columns):
                 out[c] += a[k] * math.expm1(change[c] - mean[c])
-    if widest(out) <= SERIES_REACH:
+    if sum_of_columns(out) <= SERIES_REACH:
         for c in range(columns):
             out[c] = weight * short_log1p(out[c])
     else:

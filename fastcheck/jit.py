@@ -15,6 +15,7 @@ import numba
 
 # Keeps NaN and infinity (unlike fastmath=True) yet lets loops vectorize and sums be reordered.
 FAST = frozenset({"contract", "nsz", "reassoc", "arcp"})
+EXACT: frozenset[str] = frozenset()
 
 
 @cache
@@ -29,10 +30,10 @@ def source_stamp() -> str:
     return digest.hexdigest()
 
 
-def compiled(function: Callable[..., Any], *, fast: bool = False, parallel: bool = False) -> Any:
+def compiled(function: Callable[..., Any], *, flags: frozenset[str] = EXACT, parallel: bool = False) -> Any:
     """Compile a module-level kernel: no Python objects, GIL released, cached on disk where that is possible."""
     dispatcher = numba.njit(
-        nogil=True, parallel=parallel, error_model="numpy", fastmath=set(FAST) if fast else False
+        nogil=True, parallel=parallel, error_model="numpy", fastmath=set(flags) or False
     )(function)
     if numba.config.DISABLE_JIT:
         return dispatcher
@@ -45,14 +46,18 @@ def compiled(function: Callable[..., Any], *, fast: bool = False, parallel: bool
     return dispatcher
 
 
-def inner(function: Callable[..., Any], *, fast: bool = False) -> Any:
+def inner(function: Callable[..., Any], *, flags: frozenset[str] = EXACT) -> Any:
     """Compile a function that only kernels call: no wrapper for Python, which for many arguments costs a second."""
     options = {} if numba.config.DISABLE_JIT else {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    return numba.njit(nogil=True, error_model="numpy", fastmath=set(FAST) if fast else False, **options)(function)
+    return numba.njit(nogil=True, error_model="numpy", fastmath=set(flags) or False, **options)(function)
 
 
 def compiled_namespace(*modules: ModuleType) -> dict[str, Any]:
-    """The functions of ``modules`` compiled together, so that they can call each other inside kernels."""
+    """The functions of ``modules`` compiled together, so that they can call each other inside kernels.
+
+    Those named ``*_columns`` are loops over independent columns and vectorize; all others keep every rounding as
+    written, which error-free transformations rely on.
+    """
     namespace: dict[str, Any] = {}
     for module in modules:
         namespace.update(vars(module))
@@ -60,7 +65,7 @@ def compiled_namespace(*modules: ModuleType) -> dict[str, Any]:
         for name, item in vars(module).items():
             if isinstance(item, FunctionType) and item.__module__ == module.__name__:
                 twin = FunctionType(item.__code__, namespace, name, item.__defaults__)
-                namespace[name] = inner(twin)
+                namespace[name] = inner(twin, flags=FAST if name.endswith("_columns") else EXACT)
     return namespace
 
 

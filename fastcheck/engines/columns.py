@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import activations, costs, polynomial
 from ..activations import ACTIVATIONS, Array
-from ..jit import compiled, compiled_namespace, inner, switch
+from ..jit import FAST, compiled, compiled_namespace, inner, switch
 from ..polynomial import REACH, STEP
 
 _functions = compiled_namespace(polynomial, activations, costs)
@@ -30,6 +30,7 @@ QUADRATIC_REACH = 2e-7
 QUARTIC_REACH = 1e-3
 TINY = 1e-100  # a step that crosses no kink but those it stands on
 PANEL = 256  # rows of a gathered weight matrix at a time
+NARROW = 24  # rows of a product up to which our own loop beats BLAS
 
 
 class Flat(NamedTuple):
@@ -64,16 +65,20 @@ class Flat(NamedTuple):
 
 
 class Work(NamedTuple):
-    """Buffers of one task: two blocks of columns, a panel of weights, rows that are alive, the sources' changes."""
+    """Buffers of one task: two blocks of columns, a panel of weights, rows that are alive, the sources' changes and
+    weights.
+    """
 
     first: Array
     second: Array
     panel: Array
     alive: Any
     sources: Array
+    weights: Array
 
 
 def _largest(values: Array) -> float:
+    """Largest magnitude; unspecified where one is NaN, which stays NaN whatever is then done with it."""
     largest = 0.0
     for c in range(values.size):
         size = abs(values[c])
@@ -99,9 +104,9 @@ def _clear(block: Array) -> None:
 
 
 clear = inner(_clear)
-largest = inner(_largest, fast=True)
-scale = inner(_scale, fast=True)
-short = inner(_short, fast=True)
+largest = inner(_largest, flags=FAST | {"nnan"})  # without it the comparison does not vectorize
+scale = inner(_scale, flags=FAST)
+short = inner(_short, flags=FAST)
 
 
 def _prepare(net: Flat, breakpoints: Array, first: int, last: int) -> None:
@@ -124,7 +129,7 @@ def _prepare(net: Flat, breakpoints: Array, first: int, last: int) -> None:
                     step = min(gap, 1.0) * 0.25 if gap > 0.0 else 1e-4
                     series[0] = slope_of(net.codes[k], side, step)
                     series[1] = series[2] = series[3] = 0.0
-                elif gap > REACH:
+                elif gap > REACH and k > 0:  # no column ever crosses the first layer from below
                     series[0], series[1], series[2], series[3] = fit(
                         activation_difference(net.codes[k], z, -2.0 * STEP),
                         activation_difference(net.codes[k], z, -STEP),
@@ -161,25 +166,24 @@ met = inner(_met)
 moved = inner(_moved)
 
 
-def _activate(net: Flat, s: int, k: int, unit: int, values: Array, side: int, kinds: Any) -> float:
-    """Turn changes of a pre-activation into changes of the activation; return the reach of a curved unit."""
-    u = net.starts[k] + unit
-    gap, slack, series = net.gap[s, u], net.slack[s, u], net.series[s, u]
+def _activate(code: int, linear: bool, z: float, gap: float, slack: float, series: Array, side: int, kinds: Any,
+              values: Array) -> float:
+    """Turn one row's changes of a pre-activation into changes of the activation; return the reach of a curved unit."""
     size = largest(values)
     if size < gap - slack:
-        if net.linear[k]:
+        if linear:
             if series[0] != 1.0:
                 scale(values, series[0])
             return 0.0
         if size <= REACH and gap > REACH:
             short(values, series[0], series[1], series[2], series[3])
             return size
-    z = moved(net.z[s, u], gap, slack, side)
     columns = kinds.size
+    z = moved(z, gap, slack, side)
     for c in range(values.size):
         kinds[c % columns] = max(kinds[c % columns], met(gap, slack, abs(values[c])))
-        values[c] = activation_difference(net.codes[k], z, values[c])
-    return 0.0 if net.linear[k] else size
+        values[c] = activation_difference(code, z, values[c])
+    return 0.0 if linear else size
 
 
 activate = inner(_activate)
@@ -201,23 +205,86 @@ def _living(net: Flat, s: int, k: int, bound_of_row: Array, bound: float, alive:
 living = inner(_living)
 
 
-def _spread(net: Flat, k: int, units: Any, sources: Array, alive: Any, into: Array) -> None:
-    """First step after the perturbed unit: an outer product of weights and the source's changes."""
-    columns = units.size
-    inputs = net.widths[k]
-    for r in range(alive.size):
-        start = net.offsets[k] + alive[r] * inputs
-        for c in range(columns):
-            weight = net.theta[start + units[c]]
-            into[r, c] = weight * sources[c]
-            if sources.size > columns:
-                into[r, columns + c] = weight * sources[columns + c]
+def _spread(weights: Array, units: Any, columns: Array, both: Array, sources: Array, row: Array) -> None:
+    """First step after the perturbed units, one row: their weights times their changes (both signs, or one).
+
+    columns, both : buffer for the weights, one or two copies of it.
+    """
+    gather(weights, units, columns, both)
+    product(both, sources, row)
+
+
+def _gather(weights: Array, units: Any, columns: Array, both: Array) -> None:
+    first = units[0]
+    if units[units.size - 1] - first == units.size - 1:
+        run = weights[first : first + units.size]
+        for c in range(units.size):
+            columns[c] = run[c]
+    else:
+        for c in range(units.size):
+            columns[c] = weights[units[c]]
+    if both.size > units.size:
+        tail = both[units.size :]
+        for c in range(units.size):
+            tail[c] = columns[c]
+
+
+def _product(one: Array, other: Array, out: Array) -> None:
+    for c in range(out.size):
+        out[c] = one[c] * other[c]
+
+
+def _short_product(one: Array, other: Array, c1: float, c2: float, c3: float, c4: float, out: Array) -> None:
+    for c in range(out.size):
+        x = one[c] * other[c]
+        out[c] = x * (c1 + x * (c2 + x * (c3 + x * c4)))
+
+
+def _multiply_narrow(weights: Array, changes: Array, into: Array) -> None:
+    """into = weights @ changes for few rows of weights, where BLAS spends its time on packing: 2 x 4 at a time."""
+    rows, inputs = weights.shape
+    clear(into)
+    for j in range(0, inputs - inputs % 4, 4):
+        for r in range(0, rows - 1, 2):
+            add_two_by_four(weights, r, j, changes, into)
+        if rows % 2:
+            add_one_by_four(weights, rows - 1, j, changes, into)
+    for j in range(inputs - inputs % 4, inputs):
+        for r in range(rows):
+            add_one(weights[r, j], changes[j], into[r])
+
+
+def _add_two_by_four(weights: Array, r: int, j: int, changes: Array, out: Array) -> None:
+    a1, a2, a3, a4 = weights[r, j], weights[r, j + 1], weights[r, j + 2], weights[r, j + 3]
+    b1, b2, b3, b4 = weights[r + 1, j], weights[r + 1, j + 1], weights[r + 1, j + 2], weights[r + 1, j + 3]
+    for c in range(out.shape[1]):
+        x1, x2, x3, x4 = changes[j, c], changes[j + 1, c], changes[j + 2, c], changes[j + 3, c]
+        out[r, c] += a1 * x1 + a2 * x2 + a3 * x3 + a4 * x4
+        out[r + 1, c] += b1 * x1 + b2 * x2 + b3 * x3 + b4 * x4
+
+
+def _add_one_by_four(weights: Array, r: int, j: int, changes: Array, out: Array) -> None:
+    w1, w2, w3, w4 = weights[r, j], weights[r, j + 1], weights[r, j + 2], weights[r, j + 3]
+    for c in range(out.shape[1]):
+        out[r, c] += w1 * changes[j, c] + w2 * changes[j + 1, c] + w3 * changes[j + 2, c] + w4 * changes[j + 3, c]
+
+
+def _add_one(weight: float, changes: Array, out: Array) -> None:
+    for c in range(out.size):
+        out[c] += weight * changes[c]
 
 
 def _multiply(net: Flat, k: int, before: Any, alive: Any, changes: Array, panel: Array, into: Array) -> None:
     """into = W[alive][:, before] @ changes, gathering a panel of rows at a time unless W is wanted whole."""
     inputs, outputs = net.widths[k], net.widths[k + 1]
     start = net.offsets[k]
+    if alive.size <= NARROW:
+        for r in range(alive.size):
+            row = start + alive[r] * inputs
+            for c in range(before.size):
+                panel[r * before.size + c] = net.theta[row + before[c]]
+        multiply_narrow(panel[: alive.size * before.size].reshape(alive.size, before.size), changes, into)
+        return
     if before.size == inputs and alive.size == outputs:
         np.dot(net.theta[start : start + inputs * outputs].reshape(outputs, inputs), changes, into)
         return
@@ -231,7 +298,14 @@ def _multiply(net: Flat, k: int, before: Any, alive: Any, changes: Array, panel:
         np.dot(part, changes, into[first : first + rows])
 
 
+product = inner(_product, flags=FAST)
+short_product = inner(_short_product, flags=FAST)
+gather = inner(_gather)
 spread = inner(_spread)
+add_two_by_four = inner(_add_two_by_four, flags=FAST)
+add_one_by_four = inner(_add_one_by_four, flags=FAST)
+add_one = inner(_add_one, flags=FAST)
+multiply_narrow = inner(_multiply_narrow, flags=FAST)
 multiply = inner(_multiply)
 
 
@@ -297,7 +371,10 @@ def _losses(net: Flat, s: int, changes: Array, side: int, kinds: Any, losses: Ar
                 changes[k, c] = column[k]
     else:
         for k in range(outputs):
-            reach = max(reach, activate(net, s, layer, k, changes[k], side, kinds))
+            u = net.starts[layer] + k
+            found = activate(net.codes[layer], net.linear[layer], net.z[s, u], net.gap[s, u], net.slack[s, u],
+                             net.series[s, u], side, kinds, changes[k])
+            reach = max(reach, found)
     start = net.starts[layer]
     cost_columns(net.cost, net.z[s, start : start + outputs], net.out[s], net.y[s], changes, losses)
     return reach
@@ -335,30 +412,44 @@ def _respond(net: Flat, s: int, layer: int, units: Any, steps: Array, mirror: bo
             block[units[c % columns], c] = sources[c]
         return max(reach, losses_of(net, s, block, side, kinds, losses))
     block = changes[:0].reshape(0, width)
+    both, gathered = work.weights[:width], work.weights[:columns]
     for k in range(layer + 1, layers):
         before = work.alive[(k - 1) % 2][:count]
         alive = work.alive[k % 2]
-        if k == layer + 1:
-            count = living(net, s, k, net.row_max, largest(sources), alive)
-        else:
-            count = living(net, s, k, net.row_sum, largest(block.reshape(block.size)), alive)
+        far = largest(sources) if k == layer + 1 else largest(block.reshape(block.size))
+        norms = net.row_max if k == layer + 1 else net.row_sum
+        count = living(net, s, k, norms, far, alive)
         target = (spare if (k - layer) % 2 else changes)[: count * width].reshape(count, width)
-        if k == layer + 1:
-            spread(net, k, units, sources, alive[:count], target)
-        elif before.size == 0:
-            clear(target)
-        else:
-            multiply(net, k, before, alive[:count], block, work.panel, target)
+        if k > layer + 1:
+            if before.size == 0:
+                clear(target)
+            else:
+                multiply(net, k, before, alive[:count], block, work.panel, target)
         block = target
-        if k < last:
-            for r in range(count):
-                reach = max(reach, activate(net, s, k, alive[r], block[r], side, kinds))
+        code, linear = net.codes[k], net.linear[k]
+        for r in range(count):
+            u = net.starts[k] + alive[r]
+            row, gap, slack, series = block[r], net.gap[s, u], net.slack[s, u], net.series[s, u]
+            if k == layer + 1:
+                begin = net.offsets[k] + alive[r] * net.widths[k]
+                weights = net.theta[begin : begin + net.widths[k]]
+                bound = far * norms[u]
+                if k < last and not linear and bound <= REACH and gap > REACH and bound < gap - slack:
+                    gather(weights, units, gathered, both)
+                    short_product(both, sources, series[0], series[1], series[2], series[3], row)
+                    reach = max(reach, bound)
+                    continue
+                spread(weights, units, gathered, both, sources, row)
+                if linear and series[0] == 1.0 and bound < gap - slack:
+                    continue
+            if k < last:
+                reach = max(reach, activate(code, linear, net.z[s, u], gap, slack, series, side, kinds, row))
     if mirror:
-        both = (changes if (last - layer) % 2 else spare)[: count * 2 * columns].reshape(count, 2 * columns)
+        mirrored = (changes if (last - layer) % 2 else spare)[: count * 2 * columns].reshape(count, 2 * columns)
         for r in range(count):
             for c in range(columns):
-                both[r, c], both[r, columns + c] = block[r, c], -block[r, c]
-        block = both
+                mirrored[r, c], mirrored[r, columns + c] = block[r, c], -block[r, c]
+        block = mirrored
     return max(reach, losses_of(net, s, block, side, kinds, losses))
 
 
@@ -379,6 +470,7 @@ def _buffers(net: Flat, columns: int) -> Work:
         np.empty(panel if layers > 2 else 1),
         np.empty((2, widest), np.int64),
         np.empty(2 * columns),
+        np.empty(2 * columns),
     )
 
 
@@ -397,12 +489,12 @@ def _coefficients(units: Any, s: int, h: float, kinds: Any, far: Array, near: Ar
         if quartic:
             odd_near = (near[c] - near[columns + c]) / h
             even_near = (near[c] + near[columns + c]) * 2.0 / (h * h)
-            powers[2, i, s] = (odd - odd_near) / (0.75 * h * h)
-            powers[3, i, s] = (even - even_near) / (0.75 * h * h)
-            odd = odd_near - powers[2, i, s] * (0.25 * h * h)
-            even = even_near - powers[3, i, s] * (0.25 * h * h)
-        powers[0, i, s] = odd
-        powers[1, i, s] = even
+            powers[2, s, i] = (odd - odd_near) / (0.75 * h * h)
+            powers[3, s, i] = (even - even_near) / (0.75 * h * h)
+            odd = odd_near - powers[2, s, i] * (0.25 * h * h)
+            even = even_near - powers[3, s, i] * (0.25 * h * h)
+        powers[0, s, i] = odd
+        powers[1, s, i] = even
 
 
 def _one_sided(units: Any, s: int, h: float, kinds: Any, far: Array, near: Array, powers: Array) -> None:
@@ -416,14 +508,14 @@ def _one_sided(units: Any, s: int, h: float, kinds: Any, far: Array, near: Array
         bend_up = (far[c] - 2.0 * near[c]) * 2.0 / (h * h)
         slope_down = (far[columns + c] - 4.0 * near[columns + c]) / h
         bend_down = (far[columns + c] - 2.0 * near[columns + c]) * 2.0 / (h * h)
-        powers[0, i, s] = 0.5 * (slope_up + slope_down)
-        powers[1, i, s] = 0.5 * (bend_up + bend_down)
-        powers[4, i, s] = 0.5 * (slope_up - slope_down)
-        powers[5, i, s] = 0.5 * (bend_up - bend_down)
+        powers[0, s, i] = 0.5 * (slope_up + slope_down)
+        powers[1, s, i] = 0.5 * (bend_up + bend_down)
+        powers[4, s, i] = 0.5 * (slope_up - slope_down)
+        powers[5, s, i] = 0.5 * (bend_up - bend_down)
 
 
 def _widen(units: Any, s: int, kinds: Any, losses: Array, start: bool, bounds: Array) -> None:
-    """Take the slopes at x = 0 of one branch, from losses at +-TINY, into the bounds (2, units, m)."""
+    """Take the slopes at x = 0 of one branch, from losses at +-TINY, into the bounds (2, m, units)."""
     columns = units.size
     for c in range(columns):
         if kinds[c] == CLEAN:
@@ -432,8 +524,8 @@ def _widen(units: Any, s: int, kinds: Any, losses: Array, start: bool, bounds: A
         up, down = losses[c] / TINY, -losses[columns + c] / TINY
         low, high = min(up, down), max(up, down)
         if not start:
-            low, high = min(low, bounds[0, i, s]), max(high, bounds[1, i, s])
-        bounds[0, i, s], bounds[1, i, s] = low, high
+            low, high = min(low, bounds[0, s, i]), max(high, bounds[1, s, i])
+        bounds[0, s, i], bounds[1, s, i] = low, high
 
 
 coefficients = inner(_coefficients)
@@ -454,7 +546,7 @@ silent = inner(_silent)
 
 def _respond_block(net: Flat, layer: int, chosen: Any, first: int, last: int, h: Array, mirror: bool, powers: Array,
                    bounds: Array, met_by: Any) -> int:
-    """Fill powers (6, units, m), bounds (2, units, m) and met_by (units, m) for some units and a range of samples.
+    """Fill powers (6, m, units), bounds (2, m, units) and met_by (m, units) for some units and a range of samples.
 
     Returns the highest degree used: 2, 4, or 6 when one-sided powers are in use.
     """
@@ -502,7 +594,7 @@ def _respond_block(net: Flat, layer: int, chosen: Any, first: int, last: int, h:
                 respond(net, s, layer, units, steps, np.bool_(False), side, work, ignored, far)
                 widen(units, s, kinds, far, side == -1, bounds)
         for c in range(count):
-            met_by[units[c], s] = kinds[c]
+            met_by[s, units[c]] = kinds[c]
     return degree
 
 
@@ -567,5 +659,5 @@ def _write_costs(theta: Array, places: Any, weights: Any, rate: float, epsilon: 
 
 respond_block = compiled(_respond_block)
 respond_literally = compiled(_respond_literally)
-row_norms = compiled(_row_norms, fast=True)
+row_norms = compiled(_row_norms, flags=FAST)
 write_costs = compiled(_write_costs)

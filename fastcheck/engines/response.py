@@ -18,7 +18,7 @@ import numpy as np
 from ..differences import Differences, Indices, Problem, Run
 from ..threads import one_blas_thread, run_all
 from . import columns as kernels
-from .block import Block, blocks
+from .block import Block, blocks, column_operations
 from .spot import spot_check
 from .sums import Responses, Sums
 
@@ -58,7 +58,7 @@ def respond(block: Block, units: list[Any], run: Run) -> list[Responses]:
     mirrored = [block.mirrored(layer) for layer in range(len(units))]
     powers, bounds, kinds = [], [], []
     for layer in range(len(units)):
-        shape = (block.problem.network.widths[layer + 1], block.m)
+        shape = (block.m, block.problem.network.widths[layer + 1])
         powers.append(np.zeros((6, *shape)))
         bounds.append(np.zeros((2, *shape)))
         kinds.append(np.zeros(shape, np.uint8))
@@ -97,9 +97,7 @@ def _columns_per_task(block: Block, run: Run) -> int:
 
 
 def _tasks(block: Block, layer: int, units: Any, width: int) -> list[Task]:
-    widths = block.problem.network.widths
-    per_column = 2.0 * (10.0 + (widths[layer + 2] if layer + 2 < len(widths) else 0))
-    per_column += 2.0 * sum(widths[k] * widths[k + 1] for k in range(layer + 2, len(widths) - 1))
+    per_column = column_operations(block.problem.network.widths, layer)
     tasks = []
     for start in range(0, len(units), width):
         chosen = units[start : start + width]

@@ -7,7 +7,7 @@ import numpy as np
 from ..activations import Array
 from ..errors import EngineError
 from ..network import Propagation
-from .block import UNIT, Block
+from .block import UNIT, Block, column_operations
 from .columns import NEAR_KINK
 from .sums import Responses, Sums, powers_of
 
@@ -48,7 +48,7 @@ def _check_one(block: Block, found: Responses, place: tuple[int, int, int], tota
     layer, unit, column = place
     a = block.inputs[layer][:, column]
     samples, own = np.arange(block.m), total / block.scale
-    if found.kinds[unit].max() < NEAR_KINK:
+    if found.kinds[:, unit].max() < NEAR_KINK:
         parts = _polynomial(found, unit, block.epsilon, a)
         _compare(own, parts.sum(axis=1), 1e-11 * np.abs(parts).sum() + 1e-300, place)
         samples = np.sort(rng.choice(block.m, _affordable(block, layer), replace=False))
@@ -69,18 +69,19 @@ def _compare(one: Array, other: Array, bound: float, place: tuple[int, int, int]
 
 def _polynomial(found: Responses, unit: int, epsilon: float, a: Array) -> Array:
     """Odd and even part (2, m) of one parameter's responses."""
-    odd_powers, even_powers = powers_of(a[None, :], found.degree)
-    odd = found.odd([unit], epsilon).reshape(odd_powers.shape) * odd_powers
-    even = found.even([unit], epsilon).reshape(even_powers.shape) * even_powers
-    return np.array([odd.sum(axis=0), even.sum(axis=0)])
+    odd_powers, even_powers = powers_of(a[:, None], found.degree)
+    odd = found.odd([unit], epsilon) * odd_powers
+    even = found.even([unit], epsilon) * even_powers
+    return np.array([odd.reshape(-1, a.size).sum(axis=0), even.reshape(-1, a.size).sum(axis=0)])
 
 
 def _affordable(block: Block, layer: int) -> int:
     """How many samples one parameter's check may propagate."""
     widths = block.problem.network.widths
-    after = [sum(widths[k] * widths[k + 1] for k in range(first + 1, len(widths) - 1)) for first in range(len(widths))]
-    own = sum(2 * block.m * widths[k + 1] * (after[k] + widths[k]) for k in range(len(widths) - 1))
-    return int(np.clip(SHARE * own / (3 * (after[layer] + widths[layer]) + 1), 1, block.m))
+    own = sum(block.m * n * (column_operations(widths, k) + 2 * widths[k]) for k, n in enumerate(widths[1:]))
+    passes = 5  # forward with both signs and none, and the bound's way back
+    each = passes * (widths[layer] + sum(widths[k] * widths[k + 1] for k in range(layer + 1, len(widths) - 1)))
+    return int(np.clip(SHARE * own / each, 1, block.m))
 
 
 def _literal(block: Block, place: tuple[int, int, int], samples: Any) -> tuple[Array, float]:

@@ -22,9 +22,9 @@ class Responses:
     """Responses of one layer's units to the samples of a block.
 
     units : (u,) those that were evaluated.
-    powers : (6, n_l, m) coefficients of x, x^2, x^3, x^4, |x|, x|x|; degree : how many are in use (2, 4 or 6).
-    bounds : (2, n_l, m) one-sided derivatives at kinks.
-    kinds : (n_l, m) what each unit met (``columns.CLEAN`` ...).
+    powers : (6, m, n_l) coefficients of x, x^2, x^3, x^4, |x|, x|x|; degree : how many are in use (2, 4 or 6).
+    bounds : (2, m, n_l) one-sided derivatives at kinks.
+    kinds : (m, n_l) what each unit met (``columns.CLEAN`` ...).
     """
 
     units: Any
@@ -34,14 +34,19 @@ class Responses:
     kinds: Any
 
     def odd(self, rows: Any, epsilon: float) -> Array:
-        """Coefficients of the odd powers of epsilon a, side by side, (rows, m * degree/2)."""
+        """Coefficients of the odd powers of epsilon a, one below the other, (m * degree/2, rows)."""
         chosen = [(0, 1), (2, 3), (5, 2)][: self.degree // 2]
-        return np.hstack([self.powers[p, rows] * epsilon**k for p, k in chosen])
+        return np.concatenate([self.powers[p][:, rows] * epsilon**k for p, k in chosen])
 
     def even(self, rows: Any, epsilon: float) -> Array:
         """Coefficients of the even powers, likewise."""
         chosen = [(1, 2), (3, 4), (4, 1)][: self.degree // 2]
-        return np.hstack([self.powers[p, rows] * epsilon**k for p, k in chosen])
+        return np.concatenate([self.powers[p][:, rows] * epsilon**k for p, k in chosen])
+
+
+def run_of(units: Any) -> Any:
+    """Ascending indices as a slice where they have no gaps: a view instead of a copy."""
+    return slice(units[0], units[-1] + 1) if units[-1] - units[0] == len(units) - 1 else units
 
 
 def powers_of(a: Array, degree: int) -> tuple[Array, Array]:
@@ -78,8 +83,9 @@ class Sums:
             place = self.places[layer]
 
             def add(units: Any) -> None:
-                odd = found.odd(units, self.epsilon) @ odd_powers  # noqa: B023 - run before the loop goes on
-                even = found.even(units, self.epsilon) @ even_powers  # noqa: B023
+                rows = run_of(units)
+                odd = found.odd(rows, self.epsilon).T @ odd_powers  # noqa: B023 - run before the loop goes on
+                even = found.even(rows, self.epsilon).T @ even_powers  # noqa: B023
                 for row, unit in enumerate(units):
                     if unit in literal:  # noqa: B023
                         odd[row] += literal[unit].odd  # noqa: B023
@@ -100,7 +106,7 @@ class Sums:
         if flat.logits:
             curved[flat.starts[-1] :] = True
         height = float(np.max(np.abs(flat.z[:, curved]), initial=0.0))
-        slopes = float(np.max(np.linalg.norm(found.powers[0], axis=1), initial=0.0))
+        slopes = float(np.max(np.linalg.norm(found.powers[0], axis=0), initial=0.0))
         inputs = block.inputs[layer]
         sizes = float(np.sqrt(np.max(np.einsum("ij,ij->j", inputs, inputs)[:-1]))), float(np.sqrt(block.m))
         for tensor, size in enumerate(sizes):
@@ -108,19 +114,19 @@ class Sums:
 
     def _add_kinks(self, block: Block, layer: int, found: Responses, units: Any, literal: "dict[int, Literal]") -> None:
         """Note parameters at kinks, and how far their one-sided derivatives lie from the central difference."""
-        kinds, a = found.kinds[units], block.inputs[layer]
-        touched = (kinds == AT_KINK).astype(float) @ (a != 0.0) > 0.0
+        kinds, a = found.kinds[:, units], block.inputs[layer]
+        touched = (kinds == AT_KINK).T.astype(float) @ (a != 0.0) > 0.0
         for row, unit in enumerate(units):
             if unit in literal:
                 touched[row] |= literal[unit].kinked
         if not touched.any():
             return
         met = kinds != CLEAN
-        low, high = np.where(met, found.bounds[0][units], 0.0), np.where(met, found.bounds[1][units], 0.0)
+        low, high = np.where(met, found.bounds[:, :, units], 0.0).transpose(0, 2, 1)
         up, down = np.maximum(a, 0.0), np.maximum(-a, 0.0)
-        powers = np.where(kinds == AT_KINK, found.powers[:, units], 0.0)
+        powers = np.where(kinds == AT_KINK, found.powers[:, :, units], 0.0)
         at_kinks = Responses(np.arange(len(units)), powers, 6, found.bounds, kinds)
-        central = at_kinks.odd(slice(None), self.epsilon) @ powers_of(a, 6)[0]
+        central = at_kinks.odd(slice(None), self.epsilon).T @ powers_of(a, 6)[0]
         for row, unit in enumerate(units):
             if unit in literal:
                 central[row] += literal[unit].odd
@@ -240,11 +246,12 @@ def respond_literally(block: Block, layer: int, found: Responses, run: Run) -> d
 
     def work(unit: int) -> Literal:
         result = Literal(np.zeros(a.shape[1]), np.zeros(a.shape[1]), np.zeros(a.shape[1], np.bool_))
-        samples = np.nonzero(found.kinds[unit] >= NEAR_KINK)[0]
+        samples = np.nonzero(found.kinds[:, unit] >= NEAR_KINK)[0]
         kernels.respond_literally(
             block.flat, layer, unit, samples, a, block.epsilon, LITERAL_COLUMNS, result.odd, result.even, result.kinked
         )
         return result
 
-    units = [int(unit) for unit in found.units if found.kinds[unit].max() >= NEAR_KINK]
+    worst = found.kinds.max(axis=0)
+    units = [int(unit) for unit in found.units if worst[unit] >= NEAR_KINK]
     return dict(zip(units, run_all(work, units, run.threads), strict=True))
