@@ -53,9 +53,20 @@ class Called:
 
     def at(self, theta: Any) -> Any:
         """The cost of one vector."""
-        with np.errstate(all="ignore"):
-            value = self.cost(self.structure.views(theta), *self.args)
+        try:
+            with np.errstate(all="ignore"):
+                value = self.cost(self.structure.views(theta), *self.args)
+        except Exception as error:
+            error.add_note(f"fastcheck: raised by the cost {self._where(theta)}")
+            raise
         return as_cost(value, complex_allowed=np.iscomplexobj(theta))
+
+    def _where(self, theta: Any) -> str:
+        moved = np.flatnonzero(theta != self.theta)
+        if not moved.size:
+            return "at the parameters themselves"
+        first = f"{self.structure.place(int(moved[0]))} (entry {moved[0]} of theta) at {theta[moved[0]]}"
+        return f"with {moved.size} parameters moved, the first {first}"
 
     def moved(self, positions: Indices, values: NDArray[Any]) -> NDArray[Any]:
         """Costs with one entry moved each."""
