@@ -8,6 +8,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 
+from fastcheck import activations
 from fastcheck.activations import ACTIVATIONS, CODES, softmax_difference
 
 from . import exact
@@ -41,6 +42,17 @@ def test_every_activation_has_an_exact_twin():
     assert list(CODES) == list(ACTIVATIONS)
     assert sorted(CODES.values()) == list(range(len(ACTIVATIONS)))
     assert [name for name, entry in ACTIVATIONS.items() if not entry.elementwise] == ["softmax"]
+
+
+def test_constants_are_the_published_ones():
+    with mp.workdps(30):
+        assert float(mp.sqrt(2 / mp.pi)) == activations.SQRT_2_OVER_PI
+        assert float(mp.sqrt(2 * mp.pi)) == activations.SQRT_2_PI
+    assert activations.SQRT_HALF == math.sqrt(0.5)
+    assert (activations.LEAKY_SLOPE, activations.ELU_ALPHA, activations.GELU_CUBIC) == (0.01, 1.0, 0.044715)
+    # Klambauer et al., "Self-Normalizing Neural Networks"
+    assert activations.SELU_ALPHA == 1.6732632423543772848170429916717
+    assert activations.SELU_SCALE == 1.0507009873554804934193349852946
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)

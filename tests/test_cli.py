@@ -248,6 +248,7 @@ def test_version(capsys):
     (4, np.full((4, 3), 0.25), "softmax", "cross_entropy"),
     (4, np.ones((4, 3)), "sigmoid", "binary_cross_entropy"),
     (4, np.full((4, 3), -0.3), "identity", "squared_error"),
+    (2, np.array([[1.5, 0.5, 0.5], [-0.5, 0.5, 0.5]]), "identity", "squared_error"),
 ])
 def test_output_and_cost_from_the_targets(outputs, Y, output, cost):
     parameters = {"W1": np.ones((outputs, 2)), "b1": np.ones((outputs, 1))}
