@@ -25,7 +25,7 @@ SELU_SCALE = 1.0507009873554805
 GELU_CUBIC = 0.044715
 SQRT_2_OVER_PI = 0.7978845608028654
 SQRT_HALF = 0.7071067811865476
-SQRT_2_PI = 2.5066282746310002
+SQRT_2_PI = 2.5066282746310007
 
 # Five-point Gauss-Legendre rule on [0, 1]: exact to rounding for exp(-k t) with |k| <= 1/2.
 GAUSS_NODES = (0.046910077030668, 0.23076534494715845, 0.5, 0.7692346550528415, 0.953089922969332)
@@ -175,7 +175,7 @@ def sigmoid(z: Any) -> Any:
 
 
 def sigmoid_derivative(z: Array) -> Array:
-    return sigmoid(z) * sigmoid(-z)
+    return np.asarray(sigmoid(z) * sigmoid(-z))
 
 
 def sigmoid_difference(z: float, d: float) -> float:
@@ -203,7 +203,7 @@ def tanh(z: Any) -> Any:
 
 
 def tanh_derivative(z: Array) -> Array:
-    return 4.0 * sigmoid_derivative(2.0 * z)
+    return np.asarray(4.0 * sigmoid_derivative(2.0 * z))
 
 
 def tanh_difference(z: float, d: float) -> float:
@@ -215,7 +215,7 @@ def softplus(z: Any) -> Any:
 
 
 def softplus_derivative(z: Array) -> Array:
-    return sigmoid(z)
+    return np.asarray(sigmoid(z))
 
 
 def softplus_difference(z: float, d: float) -> float:
@@ -237,7 +237,7 @@ def silu(z: Any) -> Any:
 
 def silu_derivative(z: Array) -> Array:
     s = sigmoid(z)
-    return s * (1.0 + z * sigmoid(-z))
+    return np.asarray(s * (1.0 + z * sigmoid(-z)))
 
 
 def silu_difference(z: float, d: float) -> float:
@@ -305,7 +305,7 @@ def gelu_tanh_derivative(z: Array) -> Array:
     inner = 2.0 * SQRT_2_OVER_PI * (z + GELU_CUBIC * z**3)
     slope = 2.0 * SQRT_2_OVER_PI * (1.0 + 3.0 * GELU_CUBIC * z * z)
     s = sigmoid(inner)
-    return s * (1.0 + z * sigmoid(-inner) * slope)
+    return np.asarray(s * (1.0 + z * sigmoid(-inner) * slope))
 
 
 def gelu_tanh_difference(z: float, d: float) -> float:

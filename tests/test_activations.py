@@ -48,7 +48,7 @@ def test_constants_are_the_published_ones():
     with mp.workdps(30):
         assert float(mp.sqrt(2 / mp.pi)) == activations.SQRT_2_OVER_PI
         assert float(mp.sqrt(2 * mp.pi)) == activations.SQRT_2_PI
-    assert activations.SQRT_HALF == math.sqrt(0.5)
+    assert math.sqrt(0.5) == activations.SQRT_HALF
     assert (activations.LEAKY_SLOPE, activations.ELU_ALPHA, activations.GELU_CUBIC) == (0.01, 1.0, 0.044715)
     # Klambauer et al., "Self-Normalizing Neural Networks"
     assert activations.SELU_ALPHA == 1.6732632423543772848170429916717
