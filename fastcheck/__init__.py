@@ -5,6 +5,7 @@ from .check import check
 from .functions import check_function, check_vjp
 from .network import Dense, Network
 from .report import Report
+from .sweep import Sweep, sweep
 
-__all__ = ["Dense", "Network", "Report", "check", "check_function", "check_vjp", "testing"]
+__all__ = ["Dense", "Network", "Report", "Sweep", "check", "check_function", "check_vjp", "sweep", "testing"]
 __version__ = "0.1.0"

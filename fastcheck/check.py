@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,10 @@ from .options import memory_of, norm_of, positive, threads_of, tolerance_of, who
 from .progress import Progress, reporting
 from .report import Report
 from .rounding import Rounding
+from .sampling import choose, power
+from .threads import one_blas_thread
 
-METHODS = ("all",)
+METHODS = ("all", "sample")
 
 
 def check(
@@ -31,6 +34,7 @@ def check(
     norm: float = 2,
     engine: str = "response",
     method: str = "all",
+    samples: int | None = None,
     seed: int = 0,
     threads: int | None = None,
     memory_limit: int | None = None,
@@ -49,7 +53,8 @@ def check(
     tolerance : largest relative difference; None for 1e-7, or what the gradients' precision allows.
     norm : 1, 2 or numpy.inf, of the difference.
     engine : "response" (exact differences), "full" (the textbook compiled) or "reference" (the textbook).
-    method : "all".
+    method : "all" parameters, or a random "sample" of each tensor.
+    samples : entries in all for method="sample"; None for 1,000 of each tensor.
     seed : of random choices.
     threads : at most so many; None for all cores.
     memory_limit : bytes beside the vectors of n numbers; None for a quarter of the free memory, at most 1 GiB.
@@ -78,17 +83,23 @@ def check(
     known("method", method, dict.fromkeys(METHODS))
     epsilon, norm, tolerance = positive("epsilon", epsilon), norm_of(norm), tolerance_of(tolerance)
     whole("seed", seed, 0)
+    if samples is not None and method != "sample":
+        raise ValueError(f'samples: only for method="sample", found method="{method}"')
     problem, subject = network_problem(net, parameters, gradients, X, Y)
     if engine != "response":
         _not_lost(epsilon, problem)
     limits = threads_of(threads), memory_of(memory_limit)
-    with reporting(progress) as report:
-        found = engine_named(engine)(problem, None, epsilon, Run(*limits, report))
-    seconds = time.perf_counter() - started
-    return Report.of(
-        subject, found, epsilon=epsilon, norm=norm, tolerance=tolerance, engine=engine, method=method, seed=seed,
-        seconds=seconds,
-    )  # fmt: skip
+    if method == "sample":
+        count = None if samples is None else whole("samples", samples, 1)
+        subject = replace(subject, indices=choose(net.tensors, count, np.random.default_rng(seed)))
+    with reporting(progress) as report, one_blas_thread():
+        found = engine_named(engine)(problem, subject.indices, epsilon, Run(*limits, report))
+        if subject.indices is not None:
+            found = replace(found, notes=(power(net.tensors, subject.indices), *found.notes))
+        return Report.of(
+            subject, found, epsilon=epsilon, norm=norm, tolerance=tolerance, engine=engine, method=method, seed=seed,
+            seconds=time.perf_counter() - started,
+        )
 
 
 def network_problem(

@@ -30,12 +30,17 @@ def source_stamp() -> str:
     return digest.hexdigest()
 
 
+def _disabled() -> bool:
+    """Whether NUMBA_DISABLE_JIT is set: kernels then run as plain Python."""
+    return bool(getattr(numba.config, "DISABLE_JIT", False))
+
+
 def compiled(function: Callable[..., Any], *, flags: frozenset[str] = EXACT, parallel: bool = False) -> Any:
     """Compile a module-level kernel: no Python objects, GIL released, cached on disk where that is possible."""
-    dispatcher = numba.njit(
+    dispatcher: Any = numba.njit(
         nogil=True, parallel=parallel, error_model="numpy", fastmath=set(flags) or False
     )(function)
-    if numba.config.DISABLE_JIT:
+    if _disabled():
         return dispatcher
     try:
         dispatcher.enable_caching()
@@ -48,7 +53,7 @@ def compiled(function: Callable[..., Any], *, flags: frozenset[str] = EXACT, par
 
 def inner(function: Callable[..., Any], *, flags: frozenset[str] = EXACT) -> Any:
     """Compile a function that only kernels call: no wrapper for Python, which for many arguments costs a second."""
-    options = {} if numba.config.DISABLE_JIT else {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    options: dict[str, Any] = {} if _disabled() else {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
     return numba.njit(nogil=True, error_model="numpy", fastmath=set(flags) or False, **options)(function)
 
 

@@ -35,7 +35,7 @@ def numba_threads(count: int) -> Iterator[None]:
     """Hold the right to launch parallel kernels, with at most ``count`` threads, and put the number back after."""
     with _lock:
         before = numba.get_num_threads()
-        numba.set_num_threads(max(1, min(count, numba.config.NUMBA_NUM_THREADS)))
+        numba.set_num_threads(max(1, min(count, int(getattr(numba.config, "NUMBA_NUM_THREADS", 1)))))
         try:
             yield
         finally:

@@ -8,9 +8,11 @@ import numpy as np
 
 from .activations import Array
 from .tensor_report import TensorReport
+from .verdict import TOLERANCE
 
 if TYPE_CHECKING:
     from .report import Report
+    from .sweep import Sweep
 
 # Relative errors are coloured from rounding to all wrong.
 LOWEST, HIGHEST = 1e-16, 1.0
@@ -160,3 +162,39 @@ def _points(tensor: TensorReport) -> Any:
     worst = np.argpartition(-np.nan_to_num(np.abs(gradient - approx)), POINTS // 10)[: POINTS // 10]
     others = np.random.default_rng(0).choice(tensor.checked, POINTS - worst.size, replace=False)
     return np.unique(np.concatenate([worst, others]))
+
+
+def plot_sweep(sweep: "Sweep", path: str | PathLike[str] | None = None) -> Any:
+    """Difference against epsilon, both logarithmic, one line per engine.
+
+    Parameters
+    ----------
+    sweep : differences by engine.
+    path : where to save the picture, None for not at all.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ImportError : without matplotlib.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ImportError('plots need matplotlib: pip install "fastcheck[plot]"') from None
+    figure = Figure(figsize=(7.0, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for (name, differences), marker in zip(sweep.differences.items(), "osv^D", strict=False):
+        # Exact agreement has no place on a logarithmic axis: it is drawn at the rounding unit.
+        axes.loglog(sweep.epsilons, np.maximum(differences, LOWEST), marker=marker, label=name)
+    axes.axhline(TOLERANCE, color="gray", linestyle="--", linewidth=1)
+    axes.annotate("the textbook's 1e-7", (max(sweep.epsilons), TOLERANCE), ha="right", va="bottom", color="gray")
+    axes.set_xlabel("epsilon")
+    axes.set_ylabel("||grad - gradapprox|| / (||grad|| + ||gradapprox||)")
+    axes.legend(title="engine")
+    axes.grid(True, which="major", alpha=0.3)
+    if path is not None:
+        figure.savefig(path, dpi=120)
+    return figure

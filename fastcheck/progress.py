@@ -15,7 +15,7 @@ def _silent(done: int, total: int) -> None:
 
 
 @contextmanager
-def reporting(progress: bool | Progress) -> Iterator[Progress]:
+def reporting(progress: bool | Progress | None) -> Iterator[Progress]:
     """The function that engines call with (done, total) parameters.
 
     Parameters
@@ -55,8 +55,14 @@ def _seldom(call: Progress) -> Progress:
 @contextmanager
 def _bar() -> Iterator[Progress]:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as RichProgress
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress as RichProgress,
+        ProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
     from rich.text import Text
 
     class Rate(ProgressColumn):

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..activations import ACTIVATIONS, Array
-from ..activations import CODES as ACTIVATION_CODES
+from ..activations import ACTIVATIONS, CODES as ACTIVATION_CODES, Array
 from ..costs import CODES as COST_CODES
 from ..differences import Problem, Run
 from ..threads import run_all
@@ -43,7 +42,7 @@ class Block:
 
     def steps(self, layer: int) -> Array:
         """h (m,): the largest change of a pre-activation of the layer, epsilon max(1, max |a|)."""
-        return self.epsilon * np.max(np.abs(self.inputs[layer]), axis=1)
+        return np.asarray(self.epsilon * np.max(np.abs(self.inputs[layer]), axis=1))
 
     def mirrored(self, layer: int) -> bool:
         """Whether negative columns are the positive ones negated up to the output, kinks apart."""

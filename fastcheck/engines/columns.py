@@ -141,7 +141,7 @@ def _prepare(net: Flat, breakpoints: Array, first: int, last: int) -> None:
 def _slope_of(code: int, z: float, step: float) -> float:
     """Slope of a piecewise linear activation; a power of two as step keeps the quotient exact."""
     step = 2.0 ** math.floor(math.log2(step))
-    return activation_difference(code, z, step) / step
+    return float(activation_difference(code, z, step) / step)
 
 
 slope_of = inner(_slope_of)
@@ -169,7 +169,7 @@ moved = inner(_moved)
 def _activate(code: int, linear: bool, z: float, gap: float, slack: float, series: Array, side: int, kinds: Any,
               values: Array) -> float:
     """Turn one row's changes of a pre-activation into changes of the activation; return the reach of a curved unit."""
-    size = largest(values)
+    size = float(largest(values))
     if size < gap - slack:
         if linear:
             if series[0] != 1.0:
@@ -398,7 +398,7 @@ def _respond(net: Flat, s: int, layer: int, units: Any, steps: Array, mirror: bo
         mirror = False
     width = columns if mirror else 2 * columns
     sources = work.sources[:width]
-    reach = source_changes(net, s, layer, units, steps, mirror, side, sources, kinds)
+    reach = float(source_changes(net, s, layer, units, steps, mirror, side, sources, kinds))
     if layer == last and not net.softmax:
         output_alone(net, s, units, sources, losses)
         return reach
@@ -410,7 +410,7 @@ def _respond(net: Flat, s: int, layer: int, units: Any, steps: Array, mirror: bo
         clear(block)
         for c in range(width):
             block[units[c % columns], c] = sources[c]
-        return max(reach, losses_of(net, s, block, side, kinds, losses))
+        return max(reach, float(losses_of(net, s, block, side, kinds, losses)))
     block = changes[:0].reshape(0, width)
     both, gathered = work.weights[:width], work.weights[:columns]
     for k in range(layer + 1, layers):
@@ -450,7 +450,7 @@ def _respond(net: Flat, s: int, layer: int, units: Any, steps: Array, mirror: bo
             for c in range(columns):
                 mirrored[r, c], mirrored[r, columns + c] = block[r, c], -block[r, c]
         block = mirrored
-    return max(reach, losses_of(net, s, block, side, kinds, losses))
+    return max(reach, float(losses_of(net, s, block, side, kinds, losses)))
 
 
 respond = inner(_respond)
@@ -477,7 +477,8 @@ def _buffers(net: Flat, columns: int) -> Work:
 buffers = inner(_buffers)
 
 
-def _coefficients(units: Any, s: int, h: float, kinds: Any, far: Array, near: Array, quartic: bool, powers: Array) -> None:
+def _coefficients(units: Any, s: int, h: float, kinds: Any, far: Array, near: Array, quartic: bool,
+                  powers: Array) -> None:
     """Write the coefficients of x, x^2 (x^3, x^4) of clean units from their losses at +-h (and +-h/2)."""
     columns = units.size
     for c in range(columns):

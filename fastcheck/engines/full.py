@@ -3,14 +3,14 @@
 All 2n perturbed vectors are shared out over the cores by a parallel loop; no Python call per parameter.
 """
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numba import prange
 
 from .. import activations, costs, polynomial
-from ..activations import ACTIVATIONS, Array
-from ..activations import CODES as ACTIVATION_CODES
+from ..activations import ACTIVATIONS, CODES as ACTIVATION_CODES, Array
 from ..costs import CODES as COST_CODES
 from ..differences import Differences, Indices, Problem, Run
 from ..jit import compiled, compiled_namespace, switch
@@ -115,7 +115,7 @@ def _block(theta: Array, positions: Indices, epsilon: float, description: Any, p
             parallel_costs(theta, positions, epsilon, *description, plus, minus, PIECES * threads)
     else:
         edges = np.linspace(0, positions.size, threads + 1).astype(int)
-        pieces = [slice(a, b) for a, b in zip(edges, edges[1:], strict=False)]
+        pieces = [slice(a, b) for a, b in pairwise(edges)]
         run_all(
             lambda p: serial_costs(theta, positions[p], epsilon, *description, plus[p], minus[p], 1), pieces, threads
         )

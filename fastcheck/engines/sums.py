@@ -35,11 +35,15 @@ class Responses:
 
     def odd(self, rows: Any, epsilon: float) -> Array:
         """Coefficients of the odd powers of epsilon a, one below the other, (m * degree/2, rows)."""
+        if self.degree == 2:
+            return np.asarray(self.powers[0][:, rows] * epsilon)
         chosen = [(0, 1), (2, 3), (5, 2)][: self.degree // 2]
         return np.concatenate([self.powers[p][:, rows] * epsilon**k for p, k in chosen])
 
     def even(self, rows: Any, epsilon: float) -> Array:
         """Coefficients of the even powers, likewise."""
+        if self.degree == 2:
+            return np.asarray(self.powers[1][:, rows] * epsilon**2)
         chosen = [(1, 2), (3, 4), (4, 1)][: self.degree // 2]
         return np.concatenate([self.powers[p][:, rows] * epsilon**k for p, k in chosen])
 
@@ -75,8 +79,9 @@ class Sums:
     def add(self, block: Block, responses: list[Responses], run: Run) -> None:
         """Add one block's responses."""
         self.loss += float(block.losses.sum())
+        height = _height(block)
         for layer, found in enumerate(responses):
-            self._add_noise(block, layer, found)
+            self._add_noise(block, layer, found, height)
             worst = found.kinds.max(initial=CLEAN)
             literal = respond_literally(block, layer, found, run) if worst >= NEAR_KINK else {}
             odd_powers, even_powers = powers_of(block.inputs[layer], found.degree)
@@ -99,18 +104,14 @@ class Sums:
                 for units in chunks:
                     self._add_kinks(block, layer, found, units, literal)
 
-    def _add_noise(self, block: Block, layer: int, found: Responses) -> None:
+    def _add_noise(self, block: Block, layer: int, found: Responses, height: float) -> None:
         """Rounding of sums of slope times input, and of the pre-activations that curved functions see."""
-        flat = block.flat
-        curved = np.repeat(~flat.linear, flat.widths[1:])
-        if flat.logits:
-            curved[flat.starts[-1] :] = True
-        height = float(np.max(np.abs(flat.z[:, curved]), initial=0.0))
-        slopes = float(np.max(np.linalg.norm(found.powers[0], axis=0), initial=0.0))
-        inputs = block.inputs[layer]
-        sizes = float(np.sqrt(np.max(np.einsum("ij,ij->j", inputs, inputs)[:-1]))), float(np.sqrt(block.m))
-        for tensor, size in enumerate(sizes):
-            self.noise[2 * layer + tensor] += 4.0 * UNIT * (1.0 + height) * block.scale * slopes * size
+        slopes, inputs = found.powers[0], block.inputs[layer]
+        steepest = np.einsum("si,si->i", slopes, slopes).max()
+        largest = np.einsum("sj,sj->j", inputs, inputs)[:-1].max()
+        unit = 4.0 * UNIT * (1.0 + height) * block.scale * float(np.sqrt(steepest))
+        self.noise[2 * layer] += unit * float(np.sqrt(largest))
+        self.noise[2 * layer + 1] += unit * float(np.sqrt(block.m))
 
     def _add_kinks(self, block: Block, layer: int, found: Responses, units: Any, literal: "dict[int, Literal]") -> None:
         """Note parameters at kinks, and how far their one-sided derivatives lie from the central difference."""
@@ -181,6 +182,14 @@ class Sums:
         return Kinks(where, low, high)
 
 
+def _height(block: Block) -> float:
+    """Largest pre-activation that a curved function sees."""
+    flat = block.flat
+    curved = [k for k, linear in enumerate(flat.linear) if not linear or (flat.logits and k == flat.linear.size - 1)]
+    parts = [flat.z[:, flat.starts[k] : flat.starts[k] + flat.widths[k + 1]] for k in curved]
+    return float(max((np.abs(z).max() for z in parts), default=0.0))
+
+
 class Places:
     """Where the parameters of one layer's units stand among the checked positions."""
 
@@ -204,8 +213,8 @@ class Places:
         """Add values (units, inputs + 1), bias last, where they belong."""
         if self.whole:
             first, last = units[0], units[-1] + 1
-            rows = total[self.weights.start : self.weights.stop].reshape(self.outputs, self.inputs)
-            rows[first:last] += values[:, :-1]
+            matrix = total[self.weights.start : self.weights.stop].reshape(self.outputs, self.inputs)
+            matrix[first:last] += values[:, :-1]
             total[self.bias.start + first : self.bias.start + last] += values[:, -1]
             return
         chosen = np.isin(self.rows, units)
@@ -215,7 +224,8 @@ class Places:
     def position(self, unit: int, column: int) -> int | None:
         """Checked position of one parameter, None where it is not checked."""
         if self.whole:
-            return int(self.bias.start + unit if column == self.inputs else self.weights.start + unit * self.inputs + column)
+            place = self.weights.start + unit * self.inputs + column
+            return self.bias.start + unit if column == self.inputs else place
         found = self.positions[(self.rows == unit) & (self.columns == column)]
         return int(found[0]) if found.size else None
 
@@ -224,9 +234,9 @@ class Places:
         if self.whole:
             rows, columns = np.nonzero(mask)
             weight = self.weights.start + units[rows] * self.inputs + columns
-            return np.where(columns < self.inputs, weight, self.bias.start + units[rows]), rows, columns
+            return np.asarray(np.where(columns < self.inputs, weight, self.bias.start + units[rows])), rows, columns
         chosen = np.isin(self.rows, units)
-        rows, columns = np.searchsorted(units, self.rows[chosen]), self.columns[chosen]
+        rows, columns = np.asarray(np.searchsorted(units, self.rows[chosen])), self.columns[chosen]
         kept = mask[rows, columns]
         return self.positions[chosen][kept], rows[kept], columns[kept]
 
