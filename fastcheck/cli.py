@@ -18,8 +18,9 @@ from .network import Network
 STATUS = {"pass": 0, "fail": 1, "inconclusive": 3}
 UNUSABLE, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
 NORMS = {"1": 1.0, "2": 2.0, "inf": float("inf")}
-# Options that are handed to ``check`` where they were given; the defaults are its own.
-CHECK_OPTIONS = ("epsilon", "norm", "tolerance", "engine", "method")
+# Options that are handed on where they were given; the defaults are those of ``check`` and ``sweep``.
+CHECK_OPTIONS = ("epsilon", "norm", "tolerance", "engine", "method", "samples", "seed", "threads")
+SWEEP_OPTIONS = ("norm", "threads", "engines")
 EPILOG = "exit status: 0 pass, 1 fail, 2 no verdict (unusable input), 3 inconclusive"
 
 
@@ -77,12 +78,16 @@ def _parser() -> argparse.ArgumentParser:
     _add_network_options(checking)
     checking.add_argument("--epsilon", type=float, help="perturbation of a parameter (default 1e-7)")
     checking.add_argument("--tolerance", type=float, help="relative difference that is allowed (default 1e-7)")
-    checking.add_argument("--method", help="all, sample or directional (default all)")
+    checking.add_argument("--engine", metavar="NAME", help="response, full or reference (default response)")
+    checking.add_argument("--method", metavar="NAME", help="all parameters, or a sample of each tensor (default all)")
+    checking.add_argument("--samples", type=int, metavar="N", help="how many entries with --method sample")
+    checking.add_argument("--seed", type=int, metavar="N", help="of random choices (default 0)")
     checking.add_argument("--json", metavar="FILE", help="write the report as JSON; - for the standard output, alone")
     checking.set_defaults(run=_check)
 
     sweeping = commands.add_parser("sweep", help="the difference over a range of epsilons", epilog=EPILOG)
     _add_network_options(sweeping)
+    sweeping.add_argument("--engines", metavar="NAME,NAME", type=lambda names: names.split(","), help="default all")
     sweeping.set_defaults(run=_sweep)
     return parser
 
@@ -94,7 +99,7 @@ def _add_network_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cost", metavar="NAME", help="cost (default: the one that belongs to the output)")
     parser.add_argument("--l2", type=float, default=0.0, help="weight of the penalty l2/(2m) sum W^2 (default 0)")
     parser.add_argument("--norm", choices=NORMS, help="norm of the difference (default 2)")
-    parser.add_argument("--engine", metavar="NAME", help="response, full or reference (default response)")
+    parser.add_argument("--threads", type=int, metavar="N", help="at most so many (default all cores)")
     parser.add_argument("--plot", metavar="FILE", help="draw the result into an image file (needs fastcheck[plot])")
 
 
@@ -109,7 +114,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 def _check(arguments: argparse.Namespace) -> int:
     _refuse_missing_folders(arguments.json, arguments.plot)
     problem = _problem(arguments)
-    report = check(*problem, **_options(arguments), progress=sys.stderr.isatty())
+    report = check(*problem, **_options(arguments, CHECK_OPTIONS), progress=sys.stderr.isatty())
     if arguments.json == "-":
         print(report.to_json())
     else:
@@ -122,12 +127,12 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _sweep(arguments: argparse.Namespace) -> int:
-    from . import sweep
+    from .sweep import sweep
 
     _refuse_missing_folders(arguments.plot)
     problem = _problem(arguments)
-    found = sweep(*problem, **_options(arguments))
-    _show(arguments, problem[0], found)
+    found = sweep(*problem, **_options(arguments, SWEEP_OPTIONS), progress=sys.stderr.isatty())
+    _show(arguments, problem[0], str(found))
     if arguments.plot is not None:
         found.plot(arguments.plot)
     return 0
@@ -147,8 +152,8 @@ def _problem(arguments: argparse.Namespace) -> tuple[Any, ...]:
     return net, dump.parameters, dump.gradients, dump.X, dump.Y
 
 
-def _options(arguments: argparse.Namespace) -> dict[str, Any]:
-    given = {name: getattr(arguments, name, None) for name in CHECK_OPTIONS}
+def _options(arguments: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:
+    given = {name: getattr(arguments, name) for name in names}
     if given["norm"] is not None:
         given["norm"] = NORMS[given["norm"]]
     return {name: value for name, value in given.items() if value is not None}

@@ -115,6 +115,26 @@ def test_norms(tmp_path, capsys, norm):
     assert found["difference"] == fc.check(net, parameters, gradients, X, Y, norm=NORMS[norm]).difference
 
 
+def test_sweep(tmp_path, capsys):
+    drawn = tmp_path / "sweep.png"
+    path = dump(tmp_path)
+    assert main(["sweep", path, "--engines", "response,reference", "--norm", "inf", "--plot", str(drawn)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("Network(4-5-3-1: relu, relu, sigmoid; binary_cross_entropy)")
+    assert lines[1].split() == ["epsilon", "response", "reference"]
+    row = next(line.split() for line in lines if line.startswith("1e-07"))
+    assert float(row[1]) < 1e-14 < 1e-9 < float(row[2]), "exact differences beside the rounding of the textbook's"
+    assert drawn.read_bytes().startswith(b"\x89PNG")
+
+
+def test_sample(tmp_path, capsys):
+    said = ["--method", "sample", "--samples", "12", "--seed", "5", "--threads", "1", "--json", "-"]
+    assert main(["check", dump(tmp_path), *said]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["method"], found["seed"]) == ("sample", 5)
+    assert found["checked"] < found["parameters"] == 47
+
+
 def test_json_and_plot_files(tmp_path, capsys):
     written, drawn = tmp_path / "report.json", tmp_path / "report.png"
     assert main(["check", dump(tmp_path, "db1"), "--json", str(written), "--plot", str(drawn)]) == 1
@@ -124,6 +144,10 @@ def test_json_and_plot_files(tmp_path, capsys):
 
 
 # --- what cannot be used ----------------------------------------------------------------------------------------
+
+
+def test_sweep_of_an_unknown_engine(tmp_path, capsys):
+    assert "known: response, full, reference" in unusable(capsys, "sweep", dump(tmp_path), "--engines", "response,warp")
 
 
 def test_missing_file(tmp_path, capsys):
@@ -176,6 +200,8 @@ def test_arrays_that_do_not_fit(tmp_path, capsys, others, words):
     (["--tolerance", "-1"], ["tolerance"]),
     (["--l2", "-1"], ["l2"]),
     (["--method", "some"], ["some", "all"]),
+    (["--samples", "3"], ["samples", "method"]),
+    (["--threads", "0"], ["threads", "0"]),
     (["--output", "softmax", "--cost", "binary_cross_entropy"], ["binary_cross_entropy", "sigmoid", "softmax"]),
     (["--json", "nowhere/report.json"], ["nowhere/report.json", "folder"]),
     (["--plot", "nowhere/report.png"], ["nowhere/report.png", "folder"]),
