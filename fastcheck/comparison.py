@@ -147,13 +147,14 @@ class Comparison:
         negligible : least size that counts, as a share of the tensor's root mean square.
         judged : take kinks and the step's error into account; else plainly gradient and numerical gradient.
         """
-        least = negligible * self.root_mean_square * self.unit
+        least = negligible * self.root_mean_square * self.unit if self.sizes.finite else 0.0
         for start in range(0, self.checked, CHUNK):
             part = slice(start, start + CHUNK)
             gradient, approx = self.gradient[part] * self.unit, self.approx[part] * self.unit
             if judged and self.truncation is not None:
                 approx -= self.truncation[part] * self.unit
-            error = np.abs(gradient - approx)
+            with np.errstate(invalid="ignore"):  # infinity less infinity
+                error = np.abs(gradient - approx)
             if judged:
                 self._judge_kinks(start, gradient, error)
             size = np.maximum(np.abs(gradient) + np.abs(approx), least)

@@ -42,7 +42,7 @@ def not_finite(case: Case) -> str:
         if not places.size:
             continue
         at = f"[{', '.join(map(str, case.comparison.index(int(places[0]))))}]"
-        more = f" and at {places.size - 1:,} more places" if places.size > 1 else ""
+        more = f" and at {places.size - 1:,} more place{'s' * (places.size > 2)}" if places.size > 1 else ""
         if name == case.name:
             return f"{name}{at} is {vector[places[0]]}{more}."
         return f"{name} {case.found.name}{at} is {vector[places[0]]}{more}: the cost is not finite within epsilon."
@@ -73,6 +73,8 @@ def _factor_sentence(case: Case, products: Products, lead: str) -> str:
     # Any one number is some multiple of another: a single entry proves nothing but a factor that people get wrong.
     if not meaning and np.count_nonzero(case.comparison.derivative) < 2:
         return ""
+    if not meaning and abs(c - 1.0) < 0.5:
+        meaning = f"{100.0 * abs(c - 1.0):.3g} % too {'large' if c > 1.0 else 'small'}"
     return f"{lead}{case.name} is {number(c)} times the numerical gradient{': ' if meaning else ''}{meaning}."
 
 
@@ -95,8 +97,6 @@ def factor_in_words(c: float, subject: Subject) -> str:
     if c < 0:
         words.insert(0, "the sign is wrong")
         return words[0] if math.isclose(size, 1.0, rel_tol=1e-5) else ", and ".join(words[:2])
-    if not words and abs(c - 1.0) < 0.5:
-        return f"{100.0 * abs(c - 1.0):.3g} % too {'large' if c > 1 else 'small'}"
     return ", or ".join(words[:3])
 
 

@@ -18,7 +18,7 @@ UNIT = float(np.finfo(np.float64).eps)
 # Entries from which the usual bend of a tensor's cost is taken.
 SAMPLE = 1 << 14
 # The central difference may be off by this many times (bend / slope)^2, relatively.
-TRUNCATION = 10.0
+TRUNCATION = 100.0
 # A jump between the one-sided quotients is a kink's, not curvature's, if it is this many times the usual one.
 OUTLIER = 30.0
 

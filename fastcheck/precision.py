@@ -16,6 +16,8 @@ NEAREST = 1e-9
 SHARE = 0.8
 # So many entries are needed to tell rounding from a systematic error.
 ENOUGH = 4
+# An error that follows the gradient this closely is no rounding.
+SYSTEMATIC = 0.9
 # Entries looked at.
 SAMPLE = 1 << 15
 
@@ -52,5 +54,7 @@ def rounded_throughout(comparison: Comparison) -> bool:
         return False
     error = (part.gradient - part.approx)[counts]
     approx = part.approx[counts]
+    if np.mean(np.abs(error) > NEAREST * np.abs(approx)) < SHARE:
+        return False
     along = float(np.dot(error, approx)) / math.sqrt(float(np.dot(error, error)) * float(np.dot(approx, approx)))
-    return bool(np.mean(np.abs(error) > NEAREST * np.abs(approx)) >= SHARE) and abs(along) < 0.9
+    return abs(along) < SYSTEMATIC

@@ -121,7 +121,7 @@ def _join(norms: list[float], norm: float) -> float:
     """The norm of a vector from the norms of its parts."""
     if norm == 2:
         return math.hypot(*norms)
-    return math.fsum(norms) if norm == 1 else max(norms, default=0.0)
+    return math.fsum(norms) if norm == 1 else float(np.max(norms, initial=0.0))  # unlike max, keeps nan
 
 
 def _judge_tensor(comparison: Comparison, given: Given) -> TensorVerdict:
