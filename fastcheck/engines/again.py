@@ -57,6 +57,8 @@ def _look(work: Work, batch: Indices) -> bool:
     for place in np.flatnonzero(at_kink):
         low, high = sorted((float(slopes.left[place]), float(slopes.right[place])))
         work.kinks[int(batch[place])] = (low, high)
+    blurred = np.sqrt(2.0) * slopes.noise / slopes.nearest
+    found.error[batch[at_kink]] = blurred[at_kink]
     known = slopes.smooth & np.isfinite(slopes.error)
     if work.choice.complex_step:
         _require_analytic(work, batch[known], slopes.slope[known], slopes.error[known])

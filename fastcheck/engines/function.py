@@ -106,7 +106,9 @@ def _measure(work: Work, where: Indices) -> None:
         found.put_slopes(where, _tables(work, which, step, noise))
     else:
         stencil = STENCILS[int(choice.order)]
-        slope, below, above = central(work.lines, which, step, stencil.order)
+        slope, below, above = central(
+            work.lines, which, step, stencil.order, literal=choice.epsilon is not None
+        )
         # At the best step the stencil leaves out the order-th part of what noise does; twice that for neighbours.
         share = 0.0 if choice.epsilon is not None else 2.0 / stencil.order
         found.put(where, slope, (1.0 + share) * stencil.rounding * noise / step, below, above)

@@ -23,7 +23,7 @@ from .spot import spot_check
 from .sums import Responses, Sums
 
 COLUMNS_BYTES = 1 << 24  # of the two buffers of one task
-TASK_OPERATIONS = 2e7  # multiply-adds: some ten milliseconds, so that progress flows and Ctrl-C is quick
+TASK_OPERATIONS = 2e6, 1e8  # multiply-adds of a task: worth its buffers, and quick enough for progress and Ctrl-C
 INLINE_OPERATIONS = 1e6  # less than this in all is not worth a thread
 
 
@@ -35,7 +35,6 @@ class Task:
     units: Any
     first: int
     last: int
-    operations: float
 
 
 def differences(problem: Problem, indices: Indices | None, epsilon: float, run: Run) -> Differences:
@@ -53,7 +52,10 @@ def differences(problem: Problem, indices: Indices | None, epsilon: float, run: 
 def respond(block: Block, units: list[Any], run: Run) -> list[Responses]:
     """Responses of the given units of every layer to every sample of the block."""
     width = _columns_per_task(block, run)
-    tasks = [task for layer, chosen in enumerate(units) for task in _tasks(block, layer, chosen, width)]
+    widths = block.problem.network.widths
+    total = sum(block.m * len(chosen) * column_operations(widths, layer) for layer, chosen in enumerate(units))
+    size = float(np.clip(total / (4 * run.threads), *TASK_OPERATIONS))
+    tasks = [task for layer, chosen in enumerate(units) for task in _tasks(block, layer, chosen, width, size)]
     steps = [block.steps(layer) for layer in range(len(units))]
     mirrored = [block.mirrored(layer) for layer in range(len(units))]
     powers, bounds, kinds = [], [], []
@@ -71,7 +73,6 @@ def respond(block: Block, units: list[Any], run: Run) -> list[Responses]:
             )
         )
 
-    total = sum(task.operations for task in tasks)
     done = _parameters_done(block, len(tasks), run)
     degrees = run_all(work, tasks, run.threads if total > INLINE_OPERATIONS else 1, done)
     return [
@@ -96,13 +97,14 @@ def _columns_per_task(block: Block, run: Run) -> int:
     return int(np.clip(limit // (32 * max(block.problem.network.widths)), 16, 512))
 
 
-def _tasks(block: Block, layer: int, units: Any, width: int) -> list[Task]:
+def _tasks(block: Block, layer: int, units: Any, width: int, size: float) -> list[Task]:
+    """A layer's work in pieces of about ``size`` multiply-adds; how samples are shared out changes no digit."""
     per_column = column_operations(block.problem.network.widths, layer)
     tasks = []
     for start in range(0, len(units), width):
         chosen = units[start : start + width]
-        samples = max(1, int(TASK_OPERATIONS / (per_column * len(chosen))))
+        samples = max(1, int(size / (per_column * len(chosen))))
         for first in range(0, block.m, samples):
             last = min(first + samples, block.m)
-            tasks.append(Task(layer, chosen, first, last, per_column * len(chosen) * (last - first)))
+            tasks.append(Task(layer, chosen, first, last))
     return tasks
