@@ -19,6 +19,8 @@ DIRECTIONS = 3
 LEAST, MOST = 0.5, 1.5
 # Errors within tolerance may add up to so many times their root mean square.
 SPREAD = 8.0
+# A direction that disagrees by this part of the tolerance is looked into: the entry found there is judged by itself.
+CLOSER = 1e-3
 # Standard errors that noise may reach.
 NOISE = 8.0
 # Errors of the norm that the statement of power speaks of, in units of what one wrong entry needs to be seen.
@@ -26,8 +28,8 @@ NORM = 10.0
 # A step at which exact differences have neither truncation nor noise worth mentioning, and hardly a kink.
 EXACT_STEP = 2.0**-30
 
-# The slope along a direction and its standard error; the flag asks for more precision at the price of evaluations.
-SlopeAlong = Callable[[Array, bool], tuple[float, float]]
+# The slope along a direction (n,) and its standard error, given an error that is small enough.
+SlopeAlong = Callable[[Array, float], tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Suspect:
     slope, error : measured derivative along it and its standard error.
     expected : the gradient's.
     entry : the position in theta that bisection ended at.
+    beyond : whether errors within tolerance cannot explain the disagreement, wherever they are.
     """
 
     tensor: Tensor
@@ -47,6 +50,7 @@ class Suspect:
     error: float
     expected: float
     entry: int
+    beyond: bool
 
 
 @dataclass
@@ -74,16 +78,16 @@ class Ray:
 
     Notes
     -----
-    The first direction of a tensor has its step found; later ones, and its parts, use the same.
+    Where the last step is good enough, the slope costs two evaluations; else it has its step found, from there on.
     """
 
     def __init__(self, cost_at: Callable[[Array], float], theta: Array, cost: float) -> None:
         self.cost_at, self.theta, self.cost = cost_at, theta, cost
         self.evaluations = 0
-        self.steps: dict[int, tuple[float, float, float]] = {}
+        self.start, self.step, self.error = float(first_step(np.ones(1))[0]), math.nan, math.inf
 
-    def __call__(self, direction: Array, precise: bool) -> tuple[float, float]:
-        """Slope along a direction and its standard error: two evaluations, or six and more where precise."""
+    def __call__(self, direction: Array, wanted: float) -> tuple[float, float]:
+        """Slope along a direction and its standard error."""
         one = np.zeros(1, dtype=np.int64)
 
         def line(which: object, distances: Array) -> tuple[Array, Array]:
@@ -91,17 +95,12 @@ class Ray:
             costs = [self.cost_at(self.theta + t * direction) for t in distances[0]]
             return distances, np.array([costs])
 
-        key = int(np.argmax(direction != 0.0))
-        known = self.steps.get(key)
-        if precise or known is None:
-            found = refine(line, one, first_step(np.ones(1)) if known is None else np.array([known[0]]), self.cost,
-                           np.array([ROUNDING * abs(self.cost)]))
-            self.steps[key] = known = (float(found.step[0]), float(found.best_step(2)[0]), float(found.noise[0]))
-            if precise:
-                return float(found.slope[0]), float(found.error[0])
-        step, noise = known[1], known[2]
-        slope = central(line, one, np.array([step]), 2)[0]
-        return float(slope[0]), 2.0 * noise / step
+        if self.error <= wanted:
+            return float(central(line, one, np.array([self.step]), 2)[0][0]), self.error
+        found = refine(line, one, np.array([self.start]), self.cost, np.zeros(1), wanted=wanted)
+        self.start, self.step = float(found.step[0]), float(found.best_step(2)[0])
+        self.error = 2.0 * float(found.noise[0]) / self.step
+        return float(found.slope[0]), float(found.error[0])
 
 
 def exact_slopes(difference_along: Callable[[Array, float], tuple[float, float]]) -> SlopeAlong:
@@ -112,7 +111,7 @@ def exact_slopes(difference_along: Callable[[Array, float], tuple[float, float]]
     difference_along : (direction, step) -> (J(theta + step v) - J(theta), J(theta - step v) - J(theta)), exact.
     """
 
-    def slope_along(direction: Array, precise: bool) -> tuple[float, float]:
+    def slope_along(direction: Array, wanted: float) -> tuple[float, float]:
         plus, minus = difference_along(direction, EXACT_STEP)
         slope = (plus - minus) / (2.0 * EXACT_STEP)
         bent = abs(plus + minus) / EXACT_STEP  # of the order of the step, unless a kink lies within it
@@ -123,7 +122,7 @@ def exact_slopes(difference_along: Callable[[Array, float], tuple[float, float]]
 
 def probe(
     tensors: Sequence[Tensor], theta: Array, gradient: Array, slope_along: SlopeAlong, *, directions: int | None,
-    tolerance: float, generator: Generator,
+    tolerance: float, generator: Generator, rounded: bool = False,
 ) -> Probe:
     """Compare the gradient with slopes along random directions, tensor by tensor, and find the entry to blame.
 
@@ -135,6 +134,7 @@ def probe(
     directions : how many per tensor; None for three.
     tolerance : relative error that an entry of the gradient may have.
     generator : draws the directions.
+    rounded : whether the gradient is known to be off by as much as the tolerance (single precision).
 
     Notes
     -----
@@ -155,13 +155,15 @@ def probe(
             direction = np.zeros(theta.size)
             signs = generator.choice((-1.0, 1.0), tensor.stop - tensor.start)
             direction[here] = size * signs * generator.uniform(LEAST, MOST, signs.size)
-            slope, error = slope_along(direction, True)
             expected, allowed = _expected(gradient[here], direction[here], tolerance)
-            limit = allowed + NOISE * error
+            close = allowed * (1.0 if rounded else CLOSER)
+            slope, error = slope_along(direction, allowed / NOISE)
+            limit = close + NOISE * error
             largest = max(largest, limit)
             if not abs(slope - expected) <= limit:
-                entry = locate(gradient, direction, tensor, slope_along, slope - expected, tolerance)
-                found.suspects.append(Suspect(tensor, direction, slope, error, expected, entry))
+                entry = locate(gradient, direction, tensor, slope_along, slope - expected)
+                beyond = not abs(slope - expected) <= allowed + NOISE * error
+                found.suspects.append(Suspect(tensor, direction, slope, error, expected, entry, beyond))
                 break
         found.limits[tensor.name] = largest / (LEAST * size)
     found.notes = _power(tensors, gradient, found, count)
@@ -178,7 +180,7 @@ def _expected(gradient: Array, direction: Array, tolerance: float) -> tuple[floa
 
 
 def locate(
-    gradient: Array, direction: Array, tensor: Tensor, slope_along: SlopeAlong, disagreement: float, tolerance: float
+    gradient: Array, direction: Array, tensor: Tensor, slope_along: SlopeAlong, disagreement: float
 ) -> int:
     """The entry of a tensor that disagrees most, by halving: two evaluations for each half, log2(size) halves.
 
@@ -200,11 +202,8 @@ def locate(
         middle = (low + high) // 2
         part = np.zeros_like(direction)
         part[low:middle] = direction[low:middle]
-        expected, _ = _expected(gradient[low:middle], direction[low:middle], tolerance)
-        slope, error = slope_along(part, False)
-        first = slope - expected
-        if min(abs(abs(first) - abs(disagreement - first)), abs(disagreement)) < 4.0 * error:
-            first = slope_along(part, True)[0] - expected  # too close to call: six evaluations instead of two
+        expected, _ = _expected(gradient[low:middle], direction[low:middle], 0.0)
+        first = slope_along(part, abs(disagreement) / NOISE)[0] - expected
         if not abs(first) < abs(disagreement - first):
             high, disagreement = middle, first
         else:

@@ -136,6 +136,7 @@ def _checked(
     """Run a method: which entries, their differences, and what that proves."""
     tensors, generator = problem.structure.tensors, np.random.default_rng(choice.seed)
     notes: list[str] = []
+    facts: dict[str, Any] = {}
     probed = Probe()
     wanted: Indices = np.arange(problem.theta.size)
     if method == "sample":
@@ -144,10 +145,11 @@ def _checked(
         count = None if directions is None else whole("directions", directions, 1)
         ray = Ray(problem.evaluator.at, problem.theta, problem.cost)
         probed = probe(tensors, problem.theta, problem.gradient, ray, directions=count, tolerance=choice.tolerance,
-                       generator=generator)
+                       generator=generator, rounded=bool(subject.precision))
         beside = choose(tensors, BESIDE * len(tensors), generator)
         wanted = np.union1d(beside, [s.entry for s in probed.suspects]).astype(np.int64)
         notes += [*probed.notes, f"{ray.evaluations:,} cost evaluations went into directions."]
+        facts["direction_evaluations"] = ray.evaluations
     found, checked, step = differences(problem, wanted, choice, run)
     if checked.size < wanted.size:
         notes.append(f"The time limit let {checked.size:,} of {wanted.size:,} entries be checked, at random.")
@@ -159,7 +161,7 @@ def _checked(
     )
     found = Differences(
         found.cost, found.J_plus, found.J_minus, found.gradapprox, found.noise, found.kinks,
-        (*notes, *found.notes), found.facts, settled=True,
+        (*notes, *found.notes), {**found.facts, **facts}, settled=True,
     )
     return _with_unlocated(probed, subject, found, step, choice)
 
@@ -167,7 +169,7 @@ def _checked(
 def _with_unlocated(
     probed: Probe, subject: Subject, found: Differences, step: float | Array, choice: Choice
 ) -> tuple[Subject, Differences, float | Array]:
-    """Add a row for each direction that disagrees though the entry it was traced to does not."""
+    """Add a row for each direction that disagrees beyond doubt though the entry it was traced to does not."""
     checked = np.arange(subject.theta.size) if subject.indices is None else subject.indices
     lost = []
     for suspect in probed.suspects:
@@ -175,7 +177,7 @@ def _with_unlocated(
         there = place < checked.size and checked[place] == suspect.entry
         apart = abs(found.gradapprox[place] - subject.gradient[suspect.entry]) if there else 0.0
         size = abs(found.gradapprox[place]) + abs(subject.gradient[suspect.entry]) if there else 0.0
-        if apart <= choice.tolerance * size + NOISE * found.noise[place if there else 0]:
+        if suspect.beyond and apart <= choice.tolerance * size + NOISE * found.noise[place if there else 0]:
             lost.append(suspect)
     if not lost:
         return subject, found, step

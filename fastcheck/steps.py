@@ -92,6 +92,8 @@ EXACT, FLAT = 1e-14, 1e-12
 ADVANCE = 32.0
 # A table whose differences do not shrink by this factor in two orders is not that of a smooth function.
 SMOOTH = 0.3
+# A jump between one-sided slopes is ruled out by a slope with so many times smaller an error.
+CERTAIN = 4.0
 # How far to go where a function is not smooth at a step.
 RETREAT = 1.0 / 32.0
 # Standard deviations of the k-th differences of independent errors of standard deviation one, k = 1 ... 6.
@@ -112,7 +114,7 @@ class Slopes:
     decay : how they shrink from one order to the next.
     smooth : whether the function looks smooth at that step.
     below, above : costs at -h and h.
-    left, right : quotients to both sides over the smallest step tried.
+    left, right, nearest : quotients to both sides over the smallest step at which the function is rough, and that step.
     """
 
     slope: Array
@@ -127,6 +129,7 @@ class Slopes:
     above: Array
     left: Array
     right: Array
+    nearest: Array
     evaluations: int = 0
 
     @classmethod
@@ -134,7 +137,7 @@ class Slopes:
         """Nothing known yet about so many lines."""
         slope, rounding, step, noise, decay, below, above, left, right = (np.full(count, np.nan) for _ in range(9))
         return cls(slope, np.full(count, np.inf), rounding, step, noise, np.zeros((count, 6)), decay,
-                   np.zeros(count, dtype=bool), below, above, left, right)
+                   np.zeros(count, dtype=bool), below, above, left, right, np.full(count, np.inf))
 
     @property
     def resolved(self) -> Flags:
@@ -142,8 +145,13 @@ class Slopes:
         return np.asarray(self.bend > RESOLVED * SPREAD * self.noise[:, None])
 
     @property
+    def level(self) -> Array:
+        """The noise that would make the highest differences what they are."""
+        return np.asarray(np.max(self.bend[:, 4:] / SPREAD[4:], axis=1))
+
+    @property
     def quiet(self) -> Array:
-        """An upper bound of the noise: differences of any order contain it."""
+        """The noise that would make the lowest of the differences what they are."""
         return np.asarray(np.min(self.bend / SPREAD, axis=1))
 
     @property
@@ -164,7 +172,7 @@ class Slopes:
         usable = np.isfinite(step) & (step > 0.0) & self.smooth
         return power_of_two(np.where(usable, np.minimum(step, self.step), self.step))
 
-    def take(self, other: "Slopes", where: Flags, from_: Flags) -> None:
+    def take(self, other: "Slopes", where: Flags | Indices, from_: Flags) -> None:
         """Overwrite the lines ``where`` with the lines ``from_`` of another."""
         for name in ("slope", "truncation", "rounding", "step", "noise", "bend", "decay", "smooth", "below", "above"):
             getattr(self, name)[where] = getattr(other, name)[from_]
@@ -204,8 +212,8 @@ def table(lines: Lines, which: Indices, step: Array, cost: float, noise: Array) 
     half = WIDEST.nodes.size // 2
     row = np.insert(costs, half, cost, axis=1)
     with np.errstate(all="ignore"):
-        noise = np.fmax(noise, ROUNDING / 2.0 * np.max(np.abs(row), axis=1))
         bend = np.stack([np.sqrt(np.mean(np.diff(row, k, axis=1) ** 2, axis=1)) for k in range(1, 7)], axis=1)
+        noise = np.fmax(noise, ROUNDING / 2.0 * np.max(np.abs(row), axis=1))
         own = bend > RESOLVED * SPREAD * noise[:, None]
         size = np.maximum(bend[:, 0], bend[:, 1])
         # Two orders, for a kink can lie where one of them happens to vanish.
@@ -220,7 +228,7 @@ def table(lines: Lines, which: Indices, step: Array, cost: float, noise: Array) 
         right = (above - cost) / distances[:, half]
         left = (below - cost) / distances[:, half - 1]
     return Slopes(WIDEST.slope(distances, costs), truncation, WIDEST.rounding * noise / step, step, noise, bend, rho,
-                  ~rough & ~broken, below, above, left, right, costs.size)
+                  ~rough & ~broken, below, above, left, right, step, costs.size)
 
 
 def _left_out(size: Array, rho: Array) -> Array:
@@ -241,7 +249,9 @@ def _decay(bend: Array, own: Flags, size: Array, noise: Array) -> Array:
     return np.asarray(np.where(highest >= 0, np.minimum(known, bound), bound))
 
 
-def refine(lines: Lines, which: Indices, start: Array, cost: float, noise: Array) -> Slopes:
+def refine(
+    lines: Lines, which: Indices, start: Array, cost: float, noise: Array, *, wanted: float = 0.0
+) -> Slopes:
     """The most accurate slope of order 6 for each line, its step found by a few rounds of trial.
 
     Parameters
@@ -250,41 +260,51 @@ def refine(lines: Lines, which: Indices, start: Array, cost: float, noise: Array
     start : first spacing (p,), as ``first_step`` gives it.
     cost : the value at 0.
     noise : standard deviation of one cost (p,), as far as it is known: at least the rounding unit.
+    wanted : an error that is small enough.
 
     Returns
     -------
-    Slopes : of the best round of each line; one round (six evaluations) where the first step is good.
+    Slopes : of the best round of each line; one round (six evaluations) where the first step is good.  A line at a
+        kink is not smooth, and has one-sided quotients.
     """
     best = Slopes.unknown(which.size)
-    tried: list[Array] = []
-    step, noise = start.copy(), np.maximum(noise, ROUNDING * abs(cost) / 2.0)
-    active = np.ones(which.size, dtype=bool)
-    smallest = np.full(which.size, np.inf)
-    rough_before, quiet = np.full(which.size, np.nan), np.full(which.size, np.inf)
+    step, tried, noise = start.copy(), [start.copy()], np.maximum(noise, ROUNDING * abs(cost) / 2.0)
+    rough, quiet = [np.full(which.size, np.nan)], np.full(which.size, np.inf)
+    active = np.arange(which.size)
     for _ in range(ROUNDS):
         found = table(lines, which[active], step[active], cost, noise[active])
-        tried.append(step.copy())
         best.evaluations += found.evaluations
-        level = np.maximum(found.bend[:, 4] / SPREAD[4], found.bend[:, 5] / SPREAD[5])
         quiet[active] = np.fmin(quiet[active], found.quiet)
-        steady = ~found.smooth & (np.maximum(level, rough_before[active]) <= AGREEMENT
-                                  * np.minimum(level, rough_before[active])) & (level <= AGREEMENT * quiet[active])
-        if steady.any():  # as rough at a far smaller step: that is noise, and not a kink
-            noise[np.flatnonzero(active)[steady]] = level[steady]
+        level, before = found.level, np.array(rough)[:, active]
+        # As rough at a far smaller step: that is noise, and not a kink.
+        alike = (before <= AGREEMENT * level) & (level <= AGREEMENT * before)
+        steady = ~found.smooth & alike.any(axis=0) & (level <= AGREEMENT * quiet[active])
+        if steady.any():
+            noise[active[steady]] = level[steady]
             found = _again(found, steady, level)
-        rough_before[active] = np.where(found.smooth, np.nan, level)
-        _keep(best, found, active, smallest, steady)
-        wanted = _next_step(found)
-        change = wanted / step[active]
-        enough = np.where(found.resolved[:, 2:].any(axis=1), EXACT, FLAT)
-        done = (change > GOOD[0]) & (change < GOOD[1]) | (found.error <= enough * np.abs(found.slope))
-        done |= np.any([wanted == before[active] for before in tried], axis=0)
-        go_on = ~done & np.isfinite(wanted) & ((found.bend[:, 0] > 0.0) | ~found.smooth)
-        step[active] = wanted
-        active[active] = go_on
-        if not active.any():
+        rough.append(np.full(which.size, np.nan))
+        rough[-1][active] = np.where(found.smooth, np.nan, level)
+        _keep(best, found, active, steady)
+        step[active] = _next_step(found)
+        go_on = ~_good(found, step[active], wanted) & ~np.any([step[active] == t[active] for t in tried], axis=0)
+        tried.append(step.copy())
+        active = active[go_on]
+        if not active.size:
             break
+    # Where noise hides what the function does at steps below the last rough one, the kink may as well be right here.
+    with np.errstate(invalid="ignore"):
+        best.smooth &= ~(CERTAIN * best.error > np.abs(best.right - best.left))
     return best
+
+
+def _good(found: Slopes, following: Array, wanted: float) -> Flags:
+    """Which lines need no further step: theirs is near the best, their error small enough, or they are flat."""
+    with np.errstate(all="ignore"):
+        change = following / found.step
+        enough = np.where(found.resolved[:, 2:].any(axis=1), EXACT, FLAT) * np.abs(found.slope)
+    near = (change > GOOD[0]) & (change < GOOD[1])
+    flat = found.smooth & (found.bend[:, 0] == 0.0)
+    return np.asarray(near | flat | (found.error <= np.maximum(enough, wanted)) | ~np.isfinite(following))
 
 
 def _again(found: Slopes, steady: Flags, level: Array) -> Slopes:
@@ -302,17 +322,15 @@ def _again(found: Slopes, steady: Flags, level: Array) -> Slopes:
     return found
 
 
-def _keep(best: Slopes, found: Slopes, active: Flags, smallest: Array, steady: Flags) -> None:
-    """Keep what is better than before, and the one-sided quotients of the smallest step."""
-    lines = np.flatnonzero(active)
+def _keep(best: Slopes, found: Slopes, active: Indices, steady: Flags) -> None:
+    """Keep what is better than before, and the one-sided quotients of the smallest rough step."""
     better = (found.error < best.error[active]) | np.isnan(best.slope[active]) | steady
-    chosen = np.zeros_like(active)
-    chosen[lines[better]] = True
-    best.take(found, chosen, better)
-    nearer = lines[found.step < smallest[active]]
-    smallest[nearer] = found.step[found.step < smallest[active]]
-    mask = np.isin(lines, nearer)
-    best.left[nearer], best.right[nearer] = found.left[mask], found.right[mask]
+    best.take(found, active[better], better)
+    known = np.isfinite(found.left) & np.isfinite(found.right)
+    rough = ~found.smooth & known & (found.step < best.nearest[active])
+    best.left[active[rough]], best.right[active[rough]] = found.left[rough], found.right[rough]
+    best.nearest[active[rough]] = found.step[rough]
+    best.left[active[steady]] = best.right[active[steady]] = np.nan  # what was rough was noise
 
 
 def _next_step(found: Slopes) -> Array:
@@ -323,8 +341,14 @@ def _next_step(found: Slopes) -> Array:
     return power_of_two(found.step * factor)
 
 
-def central(lines: Lines, which: Indices, step: Array, order: int) -> tuple[Array, Array, Array]:
+def central(
+    lines: Lines, which: Indices, step: Array, order: int, *, literal: bool = False
+) -> tuple[Array, Array, Array]:
     """Central differences of a given step and order.
+
+    Parameters
+    ----------
+    literal : divide by the step as it was asked for (the textbook's formula), not by what rounding made of it.
 
     Returns
     -------
@@ -332,6 +356,8 @@ def central(lines: Lines, which: Indices, step: Array, order: int) -> tuple[Arra
     """
     stencil = STENCILS[order]
     distances, costs = lines(which, step[:, None] * stencil.nodes)
+    if literal:
+        distances = step[:, None] * stencil.nodes
     half = order // 2
     return stencil.slope(distances, costs), costs[:, half - 1], costs[:, half]
 

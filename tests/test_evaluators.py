@@ -243,7 +243,7 @@ def test_c_functions_of_all_kinds(library):
 def test_c_functions_of_another_kind_are_refused(library):
     theta = point()
     plain = ctypes.CDLL(library._name)
-    with pytest.raises(TypeError, match="restype = ctypes.c_double"):
+    with pytest.raises(TypeError, match=r"restype = ctypes\.c_double"):
         fc.check_function(plain.cubes, theta, theta)
     plain.two.restype, plain.two.argtypes = ctypes.c_double, [ctypes.c_int, ctypes.c_void_p]
     with pytest.raises(TypeError, match="wanted double f"):

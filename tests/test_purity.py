@@ -36,7 +36,7 @@ def test_anything_else_is_refused_by_name(value, words):
 
 def test_random_numbers_are_found():
     generator = np.random.default_rng(0)
-    with pytest.raises(NondeterministicError, match="dropout.*random numbers.*seed"):
+    with pytest.raises(NondeterministicError, match=r"dropout.*random numbers.*seed"):
         check(lambda theta: cubes(theta * (generator.random(theta.size) > 0.5)))
 
 
@@ -75,7 +75,7 @@ def test_a_cost_that_writes_to_its_argument_is_found(options):
         theta *= 0.5
         return value
 
-    with pytest.raises(ChangedArgumentError, match="changed its own argument.*copy"):
+    with pytest.raises(ChangedArgumentError, match=r"changed its own argument.*copy"):
         check(writing, **options)
 
 
