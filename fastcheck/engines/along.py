@@ -1,0 +1,83 @@
+"""Exact cost differences of a network along any direction in parameter space."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..activations import Array
+from ..activations import CODES as ACTIVATION_CODES
+from ..costs import CODES as COST_CODES
+from ..differences import Problem
+from ..jit import compiled
+from .columns import activation_difference, cost_columns, softmax_difference
+
+
+def _activation_changes(code: int, z: Array, d: Array) -> None:
+    """d (units, columns) becomes g(z + d) - g(z), in place; z (units, m), its columns repeated as often as fit."""
+    m = z.shape[1]
+    for u in range(d.shape[0]):
+        for c in range(d.shape[1]):
+            d[u, c] = activation_difference(code, z[u, c % m], d[u, c])
+
+
+def _loss_changes(cost: int, softmax: bool, z: Array, a: Array, y: Array, d: Array, out: Array) -> None:
+    """out (2,): losses' differences summed over samples; z, a, y (m, outputs), d (m, outputs, 2), changed in place."""
+    losses, before, after = np.empty(2), np.empty(z.shape[1]), np.empty(z.shape[1])
+    out[0] = out[1] = 0.0
+    for s in range(z.shape[0]):
+        if softmax:
+            for side in range(2):
+                for k in range(before.size):
+                    before[k] = d[s, k, side]
+                softmax_difference(a[s], before, after)
+                for k in range(before.size):
+                    d[s, k, side] = after[k]
+        cost_columns(cost, z[s], a[s], y[s], d[s], losses)
+        out[0] += losses[0]
+        out[1] += losses[1]
+
+
+activation_changes = compiled(_activation_changes)
+loss_changes = compiled(_loss_changes)
+
+
+def differences_along(problem: Problem) -> Callable[[Array, float], tuple[float, float]]:
+    """(direction (n,), step) -> (J(theta + step v) - J(theta), J(theta - step v) - J(theta)), without cancellation.
+
+    Every layer passes on Delta z = W Delta a + V (a + Delta a) + v_b for both signs at once.
+    """
+    network, run, m = problem.network, problem.forward(), problem.m
+    cost, parameters = network.cost_entry, problem.parameters
+    softmax = not network.activation_entries[-1].elementwise
+    scale = cost.scale(m, network.widths[-1])
+    last = len(network.layers)
+    Z, A, Y = (np.ascontiguousarray(part.T) for part in (run.Z[-1], run.A[-1], problem.Y))
+
+    def along(direction: Array, step: float) -> tuple[float, float]:
+        change = np.zeros((network.widths[0], 2 * m))
+        moves = network.to_parameters(direction * step)
+        signs = np.repeat([1.0, -1.0], m)
+        for k in range(1, last + 1):
+            inputs = run.inputs_of(k - 1)
+            V, v = moves[f"W{k}"], moves[f"b{k}"]
+            moved = np.hstack([inputs, inputs]) + change
+            change = parameters[f"W{k}"] @ change + ((V @ moved) + v) * signs
+            if k < last or (cost.output is None and not softmax):
+                activation_changes(ACTIVATION_CODES[network.layers[k - 1].activation], run.Z[k - 1], change)
+        return _penalised(change, direction, step)
+
+    def _penalised(change: Array, direction: Array, step: float) -> tuple[float, float]:
+        out: Any = np.empty(2)
+        by_sample = np.ascontiguousarray(change.reshape(-1, 2, m).transpose(2, 0, 1))
+        loss_changes(COST_CODES[network.cost], softmax and cost.output is None, Z, A, Y, by_sample, out)
+        plus, minus = scale * out
+        if network.l2:
+            rate = network.l2 / (2 * m)
+            for name, V in network.to_parameters(direction).items():
+                if name[0] == "W":
+                    linear, square = 2.0 * step * float(np.vdot(parameters[name], V)), step**2 * float(np.vdot(V, V))
+                    plus, minus = plus + rate * (linear + square), minus + rate * (square - linear)
+        return float(plus), float(minus)
+
+    return along
