@@ -1,5 +1,6 @@
 """Work on several cores: a pool of Python threads running kernels that hold no lock, BLAS held at one thread each."""
 
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -28,8 +29,17 @@ class _OneThread:
         self.lock = threading.Lock()
         self.users = 0
         self.limiter: Any = None
+        self.process = os.getpid()
+
+    def _forked(self) -> None:
+        """A forked child starts afresh: the threads that held the lock or the limit were not forked with it."""
+        if self.users:
+            self.limiter.restore_original_limits()
+        self.lock, self.users, self.process = threading.Lock(), 0, os.getpid()
 
     def enter(self) -> None:
+        if os.getpid() != self.process:
+            self._forked()
         with self.lock:
             if self.users == 0:
                 self.limiter = _blas().limit(limits=1)

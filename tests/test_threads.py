@@ -1,0 +1,94 @@
+"""Work on several cores: results in order, errors and interrupts passed on, BLAS put back as it was."""
+
+import multiprocessing
+import threading
+import time
+
+import numpy as np
+import pytest
+import scipy.linalg  # noqa: F401 - its BLAS must be loaded before the first count
+from threadpoolctl import threadpool_info
+
+import fastcheck as fc
+from fastcheck.threads import one_blas_thread, run_all
+
+from .problems import data, network
+
+
+def blas_threads():
+    return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_results_in_order_and_counts(threads):
+    counts = []
+    assert run_all(lambda x: x * x, range(20), threads, counts.append) == [x * x for x in range(20)]
+    assert counts[-1] == 20
+    assert counts == sorted(counts)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_errors_end_the_run_and_no_thread_stays(threads):
+    done = []
+
+    def task(x):
+        if x == 3:
+            raise ZeroDivisionError
+        time.sleep(0.001)
+        done.append(x)
+
+    with pytest.raises(ZeroDivisionError):
+        run_all(task, range(1000), threads)
+    assert len(done) < 100
+    assert not [t for t in threading.enumerate() if t.name.startswith("fastcheck")]
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_callers_function_may_stop_it(threads):
+    def stop(count):
+        if count >= 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_all(lambda x: time.sleep(0.001), range(1000), threads, stop)
+    assert not [t for t in threading.enumerate() if t.name.startswith("fastcheck")]
+
+
+def test_blas_is_put_back_by_the_last_of_overlapping_users():
+    before = blas_threads()
+    first, second = one_blas_thread(), one_blas_thread()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert set(blas_threads()) == {1}
+    second.__exit__(None, None, None)
+    assert blas_threads() == before
+
+
+def _check(queue=None):
+    net = network([30, 40, 20, 10], "relu", "softmax", "cross_entropy")
+    parameters = net.initialize(0)
+    X, Y = data(net, 40)
+    report = fc.check(net, parameters, net.gradients(parameters, X, Y), X, Y, threads=2)
+    assert report.ok
+    if queue is not None:
+        queue.put(report.gradapprox)
+    return report.gradapprox
+
+
+def test_checks_in_many_threads_and_in_forked_children():
+    before, wanted, found = blas_threads(), _check(), []
+    threads = [threading.Thread(target=lambda: found.append(_check())) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    child = context.Process(target=_check, args=(queue,))  # forked in the middle of checks
+    child.start()
+    found.append(queue.get(timeout=60))
+    child.join()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 9
+    assert all(np.array_equal(one, wanted) for one in found)
+    assert blas_threads() == before
