@@ -7,6 +7,7 @@ their public ECnoise algorithm.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -37,7 +38,8 @@ class Noise:
     ----------
     level : standard deviation of one value; 0 unless found.
     finding : "noise" where it was found; "too close" where half of the values are equal, or all rise alike, as on the
-        steps of a staircase (try 100 times the step); "too far" where the values are smooth at this step (try a hundredth).
+        steps of a staircase (try 100 times the step); "too far" where the values are smooth at this step (try a
+        hundredth of it).
     levels : the estimate from each column of the table.
     """
 
@@ -67,29 +69,33 @@ def ecnoise(values: Array) -> Noise:
     standard deviation s have variance s^2 (2k)! / (k!)^2: the columns of the table agree on s from where the function
     itself has been differenced away.
     """
-    column = np.array(values, dtype=np.float64)
-    if column.ndim != 1 or column.size < 4:
-        raise ValueError(f"values: shape {column.shape} found, wanted at least four values in a row")
-    if not bool(np.all(np.isfinite(column))):
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1 or array.size < 4:
+        raise ValueError(f"values: shape {array.shape} found, wanted at least four values in a row")
+    column = array.tolist()  # so few numbers are quicker without NumPy
+    size = len(column)
+    if not all(map(math.isfinite, column)):
         return Noise(0.0, "too far")
-    size = column.size
-    steps = np.diff(column)
-    if np.count_nonzero(steps == 0.0) >= size / 2 or bool(np.all(np.diff(steps) == 0.0)):
+    steps = _differences(column)
+    if steps.count(0.0) >= size / 2 or not any(_differences(steps)):
         return Noise(0.0, "too close")
-    if np.ptp(column) > RANGE * np.max(np.abs(column)):
+    if max(column) - min(column) > RANGE * max(map(abs, column)):
         return Noise(0.0, "too far")
     levels, signs, gamma = [], [], 1.0
     for order in range(1, size):
-        column = np.diff(column)
+        column = _differences(column)
         gamma *= 0.5 * order / (2 * order - 1)
-        scale = float(np.max(np.abs(column)))
-        levels.append(scale * math.sqrt(gamma * float(np.mean((column / scale) ** 2))) if scale else 0.0)
-        signs.append(bool(column.min() < 0.0 < column.max()))
+        levels.append(math.sqrt(gamma / len(column)) * math.hypot(*column))
+        signs.append(min(column) < 0.0 < max(column))
     for first in range(size - 3):
         three = levels[first : first + 3]
         if signs[first] and max(three) <= AGREEMENT * min(three):
             return Noise(three[0], "noise", tuple(levels))
     return Noise(0.0, "too far", tuple(levels))
+
+
+def _differences(column: list[float]) -> list[float]:
+    return [after - before for before, after in pairwise(column)]
 
 
 def line_noise(along: Callable[[float], float], step: float, cost: float) -> float:

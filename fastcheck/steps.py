@@ -98,6 +98,10 @@ CERTAIN = 4.0
 RETREAT = 1.0 / 32.0
 # Standard deviations of the k-th differences of independent errors of standard deviation one, k = 1 ... 6.
 SPREAD = np.array([math.sqrt(math.comb(2 * k, k)) for k in range(1, 7)])
+# The differences of order 1 (six of them), 2 (five), ..., 6 (one) of seven values, as one matrix.
+_COUNTS = np.arange(6, 0, -1)
+_FIRST = np.concatenate([[0], np.cumsum(_COUNTS)[:-1]])
+_DIFFERENCES = np.concatenate([np.diff(np.eye(7), k, axis=0) for k in range(1, 7)]).T
 # Differences this many times what noise makes them count as the function's own.
 RESOLVED = 4.0
 
@@ -210,9 +214,10 @@ def table(lines: Lines, which: Indices, step: Array, cost: float, noise: Array) 
     """
     distances, costs = lines(which, step[:, None] * WIDEST.nodes)
     half = WIDEST.nodes.size // 2
-    row = np.insert(costs, half, cost, axis=1)
+    row = np.empty((which.size, 2 * half + 1))
+    row[:, :half], row[:, half], row[:, half + 1 :] = costs[:, :half], cost, costs[:, half:]
     with np.errstate(all="ignore"):
-        bend = np.stack([np.sqrt(np.mean(np.diff(row, k, axis=1) ** 2, axis=1)) for k in range(1, 7)], axis=1)
+        bend = _differences(row)
         noise = np.fmax(noise, ROUNDING / 2.0 * np.max(np.abs(row), axis=1))
         own = bend > RESOLVED * SPREAD * noise[:, None]
         size = np.maximum(bend[:, 0], bend[:, 1])
@@ -229,6 +234,17 @@ def table(lines: Lines, which: Indices, step: Array, cost: float, noise: Array) 
         left = (below - cost) / distances[:, half - 1]
     return Slopes(WIDEST.slope(distances, costs), truncation, WIDEST.rounding * noise / step, step, noise, bend, rho,
                   ~rough & ~broken, below, above, left, right, step, costs.size)
+
+
+def _differences(row: Array) -> Array:
+    """Root mean squares of the differences of order 1 to 6 of seven values: (p, 7) -> (p, 6)."""
+    # The middle value first taken off: differences do not see it, but their rounding would.
+    columns = (row - row[:, 3:4]) @ _DIFFERENCES
+    with np.errstate(over="ignore"):
+        scale = np.max(np.abs(columns), axis=1, keepdims=True)
+        scale[scale == 0.0] = 1.0
+        squares = np.add.reduceat((columns / scale) ** 2, _FIRST, axis=1)
+    return np.asarray(scale * np.sqrt(squares / _COUNTS))
 
 
 def _left_out(size: Array, rho: Array) -> Array:
@@ -250,7 +266,8 @@ def _decay(bend: Array, own: Flags, size: Array, noise: Array) -> Array:
 
 
 def refine(
-    lines: Lines, which: Indices, start: Array, cost: float, noise: Array, *, wanted: float = 0.0
+    lines: Lines, which: Indices, start: Array, cost: float, noise: Array, *, wanted: float = 0.0,
+    enough: float = 0.0,
 ) -> Slopes:
     """The most accurate slope of order 6 for each line, its step found by a few rounds of trial.
 
@@ -260,7 +277,7 @@ def refine(
     start : first spacing (p,), as ``first_step`` gives it.
     cost : the value at 0.
     noise : standard deviation of one cost (p,), as far as it is known: at least the rounding unit.
-    wanted : an error that is small enough.
+    wanted, enough : an error, absolute and relative, that is small enough.
 
     Returns
     -------
@@ -275,9 +292,9 @@ def refine(
         found = table(lines, which[active], step[active], cost, noise[active])
         best.evaluations += found.evaluations
         quiet[active] = np.fmin(quiet[active], found.quiet)
-        level, before = found.level, np.array(rough)[:, active]
+        level, others = found.level, np.array(rough)[:, active]
         # As rough at a far smaller step: that is noise, and not a kink.
-        alike = (before <= AGREEMENT * level) & (level <= AGREEMENT * before)
+        alike = (others <= AGREEMENT * level) & (level <= AGREEMENT * others)
         steady = ~found.smooth & alike.any(axis=0) & (level <= AGREEMENT * quiet[active])
         if steady.any():
             noise[active[steady]] = level[steady]
@@ -286,7 +303,8 @@ def refine(
         rough[-1][active] = np.where(found.smooth, np.nan, level)
         _keep(best, found, active, steady)
         step[active] = _next_step(found)
-        go_on = ~_good(found, step[active], wanted) & ~np.any([step[active] == t[active] for t in tried], axis=0)
+        again = np.any([step[active] == before[active] for before in tried], axis=0)
+        go_on = ~_good(found, step[active], wanted, enough) & ~again
         tried.append(step.copy())
         active = active[go_on]
         if not active.size:
@@ -297,14 +315,14 @@ def refine(
     return best
 
 
-def _good(found: Slopes, following: Array, wanted: float) -> Flags:
+def _good(found: Slopes, following: Array, wanted: float, enough: float) -> Flags:
     """Which lines need no further step: theirs is near the best, their error small enough, or they are flat."""
     with np.errstate(all="ignore"):
         change = following / found.step
-        enough = np.where(found.resolved[:, 2:].any(axis=1), EXACT, FLAT) * np.abs(found.slope)
+        exact = np.where(found.resolved[:, 2:].any(axis=1), max(EXACT, enough), max(FLAT, enough)) * np.abs(found.slope)
     near = (change > GOOD[0]) & (change < GOOD[1])
     flat = found.smooth & (found.bend[:, 0] == 0.0)
-    return np.asarray(near | flat | (found.error <= np.maximum(enough, wanted)) | ~np.isfinite(following))
+    return np.asarray(near | flat | (found.error <= np.maximum(exact, wanted)) | ~np.isfinite(following))
 
 
 def _again(found: Slopes, steady: Flags, level: Array) -> Slopes:

@@ -23,7 +23,11 @@ from ..threads import one_blas_thread, run_all
 
 # A chunk of work for one thread takes about so long: short enough to interrupt, long enough to forget its overhead.
 CHUNK_SECONDS = 0.02
-GROWTH = 4
+GROWTH = 8
+# Work of less than this is done at once: threads take as long to begin.
+SERIAL_SECONDS = 0.002
+# A chunk that takes longer than this tells how long an evaluation takes; others tell how long a call takes.
+TELLING_SECONDS = 0.0005
 
 
 def _moved_jitted(cost, theta, positions, values, out, args, state):  # type: ignore[no-untyped-def]  # compiled
@@ -106,7 +110,7 @@ class Compiled:
         self.structure, self.theta, self.loop, self.call = structure, theta, loop, call
         self.threads, self.processors = 1 if alone else threads, threads
         self.alone = alone
-        self.chunk = 1
+        self.chunk, self.seconds = 1, 0.0
 
     def at(self, theta: Any) -> Any:
         """The cost of one vector."""
@@ -117,17 +121,22 @@ class Compiled:
         theta = self.theta.astype(values.dtype)
         out = np.empty(positions.size, dtype=values.dtype)
         done = 0
-        while done < positions.size and self.chunk * self.threads < positions.size - done:
+        while done < positions.size and self.seconds * (positions.size - done) < SERIAL_SECONDS:
+            # How long an evaluation takes is not known, or so little that the rest is done here and now.
+            size = self.chunk if self.seconds == 0.0 else positions.size
+            chunk = slice(done, min(done + size, positions.size))
             started = time.perf_counter()
-            self._work(theta, positions, values, out, slice(done, done + self.chunk))
-            done += self.chunk
-            if time.perf_counter() - started > CHUNK_SECONDS / GROWTH:
-                break
+            self._work(theta, positions, values, out, chunk)
+            seconds = time.perf_counter() - started
+            done = chunk.stop
+            if seconds > TELLING_SECONDS:
+                self.seconds = seconds / (chunk.stop - chunk.start)
             self.chunk *= GROWTH
-        size = max(1, min(self.chunk, -(-(positions.size - done) // self.threads)))
-        chunks = [slice(a, min(a + size, positions.size)) for a in range(done, positions.size, size)]
-        with one_blas_thread() if self.threads > 1 and len(chunks) > 1 else nullcontext():
-            run_all(lambda chunk: self._work(theta, positions, values, out, chunk), chunks, self.threads)
+        if done < positions.size:
+            size = int(max(1, min(CHUNK_SECONDS / self.seconds, -(-(positions.size - done) // self.threads))))
+            chunks = [slice(a, min(a + size, positions.size)) for a in range(done, positions.size, size)]
+            with one_blas_thread() if self.threads > 1 else nullcontext():
+                run_all(lambda chunk: self._work(theta, positions, values, out, chunk), chunks, self.threads)
         return out
 
     def _work(

@@ -68,16 +68,18 @@ def _look_at_all(work: Work, run: Run) -> None:
     tensors = work.problem.structure.tensors
     if math.isfinite(work.choice.deadline):
         waiting = waiting[stratified_order(tensors, work.positions[waiting], work.generator)]
-    for batch in _batches(waiting.size, len(tensors), work.choice.deadline):
+    seconds = min(BATCH_SECONDS / 4.0, work.choice.deadline - time.perf_counter())
+    first = max(len(tensors), int(seconds / max(6.0 * work.lines.seconds_each, 1e-7)))
+    for batch in _batches(waiting.size, first, work.choice.deadline):
         _measure(work, waiting[batch])
         run.progress(finished + batch.stop, total)
     if not waiting.size:
         run.progress(total, total)
 
 
-def _batches(count: int, least: int, deadline: float) -> Iterator[slice]:
-    """Batches of work that take about BATCH_SECONDS each; the first ``least`` pieces are done in any case."""
-    done, size = 0, max(least, 1)
+def _batches(count: int, first: int, deadline: float) -> Iterator[slice]:
+    """Batches of work that take about BATCH_SECONDS each; the first one, of so many pieces, is done in any case."""
+    done, size = 0, first
     while done < count:
         started = time.perf_counter()
         batch = slice(done, min(done + size, count))

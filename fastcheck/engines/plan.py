@@ -16,6 +16,8 @@ NEAR, FAR = 2.0**-24, 2.0**-17
 LEAST_STEP = 2.0**-36
 # Values of a tensor further apart than this may need steps in proportion.
 WIDE = 100.0
+# Relative error from which a step serves a whole tensor.
+PLENTY = 1e-9
 # Nothing is subtracted: any step below the root of the rounding unit will do, and this one underflows nowhere.
 COMPLEX_STEP = 2.0**-67
 
@@ -51,7 +53,8 @@ def _try(work: Work, here: Indices) -> None:
     chosen = here if here.size <= SMALL else np.sort(work.generator.choice(here, PILOTS, replace=False))
     values = work.problem.theta[work.positions]
     start = first_step(values[here])[np.searchsorted(here, chosen)]
-    slopes = refine(work.lines, work.positions[chosen], start, work.problem.cost, found.noise[chosen])
+    enough = PLENTY if here.size > SMALL and work.choice.order != 6 else 0.0
+    slopes = refine(work.lines, work.positions[chosen], start, work.problem.cost, found.noise[chosen], enough=enough)
     order = work.choice.order
     best = slopes.best_step(4 if order == RICHARDSON else int(order))
     if here.size > SMALL:

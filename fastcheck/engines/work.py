@@ -1,6 +1,7 @@
 """What the steps of checking a function share: the problem, how to take differences, and what is known so far."""
 
 import math
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,24 +62,35 @@ class Choice:
 
 
 class Entries:
-    """The lines along single parameters; counts evaluations."""
+    """The lines along single parameters; counts evaluations and seconds."""
 
     def __init__(self, problem: FunctionProblem) -> None:
         self.problem = problem
         self.count = 0
+        self.seconds = 0.0
+
+    @property
+    def seconds_each(self) -> float:
+        """Time of one evaluation."""
+        return self.seconds / max(self.count, 1)
 
     def __call__(self, which: Indices, distances: Array) -> tuple[Array, Array]:
         """Distances as they came out, and costs there."""
         start = self.problem.theta[which][:, None]
         values = start + distances
         self.count += values.size
+        started = time.perf_counter()
         costs = self.problem.evaluator.moved(np.repeat(which, values.shape[1]), values.reshape(-1))
+        self.seconds += time.perf_counter() - started
         return values - start, costs.reshape(values.shape)
 
     def at(self, theta: Any) -> Any:
         """The cost of a whole vector."""
         self.count += 1
-        return self.problem.evaluator.at(theta)
+        started = time.perf_counter()
+        cost = self.problem.evaluator.at(theta)
+        self.seconds += time.perf_counter() - started
+        return cost
 
 
 @dataclass
