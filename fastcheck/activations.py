@@ -167,6 +167,8 @@ def exponential_unit_difference(z: float, d: float, alpha: float) -> float:
         return d if z + d > 0.0 else alpha * math.expm1(z + d) - z
     if z + d > 0.0:
         return (z + d) - alpha * math.expm1(z)
+    if d > 1.0:
+        return alpha * (math.exp(z + d) - math.exp(z))  # expm1(d) may overflow, and nothing cancels
     return alpha * math.exp(z) * math.expm1(d)
 
 
@@ -186,6 +188,8 @@ def sigmoid_difference(z: float, d: float) -> float:
 
 
 def sigmoid_difference_up(z: float, d: float) -> float:
+    if d > 40.0:  # nothing cancels, and p and exp(-d) could both be zero
+        return scalar_sigmoid(-z) - scalar_sigmoid(-(z + d)) if z > 0.0 else scalar_sigmoid(z + d) - scalar_sigmoid(z)
     p = scalar_sigmoid(z)
     fall = -math.expm1(-d)
     return p * scalar_sigmoid(-z) * fall / (math.exp(-d) + p * fall)
@@ -226,9 +230,13 @@ def softplus_difference(z: float, d: float) -> float:
 
 
 def softplus_difference_up(z: float, d: float) -> float:
-    if d > 500.0:
-        return d + math.log(scalar_sigmoid(z) + scalar_sigmoid(-z) * math.exp(-d)) if z > -700.0 else max(z + d, 0.0)
-    return math.log1p(scalar_sigmoid(z) * math.expm1(d))
+    if d <= 500.0:
+        return math.log1p(scalar_sigmoid(z) * math.expm1(d))
+    # Nothing cancels over so long a step.
+    if z > 0.0:
+        return d + (math.log1p(math.exp(-(z + d))) - math.log1p(math.exp(-z)))
+    top = z + d
+    return max(top, 0.0) + math.log1p(math.exp(-abs(top))) - math.log1p(math.exp(z))
 
 
 def silu(z: Any) -> Any:
@@ -286,6 +294,8 @@ def normal_distribution_difference(z: float, d: float) -> float:
         if z + d > 0.0 and z > 0.0:
             return normal_distribution(-z) - normal_distribution(-(z + d))
         return normal_distribution(z + d) - normal_distribution(z)
+    if abs(z) > 39.0 and abs(z + d) > 39.0:
+        return 0.0  # both on one side, where the density has underflowed
     panels = int(4.0 * abs(d) * (abs(z) + abs(d) + 1.0)) + 1
     width = d / panels
     total = 0.0
@@ -309,6 +319,10 @@ def gelu_tanh_derivative(z: Array) -> Array:
 
 
 def gelu_tanh_difference(z: float, d: float) -> float:
+    if abs(z) > 30.0 and abs(z + d) > 30.0 and (z > 0.0) == (z + d > 0.0):
+        return d if z > 0.0 else 0.0  # tanh is one to rounding, and its tail has underflowed
+    if abs(d) > 4.0:
+        return gelu_tanh_plainly(z + d) - gelu_tanh_plainly(z)  # over so long a step nothing cancels
     # 0.5 (1 + tanh(v)) = sigma(2 v); the rounding error of v is carried along for the far tail.
     cube, cube_low = two_product(z, z)
     cube_low = cube_low * z
@@ -325,6 +339,10 @@ def gelu_tanh_difference(z: float, d: float) -> float:
     q = scalar_sigmoid(-v)
     rise = sigmoid_difference(v, dv) * (1.0 + v_low * (1.0 - 2.0 * p))
     return z * rise + d * (p * (1.0 + v_low * q) + rise)
+
+
+def gelu_tanh_plainly(z: float) -> float:
+    return z * scalar_sigmoid(2.0 * SQRT_2_OVER_PI * (z + GELU_CUBIC * z * z * z))
 
 
 def two_sum(a: float, b: float) -> tuple[float, float]:
