@@ -11,8 +11,13 @@ RUN = Run(threads=2, memory_limit=1 << 28)
 HIDDEN = [name for name, entry in ACTIVATIONS.items() if entry.elementwise]
 PIECEWISE = [name for name, entry in ACTIVATIONS.items() if entry.breakpoints]
 OUTPUTS = [
-    (cost, output) for cost, entry in COSTS.items() for output in ([entry.output] if entry.output else list(ACTIVATIONS))
+    (cost, output) for cost, entry in COSTS.items() for output in ([entry.output] if entry.output else ACTIVATIONS)
 ]
+
+# Every hidden activation with every cost, and every output activation that a cost takes with one hidden activation.
+PAIRS = [
+    (hidden, cost, entry.output or "identity") for hidden in HIDDEN for cost, entry in COSTS.items()
+] + [("tanh", cost, output) for cost, output in OUTPUTS]
 
 
 def network(widths, hidden, output, cost, l2=0.0):

@@ -9,13 +9,12 @@ import pytest
 from fastcheck.differences import Run
 from fastcheck.engines import full, reference
 
-from .problems import HIDDEN, OUTPUTS, RUN, gradient, network, problem
+from .problems import PAIRS, RUN, gradient, network, problem
 
 WIDTHS = ([4, 3], [4, 5, 3], [3, 6, 4, 2], [2, 3, 4, 3, 2], [2, 3, 2, 3, 2, 2], [1, 1, 1])
 
 
-@pytest.mark.parametrize("hidden", HIDDEN)
-@pytest.mark.parametrize(("cost", "output"), OUTPUTS)
+@pytest.mark.parametrize(("hidden", "cost", "output"), PAIRS)
 def test_agrees_with_reference(hidden, cost, output):
     for depth, widths in enumerate(WIDTHS):
         given = problem(network(widths, hidden, output, cost, 0.5 * (depth % 2)), m=1 + depth % 3, seed=depth)
@@ -59,10 +58,11 @@ def test_after_fork_and_from_many_threads():
     assert queue.get(timeout=60) == wanted
     child.join()
     found = []
-    threads = [
-        threading.Thread(target=lambda: found.append(full.differences(given, np.arange(50), 1e-6, RUN).gradapprox.sum()))
-        for _ in range(4)
-    ]
+
+    def check():
+        found.append(full.differences(given, np.arange(50), 1e-6, RUN).gradapprox.sum())
+
+    threads = [threading.Thread(target=check) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
