@@ -15,6 +15,7 @@ from .precision import ROUNDING
 from .rounding import DOUBLE
 
 UNIT = float(np.finfo(np.float64).eps)
+SMALLEST_NORMAL = float(np.finfo(np.float64).tiny)
 # Entries from which the usual bend of a tensor's cost is taken.
 SAMPLE = 1 << 14
 # The central difference may be off by this many times (bend / slope)^2, relatively.
@@ -36,6 +37,11 @@ class Given:
     epsilon: float | Array
     norm: float
     tolerance: float | None
+
+    @property
+    def smallest(self) -> float:
+        """Derivatives below this are lost: the costs' differences then fall below the smallest normal number."""
+        return SMALLEST_NORMAL / float(np.min(self.epsilon))
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,8 @@ def summary(judgement: Judgement, failures: Sequence[TensorReport], tensors: Seq
     causes = {t.cause for t in unsure}
     if "step" in causes:
         why = "no more than so large an epsilon, or a kink, can explain"
+    elif "kinks" in causes:
+        why = "no more than the choice of slopes at several kinks can explain"
     elif "rounding" in causes:
         why = "no more than rounding in back-propagation itself can explain"
     else:
@@ -75,6 +77,8 @@ def advice(judgement: Judgement, tensors: Sequence[TensorReport], run: dict[str,
             "Check where units are less saturated, or write what cancels so that it keeps its digits: "
             "sigmoid(-z) for 1 - a, and the like."
         )
+    if "kinks" in causes:
+        found.append("Check at parameters a little off: where kinks meet there is no one right gradient.")
     return found
 
 

@@ -44,7 +44,7 @@ class TensorVerdict:
         epsilon, a kink or the rounding of a right gradient could explain.
     noisy : number of entries that disagree beyond tolerance but within noise.
     cause : what the verdict rests on beside the figures: "" or "not finite", "unchecked", "noise", "step",
-        "rounding", "single".
+        "kinks", "rounding", "single".
     """
 
     comparison: Comparison
@@ -151,9 +151,9 @@ def _held_to(
 
 def _judge_entries(found: TensorVerdict, doubts: Doubts, low: bool) -> None:
     """Judge entry by entry, then the norm; in ``low`` precision the rounding of a right gradient is no doubt."""
-    tally = Tally(doubts.given.norm)
+    tally, lost = Tally(doubts.given.norm), doubts.given.smallest * found.comparison.unit
     for part in found.comparison.entries(found.negligible):
-        allowed = found.tolerance * part.size
+        allowed = found.tolerance * part.size + lost
         noise = ENTRY_NOISE * part.noise
         wrong = part.error > allowed + noise
         tally.add(part, part.error > allowed)
@@ -164,6 +164,7 @@ def _judge_entries(found: TensorVerdict, doubts: Doubts, low: bool) -> None:
             found.wrong += int(np.count_nonzero(wrong & ~stepped))
             found.doubtful += int(np.count_nonzero(stepped))
             tally.rounded += int(np.count_nonzero(rounded))
+            tally.kinked += int(np.count_nonzero(rounded[found.comparison.kinks_within(part.first, rounded.size)]))
     found.noisy = tally.beyond - found.wrong - found.doubtful - tally.rounded
     found.doubtful += 0 if low else tally.rounded
     sizes = found.comparison.norms(doubts.given.norm)
@@ -174,7 +175,7 @@ def _judge_entries(found: TensorVerdict, doubts: Doubts, low: bool) -> None:
     elif found.doubtful > (0 if low else tally.rounded):
         found.verdict, found.cause = INCONCLUSIVE, "step"
     elif tally.rounded and not low:
-        found.verdict, found.cause = INCONCLUSIVE, "rounding"
+        found.verdict, found.cause = INCONCLUSIVE, "kinks" if tally.kinked == tally.rounded else "rounding"
     elif tally.beyond and not tally.rounded and unexplained > NORM_NOISE * noise_norm:
         found.verdict = FAIL
     elif tally.beyond and not tally.rounded and unexplained > 0.0:
@@ -186,7 +187,7 @@ class Tally:
 
     def __init__(self, norm: float) -> None:
         self.norm = norm
-        self.beyond = self.rounded = 0
+        self.beyond = self.rounded = self.kinked = 0
         self.errors: list[float] = []
         self.noises: list[float] = []
 

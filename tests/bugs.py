@@ -4,7 +4,8 @@ A bug is a number, a name, the places where it can occur in a network, and a fun
 yields every bug at every place of a network that really changes the gradient.
 """
 
-from collections.abc import Callable, Iterator
+import copy
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,8 +30,10 @@ def slope(name: str, z: Any, a: Any) -> Any:
 class Backward:
     """Back-propagation, one method per step; layers count from 1.  Bugs replace steps of an instance."""
 
-    def __init__(self, problem: Problem, other: Problem, rng: np.random.Generator, dtype: Any = np.float64) -> None:
-        self.net, self.rng, self.other = problem.network, rng, other
+    rng: np.random.Generator  # set where a bug needs chance
+
+    def __init__(self, problem: Problem, other: Problem | None = None, dtype: Any = np.float64) -> None:
+        self.net, self.other = problem.network, other
         self.L, self.m, self.widths = len(self.net.layers), problem.m, self.net.widths
         self.names = [None, *(layer.activation for layer in self.net.layers)]
         self.X, self.Y = problem.X.astype(dtype), problem.Y.astype(dtype)
@@ -418,7 +421,7 @@ def _(p, place):
 # --- state and number -------------------------------------------------------------------------------------------
 
 def other_batch(p: Backward) -> dict[str, Any]:
-    return Backward(p.other, p.other, p.rng).run()
+    return Backward(p.other).run()
 
 
 @bug(41, "stale cache: gradients of the last batch", layers(lambda p, k: k == p.L))
@@ -481,16 +484,20 @@ class Planted:
     gradients: dict[str, Any] = field(repr=False)
 
 
-def planted(problem: Problem, other: Problem, seed: int) -> Iterator[Planted]:
-    """Every bug at every place of the problem's network where it changes the gradient.
+def planted(problem: Problem, other: Problem, seed: int, numbers: Collection[int] | None = None) -> Iterator[Planted]:
+    """Every bug (of the given numbers) at every place of the problem's network where it changes the gradient.
 
     other : the same network on another batch, for stale state.
     """
-    right = Backward(problem, other, np.random.default_rng(seed)).run()
+    fresh = {np.float64: Backward(problem, other, np.float64), np.float32: Backward(problem, other, np.float32)}
+    right = fresh[np.float64].run()
     for bug in BUGS:
+        if numbers is not None and bug.number not in numbers:
+            continue
         rng = np.random.default_rng([seed, bug.number])
-        for place in bug.places(Backward(problem, other, rng)):
-            backward = Backward(problem, other, rng, bug.dtype)
+        for place in bug.places(fresh[np.float64]):
+            backward = copy.copy(fresh[bug.dtype])
+            backward.rng = rng
             bug.plant(backward, place)
             wrong = {name: np.asarray(value, dtype=np.float64) for name, value in backward.run().items()}
             if any(changed(right[name], wrong[name]) for name in right):

@@ -11,7 +11,9 @@ import numpy as np
 
 from fastcheck import Dense, Network
 from fastcheck.activations import ACTIVATIONS
+from fastcheck.check import check
 from fastcheck.costs import COSTS
+from fastcheck.report import Report
 
 HIDDEN = [name for name, entry in ACTIVATIONS.items() if entry.elementwise]
 KINDS = ("plain", "scaled", "saturated", "dead", "kinks", "one sample", "float32", "sparse", "deep", "textbook")
@@ -71,6 +73,8 @@ def _network(rng: np.random.Generator, kind: str) -> Network:
     output = COSTS[cost].output or str(rng.choice(list(ACTIVATIONS)))
     depth = 5 if kind == "deep" else int(rng.integers(0, 6))
     widths = [int(n) for n in np.exp(rng.uniform(0.0, np.log(40.99), depth + 2))]
+    if cost == "cross_entropy":
+        widths[-1] += 1  # of a single class the cost is zero, whatever the parameters
     hidden = [str(rng.choice(HIDDEN)) for _ in range(depth)]
     l2 = float(10.0 ** rng.uniform(-4.0, 1.0)) if rng.random() < 0.3 else 0.0
     return Network([Dense(*pair) for pair in zip(widths, widths[1:], [*hidden, output], strict=False)], cost, l2)
@@ -96,15 +100,21 @@ def _scale(rng: np.random.Generator, net: Network, parameters: dict[str, Any], X
 
 
 def _to_kinks(rng: np.random.Generator, net: Network, parameters: dict[str, Any], X: Any) -> None:
-    """Move the biases of some units so that one sample's pre-activation lies on a kink, or close to it."""
-    A = X
-    for k, entry in enumerate(net.activation_entries, 1):
+    """Move the biases of some units of one layer so that one sample's pre-activation lies on a kink, or close to it.
+
+    One unit per sample: where a change meets several kinks in one sample, back-propagation's choice of slopes need not
+    lie between the one-sided derivatives, and there is no right gradient.
+    """
+    A, entries = X, net.activation_entries
+    kinked = [k for k, entry in enumerate(entries, 1) if entry.breakpoints] or [0]
+    layer = int(rng.choice(kinked))
+    for k, entry in enumerate(entries, 1):
         Z = parameters[f"W{k}"] @ A + parameters[f"b{k}"]
-        for unit in range(Z.shape[0]):
-            if entry.breakpoints and rng.random() < 0.5:
-                sample = rng.integers(Z.shape[1])
-                aim = rng.choice(entry.breakpoints) + rng.choice([0.0, 1e-12, -1e-12, 1e-8, -1e-8, 1e-6, -1e-6])
-                parameters[f"b{k}"][unit] += aim - Z[unit, sample]
+        for unit, sample in zip(rng.permutation(Z.shape[0]), rng.permutation(Z.shape[1]), strict=False):
+            if k != layer:
+                break
+            aim = rng.choice(entry.breakpoints) + rng.choice([0.0, 1e-12, -1e-12, 1e-8, -1e-8, 1e-6, -1e-6])
+            parameters[f"b{k}"][unit] += aim - Z[unit, sample]
         A = entry.value(parameters[f"W{k}"] @ A + parameters[f"b{k}"])
 
 
@@ -114,7 +124,7 @@ def _textbook(net: Network, parameters: dict[str, Any], X: Any, Y: Any) -> dict[
     from .problems import problem
 
     given = problem(net, parameters=parameters, X=X, Y=Y)
-    return {f"d{name}": value for name, value in Backward(given, given, np.random.default_rng(0)).run().items()}
+    return {f"d{name}": value for name, value in Backward(given).run().items()}
 
 
 def _small_enough(net: Network, parameters: dict[str, Any], X: Any) -> float:
@@ -126,3 +136,12 @@ def _small_enough(net: Network, parameters: dict[str, Any], X: Any) -> float:
     for k in range(len(net.layers), 1, -1):
         gains.append(gains[-1] * max(1.0, float(np.abs(parameters[f"W{k}"]).sum(axis=1).max())))
     return 1e-7 / (max(sizes) * max(gains))
+
+
+def outcome(drawn: Drawn, engine: str = "response") -> tuple[str, Report]:
+    """The verdict on a network's right gradients, "nothing exercised" where all are zero, and the report."""
+    report = check(
+        drawn.net, drawn.parameters, drawn.gradients, drawn.X, drawn.Y, epsilon=drawn.epsilon, engine=engine, threads=1
+    )  # fmt: skip
+    idle = not report.gradapprox.any() and report.verdict == "inconclusive"
+    return "nothing exercised" if idle else report.verdict, report
