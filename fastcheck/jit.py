@@ -37,6 +37,10 @@ def _disabled() -> bool:
 
 def compiled(function: Callable[..., Any], *, flags: frozenset[str] = EXACT, parallel: bool = False) -> Any:
     """Compile a module-level kernel: no Python objects, GIL released, cached on disk where that is possible."""
+    if parallel:
+        # The disk cache tells kernels apart by name and line alone: the serial twin of this one must not answer for it.
+        function = FunctionType(function.__code__, function.__globals__, function.__name__)
+        function.__qualname__ += "_parallel"
     dispatcher: Any = numba.njit(
         nogil=True, parallel=parallel, error_model="numpy", fastmath=set(flags) or False
     )(function)
