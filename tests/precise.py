@@ -63,8 +63,8 @@ def cost(problem: Problem, theta) -> mp.mpf:
         for k, layer in enumerate(net.layers):
             w, b = net.tensors[2 * k], net.tensors[2 * k + 1]
             z = [
-                mp.fsum(theta[w.start + i * layer.inputs + j] * values[j] for j in range(layer.inputs)) + theta[b.start + i]
-                for i in range(layer.outputs)
+                mp.fsum(theta[row + j] * values[j] for j in range(layer.inputs)) + theta[b.start + i]
+                for i, row in enumerate(range(w.start, w.stop, layer.inputs))
             ]
             values = _outputs(layer.activation, z)
         total += _loss(net.cost, values, [mp.mpf(y) for y in problem.Y[:, s]])
@@ -96,7 +96,8 @@ def literal_differences(problem: Problem, epsilon: float) -> tuple[np.ndarray, n
     with mp.workdps(DIGITS):
         net, run = problem.network, problem.forward()
         theta = [mp.mpf(float(x)) for x in problem.theta]
-        bases = [_loss(net.cost, _outputs(net.layers[-1].activation, z), problem.Y[:, s]) for s, z in _columns(run.Z[-1])]
+        last = net.layers[-1].activation
+        bases = [_loss(net.cost, _outputs(last, z), problem.Y[:, s]) for s, z in _columns(run.Z[-1])]
         scale = mp.mpf(net.cost_entry.scale(problem.m, net.widths[-1]))
         plus, minus, quotient = [], [], []
         for k in range(len(theta)):
