@@ -387,12 +387,29 @@ def softmax_difference(p: Array, d: Array, out: Array) -> None:
     for k in range(p.size):
         if p[k] > p[top]:
             top = k
+    most = d[top]
+    for k in range(p.size):
+        if p[k] > 0.0 and d[k] > most:
+            most = d[k]
+    if most - d[top] > 600.0:
+        softmax_moved_far(p, d, most, out)
+        return
     mean = 0.0
     for k in range(p.size):
-        out[k] = math.expm1(d[k] - d[top])
+        out[k] = math.expm1(d[k] - d[top]) if p[k] > 0.0 else 0.0
         mean += p[k] * out[k]
     for k in range(p.size):
         out[k] = p[k] * (out[k] - mean) / (1.0 + mean)
+
+
+def softmax_moved_far(p: Array, d: Array, most: float, out: Array) -> None:
+    """The same where expm1 would overflow: the new probabilities less the old, for nothing cancels."""
+    total = 0.0
+    for k in range(p.size):
+        if p[k] > 0.0:
+            total += p[k] * math.exp(d[k] - most)
+    for k in range(p.size):
+        out[k] = p[k] * math.exp(d[k] - most) / total - p[k] if p[k] > 0.0 else 0.0
 
 
 ACTIVATIONS: dict[str, Activation] = {

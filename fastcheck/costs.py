@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .activations import Array, sigmoid, softplus, softplus_difference
-from .polynomial import REACH, SERIES_REACH, STEP, fit, short_expm1, short_log1p
+from .polynomial import REACH, SERIES_REACH, STEPS, fit, short_expm1, short_log1p
 
 
 @dataclass(frozen=True)
@@ -75,17 +75,15 @@ def binary_cross_entropy_difference(z: float, y: float, d: float) -> float:
 
 
 def binary_cross_entropy_columns(z: Array, a: Array, y: Array, d: Array, out: Array) -> None:
+    nodes = np.empty(4)
     for c in range(out.size):
         out[c] = 0.0
     for k in range(d.shape[0]):
         change = d[k]
         if sum_of_columns(change) <= REACH:
-            c1, c2, c3, c4 = fit(
-                binary_cross_entropy_difference(z[k], y[k], -2.0 * STEP),
-                binary_cross_entropy_difference(z[k], y[k], -STEP),
-                binary_cross_entropy_difference(z[k], y[k], STEP),
-                binary_cross_entropy_difference(z[k], y[k], 2.0 * STEP),
-            )
+            for i in range(4):
+                nodes[i] = binary_cross_entropy_difference(z[k], y[k], STEPS[i])
+            c1, c2, c3, c4 = fit(nodes[0], nodes[1], nodes[2], nodes[3])
             for c in range(out.size):
                 x = change[c]
                 out[c] += x * (c1 + x * (c2 + x * (c3 + x * c4)))
@@ -155,7 +153,7 @@ def cross_entropy_columns(z: Array, a: Array, y: Array, d: Array, out: Array) ->
             out[c] = weight * short_log1p(out[c])
     else:
         for c in range(columns):
-            if out[c] > -0.5:
+            if -0.5 < out[c] < math.inf:  # infinite where a step overflowed expm1
                 out[c] = weight * math.log1p(out[c])
             else:
                 out[c] = weight * log_mean_exp(a, d[:, c], mean[c])
