@@ -6,6 +6,7 @@ to rounding for every ``|d| <= REACH``.
 """
 
 STEP = 2.0**-12
+STEPS = (-2.0 * STEP, -STEP, STEP, 2.0 * STEP)
 REACH = 2.0 * STEP
 # |x| below which the short series of expm1 and log1p are exact to rounding.
 SERIES_REACH = 1e-3

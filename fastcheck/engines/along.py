@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ..activations import Array
-from ..activations import CODES as ACTIVATION_CODES
+from ..activations import CODES as ACTIVATION_CODES, Array
 from ..costs import CODES as COST_CODES
 from ..differences import Problem
 from ..jit import compiled

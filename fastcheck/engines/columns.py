@@ -12,7 +12,7 @@ import numpy as np
 from .. import activations, costs, polynomial
 from ..activations import ACTIVATIONS, Array
 from ..jit import FAST, compiled, compiled_namespace, inner, switch
-from ..polynomial import REACH, STEP
+from ..polynomial import REACH, STEPS
 
 _functions = compiled_namespace(polynomial, activations, costs)
 fit = _functions["fit"]
@@ -130,12 +130,9 @@ def _prepare(net: Flat, breakpoints: Array, first: int, last: int) -> None:
                     series[0] = slope_of(net.codes[k], side, step)
                     series[1] = series[2] = series[3] = 0.0
                 elif gap > REACH and k > 0:  # no column ever crosses the first layer from below
-                    series[0], series[1], series[2], series[3] = fit(
-                        activation_difference(net.codes[k], z, -2.0 * STEP),
-                        activation_difference(net.codes[k], z, -STEP),
-                        activation_difference(net.codes[k], z, STEP),
-                        activation_difference(net.codes[k], z, 2.0 * STEP),
-                    )
+                    for i in range(4):
+                        series[i] = activation_difference(net.codes[k], z, STEPS[i])
+                    series[0], series[1], series[2], series[3] = fit(series[0], series[1], series[2], series[3])
 
 
 def _slope_of(code: int, z: float, step: float) -> float:
@@ -205,16 +202,8 @@ def _living(net: Flat, s: int, k: int, bound_of_row: Array, bound: float, alive:
 living = inner(_living)
 
 
-def _spread(weights: Array, units: Any, columns: Array, both: Array, sources: Array, row: Array) -> None:
-    """First step after the perturbed units, one row: their weights times their changes (both signs, or one).
-
-    columns, both : buffer for the weights, one or two copies of it.
-    """
-    gather(weights, units, columns, both)
-    product(both, sources, row)
-
-
 def _gather(weights: Array, units: Any, columns: Array, both: Array) -> None:
+    """One row's weights of the perturbed units, in one copy or two; ``columns`` is the first part of ``both``."""
     first = units[0]
     if units[units.size - 1] - first == units.size - 1:
         run = weights[first : first + units.size]
@@ -301,7 +290,6 @@ def _multiply(net: Flat, k: int, before: Any, alive: Any, changes: Array, panel:
 product = inner(_product, flags=FAST)
 short_product = inner(_short_product, flags=FAST)
 gather = inner(_gather)
-spread = inner(_spread)
 add_two_by_four = inner(_add_two_by_four, flags=FAST)
 add_one_by_four = inner(_add_one_by_four, flags=FAST)
 add_one = inner(_add_one, flags=FAST)
@@ -327,9 +315,9 @@ def _source_changes(net: Flat, s: int, layer: int, units: Any, steps: Array, mir
         gap, slack = net.gap[s, u], net.slack[s, u]
         kinds[c] = max(kinds[c], met(gap, slack, abs(x)))
         z = moved(net.z[s, u], gap, slack, side)
-        sources[c] = activation_difference(net.codes[layer], z, x)
-        if not mirror:
-            sources[columns + c] = activation_difference(net.codes[layer], z, -x)
+        # one call in a loop: every call of the dispatch is compiled into its place
+        for at in range(c, sources.size, columns):
+            sources[at] = activation_difference(net.codes[layer], z, x if at == c else -x)
         if not net.linear[layer]:
             reach = max(reach, abs(x))
     return reach
@@ -403,15 +391,13 @@ def _respond(net: Flat, s: int, layer: int, units: Any, steps: Array, mirror: bo
         output_alone(net, s, units, sources, losses)
         return reach
     changes, spare = work.first, work.second
-    alive, count = work.alive[0], 0
+    alive = work.alive[0]
+    count = net.widths[layers] if layer == last else 0
+    block = changes[: count * width].reshape(count, width)
     if layer == last:
-        outputs = net.widths[layers]
-        block = changes[: outputs * width].reshape(outputs, width)
         clear(block)
         for c in range(width):
             block[units[c % columns], c] = sources[c]
-        return max(reach, float(losses_of(net, s, block, side, kinds, losses)))
-    block = changes[:0].reshape(0, width)
     both, gathered = work.weights[:width], work.weights[:columns]
     for k in range(layer + 1, layers):
         before = work.alive[(k - 1) % 2][:count]
@@ -434,12 +420,12 @@ def _respond(net: Flat, s: int, layer: int, units: Any, steps: Array, mirror: bo
                 begin = net.offsets[k] + alive[r] * net.widths[k]
                 weights = net.theta[begin : begin + net.widths[k]]
                 bound = far * norms[u]
+                gather(weights, units, gathered, both)
                 if k < last and not linear and bound <= REACH and gap > REACH and bound < gap - slack:
-                    gather(weights, units, gathered, both)
                     short_product(both, sources, series[0], series[1], series[2], series[3], row)
                     reach = max(reach, bound)
                     continue
-                spread(weights, units, gathered, both, sources, row)
+                product(both, sources, row)
                 if linear and series[0] == 1.0 and bound < gap - slack:
                     continue
             if k < last:
