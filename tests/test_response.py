@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fastcheck.differences import Run
-from fastcheck.engines import columns, reference, response
+from fastcheck.engines import kernels, reference, response
 from fastcheck.errors import EngineError
 
 from .precise import central_differences, literal_differences
@@ -142,7 +142,7 @@ def test_chosen_positions_equal_those_of_all(epsilon):
 @pytest.mark.parametrize("fault", ["row", "sums"])
 def test_a_fault_in_the_engine_is_an_error(monkeypatch, fault):
     given = problem(network([20, 30, 25, 5], "tanh", "softmax", "cross_entropy"), 50)
-    right = columns.respond_block
+    right = kernels.respond_block
 
     def wrong(flat, layer, units, first, last, h, mirror, powers, *rest):
         degree = right(flat, layer, units, first, last, h, mirror, powers, *rest)
@@ -150,7 +150,7 @@ def test_a_fault_in_the_engine_is_an_error(monkeypatch, fault):
         return degree
 
     if fault == "row":
-        monkeypatch.setattr(columns, "respond_block", wrong)
+        monkeypatch.setattr(kernels, "respond_block", wrong)
     else:
         from fastcheck.engines import sums
 

@@ -46,7 +46,7 @@ def _suspects(work: Work) -> Indices:
         allowed = work.choice.tolerance * (np.abs(found.slope) + np.abs(gradient))
         if work.choice.epsilon is not None:  # another step could not take this noise away
             allowed = allowed + NOISE * found.error
-        apart = np.abs(found.slope - gradient) > allowed
+        apart = ~(np.abs(found.slope - gradient) <= allowed)
     return np.flatnonzero(found.done & apart & np.isfinite(gradient))
 
 
@@ -66,7 +66,7 @@ def _look(work: Work, batch: Indices) -> bool:
         _require_analytic(work, batch[known], slopes.slope[known], slopes.error[known])
     elif work.choice.epsilon is None:
         # A first look that is off by more than its error did not know its error.
-        misjudged = np.abs(slopes.slope - found.slope[batch]) > NOISE * (slopes.error + found.error[batch])
+        misjudged = ~(np.abs(slopes.slope - found.slope[batch]) <= NOISE * (slopes.error + found.error[batch]))
         better = known & (misjudged | (slopes.error < found.error[batch]))
         found.put_slopes(batch[better], _subset(slopes, better))
     else:

@@ -10,8 +10,8 @@ from ..activations import ACTIVATIONS, CODES as ACTIVATION_CODES, Array
 from ..costs import CODES as COST_CODES
 from ..differences import Problem, Run
 from ..threads import run_all
-from . import columns as kernels
-from .columns import Flat
+from . import loops
+from .columns import Flat, prepare
 
 UNIT = np.finfo(float).eps / 2
 FORWARD_SAMPLES = 32  # propagated at a time, whatever the number of threads: the same bits each time
@@ -68,7 +68,7 @@ def _row_norms(problem: Problem) -> tuple[Array, Array]:
     """Sum and maximum of |W| over each unit's row, all layers end to end."""
     units = sum(problem.network.widths[1:])
     sums, largest = np.empty(units), np.empty(units)
-    kernels.row_norms(problem.theta, *_layout(problem)[:3], sums, largest)
+    loops.row_norms(problem.theta, *_layout(problem)[:3], sums, largest)
     return sums, largest
 
 
@@ -103,7 +103,7 @@ def _block(problem: Problem, epsilon: float, run: Run, norms: tuple[Array, Array
                 units = slice(flat.starts[k], flat.starts[k] + net.widths[k + 1])
                 flat.z[start:stop, units] = run.Z[k].T
                 flat.slack[start:stop, units] = _slack(flat.row_sum[units], np.abs(a).max(axis=0), np.abs(b))
-            kernels.prepare(flat, breakpoints, start, stop)
+            prepare(flat, breakpoints, start, stop)
 
     run_all(propagate, range(0, m, FORWARD_SAMPLES), run.threads)
     return Block(problem, epsilon, first, last, inputs, losses, flat, net.cost_entry.scale(problem.m, net.widths[-1]))

@@ -11,8 +11,9 @@ import numpy as np
 
 from .. import activations, costs, polynomial
 from ..activations import ACTIVATIONS, Array
-from ..jit import FAST, compiled, compiled_namespace, inner, switch
+from ..jit import compiled, compiled_namespace, inner, switch
 from ..polynomial import REACH, STEPS
+from .loops import NARROW, clear, gather, largest, multiply_narrow, product, scale, short, short_product
 
 _functions = compiled_namespace(polynomial, activations, costs)
 fit = _functions["fit"]
@@ -25,12 +26,7 @@ cost_columns = switch(
 )
 
 CLEAN, AT_KINK, NEAR_KINK, FAR = 0, 1, 2, 3  # what a column met; the worst counts
-# Largest change of a pre-activation for which r is a quadratic, and a quartic, to a relative 1e-13.
-QUADRATIC_REACH = 2e-7
-QUARTIC_REACH = 1e-3
-TINY = 1e-100  # a step that crosses no kink but those it stands on
 PANEL = 256  # rows of a gathered weight matrix at a time
-NARROW = 24  # rows of a product up to which our own loop beats BLAS
 
 
 class Flat(NamedTuple):
@@ -75,38 +71,6 @@ class Work(NamedTuple):
     alive: Any
     sources: Array
     weights: Array
-
-
-def _largest(values: Array) -> float:
-    """Largest magnitude; unspecified where one is NaN, which stays NaN whatever is then done with it."""
-    largest = 0.0
-    for c in range(values.size):
-        size = abs(values[c])
-        largest = size if size > largest else largest
-    return largest
-
-
-def _scale(values: Array, factor: float) -> None:
-    for c in range(values.size):
-        values[c] *= factor
-
-
-def _short(values: Array, c1: float, c2: float, c3: float, c4: float) -> None:
-    for c in range(values.size):
-        x = values[c]
-        values[c] = x * (c1 + x * (c2 + x * (c3 + x * c4)))
-
-
-def _clear(block: Array) -> None:
-    for r in range(block.shape[0]):
-        for c in range(block.shape[1]):
-            block[r, c] = 0.0
-
-
-clear = inner(_clear)
-largest = inner(_largest, flags=FAST | {"nnan"})  # without it the comparison does not vectorize
-scale = inner(_scale, flags=FAST)
-short = inner(_short, flags=FAST)
 
 
 def _prepare(net: Flat, breakpoints: Array, first: int, last: int) -> None:
@@ -202,67 +166,6 @@ def _living(net: Flat, s: int, k: int, bound_of_row: Array, bound: float, alive:
 living = inner(_living)
 
 
-def _gather(weights: Array, units: Any, columns: Array, both: Array) -> None:
-    """One row's weights of the perturbed units, in one copy or two; ``columns`` is the first part of ``both``."""
-    first = units[0]
-    if units[units.size - 1] - first == units.size - 1:
-        run = weights[first : first + units.size]
-        for c in range(units.size):
-            columns[c] = run[c]
-    else:
-        for c in range(units.size):
-            columns[c] = weights[units[c]]
-    if both.size > units.size:
-        tail = both[units.size :]
-        for c in range(units.size):
-            tail[c] = columns[c]
-
-
-def _product(one: Array, other: Array, out: Array) -> None:
-    for c in range(out.size):
-        out[c] = one[c] * other[c]
-
-
-def _short_product(one: Array, other: Array, c1: float, c2: float, c3: float, c4: float, out: Array) -> None:
-    for c in range(out.size):
-        x = one[c] * other[c]
-        out[c] = x * (c1 + x * (c2 + x * (c3 + x * c4)))
-
-
-def _multiply_narrow(weights: Array, changes: Array, into: Array) -> None:
-    """into = weights @ changes for few rows of weights, where BLAS spends its time on packing: 2 x 4 at a time."""
-    rows, inputs = weights.shape
-    clear(into)
-    for j in range(0, inputs - inputs % 4, 4):
-        for r in range(0, rows - 1, 2):
-            add_two_by_four(weights, r, j, changes, into)
-        if rows % 2:
-            add_one_by_four(weights, rows - 1, j, changes, into)
-    for j in range(inputs - inputs % 4, inputs):
-        for r in range(rows):
-            add_one(weights[r, j], changes[j], into[r])
-
-
-def _add_two_by_four(weights: Array, r: int, j: int, changes: Array, out: Array) -> None:
-    a1, a2, a3, a4 = weights[r, j], weights[r, j + 1], weights[r, j + 2], weights[r, j + 3]
-    b1, b2, b3, b4 = weights[r + 1, j], weights[r + 1, j + 1], weights[r + 1, j + 2], weights[r + 1, j + 3]
-    for c in range(out.shape[1]):
-        x1, x2, x3, x4 = changes[j, c], changes[j + 1, c], changes[j + 2, c], changes[j + 3, c]
-        out[r, c] += a1 * x1 + a2 * x2 + a3 * x3 + a4 * x4
-        out[r + 1, c] += b1 * x1 + b2 * x2 + b3 * x3 + b4 * x4
-
-
-def _add_one_by_four(weights: Array, r: int, j: int, changes: Array, out: Array) -> None:
-    w1, w2, w3, w4 = weights[r, j], weights[r, j + 1], weights[r, j + 2], weights[r, j + 3]
-    for c in range(out.shape[1]):
-        out[r, c] += w1 * changes[j, c] + w2 * changes[j + 1, c] + w3 * changes[j + 2, c] + w4 * changes[j + 3, c]
-
-
-def _add_one(weight: float, changes: Array, out: Array) -> None:
-    for c in range(out.size):
-        out[c] += weight * changes[c]
-
-
 def _multiply(net: Flat, k: int, before: Any, alive: Any, changes: Array, panel: Array, into: Array) -> None:
     """into = W[alive][:, before] @ changes, gathering a panel of rows at a time unless W is wanted whole."""
     inputs, outputs = net.widths[k], net.widths[k + 1]
@@ -287,13 +190,6 @@ def _multiply(net: Flat, k: int, before: Any, alive: Any, changes: Array, panel:
         np.dot(part, changes, into[first : first + rows])
 
 
-product = inner(_product, flags=FAST)
-short_product = inner(_short_product, flags=FAST)
-gather = inner(_gather)
-add_two_by_four = inner(_add_two_by_four, flags=FAST)
-add_one_by_four = inner(_add_one_by_four, flags=FAST)
-add_one = inner(_add_one, flags=FAST)
-multiply_narrow = inner(_multiply_narrow, flags=FAST)
 multiply = inner(_multiply)
 
 
@@ -461,190 +357,3 @@ def _buffers(net: Flat, columns: int) -> Work:
 
 
 buffers = inner(_buffers)
-
-
-def _coefficients(units: Any, s: int, h: float, kinds: Any, far: Array, near: Array, quartic: bool,
-                  powers: Array) -> None:
-    """Write the coefficients of x, x^2 (x^3, x^4) of clean units from their losses at +-h (and +-h/2)."""
-    columns = units.size
-    for c in range(columns):
-        if kinds[c] != CLEAN:
-            continue
-        i = units[c]
-        odd = (far[c] - far[columns + c]) / (2.0 * h)
-        even = (far[c] + far[columns + c]) / (2.0 * h * h)
-        if quartic:
-            odd_near = (near[c] - near[columns + c]) / h
-            even_near = (near[c] + near[columns + c]) * 2.0 / (h * h)
-            powers[2, s, i] = (odd - odd_near) / (0.75 * h * h)
-            powers[3, s, i] = (even - even_near) / (0.75 * h * h)
-            odd = odd_near - powers[2, s, i] * (0.25 * h * h)
-            even = even_near - powers[3, s, i] * (0.25 * h * h)
-        powers[0, s, i] = odd
-        powers[1, s, i] = even
-
-
-def _one_sided(units: Any, s: int, h: float, kinds: Any, far: Array, near: Array, powers: Array) -> None:
-    """Coefficients of x, x^2, |x| and x|x| for units that stand exactly on a kink and have no other within reach."""
-    columns = units.size
-    for c in range(columns):
-        if kinds[c] != AT_KINK:
-            continue
-        i = units[c]
-        slope_up = (4.0 * near[c] - far[c]) / h
-        bend_up = (far[c] - 2.0 * near[c]) * 2.0 / (h * h)
-        slope_down = (far[columns + c] - 4.0 * near[columns + c]) / h
-        bend_down = (far[columns + c] - 2.0 * near[columns + c]) * 2.0 / (h * h)
-        powers[0, s, i] = 0.5 * (slope_up + slope_down)
-        powers[1, s, i] = 0.5 * (bend_up + bend_down)
-        powers[4, s, i] = 0.5 * (slope_up - slope_down)
-        powers[5, s, i] = 0.5 * (bend_up - bend_down)
-
-
-def _widen(units: Any, s: int, kinds: Any, losses: Array, start: bool, bounds: Array) -> None:
-    """Take the slopes at x = 0 of one branch, from losses at +-TINY, into the bounds (2, m, units)."""
-    columns = units.size
-    for c in range(columns):
-        if kinds[c] == CLEAN:
-            continue
-        i = units[c]
-        up, down = losses[c] / TINY, -losses[columns + c] / TINY
-        low, high = min(up, down), max(up, down)
-        if not start:
-            low, high = min(low, bounds[0, s, i]), max(high, bounds[1, s, i])
-        bounds[0, s, i], bounds[1, s, i] = low, high
-
-
-coefficients = inner(_coefficients)
-one_sided = inner(_one_sided)
-widen = inner(_widen)
-
-
-def _silent(net: Flat, s: int, layer: int, unit: int, h: float) -> bool:
-    """Whether a change of at most h at that unit cannot leave it: a flat branch, no kink within reach."""
-    if layer == net.codes.size - 1 and (net.logits or net.softmax):
-        return False
-    u = net.starts[layer] + unit
-    return bool(net.linear[layer] and net.series[s, u, 0] == 0.0 and h < net.gap[s, u] - net.slack[s, u])
-
-
-silent = inner(_silent)
-
-
-def _respond_block(net: Flat, layer: int, chosen: Any, first: int, last: int, h: Array, mirror: bool, powers: Array,
-                   bounds: Array, met_by: Any) -> int:
-    """Fill powers (6, m, units), bounds (2, m, units) and met_by (m, units) for some units and a range of samples.
-
-    Returns the highest degree used: 2, 4, or 6 when one-sided powers are in use.
-    """
-    work = buffers(net, chosen.size)
-    units_all = np.empty(chosen.size, np.int64)
-    steps_all, far_all, near_all = np.empty(chosen.size), np.empty(2 * chosen.size), np.empty(2 * chosen.size)
-    kinds_all, ignored_all = np.empty(chosen.size, np.uint8), np.empty(chosen.size, np.uint8)
-    degree = 2
-    for s in range(first, last):
-        count = 0
-        for unit in chosen:
-            if not silent(net, s, layer, unit, h[s]):
-                units_all[count], steps_all[count], kinds_all[count] = unit, h[s], CLEAN
-                count += 1
-        if count == 0:
-            continue
-        units, steps, kinds, ignored = units_all[:count], steps_all[:count], kinds_all[:count], ignored_all[:count]
-        far, near = far_all[: 2 * count], near_all[: 2 * count]
-        # Typed zeros: plain literals would have ``respond`` compiled once for each of their values.
-        reach = respond(net, s, layer, units, steps, mirror, np.int64(0), work, kinds, far)
-        worst = CLEAN
-        for c in range(count):
-            if not reach <= QUARTIC_REACH:  # too far, or not a number
-                kinds[c] = FAR
-            elif kinds[c] == AT_KINK and reach > QUADRATIC_REACH:
-                kinds[c] = NEAR_KINK
-            worst = max(worst, kinds[c])
-            steps[c] = 0.5 * h[s]
-        if reach <= QUARTIC_REACH:
-            if reach > QUADRATIC_REACH:
-                respond(net, s, layer, units, steps, mirror, np.int64(0), work, ignored, near)
-                degree = max(degree, 4)
-            coefficients(units, s, h[s], kinds, far, near, reach > QUADRATIC_REACH, powers)
-        if worst > CLEAN:
-            if reach <= QUADRATIC_REACH:
-                respond(net, s, layer, units, steps, np.bool_(False), np.int64(0), work, ignored, near)
-                for c in range(count):
-                    steps[c] = h[s]
-                respond(net, s, layer, units, steps, np.bool_(False), np.int64(0), work, ignored, far)
-                one_sided(units, s, h[s], kinds, far, near, powers)
-                degree = 6
-            for c in range(count):
-                steps[c] = TINY
-            for side in range(-1, 2):
-                respond(net, s, layer, units, steps, np.bool_(False), side, work, ignored, far)
-                widen(units, s, kinds, far, side == -1, bounds)
-        for c in range(count):
-            met_by[s, units[c]] = kinds[c]
-    return degree
-
-
-def _respond_literally(net: Flat, layer: int, unit: int, samples: Any, a: Array, epsilon: float, block: int, odd: Array,
-                       even: Array, kinked: Any) -> None:
-    """Add (r(x) - r(-x)) / 2 and (r(x) + r(-x)) / 2 at x = epsilon a[s, j], summed over the samples, to odd and even.
-
-    a : (m, J); odd, even, kinked : (J,), the last set where a column met a kink.
-    """
-    block = min(block, a.shape[1])
-    work = buffers(net, block)
-    losses = np.empty(2 * block)
-    for s in samples:
-        steps = epsilon * a[s]
-        for first in range(0, steps.size, block):
-            count = min(block, steps.size - first)
-            units = np.full(count, unit, np.int64)
-            kinds = np.zeros(count, np.uint8)
-            respond(net, s, layer, units, steps[first : first + count], np.bool_(False), np.int64(0), work, kinds,
-                    losses[: 2 * count])
-            for c in range(count):
-                odd[first + c] += 0.5 * (losses[c] - losses[count + c])
-                even[first + c] += 0.5 * (losses[c] + losses[count + c])
-                if kinds[c] != CLEAN:
-                    kinked[first + c] = True
-
-
-def _row_norms(theta: Array, offsets: Any, widths: Any, starts: Any, sums: Array, most: Array) -> None:
-    """Sum and maximum of |W| over every row of every layer, (all units,) each."""
-    for k in range(offsets.size):
-        for u in range(widths[k + 1]):
-            total, biggest = 0.0, 0.0
-            row = theta[offsets[k] + u * widths[k] : offsets[k] + (u + 1) * widths[k]]
-            for j in range(row.size):
-                size = abs(row[j])
-                total += size
-                biggest = size if size > biggest else biggest
-            sums[starts[k] + u], most[starts[k] + u] = total, biggest
-
-
-def _write_costs(theta: Array, places: Any, weights: Any, rate: float, epsilon: float, cost: float, first: int,
-                 last: int, odd: Array, even: Array, minus: Array) -> None:
-    """Turn odd and even parts into gradapprox, J_plus (in their places) and J_minus; add the penalty of weights.
-
-    places : the checked positions of theta, empty for all; weights : (ranges, 2) of theta that are penalised;
-    rate : l2 / m.
-    """
-    piece = 0
-    for e in range(first, last):
-        change, bend = odd[e], even[e]
-        if rate != 0.0:
-            place = places[e] if places.size else e
-            while piece + 1 < weights.shape[0] and place >= weights[piece + 1, 0]:
-                piece += 1
-            if place < weights[piece, 1]:
-                change += rate * epsilon * theta[place]
-                bend += 0.5 * rate * epsilon * epsilon
-        odd[e] = change / epsilon
-        even[e] = cost + (bend + change)
-        minus[e] = cost + (bend - change)
-
-
-respond_block = compiled(_respond_block)
-respond_literally = compiled(_respond_literally)
-row_norms = compiled(_row_norms, flags=FAST)
-write_costs = compiled(_write_costs)

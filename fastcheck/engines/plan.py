@@ -5,7 +5,7 @@ import numpy as np
 from ..activations import Array
 from ..differences import Indices
 from ..noise import ROUNDING, tensor_noise
-from ..steps import Slopes, first_step, power_of_two, refine
+from ..steps import Slopes, first_step, likely_step, power_of_two, refine
 from .work import RICHARDSON, Work
 
 # Tensors of up to so many checked entries have the step of each entry chosen by itself; of others so many are tried.
@@ -14,8 +14,6 @@ SMALL, PILOTS = 16, 4
 NEAR, FAR = 2.0**-24, 2.0**-17
 # A step this much smaller than a parameter would lose its digits in the sum.
 LEAST_STEP = 2.0**-36
-# Values of a tensor further apart than this may need steps in proportion.
-WIDE = 100.0
 # Relative error from which a step serves a whole tensor.
 PLENTY = 1e-9
 # Nothing is subtracted: any step below the root of the rounding unit will do, and this one underflows nowhere.
@@ -49,32 +47,50 @@ def plan(work: Work) -> None:
 
 def _try(work: Work, here: Indices) -> None:
     """Steps of one tensor's entries, from difference tables of a few of them (of all, in a small tensor)."""
-    found = work.found
-    chosen = here if here.size <= SMALL else np.sort(work.generator.choice(here, PILOTS, replace=False))
+    found, order = work.found, work.choice.order
+    small = here.size <= SMALL
     values = work.problem.theta[work.positions]
+    chosen = here if small else here[_across(values[here])]
     start = first_step(values[here])[np.searchsorted(here, chosen)]
-    enough = PLENTY if here.size > SMALL and work.choice.order != 6 else 0.0
-    slopes = refine(work.lines, work.positions[chosen], start, work.problem.cost, found.noise[chosen], enough=enough)
-    order = work.choice.order
+    slopes = _learn(work, chosen, start) if small else _refine(work, chosen, start, 0.0 if order == 6 else PLENTY)
     best = slopes.best_step(4 if order == RICHARDSON else int(order))
-    if here.size > SMALL:
-        _extend(work, here, values[here], np.abs(values[chosen]), best, slopes)
-    else:
+    if small:
         found.step[here] = best
         found.noise[here] = np.fmax(found.noise[here], slopes.noise)
+    else:
+        known = np.isfinite(slopes.error) & slopes.smooth & (slopes.bend[:, 0] > 0.0)
+        known = known if known.any() else np.ones_like(known)
+        step = likely_step(values[here], values[chosen][known], best[known])
+        found.step[here] = power_of_two(np.maximum(step, LEAST_STEP * np.abs(values[here])))
+        found.noise[here] = np.fmax(found.noise[here], np.median(slopes.noise[known]))
     if order == 6:
         found.put_slopes(chosen, slopes)
 
 
-def _extend(work: Work, here: Indices, values: Array, sizes: Array, best: Array, slopes: Slopes) -> None:
-    """Steps for a whole tensor from the best ones of a few entries: the same for all, or in proportion."""
-    known = np.isfinite(slopes.error) & slopes.smooth
-    if not known.any():
-        known = np.ones_like(known)
-    logs, sizes = np.log2(best[known]), sizes[known]
-    step = np.full(here.size, np.exp2(np.median(logs)))
-    if sizes.min() > 0.0 and sizes.max() > WIDE * sizes.min() and np.std(logs - np.log2(sizes)) < np.std(logs):
-        ratio = np.exp2(np.median(logs - np.log2(sizes)))
-        step = ratio * np.where(values == 0.0, np.median(sizes), np.abs(values))
-    work.found.step[here] = power_of_two(np.maximum(step, LEAST_STEP * np.abs(values)))
-    work.found.noise[here] = np.fmax(work.found.noise[here], np.median(slopes.noise[known]))
+def _across(values: Array) -> Indices:
+    """Places of a few parameters of all sizes, from the least to the largest."""
+    order = np.argsort(np.abs(values), kind="stable")
+    return np.sort(order[np.linspace(0, values.size - 1, PILOTS).astype(np.int64)])
+
+
+def _refine(work: Work, chosen: Indices, start: Array, enough: float = 0.0) -> Slopes:
+    return refine(
+        work.lines, work.positions[chosen], start, work.problem.cost, work.found.noise[chosen], enough=enough
+    )
+
+
+def _learn(work: Work, chosen: Indices, start: Array) -> Slopes:
+    """Slopes of all entries of a small tensor: the least and the largest first, whose steps tell the others'."""
+    if chosen.size < 4:
+        return _refine(work, chosen, start)
+    values = work.problem.theta[work.positions[chosen]]
+    order = np.argsort(np.abs(values), kind="stable")
+    ends = np.zeros(chosen.size, dtype=bool)
+    ends[order[[0, -1]]] = True
+    slopes, first = Slopes.unknown(chosen.size), _refine(work, chosen[ends], start[ends])
+    slopes.take(first, ends, np.ones(2, dtype=bool))
+    if (first.smooth & np.isfinite(first.error) & (first.bend[:, 0] > 0.0)).all():
+        start = likely_step(values, values[ends], first.step)
+    rest = _refine(work, chosen[~ends], start[~ends])
+    slopes.take(rest, ~ends, np.ones(chosen.size - 2, dtype=bool))
+    return slopes

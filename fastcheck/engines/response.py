@@ -17,7 +17,7 @@ import numpy as np
 
 from ..differences import Differences, Indices, Problem, Run
 from ..threads import one_blas_thread, run_all
-from . import columns as kernels
+from . import kernels
 from .block import Block, blocks, column_operations
 from .spot import spot_check
 from .sums import Responses, Sums

@@ -8,7 +8,7 @@ import numpy as np
 from ..activations import Array
 from ..differences import Differences, Indices, Kinks, Problem, Run
 from ..threads import run_all
-from . import columns as kernels
+from . import kernels, loops
 from .block import UNIT, Block
 from .columns import AT_KINK, CLEAN, NEAR_KINK
 
@@ -156,7 +156,7 @@ class Sums:
         positions = np.empty(0, np.int64) if self.indices is None else self.indices
 
         def write(first: int) -> None:
-            kernels.write_costs(
+            loops.write_costs(
                 self.problem.theta, positions, weights, network.l2 / m, self.epsilon, cost, first,
                 min(first + FINISH, self.odd.size), self.odd, self.even, J_minus,
             )  # fmt: skip
