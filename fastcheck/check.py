@@ -17,6 +17,7 @@ from .progress import Progress, reporting
 from .report import Report
 from .rounding import Rounding
 from .sampling import choose, power
+from .second_look import second_look
 from .threads import one_blas_thread
 
 METHODS = ("all", "sample")
@@ -93,13 +94,18 @@ def check(
         count = None if samples is None else whole("samples", samples, 1)
         subject = replace(subject, indices=choose(net.tensors, count, np.random.default_rng(seed)))
     with reporting(progress) as report, one_blas_thread():
-        found = engine_named(engine)(problem, subject.indices, epsilon, Run(*limits, report))
+        find = engine_named(engine)
+        found = find(problem, subject.indices, epsilon, Run(*limits, report))
         if subject.indices is not None:
             found = replace(found, notes=(power(net.tensors, subject.indices), *found.notes))
-        return Report.of(
-            subject, found, epsilon=epsilon, norm=norm, tolerance=tolerance, engine=engine, method=method, seed=seed,
-            seconds=time.perf_counter() - started,
-        )
+        how: dict[str, Any] = {"epsilon": epsilon, "norm": norm, "tolerance": tolerance, "engine": engine,
+                               "method": method, "seed": seed}
+        made = Report.of(subject, found, **how, seconds=time.perf_counter() - started)
+        if engine == "response" and not made.ok:
+            closer = second_look(find, problem, subject, found, made.judgement, epsilon, Run(*limits))
+            if closer is not None:
+                made = Report.of(subject, closer, **how, seconds=time.perf_counter() - started)
+        return made
 
 
 def network_problem(

@@ -65,6 +65,11 @@ class Report:
         return cls(subject, differences, judgement, run)
 
     @property
+    def judgement(self) -> Judgement:
+        """The verdict with what it rests on."""
+        return self._judgement
+
+    @property
     def ok(self) -> bool:
         """Whether the verdict is "pass"."""
         return self.verdict == PASS

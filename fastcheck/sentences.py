@@ -13,6 +13,13 @@ from .verdict import FAIL, INCONCLUSIVE, PASS, Judgement
 
 # So many names are given before the rest is counted.
 NAMED = 4
+LESS_NOISE = {
+    "reference": 'Use engine="response", which subtracts no costs and has no such noise.',
+    "full": 'Use engine="response", which subtracts no costs and has no such noise.',
+    "response": "Check with smaller inputs or parameters: pre-activations are so large that their rounding shows.",
+    "function": "Leave epsilon out: it is then chosen for each parameter. Or compute the cost with less rounding "
+                "(stable formulas, double precision).",
+}  # fmt: skip
 # Share of zeros from which the reader is warned.
 MANY_ZEROS = 0.1
 
@@ -65,11 +72,7 @@ def advice(judgement: Judgement, tensors: Sequence[TensorReport], run: dict[str,
     causes = {t.cause for t in tensors if t.verdict == INCONCLUSIVE}
     found = []
     if "noise" in causes:
-        found.append(
-            'Use engine="response", which subtracts no costs and has no such noise.' if network
-            else "Leave epsilon out: it is then chosen for each parameter. Or compute the cost with less rounding "
-                 "(stable formulas, double precision)."
-        )
+        found.append(LESS_NOISE.get(str(run.get("engine")), LESS_NOISE["function"]))
     if "step" in causes:
         found.append("Use a smaller epsilon" + (', or engine="response", which knows the kinks.' if network else "."))
     if "rounding" in causes:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from .activations import Array
 from .comparison import NEGLIGIBLE, Comparison, Entries, comparisons, relative
-from .differences import Differences, Subject
+from .differences import Differences, Indices, Subject
 from .doubts import Doubts, Given
 from .precision import computed_in_single, tolerance_in
 
@@ -106,6 +106,17 @@ def judge(
     elif not any(t.comparison.sizes.gradient or t.comparison.sizes.approx for t in checked):
         judgement.verdict, judgement.cause = INCONCLUSIVE, "nothing"
     return judgement
+
+
+def disagreeing(judgement: Judgement) -> Indices:
+    """Checked positions whose error exceeds the tolerance, ascending, in tensors that are finite but no pass."""
+    found = [np.empty(0, np.int64)]
+    for tensor in judgement.tensors:
+        if tensor.verdict != PASS and tensor.comparison.sizes.finite:
+            for part in tensor.comparison.entries(tensor.negligible):
+                beyond = np.flatnonzero(part.error > tensor.tolerance * part.size)
+                found.append(tensor.comparison.first + part.first + beyond)
+    return np.concatenate(found)
 
 
 def overall_difference(comparisons: list[Comparison], norm: float) -> float:
