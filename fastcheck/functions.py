@@ -190,12 +190,13 @@ def _with_unlocated(
         {**subject.precision, **{r.name: subject.precision[s.tensor.name] for r, s in zip(rows, lost, strict=True)
                                  if s.tensor.name in subject.precision}},
     )
+    at_theta, one = np.full(len(lost), found.cost), np.ones(len(lost))
     found = Differences(
-        found.cost, np.append(found.J_plus, np.full(len(lost), np.nan)),
-        np.append(found.J_minus, np.full(len(lost), np.nan)), np.append(found.gradapprox, slopes),
+        found.cost, np.append(found.J_plus, at_theta), np.append(found.J_minus, at_theta),
+        np.append(found.gradapprox, slopes),
         np.append(found.noise, [s.error for s in lost]), found.kinks, found.notes, found.facts, settled=True,
     )
-    return subject, found, step if isinstance(step, float) else np.append(step, np.full(len(lost), np.nan))
+    return subject, found, step if isinstance(step, float) else np.append(step, one)
 
 
 def check_vjp(

@@ -83,10 +83,13 @@ ORDERS = tuple(STENCILS)
 
 # The first step, as a part of the parameter: near the best of order 6 for most functions.
 FIRST = 2.0**-8
+# Parameters smaller than this part of the usual size are taken for as large, unless they are another kind altogether.
+CLIP, TINY = 0.5, 1e-3
 ROUNDS = 6
 # A step counts as good where the best one lies within these multiples of it: beyond them a digit would be lost.
 GOOD = (0.6, 4.0)
-# Relative error at which no better step is looked for; the second where nothing bounds the step from above.
+# Error, relative to the usual slope, at which no better step is looked for; the second where nothing but the
+# difference of first order shows, which says little about better steps.
 EXACT, FLAT = 1e-14, 1e-12
 # How much further to go in one round.
 ADVANCE = 32.0
@@ -96,6 +99,9 @@ SMOOTH = 0.3
 CERTAIN = 4.0
 # How far to go where a function is not smooth at a step.
 RETREAT = 1.0 / 32.0
+# The step of a second opinion, as a part of the first: no power of two, and far enough to tell.
+ELSEWHERE = 3.0 / 16.0
+DISAGREEMENT = 8.0
 # Standard deviations of the k-th differences of independent errors of standard deviation one, k = 1 ... 6.
 SPREAD = np.array([math.sqrt(math.comb(2 * k, k)) for k in range(1, 7)])
 # The differences of order 1 (six of them), 2 (five), ..., 6 (one) of seven values, as one matrix.
@@ -193,7 +199,30 @@ def first_step(values: Array) -> Array:
     sizes = np.abs(values)
     used = sizes[(sizes > 0.0) & np.isfinite(sizes)]
     usual = float(np.median(used)) if used.size else 1.0
-    return power_of_two(FIRST * np.where((sizes > 0.0) & np.isfinite(sizes), sizes, usual))
+    sizes = np.where(np.isfinite(sizes) & (sizes > 0.0), sizes, usual)
+    return power_of_two(FIRST * np.where(sizes > TINY * usual, np.maximum(sizes, CLIP * usual), sizes))
+
+
+# Steps are taken to be in proportion to the parameters only where those differ by more than this.
+WIDE = 8.0
+
+
+def likely_step(values: Array, known: Array, steps: Array) -> Array:
+    """Steps for parameters from the best steps of a few: the same for all, or in proportion to their size.
+
+    Parameters
+    ----------
+    values : the parameters (k,).
+    known, steps : a few parameters and their best steps (p,).
+    """
+    sizes, logs = np.abs(known), np.log2(steps)
+    usual = float(np.median(sizes)) or 1.0
+    step = np.full(values.size, np.exp2(np.median(logs)))
+    if sizes.min() > 0.0 and sizes.max() > WIDE * sizes.min():
+        ratios = logs - np.log2(sizes)
+        if np.ptp(ratios) < np.ptp(logs):
+            step = np.exp2(np.median(ratios)) * np.where(values == 0.0, usual, np.abs(values))
+    return power_of_two(step)
 
 
 def table(lines: Lines, which: Indices, step: Array, cost: float, noise: Array) -> Slopes:
@@ -284,6 +313,28 @@ def refine(
     Slopes : of the best round of each line; one round (six evaluations) where the first step is good.  A line at a
         kink is not smooth, and has one-sided quotients.
     """
+    best = _search(lines, which, start, cost, noise, wanted, enough)
+    # A fast oscillation looks smooth at steps near its period: where a line was rough at some step, look once more.
+    doubted = np.flatnonzero(best.smooth & np.isfinite(best.nearest))
+    for _ in range(ROUNDS):
+        if not doubted.size:
+            break
+        step = best.step[doubted] * ELSEWHERE
+        found = table(lines, which[doubted], step, cost, best.noise[doubted])
+        best.evaluations += found.evaluations
+        off = np.abs(found.slope - best.slope[doubted])
+        doubted = doubted[~(off <= DISAGREEMENT * (found.error + best.error[doubted]))]
+        if doubted.size:
+            again = _search(lines, which[doubted], best.step[doubted] * ELSEWHERE, cost, noise[doubted], wanted, enough)
+            best.take(again, doubted, np.ones(doubted.size, dtype=bool))
+            best.evaluations += again.evaluations
+    return best
+
+
+def _search(
+    lines: Lines, which: Indices, start: Array, cost: float, noise: Array, wanted: float, enough: float
+) -> Slopes:
+    """The rounds of ``refine``."""
     best = Slopes.unknown(which.size)
     step, tried, noise = start.copy(), [start.copy()], np.maximum(noise, ROUNDING * abs(cost) / 2.0)
     rough, quiet = [np.full(which.size, np.nan)], np.full(which.size, np.inf)
@@ -304,7 +355,7 @@ def refine(
         _keep(best, found, active, steady)
         step[active] = _next_step(found)
         again = np.any([step[active] == before[active] for before in tried], axis=0)
-        go_on = ~_good(found, step[active], wanted, enough) & ~again
+        go_on = ~_good(found, step[active], usual_slope(best), wanted, enough) & ~again
         tried.append(step.copy())
         active = active[go_on]
         if not active.size:
@@ -315,11 +366,18 @@ def refine(
     return best
 
 
-def _good(found: Slopes, following: Array, wanted: float, enough: float) -> Flags:
+def usual_slope(slopes: Slopes) -> float:
+    """The median size of the slopes that are known."""
+    known = np.abs(slopes.slope[np.isfinite(slopes.slope) & slopes.smooth])
+    return float(np.median(known)) if known.size else 0.0
+
+
+def _good(found: Slopes, following: Array, usual: float, wanted: float, enough: float) -> Flags:
     """Which lines need no further step: theirs is near the best, their error small enough, or they are flat."""
     with np.errstate(all="ignore"):
         change = following / found.step
-        exact = np.where(found.resolved[:, 2:].any(axis=1), max(EXACT, enough), max(FLAT, enough)) * np.abs(found.slope)
+        share = np.where(found.resolved[:, 2:].any(axis=1), max(EXACT, enough), max(FLAT, enough))
+        exact = share * np.fmax(np.abs(found.slope), usual)
     near = (change > GOOD[0]) & (change < GOOD[1])
     flat = found.smooth & (found.bend[:, 0] == 0.0)
     return np.asarray(near | flat | (found.error <= np.maximum(exact, wanted)) | ~np.isfinite(following))

@@ -62,7 +62,7 @@ def test_the_course_exercise_as_a_function():
     def cost(p):
         return net.cost_of(p, X, Y)
 
-    assert fc.check_function(cost, parameters, right).difference < 1e-9
+    assert fc.check_function(cost, parameters, right).difference < 1e-8
     report = fc.check_function(cost, parameters, wrong)
     assert {t.name for t in report.failures} == {"W2", "b1"}
     assert report.difference == pytest.approx(0.28509315677, rel=1e-7)
