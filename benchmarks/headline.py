@@ -19,7 +19,6 @@ from rich.table import Table
 import fastcheck as fc
 from fastcheck.check import network_problem
 from fastcheck.engines.block import column_operations
-from fastcheck.engines.reference import textbook_cost
 
 from .networks import STANDARD, Case
 
@@ -34,13 +33,23 @@ def seconds_of(call: Callable[[], Any]) -> float:
 def textbook_loop(case: Case, positions: Any, epsilon: float = 1e-7) -> Callable[[], None]:
     """The textbook's loop over some parameters, as the course writes it."""
     problem, _ = network_problem(case.net, case.parameters, case.gradients, case.X, case.Y)
+    activations, cost = case.net.activation_entries, case.net.cost_entry.textbook
+
+    def forward_propagation(theta: Any) -> float:
+        parameters = {t.name: theta[t.start : t.stop].reshape(t.shape) for t in case.net.tensors}
+        A = problem.X
+        for layer, activation in enumerate(activations, 1):
+            A = activation.value(parameters[f"W{layer}"] @ A + parameters[f"b{layer}"])
+        return cost(A, problem.Y)
 
     def loop() -> None:
         for k in positions:
-            for step in (epsilon, -epsilon):
-                theta = np.copy(problem.theta)
-                theta[k] += step
-                textbook_cost(problem, theta)
+            theta_plus = np.copy(problem.theta)
+            theta_plus[k] = theta_plus[k] + epsilon
+            forward_propagation(theta_plus)
+            theta_minus = np.copy(problem.theta)
+            theta_minus[k] = theta_minus[k] - epsilon
+            forward_propagation(theta_minus)
 
     return loop
 

@@ -14,7 +14,7 @@ from . import loops
 from .columns import Flat, prepare
 
 UNIT = np.finfo(float).eps / 2
-FORWARD_SAMPLES = 32  # propagated at a time, whatever the number of threads: the same bits each time
+FORWARD_SAMPLES = 64  # propagated at a time, whatever the number of threads: the same bits each time
 BYTES_PER_UNIT = 160  # of a sample in a block: pre-activation, series, coefficients, ...
 
 
@@ -102,6 +102,8 @@ def _block(problem: Problem, epsilon: float, run: Run, norms: tuple[Array, Array
                 inputs[k][start:stop, :-1] = a.T
                 units = slice(flat.starts[k], flat.starts[k] + net.widths[k + 1])
                 flat.z[start:stop, units] = run.Z[k].T
+                if flat.linear[k]:
+                    flat.series[start:stop, units, 0] = net.activation_entries[k].derivative(run.Z[k]).T
                 flat.slack[start:stop, units] = _slack(flat.row_sum[units], np.abs(a).max(axis=0), np.abs(b))
             prepare(flat, breakpoints, start, stop)
 

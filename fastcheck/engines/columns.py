@@ -37,7 +37,8 @@ class Flat(NamedTuple):
     row_sum, row_max : (U,) sum and maximum of |W| over each unit's row.  cost : code; logits : whether the cost is
     taken from the pre-activation; softmax : whether the output activation is one.
     z : (m, U) pre-activations; out : (m, n_L) output activations; y : (m, n_L) targets.
-    series : (m, U, 4) coefficients of the activation's difference; gap : (m, U) distance to the nearest breakpoint;
+    series : (m, U, 4) coefficients of the activation's difference (a linear one's slope alone);
+    gap : (m, U) distance to the nearest breakpoint;
     slack : (m, U) how far rounding may have moved z.
     """
 
@@ -74,7 +75,10 @@ class Work(NamedTuple):
 
 
 def _prepare(net: Flat, breakpoints: Array, first: int, last: int) -> None:
-    """Fill series and gap for samples first to last; breakpoints (L, 2), NaN where there are fewer."""
+    """Fill gap, and the series of curved activations, for samples first to last.
+
+    breakpoints : (L, 2), NaN where there are fewer.
+    """
     layers = net.codes.size
     for s in range(first, last):
         for k in range(layers):
@@ -88,24 +92,12 @@ def _prepare(net: Flat, breakpoints: Array, first: int, last: int) -> None:
                         gap = abs(z - b)
                 net.gap[s, u] = gap if z == z else z
                 series = net.series[s, u]
-                if net.linear[k]:
-                    side = z if gap > 0.0 else z - 1e-3
-                    step = min(gap, 1.0) * 0.25 if gap > 0.0 else 1e-4
-                    series[0] = slope_of(net.codes[k], side, step)
-                    series[1] = series[2] = series[3] = 0.0
-                elif gap > REACH and k > 0:  # no column ever crosses the first layer from below
+                if not net.linear[k] and gap > REACH and k > 0:  # no column ever crosses the first layer from below
                     for i in range(4):
                         series[i] = activation_difference(net.codes[k], z, STEPS[i])
                     series[0], series[1], series[2], series[3] = fit(series[0], series[1], series[2], series[3])
 
 
-def _slope_of(code: int, z: float, step: float) -> float:
-    """Slope of a piecewise linear activation; a power of two as step keeps the quotient exact."""
-    step = 2.0 ** math.floor(math.log2(step))
-    return float(activation_difference(code, z, step) / step)
-
-
-slope_of = inner(_slope_of)
 prepare = compiled(_prepare)
 
 
