@@ -14,6 +14,8 @@ ROUNDINGS = 16.0
 # Relative errors of single precision: few entries are nearer than the one, hardly any further off than the tolerance.
 NEAREST = 1e-9
 SHARE = 0.8
+# Standard errors of noise that an error must exceed to count.
+BEYOND_NOISE = 3.0
 # So many entries are needed to tell rounding from a systematic error.
 ENOUGH = 4
 # An error that follows the gradient this closely is no rounding.
@@ -54,7 +56,8 @@ def rounded_throughout(comparison: Comparison) -> bool:
         return False
     error = (part.gradient - part.approx)[counts]
     approx = part.approx[counts]
-    if np.mean(np.abs(error) > NEAREST * np.abs(approx)) < SHARE:
+    noise = np.broadcast_to(part.noise, part.error.shape)[counts]
+    if np.mean(np.abs(error) > NEAREST * np.abs(approx) + BEYOND_NOISE * noise) < SHARE:
         return False
     along = float(np.dot(error, approx)) / math.sqrt(float(np.dot(error, error)) * float(np.dot(approx, approx)))
     return abs(along) < SYSTEMATIC

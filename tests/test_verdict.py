@@ -363,6 +363,14 @@ def test_one_wrong_entry_is_no_single_precision():
     assert failing(made.report()) == {"W2"}
 
 
+def test_noise_is_not_taken_for_single_precision():
+    made = Made()
+    made.noise = np.array([3e-9])
+    made.gradapprox += 3e-9 * made.rng.standard_normal(made.gradapprox.size)
+    made["W2"][0, 0] *= 1.0 + 1e-6
+    assert failing(made.report(engine="reference")) == {"W2"}
+
+
 def test_a_tolerance_given_is_kept():
     made = Made(precision={"W1": "float32"})
     made["W1"][:] = made["W1"].astype(np.float32)
