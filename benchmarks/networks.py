@@ -1,6 +1,7 @@
 """The standard networks that every benchmark uses, with real images where a network takes images."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,7 @@ def digits(samples: int, side: int = 8) -> tuple[Array, Any]:
 
 def case(widths: list[int], hidden: str, samples: int) -> Case:
     """A softmax classifier of these widths at random parameters, on digits where the inputs are an image's pixels."""
-    layers = [fc.Dense(a, b, hidden) for a, b in zip(widths[:-2], widths[1:-1], strict=True)]
+    layers = [fc.Dense(a, b, hidden) for a, b in pairwise(widths[:-1])]
     net = fc.Network([*layers, fc.Dense(widths[-2], widths[-1], "softmax")], cost="cross_entropy")
     rng = np.random.default_rng(0)
     side = round(widths[0] ** 0.5)

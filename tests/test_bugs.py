@@ -46,7 +46,7 @@ def test_all_46_mistakes_are_planted_and_change_the_gradient():
 def test_engines_that_subtract_find_them_too(engine):
     below_noise = (44, 45)  # single precision; 0.1 % of an entry that may be small
     for outcome in outcomes(CASES["hidden tanh"], 0, engine):
-        assert outcome.found and outcome.first or outcome.planted.bug.number in below_noise, outcome
+        assert (outcome.found and outcome.first) or outcome.planted.bug.number in below_noise, outcome
 
 
 def test_from_end_to_end():
