@@ -68,6 +68,10 @@ def curve(subject: Subject, differences: Differences, engine_name: str, share: f
     return np.mean(hits, axis=1)
 
 
+def _percent(share: float) -> str:
+    return "-" if np.isnan(share) else f"{share:.0%}"
+
+
 def plot(curves: dict[float, Any], title: str, path: str) -> None:
     """Draw the curves."""
     from matplotlib.figure import Figure
@@ -75,7 +79,8 @@ def plot(curves: dict[float, Any], title: str, path: str) -> None:
     figure = Figure(figsize=(7.5, 4.5), layout="constrained")
     axis = figure.subplots()
     for share, size in zip(curves, (11, 7, 3), strict=True):
-        axis.plot(DELTAS, curves[share][:, 0], "o-", markersize=size, label=f"fastcheck, entries above {share:g} of the root mean square")
+        label = f"fastcheck, entries above {share:g} of the root mean square"
+        axis.plot(DELTAS, curves[share][:, 0], "o-", markersize=size, label=label)
     axis.plot(DELTAS, curves[SHARES[0]][:, 1], "s--", color="0.4", label=f"one number for all, above {SHARES[0]:g}")
     axis.set_xscale("log")
     axis.set_xlabel("one entry times 1 + delta")
@@ -104,7 +109,7 @@ def main() -> None:
         table.add_column(f"above {share:g} rms", justify="right")
     table.add_column("textbook's rule", justify="right")
     for k, delta in enumerate(DELTAS):
-        table.add_row(f"{delta:.0e}", *(f"{curves[s][k, 0]:.0%}" for s in SHARES), f"{curves[SHARES[0]][k, 1]:.0%}")
+        table.add_row(f"{delta:.0e}", *(_percent(curves[s][k, 0]) for s in SHARES), _percent(curves[SHARES[0]][k, 1]))
     Console(width=100).print(table)
     if chosen.plot:
         plot(curves, title, chosen.plot)

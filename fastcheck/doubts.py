@@ -83,6 +83,13 @@ class Doubts:
         errors = self.given.subject.rounding(self.comparison.tensor.name, self.unit)
         return errors if self.comparison.where is None else errors[self.comparison.where]
 
+    @property
+    def rounding_norm(self) -> float:
+        """Their norm, in the tensor's unit."""
+        if self.rounding is None:
+            return 0.0
+        return float(np.linalg.norm(self.rounding, self.given.norm)) * self.comparison.unit
+
     def rounding_of(self, part: Entries) -> Array:
         """The same for a chunk, in its unit; zeros where it cannot be told."""
         if self.rounding is None:

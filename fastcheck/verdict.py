@@ -189,7 +189,8 @@ def _judge_entries(found: TensorVerdict, doubts: Doubts, low: bool) -> None:
         found.verdict, found.cause = INCONCLUSIVE, "kinks" if tally.kinked == tally.rounded else "rounding"
     elif tally.beyond and not tally.rounded and unexplained > NORM_NOISE * noise_norm:
         found.verdict = FAIL
-    elif tally.beyond and not tally.rounded and unexplained > 0.0:
+    elif tally.beyond and not tally.rounded and unexplained > NORM_NOISE * doubts.rounding_norm:
+        # Up to the rounding of the gradient itself nothing is in doubt: what is left is rounding on both sides.
         found.verdict, found.cause = INCONCLUSIVE, "noise"
 
 
