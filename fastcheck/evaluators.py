@@ -16,7 +16,7 @@ from .structure import Structure
 
 Cost = Callable[..., Any]
 # A stack of parameters is kept near the processor's cache, and under the memory limit with room for the cost's own use.
-STACK_BYTES = 1 << 22
+STACK_BYTES = 1 << 20
 HEADROOM = 4
 # Blocks handed to an executor for each batch: enough to keep its workers busy to the end.
 BLOCKS = 32
