@@ -59,7 +59,7 @@ def right_networks(first: int, count: int) -> int:
         verdicts[drawn.kind, verdict] += 1
         if verdict not in ("pass", "nothing exercised"):
             CONSOLE.print(f"{drawn}\n{report}")
-    headings = ("pass", "nothing exercised", "inconclusive", "fail")
+    headings = ("pass", "nothing exercised", "inconclusive", "engine error", "fail")
     table = Table(title=f"Right gradients of {count:,} random networks, seeds from {first}")
     table.add_column("kind")
     for heading in headings:
@@ -70,7 +70,7 @@ def right_networks(first: int, count: int) -> int:
     totals = [sum(verdicts[kind, heading] for kind in KINDS) for heading in headings]
     table.add_row("all", *(f"{total:,}" for total in totals))
     CONSOLE.print(table)
-    return totals[2] + totals[3]
+    return sum(totals[2:])
 
 
 def main() -> None:

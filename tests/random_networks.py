@@ -13,6 +13,7 @@ from fastcheck import Dense, Network
 from fastcheck.activations import ACTIVATIONS
 from fastcheck.check import check
 from fastcheck.costs import COSTS
+from fastcheck.errors import EngineError
 from fastcheck.report import Report
 
 HIDDEN = [name for name, entry in ACTIVATIONS.items() if entry.elementwise]
@@ -125,8 +126,14 @@ def _textbook(net: Network, parameters: dict[str, Any], X: Any, Y: Any) -> dict[
     return {f"d{name}": value for name, value in Backward(given).run().items()}
 
 
-def outcome(drawn: Drawn, engine: str = "response") -> tuple[str, Report]:
-    """The verdict on a network's right gradients, "nothing exercised" where all are zero, and the report."""
-    report = check(drawn.net, drawn.parameters, drawn.gradients, drawn.X, drawn.Y, engine=engine, threads=1)
+def outcome(drawn: Drawn, engine: str = "response") -> tuple[str, Report | EngineError]:
+    """The verdict on a network's right gradients and the report.
+
+    "nothing exercised" where all of them are zero, "engine error" where the engine distrusts itself.
+    """
+    try:
+        report = check(drawn.net, drawn.parameters, drawn.gradients, drawn.X, drawn.Y, engine=engine, threads=1)
+    except EngineError as error:
+        return "engine error", error
     idle = not report.gradapprox.any() and report.verdict == "inconclusive"
     return "nothing exercised" if idle else report.verdict, report
