@@ -10,9 +10,11 @@ import numpy as np
 from .activations import Array
 from .arrays import real_array
 from .differences import Indices, Problem, Run, Subject
+from .directions import Probe, exact_slopes, probe
 from .engines import ENGINES, engine as engine_named
 from .network import Network, known
-from .options import memory_of, norm_of, positive, threads_of, tolerance_of, whole
+from .options import memory_of, norm_of, only_for, positive, threads_of, tolerance_of, whole
+from .probing import allowed, entries_beside, with_unlocated
 from .progress import Progress, reporting
 from .report import Report
 from .rounding import Rounding
@@ -20,7 +22,7 @@ from .sampling import choose, power
 from .second_look import second_look
 from .threads import one_blas_thread
 
-METHODS = ("all", "sample")
+METHODS = ("all", "sample", "directional")
 
 
 def check(
@@ -36,6 +38,7 @@ def check(
     engine: str = "response",
     method: str = "all",
     samples: int | None = None,
+    directions: int | None = None,
     seed: int = 0,
     threads: int | None = None,
     memory_limit: int | None = None,
@@ -54,8 +57,10 @@ def check(
     tolerance : largest relative difference; None for 1e-7, or what the gradients' precision allows.
     norm : 1, 2 or numpy.inf, of the difference.
     engine : "response" (exact differences), "full" (the textbook compiled) or "reference" (the textbook).
-    method : "all" parameters, or a random "sample" of each tensor.
+    method : "all" parameters; a random "sample" of each tensor; or "directional": random directions in each tensor,
+        by exact differences whatever the engine, and bisection to a wrong entry.
     samples : entries in all for method="sample"; None for 1,000 of each tensor.
+    directions : directions per tensor for method="directional"; None for three.
     seed : of random choices.
     threads : at most so many; None for all cores.
     memory_limit : bytes beside the vectors of n numbers; None for a quarter of the free memory, at most 1 GiB.
@@ -84,28 +89,47 @@ def check(
     known("method", method, dict.fromkeys(METHODS))
     epsilon, norm, tolerance = positive("epsilon", epsilon), norm_of(norm), tolerance_of(tolerance)
     whole("seed", seed, 0)
-    if samples is not None and method != "sample":
-        raise ValueError(f'samples: only for method="sample", found method="{method}"')
+    only_for("samples", samples, "sample", method)
+    only_for("directions", directions, "directional", method)
     problem, subject = network_problem(net, parameters, gradients, X, Y)
     if engine != "response":
         _not_lost(epsilon, problem)
     limits = threads_of(threads), memory_of(memory_limit)
-    if method == "sample":
-        count = None if samples is None else whole("samples", samples, 1)
-        subject = replace(subject, indices=choose(net.tensors, count, np.random.default_rng(seed)))
+    wanted = {"samples": samples, "directions": directions}
+    count = next((whole(name, value, 1) for name, value in wanted.items() if value is not None), None)
     with reporting(progress) as report, one_blas_thread():
         find = engine_named(engine)
+        subject, probed, notes = _chosen(problem, subject, method, count, tolerance, seed)
         found = find(problem, subject.indices, epsilon, Run(*limits, report))
-        if subject.indices is not None:
-            found = replace(found, notes=(power(net.tensors, subject.indices), *found.notes))
+        found = replace(found, notes=(*notes, *found.notes))
+        if probed.suspects:
+            subject, found, _ = with_unlocated(probed, subject, found, epsilon, allowed(subject, tolerance))
         how: dict[str, Any] = {"epsilon": epsilon, "norm": norm, "tolerance": tolerance, "engine": engine,
                                "method": method, "seed": seed}
         made = Report.of(subject, found, **how, seconds=time.perf_counter() - started)
-        if engine == "response" and not made.ok:
+        if engine == "response" and not made.ok and len(subject.tensors) == len(net.tensors):
             closer = second_look(find, problem, subject, found, made.judgement, epsilon, Run(*limits))
             if closer is not None:
                 made = Report.of(subject, closer, **how, seconds=time.perf_counter() - started)
         return made
+
+
+def _chosen(
+    problem: Problem, subject: Subject, method: str, count: int | None, tolerance: float | None, seed: int
+) -> tuple[Subject, Probe, tuple[str, ...]]:
+    """Which entries a method checks, what random directions found, and what that proves."""
+    tensors, generator = problem.network.tensors, np.random.default_rng(seed)
+    if method == "sample":
+        indices = choose(tensors, count, generator)
+        return replace(subject, indices=indices), Probe(), (power(tensors, indices),)
+    if method == "directional":
+        from .engines.along import differences_along  # compiled: brings Numba with it
+
+        slopes = exact_slopes(differences_along(problem))
+        probed = probe(tensors, problem.theta, subject.gradient, slopes, directions=count,
+                       tolerance=allowed(subject, tolerance), generator=generator, rounded=bool(subject.precision))
+        return replace(subject, indices=entries_beside(probed, tensors, generator)), probed, tuple(probed.notes)
+    return subject, Probe(), ()
 
 
 def network_problem(

@@ -126,4 +126,6 @@ class Run:
 class Engine(Protocol):
     """Costs at theta +- epsilon e_k for the given positions k of theta (None: all)."""
 
-    def __call__(self, problem: Problem, indices: Indices | None, epsilon: float, run: Run) -> Differences: ...
+    def __call__(self, problem: Problem, indices: Indices | None, epsilon: float, run: Run) -> Differences:
+        """Run the engine."""
+        ...

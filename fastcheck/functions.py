@@ -14,24 +14,21 @@ from .addresses import is_foreign
 from .differences import Differences, Indices, Run, Subject
 from .directions import Probe, Ray, probe
 from .engines.function import differences
-from .engines.work import NOISE, RICHARDSON, Choice, FunctionProblem
+from .engines.work import RICHARDSON, Choice, FunctionProblem
 from .evaluators import Called, Evaluator, Sent, Stacked
-from .network import Tensor, known
-from .options import memory_of, norm_of, positive, threads_of, tolerance_of, whole
-from .precision import tolerance_in
+from .network import known
+from .options import memory_of, norm_of, only_for, positive, threads_of, tolerance_of, whole
+from .probing import allowed, entries_beside, with_unlocated
 from .progress import Progress, reporting
 from .purity import examine
 from .report import Report
 from .sampling import choose, power
 from .steps import ORDERS
 from .structure import Structure
-from .verdict import TOLERANCE
 
 METHODS = ("all", "sample", "directional")
 # From so many evaluations, or so many seconds of them, a compiled loop is worth compiling.
 COMPILE_FROM, COMPILE_SECONDS = 1000, 0.3
-# Entries of each tensor that are checked one by one beside random directions.
-BESIDE = 2
 
 
 def check_function(
@@ -106,14 +103,14 @@ def check_function(
     started = time.perf_counter()
     known("method", method, dict.fromkeys(METHODS))
     norm, tolerance = norm_of(norm), tolerance_of(tolerance)
-    _only_for("samples", samples, "sample", method)
-    _only_for("directions", directions, "directional", method)
+    only_for("samples", samples, "sample", method)
+    only_for("directions", directions, "directional", method)
     structure = Structure(parameters)
     theta, gradient = structure.vector(parameters), structure.vector(gradients, "gradients")
     subject = Subject(structure.tensors, theta, gradient, None, structure.precision(parameters, gradients))
     choice = Choice(
         None if epsilon is None else _visible(positive("epsilon", epsilon), structure, theta), _order(order),
-        bool(complex_step), _allowed(subject, tolerance), _deadline(started, time_limit), whole("seed", seed, 0),
+        bool(complex_step), allowed(subject, tolerance), _deadline(started, time_limit), whole("seed", seed, 0),
     )
     limits = Run(threads_of(threads), memory_of(memory_limit))
     evaluator = _evaluator(cost, structure, theta, _tuple(args), vectorized, executor, limits)
@@ -146,8 +143,7 @@ def _checked(
         ray = Ray(problem.evaluator.at, problem.theta, problem.cost)
         probed = probe(tensors, problem.theta, problem.gradient, ray, directions=count, tolerance=choice.tolerance,
                        generator=generator, rounded=bool(subject.precision))
-        beside = choose(tensors, BESIDE * len(tensors), generator)
-        wanted = np.union1d(beside, [s.entry for s in probed.suspects]).astype(np.int64)
+        wanted = entries_beside(probed, tensors, generator)
         notes += [*probed.notes, f"{ray.evaluations:,} cost evaluations went into directions."]
         facts["direction_evaluations"] = ray.evaluations
     found, checked, step = differences(problem, wanted, choice, run)
@@ -163,40 +159,7 @@ def _checked(
         found.cost, found.J_plus, found.J_minus, found.gradapprox, found.noise, found.kinks,
         (*notes, *found.notes), {**found.facts, **facts}, settled=True,
     )
-    return _with_unlocated(probed, subject, found, step, choice)
-
-
-def _with_unlocated(
-    probed: Probe, subject: Subject, found: Differences, step: float | Array, choice: Choice
-) -> tuple[Subject, Differences, float | Array]:
-    """Add a row for each direction that disagrees beyond doubt though the entry it was traced to does not."""
-    checked = np.arange(subject.theta.size) if subject.indices is None else subject.indices
-    lost = []
-    for suspect in probed.suspects:
-        place = int(np.searchsorted(checked, suspect.entry))
-        there = place < checked.size and checked[place] == suspect.entry
-        apart = abs(found.gradapprox[place] - subject.gradient[suspect.entry]) if there else 0.0
-        size = abs(found.gradapprox[place]) + abs(subject.gradient[suspect.entry]) if there else 0.0
-        if suspect.beyond and apart <= choice.tolerance * size + NOISE * found.noise[place if there else 0]:
-            lost.append(suspect)
-    if not lost:
-        return subject, found, step
-    n = subject.theta.size
-    rows = tuple(Tensor(f"{s.tensor.name} along a direction", (1,), n + i, n + i + 1) for i, s in enumerate(lost))
-    slopes = np.array([s.slope for s in lost])
-    subject = Subject(
-        subject.tensors + rows, np.append(subject.theta, np.zeros(len(lost))),
-        np.append(subject.gradient, [s.expected for s in lost]), np.append(checked, n + np.arange(len(lost))),
-        {**subject.precision, **{r.name: subject.precision[s.tensor.name] for r, s in zip(rows, lost, strict=True)
-                                 if s.tensor.name in subject.precision}},
-    )
-    at_theta, one = np.full(len(lost), found.cost), np.ones(len(lost))
-    found = Differences(
-        found.cost, np.append(found.J_plus, at_theta), np.append(found.J_minus, at_theta),
-        np.append(found.gradapprox, slopes),
-        np.append(found.noise, [s.error for s in lost]), found.kinks, found.notes, found.facts, settled=True,
-    )
-    return subject, found, step if isinstance(step, float) else np.append(step, one)
+    return with_unlocated(probed, subject, found, step, choice.tolerance)
 
 
 def check_vjp(
@@ -297,20 +260,8 @@ def _order(order: Any) -> int | str:
     return int(order)
 
 
-def _only_for(name: str, value: Any, wanted: str, method: str) -> None:
-    if value is not None and method != wanted:
-        raise ValueError(f'{name}: only for method="{wanted}", found method="{method}"')
-
-
 def _deadline(started: float, time_limit: Any) -> float:
     return math.inf if time_limit is None else started + positive("time_limit", time_limit)
-
-
-def _allowed(subject: Subject, tolerance: float | None) -> float:
-    """Relative disagreement that no tensor is blamed for."""
-    if tolerance is not None:
-        return tolerance
-    return max([TOLERANCE, *(tolerance_in(dtype, subject) for dtype in subject.precision.values())])
 
 
 def _visible(epsilon: float, structure: Structure, theta: Array) -> float:

@@ -66,3 +66,9 @@ def memory_of(value: Any) -> int:
     except (AttributeError, ValueError, OSError):
         return DEFAULT_MEMORY
     return max(1 << 24, min(DEFAULT_MEMORY, free // 4))
+
+
+def only_for(name: str, value: Any, wanted: str, method: str) -> None:
+    """Refuse an option that another method is for."""
+    if value is not None and method != wanted:
+        raise ValueError(f'{name}: only for method="{wanted}", found method="{method}"')
