@@ -61,9 +61,13 @@ def draw(seed: int) -> Drawn:
         parameters = {name: value * (rng.random(value.shape) < 0.5) for name, value in parameters.items()}
     elif kind == "float32":
         parameters = {name: value.astype(np.float32) for name, value in parameters.items()}
-    gradients = _textbook(net, parameters, X, Y) if kind == "textbook" else net.gradients(parameters, X, Y)
-    if kind == "float32":
-        gradients = {name: value.astype(np.float32) for name, value in gradients.items()}
+    if kind == "textbook":
+        gradients = _textbook(net, parameters, X, Y, np.float64)
+    elif kind == "float32":
+        X = X.astype(np.float32)
+        gradients = _textbook(net, parameters, X, Y, np.float32)
+    else:
+        gradients = net.gradients(parameters, X, Y)
     return Drawn(seed, kind, net, parameters, gradients, X, Y)
 
 
@@ -117,13 +121,13 @@ def _to_kinks(rng: np.random.Generator, net: Network, parameters: dict[str, Any]
         A = entry.value(parameters[f"W{k}"] @ A + parameters[f"b{k}"])
 
 
-def _textbook(net: Network, parameters: dict[str, Any], X: Any, Y: Any) -> dict[str, Any]:
-    """Gradients as people write them: 1 - a*a, a (1 - a), a - y."""
+def _textbook(net: Network, parameters: dict[str, Any], X: Any, Y: Any, dtype: Any) -> dict[str, Any]:
+    """Gradients as people write them, in that precision: 1 - a*a, a (1 - a), a - y."""
     from .bugs import Backward
     from .problems import problem
 
     given = problem(net, parameters=parameters, X=X, Y=Y)
-    return {f"d{name}": value for name, value in Backward(given).run().items()}
+    return {f"d{name}": value for name, value in Backward(given, None, dtype).run().items()}
 
 
 def outcome(drawn: Drawn, engine: str = "response") -> tuple[str, Report | EngineError]:

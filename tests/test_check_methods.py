@@ -1,6 +1,5 @@
 """Sampled and directional checks of networks: what they find, what they say they prove."""
 
-import numpy as np
 import pytest
 
 import fastcheck as fc
