@@ -190,7 +190,7 @@ def plot_sweep(sweep: "Sweep", path: str | PathLike[str] | None = None) -> Any:
         # Exact agreement has no place on a logarithmic axis: it is drawn at the rounding unit.
         axes.loglog(sweep.epsilons, np.maximum(differences, LOWEST), marker=marker, label=name)
     axes.axhline(TOLERANCE, color="gray", linestyle="--", linewidth=1)
-    axes.annotate("the textbook's 1e-7", (max(sweep.epsilons), TOLERANCE), ha="right", va="bottom", color="gray")
+    axes.annotate("the textbook's 1e-7", (min(sweep.epsilons), TOLERANCE), ha="left", va="bottom", color="gray")
     axes.set_xlabel("epsilon")
     axes.set_ylabel("||grad - gradapprox|| / (||grad|| + ||gradapprox||)")
     axes.legend(title="engine")
