@@ -135,33 +135,37 @@ def _equals(case: Case, other: TensorVerdict) -> bool:
     return same(case, lambda rows: there.derivative.reshape(shape)[rows])
 
 
-def penalty(case: Case) -> str:
-    """Off by a multiple of the parameters: the L2 term is missing, doubled, wrongly scaled or misplaced."""
-    weight, theta = case.subject.l2_weight, case.parameters(case.comparison)
-    if theta.size < 2:
+def own_penalty(case: Case) -> str:
+    """The L2 term of a penalised tensor is missing, doubled, wrongly scaled, or made with another tensor."""
+    if not _has_penalty(case):
         return ""
-    multiple = multiple_of(case, theta, 0.0)
+    weight, m = case.subject.l2_weight, case.subject.samples
+    multiple = multiple_of(case, case.parameters(case.comparison), 0.0)
     if multiple is None:
         return _penalty_of_another(case)
-    if case.found.name[0] == "b" or not _has_penalty(case):
-        return (f"{case.name} is off by {number(multiple)} times {case.found.name}: "
-                "an L2 term that the cost does not have.")
     share = 1.0 + multiple / weight
     if case.comparison.sizes.gradient == 0.0:
         return f"{case.name} is exactly zero everywhere, and all there is to it here is L2: the L2 term is missing."
     if abs(share) < 1e-6:
         return f"{case.name} is off by -l2/m times {case.found.name}: the L2 term is missing."
-    m = case.subject.samples
     usual = ((2.0, "it is counted twice"), (0.5, "a factor 2 is missing"), (float(m), "l2 stands where l2/m should"),
              (1.0 / max(m, 1), "1/m is applied twice"), (-1.0, "its sign is wrong"))
     meaning = next((f": {text}" for value, text in usual if math.isclose(share, value, rel_tol=1e-5)), "")
     return f"the L2 term of {case.name} is {number(share)} times what it should be{meaning}."
 
 
+def foreign_penalty(case: Case) -> str:
+    """An L2 term where the cost has none."""
+    if _has_penalty(case):
+        return ""
+    multiple = multiple_of(case, case.parameters(case.comparison), 0.0)
+    if multiple is None:
+        return ""
+    return f"{case.name} is off by {number(multiple)} times {case.found.name}: an L2 term that the cost does not have."
+
+
 def _penalty_of_another(case: Case) -> str:
     """The L2 term made with the parameters of another tensor."""
-    if not _has_penalty(case):
-        return ""
     shape, weight = case.comparison.tensor.shape, case.subject.l2_weight
     for other in case.others:
         there = other.comparison
@@ -256,5 +260,5 @@ def _has_penalty(case: Case) -> bool:
 
 # The penalty first: where a layer does nothing, its numerical gradient is all penalty, and a factor of that.
 CLAIMS: tuple[Callable[[Case], str], ...] = (
-    penalty, zero, factor, transposed, another_tensor, one_value, masks, few_places,
+    own_penalty, zero, factor, transposed, another_tensor, foreign_penalty, one_value, masks, few_places,
 )

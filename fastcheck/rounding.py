@@ -50,15 +50,15 @@ class Rounding:
             if unit not in self._layers:
                 self._layers[unit] = self._analysed(unit)
             layer = self._layers[unit][int(name[1:]) - 1]
-            products = layer.dZ**2
+            squares = layer.dZ**2
+            lost = layer.dZ_variance + unit**2 * squares
             if name[0] == "b":
-                return np.asarray(np.sqrt((layer.dZ_variance + unit**2 * products).sum(axis=1)))
-            variance = (layer.dZ_variance + unit**2 * products) @ (layer.inputs**2).T
-            variance += products @ layer.inputs_variance.T
+                return np.asarray(np.sqrt(lost.sum(axis=1)))
+            variance = np.hstack([lost, squares]) @ np.hstack([layer.inputs**2, layer.inputs_variance]).T
             if self.problem.network.l2:
                 weight = unit * self.problem.network.l2 / self.problem.m
                 variance += (weight * self.problem.parameters[name]) ** 2
-            return np.asarray(np.sqrt(variance).reshape(-1))
+            return np.asarray(np.sqrt(variance, out=variance).reshape(-1))
 
     def _analysed(self, unit: float) -> list[Layer]:
         given, network = self.problem, self.problem.network

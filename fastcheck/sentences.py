@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .culprit import where_it_sits
+from .culprit import NETWORK_NAME, where_it_sits
 from .differences import Differences, Subject
 from .tensor_report import TensorReport
 from .verdict import FAIL, INCONCLUSIVE, PASS, Judgement
@@ -160,7 +160,7 @@ def _coverage(subject: Subject, tensors: Sequence[TensorReport]) -> list[str]:
     if idle and len(idle) < len(tensors):
         found.append(f"Nothing was exercised in {names(idle, '')}: all zero on both sides.")
     for t in tensors:
-        if t.dead and t.name[0] == "W" and t.dead < t.shape[0]:
+        if t.dead and NETWORK_NAME.fullmatch(t.name) and t.name[0] == "W" and t.dead < t.shape[0]:
             units = f"{t.dead:,} of {t.shape[0]:,} units of {t.name} {'is' if t.dead == 1 else 'are'}"
             found.append(f"{units} dead or saturated: no gradient at all.")
     return found

@@ -119,6 +119,13 @@ def test_a_gradient_that_is_simply_wrong_gets_no_diagnosis(seed):
     assert [t.diagnosis for t in made.report().tensors] == [""] * 6
 
 
+def test_a_factor_of_what_is_itself_a_multiple_of_the_parameters_is_a_factor():
+    made = Made({"x": (3, 4)})
+    made.gradapprox[:] = 0.5 * made.theta
+    made.gradient[:] = 2 * made.gradapprox
+    assert made.report().failures[0].diagnosis.startswith("dx is 2.000 times the numerical gradient")
+
+
 def test_a_single_number_is_some_multiple_of_any_other():
     shapes = {"W1": (1, 1), "b1": (1, 1)}
     made = Made(shapes, samples=7)
