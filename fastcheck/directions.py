@@ -3,14 +3,17 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.random import Generator
 
 from .activations import Array
 from .network import Tensor
 from .noise import ROUNDING
 from .steps import central, first_step, refine
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
 
 # Directions per tensor, unless the caller says how many.
 DIRECTIONS = 3
@@ -124,7 +127,7 @@ def exact_slopes(difference_along: Callable[[Array, float], tuple[float, float]]
 
 def probe(
     tensors: Sequence[Tensor], theta: Array, gradient: Array, slope_along: SlopeAlong, *, directions: int | None,
-    tolerance: float, generator: Generator, rounded: bool = False,
+    tolerance: float, generator: "Generator", rounded: bool = False,
 ) -> Probe:
     """Compare the gradient with slopes along random directions, tensor by tensor, and find the entry to blame.
 

@@ -8,13 +8,15 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.random import Generator
 
 from .activations import Array
 from .network import Tensor
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
 
 POINTS = 8
 ROUNDING = float(np.finfo(np.float64).eps) / 2.0
@@ -160,7 +162,7 @@ def network_noise(
 
 
 def tensor_noise(
-    cost: Callable[[Array], float], theta: Array, tensor: Tensor, step: float, center: float, generator: Generator,
+    cost: Callable[[Array], float], theta: Array, tensor: Tensor, step: float, center: float, generator: "Generator",
     other: float | None = None,
 ) -> float:
     """Standard deviation of the rounding of ``cost`` when entries of one tensor move by about ``step``.

@@ -1,9 +1,9 @@
 """What random directions lead to: entries to check one by one, and rows for directions that no entry explains."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.random import Generator
 
 from .activations import Array
 from .differences import Differences, Indices, Subject
@@ -12,6 +12,9 @@ from .network import Tensor
 from .precision import tolerance_in
 from .sampling import choose
 from .verdict import TOLERANCE
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
 
 # Entries of each tensor that are checked one by one beside random directions.
 BESIDE = 2
@@ -24,7 +27,7 @@ def allowed(subject: Subject, tolerance: float | None) -> float:
     return max([TOLERANCE, *(tolerance_in(dtype, subject) for dtype in subject.precision.values())])
 
 
-def entries_beside(probed: Probe, tensors: Sequence[Tensor], generator: Generator) -> Indices:
+def entries_beside(probed: Probe, tensors: Sequence[Tensor], generator: "Generator") -> Indices:
     """The entries that directions led to and a few of each tensor, ascending."""
     few = choose(tensors, BESIDE * len(tensors), generator)
     return np.union1d(few, [s.entry for s in probed.suspects]).astype(np.int64)

@@ -2,12 +2,15 @@
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.random import Generator
 
 from .differences import Indices
 from .network import Tensor
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
 
 # Entries checked of each tensor unless the caller says how many in all.
 PER_TENSOR = 1000
@@ -15,7 +18,7 @@ PER_TENSOR = 1000
 SHARE = 0.01
 
 
-def choose(tensors: Sequence[Tensor], samples: int | None, generator: Generator) -> Indices:
+def choose(tensors: Sequence[Tensor], samples: int | None, generator: "Generator") -> Indices:
     """Positions of a stratified random sample: every tensor represented, small ones wholly, large ones alike.
 
     Parameters
@@ -49,7 +52,7 @@ def shares(sizes: Sequence[int], samples: int | None) -> list[int]:
     return counts
 
 
-def stratified_order(tensors: Sequence[Tensor], positions: Indices, generator: Generator) -> Indices:
+def stratified_order(tensors: Sequence[Tensor], positions: Indices, generator: "Generator") -> Indices:
     """An order in which to check positions so that each beginning of it represents every tensor.
 
     Parameters

@@ -3,10 +3,9 @@
 import math
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.random import Generator
 from numpy.typing import NDArray
 
 from ..activations import Array
@@ -14,6 +13,9 @@ from ..differences import Indices
 from ..evaluators import Evaluator
 from ..steps import Slopes
 from ..structure import Structure
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
 
 RICHARDSON = "richardson"
 # Standard errors that noise may reach.
@@ -143,7 +145,7 @@ class Work:
     positions: Indices
     lines: Entries
     found: Found
-    generator: Generator
+    generator: "Generator"
     kinks: dict[int, tuple[float, float]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
