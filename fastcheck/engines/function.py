@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..activations import Array
 from ..differences import Differences, Indices, Kinks, Run
@@ -14,10 +15,12 @@ from ..sampling import stratified_order
 from ..steps import STENCILS, WIDEST, Slopes, central, refine, richardson, table
 from .again import look_again
 from .plan import COMPLEX_STEP, plan
-from .work import RICHARDSON, Choice, FunctionProblem, Work
+from .work import NOISE, RICHARDSON, Choice, FunctionProblem, Work
 
 # Errors this many times the usual one call for another step.
 POOR = 30.0
+# A bend this many times the usual one of at least so many entries is a kink's; then a step so much shorter is taken.
+OUTLIER, ENOUGH, SHORTER = 30.0, 16, 16.0
 # One batch of work: seconds between reports of progress.
 BATCH_SECONDS = 0.5
 # The table of extrapolation begins at so many times the best step of order 4.
@@ -111,9 +114,27 @@ def _measure(work: Work, where: Indices) -> None:
         slope, below, above = central(
             work.lines, which, step, stencil.order, literal=choice.epsilon is not None
         )
+        if choice.epsilon is None:
+            bent = _bent(work, where, np.abs(above + below - 2.0 * work.problem.cost))
+            if bent.any():
+                found.step[where[bent]] = step[bent] = step[bent] / SHORTER
+                slope[bent], below[bent], above[bent] = central(work.lines, which[bent], step[bent], stencil.order)
         # At the best step the stencil leaves out the order-th part of what noise does; twice that for neighbours.
         share = 0.0 if choice.epsilon is not None else 2.0 / stencil.order
         found.put(where, slope, (1.0 + share) * stencil.rounding * noise / step, below, above)
+
+
+def _bent(work: Work, where: Indices, bend: Array) -> NDArray[np.bool_]:
+    """Entries that bend the cost far more than is usual in their tensor: most likely across a kink."""
+    out = np.zeros(where.size, dtype=bool)
+    stops = np.array([tensor.stop for tensor in work.problem.structure.tensors])
+    owner = np.searchsorted(stops, work.positions[where], side="right")
+    for tensor in np.unique(owner):
+        here = np.flatnonzero(owner == tensor)
+        if here.size > ENOUGH:
+            limit = OUTLIER * np.median(bend[here]) + 4.0 * NOISE * work.found.noise[where[here]]
+            out[here] = bend[here] > limit
+    return out
 
 
 def _complex_slopes(work: Work, which: Indices) -> tuple[Array, Array]:
