@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -30,7 +31,7 @@ class Problem:
         """Number of samples."""
         return int(self.X.shape[1])
 
-    @property
+    @cached_property
     def parameters(self) -> dict[str, Array]:
         """Views of theta by name."""
         return self.network.to_parameters(self.theta)
