@@ -108,12 +108,18 @@ class Doubts:
         return found
 
 
+def step_at(comparison: Comparison, epsilon: float | Array, places: NDArray[np.intp]) -> float | Array:
+    """The perturbation at positions of a tensor's checked entries."""
+    if isinstance(epsilon, np.ndarray) and epsilon.size > 1:
+        return np.asarray(epsilon[comparison.first + places])
+    return epsilon
+
+
 def one_sided(
     comparison: Comparison, differences: Differences, epsilon: float | Array, places: NDArray[np.intp]
 ) -> tuple[Array, Array, Array]:
     """Quotients above and below theta at positions of a tensor's checked entries, and the rounding of both."""
-    where = comparison.first + places
-    step = epsilon[where] if isinstance(epsilon, np.ndarray) and epsilon.size > 1 else epsilon
+    where, step = comparison.first + places, step_at(comparison, epsilon, places)
     with np.errstate(all="ignore"):
         above = (differences.J_plus[where] - differences.cost) / step
         below = (differences.cost - differences.J_minus[where]) / step
@@ -150,8 +156,11 @@ def at_kink(
     found = np.zeros_like(wrong)
     places = np.flatnonzero(wrong)
     above, below, rounding = one_sided(comparison, differences, epsilon, part.first + places)
+    step = step_at(comparison, epsilon, part.first + places)
     gradient = comparison.gradient[part.first + places]
     between = (gradient >= np.minimum(above, below) - rounding) & (gradient <= np.maximum(above, below) + rounding)
     jump = np.abs(above - below)
-    found[places] = between & (jump > 4.0 * rounding) & (jump > OUTLIER * usual)
+    # The disagreement already exceeds the noise: a jump as large as that does too.
+    large = (jump >= part.error[places] / comparison.unit) & (jump > 4.0 * UNIT * abs(differences.cost) / step)
+    found[places] = between & large & (jump > OUTLIER * usual)
     return found

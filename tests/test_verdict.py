@@ -282,6 +282,20 @@ def test_a_kink_the_engine_does_not_know_is_no_failure():
     assert failing(made.report(epsilon=epsilon, engine="full")) == {"W2"}
 
 
+def test_a_kink_is_told_where_the_noise_is_overestimated_for_it():
+    made = Made()
+    place, epsilon = made.place("W2", 1, 1), 1e-5
+    made.noise = np.array([0.01])
+    up, down = made.cost + epsilon * made.gradapprox, made.cost - epsilon * made.gradapprox
+    up[place], down[place] = made.cost + 1.5 * epsilon, made.cost + 0.5 * epsilon
+    made.gradapprox[place] = 0.5
+    made.gradient[place] = 1.5
+    made.differences = {"J_plus": up, "J_minus": down, "kinks": None}
+    assert verdicts(made.report(epsilon=epsilon, engine="full"))["W2"] == "inconclusive"
+    made.gradient[place] = 2.5
+    assert verdicts(made.report(epsilon=epsilon, engine="full"))["W2"] == "fail"
+
+
 def test_between_quotients_that_curvature_explains_is_still_wrong():
     made = Made()
     epsilon, slope = 1e-5, np.array(made.gradapprox)
