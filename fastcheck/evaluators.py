@@ -178,7 +178,12 @@ class Stacked:
             places = [(np.flatnonzero(tensor_of[block] == t), t) for t in np.unique(tensor_of[block])]
             for row, t in places:
                 flat[t][row, positions[block][row] - tensors[t].start] = values[block][row]
-            out[block] = self._costs([stack[:count] for stack in stacks], count, values.dtype)
+            try:
+                out[block] = self._costs([stack[:count] for stack in stacks], count, values.dtype)
+            except Exception as error:
+                first, last = (self.structure.place(int(positions[block][i])) for i in (0, -1))
+                error.add_note(f"fastcheck: raised by the cost with a stack of {count} rows, {first} to {last} moved")
+                raise
             for row, t in places:
                 flat[t][row, positions[block][row] - tensors[t].start] = theta[positions[block][row]]
         for tensor, stack in zip(tensors, flat, strict=True):

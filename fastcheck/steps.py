@@ -80,6 +80,9 @@ STENCILS = {
 }
 WIDEST = STENCILS[6]
 ORDERS = tuple(STENCILS)
+# The derivative to one side, from the rises over one, two and three steps; and its error where each cost has error one.
+ONE_SIDED = np.array([3.0, -1.5, 1.0 / 3.0])
+ONE_SIDED_ROUNDING = math.sqrt(float(np.sum(ONE_SIDED**2)) + float(np.sum(ONE_SIDED)) ** 2)
 
 # The first step, as a part of the parameter: near the best of order 6 for most functions.
 FIRST = 2.0**-8
@@ -124,7 +127,7 @@ class Slopes:
     decay : how they shrink from one order to the next.
     smooth : whether the function looks smooth at that step.
     below, above : costs at -h and h.
-    left, right, nearest : quotients to both sides over the smallest step at which the function is rough, and that step.
+    left, right, nearest : derivatives to both sides at the smallest step at which the function is rough, and that step.
     """
 
     slope: Array
@@ -259,8 +262,8 @@ def table(lines: Lines, which: Indices, step: Array, cost: float, noise: Array) 
     truncation[broken] = np.inf
     above, below = costs[:, half], costs[:, half - 1]
     with np.errstate(all="ignore"):
-        right = (above - cost) / distances[:, half]
-        left = (below - cost) / distances[:, half - 1]
+        right = (costs[:, half:] - cost) @ ONE_SIDED / step
+        left = (cost - costs[:, half - 1 :: -1]) @ ONE_SIDED / step
     return Slopes(WIDEST.slope(distances, costs), truncation, WIDEST.rounding * noise / step, step, noise, bend, rho,
                   ~rough & ~broken, below, above, left, right, step, costs.size)
 
@@ -311,7 +314,7 @@ def refine(
     Returns
     -------
     Slopes : of the best round of each line; one round (six evaluations) where the first step is good.  A line at a
-        kink is not smooth, and has one-sided quotients.
+        kink is not smooth, and has one-sided derivatives.
     """
     best = _search(lines, which, start, cost, noise, wanted, enough)
     # A fast oscillation looks smooth at steps near its period: where a line was rough at some step, look once more.
@@ -399,7 +402,7 @@ def _again(found: Slopes, steady: Flags, level: Array) -> Slopes:
 
 
 def _keep(best: Slopes, found: Slopes, active: Indices, steady: Flags) -> None:
-    """Keep what is better than before, and the one-sided quotients of the smallest rough step."""
+    """Keep what is better than before, and the one-sided derivatives of the smallest rough step."""
     better = (found.error < best.error[active]) | np.isnan(best.slope[active]) | steady
     best.take(found, active[better], better)
     known = np.isfinite(found.left) & np.isfinite(found.right)

@@ -151,6 +151,17 @@ def test_the_users_exception_comes_with_the_parameter(kind):
     assert f"raised by the cost with theta[7] (entry 7 of theta) at {theta[7]:.2f}"[:-1] in caught.value.__notes__[0]
 
 
+def test_an_exception_for_a_stack_says_which_parameters_it_moves():
+    def cost(theta):
+        if len(theta) > 1:
+            raise OSError("the disk is full")
+        return stacked_cubes(theta)
+
+    with pytest.raises(OSError, match="the disk is full") as caught:
+        fc.check_function(cost, point(), point(), vectorized=True)
+    assert "rows, theta[" in caught.value.__notes__[0]
+
+
 def test_an_exception_at_the_parameters_themselves_says_so():
     with pytest.raises(OSError, match="the disk is full") as caught:
         fc.check_function(fails_everywhere, point(), point())

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 import fastcheck as fc
 from fastcheck.network import Tensor
@@ -28,6 +28,7 @@ def test_every_tensor_is_represented(samples, wanted):
     assert np.all(np.diff(positions) > 0)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 1000), min_size=1, max_size=8), st.integers(1, 3000))
 def test_shares_add_up(sizes, samples):
     found = shares(sizes, samples)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ..activations import Array
 from ..differences import Indices
-from ..steps import Slopes, first_step, refine
+from ..steps import ONE_SIDED_ROUNDING, Slopes, first_step, refine
 from .work import NOISE, Work
 
 # Entries looked at before it is asked whether they show a mistake: so many, and a share of all.
@@ -54,14 +54,15 @@ def _look(work: Work, batch: Indices) -> bool:
     """Replace or qualify what was found of some entries; whether some of them are wrong beyond doubt."""
     problem, found = work.problem, work.found
     which, gradient = work.positions[batch], problem.gradient[work.positions[batch]]
-    slopes = refine(work.lines, which, first_step(problem.theta[which]), problem.cost, found.noise[batch])
-    at_kink = ~slopes.smooth & np.isfinite(slopes.left) & np.isfinite(slopes.right)
+    slopes = refine(work.lines, which, first_step(problem.theta[which]), problem.cost, found.measured[batch])
+    blurred = ONE_SIDED_ROUNDING * slopes.noise / slopes.nearest
+    with np.errstate(invalid="ignore"):
+        at_kink = ~slopes.smooth & (np.abs(slopes.right - slopes.left) > NOISE * blurred)
     for place in np.flatnonzero(at_kink):
         low, high = sorted((float(slopes.left[place]), float(slopes.right[place])))
         work.kinks[int(batch[place])] = (low, high)
-    blurred = np.sqrt(2.0) * slopes.noise / slopes.nearest
     found.error[batch[at_kink]] = blurred[at_kink]
-    known = slopes.smooth & np.isfinite(slopes.error)
+    known = ~at_kink & np.isfinite(slopes.error)
     if work.choice.complex_step:
         _require_analytic(work, batch[known], slopes.slope[known], slopes.error[known])
     elif work.choice.epsilon is None:

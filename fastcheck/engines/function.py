@@ -115,7 +115,8 @@ def _measure(work: Work, where: Indices) -> None:
             work.lines, which, step, stencil.order, literal=choice.epsilon is not None
         )
         if choice.epsilon is None:
-            bent = _bent(work, where, np.abs(above + below - 2.0 * work.problem.cost))
+            with np.errstate(invalid="ignore"):
+                bent = _bent(work, where, np.abs(above + below - 2.0 * work.problem.cost))
             if bent.any():
                 found.step[where[bent]] = step[bent] = step[bent] / SHORTER
                 slope[bent], below[bent], above[bent] = central(work.lines, which[bent], step[bent], stencil.order)

@@ -28,7 +28,7 @@ def plan(work: Work) -> None:
         if not here.size:
             continue
         if work.choice.complex_step:
-            work.found.step[here], work.found.noise[here] = COMPLEX_STEP, 0.0
+            work.found.step[here], work.found.noise[here], work.found.measured[here] = COMPLEX_STEP, 0.0, 0.0
             continue
         fixed = work.choice.epsilon
         noise = ROUNDING / 2.0 * abs(work.problem.cost)
@@ -38,7 +38,7 @@ def plan(work: Work) -> None:
             noise = tensor_noise(
                 work.lines.at, work.problem.theta, tensor, near, work.problem.cost, work.generator, far
             )
-        work.found.noise[here] = noise
+        work.found.noise[here] = work.found.measured[here] = noise
         if fixed is not None:
             work.found.step[here] = fixed
         else:

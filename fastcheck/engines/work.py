@@ -97,11 +97,14 @@ class Entries:
 
 @dataclass
 class Found:
-    """What is known about the checked entries, (k,) each; ``done`` says of which."""
+    """What is known about the checked entries, (k,) each; ``done`` says of which, ``measured`` what their tensor's
+    noise is at least, ``noise`` what it seemed to be where the slope was taken.
+    """
 
     slope: Array
     error: Array
     step: Array
+    measured: Array
     noise: Array
     below: Array
     above: Array
@@ -110,8 +113,8 @@ class Found:
     @classmethod
     def nothing(cls, count: int) -> "Found":
         """Nothing yet."""
-        slope, error, step, noise, below, above = (np.full(count, np.nan) for _ in range(6))
-        return cls(slope, error, step, noise, below, above, np.zeros(count, dtype=bool))
+        slope, error, step, measured, noise, below, above = (np.full(count, np.nan) for _ in range(7))
+        return cls(slope, error, step, measured, noise, below, above, np.zeros(count, dtype=bool))
 
     def put(self, where: Indices, slope: Array, error: Array, below: Array, above: Array) -> None:
         """Write the results of some entries."""
