@@ -139,8 +139,8 @@ def c_cost(problem: NetworkCost) -> tuple[Any, tuple[Any, ...]] | None:
     return function, (problem.packed(),)
 
 
-def rivals(problem: NetworkCost) -> dict[str, Callable[[], Any]]:
-    """Ways to the gradient of one cost, by name; the first is the textbook's."""
+def rivals(problem: NetworkCost, *, slow: bool) -> dict[str, Callable[[], Any]]:
+    """Ways to the gradient of one cost, by name; the first is the textbook's.  ``slow`` ones too, or not."""
     theta, gradient, args = problem.theta, problem.gradient, problem.args
     ways: dict[str, Callable[[], Any]] = {
         "textbook loop, NumPy": lambda: textbook_loop(numpy_cost, theta, args),
@@ -157,9 +157,9 @@ def rivals(problem: NetworkCost) -> dict[str, Callable[[], Any]]:
     foreign = c_cost(problem)
     if foreign is not None:
         ways["fastcheck, C"] = lambda: fc.check_function(foreign[0], theta, gradient, foreign[1])
-    if numdifftools is not None:
+    if numdifftools is not None and slow:
         ways["numdifftools, jitted"] = lambda: numdifftools.Gradient(jitted_cost)(theta, *args)
-    if torch is not None:
+    if torch is not None and slow:
         ways["torch gradcheck"] = torch_gradcheck(problem)
     return ways
 
@@ -179,10 +179,10 @@ def torch_gradcheck(problem: NetworkCost) -> Callable[[], Any]:
     return lambda: torch.autograd.gradcheck(cost, parameters)
 
 
-def speed(rounds: int, samples: int) -> Table:
+def speed(rounds: int, samples: int, *, slow: bool) -> Table:
     """Times of all ways to one gradient, in turn."""
     problem = NetworkCost.random(samples)
-    ways = rivals(problem)
+    ways = rivals(problem, slow=slow)
     for way in ways.values():
         way()
     times: dict[str, list[float]] = {name: [] for name in ways}
@@ -223,7 +223,7 @@ def main() -> None:
                   "of numdifftools, and the complex step right to rounding, on every function")
     console.print("\n".join(FAILED) or "no right gradient failed")
     for samples in (5, 200):
-        console.print(speed(arguments.rounds, samples))
+        console.print(speed(arguments.rounds, samples, slow=samples < 10))
 
 
 if __name__ == "__main__":

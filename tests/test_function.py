@@ -6,8 +6,10 @@ import time
 import numpy as np
 import pytest
 from scipy.optimize import rosen, rosen_der
+from scipy.optimize._numdiff import approx_derivative
 
 import fastcheck as fc
+from benchmarks.network_costs import NetworkCost, numpy_cost
 from fastcheck import Dense, Network
 from tests.course_exercise import exercise, gradients_with
 from tests.functions import cubes, cubes_gradient, layer, layer_problem, point
@@ -148,6 +150,16 @@ def test_random_networks_with_kinks_never_fail():
         options = METHODS[trial % 4]
         report = fc.check_function(lambda p, n=net, X=X, Y=Y: n.cost_of(p, X, Y), parameters, gradients, **options)
         assert report.verdict != "fail", report
+
+
+def test_many_kinks_leave_it_closer_to_the_gradient_than_a_three_point_difference():
+    problem = NetworkCost.random(50)
+    theta, gradient = problem.theta, problem.gradient
+    report = fc.check_function(numpy_cost, theta, gradient, problem.args)
+    scipys = approx_derivative(numpy_cost, theta, args=problem.args)
+    assert report.ok
+    assert np.linalg.norm(report.gradapprox - gradient) < np.linalg.norm(scipys - gradient)
+    assert report.facts["evaluations"] < 2.4 * theta.size
 
 
 def test_a_cost_that_breaks_the_complex_step_is_found():
