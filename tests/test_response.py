@@ -166,3 +166,10 @@ def test_not_a_number_reaches_the_results():
     parameters["W1"][0, 0] = np.nan
     found = response.differences(problem(net, parameters=parameters), None, 1e-7, RUN)
     assert np.isnan(found.cost)
+
+
+def test_rounding_where_responses_nearly_vanish_is_no_fault():
+    """Once an engine error: responses of 1e-18 are below what literal propagation can resolve."""
+    from .random_networks import draw, outcome
+
+    assert outcome(draw(10573))[0] == "pass"

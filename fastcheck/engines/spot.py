@@ -14,6 +14,7 @@ from .sums import Responses, Sums, powers_of
 
 PARAMETERS = 4
 SMALL = 1e7  # operations of a run for which one parameter is enough
+SAFETY = 16.0  # by how much the first-order bound of literal propagation's rounding may be too small
 SHARE = 0.01  # of the engine's own operations that one parameter's check may cost
 
 
@@ -111,7 +112,7 @@ def _literal(block: Block, place: tuple[int, int, int], samples: Any) -> tuple[A
     up, down, base = losses[:count], losses[count : 2 * count], losses[2 * count :]
     rounding = 8.0 * UNIT * float(np.abs(base).sum())
     rounding += _rounding(block, layer, _last(run, layer, count), slack, Y[samples].T)
-    return np.array([0.5 * (up - down).sum(), (0.5 * (up + down) - base).sum()]), 4.0 * rounding
+    return np.array([0.5 * (up - down).sum(), (0.5 * (up + down) - base).sum()]), SAFETY * rounding
 
 
 def _last(run: Propagation, layer: int, count: int) -> Propagation:

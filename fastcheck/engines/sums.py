@@ -108,6 +108,8 @@ class Sums:
         """Rounding of sums of slope times input, and of the pre-activations that curved functions see."""
         slopes, inputs = found.powers[0], block.inputs[layer]
         steepest = np.einsum("si,si->i", slopes, slopes).max()
+        if found.kinds.any():  # where responses are no polynomials, slopes are kept as bounds
+            steepest = max(steepest, (found.bounds**2).sum(axis=1).max())
         largest = np.einsum("sj,sj->j", inputs, inputs)[:-1].max()
         unit = 4.0 * UNIT * (1.0 + height) * block.scale * float(np.sqrt(steepest))
         self.noise[2 * layer] += unit * float(np.sqrt(largest))
