@@ -43,13 +43,9 @@ def plot_report(report: "Report", path: str | PathLike[str] | None = None) -> An
     ------
     ImportError : without matplotlib.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ImportError('plots need matplotlib: pip install "fastcheck[plot]"') from None
     chosen = shown(report)
     heights = [VECTOR_HEIGHT if min(as_matrix_shape(t.shape)) == 1 else MATRIX_HEIGHT for t in chosen]
-    figure = Figure(figsize=(10.5, 1.0 + sum(heights)), layout="constrained")
+    figure = _figure(10.5, 1.0 + sum(heights))
     axes = figure.subplots(len(chosen), 2, squeeze=False, width_ratios=(1.5, 1.0), height_ratios=heights)
     image = None
     for row, tensor in zip(axes, chosen, strict=True):
@@ -180,11 +176,7 @@ def plot_sweep(sweep: "Sweep", path: str | PathLike[str] | None = None) -> Any:
     ------
     ImportError : without matplotlib.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ImportError('plots need matplotlib: pip install "fastcheck[plot]"') from None
-    figure = Figure(figsize=(7.0, 4.5), layout="constrained")
+    figure = _figure(7.0, 4.5)
     axes = figure.subplots()
     for (name, differences), marker in zip(sweep.differences.items(), "osv^D", strict=False):
         # Exact agreement has no place on a logarithmic axis: it is drawn at the rounding unit.
@@ -198,3 +190,12 @@ def plot_sweep(sweep: "Sweep", path: str | PathLike[str] | None = None) -> Any:
     if path is not None:
         figure.savefig(path, dpi=120)
     return figure
+
+
+def _figure(width: float, height: float) -> Any:
+    """An empty figure of that size in inches, without touching matplotlib's global state."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ImportError('plots need matplotlib: pip install "fastcheck[plot]"') from None
+    return Figure(figsize=(width, height), layout="constrained")
