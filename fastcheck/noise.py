@@ -25,6 +25,8 @@ AGREEMENT = 4.0
 # A cost that varies by more than this part of itself over the table is not sampled closely enough.
 RANGE = 0.1
 TRIES = 6
+# A cost that has not moved at so many steps does not depend on what was moved.
+STILL = 3
 # Entries that move together where the noise of one tensor is measured.
 MOVED = 16
 # Steps below this are also compared with a hundred times the step, others with a hundredth.
@@ -117,10 +119,14 @@ def line_noise(along: Callable[[float], float], step: float, cost: float) -> flo
         return 0.0
     floor = ROUNDING * abs(cost)
     tried: set[float] = set()
+    still = 0
     for _ in range(TRIES):
         tried.add(step)
-        values = np.array([cost] + [along(i * step) for i in range(1, POINTS)])
-        found = ecnoise(values)
+        values = [cost] + [along(i * step) for i in range(1, POINTS)]
+        found = ecnoise(np.array(values))
+        still += all(value == cost for value in values)
+        if still == STILL:
+            return floor
         if found.finding == "noise":
             return max(found.level, floor)
         step = step * 100.0 if found.finding == "too close" else step / 100.0

@@ -20,7 +20,7 @@ from .work import NOISE, RICHARDSON, Choice, FunctionProblem, Work
 # Errors this many times the usual one call for another step.
 POOR = 30.0
 # A bend this many times the usual one of at least so many entries is a kink's; then a step so much shorter is taken.
-OUTLIER, ENOUGH, SHORTER = 30.0, 16, 16.0
+OUTLIER, ENOUGH, SHORTER = 10.0, 16, 16.0
 # One batch of work: seconds between reports of progress.
 BATCH_SECONDS = 0.5
 # The table of extrapolation begins at so many times the best step of order 4.
@@ -131,10 +131,9 @@ def _bent(work: Work, where: Indices, bend: Array) -> NDArray[np.bool_]:
     stops = np.array([tensor.stop for tensor in work.problem.structure.tensors])
     owner = np.searchsorted(stops, work.positions[where], side="right")
     for tensor in np.unique(owner):
-        here = np.flatnonzero(owner == tensor)
+        here = np.flatnonzero((owner == tensor) & (bend > 4.0 * NOISE * work.found.noise[where]))
         if here.size > ENOUGH:
-            limit = OUTLIER * np.median(bend[here]) + 4.0 * NOISE * work.found.noise[where[here]]
-            out[here] = bend[here] > limit
+            out[here] = bend[here] > OUTLIER * np.median(bend[here])
     return out
 
 
