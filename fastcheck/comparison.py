@@ -3,12 +3,12 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
 from .activations import Array
 from .differences import Differences, Indices, Subject
+from .lazy import cached_property
 from .network import Tensor
 
 # Entries worked on at a time: a few arrays of this size stay in the processor's cache.

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .activations import Array
+from .lazy import cached_property
 from .network import Network, Propagation, Tensor
 
 Indices = NDArray[np.int64]

@@ -3,7 +3,6 @@ digits that a right back-propagation loses.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from .activations import Array
 from .comparison import Comparison, Entries
 from .differences import Differences, Subject
+from .lazy import cached_property
 from .precision import ROUNDING
 from .rounding import DOUBLE
 

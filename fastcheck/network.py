@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from .activations import ACTIVATIONS, Activation, Array
 from .arrays import real_array
 from .costs import COSTS, Cost
+from .lazy import cached_property
 
 COST_OF_OUTPUT = {cost.output: name for name, cost in COSTS.items() if cost.output}
 

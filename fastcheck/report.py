@@ -3,7 +3,6 @@
 import json
 import math
 import platform
-from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from . import sentences
 from .activations import Array
 from .culprit import first_to_look_at
 from .differences import Differences, Indices, Subject
+from .lazy import cached_property
 from .tensor_report import Entry, TensorReport, merge
 from .text import html, plain, rich_parts
 from .verdict import PASS, Judgement, judge

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from .activations import Array
 from .comparison import Comparison, Entries
 from .diagnosis import diagnose
 from .differences import Differences, Subject
+from .lazy import cached_property
 from .verdict import ENTRY_NOISE, TensorVerdict
 
 

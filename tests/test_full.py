@@ -53,7 +53,7 @@ def test_after_fork_and_from_many_threads():
     wanted = float(full.differences(given, np.arange(50), 1e-6, RUN).gradapprox.sum())
     context = multiprocessing.get_context("fork")
     queue = context.Queue()
-    child = context.Process(target=_check_in_child, args=(queue,))
+    child = context.Process(target=_check_in_child, args=(queue,), daemon=True)
     child.start()
     assert queue.get(timeout=60) == wanted
     child.join()

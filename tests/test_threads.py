@@ -85,7 +85,7 @@ def test_checks_in_many_threads_and_then_in_a_forked_child():
         thread.join()
     context = multiprocessing.get_context("fork")
     queue = context.Queue()
-    child = context.Process(target=_check, args=(queue,))
+    child = context.Process(target=_check, args=(queue,), daemon=True)
     child.start()
     found.append(queue.get(timeout=60))
     child.join()
