@@ -29,8 +29,8 @@ TRIES = 6
 STILL = 3
 # Entries that move together where the noise of one tensor is measured.
 MOVED = 16
-# Steps below this are also compared with a hundred times the step, others with a hundredth.
-SMALL = 1e-5
+# Noise is measured at small steps whatever epsilon is, for long ones cross kinks; and at a second one further out.
+NEAR, FAR = 1e-7, 1e-5
 Finding = Literal["noise", "too close", "too far"]
 
 
@@ -162,30 +162,30 @@ def network_noise(
     sigma = np.zeros(theta.size)
     largest = 0.0
     for tensor in reversed(tensors):
-        largest = max(largest, tensor_noise(cost, theta, tensor, epsilon, center, generator))
+        near = min(epsilon, NEAR)
+        largest = max(largest, tensor_noise(cost, theta, tensor, near, FAR, center, generator))
         sigma[tensor.start : tensor.stop] = largest
     return sigma * (math.sqrt(2.0) / (2.0 * epsilon))
 
 
 def tensor_noise(
-    cost: Callable[[Array], float], theta: Array, tensor: Tensor, step: float, center: float, generator: "Generator",
-    other: float | None = None,
+    cost: Callable[[Array], float], theta: Array, tensor: Tensor, near: float, far: float, center: float,
+    generator: "Generator",
 ) -> float:
-    """Standard deviation of the rounding of ``cost`` when entries of one tensor move by about ``step``.
+    """Standard deviation of the rounding of ``cost`` when entries of one tensor move a little.
 
     Parameters
     ----------
     cost, theta, tensor : as in ``network_noise``.
-    step : the movement of interest.
+    near, far : the two movements it is measured at.
     center : cost(theta).
-    other : a second step to look at; by default a hundred times, or a hundredth of, the first.
     generator : draws the directions: a few entries each, for moving all of a large tensor would cross the kinks of
         all its units, which one entry does not.
 
     Notes
     -----
-    Where a rounded intermediate value (1 - a of a saturated unit) stays on one step of its staircase at the given
-    step, the noise shows only further out; a kink further out looks like noise, but seldom in two directions.
+    Where a rounded intermediate value (1 - a of a saturated unit) stays on one step of its staircase at the near
+    movement, the noise shows only further out; a kink further out looks like noise, but seldom in two directions.
     """
 
     def measured(spacing: float) -> float:
@@ -200,5 +200,4 @@ def tensor_noise(
 
         return line_noise(along, spacing, center)
 
-    second = other or (step * 100.0 if step < SMALL else step / 100.0)
-    return max(measured(step), min(measured(second), measured(second)))
+    return max(measured(near), min(measured(far), measured(far)))

@@ -34,9 +34,8 @@ def plan(work: Work) -> None:
         noise = ROUNDING / 2.0 * abs(work.problem.cost)
         if here.size > SMALL or fixed is not None:
             size = float(np.median(np.abs(work.problem.theta[work.positions[here]]))) or 1.0
-            near, far = (NEAR * size, FAR * size) if fixed is None else (fixed, None)
             noise = tensor_noise(
-                work.lines.at, work.problem.theta, tensor, near, work.problem.cost, work.generator, far
+                work.lines.at, work.problem.theta, tensor, NEAR * size, FAR * size, work.problem.cost, work.generator
             )
         work.found.noise[here] = work.found.measured[here] = noise
         if fixed is not None:
