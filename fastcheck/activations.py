@@ -62,26 +62,32 @@ class Activation:
 
 
 def identity(z: Any) -> Any:
+    """z itself, as floats."""
     return 1.0 * z
 
 
 def identity_derivative(z: Array) -> Array:
+    """One everywhere."""
     return np.ones_like(z)
 
 
 def identity_difference(z: float, d: float) -> float:
+    """d."""
     return d
 
 
 def relu(z: Any) -> Any:
+    """max(z, 0)."""
     return np.maximum(z, 0.0)
 
 
 def relu_derivative(z: Array) -> Array:
+    """1 for z > 0, else 0."""
     return np.where(z > 0, 1.0, 0.0)
 
 
 def relu_difference(z: float, d: float) -> float:
+    """max(z + d, 0) - max(z, 0), by sides."""
     # the comparisons are false for NaN, which must not come out as a number
     if z > 0.0:
         return -z if z + d <= 0.0 else d
@@ -89,39 +95,48 @@ def relu_difference(z: float, d: float) -> float:
 
 
 def leaky_relu(z: Any) -> Any:
+    """z for z > 0, else LEAKY_SLOPE z."""
     return np.maximum(z, 0.0) + LEAKY_SLOPE * np.minimum(z, 0.0)
 
 
 def leaky_relu_derivative(z: Array) -> Array:
+    """1 for z > 0, else LEAKY_SLOPE."""
     return np.where(z > 0, 1.0, LEAKY_SLOPE)
 
 
 def leaky_relu_difference(z: float, d: float) -> float:
+    """The part of the step above zero, and LEAKY_SLOPE times the part below."""
     rise = relu_difference(z, d)
     return rise + LEAKY_SLOPE * (d - rise)
 
 
 def relu6(z: Any) -> Any:
+    """z clipped to [0, 6]."""
     return np.minimum(np.maximum(z, 0.0), 6.0)
 
 
 def relu6_derivative(z: Array) -> Array:
+    """1 for 0 < z < 6, else 0."""
     return np.where((z > 0) & (z < 6), 1.0, 0.0)
 
 
 def relu6_difference(z: float, d: float) -> float:
+    """The part of the step between 0 and 6."""
     return clip_difference(z, d, 0.0, 6.0)
 
 
 def hardtanh(z: Any) -> Any:
+    """z clipped to [-1, 1]."""
     return np.minimum(np.maximum(z, -1.0), 1.0)
 
 
 def hardtanh_derivative(z: Array) -> Array:
+    """1 for -1 < z < 1, else 0."""
     return np.where((z > -1) & (z < 1), 1.0, 0.0)
 
 
 def hardtanh_difference(z: float, d: float) -> float:
+    """The part of the step between -1 and 1."""
     return clip_difference(z, d, -1.0, 1.0)
 
 
@@ -138,26 +153,32 @@ def clip_difference(z: float, d: float, low: float, high: float) -> float:
 
 
 def elu(z: Any) -> Any:
+    """z for z > 0, else ELU_ALPHA (exp(z) - 1) (Clevert et al., 2015)."""
     return np.maximum(z, 0.0) + ELU_ALPHA * np.expm1(np.minimum(z, 0.0))
 
 
 def elu_derivative(z: Array) -> Array:
+    """1 for z > 0, else ELU_ALPHA exp(z)."""
     return np.where(z > 0, 1.0, ELU_ALPHA * np.exp(np.minimum(z, 0.0)))
 
 
 def elu_difference(z: float, d: float) -> float:
+    """See ``exponential_unit_difference``."""
     return exponential_unit_difference(z, d, ELU_ALPHA)
 
 
 def selu(z: Any) -> Any:
+    """SELU_SCALE times z for z > 0, else times SELU_ALPHA (exp(z) - 1) (Klambauer et al., 2017)."""
     return SELU_SCALE * (np.maximum(z, 0.0) + SELU_ALPHA * np.expm1(np.minimum(z, 0.0)))
 
 
 def selu_derivative(z: Array) -> Array:
+    """SELU_SCALE times 1 for z > 0, else times SELU_ALPHA exp(z)."""
     return SELU_SCALE * np.where(z > 0, 1.0, SELU_ALPHA * np.exp(np.minimum(z, 0.0)))
 
 
 def selu_difference(z: float, d: float) -> float:
+    """See ``exponential_unit_difference``."""
     return SELU_SCALE * exponential_unit_difference(z, d, SELU_ALPHA)
 
 
@@ -173,21 +194,25 @@ def exponential_unit_difference(z: float, d: float, alpha: float) -> float:
 
 
 def sigmoid(z: Any) -> Any:
+    """1 / (1 + exp(-z))."""
     return 1.0 / (1.0 + np.exp(-z))
 
 
 def sigmoid_derivative(z: Array) -> Array:
+    """sigma(z) sigma(-z): 1 - sigma(z) would lose the digits of a saturated unit."""
     return np.asarray(sigmoid(z) * sigmoid(-z))
 
 
 def sigmoid_difference(z: float, d: float) -> float:
-    # p q e / (1 + p e), e = expm1(d), for d > 0, where every term is positive; by symmetry for d < 0.
+    """p q e / (1 + p e) with p = sigma(z), q = sigma(-z), e = expm1(d)."""
+    # for d > 0 every term is positive; by symmetry for d < 0
     if d < 0.0:
         return -sigmoid_difference_up(-z, -d)
     return sigmoid_difference_up(z, d)
 
 
 def sigmoid_difference_up(z: float, d: float) -> float:
+    """The same for d >= 0, divided by exp(d), which may overflow."""
     if d > 40.0:  # nothing cancels, and p and exp(-d) could both be zero
         return scalar_sigmoid(-z) - scalar_sigmoid(-(z + d)) if z > 0.0 else scalar_sigmoid(z + d) - scalar_sigmoid(z)
     p = scalar_sigmoid(z)
@@ -196,6 +221,7 @@ def sigmoid_difference_up(z: float, d: float) -> float:
 
 
 def scalar_sigmoid(z: float) -> float:
+    """1 / (1 + exp(-z)) without overflow."""
     if z >= 0.0:
         return 1.0 / (1.0 + math.exp(-z))
     e = math.exp(z)
@@ -203,33 +229,40 @@ def scalar_sigmoid(z: float) -> float:
 
 
 def tanh(z: Any) -> Any:
+    """Hyperbolic tangent."""
     return np.tanh(z)
 
 
 def tanh_derivative(z: Array) -> Array:
+    """sech(z)^2 from z, for 1 - tanh(z)^2 would lose the digits of a saturated unit."""
     return np.asarray(4.0 * sigmoid_derivative(2.0 * z))
 
 
 def tanh_difference(z: float, d: float) -> float:
+    """tanh(z) = 2 sigma(2 z) - 1, so the sigmoid's."""
     return 2.0 * sigmoid_difference(2.0 * z, 2.0 * d)
 
 
 def softplus(z: Any) -> Any:
+    """log(1 + exp(z)) without overflow."""
     return np.maximum(z, 0.0) + np.log1p(np.exp(-np.abs(z)))
 
 
 def softplus_derivative(z: Array) -> Array:
+    """sigma(z)."""
     return np.asarray(sigmoid(z))
 
 
 def softplus_difference(z: float, d: float) -> float:
-    # log1p(sigma(z) expm1(d)) for d > 0; downwards it is the same step seen from z + d.
+    """log1p(sigma(z) expm1(d))."""
+    # downwards it is the same step seen from z + d
     if d < 0.0:
         return -softplus_difference_up(z + d, -d)
     return softplus_difference_up(z, d)
 
 
 def softplus_difference_up(z: float, d: float) -> float:
+    """The same for d >= 0."""
     if d <= 500.0:
         return math.log1p(scalar_sigmoid(z) * math.expm1(d))
     # Nothing cancels over so long a step.
@@ -240,15 +273,18 @@ def softplus_difference_up(z: float, d: float) -> float:
 
 
 def silu(z: Any) -> Any:
+    """z sigma(z) (Elfwing et al., 2017)."""
     return z * sigmoid(z)
 
 
 def silu_derivative(z: Array) -> Array:
+    """sigma(z) (1 + z sigma(-z))."""
     s = sigmoid(z)
     return np.asarray(s * (1.0 + z * sigmoid(-z)))
 
 
 def silu_difference(z: float, d: float) -> float:
+    """z D + d (sigma(z) + D) with D the sigmoid's difference."""
     rise = sigmoid_difference(z, d)
     return z * rise + d * (scalar_sigmoid(z) + rise)
 
@@ -257,31 +293,37 @@ def silu_difference(z: float, d: float) -> float:
 
 
 def gelu(z: Any) -> Any:
+    """z Phi(z), Phi the normal distribution (Hendrycks and Gimpel, 2016)."""
     from scipy.special import ndtr  # imported where used: scipy.special takes longer to import than the package
 
     return z * ndtr(z)
 
 
 def gelu_scalar(z: float) -> float:
+    """The same for a scalar, compilable."""
     return z * normal_distribution(z)
 
 
 def gelu_derivative(z: Array) -> Array:
+    """Phi(z) + z phi(z)."""
     from scipy.special import ndtr
 
     return np.asarray(ndtr(z) + z * np.exp(-0.5 * z * z) / SQRT_2_PI)
 
 
 def gelu_difference(z: float, d: float) -> float:
+    """z D + d (Phi(z) + D) with D the difference of Phi."""
     rise = normal_distribution_difference(z, d)
     return z * rise + d * (normal_distribution(z) + rise)
 
 
 def normal_distribution(z: float) -> float:
+    """Phi(z), accurate in the lower tail."""
     return 0.5 * math.erfc(-SQRT_HALF * z)
 
 
 def normal_density(z: float) -> float:
+    """exp(-z^2 / 2) / sqrt(2 pi)."""
     # z^2 split so that its rounding does not reach the exponent: relative accuracy in the far tail too.
     head = math.floor(16.0 * z + 0.5) / 16.0
     return math.exp(-0.5 * head * head) * math.exp(-0.5 * (z - head) * (z + head)) / SQRT_2_PI
@@ -308,10 +350,12 @@ def normal_distribution_difference(z: float, d: float) -> float:
 
 
 def gelu_tanh(z: Any) -> Any:
+    """The approximation z (1 + tanh(sqrt(2/pi) (z + GELU_CUBIC z^3))) / 2 of gelu."""
     return 0.5 * z * (1.0 + np.tanh(SQRT_2_OVER_PI * (z + GELU_CUBIC * z * z * z)))
 
 
 def gelu_tanh_derivative(z: Array) -> Array:
+    """Its derivative, through sigma(2 v) = (1 + tanh(v)) / 2."""
     inner = 2.0 * SQRT_2_OVER_PI * (z + GELU_CUBIC * z**3)
     slope = 2.0 * SQRT_2_OVER_PI * (1.0 + 3.0 * GELU_CUBIC * z * z)
     s = sigmoid(inner)
@@ -319,6 +363,7 @@ def gelu_tanh_derivative(z: Array) -> Array:
 
 
 def gelu_tanh_difference(z: float, d: float) -> float:
+    """z D + d (sigma(2 v) + D) with D the sigmoid's difference along the inner cubic."""
     if abs(z) > 30.0 and abs(z + d) > 30.0 and (z > 0.0) == (z + d > 0.0):
         return d if z > 0.0 else 0.0  # tanh is one to rounding, and its tail has underflowed
     if abs(d) > 4.0:
@@ -342,6 +387,7 @@ def gelu_tanh_difference(z: float, d: float) -> float:
 
 
 def gelu_tanh_plainly(z: float) -> float:
+    """The value itself for a scalar."""
     return z * scalar_sigmoid(2.0 * SQRT_2_OVER_PI * (z + GELU_CUBIC * z * z * z))
 
 
@@ -370,11 +416,13 @@ def two_product(a: float, b: float) -> tuple[float, float]:
 
 
 def softmax(z: Array) -> Array:
+    """exp(z) / sum exp(z) down each column, without overflow."""
     e = np.exp(z - z.max(axis=0, keepdims=True))
     return np.asarray(e / e.sum(axis=0, keepdims=True))
 
 
 def softmax_derivative(z: Array) -> Array:
+    """Raises TypeError: softmax mixes its inputs."""
     raise TypeError("softmax has no element-wise derivative; the costs handle it")
 
 

@@ -58,23 +58,28 @@ def sum_of_columns(values: Array) -> float:
 
 
 def binary_cross_entropy(A: Array, Y: Array) -> float:
+    """-(y log a + (1 - y) log(1 - a)), summed over outputs, mean over samples."""
     m = Y.shape[-1]
     return float(1.0 / m * np.sum(-np.log(A) * Y - np.log(1 - A) * (1 - Y)))
 
 
 def binary_cross_entropy_losses(Z: Array, A: Array, Y: Array) -> Array:
+    """(1 - y) softplus(z) + y softplus(-z) per sample: finite where a rounds to 0 or 1."""
     return np.asarray(((1.0 - Y) * softplus(Z) + Y * softplus(-Z)).sum(axis=0))
 
 
 def binary_cross_entropy_gradient(Z: Array, A: Array, Y: Array) -> Array:
+    """a - y for the logits, as (1 - y) sigma(z) - y sigma(-z), which keeps its digits."""
     return np.asarray((1.0 - Y) * sigmoid(Z) - Y * sigmoid(-Z))
 
 
 def binary_cross_entropy_difference(z: float, y: float, d: float) -> float:
+    """(1 - y) log1p(sigma(z) expm1(d)) + y log1p(sigma(-z) expm1(-d)), for scalars."""
     return (1.0 - y) * softplus_difference(z, d) + y * softplus_difference(-z, -d)
 
 
 def binary_cross_entropy_columns(z: Array, a: Array, y: Array, d: Array, out: Array) -> None:
+    """The same summed over outputs: a series per output where all steps are short, else literally."""
     nodes = np.empty(4)
     for c in range(out.size):
         out[c] = 0.0
@@ -93,6 +98,7 @@ def binary_cross_entropy_columns(z: Array, a: Array, y: Array, d: Array, out: Ar
 
 
 def binary_cross_entropy_column(z: Array, a: Array, y: Array) -> float:
+    """The loss of one sample."""
     total = 0.0
     for k in range(z.size):
         tail = math.log1p(math.exp(-abs(z[k])))
@@ -104,6 +110,7 @@ def binary_cross_entropy_column(z: Array, a: Array, y: Array) -> float:
 
 
 def cross_entropy(A: Array, Y: Array) -> float:
+    """-sum y log a, mean over samples."""
     m = Y.shape[-1]
     # A class of no weight adds nothing, even where its probability has underflowed to zero.
     terms = np.where(Y > 0, -np.log(np.where(Y > 0, A, 1.0)) * Y, 0.0)
@@ -111,6 +118,7 @@ def cross_entropy(A: Array, Y: Array) -> float:
 
 
 def cross_entropy_losses(Z: Array, A: Array, Y: Array) -> Array:
+    """sum y (log sum exp(z) - z) per sample, accurate where the right class is certain."""
     # The likeliest class contributes exp(0) = 1 to the partition: log1p of the others keeps the digits of small losses.
     top = Z.argmax(axis=0)[None]
     shifted = Z - np.take_along_axis(Z, top, axis=0)
@@ -121,13 +129,14 @@ def cross_entropy_losses(Z: Array, A: Array, Y: Array) -> Array:
 
 
 def cross_entropy_gradient(Z: Array, A: Array, Y: Array) -> Array:
-    # a_k sum(y) - y_k sum(a), without the terms that cancel: accurate where a class is certain.
+    """a sum(y) - y sum(a) for the logits."""
+    # without the terms that cancel: accurate where a class is certain
     others = np.ones((Z.shape[0], Z.shape[0])) - np.eye(Z.shape[0])
     return np.asarray(A * (others @ Y) - Y * (others @ A))
 
 
 def cross_entropy_columns(z: Array, a: Array, y: Array, d: Array, out: Array) -> None:
-    # log1p(sum_k p_k expm1(d_k - dbar)), dbar = sum_k y_k d_k, for targets of total weight t.
+    """log1p(sum_k p_k expm1(d_k - dbar)), dbar = sum y_k d_k, times the targets' total weight."""
     outputs, columns = d.shape
     weight = 0.0
     for k in range(outputs):
@@ -173,6 +182,7 @@ def log_mean_exp(p: Array, d: Array, mean: float) -> float:
 
 
 def cross_entropy_column(z: Array, a: Array, y: Array) -> float:
+    """The loss of one sample."""
     top = 0
     for k in range(z.size):
         if z[k] > z[top]:
@@ -192,23 +202,28 @@ def cross_entropy_column(z: Array, a: Array, y: Array) -> float:
 
 
 def squared_error(A: Array, Y: Array) -> float:
+    """sum (a - y)^2 / (2 m): the course's."""
     m = Y.shape[-1]
     return float(1.0 / (2 * m) * np.sum((A - Y) ** 2))
 
 
 def mean_squared_error(A: Array, Y: Array) -> float:
+    """Mean of (a - y)^2 over samples and outputs: the frameworks'."""
     return float(np.mean((A - Y) ** 2))
 
 
 def squared_error_losses(Z: Array, A: Array, Y: Array) -> Array:
+    """sum (a - y)^2 per sample."""
     return np.asarray(((A - Y) ** 2).sum(axis=0))
 
 
 def squared_error_gradient(Z: Array, A: Array, Y: Array) -> Array:
+    """2 (a - y), for the activations."""
     return 2.0 * (A - Y)
 
 
 def squared_error_columns(z: Array, a: Array, y: Array, d: Array, out: Array) -> None:
+    """sum_k d_k (2 (a_k - y_k) + d_k): nothing cancels."""
     for c in range(out.size):
         out[c] = 0.0
     for k in range(d.shape[0]):
@@ -219,6 +234,7 @@ def squared_error_columns(z: Array, a: Array, y: Array, d: Array, out: Array) ->
 
 
 def squared_error_column(z: Array, a: Array, y: Array) -> float:
+    """The loss of one sample."""
     total = 0.0
     for k in range(a.size):
         total += (a[k] - y[k]) ** 2
