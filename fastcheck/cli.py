@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     checking.add_argument("--epsilon", type=float, help="perturbation of a parameter (default 1e-7)")
     checking.add_argument("--tolerance", type=float, help="relative difference that is allowed (default 1e-7)")
     checking.add_argument("--engine", metavar="NAME", help="response, full or reference (default response)")
-    checking.add_argument("--method", metavar="NAME", help="all parameters, a sample of each tensor, or directional (default all)")
+    checking.add_argument("--method", metavar="NAME", help="all, sample (of each tensor) or directional (default all)")
     checking.add_argument("--samples", type=int, metavar="N", help="how many entries with --method sample")
     checking.add_argument("--seed", type=int, metavar="N", help="of random choices (default 0)")
     checking.add_argument("--json", metavar="FILE", help="write the report as JSON; - for the standard output, alone")
