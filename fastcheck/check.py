@@ -13,7 +13,7 @@ from .differences import Indices, Problem, Run, Subject
 from .directions import Probe, exact_slopes, probe
 from .engines import ENGINES, engine as engine_named
 from .network import Network, known
-from .options import memory_of, norm_of, only_for, positive, threads_of, tolerance_of, whole
+from .options import epsilon_of, memory_of, norm_of, only_for, threads_of, tolerance_of, whole
 from .probing import allowed, entries_beside, with_unlocated
 from .progress import Progress, reporting
 from .report import Report
@@ -87,7 +87,7 @@ def check(
     started = time.perf_counter()
     known("engine", engine, dict.fromkeys(ENGINES))
     known("method", method, dict.fromkeys(METHODS))
-    epsilon, norm, tolerance = positive("epsilon", epsilon), norm_of(norm), tolerance_of(tolerance)
+    epsilon, norm, tolerance = epsilon_of(epsilon), norm_of(norm), tolerance_of(tolerance)
     whole("seed", seed, 0)
     only_for("samples", samples, "sample", method)
     only_for("directions", directions, "directional", method)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .activations import ACTIVATIONS, Array
+from .arrays import real_array
 from .check import check
 from .costs import COSTS
 from .network import Dense, Network
@@ -105,15 +106,23 @@ def backward_propagation_n(X: Any, Y: Any, cache: tuple[Any, ...]) -> dict[str, 
     Returns
     -------
     {"dZ3": ..., "dW3": ..., "db3": ..., "dA2": ..., ..., "dW1": ..., "db1": ...}.
+
+    Raises
+    ------
+    ValueError, TypeError : for anything else than that cache, and X or Y of other shapes than it was made of.
     """
-    layers = [cache[start : start + 4] for start in range(0, len(cache), 4)]
-    X = np.asarray(X)
-    m = X.shape[1]
+    layers = _layers_of(cache)
+    X, Y = (np.asarray(real_array(name, value), dtype=np.float64) for name, value in (("X", X), ("Y", Y)))
+    (outputs, m), inputs = layers[-1][0].shape, layers[0][2].shape[1]
+    if X.shape != (inputs, m):
+        raise ValueError(f"X: shape {X.shape} found, wanted ({inputs}, {m}) as in forward propagation")
+    if Y.shape != (outputs, m) and (outputs, Y.shape) != (1, (m,)):
+        raise ValueError(f"Y: shape {Y.shape} found, wanted ({outputs}, {m}) as in forward propagation")
     gradients: dict[str, Array] = {}
     for index in range(len(layers), 0, -1):
         Z, A = layers[index - 1][:2]
         if index == len(layers):
-            dZ = A - np.asarray(Y).reshape(A.shape)
+            dZ = A - Y.reshape(A.shape)
         else:
             dA = np.dot(layers[index][2].T, dZ)
             dZ = np.multiply(dA, ACTIVATIONS["relu"].derivative(Z))
@@ -132,7 +141,7 @@ def dictionary_to_vector(parameters: Mapping[str, Any]) -> tuple[Array, list[str
     -------
     theta (n, 1), and the list of n names that tells which tensor each entry belongs to.
     """
-    tensors = _in_order(_named(parameters, r"[Wb]\d+", "parameters"))
+    tensors = _in_order(_named(parameters, r"[Wb]\d+", "parameters"), "parameters")
     return _column(tensors), [name for name, array in tensors.items() for _ in range(array.size)]
 
 
@@ -147,13 +156,16 @@ def vector_to_dictionary(theta: Any, like: Mapping[str, Any] | None = None) -> d
     if like is None:
         net = Network([Dense(a, b) for a, b in pairwise(WIDTHS)], "squared_error")
     else:
-        net = Network.from_parameters(_named(like, r"[Wb]\d+", "like"))
+        shapes = _named(like, r"[Wb]\d+", "like")
+        if not shapes:
+            raise ValueError("like: no weights found; wanted W1, b1, W2, b2, ...")
+        net = Network.from_parameters(shapes)
     return {name: array.copy() for name, array in net.to_parameters(theta).items()}
 
 
 def gradients_to_vector(gradients: Mapping[str, Any]) -> Array:
     """Roll dW1, db1, dW2, db2, ... into one column (n, 1); other keys (dZ3, dA2, ...) are ignored."""
-    return _column(_in_order(_named(gradients, r"d[Wb]\d+", "gradients")))
+    return _column(_in_order(_named(gradients, r"d[Wb]\d+", "gradients"), "gradients"))
 
 
 def _named(tensors: Mapping[str, Any], pattern: str, argument: str) -> dict[str, Any]:
@@ -162,10 +174,30 @@ def _named(tensors: Mapping[str, Any], pattern: str, argument: str) -> dict[str,
     return {name: tensors[name] for name in tensors if re.fullmatch(pattern, str(name))}
 
 
-def _in_order(tensors: Mapping[str, Any]) -> dict[str, Array]:
+def _layers_of(cache: Any) -> list[tuple[Array, ...]]:
+    """(Z, A, W, b) of every layer."""
+    if not isinstance(cache, (tuple, list)):
+        raise TypeError(f"cache: {type(cache).__name__} found, wanted the tuple that forward_propagation_n returned")
+    arrays = [real_array(f"cache[{place}]", value) for place, value in enumerate(cache)]
+    layers = [tuple(arrays[start : start + 4]) for start in range(0, len(arrays), 4)]
+    if not layers or len(arrays) % 4 or not all(map(_is_layer, [(), *layers], layers)):
+        raise ValueError("cache: not (Z1, A1, W1, b1, Z2, ...) as forward_propagation_n returned it")
+    return layers
+
+
+def _is_layer(before: tuple[Array, ...], layer: tuple[Array, ...]) -> bool:
+    """Whether (Z, A, W, b) fit each other and the layer before."""
+    Z, A, W, _ = layer
+    alone = Z.ndim == W.ndim == 2 and Z.shape == A.shape and Z.shape[0] == W.shape[0]
+    return alone and (not before or before[0].shape == (W.shape[1], Z.shape[1]))
+
+
+def _in_order(tensors: Mapping[str, Any], argument: str) -> dict[str, Array]:
     """Sorted by layer, weights before biases."""
+    if not tensors:
+        raise ValueError(f"{argument}: none of the tensors of layers 1, 2, ... found")
     names = sorted(tensors, key=lambda name: (int(name.lstrip("dWb")), name))
-    return {name: np.asarray(tensors[name], dtype=np.float64) for name in names}
+    return {name: np.asarray(real_array(name, tensors[name]), dtype=np.float64) for name in names}
 
 
 def _column(tensors: Mapping[str, Array]) -> Array:

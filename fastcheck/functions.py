@@ -17,7 +17,7 @@ from .engines.function import differences
 from .engines.work import RICHARDSON, Choice, FunctionProblem
 from .evaluators import Called, Evaluator, Sent, Stacked
 from .network import known
-from .options import memory_of, norm_of, only_for, positive, threads_of, tolerance_of, whole
+from .options import epsilon_of, flag, memory_of, norm_of, only_for, positive, threads_of, tolerance_of, whole
 from .probing import allowed, entries_beside, with_unlocated
 from .progress import Progress, reporting
 from .purity import examine
@@ -102,15 +102,16 @@ def check_function(
     """
     started = time.perf_counter()
     known("method", method, dict.fromkeys(METHODS))
-    norm, tolerance = norm_of(norm), tolerance_of(tolerance)
+    norm, tolerance, vectorized = norm_of(norm), tolerance_of(tolerance), flag("vectorized", vectorized)
     only_for("samples", samples, "sample", method)
     only_for("directions", directions, "directional", method)
     structure = Structure(parameters)
     theta, gradient = structure.vector(parameters), structure.vector(gradients, "gradients")
     subject = Subject(structure.tensors, theta, gradient, None, structure.precision(parameters, gradients))
     choice = Choice(
-        None if epsilon is None else _visible(positive("epsilon", epsilon), structure, theta), _order(order),
-        bool(complex_step), allowed(subject, tolerance), _deadline(started, time_limit), whole("seed", seed, 0),
+        None if epsilon is None else _visible(epsilon_of(epsilon), structure, theta), _order(order),
+        flag("complex_step", complex_step), allowed(subject, tolerance), _deadline(started, time_limit),
+        whole("seed", seed, 0),
     )
     limits = Run(threads_of(threads), memory_of(memory_limit))
     evaluator = _evaluator(cost, structure, theta, _tuple(args), vectorized, executor, limits)
@@ -253,9 +254,9 @@ def _tuple(args: Any) -> tuple[Any, ...]:
 
 
 def _order(order: Any) -> int | str:
-    if order == RICHARDSON:
+    if isinstance(order, str) and order == RICHARDSON:
         return RICHARDSON
-    if isinstance(order, bool) or order not in ORDERS:
+    if isinstance(order, (bool, np.ndarray)) or order not in ORDERS:
         raise ValueError(f'order: {order!r} found, wanted {", ".join(map(str, ORDERS))} or "{RICHARDSON}"')
     return int(order)
 

@@ -36,8 +36,8 @@ def network_of(
     if output is None:
         last = max(int(name[1:]) for name in dump.parameters)
         output = _output_for(real_array("Y", dump.Y), len(np.atleast_1d(dump.parameters[f"W{last}"])))
-    cost = cost or COST_OF_OUTPUT.get(output, "squared_error")
-    return Network.from_parameters(dump.parameters, hidden or HIDDEN, output, cost, l2)
+    cost = COST_OF_OUTPUT.get(output, "squared_error") if cost is None else cost
+    return Network.from_parameters(dump.parameters, HIDDEN if hidden is None else hidden, output, cost, l2)
 
 
 def _output_for(Y: NDArray[Any], outputs: int) -> str:

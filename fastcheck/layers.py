@@ -1,11 +1,14 @@
 """One layer's backward pass as a cost: its outputs weighted by random cotangents and summed."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .arrays import real_array
 
 Values = tuple[NDArray[Any], ...]
 
@@ -19,18 +22,22 @@ def vjp_problem(
     ------
     TypeError, ValueError : for inputs, outputs and gradients that do not fit, by name.
     """
+    for argument, function in (("forward", forward), ("backward", backward)):
+        if not callable(function):
+            raise TypeError(f"{argument}: {type(function).__name__} found, wanted a function")
     given = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
     names = input_names(forward, len(given))
-    floating = [place for place, value in enumerate(given) if np.asarray(value).dtype.kind == "f"]
-    for name, value in zip(names, given, strict=True):
-        if np.asarray(value).dtype.kind not in "fiub":
-            raise TypeError(f"{name} in inputs: dtype {np.asarray(value).dtype} found, wanted real numbers or integers")
-    if not floating:
-        raise ValueError("inputs: none has a floating dtype, so nothing can be perturbed")
-    outputs = _outputs(forward(*_copies(given)))
-    cotangents = _cotangents(outputs, np.random.default_rng(seed))
-    many = isinstance(forward(*_copies(given)), (tuple, list))
-    found = backward(tuple(cotangents) if many else cotangents[0], *_copies(given))
+    arrays = [real_array(f"{name} in inputs", value) for name, value in zip(names, given, strict=True)]
+    floating = [place for place, array in enumerate(arrays) if array.dtype.kind == "f"]
+    if not sum(arrays[place].size for place in floating):
+        raise ValueError("inputs: no number of a floating dtype found, so nothing can be perturbed")
+    with _told("forward"):
+        returned = forward(*_copies(given))
+    cotangents = _cotangents(_outputs(returned), np.random.default_rng(seed))
+    # copies: a backward may scale the cotangents in place and yet be right
+    passed = _copies(cotangents)
+    with _told("backward"):
+        found = backward(passed if isinstance(returned, (tuple, list)) else passed[0], *_copies(given))
     gradients = _gradients(found, names, given, floating)
 
     def cost(parameters: dict[str, Any]) -> float:
@@ -44,7 +51,17 @@ def vjp_problem(
             total += np.vdot(cotangent, output)
         return total
 
-    return cost, {names[place]: np.asarray(given[place]) for place in floating}, gradients
+    return cost, {names[place]: arrays[place] for place in floating}, gradients
+
+
+@contextmanager
+def _told(name: str) -> Iterator[None]:
+    """Whose exception it is."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"fastcheck: raised by {name} at the inputs themselves")
+        raise
 
 
 def input_names(forward: Callable[..., Any], count: int) -> list[str]:
@@ -63,7 +80,10 @@ def _copies(values: Sequence[Any]) -> tuple[Any, ...]:
 
 
 def _outputs(value: Any) -> Values:
-    outputs = tuple(np.asarray(item) for item in (value if isinstance(value, (tuple, list)) else (value,)))
+    items = value if isinstance(value, (tuple, list)) else (value,)
+    outputs = tuple(np.asarray(item) for item in items)
+    if not outputs:
+        raise ValueError("forward: returned no output, wanted an array or a tuple of arrays")
     for place, output in enumerate(outputs):
         if output.dtype.kind not in "fiuc":
             raise TypeError(f"forward: output {place} has dtype {output.dtype}, wanted arrays of numbers")

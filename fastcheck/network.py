@@ -11,6 +11,7 @@ from .activations import ACTIVATIONS, Activation, Array
 from .arrays import real_array
 from .costs import COSTS, Cost
 from .lazy import cached_property
+from .options import real
 
 COST_OF_OUTPUT = {cost.output: name for name, cost in COSTS.items() if cost.output}
 
@@ -119,11 +120,9 @@ class Network:
                 f"cost {cost!r} needs a {wanted} output, found {output!r}; "
                 f"use a {wanted} output, or squared_error or mean_squared_error, which take any"
             )
-        if isinstance(l2, bool) or not isinstance(l2, (int, float, np.integer, np.floating)):
-            raise TypeError(f"l2 must be a number, got {l2!r}")
-        if not 0.0 <= l2 < np.inf:
+        self.l2 = real("l2", l2)
+        if not 0.0 <= self.l2 < np.inf:
             raise ValueError(f"l2 must be finite and not negative, got {l2}")
-        self.l2 = float(l2)
 
     def __repr__(self) -> str:
         chain = "-".join(str(n) for n in self.widths)
@@ -174,7 +173,7 @@ class Network:
                     f"its columns must match the rows of W{index - 1}"
                 )
             layers.append(Dense(weights.shape[1], weights.shape[0], activation))
-        net = cls(layers, cost or COST_OF_OUTPUT.get(output, "squared_error"), l2)
+        net = cls(layers, COST_OF_OUTPUT.get(output, "squared_error") if cost is None else cost, l2)
         net.to_vector(parameters)
         return net
 
@@ -224,7 +223,10 @@ class Network:
         -------
         {"W1": (n_1, n_x), "b1": (n_1, 1), ...}, float64.
         """
-        rng = np.random.default_rng(seed)
+        try:
+            rng = np.random.default_rng(seed)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"seed: {seed!r} found, wanted an integer of at least 0 or a Generator") from None
         parameters = {}
         for tensor in self.tensors:
             scale = np.sqrt(2.0 / tensor.shape[1]) if tensor.name[0] == "W" else 0.1

@@ -9,6 +9,8 @@ import numpy as np
 
 DEFAULT_MEMORY = 1 << 30
 NORMS = (1, 2, math.inf)
+# Steps whose powers and products with costs are numbers.
+SHORTEST, LONGEST = 1e-100, 1e100
 
 
 def positive(name: str, value: Any) -> float:
@@ -23,7 +25,25 @@ def real(name: str, value: Any) -> float:
     """A real number, else TypeError."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (numbers.Real, np.floating, np.integer)):
         raise TypeError(f"{name}: {type(value).__name__} {value!r} found, wanted a number")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{name}: a number beyond double precision found, wanted a smaller one") from None
+
+
+def epsilon_of(value: Any, name: str = "epsilon") -> float:
+    """The perturbation epsilon: a number from SHORTEST to LONGEST, else TypeError or ValueError."""
+    number = positive(name, value)
+    if not SHORTEST <= number <= LONGEST:
+        raise ValueError(f"{name}: {value!r} found, wanted one from {SHORTEST:g} to {LONGEST:g}")
+    return number
+
+
+def flag(name: str, value: Any) -> bool:
+    """True or False, else TypeError: a word like "no" would count as true."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name}: {type(value).__name__} {value!r} found, wanted True or False")
+    return bool(value)
 
 
 def whole(name: str, value: Any, least: int) -> int:

@@ -14,6 +14,7 @@ from .activations import Array
 from .culprit import first_to_look_at
 from .differences import Differences, Indices, Subject
 from .lazy import cached_property
+from .options import whole
 from .tensor_report import Entry, TensorReport, merge
 from .text import html, plain, rich_parts
 from .verdict import PASS, Judgement, judge
@@ -190,7 +191,7 @@ class Report:
 
     def worst(self, count: int = SHOWN) -> list[Entry]:
         """The entries that disagree most, worst first; those that are not finite before all others."""
-        return merge(self.tensors, count)
+        return merge(self.tensors, whole("count", count, 0))
 
     def at_kinks(self, count: int = SHOWN) -> list[Entry]:
         """The first parameters at kinks, with the costs on both sides."""

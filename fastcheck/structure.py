@@ -144,6 +144,8 @@ def _matched(tree: Tree, value: Any, argument: str, path: str = "") -> Iterator[
         for key, branch in tree.items():
             inner = f"{path}/{key}".lstrip("/")
             found = key if key in value else f"d{key}"
+            if found == key and f"d{key}" in value and f"d{key}" not in tree:
+                raise ValueError(f"{inner} in {argument}: both {key} and d{key} found; wanted one of them")
             if found not in value:
                 raise ValueError(f"{inner} is missing in {argument}; found {', '.join(map(str, value)) or 'nothing'}")
             yield from _matched(branch, value[found], argument, inner)

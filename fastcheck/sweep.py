@@ -1,6 +1,6 @@
 """The difference at many epsilons: the textbook's V-curve against the flat line of exact differences."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from typing import Any
@@ -10,7 +10,7 @@ from .comparison import comparisons
 from .differences import Run
 from .engines import ENGINES, engine
 from .network import Network, known
-from .options import memory_of, norm_of, positive, threads_of
+from .options import epsilon_of, memory_of, norm_of, threads_of
 from .progress import Progress, reporting
 from .verdict import overall_difference
 
@@ -94,8 +94,8 @@ def sweep(
     ValueError, TypeError : for input that does not fit.
     """
     norm = norm_of(norm)
-    steps = tuple(positive("epsilons", epsilon) for epsilon in epsilons)
-    names = tuple(known("engine", name, dict.fromkeys(ENGINES)) for name in engines)
+    steps = tuple(epsilon_of(epsilon, "epsilons") for epsilon in _several("epsilons", epsilons))
+    names = tuple(known("engine", name, dict.fromkeys(ENGINES)) for name in _several("engines", engines))
     problem, subject = network_problem(net, parameters, gradients, X, Y)
     run = Run(threads_of(threads), memory_of(memory_limit))
     total = len(steps) * len(names) * net.size
@@ -113,3 +113,13 @@ def sweep(
                 row.append(overall_difference(comparisons(subject, differences), norm))
             found[name] = tuple(row)
     return Sweep(steps, found, norm)
+
+
+def _several(name: str, values: Any) -> list[Any]:
+    """The members of a sequence, else TypeError; ValueError where it has none."""
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise TypeError(f"{name}: {type(values).__name__} {values!r} found, wanted a list of them")
+    found = list(values)
+    if not found:
+        raise ValueError(f"{name}: empty, wanted at least one")
+    return found

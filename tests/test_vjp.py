@@ -123,7 +123,7 @@ def test_gradients_that_do_not_fit_are_named(backward, words):
 
 
 def test_inputs_that_do_not_fit_are_named():
-    with pytest.raises(ValueError, match="none has a floating dtype"):
+    with pytest.raises(ValueError, match="floating dtype"):
         fc.check_vjp(embed, embed_backward, (np.arange(3), np.arange(3)))
     with pytest.raises(TypeError, match="table in inputs"):
         fc.check_vjp(embed, embed_backward, (np.arange(3), np.array(["a"])))
