@@ -12,8 +12,8 @@ from .activations import Array
 from .differences import Differences, Engine, Indices, Kinks, Problem, Run, Subject
 from .verdict import Judgement, disagreeing
 
-# The second step, as a share of the first.
-CLOSER = 2.0**-30
+# The second step, as a share of the first or of a step of ordinary length.
+CLOSER, ORDINARY = 2.0**-30, 1e-7
 # Entries looked at before it is clear that steps explain something.
 FIRST = 4096
 # A step explains something where it moves a difference by this share of the disagreement.
@@ -40,12 +40,13 @@ def second_look(
     if suspects.size > FIRST:
         chosen = np.sort(np.random.default_rng(0).choice(suspects.size, FIRST, replace=False))
     error = np.abs(subject.gradient[places[chosen]] - found.gradapprox[suspects[chosen]])
-    closer = engine(problem, places[chosen], epsilon * CLOSER, run)
+    step = min(epsilon, ORDINARY) * CLOSER
+    closer = engine(problem, places[chosen], step, run)
     moved = np.abs(found.gradapprox[suspects[chosen]] - closer.gradapprox)
     if not bool(np.any(moved > SHARE * error)):
         return None
     if chosen.size < suspects.size:
-        closer = engine(problem, places, epsilon * CLOSER, run)
+        closer = engine(problem, places, step, run)
     return _with_derivative(found, suspects, closer, epsilon)
 
 

@@ -1,6 +1,6 @@
 """Every door with calls that cannot work: refused by name in one line, and nothing left behind.
 
-``test_bad_input`` has the tables of ``check`` and ``Network``; here are the other doors and what those tables leave out.
+``test_bad_input`` has tables for ``check`` and ``Network``; here are the other doors and what those tables leave out.
 """
 
 import tempfile
@@ -187,7 +187,8 @@ VJP = [
     ({"forward": lambda x, y: x}, TypeError, []),
     ({"forward": lambda x: x.__imul__(2)}, ChangedArgumentError, ["its own argument"]),
     ({"forward": lambda x: x * np.random.random()}, NondeterministicError, ["not a function"]),
-    ({"forward": lambda x: x[: 2 + (x[0] != 1.0)], "backward": double_back_of_two}, ValueError, ["forward", "shape changed", "(2,)", "(3,)"]),
+    ({"forward": lambda x: x[: 2 + (x[0] != 1.0)], "backward": double_back_of_two}, ValueError,
+     ["forward", "shape changed", "(2,)", "(3,)"]),
     ({"backward": lambda d, x: None}, ValueError, ["backward", "None", "x"]),
     ({"backward": lambda d, x: d[:2]}, ValueError, ["x in gradients", "(2,)", "(3,)"]),
     ({"backward": lambda d, x: (d, d)}, ValueError, ["backward", "2 gradients", "wanted 1", "x"]),

@@ -6,7 +6,7 @@ from fastcheck.engines import engine
 from fastcheck.second_look import second_look
 from fastcheck.verdict import judge
 
-from .problems import RUN, network
+from .problems import RUN, data, network
 
 
 def steep(size=1e5):
@@ -80,3 +80,13 @@ def test_more_disagreements_than_are_looked_at_first(monkeypatch):
     monkeypatch.setattr("fastcheck.second_look.FIRST", 10)
     net, parameters, X, Y = steep(1e6)
     assert check(net, parameters, net.gradients(parameters, X, Y), X, Y).ok
+
+
+@pytest.mark.parametrize("hidden", ["relu", "tanh", "silu"])
+@pytest.mark.parametrize("power", [-100, -60, -30, -16, -7, -2, 0, 3, 5, 6, 7, 9, 11, 14, 30, 60, 100])
+def test_no_step_makes_a_right_gradient_fail(power, hidden):
+    net = network([4, 5, 3], hidden, "softmax", "cross_entropy", 0.1)
+    parameters, (X, Y) = net.initialize(0), data(net, 6)
+    report = check(net, parameters, net.gradients(parameters, X, Y), X, Y, epsilon=10.0**power)
+    assert report.verdict != "fail", report
+    assert power > 0 or report.ok, report
