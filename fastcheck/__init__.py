@@ -2,10 +2,15 @@
 
 from . import testing
 from .check import check
+from .errors import GradientMismatch
 from .functions import check_function, check_vjp
 from .network import Dense, Network
 from .report import Report
 from .sweep import Sweep, sweep
+from .watch import Watch
 
-__all__ = ["Dense", "Network", "Report", "Sweep", "check", "check_function", "check_vjp", "sweep", "testing"]
+__all__ = [
+    "Dense", "GradientMismatch", "Network", "Report", "Sweep", "Watch",
+    "check", "check_function", "check_vjp", "sweep", "testing",
+]  # fmt: skip
 __version__ = "0.1.0"

@@ -54,14 +54,18 @@ def differences_along(problem: Problem) -> Callable[[Array, float], tuple[float,
     Z, A, Y = (np.ascontiguousarray(part.T) for part in (run.Z[-1], run.A[-1], problem.Y))
 
     def along(direction: Array, step: float) -> tuple[float, float]:
-        change = np.zeros((network.widths[0], 2 * m))
         moves = network.to_parameters(direction * step)
         signs = np.repeat([1.0, -1.0], m)
+        change = np.empty(0)
         for k in range(1, last + 1):
             inputs = run.inputs_of(k - 1)
             V, v = moves[f"W{k}"], moves[f"b{k}"]
-            moved = np.hstack([inputs, inputs]) + change
-            change = parameters[f"W{k}"] @ change + ((V @ moved) + v) * signs
+            if k == 1:  # the data do not change: both signs share one product
+                moved = V @ inputs + v
+                change = np.hstack([moved, -moved])
+            else:
+                moved = np.hstack([inputs, inputs]) + change
+                change = parameters[f"W{k}"] @ change + ((V @ moved) + v) * signs
             if k < last or (cost.output is None and not softmax):
                 activation_changes(ACTIVATION_CODES[network.layers[k - 1].activation], run.Z[k - 1], change)
         return _penalised(change, direction, step)
