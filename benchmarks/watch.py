@@ -10,7 +10,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Iterator
-from itertools import count, islice
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ import fastcheck as fc
 
 from .networks import Array, case, digits
 
-CONSOLE = Console(width=110)
+CONSOLE = Console(width=120)
 # Name: widths, hidden activation, samples in a minibatch, learning rate.
 TRAININGS = {
     "digits relu": ([64, 32, 16, 10], "relu", 32, 0.3),
@@ -29,6 +29,8 @@ TRAININGS = {
     "mnist relu": ([784, 512, 256, 10], "relu", 128, 0.3),
     "mnist tanh": ([784, 512, 256, 10], "tanh", 128, 0.5),
 }
+BIT = "one of the upper 32 bits flipped"
+KINDS = ("1e-1 of the tensor's root mean square", "1e-4 of the tensor's root mean square", BIT)
 Step = tuple[dict[str, Array], dict[str, Array], Array, Any]
 
 
@@ -99,33 +101,118 @@ def overhead(name: str, seconds: float) -> list[str]:
             f"{watch.steps / max(watch.glances, 1):,.0f}", f"{watch.rotation_steps:,}", f"{watch.worst:.1e}"]
 
 
-def corrupt(gradients: dict[str, Array], kind: str, place: tuple[str, tuple[int, ...]], bit: int) -> None:
-    """Spoil one entry."""
-    array, index = gradients["d" + place[0]], place[1]
-    if kind == "a bit flipped":
-        array[index] = (array[index : index] if False else np.array(array[index]).view(np.uint64) ^ np.uint64(1 << bit)
-                        ).view(np.float64)
+def stated(name: str) -> tuple[int, int]:
+    """Steps within which a glance, and a look at any given entry, is to be expected: twice the longest of a while."""
+    net, steps = training(name)
+    watch, longest, last = fc.Watch(net, overhead=0.01), 0, (0, 0)
+    while watch.rotations < 3:
+        watch(*next(steps))
+        if watch.glances > last[0]:
+            longest, last = max(longest, watch.steps - last[1]), (watch.glances, watch.steps)
+    return 2 * longest, 2 * watch.rotation_steps
+
+
+def corrupt(array: Array, index: tuple[int, ...], kind: str, bit: int) -> None:
+    """Spoil one entry of a gradient."""
+    if kind == BIT:
+        bits = array[index].view(np.uint64) ^ (np.uint64(1) << np.uint64(bit))
+        array[index] = bits.view(np.float64)
     else:
         array[index] += float(kind.split()[0]) * np.sqrt(np.mean(array**2))
 
 
-def corruption(name: str, kind: str, trials: int) -> list[str]:
-    """One entry spoiled from a random step on: how many steps until it is found."""
-    taken, rotations = [], []
-    for trial in range(trials):
-        rng = np.random.default_rng(trial)
-        net, steps = training(name, trial)
-        watch = fc.Watch(net, overhead=0.01, seed=trial)
-        begin, place, bit = int(rng.integers(1, 2000)), None, int(rng.integers(32, 64))
-        for step in count(1):
-            parameters, gradients, X, Y = next(steps)
-            if step >= begin:
-                if place is None:
-                    place = _an_entry(net, gradients, rng)
-                corrupt(gradients, kind, place, bit)
-            try:
-                watch(parameters, gradients, X, Y)
-            except fc.GradientMismatch:
-                break
-        taken.append(step - begin)
-    return [name, kind, str(trials), f"{np.median(taken):,.0f}", f"{np.max(taken):,}"]
+def found_after(name: str, kind: str, trial: int, give_up: int) -> int:
+    """Spoil one entry from a random step on, as a bug or broken hardware would; after how many steps it is found."""
+    rng = np.random.default_rng(trial)
+    net, steps = training(name, trial)
+    watch = fc.Watch(net, overhead=0.01, seed=trial)
+    begin, bit, place = int(rng.integers(1, 1000)), int(rng.integers(32, 64)), None
+    for step, (parameters, gradients, X, Y) in enumerate(steps, 1):
+        if step >= begin:
+            place = place or an_entry(gradients, rng)
+            corrupt(gradients[place[0]], place[1], kind, bit)
+        try:
+            watch(parameters, gradients, X, Y)
+        except fc.GradientMismatch:
+            if step < begin:
+                raise
+            return step - begin + 1
+        if step > begin + give_up:
+            break
+    return give_up + 1
+
+
+def an_entry(gradients: dict[str, Array], rng: np.random.Generator) -> tuple[str, tuple[int, ...]]:
+    """An entry of any tensor that is not zero (the pixels at an image's edge are, and their weights do nothing)."""
+    name = str(rng.choice(list(gradients)))
+    places = np.argwhere(gradients[name] != 0.0)
+    return name, tuple(int(i) for i in rng.choice(places))
+
+
+def corruption(name: str, trials: int) -> Iterator[list[str]]:
+    """A row for each kind of corruption."""
+    glance, turns = stated(name)
+    for kind in KINDS:
+        with np.errstate(all="ignore"):  # the spoiled gradient is used for training too
+            taken = [found_after(name, kind, trial, turns) for trial in range(trials)]
+        found = sum(steps <= turns for steps in taken)
+        yield [name, kind, f"{found} of {trials}", f"{np.median(taken):,.0f}", f"{max(taken):,}", f"{glance:,}",
+               f"{turns:,}"]
+
+
+def alarms(name: str, share: float, number: int) -> list[str]:
+    """Right gradients for so many steps: how often the watch was wrong."""
+    net, steps = training(name)
+    wrong: list[fc.Report] = []
+    watch = fc.Watch(net, overhead=share, on_fail=wrong.append)
+    for step in islice(steps, number):
+        watch(*step)
+    first = net.forward(step[0], step[2]).A[0]
+    idle = (np.abs(first) > 0.999).mean() if "tanh" in name else (first == 0.0).all(axis=1).mean()
+    return [name, f"{watch.steps:,}", f"{watch.glances:,}", f"{watch.looks:,}", f"{watch.rotations:,}",
+            f"{net.cost_of(step[0], step[2], step[3]):.1e}", f"{idle:.0%}", f"{watch.worst:.1e}",
+            str(watch.inconclusive), str(len(wrong))]
+
+
+def table(title: str, headings: str, rows: Iterator[list[str]]) -> list[list[str]]:
+    """Print rows under their headings, and give them back."""
+    made, found = Table(title=title), []
+    for heading in headings.split("|"):
+        made.add_column(heading.strip())
+    for row in rows:
+        found.append(row)
+        made.add_row(*row)
+    CONSOLE.print(made)
+    return found
+
+
+def main() -> None:
+    """Run one of the three."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("overhead", "corruption", "alarms"))
+    parser.add_argument("--only", choices=TRAININGS, action="append", help="this training (may be repeated)")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of watched training, for the overhead")
+    parser.add_argument("--trials", type=int, default=100, help="corruptions of each kind")
+    parser.add_argument("--steps", type=int, default=10_000, help="of training with right gradients")
+    parser.add_argument("--share", type=float, default=0.01, help="overhead asked for, for the alarms")
+    chosen = parser.parse_args()
+    names = chosen.only or list(TRAININGS)
+    if chosen.what == "overhead":
+        table("Training with and without a watch (overhead=0.01)",
+              "training | step | overhead | halves | spent | steps | steps per glance | per rotation | difference",
+              (overhead(name, chosen.seconds) for name in names))
+    elif chosen.what == "corruption":
+        found = table("One entry wrong from a random step on (overhead=0.01)",
+                      "training | wrong by | found | after steps (median) | at most | to a glance | to every entry",
+                      (row for name in names for row in corruption(name, chosen.trials)))
+        sys.exit(any(row[2] != f"{chosen.trials} of {chosen.trials}" for row in found))
+    else:
+        found = table(f"Right gradients (overhead={chosen.share:g})",
+                      "training | steps | glances | looks | rotations | cost | idle | difference | "
+                      "no verdict | false alarms",
+                      (alarms(name, chosen.share, chosen.steps) for name in names))
+        sys.exit(any(row[-1] != "0" for row in found))
+
+
+if __name__ == "__main__":
+    main()

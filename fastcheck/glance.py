@@ -58,19 +58,19 @@ class Glance:
         """|slope - gradient . v| / ||gradient v||, less what a kink leaves open."""
         from .engines.along import differences_along  # compiled: brings Numba with it
 
-        if not gradient.any():
-            return 0.0  # no scale to measure by
+        tensors = problem.network.tensors
+        norms = [float(np.linalg.norm(gradient[t.start : t.stop])) for t in tensors]
+        if not math.isfinite(sum(norms)):
+            return math.inf
         direction = SIZES[self.generator.integers(0, SIZES.size, gradient.size, dtype=np.uint8)]
-        largest = 0.0
-        norms = [float(np.linalg.norm(gradient[t.start : t.stop])) for t in problem.network.tensors]
-        least = STEP * max(norms)
-        for tensor, norm in zip(problem.network.tensors, norms, strict=True):
-            theta = problem.theta[tensor.start : tensor.stop]
-            scale = 1.0 / max(norm, least)
+        least, largest = STEP * max(norms) or 1.0, 0.0
+        for tensor, norm in zip(tensors, norms, strict=True):
+            theta, scale = problem.theta[tensor.start : tensor.stop], 1.0 / (norm or least)
             direction[tensor.start : tensor.stop] *= scale
             largest = max(largest, scale / (float(np.linalg.norm(theta)) / math.sqrt(theta.size) or 1.0))
         step = STEP / largest
         plus, minus = differences_along(problem)(direction, step)
-        expected = float(np.dot(gradient, direction))
-        apart = abs((plus - minus) / (2.0 * step) - expected) - abs(plus + minus) / step
+        apart = abs((plus - minus) / (2.0 * step) - float(np.dot(gradient, direction))) - abs(plus + minus) / step
+        if not any(norms):  # no size to measure by
+            return math.inf if apart > 0.0 else 0.0
         return apart / math.sqrt(len(norms)) if math.isfinite(apart) else math.inf
