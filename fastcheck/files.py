@@ -24,11 +24,18 @@ from .matlab import Refused, hold_against
 
 Arrays = dict[str, NDArray[Any]]
 
-# Bytes that a file may unpack to.
+# Bytes that a file may unpack to: so many, and, beyond what is small anyway, so many times its own size.
 LIMIT = 4 << 30
-NAME = re.compile(r"d?[Wb]\d+|X|Y")
+SMALL, RATIO = 96 << 20, 50
+NAME = re.compile(r"d?[Wb][1-9][0-9]{0,8}|X|Y")
 # A .npy header is shorter than this unless it is made to do harm.
 HEADER = 1 << 16
+# Bytes of a zip archive's directory, which is read whole: thousands of members.
+DIRECTORY = 1 << 20
+# What numpy.savez writes; other ways of packing may ask for any amount of memory.
+PACKING = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+# Characters of a reason: names and shapes in a file can be of any length.
+LONGEST = 300
 # What NumPy, zipfile, zlib and struct raise for files that are damaged or of another kind.
 DAMAGE = (ValueError, TypeError, LookupError, ArithmeticError, EOFError, RuntimeError, MemoryError, OSError,
           zipfile.BadZipFile, zlib.error, struct.error)
@@ -50,7 +57,7 @@ def load(path: str | Path, limit: int = LIMIT) -> Dump:
     Parameters
     ----------
     path : a .npz (numpy.savez) or .mat (MATLAB's save with -v6 or -v7) file with W1, b1, ..., dW1, db1, ..., X and Y.
-    limit : bytes that the file may unpack to.
+    limit : bytes that the file may unpack to; of a compressed file no more than 50 times its size, but 96 MiB anyway.
 
     Returns
     -------
@@ -69,14 +76,21 @@ def load(path: str | Path, limit: int = LIMIT) -> Dump:
         raise ValueError(f"{path}: unknown kind of file {path.suffix!r}; wanted {' or '.join(readers)}")
     with path.open("rb") as stream:
         try:
-            hold_against(limit, path.stat().st_size, "the file")
-            arrays = reader(stream, limit)
+            size = path.stat().st_size
+            hold_against(limit, size, "the file")
+            arrays = reader(stream, min(limit, max(SMALL, RATIO * size)))
         except Refused as error:
-            raise ValueError(f"{path}: {error}") from None
+            raise ValueError(f"{path}: {_shortened(error)}") from None
         except DAMAGE as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
+            reason = _shortened(error) or type(error).__name__
             raise ValueError(f"{path}: damaged, or not a {path.suffix} file ({reason})") from None
     return _sorted_out(str(path), arrays)
+
+
+def _shortened(error: BaseException) -> str:
+    """The message in one line."""
+    reason = " ".join(str(error).split())
+    return reason if len(reason) <= LONGEST else f"{reason[:LONGEST]} ..."
 
 
 def _sorted_out(path: str, arrays: Mapping[str, NDArray[Any]]) -> Dump:
@@ -96,19 +110,40 @@ def _sorted_out(path: str, arrays: Mapping[str, NDArray[Any]]) -> Dump:
 
 def _read_npz(stream: BinaryIO, limit: int) -> Arrays:
     arrays = {}
-    with zipfile.ZipFile(stream) as archive:
+    reader = _Directory(stream)
+    with zipfile.ZipFile(reader) as archive:
+        reader.most = limit
         members = archive.infolist()
         hold_against(limit, sum(member.file_size for member in members), "unpacking it")
         for member in members:
             name = PurePosixPath(member.filename.replace("\\", "/"))
             if name.is_absolute() or ".." in name.parts or ":" in name.parts[0]:
-                raise Refused(f"its member {member.filename!r} leads out of the archive")
+                raise Refused(f"a member leads out of the archive: {member.filename!r}")
+            if member.compress_type not in PACKING:
+                raise Refused("a member is packed in an unusual way; save with numpy.savez or numpy.savez_compressed: "
+                              f"{member.filename!r}")
             if name.suffix == ".npy":
                 with archive.open(member) as packed:
                     array = _read_npy(packed, member.file_size, str(name.with_suffix("")))
                 if array is not None:
                     arrays[name.stem] = array
     return arrays
+
+
+class _Directory:
+    """A stream of which no more than ``most`` bytes are read at once: zipfile reads a directory whole, however large.
+
+    Each of its members takes twenty times the memory it has in the file.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.stream, self.most = stream, DIRECTORY
+        self.seek, self.tell, self.seekable = stream.seek, stream.tell, stream.seekable
+
+    def read(self, size: int = -1) -> bytes:
+        """At most so many bytes."""
+        hold_against(self.most, size, "its directory")
+        return self.stream.read(size)
 
 
 def _read_npy(stream: Any, size: int, name: str) -> NDArray[Any] | None:

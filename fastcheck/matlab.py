@@ -9,12 +9,15 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 HEADER = 128
+# More arrays, and more dimensions of one, than any file has that is not made to take time and memory.
+MOST_ARRAYS, MOST_DIMENSIONS = 10_000, 32
 MATRIX, COMPRESSED = 14, 15
 COMPLEX = 0x0800
 # Kinds of stored numbers, and classes of arrays: MATLAB stores a double array of small integers as bytes.
@@ -57,9 +60,13 @@ def read(data: bytes, names: re.Pattern[str], limit: int) -> dict[str, NDArray[A
     if b"7.3" in data[:20]:
         raise Refused("MATLAB's version 7.3 cannot be read; save it with save(..., '-v7')")
     arrays = {}
-    for kind, body in _elements(memoryview(data)[HEADER:], order):
+    for count, (kind, body) in enumerate(_elements(memoryview(data)[HEADER:], order)):
+        if count >= MOST_ARRAYS:
+            raise Refused(f"more than {MOST_ARRAYS:,} arrays")
         if kind == COMPRESSED:
-            kind, body = next(_elements(_unpacked(body, limit), order))
+            unpacked = _unpacked(body, limit)
+            limit -= len(unpacked)
+            kind, body = next(_elements(unpacked, order))
         if kind == MATRIX:
             entry = _array(body, order, names, limit)
             if entry:
@@ -93,7 +100,7 @@ def _unpacked(packed: memoryview, limit: int) -> memoryview:
 
 def _array(body: memoryview, order: str, names: re.Pattern[str], limit: int) -> tuple[str, NDArray[Any]] | None:
     """Name and value of one array; None where the name is not wanted."""
-    parts = list(_elements(body, order))
+    parts = list(islice(_elements(body, order), 4))
     if len(parts) < 3:
         return None
     (_, flags), (_, dimensions), (_, label), *values = parts
@@ -105,9 +112,14 @@ def _array(body: memoryview, order: str, names: re.Pattern[str], limit: int) -> 
     if code not in NUMBERS or word & COMPLEX:
         what = "complex" if code in NUMBERS else OTHERS.get(code, "unknown")
         raise Refused(f"{name}: a {what} array found, wanted plain real numbers")
+    if not 8 <= len(dimensions) <= 4 * MOST_DIMENSIONS or not values or values[0][0] not in STORED:
+        raise ValueError(f"{name}: damaged header")
     shape = struct.unpack(f"{order}{len(dimensions) // 4}i", dimensions)
-    if min(shape, default=-1) < 0 or not values or values[0][0] not in STORED:
+    if min(shape) < 0:
         raise ValueError(f"{name}: damaged header")
     hold_against(limit, math.prod(shape) * np.dtype(NUMBERS[code]).itemsize, name)
     stored = np.frombuffer(values[0][1], order + STORED[values[0][0]])
-    return name, stored.astype(NUMBERS[code]).reshape(shape, order="F")
+    if stored.size != math.prod(shape):
+        raise ValueError(f"{name}: shape {shape} declared, but {stored.size:,} numbers")
+    with np.errstate(invalid="ignore"):  # a damaged file may hold nan in an array of integers
+        return name, stored.astype(NUMBERS[code]).reshape(shape, order="F")
