@@ -10,7 +10,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Iterator
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,8 @@ TRAININGS = {
 }
 BIT = "one of the upper 32 bits flipped"
 KINDS = ("1e-1 of the tensor's root mean square", "1e-4 of the tensor's root mean square", BIT)
+# Seconds of a block of steps with or without the watch; groups of blocks from which the overhead's error is taken.
+BLOCK, GROUPS = 0.002, 20
 Step = tuple[dict[str, Array], dict[str, Array], Array, Any]
 
 
@@ -79,25 +81,28 @@ def overhead(name: str, seconds: float) -> list[str]:
     watched = training(name)[1]
     watch = fc.Watch(net, overhead=0.01)
 
-    def run(steps: Iterator[Step], number: int, look: Callable[..., Any] | None) -> float:
+    def run(steps: Iterator[Step], look: Callable[..., Any] | None) -> float:
         started = time.perf_counter()
         for step in islice(steps, number):
             if look is not None:
                 look(*step)
         return time.perf_counter() - started
 
-    number = max(1, int(0.1 / run(plain, 20, None) * 20))
-    run(watched, 20, None)
-    alone, beside = [], []
-    while sum(beside) < seconds:
-        alone.append(run(plain, number, None))
-        watch._due += alone[-1]  # the watch's time stands still while the other copy trains
-        beside.append(run(watched, number, watch))
-    ratio = sum(beside) / sum(alone) - 1.0
-    halves = [sum(beside[k::2]) / sum(alone[k::2]) - 1.0 for k in (0, 1)]
-    step = 1e3 * sum(alone) / (number * len(alone))
-    return [name, f"{step:.3g} ms", f"{ratio:.2%}", f"{halves[0]:.2%}, {halves[1]:.2%}",
-            f"{watch.seconds / (sum(beside) - watch.seconds):.2%}", f"{watch.steps:,}",
+    number, groups = 20, np.zeros((GROUPS, 2))
+    number = max(1, round(20 * BLOCK / min(run(plain, None) for _ in range(5))))
+    run(watched, None)
+    for pair in count():
+        for watching in (pair % 2, 1 - pair % 2):
+            taken = run(watched, watch) if watching else run(plain, None)
+            groups[pair // 2 % GROUPS, watching] += taken
+            if not watching:
+                watch._allowance.stand_still(taken)
+        if groups[:, 1].sum() > seconds:
+            break
+    alone, beside = groups.sum(axis=0)
+    spread = np.std(groups[:, 1] / groups[:, 0], ddof=1) / np.sqrt(GROUPS)
+    return [name, f"{1e3 * alone / watch.steps:.3g} ms", f"{beside / alone - 1.0:.2%} ± {spread:.2%}",
+            f"{watch.seconds / (beside - watch.seconds):.2%}", f"{watch.steps:,}",
             f"{watch.steps / max(watch.glances, 1):,.0f}", f"{watch.rotation_steps:,}", f"{watch.worst:.1e}"]
 
 
@@ -199,7 +204,7 @@ def main() -> None:
     names = chosen.only or list(TRAININGS)
     if chosen.what == "overhead":
         table("Training with and without a watch (overhead=0.01)",
-              "training | step | overhead | halves | spent | steps | steps per glance | per rotation | difference",
+              "training | step | overhead | spent | steps | steps per glance | per rotation | difference",
               (overhead(name, chosen.seconds) for name in names))
     elif chosen.what == "corruption":
         found = table("One entry wrong from a random step on (overhead=0.01)",

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .allowance import Allowance
 from .check import check, network_problem
 from .differences import Problem, Run, Subject
 from .engines import engine
@@ -100,12 +101,15 @@ class Watch:
         }  # fmt: skip
         self._run = Run(threads_of(threads), memory_of(memory_limit))
         self._glance, self._rotation = Glance(generator), Rotation(net, generator)
-        self.steps = self.glances = self.looks = self.rotation_steps = self.inconclusive = self.failures = 0
+        self.glances = self.looks = self.rotation_steps = self.inconclusive = self.failures = 0
         self.worst, self.worst_step = 0.0, 0
         self._share, self._fixed, self._rotation_began = 1, 0.0, 0
-        self._spent, self._paid = {"glances": 0.0, "looks": 0.0}, 0
+        self._spent = {"glances": 0.0, "looks": 0.0}
         warm_up(net)
-        self._skip = self._time_of_a_skip()
+        # Calls are counted down to the one that reads the clock: reading it every time would cost far more.
+        self._wake = self._left = self._sleeping = self._looked = 0
+        self._allowance = Allowance(self.overhead, self._time_of_a_skip())
+        self._sleep(1)
 
     def __call__(self, parameters: Mapping[str, Any], gradients: Mapping[str, Any], X: Any, Y: Any) -> bool:
         """Look at a training step's gradients if it is time to.
@@ -122,18 +126,15 @@ class Watch:
         ------
         GradientMismatch : where the gradients are wrong and there is no ``on_fail``.
         """
-        self.steps += 1
-        started = perf_counter()
-        if started < self._due:
+        self._left -= 1
+        if self._left > 0:
             return False
-        report = self._look(parameters, gradients, X, Y)
-        self._wait(started)
-        if report is not None:
-            self.failures += 1
-            if self.on_fail is None:
-                raise GradientMismatch(report, self.steps)
-            self.on_fail(report)
-        return True
+        return self._awake(parameters, gradients, X, Y)
+
+    @property
+    def steps(self) -> int:
+        """Number of calls so far."""
+        return self._wake - self._left
 
     @property
     def coverage(self) -> float:
@@ -148,7 +149,7 @@ class Watch:
     @property
     def seconds(self) -> float:
         """Time spent in calls, without making the watch."""
-        return sum(self._spent.values()) + self.steps * self._skip
+        return sum(self._spent.values()) + self.steps * self._allowance.skip
 
     def __repr__(self) -> str:
         return (
@@ -156,6 +157,29 @@ class Watch:
             f"coverage {self.coverage:.0%}, {self.rotations:,} rotations, worst difference {self.worst:.2g}, "
             f"{self.failures:,} failures>"
         )
+
+    def _awake(self, parameters: Mapping[str, Any], gradients: Mapping[str, Any], X: Any, Y: Any) -> bool:
+        """Look if it is time to; else sleep for some more calls."""
+        started, slept = perf_counter(), self._sleeping
+        self._sleep(1)
+        calls = self._allowance.calls_to_skip(started, slept)
+        if calls:
+            self._sleep(calls)
+            return False
+        report = self._look(parameters, gradients, X, Y)
+        self._allowance.pay(started, perf_counter(), self.steps - self._looked)
+        self._looked = self.steps
+        if report is not None:
+            self.failures += 1
+            if self.on_fail is None:
+                raise GradientMismatch(report, self.steps)
+            self.on_fail(report)
+        return True
+
+    def _sleep(self, calls: int) -> None:
+        """Do nothing until so many calls from now."""
+        self._wake += calls - self._left
+        self._left = self._sleeping = calls
 
     def _look(self, parameters: Mapping[str, Any], gradients: Mapping[str, Any], X: Any, Y: Any) -> Report | None:
         """Glance or look at units, whichever has had less time; the report of a check that this led to and failed."""
@@ -209,23 +233,16 @@ class Watch:
             self.worst, self.worst_step = judged.difference, self.steps
         self.inconclusive += judged.verdict == INCONCLUSIVE and judged.cause != "nothing"
 
-    def _wait(self, started: float) -> None:
-        """Set the time of the next look so that this one, and the calls that did nothing before it, are paid for."""
-        now = perf_counter()
-        skipped = (self.steps - self._paid) * self._skip
-        self._paid = self.steps
-        cost = now - started
-        self._due = now + (cost + min(skipped, cost)) / self.overhead
-
     def _time_of_a_skip(self) -> float:
         """Seconds of a call that does nothing: the least of a few, for others may use the machine meanwhile."""
-        self._due, found = math.inf, math.inf
+        found = math.inf
         for _ in range(4):
+            self._left = 2 * CALLS
             started = perf_counter()
             for _ in range(CALLS):
                 self({}, {}, None, None)
             found = min(found, (perf_counter() - started) / CALLS)
-        self._due, self.steps = 0.0, 0
+        self._left = 0
         return found
 
 
