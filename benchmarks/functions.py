@@ -25,7 +25,7 @@ from scipy.optimize._numdiff import approx_derivative
 import fastcheck as fc
 
 from .classics import CLASSICS, Classic
-from .headline import readable, seconds_of
+from .measure import readable, seconds_of
 from .network_costs import C_SOURCE, NetworkCost, jitted_cost, numpy_cost, stacked_cost
 
 try:

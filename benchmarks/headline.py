@@ -8,7 +8,6 @@ one plain NumPy back-propagation, and, where matrix products dominate, with the 
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -18,16 +17,9 @@ from rich.table import Table
 
 import fastcheck as fc
 from fastcheck.check import network_problem
-from fastcheck.engines.block import column_operations
 
+from .measure import dgemm_rate, operations, readable, seconds_of
 from .networks import STANDARD, Case
-
-
-def seconds_of(call: Callable[[], Any]) -> float:
-    """Wall time of one call."""
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
 
 
 def textbook_loop(case: Case, positions: Any, epsilon: float = 1e-7) -> Callable[[], None]:
@@ -54,19 +46,6 @@ def textbook_loop(case: Case, positions: Any, epsilon: float = 1e-7) -> Callable
     return loop
 
 
-def dgemm_rate(size: int = 1024) -> float:
-    """Multiply-adds per second of a large matrix product on all cores."""
-    a = np.random.default_rng(0).standard_normal((size, size))
-    a @ a
-    return size**3 / min(seconds_of(lambda: a @ a) for _ in range(7))
-
-
-def operations(case: Case) -> float:
-    """Multiply-adds of the scheme: both signs of every unit and sample through every later unit, and the sums."""
-    widths, m = case.net.widths, case.X.shape[1]
-    return sum(m * n * column_operations(widths, k) for k, n in enumerate(widths[1:])) + 2.0 * m * case.net.size
-
-
 def measure(case: Case, rounds: int, loop_parameters: int) -> list[str]:
     """One row of the table."""
     def check() -> fc.Report:
@@ -89,14 +68,6 @@ def measure(case: Case, rounds: int, loop_parameters: int) -> list[str]:
     share = operations(case) / fast / dgemm_rate()
     return [case.name, f"{n:,}", str(case.X.shape[1]), readable(fast), spread, readable(slow), f"{slow / fast:,.0f}",
             f"{report.difference:.1e}", f"{fast / statistics.median(backward):.0f}", f"{share:.0%}"]
-
-
-def readable(seconds: float) -> str:
-    """A time with a unit that suits it."""
-    for limit, factor, unit in ((1e-3, 1e6, "us"), (1.0, 1e3, "ms"), (120.0, 1.0, "s"), (7200.0, 1 / 60, "min")):
-        if seconds < limit:
-            return f"{seconds * factor:.3g} {unit}"
-    return f"{seconds / 3600:.3g} h"
 
 
 def main() -> None:

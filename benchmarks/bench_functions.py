@@ -1,0 +1,54 @@
+"""``check_function`` and ``check_vjp``: one cost, a network of 1,001 parameters, as Python and as machine code."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fastcheck as fc
+from fastcheck.course import gradient_check_n
+
+from .network_costs import NetworkCost, jitted_cost, numpy_cost, stacked_cost
+from .networks import course
+
+pytestmark = pytest.mark.gate
+
+
+@pytest.mark.parametrize("way", ["numpy", "vectorized", "jitted"])
+def test_check_function(paired: Any, way: str) -> None:
+    problem = NetworkCost.random(5)
+    cost = {"numpy": numpy_cost, "vectorized": stacked_cost, "jitted": jitted_cost}[way]
+    options: dict[str, Any] = {"vectorized": way == "vectorized", "threads": 1}
+    theta, gradient = problem.theta[-101:], problem.gradient[-101:]
+
+    def tail(part: Any, X: Any, Y: Any) -> Any:
+        return cost(np.concatenate([problem.theta[:-101], part]), X, Y)
+
+    if way == "numpy":  # as many calls as a round has room for: the last two layers' parameters
+        report = paired(lambda: fc.check_function(tail, theta, gradient, problem.args, **options), "calls")
+    else:
+        report = paired(lambda: fc.check_function(cost, problem.theta, problem.gradient, problem.args, **options),
+                        "mixed" if way == "vectorized" else "elements")
+    assert report.verdict != "fail"
+    assert report.difference < 1e-6
+
+
+def test_check_vjp(paired: Any) -> None:
+    rng = np.random.default_rng(0)
+    W, x = rng.standard_normal((8, 6)), rng.standard_normal((6, 4))
+    assert paired(lambda: fc.check_vjp(lambda W, x: np.tanh(W @ x), backward_tanh, (W, x)), "calls").ok
+
+
+def backward_tanh(upstream: Any, W: Any, x: Any) -> tuple[Any, Any]:
+    """Gradients of tanh(W x) by hand."""
+    d = upstream * (1.0 - np.tanh(W @ x) ** 2)
+    return d @ x.T, W.T @ d
+
+
+def test_gradient_check_n(paired: Any) -> None:
+    """The course's own loop under the course's name."""
+    made = course()
+    difference = paired(
+        lambda: gradient_check_n(made.parameters, made.gradients, made.X, made.Y, print_msg=False), "calls"
+    )
+    assert difference == pytest.approx(1.189e-07, abs=1e-9)

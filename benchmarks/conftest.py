@@ -1,0 +1,40 @@
+"""Fixtures of the benchmarks that the gate judges."""
+
+import time
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from .paired import Paired, planted
+
+
+@pytest.fixture
+def paired(benchmark: Any, request: pytest.FixtureRequest) -> Paired:
+    """Times a subject in turn with the frozen reference: ``paired(subject, mixture)`` gives the subject's result."""
+    mark = request.node.get_closest_marker("benchmark")
+    timer = mark.kwargs.get("timer", time.perf_counter) if mark else time.perf_counter
+    return Paired(benchmark, timer, planted(request.node.nodeid))
+
+
+@pytest.fixture
+def weighed(benchmark: Any) -> Callable[[Callable[[], Any], int], Any]:
+    """Peak memory of a subject in units of so many bytes: ``weighed(subject, unit)`` gives the subject's result.
+
+    What NumPy and Python allocate is counted, so that the number does not depend on the machine.
+    """
+
+    def weigh(subject: Callable[[], Any], unit: int) -> Any:
+        subject()
+        tracemalloc.start()
+        try:
+            result = benchmark.pedantic(subject)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        benchmark.extra_info.update(ratio=peak / unit, spread=0.0, seconds=0.0, reference=0.0, mixture="memory peak",
+                                    bytes=peak)
+        return result
+
+    return weigh

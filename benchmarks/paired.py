@@ -1,0 +1,102 @@
+"""One subject timed against the frozen reference, in alternation: the ratio says how fast it is on any day.
+
+On a shared machine the time of the same code varies by half or doubles; what slows it slows its neighbour in time as
+well.  Each round times the reference, then the subject; the benchmark's number is the ratio of the two medians.
+"""
+
+import os
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from pytest_benchmark.fixture import BenchmarkFixture
+from threadpoolctl import threadpool_limits
+
+from .reference import MIXTURES
+
+ROUNDS = 60
+WARM_ROUNDS = 3
+ROUND_SECONDS = 0.006  # at least, where one call takes less
+
+# "1.3:NAME,NAME" makes benchmarks whose names contain one of these slower, for trials of the gate itself.
+SLOWDOWN = "FASTCHECK_BENCH_SLOWDOWN"
+
+
+class Paired:
+    """Times a subject and the reference in turn, by the timer of the benchmark's mark.
+
+    Parameters
+    ----------
+    benchmark : pytest-benchmark's fixture, which keeps the subject's times and ``extra_info``.
+    timer : seconds; wall time for one thread, ``time.process_time`` for several, whose wall time depends on whether
+        the other cores are free.
+    slowdown : how many times its own time the subject is to take, really working; 1 but in trials of the gate.
+    """
+
+    def __init__(self, benchmark: BenchmarkFixture, timer: Callable[[], float] = time.perf_counter,
+                 slowdown: float = 1.0) -> None:
+        self.benchmark, self.timer, self.slowdown = benchmark, timer, slowdown
+
+    def __call__(self, subject: Callable[[], Any], mixture: str) -> Any:
+        """Run, record and return the subject's last result.
+
+        Parameters
+        ----------
+        subject : no arguments; warm, that is compiled, after one call.
+        mixture : of ``reference.MIXTURES``, the nearest to what the subject does.
+        """
+        reference = MIXTURES[mixture]
+        with threadpool_limits(1, user_api="blas"):
+            if self.benchmark.disabled:
+                reference()
+                return self.benchmark.pedantic(subject)
+            subject()
+            calls, units = self._repeats(subject), self._repeats(reference)
+            theirs: list[float] = []
+            result = self.benchmark.pedantic(
+                lambda: self._round(subject, calls), setup=lambda: theirs.append(self._time(reference, units)),
+                rounds=ROUNDS, warmup_rounds=WARM_ROUNDS,
+            )
+        ours = np.array(self.benchmark.stats.stats.data) / calls
+        self.benchmark.extra_info.update(summary(ours, np.array(theirs[WARM_ROUNDS:]) / units))
+        self.benchmark.extra_info.update(mixture=mixture, calls=calls, units=units)
+        return result
+
+    def _repeats(self, function: Callable[[], Any]) -> int:
+        """How many calls make a round: warmed up on the way."""
+        calls = 1
+        while (seconds := self._time(function, calls)) < ROUND_SECONDS:
+            calls = min(10 * calls, 1 + int(calls * 1.1 * ROUND_SECONDS / max(seconds, 1e-9)))
+        return calls
+
+    def _time(self, function: Callable[[], Any], times: int) -> float:
+        start = self.timer()
+        for _ in range(times):
+            function()
+        return self.timer() - start
+
+    def _round(self, subject: Callable[[], Any], calls: int) -> Any:
+        start = self.timer()
+        for _ in range(calls):
+            result = subject()
+        if self.slowdown > 1.0:
+            end = start + self.slowdown * (self.timer() - start)
+            while self.timer() < end:
+                MIXTURES["elements"]()
+        return result
+
+
+def summary(ours: Any, theirs: Any) -> dict[str, float]:
+    """Ratio of the medians, spread of the rounds' own ratios (half their middle half, relative), and both medians."""
+    low, high = np.quantile(ours / theirs, [0.25, 0.75])
+    subject, reference = statistics.median(ours), statistics.median(theirs)
+    ratio = subject / reference
+    return {"ratio": ratio, "spread": float((high - low) / 2.0 / ratio), "seconds": subject, "reference": reference}
+
+
+def planted(name: str) -> float:
+    """The slowdown asked for in the environment for the benchmark of that name; 1 for none."""
+    factor, _, names = os.environ.get(SLOWDOWN, "").partition(":")
+    return float(factor) if any(part and part in name for part in names.split(",")) else 1.0

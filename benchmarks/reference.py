@@ -1,0 +1,65 @@
+"""The frozen reference that every benchmark of the gate is timed against: plain NumPy, in four mixtures.
+
+FROZEN: a change of this file changes its digest, and every committed baseline is void until measured again.
+
+A machine that is busy, hot or throttled slows calls, arithmetic and memory differently; a subject is compared with
+the mixture nearest to what it does itself, so that the machine's state cancels in the ratio.  Each mixture is one
+function of a fixed amount of work, about a millisecond; nothing here imports fastcheck.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+_rng = np.random.default_rng(20261123)
+_weights = [_rng.standard_normal(shape) for shape in ((5, 4), (3, 5), (1, 3))]
+_biases = [_rng.standard_normal((len(W), 1)) for W in _weights]
+_inputs = _rng.standard_normal((4, 3))
+_square = _rng.standard_normal((192, 192))
+_flat = _rng.standard_normal(16384)
+_result = np.empty_like(_flat)
+_long = [np.full(1 << 20, 1.0), np.full(1 << 20, 2.0)]
+
+
+def calls() -> None:
+    """Small arrays, where Python and NumPy's overhead is all: forward propagation of a 4-5-3-1 network."""
+    for _ in range(16):
+        theta = np.concatenate([part.ravel() for layer in zip(_weights, _biases, strict=True) for part in layer])
+        a, start = _inputs, 0
+        for W, b in zip(_weights, _biases, strict=True):
+            z = theta[start : start + W.size].reshape(W.shape) @ a + b
+            a = np.maximum(z, 0.0)
+            start += W.size + b.size
+        float(np.sum(np.log1p(np.exp(-z))) / 3.0)
+
+
+def products() -> None:
+    """Matrix products within the cache."""
+    for _ in range(2):
+        _square @ _square
+
+
+def elements() -> None:
+    """Element-wise arithmetic within the cache: divisions, an exponential, a comparison."""
+    for _ in range(4):
+        np.exp(_flat, out=_result)
+        np.add(_result, 1.0, out=_result)
+        np.divide(_flat, _result, out=_result)
+        np.maximum(_result, _flat, out=_result)
+        float(_result @ _flat)
+
+
+def memory() -> None:
+    """Streams through arrays larger than a core's own cache."""
+    np.add(_long[0], 1.0, out=_long[1])
+
+
+def mixed() -> None:
+    """Something of each, as a check of a middle-sized network does."""
+    calls()
+    products()
+    elements()
+    memory()
+
+
+MIXTURES: dict[str, Callable[[], None]] = {f.__name__: f for f in (calls, products, elements, memory, mixed)}
