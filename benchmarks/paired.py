@@ -65,9 +65,9 @@ class Paired:
         return result
 
     def _repeats(self, function: Callable[[], Any]) -> int:
-        """How many calls make a round: warmed up on the way."""
+        """How many calls make a round: the best of three, or a slow moment would make rounds too short."""
         calls = 1
-        while (seconds := self._time(function, calls)) < ROUND_SECONDS:
+        while (seconds := min(self._time(function, calls) for _ in range(3))) < ROUND_SECONDS:
             calls = min(10 * calls, 1 + int(calls * 1.1 * ROUND_SECONDS / max(seconds, 1e-9)))
         return calls
 
