@@ -9,7 +9,9 @@ from fastcheck.activations import ACTIVATIONS, CODES, Array
 from fastcheck.engines.columns import activation_difference, softmax_difference
 from fastcheck.jit import compiled
 
-pytestmark = pytest.mark.gate
+from .paired import GATE
+
+pytestmark = GATE
 
 ELEMENTS = 16384
 CLASSES = 16

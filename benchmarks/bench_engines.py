@@ -1,6 +1,5 @@
 """Every engine on the standard networks, cut down to rounds of some milliseconds; each check must pass."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,8 +9,9 @@ import pytest
 import fastcheck as fc
 
 from .networks import Case, case, course
+from .paired import GATE
 
-pytestmark = pytest.mark.gate
+pytestmark = GATE
 
 MNIST = [784, 512, 256, 10]
 
@@ -47,7 +47,6 @@ def test_response_sample(paired: Any) -> None:
     assert report.indices.size == 10
 
 
-@pytest.mark.benchmark(timer=time.process_time)
 def test_response_two_threads(paired: Any) -> None:
     report = paired(check(case(MNIST, "relu", 16), threads=2), "mixed")
     assert report.ok
@@ -70,7 +69,6 @@ def test_full_course(paired: Any) -> None:
     assert paired(check(course(), engine="full"), "calls").ok
 
 
-@pytest.mark.benchmark(timer=time.process_time)
 def test_full_two_threads(paired: Any) -> None:
     made = case([64, 32, 16, 10], "tanh", 32)
     report = paired(check(made, engine="full", method="sample", samples=100, threads=2), "elements")

@@ -10,8 +10,9 @@ from fastcheck.course import gradient_check_n
 
 from .network_costs import NetworkCost, jitted_cost, numpy_cost, stacked_cost
 from .networks import course
+from .paired import GATE
 
-pytestmark = pytest.mark.gate
+pytestmark = GATE
 
 
 @pytest.mark.parametrize("way", ["numpy", "vectorized", "jitted"])

@@ -1,6 +1,5 @@
 """Fixtures of the benchmarks that the gate judges."""
 
-import time
 import tracemalloc
 from collections.abc import Callable
 from typing import Any
@@ -13,9 +12,7 @@ from .paired import Paired, planted
 @pytest.fixture
 def paired(benchmark: Any, request: pytest.FixtureRequest) -> Paired:
     """Times a subject in turn with the frozen reference: ``paired(subject, mixture)`` gives the subject's result."""
-    mark = request.node.get_closest_marker("benchmark")
-    timer = mark.kwargs.get("timer", time.perf_counter) if mark else time.perf_counter
-    return Paired(benchmark, timer, planted(request.node.nodeid))
+    return Paired(benchmark, planted(request.node.nodeid))
 
 
 @pytest.fixture

@@ -1,0 +1,163 @@
+"""fastcheck beside other ways to check a gradient: time for all parameters, error, and what each says.
+
+Each way is asked about a right gradient, and about one of which a single entry, of middling size, is wrong by 1 %.
+Where all parameters would take more than half a minute, a way is timed on a random sample that holds that entry, and
+multiplied up; its error and its words then are of the sample.
+
+    pip install --editable .[peers]
+    python -m benchmarks.peers [--networks course digits mnist-relu] [--chart benchmarks/peers.png]
+"""
+
+import argparse
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from .measure import processor, readable, seconds_of
+from .networks import STANDARD, Array, Case
+from .peer_ways import MAKERS, Way
+
+AFFORDABLE = 30.0  # seconds for all parameters, above which a sample is timed
+SAMPLE_SECONDS = 4.0
+QUICK = 2.0  # calls shorter than this are timed so often, alternating with nothing: the median counts
+ROUNDS = 5
+
+
+@dataclass(frozen=True)
+class Result:
+    """One way on one network: seconds for all parameters, on how many of them they were measured, and its words."""
+
+    way: str
+    seconds: float
+    sample: int
+    error: float
+    right: str
+    wrong: str
+
+
+def measure(way: Way, gradient: Array, suspect: int) -> Result:
+    """Time a way, and ask it about a right and a wrong gradient."""
+    n = gradient.size
+    everything = np.arange(n)
+    positions = everything if way.whole else affordable(way, gradient, suspect)
+    wrong = gradient.copy()
+    wrong[suspect] *= 1.01
+
+    def work() -> Any:
+        return way.derivatives(positions) if way.derivatives else way.says(gradient, positions, None)
+
+    found = work()
+    times = [seconds_of(work)]
+    while times[0] < QUICK and len(times) < ROUNDS:
+        times.append(seconds_of(work))
+    error = math.nan
+    if way.derivatives:
+        true = gradient[positions]
+        error = float(np.linalg.norm(found - true) / np.linalg.norm(true))
+    return Result(way.name, statistics.median(times) * n / positions.size, positions.size, error,
+                  way.says(gradient, positions, found), way.says(wrong, positions, found))
+
+
+def affordable(way: Way, gradient: Array, suspect: int) -> Any:
+    """All positions, or as many random ones, the suspect among them, as take some seconds."""
+    n = gradient.size
+    order = np.random.default_rng(1).permutation(n)
+    order = np.concatenate([[suspect], order[order != suspect]])
+    trial = order[: min(n, max(way.batch, 8))]
+
+    def work() -> Any:
+        return way.derivatives(trial) if way.derivatives else way.says(gradient, trial, None)
+
+    work()
+    each = seconds_of(work) / trial.size
+    if each * n <= AFFORDABLE:
+        return np.arange(n)
+    return np.sort(order[: min(n, max(trial.size, int(SAMPLE_SECONDS / each) // way.batch * way.batch))])
+
+
+def middling(gradient: Array) -> int:
+    """The position of the entry whose size is the median of those that are not zero."""
+    order = np.argsort(np.abs(gradient))
+    return int(order[np.searchsorted(np.abs(gradient)[order], 0.0, side="right") :][np.count_nonzero(gradient) // 2])
+
+
+def results_of(case: Case, makers: Sequence[str], console: Console) -> list[Result]:
+    """Every way on one network; those whose library is missing are skipped with a line that says so."""
+    gradient = case.net.to_vector({name.removeprefix("d"): g for name, g in case.gradients.items()})
+    suspect, found = middling(gradient), []
+    for maker in makers:
+        try:
+            for way in MAKERS[maker](case):
+                with console.status(f"{case.name}: {way.name}"):
+                    found.append(measure(way, gradient, suspect))
+        except ModuleNotFoundError as error:
+            console.print(f"{maker} skipped: {error.name} is not installed (pip install --editable .[peers])")
+    return found
+
+
+def table_of(case: Case, results: Sequence[Result]) -> Table:
+    """One line for each way."""
+    table = Table("way", "time", "x fastcheck", "timed on", "error", "of a right one", "of a wrong one", title=f"{case.name}, {case.X.shape[1]} samples, {case.net.size:,} parameters")
+    for r in results:
+        part = "all" if r.sample == case.net.size else f"{r.sample:,}"
+        table.add_row(r.way, readable(r.seconds), f"{r.seconds / results[0].seconds:,.3g}", part,
+                      f"{r.error:.0e}" if r.error == r.error else "", r.right, r.wrong)
+    return table
+
+
+def draw(found: dict[str, tuple[Case, list[Result]]], path: Path) -> None:
+    """A bar for each way on each network, logarithmic; hollow ones are multiplied up from a sample."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9.0, 1.0 + 0.27 * sum(len(results) + 1 for _, results in found.values())),
+                    layout="constrained")
+    heights = [len(results) for _, results in found.values()]
+    for axes, (case, results) in zip(figure.subplots(len(found), 1, height_ratios=heights, squeeze=False)[:, 0],
+                                     found.values(), strict=True):
+        for row, r in enumerate(results):
+            colour = "#2e7d32" if r.way == "fastcheck" else "#5b6b7b"
+            sampled = r.sample < case.net.size
+            axes.barh(row, r.seconds, height=0.7, edgecolor=colour, facecolor="none" if sampled else colour,
+                      hatch="////" if sampled else None)
+            axes.text(r.seconds * 1.15, row, readable(r.seconds), va="center", fontsize=8)
+        axes.set_xscale("log")
+        axes.set_xlim(min(r.seconds for r in results) / 3.0, max(r.seconds for r in results) * 12.0)
+        axes.set_yticks(range(len(results)), [r.way for r in results], fontsize=8)
+        axes.invert_yaxis()
+        axes.tick_params(axis="x", labelsize=8)
+        axes.set_title(f"{case.name}, {case.X.shape[1]} samples: {case.net.size:,} parameters", fontsize=9, loc="left")
+        axes.spines[["top", "right"]].set_visible(False)
+    axes.set_xlabel("seconds for all parameters (hatched: multiplied up from a sample)", fontsize=8)
+    figure.savefig(path, dpi=110)
+
+
+def main() -> None:
+    """Print a table for each network, and draw the chart."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--networks", nargs="*", default=["course", "digits", "mnist-relu"], choices=list(STANDARD))
+    parser.add_argument("--ways", nargs="*", default=list(MAKERS), choices=list(MAKERS))
+    parser.add_argument("--chart", type=Path, help="where to save the bar chart")
+    given = parser.parse_args()
+    console, found = Console(), {}
+    ways = ["fastcheck", *(way for way in given.ways if way != "fastcheck")]
+    for name in given.networks:
+        case = STANDARD[name]()
+        found[name] = case, results_of(case, ways, console)
+        console.print(table_of(*found[name]))
+    console.print("time: of all parameters, multiplied up where it was taken on fewer; error: relative, in norm, "
+                  "against back-propagation; of a right one, of a wrong one: what it says of the right gradient and of "
+                  "one with one entry wrong by 1 %, by its own verdict, else by the rule that a difference above 1e-7 "
+                  f"is a mistake.  {processor()}", highlight=False)
+    if given.chart:
+        draw(found, given.chart)
+
+
+if __name__ == "__main__":
+    main()
