@@ -94,7 +94,12 @@ def judge(
     epsilon : the perturbation, one for all or one per checked position.
     norm : 1, 2 or infinity, of the ``difference``.
     tolerance : largest relative difference; by default 1e-7, more for gradients in less than double precision.
+
+    Raises
+    ------
+    ValueError : where a step is not finite or not above zero: what follows from it would excuse anything.
     """
+    _require_steps(epsilon)
     given = Given(subject, differences, epsilon, norm, tolerance)
     found = [_judge_tensor(comparison, given) for comparison in comparisons(subject, differences)]
     checked = [t for t in found if t.comparison.checked]
@@ -106,6 +111,14 @@ def judge(
     elif not any(t.comparison.sizes.gradient or t.comparison.sizes.approx for t in checked):
         judgement.verdict, judgement.cause = INCONCLUSIVE, "nothing"
     return judgement
+
+
+def _require_steps(epsilon: float | Array) -> None:
+    steps = np.atleast_1d(epsilon)
+    broken = np.flatnonzero(~(np.isfinite(steps) & (steps > 0.0)))
+    if broken.size:
+        at = f" at checked position {broken[0]}" if steps.size > 1 else ""
+        raise ValueError(f"epsilon: {steps[broken[0]]:g} found{at}, wanted a finite step above zero for every entry")
 
 
 def disagreeing(judgement: Judgement) -> Indices:
@@ -166,8 +179,9 @@ def _judge_entries(found: TensorVerdict, doubts: Doubts, low: bool) -> None:
     for part in found.comparison.entries(found.negligible):
         allowed = found.tolerance * part.size + lost
         noise = ENTRY_NOISE * part.noise
-        wrong = part.error > allowed + noise
-        tally.add(part, part.error > allowed)
+        beyond = part.error > allowed
+        wrong = beyond & ~(part.error <= allowed + noise)  # noise that is no number excuses nothing
+        tally.add(part, beyond)
         if wrong.any():
             rounded = wrong & (part.error <= allowed + noise + ENTRY_NOISE * doubts.rounding_of(part))
             wrong &= ~rounded

@@ -162,6 +162,17 @@ def test_many_kinks_leave_it_closer_to_the_gradient_than_a_three_point_differenc
     assert report.facts["evaluations"] < 2.4 * theta.size
 
 
+@pytest.mark.parametrize("size", [5, 40])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_parameters_that_are_not_finite_fail(size, bad):
+    x = point(size=size)
+    x[3] = bad
+    gradient = cubes_gradient(x)
+    report = fc.check_function(lambda t: np.sum(t[np.isfinite(t)] ** 3), x, gradient)
+    assert report.verdict == "fail"
+    assert np.all(np.isfinite(report.epsilon))
+
+
 def test_a_cost_that_breaks_the_complex_step_is_found():
     x = point(size=20)
     with pytest.raises(ValueError, match="not analytic"):

@@ -461,3 +461,22 @@ def test_the_course_exercise(engine):
     assert "dW2 is 2.000 times the numerical gradient" in str(both)
     assert "db1 is 4.000 times the numerical gradient" in str(both)
     assert both.difference == pytest.approx(0.2850931567761623, rel=1e-6)
+
+
+@pytest.mark.parametrize("step", [np.nan, np.inf, 0.0, -1e-7])
+def test_a_step_that_is_no_step_never_hides_a_mistake(step):
+    made = Made()
+    made["W2"][1, 1] *= 2.0
+    epsilon = np.full(made.gradapprox.size, 1e-7)
+    assert made.report(epsilon=epsilon).verdict == "fail"
+    epsilon[5] = step
+    with pytest.raises(ValueError, match=r"epsilon: .* at checked position 5, wanted"):
+        made.report(epsilon=epsilon)
+
+
+def test_noise_that_is_no_number_never_hides_a_mistake():
+    made = Made()
+    made["W2"][1, 1] *= 2.0
+    made.noise = np.full(made.gradapprox.size, 1e-16)
+    made.noise[made.place("W2", 1, 1)] = np.nan
+    assert failing(made.report()) == {"W2"}

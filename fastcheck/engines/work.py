@@ -79,12 +79,14 @@ class Entries:
     def __call__(self, which: Indices, distances: Array) -> tuple[Array, Array]:
         """Distances as they came out, and costs there."""
         start = self.problem.theta[which][:, None]
-        values = start + distances
+        with np.errstate(invalid="ignore"):
+            values = start + distances
         self.count += values.size
         started = time.perf_counter()
         costs = self.problem.evaluator.moved(np.repeat(which, values.shape[1]), values.reshape(-1))
         self.seconds += time.perf_counter() - started
-        return values - start, costs.reshape(values.shape)
+        with np.errstate(invalid="ignore"):
+            return values - start, costs.reshape(values.shape)
 
     def at(self, theta: Any) -> Any:
         """The cost of a whole vector."""
