@@ -1,5 +1,7 @@
 """Costs of many perturbed parameter vectors at once, from a user's cost: called one by one, in stacks, or elsewhere."""
 
+import math
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -15,8 +17,9 @@ from .purity import as_cost, require_unchanged
 from .structure import Structure
 
 Cost = Callable[..., Any]
-# A stack of parameters is kept near the processor's cache, and under the memory limit with room for the cost's own use.
-STACK_BYTES = 1 << 20
+# The first stack of parameters: rows, within the processor's cache; and all stay under the memory limit, with room for
+# the cost's own use.
+ROWS, STACK_BYTES = 32, 1 << 20
 HEADROOM = 4
 # Blocks handed to an executor for each batch: enough to keep its workers busy to the end.
 BLOCKS = 32
@@ -30,7 +33,10 @@ class Evaluator(Protocol):
         ...
 
     def moved(self, positions: Indices, values: NDArray[Any]) -> NDArray[Any]:
-        """Costs (k,) at theta with the entry ``positions[i]`` set to ``values[i]``, complex where the values are."""
+        """Costs (k,) at theta with the entry ``positions[i]`` set to ``values[i]``, complex where the values are.
+
+        Both are (k,), or (k, w) to move several entries at once.
+        """
         ...
 
 
@@ -69,7 +75,7 @@ class Called:
         return f"with {moved.size} parameters moved, the first {first}"
 
     def moved(self, positions: Indices, values: NDArray[Any]) -> NDArray[Any]:
-        """Costs with one entry moved each."""
+        """Costs with some entries moved."""
         return moved_one_by_one(self.cost, self.structure, self.theta, self.args, positions, values)
 
 
@@ -79,13 +85,13 @@ def moved_one_by_one(
     """The loop of ``Called``, as a function that an executor can send elsewhere."""
     work = theta.astype(values.dtype)
     given = None if structure.numbers else structure.views(work)
-    out = np.empty(positions.size, dtype=values.dtype)
+    out = np.empty(len(positions), dtype=values.dtype)
     is_complex = values.dtype.kind == "c"
     index = -1
     try:
         with np.errstate(all="ignore"):
-            for index in range(positions.size):
-                k = positions[index]
+            for index in range(len(positions)):
+                k = positions[index]  # one entry or several
                 kept = work[k]
                 work[k] = values[index]
                 value = cost(structure.views(work) if given is None else given, *args)
@@ -102,9 +108,11 @@ def moved_one_by_one(
 
 def place_note(structure: Structure, theta: Array, positions: Indices, values: NDArray[Any], index: int) -> str:
     """Where an exception of the user's cost arose."""
-    k = int(positions[index])
-    return (f"fastcheck: raised by the cost with {structure.place(k)} (entry {k} of theta) at {values[index]}; "
-            f"unperturbed it is {theta[k]}")
+    entries = np.atleast_1d(positions[index])
+    k, value = int(entries[0]), np.atleast_1d(values[index])[0]
+    more = f", and {entries.size - 1} more entries moved" if entries.size > 1 else ""
+    return (f"fastcheck: raised by the cost with {structure.place(k)} (entry {k} of theta) at {value}; "
+            f"unperturbed it is {theta[k]}{more}")
 
 
 @dataclass(frozen=True)
@@ -125,9 +133,9 @@ class Sent:
         return self.called.at(theta)
 
     def moved(self, positions: Indices, values: NDArray[Any]) -> NDArray[Any]:
-        """Costs with one entry moved each."""
+        """Costs with some entries moved."""
         c = self.called
-        cuts = np.linspace(0, positions.size, min(BLOCKS, positions.size) + 1).astype(np.int64)
+        cuts = np.linspace(0, len(positions), min(BLOCKS, len(positions)) + 1).astype(np.int64)
         blocks = [slice(int(a), int(b)) for a, b in pairwise(cuts)]
         futures = [
             self.executor.submit(moved_one_by_one, c.cost, c.structure, c.theta, c.args, positions[b], values[b])
@@ -140,7 +148,29 @@ class Sent:
                 future.cancel()
 
 
-@dataclass(frozen=True)
+class Pace:
+    """How many rows at a time: the number whose rows take least time each, found by doubling and halving.
+
+    Parameters
+    ----------
+    rows : to begin with.
+    most : at most so many.
+    """
+
+    def __init__(self, rows: int, most: int) -> None:
+        self.rows, self.most = min(rows, most), most
+        self.seconds: dict[int, float] = {}
+
+    def took(self, rows: int, seconds: float) -> None:
+        """Learn from a block of so many rows."""
+        if rows != self.rows:
+            return
+        self.seconds[rows] = min(seconds / rows, self.seconds.get(rows, math.inf))
+        best = min(self.seconds, key=self.seconds.__getitem__)
+        untried = (other for other in (2 * best, best // 2) if 1 <= other <= self.most and other not in self.seconds)
+        self.rows = next(untried, best)
+
+
 class Stacked:
     """A cost that takes a stack of parameters, with a leading axis, and returns as many costs.
 
@@ -150,49 +180,72 @@ class Stacked:
     memory_limit : bytes that a stack and what the cost makes of it may take.
     """
 
-    cost: Cost
-    structure: Structure
-    theta: Array
-    args: tuple[Any, ...]
-    memory_limit: int
+    def __init__(
+        self, cost: Cost, structure: Structure, theta: Array, args: tuple[Any, ...], memory_limit: int
+    ) -> None:
+        self.cost, self.structure, self.theta, self.args = cost, structure, theta, args
+        self.memory_limit = memory_limit
+        self.stops = np.array([tensor.stop for tensor in structure.tensors])
+        self.paces: dict[np.dtype[Any], Pace] = {}
+        self.stacks: dict[np.dtype[Any], list[NDArray[Any]]] = {}
 
     def at(self, theta: Any) -> Any:
         """The cost of one vector."""
         vector = np.asarray(theta)
-        return self._costs([self._rows(vector, t.start, t.stop, t.shape, 1) for t in self.structure.tensors], 1,
-                           vector.dtype)[0].item()
+        return self._costs(self._repeated(vector, 1), 1, vector.dtype)[0].item()
 
     def moved(self, positions: Indices, values: NDArray[Any]) -> NDArray[Any]:
-        """Costs with one entry moved each."""
-        bytes_each = self.theta.size * values.dtype.itemsize
-        rows = int(max(1, min(positions.size, STACK_BYTES // bytes_each, self.memory_limit // (HEADROOM * bytes_each))))
-        theta = self.theta.astype(values.dtype)
-        tensors = self.structure.tensors
-        stacks = [self._rows(theta, t.start, t.stop, t.shape, rows) for t in tensors]
-        flat = [stack.reshape(rows, -1) for stack in stacks]
-        tensor_of = np.searchsorted([t.stop for t in tensors], positions, side="right")
-        out = np.empty(positions.size, dtype=values.dtype)
-        for start in range(0, positions.size, rows):
-            block = slice(start, min(start + rows, positions.size))
-            count = block.stop - start
-            places = [(np.flatnonzero(tensor_of[block] == t), t) for t in np.unique(tensor_of[block])]
-            for row, t in places:
-                flat[t][row, positions[block][row] - tensors[t].start] = values[block][row]
-            try:
-                out[block] = self._costs([stack[:count] for stack in stacks], count, values.dtype)
-            except Exception as error:
-                first, last = (self.structure.place(int(positions[block][i])) for i in (0, -1))
-                error.add_note(f"fastcheck: raised by the cost with a stack of {count} rows, {first} to {last} moved")
-                raise
-            for row, t in places:
-                flat[t][row, positions[block][row] - tensors[t].start] = theta[positions[block][row]]
-        for tensor, stack in zip(tensors, flat, strict=True):
-            require_unchanged(stack, np.broadcast_to(theta[tensor.start : tensor.stop], stack.shape))
+        """Costs with some entries moved."""
+        count, dtype = len(positions), values.dtype
+        if not count:
+            return np.empty(0, dtype=dtype)
+        positions, values = positions.reshape(count, -1), values.reshape(count, -1)
+        pace, out, done, most = self._pace(dtype), np.empty(count, dtype=dtype), 0, 0
+        while done < count:
+            rows = min(pace.rows, count - done)
+            block = slice(done, done + rows)
+            started = time.perf_counter()
+            out[block] = self._block(positions[block], values[block])
+            pace.took(rows, time.perf_counter() - started)
+            done, most = block.stop, max(most, rows)
+        for tensor, stack in zip(self.structure.tensors, self.stacks[dtype], strict=True):
+            used = stack[:most].reshape(most, -1)
+            require_unchanged(used, np.broadcast_to(self.theta[tensor.start : tensor.stop], used.shape))
         return out
 
-    @staticmethod
-    def _rows(theta: NDArray[Any], start: int, stop: int, shape: tuple[int, ...], rows: int) -> NDArray[Any]:
-        return np.repeat(theta[None, start:stop], rows, axis=0).reshape((rows, *shape))
+    def _block(self, positions: Indices, values: NDArray[Any]) -> NDArray[Any]:
+        """Costs of one stack; both (rows, w)."""
+        rows, dtype = len(positions), values.dtype
+        if len(self.stacks.get(dtype, [()])[0]) < rows:
+            self.stacks[dtype] = self._repeated(self.theta.astype(dtype), rows)
+        stacks = [stack[:rows] for stack in self.stacks[dtype]]
+        owner = np.searchsorted(self.stops, positions, side="right")
+        places = []
+        for t in np.unique(owner):
+            row, column = np.nonzero(owner == t)
+            entries = positions[row, column]
+            places.append((stacks[t].reshape(rows, -1), row, entries - self.structure.tensors[t].start, entries))
+            places[-1][0][row, places[-1][2]] = values[row, column]
+        try:
+            return self._costs(stacks, rows, dtype)
+        except Exception as error:
+            first, last = (self.structure.place(int(positions[row, 0])) for row in (0, -1))
+            error.add_note(f"fastcheck: raised by the cost with a stack of {rows} rows, {first} to {last} moved")
+            raise
+        finally:
+            for stack, row, column, entries in places:
+                stack[row, column] = self.theta[entries]
+
+    def _pace(self, dtype: np.dtype[Any]) -> Pace:
+        if dtype not in self.paces:
+            bytes_each = self.theta.size * dtype.itemsize
+            most = max(1, self.memory_limit // (HEADROOM * bytes_each))
+            self.paces[dtype] = Pace(max(1, min(ROWS, STACK_BYTES // bytes_each)), most)
+        return self.paces[dtype]
+
+    def _repeated(self, theta: NDArray[Any], rows: int) -> list[NDArray[Any]]:
+        return [np.repeat(theta[None, t.start : t.stop], rows, axis=0).reshape((rows, *t.shape))
+                for t in self.structure.tensors]
 
     def _costs(self, stacks: list[NDArray[Any]], rows: int, dtype: np.dtype[Any]) -> NDArray[Any]:
         with np.errstate(all="ignore"):

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .activations import Array
 from .network import Tensor
@@ -18,7 +19,7 @@ from .network import Tensor
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-POINTS = 8
+AHEAD = np.arange(1.0, 8.0)  # steps to the points of a difference table
 ROUNDING = float(np.finfo(np.float64).eps) / 2.0
 # The table tells noise from smoothness where three estimates in a row agree within this factor.
 AGREEMENT = 4.0
@@ -31,6 +32,8 @@ STILL = 3
 MOVED = 16
 # Noise is measured at small steps whatever epsilon is, for long ones cross kinks; and at a second one further out.
 NEAR, FAR = 1e-7, 1e-5
+# Costs (k,) at theta with the entries (k, w) set to values (k, w).
+Moved = Callable[[NDArray[np.int64], Array], Array]
 Finding = Literal["noise", "too close", "too far"]
 
 
@@ -102,14 +105,14 @@ def _differences(column: list[float]) -> list[float]:
     return [after - before for before, after in pairwise(column)]
 
 
-def line_noise(along: Callable[[float], float], step: float, cost: float) -> float:
+def line_noise(along: Callable[[Array], Array], step: float, cost: float) -> float:
     """Standard deviation of one value of ``along`` near 0, or the rounding unit times |cost| where none is found.
 
     Parameters
     ----------
-    along : the cost at a (signed) distance from the point of interest, along some direction.
+    along : the costs at (signed) distances from the point of interest, along some direction.
     step : first spacing of the points; changed by factors of 100, a few times at most, until noise shows.
-    cost : ``along(0)``.
+    cost : the cost at distance 0.
 
     Notes
     -----
@@ -122,9 +125,9 @@ def line_noise(along: Callable[[float], float], step: float, cost: float) -> flo
     still = 0
     for _ in range(TRIES):
         tried.add(step)
-        values = [cost] + [along(i * step) for i in range(1, POINTS)]
-        found = ecnoise(np.array(values))
-        still += all(value == cost for value in values)
+        values = np.append(cost, along(step * AHEAD))
+        found = ecnoise(values)
+        still += bool((values == cost).all())
         if still == STILL:
             return floor
         if found.finding == "noise":
@@ -159,26 +162,35 @@ def network_noise(
     """
     generator = np.random.default_rng(seed)
     center = cost(theta)
+
+    def moved(entries: NDArray[np.int64], values: Array) -> Array:
+        costs = np.empty(len(entries))
+        for row, (where, value) in enumerate(zip(entries, values, strict=True)):
+            vector = theta.copy()
+            vector[where] = value
+            costs[row] = cost(vector)
+        return costs
+
     sigma = np.zeros(theta.size)
     largest = 0.0
     for tensor in reversed(tensors):
         near = min(epsilon, NEAR)
-        largest = max(largest, tensor_noise(cost, theta, tensor, near, FAR, center, generator))
+        largest = max(largest, tensor_noise(moved, theta, tensor, near, FAR, center, generator))
         sigma[tensor.start : tensor.stop] = largest
     return sigma * (math.sqrt(2.0) / (2.0 * epsilon))
 
 
 def tensor_noise(
-    cost: Callable[[Array], float], theta: Array, tensor: Tensor, near: float, far: float, center: float,
-    generator: "Generator",
+    moved: Moved, theta: Array, tensor: Tensor, near: float, far: float, center: float, generator: "Generator"
 ) -> float:
-    """Standard deviation of the rounding of ``cost`` when entries of one tensor move a little.
+    """Standard deviation of the rounding of a cost when entries of one tensor move a little.
 
     Parameters
     ----------
-    cost, theta, tensor : as in ``network_noise``.
+    moved : costs with some entries moved.
+    theta, tensor : as in ``network_noise``.
     near, far : the two movements it is measured at.
-    center : cost(theta).
+    center : the cost at theta.
     generator : draws the directions: a few entries each, for moving all of a large tensor would cross the kinks of
         all its units, which one entry does not.
 
@@ -193,11 +205,11 @@ def tensor_noise(
         entries = tensor.start + generator.choice(size, min(size, MOVED), replace=False)
         signs = generator.choice((-1.0, 1.0), entries.size)
 
-        def along(distance: float) -> float:
-            moved = theta.copy()
-            moved[entries] += distance * signs
-            return cost(moved)
+        def along(distances: Array) -> Array:
+            values = theta[entries] + distances[:, None] * signs
+            return moved(np.broadcast_to(entries, values.shape), values)
 
         return line_noise(along, spacing, center)
 
-    return max(measured(near), min(measured(far), measured(far)))
+    close, out = measured(near), measured(far)
+    return close if out <= close else max(close, min(out, measured(far)))

@@ -1,9 +1,9 @@
-"""Work on several cores: a pool of Python threads running kernels that hold no lock, BLAS held at one thread each."""
+"""Work on several cores: Python threads running kernels that hold no lock, BLAS held at one thread each."""
 
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, TypeVar
@@ -68,7 +68,7 @@ def one_blas_thread() -> Iterator[None]:
 def run_all(
     task: Callable[[Any], Result], items: Sequence[Any], threads: int, done: Callable[[int], None] = lambda count: None
 ) -> list[Result]:
-    """``[task(item) for item in items]`` on so many threads.
+    """``[task(item) for item in items]`` on so many threads, the caller's among them.
 
     Parameters
     ----------
@@ -78,21 +78,40 @@ def run_all(
     ------
     Whatever a task or ``done`` raises, and KeyboardInterrupt, once the running tasks have ended.
     """
-    if threads <= 1 or len(items) <= 1:
-        results = []
-        for count, item in enumerate(items, 1):
-            results.append(task(item))
-            done(count)
-        return results
-    pool = ThreadPoolExecutor(min(threads, len(items)), thread_name_prefix="fastcheck")
+    results: dict[int, Result] = {}
+    waiting = deque(enumerate(items))
+    failures: list[BaseException] = []
+
+    def work(told: Callable[[int], None]) -> None:
+        while True:
+            try:
+                index, item = waiting.popleft()
+            except IndexError:
+                return
+            results[index] = task(item)
+            told(len(results))
+
+    def help_out() -> None:
+        try:
+            work(lambda count: None)
+        except BaseException as error:
+            failures.append(error)
+            waiting.clear()
+
+    # The caller's thread takes part: where there is little to do, it is done before another has begun.
+    started: list[threading.Thread] = []
     try:
-        futures = [pool.submit(task, item) for item in items]
-        pending = set(futures)
-        while pending:
-            finished, pending = wait(pending, return_when=FIRST_COMPLETED)
-            for future in finished:
-                future.result()
-            done(len(futures) - len(pending))
-        return [future.result() for future in futures]
+        for number in range(1, min(threads, len(items))):
+            helper = threading.Thread(target=help_out, name=f"fastcheck-{number}")
+            helper.start()
+            started.append(helper)
+        work(done)
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        waiting.clear()
+        for helper in started:
+            helper.join()
+    if failures:
+        raise failures[0]
+    if started:
+        done(len(results))
+    return [results[index] for index in range(len(items))]

@@ -1,5 +1,6 @@
 """Costs that are machine code already, jitted or from C: called from a compiled loop, on several threads."""
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -23,24 +24,23 @@ from ..threads import one_blas_thread, run_all
 
 # A chunk of work for one thread takes about so long: short enough to interrupt, long enough to forget its overhead.
 CHUNK_SECONDS = 0.02
-GROWTH = 8
-# Work of less than this is done at once: threads take as long to begin.
-SERIAL_SECONDS = 0.002
-# A chunk that takes longer than this tells how long an evaluation takes; others tell how long a call takes.
-TELLING_SECONDS = 0.0005
+# Work of less than this is done in the caller's thread: another takes as long to begin.
+SERIAL_SECONDS = 0.0003
+# Chunks for each thread, where there is work enough: processors are not equally fast.
+CHUNKS = 4
 
 
 def _moved_jitted(cost, theta, positions, values, out, args, state):  # type: ignore[no-untyped-def]  # compiled
     work = theta.copy()
     flat = work.reshape(-1)
-    for i in range(positions.size):
-        state[0] = i
-        k = positions[i]
-        kept = flat[k]
-        flat[k] = values[i]
-        out[i] = cost(work, *args)
-        flat[k] = kept
     before = theta.reshape(-1)
+    for i in range(positions.shape[0]):
+        state[0] = i
+        for j in range(positions.shape[1]):
+            flat[positions[i, j]] = values[i, j]
+        out[i] = cost(work, *args)
+        for j in range(positions.shape[1]):
+            flat[positions[i, j]] = before[positions[i, j]]
     for i in range(flat.size):
         if flat[i] != before[i] and before[i] == before[i]:
             state[1] += 1
@@ -69,13 +69,13 @@ _call_address: Any = intrinsic(_address_code)
 
 def _moved_foreign(address, theta, positions, values, out, data, state):  # type: ignore[no-untyped-def]  # compiled
     work = theta.copy()
-    for i in range(positions.size):
+    for i in range(positions.shape[0]):
         state[0] = i
-        k = positions[i]
-        kept = work[k]
-        work[k] = values[i]
+        for j in range(positions.shape[1]):
+            work[positions[i, j]] = values[i, j]
         out[i] = _call_address(address, work, data)
-        work[k] = kept
+        for j in range(positions.shape[1]):
+            work[positions[i, j]] = theta[positions[i, j]]
     for i in range(work.size):
         if work[i] != theta[i] and theta[i] == theta[i]:
             state[1] += 1
@@ -110,34 +110,43 @@ class Compiled:
         self.structure, self.theta, self.loop, self.call = structure, theta, loop, call
         self.threads, self.processors = 1 if alone else threads, threads
         self.alone = alone
-        self.chunk, self.seconds = 1, 0.0
+        self.seconds = math.inf  # that an evaluation takes
 
     def at(self, theta: Any) -> Any:
         """The cost of one vector."""
         return self.call(theta)
 
     def moved(self, positions: Indices, values: NDArray[Any]) -> NDArray[Any]:
-        """Costs with one entry moved each."""
-        theta = self.theta.astype(values.dtype)
-        out = np.empty(positions.size, dtype=values.dtype)
-        done = 0
-        while done < positions.size and self.seconds * (positions.size - done) < SERIAL_SECONDS:
-            # How long an evaluation takes is not known, or so little that the rest is done here and now.
-            size = self.chunk if self.seconds == 0.0 else positions.size
-            chunk = slice(done, min(done + size, positions.size))
+        """Costs with some entries moved."""
+        theta, count = self.theta.astype(values.dtype), len(positions)
+        out = np.empty(count, dtype=values.dtype)
+        if not count:
+            return out
+        positions, values = positions.reshape(count, -1), values.reshape(count, -1)
+        # Is it a long or a short one?  The first evaluation of all is done by itself and tells.
+        first = 1 if self.seconds == math.inf else 0
+        self._timed(theta, positions, values, out, slice(0, first))
+        chunks = self._chunks(first, count)
+        with one_blas_thread() if self.threads > 1 and len(chunks) > 1 else nullcontext():
+            run_all(lambda chunk: self._timed(theta, positions, values, out, chunk), chunks, self.threads)
+        return out
+
+    def _chunks(self, first: int, last: int) -> list[slice]:
+        """Pieces of work for the threads; one where it is done sooner than another thread has begun."""
+        size = CHUNK_SECONDS / self.seconds
+        if self.threads > 1 and self.seconds * (last - first) > SERIAL_SECONDS:
+            size = min(size, max((last - first) / (CHUNKS * self.threads), SERIAL_SECONDS / 2.0 / self.seconds))
+        whole = max(1, math.ceil(size))
+        return [slice(start, min(start + whole, last)) for start in range(first, last, whole)]
+
+    def _timed(
+        self, theta: NDArray[Any], positions: Indices, values: NDArray[Any], out: NDArray[Any], chunk: slice
+    ) -> None:
+        """A chunk, which tells how long an evaluation takes (the least seen: others waited)."""
+        if chunk.start < chunk.stop:
             started = time.perf_counter()
             self._work(theta, positions, values, out, chunk)
-            seconds = time.perf_counter() - started
-            done = chunk.stop
-            if seconds > TELLING_SECONDS:
-                self.seconds = seconds / (chunk.stop - chunk.start)
-            self.chunk *= GROWTH
-        if done < positions.size:
-            size = int(max(1, min(CHUNK_SECONDS / self.seconds, -(-(positions.size - done) // self.threads))))
-            chunks = [slice(a, min(a + size, positions.size)) for a in range(done, positions.size, size)]
-            with one_blas_thread() if self.threads > 1 else nullcontext():
-                run_all(lambda chunk: self._work(theta, positions, values, out, chunk), chunks, self.threads)
-        return out
+            self.seconds = min(self.seconds, (time.perf_counter() - started) / (chunk.stop - chunk.start))
 
     def _work(
         self, theta: NDArray[Any], positions: Indices, values: NDArray[Any], out: NDArray[Any], chunk: slice

@@ -5,14 +5,13 @@ import time
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..activations import Array
 from ..differences import Differences, Indices, Kinks, Run
 from ..noise import ROUNDING
 from ..purity import require_same
 from ..sampling import stratified_order
-from ..steps import STENCILS, WIDEST, Slopes, central, refine, richardson, table
+from ..steps import STENCILS, WIDEST, Slopes, central, median, refine, richardson, table
 from .again import look_again
 from .plan import COMPLEX_STEP, plan
 from .work import NOISE, RICHARDSON, Choice, FunctionProblem, Work
@@ -23,6 +22,8 @@ POOR = 30.0
 OUTLIER, ENOUGH, SHORTER = 10.0, 16, 16.0
 # One batch of work: seconds between reports of progress.
 BATCH_SECONDS = 0.5
+# Orders at which all entries have the same few evaluations, at a step that is not their own.
+CENTRAL = (2, 4)
 # The table of extrapolation begins at so many times the best step of order 4.
 RICHARDSON_REACH = 4.0
 # Roundings that the imaginary part of a cost goes through, at the usual length of a computation.
@@ -52,6 +53,7 @@ def differences(
     work = Work.begin(problem, positions, choice)
     plan(work)
     _look_at_all(work, run)
+    _look_closer(work)
     look_again(work)
     again = float(np.real(work.lines.at(problem.theta.copy())))
     require_same(problem.cost, again, "after other parameters were tried")
@@ -114,40 +116,38 @@ def _measure(work: Work, where: Indices) -> None:
         slope, below, above = central(
             work.lines, which, step, stencil.order, literal=choice.epsilon is not None
         )
-        if choice.epsilon is None:
-            with np.errstate(invalid="ignore"):
-                bent = _bent(work, where, np.abs(above + below - 2.0 * work.problem.cost))
-            if bent.any():
-                found.step[where[bent]] = step[bent] = step[bent] / SHORTER
-                slope[bent], below[bent], above[bent] = central(work.lines, which[bent], step[bent], stencil.order)
         # At the best step the stencil leaves out the order-th part of what noise does; twice that for neighbours.
         share = 0.0 if choice.epsilon is not None else 2.0 / stencil.order
         found.put(where, slope, (1.0 + share) * stencil.rounding * noise / step, below, above)
 
 
-def _bent(work: Work, where: Indices, bend: Array) -> NDArray[np.bool_]:
-    """Entries that bend the cost far more than is usual in their tensor: most likely across a kink."""
-    out = np.zeros(where.size, dtype=bool)
-    stops = np.array([tensor.stop for tensor in work.problem.structure.tensors])
-    owner = np.searchsorted(stops, work.positions[where], side="right")
-    for tensor in np.unique(owner):
-        here = np.flatnonzero((owner == tensor) & (bend > 4.0 * NOISE * work.found.noise[where]))
-        if here.size > ENOUGH:
-            out[here] = bend[here] > OUTLIER * np.median(bend[here])
-    return out
+def _look_closer(work: Work) -> None:
+    """Take a shorter step for entries that bend the cost far more than is usual: most likely it crosses a kink."""
+    choice, found = work.choice, work.found
+    if choice.epsilon is not None or choice.complex_step or choice.order not in CENTRAL:
+        return
+    with np.errstate(invalid="ignore"):
+        bend = np.abs(found.above + found.below - 2.0 * work.problem.cost)
+        candidates = found.done & (bend > 4.0 * NOISE * found.noise)
+    for tensor in work.problem.structure.tensors:
+        first, last = np.searchsorted(work.positions, (tensor.start, tensor.stop))
+        here = first + np.flatnonzero(candidates[first:last])
+        if here.size > ENOUGH and time.perf_counter() < choice.deadline:
+            bent = here[bend[here] > OUTLIER * median(bend[here])]
+            found.step[bent] /= SHORTER
+            _measure(work, bent)
 
 
 def _complex_slopes(work: Work, which: Indices) -> tuple[Array, Array]:
     """Im J(theta + i h e_k) / h: no difference, so no rounding (Squire and Trapp, SIAM Review 40, 1998)."""
-    work.lines.count += which.size
-    costs = work.problem.evaluator.moved(which, work.problem.theta[which] + 1j * COMPLEX_STEP)
+    costs = work.lines.moved(which, work.problem.theta[which] + 1j * COMPLEX_STEP)
     return costs.imag / COMPLEX_STEP, np.ascontiguousarray(costs.real)
 
 
 def _tables(work: Work, which: Indices, step: Array, noise: Array) -> Slopes:
     """Slopes of order 6, each with its own difference table; where that is poor, with a step of its own."""
     slopes = table(work.lines, which, step, work.problem.cost, noise)
-    poor = ~slopes.smooth | ~(slopes.error <= POOR * np.median(slopes.error))
+    poor = ~slopes.smooth | ~(slopes.error <= POOR * median(slopes.error))
     if poor.any():
         better = refine(work.lines, which[poor], step[poor], work.problem.cost, noise[poor])
         slopes.take(better, poor, np.ones(better.slope.size, dtype=bool))

@@ -5,7 +5,7 @@ import numpy as np
 from ..activations import Array
 from ..differences import Indices
 from ..noise import ROUNDING, tensor_noise
-from ..steps import Slopes, first_step, likely_step, power_of_two, refine
+from ..steps import FIRST, Slopes, first_step, likely_step, median, power_of_two, refine
 from .work import RICHARDSON, Work
 
 # Tensors of up to so many checked entries have the step of each entry chosen by itself; of others so many are tried.
@@ -33,15 +33,18 @@ def plan(work: Work) -> None:
         fixed = work.choice.epsilon
         noise = ROUNDING / 2.0 * abs(work.problem.cost)
         if here.size > SMALL or fixed is not None:
-            size = float(np.median(np.abs(work.problem.theta[work.positions[here]]))) or 1.0
+            size = median(np.abs(work.problem.theta[work.positions[here]])) or 1.0
             noise = tensor_noise(
-                work.lines.at, work.problem.theta, tensor, NEAR * size, FAR * size, work.problem.cost, work.generator
+                work.lines.moved, work.problem.theta, tensor, NEAR * size, FAR * size, work.problem.cost,
+                work.generator,
             )
         work.found.noise[here] = work.found.measured[here] = noise
         if fixed is not None:
             work.found.step[here] = fixed
         else:
             _try(work, here)
+            step = work.found.step[here]
+            work.found.step[here] = np.where(np.isfinite(step) & (step > 0.0), step, FIRST)  # not finite parameters
 
 
 def _try(work: Work, here: Indices) -> None:
@@ -61,7 +64,7 @@ def _try(work: Work, here: Indices) -> None:
         known = known if known.any() else np.ones_like(known)
         step = likely_step(values[here], values[chosen][known], best[known])
         found.step[here] = power_of_two(np.maximum(step, LEAST_STEP * np.abs(values[here])))
-        found.noise[here] = np.fmax(found.noise[here], np.median(slopes.noise[known]))
+        found.noise[here] = np.fmax(found.noise[here], median(slopes.noise[known]))
     if order == 6:
         found.put_slopes(chosen, slopes)
 

@@ -81,12 +81,17 @@ class Entries:
         start = self.problem.theta[which][:, None]
         with np.errstate(invalid="ignore"):
             values = start + distances
-        self.count += values.size
-        started = time.perf_counter()
-        costs = self.problem.evaluator.moved(np.repeat(which, values.shape[1]), values.reshape(-1))
-        self.seconds += time.perf_counter() - started
+        costs = self.moved(np.repeat(which, values.shape[1]), values.reshape(-1))
         with np.errstate(invalid="ignore"):
             return values - start, costs.reshape(values.shape)
+
+    def moved(self, positions: Indices, values: NDArray[Any]) -> NDArray[Any]:
+        """Costs with some entries moved (see ``Evaluator``)."""
+        self.count += len(values)
+        started = time.perf_counter()
+        costs = self.problem.evaluator.moved(positions, values)
+        self.seconds += time.perf_counter() - started
+        return costs
 
     def at(self, theta: Any) -> Any:
         """The cost of a whole vector."""
