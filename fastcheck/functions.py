@@ -237,11 +237,11 @@ def _worth_compiling(evaluator: Evaluator, cost: Any, threads: int) -> Evaluator
     structure = evaluator.structure
     if len(structure.tensors) > 1 or structure.numbers:
         return evaluator
-    started = time.perf_counter()
-    evaluator.at(evaluator.theta.copy())
-    each = time.perf_counter() - started
-    if 2 * structure.size < COMPILE_FROM and 2 * structure.size * each < COMPILE_SECONDS:
-        return evaluator
+    if 2 * structure.size < COMPILE_FROM:
+        started = time.perf_counter()
+        evaluator.at(evaluator.theta.copy())
+        if 2 * structure.size * (time.perf_counter() - started) < COMPILE_SECONDS:
+            return evaluator
     from .engines.compiled import jitted
 
     return jitted(evaluator, threads)

@@ -105,7 +105,7 @@ def _differences(column: list[float]) -> list[float]:
     return [after - before for before, after in pairwise(column)]
 
 
-def line_noise(along: Callable[[Array], Array], step: float, cost: float) -> float:
+def line_noise(along: Callable[[Array], Array], step: float, cost: float, first: Array | None = None) -> float:
     """Standard deviation of one value of ``along`` near 0, or the rounding unit times |cost| where none is found.
 
     Parameters
@@ -113,6 +113,7 @@ def line_noise(along: Callable[[Array], Array], step: float, cost: float) -> flo
     along : the costs at (signed) distances from the point of interest, along some direction.
     step : first spacing of the points; changed by factors of 100, a few times at most, until noise shows.
     cost : the cost at distance 0.
+    first : the costs at the first points, where they are known.
 
     Notes
     -----
@@ -125,7 +126,8 @@ def line_noise(along: Callable[[Array], Array], step: float, cost: float) -> flo
     still = 0
     for _ in range(TRIES):
         tried.add(step)
-        values = np.append(cost, along(step * AHEAD))
+        ahead = along(step * AHEAD) if first is None else first
+        values, first = np.concatenate(((cost,), ahead)), None
         found = ecnoise(values)
         still += bool((values == cost).all())
         if still == STILL:
@@ -200,16 +202,23 @@ def tensor_noise(
     movement, the noise shows only further out; a kink further out looks like noise, but seldom in two directions.
     """
 
-    def measured(spacing: float) -> float:
-        size = tensor.stop - tensor.start
-        entries = tensor.start + generator.choice(size, min(size, MOVED), replace=False)
-        signs = generator.choice((-1.0, 1.0), entries.size)
+    size = tensor.stop - tensor.start
+    count = min(size, MOVED)
 
-        def along(distances: Array) -> Array:
-            values = theta[entries] + distances[:, None] * signs
-            return moved(np.broadcast_to(entries, values.shape), values)
+    def line() -> tuple[NDArray[np.int64], Array]:
+        return (tensor.start + generator.choice(size, count, replace=False),
+                np.where(generator.integers(0, 2, count), 1.0, -1.0))
 
-        return line_noise(along, spacing, center)
+    def along(line: tuple[NDArray[np.int64], Array], distances: Array) -> tuple[NDArray[np.int64], Array]:
+        entries, signs = line
+        values = theta[entries] + distances[:, None] * signs
+        return np.repeat(entries[None], distances.size, axis=0), values
 
-    close, out = measured(near), measured(far)
-    return close if out <= close else max(close, min(out, measured(far)))
+    def measured(line: tuple[NDArray[np.int64], Array], spacing: float, first: Array | None = None) -> float:
+        return line_noise(lambda distances: moved(*along(line, distances)), spacing, center, first)
+
+    lines, spacings = (line(), line()), (near, far)
+    both = [along(*pair) for pair in zip(lines, (near * AHEAD, far * AHEAD), strict=True)]
+    costs = moved(*(np.concatenate(parts) for parts in zip(*both, strict=True))).reshape(2, AHEAD.size)
+    close, out = (measured(*each) for each in zip(lines, spacings, costs, strict=True))
+    return close if out <= close else max(close, min(out, measured(line(), far)))

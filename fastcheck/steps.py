@@ -354,15 +354,17 @@ def _search(
         found = table(lines, which[active], step[active], cost, noise[active])
         best.evaluations += found.evaluations
         quiet[active] = np.fmin(quiet[active], found.quiet)
-        level, others = found.level, np.array(rough)[:, active]
-        # As rough at a far smaller step: that is noise, and not a kink.
-        alike = (others <= AGREEMENT * level) & (level <= AGREEMENT * others)
-        steady = ~found.smooth & alike.any(axis=0) & (level <= AGREEMENT * quiet[active])
-        if steady.any():
-            noise[active[steady]] = level[steady]
-            found = _again(found, steady, level)
-        rough.append(np.full(which.size, np.nan))
-        rough[-1][active] = np.where(found.smooth, np.nan, level)
+        steady = np.zeros(active.size, dtype=bool)
+        if not found.smooth.all():
+            level, others = found.level, np.array(rough)[:, active]
+            # As rough at a far smaller step: that is noise, and not a kink.
+            alike = (others <= AGREEMENT * level) & (level <= AGREEMENT * others)
+            steady = ~found.smooth & alike.any(axis=0) & (level <= AGREEMENT * quiet[active])
+            if steady.any():
+                noise[active[steady]] = level[steady]
+                found = _again(found, steady, level)
+            rough.append(np.full(which.size, np.nan))
+            rough[-1][active] = np.where(found.smooth, np.nan, level)
         _keep(best, found, active, steady)
         step[active] = _next_step(found)
         again = np.any([step[active] == before[active] for before in tried], axis=0)

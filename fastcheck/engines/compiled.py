@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import lru_cache
 from typing import Any
 
 import numba
@@ -28,25 +29,33 @@ CHUNK_SECONDS = 0.02
 SERIAL_SECONDS = 0.0003
 # Chunks for each thread, where there is work enough: processors are not equally fast.
 CHUNKS = 4
+# So many jitted costs keep their compiled loops.
+LOOPS = 256
 
 
-def _moved_jitted(cost, theta, positions, values, out, args, state):  # type: ignore[no-untyped-def]  # compiled
-    work = theta.copy()
-    flat = work.reshape(-1)
-    before = theta.reshape(-1)
-    for i in range(positions.shape[0]):
-        state[0] = i
-        for j in range(positions.shape[1]):
-            flat[positions[i, j]] = values[i, j]
-        out[i] = cost(work, *args)
-        for j in range(positions.shape[1]):
-            flat[positions[i, j]] = before[positions[i, j]]
-    for i in range(flat.size):
-        if flat[i] != before[i] and before[i] == before[i]:
-            state[1] += 1
+@lru_cache(maxsize=LOOPS)
+def loop_around(cost: Any) -> Any:
+    """The compiled loop of a jitted cost.
 
+    Its own for each cost: to find the compiled code for a cost that is an argument takes longer than many costs do.
+    """
 
-moved_jitted = numba.njit(nogil=True)(_moved_jitted)
+    def moved(theta, positions, values, out, args, state):  # type: ignore[no-untyped-def]  # compiled
+        work = theta.copy()
+        flat = work.reshape(-1)
+        before = theta.reshape(-1)
+        for i in range(positions.shape[0]):
+            state[0] = i
+            for j in range(positions.shape[1]):
+                flat[positions[i, j]] = values[i, j]
+            out[i] = cost(work, *args)
+            for j in range(positions.shape[1]):
+                flat[positions[i, j]] = before[positions[i, j]]
+        for i in range(flat.size):
+            if flat[i] != before[i] and before[i] == before[i]:
+                state[1] += 1
+
+    return numba.njit(nogil=True)(moved)
 
 
 def _address_code(typing, address, theta, data):  # type: ignore[no-untyped-def]  # called by the compiler
@@ -124,11 +133,15 @@ class Compiled:
             return out
         positions, values = positions.reshape(count, -1), values.reshape(count, -1)
         # Is it a long or a short one?  The first evaluation of all is done by itself and tells.
-        first = 1 if self.seconds == math.inf else 0
-        self._timed(theta, positions, values, out, slice(0, first))
+        first = int(self.seconds == math.inf)
+        if first:
+            self._timed(theta, positions, values, out, slice(0, 1))
         chunks = self._chunks(first, count)
-        with one_blas_thread() if self.threads > 1 and len(chunks) > 1 else nullcontext():
-            run_all(lambda chunk: self._timed(theta, positions, values, out, chunk), chunks, self.threads)
+        if len(chunks) == 1:
+            self._timed(theta, positions, values, out, chunks[0])
+        else:
+            with one_blas_thread() if self.threads > 1 else nullcontext():
+                run_all(lambda chunk: self._timed(theta, positions, values, out, chunk), chunks, self.threads)
         return out
 
     def _chunks(self, first: int, last: int) -> list[slice]:
@@ -143,10 +156,9 @@ class Compiled:
         self, theta: NDArray[Any], positions: Indices, values: NDArray[Any], out: NDArray[Any], chunk: slice
     ) -> None:
         """A chunk, which tells how long an evaluation takes (the least seen: others waited)."""
-        if chunk.start < chunk.stop:
-            started = time.perf_counter()
-            self._work(theta, positions, values, out, chunk)
-            self.seconds = min(self.seconds, (time.perf_counter() - started) / (chunk.stop - chunk.start))
+        started = time.perf_counter()
+        self._work(theta, positions, values, out, chunk)
+        self.seconds = min(self.seconds, (time.perf_counter() - started) / (chunk.stop - chunk.start))
 
     def _work(
         self, theta: NDArray[Any], positions: Indices, values: NDArray[Any], out: NDArray[Any], chunk: slice
@@ -169,9 +181,10 @@ def jitted(called: Called, threads: int) -> Compiled:
     """The evaluator of a Numba-jitted cost(theta, *args); the arrays in args are shared by the threads, not copied."""
     structure, args, cost = called.structure, called.args, called.cost
     shape = structure.tensors[0].shape
+    compiled_loop = loop_around(cost)
 
     def loop(theta: Any, positions: Any, values: Any, out: Any, state: Any) -> None:
-        moved_jitted(cost, theta.reshape(shape), positions, values, out, args, state)
+        compiled_loop(theta.reshape(shape), positions, values, out, args, state)
 
     alone = bool(getattr(cost, "targetoptions", {}).get("parallel"))
     return Compiled(structure, called.theta, loop, called.at, threads, alone=alone)
