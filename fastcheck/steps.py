@@ -93,7 +93,7 @@ ROUNDS = 6
 GOOD = (0.6, 4.0)
 # Error, relative to the usual slope, at which no better step is looked for; the second where nothing but the
 # difference of first order shows, which says little about better steps.
-EXACT, FLAT = 1e-14, 1e-12
+EXACT, FLAT = 3e-13, 1e-12
 # How much further to go in one round.
 ADVANCE = 32.0
 # A table whose differences do not shrink by this factor in two orders is not that of a smooth function.
@@ -183,7 +183,9 @@ class Slopes:
             bend = np.where(own, seen, modelled) / self.step ** (order + 1)
             step = STENCILS[order].best_step(self.noise, bend)
         usable = np.isfinite(step) & (step > 0.0) & self.smooth
-        return power_of_two(np.where(usable, np.minimum(step, self.step), self.step))
+        # Where the table has looked: three of its steps to both sides.
+        most = self.step * (2.0 if order == 2 else 1.0)
+        return power_of_two(np.where(usable, np.minimum(step, most), self.step))
 
     def take(self, other: "Slopes", where: Flags | Indices, from_: Flags) -> None:
         """Overwrite the lines ``where`` with the lines ``from_`` of another."""
@@ -228,12 +230,23 @@ def likely_step(values: Array, known: Array, steps: Array) -> Array:
     """
     sizes, logs = np.abs(known), np.log2(steps)
     usual = median(sizes) or 1.0
-    step = np.full(values.size, np.exp2(median(logs)))
+    step = np.full(values.size, np.exp2(_common(logs)))
     if sizes.min() > 0.0 and sizes.max() > WIDE * sizes.min():
         ratios = logs - np.log2(sizes)
         if np.ptp(ratios) < np.ptp(logs):
-            step = np.exp2(median(ratios)) * np.where(values == 0.0, usual, np.abs(values))
+            step = np.exp2(_common(ratios)) * np.where(values == 0.0, usual, np.abs(values))
     return power_of_two(step)
+
+
+def _common(logs: Array) -> float:
+    """One step for all, as all are logarithms: that with the least norm of all errors, but not far from the middle.
+
+    The third power of a step tells how large its error would be at another: the shortest count most.
+    """
+    middle = median(logs)
+    with np.errstate(over="ignore"):
+        shorter = np.log2(np.mean(np.exp2(6.0 * (middle - logs)))) / 6.0
+    return float(middle - min(shorter, 1.0))
 
 
 def table(lines: Lines, which: Indices, step: Array, cost: float, noise: Array) -> Slopes:

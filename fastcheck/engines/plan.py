@@ -5,7 +5,7 @@ import numpy as np
 from ..activations import Array
 from ..differences import Indices
 from ..noise import ROUNDING, tensor_noise
-from ..steps import FIRST, Slopes, first_step, likely_step, median, power_of_two, refine
+from ..steps import FIRST, WIDEST, Slopes, first_step, likely_step, median, power_of_two, refine
 from .work import RICHARDSON, Work
 
 # Tensors of up to so many checked entries have the step of each entry chosen by itself; of others so many are tried.
@@ -54,7 +54,8 @@ def _try(work: Work, here: Indices) -> None:
     values = work.problem.theta[work.positions]
     chosen = here if small else here[_across(values[here])]
     start = first_step(values[here])[np.searchsorted(here, chosen)]
-    slopes = _learn(work, chosen, start) if small else _refine(work, chosen, start, 0.0 if order == 6 else PLENTY)
+    enough = 0.0 if order == WIDEST.order else PLENTY
+    slopes = (_learn if small else _refine)(work, chosen, start, enough)
     best = slopes.best_step(4 if order == RICHARDSON else int(order))
     if small:
         found.step[here] = best
@@ -65,7 +66,7 @@ def _try(work: Work, here: Indices) -> None:
         step = likely_step(values[here], values[chosen][known], best[known])
         found.step[here] = power_of_two(np.maximum(step, LEAST_STEP * np.abs(values[here])))
         found.noise[here] = np.fmax(found.noise[here], median(slopes.noise[known]))
-    if order == 6:
+    if order == WIDEST.order:
         found.put_slopes(chosen, slopes)
 
 
@@ -75,24 +76,24 @@ def _across(values: Array) -> Indices:
     return np.sort(order[(np.linspace(0.05, 0.95, PILOTS) * values.size).astype(np.int64)])
 
 
-def _refine(work: Work, chosen: Indices, start: Array, enough: float = 0.0) -> Slopes:
+def _refine(work: Work, chosen: Indices, start: Array, enough: float) -> Slopes:
     return refine(
         work.lines, work.positions[chosen], start, work.problem.cost, work.found.noise[chosen], enough=enough
     )
 
 
-def _learn(work: Work, chosen: Indices, start: Array) -> Slopes:
+def _learn(work: Work, chosen: Indices, start: Array, enough: float) -> Slopes:
     """Slopes of all entries of a small tensor: the least and the largest first, whose steps tell the others'."""
     if chosen.size < 4:
-        return _refine(work, chosen, start)
+        return _refine(work, chosen, start, enough)
     values = work.problem.theta[work.positions[chosen]]
     order = np.argsort(np.abs(values), kind="stable")
     ends = np.zeros(chosen.size, dtype=bool)
     ends[order[[0, -1]]] = True
-    slopes, first = Slopes.unknown(chosen.size), _refine(work, chosen[ends], start[ends])
+    slopes, first = Slopes.unknown(chosen.size), _refine(work, chosen[ends], start[ends], enough)
     slopes.take(first, ends, np.ones(2, dtype=bool))
     if (first.smooth & np.isfinite(first.error) & (first.bend[:, 0] > 0.0)).all():
         start = likely_step(values, values[ends], first.step)
-    rest = _refine(work, chosen[~ends], start[~ends])
+    rest = _refine(work, chosen[~ends], start[~ends], enough)
     slopes.take(rest, ~ends, np.ones(chosen.size - 2, dtype=bool))
     return slopes
