@@ -8,9 +8,10 @@ from .network import Dense, Network
 from .report import Report
 from .sweep import Sweep, sweep
 from .watch import Watch
+from .weights import from_torch
 
 __all__ = [
     "Dense", "GradientMismatch", "Network", "Report", "Sweep", "Watch",
-    "check", "check_function", "check_vjp", "sweep", "testing",
+    "check", "check_function", "check_vjp", "from_torch", "sweep", "testing",
 ]  # fmt: skip
 __version__ = "0.1.0"

@@ -207,6 +207,9 @@ def _evaluator(
     limits: Run,
 ) -> Evaluator:
     """How costs are to be computed."""
+    if hasattr(cost, "as_evaluator"):
+        evaluator: Evaluator = cost.as_evaluator()
+        return evaluator
     if is_foreign(cost):
         if vectorized or executor is not None:
             raise ValueError("cost: a C function is called from a compiled loop; leave out vectorized and executor")

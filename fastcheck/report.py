@@ -3,6 +3,7 @@
 import json
 import math
 import platform
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,11 @@ class Report:
         run = {"engine": engine, "method": method, "epsilon": epsilon, "norm": norm, "tolerance": tolerance,
                "seed": seed, "seconds": seconds, **extra}
         return cls(subject, differences, judgement, run)
+
+    def noted(self, *notes: str) -> "Report":
+        """The same report with more notes, before the engine's own."""
+        differences = replace(self._differences, notes=(*notes, *self._differences.notes))
+        return Report(self._subject, differences, self._judgement, self._run)
 
     @property
     def judgement(self) -> Judgement:
