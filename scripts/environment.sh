@@ -1,28 +1,35 @@
-# Sourced by the other scripts: make .venv in the repository root and install the package with the named extra.
+# Sourced by the other scripts: make a virtual environment in the repository root (VENV, by default .venv) and install
+# the package with the named extra, and before it the packages named after that.
 # Does nothing when the same pyproject.toml was installed before.
+
+VENV=${VENV:-.venv}
 
 install_extra() {
     local extra=$1
-    local stamp=".venv/installed-$extra"
+    shift
+    local stamp="$VENV/installed-$extra"
     local wanted
-    wanted="$PWD $(cksum < pyproject.toml)"
-    if ! .venv/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    wanted="$PWD $(cksum < pyproject.toml) $*"
+    if ! "$VENV/bin/python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
         local python
         python=$(find_python)
-        echo "Making .venv with $("$python" --version)"
-        rm -rf .venv
-        "$python" -m venv .venv || {
-            rm -rf .venv
+        echo "Making $VENV with $("$python" --version)"
+        rm -rf "$VENV"
+        "$python" -m venv "$VENV" || {
+            rm -rf "$VENV"
             echo "Cannot make a virtual environment; on Debian and Ubuntu: apt install python3-venv" >&2
             exit 1
         }
     fi
     if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
-        echo "Using .venv, nothing to install"
+        echo "Using $VENV, nothing to install"
         return
     fi
-    echo "Installing fastcheck[$extra] into .venv (a minute or two the first time)"
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[$extra]"
+    echo "Installing fastcheck[$extra] into $VENV (a minute or two the first time)"
+    if [ $# -gt 0 ]; then
+        "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check "$@"
+    fi
+    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --editable ".[$extra]"
     echo "$wanted" > "$stamp"
 }
 

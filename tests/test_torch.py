@@ -10,6 +10,7 @@ import fastcheck as fc
 
 torch = pytest.importorskip("torch")
 ft = pytest.importorskip("fastcheck.torch")
+GradcheckError = pytest.importorskip("torch.autograd.gradcheck").GradcheckError
 nn, F = torch.nn, torch.nn.functional
 
 
@@ -23,7 +24,7 @@ def _one_thread():
 
 
 def tensor(*shape, dtype=torch.float64):
-    return torch.randn(*shape, dtype=dtype).requires_grad_()
+    return torch.randn(shape, dtype=dtype).requires_grad_()
 
 
 def function(forward, backward, name="Custom", vmap=True):
@@ -69,7 +70,7 @@ WRONG = {
     "sign": (lambda g, x: -g * x.cos(), "the sign is wrong"),
     "zero": (lambda g, x: torch.zeros_like(x) * g, "exactly zero everywhere"),
     "one entry": (lambda g, x: g * (x.cos() + F.one_hot(torch.tensor(5), 12).view(3, 4)), r"\[1, 1\]"),
-    "nan": (lambda g, x: g * x.cos() / (x != x[0, 0]), "dx"),
+    "inf": (lambda g, x: g * x.cos() / (x != x[0, 0]), "dx.* is (nan|inf|-inf)"),
 }
 
 
@@ -105,7 +106,7 @@ def test_wrong_gradients_fail_as_in_torch_and_are_named(name, vmap):
     given = X()
     assert not theirs(lambda x: func(x), (given,))
     for fast in (False, True):
-        with pytest.raises(torch.autograd.gradcheck.GradcheckError, match=words) as caught:
+        with pytest.raises(GradcheckError, match=words) as caught:
             ft.gradcheck(lambda x: func(x), (given,), fast_mode=fast)
         assert "Jacobian mismatch for output 0 with respect to input 0 (x)" in str(caught.value)
         assert "analytical" in str(caught.value)
@@ -152,16 +153,14 @@ def test_a_wrong_forward_mode():
 
 
 def test_blind_spot_one_wrong_entry_in_fast_mode():
-    fooled = 0
-    given = tensor(100)
-    for place in range(100):
-        func = function(lambda x: (x**2).sum(), lambda g, x, at=place: g * (2 * x + F.one_hot(torch.tensor(at), 100)))
-        fooled += theirs(func, given, fast_mode=True)
-        if place % 10 == 0 or theirs(func, given, fast_mode=True):
-            assert not ft.gradcheck(func, given, fast_mode=True, raise_exception=False)
-            assert not ft.gradcheck(func, given, raise_exception=False)
-    print(fooled)
-    assert fooled
+    given = (5.0 + 10.0 * torch.rand(100, dtype=torch.float64)).requires_grad_()
+    wrong = F.one_hot(torch.tensor(37), 100)
+    func = function(lambda x: (x**2).sum(), lambda g, x: g * (2.0 * x + wrong))
+    assert theirs(func, given, fast_mode=True)
+    for fast in (False, True):
+        with pytest.raises(GradcheckError, match=r"only one entry is wrong|One of 100 entries") as caught:
+            ft.gradcheck(func, given, fast_mode=fast)
+        assert "[37]" in str(caught.value)
 
 
 def test_blind_spot_a_gradient_as_small_as_atol():
@@ -175,7 +174,7 @@ def test_blind_spot_a_gradient_as_small_as_atol():
 
 def test_blind_spot_dropout_is_called_random():
     given = tensor(20)
-    with pytest.raises(torch.autograd.gradcheck.GradcheckError, match="Jacobian mismatch|not reentrant"):
+    with pytest.raises(GradcheckError, match="Jacobian mismatch|not reentrant"):
         torch.autograd.gradcheck(F.dropout, given)
     with pytest.raises(fc.errors.NondeterministicError, match="the function is random.*dropout"):
         ft.gradcheck(F.dropout, given)
@@ -228,7 +227,7 @@ def test_what_torch_refuses_is_refused():
     for check in (torch.autograd.gradcheck, ft.gradcheck):
         with pytest.raises(AssertionError, match="at least one of check_forward_ad"):
             check(torch.sin, X(), check_backward_ad=False)
-        with pytest.raises(torch.autograd.gradcheck.GradcheckError, match="expected to be zero"):
+        with pytest.raises(GradcheckError, match="expected to be zero"):
             check(lambda x: x.detach() * 2, X())
         assert check(lambda x: torch.ones(2, dtype=torch.float64), X())
 

@@ -34,7 +34,7 @@ def test_defaults_and_missing_biases():
 
 @pytest.mark.parametrize(("state", "words"), [
     ({"conv.weight": np.ones((2, 1, 3, 3))}, r"shape \(2, 1, 3, 3\) found for conv.weight"),
-    ({"a.weight": np.ones((2, 3)), "b.weight": np.ones((2, 3))}, "b.weight takes 3 inputs, but the layer before it.*has 2"),
+    ({"a.weight": np.ones((2, 3)), "b.weight": np.ones((2, 3))}, "b.weight takes 3 inputs, but.* has 2"),
     ({"bn.weight": np.ones((2, 3)), "bn.running_mean": np.ones(2)}, "bn.running_mean found"),
     ({"a.bias": np.ones(2)}, "nothing found for a.weight"),
     ({}, "nothing found"),

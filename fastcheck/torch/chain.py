@@ -103,7 +103,8 @@ def cost_of(loss: Any, output: str, outputs: int) -> tuple[str, str]:
         logits = _is(loss, nn.BCEWithLogitsLoss, F.binary_cross_entropy_with_logits) and raw
         if logits or (_is(loss, nn.BCELoss, F.binary_cross_entropy) and output == "sigmoid"):
             return "binary_cross_entropy", "sigmoid"
-    raise NotAChainError(f"fastcheck.Network has no cost for the loss {loss!r} with the output {output or 'identity'!r}")
+    output = output or "identity"
+    raise NotAChainError(f"fastcheck.Network has no cost for the loss {loss!r} with the output {output!r}")
 
 
 def _is(loss: Any, kind: type[nn.Module], function: Callable[..., Any]) -> bool:

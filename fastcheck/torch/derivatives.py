@@ -42,7 +42,7 @@ def backward_jacobian(outputs: Tensors, inputs: Tensors, nondet_tol: float, dtyp
             if rows is _single_rows:
                 raise
             continue
-        if _like(found, v, once, unit):
+        if _like(found, v, once, SAME * unit, nondet_tol):
             return found
     _single_rows(outputs, inputs, second := np.empty_like(found))
     _require_same(found, second, nondet_tol)
@@ -52,13 +52,13 @@ def backward_jacobian(outputs: Tensors, inputs: Tensors, nondet_tol: float, dtyp
     )
 
 
-def _like(found: Array, v: Array, once: Array, unit: float) -> bool:
+def _like(found: Array, v: Array, once: Array, share: float, nondet_tol: float) -> bool:
     """Whether a Jacobian gives the product that a single backward pass gave."""
     with np.errstate(all="ignore"):
         if not np.isfinite(found).all():
             return True  # judged where it is compared, with its place
         off, size = np.abs(v @ found - once), v @ np.abs(found)
-    return bool((off <= SAME * unit * size + 1e-300).all())
+    return bool((off <= share * size + nondet_tol * v.sum() + 1e-300).all())
 
 
 def product(outputs: Tensors, inputs: Tensors, v: Array, dtypes: bool = False) -> Array:
