@@ -8,6 +8,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -81,7 +82,7 @@ def main() -> None:
     for threads in arguments.threads:
         for row in measure(arguments.samples, threads, arguments.rounds):
             table.add_row(*row)
-    size = sum(a * b + b for a, b in zip(WIDTHS, WIDTHS[1:], strict=False))
+    size = sum(a * b + b for a, b in pairwise(WIDTHS))
     console = Console(width=120)
     console.print(table)
     console.print(f"{'-'.join(map(str, WIDTHS))}, {size:,} parameters, {arguments.samples} samples, float64")

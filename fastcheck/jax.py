@@ -10,7 +10,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.test_util import check_jvp as _their_check_jvp  # noqa: F401  (fails here, by name, with a JAX too old)
 
 from .activations import Array
 from .differences import Indices
@@ -43,9 +42,9 @@ def check_grads(
     args : arrays and numbers in any structure; those that are floating or complex are checked.
     order : derivatives up to this order.
     modes : "fwd" and "rev", as in JAX; "lin" for jax.linearize.
-    atol, rtol : |derivative - numerical| <= atol + rtol |numerical|; numbers, or dictionaries by dtype.  By default JAX's for
-        the precision that the outputs have.  Of atol no more counts than a hundredth of the largest derivative of that
-        output by that argument.
+    atol, rtol : |derivative - numerical| <= atol + rtol |numerical|; numbers, or dictionaries by dtype.  By default
+        JAX's for the precision that the outputs have.  Of atol no more counts than a hundredth of the largest
+        derivative of that output by that argument.
     eps : the first step, 1e-4; entries that disagree are looked at again with steps of their own.
 
     Raises
@@ -78,10 +77,11 @@ def _check(
 ) -> None:
     """One order in all modes, then the next order of each mode's derivative."""
     function = Flat(f, args)
+    g, wide = function.of_floating, tuple(function.given[place] for place in function.moving)
     further: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
-        "fwd": (lambda primals, tangents: jax.jvp(f, primals, tangents), (args, args)),
-        "rev": (lambda *given: _pulled_back(f, *given), args),
-        "lin": (lambda primals, tangents: _linearized(f, primals, tangents), (args, args)),
+        "fwd": (lambda primals, tangents: jax.jvp(g, primals, tangents), (wide, wide)),
+        "rev": (lambda *given: _pulled_back(g, *given), wide),
+        "lin": (lambda primals, tangents: _linearized(g, primals, tangents), (wide, wide)),
     }
     for mode in modes:
         name = {"fwd": "JVP", "rev": "VJP", "lin": "LIN"}[mode] + (f" of {path}" if path else "")
@@ -102,7 +102,7 @@ def _linearized(f: Callable[..., Any], primals: Any, tangents: Any) -> Any:
 
 def _compare(function: "Flat", mode: str, limits: tuple[Any, Any, float], name: str) -> None:
     point, size = function.point, function.point.value.size * function.point.theta.size
-    tolerances = Tolerances(*(_tolerance(limit, function.dtype) for limit in limits[:2]), limits[2])
+    tolerances = Tolerances(_tolerance(limits[0], function.dtype), _tolerance(limits[1], function.dtype), limits[2])
     if size > WHOLE:
         _along(function, mode, tolerances, name)
         return
@@ -118,11 +118,12 @@ def _along(function: "Flat", mode: str, limits: Tolerances, name: str) -> None:
     for _ in range(DIRECTIONS):
         u, v = (generator.choice((-1.0, 1.0), n) * generator.uniform(0.5, 1.5, n)
                 for n in (point.theta.size, point.value.size))
-        rise = (function.at(point.theta + limits.eps * u) - function.at(point.theta - limits.eps * u)) / (2 * limits.eps)
+        above, below = (function.at(point.theta + sign * limits.eps * u) for sign in (1.0, -1.0))
+        rise = (above - below) / (2.0 * limits.eps)
         if mode == "rev":
             parts, given = function.pull(v) * u, np.array([v @ rise])
-            noise = np.linalg.norm(v * point.value)
-            sums, scale = np.array([parts.sum()]), np.linalg.norm(parts)
+            noise = np.array([np.linalg.norm(v * point.value)])
+            sums, scale = np.array([parts.sum()]), np.array([np.linalg.norm(parts)])
         else:
             sums, given = function.push(u, mode), rise
             noise, scale = np.abs(point.value), np.abs(rise) + np.linalg.norm(rise) / max(rise.size, 1) ** 0.5
@@ -210,19 +211,23 @@ class Flat:
         broken = np.flatnonzero(~np.isfinite(found))
         if broken.size:
             part = self.point.output_of(int(broken[0]))
-            raise AssertionError(f"{part.name}{part.place(int(broken[0]))} is {found[broken[0]]} at the arguments given: "
+            raise AssertionError(f"{part.name}{part.place(int(broken[0]))} is {found[broken[0]]} at these arguments: "
                                  "there is no derivative to check; check arguments at which f is finite")
         scale = np.max(np.abs(found), initial=0.0)
         if np.max(np.abs(again - found), initial=0.0) > 1e3 * float(jnp.finfo(self.dtype).eps) * scale:
-            raise NondeterministicError("f is random: two calls with the same arguments differ. Draw its random numbers "
-                                        "from a key that is fixed inside, or passed as an argument")
+            raise NondeterministicError("f is random: two calls with the same arguments differ. Draw its random "
+                                        "numbers from a key that is fixed inside, or passed as an argument")
+
+    def of_floating(self, *values: Any) -> Any:
+        """What f returns for its floating arguments, the others being as they were given."""
+        leaves = list(self.given)
+        for place, value in zip(self.moving, values, strict=True):
+            leaves[place] = value
+        return self.f(*jax.tree.unflatten(self.tree, leaves))
 
     def __call__(self, vector: Any) -> Any:
         """The outputs (M,) at a vector (n,)."""
-        leaves = list(self.given)
-        for place, leaf in zip(self.moving, self.leaves, strict=True):
-            leaves[place] = leaf.of(vector)
-        out = jax.tree.leaves(self.f(*jax.tree.unflatten(self.tree, leaves)))
+        out = jax.tree.leaves(self.of_floating(*(leaf.of(vector) for leaf in self.leaves)))
         return _joined([out[k] for k in self.kept])
 
     def _moved(self, position: Any, value: Any, theta: Any) -> Any:

@@ -1,8 +1,8 @@
-# Sourced by the other scripts: make a virtual environment in the repository root (VENV, by default .venv) and install
+# Sourced by the other scripts: make a virtual environment in the repository root (VENV, .venv unless set afterwards) and install
 # the package with the named extra, and before it the packages named after that.
 # Does nothing when the same pyproject.toml was installed before.
 
-VENV=${VENV:-.venv}
+VENV=.venv
 
 install_extra() {
     local extra=$1
