@@ -118,10 +118,11 @@ def multiple_of(case: Case, direction: Array, added: float) -> float | None:
         off = part.gradient - part.approx + added * unit * theta[rows]
         off[c.kinks_within(part.first, off.size)] = 0.0
         w = direction[rows]
-        dd, dw, ww = dd + float(off @ off), dw + float(off @ w), ww + float(w @ w)
+        with np.errstate(over="ignore", invalid="ignore"):  # sums beyond double precision claim nothing below
+            dd, dw, ww = dd + float(off @ off), dw + float(off @ w), ww + float(w @ w)
         moved += int(np.count_nonzero((off != 0.0) & (w != 0.0)))
     # One entry is a multiple of any other.
-    if moved < 2 or ww == 0.0:
+    if moved < 2 or ww == 0.0 or not math.isfinite(dd + dw + ww):
         return None
     found = Products(dd, ww, dw, dd)
     noise = ROUNDING * (c.sizes.gradient + c.sizes.approx) * unit + case.noise

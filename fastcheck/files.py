@@ -8,6 +8,7 @@ import io
 import math
 import re
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -38,7 +39,7 @@ PACKING = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 LONGEST = 300
 # What NumPy, zipfile, zlib and struct raise for files that are damaged or of another kind.
 DAMAGE = (ValueError, TypeError, LookupError, ArithmeticError, EOFError, RuntimeError, MemoryError, OSError,
-          zipfile.BadZipFile, zlib.error, struct.error)
+          SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error, struct.error)
 
 
 @dataclass(frozen=True)

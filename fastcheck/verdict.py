@@ -220,8 +220,9 @@ class Tally:
     def add(self, part: Entries, beyond: NDArray[np.bool_]) -> None:
         """Count a chunk: ``beyond`` tells which entries exceed the tolerance."""
         self.beyond += int(np.count_nonzero(beyond))
-        self.errors.append(float(np.linalg.norm(part.error, self.norm)))
-        self.noises.append(float(np.linalg.norm(np.broadcast_to(part.noise, part.error.shape), self.norm)))
+        with np.errstate(over="ignore"):  # noise without bound is said by an infinite norm
+            self.errors.append(float(np.linalg.norm(part.error, self.norm)))
+            self.noises.append(float(np.linalg.norm(np.broadcast_to(part.noise, part.error.shape), self.norm)))
 
     def norms(self) -> tuple[float, float]:
         """Norms of all errors and of all noise."""

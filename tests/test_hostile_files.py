@@ -3,12 +3,14 @@
 import json
 import subprocess
 import sys
+import warnings
 import zipfile
 
 import numpy as np
 import pytest
 
 from fastcheck import files
+from fastcheck.cli import main
 
 from .hostile_files import archive, element, hostile, matlab, npy, packed, sound
 from .test_files import refused
@@ -104,6 +106,19 @@ def test_names_that_are_nearly_right(tmp_path, name):
     with zipfile.ZipFile(path, "a") as added:
         added.writestr(f"{name}.npy", npy({"descr": "<f8", "fortran_order": False, "shape": (1,)}, bytes(8)))
     assert set(files.load(path).parameters) == {"W1", "b1", "W2", "b2"}
+
+
+@pytest.mark.parametrize("seed", [2834, 3917, 8815, 9765])
+def test_files_that_once_broke_it(tmp_path, capsys, seed):
+    """Noise and parameters near the largest number, headers that are no Python."""
+    _, kind, made = hostile(seed)
+    path = tmp_path / f"net{kind}"
+    path.write_bytes(made)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        status = main(["check", str(path)])
+    assert status in (0, 1, 2)
+    assert capsys.readouterr().err.count("\n") == (status == 2)
 
 
 def test_long_reasons_are_cut(tmp_path):
