@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from . import baseline as known
@@ -29,7 +30,7 @@ def results_table(results: dict[str, dict[str, Any]]) -> Table:
     for name, info in results.items():
         more = "; ".join(f"{key} {info[key]:g}" for key in ("nanoseconds per element", "peak MiB") if key in info)
         ratio, spread = (f"{info['ratio']:.3f}", f"{info['spread']:.1%}") if "ratio" in info else ("", "")
-        table.add_row(name, readable(info["seconds"]), ratio, spread, info.get("mixture", "") or more)
+        table.add_row(escape(name), readable(info["seconds"]), ratio, spread, info.get("mixture", "") or more)
     return table
 
 
@@ -40,7 +41,7 @@ def gate_table(outcome: Outcome) -> Table:
         change = f"{row.change - 1.0:+.0%}" if row.change == row.change else ""
         baseline = f"{row.baseline:.3f}" if row.baseline == row.baseline else ""
         ratios = " ".join(f"{ratio:.3f}" for ratio in row.ratios)
-        table.add_row(row.name, ratios, baseline, change, row.state, style=None if row.state == OK else "bold")
+        table.add_row(escape(row.name), ratios, baseline, change, row.state, style=None if row.state == OK else "bold")
     return table
 
 
@@ -100,7 +101,7 @@ def rebaseline(console: Console, wanted: str, processes: int, path: Path) -> int
     made = known.entry(runs)
     table = Table("benchmark", "ratio", "lowest", "highest", "reference")
     for name, found in made["benchmarks"].items():
-        table.add_row(name, *(f"{found[key]:.3f}" for key in ("ratio", "lowest", "highest")), found["mixture"])
+        table.add_row(escape(name), *(f"{found[key]:.3f}" for key in ("ratio", "lowest", "highest")), found["mixture"])
     console.print(table)
     known.save(made, path, partly=bool(wanted))
     console.print(f"written to {path} for {processor()}", highlight=False)

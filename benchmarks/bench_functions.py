@@ -14,18 +14,20 @@ from .paired import GATE
 
 pytestmark = GATE
 
+LAST = 36  # parameters checked where each evaluation is a Python call: as many as a round has room for
+
 
 @pytest.mark.parametrize("way", ["numpy", "vectorized", "jitted"])
 def test_check_function(paired: Any, way: str) -> None:
     problem = NetworkCost.random(5)
     cost = {"numpy": numpy_cost, "vectorized": stacked_cost, "jitted": jitted_cost}[way]
     options: dict[str, Any] = {"vectorized": way == "vectorized", "threads": 1}
-    theta, gradient = problem.theta[-101:], problem.gradient[-101:]
+    theta, gradient = problem.theta[-LAST:], problem.gradient[-LAST:]
 
     def tail(part: Any, X: Any, Y: Any) -> Any:
-        return cost(np.concatenate([problem.theta[:-101], part]), X, Y)
+        return cost(np.concatenate([problem.theta[:-LAST], part]), X, Y)
 
-    if way == "numpy":  # as many calls as a round has room for: the last two layers' parameters
+    if way == "numpy":
         report = paired(lambda: fc.check_function(tail, theta, gradient, problem.args, **options), "calls")
     else:
         report = paired(lambda: fc.check_function(cost, problem.theta, problem.gradient, problem.args, **options),

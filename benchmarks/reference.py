@@ -4,7 +4,8 @@ FROZEN: a change of this file changes its digest, and every committed baseline i
 
 A machine that is busy, hot or throttled slows calls, arithmetic and memory differently; a subject is compared with
 the mixture nearest to what it does itself, so that the machine's state cancels in the ratio.  Each mixture is one
-function of a fixed amount of work, about a millisecond; nothing here imports fastcheck.
+function of a fixed amount of work, about a millisecond; nothing here imports fastcheck.  Arrays that are to stay in the
+cache are small, for which pages a process is given decides how well larger ones do.
 """
 
 from collections.abc import Callable
@@ -15,8 +16,8 @@ _rng = np.random.default_rng(20261123)
 _weights = [_rng.standard_normal(shape) for shape in ((5, 4), (3, 5), (1, 3))]
 _biases = [_rng.standard_normal((len(W), 1)) for W in _weights]
 _inputs = _rng.standard_normal((4, 3))
-_square = _rng.standard_normal((192, 192))
-_flat = _rng.standard_normal(16384)
+_square = _rng.standard_normal((96, 96))
+_flat = _rng.standard_normal(4096)
 _result = np.empty_like(_flat)
 _long = [np.full(1 << 20, 1.0), np.full(1 << 20, 2.0)]
 
@@ -35,13 +36,13 @@ def calls() -> None:
 
 def products() -> None:
     """Matrix products within the cache."""
-    for _ in range(2):
+    for _ in range(16):
         _square @ _square
 
 
 def elements() -> None:
     """Element-wise arithmetic within the cache: divisions, an exponential, a comparison."""
-    for _ in range(4):
+    for _ in range(16):
         np.exp(_flat, out=_result)
         np.add(_result, 1.0, out=_result)
         np.divide(_flat, _result, out=_result)
