@@ -2,11 +2,15 @@
 
 import tracemalloc
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from .paired import Paired, planted
+
+# The other modules are scripts, some of which import what the tests do without.
+collect_ignore = [p.name for p in Path(__file__).parent.glob("*.py") if not p.name.startswith(("bench_", "__init__"))]
 
 
 @pytest.fixture
