@@ -461,3 +461,21 @@ def test_caller_in_no_grad_and_no_targets():
         report = ft.check_module(chain(), lambda out: out.square().mean(), data()[0])
     assert report.ok
     assert np.isfinite(report.cost)
+
+
+def test_the_cost_moves_one_entry_several_or_none():
+    """As an ``Evaluator`` must: costs at theta with those entries set, each as a whole evaluation has it."""
+    from fastcheck.torch.function import TorchCost, TorchFunction
+
+    function = TorchFunction(lambda a, b: (a.sin() * b).sum(), (X().detach(), X().detach()), (0, 1), ("a", "b"))
+    function.choose(function.value())
+    cost, theta = TorchCost(function), function.theta.copy()
+    for places in (np.empty(0, np.int64), np.array([0, 23, 5]), np.array([[0, 3], [20, 4], [12, 13]])):
+        values = np.arange(float(places.size)).reshape(places.shape)
+        wanted = []
+        for place, value in zip(places, values, strict=True):
+            moved = theta.copy()
+            moved[place] = value
+            wanted.append(cost.at(moved))
+        np.testing.assert_allclose(cost.moved(places, values), wanted, rtol=1e-13)
+    np.testing.assert_array_equal(function.theta, theta)

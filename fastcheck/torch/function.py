@@ -258,5 +258,12 @@ class TorchCost:
         return float(self.function.at(theta)[0])
 
     def moved(self, positions: Indices, values: NDArray[Any]) -> Array:
-        """Costs with one entry moved each."""
-        return self.function.moved(positions, values)[:, 0]
+        """Costs (k,) with one entry moved each, or (positions and values (k, w)) several: those by a call each."""
+        if positions.ndim == 1 and positions.size:
+            return self.function.moved(positions, values)[:, 0]
+        out = np.empty(len(positions))
+        for row, (places, to) in enumerate(zip(positions, values, strict=True)):
+            theta = self.function.theta.copy()
+            theta[places] = to
+            out[row] = self.at(theta)
+        return out
