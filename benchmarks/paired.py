@@ -4,10 +4,10 @@ On a shared machine the time of the same code varies by half or doubles; what sl
 well.  Each round times the reference, then the subject; the benchmark's number is the median of the rounds' ratios.
 
 Two choices were measured in one process, on a machine with twice as many busy processes as cores, as the best of some
-three dozen ways; how ratios spread from process to process is for ``baseline.json`` to say.  Measured was how far apart the two halves of a
-process's rounds lie, mean of all benchmarks of the gate.  Medians of the rounds' ratios, which compare neighbours in
-time only: 2.9 %; ratios of the two medians: 4.1 %.  By processor time, which leaves out what other processes took:
-1.4 and 2.8 %.  Hence processor time, for one thread as for several; what only waits is not seen.
+three dozen ways: how far apart the two halves of its rounds lie, mean of all benchmarks of the gate.  Medians of the
+rounds' ratios, which compare neighbours in time only: 2.9 %; ratios of the two medians: 4.1 %.  By processor time, which
+leaves out what other processes took: 1.4 and 2.8 %.  Hence processor time, for one thread as for several; what only
+waits is not seen.  How ratios spread from process to process is for the baseline to say.
 """
 
 import os
