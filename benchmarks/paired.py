@@ -5,9 +5,9 @@ well.  Each round times the reference, then the subject; the benchmark's number 
 
 Two choices were measured in one process, on a machine with twice as many busy processes as cores, as the best of some
 three dozen ways: how far apart the two halves of its rounds lie, mean of all benchmarks of the gate.  Medians of the
-rounds' ratios, which compare neighbours in time only: 2.9 %; ratios of the two medians: 4.1 %.  By processor time, which
-leaves out what other processes took: 1.4 and 2.8 %.  Hence processor time, for one thread as for several; what only
-waits is not seen.  How ratios spread from process to process is for the baseline to say.
+rounds' ratios, which compare neighbours in time only: 2.9 %; ratios of the two medians: 4.1 %.  By processor time,
+which leaves out what other processes took: 1.4 and 2.8 %.  Hence processor time, for one thread as for several; what
+only waits is not seen.  How ratios spread from process to process is for the baseline to say.
 """
 
 import os
