@@ -16,13 +16,15 @@ from typing import Any
 import numpy as np
 
 from ..differences import Differences, Indices, Problem, Run
+from ..network import Network
 from ..threads import one_blas_thread, run_all
 from . import kernels
 from .block import Block, blocks, column_operations
 from .spot import spot_check
-from .sums import Responses, Sums
+from .sums import ROWS, Responses, Sums
 
 COLUMNS_BYTES = 1 << 24  # of the two buffers of one task
+COLUMNS = 16, 512  # units of one task
 TASK_OPERATIONS = 2e6, 1e8  # multiply-adds of a task: worth its buffers, and quick enough for progress and Ctrl-C
 INLINE_OPERATIONS = 1e6  # less than this in all is not worth a thread
 
@@ -51,8 +53,8 @@ def differences(problem: Problem, indices: Indices | None, epsilon: float, run: 
 
 def respond(block: Block, units: list[Any], run: Run) -> list[Responses]:
     """Responses of the given units of every layer to every sample of the block."""
-    width = _columns_per_task(block, run)
     widths = block.problem.network.widths
+    width = _columns(block.problem.network, min(COLUMNS_BYTES, run.memory_limit // 16))
     total = sum(block.m * len(chosen) * column_operations(widths, layer) for layer, chosen in enumerate(units))
     size = float(np.clip(total / (4 * run.threads), *TASK_OPERATIONS))
     tasks = [task for layer, chosen in enumerate(units) for task in _tasks(block, layer, chosen, width, size)]
@@ -74,14 +76,16 @@ def respond(block: Block, units: list[Any], run: Run) -> list[Responses]:
         )
 
     done = _parameters_done(block, len(tasks), run)
-    degrees = run_all(work, tasks, run.threads if total > INLINE_OPERATIONS else 1, done)
-    return [
-        Responses(
-            chosen, powers[k], max((d for d, t in zip(degrees, tasks, strict=True) if t.layer == k), default=2),
-            bounds[k], kinds[k],
-        )
-        for k, chosen in enumerate(units)
-    ]  # fmt: skip
+    found = run_all(work, tasks, _threads(block, width, run) if total > INLINE_OPERATIONS else 1, done)
+    degrees = [np.full(n, 2) for n in widths[1:]]
+    for task, degree in zip(tasks, found, strict=True):
+        degrees[task.layer][task.units] = np.maximum(degrees[task.layer][task.units], degree)
+    return [Responses(chosen, powers[k], degrees[k], bounds[k], kinds[k]) for k, chosen in enumerate(units)]
+
+
+def together(network: Network) -> int:
+    """Units whose columns and sums are taken together: checks of whole such groups give the same digits in any run."""
+    return max(ROWS, _columns(network, COLUMNS_BYTES))
 
 
 def _parameters_done(block: Block, tasks: int, run: Run) -> Any:
@@ -91,10 +95,19 @@ def _parameters_done(block: Block, tasks: int, run: Run) -> Any:
     return lambda count: run.progress(before + int(share * count / tasks), n)
 
 
-def _columns_per_task(block: Block, run: Run) -> int:
-    """Units per task: as many columns as the buffers hold."""
-    limit = min(COLUMNS_BYTES, run.memory_limit // (4 * run.threads))
-    return int(np.clip(limit // (32 * max(block.problem.network.widths)), 16, 512))
+def _columns(network: Network, limit: int) -> int:
+    """Units per task: a power of two, as many columns as the buffers hold."""
+    return 1 << int(np.clip(limit // _bytes_per_column(network), *COLUMNS)).bit_length() - 1
+
+
+def _bytes_per_column(network: Network) -> int:
+    """Of the two buffers of a task, with both signs."""
+    return 32 * max(network.widths)
+
+
+def _threads(block: Block, width: int, run: Run) -> int:
+    """As many as their buffers leave room for: half of the limit is the block's."""
+    return max(1, min(run.threads, run.memory_limit // (2 * width * _bytes_per_column(block.problem.network))))
 
 
 def _tasks(block: Block, layer: int, units: Any, width: int, size: float) -> list[Task]:

@@ -31,12 +31,13 @@ def spot_check(block: Block, responses: list[Responses], sums: Sums) -> dict[str
     """
     rng = np.random.default_rng(crc32(block.problem.theta[:4096].tobytes()))
     errors = []
+    layers = [layer for layer, found in enumerate(responses) if len(found.units)]
     for _ in range(PARAMETERS if _operations(block) > SMALL else 1):
-        layer = int(rng.integers(len(responses)))
+        layer = layers[int(rng.integers(len(layers)))]
         column = int(rng.integers(block.inputs[layer].shape[1]))
-        unit = rng.choice(responses[layer].units) if len(responses[layer].units) else None
-        total = None if unit is None else sums.value(layer, int(unit), column)
-        if unit is not None and total is not None and np.all(np.isfinite(total)):
+        unit = rng.choice(responses[layer].units)
+        total = sums.value(layer, int(unit), column)
+        if total is not None and np.all(np.isfinite(total)):
             errors.append(_check_one(block, responses[layer], (layer, int(unit), column), total, rng))
     return {"spot_checked": len(errors), "spot_check_error": max(errors, default=0.0)}
 
@@ -72,7 +73,7 @@ def _compare(one: Array, other: Array, bound: float, place: tuple[int, int, int]
 
 def _polynomial(found: Responses, unit: int, epsilon: float, a: Array) -> Array:
     """Odd and even part (2, m) of one parameter's responses."""
-    odd_powers, even_powers = powers_of(a[:, None], found.degree)
+    odd_powers, even_powers = powers_of(a[:, None], found.degree([unit]))
     odd = found.odd([unit], epsilon) * odd_powers
     even = found.even([unit], epsilon) * even_powers
     return np.array([odd.reshape(-1, a.size).sum(axis=0), even.reshape(-1, a.size).sum(axis=0)])

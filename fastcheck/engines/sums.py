@@ -22,30 +22,34 @@ class Responses:
     """Responses of one layer's units to the samples of a block.
 
     units : (u,) those that were evaluated.
-    powers : (6, m, n_l) coefficients of x, x^2, x^3, x^4, |x|, x|x|; degree : how many are in use (2, 4 or 6).
+    powers : (6, m, n_l) coefficients of x, x^2, x^3, x^4, |x|, x|x|.
+    degrees : (n_l,) how many of them are in use (2, 4 or 6), the same for all units of a task.
     bounds : (2, m, n_l) one-sided derivatives at kinks.
     kinds : (m, n_l) what each unit met (``columns.CLEAN`` ...).
     """
 
     units: Any
     powers: Array
-    degree: int
+    degrees: Any
     bounds: Array
     kinds: Any
 
     def odd(self, rows: Any, epsilon: float) -> Array:
         """Coefficients of the odd powers of epsilon a, one below the other, (m * degree/2, rows)."""
-        if self.degree == 2:
-            return np.asarray(self.powers[0][:, rows] * epsilon)
-        chosen = [(0, 1), (2, 3), (5, 2)][: self.degree // 2]
-        return np.concatenate([self.powers[p][:, rows] * epsilon**k for p, k in chosen])
+        return self._scaled(rows, epsilon, [(0, 1), (2, 3), (5, 2)])
 
     def even(self, rows: Any, epsilon: float) -> Array:
         """Coefficients of the even powers, likewise."""
-        if self.degree == 2:
-            return np.asarray(self.powers[1][:, rows] * epsilon**2)
-        chosen = [(1, 2), (3, 4), (4, 1)][: self.degree // 2]
-        return np.concatenate([self.powers[p][:, rows] * epsilon**k for p, k in chosen])
+        return self._scaled(rows, epsilon, [(1, 2), (3, 4), (4, 1)])
+
+    def degree(self, rows: Any) -> int:
+        """The degree of some units."""
+        return int(self.degrees[rows].max())
+
+    def _scaled(self, rows: Any, epsilon: float, terms: list[tuple[int, int]]) -> Array:
+        chosen = terms[: self.degree(rows) // 2]
+        parts = [self.powers[p][:, rows] * epsilon**k for p, k in chosen]
+        return np.asarray(parts[0] if len(parts) == 1 else np.concatenate(parts))
 
 
 def run_of(units: Any) -> Any:
@@ -71,25 +75,28 @@ class Sums:
         self.indices = indices
         size = problem.theta.size if indices is None else indices.size
         self.odd, self.even = np.zeros(size), np.zeros(size)
-        self.loss = 0.0
+        self.loss, self.blocks = 0.0, 0
         self.places = [Places(problem, layer, indices) for layer in range(len(problem.network.layers))]
         self.kinks: list[tuple[Indices, Array, Array]] = []
-        self.noise = np.zeros(len(problem.network.tensors))
+        self.noise = np.zeros(len(problem.network.tensors))  # of one block at most
 
     def add(self, block: Block, responses: list[Responses], run: Run) -> None:
         """Add one block's responses."""
+        self.blocks += 1
         self.loss += float(block.losses.sum())
         height = _height(block)
         for layer, found in enumerate(responses):
             self._add_noise(block, layer, found, height)
             worst = found.kinds.max(initial=CLEAN)
             literal = respond_literally(block, layer, found, run) if worst >= NEAR_KINK else {}
-            odd_powers, even_powers = powers_of(block.inputs[layer], found.degree)
+            inputs = block.inputs[layer]
+            powers = {degree: powers_of(inputs, int(degree)) for degree in np.unique(found.degrees[found.units])}
             place = self.places[layer]
 
             def add(units: Any) -> None:
                 rows = run_of(units)
-                odd = found.odd(rows, self.epsilon).T @ odd_powers  # noqa: B023 - run before the loop goes on
+                odd_powers, even_powers = powers[found.degree(rows)]  # noqa: B023 - run before the loop goes on
+                odd = found.odd(rows, self.epsilon).T @ odd_powers  # noqa: B023
                 even = found.even(rows, self.epsilon).T @ even_powers  # noqa: B023
                 for row, unit in enumerate(units):
                     if unit in literal:  # noqa: B023
@@ -99,7 +106,7 @@ class Sums:
                 place.add(self.even, units, block.scale * even)  # noqa: B023
 
             chunks = [found.units[k : k + ROWS] for k in range(0, len(found.units), ROWS)]
-            run_all(add, chunks, run.threads if odd_powers.size * len(found.units) > 1e6 else 1)
+            run_all(add, chunks, run.threads if inputs.size * len(found.units) > 1e6 else 1)
             if worst > CLEAN:
                 for units in chunks:
                     self._add_kinks(block, layer, found, units, literal)
@@ -112,8 +119,9 @@ class Sums:
             steepest = max(steepest, (found.bounds**2).sum(axis=1).max())
         largest = np.einsum("sj,sj->j", inputs, inputs)[:-1].max()
         unit = 4.0 * UNIT * (1.0 + height) * block.scale * float(np.sqrt(steepest))
-        self.noise[2 * layer] += unit * float(np.sqrt(largest))
-        self.noise[2 * layer + 1] += unit * float(np.sqrt(block.m))
+        of_weights, of_biases = unit * float(np.sqrt(largest)), unit * float(np.sqrt(block.m))
+        both = slice(2 * layer, 2 * layer + 2)
+        self.noise[both] = np.maximum(self.noise[both], [of_weights, of_biases])
 
     def _add_kinks(self, block: Block, layer: int, found: Responses, units: Any, literal: "dict[int, Literal]") -> None:
         """Note parameters at kinks, and how far their one-sided derivatives lie from the central difference."""
@@ -128,7 +136,7 @@ class Sums:
         low, high = np.where(met, found.bounds[:, :, units], 0.0).transpose(0, 2, 1)
         up, down = np.maximum(a, 0.0), np.maximum(-a, 0.0)
         powers = np.where(kinds == AT_KINK, found.powers[:, :, units], 0.0)
-        at_kinks = Responses(np.arange(len(units)), powers, 6, found.bounds, kinds)
+        at_kinks = Responses(np.arange(len(units)), powers, np.full(len(units), 6), found.bounds, kinds)
         central = at_kinks.odd(slice(None), self.epsilon).T @ powers_of(a, 6)[0]
         for row, unit in enumerate(units):
             if unit in literal:
@@ -170,10 +178,11 @@ class Sums:
 
     def _noise_of_entries(self) -> Array:
         tensors = self.problem.network.tensors
+        noise = self.blocks * self.noise
         if self.indices is None:
-            return self.noise
+            return noise
         starts = np.array([t.start for t in tensors])
-        return np.asarray(self.noise[np.searchsorted(starts, self.indices, side="right") - 1])
+        return np.asarray(noise[np.searchsorted(starts, self.indices, side="right") - 1])
 
     def _kinks_found(self, gradapprox: Array) -> Kinks:
         if not self.kinks:
@@ -193,31 +202,52 @@ def _height(block: Block) -> float:
 
 
 class Places:
-    """Where the parameters of one layer's units stand among the checked positions."""
+    """Where the parameters of one layer's units stand among the checked positions.
+
+    Parameters
+    ----------
+    indices : the checked positions of theta, ascending; None for all.
+
+    Attributes
+    ----------
+    units : those that have parameters to check.
+    """
 
     def __init__(self, problem: Problem, layer: int, indices: Indices | None) -> None:
         weights, bias = problem.network.tensors[2 * layer : 2 * layer + 2]
-        self.weights, self.bias = weights, bias
         self.outputs, self.inputs = weights.shape
-        self.units = np.arange(self.outputs)
-        self.whole = indices is None
+        edges = np.array([weights.start, bias.start, bias.stop])
+        first, middle, last = edges if indices is None else np.searchsorted(indices, edges)
+        self.weights, self.biases = slice(int(first), int(middle)), slice(int(middle), int(last))
+        unit, count = 0, self.outputs
         if indices is not None:
-            start, stop = np.searchsorted(indices, [weights.start, bias.stop])
-            inside = indices[start:stop] - weights.start
-            of_weight = inside < weights.stop - weights.start
-            of_bias = inside - (weights.stop - weights.start)
-            self.rows = np.where(of_weight, inside // self.inputs, of_bias)
-            self.columns = np.where(of_weight, inside % self.inputs, self.inputs)
-            self.positions = np.arange(start, stop)
+            unit, count = self._whole_units(weights.start, bias.start, indices)
+        self.whole = count > 0
+        self.units = np.arange(unit, unit + count)
+        if indices is not None and not self.whole:
+            of_weight, of_bias = indices[self.weights] - weights.start, indices[self.biases] - bias.start
+            self.rows = np.concatenate([of_weight // self.inputs, of_bias])
+            self.columns = np.concatenate([of_weight % self.inputs, np.full(of_bias.size, self.inputs)])
+            self.positions = np.arange(first, last)
             self.units = np.unique(self.rows)
+
+    def _whole_units(self, weights: int, bias: int, indices: Indices) -> tuple[int, int]:
+        """First unit and number of units, where the checked positions are all those of neighbouring units; else 0."""
+        of_weights, of_biases = indices[self.weights], indices[self.biases]
+        count = of_biases.size
+        if not count or of_weights.size != count * self.inputs:
+            return 0, 0
+        unit = int(of_biases[0] - bias)
+        ends = of_biases[-1] - bias - unit, of_weights[0] - weights, of_weights[-1] - weights
+        wanted = count - 1, unit * self.inputs, (unit + count) * self.inputs - 1
+        return (unit, count) if ends == wanted else (0, 0)
 
     def add(self, total: Array, units: Any, values: Array) -> None:
         """Add values (units, inputs + 1), bias last, where they belong."""
         if self.whole:
-            first, last = units[0], units[-1] + 1
-            matrix = total[self.weights.start : self.weights.stop].reshape(self.outputs, self.inputs)
-            matrix[first:last] += values[:, :-1]
-            total[self.bias.start + first : self.bias.start + last] += values[:, -1]
+            first, last = units[0] - self.units[0], units[-1] + 1 - self.units[0]
+            total[self.weights].reshape(-1, self.inputs)[first:last] += values[:, :-1]
+            total[self.biases][first:last] += values[:, -1]
             return
         chosen = np.isin(self.rows, units)
         rows = np.searchsorted(units, self.rows[chosen])
@@ -226,8 +256,9 @@ class Places:
     def position(self, unit: int, column: int) -> int | None:
         """Checked position of one parameter, None where it is not checked."""
         if self.whole:
-            place = self.weights.start + unit * self.inputs + column
-            return self.bias.start + unit if column == self.inputs else place
+            row = unit - int(self.units[0])
+            return self.biases.start + row if column == self.inputs else (
+                self.weights.start + row * self.inputs + column)
         found = self.positions[(self.rows == unit) & (self.columns == column)]
         return int(found[0]) if found.size else None
 
@@ -235,8 +266,9 @@ class Places:
         """Checked positions where mask (units, inputs + 1) holds, with their rows and columns in it."""
         if self.whole:
             rows, columns = np.nonzero(mask)
-            weight = self.weights.start + units[rows] * self.inputs + columns
-            return np.asarray(np.where(columns < self.inputs, weight, self.bias.start + units[rows])), rows, columns
+            row = units[rows] - self.units[0]
+            weight, bias = self.weights.start + row * self.inputs + columns, self.biases.start + row
+            return np.asarray(np.where(columns < self.inputs, weight, bias)), rows, columns
         chosen = np.isin(self.rows, units)
         rows, columns = np.asarray(np.searchsorted(units, self.rows[chosen])), self.columns[chosen]
         kept = mask[rows, columns]
