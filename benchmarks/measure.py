@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fastcheck.engines.block import column_operations
+from fastcheck.operations import operations as multiply_adds
 
 from .networks import Case
 
@@ -41,8 +41,7 @@ def dgemm_rate(size: int = 1024) -> float:
 
 def operations(case: Case) -> float:
     """Multiply-adds of the scheme: both signs of every unit and sample through every later unit, and the sums."""
-    widths, m = case.net.widths, case.X.shape[1]
-    return sum(m * n * column_operations(widths, k) for k, n in enumerate(widths[1:])) + 2.0 * m * case.net.size
+    return multiply_adds(case.net, case.X.shape[1], "response")
 
 
 def processor() -> str:

@@ -81,11 +81,22 @@ def memory_of(value: Any) -> int:
     """Bytes beside the O(n) vectors; None for a quarter of the free memory, at most 1 GiB."""
     if value is not None:
         return whole("memory_limit", int(value) if isinstance(value, float) and value.is_integer() else value, 1 << 20)
+    free = available_bytes()
+    return DEFAULT_MEMORY if free is None else max(1 << 24, min(DEFAULT_MEMORY, free // 4))
+
+
+def available_bytes() -> int | None:
+    """Memory that can be had without swapping; None where the system does not say."""
     try:
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            found = dict(line.split(":", 1) for line in lines)
+        return int(found["MemAvailable"].split()[0]) * 1024
+    except (OSError, ValueError, KeyError, IndexError):
+        pass
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):
-        return DEFAULT_MEMORY
-    return max(1 << 24, min(DEFAULT_MEMORY, free // 4))
+        return None
 
 
 def only_for(name: str, value: Any, wanted: str, method: str) -> None:

@@ -49,12 +49,6 @@ class Block:
         return bool(np.all(self.flat.linear[layer:-1]))
 
 
-def column_operations(widths: tuple[int, ...], layer: int) -> float:
-    """Multiply-adds for one unit of a layer and one sample, both signs: an outer product, then matrix products."""
-    first = widths[layer + 2] if layer + 2 < len(widths) else 0
-    return 2.0 * (10.0 + first + sum(widths[k] * widths[k + 1] for k in range(layer + 2, len(widths) - 1)))
-
-
 def blocks(problem: Problem, epsilon: float, run: Run) -> Iterator[Block]:
     """The problem in blocks of samples small enough for half the memory limit."""
     per_sample = BYTES_PER_UNIT * sum(problem.network.widths)

@@ -17,9 +17,10 @@ import numpy as np
 
 from ..differences import Differences, Indices, Problem, Run
 from ..network import Network
+from ..operations import column_operations
 from ..threads import one_blas_thread, run_all
 from . import kernels
-from .block import Block, blocks, column_operations
+from .block import Block, blocks
 from .spot import spot_check
 from .sums import ROWS, Responses, Sums
 

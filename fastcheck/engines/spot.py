@@ -8,7 +8,8 @@ import numpy as np
 from ..activations import Array
 from ..errors import EngineError
 from ..network import Propagation
-from .block import UNIT, Block, column_operations
+from ..operations import unit_operations
+from .block import UNIT, Block
 from .columns import NEAR_KINK
 from .sums import Responses, Sums, powers_of
 
@@ -82,7 +83,7 @@ def _polynomial(found: Responses, unit: int, epsilon: float, a: Array) -> Array:
 def _operations(block: Block) -> float:
     """Multiply-adds of the engine itself."""
     widths = block.problem.network.widths
-    return sum(block.m * n * (column_operations(widths, k) + 2 * widths[k]) for k, n in enumerate(widths[1:]))
+    return sum(n * unit_operations(widths, k, block.m) for k, n in enumerate(widths[1:]))
 
 
 def _affordable(block: Block, layer: int) -> int:

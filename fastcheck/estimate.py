@@ -1,0 +1,127 @@
+"""What a check costs before it is begun: operations, seconds and bytes, on one machine or several workers."""
+
+from dataclasses import dataclass
+
+from .differences import Problem
+from .network import Network, known
+from .operations import operations
+from .options import available_bytes, memory_of, threads_of, whole
+
+# Multiply-adds a second of one thread, and seconds of a call per layer and evaluation, by engine.  Measured on one core
+# of an AMD EPYC at 2.6 GHz; ``benchmarks/cluster.py`` holds them against runs.
+RATES = {"response": 2.0e10, "full": 2.5e9, "reference": 2.5e9}
+CALLS = {"response": 0.0, "full": 3e-7, "reference": 1.2e-5}
+# Of a check, whatever the engine: judging, and passing over the vectors of n numbers.
+SECONDS_PER_PARAMETER = 1.5e-8
+# Vectors of n doubles: theta, gradients, gradapprox, both costs, and what is made in passing.
+VECTORS = 6
+BYTES_PER_SECOND = 5e8  # between the caller and its workers: pickled, through a pipe or a network
+RESULTS = 24  # bytes that come back for each parameter
+TIMES = (1.0, "s"), (60.0, "min"), (3600.0, "h"), (86400.0, "days")
+
+
+def engine_seconds(net: Network, samples: int, engine: str) -> float:
+    """Seconds that all parameters take one thread of an ordinary machine."""
+    calls = 2.0 * net.size * len(net.layers) * CALLS[engine]
+    return operations(net, samples, engine) / RATES[engine] + calls
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What checking every parameter of a network takes, to within a factor of two or three.
+
+    Attributes
+    ----------
+    parameters, samples, engine, threads, workers : what it is for.
+    operations : multiply-adds.
+    seconds : on an ordinary machine.
+    memory : bytes at most, of this process, beside what the caller holds.
+    worker_memory : bytes at most, of each worker; 0 without any.
+    """
+
+    parameters: int
+    samples: int
+    engine: str
+    threads: int
+    workers: int
+    operations: float
+    seconds: float
+    memory: int
+    worker_memory: int
+
+    def __str__(self) -> str:
+        where = f"{self.workers} workers" if self.workers else f"{self.threads} threads"
+        each = f", {readable_bytes(self.worker_memory)} for each worker" if self.workers else ""
+        return (f"{self.parameters:,} parameters, {self.samples:,} samples, engine {self.engine}, {where}: about "
+                f"{readable_seconds(self.seconds)} and {readable_bytes(self.memory)} of memory{each}")
+
+
+def estimate(
+    net: Network, samples: int, *, engine: str = "response", threads: int | None = None,
+    memory_limit: int | None = None, workers: int = 0,
+) -> Estimate:
+    """How long a check of every parameter will take, and how much memory, before it is begun.
+
+    Parameters
+    ----------
+    net : the network; samples : m, the number of columns of X.
+    engine, threads, memory_limit : as in ``check``.
+    workers : of an executor, one thread each; 0 for none.
+
+    Returns
+    -------
+    Estimate : ``print`` it, or read ``seconds`` and ``memory``.
+
+    Examples
+    --------
+    >>> from fastcheck import Dense
+    >>> net = Network([Dense(784, 512, "relu"), Dense(512, 10, "softmax")], cost="cross_entropy")
+    >>> found = estimate(net, 128, threads=2, memory_limit=2**30)
+    >>> found.parameters, found.seconds < 10, estimate(net, 128, engine="reference").seconds > 600
+    (407050, True, True)
+    """
+    if not isinstance(net, Network):
+        raise TypeError(f"net: expected a fastcheck.Network, got {type(net).__name__}")
+    samples, workers = whole("samples", samples, 1), whole("workers", workers, 0)
+    known("engine", engine, RATES)
+    limit, cores = memory_of(memory_limit), threads_of(threads)
+    alone = engine_seconds(net, samples, engine)
+    seconds = alone / (workers or cores) + SECONDS_PER_PARAMETER * net.size
+    if workers:
+        seconds += net.size * (8 * workers + RESULTS) / BYTES_PER_SECOND
+    vectors = 8 * net.size
+    return Estimate(
+        net.size, samples, engine, cores, workers, operations(net, samples, engine), seconds,
+        VECTORS * vectors + (0 if workers else limit), vectors + limit if workers else 0,
+    )
+
+
+def require_memory(problem: Problem, memory_limit: int) -> None:
+    """Refuse a check of all parameters that this machine has not the memory for.
+
+    Raises
+    ------
+    MemoryError : with the numbers, and what would fit.
+    """
+    net, free = problem.network, available_bytes()
+    needed = (VECTORS - 2) * 8 * net.size  # two are there already: parameters and gradients
+    if free is not None and needed + memory_limit > free:
+        raise MemoryError(
+            f"all {net.size:,} parameters: results of {readable_bytes(needed)} and memory_limit of "
+            f"{readable_bytes(memory_limit)} wanted, {readable_bytes(free)} free; method=\"sample\" or "
+            'method="directional" need a small part of that, or lower memory_limit'
+        )
+
+
+def readable_seconds(seconds: float) -> str:
+    """A length of time in words."""
+    factor, name = next((f, name) for f, name in TIMES if seconds < 2 * 60 * f or name == "days")
+    return f"{seconds / factor:.2g} {name}"
+
+
+def readable_bytes(count: float) -> str:
+    """An amount of memory in words."""
+    for factor, name in ((2**30, "GiB"), (2**20, "MiB")):
+        if count >= factor:
+            return f"{count / factor:.3g} {name}"
+    return f"{count / 1024:.3g} KiB"

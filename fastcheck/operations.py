@@ -1,0 +1,22 @@
+"""How many multiply-adds a check takes: what time is predicted from, and work shared out by."""
+
+from .network import Network
+
+
+def column_operations(widths: tuple[int, ...], layer: int) -> float:
+    """Multiply-adds for one unit of a layer and one sample, both signs: an outer product, then matrix products."""
+    first = widths[layer + 2] if layer + 2 < len(widths) else 0
+    return 2.0 * (10.0 + first + sum(widths[k] * widths[k + 1] for k in range(layer + 2, len(widths) - 1)))
+
+
+def unit_operations(widths: tuple[int, ...], layer: int, samples: int) -> float:
+    """Multiply-adds of the response engine for one unit: its columns, and the sums over samples for its parameters."""
+    return samples * (column_operations(widths, layer) + 2.0 * (widths[layer] + 1))
+
+
+def operations(net: Network, samples: int, engine: str) -> float:
+    """Multiply-adds to difference the cost at every parameter."""
+    if engine != "response":
+        return 2.0 * net.size * net.size * samples
+    widths = net.widths
+    return sum(n * unit_operations(widths, layer, samples) for layer, n in enumerate(widths[1:]))
