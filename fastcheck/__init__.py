@@ -3,6 +3,7 @@
 from . import testing
 from .check import check
 from .errors import GradientMismatch
+from .estimate import Estimate, estimate
 from .functions import check_function, check_vjp
 from .network import Dense, Network
 from .report import Report
@@ -11,7 +12,7 @@ from .watch import Watch
 from .weights import from_torch
 
 __all__ = [
-    "Dense", "GradientMismatch", "Network", "Report", "Sweep", "Watch",
-    "check", "check_function", "check_vjp", "from_torch", "sweep", "testing",
+    "Dense", "Estimate", "GradientMismatch", "Network", "Report", "Sweep", "Watch",
+    "check", "check_function", "check_vjp", "estimate", "from_torch", "sweep", "testing",
 ]  # fmt: skip
 __version__ = "0.1.0"

@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Mapping
+from concurrent.futures import Executor
 from dataclasses import replace
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -11,15 +13,28 @@ from .activations import Array
 from .arrays import real_array
 from .differences import Indices, Problem, Run, Subject
 from .directions import Probe, exact_slopes, probe
-from .engines import ENGINES, engine as engine_named
+from .engines import ENGINES
+from .estimate import require_memory
 from .network import Network, known
-from .options import epsilon_of, memory_of, norm_of, only_for, threads_of, tolerance_of, whole
+from .options import (
+    deadline,
+    epsilon_of,
+    executor_of,
+    memory_of,
+    norm_of,
+    only_for,
+    path_of,
+    threads_of,
+    tolerance_of,
+    whole,
+)
 from .probing import allowed, entries_beside, with_unlocated
 from .progress import Progress, reporting
 from .report import Report
 from .rounding import Rounding
 from .sampling import choose, power
 from .second_look import second_look
+from .sharing import Shared
 from .threads import one_blas_thread
 
 METHODS = ("all", "sample", "directional")
@@ -42,7 +57,10 @@ def check(
     seed: int = 0,
     threads: int | None = None,
     memory_limit: int | None = None,
+    time_limit: float | None = None,
     progress: bool | Progress = False,
+    executor: Executor | None = None,
+    checkpoint: str | PathLike[str] | None = None,
 ) -> Report:
     """Compare hand-written gradients with central differences of the cost, for every parameter.
 
@@ -64,7 +82,13 @@ def check(
     seed : of random choices.
     threads : at most so many; None for all cores.
     memory_limit : bytes beside the vectors of n numbers; None for a quarter of the free memory, at most 1 GiB.
+    time_limit : seconds after which no further piece is begun; entries are taken at random then, and the report says
+        how many were checked.
     progress : True for a bar, or a function of (done, total).
+    executor : any concurrent.futures.Executor, of threads, processes or other machines: its workers do the engine's
+        work, one thread each; memory_limit holds for each of them.
+    checkpoint : a file that keeps what is finished: the same call again goes on from there.  A file with ".data" after
+        its name stands beside it.
 
     Returns
     -------
@@ -72,7 +96,9 @@ def check(
 
     Raises
     ------
-    ValueError, TypeError : for input that does not fit, with its name, what was found and what was wanted.
+    ValueError, TypeError : for input that does not fit, with its name, what was found and what was wanted; for a
+        checkpoint of another check, or a damaged one.
+    MemoryError : before anything is done, where the results would not fit.
     EngineError : if an engine's own spot check fails.
 
     Examples
@@ -95,20 +121,23 @@ def check(
     if engine != "response":
         _not_lost(epsilon, problem)
     limits = threads_of(threads), memory_of(memory_limit)
+    saved, until = path_of("checkpoint", checkpoint), deadline(started, time_limit)
+    shared = Shared(engine, executor_of(executor), saved, until, seed)
+    if method == "all":
+        require_memory(problem.network, limits[1])
     wanted = {"samples": samples, "directions": directions}
     count = next((whole(name, value, 1) for name, value in wanted.items() if value is not None), None)
     with reporting(progress) as report, one_blas_thread():
-        find = engine_named(engine)
         subject, probed, notes = _chosen(problem, subject, method, count, tolerance, seed)
-        found = find(problem, subject.indices, epsilon, Run(*limits, report))
-        found = replace(found, notes=(*notes, *found.notes))
+        found, checked = shared.as_far_as(problem, subject.indices, epsilon, Run(*limits, report))
+        subject, found = replace(subject, indices=checked), replace(found, notes=(*notes, *found.notes))
         if probed.suspects:
             subject, found, _ = with_unlocated(probed, subject, found, epsilon, allowed(subject, tolerance))
         how: dict[str, Any] = {"epsilon": epsilon, "norm": norm, "tolerance": tolerance, "engine": engine,
                                "method": method, "seed": seed}
         made = Report.of(subject, found, **how, seconds=time.perf_counter() - started)
         if engine == "response" and not made.ok and len(subject.tensors) == len(net.tensors):
-            closer = second_look(find, problem, subject, found, made.judgement, epsilon, Run(*limits))
+            closer = second_look(shared, problem, subject, found, made.judgement, epsilon, Run(*limits))
             if closer is not None:
                 made = Report.of(subject, closer, **how, seconds=time.perf_counter() - started)
         return made

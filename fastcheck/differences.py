@@ -19,12 +19,14 @@ class Problem:
     """A network at one point, validated: what every network engine starts from.
 
     theta : (n,) the parameters; X : (n_x, m); Y : (n_L, m), all float64 and contiguous.
+    kept : where an engine may keep what it has prepared, by name, for further pieces of the same check; None: nowhere.
     """
 
     network: Network
     theta: Array
     X: Array
     Y: Array
+    kept: dict[Any, Any] | None = None
 
     @property
     def m(self) -> int:

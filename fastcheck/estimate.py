@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from .differences import Problem
 from .network import Network, known
 from .operations import operations
 from .options import available_bytes, memory_of, threads_of, whole
@@ -96,14 +95,14 @@ def estimate(
     )
 
 
-def require_memory(problem: Problem, memory_limit: int) -> None:
+def require_memory(net: Network, memory_limit: int) -> None:
     """Refuse a check of all parameters that this machine has not the memory for.
 
     Raises
     ------
     MemoryError : with the numbers, and what would fit.
     """
-    net, free = problem.network, available_bytes()
+    free = available_bytes()
     needed = (VECTORS - 2) * 8 * net.size  # two are there already: parameters and gradients
     if free is not None and needed + memory_limit > free:
         raise MemoryError(

@@ -1,8 +1,10 @@
 """Options that every check takes, validated in one place."""
 
+import errno
 import math
 import numbers
 import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -103,3 +105,27 @@ def only_for(name: str, value: Any, wanted: str, method: str) -> None:
     """Refuse an option that another method is for."""
     if value is not None and method != wanted:
         raise ValueError(f'{name}: only for method="{wanted}", found method="{method}"')
+
+
+def deadline(started: float, time_limit: Any) -> float:
+    """When a check ends that began at ``started`` (of time.perf_counter) and may take so many seconds; None: never."""
+    return math.inf if time_limit is None else started + positive("time_limit", time_limit)
+
+
+def executor_of(value: Any) -> Any:
+    """A concurrent.futures.Executor or its like, or None."""
+    if value is not None and not hasattr(value, "submit"):
+        raise TypeError(f"executor: {type(value).__name__} found, wanted a concurrent.futures.Executor")
+    return value
+
+
+def path_of(name: str, value: Any) -> Path | None:
+    """A file in a folder that exists, or None."""
+    if value is None:
+        return None
+    if not isinstance(value, (str, os.PathLike)):
+        raise TypeError(f"{name}: {type(value).__name__} {value!r} found, wanted the path of a file")
+    path = Path(value)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, f"{name}: the folder of this file does not exist", str(path))
+    return path

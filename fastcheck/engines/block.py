@@ -53,9 +53,16 @@ def blocks(problem: Problem, epsilon: float, run: Run) -> Iterator[Block]:
     """The problem in blocks of samples small enough for half the memory limit."""
     per_sample = BYTES_PER_UNIT * sum(problem.network.widths)
     samples = max(FORWARD_SAMPLES, run.memory_limit // 2 // per_sample)
+    name, kept = ("block", epsilon), problem.kept if samples >= problem.m else None
+    if kept and name in kept:
+        yield kept[name]
+        return
     norms = _row_norms(problem)
     for first in range(0, problem.m, samples):
-        yield _block(problem, epsilon, run, norms, first, min(first + samples, problem.m))
+        block = _block(problem, epsilon, run, norms, first, min(first + samples, problem.m))
+        if kept is not None:
+            kept[name] = block
+        yield block
 
 
 def _row_norms(problem: Problem) -> tuple[Array, Array]:
