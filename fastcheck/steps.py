@@ -399,7 +399,7 @@ def refine(
 
 def _search(
     lines: Lines, which: Indices, start: Array, cost: float, noise: Array, wanted: float, enough: float,
-    measure: Callable[[], Array] | None = None,
+    measure: Callable[[], Array] | None = None, *, noise_known: bool = False,
 ) -> Slopes:
     """The rounds of ``refine``."""
     best = Slopes.unknown(which.size)
@@ -410,22 +410,25 @@ def _search(
         rows = Rows.of(lines, which[active], step[active], cost)
         found = judged(rows, noise[active])
         best.evaluations += found.evaluations
-        if measure is not None and _may_be_noise(found, rough[-1][active]):
-            measured, measure = measure(), None
-            if (measured > AGREEMENT * noise).any():
-                again = _search(lines, which, start, cost, np.maximum(noise, measured), wanted, enough)
-                again.evaluations += best.evaluations
-                return again
         quiet[active] = np.fmin(quiet[active], found.quiet)
-        steady = np.zeros(active.size, dtype=bool)
+        seen, steady = np.zeros(which.size), np.zeros(active.size, dtype=bool)
+        if measure is not None and _may_be_noise(found, rough[-1][active]):
+            seen, measure = measure(), None
         if not found.smooth.all():
             level, others = found.level, np.array(rough)[:, active]
             # As rough at a far smaller step: that is noise, and not a kink.
             alike = (others <= AGREEMENT * level) & (level <= AGREEMENT * others)
             steady = ~found.smooth & alike.any(axis=0) & (level <= AGREEMENT * quiet[active])
             if steady.any():
+                if 2 * np.count_nonzero(steady) >= np.count_nonzero(~found.smooth):  # the cost's: all lines have it
+                    seen = np.maximum(seen, median(level[steady]) / AGREEMENT)
                 noise[active[steady]] = level[steady]
                 found.take(judged(rows.some(steady), level[steady]), steady, np.ones(np.count_nonzero(steady), bool))
+        if not noise_known and (seen > AGREEMENT * noise).any():
+            again = _search(lines, which, start, cost, np.maximum(noise, seen), wanted, enough,
+                            noise_known=True)
+            again.evaluations += best.evaluations
+            return again
         rough.append(np.full(which.size, np.nan))
         rough[-1][active] = np.where(found.smooth, np.nan, found.level)
         _keep(best, found, active, steady)

@@ -8,7 +8,7 @@ import numpy as np
 from ..activations import Array
 from ..differences import Indices
 from ..noise import AGREEMENT
-from ..steps import ONE_SIDED_ROUNDING, Flags, Slopes, first_step, refine
+from ..steps import ELSEWHERE, ONE_SIDED_ROUNDING, Flags, Slopes, first_step, refine, table
 from .work import NOISE, Work
 
 # Entries looked at before it is asked whether they show a mistake: so many, and a share of all.
@@ -77,7 +77,7 @@ def _look(work: Work, batch: Indices) -> bool:
 
 
 def _slopes(work: Work, which: Indices, gradient: Array) -> Slopes:
-    """Slopes with steps of their own; no gradient is blamed before the noise has been measured."""
+    """Slopes with steps of their own; nothing is blamed before noise has been measured and another step agrees."""
     lines, start, cost = work.lines, first_step(work.problem.theta[which]), work.problem.cost
     slopes = refine(lines, which, start, cost, work.noise_at(which, measure=False),
                     measure=lambda: work.noise_at(which))
@@ -85,7 +85,18 @@ def _slopes(work: Work, which: Indices, gradient: Array) -> Slopes:
         noise = work.noise_at(which)
         if (noise > AGREEMENT * slopes.noise).any():
             slopes = refine(lines, which, start, cost, noise)
+        _confirm(work, which, gradient, slopes)
     return slopes
+
+
+def _confirm(work: Work, which: Indices, gradient: Array, slopes: Slopes) -> None:
+    """Blame no gradient by one step alone: where a shorter one does not, its slope counts."""
+    blamed = np.flatnonzero(_apart(work, slopes.slope, slopes.error, gradient) & slopes.smooth)
+    shorter = table(
+        work.lines, which[blamed], slopes.step[blamed] * ELSEWHERE, work.problem.cost, slopes.noise[blamed]
+    )
+    excused = ~_apart(work, shorter.slope, shorter.error, gradient[blamed]) & shorter.smooth
+    slopes.take(shorter, blamed[excused], excused)
 
 
 def _kinked(slopes: Slopes) -> tuple[Flags, Array]:
