@@ -26,6 +26,8 @@ AGREEMENT = 4.0
 # A cost that varies by more than this part of itself over the table is not sampled closely enough.
 RANGE = 0.1
 TRIES = 6
+# No step is sought between two within this factor.
+CLOSE = 4.0
 # A cost that has not moved at so many steps does not depend on what was moved.
 STILL = 3
 # Entries that move together where the noise of one tensor is measured.
@@ -111,7 +113,8 @@ def line_noise(along: Callable[[Array], Array], step: float, cost: float, first:
     Parameters
     ----------
     along : the costs at (signed) distances from the point of interest, along some direction.
-    step : first spacing of the points; changed by factors of 100, a few times at most, until noise shows.
+    step : first spacing of the points; changed by factors of 100, then by halving, a few times at most, until noise
+        shows.
     cost : the cost at distance 0.
     first : the costs at the first points, where they are known.
 
@@ -122,10 +125,9 @@ def line_noise(along: Callable[[Array], Array], step: float, cost: float, first:
     if not math.isfinite(cost):
         return 0.0
     floor = ROUNDING * abs(cost)
-    tried: set[float] = set()
-    still = 0
+    close, far = 0.0, math.inf  # steps known to be so
+    still, seen = 0, 0.0
     for _ in range(TRIES):
-        tried.add(step)
         ahead = along(step * AHEAD) if first is None else first
         values, first = np.concatenate(((cost,), ahead)), None
         found = ecnoise(values)
@@ -134,10 +136,14 @@ def line_noise(along: Callable[[Array], Array], step: float, cost: float, first:
             return floor
         if found.finding == "noise":
             return max(found.level, floor)
-        step = step * 100.0 if found.finding == "too close" else step / 100.0
-        if any(math.isclose(step, before) for before in tried):
-            return max(max(found.levels[2:], default=0.0), floor)
-    return floor
+        if found.finding == "too close":
+            close = step
+        else:
+            far, seen = step, max(found.levels[2:], default=0.0)
+        step = 100.0 * close if far == math.inf else far / 100.0 if close == 0.0 else math.sqrt(close * far)
+        if far < CLOSE * close:
+            break
+    return max(seen, floor)
 
 
 def network_noise(

@@ -8,6 +8,7 @@ from noise and curvature; C. Ridders, Adv. Eng. Softw. 4 (1982), for the extrapo
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -98,8 +99,8 @@ EXACT, FLAT = 3e-13, 1e-12
 ADVANCE = 32.0
 # A table whose differences do not shrink by this factor in two orders is not that of a smooth function.
 SMOOTH = 0.3
-# A jump between one-sided slopes is ruled out by a slope with so many times smaller an error.
-CERTAIN = 4.0
+# Relative rounding of half precision: no cost is coarser.
+COARSEST = 2.0**-11
 # How far to go where a function is not smooth at a step.
 RETREAT = 1.0 / 32.0
 # The step of a second opinion, as a part of the first: no power of two, and far enough to tell.
@@ -164,8 +165,9 @@ class Slopes:
 
     @property
     def quiet(self) -> Array:
-        """The noise that would make the lowest of the differences what they are."""
-        return np.asarray(np.min(self.bend / SPREAD, axis=1))
+        """The noise that would make the lowest two orders in a row of the differences what they are."""
+        levels = self.bend / SPREAD
+        return np.asarray(np.min(np.maximum(levels[:, :-1], levels[:, 1:]), axis=1))
 
     @property
     def error(self) -> Array:
@@ -249,15 +251,49 @@ def _common(logs: Array) -> float:
     return float(middle - min(shorter, 1.0))
 
 
+@dataclass(frozen=True)
+class Rows:
+    """Costs at seven equally spaced points of each line, the middle one at 0.
+
+    step : their spacing (p,).
+    distances, costs : as the lines gave them, without the middle (p, 6).
+    values : with the middle (p, 7).
+    """
+
+    step: Array
+    distances: Array
+    costs: Array
+    values: Array
+
+    @classmethod
+    def of(cls, lines: Lines, which: Indices, step: Array, cost: float) -> "Rows":
+        """Evaluate the lines wanted (p,) at steps (p,); the cost at 0 is known."""
+        distances, costs = lines(which, step[:, None] * WIDEST.nodes)
+        half = WIDEST.nodes.size // 2
+        values = np.empty((which.size, 2 * half + 1))
+        values[:, :half], values[:, half], values[:, half + 1 :] = costs[:, :half], cost, costs[:, half:]
+        return cls(step, distances, costs, values)
+
+    def some(self, where: Flags) -> "Rows":
+        """Some of the lines."""
+        return Rows(self.step[where], self.distances[where], self.costs[where], self.values[where])
+
+
 def table(lines: Lines, which: Indices, step: Array, cost: float, noise: Array) -> Slopes:
-    """Slopes of order 6 with what their difference table says about noise, step and smoothness.
+    """Slopes of order 6 at a step, with what their difference table says about noise, step and smoothness.
 
     Parameters
     ----------
     lines, which : the lines to work on (p,).
     step : their spacing (p,).
     cost : the value at 0.
-    noise : standard deviation of one cost (p,), or a lower bound of it.
+    noise : standard deviation of one cost near 0 (p,), or a lower bound of it.
+    """
+    return judged(Rows.of(lines, which, step, cost), noise)
+
+
+def judged(rows: Rows, noise: Array) -> Slopes:
+    """What rows of costs say of slopes, given the noise of a cost near 0 (p,).
 
     Notes
     -----
@@ -265,18 +301,20 @@ def table(lines: Lines, which: Indices, step: Array, cost: float, noise: Array) 
     difference that stands out of the noise and is bounded by those that do not; it gives the term that the stencil
     leaves out.
     """
-    distances, costs = lines(which, step[:, None] * WIDEST.nodes)
-    half = WIDEST.nodes.size // 2
-    row = np.empty((which.size, 2 * half + 1))
-    row[:, :half], row[:, half], row[:, half + 1 :] = costs[:, :half], cost, costs[:, half:]
+    step, costs, cost, half = rows.step, rows.costs, rows.values[:, 3:4], WIDEST.nodes.size // 2
     with np.errstate(all="ignore"):
-        bend = _differences(row)
-        noise = np.fmax(noise, ROUNDING / 2.0 * np.max(np.abs(row), axis=1))
-        own = bend > RESOLVED * SPREAD * noise[:, None]
+        bend, largest = _differences(rows.values), np.max(np.abs(rows.values), axis=1)
+        # Rounding grows with what is rounded.  In proportion to the cost is the most: less where the cost at 0 is small
+        # because large terms cancel, and never more than the highest differences show.
+        most = np.minimum(noise / np.abs(cost[:, 0]), COARSEST) * largest
+        shown = AGREEMENT * np.max(bend[:, 4:] / SPREAD[4:], axis=1)
+        noise = np.fmax(noise, ROUNDING / 2.0 * largest)
+        grown = np.fmax(noise, np.minimum(most, shown))
+        own = bend > RESOLVED * SPREAD * grown[:, None]
         size = np.maximum(bend[:, 0], bend[:, 1])
         # Two orders, for a kink can lie where one of them happens to vanish.
         rough = np.any(own[:, 4:] & (bend[:, 4:] > SMOOTH * np.maximum(bend[:, 2:4], bend[:, 3:5])), axis=1)
-        rho = _decay(bend, own, size, noise)
+        rho = _decay(bend, own, size, grown)
         truncation = np.where(rough, np.maximum(bend[:, 4], bend[:, 5]), _left_out(size, rho)) / step
         truncation[size == 0.0] = 0.0
     broken = ~np.isfinite(costs).all(axis=1)
@@ -285,8 +323,8 @@ def table(lines: Lines, which: Indices, step: Array, cost: float, noise: Array) 
     with np.errstate(all="ignore"):
         right = (costs[:, half:] - cost) @ ONE_SIDED / step
         left = (cost - costs[:, half - 1 :: -1]) @ ONE_SIDED / step
-    return Slopes(WIDEST.slope(distances, costs), truncation, WIDEST.rounding * noise / step, step, noise, bend, rho,
-                  ~rough & ~broken, below, above, left, right, step, costs.size)
+    return Slopes(WIDEST.slope(rows.distances, costs), truncation, WIDEST.rounding * grown / step, step, noise, bend,
+                  rho, ~rough & ~broken, below, above, left, right, step, costs.size)
 
 
 def _differences(row: Array) -> Array:
@@ -310,6 +348,7 @@ def _decay(bend: Array, own: Flags, size: Array, noise: Array) -> Array:
     power = 1.0 / np.arange(2.0, 6.0)
     seen = np.maximum(bend[:, 2:], SPREAD[2:] * noise[:, None])
     rho = (seen / size[:, None]) ** power
+    rho[:, 3] = np.maximum(rho[:, 2], rho[:, 3])  # the last is a single difference, which may happen to vanish
     resolved = own[:, 2:]
     highest = np.where(resolved.any(axis=1), 3 - np.argmax(resolved[:, ::-1], axis=1), -1)
     beyond = np.arange(4) > highest[:, None]
@@ -320,7 +359,7 @@ def _decay(bend: Array, own: Flags, size: Array, noise: Array) -> Array:
 
 def refine(
     lines: Lines, which: Indices, start: Array, cost: float, noise: Array, *, wanted: float = 0.0,
-    enough: float = 0.0,
+    enough: float = 0.0, measure: Callable[[], Array] | None = None,
 ) -> Slopes:
     """The most accurate slope of order 6 for each line, its step found by a few rounds of trial.
 
@@ -331,13 +370,14 @@ def refine(
     cost : the value at 0.
     noise : standard deviation of one cost (p,), as far as it is known: at least the rounding unit.
     wanted, enough : an error, absolute and relative, that is small enough.
+    measure : measures the noise (p,); asked once, where costs seem to be rounded to less than double precision.
 
     Returns
     -------
     Slopes : of the best round of each line; one round (six evaluations) where the first step is good.  A line at a
         kink is not smooth, and has one-sided derivatives.
     """
-    best = _search(lines, which, start, cost, noise, wanted, enough)
+    best = _search(lines, which, start, cost, noise, wanted, enough, measure)
     # A fast oscillation looks smooth at steps near its period: where a line was rough at some step, look once more.
     doubted = np.flatnonzero(best.smooth & np.isfinite(best.nearest))
     for _ in range(ROUNDS):
@@ -349,14 +389,17 @@ def refine(
         off = np.abs(found.slope - best.slope[doubted])
         doubted = doubted[~(off <= DISAGREEMENT * (found.error + best.error[doubted]))]
         if doubted.size:
-            again = _search(lines, which[doubted], best.step[doubted] * ELSEWHERE, cost, noise[doubted], wanted, enough)
+            again = _search(
+                lines, which[doubted], best.step[doubted] * ELSEWHERE, cost, best.noise[doubted], wanted, enough
+            )
             best.take(again, doubted, np.ones(doubted.size, dtype=bool))
             best.evaluations += again.evaluations
     return best
 
 
 def _search(
-    lines: Lines, which: Indices, start: Array, cost: float, noise: Array, wanted: float, enough: float
+    lines: Lines, which: Indices, start: Array, cost: float, noise: Array, wanted: float, enough: float,
+    measure: Callable[[], Array] | None = None, *, noise_known: bool = False,
 ) -> Slopes:
     """The rounds of ``refine``."""
     best = Slopes.unknown(which.size)
@@ -364,32 +407,48 @@ def _search(
     rough, quiet = [np.full(which.size, np.nan)], np.full(which.size, np.inf)
     active = np.arange(which.size)
     for _ in range(ROUNDS):
-        found = table(lines, which[active], step[active], cost, noise[active])
+        rows = Rows.of(lines, which[active], step[active], cost)
+        found = judged(rows, noise[active])
         best.evaluations += found.evaluations
         quiet[active] = np.fmin(quiet[active], found.quiet)
-        steady = np.zeros(active.size, dtype=bool)
+        seen, steady = np.zeros(which.size), np.zeros(active.size, dtype=bool)
+        if measure is not None and _may_be_noise(found, rough[-1][active]):
+            seen, measure = measure(), None
         if not found.smooth.all():
             level, others = found.level, np.array(rough)[:, active]
             # As rough at a far smaller step: that is noise, and not a kink.
             alike = (others <= AGREEMENT * level) & (level <= AGREEMENT * others)
             steady = ~found.smooth & alike.any(axis=0) & (level <= AGREEMENT * quiet[active])
             if steady.any():
+                if 2 * np.count_nonzero(steady) >= np.count_nonzero(~found.smooth):  # the cost's: all lines have it
+                    seen = np.maximum(seen, median(level[steady]) / AGREEMENT)
                 noise[active[steady]] = level[steady]
-                found = _again(found, steady, level)
-            rough.append(np.full(which.size, np.nan))
-            rough[-1][active] = np.where(found.smooth, np.nan, level)
+                found.take(judged(rows.some(steady), level[steady]), steady, np.ones(np.count_nonzero(steady), bool))
+        if not noise_known and (seen > AGREEMENT * noise).any():
+            again = _search(lines, which, start, cost, np.maximum(noise, seen), wanted, enough,
+                            noise_known=True)
+            again.evaluations += best.evaluations
+            return again
+        rough.append(np.full(which.size, np.nan))
+        rough[-1][active] = np.where(found.smooth, np.nan, found.level)
         _keep(best, found, active, steady)
         step[active] = _next_step(found)
-        again = np.any([step[active] == before[active] for before in tried], axis=0)
-        go_on = ~_good(found, step[active], usual_slope(best), wanted, enough) & ~again
+        known = np.any([step[active] == before[active] for before in tried], axis=0)
+        go_on = ~_good(found, step[active], usual_slope(best), wanted, enough) & ~known
         tried.append(step.copy())
         active = active[go_on]
         if not active.size:
             break
-    # Where noise hides what the function does at steps below the last rough one, the kink may as well be right here.
-    with np.errstate(invalid="ignore"):
-        best.smooth &= ~(CERTAIN * best.error > np.abs(best.right - best.left))
     return best
+
+
+def _may_be_noise(found: Slopes, before: Array) -> bool:
+    """Whether some line does not move at all, or is rough and hardly less so than at the step before (p,).
+
+    A kink's differences shrink with the step; those of coarse rounding stay, until all costs are equal.
+    """
+    stays = ~found.smooth & (found.level > AGREEMENT * RETREAT * before)
+    return bool(np.any(stays | (found.bend[:, 0] == 0.0)))
 
 
 def usual_slope(slopes: Slopes) -> float:
@@ -407,21 +466,6 @@ def _good(found: Slopes, following: Array, usual: float, wanted: float, enough: 
     near = (change > GOOD[0]) & (change < GOOD[1])
     flat = found.smooth & (found.bend[:, 0] == 0.0)
     return np.asarray(near | flat | (found.error <= np.maximum(exact, wanted)) | ~np.isfinite(following))
-
-
-def _again(found: Slopes, steady: Flags, level: Array) -> Slopes:
-    """What a table says once its roughness is known to be noise."""
-    noise = np.where(steady, level, found.noise)
-    with np.errstate(all="ignore"):
-        own = found.bend > RESOLVED * SPREAD * noise[:, None]
-        size = np.maximum(found.bend[:, 0], found.bend[:, 1])
-        rho = _decay(found.bend, own, size, noise)
-        truncation = _left_out(size, rho) / found.step
-    found.decay = np.where(steady, rho, found.decay)
-    found.noise, found.rounding = noise, WIDEST.rounding * noise / found.step
-    found.truncation = np.where(steady, truncation, found.truncation)
-    found.smooth = found.smooth | steady
-    return found
 
 
 def _keep(best: Slopes, found: Slopes, active: Indices, steady: Flags) -> None:

@@ -4,11 +4,11 @@ import math
 import time
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..activations import Array
 from ..differences import Indices
-from ..steps import ONE_SIDED_ROUNDING, Slopes, first_step, refine
+from ..noise import AGREEMENT
+from ..steps import ELSEWHERE, ONE_SIDED_ROUNDING, Flags, Slopes, first_step, refine, table
 from .work import NOISE, Work
 
 # Entries looked at before it is asked whether they show a mistake: so many, and a share of all.
@@ -54,10 +54,8 @@ def _look(work: Work, batch: Indices) -> bool:
     """Replace or qualify what was found of some entries; whether some of them are wrong beyond doubt."""
     problem, found = work.problem, work.found
     which, gradient = work.positions[batch], problem.gradient[work.positions[batch]]
-    slopes = refine(work.lines, which, first_step(problem.theta[which]), problem.cost, found.measured[batch])
-    blurred = ONE_SIDED_ROUNDING * slopes.noise / slopes.nearest
-    with np.errstate(invalid="ignore"):
-        at_kink = ~slopes.smooth & (np.abs(slopes.right - slopes.left) > NOISE * blurred)
+    slopes = _slopes(work, which, gradient)
+    at_kink, blurred = _kinked(slopes)
     for place in np.flatnonzero(at_kink):
         low, high = sorted((float(slopes.left[place]), float(slopes.right[place])))
         work.kinks[int(batch[place])] = (low, high)
@@ -66,15 +64,58 @@ def _look(work: Work, batch: Indices) -> bool:
     if work.choice.complex_step:
         _require_analytic(work, batch[known], slopes.slope[known], slopes.error[known])
     elif work.choice.epsilon is None:
-        # A first look that is off by more than its error did not know its error.
-        misjudged = ~(np.abs(slopes.slope - found.slope[batch]) <= NOISE * (slopes.error + found.error[batch]))
-        better = known & (misjudged | (slopes.error < found.error[batch]))
+        slope, error = found.slope[batch], found.error[batch]
+        # A first look that is off by more than its error, or saw less noise, did not know its error.
+        misjudged = ~(np.abs(slopes.slope - slope) <= NOISE * (slopes.error + error))
+        misjudged |= slopes.noise > AGREEMENT * found.noise[batch]
+        excused = _apart(work, slope, error, gradient) & ~_apart(work, slopes.slope, slopes.error, gradient)
+        better = known & (misjudged | excused | (slopes.error < error))
         found.put_slopes(batch[better], _subset(slopes, better))
     else:
         _own_up(work, batch[known], slopes.slope[known])
+    return _blamed(work, slopes, gradient)
+
+
+def _slopes(work: Work, which: Indices, gradient: Array) -> Slopes:
+    """Slopes with steps of their own; nothing is blamed before noise has been measured and another step agrees."""
+    lines, start, cost = work.lines, first_step(work.problem.theta[which]), work.problem.cost
+    slopes = refine(lines, which, start, cost, work.noise_at(which, measure=False),
+                    measure=lambda: work.noise_at(which))
+    if _blamed(work, slopes, gradient):
+        noise = work.noise_at(which)
+        if (noise > AGREEMENT * slopes.noise).any():
+            slopes = refine(lines, which, start, cost, noise)
+        _confirm(work, which, gradient, slopes)
+    return slopes
+
+
+def _confirm(work: Work, which: Indices, gradient: Array, slopes: Slopes) -> None:
+    """Blame no gradient by one step alone: where a shorter one does not, its slope counts."""
+    blamed = np.flatnonzero(_apart(work, slopes.slope, slopes.error, gradient) & slopes.smooth)
+    shorter = table(
+        work.lines, which[blamed], slopes.step[blamed] * ELSEWHERE, work.problem.cost, slopes.noise[blamed]
+    )
+    excused = ~_apart(work, shorter.slope, shorter.error, gradient[blamed]) & shorter.smooth
+    slopes.take(shorter, blamed[excused], excused)
+
+
+def _kinked(slopes: Slopes) -> tuple[Flags, Array]:
+    """Which lines have a kink at 0, and the noise of their one-sided derivatives."""
+    blurred = ONE_SIDED_ROUNDING * slopes.noise / slopes.nearest
     with np.errstate(invalid="ignore"):
-        allowed = work.choice.tolerance * (np.abs(slopes.slope) + np.abs(gradient)) + NOISE * slopes.error
-        return bool(np.any((np.abs(slopes.slope - gradient) > allowed) & ~at_kink))
+        return ~slopes.smooth & (np.abs(slopes.right - slopes.left) > NOISE * blurred), blurred
+
+
+def _blamed(work: Work, slopes: Slopes, gradient: Array) -> bool:
+    """Whether some entry of the gradient is wrong beyond doubt."""
+    return bool(np.any(_apart(work, slopes.slope, slopes.error, gradient) & ~_kinked(slopes)[0]))
+
+
+def _apart(work: Work, slope: Array, error: Array, gradient: Array) -> Flags:
+    """Where a slope and the gradient differ by more than tolerance and error."""
+    with np.errstate(invalid="ignore"):
+        allowed = work.choice.tolerance * (np.abs(slope) + np.abs(gradient)) + NOISE * error
+        return np.asarray(np.abs(slope - gradient) > allowed)
 
 
 def _own_up(work: Work, batch: Indices, slope: Array) -> None:
@@ -101,7 +142,7 @@ def _own_up_for_others(work: Work, looked: Indices, others: Indices) -> None:
         found.error[others] = np.fmax(found.error[others], usual * np.abs(found.slope[others]))
 
 
-def _subset(slopes: Slopes, where: NDArray[np.bool_]) -> Slopes:
+def _subset(slopes: Slopes, where: Flags) -> Slopes:
     some = Slopes.unknown(int(np.count_nonzero(where)))
     some.take(slopes, np.ones(some.slope.size, dtype=bool), where)
     return some

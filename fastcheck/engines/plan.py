@@ -4,14 +4,13 @@ import numpy as np
 
 from ..activations import Array
 from ..differences import Indices
-from ..noise import ROUNDING, tensor_noise
+from ..network import Tensor
+from ..noise import ROUNDING
 from ..steps import FIRST, WIDEST, Slopes, first_step, likely_step, median, power_of_two, refine
 from .work import RICHARDSON, Work
 
 # Tensors of up to so many checked entries have the step of each entry chosen by itself; of others so many are tried.
 SMALL, PILOTS = 16, 4
-# Steps that noise is measured at, as parts of the parameters' size.
-NEAR, FAR = 2.0**-24, 2.0**-17
 # A step this much smaller than a parameter would lose its digits in the sum.
 LEAST_STEP = 2.0**-36
 # Relative error from which a step serves a whole tensor.
@@ -28,26 +27,21 @@ def plan(work: Work) -> None:
         if not here.size:
             continue
         if work.choice.complex_step:
-            work.found.step[here], work.found.noise[here], work.found.measured[here] = COMPLEX_STEP, 0.0, 0.0
+            work.found.step[here], work.found.noise[here] = COMPLEX_STEP, 0.0
             continue
         fixed = work.choice.epsilon
-        noise = ROUNDING / 2.0 * abs(work.problem.cost)
+        work.found.noise[here] = ROUNDING / 2.0 * abs(work.problem.cost)
         if here.size > SMALL or fixed is not None:
-            size = median(np.abs(work.problem.theta[work.positions[here]])) or 1.0
-            noise = tensor_noise(
-                work.lines.moved, work.problem.theta, tensor, NEAR * size, FAR * size, work.problem.cost,
-                work.generator,
-            )
-        work.found.noise[here] = work.found.measured[here] = noise
+            work.found.noise[here] = work.noise_of(tensor)
         if fixed is not None:
             work.found.step[here] = fixed
         else:
-            _try(work, here)
+            _try(work, here, tensor)
             step = work.found.step[here]
             work.found.step[here] = np.where(np.isfinite(step) & (step > 0.0), step, FIRST)  # not finite parameters
 
 
-def _try(work: Work, here: Indices) -> None:
+def _try(work: Work, here: Indices, tensor: Tensor) -> None:
     """Steps of one tensor's entries, from difference tables of a few of them (of all, in a small tensor)."""
     found, order = work.found, work.choice.order
     small = here.size <= SMALL
@@ -55,7 +49,7 @@ def _try(work: Work, here: Indices) -> None:
     chosen = here if small else here[_across(values[here])]
     start = first_step(values[here])[np.searchsorted(here, chosen)]
     enough = 0.0 if order == WIDEST.order else PLENTY
-    slopes = (_learn if small else _refine)(work, chosen, start, enough)
+    slopes = (_learn if small else _refine)(work, tensor, chosen, start, enough)
     best = slopes.best_step(4 if order == RICHARDSON else int(order))
     if small:
         found.step[here] = best
@@ -76,24 +70,25 @@ def _across(values: Array) -> Indices:
     return np.sort(order[(np.linspace(0.05, 0.95, PILOTS) * values.size).astype(np.int64)])
 
 
-def _refine(work: Work, chosen: Indices, start: Array, enough: float) -> Slopes:
+def _refine(work: Work, tensor: Tensor, chosen: Indices, start: Array, enough: float) -> Slopes:
     return refine(
-        work.lines, work.positions[chosen], start, work.problem.cost, work.found.noise[chosen], enough=enough
+        work.lines, work.positions[chosen], start, work.problem.cost, work.found.noise[chosen], enough=enough,
+        measure=lambda: np.full(chosen.size, work.noise_of(tensor)),
     )
 
 
-def _learn(work: Work, chosen: Indices, start: Array, enough: float) -> Slopes:
+def _learn(work: Work, tensor: Tensor, chosen: Indices, start: Array, enough: float) -> Slopes:
     """Slopes of all entries of a small tensor: the least and the largest first, whose steps tell the others'."""
     if chosen.size < 4:
-        return _refine(work, chosen, start, enough)
+        return _refine(work, tensor, chosen, start, enough)
     values = work.problem.theta[work.positions[chosen]]
     order = np.argsort(np.abs(values), kind="stable")
     ends = np.zeros(chosen.size, dtype=bool)
     ends[order[[0, -1]]] = True
-    slopes, first = Slopes.unknown(chosen.size), _refine(work, chosen[ends], start[ends], enough)
+    slopes, first = Slopes.unknown(chosen.size), _refine(work, tensor, chosen[ends], start[ends], enough)
     slopes.take(first, ends, np.ones(2, dtype=bool))
     if (first.smooth & np.isfinite(first.error) & (first.bend[:, 0] > 0.0)).all():
         start = likely_step(values, values[ends], first.step)
-    rest = _refine(work, chosen[~ends], start[~ends], enough)
+    rest = _refine(work, tensor, chosen[~ends], start[~ends], enough)
     slopes.take(rest, ~ends, np.ones(chosen.size - 2, dtype=bool))
     return slopes

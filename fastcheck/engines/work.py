@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from ..activations import Array
 from ..differences import Indices
 from ..evaluators import Evaluator
-from ..steps import Slopes
+from ..network import Tensor
+from ..noise import tensor_noise
+from ..steps import Slopes, median
 from ..structure import Structure
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 RICHARDSON = "richardson"
 # Standard errors that noise may reach.
 NOISE = 8.0
+# Steps that noise is measured at, as parts of the parameters' size.
+NEAR, FAR = 2.0**-24, 2.0**-17
 
 
 @dataclass(frozen=True)
@@ -104,14 +108,13 @@ class Entries:
 
 @dataclass
 class Found:
-    """What is known about the checked entries, (k,) each; ``done`` says of which, ``measured`` what their tensor's
-    noise is at least, ``noise`` what it seemed to be where the slope was taken.
+    """What is known about the checked entries, (k,) each; ``done`` says of which, ``noise`` is that of the cost, as it
+    seemed to be where the slope was taken.
     """
 
     slope: Array
     error: Array
     step: Array
-    measured: Array
     noise: Array
     below: Array
     above: Array
@@ -120,8 +123,8 @@ class Found:
     @classmethod
     def nothing(cls, count: int) -> "Found":
         """Nothing yet."""
-        slope, error, step, measured, noise, below, above = (np.full(count, np.nan) for _ in range(7))
-        return cls(slope, error, step, measured, noise, below, above, np.zeros(count, dtype=bool))
+        slope, error, step, noise, below, above = (np.full(count, np.nan) for _ in range(6))
+        return cls(slope, error, step, noise, below, above, np.zeros(count, dtype=bool))
 
     def put(self, where: Indices, slope: Array, error: Array, below: Array, above: Array) -> None:
         """Write the results of some entries."""
@@ -146,6 +149,7 @@ class Work:
     lines : their costs.
     found : what is known of them.
     generator : makes random choices.
+    noises : of the cost as each tensor moves, where it was measured.
     kinks : one-sided derivatives (low, high) of entries at kinks, by their place among the positions.
     notes : sentences for the report.
     """
@@ -156,6 +160,7 @@ class Work:
     lines: Entries
     found: Found
     generator: "Generator"
+    noises: dict[Tensor, float] = field(default_factory=dict)
     kinks: dict[int, tuple[float, float]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -164,3 +169,22 @@ class Work:
         """Nothing done yet."""
         return cls(problem, choice, positions, Entries(problem), Found.nothing(positions.size),
                    np.random.default_rng(choice.seed))
+
+    def noise_of(self, tensor: Tensor) -> float:
+        """Standard deviation of the cost's rounding as entries of a tensor move a little."""
+        if tensor not in self.noises:
+            theta = self.problem.theta
+            size = median(np.abs(theta[tensor.start : tensor.stop])) or 1.0
+            self.noises[tensor] = tensor_noise(
+                self.lines.moved, theta, tensor, NEAR * size, FAR * size, self.problem.cost, self.generator
+            )
+        return self.noises[tensor]
+
+    def noise_at(self, which: Indices, *, measure: bool = True) -> Array:
+        """The noise of entries' tensors, for ascending positions (p,); without ``measure`` 0 where it is not known."""
+        noise = np.zeros(which.size)
+        for tensor in self.problem.structure.tensors:
+            first, last = np.searchsorted(which, (tensor.start, tensor.stop))
+            if first < last and (measure or tensor in self.noises):
+                noise[first:last] = self.noise_of(tensor)
+        return noise
