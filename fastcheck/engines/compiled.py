@@ -19,7 +19,7 @@ from ..differences import Indices
 from ..errors import ChangedArgumentError
 from ..evaluators import Called, place_note
 from ..jit import compiled
-from ..parallel import numba_threads
+from ..parallel import launch
 from ..structure import Structure
 from ..threads import one_blas_thread, run_all
 
@@ -123,7 +123,10 @@ class Compiled:
 
     def at(self, theta: Any) -> Any:
         """The cost of one vector."""
-        return self.call(theta)
+        return self._launched(lambda: self.call(theta))
+
+    def _launched(self, kernel: Callable[[], Any]) -> Any:
+        return launch(kernel, self.processors) if self.alone else kernel()
 
     def moved(self, positions: Indices, values: NDArray[Any]) -> NDArray[Any]:
         """Costs with some entries moved."""
@@ -165,8 +168,7 @@ class Compiled:
     ) -> None:
         state = np.zeros(2, dtype=np.int64)
         try:
-            with numba_threads(self.processors) if self.alone else nullcontext():
-                self.loop(theta, positions[chunk], values[chunk], out[chunk], state)
+            self._launched(lambda: self.loop(theta, positions[chunk], values[chunk], out[chunk], state))
         except Exception as error:
             error.add_note(place_note(self.structure, self.theta, positions[chunk], values[chunk], int(state[0])))
             raise
