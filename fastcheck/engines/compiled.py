@@ -27,6 +27,8 @@ from ..threads import one_blas_thread, run_all
 CHUNK_SECONDS = 0.02
 # Work of less than this is done in the caller's thread: another takes as long to begin.
 SERIAL_SECONDS = 0.0003
+# A clock that stands still, or goes back, has seen at least so much.
+LEAST_SECONDS = 1e-7
 # Chunks for each thread, where there is work enough: processors are not equally fast.
 CHUNKS = 4
 # So many jitted costs keep their compiled loops.
@@ -161,7 +163,8 @@ class Compiled:
         """A chunk, which tells how long an evaluation takes (the least seen: others waited)."""
         started = time.perf_counter()
         self._work(theta, positions, values, out, chunk)
-        self.seconds = min(self.seconds, (time.perf_counter() - started) / (chunk.stop - chunk.start))
+        took = max(time.perf_counter() - started, LEAST_SECONDS) / (chunk.stop - chunk.start)
+        self.seconds = min(self.seconds, took)
 
     def _work(
         self, theta: NDArray[Any], positions: Indices, values: NDArray[Any], out: NDArray[Any], chunk: slice

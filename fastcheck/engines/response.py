@@ -23,7 +23,10 @@ from .spot import spot_check
 from .sums import Responses, Sums
 
 COLUMNS_BYTES = 1 << 24  # of the two buffers of one task
+LEAST_COLUMNS, MOST_COLUMNS = 16, 512  # units of one task
 TASK_OPERATIONS = 2e6, 1e8  # multiply-adds of a task: worth its buffers, and quick enough for progress and Ctrl-C
+WIDE_OPERATIONS = 1e9  # multiply-adds of a single sample's columns, matrix products nearly all
+FAR_LOOKS = 4.0  # how often units are propagated whose steps are far: for the losses, and for slopes on three sides
 INLINE_OPERATIONS = 1e6  # less than this in all is not worth a thread
 
 
@@ -94,12 +97,14 @@ def _parameters_done(block: Block, tasks: int, run: Run) -> Any:
 def _columns_per_task(block: Block, run: Run) -> int:
     """Units per task: as many columns as the buffers hold."""
     limit = min(COLUMNS_BYTES, run.memory_limit // (4 * run.threads))
-    return int(np.clip(limit // (32 * max(block.problem.network.widths)), 16, 512))
+    return int(np.clip(limit // (32 * max(block.problem.network.widths)), LEAST_COLUMNS, MOST_COLUMNS))
 
 
 def _tasks(block: Block, layer: int, units: Any, width: int, size: float) -> list[Task]:
     """A layer's work in pieces of about ``size`` multiply-adds; how samples are shared out changes no digit."""
-    per_column = column_operations(block.problem.network.widths, layer)
+    far = block.far(layer)
+    per_column = block.operations(layer) * (FAR_LOOKS if far else 1.0)
+    width = int(np.clip((TASK_OPERATIONS[1] if far else WIDE_OPERATIONS) / per_column, LEAST_COLUMNS, width))
     tasks = []
     for start in range(0, len(units), width):
         chosen = units[start : start + width]

@@ -9,7 +9,7 @@ from ..activations import Array
 from ..differences import Differences, Indices, Kinks, Problem, Run
 from ..threads import run_all
 from . import kernels, loops
-from .block import UNIT, Block, column_operations
+from .block import UNIT, Block
 from .columns import AT_KINK, CLEAN, NEAR_KINK
 
 ROWS = 64  # units whose sums are taken at a time
@@ -263,7 +263,7 @@ def respond_literally(block: Block, layer: int, found: Responses, run: Run) -> d
     concerned = found.kinds >= NEAR_KINK
     units = [int(unit) for unit in found.units if concerned[:, unit].any()]
     results = {u: Literal(np.zeros(size), np.zeros(size), np.zeros(size, np.bool_)) for u in units}
-    operations = column_operations(block.problem.network.widths, layer)
+    operations = block.operations(layer)
     columns = min(size, max(1, int(LITERAL_OPERATIONS / operations)))
     samples = max(1, int(LITERAL_OPERATIONS / (operations * size)))
 
