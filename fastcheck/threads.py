@@ -8,6 +8,7 @@ from contextlib import suppress
 from functools import cache
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 Result = TypeVar("Result")
 # Seconds between two looks at whether helpers still run; that they have ended is told at once.
@@ -29,8 +30,8 @@ class _Limit:
     """
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.holders: set[object] = set()
+        self.lock = threading.RLock()
+        self.holders: WeakSet[object] = WeakSet()
         self.before: list[tuple[Any, int]] = []
         self.process = os.getpid()
 
@@ -39,7 +40,7 @@ class _Limit:
         if os.getpid() != self.process:
             self._forked()
         with self.lock:
-            if not self.holders:
+            if not self.before:
                 self.before = [(library, library.get_num_threads()) for library in _blas().lib_controllers]
             self.holders.add(holder)
             for library, _ in self.before:
@@ -55,12 +56,13 @@ class _Limit:
     def _restore(self) -> None:
         for library, count in self.before:
             library.set_num_threads(count)
+        self.before = []
 
     def _forked(self) -> None:
         """A forked child starts afresh: the threads that held the lock or the limit were not forked with it."""
         if self.holders:
             self._restore()
-        self.lock, self.holders, self.process = threading.Lock(), set(), os.getpid()
+        self.lock, self.holders, self.process = threading.RLock(), WeakSet(), os.getpid()
 
 
 _limit = _Limit()
@@ -70,11 +72,14 @@ class one_blas_thread:
     """Hold NumPy's and SciPy's BLAS at one thread, in a with statement.
 
     Ctrl-C may come at any moment, these included: what is half done is undone (a generator made into a context could
-    be left between its two halves).
+    be left between its two halves), at the latest when the object goes, where it came before the first line.
     """
+
+    held = False
 
     def __enter__(self) -> None:
         try:
+            self.held = True
             _limit.hold(self)
         except BaseException:
             _limit.let_go(self)
@@ -83,9 +88,14 @@ class one_blas_thread:
     def __exit__(self, *_: object) -> None:
         try:
             _limit.let_go(self)
+            self.held = False
         except BaseException:
             _limit.let_go(self)
             raise
+
+    def __del__(self) -> None:
+        if self.held:
+            _limit.let_go(self)
 
 
 class _Helpers:

@@ -77,6 +77,7 @@ def test_stopped_at_random_moments(name, error):
     assert job.answer() == wanted
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of __del__, which is interrupted too
 @pytest.mark.parametrize("file", ["threads.py", "parallel.py"])
 @pytest.mark.parametrize("name", ["response", "full", "jitted"])
 def test_ctrl_c_at_every_moment_of_the_bookkeeping(name, file):
@@ -174,10 +175,13 @@ def test_ctrl_c_while_waiting_for_helpers():
         time.sleep(0.1)
         running.pop()
 
+    def run_until_stopped():
+        while True:
+            threads.run_all(task, range(4), 3)
+
     for _ in range(5):
         with pytest.raises(KeyboardInterrupt):
-            while True:
-                threads.run_all(task, range(4), 3)
+            run_until_stopped()
         assert not running
         assert not left_behind()[0]
 
@@ -264,10 +268,14 @@ def test_a_watch_goes_on_after_a_jump(monkeypatch, jump):
         now[0] += 1e-3 + jump * (step == 250)
         watch(parameters, gradients, X, Y)
     gradients["dW2"] = gradients["dW2"] * 1.5
-    with pytest.raises(fc.GradientMismatch):
-        for _ in range(5000):
+
+    def train(steps):
+        for _ in range(steps):
             now[0] += 1e-3
             watch(parameters, gradients, X, Y)
+
+    with pytest.raises(fc.GradientMismatch):
+        train(5000)
 
 
 def test_work_during_which_the_clock_jumps_is_paid_for_as_a_long_one():
@@ -298,11 +306,14 @@ def test_units_that_an_interrupt_kept_from_being_checked_are_not_covered(monkeyp
         raise KeyboardInterrupt
 
     monkeypatch.setattr(fastcheck.watch, "engine", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        for _ in range(100):
+
+    def train(steps):
+        for _ in range(steps):
             watch(parameters, gradients, X, Y)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(100)
     assert watch.coverage == 0.0
     monkeypatch.setattr(fastcheck.watch, "engine", real)
-    for _ in range(200):
-        watch(parameters, gradients, X, Y)
+    train(200)
     assert watch.coverage == 1.0
