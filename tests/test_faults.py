@@ -24,6 +24,7 @@ from fastcheck.progress import _seldom
 
 from .mixed import in_python, jobs
 from .problems import data, network
+from .test_neighbours import run
 
 JOBS = {job.name: job for job in jobs()}
 MOMENTS = 6  # for each kind of check and each kind of error
@@ -198,6 +199,112 @@ def test_a_killed_worker_of_an_executor_is_a_clear_error():
         fc.check_function(killed, theta, np.cos(theta), executor=pool)
     with ProcessPoolExecutor(1) as pool:
         assert fc.check_function(in_python, theta, np.cos(theta), executor=pool).ok
+
+
+CTRL_C = """
+import signal, threading, time
+import numpy as np
+import fastcheck as fc
+from tests.mixed import in_c, in_python, jitted, jobs, stacked
+from tests.problems import data, network
+from scipy import LowLevelCallable
+
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+SMALL = jobs()
+WANTED = [job.answer() for job in SMALL]  # compiles everything
+
+def of_network(widths, m, **options):
+    net = network(widths, "tanh", "softmax", "cross_entropy")
+    X, Y = data(net, m)
+    parameters = net.initialize(0)
+    gradients = net.gradients(parameters, X, Y)
+    arrays = [*parameters.values(), *gradients.values(), X]
+    return (lambda: fc.check(net, parameters, gradients, X, Y, **options)), arrays
+
+def of_function(cost, size, **options):
+    theta = np.random.default_rng(0).uniform(0.5, 1.5, size)
+    gradient = np.cos(theta)
+    return (lambda: fc.check_function(cost, theta, gradient, **options)), [theta, gradient]
+
+WIDE, MIDDLE = ([1024, 1024, 1024, 10], 32), ([784, 512, 256, 10], 128)
+LONG = {
+    "response": of_network(*WIDE), "response, large step": of_network(*WIDE, epsilon=1e-2),
+    "full": of_network(*MIDDLE, engine="full"), "reference": of_network(*MIDDLE, engine="reference"),
+    "sample": of_network(*MIDDLE, engine="full", method="sample"),
+    "directional": of_network(*WIDE, method="directional"),
+    "Python": of_function(in_python, 20_000), "stacked": of_function(stacked, 5_000, vectorized=True),
+    "jitted": of_function(jitted, 200_000), "C": of_function(LowLevelCallable(in_c.ctypes), 200_000),
+}
+moments, stopped, late = np.random.default_rng(0), 0, []
+for name, (check, arrays) in LONG.items():
+    held = [array.tobytes() for array in arrays]
+    for _ in range(5):
+        delay = moments.uniform(0.005, 0.15)
+        started = time.perf_counter()
+        signal.setitimer(signal.ITIMER_REAL, delay)
+        try:
+            check()
+        except KeyboardInterrupt:
+            stopped += 1
+            took = time.perf_counter() - started - delay
+            if took > 0.3:
+                late.append((name, took))
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
+        assert not [t for t in threading.enumerate() if t.name.startswith("fastcheck")]
+    assert [array.tobytes() for array in arrays] == held, name
+assert stopped >= 45, stopped
+assert len(late) <= 2, late
+assert [job.answer() for job in SMALL] == WANTED
+"""
+
+
+def test_ctrl_c_is_heard_within_three_tenths_of_a_second_by_every_engine():
+    """Fifty random moments of a timer's signals; on a busy machine a few may wait for the processor."""
+    run(CTRL_C)
+
+
+MEMORY = """
+import resource
+import numpy as np
+import fastcheck as fc
+from tests.problems import data, network
+
+net = network([1024, 1024, 1024, 10], "tanh", "softmax", "cross_entropy")
+X, Y = data(net, 2)
+parameters = net.initialize(0)
+gradients = net.gradients(parameters, X, Y)
+CHECKS = {engine: {"engine": engine, **({} if engine == "response" else {"method": "sample", "samples": 40})}
+          for engine in ("response", "full")}
+
+def answer(engine):
+    return fc.check(net, parameters, gradients, X, Y, threads=2, memory_limit=1 << 26, **CHECKS[engine]).gradapprox
+
+WANTED = {engine: answer(engine) for engine in CHECKS}
+failed = whole = 0
+_, hard = resource.getrlimit(resource.RLIMIT_AS)
+for megabytes in (4, 16, 40, 80, 160, 400):
+    for engine in CHECKS:
+        with open("/proc/self/statm") as file:
+            used = int(file.read().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + (megabytes << 20), hard))
+        try:
+            found = answer(engine)
+            whole += 1
+        except MemoryError:
+            failed += 1
+            found = None
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+        assert found is None or np.array_equal(found, WANTED[engine]), (engine, megabytes)
+        assert np.array_equal(answer(engine), WANTED[engine]), (engine, megabytes)
+assert failed, whole
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs Linux's /proc")
+def test_without_memory_the_answer_is_right_or_a_memory_error():
+    run(MEMORY)
 
 
 # --- clocks -----------------------------------------------------------------------------------------------------
