@@ -46,6 +46,7 @@ class Activation:
     breakpoints : where the function is not analytic.
     linear : straight between its breakpoints.
     scalar : g(z) for a scalar, where ``value`` cannot be compiled.
+    cancels : whether the textbook's formula, z (1 + tanh ...) / 2, is off by a rounding of z and not of itself.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Activation:
     linear: bool = False
     elementwise: bool = True
     scalar: Callable[[float], float] | None = None
+    cancels: bool = False
 
 
 # --- piecewise linear -------------------------------------------------------------------------------------------
@@ -474,8 +476,8 @@ ACTIVATIONS: dict[str, Activation] = {
         Activation("tanh", tanh, tanh_derivative, tanh_difference),
         Activation("softplus", softplus, softplus_derivative, softplus_difference),
         Activation("silu", silu, silu_derivative, silu_difference),
-        Activation("gelu", gelu, gelu_derivative, gelu_difference, scalar=gelu_scalar),
-        Activation("gelu_tanh", gelu_tanh, gelu_tanh_derivative, gelu_tanh_difference),
+        Activation("gelu", gelu, gelu_derivative, gelu_difference, scalar=gelu_scalar, cancels=True),
+        Activation("gelu_tanh", gelu_tanh, gelu_tanh_derivative, gelu_tanh_difference, cancels=True),
         Activation("softmax", softmax, softmax_derivative, softmax_difference, elementwise=False),
     )
 }

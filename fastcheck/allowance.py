@@ -3,6 +3,15 @@
 # Work drives the caller's data out of the caches: what comes after it takes longer, by this share of the work (measured
 # in training the digits network, whose data fill the second-level cache).
 AFTERWARDS = 0.75
+# A piece of work takes no longer; where the clock says so, it was put forward meanwhile.
+LONGEST = 10.0
+# What seems to be the callers' pace lets at most so many times the calls go by that went by before.
+GROWTH = 64
+
+
+def elapsed(started: float, now: float) -> float:
+    """Seconds of a piece of work, by a clock that may have been put back or forward meanwhile."""
+    return min(max(now - started, 0.0), LONGEST)
 
 
 class Allowance:
@@ -30,15 +39,16 @@ class Allowance:
         now : seconds on the caller's clock.
         skipped : calls since the clock was last read.
         """
-        if now >= self.due:
+        if now >= self.due or now < self._read:  # a clock that was put back would have the work wait for it
             return 0
         pace = (now - self._read) / skipped
         self._read = now
-        return max(1, int(0.5 * (self.due - now) / pace)) if pace > 0.0 else 1
+        calls = 0.5 * (self.due - now) / pace if pace > 0.0 else 1.0
+        return int(min(max(calls, 1.0), GROWTH * skipped))
 
     def pay(self, started: float, now: float, skipped: int) -> None:
         """Note work from ``started`` until ``now``, and the calls that did nothing before it."""
-        cost = (1.0 + AFTERWARDS) * (now - started)
+        cost = (1.0 + AFTERWARDS) * elapsed(started, now)
         # Where doing nothing alone costs more than the share, work goes on at half its pace.
         self.due = now + (cost + min(skipped * self.skip, cost)) / self.overhead
         self._read = now

@@ -11,6 +11,7 @@ import numpy as np
 
 from .differences import Subject
 from .evidence import FEW, LEFT_OF_GRADIENT, Case, Products, listed, multiple_of, number, products, same, wrong_entries
+from .precision import representable
 from .verdict import ENTRY_NOISE, FAIL, TensorVerdict
 
 
@@ -209,6 +210,13 @@ def masks(case: Case) -> str:
             "look at the activation's derivative (mask).")
 
 
+def single_precision(case: Case) -> str:
+    """Every entry rounded to single precision."""
+    if case.found.cause != "single" or not representable(case.comparison):
+        return ""
+    return f"{case.name} holds float32 numbers, right to single precision only."
+
+
 def few_places(case: Case) -> str:
     """A single entry, row or column, or a few."""
     if not case.whole:
@@ -258,7 +266,9 @@ def _has_penalty(case: Case) -> bool:
     return case.subject.l2_weight > 0.0 and case.found.name[0] == "W"
 
 
-# The penalty first: where a layer does nothing, its numerical gradient is all penalty, and a factor of that.
+# What rounding explains is nothing else.  Then the penalty: where a layer does nothing, its numerical gradient is all
+# penalty, and a factor of that.
 CLAIMS: tuple[Callable[[Case], str], ...] = (
-    own_penalty, zero, factor, transposed, another_tensor, foreign_penalty, one_value, masks, few_places,
+    single_precision, own_penalty, zero, factor, transposed, another_tensor, foreign_penalty, one_value, masks,
+    few_places,
 )

@@ -21,6 +21,8 @@ Cost = Callable[..., Any]
 # the cost's own use.
 ROWS, STACK_BYTES = 32, 1 << 20
 HEADROOM = 4
+# Seconds that a stack may take, for Ctrl-C and the time limit; and that a clock at least has seen.
+LONGEST, CLOCK = 0.25, 1e-7
 # Blocks handed to an executor for each batch: enough to keep its workers busy to the end.
 BLOCKS = 32
 
@@ -154,7 +156,7 @@ class Pace:
     Parameters
     ----------
     rows : to begin with.
-    most : at most so many.
+    most : at most so many; fewer where they take longer than LONGEST.
     """
 
     def __init__(self, rows: int, most: int) -> None:
@@ -165,10 +167,11 @@ class Pace:
         """Learn from a block of so many rows."""
         if rows != self.rows:
             return
-        self.seconds[rows] = min(seconds / rows, self.seconds.get(rows, math.inf))
+        self.seconds[rows] = min(max(seconds, CLOCK) / rows, self.seconds.get(rows, math.inf))
         best = min(self.seconds, key=self.seconds.__getitem__)
-        untried = (other for other in (2 * best, best // 2) if 1 <= other <= self.most and other not in self.seconds)
-        self.rows = next(untried, best)
+        most = min(self.most, max(1, int(LONGEST / self.seconds[best])))
+        untried = (other for other in (2 * best, best // 2) if 1 <= other <= most and other not in self.seconds)
+        self.rows = next(untried, min(best, most))
 
 
 class Stacked:

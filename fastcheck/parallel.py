@@ -6,10 +6,12 @@ OpenMP kills a forked child whose parent has used it.
 
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from typing import TypeVar
 
 import numba
+
+Result = TypeVar("Result")
 
 _lock = threading.Lock()
 _process = os.getpid()
@@ -30,13 +32,17 @@ def parallel_safe() -> bool:
     return os.getpid() == _process
 
 
-@contextmanager
-def numba_threads(count: int) -> Iterator[None]:
-    """Hold the right to launch parallel kernels, with at most ``count`` threads, and put the number back after."""
+def launch(kernel: Callable[[], Result], count: int) -> Result:
+    """Call what launches a parallel kernel, alone in this process, with at most ``count`` threads; Numba's number of
+    threads is put back, whatever comes of it.
+    """
     with _lock:
         before = numba.get_num_threads()
-        numba.set_num_threads(max(1, min(count, int(getattr(numba.config, "NUMBA_NUM_THREADS", 1)))))
         try:
-            yield
-        finally:
+            numba.set_num_threads(max(1, min(count, int(getattr(numba.config, "NUMBA_NUM_THREADS", 1)))))
+            result = kernel()
             numba.set_num_threads(before)
+        except BaseException:
+            numba.set_num_threads(before)
+            raise
+    return result

@@ -34,7 +34,10 @@ def tolerance_in(dtype: str, subject: Subject) -> float:
 
 
 def computed_in_single(comparison: Comparison) -> bool:
-    """Whether a gradient that is off by about what single precision rounds was computed in it."""
+    """Whether a gradient that is off by about what single precision rounds seems to have been computed in it.
+
+    A guess where it is not ``representable``: the errors of a few entries look like anything.
+    """
     return representable(comparison) or rounded_throughout(comparison)
 
 

@@ -1,5 +1,6 @@
 """Progress for whoever asks for it: a bar, or a call to the caller's own function; silence otherwise."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,12 +41,12 @@ def reporting(progress: bool | Progress | None) -> Iterator[Progress]:
 
 def _seldom(call: Progress) -> Progress:
     """``call`` at most every INTERVAL, and at the end."""
-    last = -INTERVAL
+    last = -math.inf
 
     def report(done: int, total: int) -> None:
         nonlocal last
         now = time.monotonic()
-        if done >= total or now - last >= INTERVAL:
+        if done >= total or not 0.0 <= now - last < INTERVAL:  # also where the clock went back
             last = now
             call(done, total)
 

@@ -63,7 +63,7 @@ class Report:
         """
         judgement = judge(subject, differences, epsilon=epsilon, norm=norm, tolerance=tolerance)
         run = {"engine": engine, "method": method, "epsilon": epsilon, "norm": norm, "tolerance": tolerance,
-               "seed": seed, "seconds": seconds, **extra}
+               "seed": seed, "seconds": max(seconds, 0.0), **extra}
         return cls(subject, differences, judgement, run)
 
     def noted(self, *notes: str) -> "Report":

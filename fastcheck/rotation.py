@@ -40,7 +40,7 @@ class Rotation:
 
     @property
     def coverage(self) -> float:
-        """Share of the parameters that have been handed out at least once."""
+        """Share of the parameters that have been checked at least once."""
         return float(self._size[self._covered].sum() / self._size.sum())
 
     @property
@@ -48,17 +48,20 @@ class Rotation:
         """Units that have not yet had their turn this time."""
         return self.units - self._turn
 
-    def take(self, count: int) -> Indices | None:
+    def ahead(self, count: int) -> Indices | None:
         """Positions in theta, ascending, of all parameters of the next ``count`` units (fewer at the end of a turn);
-        None for all of theta.
+        None for all of theta.  They have had their turn only when ``done`` says so.
         """
         chosen = np.sort(self._order[self._turn : self._turn + count])
-        self._covered[chosen] = True
-        self._turn += chosen.size
+        return None if chosen.size == self.units else self._positions(chosen)
+
+    def done(self, count: int) -> None:
+        """The next ``count`` units have been checked."""
+        self._covered[self._order[self._turn : self._turn + count]] = True
+        self._turn = min(self._turn + count, self.units)
         if self._turn == self.units:
             self.finished += 1
             self._order, self._turn = self.generator.permutation(self.units), 0
-        return None if chosen.size == self.units else self._positions(chosen)
 
     def _positions(self, chosen: Indices) -> Indices:
         found = []

@@ -70,7 +70,8 @@ class Rounding:
             variance = W**2 @ (A_variance[-1] + unit**2 * inputs**2)
             variance += unit**2 * (parameters[f"b{k}"].reshape(-1, 1) ** 2 + run.Z[k - 1] ** 2)
             Z_variance.append(variance)
-            A_variance.append(_carried(entry, run.Z[k - 1], run.A[k - 1], variance) + unit**2 * run.A[k - 1] ** 2)
+            rounded = run.Z[k - 1] if entry.cancels else run.A[k - 1]
+            A_variance.append(_carried(entry, run.Z[k - 1], run.A[k - 1], variance) + unit**2 * rounded**2)
         dZ, variance = self._output(run.Z[-1], run.A[-1], Z_variance[-1], A_variance[-1], unit)
         layers = []
         for k in range(len(entries), 0, -1):

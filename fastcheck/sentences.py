@@ -123,6 +123,8 @@ def _precision(subject: Subject, tensors: Sequence[TensorReport]) -> list[str]:
             f"{names(t.name for t in single)} {'agrees' if len(single) == 1 else 'agree'} to single precision only "
             f"(difference {max(t.difference for t in single):.1e}): computed in float32 somewhere?"
         )
+        if any(t.verdict == FAIL for t in single):
+            found.append("Numbers in float64 are held to double precision; float32 arrays to what that allows.")
     return found
 
 

@@ -24,8 +24,6 @@ ENTRY_NOISE = 8.0
 NORM_NOISE = 4.0
 # A difference from here on, unless it is noise, is more than double precision leaves.
 SINGLE = 3e-9
-# A difference of this many times what single precision usually makes can still be its doing.
-MOST_OF_SINGLE = 100.0
 
 PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
 
@@ -153,7 +151,9 @@ def _judge_tensor(comparison: Comparison, given: Given) -> TensorVerdict:
     dtype = subject.precision.get(comparison.tensor.name)
     if dtype is None:
         found = _held_to(TOLERANCE if tolerance is None else tolerance, NEGLIGIBLE, comparison, given, dtype)
-        return _in_single_precision(found, given) if tolerance is None else found
+        if tolerance is None and _only_single(found, given):
+            found.cause = "single"
+        return found
     # In low precision small entries carry the errors of large ones: all are measured by the tensor's size at least.
     return _held_to(tolerance_in(dtype, subject) if tolerance is None else tolerance, 1.0, comparison, given, dtype)
 
@@ -229,19 +229,12 @@ class Tally:
         return _join(self.errors, self.norm), _join(self.noises, self.norm)
 
 
-def _in_single_precision(found: TensorVerdict, given: Given) -> TensorVerdict:
-    """Let a double-precision tensor pass that is right to single precision and only to that, and mark it."""
+def _only_single(found: TensorVerdict, given: Given) -> bool:
+    """Whether a double-precision tensor looks right to single precision and only to that: worth saying, no excuse."""
     c = found.comparison
     total = c.sizes.gradient + c.sizes.approx
-    if not SINGLE * total < c.sizes.error < math.inf:
-        return found
-    tolerance = tolerance_in("float32", given.subject)
-    noise = NORM_NOISE * c.noise_floor * math.sqrt(c.checked)
-    if not noise < c.sizes.error <= MOST_OF_SINGLE * tolerance * total or not computed_in_single(c):
-        return found
-    again = _held_to(tolerance, 1.0, c, given, "float32")
-    if again.verdict != PASS:
-        return found
-    again.tolerance, again.cause = (tolerance if found.verdict == FAIL else found.tolerance), "single"
-    again.noisy = 0
-    return again
+    if found.cause or not SINGLE * total < c.sizes.error < math.inf:
+        return False
+    if not NORM_NOISE * c.noise_floor * math.sqrt(c.checked) < c.sizes.error or not computed_in_single(c):
+        return False
+    return _held_to(tolerance_in("float32", given.subject), 1.0, c, given, "float32").verdict == PASS

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .allowance import Allowance
+from .allowance import Allowance, elapsed
 from .check import check, network_problem
 from .differences import Problem, Run, Subject
 from .engines import engine
@@ -187,11 +187,11 @@ class Watch:
         problem, subject = network_problem(self.net, parameters, gradients, X, Y)
         glancing = self._spent["glances"] <= self._spent["looks"]
         if glancing:
-            self.glances += 1
             suspicious = self._glance.suspects(problem, subject.gradient)
+            self.glances += 1
         else:
-            self.looks += 1
             suspicious = self._units_disagree(problem, subject, started)
+            self.looks += 1
         failed = None
         if suspicious:
             report = check(self.net, parameters, gradients, X, Y, **self._options)
@@ -199,22 +199,23 @@ class Watch:
             failed = report if report.verdict == FAIL else None
             if glancing and failed is None:
                 self._glance.excuse()
-        self._spent["glances" if glancing else "looks"] += perf_counter() - started
+        self._spent["glances" if glancing else "looks"] += elapsed(started, perf_counter())
         return failed
 
     def _units_disagree(self, problem: Problem, subject: Subject, started: float) -> bool:
         """Check the next share of units entry by entry, and learn how large the next one may be."""
         whole_share = self._share <= self._rotation.left
         finished = self._rotation.finished
-        indices = self._rotation.take(self._share)
+        indices = self._rotation.ahead(self._share)
         found = engine("response")(problem, indices, EPSILON, self._run)
         tolerance = self._options["tolerance"]
         judged = judge(replace(subject, indices=indices), found, epsilon=EPSILON, tolerance=tolerance)
         self._note(judged)
+        self._rotation.done(self._share)
         if self._rotation.finished > finished:
             self.rotation_steps, self._rotation_began = self.steps - self._rotation_began, self.steps
         if whole_share:
-            self._adapt(perf_counter() - started)
+            self._adapt(elapsed(started, perf_counter()))
         return judged.verdict == FAIL
 
     def _adapt(self, seconds: float) -> None:
@@ -241,7 +242,7 @@ class Watch:
             started = perf_counter()
             for _ in range(CALLS):
                 self({}, {}, None, None)
-            found = min(found, (perf_counter() - started) / CALLS)
+            found = min(found, elapsed(started, perf_counter()) / CALLS)
         self._left = 0
         return found
 

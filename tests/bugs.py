@@ -441,7 +441,11 @@ def _(p, place):
     p.replace("inputs", place.layer + 1, lambda result, k: result * p.slope(k - 1))
 
 
-@bug(44, "computed in float32", layers(lambda p, k: k == p.L), dtype=np.float32)
+def everywhere(p: Backward) -> Iterator[Place]:
+    yield Place(p.L, "", tuple(f"{letter}{k}" for letter in "Wb" for k in range(1, p.L + 1)), ("float32",))
+
+
+@bug(44, "computed in float32", everywhere, dtype=np.float32)
 def _(p, place):
     pass
 

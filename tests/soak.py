@@ -19,6 +19,7 @@ from rich.table import Table
 
 from fastcheck import Network
 from fastcheck.errors import EngineError
+from fastcheck.verdict import TOLERANCE
 
 from .bugs import BUGS, Planted
 from .corpus import Case, found_for, outcomes
@@ -28,8 +29,8 @@ from .random_networks import KINDS, draw, outcome
 CONSOLE = Console(width=110)
 # Mistakes are planted in networks without kinks or extreme numbers, where a right answer is sure to exist.
 PLANTED_IN = ("plain", "deep")
-# A mistake that moves no tensor by more than this, relatively, is what single precision looks like: it passes noted.
-SMALL = 1e-6
+# A mistake that moves no tensor by more than the tolerance, relatively, is none.
+SMALL = TOLERANCE
 
 
 def one(seed: int) -> tuple[str, Counter[str], list[str]]:

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-LAYERS = ("workqueue", "omp", "tbb")
 
 # What a process has that belongs to all of it.
 STATE = """
@@ -97,13 +96,6 @@ def run(*parts, env=(), cwd=ROOT, timeout=300, before=()):
     return found
 
 
-def available(layer):
-    """Whether Numba has this threading layer here."""
-    module = {"workqueue": "workqueue", "omp": "omppool", "tbb": "tbbpool"}[layer]
-    found = subprocess.run([sys.executable, "-c", f"import numba.np.ufunc.{module}"], capture_output=True, check=False)
-    return found.returncode == 0
-
-
 def test_import_and_checks_leave_the_process_as_it_was():
     written = run(STATE, """
         import fastcheck as fc
@@ -141,44 +133,6 @@ def test_the_callers_error_state_and_warnings_hold_in_checks():
         assert set(np.geterr().values()) == {"raise"}
         assert warnings.filters[0][0] == "error"
     """)
-
-
-@pytest.mark.parametrize("layer", LAYERS)
-def test_many_threads_and_forks_with_every_threading_layer(layer):
-    """Mixed checks in eight threads at once; children forked before, during and after; threads in children."""
-    if not available(layer):
-        pytest.skip(f"Numba's {layer} threading layer is not installed")
-    run(CHECK, FORK, """
-        import threading
-
-        def in_threads(number):
-            wrong = []
-            def work(first):
-                for k in range(first, first + 2 * len(JOBS)):
-                    try:
-                        if JOBS[k % len(JOBS)]() != WANTED[k % len(JOBS)]:
-                            wrong.append(k)
-                    except BaseException as error:
-                        wrong.append(error)
-            threads = [threading.Thread(target=work, args=(k,)) for k in range(number)]
-            for thread in threads:
-                thread.start()
-            return threads, wrong
-
-        def all_right(threads, wrong):
-            for thread in threads:
-                thread.join()
-            assert not wrong, wrong
-
-        WANTED = [job() for job in JOBS]
-        in_child(JOBS)                       # after a check
-        running = in_threads(8)
-        in_child(JOBS[:1])                   # while eight threads check
-        all_right(*running)
-        assert [job() for job in JOBS] == WANTED
-        in_child(JOBS)
-        in_child([lambda: all_right(*in_threads(4)) or job() for job in JOBS[:1]] + JOBS[1:])
-    """, env={"NUMBA_THREADING_LAYER": layer})
 
 
 def test_check_after_a_fork_of_a_process_that_only_imported():

@@ -16,7 +16,9 @@ def test_one_turn_covers_every_parameter_once(share):
     coverage = [rotation.coverage]
     while not rotation.finished:
         assert rotation.left + len(coverage[1:]) * share == rotation.units
-        positions = rotation.take(share)
+        positions = rotation.ahead(share)
+        assert rotation.coverage == coverage[-1]
+        rotation.done(share)
         assert np.all(np.diff(positions) > 0)
         counts[positions] += 1
         assert rotation.coverage == counts.mean()
@@ -28,15 +30,20 @@ def test_one_turn_covers_every_parameter_once(share):
 
 def test_all_units_at_once_are_all_of_theta():
     rotation = Rotation(NET, np.random.default_rng(0))
-    assert rotation.take(11) is None
-    assert rotation.take(100) is None
+    for share in (11, 100):
+        assert rotation.ahead(share) is None
+        rotation.done(share)
     assert (rotation.finished, rotation.coverage) == (2, 1.0)
 
 
 def test_order_comes_from_the_seed_and_changes_with_every_turn():
     def order(seed):
         rotation = Rotation(NET, np.random.default_rng(seed))
-        return [tuple(rotation.take(1)) for _ in range(22)]
+        found = []
+        for _ in range(22):
+            found.append(tuple(rotation.ahead(1)))
+            rotation.done(1)
+        return found
 
     one = order(0)
     assert one == order(0)

@@ -358,11 +358,26 @@ def test_double_precision_numbers_right_to_single_precision_pass_with_a_note(rou
     if rounding == "stored":
         made["W2"][:] = made["W2"].astype(np.float32)
     else:
-        made["W2"][:] *= 1.0 + 1e-7 * made.rng.standard_normal((6, 6))
+        made["W2"][:] *= 1.0 + 1.5e-7 * made.rng.uniform(-1.0, 1.0, (6, 6))
     report = made.report()
     assert report.ok
     assert "dW2 agrees to single precision only" in " ".join(report.notes)
     assert failing(made.report(tolerance=1e-9)) == {"W2"}
+
+
+@pytest.mark.parametrize("rounding", ["stored", "computed"])
+@pytest.mark.parametrize("name", ["W2", "b2"])
+def test_double_precision_numbers_that_look_like_single_precision_are_held_to_double_precision(name, rounding):
+    """Errors of a few entries look like anything: a soak found an L2 term, a lost sample and an overwritten cache."""
+    made = Made()
+    made[name][:] *= 1.0 + 2e-6 * made.rng.standard_normal(made[name].shape)
+    if rounding == "stored":
+        made[name][:] = made[name].astype(np.float32)
+    report = made.report()
+    assert failing(report) == {name}
+    assert report.tensor(name).tolerance == 1e-7
+    assert f"d{name} agrees to single precision only" in " ".join(report.notes)
+    assert ("float32" in report.failures[0].diagnosis) == (rounding == "stored")
 
 
 def test_a_factor_within_single_precision_is_no_rounding():

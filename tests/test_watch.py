@@ -26,10 +26,10 @@ class Clock:
 
     def __init__(self, monkeypatch, fixed=0.002, unit=0.001):
         self.now, self.fixed, self.unit = 100.0, fixed, unit
-        self.validate, self.take = fastcheck.watch.network_problem, fastcheck.watch.Rotation.take
+        self.validate, self.take = fastcheck.watch.network_problem, fastcheck.watch.Rotation.ahead
         monkeypatch.setattr(fastcheck.watch, "perf_counter", lambda: self.now)
         monkeypatch.setattr(fastcheck.watch, "network_problem", self.slow_problem)
-        monkeypatch.setattr(fastcheck.watch.Rotation, "take", lambda rotation, count: self.slow_take(rotation, count))
+        monkeypatch.setattr(fastcheck.watch.Rotation, "ahead", lambda rotation, count: self.slow_take(rotation, count))
 
     def slow_problem(self, *given):
         self.now += self.fixed

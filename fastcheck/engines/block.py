@@ -9,12 +9,14 @@ import numpy as np
 from ..activations import ACTIVATIONS, CODES as ACTIVATION_CODES, Array
 from ..costs import CODES as COST_CODES
 from ..differences import Problem, Run
+from ..polynomial import REACH
 from ..threads import run_all
 from . import loops
 from .columns import Flat, prepare
 
 UNIT = np.finfo(float).eps / 2
 FORWARD_SAMPLES = 64  # propagated at a time, whatever the number of threads: the same bits each time
+EXACT_OPERATIONS = 30.0  # multiply-adds that take as long as an activation's difference without its series
 BYTES_PER_UNIT = 160  # of a sample in a block: pre-activation, series, coefficients, ...
 
 
@@ -43,6 +45,16 @@ class Block:
     def steps(self, layer: int) -> Array:
         """h (m,): the largest change of a pre-activation of the layer, epsilon max(1, max |a|)."""
         return np.asarray(self.epsilon * np.max(np.abs(self.inputs[layer]), axis=1))
+
+    def far(self, layer: int) -> bool:
+        """Whether the layer's steps are too long for the short series of activations."""
+        return bool(self.steps(layer).max() > REACH)
+
+    def operations(self, layer: int) -> float:
+        """Multiply-adds, or what takes as long, for one unit of the layer and one sample, both signs."""
+        widths = self.problem.network.widths
+        exact = EXACT_OPERATIONS * sum(widths[layer + 2 :]) if self.far(layer) else 0.0
+        return column_operations(widths, layer) + 2.0 * exact
 
     def mirrored(self, layer: int) -> bool:
         """Whether negative columns are the positive ones negated up to the output, kinks apart."""

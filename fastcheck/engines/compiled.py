@@ -19,7 +19,7 @@ from ..differences import Indices
 from ..errors import ChangedArgumentError
 from ..evaluators import Called, place_note
 from ..jit import compiled
-from ..parallel import numba_threads
+from ..parallel import launch
 from ..structure import Structure
 from ..threads import one_blas_thread, run_all
 
@@ -27,6 +27,8 @@ from ..threads import one_blas_thread, run_all
 CHUNK_SECONDS = 0.02
 # Work of less than this is done in the caller's thread: another takes as long to begin.
 SERIAL_SECONDS = 0.0003
+# A clock that stands still, or goes back, has seen at least so much.
+LEAST_SECONDS = 1e-7
 # Chunks for each thread, where there is work enough: processors are not equally fast.
 CHUNKS = 4
 # So many jitted costs keep their compiled loops.
@@ -123,7 +125,10 @@ class Compiled:
 
     def at(self, theta: Any) -> Any:
         """The cost of one vector."""
-        return self.call(theta)
+        return self._launched(lambda: self.call(theta))
+
+    def _launched(self, kernel: Callable[[], Any]) -> Any:
+        return launch(kernel, self.processors) if self.alone else kernel()
 
     def moved(self, positions: Indices, values: NDArray[Any]) -> NDArray[Any]:
         """Costs with some entries moved."""
@@ -158,15 +163,15 @@ class Compiled:
         """A chunk, which tells how long an evaluation takes (the least seen: others waited)."""
         started = time.perf_counter()
         self._work(theta, positions, values, out, chunk)
-        self.seconds = min(self.seconds, (time.perf_counter() - started) / (chunk.stop - chunk.start))
+        took = max(time.perf_counter() - started, LEAST_SECONDS) / (chunk.stop - chunk.start)
+        self.seconds = min(self.seconds, took)
 
     def _work(
         self, theta: NDArray[Any], positions: Indices, values: NDArray[Any], out: NDArray[Any], chunk: slice
     ) -> None:
         state = np.zeros(2, dtype=np.int64)
         try:
-            with numba_threads(self.processors) if self.alone else nullcontext():
-                self.loop(theta, positions[chunk], values[chunk], out[chunk], state)
+            self._launched(lambda: self.loop(theta, positions[chunk], values[chunk], out[chunk], state))
         except Exception as error:
             error.add_note(place_note(self.structure, self.theta, positions[chunk], values[chunk], int(state[0])))
             raise

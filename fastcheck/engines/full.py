@@ -3,6 +3,7 @@
 All 2n perturbed vectors are shared out over the cores by a parallel loop; no Python call per parameter.
 """
 
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
@@ -15,7 +16,7 @@ from ..costs import CODES as COST_CODES
 from ..differences import Differences, Indices, Problem, Run
 from ..jit import compiled, compiled_namespace, switch
 from ..noise import network_noise
-from ..parallel import numba_threads, parallel_safe
+from ..parallel import launch, parallel_safe
 from ..threads import one_blas_thread, run_all
 
 BLOCK_OPERATIONS = 5e7  # multiply-adds of one block and thread: some tens of milliseconds
@@ -60,8 +61,12 @@ forward_cost = compiled(_forward_cost)
 
 
 def _perturbed_costs(theta: Array, positions: Any, epsilon: float, widths: Any, codes: Any, softmax: bool, cost: int,
-                     scale: float, penalty: float, X: Array, Y: Array, plus: Array, minus: Array, pieces: int) -> None:
-    """Costs at theta +- epsilon e_k for every position, shared out in pieces."""
+                     scale: float, penalty: float, X: Array, Y: Array, plus: Array, minus: Array, whole: Any) -> None:
+    """Costs at theta +- epsilon e_k for every position, shared out in pieces; ``whole`` is set for those done.
+
+    A parallel loop loses exceptions: a piece that found no memory is left as it was, and only ``whole`` tells.
+    """
+    pieces = whole.size
     for piece in prange(pieces):
         own = theta.copy()
         for p in range(piece * positions.size // pieces, (piece + 1) * positions.size // pieces):
@@ -71,6 +76,7 @@ def _perturbed_costs(theta: Array, positions: Any, epsilon: float, widths: Any, 
             own[k] = theta[k] - epsilon
             minus[p] = forward_cost(own, widths, codes, softmax, cost, scale, penalty, X, Y)
             own[k] = theta[k]
+        whole[piece] = True
 
 
 parallel_costs = compiled(_perturbed_costs, parallel=True)
@@ -108,14 +114,23 @@ def differences(problem: Problem, indices: Indices | None, epsilon: float, run: 
 def _block(theta: Array, positions: Indices, epsilon: float, description: Any, plus: Array, minus: Array,
            threads: int) -> None:
     """One block of perturbed vectors: in parallel, or where that would be unsafe serially in a pool of threads."""
+
+    def serial(part: slice) -> None:
+        whole = np.zeros(1, np.bool_)
+        serial_costs(theta, positions[part], epsilon, *description, plus[part], minus[part], whole)
+
     if threads == 1:
-        serial_costs(theta, positions, epsilon, *description, plus, minus, 1)
+        serial(slice(0, positions.size))
     elif parallel_safe():
-        with numba_threads(threads):
-            parallel_costs(theta, positions, epsilon, *description, plus, minus, PIECES * threads)
+        whole = np.zeros(PIECES * threads, np.bool_)
+        # With some threading layers a lost exception of the caller's own thread ends as a SystemError.
+        with suppress(SystemError):
+            launch(lambda: parallel_costs(theta, positions, epsilon, *description, plus, minus, whole), threads)
+        if not whole.all():
+            raise MemoryError(
+                f"full engine: no memory for {np.count_nonzero(~whole)} of {whole.size} pieces of a block; they copy "
+                f"theta ({theta.nbytes:,} bytes) and propagate all samples, {threads} at a time: use fewer threads"
+            )
     else:
         edges = np.linspace(0, positions.size, threads + 1).astype(int)
-        pieces = [slice(a, b) for a, b in pairwise(edges)]
-        run_all(
-            lambda p: serial_costs(theta, positions[p], epsilon, *description, plus[p], minus[p], 1), pieces, threads
-        )
+        run_all(serial, [slice(a, b) for a, b in pairwise(edges)], threads)

@@ -136,17 +136,17 @@ def _respond_block(net: Flat, layer: int, chosen: Any, first: int, last: int, h:
     return degree
 
 
-def _respond_literally(net: Flat, layer: int, unit: int, samples: Any, a: Array, epsilon: float, block: int, odd: Array,
-                       even: Array, kinked: Any) -> None:
+def _respond_literally(net: Flat, layer: int, unit: int, samples: Any, a: Array, start: int, epsilon: float, block: int,
+                       odd: Array, even: Array, kinked: Any) -> None:
     """Add (r(x) - r(-x)) / 2 and (r(x) + r(-x)) / 2 at x = epsilon a[s, j], summed over the samples, to odd and even.
 
-    a : (m, J); odd, even, kinked : (J,), the last set where a column met a kink.
+    a : (m, n + 1); odd, even, kinked : (J,), of its columns from ``start`` on; the last set where one met a kink.
     """
-    block = min(block, a.shape[1])
+    block = min(block, odd.size)
     work = buffers(net, block)
     losses = np.empty(2 * block)
     for s in samples:
-        steps = epsilon * a[s]
+        steps = epsilon * a[s, start : start + odd.size]
         for first in range(0, steps.size, block):
             count = min(block, steps.size - first)
             units = np.full(count, unit, np.int64)

@@ -25,8 +25,10 @@ from .spot import spot_check
 from .sums import ROWS, Responses, Sums
 
 COLUMNS_BYTES = 1 << 24  # of the two buffers of one task
-COLUMNS = 16, 512  # units of one task
+LEAST_COLUMNS, MOST_COLUMNS = 16, 512  # units of one task
 TASK_OPERATIONS = 2e6, 1e8  # multiply-adds of a task: worth its buffers, and quick enough for progress and Ctrl-C
+WIDE_OPERATIONS = 1e9  # multiply-adds of a single sample's columns, matrix products nearly all
+FAR_LOOKS = 4.0  # how often units are propagated whose steps are far: for the losses, and for slopes on three sides
 INLINE_OPERATIONS = 1e6  # less than this in all is not worth a thread
 
 
@@ -97,8 +99,13 @@ def _parameters_done(block: Block, tasks: int, run: Run) -> Any:
 
 
 def _columns(network: Network, limit: int) -> int:
-    """Units per task: a power of two, as many columns as the buffers hold."""
-    return 1 << int(np.clip(limit // _bytes_per_column(network), *COLUMNS)).bit_length() - 1
+    """Units per task: as many columns as the buffers hold."""
+    return _power_of_two(limit / _bytes_per_column(network), MOST_COLUMNS)
+
+
+def _power_of_two(count: float, most: int) -> int:
+    """The largest that is no more than count, from LEAST_COLUMNS to ``most``: larger groups divide into smaller ones."""
+    return 1 << int(np.clip(count, LEAST_COLUMNS, most)).bit_length() - 1
 
 
 def _bytes_per_column(network: Network) -> int:
@@ -113,7 +120,9 @@ def _threads(block: Block, width: int, run: Run) -> int:
 
 def _tasks(block: Block, layer: int, units: Any, width: int, size: float) -> list[Task]:
     """A layer's work in pieces of about ``size`` multiply-adds; how samples are shared out changes no digit."""
-    per_column = column_operations(block.problem.network.widths, layer)
+    far = block.far(layer)
+    per_column = block.operations(layer) * (FAR_LOOKS if far else 1.0)
+    width = _power_of_two((TASK_OPERATIONS[1] if far else WIDE_OPERATIONS) / per_column, width)
     tasks = []
     for start in range(0, len(units), width):
         chosen = units[start : start + width]

@@ -15,6 +15,7 @@ from .columns import AT_KINK, CLEAN, NEAR_KINK
 ROWS = 64  # units whose sums are taken at a time
 FINISH = 1 << 16  # entries whose costs are written at a time
 LITERAL_COLUMNS = 256
+LITERAL_OPERATIONS = 5e7  # multiply-adds of a piece of literal work: quick enough for Ctrl-C
 
 
 @dataclass(frozen=True)
@@ -285,17 +286,33 @@ class Literal:
 
 
 def respond_literally(block: Block, layer: int, found: Responses, run: Run) -> dict[int, Literal]:
-    """Units with a kink within reach or too large a step, evaluated at every epsilon a_j of the samples concerned."""
+    """Units with a kink within reach or too large a step, evaluated at every epsilon a_j of the samples concerned.
+
+    In pieces of some samples and columns, whatever the number of threads: the same bits each time.
+    """
     a = block.inputs[layer]
+    size = a.shape[1]
+    concerned = found.kinds >= NEAR_KINK
+    units = [int(unit) for unit in found.units if concerned[:, unit].any()]
+    results = {u: Literal(np.zeros(size), np.zeros(size), np.zeros(size, np.bool_)) for u in units}
+    operations = block.operations(layer)
+    columns = min(size, max(1, int(LITERAL_OPERATIONS / operations)))
+    samples = max(1, int(LITERAL_OPERATIONS / (operations * size)))
 
-    def work(unit: int) -> Literal:
-        result = Literal(np.zeros(a.shape[1]), np.zeros(a.shape[1]), np.zeros(a.shape[1], np.bool_))
-        samples = np.nonzero(found.kinds[:, unit] >= NEAR_KINK)[0]
+    def work(piece: tuple[int, int, int]) -> None:
+        unit, sample, column = piece
+        result, part = results[unit], slice(column, column + columns)
+        chosen = sample + np.flatnonzero(concerned[sample : sample + samples, unit])
         kernels.respond_literally(
-            block.flat, layer, unit, samples, a, block.epsilon, LITERAL_COLUMNS, result.odd, result.even, result.kinked
-        )
-        return result
+            block.flat, layer, unit, chosen, a, column, block.epsilon, LITERAL_COLUMNS, result.odd[part],
+            result.even[part], result.kinked[part],
+        )  # fmt: skip
 
-    worst = found.kinds.max(axis=0)
-    units = [int(unit) for unit in found.units if worst[unit] >= NEAR_KINK]
-    return dict(zip(units, run_all(work, units, run.threads), strict=True))
+    for sample in range(0, block.m, samples):
+        pieces = [
+            (unit, sample, column)
+            for unit in units if concerned[sample : sample + samples, unit].any()
+            for column in range(0, size, columns)
+        ]  # fmt: skip
+        run_all(work, pieces, run.threads)
+    return results
