@@ -113,6 +113,13 @@ def test_nan_does_not_come_out_as_a_number(name):
     assert np.isnan(out).tolist() == [False, True, False]
 
 
+@pytest.mark.parametrize("name", ["binary_cross_entropy", "cross_entropy"])
+def test_an_output_that_is_not_a_number_has_no_difference(name):
+    out = np.zeros(1)
+    COSTS[name].columns(np.full(2, np.nan), np.full(2, np.nan), np.eye(2)[0], np.full((2, 1), 1e-7), out)
+    assert np.isnan(out[0])
+
+
 @pytest.mark.parametrize("kind", ["hard", "soft", "certain"])
 @pytest.mark.parametrize("name", COSTS)
 def test_losses_and_compiled_loss(name, kind):
