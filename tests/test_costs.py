@@ -175,3 +175,13 @@ def test_gradient(name, spread, kind):
 def test_impossible_class_of_no_weight_adds_nothing_to_the_textbook_cost():
     A, Y = np.array([[1.0], [0.0]]), np.array([[1.0], [0.0]])
     assert COSTS["cross_entropy"].textbook(A, Y) == 0.0
+
+
+def test_losses_of_logits_too_far_apart_for_their_exponential_are_finite():
+    z, y = np.array([-800.0, 0.0, 900.0]), np.eye(3)[0]
+    entry = COSTS["cross_entropy"]
+    assert entry.column(z, np.zeros(3), y) == 1700.0
+    assert entry.losses(z[:, None], np.zeros((3, 1)), y[:, None]) == [1700.0]
+    assert COSTS["binary_cross_entropy"].column(z, np.zeros(3), np.array([1.0, 0.5, 0.0])) == pytest.approx(
+        1700.0 + np.log(2.0), rel=1e-15
+    )
