@@ -248,7 +248,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=200, help="about how many mutants to draw")
     parser.add_argument("--seed", type=int, default=0, help="of the draw")
     parser.add_argument("--modules", nargs="+", choices=list(TESTS), default=list(TESTS))
-    parser.add_argument("--results", type=Path, default=ROOT / ".benchmarks" / "mutants.json", help="written at the end")
+    parser.add_argument("--results", type=Path, default=ROOT / ".benchmarks" / "mutants.json", help="of survivors")
     parser.add_argument("--again", action="store_true", help="only those that survived according to --results")
     given = parser.parse_args()
     if not numba.config.DISABLE_JIT or "fastcheck" in sys.modules:

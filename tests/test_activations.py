@@ -209,7 +209,11 @@ def test_sums_and_products_with_their_errors_are_exact():
 def test_softmax_difference_where_another_class_takes_over():
     """Steps whose exponential overflows, upwards for an unlikely class, downwards for the likeliest."""
     z = np.array([2.0, 0.0, -1.0, -3.0])
-    for d in ([-400.0, 300.0, 0.0, 1.0], [0.0, 0.0, 0.0, 900.0], [-900.0, -1.0, 5.0, 0.0], [0.0, 1.0, 2.0, 598.0]):
+    steps = [
+        [-400.0, 300.0, 0.0, 1.0], [0.0, 900.0, 0.0, 5.0], [0.0, 0.0, 0.0, 900.0], [-900.0, -1.0, 5.0, 0.0],
+        [0.0, 1.0, 2.0, 598.0],
+    ]  # fmt: skip
+    for d in steps:
         with mp.workdps(900):
             p = exact.softmax(z)
             moved = exact.softmax([mp.mpf(v) + mp.mpf(c) for v, c in zip(z, d, strict=True)])
