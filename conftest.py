@@ -12,11 +12,16 @@ KERNEL_SOURCES = ("activations.py", "costs.py", "polynomial.py", "jit.py", "engi
 
 
 def kernel_digest() -> str:
-    """Digest of every source that is compiled: Numba's own cache does not notice a change in a called file."""
+    """Digest of what machine code is made from, which Numba's own cache does not look at whole.
+
+    It notices neither a change in a called file nor in its settings, of which some change the code (bounds checks).
+    """
     digest = hashlib.blake2b(digest_size=8)
     for pattern in KERNEL_SOURCES:
         for path in sorted((ROOT / "fastcheck").glob(pattern)):
             digest.update(path.read_bytes())
+    settings = {name: value for name, value in os.environ.items() if name.startswith("NUMBA_")}
+    digest.update(repr(sorted((settings | {"NUMBA_CACHE_DIR": ""}).items())).encode())
     return digest.hexdigest()
 
 

@@ -265,9 +265,9 @@ def softplus_difference(z: float, d: float) -> float:
 
 def softplus_difference_up(z: float, d: float) -> float:
     """The same for d >= 0."""
-    if d <= 500.0:
+    if d <= 40.0:
         return math.log1p(scalar_sigmoid(z) * math.expm1(d))
-    # Nothing cancels over so long a step.
+    # Nothing cancels over so long a step, and sigma(z) might have underflowed though z + d is not so low.
     if z > 0.0:
         return d + (math.log1p(math.exp(-(z + d))) - math.log1p(math.exp(-z)))
     top = z + d

@@ -156,7 +156,7 @@ def cross_entropy_columns(z: Array, a: Array, y: Array, d: Array, out: Array) ->
                 out[c] += a[k] * short_expm1(change[c] - mean[c])
         else:
             for c in range(columns):
-                out[c] += a[k] * math.expm1(change[c] - mean[c])
+                out[c] += a[k] * np.expm1(change[c] - mean[c])  # math.expm1, not compiled, raises where it overflows
     if sum_of_columns(out) <= SERIES_REACH:
         for c in range(columns):
             out[c] = weight * short_log1p(out[c])
@@ -178,7 +178,7 @@ def log_mean_exp(p: Array, d: Array, mean: float) -> float:
     for k in range(p.size):
         if p[k] > 0.0:
             total += p[k] * math.exp(d[k] - top)
-    return math.log(total) + top - mean
+    return math.log(total) + top - mean if total > 0.0 else math.nan  # no probability is a number
 
 
 def cross_entropy_column(z: Array, a: Array, y: Array) -> float:

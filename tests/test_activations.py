@@ -2,6 +2,7 @@
 
 import math
 import random
+from fractions import Fraction
 from itertools import pairwise
 
 import mpmath as mp
@@ -159,3 +160,64 @@ def test_softmax_difference_keeps_its_digits(spread, size):
 def test_softmax_has_no_elementwise_derivative():
     with pytest.raises(TypeError, match="softmax"):
         ACTIVATIONS["softmax"].derivative(np.zeros(3))
+
+
+LONG = [5.0, 39.0, 41.0, 60.0, 499.0, 501.0, 800.0]
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_difference_of_long_steps(name):
+    """Steps beyond which the short formulas would overflow or lose what they divide by."""
+    with mp.workdps(330):  # what is below 1e-300 counts as nothing
+        for z in (-600.0, -45.0, -3.0, -0.01, 0.01, 0.5, 3.0, 30.5, 45.0, 600.0):
+            for d in (*LONG, *(-step for step in LONG)):
+                true = VALUES[name](mp.mpf(z) + mp.mpf(d)) - VALUES[name](mp.mpf(z))
+                size = max(abs(true), NOT_MONOTONE.get(name, 0.0) * abs(d))
+                assert abs(ACTIVATIONS[name].difference(z, d) - true) <= 1e-13 * size + UNDERFLOW, (z, d)
+
+
+@pytest.mark.parametrize("name", NOT_MONOTONE)
+def test_difference_keeps_its_digits_in_the_tail(name):
+    """Far from the zero of the derivative the terms do not cancel, and nothing excuses an error."""
+    rng = random.Random(2)
+    for _ in range(100):
+        z, d = rng.uniform(-18.0, -4.0), rng.choice((-1, 1)) * 10 ** rng.uniform(-9, -1)
+        true = exact.difference(name, z, d)
+        assert abs(ACTIVATIONS[name].difference(z, d) - true) <= 2e-13 * abs(true), (z, d)
+
+
+def test_derivative_at_a_kink_is_that_of_the_flatter_side():
+    """As the frameworks have it: zero where a clipped unit begins to be clipped."""
+    at = {"relu": [0.0], "relu6": [0.0, 6.0], "hardtanh": [-1.0, 1.0]}
+    for name, points in at.items():
+        assert ACTIVATIONS[name].derivative(np.array(points)).tolist() == [0.0] * len(points)
+    assert ACTIVATIONS["leaky_relu"].derivative(np.zeros(1)) == activations.LEAKY_SLOPE
+    assert ACTIVATIONS["elu"].derivative(np.zeros(1)) == activations.ELU_ALPHA
+    assert ACTIVATIONS["selu"].derivative(np.zeros(1)) == activations.SELU_SCALE * activations.SELU_ALPHA
+
+
+def test_sums_and_products_with_their_errors_are_exact():
+    rng = random.Random(4)
+    for _ in range(200):
+        a, b = (rng.uniform(-1, 1) * 10 ** rng.uniform(-20, 20) for _ in range(2))
+        assert sum(map(Fraction, activations.two_product(a, b))) == Fraction(a) * Fraction(b)
+        assert sum(map(Fraction, activations.two_sum(a, b))) == Fraction(a) + Fraction(b)
+    for a, b in ((1e290, 3.0), (3.0, 1e290), (1e150, 3e140)):  # too large to be split: the product alone
+        assert activations.two_product(a, b) == (a * b, 0.0)
+
+
+def test_softmax_difference_where_another_class_takes_over():
+    """Steps whose exponential overflows, upwards for an unlikely class, downwards for the likeliest."""
+    z = np.array([2.0, 0.0, -1.0, -3.0])
+    steps = [
+        [-400.0, 300.0, 0.0, 1.0], [0.0, 900.0, 0.0, 5.0], [0.0, 0.0, 0.0, 900.0], [-900.0, -1.0, 5.0, 0.0],
+        [0.0, 1.0, 2.0, 598.0],
+    ]  # fmt: skip
+    for d in steps:
+        with mp.workdps(900):
+            p = exact.softmax(z)
+            moved = exact.softmax([mp.mpf(v) + mp.mpf(c) for v, c in zip(z, d, strict=True)])
+            true = [float(b - a) for a, b in zip(p, moved, strict=True)]
+        out = np.empty(4)
+        softmax_difference(np.array([float(v) for v in p]), np.array(d), out)
+        np.testing.assert_allclose(out, true, rtol=1e-13)

@@ -113,6 +113,13 @@ def test_nan_does_not_come_out_as_a_number(name):
     assert np.isnan(out).tolist() == [False, True, False]
 
 
+@pytest.mark.parametrize("name", ["binary_cross_entropy", "cross_entropy"])
+def test_an_output_that_is_not_a_number_has_no_difference(name):
+    out = np.zeros(1)
+    COSTS[name].columns(np.full(2, np.nan), np.full(2, np.nan), np.eye(2)[0], np.full((2, 1), 1e-7), out)
+    assert np.isnan(out[0])
+
+
 @pytest.mark.parametrize("kind", ["hard", "soft", "certain"])
 @pytest.mark.parametrize("name", COSTS)
 def test_losses_and_compiled_loss(name, kind):
@@ -168,3 +175,13 @@ def test_gradient(name, spread, kind):
 def test_impossible_class_of_no_weight_adds_nothing_to_the_textbook_cost():
     A, Y = np.array([[1.0], [0.0]]), np.array([[1.0], [0.0]])
     assert COSTS["cross_entropy"].textbook(A, Y) == 0.0
+
+
+def test_losses_of_logits_too_far_apart_for_their_exponential_are_finite():
+    z, y = np.array([-800.0, 0.0, 900.0]), np.eye(3)[0]
+    entry = COSTS["cross_entropy"]
+    assert entry.column(z, np.zeros(3), y) == 1700.0
+    assert entry.losses(z[:, None], np.zeros((3, 1)), y[:, None]) == [1700.0]
+    assert COSTS["binary_cross_entropy"].column(z, np.zeros(3), np.array([1.0, 0.5, 0.0])) == pytest.approx(
+        1700.0 + np.log(2.0), rel=1e-15
+    )

@@ -17,7 +17,9 @@ from fastcheck.errors import ChangedArgumentError
 from fastcheck.evaluators import Called, Sent, Stacked
 from fastcheck.structure import Structure
 from tests.functions import cubes, cubes_gradient, fails_at_seven, fails_everywhere, layer, layer_problem, point
+from tests.plain import COMPILED, needs_compiled
 
+NO_ADDRESS = "only compiled code calls what stands at an address"
 WEIGHTS = np.linspace(1.0, 2.0, 40)
 
 
@@ -50,7 +52,7 @@ def jitted_writing(theta):
     return theta.sum()
 
 
-@numba.cfunc("float64(int32, CPointer(float64), voidptr)")
+@(numba.cfunc("float64(int32, CPointer(float64), voidptr)") if COMPILED else lambda function: function)
 def numba_callback(n, theta, data):
     values = numba.carray(theta, (n,))
     return np.sum(values**3)
@@ -179,6 +181,7 @@ def test_a_jitted_cost_on_threads_gives_what_one_thread_gives():
 
 
 @pytest.mark.slow
+@needs_compiled("nothing is launched in parallel")
 def test_a_jitted_cost_that_is_parallel_itself():
     theta = point(size=600)
     weights = np.ones(600)
@@ -231,6 +234,7 @@ def prototype(function):
     return function
 
 
+@needs_compiled(NO_ADDRESS)
 def test_c_functions_of_all_kinds(library):
     theta, function = point(), prototype(library.cubes)
     data = ctypes.cast(WEIGHTS.ctypes.data, ctypes.c_void_p)
@@ -251,6 +255,7 @@ def test_c_functions_of_all_kinds(library):
     assert fc.check_function(function, theta, 1.001 * cubes_gradient(theta)).verdict == "fail"
 
 
+@needs_compiled(NO_ADDRESS)
 def test_c_functions_of_another_kind_are_refused(library):
     theta = point()
     plain = ctypes.CDLL(library._name)
@@ -271,6 +276,7 @@ def test_c_functions_of_another_kind_are_refused(library):
         fc.check_function(prototype(library.cubes), theta, theta, (theta, theta))
 
 
+@needs_compiled(NO_ADDRESS)
 def test_a_c_function_sees_a_private_theta_on_every_thread(library):
     theta = point(size=5000)
     evaluator = foreign(prototype(library.cubes), Structure(theta), theta, (), 4)

@@ -7,6 +7,7 @@ from fastcheck.differences import Run
 from fastcheck.engines import kernels, reference, response
 from fastcheck.errors import EngineError
 
+from .plain import COMPILED, size
 from .precise import central_differences, literal_differences
 from .problems import HIDDEN, OUTPUTS, PAIRS, PIECEWISE, RUN, gradient, network, problem
 
@@ -111,8 +112,11 @@ def test_agrees_with_reference_and_backpropagation(hidden, cost, output):
 
 
 @pytest.mark.parametrize("hidden", ["relu", "tanh", "elu"])
-def test_bitwise_equal_whatever_the_threads(hidden):
-    given = problem(network([40, 60, 50, 10], hidden, "softmax", "cross_entropy"), 70)
+def test_bitwise_equal_whatever_the_threads(monkeypatch, hidden):
+    if not COMPILED:  # as many pieces of a smaller network
+        monkeypatch.setattr(response, "TASK_OPERATIONS", (1e3, 1e5))
+        monkeypatch.setattr(response, "INLINE_OPERATIONS", 1e3)
+    given = problem(network(size([40, 60, 50, 10], [4, 6, 5, 3]), hidden, "softmax", "cross_entropy"), 70)
     runs = [response.differences(given, None, 1e-7, Run(threads, 1 << 30)) for threads in (1, 2, 5)]
     for other in runs[1:]:
         assert np.array_equal(runs[0].J_plus, other.J_plus)
@@ -121,9 +125,9 @@ def test_bitwise_equal_whatever_the_threads(hidden):
 
 @pytest.mark.parametrize("hidden", ["relu", "tanh"])
 def test_blocks_of_samples_change_only_the_last_digits(hidden):
-    given = problem(network([20, 30, 25, 5], hidden, "softmax", "cross_entropy", 0.1), 150)
+    given = problem(network(size([20, 30, 25, 5], [4, 6, 5, 3]), hidden, "softmax", "cross_entropy", 0.1), 150)
     whole = response.differences(given, None, 1e-7, Run(1, 1 << 30))
-    pieces = response.differences(given, None, 1e-7, Run(1, 1 << 20))
+    pieces = response.differences(given, None, 1e-7, Run(1, 1 << 16))
     assert np.allclose(whole.gradapprox, pieces.gradapprox, rtol=0, atol=1e-14 * np.max(np.abs(whole.gradapprox)))
 
 
@@ -141,7 +145,7 @@ def test_chosen_positions_equal_those_of_all(epsilon):
 
 @pytest.mark.parametrize("fault", ["row", "sums"])
 def test_a_fault_in_the_engine_is_an_error(monkeypatch, fault):
-    given = problem(network([20, 30, 25, 5], "tanh", "softmax", "cross_entropy"), 50)
+    given = problem(network(size([20, 30, 25, 5], [4, 6, 5, 3]), "tanh", "softmax", "cross_entropy"), 50)
     right = kernels.respond_block
 
     def wrong(flat, layer, units, first, last, h, mirror, powers, *rest):
@@ -173,3 +177,68 @@ def test_rounding_where_responses_nearly_vanish_is_no_fault():
     from .random_networks import draw, outcome
 
     assert outcome(draw(10573))[0] == "pass"
+
+
+def test_wide_layers_some_of_whose_units_are_dead():
+    """More living units than our own product is made for, and not all of them: their weights are gathered."""
+    net = network([2, 3, 5, 70, 2], "relu", "softmax", "cross_entropy")
+    parameters = net.initialize(4)
+    parameters["b2"][1] = -1e3
+    parameters["b3"][::2] += 1.0
+    parameters["b3"][1::5] = -1e3
+    given = problem(net, 2, parameters=parameters)
+    found = response.differences(given, None, 1e-7, RUN)
+    wanted = gradient(given)
+    assert np.max(np.abs(found.gradapprox - wanted)) <= 1e-13 * np.max(np.abs(wanted))
+
+
+def test_a_kink_that_only_several_changes_together_reach():
+    """Four units pass a change on; their sum wakes a unit that none of them alone would."""
+    net = network([1, 1, 4, 1, 1], "relu", "identity", "squared_error")
+    parameters = {
+        "W1": [[1.0]], "b1": [[1.0]], "W2": np.ones((4, 1)), "b2": np.ones((4, 1)),
+        "W3": np.ones((1, 4)), "b3": [[-8.0 - 2.5e-7]], "W4": [[3.0]], "b4": [[0.5]],
+    }  # fmt: skip
+    parameters = {name: np.array(value) for name, value in parameters.items()}
+    given = problem(net, parameters=parameters, X=np.zeros((1, 1)), Y=np.zeros((1, 1)))
+    found = agrees(given, 1e-7, oracle=literal_differences)
+    assert net.tensors[1].start in found.kinks.where
+    assert found.gradapprox[net.tensors[1].start] > 1.0
+
+
+def test_units_with_a_gap_between_them():
+    """Positions of the first and the third unit only: no run of neighbours."""
+    given = problem(network([3, 4, 2], "tanh", "softmax", "cross_entropy"))
+    chosen = np.array([0, 1, 2, 6, 7, 8])
+    whole = response.differences(given, None, 1e-7, RUN)
+    part = response.differences(given, chosen, 1e-7, RUN)
+    np.testing.assert_allclose(part.gradapprox, whole.gradapprox[chosen], rtol=1e-12)
+
+
+@pytest.mark.parametrize("hidden", ["tanh", "silu"])
+def test_costs_near_a_perfect_fit_keep_the_fourth_power(hidden):
+    """Where the cost is zero its change is even: what the quartic adds to it is then seen."""
+    net = network([3, 4, 2], hidden, "identity", "squared_error")
+    X, parameters = 2.0 * np.random.default_rng(1).normal(size=(3, 3)), net.initialize(1)
+    given = problem(net, parameters=parameters, X=X, Y=net.forward(parameters, X).A[-1])
+    epsilon = 1e-4
+    found = response.differences(given, None, epsilon, RUN)
+    plus, minus, _ = central_differences(given, epsilon)
+    np.testing.assert_allclose(found.J_plus, plus, rtol=3e-10)
+    np.testing.assert_allclose(found.J_minus, minus, rtol=3e-10)
+
+
+@pytest.mark.parametrize("limit", [1 << 30, 1 << 16])
+def test_progress_rises_to_the_number_of_parameters(monkeypatch, limit):
+    """Whether the samples come in one block or several, and each block's work in one piece or many."""
+    monkeypatch.setattr(response, "TASK_OPERATIONS", (1e3, 1e4))
+    calls = []
+    given = problem(network([4, 6, 5, 3], "relu", "softmax", "cross_entropy"), 150)
+    response.differences(given, None, 1e-7, Run(1, limit, lambda done, total: calls.append((done, total))))
+    n = given.network.size
+    done = [first for first, _ in calls]
+    assert {total for _, total in calls} == {n}
+    assert done == sorted(done)
+    assert done[-1] == n
+    assert 0 <= done[0] <= 0.2 * n
+    assert np.max(np.diff(done)) <= 0.2 * n

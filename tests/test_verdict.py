@@ -495,3 +495,29 @@ def test_noise_that_is_no_number_never_hides_a_mistake():
     made.noise = np.full(made.gradapprox.size, 1e-16)
     made.noise[made.place("W2", 1, 1)] = np.nan
     assert failing(made.report()) == {"W2"}
+
+
+def test_a_low_precision_entry_is_measured_by_the_size_of_its_tensor():
+    """A small entry may be off by what an entry of the usual size may be off by, and no more."""
+    for share, verdict in ((0.5, "pass"), (1.5, "fail")):
+        made = Made(precision={"W1": "float32"})
+        made.approx("W1")[0, 0] = made["W1"][0, 0] = 0.0
+        tolerance = made.report().tensor("W1").tolerance
+        made["W1"][0, 0] = share * tolerance * np.sqrt(np.mean(made.approx("W1") ** 2))
+        assert made.report().tensor("W1").verdict == verdict
+
+
+def test_rounding_of_a_large_cost_is_not_taken_for_curvature():
+    made = Made()
+    made.cost = 1e6  # its quotients are off by 1e-3: as much as a bend that would excuse the mistake
+    assert made.report().ok
+    made["W2"][1, 1] *= 1.0 + 1e-5
+    assert failing(made.report()) == {"W2"}
+
+
+def test_a_tensor_that_does_nothing_has_no_bend(recwarn):
+    made = Made()
+    made.approx("b3")[:] = 0.0
+    made["b3"][:] = 1.0
+    assert failing(made.report()) == {"b3"}
+    assert not recwarn.list

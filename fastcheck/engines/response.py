@@ -94,8 +94,7 @@ def together(network: Network) -> int:
 def _parameters_done(block: Block, tasks: int, run: Run) -> Any:
     """Progress in parameters, as the share of this block's tasks that are finished."""
     n, m = block.problem.network.size, block.problem.m
-    before, share = n * block.first // m, n * block.m / m
-    return lambda count: run.progress(before + int(share * count / tasks), n)
+    return lambda count: run.progress(n * (block.first * tasks + block.m * count) // (m * tasks), n)
 
 
 def _columns(network: Network, limit: int) -> int:
