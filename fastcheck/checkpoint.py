@@ -11,6 +11,7 @@ import json
 import os
 import time
 import zipfile
+import zlib
 from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
@@ -130,7 +131,7 @@ class Checkpoint:
                 body = found["body"].tobytes()
                 intact = str(found["digest"]) == _digest(body)
             listed: dict[str, Any] = json.loads(body) if intact else {}
-        except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
+        except (ValueError, KeyError, EOFError, OSError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
             raise self._unusable(f"it is damaged, cut short, or no checkpoint ({error})") from error
         if not intact:
             raise self._unusable("it is damaged")

@@ -237,9 +237,18 @@ def fresh(copy: Copy, modules: list[str], count: int, seed: int) -> list[Mutant]
     return found
 
 
-def survivors_of(path: Path) -> list[Mutant]:
-    """Those that survived an earlier run."""
-    return [Mutant(**entry) for entry in json.loads(path.read_text())]
+def survivors_of(path: Path, copy: Copy) -> list[Mutant]:
+    """Those that survived an earlier run, found again by their text: lines and occurrences may have moved."""
+    found = []
+    for entry in json.loads(path.read_text()):
+        source = copy.sources[entry["module"]]
+        known = entry["operator"], entry["line"]
+        same = [m for m in mutants_of(entry["module"], source) if (m.operator, m.line) == known]
+        same = [m for m in same if mutated(m, source)[0].becomes == entry["becomes"]]
+        found += same[:1]
+        if not same:
+            print(f"gone: fastcheck/{entry['module']}.py {entry['line']}")
+    return found
 
 
 def main() -> int:
@@ -256,7 +265,7 @@ def main() -> int:
     outcomes = []
     with tempfile.TemporaryDirectory(prefix="mutants") as folder:
         copy = Copy(Path(folder))
-        chosen = survivors_of(given.results) if given.again else fresh(copy, given.modules, given.count, given.seed)
+        chosen = survivors_of(given.results, copy) if given.again else fresh(copy, given.modules, given.count, given.seed)
         for mutant, what in judge(copy, chosen, equivalents()):
             outcomes.append((mutant, what))
             print(f"{len(outcomes):4} {what:10} {mutant.place} {mutant.operator}", flush=True)

@@ -59,7 +59,7 @@ def test_every_position_is_in_one_piece(short, name, seed, part):
 
 @pytest.mark.parametrize("name", ENGINES)
 def test_a_random_order_begins_with_every_layer(short, name):
-    given = wide()
+    given = problem(network([5, 40, 30, 3], "relu", "softmax", "cross_entropy"))
     first = plan(given, None, name, 0)[: len(given.network.layers) if name == "response" else 8]
     positions = np.concatenate([piece.positions(None) for piece in first])
     for weights, bias in zip(given.network.tensors[::2], given.network.tensors[1::2], strict=True):

@@ -9,6 +9,7 @@ import numpy as np
 from ..activations import ACTIVATIONS, CODES as ACTIVATION_CODES, Array
 from ..costs import CODES as COST_CODES
 from ..differences import Problem, Run
+from ..operations import column_operations
 from ..polynomial import REACH
 from ..threads import run_all
 from . import loops

@@ -103,7 +103,7 @@ def _columns(network: Network, limit: int) -> int:
 
 
 def _power_of_two(count: float, most: int) -> int:
-    """The largest that is no more than count, from LEAST_COLUMNS to ``most``: larger groups divide into smaller ones."""
+    """The largest that is no more than count, from LEAST_COLUMNS to ``most``: large groups divide into small ones."""
     return 1 << int(np.clip(count, LEAST_COLUMNS, most)).bit_length() - 1
 
 
