@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .activations import ACTIVATIONS, Activation, Array
 from .arrays import real_array
@@ -197,6 +198,14 @@ class Network:
     def size(self) -> int:
         """Number of parameters."""
         return self.tensors[-1].stop
+
+    def tensor_of(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The number of the tensor that each position in theta is in."""
+        return np.searchsorted([tensor.start for tensor in self.tensors], positions, side="right") - 1
+
+    def spread(self, values: Array, positions: NDArray[np.int64] | None) -> Array:
+        """Values of the tensors as values of positions in theta; as they are where all of theta is meant (None)."""
+        return values if positions is None else values[self.tensor_of(positions)]
 
     @property
     def cost_entry(self) -> Cost:

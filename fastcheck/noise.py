@@ -161,7 +161,7 @@ def network_noise(
 
     Returns
     -------
-    (n,) array : per entry, sqrt(2) sigma / (2 epsilon) with sigma measured per tensor.
+    (tensors,) array : sqrt(2) sigma / (2 epsilon) with sigma measured per tensor.
 
     Notes
     -----
@@ -179,12 +179,10 @@ def network_noise(
             costs[row] = cost(vector)
         return costs
 
-    sigma = np.zeros(theta.size)
-    largest = 0.0
-    for tensor in reversed(tensors):
-        near = min(epsilon, NEAR)
-        largest = max(largest, tensor_noise(moved, theta, tensor, near, FAR, center, generator))
-        sigma[tensor.start : tensor.stop] = largest
+    sigma = np.zeros(len(tensors))
+    near, largest = min(epsilon, NEAR), 0.0
+    for number, tensor in reversed(list(enumerate(tensors))):
+        sigma[number] = largest = max(largest, tensor_noise(moved, theta, tensor, near, FAR, center, generator))
     return sigma * (math.sqrt(2.0) / (2.0 * epsilon))
 
 

@@ -65,7 +65,7 @@ def _by_parameters(
     net = problem.network
     count = net.size if indices is None else indices.size
     evaluations = 2.0 * net.size * problem.m / RATES[engine] + 2.0 * len(net.layers) * CALLS[engine]
-    size = max(1, int(seconds / evaluations))
+    size = max(1 if seed is None else len(net.tensors), int(seconds / evaluations))
     if seed is None:
         edges = np.append(np.arange(0, count, size), count)
         return [Shard(k, edges[None, k : k + 2]) for k in range(edges.size - 1)]
@@ -177,7 +177,7 @@ class Collected:
             checked = places if self.indices is None else self.indices[places]
         J_plus, J_minus, gradapprox = (
             whole if places is None else whole[places] for whole in (self.J_plus, self.J_minus, self.gradapprox))
-        noise = self.noise if checked is None else self.noise[_tensor_of(self.problem, checked)]
+        noise = self.problem.network.spread(self.noise, checked)
         return Differences(float(self.cost), J_plus, J_minus, gradapprox, noise, self._kinks(places),
                            tuple(self.notes), self.facts), checked
 
@@ -193,11 +193,5 @@ class Collected:
 def brief(problem: Problem, positions: Indices, found: Differences) -> Differences:
     """Differences with one noise for each tensor, 0 where none of its entries are among the positions."""
     noise = np.zeros(len(problem.network.tensors))
-    np.maximum.at(noise, _tensor_of(problem, positions), found.noise)
+    np.maximum.at(noise, problem.network.tensor_of(positions), found.noise)
     return replace(found, noise=noise)
-
-
-def _tensor_of(problem: Problem, positions: Indices) -> Indices:
-    """The number of the tensor that each position is in."""
-    starts = [tensor.start for tensor in problem.network.tensors]
-    return np.searchsorted(starts, positions, side="right") - 1

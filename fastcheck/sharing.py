@@ -2,9 +2,10 @@
 
 import math
 import time
+import uuid
 from collections.abc import Generator, Sequence
 from concurrent.futures import Executor
-from contextlib import closing, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
 from os import PathLike
 
@@ -52,14 +53,13 @@ class Shared:
             return engine(self.engine)(problem, indices, epsilon, run), indices
         seed = None if self.deadline == math.inf else self.seed
         shards = plan(problem, indices, self.engine, seed)
-        key = digest_of(problem, indices, self.engine, epsilon, seed)
         collected = Collected(problem, indices)
-        with nullcontext() if self.checkpoint is None else Checkpoint(self.checkpoint, key) as saved:
+        with self._saved(problem, indices, epsilon, seed) as saved:
             for number, found in saved.finished() if saved else ():
                 collected.put(shards[number], found)
             have = {shard.number for shard in collected.shards}
             left = [shard for shard in shards if shard.number not in have]
-            with closing(self._pieces(problem, indices, epsilon, run, collected, left, key)) as pieces:
+            with closing(self._pieces(problem, indices, epsilon, run, collected, left)) as pieces:
                 for shard, found in pieces:
                     collected.put(shard, found)
                     if saved:
@@ -67,9 +67,16 @@ class Shared:
                     run.progress(collected.done, collected.size)
         return _with_power(*collected.differences(), collected)
 
+    def _saved(
+        self, problem: Problem, indices: Indices | None, epsilon: float, seed: int | None
+    ) -> AbstractContextManager[Checkpoint | None]:
+        if self.checkpoint is None:
+            return nullcontext()
+        return Checkpoint(self.checkpoint, digest_of(problem, indices, self.engine, epsilon, seed))
+
     def _pieces(
         self, problem: Problem, indices: Indices | None, epsilon: float, run: Run, collected: Collected,
-        shards: Sequence[Shard], key: str,
+        shards: Sequence[Shard],
     ) -> Generator[tuple[Shard, Differences]]:
         """The differences of each piece, as they come."""
         # a copy: what is kept lives as long as the pieces are worked on, and what was cached is not sent
@@ -79,7 +86,7 @@ class Shared:
         if self.executor is not None:
             from .workers import Parcel, results
 
-            parcel = Parcel(key, problem, indices, self.engine, epsilon, run.memory_limit)
+            parcel = Parcel(uuid.uuid4().hex, problem, indices, self.engine, epsilon, run.memory_limit)
             yield from results(self.executor, parcel, timely)
             return
         find = engine(self.engine)

@@ -265,7 +265,10 @@ def main() -> int:
     outcomes = []
     with tempfile.TemporaryDirectory(prefix="mutants") as folder:
         copy = Copy(Path(folder))
-        chosen = survivors_of(given.results, copy) if given.again else fresh(copy, given.modules, given.count, given.seed)
+        if given.again:
+            chosen = survivors_of(given.results, copy)
+        else:
+            chosen = fresh(copy, given.modules, given.count, given.seed)
         for mutant, what in judge(copy, chosen, equivalents()):
             outcomes.append((mutant, what))
             print(f"{len(outcomes):4} {what:10} {mutant.place} {mutant.operator}", flush=True)

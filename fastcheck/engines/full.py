@@ -108,7 +108,7 @@ def differences(problem: Problem, indices: Indices | None, epsilon: float, run: 
         )
     with np.errstate(invalid="ignore"):
         gradapprox = (J_plus - J_minus) / (2.0 * epsilon)
-    return Differences(cost, J_plus, J_minus, gradapprox, noise if indices is None else noise[positions])
+    return Differences(cost, J_plus, J_minus, gradapprox, network.spread(noise, indices))
 
 
 def _block(theta: Array, positions: Indices, epsilon: float, description: Any, plus: Array, minus: Array,

@@ -35,12 +35,12 @@ def differences(problem: Problem, indices: Indices | None, epsilon: float, run: 
     noise = textbook_noise(problem, epsilon)
     return Differences(
         textbook_cost(problem, problem.theta), J_plus, J_minus, gradapprox,
-        noise if indices is None else noise[positions],
+        problem.network.spread(noise, indices),
     )
 
 
 def textbook_noise(problem: Problem, epsilon: float) -> Array:
-    """Standard error of each central difference of the textbook's cost, (n,).
+    """Standard error of central differences of the textbook's cost, one per tensor.
 
     Beside the measured noise, the formula's error at theta itself: log(1 - a) of a saturated output moves in steps
     that are too long for any small perturbation to notice, and then the difference is wrong without being noisy.

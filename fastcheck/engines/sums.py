@@ -173,17 +173,8 @@ class Sums:
             )  # fmt: skip
 
         run_all(write, range(0, self.odd.size, FINISH), run.threads)
-        return Differences(
-            cost, self.even, J_minus, self.odd, self._noise_of_entries(), self._kinks_found(self.odd), notes, facts
-        )
-
-    def _noise_of_entries(self) -> Array:
-        tensors = self.problem.network.tensors
-        noise = self.blocks * self.noise
-        if self.indices is None:
-            return noise
-        starts = np.array([t.start for t in tensors])
-        return np.asarray(noise[np.searchsorted(starts, self.indices, side="right") - 1])
+        noise = network.spread(self.blocks * self.noise, self.indices)
+        return Differences(cost, self.even, J_minus, self.odd, noise, self._kinks_found(self.odd), notes, facts)
 
     def _kinks_found(self, gradapprox: Array) -> Kinks:
         if not self.kinks:
