@@ -23,6 +23,18 @@ def _blas() -> Any:
     return ThreadpoolController().select(user_api="blas")
 
 
+def _set_threads(library: Any, count: int) -> None:
+    """Set a library's number of threads, from whichever thread.
+
+    threadpoolctl 3.8 leaves OpenBLAS to the thread that was the first to set it, and ignores all others without a word.
+    A limit that many threads hold belongs to none of them: it is set by the one at hand, which gives up its claim.
+    """
+    release = getattr(library, "clear_controlling_thread", lambda *, force: None)
+    release(force=True)
+    library.set_num_threads(count)
+    release(force=True)
+
+
 class _Limit:
     """BLAS at one thread while at least one check runs: the first sets it, the last puts back what was there.
 
@@ -44,7 +56,7 @@ class _Limit:
                 self.before = [(library, library.get_num_threads()) for library in _blas().lib_controllers]
             self.holders.add(holder)
             for library, _ in self.before:
-                library.set_num_threads(1)
+                _set_threads(library, 1)
 
     def let_go(self, holder: object) -> None:
         """Put back what was there, unless others hold it; no harm if done before, or half done."""
@@ -55,7 +67,7 @@ class _Limit:
 
     def _restore(self) -> None:
         for library, count in self.before:
-            library.set_num_threads(count)
+            _set_threads(library, count)
         self.before = []
 
     def _forked(self) -> None:

@@ -2,10 +2,11 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import scipy.linalg  # noqa: F401 - its BLAS must be loaded before the first count
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from fastcheck.threads import one_blas_thread, run_all
 
@@ -57,4 +58,25 @@ def test_blas_is_put_back_by_the_last_of_overlapping_users():
     first.__exit__(None, None, None)
     assert set(blas_threads()) == {1}
     second.__exit__(None, None, None)
+    assert blas_threads() == before
+
+
+
+def test_any_thread_can_hold_blas_at_one():
+    """threadpoolctl 3.8 ignores all threads but the first that sets a limit."""
+
+    def held():
+        with one_blas_thread():
+            return blas_threads()
+
+    def in_a_thread():
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(held).result()
+
+    before = blas_threads()
+    with threadpool_limits(2, user_api="blas"):
+        assert set(held()) == set(in_a_thread()) == {1}
+        assert set(blas_threads()) == {2}
+    assert blas_threads() == before
+    assert set(in_a_thread()) == set(held()) == {1}
     assert blas_threads() == before
