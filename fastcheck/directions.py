@@ -9,8 +9,8 @@ import numpy as np
 
 from .activations import Array
 from .network import Tensor
-from .noise import ROUNDING
-from .steps import central, first_step, refine
+from .noise import FAR, ROUNDING, line_noise
+from .steps import ELSEWHERE, central, first_step, refine, table
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -83,7 +83,7 @@ class Ray:
     Notes
     -----
     Where the last step is good enough, the slope costs two evaluations; else, and where an error is to be measured, it
-    has its step found, from there on.
+    has its step found, from there on.  A slope to be sure of has the noise measured, and a second step tried.
     """
 
     def __init__(self, cost_at: Callable[[Array], float], theta: Array, cost: float) -> None:
@@ -100,12 +100,20 @@ class Ray:
             costs = [self.cost_at(self.theta + t * direction) for t in distances[0]]
             return distances, np.array([costs])
 
+        def noise() -> Array:
+            return np.array([line_noise(lambda t: line(one, t[None])[1][0], FAR, self.cost)])
+
         if self.error <= wanted and not sure:
             return float(central(line, one, np.array([self.step]), 2)[0][0]), self.error
-        found = refine(line, one, np.array([self.start]), self.cost, np.zeros(1), wanted=wanted)
+        known = noise() if sure else np.zeros(1)
+        found = refine(line, one, np.array([self.start]), self.cost, known, wanted=wanted, measure=noise)
         self.start, self.step = float(found.step[0]), float(found.best_step(2)[0])
         self.error = 2.0 * float(found.noise[0]) / self.step
-        return float(found.slope[0]), float(found.error[0])
+        slope, error = float(found.slope[0]), float(found.error[0])
+        if sure:  # no gradient is blamed by one step alone
+            shorter = table(line, one, found.step * ELSEWHERE, self.cost, found.noise)
+            error = max(error, float(shorter.error[0]) + abs(slope - float(shorter.slope[0])) / NOISE)
+        return slope, error
 
 
 def exact_slopes(difference_along: Callable[[Array, float], tuple[float, float]]) -> SlopeAlong:

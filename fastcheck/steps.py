@@ -421,7 +421,7 @@ def _search(
             steady = ~found.smooth & alike.any(axis=0) & (level <= AGREEMENT * quiet[active])
             if steady.any():
                 if 2 * np.count_nonzero(steady) >= np.count_nonzero(~found.smooth):  # the cost's: all lines have it
-                    seen = np.maximum(seen, median(level[steady]) / AGREEMENT)
+                    seen = np.maximum(seen, median(level[steady]))
                 noise[active[steady]] = level[steady]
                 found.take(judged(rows.some(steady), level[steady]), steady, np.ones(np.count_nonzero(steady), bool))
         if not noise_known and (seen > AGREEMENT * noise).any():

@@ -33,7 +33,8 @@ def test_one_wrong_entry_of_a_million_is_found_and_located():
     report = fc.check_function(quadratic, theta, wrong, method="directional")
     assert report.verdict == "fail"
     assert report.worst(1)[0].index == (654_321,)
-    assert report.facts["direction_evaluations"] <= 2 * 6 + 2 * 20
+    once = 3 * 6 + 7  # a table, and to be sure of what it says: the noise, and tables at two steps
+    assert report.facts["direction_evaluations"] <= once + 2 * 20
 
 
 @pytest.mark.parametrize("relative", [1.0, 1e-2, 1e-4])

@@ -288,3 +288,31 @@ def test_options_that_do_not_fit_are_named(options, words):
 def test_unknown_gradients_are_named():
     with pytest.raises(ValueError, match=r"theta in gradients: shape \(3,\) found, wanted \(40,\)"):
         fc.check_function(cubes, point(), np.ones(3))
+
+
+# Costs that round to less than double precision, each in a way of its own, with their true gradients.
+ROUNDED = {
+    "powers": (lambda t: float(np.sum(np.float32(t) ** 3)), cubes_gradient),
+    "products": (lambda t: float(np.sum(np.float32(t) * np.float32(t) * np.float32(t))), cubes_gradient),
+    "the sum alone": (lambda t: float(np.float32(np.sum(t**3))), cubes_gradient),
+    "sines": (lambda t: float(np.sum(np.sin(t.astype(np.float32)))), np.cos),
+    "half precision": (lambda t: float(np.sum(np.float16(t) ** 2, dtype=np.float64)), lambda t: 2.0 * t),
+}
+
+
+@pytest.mark.parametrize("options", [{}, {"order": 6}, {"epsilon": 1e-4}, {"method": "directional"}])
+@pytest.mark.parametrize("kind", ROUNDED)
+def test_a_cost_rounded_to_less_than_double_precision_blames_no_gradient(kind, options):
+    cost, gradient = ROUNDED[kind]
+    for seed in range(4):
+        generator = np.random.default_rng(seed)
+        x = generator.standard_normal(int(generator.integers(3, 80))) * 10.0 ** generator.uniform(-1, 1)
+        assert fc.check_function(cost, x, gradient(x), **options).verdict != "fail", seed
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ROUNDED if kind != "half precision"])
+def test_a_mistake_well_above_single_precision_is_found_all_the_same(kind):
+    cost, gradient = ROUNDED[kind]
+    for seed in range(4):
+        x = np.random.default_rng(seed).standard_normal(20)
+        assert fc.check_function(cost, x, 1.3 * gradient(x)).verdict == "fail", seed

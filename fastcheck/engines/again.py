@@ -72,7 +72,7 @@ def _look(work: Work, batch: Indices) -> bool:
         better = known & (misjudged | excused | (slopes.error < error))
         found.put_slopes(batch[better], _subset(slopes, better))
     else:
-        _own_up(work, batch[known], slopes.slope[known])
+        _own_up(work, batch[known], slopes.slope[known], slopes.noise[known])
     return _blamed(work, slopes, gradient)
 
 
@@ -118,9 +118,11 @@ def _apart(work: Work, slope: Array, error: Array, gradient: Array) -> Flags:
         return np.asarray(np.abs(slope - gradient) > allowed)
 
 
-def _own_up(work: Work, batch: Indices, slope: Array) -> None:
-    """Count what the caller's epsilon is off by as an error of its differences."""
+def _own_up(work: Work, batch: Indices, slope: Array, noise: Array) -> None:
+    """Count what the caller's epsilon is off by, and noise that was not seen before, as errors of its differences."""
     found = work.found
+    unseen = noise > AGREEMENT * found.noise[batch]
+    found.error[batch[unseen]] *= (noise / found.noise[batch])[unseen]
     off = np.abs(slope - found.slope[batch])
     worse = off > np.maximum(NOISE * found.error[batch], work.choice.tolerance * np.abs(slope))
     found.error[batch] = np.maximum(found.error[batch], off)

@@ -12,7 +12,7 @@ from ..activations import Array
 from ..differences import Indices
 from ..evaluators import Evaluator
 from ..network import Tensor
-from ..noise import tensor_noise
+from ..noise import FAR, NEAR, tensor_noise
 from ..steps import Slopes, median
 from ..structure import Structure
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 RICHARDSON = "richardson"
 # Standard errors that noise may reach.
 NOISE = 8.0
-# Steps that noise is measured at, as parts of the parameters' size.
-NEAR, FAR = 2.0**-24, 2.0**-17
 
 
 @dataclass(frozen=True)
