@@ -90,10 +90,10 @@ def memory_of(value: Any) -> int:
 def available_bytes() -> int | None:
     """Memory that can be had without swapping; None where the system does not say."""
     try:
-        with open("/proc/meminfo", encoding="ascii") as lines:
-            found = dict(line.split(":", 1) for line in lines)
-        return int(found["MemAvailable"].split()[0]) * 1024
-    except (OSError, ValueError, KeyError, IndexError):
+        with open("/proc/meminfo", "rb", buffering=0) as file:
+            found = file.read(512)  # it is the third of some fifty lines
+        return int(found.split(b"MemAvailable:", 1)[1].split(maxsplit=1)[0]) * 1024
+    except (OSError, ValueError, IndexError):
         pass
     try:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
