@@ -8,7 +8,7 @@ import pytest
 import fastcheck as fc
 from fastcheck.course import gradient_check_n
 
-from .network_costs import NetworkCost, jitted_cost, numpy_cost, stacked_cost
+from .network_costs import NetworkCost, numpy_cost, stacked_cost
 from .networks import course
 from .paired import GATE
 
@@ -20,12 +20,12 @@ LAST = 36  # parameters checked where each evaluation is a Python call: as many 
 @pytest.mark.parametrize("way", ["numpy", "vectorized", "jitted"])
 def test_check_function(paired: Any, way: str) -> None:
     problem = NetworkCost.random(5)
-    cost = {"numpy": numpy_cost, "vectorized": stacked_cost, "jitted": jitted_cost}[way]
+    cost = {"numpy": numpy_cost, "vectorized": stacked_cost, "jitted": problem.jitted}[way]
     options: dict[str, Any] = {"vectorized": way == "vectorized", "threads": 1}
     theta, gradient = problem.theta[-LAST:], problem.gradient[-LAST:]
 
-    def tail(part: Any, X: Any, Y: Any) -> Any:
-        return cost(np.concatenate([problem.theta[:-LAST], part]), X, Y)
+    def tail(part: Any, *args: Any) -> Any:
+        return cost(np.concatenate([problem.theta[:-LAST], part]), *args)
 
     if way == "numpy":
         report = paired(lambda: fc.check_function(tail, theta, gradient, problem.args, **options), "calls")

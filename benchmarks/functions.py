@@ -26,7 +26,7 @@ import fastcheck as fc
 
 from .classics import CLASSICS, Classic
 from .measure import readable, seconds_of
-from .network_costs import C_SOURCE, NetworkCost, jitted_cost, numpy_cost, stacked_cost
+from .network_costs import C_SOURCE, DEEP, WIDE, NetworkCost, numpy_cost, stacked_cost
 
 try:
     import numdifftools
@@ -141,24 +141,24 @@ def c_cost(problem: NetworkCost) -> tuple[Any, tuple[Any, ...]] | None:
 
 def rivals(problem: NetworkCost, *, slow: bool) -> dict[str, Callable[[], Any]]:
     """Ways to the gradient of one cost, by name; the first is the textbook's.  ``slow`` ones too, or not."""
-    theta, gradient, args = problem.theta, problem.gradient, problem.args
+    theta, gradient, args, jitted = problem.theta, problem.gradient, problem.args, problem.jitted
     ways: dict[str, Callable[[], Any]] = {
         "textbook loop, NumPy": lambda: textbook_loop(numpy_cost, theta, args),
-        "textbook loop, jitted": lambda: textbook_loop(jitted_cost, theta, args),
+        "textbook loop, jitted": lambda: textbook_loop(jitted, theta, args),
         "SciPy 3-point, NumPy": lambda: approx_derivative(numpy_cost, theta, args=args),
-        "SciPy 3-point, jitted": lambda: approx_derivative(jitted_cost, theta, args=args),
+        "SciPy 3-point, jitted": lambda: approx_derivative(jitted, theta, args=args),
         "fastcheck, NumPy": lambda: fc.check_function(numpy_cost, theta, gradient, args),
         "fastcheck, vectorized": lambda: fc.check_function(stacked_cost, theta, gradient, args, vectorized=True),
-        "fastcheck, jitted, 1 thread": lambda: fc.check_function(jitted_cost, theta, gradient, args, threads=1),
-        "fastcheck, jitted": lambda: fc.check_function(jitted_cost, theta, gradient, args),
-        "fastcheck, jitted, order 6": lambda: fc.check_function(jitted_cost, theta, gradient, args, order=6),
+        "fastcheck, jitted, 1 thread": lambda: fc.check_function(jitted, theta, gradient, args, threads=1),
+        "fastcheck, jitted": lambda: fc.check_function(jitted, theta, gradient, args),
+        "fastcheck, jitted, order 6": lambda: fc.check_function(jitted, theta, gradient, args, order=6),
         "fastcheck, directional": lambda: fc.check_function(numpy_cost, theta, gradient, args, method="directional"),
     }
     foreign = c_cost(problem)
     if foreign is not None:
         ways["fastcheck, C"] = lambda: fc.check_function(foreign[0], theta, gradient, foreign[1])
     if numdifftools is not None and slow:
-        ways["numdifftools, jitted"] = lambda: numdifftools.Gradient(jitted_cost)(theta, *args)
+        ways["numdifftools, jitted"] = lambda: numdifftools.Gradient(jitted)(theta, *args)
     if torch is not None and slow:
         ways["torch gradcheck"] = torch_gradcheck(problem)
     return ways
@@ -179,9 +179,8 @@ def torch_gradcheck(problem: NetworkCost) -> Callable[[], Any]:
     return lambda: torch.autograd.gradcheck(cost, parameters)
 
 
-def speed(rounds: int, samples: int, *, slow: bool) -> Table:
+def speed(rounds: int, problem: NetworkCost, *, slow: bool) -> Table:
     """Times of all ways to one gradient, in turn."""
-    problem = NetworkCost.random(samples)
     ways = rivals(problem, slow=slow)
     for way in ways.values():
         way()
@@ -190,7 +189,8 @@ def speed(rounds: int, samples: int, *, slow: bool) -> Table:
         for name, way in ways.items():
             times[name].append(seconds_of(way))
     table = Table("way", "time", "spread", "times the loop's speed", "times the jitted loop's", "relative error",
-                  title=f"{problem.theta.size:,} parameters, {samples} samples, {os.cpu_count()} cores")
+                  title=f"{'-'.join(map(str, problem.widths))}: {problem.theta.size:,} parameters, "
+                        f"{problem.X.shape[1]} samples, {os.cpu_count()} cores")
     for name, way in ways.items():
         middle = statistics.median(times[name])
         against = [
@@ -222,8 +222,8 @@ def main() -> None:
     console.print("\n".join(missed) or "order 2 is at least as accurate as SciPy's 3-point, order 6 within one digit "
                   "of numdifftools, and the complex step right to rounding, on every function")
     console.print("\n".join(FAILED) or "no right gradient failed")
-    for samples in (5, 200):
-        console.print(speed(arguments.rounds, samples, slow=samples < 10))
+    for widths, samples in ((WIDE, 5), (WIDE, 200), (DEEP, 1)):
+        console.print(speed(arguments.rounds, NetworkCost.random(samples, widths), slow=samples == 5))
 
 
 if __name__ == "__main__":

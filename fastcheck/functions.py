@@ -1,6 +1,5 @@
 """The front door for any cost and any layer: check_function and check_vjp."""
 
-import math
 import sys
 import time
 from collections.abc import Callable
@@ -17,7 +16,18 @@ from .engines.function import differences
 from .engines.work import RICHARDSON, Choice, FunctionProblem
 from .evaluators import Called, Evaluator, Sent, Stacked
 from .network import known
-from .options import epsilon_of, flag, memory_of, norm_of, only_for, positive, threads_of, tolerance_of, whole
+from .options import (
+    deadline,
+    epsilon_of,
+    executor_of,
+    flag,
+    memory_of,
+    norm_of,
+    only_for,
+    threads_of,
+    tolerance_of,
+    whole,
+)
 from .probing import allowed, entries_beside, with_unlocated
 from .progress import Progress, reporting
 from .purity import examine
@@ -110,11 +120,11 @@ def check_function(
     subject = Subject(structure.tensors, theta, gradient, None, structure.precision(parameters, gradients))
     choice = Choice(
         None if epsilon is None else _visible(epsilon_of(epsilon), structure, theta), _order(order),
-        flag("complex_step", complex_step), allowed(subject, tolerance), _deadline(started, time_limit),
+        flag("complex_step", complex_step), allowed(subject, tolerance), deadline(started, time_limit),
         whole("seed", seed, 0),
     )
     limits = Run(threads_of(threads), memory_of(memory_limit))
-    evaluator = _evaluator(cost, structure, theta, _tuple(args), vectorized, executor, limits)
+    evaluator = _evaluator(cost, structure, theta, _tuple(args), vectorized, executor_of(executor), limits)
     value = examine(evaluator.at, theta)
     evaluator = _worth_compiling(evaluator, cost, limits.threads)
     problem = FunctionProblem(evaluator, structure, theta, gradient, value)
@@ -227,8 +237,6 @@ def _evaluator(
     called = Called(cost, structure, theta, args)
     if executor is None:
         return called
-    if not hasattr(executor, "submit"):
-        raise TypeError(f"executor: {type(executor).__name__} found, wanted a concurrent.futures.Executor")
     return Sent(called, executor)
 
 
@@ -262,10 +270,6 @@ def _order(order: Any) -> int | str:
     if isinstance(order, (bool, np.ndarray)) or order not in ORDERS:
         raise ValueError(f'order: {order!r} found, wanted {", ".join(map(str, ORDERS))} or "{RICHARDSON}"')
     return int(order)
-
-
-def _deadline(started: float, time_limit: Any) -> float:
-    return math.inf if time_limit is None else started + positive("time_limit", time_limit)
 
 
 def _visible(epsilon: float, structure: Structure, theta: Array) -> float:
