@@ -124,7 +124,7 @@ def check_function(
         whole("seed", seed, 0),
     )
     limits = Run(threads_of(threads), memory_of(memory_limit))
-    evaluator = _evaluator(cost, structure, theta, _tuple(args), vectorized, executor_of(executor), limits)
+    evaluator = _evaluator(cost, structure, theta, _tuple(args), vectorized, executor, limits)
     value = examine(evaluator.at, theta)
     evaluator = _worth_compiling(evaluator, cost, limits.threads)
     problem = FunctionProblem(evaluator, structure, theta, gradient, value)
@@ -235,9 +235,7 @@ def _evaluator(
             raise ValueError("executor: not used with vectorized=True; leave one of them out")
         return Stacked(cost, structure, theta, args, limits.memory_limit)
     called = Called(cost, structure, theta, args)
-    if executor is None:
-        return called
-    return Sent(called, executor)
+    return called if executor is None else Sent(called, executor_of(executor))
 
 
 def _worth_compiling(evaluator: Evaluator, cost: Any, threads: int) -> Evaluator:
