@@ -37,6 +37,14 @@ def data(net, m, seed=0):
     return X, rng.normal(size=(net.widths[-1], m))
 
 
+def many_pieces():
+    """What ``fc.check`` takes, of a network that goes to workers in a good many pieces."""
+    net = network([6, 1300, 600, 3], "relu", "softmax", "cross_entropy", 0.1)
+    parameters = net.initialize(0)
+    X, Y = data(net, 9)
+    return net, parameters, net.gradients(parameters, X, Y), X, Y
+
+
 def problem(net, m=3, seed=0, parameters=None, X=None, Y=None):
     """A problem with random parameters and data unless given."""
     drawn_X, drawn_Y = data(net, m, seed)

@@ -14,7 +14,7 @@ import fastcheck as fc
 from fastcheck import checkpoint, engines, shards, sharing
 from fastcheck.check import network_problem
 
-from .problems import data, network
+from .problems import many_pieces
 
 ROOT = Path(__file__).parent.parent
 
@@ -27,10 +27,7 @@ def short(monkeypatch):
 
 @pytest.fixture(scope="module")
 def given():
-    net = network([6, 1300, 600, 3], "relu", "softmax", "cross_entropy", 0.1)
-    parameters = net.initialize(0)
-    X, Y = data(net, 9)
-    return net, parameters, net.gradients(parameters, X, Y), X, Y
+    return many_pieces()
 
 
 class Counting:

@@ -14,7 +14,7 @@ import fastcheck as fc
 from fastcheck import shards, workers
 from fastcheck.engines import ENGINES
 
-from .problems import data, network
+from .problems import data, many_pieces, network
 
 
 @contextmanager
@@ -55,10 +55,7 @@ def short(monkeypatch):
 
 @pytest.fixture(scope="module")
 def given():
-    net = network([6, 1300, 600, 3], "relu", "softmax", "cross_entropy", 0.1)
-    parameters = net.initialize(0)
-    X, Y = data(net, 9)
-    return net, parameters, net.gradients(parameters, X, Y), X, Y
+    return many_pieces()
 
 
 @pytest.fixture(scope="module")
