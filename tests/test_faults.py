@@ -202,7 +202,7 @@ def test_a_killed_worker_of_an_executor_is_a_clear_error():
 
 
 CTRL_C = """
-import signal, threading, time
+import contextlib, signal, threading, time
 import numpy as np
 import fastcheck as fc
 from tests.mixed import in_c, in_python, jitted, jobs, stacked
@@ -211,7 +211,7 @@ from scipy import LowLevelCallable
 
 signal.signal(signal.SIGALRM, signal.default_int_handler)
 SMALL = jobs()
-WANTED = [job.answer() for job in SMALL]  # compiles everything
+WANTED = [job.answer() for job in SMALL]
 
 def of_network(widths, m, **options):
     net = network(widths, "tanh", "softmax", "cross_entropy")
@@ -219,12 +219,12 @@ def of_network(widths, m, **options):
     parameters = net.initialize(0)
     gradients = net.gradients(parameters, X, Y)
     arrays = [*parameters.values(), *gradients.values(), X]
-    return (lambda: fc.check(net, parameters, gradients, X, Y, **options)), arrays
+    return (lambda **more: fc.check(net, parameters, gradients, X, Y, **options, **more)), arrays
 
 def of_function(cost, size, **options):
     theta = np.random.default_rng(0).uniform(0.5, 1.5, size)
     gradient = np.cos(theta)
-    return (lambda: fc.check_function(cost, theta, gradient, **options)), [theta, gradient]
+    return (lambda **more: fc.check_function(cost, theta, gradient, **options, **more)), [theta, gradient]
 
 WIDE, MIDDLE = ([1024, 1024, 1024, 10], 32), ([784, 512, 256, 10], 128)
 LONG = {
@@ -235,9 +235,17 @@ LONG = {
     "Python": of_function(in_python, 20_000), "stacked": of_function(stacked, 5_000, vectorized=True),
     "jitted": of_function(jitted, 200_000), "C": of_function(LowLevelCallable(in_c.ctypes), 200_000),
 }
+class Warm(Exception):
+    """Raised by the first report of progress."""
+
+def warm(done, total):
+    raise Warm
+
 moments, stopped, late = np.random.default_rng(0), 0, []
 for name, (check, arrays) in LONG.items():
     held = [array.tobytes() for array in arrays]
+    with contextlib.suppress(Warm):
+        check(progress=warm)  # what has to be compiled is: a compiler does not listen
     for _ in range(5):
         delay = moments.uniform(0.005, 0.15)
         started = time.perf_counter()
