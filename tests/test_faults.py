@@ -236,7 +236,7 @@ LONG = {
     "jitted": of_function(jitted, 200_000), "C": of_function(LowLevelCallable(in_c.ctypes), 200_000),
 }
 class Warm(Exception):
-    """Raised by the first report of progress."""
+    pass
 
 def warm(done, total):
     raise Warm
