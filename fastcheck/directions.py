@@ -10,7 +10,9 @@ import numpy as np
 from .activations import Array
 from .network import Tensor
 from .noise import FAR, ROUNDING, line_noise
-from .steps import ELSEWHERE, central, first_step, refine, table
+from .stencils import central
+from .steps import ELSEWHERE, first_step, refine
+from .tables import table
 
 if TYPE_CHECKING:
     from numpy.random import Generator

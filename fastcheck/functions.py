@@ -33,7 +33,7 @@ from .progress import Progress, reporting
 from .purity import examine
 from .report import Report
 from .sampling import choose, power
-from .steps import ORDERS
+from .stencils import ORDERS
 from .structure import Structure
 
 METHODS = ("all", "sample", "directional")

@@ -19,7 +19,8 @@ from .differences import Differences, Indices, Subject
 from .network import Tensor
 from .noise import ROUNDING
 from .report import Report
-from .steps import ONE_SIDED_ROUNDING, first_step, refine
+from .steps import first_step, refine
+from .tables import ONE_SIDED_ROUNDING
 
 # Standard errors that noise may reach.
 NOISE = 8.0

@@ -8,7 +8,8 @@ import numpy as np
 from ..activations import Array
 from ..differences import Indices
 from ..noise import AGREEMENT
-from ..steps import ELSEWHERE, ONE_SIDED_ROUNDING, Flags, Slopes, first_step, refine, table
+from ..steps import ELSEWHERE, first_step, refine
+from ..tables import ONE_SIDED_ROUNDING, Flags, Slopes, table
 from .work import NOISE, Work
 
 # Entries looked at before it is asked whether they show a mistake: so many, and a share of all.

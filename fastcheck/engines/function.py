@@ -11,7 +11,9 @@ from ..differences import Differences, Indices, Kinks, Run
 from ..noise import ROUNDING
 from ..purity import require_same
 from ..sampling import stratified_order
-from ..steps import STENCILS, WIDEST, Slopes, central, median, refine, richardson, table
+from ..stencils import STENCILS, WIDEST, central, richardson
+from ..steps import median, refine
+from ..tables import Slopes, table
 from .again import look_again
 from .plan import COMPLEX_STEP, plan
 from .work import NOISE, RICHARDSON, Choice, FunctionProblem, Work

@@ -6,7 +6,9 @@ from ..activations import Array
 from ..differences import Indices
 from ..network import Tensor
 from ..noise import ROUNDING
-from ..steps import FIRST, WIDEST, Slopes, first_step, likely_step, median, power_of_two, refine
+from ..stencils import WIDEST, power_of_two
+from ..steps import FIRST, first_step, likely_step, median, refine
+from ..tables import Slopes
 from .work import RICHARDSON, Work
 
 # Tensors of up to so many checked entries have the step of each entry chosen by itself; of others so many are tried.

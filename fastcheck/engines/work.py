@@ -13,8 +13,9 @@ from ..differences import Indices
 from ..evaluators import Evaluator
 from ..network import Tensor
 from ..noise import FAR, NEAR, tensor_noise
-from ..steps import Slopes, median
+from ..steps import median
 from ..structure import Structure
+from ..tables import Slopes
 
 if TYPE_CHECKING:
     from numpy.random import Generator
