@@ -139,10 +139,12 @@ def _forward_from(block: Block, layer: int, Z: list[Array], Y: Array) -> tuple[P
 
 
 def _rounding(block: Block, layer: int, run: Propagation, slack: list[Array], Y: Array) -> float:
-    """How far rounding of the pre-activations from ``layer`` on may move the losses' sum, to first order."""
-    network, parameters = block.problem.network, block.problem.parameters
-    dZ = network.output_gradient(run, Y) / network.cost_entry.scale(*Y.shape[::-1])
+    """How far rounding of what is computed from ``layer`` on may move the losses' sum, to first order."""
+    network, parameters, cost = block.problem.network, block.problem.parameters, block.problem.network.cost_entry
+    dZ = network.output_gradient(run, Y) / cost.scale(*Y.shape[::-1])
     total = 0.0
+    if not cost.output:  # taken from the activation, whose own rounding counts where it nearly meets the target
+        total += UNIT * float(np.sum(np.abs(cost.gradient(run.Z[-1], run.A[-1], Y) * run.A[-1])))
     for k in range(len(network.layers) - 1, layer - 1, -1):
         total += float(np.sum(np.abs(dZ) * slack[k]))
         if k > layer:
