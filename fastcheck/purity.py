@@ -28,6 +28,8 @@ def as_cost(value: Any, *, complex_allowed: bool = False) -> Any:
         raise TypeError("cost returned None, wanted a number; is a return statement missing?")
     try:
         array = np.asarray(value)
+    except MemoryError:
+        raise
     except Exception as error:
         raise TypeError(f"cost returned {type(value).__name__}, wanted a number: {error}") from None
     if array.dtype.kind not in "fiuc":

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from .mixed import jobs
+from .plain import needs_compiled
 from .test_neighbours import FORK, run
 
 LAYERS = {"workqueue": "workqueue", "omp": "omppool", "tbb": "tbbpool"}
@@ -57,6 +58,7 @@ in_child([lambda: all_right(*in_threads(4, 4)) or JOBS[0]()] + JOBS[1:])
 """
 
 
+@needs_compiled("no threading layer is used")
 @pytest.mark.parametrize("layer", LAYERS)
 def test_mixed_checks_in_many_threads_and_forks_with_every_threading_layer(layer):
     """Eight threads of fifty mixed calls: bit by bit what the same calls give alone; children forked meanwhile."""

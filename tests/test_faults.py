@@ -23,6 +23,7 @@ from fastcheck.evaluators import Pace
 from fastcheck.progress import _seldom
 
 from .mixed import in_python, jobs
+from .plain import needs_compiled
 from .problems import data, network
 from .test_neighbours import run
 
@@ -267,6 +268,7 @@ assert [job.answer() for job in SMALL] == WANTED
 """
 
 
+@needs_compiled("pieces of work take a hundred times as long")
 def test_ctrl_c_is_heard_within_three_tenths_of_a_second_by_every_engine():
     """Fifty random moments of a timer's signals; on a busy machine a few may wait for the processor."""
     run(CTRL_C)
@@ -311,6 +313,7 @@ assert failed, whole
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs Linux's /proc")
+@needs_compiled("a network that needs memory would take hours")
 def test_without_memory_the_answer_is_right_or_a_memory_error():
     run(MEMORY)
 
