@@ -107,8 +107,8 @@ def require_memory(net: Network, memory_limit: int) -> None:
     if free is not None and needed + memory_limit > free:
         raise MemoryError(
             f"all {net.size:,} parameters: results of {readable_bytes(needed)} and memory_limit of "
-            f"{readable_bytes(memory_limit)} wanted, {readable_bytes(free)} free; method=\"sample\" or "
-            'method="directional" need a small part of that, or lower memory_limit'
+            f"{readable_bytes(memory_limit)} wanted, {readable_bytes(free)} free; lower memory_limit, or use "
+            'method="sample", which needs a small part of that, or method="directional", which needs less'
         )
 
 
