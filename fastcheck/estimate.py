@@ -19,7 +19,7 @@ PIECEWISE_SHARE = 0.1
 SECONDS_PER_PARAMETER = 3e-8
 # Vectors of n doubles: theta, gradients, gradapprox, both costs, and what is made in passing.
 VECTORS = 6
-BYTES_PER_SECOND = 5e8  # between the caller and its workers: pickled, through a pipe or a network
+BYTES_PER_SECOND = 2e8  # between the caller and its workers: pickled, through a pipe or a network
 RESULTS = 24  # bytes that come back for each parameter
 TIMES = (1.0, "s"), (60.0, "min"), (3600.0, "h"), (86400.0, "days")
 
