@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 import fastcheck as fc
-from fastcheck.estimate import estimate, readable_bytes, readable_seconds
+from fastcheck.estimate import readable_bytes, readable_seconds
 
 from .measure import processor, readable, seconds_of
 from .networks import case
@@ -71,7 +71,7 @@ def measure(widths: list[int], hidden: str, samples: int, engine: str, rounds: i
 
             check()  # workers begin, and kernels are loaded
             seconds = statistics.median(seconds_of(check) for _ in range(rounds))
-        expected = estimate(made.net, samples, engine=engine, threads=1, workers=workers).seconds
+        expected = fc.estimate(made.net, samples, engine=engine, threads=1, workers=workers).seconds
         yield [f"{made.name} ({samples}), {engine}", way if not workers else f"{way}, {workers}",
                readable(expected), readable(seconds), f"{seconds / expected:.2f}"]
 
@@ -83,7 +83,7 @@ def billion() -> Table:
     table = Table("workers", "time", "memory of each", "memory of the caller",
                   title=f"{'-'.join(map(str, BILLION))}, {SAMPLES} samples: {net.size:,} parameters")
     for workers in MANY:
-        found = estimate(net, SAMPLES, threads=1, workers=workers)
+        found = fc.estimate(net, SAMPLES, threads=1, workers=workers)
         table.add_row(str(workers), readable_seconds(found.seconds), readable_bytes(found.worker_memory),
                       readable_bytes(found.memory))
     return table

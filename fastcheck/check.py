@@ -1,5 +1,6 @@
 """The front door for networks: validate what came in, run an engine, judge, report."""
 
+import math
 import time
 from collections.abc import Mapping
 from concurrent.futures import Executor
@@ -81,7 +82,8 @@ def check(
     directions : directions per tensor for method="directional"; None for three.
     seed : of random choices.
     threads : at most so many; None for all cores.
-    memory_limit : bytes beside the vectors of n numbers; None for a quarter of the free memory, at most 1 GiB.
+    memory_limit : bytes beside the vectors of n numbers, and X and Y; None for a quarter of the free memory, at most
+        1 GiB.
     time_limit : seconds after which no further piece is begun; entries are taken at random then, and the report says
         how many were checked.
     progress : True for a bar, or a function of (done, total).
@@ -117,10 +119,10 @@ def check(
     whole("seed", seed, 0)
     only_for("samples", samples, "sample", method)
     only_for("directions", directions, "directional", method)
-    problem, subject = network_problem(net, parameters, gradients, X, Y)
+    limits = threads_of(threads), memory_of(memory_limit)
+    problem, subject = network_problem(net, parameters, gradients, X, Y, memory_limit=limits[1])
     if engine != "response":
         _not_lost(epsilon, problem)
-    limits = threads_of(threads), memory_of(memory_limit)
     saved, until = path_of("checkpoint", checkpoint), deadline(started, time_limit)
     shared = Shared(engine, executor_of(executor), saved, until, seed)
     if method == "all":
@@ -128,7 +130,7 @@ def check(
     wanted = {"samples": samples, "directions": directions}
     count = next((whole(name, value, 1) for name, value in wanted.items() if value is not None), None)
     with reporting(progress) as report, one_blas_thread():
-        subject, probed, notes = _chosen(problem, subject, method, count, tolerance, seed)
+        subject, probed, notes = _chosen(problem, subject, method, count, tolerance, seed, limits[1])
         found, checked = shared.as_far_as(problem, subject.indices, epsilon, Run(*limits, report))
         subject, found = replace(subject, indices=checked), replace(found, notes=(*notes, *found.notes))
         if probed.suspects:
@@ -144,7 +146,8 @@ def check(
 
 
 def _chosen(
-    problem: Problem, subject: Subject, method: str, count: int | None, tolerance: float | None, seed: int
+    problem: Problem, subject: Subject, method: str, count: int | None, tolerance: float | None, seed: int,
+    memory_limit: int,
 ) -> tuple[Subject, Probe, tuple[str, ...]]:
     """Which entries a method checks, what random directions found, and what that proves."""
     tensors, generator = problem.network.tensors, np.random.default_rng(seed)
@@ -154,7 +157,7 @@ def _chosen(
     if method == "directional":
         from .engines.along import differences_along  # compiled: brings Numba with it
 
-        slopes = exact_slopes(differences_along(problem))
+        slopes = exact_slopes(differences_along(problem, memory_limit))
         probed = probe(tensors, problem.theta, subject.gradient, slopes, directions=count,
                        tolerance=allowed(subject, tolerance), generator=generator, rounded=bool(subject.precision))
         return replace(subject, indices=entries_beside(probed, tensors, generator)), probed, tuple(probed.notes)
@@ -162,7 +165,8 @@ def _chosen(
 
 
 def network_problem(
-    net: Network, parameters: Any, gradients: Any, X: Any, Y: Any, indices: Indices | None = None
+    net: Network, parameters: Any, gradients: Any, X: Any, Y: Any, indices: Indices | None = None,
+    memory_limit: float = math.inf,
 ) -> tuple[Problem, Subject]:
     """Validate a network, its parameters and gradients, and its data.
 
@@ -185,7 +189,8 @@ def network_problem(
     problem = Problem(net, theta, data, net.targets(Y, data.shape[1]))
     precision = _low_precision(net, parameters, named)
     subject = Subject(
-        net.tensors, theta, gradient, indices, precision, net.l2 / problem.m, problem.m, Rounding(problem)
+        net.tensors, theta, gradient, indices, precision, net.l2 / problem.m, problem.m,
+        Rounding(problem, memory_limit),
     )
     return problem, subject
 

@@ -6,23 +6,40 @@ from .network import Network, known
 from .operations import operations
 from .options import available_bytes, memory_of, threads_of, whole
 
-# Multiply-adds a second of one thread, and seconds of a call per layer and evaluation, by engine.  Measured on one core
-# of an AMD EPYC at 2.6 GHz; ``benchmarks/cluster.py`` holds them against runs.
-RATES = {"response": 2.0e10, "full": 2.5e9, "reference": 2.5e9}
+# Multiply-adds a second of one thread; seconds of a call per layer and evaluation, and of an activation, by engine.
+# Measured by processor time on one core of an Intel Xeon (family 6, model 207); ``benchmarks/cluster.py`` holds them
+# against runs.
+RATES = {"response": 1.5e10, "full": 1.2e10, "reference": 1.2e10}
 CALLS = {"response": 0.0, "full": 3e-7, "reference": 1.2e-5}
+ELEMENTS = {"response": 1.5e-9, "full": 1e-8, "reference": 2e-8}
+SECONDS_PER_COLUMN = 2e-7  # of the response engine: the loss of a unit's sample to one side
+# Of its work where hidden layers are piecewise linear: one side gives the other, units that are off give nothing.
+PIECEWISE_SHARE = 0.1
 # Of a check, whatever the engine: judging, and passing over the vectors of n numbers.
-SECONDS_PER_PARAMETER = 1.5e-8
+SECONDS_PER_PARAMETER = 3e-8
 # Vectors of n doubles: theta, gradients, gradapprox, both costs, and what is made in passing.
 VECTORS = 6
-BYTES_PER_SECOND = 5e8  # between the caller and its workers: pickled, through a pipe or a network
+BYTES_PER_SECOND = 2e8  # between the caller and its workers: pickled, through a pipe or a network
 RESULTS = 24  # bytes that come back for each parameter
 TIMES = (1.0, "s"), (60.0, "min"), (3600.0, "h"), (86400.0, "days")
 
 
+def evaluation_seconds(net: Network, samples: int, engine: str) -> float:
+    """Seconds of one forward propagation by an engine that makes two for every parameter."""
+    elements = samples * sum(net.widths[1:]) * ELEMENTS[engine]
+    return net.size * samples / RATES[engine] + len(net.layers) * CALLS[engine] + elements
+
+
 def engine_seconds(net: Network, samples: int, engine: str) -> float:
     """Seconds that all parameters take one thread of an ordinary machine."""
-    calls = 2.0 * net.size * len(net.layers) * CALLS[engine]
-    return operations(net, samples, engine) / RATES[engine] + calls
+    if engine != "response":
+        return 2.0 * net.size * evaluation_seconds(net, samples, engine)
+    widths = net.widths
+    columns = [2.0 * samples * n for n in widths[1:]]
+    elements = ELEMENTS[engine] * sum(count * sum(widths[k + 2 :]) for k, count in enumerate(columns))
+    share = PIECEWISE_SHARE if all(entry.linear for entry in net.activation_entries[:-1]) else 1.0
+    work = operations(net, samples, engine) / RATES[engine] + elements
+    return share * work + SECONDS_PER_COLUMN * sum(columns)
 
 
 @dataclass(frozen=True)
@@ -107,8 +124,8 @@ def require_memory(net: Network, memory_limit: int) -> None:
     if free is not None and needed + memory_limit > free:
         raise MemoryError(
             f"all {net.size:,} parameters: results of {readable_bytes(needed)} and memory_limit of "
-            f"{readable_bytes(memory_limit)} wanted, {readable_bytes(free)} free; method=\"sample\" or "
-            'method="directional" need a small part of that, or lower memory_limit'
+            f"{readable_bytes(memory_limit)} wanted, {readable_bytes(free)} free; lower memory_limit, or use "
+            'method="sample", which needs a small part of that, or method="directional", which needs less'
         )
 
 

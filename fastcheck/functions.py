@@ -88,7 +88,8 @@ def check_function(
     directions : directions per tensor for method="directional"; None for three.
     seed : of all random choices.
     threads : at most so many; None for all cores.
-    memory_limit : bytes that stacks may take; None for a quarter of the free memory, at most 1 GiB.
+    memory_limit : bytes that stacks may take, beside some twenty vectors of n numbers; None for a quarter of the free
+        memory, at most 1 GiB.
     time_limit : seconds after which no further entries are begun; the report says how many were checked.
     progress : True for a bar, or a function of (done, total), which may raise to stop.
     executor : any concurrent.futures.Executor to call a Python cost in.

@@ -344,11 +344,13 @@ class Network:
 
     def cost_at(self, parameters: Mapping[str, Array], propagation: Propagation, Y: Array) -> float:
         """J from a finished forward propagation and targets as ``targets`` gives them."""
-        m = Y.shape[1]
+        return self.mean_loss(propagation, Y) + self.penalty(parameters, Y.shape[1])
+
+    def mean_loss(self, propagation: Propagation, Y: Array) -> float:
+        """J without the penalty."""
         with np.errstate(all="ignore"):
             losses = self.cost_entry.losses(propagation.Z[-1], propagation.A[-1], Y)
-            data = self.cost_entry.scale(m, self.widths[-1]) * float(losses.sum())
-            return data + self.penalty(parameters, m)
+            return self.cost_entry.scale(Y.shape[1], self.widths[-1]) * float(losses.sum())
 
     def cost_of(self, parameters: Mapping[str, Any], X: Any, Y: Any) -> float:
         """J(theta), dropout off, computed so that saturated units keep their digits.

@@ -51,7 +51,8 @@ def flag(name: str, value: Any) -> bool:
 def whole(name: str, value: Any, least: int) -> int:
     """An integer of at least ``least``, else TypeError or ValueError."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name}: {type(value).__name__} {value!r} found, wanted an integer")
+        found = " ".join(repr(value).split())  # an array, perhaps: X for its number of samples
+        raise TypeError(f"{name}: {type(value).__name__} {found} found, wanted an integer")
     if value < least:
         raise ValueError(f"{name}: {value} found, wanted at least {least}")
     return int(value)

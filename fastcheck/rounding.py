@@ -5,6 +5,7 @@ rounded, and errors are carried forward and back as the derivatives carry change
 lost where a - y or 1 - a cancels, and, in single precision, from a ReLU whose pre-activation rounds across zero.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -32,10 +33,11 @@ class Rounding:
     Parameters
     ----------
     problem : the network at one point, with its data.
+    limit : bytes that samples may take at a time.
     """
 
-    def __init__(self, problem: Problem) -> None:
-        self.problem = problem
+    def __init__(self, problem: Problem, limit: float = math.inf) -> None:
+        self.problem, self.limit = problem, limit
         self._layers: dict[float, list[Layer]] = {}
 
     def __call__(self, name: str, unit: float = DOUBLE) -> Array:
@@ -47,21 +49,33 @@ class Rounding:
         unit : largest relative error of one rounding.
         """
         with np.errstate(all="ignore"):
-            if unit not in self._layers:
-                self._layers[unit] = self._analysed(unit)
-            layer = self._layers[unit][int(name[1:]) - 1]
-            squares = layer.dZ**2
-            lost = layer.dZ_variance + unit**2 * squares
-            if name[0] == "b":
-                return np.asarray(np.sqrt(lost.sum(axis=1)))
-            variance = np.hstack([lost, squares]) @ np.hstack([layer.inputs**2, layer.inputs_variance]).T
-            if self.problem.network.l2:
+            variance: Array = np.zeros(1)
+            for part in self.problem.parts(self.limit):
+                variance = variance + self._variance(part, name, unit)
+            if name[0] == "W" and self.problem.network.l2:
                 weight = unit * self.problem.network.l2 / self.problem.m
                 variance += (weight * self.problem.parameters[name]) ** 2
             return np.asarray(np.sqrt(variance, out=variance).reshape(-1))
 
-    def _analysed(self, unit: float) -> list[Layer]:
-        given, network = self.problem, self.problem.network
+    def _variance(self, part: Problem, name: str, unit: float) -> Array:
+        """Of a tensor's sum over a part of the samples."""
+        layer = self._layers_of(part, unit)[int(name[1:]) - 1]
+        squares = layer.dZ**2
+        lost = layer.dZ_variance + unit**2 * squares
+        if name[0] == "b":
+            return np.asarray(lost.sum(axis=1))
+        return np.asarray(np.hstack([lost, squares]) @ np.hstack([layer.inputs**2, layer.inputs_variance]).T)
+
+    def _layers_of(self, part: Problem, unit: float) -> list[Layer]:
+        """Kept for the next tensor where the part is the whole."""
+        if part is not self.problem:
+            return self._analysed(part, unit)
+        if unit not in self._layers:
+            self._layers[unit] = self._analysed(part, unit)
+        return self._layers[unit]
+
+    def _analysed(self, given: Problem, unit: float) -> list[Layer]:
+        network = given.network
         parameters, run = given.parameters, given.forward()
         entries = network.activation_entries
         Z_variance, A_variance = [], [unit**2 * given.X**2]
@@ -72,7 +86,7 @@ class Rounding:
             Z_variance.append(variance)
             rounded = run.Z[k - 1] if entry.cancels else run.A[k - 1]
             A_variance.append(_carried(entry, run.Z[k - 1], run.A[k - 1], variance) + unit**2 * rounded**2)
-        dZ, variance = self._output(run.Z[-1], run.A[-1], Z_variance[-1], A_variance[-1], unit)
+        dZ, variance = self._output(given.Y, run.Z[-1], run.A[-1], Z_variance[-1], A_variance[-1], unit)
         layers = []
         for k in range(len(entries), 0, -1):
             layers.append(Layer(dZ, variance, run.inputs_of(k - 1), A_variance[k - 1]))
@@ -82,11 +96,13 @@ class Rounding:
                 dZ, variance = _through(entries[k - 2], run.Z[k - 2], Z_variance[k - 2], dA, dA_variance, unit)
         return layers[::-1]
 
-    def _output(self, Z: Array, A: Array, Z_variance: Array, A_variance: Array, unit: float) -> tuple[Array, Array]:
+    def _output(
+        self, Y: Array, Z: Array, A: Array, Z_variance: Array, A_variance: Array, unit: float
+    ) -> tuple[Array, Array]:
         """dZ of the last layer and the variance of its errors: a - y keeps no more digits than a and y have."""
-        Y, cost = self.problem.Y, self.problem.network.cost_entry
+        cost = self.problem.network.cost_entry
         entry = self.problem.network.activation_entries[-1]
-        scale = cost.scale(Y.shape[1], Y.shape[0])
+        scale = cost.scale(self.problem.m, Y.shape[0])
         gradient = scale * cost.gradient(Z, A, Y)
         lost = A_variance + unit**2 * (A**2 + Y**2)
         if cost.output:

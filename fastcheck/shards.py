@@ -8,7 +8,7 @@ import numpy as np
 
 from .differences import Differences, Indices, Kinks, Problem
 from .errors import EngineError
-from .estimate import CALLS, RATES
+from .estimate import RATES, evaluation_seconds
 from .network import Tensor
 from .operations import unit_operations
 from .sampling import stratified_order
@@ -64,8 +64,8 @@ def _by_parameters(
     """For engines that take one parameter after the other."""
     net = problem.network
     count = net.size if indices is None else indices.size
-    evaluations = 2.0 * net.size * problem.m / RATES[engine] + 2.0 * len(net.layers) * CALLS[engine]
-    size = max(1 if seed is None else len(net.tensors), int(seconds / evaluations))
+    both = 2.0 * evaluation_seconds(net, problem.m, engine)
+    size = max(1 if seed is None else len(net.tensors), int(seconds / both))
     if seed is None:
         edges = np.append(np.arange(0, count, size), count)
         return [Shard(k, edges[None, k : k + 2]) for k in range(edges.size - 1)]

@@ -255,6 +255,13 @@ CHECK = [
     ({"Y": np.empty(0)}, ValueError, ["Y", "(0,)"]),
     ({"parameters": {1: 2}}, ValueError, ["parameters", "unknown", "1"]),
     ({"threads": "2"}, TypeError, ["threads", "'2'"]),
+    ({"time_limit": 0}, ValueError, ["time_limit", "0"]),
+    ({"time_limit": np.nan}, ValueError, ["time_limit", "nan"]),
+    ({"time_limit": "1"}, TypeError, ["time_limit", "'1'"]),
+    ({"executor": "threads"}, TypeError, ["executor", "str", "Executor"]),
+    ({"executor": 3}, TypeError, ["executor", "int", "Executor"]),
+    ({"checkpoint": 3}, TypeError, ["checkpoint", "3", "path"]),
+    ({"checkpoint": "/nowhere/at/all.npz"}, FileNotFoundError, ["checkpoint", "/nowhere/at/all.npz"]),
 ]
 
 

@@ -1,7 +1,7 @@
 """Exact cost differences of a network along any direction in parameter space."""
 
+import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -41,22 +41,49 @@ activation_changes = compiled(_activation_changes)
 loss_changes = compiled(_loss_changes)
 
 
-def differences_along(problem: Problem) -> Callable[[Array, float], tuple[float, float]]:
+def differences_along(problem: Problem, limit: float = math.inf) -> Callable[[Array, float], tuple[float, float]]:
     """(direction (n,), step) -> (J(theta + step v) - J(theta), J(theta - step v) - J(theta)), without cancellation.
+
+    Parameters
+    ----------
+    limit : bytes that samples may take at a time; where all fit, they are propagated once for all directions.
+    """
+    network, m = problem.network, problem.m
+    scale = network.cost_entry.scale(m, network.widths[-1])
+    whole = [_losses_along(part) for part in problem.parts(limit) if part is problem]
+
+    def along(direction: Array, step: float) -> tuple[float, float]:
+        moves = network.to_parameters(direction * step)
+        total = np.zeros(2)
+        for losses in whole or map(_losses_along, problem.parts(limit)):
+            total += losses(moves)
+        plus, minus = scale * total
+        if network.l2:
+            rate = network.l2 / (2 * m)
+            for name, V in network.to_parameters(direction).items():
+                if name[0] == "W":
+                    W = problem.parameters[name]
+                    linear, square = 2.0 * step * float(np.vdot(W, V)), step**2 * float(np.vdot(V, V))
+                    plus, minus = plus + rate * (linear + square), minus + rate * (square - linear)
+        return float(plus), float(minus)
+
+    return along
+
+
+def _losses_along(problem: Problem) -> Callable[[dict[str, Array]], Array]:
+    """Moves of the parameters -> differences of the losses' sum, to either side.
 
     Every layer passes on Delta z = W Delta a + V (a + Delta a) + v_b for both signs at once.
     """
     network, run, m = problem.network, problem.forward(), problem.m
     cost, parameters = network.cost_entry, problem.parameters
     softmax = not network.activation_entries[-1].elementwise
-    scale = cost.scale(m, network.widths[-1])
     last = len(network.layers)
     Z, A, Y = (np.ascontiguousarray(part.T) for part in (run.Z[-1], run.A[-1], problem.Y))
 
-    def along(direction: Array, step: float) -> tuple[float, float]:
-        moves = network.to_parameters(direction * step)
+    def losses(moves: dict[str, Array]) -> Array:
         signs = np.repeat([1.0, -1.0], m)
-        change = np.empty(0)
+        change, out = np.empty(0), np.empty(2)
         for k in range(1, last + 1):
             inputs = run.inputs_of(k - 1)
             V, v = moves[f"W{k}"], moves[f"b{k}"]
@@ -68,19 +95,8 @@ def differences_along(problem: Problem) -> Callable[[Array, float], tuple[float,
                 change = parameters[f"W{k}"] @ change + ((V @ moved) + v) * signs
             if k < last or (cost.output is None and not softmax):
                 activation_changes(ACTIVATION_CODES[network.layers[k - 1].activation], run.Z[k - 1], change)
-        return _penalised(change, direction, step)
-
-    def _penalised(change: Array, direction: Array, step: float) -> tuple[float, float]:
-        out: Any = np.empty(2)
         by_sample = np.ascontiguousarray(change.reshape(-1, 2, m).transpose(2, 0, 1))
         loss_changes(COST_CODES[network.cost], softmax and cost.output is None, Z, A, Y, by_sample, out)
-        plus, minus = scale * out
-        if network.l2:
-            rate = network.l2 / (2 * m)
-            for name, V in network.to_parameters(direction).items():
-                if name[0] == "W":
-                    linear, square = 2.0 * step * float(np.vdot(parameters[name], V)), step**2 * float(np.vdot(V, V))
-                    plus, minus = plus + rate * (linear + square), minus + rate * (square - linear)
-        return float(plus), float(minus)
+        return out
 
-    return along
+    return losses

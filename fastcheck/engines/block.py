@@ -8,7 +8,7 @@ import numpy as np
 
 from ..activations import ACTIVATIONS, CODES as ACTIVATION_CODES, Array
 from ..costs import CODES as COST_CODES
-from ..differences import Problem, Run
+from ..differences import BYTES_PER_UNIT, Problem, Run
 from ..operations import column_operations
 from ..polynomial import REACH
 from ..threads import run_all
@@ -18,7 +18,6 @@ from .columns import Flat, prepare
 UNIT = np.finfo(float).eps / 2
 FORWARD_SAMPLES = 64  # propagated at a time, whatever the number of threads: the same bits each time
 EXACT_OPERATIONS = 30.0  # multiply-adds that take as long as an activation's difference without its series
-BYTES_PER_UNIT = 160  # of a sample in a block: pre-activation, series, coefficients, ...
 
 
 @dataclass(frozen=True)

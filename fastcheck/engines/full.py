@@ -3,6 +3,7 @@
 All 2n perturbed vectors are shared out over the cores by a parallel loop; no Python call per parameter.
 """
 
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import pairwise
 from typing import Any
@@ -62,7 +63,7 @@ forward_cost = compiled(_forward_cost)
 
 def _perturbed_costs(theta: Array, positions: Any, epsilon: float, widths: Any, codes: Any, softmax: bool, cost: int,
                      scale: float, penalty: float, X: Array, Y: Array, plus: Array, minus: Array, whole: Any) -> None:
-    """Costs at theta +- epsilon e_k for every position, shared out in pieces; ``whole`` is set for those done.
+    """Add costs at theta +- epsilon e_k for every position, shared out in pieces; ``whole`` is set for those done.
 
     A parallel loop loses exceptions: a piece that found no memory is left as it was, and only ``whole`` tells.
     """
@@ -72,9 +73,9 @@ def _perturbed_costs(theta: Array, positions: Any, epsilon: float, widths: Any, 
         for p in range(piece * positions.size // pieces, (piece + 1) * positions.size // pieces):
             k = positions[p]
             own[k] = theta[k] + epsilon
-            plus[p] = forward_cost(own, widths, codes, softmax, cost, scale, penalty, X, Y)
+            plus[p] += forward_cost(own, widths, codes, softmax, cost, scale, penalty, X, Y)
             own[k] = theta[k] - epsilon
-            minus[p] = forward_cost(own, widths, codes, softmax, cost, scale, penalty, X, Y)
+            minus[p] += forward_cost(own, widths, codes, softmax, cost, scale, penalty, X, Y)
             own[k] = theta[k]
         whole[piece] = True
 
@@ -86,29 +87,42 @@ serial_costs = compiled(_perturbed_costs)
 def differences(problem: Problem, indices: Indices | None, epsilon: float, run: Run) -> Differences:
     """Central differences of the compiled cost, all parameters at once."""
     positions = np.arange(problem.theta.size) if indices is None else indices
-    network = problem.network
-    description = (
-        np.array(network.widths, np.int64), np.array([ACTIVATION_CODES[layer.activation] for layer in network.layers]),
-        not network.activation_entries[-1].elementwise, COST_CODES[network.cost],
-        network.cost_entry.scale(problem.m, network.widths[-1]), network.l2 / (2 * problem.m),
-        np.ascontiguousarray(problem.X.T), np.ascontiguousarray(problem.Y.T),
-    )  # fmt: skip
-    J_plus, J_minus = np.empty(positions.size), np.empty(positions.size)
-    each = 2 * (problem.theta.size * problem.m + 100)
-    size = max(1, int(BLOCK_OPERATIONS * run.threads / each))
-    threads = run.threads if positions.size * each > 1e5 else 1
+    theta, network, samples = problem.theta, problem.network, 0
+    J_plus, J_minus = np.zeros(positions.size), np.zeros(positions.size)
+    threads = run.threads if 2 * positions.size * (theta.size * problem.m + 100) > 1e5 else 1
+    limit = run.memory_limit / 2
+    threads = max(1, min(threads, int(limit // theta.nbytes)))  # each copies theta
+
+    def parts() -> Iterator[tuple[Any, ...]]:
+        return (_description(problem, part) for part in problem.parts(limit / threads))
+
+    def cost_at(theta: Array) -> float:
+        return sum(float(forward_cost(theta, *part)) for part in parts())
+
     with one_blas_thread():
-        for first in range(0, positions.size, size):
-            part = slice(first, min(first + size, positions.size))
-            _block(problem.theta, positions[part], epsilon, description, J_plus[part], J_minus[part], threads)
-            run.progress(part.stop, positions.size)
-        cost = float(forward_cost(problem.theta, *description))
-        noise = network_noise(
-            lambda theta: float(forward_cost(theta, *description)), problem.theta, network.tensors, epsilon
-        )
+        for part in parts():
+            m = part[-1].shape[0]
+            size = max(1, int(BLOCK_OPERATIONS * run.threads / (2 * (theta.size * m + 100))))
+            for first in range(0, positions.size, size):
+                here = slice(first, min(first + size, positions.size))
+                _block(theta, positions[here], epsilon, part, J_plus[here], J_minus[here], threads)
+                run.progress((samples * positions.size + m * here.stop) // problem.m, positions.size)
+            samples += m
+        cost, noise = cost_at(theta), network_noise(cost_at, theta, network.tensors, epsilon)
     with np.errstate(invalid="ignore"):
         gradapprox = (J_plus - J_minus) / (2.0 * epsilon)
     return Differences(cost, J_plus, J_minus, gradapprox, network.spread(noise, indices))
+
+
+def _description(problem: Problem, part: Problem) -> tuple[Any, ...]:
+    """What ``forward_cost`` is to know beside theta: of the penalty, the part's share."""
+    network = problem.network
+    return (
+        np.array(network.widths, np.int64), np.array([ACTIVATION_CODES[layer.activation] for layer in network.layers]),
+        not network.activation_entries[-1].elementwise, COST_CODES[network.cost],
+        network.cost_entry.scale(problem.m, network.widths[-1]), network.l2 / (2 * problem.m) * (part.m / problem.m),
+        np.ascontiguousarray(part.X.T), np.ascontiguousarray(part.Y.T),
+    )  # fmt: skip
 
 
 def _block(theta: Array, positions: Indices, epsilon: float, description: Any, plus: Array, minus: Array,

@@ -24,6 +24,8 @@ POOR = 30.0
 OUTLIER, ENOUGH, SHORTER = 10.0, 16, 16.0
 # One batch of work: seconds between reports of progress.
 BATCH_SECONDS = 0.5
+# Bytes of an entry in it: a few evaluations, each with its place, distance, value and cost.
+BYTES_PER_ENTRY = 400
 # Orders at which all entries have the same few evaluations, at a step that is not their own.
 CENTRAL = (2, 4)
 # The table of extrapolation begins at so many times the best step of order 4.
@@ -77,15 +79,16 @@ def _look_at_all(work: Work, run: Run) -> None:
         waiting = waiting[stratified_order(tensors, work.positions[waiting], work.generator)]
     seconds = min(BATCH_SECONDS / 4.0, work.choice.deadline - time.perf_counter())
     first = max(len(tensors), int(seconds / max(6.0 * work.lines.seconds_each, 1e-7)))
-    for batch in _batches(waiting.size, first, work.choice.deadline):
+    most = max(1, run.memory_limit // BYTES_PER_ENTRY)
+    for batch in _batches(waiting.size, min(first, most), most, work.choice.deadline):
         _measure(work, waiting[batch])
         run.progress(finished + batch.stop, total)
     if not waiting.size:
         run.progress(total, total)
 
 
-def _batches(count: int, first: int, deadline: float) -> Iterator[slice]:
-    """Batches of work that take about BATCH_SECONDS each; the first one, of so many pieces, is done in any case."""
+def _batches(count: int, first: int, most: int, deadline: float) -> Iterator[slice]:
+    """Batches that take about BATCH_SECONDS each, of so many entries at most; the first one is done in any case."""
     done, size = 0, first
     while done < count:
         started = time.perf_counter()
@@ -96,7 +99,7 @@ def _batches(count: int, first: int, deadline: float) -> Iterator[slice]:
         each = max(now - started, 1e-9) / (batch.stop - batch.start)
         if now >= deadline:
             return
-        size = int(max(1, min(4 * size, min(BATCH_SECONDS, deadline - now) / each)))
+        size = int(max(1, min(most, 4 * size, min(BATCH_SECONDS, deadline - now) / each)))
 
 
 def _measure(work: Work, where: Indices) -> None:

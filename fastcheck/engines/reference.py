@@ -9,13 +9,15 @@ from ..differences import Differences, Indices, Problem, Run
 from ..noise import network_noise
 
 
-def textbook_cost(problem: Problem, theta: Array) -> float:
-    """J(theta) by the textbook's formula, rounding and all."""
-    network = problem.network
+def textbook_cost(problem: Problem, theta: Array, limit: float = math.inf) -> float:
+    """J(theta) by the textbook's formula, rounding and all; of so many samples at a time as the limit in bytes lets."""
+    network, mean = problem.network, 0.0
     parameters = network.to_parameters(theta)
-    A = network.forward(parameters, problem.X).A[-1]
     with np.errstate(all="ignore"):
-        return network.cost_entry.textbook(A, problem.Y) + network.penalty(parameters, problem.m)
+        for part in problem.parts(limit):
+            A = network.forward(parameters, part.X).A[-1]
+            mean += network.cost_entry.textbook(A, part.Y) * (part.m / problem.m)
+        return mean + network.penalty(parameters, problem.m)
 
 
 def differences(problem: Problem, indices: Indices | None, epsilon: float, run: Run) -> Differences:
@@ -25,28 +27,31 @@ def differences(problem: Problem, indices: Indices | None, epsilon: float, run: 
     for done, k in enumerate(positions):
         theta_plus = np.copy(problem.theta)
         theta_plus[k] = theta_plus[k] + epsilon
-        J_plus[done] = textbook_cost(problem, theta_plus)
+        J_plus[done] = textbook_cost(problem, theta_plus, run.memory_limit)
         theta_minus = np.copy(problem.theta)
         theta_minus[k] = theta_minus[k] - epsilon
-        J_minus[done] = textbook_cost(problem, theta_minus)
+        J_minus[done] = textbook_cost(problem, theta_minus, run.memory_limit)
         run.progress(done + 1, positions.size)
     with np.errstate(invalid="ignore"):
         gradapprox = (J_plus - J_minus) / (2.0 * epsilon)
-    noise = textbook_noise(problem, epsilon)
+    noise = textbook_noise(problem, epsilon, run.memory_limit)
     return Differences(
-        textbook_cost(problem, problem.theta), J_plus, J_minus, gradapprox,
+        textbook_cost(problem, problem.theta, run.memory_limit), J_plus, J_minus, gradapprox,
         problem.network.spread(noise, indices),
     )
 
 
-def textbook_noise(problem: Problem, epsilon: float) -> Array:
+def textbook_noise(problem: Problem, epsilon: float, limit: float = math.inf) -> Array:
     """Standard error of central differences of the textbook's cost, one per tensor.
 
     Beside the measured noise, the formula's error at theta itself: log(1 - a) of a saturated output moves in steps
     that are too long for any small perturbation to notice, and then the difference is wrong without being noisy.
     """
     network, theta = problem.network, problem.theta
-    measured = network_noise(lambda moved: textbook_cost(problem, moved), theta, network.tensors, epsilon)
+    measured = network_noise(lambda moved: textbook_cost(problem, moved, limit), theta, network.tensors, epsilon)
+    accurate = network.penalty(problem.parameters, problem.m)
+    for part in problem.parts(limit):
+        accurate += network.mean_loss(part.forward(), part.Y) * (part.m / problem.m)
     with np.errstate(invalid="ignore"):
-        error = abs(textbook_cost(problem, theta) - network.cost_at(problem.parameters, problem.forward(), problem.Y))
+        error = abs(textbook_cost(problem, theta, limit) - accurate)
     return np.asarray(np.fmax(measured, error * (math.sqrt(2.0) / (2.0 * epsilon))))

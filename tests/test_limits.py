@@ -1,0 +1,76 @@
+"""Limits that callers set are kept: of memory, as the system counts it, and of threads."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import fastcheck as fc
+from fastcheck.check import METHODS
+from fastcheck.differences import BYTES_PER_UNIT, Problem
+from fastcheck.engines import ENGINES
+from fastcheck.rounding import Rounding
+
+from .peak_memory import SIZES
+from .problems import data, network, problem
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.parametrize("kind", [*ENGINES, *SIZES])
+def test_memory_stays_within_the_limit_and_the_vectors_of_n_numbers(kind):
+    run = subprocess.run([sys.executable, "-m", "tests.peak_memory", kind], cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    found = json.loads(run.stdout)
+    assert len(found) >= 3
+    for case, (grown, allowed) in found.items():
+        assert grown <= 1.1 * allowed, f"{case}: {grown / 2**20:.1f} MiB, {allowed / 2**20:.1f} allowed"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_one_thread_is_one_thread(engine):
+    net = network([500, 500, 500, 10], "relu", "softmax", "cross_entropy")
+    parameters = net.initialize(0)
+    X, Y = data(net, 64)
+    gradients = net.gradients(parameters, X, Y)
+    method = {"method": "all"} if engine == "response" else {"method": "sample", "samples": 50}
+    fc.check(net, parameters, gradients, X, Y, engine=engine, threads=1, **method)
+    wall, processor = time.perf_counter(), time.process_time()
+    fc.check(net, parameters, gradients, X, Y, engine=engine, threads=1, **method)
+    assert time.process_time() - processor <= 1.2 * (time.perf_counter() - wall)
+
+
+def in_threes(monkeypatch):
+    """Let every limit be one of three samples."""
+    whole = Problem.parts
+    limit = 3.5 * BYTES_PER_UNIT
+    monkeypatch.setattr(Problem, "parts", lambda self, _: whole(self, limit * sum(self.network.widths)))
+
+
+@pytest.mark.parametrize("engine", [name for name in ENGINES if name != "response"])
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("output", "cost"), [("softmax", "cross_entropy"), ("identity", "squared_error")])
+def test_samples_a_few_at_a_time_give_the_same_costs(engine, method, output, cost, monkeypatch):
+    net = network([4, 6, 5, 3], "tanh", output, cost, 0.3)
+    parameters = net.initialize(0)
+    X, Y = data(net, 10)
+    wrong = net.gradients(parameters, X, Y)
+    wrong["dW2"] = 1.1 * wrong["dW2"]
+    whole = fc.check(net, parameters, wrong, X, Y, engine=engine, method=method, epsilon=1e-5)
+    in_threes(monkeypatch)
+    found = fc.check(net, parameters, wrong, X, Y, engine=engine, method=method, epsilon=1e-5)
+    assert [t.name for t in found.failures] == [t.name for t in whole.failures] == ["W2"]
+    assert found.indices.tolist() == whole.indices.tolist()
+    for name in ("cost", "J_plus", "J_minus"):
+        assert getattr(found, name) == pytest.approx(getattr(whole, name), rel=1e-14), name
+
+
+def test_rounding_of_a_few_samples_at_a_time_adds_up_to_that_of_all(monkeypatch):
+    given = problem(network([4, 6, 3], "relu", "softmax", "cross_entropy", 0.3), 10)
+    whole = {t.name: Rounding(given)(t.name) for t in given.network.tensors}
+    in_threes(monkeypatch)
+    for name, errors in whole.items():
+        assert Rounding(given)(name) == pytest.approx(errors, rel=1e-12), name
