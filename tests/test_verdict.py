@@ -6,6 +6,7 @@ from fastcheck.check import check
 from fastcheck.comparison import CHUNK
 from fastcheck.engines import ENGINES
 from fastcheck.network import Network
+from fastcheck.verdict import disagreeing
 
 from .course_exercise import exercise, gradients_with
 from .judged import SHAPES, Made
@@ -236,9 +237,43 @@ def test_disagreement_within_noise_is_inconclusive_and_beyond_it_fails(form):
 def test_a_systematic_error_within_every_entrys_noise_shows_in_the_norm():
     made = Made(LARGE)
     made.noise = np.array([1e-6])
-    made.gradapprox += 1e-6 * made.rng.standard_normal(made.gradient.size)
-    made["W1"][:] *= 1.0 + 6e-6
-    assert failing(made.report(engine="full")) == {"W1"}
+    made.gradient[:] = made.gradapprox[:] = np.sign(made.gradapprox)
+    for standard_errors, verdict in ((3.8, "inconclusive"), (4.3, "fail"), (7.9, "fail")):
+        made["W1"][:] = made.approx("W1") * (1.0 + standard_errors * 1e-6)
+        report = made.report(engine="full")
+        assert report.tensor("W1").verdict == verdict, standard_errors
+        assert report.tensor("W1").wrong == 0
+
+
+def test_an_entry_may_be_off_by_eight_standard_errors():
+    made = Made()
+    made.noise = np.array([1e-6])
+    for standard_errors, verdict in ((7.9, "inconclusive"), (8.3, "fail")):
+        made.approx("W2")[1, 1] = made["W2"][1, 1] = 1.0
+        made["W2"][1, 1] += standard_errors * 1e-6
+        assert made.report(engine="full").tensor("W2").verdict == verdict, standard_errors
+
+
+def test_every_entry_that_disagrees_is_counted_once():
+    """As wrong, as doubtful (here: what rounding of a right gradient may explain) or as noisy."""
+    made = Made(rounding=lambda name, unit: np.full(36, 1e-5))
+    made.noise = np.array([1e-6])
+    made.approx("W2")[0, :6] = 1.0
+    made["W2"][0, :6] = 1.0 + np.array([5e-6, 5e-6, 5e-6, 5e-5, 5e-5, 1e-2])
+    found = made.report(engine="full").judgement.tensors[2]
+    assert (found.name, found.noisy, found.doubtful, found.wrong) == ("W2", 3, 2, 1)
+
+
+def test_the_entries_that_disagree_are_told_by_position():
+    made = Made()
+    made["W2"][[0, 3], [2, 4]] *= 2.0
+    made["b3"][1] *= 2.0
+    made["W2"][5] *= 1.0 + 1e-7  # half of the tolerance
+    wrong = [made.place("W2", 0, 2), made.place("W2", 3, 4), made.place("b3", 1, 0)]
+    assert disagreeing(made.report().judgement).tolist() == wrong
+    made.indices = np.array([3, 40, *wrong[:2], 80, wrong[2]])
+    made.indices.sort()
+    assert made.indices[disagreeing(made.report().judgement)].tolist() == wrong
 
 
 def test_noise_of_one_tensor_excuses_no_other():
@@ -319,6 +354,32 @@ def test_a_right_gradient_at_a_large_epsilon_is_inconclusive(engine):
     assert failing(check(net, parameters, gradients, X, Y, epsilon=1e-2, engine=engine)) == {"W2"}
 
 
+@pytest.mark.parametrize("known", ["settled", "truncation"])
+def test_a_step_whose_error_is_known_excuses_no_more_than_that(known):
+    """A bend that would excuse the mistake, had not the engine or a second look gone into it."""
+    made = Made()
+    epsilon, slope = 1e-2, np.array(made.gradapprox)
+    bent = 0.5 * epsilon**2 * 3.0
+    made.differences = {"J_plus": made.cost + epsilon * slope + bent, "J_minus": made.cost - epsilon * slope + bent}
+    made["W2"][1, 1] += 1e-3
+    assert verdicts(made.report(epsilon=epsilon))["W2"] == "inconclusive"
+    made.differences[known] = {"settled": True, "truncation": np.zeros_like(slope)}[known]
+    assert failing(made.report(epsilon=epsilon)) == {"W2"}
+
+
+def test_a_tensor_that_stands_on_kinks_alone_is_no_failure():
+    """Like |x| at zero: every central difference vanishes, whatever the engine knows of kinks."""
+    made = Made()
+    made.approx("b3")[:] = 0.0
+    up = made.cost + 1e-5 * made.gradapprox
+    down = made.cost - 1e-5 * made.gradapprox
+    up[made.place("b3", 0, 0) :] = down[made.place("b3", 0, 0) :] = made.cost + 1e-5
+    made.differences = {"J_plus": up, "J_minus": down, "kinks": None}
+    for value, verdict in ((0.5, "inconclusive"), (-0.9, "inconclusive"), (1.1, "fail")):
+        made["b3"][:] = value
+        assert verdicts(made.report(epsilon=1e-5, engine="full"))["b3"] == verdict, value
+
+
 def test_a_known_truncation_is_taken_off():
     made = Made()
     made.differences = {"truncation": 1e-3 * np.ones_like(made.gradapprox)}
@@ -383,13 +444,17 @@ def test_double_precision_numbers_that_look_like_single_precision_are_held_to_do
 def test_a_factor_within_single_precision_is_no_rounding():
     made = Made()
     made["W2"][:] *= 1.0 + 3e-6
-    assert failing(made.report()) == {"W2"}
+    report = made.report()
+    assert failing(report) == {"W2"}
+    assert "single precision" not in " ".join(report.notes)
 
 
 def test_one_wrong_entry_is_no_single_precision():
     made = Made()
     made["W2"][0, 0] *= 1.0 + 3e-6
-    assert failing(made.report()) == {"W2"}
+    report = made.report()
+    assert failing(report) == {"W2"}
+    assert "single precision" not in " ".join(report.notes)
 
 
 def test_noise_is_not_taken_for_single_precision():
@@ -397,7 +462,18 @@ def test_noise_is_not_taken_for_single_precision():
     made.noise = np.array([3e-9])
     made.gradapprox += 3e-9 * made.rng.standard_normal(made.gradapprox.size)
     made["W2"][0, 0] *= 1.0 + 1e-6
-    assert failing(made.report(engine="reference")) == {"W2"}
+    report = made.report(engine="reference")
+    assert failing(report) == {"W2"}
+    assert "single precision" not in " ".join(report.notes)
+
+
+def test_in_single_precision_small_entries_carry_the_errors_of_large_ones():
+    made = Made()
+    made["W2"][:] *= 1.0 + 2e-7 * made.rng.standard_normal((6, 6))
+    made.approx("W2")[0, 0], made["W2"][0, 0] = 1e-9, 1e-7
+    report = made.report()
+    assert failing(report) == {"W2"}
+    assert "dW2 agrees to single precision only" in " ".join(report.notes)
 
 
 def test_a_tolerance_given_is_kept():
@@ -509,7 +585,12 @@ def test_a_low_precision_entry_is_measured_by_the_size_of_its_tensor():
 
 def test_rounding_of_a_large_cost_is_not_taken_for_curvature():
     made = Made()
-    made.cost = 1e6  # its quotients are off by 1e-3: as much as a bend that would excuse the mistake
+    # Between two doubles: quotients are off by 1e-3 to either side, as much as a bend that would excuse the mistake.
+    made.cost, between = 1e6, 0.49 * np.spacing(1e6)
+    made.differences = {
+        "J_plus": made.cost + (between + 1e-7 * made.gradapprox),
+        "J_minus": made.cost + (between - 1e-7 * made.gradapprox),
+    }
     assert made.report().ok
     made["W2"][1, 1] *= 1.0 + 1e-5
     assert failing(made.report()) == {"W2"}
