@@ -583,6 +583,34 @@ def test_a_low_precision_entry_is_measured_by_the_size_of_its_tensor():
         assert made.report().tensor("W1").verdict == verdict
 
 
+def test_a_large_low_precision_entry_is_measured_by_itself():
+    for share, verdict in ((0.9, "pass"), (1.5, "fail")):
+        made = Made(precision={"W1": "float32"})
+        tolerance = made.report().tensor("W1").tolerance
+        made.approx("W1")[0, 0] = 30.0
+        made["W1"][0, 0] = 30.0 * (1.0 + 2.0 * share * tolerance)
+        found = made.report().judgement.tensors[0]
+        assert (found.verdict, found.wrong, found.doubtful) == (verdict, int(verdict == "fail"), 0)
+
+
+def test_in_low_precision_rounding_of_a_right_gradient_is_no_doubt():
+    for precision, verdict in (({"W1": "float32"}, "pass"), ({}, "inconclusive")):
+        made = Made(precision=precision, rounding=lambda name, unit: np.full(30, 1e-2))
+        made["W1"][0, 0] += 1e-2
+        assert made.report().tensor("W1").verdict == verdict
+
+
+@pytest.mark.parametrize("epsilon", [1e-7, 1e-3])
+def test_derivatives_that_no_difference_can_hold_are_lost(epsilon):
+    """Where the costs' differences fall below the smallest normal number, zero is as good as any."""
+    lost = np.finfo(float).tiny / epsilon
+    for size, verdict in ((0.9 * lost, "pass"), (1.5 * lost, "fail")):
+        made = Made()
+        made.noise = np.array([0.0])
+        made.approx("W2")[:], made["W2"][:] = 0.0, size
+        assert made.report(epsilon=epsilon).tensor("W2").verdict == verdict
+
+
 def test_rounding_of_a_large_cost_is_not_taken_for_curvature():
     made = Made()
     # Between two doubles: quotients are off by 1e-3 to either side, as much as a bend that would excuse the mistake.
