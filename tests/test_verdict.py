@@ -264,6 +264,36 @@ def test_every_entry_that_disagrees_is_counted_once():
     assert (found.name, found.noisy, found.doubtful, found.wrong) == ("W2", 3, 2, 1)
 
 
+def test_noise_and_rounding_of_a_right_gradient_may_add_up():
+    made = Made(rounding=lambda name, unit: np.full(36, 1e-6))
+    made.noise = np.array([1e-6])
+    for share, verdict in ((0.97, "inconclusive"), (1.03, "fail")):
+        made.approx("W2")[1, 1], made["W2"][1, 1] = 1.0, 1.0 + share * 16e-6
+        assert made.report(engine="full").tensor("W2").verdict == verdict, share
+
+
+def test_noise_of_an_entry_that_the_norm_does_not_see_passes():
+    made = Made()
+    made.noise = np.array([1e-8])
+    made.approx("W2")[1, 1], made["W2"][1, 1] = 1e-3, 1e-3 + 1e-8
+    found = made.report(engine="full").judgement.tensors[2]
+    assert (found.verdict, found.noisy) == ("pass", 1)
+
+
+def test_single_precision_within_noise_goes_without_saying():
+    made = Made()
+    made.noise = np.array([1e-7])
+    made.approx("W2")[:] += 1e-7 * made.rng.standard_normal((6, 6))
+    made["W2"][:] = made["W2"].astype(np.float32)
+    assert "single precision" not in " ".join(made.report(engine="full").notes)
+
+
+def test_nothing_checked_differs_by_nothing():
+    made = Made()
+    made.indices = np.empty(0, np.int64)
+    assert made.report(norm=np.inf).difference == 0.0
+
+
 def test_the_entries_that_disagree_are_told_by_position():
     made = Made()
     made["W2"][[0, 3], [2, 4]] *= 2.0
@@ -317,7 +347,20 @@ def test_a_kink_the_engine_does_not_know_is_no_failure():
     assert failing(made.report(epsilon=epsilon, engine="full")) == {"W2"}
 
 
-def test_a_kink_is_told_where_the_noise_is_overestimated_for_it():
+def test_a_kink_is_told_where_every_entry_has_its_own_step():
+    made = Made()
+    place = made.place("W2", 1, 1)
+    epsilon = 10.0 ** made.rng.uniform(-6.0, -4.0, made.gradapprox.size)
+    up, down = made.cost + epsilon * made.gradapprox, made.cost - epsilon * made.gradapprox
+    up[place], down[place] = made.cost + 1.5 * epsilon[place], made.cost - 0.5 * epsilon[place]
+    made.gradapprox[place] = 1.0
+    made.differences = {"J_plus": up, "J_minus": down, "kinks": None}
+    for value, verdict in ((1.5, "inconclusive"), (0.51, "inconclusive"), (1.6, "fail"), (0.4, "fail")):
+        made.gradient[place] = value
+        assert verdicts(made.report(epsilon=epsilon, engine="full"))["W2"] == verdict, value
+
+
+def test_a_kink_is_told_where_the_noise_the_noise_is_overestimated_for_it():
     made = Made()
     place, epsilon = made.place("W2", 1, 1), 1e-5
     made.noise = np.array([0.01])
@@ -362,7 +405,8 @@ def test_a_step_whose_error_is_known_excuses_no_more_than_that(known):
     bent = 0.5 * epsilon**2 * 3.0
     made.differences = {"J_plus": made.cost + epsilon * slope + bent, "J_minus": made.cost - epsilon * slope + bent}
     made["W2"][1, 1] += 1e-3
-    assert verdicts(made.report(epsilon=epsilon))["W2"] == "inconclusive"
+    found = made.report(epsilon=epsilon).judgement.tensors[2]
+    assert (found.verdict, found.wrong, found.doubtful, found.noisy) == ("inconclusive", 0, 1, 0)
     made.differences[known] = {"settled": True, "truncation": np.zeros_like(slope)}[known]
     assert failing(made.report(epsilon=epsilon)) == {"W2"}
 
@@ -560,8 +604,8 @@ def test_a_step_that_is_no_step_never_hides_a_mistake(step):
     made["W2"][1, 1] *= 2.0
     epsilon = np.full(made.gradapprox.size, 1e-7)
     assert made.report(epsilon=epsilon).verdict == "fail"
-    epsilon[5] = step
-    with pytest.raises(ValueError, match=r"epsilon: .* at checked position 5, wanted"):
+    epsilon[5], epsilon[9] = step, -3.0
+    with pytest.raises(ValueError, match=f"epsilon: {step:g} found at checked position 5, wanted"):
         made.report(epsilon=epsilon)
 
 
