@@ -290,6 +290,17 @@ def test_kinks_at_the_longest_steps(epsilon):
     assert net.tensors[1].start + 1 in found.kinks.where
 
 
+@pytest.mark.parametrize("bias", [0.0, 0.5])
+def test_a_kink_that_only_rounding_keeps_away_is_met(bias):
+    """The pre-activation is an ulp of its terms: on which side of the kink it lies nobody knows."""
+    net = network([2, 1, 1], "relu", "identity", "squared_error")
+    parameters = {"W1": [[1e6, bias - 1e6]], "b1": [[-bias]], "W2": [[1.0]], "b2": [[0.0]]}
+    parameters = {name: np.array(value) for name, value in parameters.items()}
+    X = np.array([[1.0], [1.0 - 2.0**-53]])
+    found = response.differences(problem(net, parameters=parameters, X=X, Y=np.ones((1, 1))), None, 1e-12, RUN)
+    assert found.kinks.where.tolist() == [0, 1, 2]
+
+
 def test_only_changes_that_reach_a_kink_are_at_it():
     """Half a step from its kink: the larger input's weight and the bias get there, the smaller input's does not."""
     net = network([2, 1, 1], "relu", "identity", "squared_error")

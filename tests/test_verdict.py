@@ -360,6 +360,16 @@ def test_a_kink_is_told_where_every_entry_has_its_own_step():
         assert verdicts(made.report(epsilon=epsilon, engine="full"))["W2"] == verdict, value
 
 
+def test_a_jump_that_rounding_of_the_cost_makes_is_no_kink():
+    made = Made()
+    made.cost, epsilon, place = 1e6, 1e-5, made.place("W2", 1, 1)
+    up, down = made.cost + epsilon * made.gradapprox, made.cost - epsilon * made.gradapprox
+    up[place] += 3.0 * np.spacing(1e6)
+    made.gradient[place] += 1.5e-5
+    made.differences = {"J_plus": up, "J_minus": down, "kinks": None}
+    assert failing(made.report(epsilon=epsilon, engine="full")) == {"W2"}
+
+
 def test_a_kink_is_told_where_the_noise_the_noise_is_overestimated_for_it():
     made = Made()
     place, epsilon = made.place("W2", 1, 1), 1e-5
