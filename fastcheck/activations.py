@@ -419,8 +419,8 @@ def two_product(a: float, b: float) -> tuple[float, float]:
 
 def softmax(z: Array) -> Array:
     """exp(z) / sum exp(z) down each column, without overflow."""
-    e = np.exp(z - z.max(axis=0, keepdims=True))
-    return np.asarray(e / e.sum(axis=0, keepdims=True))
+    e = np.exp(z - z.max(axis=0))
+    return np.asarray(e / e.sum(axis=0))
 
 
 def softmax_derivative(z: Array) -> Array:

@@ -80,7 +80,7 @@ class Judgement:
 
 
 def judge(
-    subject: Subject, differences: Differences, *, epsilon: float | Array, norm: float = 2,
+    subject: Subject, differences: Differences, *, epsilon: float | Array, norm: float,
     tolerance: float | None = None,
 ) -> Judgement:
     """Judge gradients by cost differences.
@@ -115,7 +115,7 @@ def _require_steps(epsilon: float | Array) -> None:
     steps = np.atleast_1d(epsilon)
     broken = np.flatnonzero(~(np.isfinite(steps) & (steps > 0.0)))
     if broken.size:
-        at = f" at checked position {broken[0]}" if steps.size > 1 else ""
+        at = f" at checked position {broken[0]}" if np.ndim(epsilon) else ""
         raise ValueError(f"epsilon: {steps[broken[0]]:g} found{at}, wanted a finite step above zero for every entry")
 
 
@@ -233,7 +233,7 @@ def _only_single(found: TensorVerdict, given: Given) -> bool:
     """Whether a double-precision tensor looks right to single precision and only to that: worth saying, no excuse."""
     c = found.comparison
     total = c.sizes.gradient + c.sizes.approx
-    if found.cause or not SINGLE * total < c.sizes.error < math.inf:
+    if found.cause or not SINGLE * total < c.sizes.error:
         return False
     if not NORM_NOISE * c.noise_floor * math.sqrt(c.checked) < c.sizes.error or not computed_in_single(c):
         return False

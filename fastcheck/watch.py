@@ -209,7 +209,7 @@ class Watch:
         indices = self._rotation.ahead(self._share)
         found = engine("response")(problem, indices, EPSILON, self._run)
         tolerance = self._options["tolerance"]
-        judged = judge(replace(subject, indices=indices), found, epsilon=EPSILON, tolerance=tolerance)
+        judged = judge(replace(subject, indices=indices), found, epsilon=EPSILON, norm=2, tolerance=tolerance)
         self._note(judged)
         self._rotation.done(self._share)
         if self._rotation.finished > finished:

@@ -88,7 +88,7 @@ class Mutant:
     def known_as(self, entry: dict[str, str]) -> bool:
         """Whether an entry of equivalent_mutants.toml is about this mutant."""
         return (
-            entry["module"] == self.module
+            fnmatchcase(self.module, entry["module"])
             and entry["line"] == self.line
             and fnmatchcase(self.operator, entry["operator"])
             and entry.get("becomes", self.becomes) == self.becomes
@@ -212,6 +212,15 @@ def equivalents() -> list[dict[str, str]]:
     return list(tomllib.loads((Path(__file__).parent / "equivalent_mutants.toml").read_text())["mutant"])
 
 
+def stale(known: list[dict[str, str]], copy: Copy) -> list[dict[str, str]]:
+    """Those whose line no source they are about has any more."""
+    lines = {module: {line.strip() for line in source.split("\n")} for module, source in copy.sources.items()}
+    return [
+        entry for entry in known
+        if not any(fnmatchcase(module, entry["module"]) and entry["line"] in found for module, found in lines.items())
+    ]  # fmt: skip
+
+
 def table(outcomes: list[tuple[Mutant, str]]) -> str:
     """Killed and survived by module, and in total with the 95 % interval of the rate (Wilson)."""
     lines = [f"{'module':18}{'killed':>8}{'survived':>10}{'equivalent':>12}{'rate':>8}"]
@@ -269,7 +278,10 @@ def main() -> int:
             chosen = survivors_of(given.results, copy)
         else:
             chosen = fresh(copy, given.modules, given.count, given.seed)
-        for mutant, what in judge(copy, chosen, equivalents()):
+        known = equivalents()
+        for entry in stale(known, copy):
+            print(f"equivalent_mutants.toml: no such line in {entry['module']}: {entry['line']}", flush=True)
+        for mutant, what in judge(copy, chosen, known):
             outcomes.append((mutant, what))
             print(f"{len(outcomes):4} {what:10} {mutant.place} {mutant.operator}", flush=True)
             if what == "survived":

@@ -221,3 +221,26 @@ def test_softmax_difference_where_another_class_takes_over():
         out = np.empty(4)
         softmax_difference(np.array([float(v) for v in p]), np.array(d), out)
         np.testing.assert_allclose(out, true, rtol=1e-13)
+
+
+TEXTBOOK = {
+    "elu": lambda z: math.exp(z) - 1.0,
+    "selu": lambda z: 1.0507009873554804934 * 1.6732632423543772848 * (math.exp(z) - 1.0),
+    "sigmoid": lambda z: 1.0 / (1.0 + math.exp(-z)),
+    "tanh": math.tanh,
+    "softplus": lambda z: math.log1p(math.exp(z)),
+    "silu": lambda z: z / (1.0 + math.exp(-z)),
+    "gelu": lambda z: 0.5 * z * (1.0 + math.erf(z / math.sqrt(2.0))),
+    "gelu_tanh": lambda z: 0.5 * z * (1.0 + math.tanh(math.sqrt(2.0 / math.pi) * (z + 0.044715 * z**3))),
+}
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_which_textbook_formulas_cancel(name):
+    """Where a unit is saturated they are off by a rounding of z, not of the value."""
+    z = -5.3
+    formula = TEXTBOOK.get(name, ACTIVATIONS[name].value)
+    true = float(exact.value(name, z))
+    off = abs(float(formula(z)) - true)
+    assert ACTIVATIONS[name].cancels == (off > 1e-14 * abs(true))
+    assert off <= 1e-15 * abs(z)

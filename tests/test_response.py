@@ -1,15 +1,19 @@
 """The response engine against fifty digits, against the other engines, and against itself."""
 
+from itertools import islice
+
 import numpy as np
 import pytest
 
 from fastcheck.differences import Run
 from fastcheck.engines import kernels, reference, response
+from fastcheck.engines.block import FORWARD_SAMPLES, blocks
+from fastcheck.engines.sums import Places
 from fastcheck.errors import EngineError
 
 from .plain import COMPILED, size
 from .precise import central_differences, literal_differences
-from .problems import HIDDEN, OUTPUTS, PAIRS, PIECEWISE, RUN, gradient, network, problem
+from .problems import HIDDEN, OUTPUTS, PAIRS, PIECEWISE, RUN, data, gradient, network, problem
 
 
 def agrees(given, epsilon, bound=1e-12, oracle=central_differences):
@@ -129,6 +133,7 @@ def test_blocks_of_samples_change_only_the_last_digits(hidden):
     whole = response.differences(given, None, 1e-7, Run(1, 1 << 30))
     pieces = response.differences(given, None, 1e-7, Run(1, 1 << 16))
     assert np.allclose(whole.gradapprox, pieces.gradapprox, rtol=0, atol=1e-14 * np.max(np.abs(whole.gradapprox)))
+    assert np.allclose(whole.noise, pieces.noise, rtol=0.5, atol=0)
 
 
 @pytest.mark.parametrize("epsilon", [1e-7, 1e-3])
@@ -160,6 +165,20 @@ def test_a_fault_in_the_engine_is_an_error(monkeypatch, fault):
 
         powers = sums.powers_of
         monkeypatch.setattr(sums, "powers_of", lambda a, degree: tuple(p * (1.0 + 1e-6) for p in powers(a, degree)))
+    with pytest.raises(EngineError, match="spot check"):
+        response.differences(given, None, 1e-7, RUN)
+
+
+def test_where_little_can_be_afforded_a_sample_is_still_propagated(monkeypatch):
+    given = problem(network([4, 6, 5, 3], "tanh", "softmax", "cross_entropy"), 1)
+    right = kernels.respond_block
+
+    def wrong(flat, layer, units, first, last, h, mirror, powers, *rest):
+        degree = right(flat, layer, units, first, last, h, mirror, powers, *rest)
+        powers[0] *= 2.0
+        return degree
+
+    monkeypatch.setattr(kernels, "respond_block", wrong)
     with pytest.raises(EngineError, match="spot check"):
         response.differences(given, None, 1e-7, RUN)
 
@@ -207,6 +226,12 @@ def test_a_kink_that_only_several_changes_together_reach():
     assert found.gradapprox[net.tensors[1].start] > 1.0
 
 
+def test_one_very_wide_layer():
+    given = problem(network([1, 300], "", "identity", "squared_error"), 20)
+    found = response.differences(given, None, 1e-7, RUN)
+    np.testing.assert_allclose(found.gradapprox, gradient(given), rtol=0, atol=1e-14)
+
+
 def test_units_with_a_gap_between_them():
     """Positions of the first and the third unit only: no run of neighbours."""
     given = problem(network([3, 4, 2], "tanh", "softmax", "cross_entropy"))
@@ -227,6 +252,186 @@ def test_costs_near_a_perfect_fit_keep_the_fourth_power(hidden):
     plus, minus, _ = central_differences(given, epsilon)
     np.testing.assert_allclose(found.J_plus, plus, rtol=3e-10)
     np.testing.assert_allclose(found.J_minus, minus, rtol=3e-10)
+
+
+@pytest.mark.parametrize("hidden", ["tanh", "sigmoid", "relu"])
+@pytest.mark.parametrize("epsilon", [1e-4, 1e-7, 1e-14])
+def test_a_perfect_fit_is_no_fault(hidden, epsilon):
+    """Once an engine error: where losses are flat, rounding moves the perturbed ones the more."""
+    net = network([3, 4, 2], hidden, "identity", "squared_error")
+    for seed in range(10):
+        X, parameters = np.random.default_rng(seed).normal(size=(3, 3)), net.initialize(seed)
+        given = problem(net, parameters=parameters, X=X, Y=net.forward(parameters, X).A[-1])
+        found = response.differences(given, None, epsilon, RUN)
+        assert found.cost == 0.0
+        assert np.max(np.abs(found.gradapprox)) <= 10.0 * epsilon  # one-sided where a kink is within reach
+
+
+def test_kinks_at_a_perfect_fit():
+    """The cost is zero and rises as a square to one side of each kink: half of that is its even part."""
+    net = network([1, 2, 1], "relu", "identity", "squared_error")
+    parameters = {"W1": [[0.5], [-2.0]], "b1": [[-0.5], [2.0]], "W2": [[1.5, -3.0]], "b2": [[0.25]]}
+    parameters = {name: np.array(value) for name, value in parameters.items()}
+    given = problem(net, parameters=parameters, X=np.ones((1, 1)), Y=np.full((1, 1), 0.25))
+    found = response.differences(given, None, 1e-7, RUN)
+    plus, minus, _ = literal_differences(given, 1e-7)
+    assert found.cost == 0.0
+    np.testing.assert_allclose(found.J_plus, plus, rtol=1e-7)
+    np.testing.assert_allclose(found.J_minus, minus, rtol=1e-7)
+
+
+@pytest.mark.parametrize("epsilon", [kernels.QUADRATIC_REACH, kernels.QUARTIC_REACH])
+def test_kinks_at_the_longest_steps(epsilon):
+    """Steps as long as a quadratic, or a quartic, is good for."""
+    net = network([2, 3, 2], "elu", "identity", "squared_error")
+    parameters = net.initialize(3)
+    parameters["b1"][1] = 0.0
+    given = problem(net, 2, parameters=parameters, X=np.array([[0.0, 0.5], [0.0, -0.25]]))
+    found = agrees(given, epsilon, oracle=literal_differences)
+    assert net.tensors[1].start + 1 in found.kinks.where
+
+
+@pytest.mark.parametrize("bias", [0.0, 0.5])
+def test_a_kink_that_only_rounding_keeps_away_is_met(bias):
+    """The pre-activation is an ulp of its terms: on which side of the kink it lies nobody knows."""
+    net = network([2, 1, 1], "relu", "identity", "squared_error")
+    parameters = {"W1": [[1e6, bias - 1e6]], "b1": [[-bias]], "W2": [[1.0]], "b2": [[0.0]]}
+    parameters = {name: np.array(value) for name, value in parameters.items()}
+    X = np.array([[1.0], [1.0 - 2.0**-53]])
+    found = response.differences(problem(net, parameters=parameters, X=X, Y=np.ones((1, 1))), None, 1e-12, RUN)
+    assert found.kinks.where.tolist() == [0, 1, 2]
+
+
+def test_only_changes_that_reach_a_kink_are_at_it():
+    """Half a step from its kink: the larger input's weight and the bias get there, the smaller input's does not."""
+    net = network([2, 1, 1], "relu", "identity", "squared_error")
+    X = np.array([[1.0], [0.1]])
+    parameters = net.initialize(2)
+    parameters["b1"][:] = 0.5e-7 - parameters["W1"] @ X
+    found = agrees(problem(net, parameters=parameters, X=X, Y=np.ones((1, 1))), 1e-7, oracle=literal_differences)
+    assert found.kinks.where.tolist() == [0, net.tensors[1].start]
+
+
+# --- where parameters stand -------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("layer", [0, 1])
+def test_whole_units_are_known_as_such(layer):
+    """Their sums are added row by row; all else is picked entry by entry."""
+    given = problem(network([4, 5, 6, 3], "tanh", "softmax", "cross_entropy"))
+    weights, bias = given.network.tensors[2 * layer : 2 * layer + 2]
+    outputs, inputs = weights.shape
+    for first in range(outputs):
+        for last in range(first + 1, outputs + 1):
+            rows = np.arange(weights.start + first * inputs, weights.start + last * inputs)
+            whole = np.concatenate([rows, np.arange(bias.start + first, bias.start + last)])
+            place = Places(given, layer, whole)
+            assert place.whole
+            assert place.units.tolist() == list(range(first, last))
+            assert place.position(first, inputs) == rows.size
+            assert place.position(last - 1, 1) == rows.size - inputs + 1
+            for moved in (0, rows.size - 1, rows.size, whole.size - 1):  # another entry instead of an end
+                for other in np.setdiff1d(np.arange(weights.start, bias.stop), whole):
+                    part = np.sort(np.append(np.delete(whole, moved), other))
+                    assert not Places(given, layer, part).whole
+
+
+# --- noise ------------------------------------------------------------------------------------------------------
+
+def homogeneous(kinks):
+    """A network of straight pieces, its parameters, X and Y; where wanted every unit of it stands on its kink."""
+    net = network([3, 4, 3, 2], "relu", "identity", "squared_error")
+    parameters, (X, Y) = net.initialize(8), data(net, 1 if kinks else 3, seed=8)
+    if kinks:
+        X, parameters = 0.0 * X, parameters | {f"b{k}": 0.0 * parameters[f"b{k}"] for k in (1, 2, 3)}
+    return net, parameters, X, Y
+
+
+@pytest.mark.parametrize("kinks", [False, True])
+def test_noise_grows_with_the_gradient(kinks):
+    """Outputs and targets doubled: the cost is four times itself, and so is every hidden layer's gradient."""
+    net, parameters, X, Y = homogeneous(kinks)
+    before = response.differences(problem(net, parameters=parameters, X=X, Y=Y), None, 1e-7, RUN)
+    doubled = parameters | {"W3": 2.0 * parameters["W3"], "b3": 2.0 * parameters["b3"]}
+    after = response.differences(problem(net, parameters=doubled, X=X, Y=2.0 * Y), None, 1e-7, RUN)
+    np.testing.assert_allclose(after.noise, before.noise * [4, 4, 4, 4, 2, 2], rtol=1e-12)
+    assert before.noise[1] > 0.0
+
+
+def test_noise_grows_with_the_inputs():
+    """X doubled and W1 halved: nothing changes but the gradient of W1, which doubles."""
+    net, parameters, X, Y = homogeneous(kinks=False)
+    before = response.differences(problem(net, parameters=parameters, X=X, Y=Y), None, 1e-7, RUN)
+    halved = parameters | {"W1": 0.5 * parameters["W1"]}
+    after = response.differences(problem(net, parameters=halved, X=2.0 * X, Y=Y), None, 1e-7, RUN)
+    np.testing.assert_allclose(after.noise, before.noise * [2, 1, 1, 1, 1, 1], rtol=1e-12)
+
+
+@pytest.mark.parametrize("hidden", ["relu", "tanh"])
+def test_the_same_samples_again_change_no_noise(hidden):
+    net = network([3, 4, 2], hidden, "softmax", "cross_entropy")
+    X, Y = data(net, 4)
+    once, twice = (
+        response.differences(problem(net, X=np.tile(X, n), Y=np.tile(Y, n)), None, 1e-7, RUN) for n in (1, 2)
+    )
+    np.testing.assert_allclose(twice.noise, once.noise, rtol=1e-9)
+
+
+def test_the_order_of_units_changes_no_noise():
+    """One of them sees a far larger pre-activation than the others, whose rounding counts."""
+    net = network([1, 3, 2], "tanh", "identity", "squared_error")
+    parameters, (X, Y) = net.initialize(0), data(net, 2)
+    parameters["b1"][0] = 3.0
+    noises = []
+    for units in ([0, 1, 2], [2, 1, 0]):
+        parameters |= {"W1": parameters["W1"][units], "b1": parameters["b1"][units], "W2": parameters["W2"][:, units]}
+        noises.append(response.differences(problem(net, parameters=parameters, X=X, Y=Y), None, 1e-7, RUN).noise)
+    np.testing.assert_allclose(noises[1], noises[0], rtol=1e-12)
+    assert np.min(noises[0]) > 0.0
+
+
+@pytest.mark.parametrize("height", [1.0, 10.0, 40.0])
+def test_noise_is_what_rounding_of_the_pre_activations_makes(height):
+    """Where a unit is saturated a pre-activation's rounding, some ulps of it, is its slope's relative error."""
+    net = network([9, 1], "", "sigmoid", "binary_cross_entropy")
+    errors = []
+    for seed in range(12):
+        X, parameters = np.random.default_rng(seed).normal(size=(9, 1)), net.initialize(seed)
+        parameters["W1"] *= -height / (parameters["W1"] @ X).item()
+        given = problem(net, parameters=parameters, X=X, Y=np.zeros((1, 1)))
+        found = response.differences(given, None, 1e-7, RUN)
+        errors.append(np.max(np.abs(found.gradapprox - central_differences(given, 1e-7)[2])[:9] / found.noise[0]))
+    assert 0.1 < np.max(errors) < 4.0
+
+
+# --- memory -----------------------------------------------------------------------------------------------------
+
+def memory(arrays):
+    return sum(part.nbytes for part in arrays if isinstance(part, np.ndarray))
+
+
+@pytest.mark.parametrize("limit", [1 << 19, 1 << 21, 1 << 23])
+def test_what_works_at_once_stays_within_its_share_of_the_memory(monkeypatch, limit):
+    """Half of the limit for a block of samples and its responses, half for the buffers of the threads' tasks."""
+    given = problem(network([5, 300, 40, 2], "relu", "softmax", "cross_entropy"), 70)
+    theta, seen = memory([given.theta]), []
+
+    def only_count(task, items, threads, done):
+        seen.append((items, threads))
+        return [2] * len(items)
+
+    for block in islice(blocks(given, 1e-7, Run(64, limit)), 1):
+        monkeypatch.setattr(response, "run_all", only_count)
+        found = response.respond(block, [np.arange(n) for n in given.network.widths[1:]], Run(64, limit))
+        held = memory(block.flat) - theta + memory(block.inputs)
+        held += sum(memory([layer.powers, layer.bounds, layer.kinds]) for layer in found)
+        assert held <= limit / 2 or block.m == FORWARD_SAMPLES
+        items, threads = seen[-1]
+        most = max(task.units.size for task in items)
+        buffers = 2 * 2 * 8 * 300 * most  # two, with a float for both signs of each unit at the widest layer
+        least = most == response.LEAST_COLUMNS
+        assert buffers <= limit / 16 or least
+        assert threads * buffers <= limit / 2 or threads == 1
+        assert threads == 64 or (threads + 1) * buffers > limit / 4  # and no fewer than need be
 
 
 @pytest.mark.parametrize("limit", [1 << 30, 1 << 16])

@@ -72,7 +72,7 @@ def test_where_steps_explain_nothing_there_is_none():
         gradients["dW2"] = factor * gradients["dW2"]
         problem, subject = network_problem(net, parameters, gradients, X, Y)
         found = engine("response")(problem, None, 1e-7, RUN)
-        judgement = judge(subject, found, epsilon=1e-7)
+        judgement = judge(subject, found, epsilon=1e-7, norm=2)
         assert second_look(engine("response"), problem, subject, found, judgement, 1e-7, RUN) is None
 
 

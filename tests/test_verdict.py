@@ -6,6 +6,7 @@ from fastcheck.check import check
 from fastcheck.comparison import CHUNK
 from fastcheck.engines import ENGINES
 from fastcheck.network import Network
+from fastcheck.verdict import disagreeing
 
 from .course_exercise import exercise, gradients_with
 from .judged import SHAPES, Made
@@ -236,9 +237,73 @@ def test_disagreement_within_noise_is_inconclusive_and_beyond_it_fails(form):
 def test_a_systematic_error_within_every_entrys_noise_shows_in_the_norm():
     made = Made(LARGE)
     made.noise = np.array([1e-6])
-    made.gradapprox += 1e-6 * made.rng.standard_normal(made.gradient.size)
-    made["W1"][:] *= 1.0 + 6e-6
-    assert failing(made.report(engine="full")) == {"W1"}
+    made.gradient[:] = made.gradapprox[:] = np.sign(made.gradapprox)
+    for standard_errors, verdict in ((3.8, "inconclusive"), (4.3, "fail"), (7.9, "fail")):
+        made["W1"][:] = made.approx("W1") * (1.0 + standard_errors * 1e-6)
+        report = made.report(engine="full")
+        assert report.tensor("W1").verdict == verdict, standard_errors
+        assert report.tensor("W1").wrong == 0
+
+
+def test_an_entry_may_be_off_by_eight_standard_errors():
+    made = Made()
+    made.noise = np.array([1e-6])
+    for standard_errors, verdict in ((7.9, "inconclusive"), (8.3, "fail")):
+        made.approx("W2")[1, 1] = made["W2"][1, 1] = 1.0
+        made["W2"][1, 1] += standard_errors * 1e-6
+        assert made.report(engine="full").tensor("W2").verdict == verdict, standard_errors
+
+
+def test_every_entry_that_disagrees_is_counted_once():
+    """As wrong, as doubtful (here: what rounding of a right gradient may explain) or as noisy."""
+    made = Made(rounding=lambda name, unit: np.full(36, 1e-5))
+    made.noise = np.array([1e-6])
+    made.approx("W2")[0, :6] = 1.0
+    made["W2"][0, :6] = 1.0 + np.array([5e-6, 5e-6, 5e-6, 5e-5, 5e-5, 1e-2])
+    found = made.report(engine="full").judgement.tensors[2]
+    assert (found.name, found.noisy, found.doubtful, found.wrong) == ("W2", 3, 2, 1)
+
+
+def test_noise_and_rounding_of_a_right_gradient_may_add_up():
+    made = Made(rounding=lambda name, unit: np.full(36, 1e-6))
+    made.noise = np.array([1e-6])
+    for share, verdict in ((0.97, "inconclusive"), (1.03, "fail")):
+        made.approx("W2")[1, 1], made["W2"][1, 1] = 1.0, 1.0 + share * 16e-6
+        assert made.report(engine="full").tensor("W2").verdict == verdict, share
+
+
+def test_noise_of_an_entry_that_the_norm_does_not_see_passes():
+    made = Made()
+    made.noise = np.array([1e-8])
+    made.approx("W2")[1, 1], made["W2"][1, 1] = 1e-3, 1e-3 + 1e-8
+    found = made.report(engine="full").judgement.tensors[2]
+    assert (found.verdict, found.noisy) == ("pass", 1)
+
+
+def test_single_precision_within_noise_goes_without_saying():
+    made = Made()
+    made.noise = np.array([1e-7])
+    made.approx("W2")[:] += 1e-7 * made.rng.standard_normal((6, 6))
+    made["W2"][:] = made["W2"].astype(np.float32)
+    assert "single precision" not in " ".join(made.report(engine="full").notes)
+
+
+def test_nothing_checked_differs_by_nothing():
+    made = Made()
+    made.indices = np.empty(0, np.int64)
+    assert made.report(norm=np.inf).difference == 0.0
+
+
+def test_the_entries_that_disagree_are_told_by_position():
+    made = Made()
+    made["W2"][[0, 3], [2, 4]] *= 2.0
+    made["b3"][1] *= 2.0
+    made["W2"][5] *= 1.0 + 1e-7  # half of the tolerance
+    wrong = [made.place("W2", 0, 2), made.place("W2", 3, 4), made.place("b3", 1, 0)]
+    assert disagreeing(made.report().judgement).tolist() == wrong
+    made.indices = np.array([3, 40, *wrong[:2], 80, wrong[2]])
+    made.indices.sort()
+    assert made.indices[disagreeing(made.report().judgement)].tolist() == wrong
 
 
 def test_noise_of_one_tensor_excuses_no_other():
@@ -282,7 +347,30 @@ def test_a_kink_the_engine_does_not_know_is_no_failure():
     assert failing(made.report(epsilon=epsilon, engine="full")) == {"W2"}
 
 
-def test_a_kink_is_told_where_the_noise_is_overestimated_for_it():
+def test_a_kink_is_told_where_every_entry_has_its_own_step():
+    made = Made()
+    place = made.place("W2", 1, 1)
+    epsilon = 10.0 ** made.rng.uniform(-6.0, -4.0, made.gradapprox.size)
+    up, down = made.cost + epsilon * made.gradapprox, made.cost - epsilon * made.gradapprox
+    up[place], down[place] = made.cost + 1.5 * epsilon[place], made.cost - 0.5 * epsilon[place]
+    made.gradapprox[place] = 1.0
+    made.differences = {"J_plus": up, "J_minus": down, "kinks": None}
+    for value, verdict in ((1.5, "inconclusive"), (0.51, "inconclusive"), (1.6, "fail"), (0.4, "fail")):
+        made.gradient[place] = value
+        assert verdicts(made.report(epsilon=epsilon, engine="full"))["W2"] == verdict, value
+
+
+def test_a_jump_that_rounding_of_the_cost_makes_is_no_kink():
+    made = Made()
+    made.cost, epsilon, place = 1e6, 1e-5, made.place("W2", 1, 1)
+    up, down = made.cost + epsilon * made.gradapprox, made.cost - epsilon * made.gradapprox
+    up[place] += 3.0 * np.spacing(1e6)
+    made.gradient[place] += 1.5e-5
+    made.differences = {"J_plus": up, "J_minus": down, "kinks": None}
+    assert failing(made.report(epsilon=epsilon, engine="full")) == {"W2"}
+
+
+def test_a_kink_is_told_where_the_noise_the_noise_is_overestimated_for_it():
     made = Made()
     place, epsilon = made.place("W2", 1, 1), 1e-5
     made.noise = np.array([0.01])
@@ -317,6 +405,33 @@ def test_a_right_gradient_at_a_large_epsilon_is_inconclusive(engine):
     assert "smaller epsilon" in " ".join(report.advice)
     gradients["dW2"] = 1.5 * gradients["dW2"]
     assert failing(check(net, parameters, gradients, X, Y, epsilon=1e-2, engine=engine)) == {"W2"}
+
+
+@pytest.mark.parametrize("known", ["settled", "truncation"])
+def test_a_step_whose_error_is_known_excuses_no_more_than_that(known):
+    """A bend that would excuse the mistake, had not the engine or a second look gone into it."""
+    made = Made()
+    epsilon, slope = 1e-2, np.array(made.gradapprox)
+    bent = 0.5 * epsilon**2 * 3.0
+    made.differences = {"J_plus": made.cost + epsilon * slope + bent, "J_minus": made.cost - epsilon * slope + bent}
+    made["W2"][1, 1] += 1e-3
+    found = made.report(epsilon=epsilon).judgement.tensors[2]
+    assert (found.verdict, found.wrong, found.doubtful, found.noisy) == ("inconclusive", 0, 1, 0)
+    made.differences[known] = {"settled": True, "truncation": np.zeros_like(slope)}[known]
+    assert failing(made.report(epsilon=epsilon)) == {"W2"}
+
+
+def test_a_tensor_that_stands_on_kinks_alone_is_no_failure():
+    """Like |x| at zero: every central difference vanishes, whatever the engine knows of kinks."""
+    made = Made()
+    made.approx("b3")[:] = 0.0
+    up = made.cost + 1e-5 * made.gradapprox
+    down = made.cost - 1e-5 * made.gradapprox
+    up[made.place("b3", 0, 0) :] = down[made.place("b3", 0, 0) :] = made.cost + 1e-5
+    made.differences = {"J_plus": up, "J_minus": down, "kinks": None}
+    for value, verdict in ((0.5, "inconclusive"), (-0.9, "inconclusive"), (1.1, "fail")):
+        made["b3"][:] = value
+        assert verdicts(made.report(epsilon=1e-5, engine="full"))["b3"] == verdict, value
 
 
 def test_a_known_truncation_is_taken_off():
@@ -383,13 +498,17 @@ def test_double_precision_numbers_that_look_like_single_precision_are_held_to_do
 def test_a_factor_within_single_precision_is_no_rounding():
     made = Made()
     made["W2"][:] *= 1.0 + 3e-6
-    assert failing(made.report()) == {"W2"}
+    report = made.report()
+    assert failing(report) == {"W2"}
+    assert "single precision" not in " ".join(report.notes)
 
 
 def test_one_wrong_entry_is_no_single_precision():
     made = Made()
     made["W2"][0, 0] *= 1.0 + 3e-6
-    assert failing(made.report()) == {"W2"}
+    report = made.report()
+    assert failing(report) == {"W2"}
+    assert "single precision" not in " ".join(report.notes)
 
 
 def test_noise_is_not_taken_for_single_precision():
@@ -397,7 +516,18 @@ def test_noise_is_not_taken_for_single_precision():
     made.noise = np.array([3e-9])
     made.gradapprox += 3e-9 * made.rng.standard_normal(made.gradapprox.size)
     made["W2"][0, 0] *= 1.0 + 1e-6
-    assert failing(made.report(engine="reference")) == {"W2"}
+    report = made.report(engine="reference")
+    assert failing(report) == {"W2"}
+    assert "single precision" not in " ".join(report.notes)
+
+
+def test_in_single_precision_small_entries_carry_the_errors_of_large_ones():
+    made = Made()
+    made["W2"][:] *= 1.0 + 2e-7 * made.rng.standard_normal((6, 6))
+    made.approx("W2")[0, 0], made["W2"][0, 0] = 1e-9, 1e-7
+    report = made.report()
+    assert failing(report) == {"W2"}
+    assert "dW2 agrees to single precision only" in " ".join(report.notes)
 
 
 def test_a_tolerance_given_is_kept():
@@ -484,8 +614,8 @@ def test_a_step_that_is_no_step_never_hides_a_mistake(step):
     made["W2"][1, 1] *= 2.0
     epsilon = np.full(made.gradapprox.size, 1e-7)
     assert made.report(epsilon=epsilon).verdict == "fail"
-    epsilon[5] = step
-    with pytest.raises(ValueError, match=r"epsilon: .* at checked position 5, wanted"):
+    epsilon[5], epsilon[9] = step, -3.0
+    with pytest.raises(ValueError, match=f"epsilon: {step:g} found at checked position 5, wanted"):
         made.report(epsilon=epsilon)
 
 
@@ -507,9 +637,42 @@ def test_a_low_precision_entry_is_measured_by_the_size_of_its_tensor():
         assert made.report().tensor("W1").verdict == verdict
 
 
+def test_a_large_low_precision_entry_is_measured_by_itself():
+    for share, verdict in ((0.9, "pass"), (1.5, "fail")):
+        made = Made(precision={"W1": "float32"})
+        tolerance = made.report().tensor("W1").tolerance
+        made.approx("W1")[0, 0] = 30.0
+        made["W1"][0, 0] = 30.0 * (1.0 + 2.0 * share * tolerance)
+        found = made.report().judgement.tensors[0]
+        assert (found.verdict, found.wrong, found.doubtful) == (verdict, int(verdict == "fail"), 0)
+
+
+def test_in_low_precision_rounding_of_a_right_gradient_is_no_doubt():
+    for precision, verdict in (({"W1": "float32"}, "pass"), ({}, "inconclusive")):
+        made = Made(precision=precision, rounding=lambda name, unit: np.full(30, 1e-2))
+        made["W1"][0, 0] += 1e-2
+        assert made.report().tensor("W1").verdict == verdict
+
+
+@pytest.mark.parametrize("epsilon", [1e-7, 1e-3])
+def test_derivatives_that_no_difference_can_hold_are_lost(epsilon):
+    """Where the costs' differences fall below the smallest normal number, zero is as good as any."""
+    lost = np.finfo(float).tiny / epsilon
+    for size, verdict in ((0.9 * lost, "pass"), (1.5 * lost, "fail")):
+        made = Made()
+        made.noise = np.array([0.0])
+        made.approx("W2")[:], made["W2"][:] = 0.0, size
+        assert made.report(epsilon=epsilon).tensor("W2").verdict == verdict
+
+
 def test_rounding_of_a_large_cost_is_not_taken_for_curvature():
     made = Made()
-    made.cost = 1e6  # its quotients are off by 1e-3: as much as a bend that would excuse the mistake
+    # Between two doubles: quotients are off by 1e-3 to either side, as much as a bend that would excuse the mistake.
+    made.cost, between = 1e6, 0.49 * np.spacing(1e6)
+    made.differences = {
+        "J_plus": made.cost + (between + 1e-7 * made.gradapprox),
+        "J_minus": made.cost + (between - 1e-7 * made.gradapprox),
+    }
     assert made.report().ok
     made["W2"][1, 1] *= 1.0 + 1e-5
     assert failing(made.report()) == {"W2"}

@@ -17,7 +17,7 @@ from .columns import Flat, prepare
 
 UNIT = np.finfo(float).eps / 2
 FORWARD_SAMPLES = 64  # propagated at a time, whatever the number of threads: the same bits each time
-EXACT_OPERATIONS = 30.0  # multiply-adds that take as long as an activation's difference without its series
+EXACT_OPERATIONS = 60.0  # multiply-adds that take as long as an activation's two differences without its series
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Block:
         """Multiply-adds, or what takes as long, for one unit of the layer and one sample, both signs."""
         widths = self.problem.network.widths
         exact = EXACT_OPERATIONS * sum(widths[layer + 2 :]) if self.far(layer) else 0.0
-        return column_operations(widths, layer) + 2.0 * exact
+        return column_operations(widths, layer) + exact
 
     def mirrored(self, layer: int) -> bool:
         """Whether negative columns are the positive ones negated up to the output, kinks apart."""
@@ -136,7 +136,7 @@ def _slack(row_sum: Array, largest_input: Array, bias: Array) -> Array:
 def _empty_flat(problem: Problem, norms: tuple[Array, Array], m: int) -> Flat:
     net = problem.network
     offsets, widths, starts = _layout(problem)
-    units = norms[0].size
+    units = sum(net.widths[1:])
     return Flat(
         theta=problem.theta, offsets=offsets, widths=widths, starts=starts,
         codes=np.array([ACTIVATION_CODES[layer.activation] for layer in net.layers], np.int64),

@@ -89,7 +89,7 @@ def _operations(block: Block) -> float:
 def _affordable(block: Block, layer: int) -> int:
     """How many samples one parameter's check may propagate."""
     widths = block.problem.network.widths
-    passes = 5  # forward with both signs and none, and the bound's way back
+    passes = 15  # forward at five points, and the bound's way back, twice as long
     each = passes * (widths[layer] + sum(widths[k] * widths[k + 1] for k in range(layer + 1, len(widths) - 1)))
     return int(min(max(SHARE * _operations(block) / each, 1), block.m))
 
@@ -102,25 +102,20 @@ def _literal(block: Block, place: tuple[int, int, int], samples: Any) -> tuple[A
     inputs = weights.shape[1]
     theta = block.problem.theta
     row = np.append(theta[weights.start + unit * inputs :][:inputs], theta[bias.start + unit])
-    # theta + epsilon e, theta - epsilon e and theta side by side, so that they share one propagation
+    # theta + epsilon e, theta - epsilon e and theta side by side, so that they share one propagation; and theta with
+    # all that rounding can do added, and taken off: at a perfect fit losses are flat at theta, but not there
     count = len(samples)
-    moved = np.hstack([Z[layer]] * 3)
+    moved, targets = np.tile(Z[layer], 5), np.tile(Y[samples].T, 5)
+    nudges: list[Any] = [np.kron([0.0, 0.0, 0.0, 1.0, -1.0], part) for part in slack]
     for k, step in enumerate((block.epsilon, -block.epsilon, 0.0)):
         perturbed = row.copy()
         perturbed[column] += step
         moved[unit, k * count : (k + 1) * count] = block.inputs[layer][samples] @ perturbed
-    targets = np.hstack([Y[samples].T] * 3)
-    run, losses = _forward_from(block, layer, [*Z[:layer], moved], targets)
-    up, down, base = losses[:count], losses[count : 2 * count], losses[2 * count :]
-    rounding = 8.0 * UNIT * float(np.abs(base).sum())
-    rounding += _rounding(block, layer, _last(run, layer, count), slack, Y[samples].T)
-    return np.array([0.5 * (up - down).sum(), (0.5 * (up + down) - base).sum()]), SAFETY * rounding
-
-
-def _last(run: Propagation, layer: int, count: int) -> Propagation:
-    """The last ``count`` samples of a propagation that started at ``layer``."""
-    Z, A = ([*part[:layer], *(x[:, -count:] for x in part[layer:])] for part in (run.Z, run.A))
-    return Propagation(A[0], Z, A)
+    run, losses = _forward_from(block, layer, [*Z[:layer], moved + nudges[layer]], targets, nudges)
+    up, down, base = losses[: 3 * count].reshape(3, count)
+    rounding = 8.0 * UNIT * np.abs(losses) + _rounding(block, layer, run, slack, targets)
+    worst = float(rounding.reshape(5, count).sum(axis=1).max())
+    return np.array([0.5 * (up - down).sum(), (0.5 * (up + down) - base).sum()]), SAFETY * worst
 
 
 def _by_layer(block: Block, values: Array) -> list[Array]:
@@ -128,25 +123,25 @@ def _by_layer(block: Block, values: Array) -> list[Array]:
     return [part.T for part in np.split(values, block.flat.starts[1:], axis=1)]
 
 
-def _forward_from(block: Block, layer: int, Z: list[Array], Y: Array) -> tuple[Propagation, Array]:
-    """Plain forward propagation from a layer's pre-activations (the last of Z) on; the losses (m,)."""
+def _forward_from(block: Block, layer: int, Z: list[Array], Y: Array, nudges: list[Array]) -> tuple[Propagation, Array]:
+    """Plain forward propagation from a layer's pre-activations (the last of Z) on, later ones nudged; the losses."""
     network, parameters = block.problem.network, block.problem.parameters
     A = [entry.value(z) for entry, z in zip(network.activation_entries, Z, strict=False)]
     for k in range(layer + 1, len(network.layers)):
-        Z = [*Z, parameters[f"W{k + 1}"] @ A[-1] + parameters[f"b{k + 1}"]]
+        Z = [*Z, parameters[f"W{k + 1}"] @ A[-1] + parameters[f"b{k + 1}"] + nudges[k]]
         A.append(network.activation_entries[k].value(Z[-1]))
     return Propagation(A[0], Z, A), network.cost_entry.losses(Z[-1], A[-1], Y)
 
 
-def _rounding(block: Block, layer: int, run: Propagation, slack: list[Array], Y: Array) -> float:
-    """How far rounding of what is computed from ``layer`` on may move the losses' sum, to first order."""
+def _rounding(block: Block, layer: int, run: Propagation, slack: list[Array], Y: Array) -> Array:
+    """How far rounding of what is computed from ``layer`` on may move each loss, to first order."""
     network, parameters, cost = block.problem.network, block.problem.parameters, block.problem.network.cost_entry
     dZ = network.output_gradient(run, Y) / cost.scale(*Y.shape[::-1])
-    total = 0.0
+    total = np.zeros(Y.shape[1])
     if not cost.output:  # taken from the activation, whose own rounding counts where it nearly meets the target
-        total += UNIT * float(np.sum(np.abs(cost.gradient(run.Z[-1], run.A[-1], Y) * run.A[-1])))
+        total += UNIT * np.sum(np.abs(cost.gradient(run.Z[-1], run.A[-1], Y) * run.A[-1]), axis=0)
     for k in range(len(network.layers) - 1, layer - 1, -1):
-        total += float(np.sum(np.abs(dZ) * slack[k]))
+        total += np.sum(np.abs(dZ) * np.tile(slack[k], 5), axis=0)
         if k > layer:
             dZ = (parameters[f"W{k + 1}"].T @ dZ) * network.activation_entries[k - 1].derivative(run.Z[k - 1])
     return total

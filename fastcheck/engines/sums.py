@@ -211,11 +211,10 @@ class Places:
         edges = np.array([weights.start, bias.start, bias.stop])
         first, middle, last = edges if indices is None else np.searchsorted(indices, edges)
         self.weights, self.biases = slice(int(first), int(middle)), slice(int(middle), int(last))
-        unit, count = 0, self.outputs
+        self.units = np.arange(self.outputs)
         if indices is not None:
-            unit, count = self._whole_units(weights.start, bias.start, indices)
-        self.whole = count > 0
-        self.units = np.arange(unit, unit + count)
+            self.units = self._whole_units(weights.start, bias.start, indices)
+        self.whole = self.units.size > 0
         if indices is not None and not self.whole:
             of_weight, of_bias = indices[self.weights] - weights.start, indices[self.biases] - bias.start
             self.rows = np.concatenate([of_weight // self.inputs, of_bias])
@@ -223,16 +222,16 @@ class Places:
             self.positions = np.arange(first, last)
             self.units = np.unique(self.rows)
 
-    def _whole_units(self, weights: int, bias: int, indices: Indices) -> tuple[int, int]:
-        """First unit and number of units, where the checked positions are all those of neighbouring units; else 0."""
+    def _whole_units(self, weights: int, bias: int, indices: Indices) -> Indices:
+        """The units, where the checked positions are all those of neighbouring units; else none."""
         of_weights, of_biases = indices[self.weights], indices[self.biases]
         count = of_biases.size
         if not count or of_weights.size != count * self.inputs:
-            return 0, 0
+            return np.empty(0, np.int64)
         unit = int(of_biases[0] - bias)
         ends = of_biases[-1] - bias - unit, of_weights[0] - weights, of_weights[-1] - weights
         wanted = count - 1, unit * self.inputs, (unit + count) * self.inputs - 1
-        return (unit, count) if ends == wanted else (0, 0)
+        return np.arange(unit, unit + count if ends == wanted else unit)
 
     def add(self, total: Array, units: Any, values: Array) -> None:
         """Add values (units, inputs + 1), bias last, where they belong."""
