@@ -315,7 +315,7 @@ def test_ctrl_c_in_the_course_changes_nothing(monkeypatch):
     gradients = gradients_with()
     before = {name: array.copy() for name, array in parameters.items()}
 
-    def interrupted(problem, theta):
+    def interrupted(*given):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("fastcheck.engines.reference.textbook_cost", interrupted)
