@@ -1,7 +1,7 @@
 """``fastcheck.check_function`` against the textbook's loop, SciPy, numdifftools and torch: accuracy and speed.
 
 Accuracy: relative error of the gradient, geometric mean over random points, and evaluations for each derivative,
-on classic functions.  Speed: the same cost, a network of 1,001 parameters, in NumPy, Numba and C, timed in turn.
+on classic functions.  Speed: networks of a thousand parameters, wide and deep, in NumPy, Numba and C, timed in turn.
 
     python -m benchmarks.functions [--points 10] [--rounds 7]
 """
@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 import warnings
 from collections.abc import Callable
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,12 @@ def torch_gradcheck(problem: NetworkCost) -> Callable[[], Any]:
     return lambda: torch.autograd.gradcheck(cost, parameters)
 
 
+def named(widths: tuple[int, ...]) -> str:
+    """The widths, repeated ones once."""
+    runs = [(width, len(list(run))) for width, run in groupby(widths)]
+    return "-".join(str(width) if times == 1 else f"{width} ({times} times)" for width, times in runs)
+
+
 def speed(rounds: int, problem: NetworkCost, *, slow: bool) -> Table:
     """Times of all ways to one gradient, in turn."""
     ways = rivals(problem, slow=slow)
@@ -189,7 +196,7 @@ def speed(rounds: int, problem: NetworkCost, *, slow: bool) -> Table:
         for name, way in ways.items():
             times[name].append(seconds_of(way))
     table = Table("way", "time", "spread", "times the loop's speed", "times the jitted loop's", "relative error",
-                  title=f"{'-'.join(map(str, problem.widths))}: {problem.theta.size:,} parameters, "
+                  title=f"{named(problem.widths)}: {problem.theta.size:,} parameters, "
                         f"{problem.X.shape[1]} samples, {os.cpu_count()} cores")
     for name, way in ways.items():
         middle = statistics.median(times[name])
