@@ -9,6 +9,7 @@ import argparse
 import functools
 import json
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from rich.table import Table
 from . import baseline as known
 from .gate import LIMIT, OK, Outcome, gate, sentences
 from .measure import processor, readable, versions
+from .neighbour import neighbour
 from .runner import ROOT, measure
 
 LATEST = ROOT / ".benchmarks" / "latest.json"
@@ -89,10 +91,15 @@ def measure_named(wanted: str, names: Any) -> Any:
 
 
 def rebaseline(console: Console, wanted: str, processes: int, path: Path) -> int:
-    """Measure in fresh processes and write this processor's entry."""
+    """Measure in fresh processes and write this processor's entry.
+
+    Every other process runs beside a busy neighbour: the medians then stand between what an idle machine gives, of
+    which its caches and its clock are part, and a shared one.
+    """
     runs = []
     for number in range(1, processes + 1):
-        runs.append(measure(wanted=wanted))
+        with nullcontext() if number % 2 else neighbour():
+            runs.append(measure(wanted=wanted))
         console.print(f"process {number} of {processes}: {len(runs[-1].results)} benchmarks", highlight=False)
         if runs[-1].trouble or not runs[-1].results:
             console.print(runs[-1].trouble, markup=False, highlight=False)

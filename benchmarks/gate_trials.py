@@ -10,7 +10,6 @@ Trials are appended to a log, so that many can be run in several sittings.
 import argparse
 import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -24,28 +23,9 @@ from rich.console import Console
 from . import baseline as known
 from .gate import LIMIT, MISSING, SLOWER, gate
 from .measure import processor, readable
+from .neighbour import neighbour
 from .paired import SLOWDOWN
 from .runner import ROOT, measure, node
-
-NEIGHBOUR = """
-import numpy as np
-a, b = np.ones((300, 300)), np.ones(1 << 22)
-while True:
-    a @ a
-    b += 1.0
-    sum(range(20000))
-"""
-
-
-@contextmanager
-def neighbour() -> Iterator[None]:
-    """A process that keeps one core, its cache and the memory busy."""
-    process = subprocess.Popen([sys.executable, "-c", NEIGHBOUR], env={**os.environ, "OPENBLAS_NUM_THREADS": "1"})
-    try:
-        yield
-    finally:
-        process.kill()
-        process.wait()
 
 
 @contextmanager
