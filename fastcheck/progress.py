@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 INTERVAL = 0.05  # seconds between two reports: more would cost more than it tells
+REDRAWS = 4  # of the bar a second: each takes a millisecond or two
 
 Progress = Callable[[int, int], None]
 
@@ -74,6 +75,6 @@ def _bar() -> Iterator[Progress]:
 
     columns = (TextColumn("checking"), BarColumn(), MofNCompleteColumn(), TextColumn("parameters"), Rate(),
                TimeRemainingColumn())
-    with RichProgress(*columns, console=Console(stderr=True)) as bar:
+    with RichProgress(*columns, console=Console(stderr=True), refresh_per_second=REDRAWS) as bar:
         task = bar.add_task("checking", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -5,7 +5,7 @@ import time
 import pytest
 
 import fastcheck as fc
-from fastcheck.progress import INTERVAL, reporting
+from fastcheck.progress import INTERVAL, REDRAWS, reporting
 
 from .problems import data, network
 
@@ -33,3 +33,18 @@ def test_calls_of_a_check_are_few_and_in_order(engine):
     assert len(calls) <= 3 + (time.perf_counter() - started) / INTERVAL
     assert calls[-1] == (net.size, net.size)
     assert [done for done, _ in calls] == sorted(done for done, _ in calls)
+
+
+def test_the_bar_is_redrawn_a_few_times_a_second(monkeypatch):
+    """Each redrawing takes one or two milliseconds: so many are less than a hundredth of the time."""
+    from rich.live import Live
+
+    drawn, draw = [], Live.refresh
+    monkeypatch.setattr("rich.console.Console.is_terminal", True)
+    monkeypatch.setattr(Live, "refresh", lambda self: drawn.append(draw(self)))
+    with reporting(True) as report:
+        started = time.perf_counter()
+        while time.perf_counter() < started + 1.0:
+            report(1, 10)
+            time.sleep(0.01)
+    assert 2 <= len(drawn) <= REDRAWS + 4  # it is drawn at the beginning and at the end as well
