@@ -15,8 +15,8 @@ ELEMENTS = {"response": 1.5e-9, "full": 1e-8, "reference": 2e-8}
 SECONDS_PER_COLUMN = 2e-7  # of the response engine: the loss of a unit's sample to one side
 # Of its work where hidden layers are piecewise linear: one side gives the other, units that are off give nothing.
 PIECEWISE_SHARE = 0.1
-# Of a check, whatever the engine: judging, and passing over the vectors of n numbers.
-SECONDS_PER_PARAMETER = 3e-8
+# Of a check, whatever the engine: what the smallest takes, and judging and passing over the vectors of n numbers.
+LEAST_SECONDS, SECONDS_PER_PARAMETER = 2e-3, 3e-8
 # Vectors of n doubles: theta, gradients, gradapprox, both costs, and what is made in passing.
 VECTORS = 6
 BYTES_PER_SECOND = 2e8  # between the caller and its workers: pickled, through a pipe or a network
@@ -102,7 +102,7 @@ def estimate(
     known("engine", engine, RATES)
     limit, cores = memory_of(memory_limit), threads_of(threads)
     alone = engine_seconds(net, samples, engine)
-    seconds = alone / (workers or cores) + SECONDS_PER_PARAMETER * net.size
+    seconds = LEAST_SECONDS + alone / (workers or cores) + SECONDS_PER_PARAMETER * net.size
     if workers:
         seconds += net.size * (8 * workers + RESULTS) / BYTES_PER_SECOND
     vectors = 8 * net.size
