@@ -65,10 +65,10 @@ def test_directional(paired: Any) -> None:
     assert report.ok
 
 
-@pytest.mark.parametrize("name", ["course", "digits"])
-def test_full(paired: Any, name: str) -> None:
+@pytest.mark.parametrize(("name", "mixture"), [("course", "calls"), ("digits", "mixed")], ids=["course", "digits"])
+def test_full(paired: Any, name: str, mixture: str) -> None:
     made = RESPONSE[name][0]()
-    report = paired(check(made, engine="full", method="sample", samples=40), "elements")
+    report = paired(check(made, engine="full", method="sample", samples=40), mixture)
     assert report.verdict in ("pass", "inconclusive")  # subtracted costs cannot always tell
     assert report.difference < 1e-6
 
