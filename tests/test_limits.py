@@ -16,11 +16,13 @@ from fastcheck.engines import ENGINES
 from fastcheck.rounding import Rounding
 
 from .peak_memory import RESET, SIZES
+from .plain import needs_compiled
 from .problems import data, network, problem
 
 ROOT = Path(__file__).parent.parent
 
 
+@needs_compiled("as many samples as memory shows would take hours")
 @pytest.mark.skipif(not os.access(RESET, os.W_OK), reason="needs a system that tells the most memory used")
 @pytest.mark.parametrize("kind", [*ENGINES, *SIZES])
 def test_memory_stays_within_the_limit_and_the_vectors_of_n_numbers(kind):
