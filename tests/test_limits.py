@@ -41,10 +41,12 @@ def test_one_thread_is_one_thread(engine):
     X, Y = data(net, 64)
     gradients = net.gradients(parameters, X, Y)
     method = {"method": "all"} if engine == "response" else {"method": "sample", "samples": 50}
-    fc.check(net, parameters, gradients, X, Y, engine=engine, threads=1, **method)
-    wall, processor = time.perf_counter(), time.process_time()
-    fc.check(net, parameters, gradients, X, Y, engine=engine, threads=1, **method)
-    assert time.process_time() - processor <= 1.2 * (time.perf_counter() - wall)
+    shares = []
+    for _ in range(4):  # the least counts: threads of BLAS that worked before may be waiting still
+        wall, processor = time.perf_counter(), time.process_time()
+        fc.check(net, parameters, gradients, X, Y, engine=engine, threads=1, **method)
+        shares.append((time.process_time() - processor) / (time.perf_counter() - wall))
+    assert min(shares) <= 1.2
 
 
 def in_threes(monkeypatch):
