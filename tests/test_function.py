@@ -316,3 +316,9 @@ def test_a_mistake_well_above_single_precision_is_found_all_the_same(kind):
     for seed in range(4):
         x = np.random.default_rng(seed).standard_normal(20)
         assert fc.check_function(cost, x, 1.3 * gradient(x)).verdict == "fail", seed
+
+
+def test_a_cost_of_zero_has_no_noise_to_divide_by(recwarn):
+    report = fc.check_function(lambda t: t @ t, np.zeros(3), np.ones(3), epsilon=1e-4)
+    assert report.verdict == "fail"
+    assert not recwarn.list

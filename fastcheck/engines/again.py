@@ -122,8 +122,8 @@ def _apart(work: Work, slope: Array, error: Array, gradient: Array) -> Flags:
 def _own_up(work: Work, batch: Indices, slope: Array, noise: Array) -> None:
     """Count what the caller's epsilon is off by, and noise that was not seen before, as errors of its differences."""
     found = work.found
-    unseen = noise > AGREEMENT * found.noise[batch]
-    found.error[batch[unseen]] *= (noise / found.noise[batch])[unseen]
+    unseen = (noise > AGREEMENT * found.noise[batch]) & (found.noise[batch] > 0.0)
+    found.error[batch[unseen]] *= noise[unseen] / found.noise[batch[unseen]]
     off = np.abs(slope - found.slope[batch])
     worse = off > np.maximum(NOISE * found.error[batch], work.choice.tolerance * np.abs(slope))
     found.error[batch] = np.maximum(found.error[batch], off)
