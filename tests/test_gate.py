@@ -1,6 +1,8 @@
 """The gate on time: who is suspected, who runs again, what fails; and the baseline's file."""
 
 import json
+import weakref
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ import pytest
 from benchmarks import __main__ as command, baseline as known
 from benchmarks.gate import FASTER, MISSING, NEW, OK, SLOWER, UNJUDGED, gate, judge, sentences
 from benchmarks.measure import processor, versions
-from benchmarks.paired import SLOWDOWN, planted, summary
+from benchmarks.paired import SLOWDOWN, Paired, planted, summary
 from benchmarks.runner import Measured, measure, node, short
 
 
@@ -102,6 +104,37 @@ def test_summary_compares_neighbours_in_time():
     found = summary(np.array([2.0, 2.0, 40.0, 20.0, 20.0]), np.array([1.0, 1.0, 1.0, 10.0, 10.0]))
     assert found["ratio"] == 2.0  # a machine ten times slower for the last rounds
     assert (found["seconds"], found["reference"], found["ratio of medians"]) == (20.0, 1.0, 20.0)
+
+
+class Holding:
+    """pytest-benchmark's fixture, as far as it is used; like its loop, keeps what the last round gave."""
+
+    disabled = False
+
+    def __init__(self):
+        self.extra_info, self.stats = {}, SimpleNamespace(stats=SimpleNamespace(data=[]))
+
+    def pedantic(self, target, setup, rounds, warmup_rounds):
+        for _ in range(warmup_rounds):
+            setup()
+            held = target()
+        for _ in range(rounds):
+            setup()
+            held = target()
+            self.stats.stats.data.append(1.0)
+        return held
+
+
+def test_no_earlier_result_takes_up_memory_while_the_subject_is_timed(monkeypatch):
+    monkeypatch.setattr("benchmarks.paired.ROUND_SECONDS", 0.0)
+    alive = weakref.WeakSet()
+
+    def subject():
+        assert not alive
+        alive.add(result := Holding())
+        return result
+
+    assert isinstance(Paired(Holding())(subject, "calls"), Holding)
 
 
 def test_planted_slowdowns_are_chosen_by_name(monkeypatch):
