@@ -7,6 +7,8 @@ from fastcheck.activations import ACTIVATIONS
 from fastcheck.costs import COSTS
 from fastcheck.differences import Problem, Run
 
+from .plain import size
+
 RUN = Run(threads=2, memory_limit=1 << 28)
 HIDDEN = [name for name, entry in ACTIVATIONS.items() if entry.elementwise]
 PIECEWISE = [name for name, entry in ACTIVATIONS.items() if entry.breakpoints]
@@ -39,7 +41,7 @@ def data(net, m, seed=0):
 
 def many_pieces():
     """What ``fc.check`` takes, of a network that goes to workers in a good many pieces."""
-    net = network([6, 1300, 600, 3], "relu", "softmax", "cross_entropy", 0.1)
+    net = network([6, 1300, size(600, 100), 3], "relu", "softmax", "cross_entropy", 0.1)
     parameters = net.initialize(0)
     X, Y = data(net, 9)
     return net, parameters, net.gradients(parameters, X, Y), X, Y

@@ -34,6 +34,7 @@ def test_memory_stays_within_the_limit_and_the_vectors_of_n_numbers(kind):
         assert grown <= 1.1 * allowed, f"{case}: {grown / 2**20:.1f} MiB, {allowed / 2**20:.1f} allowed"
 
 
+@needs_compiled("it takes minutes then, and BLAS is the same")
 @pytest.mark.parametrize("engine", ENGINES)
 def test_one_thread_is_one_thread(engine):
     net = network([500, 500, 500, 10], "relu", "softmax", "cross_entropy")

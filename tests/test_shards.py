@@ -11,6 +11,7 @@ from fastcheck.engines import ENGINES, engine
 from fastcheck.errors import EngineError
 from fastcheck.shards import Collected, brief, plan
 
+from .plain import size
 from .problems import RUN, network, problem
 
 SEEDS = [None, 3]
@@ -27,8 +28,11 @@ def short(monkeypatch):
     monkeypatch.setattr(shards, "SHORT", 1e-6)
 
 
+WIDE = [5, 1100, size(600, 60), 3]
+
+
 def wide(hidden="relu", m=7):
-    return problem(network([5, 1100, 600, 3], hidden, "softmax", "cross_entropy", 0.3), m)
+    return problem(network(WIDE, hidden, "softmax", "cross_entropy", 0.3), m)
 
 
 def together(given, indices, name, seed, epsilon=1e-7):
@@ -100,7 +104,7 @@ def test_loops_put_together_are_bitwise_what_they_are_whole(short, name, seed):
         assert np.array_equal(getattr(found, key), getattr(whole, key)), key
 
 
-@pytest.mark.parametrize("indices", [None, subset(network([5, 1100, 600, 3], "relu", "softmax", "cross_entropy").size)])
+@pytest.mark.parametrize("indices", [None, subset(network(WIDE, "relu", "softmax", "cross_entropy").size)])
 def test_some_pieces_say_what_they_are_of(short, indices):
     given = wide()
     whole = engine("response")(given, indices, 1e-7, RUN)
