@@ -1,5 +1,6 @@
 """Networks: names, shapes, vectors, costs and back-propagation, against formulas written out here."""
 
+import os
 import subprocess
 import sys
 
@@ -220,11 +221,15 @@ def test_import_brings_nothing_slow_along():
     assert ended.stdout == "[]\n", ended.stderr
 
 
-def test_import_is_quick():
+def test_import_is_quick(tmp_path):
+    # with compiled bytecode, as an installation has it, also where the environment asks for none to be written
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment["PYTHONPYCACHEPREFIX"] = str(tmp_path)
+
     def seconds(module):
         timed = f"import time; t = time.process_time(); import {module}; print(time.process_time() - t)"
-        return float(subprocess.run([sys.executable, "-c", timed], capture_output=True, text=True).stdout)
+        ended = subprocess.run([sys.executable, "-c", timed], capture_output=True, text=True, env=environment)
+        return float(ended.stdout)
 
     ours, numpys = zip(*((seconds("fastcheck"), seconds("numpy")) for _ in range(5)), strict=True)
-    # most of it is NumPy's own: on a machine where that alone is slow, a multiple of it
-    assert min(ours) < max(0.35, 2.5 * min(numpys))
+    assert min(ours) < 2.2 * min(numpys)  # 1.5 to 1.6, and 2.9 where every import compiles the source
