@@ -12,7 +12,7 @@ from .measure import processor, versions
 from .runner import Measured
 
 PATH = Path(__file__).parent / "baseline.json"
-PROCESSES = 6  # fresh ones for a baseline, at least; an even number, for every other one has a busy neighbour
+PROCESSES = 12  # fresh ones for a baseline, at least; an even number, for every other one has a busy neighbour
 
 
 def reference_digest() -> str:

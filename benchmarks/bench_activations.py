@@ -1,4 +1,9 @@
-"""Exact differences of every activation, by the compiled code that the engines run: nanoseconds for an element."""
+"""Exact differences of every activation, by the compiled code that the engines run: nanoseconds for an element.
+
+So many elements that the processor cannot learn their signs by heart: of 4,096 it foresees most branches the next time
+round, by luck of the addresses more in one process than in another (relu6: 1.8 ns or 2.3 for an element; of 131,072
+unforeseen ones 6.0, within 2 %).
+"""
 
 from typing import Any
 
@@ -13,7 +18,7 @@ from .paired import GATE
 
 pytestmark = GATE
 
-ELEMENTS = 4096  # three arrays well within the cache
+ELEMENTS = 1 << 17
 CLASSES = 16
 
 
@@ -35,7 +40,7 @@ softmax_differences = compiled(_softmax_differences)
 def test_difference(paired: Any, name: str) -> None:
     rng = np.random.default_rng(0)
     z, d, out = 2.0 * rng.standard_normal(ELEMENTS), 1e-3 * rng.standard_normal(ELEMENTS), np.empty(ELEMENTS)
-    paired(lambda: differences(CODES[name], z, d, out), "elements")
+    paired(lambda: differences(CODES[name], z, d, out), "products")
     _per_element(paired)
     value = ACTIVATIONS[name].value
     np.testing.assert_allclose(out, value(z + d) - value(z), rtol=0, atol=2e-14)
@@ -47,7 +52,7 @@ def test_softmax_difference(paired: Any) -> None:
     z, d, out = rng.standard_normal(shape), 1e-3 * rng.standard_normal(shape), np.empty(shape)
     value = ACTIVATIONS["softmax"].value
     p = np.ascontiguousarray(value(z.T).T)
-    paired(lambda: softmax_differences(p, d, out), "elements")
+    paired(lambda: softmax_differences(p, d, out), "products")
     _per_element(paired)
     np.testing.assert_allclose(out, value((z + d).T).T - p, rtol=0, atol=2e-14)
 

@@ -49,7 +49,7 @@ def trial(ratios: dict[str, float], limit: float, planted: list[str]) -> dict[st
         "processes": outcome.processes, "seconds": time.perf_counter() - started, "limit": limit,
         "load": os.getloadavg()[0],
         "suspects": sum(len(row.ratios) > 1 for row in outcome.rows if row.name not in planted),
-        "changes": {row.name: row.ratios[0] / row.baseline for row in outcome.rows if row.name not in planted},
+        "changes": {row.name: [ratio / row.baseline for ratio in row.ratios] for row in outcome.rows},
     }
 
 
@@ -66,14 +66,14 @@ def summary(lines: list[dict[str, Any]], limit: float) -> list[str]:
                          f"{spread(runs)}; {readable(float(np.median([line['seconds'] for line in runs])))} each")
     if slow:
         planted, caught = (sum(len(line[key]) for line in slow) for key in ("planted", "caught"))
-        texts.append(f"{len(slow)} runs with slowdowns planted: {caught} of {planted} caught, "
-                     f"{sum(len(line['false']) for line in slow)} others accused")
+        texts.append(f"{len(slow)} runs with slowdowns planted: {sum(bool(line['caught']) for line in slow)} failed, "
+                     f"{caught} of {planted} caught, {sum(len(line['false']) for line in slow)} others accused")
     return [*texts, f"limit {limit:g} in three of three processes; {processor()}"]
 
 
 def spread(runs: list[dict[str, Any]]) -> str:
     """How far a single process's ratios lie from the baseline, and how many were suspect."""
-    changes = np.array([change for run in runs for change in run["changes"].values()])
+    changes = np.array([first for run in runs for first, *_ in run["changes"].values()])
     low, high = np.quantile(changes, [0.005, 0.995])
     return (f"{sum(run['suspects'] for run in runs)} of {changes.size} ratios suspect at first, "
             f"99 % of them within {low:.2f} to {high:.2f} of the baseline")

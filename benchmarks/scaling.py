@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from threadpoolctl import threadpool_limits
 
 import fastcheck as fc
@@ -70,13 +70,17 @@ def growth(sweep: Sweep, hidden: str, rounds: int, quick: bool) -> list[str]:
             " ".join(map(readable, times))]
 
 
-def thread_row(name: str, made: Case, rounds: int) -> list[str]:
+def threads(rounds: int) -> Table:
     """Times on one core and more, in turn."""
     counts = sorted({1, 2, os.cpu_count() or 1})
-    times = [time_of(made, rounds, count) for count in counts]
-    speedups = " ".join(f"{times[0] / t:.2f}" for t in times)
-    return [f"threads, {name}", "", f"1 to {counts[-1]}", f"{-exponent(counts, times):.2f}" if counts[-1] > 1 else "",
-            "", "1.00", f"{' '.join(map(readable, times))}, speedup {speedups}"]
+    table = Table("network", "threads", "times", "speedup", "exponent", title="threads (best possible exponent: 1)")
+    for name in ("mnist-relu", "mnist-tanh"):
+        made = STANDARD[name]()
+        times = [time_of(made, rounds, count) for count in counts]
+        table.add_row(made.name, " ".join(map(str, counts)), " ".join(map(readable, times)),
+                      " ".join(f"{times[0] / t:.2f}" for t in times),
+                      f"{-exponent(counts, times):.2f}" if counts[-1] > 1 else "")
+    return table
 
 
 def limits(rounds: int, names: Sequence[str]) -> Table:
@@ -84,7 +88,7 @@ def limits(rounds: int, names: Sequence[str]) -> Table:
     with threadpool_limits(1, user_api="blas"):
         one = dgemm_rate()
     every = dgemm_rate()
-    table = Table("network", "operations", "time", "rate", "of dgemm, all cores", "bound by dgemm",
+    table = Table(Column("network", overflow="fold"), "operations", "time", "rate", "of dgemm", "at dgemm",
                   title=f"multiply-adds each second: dgemm {every:.3g} on all cores, {one:.3g} on one")
     for name in names:
         made = STANDARD[name]()
@@ -95,19 +99,20 @@ def limits(rounds: int, names: Sequence[str]) -> Table:
 
 
 def main() -> None:
-    """Print both tables."""
+    """Print the three tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="the three smallest values of each")
     given = parser.parse_args()
     console = Console()
-    table = Table("what grows", "hidden", "from, to", "time's exponent", "at the end", "operations'", "times")
+    numbers = (Column(name, no_wrap=True) for name in ("time", "at end", "operations"))
+    table = Table("what grows", Column("hidden", no_wrap=True), "from, to", *numbers, "times",
+                  title="fitted exponents: of time, of its last two values, of the operation count")
     for sweep in SWEEPS:
         for hidden in HIDDEN:
             table.add_row(*growth(sweep, hidden, given.rounds, given.quick))
-    for name in ("mnist-relu", "mnist-tanh"):
-        table.add_row(*thread_row(name, STANDARD[name](), given.rounds))
     console.print(table)
+    console.print(threads(given.rounds))
     console.print(limits(given.rounds, list(STANDARD)[-2:] if given.quick else list(STANDARD)))
     console.print("operations: both signs of every unit and sample through every later unit, and the sums; units that "
                   f"are dead and signs that mirror are skipped, so that more than 100 % is possible.  {processor()}",

@@ -209,7 +209,7 @@ def test_a_real_process_is_measured_and_a_planted_slowdown_seen(monkeypatch):
     assert plain.trouble == ""
     info = plain.results[name]
     assert info["ratio"] > 0.0
-    assert info["mixture"] == "elements"
+    assert info["mixture"] == "products"
     assert info["calls"] * info["seconds"] > 0.002
     monkeypatch.setenv(SLOWDOWN, f"4:{node(name)}")
     assert measure([name]).results[name]["ratio"] > 2.0 * info["ratio"]
