@@ -58,7 +58,7 @@ class Paired:
         ----------
         subject : no arguments; warm, that is compiled, after one call.
         mixture : of ``reference.MIXTURES``, the one whose ratio stays most alike from process to process, idle and busy
-            ones: "calls" or "products" for what stays in a core's own cache, "mixed" for what does not.
+            ones: "calls" or "products" for what stays in a core's own caches, "mixed" for what does not.
         """
         reference = MIXTURES[mixture]
         with threadpool_limits(1, user_api="blas"):
