@@ -9,9 +9,8 @@ rounds' ratios, which compare neighbours in time only: 2.9 %; ratios of the two 
 which leaves out what other processes took: 1.4 and 2.8 %.  Hence processor time, for one thread as for several; what
 only waits is not seen.  How ratios spread from process to process is for the baseline to say.
 
-No result is kept while the next is made: with an older report alive, every other check of a middle-sized network gets
-its memory anew from the system (2,670 page faults in place of 40) and takes 1.4 times as long, so that the median falls
-on either side.
+No result is kept while the next is made, or a process that does not keep its memory (see ``runner``) would get it anew
+for every other check of a middle-sized network, and the median fall on either side.
 """
 
 import os

@@ -1,6 +1,10 @@
 """The gate on time: who is suspected, who runs again, what fails; and the baseline's file."""
 
 import json
+import os
+import platform
+import subprocess
+import sys
 import weakref
 from types import SimpleNamespace
 
@@ -11,7 +15,7 @@ from benchmarks import __main__ as command, baseline as known
 from benchmarks.gate import FASTER, MISSING, NEW, OK, SLOWER, UNJUDGED, gate, judge, sentences
 from benchmarks.measure import processor, versions
 from benchmarks.paired import SLOWDOWN, Paired, planted, summary
-from benchmarks.runner import Measured, measure, node, short
+from benchmarks.runner import KEEP_MEMORY, Measured, measure, node, short
 
 
 class Processes:
@@ -213,6 +217,23 @@ def test_a_real_process_is_measured_and_a_planted_slowdown_seen(monkeypatch):
     assert info["calls"] * info["seconds"] > 0.002
     monkeypatch.setenv(SLOWDOWN, f"4:{node(name)}")
     assert measure([name]).results[name]["ratio"] > 2.0 * info["ratio"]
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="settings of glibc")
+def test_benchmarks_keep_their_memory():
+    script = """if True:
+        import numpy as np, resource
+        for _ in range(20):
+            vectors = [np.ones(600_000) for _ in range(4)]
+            del vectors
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+    """
+    keeps, gives_back = (
+        int(subprocess.run([sys.executable, "-c", script], env={**os.environ, **more}, capture_output=True,
+                           check=True).stdout)
+        for more in (KEEP_MEMORY, {"MALLOC_TRIM_THRESHOLD_": "131072"})
+    )
+    assert keeps < gives_back / 2
 
 
 def test_a_benchmark_that_is_not_there_is_trouble():
