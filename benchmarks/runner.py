@@ -1,8 +1,8 @@
 """Benchmarks run in a fresh process: what pytest-benchmark wrote, by short names.
 
-The process keeps the memory it has got.  Left to itself, glibc gives what a check of a middle-sized network frees back to
-the system or not, by what happens to lie above it: the same check took 7.8 ms alone in a process, and after another one
-19 ms, with 7,264 page faults.  With memory kept it takes 7.8 to 8.0 ms wherever it stands.
+The process keeps the memory it has got.  Left to itself, glibc gives what a check of a middle-sized network frees back
+to the system or not, by what happens to lie above it: the same check took 7.8 ms alone in a process, and after another
+one 19 ms, with 7,264 page faults.  With memory kept it takes 7.8 to 8.0 ms wherever it stands.
 """
 
 import json
