@@ -66,8 +66,9 @@ def measure(case: Case, rounds: int, loop_parameters: int) -> list[str]:
     fast, slow = statistics.median(ours), statistics.median(theirs)
     spread = f"{min(ours) / fast:.2f}-{max(ours) / fast:.2f}"
     share = operations(case) / fast / dgemm_rate()
-    return [case.name, f"{n:,}", str(case.X.shape[1]), readable(fast), spread, readable(slow), f"{slow / fast:,.0f}",
-            f"{report.difference:.1e}", f"{fast / statistics.median(backward):.0f}", f"{share:.0%}"]
+    ratio = slow / fast
+    return [case.name, f"{n:,}", str(case.X.shape[1]), readable(fast), spread, readable(slow),
+            f"{ratio:,.0f}" if ratio > 10.0 else f"{ratio:.2g}", f"{report.difference:.1e}", f"{fast / statistics.median(backward):.0f}", f"{share:.0%}"]
 
 
 def main() -> None:
