@@ -68,7 +68,8 @@ def measure(case: Case, rounds: int, loop_parameters: int) -> list[str]:
     share = operations(case) / fast / dgemm_rate()
     ratio = slow / fast
     return [case.name, f"{n:,}", str(case.X.shape[1]), readable(fast), spread, readable(slow),
-            f"{ratio:,.0f}" if ratio > 10.0 else f"{ratio:.2g}", f"{report.difference:.1e}", f"{fast / statistics.median(backward):.0f}", f"{share:.0%}"]
+            f"{ratio:,.0f}" if ratio > 10.0 else f"{ratio:.2g}", f"{report.difference:.1e}",
+            f"{fast / statistics.median(backward):.0f}", f"{share:.0%}"]
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 import fastcheck as fc
 
@@ -119,8 +119,8 @@ def results_of(case: Case, makers: Sequence[str], console: Console) -> list[Resu
 
 def table_of(case: Case, results: Sequence[Result]) -> Table:
     """One line for each way."""
-    table = Table("way", "time", "x fastcheck", "timed on", "error", "of a right one", "of a wrong one",
-                  title=f"{case.name}, {case.X.shape[1]} samples, {case.net.size:,} parameters")
+    table = Table(Column("way", overflow="fold"), "time", "x fastcheck", "timed on", "error", "of a right one",
+                  "of a wrong one", title=f"{case.name}, {case.X.shape[1]} samples, {case.net.size:,} parameters")
     for r in results:
         part = "all" if r.sample == case.net.size else f"{r.sample:,}"
         table.add_row(r.way, readable(r.seconds), f"{r.ratio:,.0f}" if r.ratio > 100.0 else f"{r.ratio:.2g}", part,
@@ -146,7 +146,7 @@ def draw(found: dict[str, tuple[Case, list[Result]]], path: Path) -> None:
             axes.text(r.seconds * 1.15, row, ", ".join([readable(r.seconds), *misjudged]), va="center", fontsize=8,
                       color="#c62828" if misjudged else "black")
         axes.set_xscale("log")
-        axes.set_xlim(min(r.seconds for r in results) / 3.0, max(r.seconds for r in results) * 30.0)
+        axes.set_xlim(min(r.seconds for r in results) / 3.0, max(r.seconds for r in results) * 60.0)
         axes.set_yticks(range(len(results)), [r.way for r in results], fontsize=8)
         axes.invert_yaxis()
         axes.tick_params(axis="x", labelsize=8)
