@@ -30,8 +30,9 @@ def test_check_function(paired: Any, way: str) -> None:
     if way == "numpy":
         report = paired(lambda: fc.check_function(tail, theta, gradient, problem.args, **options), "calls")
     else:
-        report = paired(lambda: fc.check_function(cost, problem.theta, problem.gradient, problem.args, **options),
-                        "mixed")
+        report = paired(
+            lambda: fc.check_function(cost, problem.theta, problem.gradient, problem.args, **options), "mixed"
+        )
     assert report.verdict != "fail"
     assert report.difference < 1e-6
 

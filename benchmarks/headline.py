@@ -18,7 +18,7 @@ from rich.table import Table
 import fastcheck as fc
 from fastcheck.check import network_problem
 
-from .measure import dgemm_rate, operations, readable, seconds_of
+from .measure import dgemm_rate, operations, readable, readable_ratio, seconds_of
 from .networks import STANDARD, Case
 
 
@@ -66,10 +66,9 @@ def measure(case: Case, rounds: int, loop_parameters: int) -> list[str]:
     fast, slow = statistics.median(ours), statistics.median(theirs)
     spread = f"{min(ours) / fast:.2f}-{max(ours) / fast:.2f}"
     share = operations(case) / fast / dgemm_rate()
-    ratio = slow / fast
     return [case.name, f"{n:,}", str(case.X.shape[1]), readable(fast), spread, readable(slow),
-            f"{ratio:,.0f}" if ratio > 10.0 else f"{ratio:.2g}", f"{report.difference:.1e}",
-            f"{fast / statistics.median(backward):.0f}", f"{share:.0%}"]
+            readable_ratio(slow / fast), f"{report.difference:.1e}", f"{fast / statistics.median(backward):.0f}",
+            f"{share:.0%}"]
 
 
 def main() -> None:

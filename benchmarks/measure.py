@@ -32,6 +32,11 @@ def readable(seconds: float) -> str:
     return f"{seconds / 86400:.3g} days"
 
 
+def readable_ratio(ratio: float) -> str:
+    """Two digits of a small ratio, all before the point of a large one."""
+    return f"{ratio:,.0f}" if ratio > 100.0 else f"{ratio:.2g}"
+
+
 def dgemm_rate(size: int = 1024) -> float:
     """Multiply-adds per second of a large matrix product on as many cores as BLAS may use now."""
     a = np.random.default_rng(0).standard_normal((size, size))

@@ -57,8 +57,8 @@ class Paired:
         Parameters
         ----------
         subject : no arguments; warm, that is compiled, after one call.
-        mixture : of ``reference.MIXTURES``, the one whose ratio stays most alike from process to process, idle and busy
-            ones: "calls" or "products" for what stays in a core's own caches, "mixed" for what does not.
+        mixture : of ``reference.MIXTURES``, the one whose ratio is most alike in all processes, idle and busy.  As
+            measured: "products" for loops over elements, "calls" for small costs and printing, "mixed" for checks.
         """
         reference = MIXTURES[mixture]
         with threadpool_limits(1, user_api="blas"):

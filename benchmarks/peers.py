@@ -22,7 +22,7 @@ from rich.table import Column, Table
 
 import fastcheck as fc
 
-from .measure import processor, readable, seconds_of
+from .measure import processor, readable, readable_ratio, seconds_of
 from .networks import STANDARD, Array, Case
 from .peer_ways import MAKERS, Way
 
@@ -123,7 +123,7 @@ def table_of(case: Case, results: Sequence[Result]) -> Table:
                   "of a wrong one", title=f"{case.name}, {case.X.shape[1]} samples, {case.net.size:,} parameters")
     for r in results:
         part = "all" if r.sample == case.net.size else f"{r.sample:,}"
-        table.add_row(r.way, readable(r.seconds), f"{r.ratio:,.0f}" if r.ratio > 100.0 else f"{r.ratio:.2g}", part,
+        table.add_row(r.way, readable(r.seconds), readable_ratio(r.ratio), part,
                       f"{r.error:.0e}" if r.error == r.error else "", r.right, r.wrong)
     return table
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-# Read by glibc, ignored elsewhere; 32 MiB is the most it takes, and holds every vector of the benchmarks.
+# Read by glibc, ignored elsewhere; 32 MiB is the most that mallopt(3) allows, and holds every vector of the benchmarks.
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(1 << 40)}
 
 

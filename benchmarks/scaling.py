@@ -70,6 +70,17 @@ def growth(sweep: Sweep, hidden: str, rounds: int, quick: bool) -> list[str]:
             " ".join(map(readable, times))]
 
 
+def growths(rounds: int, quick: bool) -> Table:
+    """Everything that grows, relu and tanh."""
+    numbers = (Column(name, no_wrap=True) for name in ("time", "at end", "operations"))
+    table = Table("what grows", Column("hidden", no_wrap=True), "from, to", *numbers, "times",
+                  title="fitted exponents: of time, of its last two values, of the operation count")
+    for sweep in SWEEPS:
+        for hidden in HIDDEN:
+            table.add_row(*growth(sweep, hidden, rounds, quick))
+    return table
+
+
 def threads(rounds: int) -> Table:
     """Times on one core and more, in turn."""
     counts = sorted({1, 2, os.cpu_count() or 1})
@@ -105,18 +116,12 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="the three smallest values of each")
     given = parser.parse_args()
     console = Console()
-    numbers = (Column(name, no_wrap=True) for name in ("time", "at end", "operations"))
-    table = Table("what grows", Column("hidden", no_wrap=True), "from, to", *numbers, "times",
-                  title="fitted exponents: of time, of its last two values, of the operation count")
-    for sweep in SWEEPS:
-        for hidden in HIDDEN:
-            table.add_row(*growth(sweep, hidden, given.rounds, given.quick))
-    console.print(table)
+    console.print(growths(given.rounds, given.quick))
     console.print(threads(given.rounds))
     console.print(limits(given.rounds, list(STANDARD)[-2:] if given.quick else list(STANDARD)))
     console.print("operations: both signs of every unit and sample through every later unit, and the sums; units that "
-                  f"are dead and signs that mirror are skipped, so that more than 100 % is possible.  {processor()}",
-                  highlight=False)
+                  "are dead and signs that mirror are skipped, so that more than 100 % is possible; at dgemm: the "
+                  f"time that they would take at its rate.  {processor()}", highlight=False)
 
 
 if __name__ == "__main__":
