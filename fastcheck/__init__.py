@@ -2,7 +2,7 @@
 
 from . import testing
 from .check import check
-from .errors import GradientMismatch
+from ._errors import GradientMismatch
 from .estimate import Estimate, estimate
 from .functions import check_function, check_vjp
 from .network import Dense, Network

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from ._types import Array
 
-Array = NDArray[np.float64]
 Scalar = Callable[[float, float], float]
 
 LEAKY_SLOPE = 0.01

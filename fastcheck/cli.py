@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from . import __version__
 from .check import check
-from .errors import EngineError
+from ._errors import EngineError
 from .files import load
 from .infer import network_of
 from .network import Network

@@ -13,7 +13,7 @@ import numpy as np
 
 from .activations import Array
 from .differences import Indices
-from .errors import NondeterministicError
+from ._errors import NondeterministicError
 from .jacobian import Part, Point, Tolerances, compare, numerical_jacobian
 from .network import Tensor
 from .noise import ROUNDING

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .activations import Array
-from .errors import ChangedArgumentError, NondeterministicError
+from ._errors import ChangedArgumentError, NondeterministicError
 
 # Differences below this, relatively, are rounding: sums over several threads may be ordered differently each time.
 ROUNDING_LEVEL = 1e-12

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .differences import Differences, Indices, Kinks, Problem
-from .errors import EngineError
+from ._errors import EngineError
 from .estimate import RATES, evaluation_seconds
 from .network import Tensor
 from .operations import unit_operations

@@ -12,7 +12,7 @@ from .allowance import Allowance, elapsed
 from .check import check, network_problem
 from .differences import Problem, Run, Subject
 from .engines import engine
-from .errors import GradientMismatch
+from ._errors import GradientMismatch
 from .glance import Glance
 from .network import Network
 from .options import memory_of, positive, threads_of, tolerance_of, whole

@@ -13,7 +13,7 @@ from fastcheck import Dense, Network
 from fastcheck.activations import ACTIVATIONS
 from fastcheck.check import check
 from fastcheck.costs import COSTS
-from fastcheck.errors import EngineError
+from fastcheck._errors import EngineError
 from fastcheck.report import Report
 
 HIDDEN = [name for name, entry in ACTIVATIONS.items() if entry.elementwise]

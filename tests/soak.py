@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fastcheck import Network
-from fastcheck.errors import EngineError
+from fastcheck._errors import EngineError
 from fastcheck.verdict import TOLERANCE
 
 from .bugs import BUGS, Planted

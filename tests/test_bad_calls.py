@@ -14,7 +14,7 @@ import pytest
 import fastcheck as fc
 from fastcheck import course
 from fastcheck.cli import main
-from fastcheck.errors import ChangedArgumentError, NondeterministicError
+from fastcheck._errors import ChangedArgumentError, NondeterministicError
 from fastcheck.files import load
 
 from .course_exercise import exercise, gradients_with

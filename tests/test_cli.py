@@ -11,7 +11,7 @@ from scipy.io import savemat
 import fastcheck as fc
 from fastcheck import demo, infer
 from fastcheck.cli import main
-from fastcheck.errors import EngineError
+from fastcheck._errors import EngineError
 from fastcheck.files import Dump
 
 from .course_exercise import exercise, gradients_with

@@ -13,7 +13,7 @@ import scipy
 
 import fastcheck as fc
 from fastcheck.engines.compiled import foreign, jitted
-from fastcheck.errors import ChangedArgumentError
+from fastcheck._errors import ChangedArgumentError
 from fastcheck.evaluators import Called, Sent, Stacked
 from fastcheck.structure import Structure
 from tests.functions import cubes, cubes_gradient, fails_at_seven, fails_everywhere, layer, layer_problem, point

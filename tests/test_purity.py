@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import fastcheck as fc
-from fastcheck.errors import ChangedArgumentError, NondeterministicError
+from fastcheck._errors import ChangedArgumentError, NondeterministicError
 from tests.functions import cubes, cubes_gradient, point
 
 

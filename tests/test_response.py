@@ -9,7 +9,7 @@ from fastcheck.differences import Run
 from fastcheck.engines import kernels, reference, response
 from fastcheck.engines.block import FORWARD_SAMPLES, blocks
 from fastcheck.engines.sums import Places
-from fastcheck.errors import EngineError
+from fastcheck._errors import EngineError
 
 from .plain import COMPILED, size
 from .precise import central_differences, literal_differences

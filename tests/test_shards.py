@@ -8,7 +8,7 @@ import pytest
 from fastcheck import shards
 from fastcheck.differences import Run
 from fastcheck.engines import ENGINES, engine
-from fastcheck.errors import EngineError
+from fastcheck._errors import EngineError
 from fastcheck.shards import Collected, brief, plan
 
 from .plain import size

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..activations import Array
 from ..addresses import address_of, data_address
 from ..differences import Indices
-from ..errors import ChangedArgumentError
+from .._errors import ChangedArgumentError
 from ..evaluators import Called, place_note
 from ..jit import compiled
 from ..parallel import launch

@@ -6,7 +6,7 @@ from zlib import crc32
 import numpy as np
 
 from ..activations import Array
-from ..errors import EngineError
+from .._errors import EngineError
 from ..network import Propagation
 from ..operations import unit_operations
 from .block import UNIT, Block

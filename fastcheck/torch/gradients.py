@@ -9,7 +9,7 @@ import torch
 from torch.autograd.gradcheck import GradcheckError
 
 from ..activations import Array
-from ..errors import NondeterministicError
+from .._errors import NondeterministicError
 from ..jacobian import Point, Tolerances, compare, numerical_jacobian
 from ..layers import input_names
 from ..noise import ROUNDING

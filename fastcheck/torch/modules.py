@@ -12,7 +12,7 @@ from torch.func import functional_call
 
 from ..activations import Array
 from ..check import check
-from ..errors import NondeterministicError
+from .._errors import NondeterministicError
 from ..functions import check_function
 from ..purity import same
 from ..report import Report

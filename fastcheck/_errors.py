@@ -1,0 +1,66 @@
+"""Exceptions of fastcheck's own.
+
+All of them are a ``FastcheckError``::
+
+    FastcheckError
+    ├── EngineError            an engine disagrees with its own spot check
+    ├── NondeterministicError  the cost gives two values at the same parameters
+    ├── ChangedArgumentError   the cost writes to its parameters
+    ├── GradientMismatch       a watched training step has wrong gradients
+    └── NoRule                 an operation has no exact-difference rule
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .report import Report
+
+
+class FastcheckError(Exception):
+    """The base of fastcheck's own exceptions."""
+
+
+class EngineError(FastcheckError, RuntimeError):
+    """An engine's own spot check failed: its numbers are not to be trusted, and no verdict is given."""
+
+
+class NondeterministicError(FastcheckError, RuntimeError):
+    """The cost gave different values at the same parameters: there is no derivative to check."""
+
+
+class ChangedArgumentError(FastcheckError, RuntimeError):
+    """The cost wrote to the parameters it was given: no two of its values belong to the same point."""
+
+
+class GradientMismatch(FastcheckError, RuntimeError):
+    """Gradients handed to a ``fastcheck.Watch`` are wrong.
+
+    Parameters
+    ----------
+    report : the ``fastcheck.Report`` of all parameters at that step.
+    step : which call it was, from 1 on.
+    """
+
+    def __init__(self, report: "Report", step: int) -> None:
+        super().__init__(report, step)  # both, so that it can be pickled
+        self.report, self.step = report, step
+
+    def __str__(self) -> str:
+        return f"step {self.step:,}: the gradients are wrong\n{self.report}"
+
+
+class NoRule(FastcheckError, TypeError):
+    """An operation of a program has no exact-difference rule, so the program's differences are not exact.
+
+    Parameters
+    ----------
+    operation : what has no rule, as the user would write it: "numpy.linalg.qr", "float() of an array that moves".
+    remedy : what would help, as a clause: "return the array itself"; empty where nothing is known to.
+    """
+
+    def __init__(self, operation: str, remedy: str = "") -> None:
+        super().__init__(operation, remedy)  # both, so that it can be pickled
+        self.operation, self.remedy = operation, remedy
+
+    def __str__(self) -> str:
+        return f"no exact difference of {self.operation}" + (f"; {self.remedy}" if self.remedy else "")
