@@ -17,11 +17,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from . import baseline as known
-from .gate import LIMIT, OK, Outcome, gate, sentences
-from .measure import processor, readable, versions
-from .neighbour import neighbour
-from .runner import ROOT, measure
+from benchmarks import baseline as known
+from benchmarks.gate import LIMIT, OK, Outcome, gate, sentences
+from benchmarks.measure import processor, readable, versions
+from benchmarks.neighbour import neighbour
+from benchmarks.runner import ROOT, measure
 
 LATEST = ROOT / ".benchmarks" / "latest.json"
 

@@ -8,8 +8,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from .measure import processor, versions
-from .runner import Measured
+from benchmarks.measure import processor, versions
+from benchmarks.runner import Measured
 
 PATH = Path(__file__).parent / "baseline.json"
 PROCESSES = 12  # fresh ones for a baseline, at least; an even number, for every other one has a busy neighbour

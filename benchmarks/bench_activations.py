@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fastcheck.activations import ACTIVATIONS, CODES, Array
-from fastcheck.engines.columns import activation_difference, softmax_difference
-from fastcheck.jit import compiled
-
-from .paired import TIMED
+from benchmarks.paired import TIMED
+from fastcheck._types import Array
+from fastcheck.engines.response.columns import activation_difference, softmax_difference
+from fastcheck.rules.activations import ACTIVATIONS, CODES
+from fastcheck.runtime.jit import compiled
 
 pytestmark = TIMED
 

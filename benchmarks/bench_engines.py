@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 import fastcheck as fc
-
-from .networks import Case, case, course
-from .paired import GATE
+from benchmarks.networks import Case, case, course
+from benchmarks.paired import GATE
 
 pytestmark = GATE
 

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 import fastcheck as fc
+from benchmarks.network_costs import NetworkCost, numpy_cost, stacked_cost
+from benchmarks.networks import course
+from benchmarks.paired import GATE
 from fastcheck.course import gradient_check_n
-
-from .network_costs import NetworkCost, numpy_cost, stacked_cost
-from .networks import course
-from .paired import GATE
 
 pytestmark = GATE
 

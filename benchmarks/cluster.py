@@ -20,10 +20,9 @@ from rich.console import Console
 from rich.table import Table
 
 import fastcheck as fc
-from fastcheck.estimate import readable_bytes, readable_seconds
-
-from .measure import processor, readable, seconds_of
-from .networks import case
+from benchmarks.measure import processor, readable, seconds_of
+from benchmarks.networks import case
+from fastcheck.problems.networks.cost_model import readable_bytes, readable_seconds
 
 # Widths, activation, samples and engine.
 MEASURED = (

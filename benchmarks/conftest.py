@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .paired import Paired, planted
+from benchmarks.paired import Paired, planted
 
 # The other modules are scripts, some of which import what the tests do without.
 collect_ignore = [p.name for p in Path(__file__).parent.glob("*.py") if not p.name.startswith(("bench_", "__init__"))]

@@ -24,10 +24,9 @@ from rich.table import Table
 from scipy.optimize._numdiff import approx_derivative
 
 import fastcheck as fc
-
-from .classics import CLASSICS, Classic
-from .measure import readable, seconds_of
-from .network_costs import C_SOURCE, DEEP, WIDE, NetworkCost, numpy_cost, stacked_cost
+from benchmarks.classics import CLASSICS, Classic
+from benchmarks.measure import readable, seconds_of
+from benchmarks.network_costs import C_SOURCE, DEEP, WIDE, NetworkCost, numpy_cost, stacked_cost
 
 try:
     import numdifftools

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .runner import Measured
+from benchmarks.runner import Measured
 
 LIMIT = 1.15
 PROCESSES = 3

@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from . import baseline as known
-from .gate import LIMIT, MISSING, SLOWER, gate
-from .measure import processor, readable
-from .neighbour import neighbour
-from .paired import SLOWDOWN
-from .runner import ROOT, measure, node
+from benchmarks import baseline as known
+from benchmarks.gate import LIMIT, MISSING, SLOWER, gate
+from benchmarks.measure import processor, readable
+from benchmarks.neighbour import neighbour
+from benchmarks.paired import SLOWDOWN
+from benchmarks.runner import ROOT, measure, node
 
 
 @contextmanager

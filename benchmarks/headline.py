@@ -16,10 +16,9 @@ from rich.console import Console
 from rich.table import Table
 
 import fastcheck as fc
-from fastcheck.check import network_problem
-
-from .measure import dgemm_rate, operations, readable, readable_ratio, seconds_of
-from .networks import STANDARD, Case
+from benchmarks.measure import dgemm_rate, operations, readable, readable_ratio, seconds_of
+from benchmarks.networks import STANDARD, Case
+from fastcheck.checks.network import network_problem
 
 
 def textbook_loop(case: Case, positions: Any, epsilon: float = 1e-7) -> Callable[[], None]:

@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from fastcheck.operations import operations as multiply_adds
-
-from .networks import Case
+from benchmarks.networks import Case
+from fastcheck.problems.networks.operations import operations as multiply_adds
 
 LIBRARIES = ("numpy", "numba", "llvmlite", "scipy")
 

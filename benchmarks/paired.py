@@ -23,8 +23,8 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 from threadpoolctl import threadpool_limits
 
-from .networks import Array
-from .reference import MIXTURES
+from benchmarks.networks import Array
+from benchmarks.reference import MIXTURES
 
 ROUNDS = 60
 WARM_ROUNDS = 3

@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 
 import fastcheck as fc
-from fastcheck.check import network_problem
+from benchmarks.networks import Array, Case
+from fastcheck.checks.network import network_problem
 from fastcheck.course import textbook_difference
-
-from .networks import Array, Case
 
 EPSILON = 1e-7
 THRESHOLD = 1e-7  # the seed's rule, for ways that give derivatives and no verdict

@@ -21,10 +21,9 @@ from rich.console import Console
 from rich.table import Column, Table
 
 import fastcheck as fc
-
-from .measure import processor, readable, readable_ratio, seconds_of
-from .networks import STANDARD, Array, Case
-from .peer_ways import MAKERS, Way
+from benchmarks.measure import processor, readable, readable_ratio, seconds_of
+from benchmarks.networks import STANDARD, Array, Case
+from benchmarks.peer_ways import MAKERS, Way
 
 AFFORDABLE = 30.0  # seconds for all parameters, above which a sample is timed
 SAMPLE_SECONDS = 4.0

@@ -18,9 +18,8 @@ from rich.table import Column, Table
 from threadpoolctl import threadpool_limits
 
 import fastcheck as fc
-
-from .measure import dgemm_rate, operations, processor, readable, seconds_of
-from .networks import STANDARD, Case, case
+from benchmarks.measure import dgemm_rate, operations, processor, readable, seconds_of
+from benchmarks.networks import STANDARD, Case, case
 
 HIDDEN = ("relu", "tanh")
 

@@ -16,12 +16,12 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from fastcheck.check import network_problem
-from fastcheck.differences import Differences, Run, Subject
-from fastcheck.engines import ENGINES, engine
-from fastcheck.report import Report
-
-from .networks import STANDARD
+from benchmarks.networks import STANDARD
+from fastcheck.checks.network import network_problem
+from fastcheck.engines.base import ENGINES, engine
+from fastcheck.problems.gradients import AnalyticGradient, NumericalGradient
+from fastcheck.report.report import Report
+from fastcheck.runtime.run import Run
 
 DELTAS = 10.0 ** np.arange(-12.0, 0.25, 0.5)
 EPSILON = 1e-7
@@ -29,7 +29,7 @@ EPSILON = 1e-7
 SHARES = (1.0, 1e-3, 1e-6)
 
 
-def report_of(subject: Subject, differences: Differences, engine_name: str) -> Report:
+def report_of(subject: AnalyticGradient, differences: NumericalGradient, engine_name: str) -> Report:
     """The report on a gradient, from cost differences found once."""
     return Report.of(
         subject, differences, epsilon=EPSILON, norm=2, tolerance=None, engine=engine_name, method="all", seed=0,
@@ -37,7 +37,7 @@ def report_of(subject: Subject, differences: Differences, engine_name: str) -> R
     )
 
 
-def entries(subject: Subject, share: float, count: int, rng: np.random.Generator) -> Iterator[int]:
+def entries(subject: AnalyticGradient, share: float, count: int, rng: np.random.Generator) -> Iterator[int]:
     """Positions of random entries of every tensor between ``share`` and thirty times that of its size."""
     for tensor in subject.tensors:
         values = np.abs(subject.gradient[tensor.start : tensor.stop])
@@ -48,7 +48,7 @@ def entries(subject: Subject, share: float, count: int, rng: np.random.Generator
 
 
 def found(
-    subject: Subject, differences: Differences, engine_name: str, place: int, delta: float
+    subject: AnalyticGradient, differences: NumericalGradient, engine_name: str, place: int, delta: float
 ) -> tuple[bool, bool]:
     """Whether one entry times 1 + delta fails, in its tensor and no other; and whether by the textbook's rule."""
     gradient = subject.gradient.copy()
@@ -59,7 +59,7 @@ def found(
     return placed, report.difference > 1e-7
 
 
-def curve(subject: Subject, differences: Differences, engine_name: str, share: float, count: int) -> Any:
+def curve(subject: AnalyticGradient, differences: NumericalGradient, engine_name: str, share: float, count: int) -> Any:
     """Shares found per delta, (deltas, 2): fastcheck, the textbook's rule."""
     places = list(entries(subject, share, count, np.random.default_rng(0)))
     if not places:

@@ -18,8 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 import fastcheck as fc
-
-from .networks import Array, case, digits
+from benchmarks.networks import Array, case, digits
 
 CONSOLE = Console(width=120)
 # Name: widths, hidden activation, samples in a minibatch, learning rate.

@@ -1,14 +1,14 @@
 """fastcheck: is your back-propagation right?  Every derivative against a central difference of the cost."""
 
-from . import testing
-from .check import check
 from ._errors import GradientMismatch
-from .estimate import Estimate, estimate
-from .functions import check_function, check_vjp
-from .network import Dense, Network
-from .report import Report
-from .sweep import Sweep, sweep
-from .watch import Watch
+from .checks.function import check_function, check_vjp
+from .checks.network import check
+from .checks.sweep import Sweep, sweep
+from .checks.watch.watch import Watch
+from .problems.networks.cost_model import Estimate, estimate
+from .problems.networks.layers.dense import Dense
+from .problems.networks.network import Network
+from .report.report import Report
 from .weights import from_torch
 
 __all__ = [

@@ -10,10 +10,7 @@ All of them are a ``FastcheckError``::
     └── NoRule                 an operation has no exact-difference rule
 """
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from .report import Report
+from typing import Any
 
 
 class FastcheckError(Exception):
@@ -41,7 +38,7 @@ class GradientMismatch(FastcheckError, RuntimeError):
     step : which call it was, from 1 on.
     """
 
-    def __init__(self, report: "Report", step: int) -> None:
+    def __init__(self, report: Any, step: int) -> None:
         super().__init__(report, step)  # both, so that it can be pickled
         self.report, self.step = report, step
 

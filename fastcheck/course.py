@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from .activations import ACTIVATIONS, Array
-from .arrays import real_array
-from .check import check
-from .costs import COSTS
-from .network import Dense, Network
+from ._types import Array
+from ._validation import real_array
+from .checks.network import check
+from .problems.networks.layers.dense import Dense
+from .problems.networks.network import Network
+from .rules.activations import ACTIVATIONS
+from .rules.losses import COSTS
 
 # The seed's rule: a larger difference is a mistake.
 THRESHOLD = 1e-7

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from .check import check
-from .network import Network
-from .report import Report
+from .checks.network import check
+from .problems.networks.network import Network
+from .report.report import Report
 
 
 def assert_gradients(

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .activations import Array
-from .network import Network
+from ._types import Array
+from .problems.networks.network import Network
 
 SUFFIX = ".safetensors"
 
@@ -53,11 +53,11 @@ def from_torch(
         if not hasattr(source, "state_dict"):
             raise TypeError(f"source: {type(source).__name__} found, wanted a torch.nn.Sequential, a state_dict, or "
                             f"the path of a {SUFFIX} file")
-        from .torch.chain import layers_of, network_of, parameters_of
+        from .torch.chain import layers_of, network_from_chain, parameters_of
 
         layers = layers_of(source)
-        return network_of(layers, cost, output, l2), parameters_of(layers)
-    from .costs import COSTS
+        return network_from_chain(layers, cost, output, l2), parameters_of(layers)
+    from .rules.losses import COSTS
 
     last = output or (COSTS[cost].output if cost in COSTS else None) or "identity"
     if cost is None and last == "identity":

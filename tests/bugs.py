@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from fastcheck.activations import ACTIVATIONS
-from fastcheck.differences import Problem
+from fastcheck.problems.networks.problem import Problem
+from fastcheck.rules.activations import ACTIVATIONS
 
 # Written by hand in terms of z and a, as people do; the rest is taken from the table.
 BY_HAND: dict[str, Callable[[Any, Any], Any]] = {

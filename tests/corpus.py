@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from fastcheck import Network
-from fastcheck.differences import Differences, Problem, Subject
-from fastcheck.engines import engine
-from fastcheck.report import Report
-from fastcheck.rounding import Rounding
-
-from .bugs import BUGS, Planted, planted
-from .problems import HIDDEN, OUTPUTS, RUN, network, problem
+from fastcheck.engines.base import engine
+from fastcheck.problems.gradients import AnalyticGradient, NumericalGradient
+from fastcheck.problems.networks.backprop_rounding import Rounding
+from fastcheck.problems.networks.problem import Problem
+from fastcheck.report.report import Report
+from tests.bugs import BUGS, Planted, planted
+from tests.problems import HIDDEN, OUTPUTS, RUN, network, problem
 
 SAMPLES = 4  # as many as some layers have units: sums over the wrong axis then fit
 # Mistakes that depend on the output activation; the others are planted in one network per hidden activation.
@@ -78,7 +78,7 @@ def outcomes(case: Case, seed: int, engine_name: str = "response") -> Iterator[O
     rounding = Rounding(given)
     for one in planted(given, other, seed, case.numbers):
         gradient = case.net.to_vector(one.gradients)
-        subject = Subject(
+        subject = AnalyticGradient(
             case.net.tensors, given.theta, gradient, None, {}, case.net.l2 / given.m, given.m, rounding
         )
         report = Report.of(
@@ -89,7 +89,7 @@ def outcomes(case: Case, seed: int, engine_name: str = "response") -> Iterator[O
 
 
 @cache
-def found_for(net: Network, seed: int, engine_name: str) -> tuple[Problem, Differences]:
+def found_for(net: Network, seed: int, engine_name: str) -> tuple[Problem, NumericalGradient]:
     """The problem of a seed and its cost differences."""
     given = problem(net, SAMPLES, seed)
     return given, engine(engine_name)(given, None, 1e-7, RUN)

@@ -5,7 +5,7 @@ from typing import Any
 
 import mpmath as mp
 
-from .precise import VALUES
+from tests.precise import VALUES
 
 
 def digits(z: float) -> int:

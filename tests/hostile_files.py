@@ -326,7 +326,7 @@ def _hung(*_: Any) -> None:
 
 def judged(path: Path) -> tuple[int, str]:
     """The exit status for a file and what is wrong with how it came about."""
-    from fastcheck.cli import main
+    from fastcheck.cli.command import main
 
     shown, said = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(shown), contextlib.redirect_stderr(said):

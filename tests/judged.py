@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
-from fastcheck.differences import Differences, Kinks, Subject
-from fastcheck.network import Tensor
-from fastcheck.report import Report
+from fastcheck.problems.gradients import AnalyticGradient, Kinks, NumericalGradient
+from fastcheck.problems.parameters.tensor import Tensor
+from fastcheck.report.report import Report
 
 SHAPES = {"W1": (6, 5), "b1": (6, 1), "W2": (6, 6), "b2": (6, 1), "W3": (6, 6), "b3": (6, 1)}
 
@@ -55,14 +55,14 @@ class Made:
         self.kinks = Kinks(np.array([place]), np.array([low]), np.array([high]))
 
     def report(self, epsilon=1e-7, norm=2, tolerance=None, engine="response", **run):
-        subject = Subject(self.tensors, self.theta, self.gradient, self.indices, **self.more)
+        subject = AnalyticGradient(self.tensors, self.theta, self.gradient, self.indices, **self.more)
         approx = self.gradapprox if self.indices is None else self.gradapprox[self.indices]
         kinks = self.kinks or Kinks(np.empty(0, np.int64), np.empty(0), np.empty(0))
         found = {
             "J_plus": self.cost + epsilon * approx, "J_minus": self.cost - epsilon * approx, "kinks": kinks,
             **self.differences,
         }  # fmt: skip
-        differences = Differences(cost=self.cost, gradapprox=approx, noise=self.noise, **found)
+        differences = NumericalGradient(cost=self.cost, gradapprox=approx, noise=self.noise, **found)
         return Report.of(
             subject, differences, epsilon=epsilon, norm=norm, tolerance=tolerance, engine=engine,
             method="all" if self.indices is None else "sample", seed=3, seconds=0.25, **run,

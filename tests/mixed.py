@@ -9,9 +9,8 @@ import numpy as np
 from scipy import LowLevelCallable
 
 import fastcheck as fc
-
-from .plain import COMPILED
-from .problems import data, network
+from tests.plain import COMPILED
+from tests.problems import data, network
 
 
 @dataclass(frozen=True)

@@ -39,17 +39,17 @@ from scipy.stats import binomtest
 ROOT = Path(__file__).parents[1]
 ENGINE = ("tests/test_response.py",)
 TESTS = {
-    "activations": ("tests/test_activations.py",),
-    "costs": ("tests/test_costs.py",),
-    "verdict": ("tests/test_verdict.py",),
-    "doubts": ("tests/test_verdict.py",),
-    "engines/block": ENGINE,
-    "engines/columns": ENGINE,
-    "engines/kernels": ENGINE,
-    "engines/loops": ENGINE,
-    "engines/response": ENGINE,
-    "engines/spot": ENGINE,
-    "engines/sums": ENGINE,
+    "rules/activations": ("tests/test_activations.py",),
+    "rules/losses": ("tests/test_costs.py",),
+    "verdict/judge": ("tests/test_verdict.py",),
+    "verdict/explanations": ("tests/test_verdict.py",),
+    "engines/response/block": ENGINE,
+    "engines/response/columns": ENGINE,
+    "engines/response/unit_responses": ENGINE,
+    "engines/response/loops": ENGINE,
+    "engines/response/engine": ENGINE,
+    "engines/response/spot_check": ENGINE,
+    "engines/response/sample_sums": ENGINE,
 }
 # Left out, because any test that runs the line kills them, or none can: bit operators in place of arithmetic raise on
 # floats, and whether equal numbers are one object is Python's own affair.

@@ -20,11 +20,10 @@ import numba
 import numpy as np
 
 import fastcheck as fc
-from fastcheck.check import METHODS
-from fastcheck.engines import ENGINES
-from fastcheck.estimate import VECTORS
-
-from .problems import data, network
+from fastcheck.checks.network import METHODS
+from fastcheck.engines.base import ENGINES
+from fastcheck.problems.networks.cost_model import VECTORS
+from tests.problems import data, network
 
 STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 HIDDEN, SAMPLES, LIMIT = 20, 20_000, 8 << 20

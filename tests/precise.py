@@ -3,8 +3,8 @@
 import mpmath as mp
 import numpy as np
 
-from fastcheck import activations as a
-from fastcheck.differences import Problem
+from fastcheck.problems.networks.problem import Problem
+from fastcheck.rules import activations as a
 
 DIGITS = 50
 

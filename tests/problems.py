@@ -3,11 +3,11 @@
 import numpy as np
 
 from fastcheck import Dense, Network
-from fastcheck.activations import ACTIVATIONS
-from fastcheck.costs import COSTS
-from fastcheck.differences import Problem, Run
-
-from .plain import size
+from fastcheck.problems.networks.problem import Problem
+from fastcheck.rules.activations import ACTIVATIONS
+from fastcheck.rules.losses import COSTS
+from fastcheck.runtime.run import Run
+from tests.plain import size
 
 RUN = Run(threads=2, memory_limit=1 << 28)
 HIDDEN = [name for name, entry in ACTIVATIONS.items() if entry.elementwise]

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from fastcheck import Dense, Network
-from fastcheck.activations import ACTIVATIONS
-from fastcheck.check import check
-from fastcheck.costs import COSTS
 from fastcheck._errors import EngineError
-from fastcheck.report import Report
+from fastcheck.checks.network import check
+from fastcheck.report.report import Report
+from fastcheck.rules.activations import ACTIVATIONS
+from fastcheck.rules.losses import COSTS
 
 HIDDEN = [name for name, entry in ACTIVATIONS.items() if entry.elementwise]
 KINDS = ("plain", "scaled", "saturated", "dead", "kinks", "one sample", "float32", "sparse", "deep", "textbook")
@@ -123,8 +123,8 @@ def _to_kinks(rng: np.random.Generator, net: Network, parameters: dict[str, Any]
 
 def _textbook(net: Network, parameters: dict[str, Any], X: Any, Y: Any, dtype: Any) -> dict[str, Any]:
     """Gradients as people write them, in that precision: 1 - a*a, a (1 - a), a - y."""
-    from .bugs import Backward
-    from .problems import problem
+    from tests.bugs import Backward
+    from tests.problems import problem
 
     given = problem(net, parameters=parameters, X=X, Y=Y)
     return {f"d{name}": value for name, value in Backward(given, None, dtype).run().items()}

@@ -19,12 +19,11 @@ from rich.table import Table
 
 from fastcheck import Network
 from fastcheck._errors import EngineError
-from fastcheck.verdict import TOLERANCE
-
-from .bugs import BUGS, Planted
-from .corpus import Case, found_for, outcomes
-from .problems import gradient
-from .random_networks import KINDS, draw, outcome
+from fastcheck.verdict.judge import TOLERANCE
+from tests.bugs import BUGS, Planted
+from tests.corpus import Case, found_for, outcomes
+from tests.problems import gradient
+from tests.random_networks import KINDS, draw, outcome
 
 CONSOLE = Console(width=110)
 # Mistakes are planted in networks without kinks or extreme numbers, where a right answer is sure to exist.

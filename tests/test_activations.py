@@ -9,11 +9,10 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from fastcheck import activations
-from fastcheck.activations import ACTIVATIONS, CODES, softmax_difference
-
-from . import exact
-from .precise import VALUES
+from fastcheck.rules import activations
+from fastcheck.rules.activations import ACTIVATIONS, CODES, softmax_difference
+from tests import exact
+from tests.precise import VALUES
 
 ELEMENTWISE = [name for name, entry in ACTIVATIONS.items() if entry.elementwise]
 UNDERFLOW = 1e-300

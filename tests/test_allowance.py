@@ -2,7 +2,7 @@
 
 import pytest
 
-from fastcheck.allowance import AFTERWARDS, Allowance
+from fastcheck.checks.watch.time_budget import AFTERWARDS, Allowance
 
 
 def spend(allowance, step, cost, until):

@@ -3,17 +3,16 @@
 import numpy as np
 import pytest
 
-from fastcheck.engines import response
-from fastcheck.engines.along import differences_along
-
-from .problems import HIDDEN, OUTPUTS, RUN, gradient, network, problem
+from fastcheck.engines.response import engine
+from fastcheck.engines.response.directional import differences_along
+from tests.problems import HIDDEN, OUTPUTS, RUN, gradient, network, problem
 
 
 @pytest.mark.parametrize("hidden", HIDDEN)
 @pytest.mark.parametrize(("cost", "output"), OUTPUTS[::3])
 def test_along_the_axes(hidden, cost, output):
     given = problem(network([3, 4, 3, 2], hidden, output, cost, 0.4), 3, seed=2)
-    found = response.differences(given, None, 1e-5, RUN)
+    found = engine.differences(given, None, 1e-5, RUN)
     along = differences_along(given)
     plus, minus = np.transpose([along(axis, 1e-5) for axis in np.eye(given.theta.size)])
     scale = 1e-11 * np.max(np.abs(found.gradapprox)) * 2e-5

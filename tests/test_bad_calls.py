@@ -13,12 +13,11 @@ import pytest
 
 import fastcheck as fc
 from fastcheck import course
-from fastcheck.cli import main
 from fastcheck._errors import ChangedArgumentError, NondeterministicError
-from fastcheck.files import load
-
-from .course_exercise import exercise, gradients_with
-from .test_bad_input import LABELS, given, refuses
+from fastcheck.cli.command import main
+from fastcheck.problems.files.npz import load
+from tests.course_exercise import exercise, gradients_with
+from tests.test_bad_input import LABELS, given, refuses
 
 HUGE = 10**400
 

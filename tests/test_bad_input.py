@@ -5,8 +5,7 @@ import pytest
 
 import fastcheck as fc
 from fastcheck.course import gradient_check_n
-
-from .course_exercise import exercise, gradients_with
+from tests.course_exercise import exercise, gradients_with
 
 LABELS = fc.Network([fc.Dense(4, 5, "relu"), fc.Dense(5, 3, "softmax")], cost="cross_entropy")
 

@@ -4,9 +4,8 @@ import numba
 import numpy as np
 import pytest
 
-from fastcheck.jit import FAST, compiled, inner
-
-from .plain import COMPILED
+from fastcheck.runtime.jit import FAST, compiled, inner
+from tests.plain import COMPILED
 
 pytestmark = pytest.mark.skipif(
     COMPILED and not numba.config.BOUNDSCHECK, reason="kernels do not check their indices (NUMBA_BOUNDSCHECK=1)"

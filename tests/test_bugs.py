@@ -5,12 +5,11 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from fastcheck.check import check
-from fastcheck.engines import ENGINES
-
-from .bugs import BUGS, Backward, planted
-from .corpus import SAMPLES, cases, mixed, outcomes
-from .problems import data, gradient, problem
+from fastcheck.checks.network import check
+from fastcheck.engines.base import ENGINES
+from tests.bugs import BUGS, Backward, planted
+from tests.corpus import SAMPLES, cases, mixed, outcomes
+from tests.problems import data, gradient, problem
 
 CASES = {case.name: case for case in cases()}
 SEEDS = range(5)

@@ -3,8 +3,7 @@
 import pytest
 
 import fastcheck as fc
-
-from .problems import data, network
+from tests.problems import data, network
 
 
 @pytest.fixture(scope="module", params=["relu", "tanh"])

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 import fastcheck as fc
-from fastcheck import checkpoint, engines, shards, sharing
-from fastcheck.check import network_problem
-
-from .problems import many_pieces
+from fastcheck.checks.network import network_problem
+from fastcheck.engines import base
+from fastcheck.engines.distributed import checkpoint, run as distributed_run, shards
+from tests.problems import many_pieces
 
 ROOT = Path(__file__).parent.parent
 
@@ -35,13 +35,13 @@ class Counting:
 
     def __init__(self, monkeypatch, stop=None, error=KeyboardInterrupt):
         self.calls, self.stop, self.error = 0, stop, error
-        monkeypatch.setattr(sharing, "engine", lambda name: self)
+        monkeypatch.setattr(distributed_run, "engine", lambda name: self)
 
     def __call__(self, *arguments):
         self.calls += 1
         if self.calls == self.stop:
             raise self.error
-        return engines.engine("response")(*arguments)
+        return base.engine("response")(*arguments)
 
 
 def assert_same(found, plain):

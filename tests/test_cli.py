@@ -9,12 +9,12 @@ import pytest
 from scipy.io import savemat
 
 import fastcheck as fc
-from fastcheck import demo, infer
-from fastcheck.cli import main
 from fastcheck._errors import EngineError
-from fastcheck.files import Dump
-
-from .course_exercise import exercise, gradients_with
+from fastcheck.cli import demo
+from fastcheck.cli.command import main
+from fastcheck.problems.files import infer
+from fastcheck.problems.files.npz import Dump
+from tests.course_exercise import exercise, gradients_with
 
 NORMS = {"1": 1.0, "2": 2.0, "inf": np.inf}
 
@@ -278,7 +278,7 @@ def test_version(capsys):
 ])
 def test_output_and_cost_from_the_targets(outputs, Y, output, cost):
     parameters = {"W1": np.ones((outputs, 2)), "b1": np.ones((outputs, 1))}
-    net = infer.network_of(Dump(parameters, {}, np.ones((2, 3)), Y))
+    net = infer.infer_network(Dump(parameters, {}, np.ones((2, 3)), Y))
     assert (net.layers[-1].activation, net.cost) == (output, cost)
 
 
@@ -291,7 +291,7 @@ def test_output_and_cost_from_the_targets(outputs, Y, output, cost):
 ])
 def test_what_was_said_goes_before_what_is_inferred(said, output, cost):
     parameters = {"W1": np.ones((1, 2)), "b1": np.ones((1, 1))}
-    net = infer.network_of(Dump(parameters, {}, np.ones((2, 3)), np.array([0.5, 0.5, 0.5])), **said)
+    net = infer.infer_network(Dump(parameters, {}, np.ones((2, 3)), np.array([0.5, 0.5, 0.5])), **said)
     assert (net.layers[-1].activation, net.cost) == (output, cost)
 
 
@@ -344,7 +344,7 @@ def test_ctrl_c(tmp_path, capsys, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("fastcheck.cli.check", interrupted)
+    monkeypatch.setattr("fastcheck.cli.command.check", interrupted)
     assert main(["check", dump(tmp_path)]) == 130
     assert capsys.readouterr().err == "fastcheck: interrupted\n"
 
@@ -353,5 +353,5 @@ def test_engine_that_distrusts_itself_gives_no_verdict(tmp_path, capsys, monkeyp
     def distrustful(*_, **__):
         raise EngineError("the spot check disagrees")
 
-    monkeypatch.setattr("fastcheck.cli.check", distrustful)
+    monkeypatch.setattr("fastcheck.cli.command.check", distrustful)
     assert "the spot check disagrees" in unusable(capsys, "check", dump(tmp_path))

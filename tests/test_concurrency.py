@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from .mixed import jobs
-from .plain import needs_compiled
-from .test_neighbours import FORK, run
+from tests.mixed import jobs
+from tests.plain import needs_compiled
+from tests.test_neighbours import FORK, run
 
 LAYERS = {"workqueue": "workqueue", "omp": "omppool", "tbb": "tbbpool"}
 # Where pip puts the library of tbb, which Numba's layer does not find by itself.

@@ -2,7 +2,7 @@
 
 import pytest
 
-from .random_networks import KINDS, draw, outcome
+from tests.random_networks import KINDS, draw, outcome
 
 COUNT = 2000
 

@@ -4,9 +4,8 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from fastcheck.costs import CODES, COSTS
-
-from . import exact
+from fastcheck.rules.losses import CODES, COSTS
+from tests import exact
 
 SIZES = [1e-12, 1e-7, 1e-4, 4e-4, 1e-3, 1e-2, 1.0]
 OUTPUTS, COLUMNS = 5, 6

@@ -3,9 +3,8 @@ import re
 import numpy as np
 import pytest
 
-from fastcheck.culprit import where_it_sits
-
-from .judged import Made
+from fastcheck.verdict.diagnosis.location import where_it_sits
+from tests.judged import Made
 
 
 def spoil(made, name, new):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import fastcheck as fc
-from fastcheck.directions import NORM, Ray, exact_slopes, probe
-from fastcheck.network import Tensor
+from fastcheck.engines.finite.directional import NORM, Ray, exact_slopes, probe
+from fastcheck.problems.parameters.tensor import Tensor
 from tests.functions import cubes, cubes_gradient, point
 
 N = 1 << 12

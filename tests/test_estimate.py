@@ -7,18 +7,17 @@ import numpy as np
 import pytest
 
 import fastcheck as fc
-from fastcheck.engines import ENGINES
-from fastcheck.estimate import CALLS, RATES, VECTORS, readable_bytes, readable_seconds
-from fastcheck.operations import operations
-from fastcheck.options import available_bytes
-
-from .problems import data, network
-from .test_bad_input import refuses
+from fastcheck.engines.base import ENGINES
+from fastcheck.problems.networks.cost_model import CALLS, RATES, VECTORS, readable_bytes, readable_seconds
+from fastcheck.problems.networks.operations import operations
+from fastcheck.runtime.resources import available_bytes
+from tests.problems import data, network
+from tests.test_bad_input import refuses
 
 NET = network([4, 3, 2], "tanh", "softmax", "cross_entropy")  # 15 + 8 parameters
 WIDE = network([784, 512, 256, 10], "relu", "softmax", "cross_entropy")
 ROOM = 1 << 26
-MODULE = import_module("fastcheck.estimate")  # fc.estimate is its function
+MODULE = import_module("fastcheck.problems.networks.cost_model")  # fc.estimate is its function
 
 
 def test_every_engine_has_its_rates():
@@ -113,7 +112,7 @@ def given():
 
 
 def test_results_that_do_not_fit_are_refused_at_once(little, given, monkeypatch):
-    monkeypatch.setattr("fastcheck.sharing.Shared.as_far_as", None)  # the work is not begun
+    monkeypatch.setattr("fastcheck.engines.distributed.run.Shared.as_far_as", None)  # the work is not begun
     started = time.perf_counter()
     with pytest.raises(MemoryError) as caught:
         fc.check(*given, memory_limit=ROOM)

@@ -12,10 +12,10 @@ import pytest
 import scipy
 
 import fastcheck as fc
-from fastcheck.engines.compiled import foreign, jitted
 from fastcheck._errors import ChangedArgumentError
-from fastcheck.evaluators import Called, Sent, Stacked
-from fastcheck.structure import Structure
+from fastcheck.problems.functions.compiled import foreign, jitted
+from fastcheck.problems.functions.evaluators import BatchedCost, ExecutorCost, PythonCost
+from fastcheck.problems.parameters.layout import Structure
 from tests.functions import cubes, cubes_gradient, fails_at_seven, fails_everywhere, layer, layer_problem, point
 from tests.plain import COMPILED, needs_compiled
 
@@ -64,13 +64,13 @@ def stacked_cubes(theta, weights=1.0):
 
 def evaluators(theta, executor=None):
     structure = Structure(theta)
-    called = Called(cubes, structure, theta, (WEIGHTS,))
+    called = PythonCost(cubes, structure, theta, (WEIGHTS,))
     yield "called", called
-    yield "stacked", Stacked(stacked_cubes, structure, theta, (WEIGHTS,), 1 << 26)
-    yield "stacked, a row at a time", Stacked(stacked_cubes, structure, theta, (WEIGHTS,), 1)
-    yield "jitted", jitted(Called(jitted_cubes, structure, theta, (WEIGHTS,)), 2)
+    yield "stacked", BatchedCost(stacked_cubes, structure, theta, (WEIGHTS,), 1 << 26)
+    yield "stacked, a row at a time", BatchedCost(stacked_cubes, structure, theta, (WEIGHTS,), 1)
+    yield "jitted", jitted(PythonCost(jitted_cubes, structure, theta, (WEIGHTS,)), 2)
     if executor:
-        yield "sent", Sent(called, executor)
+        yield "sent", ExecutorCost(called, executor)
 
 
 def test_all_evaluators_agree_and_leave_theta_alone():
@@ -185,14 +185,14 @@ def test_a_jitted_cost_on_threads_gives_what_one_thread_gives():
 def test_a_jitted_cost_that_is_parallel_itself():
     theta = point(size=600)
     weights = np.ones(600)
-    evaluator = jitted(Called(parallel_cubes, Structure(theta), theta, (weights,)), 4)
+    evaluator = jitted(PythonCost(parallel_cubes, Structure(theta), theta, (weights,)), 4)
     assert evaluator.threads == 1  # two launches at once would abort the process
     assert fc.check_function(parallel_cubes, theta, cubes_gradient(theta), (weights,)).ok
 
 
 def test_exceptions_of_a_jitted_cost_name_the_parameter():
     theta = np.ones(20)
-    evaluator = jitted(Called(jitted_failing, Structure(theta), theta, ()), 2)
+    evaluator = jitted(PythonCost(jitted_failing, Structure(theta), theta, ()), 2)
     values = np.ones(20)
     values[7] = 1e6
     with pytest.raises(ValueError, match="too large") as caught:
@@ -205,7 +205,7 @@ def test_a_jitted_cost_that_writes_to_theta_is_found():
     with pytest.raises(ChangedArgumentError):
         fc.check_function(jitted_writing, theta, theta)
     with pytest.raises(ChangedArgumentError):
-        jitted(Called(jitted_writing, Structure(theta), theta, ()), 1).moved(np.arange(20), theta + 1.0)
+        jitted(PythonCost(jitted_writing, Structure(theta), theta, ()), 1).moved(np.arange(20), theta + 1.0)
 
 
 @pytest.fixture(scope="module")

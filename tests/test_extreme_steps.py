@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 
-from fastcheck.activations import ACTIVATIONS, softmax, softmax_difference
-from fastcheck.check import network_problem
-from fastcheck.engines import engine
-
-from .problems import RUN, network
+from fastcheck.checks.network import network_problem
+from fastcheck.engines.base import engine
+from fastcheck.rules.activations import ACTIVATIONS, softmax, softmax_difference
+from tests.problems import RUN, network
 
 FAR = [0.0, 1.0, 5.5, 30.0, 38.6, 39.5, 100.0, 700.0, 750.0, 1e3, 1e6, 1e12, 1e30]
 STEPS = [1e-20, 1e-7, 0.3, 3.9, 5.0, 39.0, 100.0, 745.0, 1500.0, 1e6, 1e9, 1e30]

@@ -15,17 +15,17 @@ import scipy.linalg  # noqa: F401 - its BLAS must be loaded before threads are c
 from threadpoolctl import threadpool_info
 
 import fastcheck as fc
-import fastcheck.watch
-from fastcheck import threads
-from fastcheck.allowance import LONGEST, Allowance
-from fastcheck.engines import full, kernels
-from fastcheck.evaluators import Pace
-from fastcheck.progress import _seldom
-
-from .mixed import in_python, jobs
-from .plain import needs_compiled
-from .problems import data, network
-from .test_neighbours import run
+import fastcheck.checks.watch.watch
+from fastcheck.checks.watch.time_budget import LONGEST, Allowance
+from fastcheck.engines import full
+from fastcheck.engines.response import unit_responses
+from fastcheck.problems.functions.evaluators import Pace
+from fastcheck.runtime import threads
+from fastcheck.runtime.progress import _seldom
+from tests.mixed import in_python, jobs
+from tests.plain import needs_compiled
+from tests.problems import data, network
+from tests.test_neighbours import run
 
 JOBS = {job.name: job for job in jobs()}
 MOMENTS = 6  # for each kind of check and each kind of error
@@ -112,8 +112,8 @@ def test_ctrl_c_at_every_moment_of_the_bookkeeping(name, file):
 
 
 @pytest.mark.parametrize(("name", "module", "kernel"), [
-    ("response", kernels, "respond_block"),
-    ("response, large step", kernels, "respond_literally"),
+    ("response", unit_responses, "respond_block"),
+    ("response, large step", unit_responses, "respond_literally"),
 ])
 @pytest.mark.parametrize("error", [MemoryError("no memory"), ZeroDivisionError("in a worker")])
 def test_an_error_in_one_worker(monkeypatch, name, module, kernel, error):
@@ -380,7 +380,7 @@ def test_a_watch_goes_on_after_a_jump(monkeypatch, jump):
         now[0] += 1e-4
         return now[0]
 
-    monkeypatch.setattr(fastcheck.watch, "perf_counter", clock)
+    monkeypatch.setattr(fastcheck.checks.watch.watch, "perf_counter", clock)
     watch = fc.Watch(net, overhead=0.1)
     for step in range(500):
         now[0] += 1e-3 + jump * (step == 250)
@@ -418,12 +418,12 @@ def test_units_that_an_interrupt_kept_from_being_checked_are_not_covered(monkeyp
     (X, Y), parameters = data(net, 8), net.initialize(0)
     gradients = net.gradients(parameters, X, Y)
     watch = fc.Watch(net, overhead=1e6)
-    real = fastcheck.watch.engine
+    real = fastcheck.checks.watch.watch.engine
 
     def interrupted(name):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(fastcheck.watch, "engine", interrupted)
+    monkeypatch.setattr(fastcheck.checks.watch.watch, "engine", interrupted)
 
     def train(steps):
         for _ in range(steps):
@@ -432,6 +432,6 @@ def test_units_that_an_interrupt_kept_from_being_checked_are_not_covered(monkeyp
     with pytest.raises(KeyboardInterrupt):
         train(100)
     assert watch.coverage == 0.0
-    monkeypatch.setattr(fastcheck.watch, "engine", real)
+    monkeypatch.setattr(fastcheck.checks.watch.watch, "engine", real)
     train(200)
     assert watch.coverage == 1.0

@@ -11,7 +11,7 @@ import pytest
 from scipy.io import savemat
 from scipy.sparse import csc_array
 
-from fastcheck.files import LIMIT, load
+from fastcheck.problems.files.npz import LIMIT, load
 
 RNG = np.random.default_rng(0)
 ARRAYS = {

@@ -6,10 +6,9 @@ import threading
 import numpy as np
 import pytest
 
-from fastcheck.differences import Run
 from fastcheck.engines import full, reference
-
-from .problems import PAIRS, RUN, gradient, network, problem
+from fastcheck.runtime.run import Run
+from tests.problems import PAIRS, RUN, gradient, network, problem
 
 WIDTHS = ([4, 3], [4, 5, 3], [3, 6, 4, 2], [2, 3, 4, 3, 2], [2, 3, 2, 3, 2, 2], [1, 1, 1])
 

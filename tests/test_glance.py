@@ -5,9 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from fastcheck.glance import ROUNDING, Glance
-
-from .problems import HIDDEN, OUTPUTS, PIECEWISE, gradient, network, problem
+from fastcheck.checks.watch.random_direction import ROUNDING, Glance
+from tests.problems import HIDDEN, OUTPUTS, PIECEWISE, gradient, network, problem
 
 
 def glance(seed=0):
@@ -32,7 +31,7 @@ def test_right_gradients_of_every_cost(cost, output):
 @pytest.mark.parametrize("hidden", PIECEWISE)
 def test_exactly_at_a_kink_any_derivative_between_will_do(hidden):
     net = network([2, 3, 2], hidden, "softmax", "cross_entropy")
-    from fastcheck.activations import ACTIVATIONS
+    from fastcheck.rules.activations import ACTIVATIONS
 
     parameters = net.initialize(0)
     X = np.array([[0.0, 1.0], [0.0, -0.5]])

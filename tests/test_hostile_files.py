@@ -9,11 +9,10 @@ import zipfile
 import numpy as np
 import pytest
 
-from fastcheck import files
-from fastcheck.cli import main
-
-from .hostile_files import archive, element, hostile, matlab, npy, packed, sound
-from .test_files import refused
+from fastcheck.cli.command import main
+from fastcheck.problems.files import npz
+from tests.hostile_files import archive, element, hostile, matlab, npy, packed, sound
+from tests.test_files import refused
 
 
 def test_hundreds_of_hostile_files():
@@ -52,12 +51,12 @@ def test_a_directory_of_a_hundred_thousand_members(tmp_path):
 @pytest.fixture
 def little(monkeypatch):
     """A smaller idea of what is small."""
-    monkeypatch.setattr(files, "SMALL", 1 << 20)
+    monkeypatch.setattr(npz, "SMALL", 1 << 20)
 
 
 def test_much_in_little(tmp_path, little):
     path = tmp_path / "net.npz"
-    size = files.SMALL + 1
+    size = npz.SMALL + 1
     path.write_bytes(archive({"X.npy": npy({"descr": "|u1", "fortran_order": False, "shape": (1, size)}, bytes(size))}))
     refused(path, "unpacking it would take")
     path = tmp_path / "net.mat"
@@ -105,7 +104,7 @@ def test_names_that_are_nearly_right(tmp_path, name):
     path.write_bytes(sound(".npz", False))
     with zipfile.ZipFile(path, "a") as added:
         added.writestr(f"{name}.npy", npy({"descr": "<f8", "fortran_order": False, "shape": (1,)}, bytes(8)))
-    assert set(files.load(path).parameters) == {"W1", "b1", "W2", "b2"}
+    assert set(npz.load(path).parameters) == {"W1", "b1", "W2", "b2"}
 
 
 @pytest.mark.parametrize("seed", [2834, 3917, 8815, 9765])

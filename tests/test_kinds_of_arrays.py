@@ -5,8 +5,7 @@ import pytest
 
 import fastcheck as fc
 from fastcheck import course
-
-from .course_exercise import exercise, gradients_with
+from tests.course_exercise import exercise, gradients_with
 
 
 class Tagged(np.ndarray):

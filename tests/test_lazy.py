@@ -3,7 +3,7 @@
 import multiprocessing
 import threading
 
-from fastcheck.lazy import cached_property
+from fastcheck.runtime.cached_property import cached_property
 
 
 class Slow:

@@ -10,14 +10,13 @@ from pathlib import Path
 import pytest
 
 import fastcheck as fc
-from fastcheck.check import METHODS
-from fastcheck.differences import BYTES_PER_UNIT, Problem
-from fastcheck.engines import ENGINES
-from fastcheck.rounding import Rounding
-
-from .peak_memory import RESET, SIZES
-from .plain import needs_compiled
-from .problems import data, network, problem
+from fastcheck.checks.network import METHODS
+from fastcheck.engines.base import ENGINES
+from fastcheck.problems.networks.backprop_rounding import Rounding
+from fastcheck.problems.networks.problem import BYTES_PER_UNIT, Problem
+from tests.peak_memory import RESET, SIZES
+from tests.plain import needs_compiled
+from tests.problems import data, network, problem
 
 ROOT = Path(__file__).parent.parent
 

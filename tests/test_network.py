@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 import fastcheck as fc
-from fastcheck.activations import ACTIVATIONS
-from fastcheck.costs import COSTS
-
-from .problems import HIDDEN, OUTPUTS, data, network
+from fastcheck.rules.activations import ACTIVATIONS
+from fastcheck.rules.losses import COSTS
+from tests.problems import HIDDEN, OUTPUTS, data, network
 
 STEP = 1e-6
 

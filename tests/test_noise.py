@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
-from fastcheck.differences import Problem, Run
-from fastcheck.engines import engine
-from fastcheck.network import Dense, Network
-from fastcheck.noise import ecnoise, line_noise, network_noise
+from fastcheck.engines.base import engine
+from fastcheck.engines.finite.noise import ecnoise, line_noise, network_noise
+from fastcheck.problems.networks.layers.dense import Dense
+from fastcheck.problems.networks.network import Network
+from fastcheck.problems.networks.problem import Problem
+from fastcheck.runtime.run import Run
 from tests.course_exercise import exercise
 
 

@@ -3,9 +3,8 @@ import sys
 import numpy as np
 import pytest
 
-from fastcheck.plots import PIXELS, as_matrix_shape, blocks_of, shown
-
-from .judged import Made
+from fastcheck.report.plots import PIXELS, as_matrix_shape, blocks_of, shown
+from tests.judged import Made
 
 pytest.importorskip("matplotlib")
 LARGE = {"W1": (512, 784), "b1": (512, 1), "W2": (256, 512), "b2": (256, 1), "W3": (10, 256), "b3": (10, 1)}

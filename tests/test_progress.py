@@ -5,9 +5,8 @@ import time
 import pytest
 
 import fastcheck as fc
-from fastcheck.progress import INTERVAL, REDRAWS, reporting
-
-from .problems import data, network
+from fastcheck.runtime.progress import INTERVAL, REDRAWS, reporting
+from tests.problems import data, network
 
 
 def test_an_eager_engine_is_heard_at_most_every_interval():

@@ -9,12 +9,11 @@ import pytest
 from hypothesis import assume, given, settings, strategies as st
 
 import fastcheck as fc
-from fastcheck.check import network_problem
-from fastcheck.comparison import NEGLIGIBLE
-from fastcheck.engines import engine
-from fastcheck.verdict import ENTRY_NOISE, TOLERANCE
-
-from .problems import HIDDEN, OUTPUTS, RUN, data
+from fastcheck.checks.network import network_problem
+from fastcheck.engines.base import engine
+from fastcheck.verdict.comparison import NEGLIGIBLE
+from fastcheck.verdict.judge import ENTRY_NOISE, TOLERANCE
+from tests.problems import HIDDEN, OUTPUTS, RUN, data
 
 SMOOTH = [name for name in HIDDEN if name not in ("relu", "leaky_relu", "relu6", "hardtanh", "elu", "selu")]
 # The same examples every time: what is found must be found again by whoever looks for it.

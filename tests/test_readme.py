@@ -37,9 +37,9 @@ def test_scripts_are_there_and_can_be_run():
 
 
 def test_every_activation_cost_and_engine_is_named():
-    from fastcheck.activations import ACTIVATIONS
-    from fastcheck.costs import COSTS
-    from fastcheck.engines import ENGINES
+    from fastcheck.engines.base import ENGINES
+    from fastcheck.rules.activations import ACTIVATIONS
+    from fastcheck.rules.losses import COSTS
 
     for name in (*ACTIVATIONS, *COSTS, *ENGINES):
         assert re.search(rf"\b{name}\b", README), name

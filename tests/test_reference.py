@@ -6,10 +6,9 @@ import sys
 import numpy as np
 import pytest
 
-from fastcheck.differences import Run
 from fastcheck.engines.reference import differences, textbook_cost
-
-from .problems import OUTPUTS, RUN, network, problem
+from fastcheck.runtime.run import Run
+from tests.problems import OUTPUTS, RUN, network, problem
 
 EPSILON = 1e-7
 

@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from fastcheck.check import check
-from fastcheck.report import SCHEMA
-from fastcheck.text import ROWS
-
-from .judged import SHAPES, Made
-from .problems import data, network
+from fastcheck.checks.network import check
+from fastcheck.report.report import SCHEMA
+from fastcheck.report.text import ROWS
+from tests.judged import SHAPES, Made
+from tests.problems import data, network
 
 
 def spoiled():

@@ -5,20 +5,20 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from fastcheck.differences import Run
-from fastcheck.engines import kernels, reference, response
-from fastcheck.engines.block import FORWARD_SAMPLES, blocks
-from fastcheck.engines.sums import Places
 from fastcheck._errors import EngineError
-
-from .plain import COMPILED, size
-from .precise import central_differences, literal_differences
-from .problems import HIDDEN, OUTPUTS, PAIRS, PIECEWISE, RUN, data, gradient, network, problem
+from fastcheck.engines import reference
+from fastcheck.engines.response import engine, unit_responses
+from fastcheck.engines.response.block import FORWARD_SAMPLES, blocks
+from fastcheck.engines.response.sample_sums import Places
+from fastcheck.runtime.run import Run
+from tests.plain import COMPILED, size
+from tests.precise import central_differences, literal_differences
+from tests.problems import HIDDEN, OUTPUTS, PAIRS, PIECEWISE, RUN, data, gradient, network, problem
 
 
 def agrees(given, epsilon, bound=1e-12, oracle=central_differences):
     """Hold the engine's numbers against fifty digits, to ``bound`` of each tensor's scale."""
-    found = response.differences(given, None, epsilon, RUN)
+    found = engine.differences(given, None, epsilon, RUN)
     plus, minus, quotient = oracle(given, epsilon)
     for tensor in given.network.tensors:
         part = slice(tensor.start, tensor.stop)
@@ -64,7 +64,7 @@ def test_wide_inputs_need_the_quartic():
 @pytest.mark.parametrize("layers", [(1,), (2,), (1, 2), (1, 2, 3)])
 def test_kinks(hidden, offset, layers):
     """Pre-activations at a kink or within epsilon of it, in one layer or several at once."""
-    from fastcheck.activations import ACTIVATIONS
+    from fastcheck.rules.activations import ACTIVATIONS
 
     net = network([2, 3, 3, 3, 2], hidden, "softmax", "cross_entropy")
     parameters = net.initialize(7)
@@ -107,7 +107,7 @@ def test_dead_units_and_zero_inputs_have_zero_gradients():
 def test_agrees_with_reference_and_backpropagation(hidden, cost, output):
     for widths, m, l2 in (([4, 3], 5, 0.0), ([4, 5, 3], 1, 0.7), ([3, 6, 5, 4, 2], 6, 0.2)):
         given = problem(network(widths, hidden, output, cost, l2), m, seed=11)
-        found = response.differences(given, None, 1e-7, RUN)
+        found = engine.differences(given, None, 1e-7, RUN)
         slow = reference.differences(given, None, 1e-7, RUN)
         assert np.all(np.abs(found.J_plus - slow.J_plus) <= 1e-13 * max(1.0, abs(found.cost)))
         assert np.all(np.abs(found.J_minus - slow.J_minus) <= 1e-13 * max(1.0, abs(found.cost)))
@@ -118,10 +118,10 @@ def test_agrees_with_reference_and_backpropagation(hidden, cost, output):
 @pytest.mark.parametrize("hidden", ["relu", "tanh", "elu"])
 def test_bitwise_equal_whatever_the_threads(monkeypatch, hidden):
     if not COMPILED:  # as many pieces of a smaller network
-        monkeypatch.setattr(response, "TASK_OPERATIONS", (1e3, 1e5))
-        monkeypatch.setattr(response, "INLINE_OPERATIONS", 1e3)
+        monkeypatch.setattr(engine, "TASK_OPERATIONS", (1e3, 1e5))
+        monkeypatch.setattr(engine, "INLINE_OPERATIONS", 1e3)
     given = problem(network(size([40, 60, 50, 10], [4, 6, 5, 3]), hidden, "softmax", "cross_entropy"), 70)
-    runs = [response.differences(given, None, 1e-7, Run(threads, 1 << 30)) for threads in (1, 2, 5)]
+    runs = [engine.differences(given, None, 1e-7, Run(threads, 1 << 30)) for threads in (1, 2, 5)]
     for other in runs[1:]:
         assert np.array_equal(runs[0].J_plus, other.J_plus)
         assert np.array_equal(runs[0].gradapprox, other.gradapprox)
@@ -130,8 +130,8 @@ def test_bitwise_equal_whatever_the_threads(monkeypatch, hidden):
 @pytest.mark.parametrize("hidden", ["relu", "tanh"])
 def test_blocks_of_samples_change_only_the_last_digits(hidden):
     given = problem(network(size([20, 30, 25, 5], [4, 6, 5, 3]), hidden, "softmax", "cross_entropy", 0.1), 150)
-    whole = response.differences(given, None, 1e-7, Run(1, 1 << 30))
-    pieces = response.differences(given, None, 1e-7, Run(1, 1 << 16))
+    whole = engine.differences(given, None, 1e-7, Run(1, 1 << 30))
+    pieces = engine.differences(given, None, 1e-7, Run(1, 1 << 16))
     assert np.allclose(whole.gradapprox, pieces.gradapprox, rtol=0, atol=1e-14 * np.max(np.abs(whole.gradapprox)))
     assert np.allclose(whole.noise, pieces.noise, rtol=0.5, atol=0)
 
@@ -139,9 +139,9 @@ def test_blocks_of_samples_change_only_the_last_digits(hidden):
 @pytest.mark.parametrize("epsilon", [1e-7, 1e-3])
 def test_chosen_positions_equal_those_of_all(epsilon):
     given = problem(network([6, 8, 7, 3], "relu", "softmax", "cross_entropy", 0.4), 9)
-    whole = response.differences(given, None, epsilon, RUN)
+    whole = engine.differences(given, None, epsilon, RUN)
     chosen = np.sort(np.random.default_rng(0).choice(given.theta.size, 40, replace=False))
-    part = response.differences(given, chosen, epsilon, RUN)
+    part = engine.differences(given, chosen, epsilon, RUN)
     scale = np.max(np.abs(whole.gradapprox))
     assert np.allclose(part.gradapprox, whole.gradapprox[chosen], rtol=0, atol=1e-14 * scale)
     assert np.allclose(part.J_plus, whole.J_plus[chosen], rtol=1e-15)
@@ -151,7 +151,7 @@ def test_chosen_positions_equal_those_of_all(epsilon):
 @pytest.mark.parametrize("fault", ["row", "sums"])
 def test_a_fault_in_the_engine_is_an_error(monkeypatch, fault):
     given = problem(network(size([20, 30, 25, 5], [4, 6, 5, 3]), "tanh", "softmax", "cross_entropy"), 50)
-    right = kernels.respond_block
+    right = unit_responses.respond_block
 
     def wrong(flat, layer, units, first, last, h, mirror, powers, *rest):
         degree = right(flat, layer, units, first, last, h, mirror, powers, *rest)
@@ -159,42 +159,43 @@ def test_a_fault_in_the_engine_is_an_error(monkeypatch, fault):
         return degree
 
     if fault == "row":
-        monkeypatch.setattr(kernels, "respond_block", wrong)
+        monkeypatch.setattr(unit_responses, "respond_block", wrong)
     else:
-        from fastcheck.engines import sums
+        from fastcheck.engines.response import sample_sums
 
-        powers = sums.powers_of
-        monkeypatch.setattr(sums, "powers_of", lambda a, degree: tuple(p * (1.0 + 1e-6) for p in powers(a, degree)))
+        powers = sample_sums.powers_of
+        monkeypatch.setattr(sample_sums, "powers_of",
+                            lambda a, degree: tuple(p * (1.0 + 1e-6) for p in powers(a, degree)))
     with pytest.raises(EngineError, match="spot check"):
-        response.differences(given, None, 1e-7, RUN)
+        engine.differences(given, None, 1e-7, RUN)
 
 
 def test_where_little_can_be_afforded_a_sample_is_still_propagated(monkeypatch):
     given = problem(network([4, 6, 5, 3], "tanh", "softmax", "cross_entropy"), 1)
-    right = kernels.respond_block
+    right = unit_responses.respond_block
 
     def wrong(flat, layer, units, first, last, h, mirror, powers, *rest):
         degree = right(flat, layer, units, first, last, h, mirror, powers, *rest)
         powers[0] *= 2.0
         return degree
 
-    monkeypatch.setattr(kernels, "respond_block", wrong)
+    monkeypatch.setattr(unit_responses, "respond_block", wrong)
     with pytest.raises(EngineError, match="spot check"):
-        response.differences(given, None, 1e-7, RUN)
+        engine.differences(given, None, 1e-7, RUN)
 
 
 def test_not_a_number_reaches_the_results():
     net = network([3, 4, 2], "relu", "softmax", "cross_entropy")
     parameters = net.initialize(0)
     parameters["W1"][0, 0] = np.nan
-    found = response.differences(problem(net, parameters=parameters), None, 1e-7, RUN)
+    found = engine.differences(problem(net, parameters=parameters), None, 1e-7, RUN)
     assert np.isnan(found.cost)
 
 
 @pytest.mark.parametrize("seed", [10573, 595566])
 def test_rounding_is_no_fault(seed):
     """Once engine errors: responses of 1e-18, and an output that meets its target, both below literal propagation."""
-    from .random_networks import draw, outcome
+    from tests.random_networks import draw, outcome
 
     assert outcome(draw(seed))[0] == "pass"
 
@@ -207,7 +208,7 @@ def test_wide_layers_some_of_whose_units_are_dead():
     parameters["b3"][::2] += 1.0
     parameters["b3"][1::5] = -1e3
     given = problem(net, 2, parameters=parameters)
-    found = response.differences(given, None, 1e-7, RUN)
+    found = engine.differences(given, None, 1e-7, RUN)
     wanted = gradient(given)
     assert np.max(np.abs(found.gradapprox - wanted)) <= 1e-13 * np.max(np.abs(wanted))
 
@@ -228,7 +229,7 @@ def test_a_kink_that_only_several_changes_together_reach():
 
 def test_one_very_wide_layer():
     given = problem(network([1, 300], "", "identity", "squared_error"), 20)
-    found = response.differences(given, None, 1e-7, RUN)
+    found = engine.differences(given, None, 1e-7, RUN)
     np.testing.assert_allclose(found.gradapprox, gradient(given), rtol=0, atol=1e-14)
 
 
@@ -236,8 +237,8 @@ def test_units_with_a_gap_between_them():
     """Positions of the first and the third unit only: no run of neighbours."""
     given = problem(network([3, 4, 2], "tanh", "softmax", "cross_entropy"))
     chosen = np.array([0, 1, 2, 6, 7, 8])
-    whole = response.differences(given, None, 1e-7, RUN)
-    part = response.differences(given, chosen, 1e-7, RUN)
+    whole = engine.differences(given, None, 1e-7, RUN)
+    part = engine.differences(given, chosen, 1e-7, RUN)
     np.testing.assert_allclose(part.gradapprox, whole.gradapprox[chosen], rtol=1e-12)
 
 
@@ -248,7 +249,7 @@ def test_costs_near_a_perfect_fit_keep_the_fourth_power(hidden):
     X, parameters = 2.0 * np.random.default_rng(1).normal(size=(3, 3)), net.initialize(1)
     given = problem(net, parameters=parameters, X=X, Y=net.forward(parameters, X).A[-1])
     epsilon = 1e-4
-    found = response.differences(given, None, epsilon, RUN)
+    found = engine.differences(given, None, epsilon, RUN)
     plus, minus, _ = central_differences(given, epsilon)
     np.testing.assert_allclose(found.J_plus, plus, rtol=3e-10)
     np.testing.assert_allclose(found.J_minus, minus, rtol=3e-10)
@@ -262,7 +263,7 @@ def test_a_perfect_fit_is_no_fault(hidden, epsilon):
     for seed in range(10):
         X, parameters = np.random.default_rng(seed).normal(size=(3, 3)), net.initialize(seed)
         given = problem(net, parameters=parameters, X=X, Y=net.forward(parameters, X).A[-1])
-        found = response.differences(given, None, epsilon, RUN)
+        found = engine.differences(given, None, epsilon, RUN)
         assert found.cost == 0.0
         assert np.max(np.abs(found.gradapprox)) <= 10.0 * epsilon  # one-sided where a kink is within reach
 
@@ -273,14 +274,14 @@ def test_kinks_at_a_perfect_fit():
     parameters = {"W1": [[0.5], [-2.0]], "b1": [[-0.5], [2.0]], "W2": [[1.5, -3.0]], "b2": [[0.25]]}
     parameters = {name: np.array(value) for name, value in parameters.items()}
     given = problem(net, parameters=parameters, X=np.ones((1, 1)), Y=np.full((1, 1), 0.25))
-    found = response.differences(given, None, 1e-7, RUN)
+    found = engine.differences(given, None, 1e-7, RUN)
     plus, minus, _ = literal_differences(given, 1e-7)
     assert found.cost == 0.0
     np.testing.assert_allclose(found.J_plus, plus, rtol=1e-7)
     np.testing.assert_allclose(found.J_minus, minus, rtol=1e-7)
 
 
-@pytest.mark.parametrize("epsilon", [kernels.QUADRATIC_REACH, kernels.QUARTIC_REACH])
+@pytest.mark.parametrize("epsilon", [unit_responses.QUADRATIC_REACH, unit_responses.QUARTIC_REACH])
 def test_kinks_at_the_longest_steps(epsilon):
     """Steps as long as a quadratic, or a quartic, is good for."""
     net = network([2, 3, 2], "elu", "identity", "squared_error")
@@ -298,7 +299,7 @@ def test_a_kink_that_only_rounding_keeps_away_is_met(bias):
     parameters = {"W1": [[1e6, bias - 1e6]], "b1": [[-bias]], "W2": [[1.0]], "b2": [[0.0]]}
     parameters = {name: np.array(value) for name, value in parameters.items()}
     X = np.array([[1.0], [1.0 - 2.0**-53]])
-    found = response.differences(problem(net, parameters=parameters, X=X, Y=np.ones((1, 1))), None, 1e-12, RUN)
+    found = engine.differences(problem(net, parameters=parameters, X=X, Y=np.ones((1, 1))), None, 1e-12, RUN)
     assert found.kinks.where.tolist() == [0, 1, 2]
 
 
@@ -350,9 +351,9 @@ def homogeneous(kinks):
 def test_noise_grows_with_the_gradient(kinks):
     """Outputs and targets doubled: the cost is four times itself, and so is every hidden layer's gradient."""
     net, parameters, X, Y = homogeneous(kinks)
-    before = response.differences(problem(net, parameters=parameters, X=X, Y=Y), None, 1e-7, RUN)
+    before = engine.differences(problem(net, parameters=parameters, X=X, Y=Y), None, 1e-7, RUN)
     doubled = parameters | {"W3": 2.0 * parameters["W3"], "b3": 2.0 * parameters["b3"]}
-    after = response.differences(problem(net, parameters=doubled, X=X, Y=2.0 * Y), None, 1e-7, RUN)
+    after = engine.differences(problem(net, parameters=doubled, X=X, Y=2.0 * Y), None, 1e-7, RUN)
     np.testing.assert_allclose(after.noise, before.noise * [4, 4, 4, 4, 2, 2], rtol=1e-12)
     assert before.noise[1] > 0.0
 
@@ -360,9 +361,9 @@ def test_noise_grows_with_the_gradient(kinks):
 def test_noise_grows_with_the_inputs():
     """X doubled and W1 halved: nothing changes but the gradient of W1, which doubles."""
     net, parameters, X, Y = homogeneous(kinks=False)
-    before = response.differences(problem(net, parameters=parameters, X=X, Y=Y), None, 1e-7, RUN)
+    before = engine.differences(problem(net, parameters=parameters, X=X, Y=Y), None, 1e-7, RUN)
     halved = parameters | {"W1": 0.5 * parameters["W1"]}
-    after = response.differences(problem(net, parameters=halved, X=2.0 * X, Y=Y), None, 1e-7, RUN)
+    after = engine.differences(problem(net, parameters=halved, X=2.0 * X, Y=Y), None, 1e-7, RUN)
     np.testing.assert_allclose(after.noise, before.noise * [2, 1, 1, 1, 1, 1], rtol=1e-12)
 
 
@@ -371,7 +372,7 @@ def test_the_same_samples_again_change_no_noise(hidden):
     net = network([3, 4, 2], hidden, "softmax", "cross_entropy")
     X, Y = data(net, 4)
     once, twice = (
-        response.differences(problem(net, X=np.tile(X, n), Y=np.tile(Y, n)), None, 1e-7, RUN) for n in (1, 2)
+        engine.differences(problem(net, X=np.tile(X, n), Y=np.tile(Y, n)), None, 1e-7, RUN) for n in (1, 2)
     )
     np.testing.assert_allclose(twice.noise, once.noise, rtol=1e-9)
 
@@ -384,7 +385,7 @@ def test_the_order_of_units_changes_no_noise():
     noises = []
     for units in ([0, 1, 2], [2, 1, 0]):
         parameters |= {"W1": parameters["W1"][units], "b1": parameters["b1"][units], "W2": parameters["W2"][:, units]}
-        noises.append(response.differences(problem(net, parameters=parameters, X=X, Y=Y), None, 1e-7, RUN).noise)
+        noises.append(engine.differences(problem(net, parameters=parameters, X=X, Y=Y), None, 1e-7, RUN).noise)
     np.testing.assert_allclose(noises[1], noises[0], rtol=1e-12)
     assert np.min(noises[0]) > 0.0
 
@@ -398,7 +399,7 @@ def test_noise_is_what_rounding_of_the_pre_activations_makes(height):
         X, parameters = np.random.default_rng(seed).normal(size=(9, 1)), net.initialize(seed)
         parameters["W1"] *= -height / (parameters["W1"] @ X).item()
         given = problem(net, parameters=parameters, X=X, Y=np.zeros((1, 1)))
-        found = response.differences(given, None, 1e-7, RUN)
+        found = engine.differences(given, None, 1e-7, RUN)
         errors.append(np.max(np.abs(found.gradapprox - central_differences(given, 1e-7)[2])[:9] / found.noise[0]))
     assert 0.1 < np.max(errors) < 4.0
 
@@ -420,15 +421,15 @@ def test_what_works_at_once_stays_within_its_share_of_the_memory(monkeypatch, li
         return [2] * len(items)
 
     for block in islice(blocks(given, 1e-7, Run(64, limit)), 1):
-        monkeypatch.setattr(response, "run_all", only_count)
-        found = response.respond(block, [np.arange(n) for n in given.network.widths[1:]], Run(64, limit))
+        monkeypatch.setattr(engine, "run_all", only_count)
+        found = engine.respond(block, [np.arange(n) for n in given.network.widths[1:]], Run(64, limit))
         held = memory(block.flat) - theta + memory(block.inputs)
         held += sum(memory([layer.powers, layer.bounds, layer.kinds]) for layer in found)
         assert held <= limit / 2 or block.m == FORWARD_SAMPLES
         items, threads = seen[-1]
         most = max(task.units.size for task in items)
         buffers = 2 * 2 * 8 * 300 * most  # two, with a float for both signs of each unit at the widest layer
-        least = most == response.LEAST_COLUMNS
+        least = most == engine.LEAST_COLUMNS
         assert buffers <= limit / 16 or least
         assert threads * buffers <= limit / 2 or threads == 1
         assert threads == 64 or (threads + 1) * buffers > limit / 4  # and no fewer than need be
@@ -437,10 +438,10 @@ def test_what_works_at_once_stays_within_its_share_of_the_memory(monkeypatch, li
 @pytest.mark.parametrize("limit", [1 << 30, 1 << 16])
 def test_progress_rises_to_the_number_of_parameters(monkeypatch, limit):
     """Whether the samples come in one block or several, and each block's work in one piece or many."""
-    monkeypatch.setattr(response, "TASK_OPERATIONS", (1e3, 1e4))
+    monkeypatch.setattr(engine, "TASK_OPERATIONS", (1e3, 1e4))
     calls = []
     given = problem(network([4, 6, 5, 3], "relu", "softmax", "cross_entropy"), 150)
-    response.differences(given, None, 1e-7, Run(1, limit, lambda done, total: calls.append((done, total))))
+    engine.differences(given, None, 1e-7, Run(1, limit, lambda done, total: calls.append((done, total))))
     n = given.network.size
     done = [first for first, _ in calls]
     assert {total for _, total in calls} == {n}

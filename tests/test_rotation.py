@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from fastcheck.rotation import Rotation
-
-from .problems import network
+from fastcheck.checks.watch.rotation import Rotation
+from tests.problems import network
 
 NET = network([3, 5, 2, 4], "tanh", "softmax", "cross_entropy")
 

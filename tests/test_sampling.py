@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 import fastcheck as fc
-from fastcheck.network import Tensor
-from fastcheck.sampling import choose, miss_probability, power, shares, stratified_order
+from fastcheck.problems.parameters.sampling import choose, miss_probability, power, shares, stratified_order
+from fastcheck.problems.parameters.tensor import Tensor
 
 TENSORS = (
     Tensor("W", (400, 500), 0, 200_000), Tensor("b", (3,), 200_000, 200_003), Tensor("V", (10, 9), 200_003, 200_093),

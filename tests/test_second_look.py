@@ -1,12 +1,11 @@
 import numpy as np
 import pytest
 
-from fastcheck.check import check, network_problem
-from fastcheck.engines import engine
-from fastcheck.second_look import second_look
-from fastcheck.verdict import judge
-
-from .problems import RUN, data, network
+from fastcheck.checks.network import check, network_problem
+from fastcheck.engines.base import engine
+from fastcheck.verdict.judge import judge
+from fastcheck.verdict.recheck import second_look
+from tests.problems import RUN, data, network
 
 
 def steep(size=1e5):
@@ -77,7 +76,7 @@ def test_where_steps_explain_nothing_there_is_none():
 
 
 def test_more_disagreements_than_are_looked_at_first(monkeypatch):
-    monkeypatch.setattr("fastcheck.second_look.FIRST", 10)
+    monkeypatch.setattr("fastcheck.verdict.recheck.FIRST", 10)
     net, parameters, X, Y = steep(1e6)
     assert check(net, parameters, net.gradients(parameters, X, Y), X, Y).ok
 

@@ -5,14 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fastcheck import shards
-from fastcheck.differences import Run
-from fastcheck.engines import ENGINES, engine
 from fastcheck._errors import EngineError
-from fastcheck.shards import Collected, brief, plan
-
-from .plain import size
-from .problems import RUN, network, problem
+from fastcheck.engines.base import ENGINES, engine
+from fastcheck.engines.distributed import shards
+from fastcheck.engines.distributed.shards import Merged, brief, plan
+from fastcheck.runtime.run import Run
+from tests.plain import size
+from tests.problems import RUN, network, problem
 
 SEEDS = [None, 3]
 
@@ -37,7 +36,7 @@ def wide(hidden="relu", m=7):
 
 def together(given, indices, name, seed, epsilon=1e-7):
     """All pieces, put together in a shuffled order."""
-    collected = Collected(given, indices)
+    collected = Merged(given, indices)
     pieces = plan(given, indices, name, seed)
     for k in np.random.default_rng(1).permutation(len(pieces)):
         positions = pieces[k].positions(indices)
@@ -108,7 +107,7 @@ def test_loops_put_together_are_bitwise_what_they_are_whole(short, name, seed):
 def test_some_pieces_say_what_they_are_of(short, indices):
     given = wide()
     whole = engine("response")(given, indices, 1e-7, RUN)
-    collected = Collected(given, indices)
+    collected = Merged(given, indices)
     for piece in plan(given, indices, "response", 0)[:4]:
         positions = piece.positions(indices)
         collected.put(piece, brief(given, positions, engine("response")(given, positions, 1e-7, RUN)))
@@ -125,7 +124,7 @@ def test_some_pieces_say_what_they_are_of(short, indices):
 def test_pieces_of_another_cost_are_refused(short):
     given = wide()
     first, second, *_ = plan(given, None, "response")
-    collected = Collected(given, None)
+    collected = Merged(given, None)
     found = [brief(given, s.positions(None), engine("response")(given, s.positions(None), 1e-7, RUN))
              for s in (first, second)]
     collected.put(first, found[0])

@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 
 import fastcheck as fc
-from fastcheck import shards, workers
-from fastcheck.engines import ENGINES
-
-from .problems import data, many_pieces, network
+from fastcheck.engines.base import ENGINES
+from fastcheck.engines.distributed import shards, workers
+from tests.problems import data, many_pieces, network
 
 
 @contextmanager
@@ -76,13 +75,13 @@ def test_bitwise_what_one_process_finds(executor, given, plain):
 
 def test_the_parcel_goes_once_to_each_worker(executor, given, monkeypatch):
     sent = []
-    right = workers.Errands._send
+    right = workers.Dispatcher._send
 
     def counted(self, shard, *, whole):
         sent.append(whole)
         right(self, shard, whole=whole)
 
-    monkeypatch.setattr(workers.Errands, "_send", counted)
+    monkeypatch.setattr(workers.Dispatcher, "_send", counted)
     fc.check(*given, executor=executor, epsilon=2e-7)
     assert len(sent) > 4
     assert sum(sent) <= 3  # two workers, and one that was not sure to reach the second

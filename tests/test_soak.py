@@ -2,7 +2,7 @@
 
 import pytest
 
-from . import soak
+from tests import soak
 
 # Errors of a few entries that looked like single precision, and had its tolerance.
 LIKE_SINGLE = (2028, 2088, 6258, 6850, 15338, 17390)

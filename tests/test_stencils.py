@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastcheck.stencils import STENCILS
+from fastcheck.engines.finite.stencils import STENCILS
 
 
 @pytest.mark.parametrize("order", STENCILS)

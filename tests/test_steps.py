@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from fastcheck.stencils import central, power_of_two, richardson
-from fastcheck.steps import first_step, likely_step, refine
+from fastcheck.engines.finite.stencils import central, power_of_two, richardson
+from fastcheck.engines.finite.steps import first_step, likely_step, refine
 
 ONE = np.zeros(1, dtype=np.int64)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastcheck.structure import Structure
+from fastcheck.problems.parameters.layout import Structure
 
 NESTED = {
     "layer": {"W": np.arange(6.0).reshape(2, 3), "b": np.array([7.0, 8.0])},

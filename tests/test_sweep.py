@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 import fastcheck as fc
-from fastcheck.engines import ENGINES
-
-from .problems import data, network
+from fastcheck.engines.base import ENGINES
+from tests.problems import data, network
 
 
 @pytest.fixture(scope="module")

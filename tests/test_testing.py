@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from fastcheck.testing import assert_gradients
-
-from .problems import data, network
+from tests.problems import data, network
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 import scipy.linalg  # noqa: F401 - its BLAS must be loaded before the first count
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from fastcheck.threads import one_blas_thread, run_all
+from fastcheck.runtime.threads import one_blas_thread, run_all
 
 
 def blas_threads():

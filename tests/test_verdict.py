@@ -2,15 +2,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from fastcheck.check import check
-from fastcheck.comparison import CHUNK
-from fastcheck.engines import ENGINES
-from fastcheck.network import Network
-from fastcheck.verdict import disagreeing
-
-from .course_exercise import exercise, gradients_with
-from .judged import SHAPES, Made
-from .problems import network
+from fastcheck.checks.network import check
+from fastcheck.engines.base import ENGINES
+from fastcheck.problems.networks.network import Network
+from fastcheck.verdict.comparison import CHUNK
+from fastcheck.verdict.judge import disagreeing
+from tests.course_exercise import exercise, gradients_with
+from tests.judged import SHAPES, Made
+from tests.problems import network
 
 LARGE = {"W1": (512, 784), "b1": (512, 1), "W2": (256, 512), "b2": (256, 1), "W3": (10, 256), "b3": (10, 1)}
 

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 import fastcheck as fc
-import fastcheck.watch
-from fastcheck.allowance import AFTERWARDS
-
-from .problems import HIDDEN, OUTPUTS, data, network
+from fastcheck.checks.watch import watch as watching
+from fastcheck.checks.watch.time_budget import AFTERWARDS
+from tests.problems import HIDDEN, OUTPUTS, data, network
 
 ALWAYS = 1e9  # an overhead that leaves no step out
 
@@ -26,10 +25,10 @@ class Clock:
 
     def __init__(self, monkeypatch, fixed=0.002, unit=0.001):
         self.now, self.fixed, self.unit = 100.0, fixed, unit
-        self.validate, self.take = fastcheck.watch.network_problem, fastcheck.watch.Rotation.ahead
-        monkeypatch.setattr(fastcheck.watch, "perf_counter", lambda: self.now)
-        monkeypatch.setattr(fastcheck.watch, "network_problem", self.slow_problem)
-        monkeypatch.setattr(fastcheck.watch.Rotation, "ahead", lambda rotation, count: self.slow_take(rotation, count))
+        self.validate, self.take = watching.network_problem, watching.Rotation.ahead
+        monkeypatch.setattr(watching, "perf_counter", lambda: self.now)
+        monkeypatch.setattr(watching, "network_problem", self.slow_problem)
+        monkeypatch.setattr(watching.Rotation, "ahead", lambda rotation, count: self.slow_take(rotation, count))
 
     def slow_problem(self, *given):
         self.now += self.fixed
@@ -46,7 +45,7 @@ def repeat(watch, step, number):
 
 
 def no_glances(monkeypatch):
-    monkeypatch.setattr(fastcheck.watch.Glance, "suspects", lambda self, problem, gradient: False)
+    monkeypatch.setattr(watching.Glance, "suspects", lambda self, problem, gradient: False)
 
 
 @pytest.mark.parametrize("overhead", [0.01, 0.1, 1.0])

@@ -11,23 +11,26 @@ from typing import Any
 import numpy as np
 from numba import prange
 
-from .. import activations, costs, polynomial
-from ..activations import ACTIVATIONS, CODES as ACTIVATION_CODES, Array
-from ..costs import CODES as COST_CODES
-from ..differences import Differences, Indices, Problem, Run
-from ..jit import compiled, compiled_namespace, switch
-from ..noise import network_noise
-from ..parallel import launch, parallel_safe
-from ..threads import one_blas_thread, run_all
+from .._types import Array, Indices
+from ..problems.gradients import NumericalGradient
+from ..problems.networks.problem import Problem
+from ..rules import activations, losses, short_series
+from ..rules.activations import ACTIVATIONS, CODES as ACTIVATION_CODES
+from ..rules.losses import CODES as COST_CODES
+from ..runtime.jit import compiled, compiled_namespace, switch
+from ..runtime.numba_parallel import launch, parallel_safe
+from ..runtime.run import Run
+from ..runtime.threads import one_blas_thread, run_all
+from .finite.noise import network_noise
 
 BLOCK_OPERATIONS = 5e7  # multiply-adds of one block and thread: some tens of milliseconds
 PIECES = 4  # per thread and block: each piece copies theta once
 
-_functions = compiled_namespace(polynomial, activations, costs)
+_functions = compiled_namespace(short_series, activations, losses)
 scalar_value = switch(
     {c: _functions[(e.scalar or e.value).__name__] for c, e in enumerate(ACTIVATIONS.values()) if e.elementwise}, "z"
 )
-loss_of_column = switch({c: _functions[e.column.__name__] for c, e in enumerate(costs.COSTS.values())}, "z, a, y")
+loss_of_column = switch({c: _functions[e.column.__name__] for c, e in enumerate(losses.COSTS.values())}, "z, a, y")
 
 
 def _forward_cost(theta: Array, widths: Any, codes: Any, softmax: bool, cost: int, scale: float, penalty: float,
@@ -84,7 +87,7 @@ parallel_costs = compiled(_perturbed_costs, parallel=True)
 serial_costs = compiled(_perturbed_costs)
 
 
-def differences(problem: Problem, indices: Indices | None, epsilon: float, run: Run) -> Differences:
+def differences(problem: Problem, indices: Indices | None, epsilon: float, run: Run) -> NumericalGradient:
     """Central differences of the compiled cost, all parameters at once."""
     positions = np.arange(problem.theta.size) if indices is None else indices
     theta, network, samples = problem.theta, problem.network, 0
@@ -111,7 +114,7 @@ def differences(problem: Problem, indices: Indices | None, epsilon: float, run: 
         cost, noise = cost_at(theta), network_noise(cost_at, theta, network.tensors, epsilon)
     with np.errstate(invalid="ignore"):
         gradapprox = (J_plus - J_minus) / (2.0 * epsilon)
-    return Differences(cost, J_plus, J_minus, gradapprox, network.spread(noise, indices))
+    return NumericalGradient(cost, J_plus, J_minus, gradapprox, network.spread(noise, indices))
 
 
 def _description(problem: Problem, part: Problem) -> tuple[Any, ...]:

@@ -4,9 +4,11 @@ import math
 
 import numpy as np
 
-from ..activations import Array
-from ..differences import Differences, Indices, Problem, Run
-from ..noise import network_noise
+from .._types import Array, Indices
+from ..problems.gradients import NumericalGradient
+from ..problems.networks.problem import Problem
+from ..runtime.run import Run
+from .finite.noise import network_noise
 
 
 def textbook_cost(problem: Problem, theta: Array, limit: float = math.inf) -> float:
@@ -20,7 +22,7 @@ def textbook_cost(problem: Problem, theta: Array, limit: float = math.inf) -> fl
         return mean + network.penalty(parameters, problem.m)
 
 
-def differences(problem: Problem, indices: Indices | None, epsilon: float, run: Run) -> Differences:
+def differences(problem: Problem, indices: Indices | None, epsilon: float, run: Run) -> NumericalGradient:
     """Central differences of the cost, one parameter at a time (deeplearning.ai, "Gradient Checking")."""
     positions = np.arange(problem.theta.size) if indices is None else indices
     J_plus, J_minus = np.empty(positions.size), np.empty(positions.size)
@@ -35,7 +37,7 @@ def differences(problem: Problem, indices: Indices | None, epsilon: float, run: 
     with np.errstate(invalid="ignore"):
         gradapprox = (J_plus - J_minus) / (2.0 * epsilon)
     noise = textbook_noise(problem, epsilon, run.memory_limit)
-    return Differences(
+    return NumericalGradient(
         textbook_cost(problem, problem.theta, run.memory_limit), J_plus, J_minus, gradapprox,
         problem.network.spread(noise, indices),
     )

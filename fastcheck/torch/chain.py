@@ -8,9 +8,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ..activations import Array
-from ..costs import COSTS
-from ..network import Dense, Network
+from .._types import Array
+from ..problems.networks.layers.dense import Dense
+from ..problems.networks.network import Network
+from ..rules.losses import COSTS
 from .function import vector
 
 # An activation's name, or "" where its settings are none of ours.
@@ -111,7 +112,7 @@ def _is(loss: Any, kind: type[nn.Module], function: Callable[..., Any]) -> bool:
     return type(loss) is kind or loss is function
 
 
-def network_of(layers: list[Layer], cost: str | None, output: str | None, l2: float = 0.0) -> Network:
+def network_from_chain(layers: list[Layer], cost: str | None, output: str | None, l2: float = 0.0) -> Network:
     """The network of a chain; its cost, and its output where the chain leaves that to the loss, as told."""
     last = layers[-1].activation or output or (COSTS[cost].output if cost in COSTS else None) or "identity"
     activations = [layer.activation or "identity" for layer in layers[:-1]] + [output or last]

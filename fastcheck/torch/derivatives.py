@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch.autograd.gradcheck import GradcheckError
 
-from ..activations import Array
+from .._types import Array
 from .function import Tensors, TorchFunction, as_tuple, quiet, theirs, unit_of, vector
 
 # Bytes of cotangents handed to one batched backward pass.

@@ -12,11 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch.func import vmap
 
-from ..activations import Array
-from ..differences import Indices
-from ..jacobian import Part
-from ..network import Tensor
-from ..noise import ROUNDING
+from .._types import Array, Indices
+from ..checks.jacobian import Part
+from ..engines.finite.noise import ROUNDING
+from ..problems.parameters.tensor import Tensor
 
 Tensors = tuple[torch.Tensor, ...]
 # The module: torch.autograd.gradcheck as an attribute is the function in it.

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch.autograd.gradcheck import GradcheckError
 
-from ..activations import Array
 from .._errors import NondeterministicError
-from ..jacobian import Point, Tolerances, compare, numerical_jacobian
-from ..layers import input_names
-from ..noise import ROUNDING
-from ..options import real
+from .._types import Array
+from .._validation import real_number
+from ..checks.jacobian import Point, Tolerances, compare, numerical_jacobian
+from ..engines.finite.noise import ROUNDING
+from ..problems.functions.vjp import input_names
 from . import derivatives
 from .function import Tensors, TorchFunction, as_tuple, parts, real_outputs, theirs, unit_of, vector
 
@@ -85,10 +85,14 @@ def gradcheck(
         raise AssertionError("Setting check_batched_forward_grad=True requires check_forward_ad to be True")
     given = as_tuple(inputs)
     theirs._check_inputs(given)
-    check = Check(func, given, Tolerances(real("atol", atol), real("rtol", rtol), real("eps", eps)),
-                  real("nondet_tol", nondet_tol), check_grad_dtypes, masked, fast_mode)
+    check = Check(func, given, _tolerances(atol, rtol, eps),
+                  real_number("nondet_tol", nondet_tol), check_grad_dtypes, masked, fast_mode)
     return _answered(lambda: _checked(check, check_forward_ad, check_backward_ad, check_undefined_grad,
                                       check_batched_grad, check_batched_forward_grad), raise_exception)
+
+
+def _tolerances(atol: Any, rtol: Any, eps: Any) -> Tolerances:
+    return Tolerances(real_number("atol", atol), real_number("rtol", rtol), real_number("eps", eps))
 
 
 def _answered(check: Callable[[], None], raise_exception: bool) -> bool:
@@ -305,8 +309,8 @@ def gradgradcheck(
         cotangents = (derivatives.random_cotangents(func, given, gen_non_contig_grad_outputs)
                       if grad_outputs is None else as_tuple(grad_outputs))
     twice = derivatives.Gradient(func, given, cotangents)
-    check = Check(twice, given + cotangents, Tolerances(real("atol", atol), real("rtol", rtol), real("eps", eps)),
-                  real("nondet_tol", nondet_tol), check_grad_dtypes, masked, fast_mode, twice.functional)
+    check = Check(twice, given + cotangents, _tolerances(atol, rtol, eps),
+                  real_number("nondet_tol", nondet_tol), check_grad_dtypes, masked, fast_mode, twice.functional)
     count = len(given)
     names = [*input_names(func, count), *(f"grad_output{k}" for k in range(len(cotangents)))]
     check.names = tuple(names[k] for k in check.places)

@@ -10,12 +10,12 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from ..activations import Array
-from ..check import check
 from .._errors import NondeterministicError
-from ..functions import check_function
-from ..purity import same
-from ..report import Report
+from .._types import Array
+from ..checks.function import check_function
+from ..checks.network import check
+from ..problems.functions.purity import same
+from ..report.report import Report
 from . import chain
 from .function import TorchCost, TorchFunction, as_tuple, floating, in_short
 
@@ -133,7 +133,7 @@ def _by_response(case: Case, value: float, gradients: dict[str, Array], options:
     if len(gradients) != 2 * len(layers):
         raise chain.NotAChainError("a bias is missing, a parameter shared or frozen")
     cost, output = chain.cost_of(case.loss, layers[-1].activation, layers[-1].linear.out_features)
-    net = chain.network_of(layers, cost, output)
+    net = chain.network_from_chain(layers, cost, output)
     X, Y = _columns(case.inputs, case.targets, net.widths[0], net.widths[-1])
     parameters, named = chain.parameters_of(layers), {}
     for number, layer in enumerate(layers, 1):

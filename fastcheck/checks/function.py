@@ -1,0 +1,273 @@
+"""The front door for any cost and any layer: check_function and check_vjp."""
+
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any
+
+import numpy as np
+
+from .._types import Array, Indices
+from .._validation import boolean, deadline, epsilon_of, executor_of, integer, known, norm_of, only_for, tolerance_of
+from ..engines.finite.directional import Probe, Ray, probe
+from ..engines.finite.engine import differences
+from ..engines.finite.state import RICHARDSON, FunctionProblem, Method
+from ..engines.finite.stencils import ORDERS
+from ..problems.functions.c_functions import is_foreign
+from ..problems.functions.evaluators import BatchedCost, Evaluator, ExecutorCost, PythonCost
+from ..problems.functions.purity import examine
+from ..problems.gradients import AnalyticGradient, NumericalGradient
+from ..problems.parameters.layout import Structure
+from ..problems.parameters.sampling import choose, power
+from ..report.report import Report
+from ..runtime.progress import Progress, reporting
+from ..runtime.resources import memory_of, threads_of
+from ..runtime.run import Run
+from .directional import allowed, entries_beside, with_unlocated
+
+METHODS = ("all", "sample", "directional")
+# From so many evaluations, or so many seconds of them, a compiled loop is worth compiling.
+COMPILE_FROM, COMPILE_SECONDS = 1000, 0.3
+
+
+def check_function(
+    cost: Any,
+    parameters: Any,
+    gradients: Any,
+    args: tuple[Any, ...] = (),
+    *,
+    vectorized: bool = False,
+    epsilon: float | None = None,
+    order: int | str = 2,
+    complex_step: bool = False,
+    tolerance: float | None = None,
+    norm: float = 2,
+    method: str = "all",
+    samples: int | None = None,
+    directions: int | None = None,
+    seed: int = 0,
+    threads: int | None = None,
+    memory_limit: int | None = None,
+    time_limit: float | None = None,
+    progress: bool | Progress = False,
+    executor: Executor | None = None,
+) -> Report:
+    """Compare the gradient of any cost with differences of the cost.
+
+    Parameters
+    ----------
+    cost : cost(parameters, *args) -> number.  A Python callable; a Numba-jitted function of one array (called from a
+        compiled loop on several threads); with ``vectorized`` a function of a stack of parameters; or a C function
+        ``double f(int n, double *theta, void *data)`` as scipy.LowLevelCallable, ctypes or cffi pointer or
+        numba.cfunc, called from several threads unless threads=1.
+    parameters : an array of any shape, a number, or dictionaries and lists of them, nested at will.  The cost gets
+        the same structure in double precision, with one entry changed; the original is never changed.
+    gradients : the same structure; in dictionaries the gradient of "W" may be called "dW".
+    args : further arguments of the cost; for a C function one array or address, its data pointer.
+    vectorized : the cost takes every array with a leading axis, one row per perturbation, and returns (rows,) costs
+        (as jax.vmap and torch.func.vmap make them).
+    epsilon : the step; None chooses one per parameter from measured noise and curvature.
+    order : 2, 4 or 6, of the central difference, or "richardson" (extrapolation from four steps).
+    complex_step : Im cost(theta + i h) / h, exact to rounding, where the cost takes complex parameters.
+    tolerance : largest relative difference; None for 1e-7, or what the gradients' precision allows.
+    norm : 1, 2 or numpy.inf, of the difference.
+    method : "all" parameters; a random "sample" of each tensor; or "directional": random directions in each tensor,
+        and bisection to a wrong entry.
+    samples : entries in all for method="sample"; None for 1,000 of each tensor.
+    directions : directions per tensor for method="directional"; None for three.
+    seed : of all random choices.
+    threads : at most so many; None for all cores.
+    memory_limit : bytes that stacks may take, beside some twenty vectors of n numbers; None for a quarter of the free
+        memory, at most 1 GiB.
+    time_limit : seconds after which no further entries are begun; the report says how many were checked.
+    progress : True for a bar, or a function of (done, total), which may raise to stop.
+    executor : any concurrent.futures.Executor to call a Python cost in.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    ValueError, TypeError : for input that does not fit, and for costs that return anything but one real number.
+    NondeterministicError : if the cost gives two values at the same parameters.
+    ChangedArgumentError : if the cost changes its argument.
+    Whatever the cost raises, with a note that says at which parameter.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> check_function(lambda theta: np.sum(theta**3), np.arange(4.0), 3 * np.arange(4.0) ** 2).verdict
+    'pass'
+    """
+    started = time.perf_counter()
+    known("method", method, dict.fromkeys(METHODS))
+    norm, tolerance, vectorized = norm_of(norm), tolerance_of(tolerance), boolean("vectorized", vectorized)
+    only_for("samples", samples, "sample", method)
+    only_for("directions", directions, "directional", method)
+    structure = Structure(parameters)
+    theta, gradient = structure.vector(parameters), structure.vector(gradients, "gradients")
+    subject = AnalyticGradient(structure.tensors, theta, gradient, None, structure.precision(parameters, gradients))
+    choice = Method(
+        None if epsilon is None else _visible(epsilon_of(epsilon), structure, theta), _order(order),
+        boolean("complex_step", complex_step), allowed(subject, tolerance), deadline(started, time_limit),
+        integer("seed", seed, 0),
+    )
+    limits = Run(threads_of(threads), memory_of(memory_limit))
+    evaluator = _evaluator(cost, structure, theta, _tuple(args), vectorized, executor, limits)
+    value = examine(evaluator.at, theta)
+    evaluator = _worth_compiling(evaluator, cost, limits.threads)
+    problem = FunctionProblem(evaluator, structure, theta, gradient, value)
+    with reporting(progress) as report:
+        run = Run(limits.threads, limits.memory_limit, report)
+        subject, found, step = _checked(problem, subject, choice, run, method, samples, directions)
+    return Report.of(
+        subject, found, epsilon=step, norm=norm, tolerance=tolerance, engine="function", method=method, seed=seed,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _checked(
+    problem: FunctionProblem, subject: AnalyticGradient, choice: Method, run: Run, method: str, samples: int | None,
+    directions: int | None,
+) -> tuple[AnalyticGradient, NumericalGradient, float | Array]:
+    """Run a method: which entries, their differences, and what that proves."""
+    tensors, generator = problem.structure.tensors, np.random.default_rng(choice.seed)
+    notes: list[str] = []
+    facts: dict[str, Any] = {}
+    probed = Probe()
+    wanted: Indices = np.arange(problem.theta.size)
+    if method == "sample":
+        wanted = choose(tensors, None if samples is None else integer("samples", samples, 1), generator)
+    elif method == "directional":
+        count = None if directions is None else integer("directions", directions, 1)
+        ray = Ray(problem.evaluator.at, problem.theta, problem.cost)
+        probed = probe(tensors, problem.theta, problem.gradient, ray, directions=count, tolerance=choice.tolerance,
+                       generator=generator, rounded=bool(subject.precision))
+        wanted = entries_beside(probed, tensors, generator)
+        notes += [*probed.notes, f"{ray.evaluations:,} cost evaluations went into directions."]
+        facts["direction_evaluations"] = ray.evaluations
+    found, checked, step = differences(problem, wanted, choice, run)
+    if checked.size < wanted.size:
+        notes.append(f"The time limit let {checked.size:,} of {wanted.size:,} entries be checked, at random.")
+    if checked.size < problem.theta.size and method != "directional":
+        notes.append(power(tensors, checked))
+    subject = AnalyticGradient(
+        subject.tensors, subject.theta, subject.gradient, None if checked.size == problem.theta.size else checked,
+        subject.precision,
+    )
+    found = NumericalGradient(
+        found.cost, found.J_plus, found.J_minus, found.gradapprox, found.noise, found.kinks,
+        (*notes, *found.notes), {**found.facts, **facts}, settled=True,
+    )
+    return with_unlocated(probed, subject, found, step, choice.tolerance)
+
+
+def check_vjp(
+    forward: Callable[..., Any],
+    backward: Callable[..., Any],
+    inputs: Any,
+    *,
+    epsilon: float | None = None,
+    seed: int = 0,
+    **options: Any,
+) -> Report:
+    """Check the backward pass of one layer: its vector-Jacobian product, at every entry of every input.
+
+    Parameters
+    ----------
+    forward : forward(*inputs) -> array, or tuple of arrays.
+    backward : backward(cotangents, *inputs) -> the gradient of each floating input, in order: a tuple, or one array
+        where there is one such input.  It may also give one entry for each input, None for the others.  The
+        cotangents have the structure and shapes of the outputs.
+    inputs : tuple of arrays (or one array); integer and boolean ones are passed on and not checked.
+    epsilon : the step; None chooses one per entry.
+    seed : of the random cotangents, whose signs are mixed and whose sizes lie between 0.5 and 1.5.
+    options : as in ``check_function``.
+
+    Returns
+    -------
+    Report : one tensor for each floating input, named as in forward's signature.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> W, x = np.arange(6.0).reshape(2, 3), np.ones(3)
+    >>> check_vjp(lambda W, x: W @ x, lambda d, W, x: (np.outer(d, x), W.T @ d), (W, x)).verdict
+    'pass'
+    """
+    from ..problems.functions.vjp import vjp_problem
+
+    cost, parameters, gradients = vjp_problem(forward, backward, inputs, integer("seed", seed, 0))
+    return check_function(cost, parameters, gradients, epsilon=epsilon, seed=seed, **options)
+
+
+def _evaluator(
+    cost: Any, structure: Structure, theta: Array, args: tuple[Any, ...], vectorized: bool, executor: Executor | None,
+    limits: Run,
+) -> Evaluator:
+    """How costs are to be computed."""
+    if hasattr(cost, "as_evaluator"):
+        evaluator: Evaluator = cost.as_evaluator()
+        return evaluator
+    if is_foreign(cost):
+        if vectorized or executor is not None:
+            raise ValueError("cost: a C function is called from a compiled loop; leave out vectorized and executor")
+        if len(structure.tensors) > 1:
+            raise TypeError("parameters: a C function takes one array; flatten them into a vector")
+        from ..problems.functions.compiled import foreign
+
+        return foreign(cost, structure, theta, args, limits.threads)
+    if not callable(cost):
+        raise TypeError(f"cost: {type(cost).__name__} found, wanted a function of (parameters, *args)")
+    if vectorized:
+        if executor is not None:
+            raise ValueError("executor: not used with vectorized=True; leave one of them out")
+        return BatchedCost(cost, structure, theta, args, limits.memory_limit)
+    called = PythonCost(cost, structure, theta, args)
+    return called if executor is None else ExecutorCost(called, executor_of(executor))
+
+
+def _worth_compiling(evaluator: Evaluator, cost: Any, threads: int) -> Evaluator:
+    """A compiled loop for a jitted cost, unless a Python loop would be done before it is compiled."""
+    dispatcher = sys.modules.get("numba.core.dispatcher")
+    if dispatcher is None or not isinstance(cost, dispatcher.Dispatcher) or not isinstance(evaluator, PythonCost):
+        return evaluator
+    structure = evaluator.structure
+    if len(structure.tensors) > 1 or structure.numbers:
+        return evaluator
+    if 2 * structure.size < COMPILE_FROM:
+        started = time.perf_counter()
+        evaluator.at(evaluator.theta.copy())
+        if 2 * structure.size * (time.perf_counter() - started) < COMPILE_SECONDS:
+            return evaluator
+    from ..problems.functions.compiled import jitted
+
+    return jitted(evaluator, threads)
+
+
+def _tuple(args: Any) -> tuple[Any, ...]:
+    if not isinstance(args, (tuple, list)):
+        raise TypeError(f"args: {type(args).__name__} found, wanted a tuple of further arguments: args=(X, Y)")
+    return tuple(args)
+
+
+def _order(order: Any) -> int | str:
+    if isinstance(order, str) and order == RICHARDSON:
+        return RICHARDSON
+    if isinstance(order, (bool, np.ndarray)) or order not in ORDERS:
+        raise ValueError(f'order: {order!r} found, wanted {", ".join(map(str, ORDERS))} or "{RICHARDSON}"')
+    return int(order)
+
+
+def _visible(epsilon: float, structure: Structure, theta: Array) -> float:
+    """Refuse a step that vanishes when added to a parameter."""
+    lost = np.flatnonzero(np.isfinite(theta) & ((theta + epsilon == theta) | (theta - epsilon == theta)))
+    if lost.size:
+        k = int(lost[0])
+        raise ValueError(
+            f"epsilon: {epsilon:g} is lost in rounding against {structure.place(k)} ({theta[k]:g}); "
+            "use a larger one, or epsilon=None, which chooses one per parameter"
+        )
+    return epsilon

@@ -1,0 +1,233 @@
+"""The front door for networks: validate what came in, run an engine, judge, report."""
+
+import math
+import time
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from dataclasses import replace
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+from .._types import Array, Indices
+from .._validation import (
+    deadline,
+    epsilon_of,
+    executor_of,
+    integer,
+    known,
+    norm_of,
+    only_for,
+    path_of,
+    real_array,
+    tolerance_of,
+)
+from ..engines.base import ENGINES
+from ..engines.distributed.run import Shared
+from ..engines.finite.directional import Probe, exact_slopes, probe
+from ..problems.gradients import AnalyticGradient
+from ..problems.networks.backprop_rounding import Rounding
+from ..problems.networks.cost_model import require_memory
+from ..problems.networks.network import Network
+from ..problems.networks.problem import Problem
+from ..problems.parameters.sampling import choose, power
+from ..report.report import Report
+from ..runtime.progress import Progress, reporting
+from ..runtime.resources import memory_of, threads_of
+from ..runtime.run import Run
+from ..runtime.threads import one_blas_thread
+from ..verdict.recheck import second_look
+from .directional import allowed, entries_beside, with_unlocated
+
+METHODS = ("all", "sample", "directional")
+
+
+def check(
+    net: Network,
+    parameters: Mapping[str, Any],
+    gradients: Mapping[str, Any],
+    X: Any,
+    Y: Any,
+    *,
+    epsilon: float = 1e-7,
+    tolerance: float | None = None,
+    norm: float = 2,
+    engine: str = "response",
+    method: str = "all",
+    samples: int | None = None,
+    directions: int | None = None,
+    seed: int = 0,
+    threads: int | None = None,
+    memory_limit: int | None = None,
+    time_limit: float | None = None,
+    progress: bool | Progress = False,
+    executor: Executor | None = None,
+    checkpoint: str | PathLike[str] | None = None,
+) -> Report:
+    """Compare hand-written gradients with central differences of the cost, for every parameter.
+
+    Parameters
+    ----------
+    net : the network the gradients belong to.
+    parameters : {"W1": (n_1, n_x), "b1": (n_1, 1) or (n_1,), ...}.
+    gradients : the same shapes, named "dW1", "db1", ... or "W1", "b1", ...
+    X : (n_x, m), samples in columns.
+    Y : binary (m,) or (1, m); labels (m,) or one-hot (n_L, m) for softmax; (n_L, m) for regression.
+    epsilon : the perturbation.
+    tolerance : largest relative difference; None for 1e-7, or what the gradients' precision allows.
+    norm : 1, 2 or numpy.inf, of the difference.
+    engine : "response" (exact differences), "full" (the textbook compiled) or "reference" (the textbook).
+    method : "all" parameters; a random "sample" of each tensor; or "directional": random directions in each tensor,
+        by exact differences whatever the engine, and bisection to a wrong entry.
+    samples : entries in all for method="sample"; None for 1,000 of each tensor.
+    directions : directions per tensor for method="directional"; None for three.
+    seed : of random choices.
+    threads : at most so many; None for all cores.
+    memory_limit : bytes beside the vectors of n numbers, and X and Y; None for a quarter of the free memory, at most
+        1 GiB.
+    time_limit : seconds after which no further piece is begun; entries are taken at random then, and the report says
+        how many were checked.
+    progress : True for a bar, or a function of (done, total).
+    executor : any concurrent.futures.Executor, of threads, processes or other machines: its workers do the engine's
+        work, one thread each; memory_limit holds for each of them.
+    checkpoint : a file that keeps what is finished: the same call again goes on from there.  A file with ".data" after
+        its name stands beside it.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    ValueError, TypeError : for input that does not fit, with its name, what was found and what was wanted; for a
+        checkpoint of another check, or a damaged one.
+    MemoryError : before anything is done, where the results would not fit.
+    EngineError : if an engine's own spot check fails.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastcheck import Dense
+    >>> net = Network([Dense(2, 3, "tanh"), Dense(3, 1, "sigmoid")], cost="binary_cross_entropy")
+    >>> parameters, X, Y = net.initialize(0), np.eye(2), np.array([0, 1])
+    >>> check(net, parameters, net.gradients(parameters, X, Y), X, Y).verdict
+    'pass'
+    """
+    started = time.perf_counter()
+    known("engine", engine, dict.fromkeys(ENGINES))
+    known("method", method, dict.fromkeys(METHODS))
+    epsilon, norm, tolerance = epsilon_of(epsilon), norm_of(norm), tolerance_of(tolerance)
+    integer("seed", seed, 0)
+    only_for("samples", samples, "sample", method)
+    only_for("directions", directions, "directional", method)
+    limits = threads_of(threads), memory_of(memory_limit)
+    problem, subject = network_problem(net, parameters, gradients, X, Y, memory_limit=limits[1])
+    if engine != "response":
+        _not_lost(epsilon, problem)
+    saved, until = path_of("checkpoint", checkpoint), deadline(started, time_limit)
+    shared = Shared(engine, executor_of(executor), saved, until, seed)
+    if method == "all":
+        require_memory(problem.network, limits[1])
+    wanted = {"samples": samples, "directions": directions}
+    count = next((integer(name, value, 1) for name, value in wanted.items() if value is not None), None)
+    with reporting(progress) as report, one_blas_thread():
+        subject, probed, notes = _chosen(problem, subject, method, count, tolerance, seed, limits[1])
+        found, checked = shared.as_far_as(problem, subject.indices, epsilon, Run(*limits, report))
+        subject, found = replace(subject, indices=checked), replace(found, notes=(*notes, *found.notes))
+        if probed.suspects:
+            subject, found, _ = with_unlocated(probed, subject, found, epsilon, allowed(subject, tolerance))
+        how: dict[str, Any] = {"epsilon": epsilon, "norm": norm, "tolerance": tolerance, "engine": engine,
+                               "method": method, "seed": seed}
+        made = Report.of(subject, found, **how, seconds=time.perf_counter() - started)
+        if engine == "response" and not made.ok and len(subject.tensors) == len(net.tensors):
+            closer = second_look(shared, problem, subject, found, made.judgement, epsilon, Run(*limits))
+            if closer is not None:
+                made = Report.of(subject, closer, **how, seconds=time.perf_counter() - started)
+        return made
+
+
+def _chosen(
+    problem: Problem, subject: AnalyticGradient, method: str, count: int | None, tolerance: float | None, seed: int,
+    memory_limit: int,
+) -> tuple[AnalyticGradient, Probe, tuple[str, ...]]:
+    """Which entries a method checks, what random directions found, and what that proves."""
+    tensors, generator = problem.network.tensors, np.random.default_rng(seed)
+    if method == "sample":
+        indices = choose(tensors, count, generator)
+        return replace(subject, indices=indices), Probe(), (power(tensors, indices),)
+    if method == "directional":
+        from ..engines.response.directional import differences_along  # compiled: brings Numba with it
+
+        slopes = exact_slopes(differences_along(problem, memory_limit))
+        probed = probe(tensors, problem.theta, subject.gradient, slopes, directions=count,
+                       tolerance=allowed(subject, tolerance), generator=generator, rounded=bool(subject.precision))
+        return replace(subject, indices=entries_beside(probed, tensors, generator)), probed, tuple(probed.notes)
+    return subject, Probe(), ()
+
+
+def network_problem(
+    net: Network, parameters: Any, gradients: Any, X: Any, Y: Any, indices: Indices | None = None,
+    memory_limit: float = math.inf,
+) -> tuple[Problem, AnalyticGradient]:
+    """Validate a network, its parameters and gradients, and its data.
+
+    Raises
+    ------
+    ValueError, TypeError : see ``check``.
+    """
+    if not isinstance(net, Network):
+        raise TypeError(f"net: expected a fastcheck.Network, got {type(net).__name__}")
+    for index, layer in enumerate(net.layers, 1):
+        if layer.dropout:
+            raise ValueError(
+                f"layer {index} has dropout {layer.dropout}: dropped units make the cost random, and a random cost "
+                "cannot be differenced; check with dropout off (net.without_dropout(), and the gradients likewise)"
+            )
+    theta = net.to_vector(parameters)
+    named = _gradients_by_parameter(gradients)
+    gradient = net.to_vector(named, argument="gradients")
+    data = net.inputs(X)
+    problem = Problem(net, theta, data, net.targets(Y, data.shape[1]))
+    precision = _low_precision(net, parameters, named)
+    subject = AnalyticGradient(
+        net.tensors, theta, gradient, indices, precision, net.l2 / problem.m, problem.m,
+        Rounding(problem, memory_limit),
+    )
+    return problem, subject
+
+
+def _gradients_by_parameter(gradients: Any) -> dict[str, Any]:
+    """"dW1" or "W1" -> "W1"."""
+    if not isinstance(gradients, Mapping):
+        raise TypeError(f"gradients: expected a dictionary of arrays, got {type(gradients).__name__}")
+    named: dict[str, Any] = {}
+    for key, value in gradients.items():
+        name = str(key)[1:] if str(key)[:2] in ("dW", "db") else str(key)
+        if name in named:
+            raise ValueError(f"gradients: both {name} and d{name} found; wanted one of them")
+        named[name] = value
+    return named
+
+
+def _low_precision(net: Network, *arrays: Mapping[str, Any]) -> dict[str, str]:
+    """Tensors whose parameters or gradients came in less than double precision, with the lowest dtype."""
+    found = {}
+    for tensor in net.tensors:
+        dtypes = [real_array(tensor.name, given[tensor.name]).dtype for given in arrays]
+        low = [dtype for dtype in dtypes if dtype.kind == "f" and dtype.itemsize < 8]
+        if low:
+            found[tensor.name] = min(low, key=lambda dtype: dtype.itemsize).name
+    return found
+
+
+def _not_lost(epsilon: float, problem: Problem) -> None:
+    """Refuse an epsilon that vanishes when added to a parameter."""
+    lost: Array = (problem.theta + epsilon == problem.theta) | (problem.theta - epsilon == problem.theta)
+    if lost.any():
+        k = int(np.argmax(lost))
+        tensor = next(t for t in problem.network.tensors if k < t.stop)
+        raise ValueError(
+            f"epsilon: {epsilon:g} is lost in rounding against an entry of {tensor.name} ({problem.theta[k]:g}); "
+            "use a larger epsilon, or engine='response', which never adds it to a parameter"
+        )

@@ -1,0 +1,1 @@
+"""Checks during training: one exact look now and then, within a budget of time."""

@@ -1,0 +1,261 @@
+"""Gradient checking that stays on during training, for a stated share of its time."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from ..._errors import GradientMismatch
+from ..._validation import integer, positive, tolerance_of
+from ...engines.base import engine
+from ...problems.gradients import AnalyticGradient
+from ...problems.networks.network import Network
+from ...problems.networks.problem import Problem
+from ...report.report import Report
+from ...runtime.resources import memory_of, threads_of
+from ...runtime.run import Run
+from ...verdict.judge import FAIL, INCONCLUSIVE, Judgement, judge
+from ..network import check, network_problem
+from .random_direction import Glance
+from .rotation import Rotation
+from .time_budget import Allowance, elapsed
+
+EPSILON = 1e-7
+# Units of the second look, as a share of all: the first is at one unit, for its fixed costs.
+SHARE = 1 / 16
+# A look at units takes between so many times its fixed costs: more would be felt, less would waste time.
+LEAST, MOST = 2.0, 4.0
+# Calls of which the time of one that does nothing is taken.
+CALLS = 64
+
+
+class Watch:
+    """Checks gradients during training, in a share of the time between calls that is stated beforehand.
+
+    Call it once per training step with the parameters that the gradients were computed at, before they are updated.
+    Most calls return at once.  The others look at the gradients in one of two ways, each for half of the share:
+
+    - a *glance* at all of them, along one random direction: an entry off by more than about 1e-10 of its tensor's norm
+      shows, if the gradients are otherwise right to double precision;
+    - a look at a random share of *units*, entry by entry, so that one look after the other covers every parameter of
+      every tensor, and then again in a new order.
+
+    Where either disagrees, all parameters are checked by ``fastcheck.check``; what that calls a failure raises.
+
+    Parameters
+    ----------
+    net : the network that is trained.
+    overhead : the share of the time between calls to spend: 0.01 for one hundredth.
+    seed : of the directions and orders.  Which steps are looked at depends on the time that things take.
+    on_fail : called with the report of a failure, instead of raising.
+    tolerance, threads, memory_limit : as for ``fastcheck.check``.
+
+    Attributes
+    ----------
+    steps : calls so far; glances, looks : those that made a glance, that looked at units.
+    rotations : how many times every parameter has been checked entry by entry; rotation_steps : how many steps the
+        last time took, 0 before.
+    coverage : share of the parameters that have been checked so at least once.
+    worst, worst_step : the largest ``difference`` that a look or a check found, and at which step.
+    inconclusive : looks and checks that came to no verdict; they never raise.
+    failures : checks that failed.
+    seconds : time spent in all, without making the watch itself.
+
+    Raises
+    ------
+    GradientMismatch : by a call, with ``report`` and ``step``, where gradients are wrong.
+    ValueError, TypeError : for what does not fit; by calls that look, as ``fastcheck.check`` does.
+
+    Notes
+    -----
+    Making a watch compiles its kernels: half a minute after installing, half a second in later processes.  A watch
+    belongs to one training loop; several loops, in threads or processes, take one each.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastcheck import Dense
+    >>> net = Network([Dense(2, 3, "tanh"), Dense(3, 1, "sigmoid")], cost="binary_cross_entropy")
+    >>> parameters, X, Y = net.initialize(0), np.eye(2), np.array([0, 1])
+    >>> watch = Watch(net, overhead=0.01)
+    >>> for step in range(100):
+    ...     gradients = net.gradients(parameters, X, Y)
+    ...     looked = watch(parameters, gradients, X, Y)
+    ...     parameters = {name: value - 0.1 * gradients["d" + name] for name, value in parameters.items()}
+    >>> watch.steps
+    100
+    """
+
+    def __init__(
+        self, net: Network, overhead: float = 0.01, seed: int = 0, on_fail: Callable[[Report], object] | None = None,
+        tolerance: float | None = None, threads: int | None = None, memory_limit: int | None = None,
+    ) -> None:
+        if not isinstance(net, Network):
+            raise TypeError(f"net: expected a fastcheck.Network, got {type(net).__name__}")
+        if on_fail is not None and not callable(on_fail):
+            raise TypeError(f"on_fail: {on_fail!r} found, wanted a function of a report, or None")
+        generator = np.random.default_rng(integer("seed", seed, 0))
+        self.net, self.overhead, self.on_fail = net, positive("overhead", overhead), on_fail
+        self._options: dict[str, Any] = {
+            "tolerance": tolerance_of(tolerance), "threads": threads, "memory_limit": memory_limit,
+        }  # fmt: skip
+        self._run = Run(threads_of(threads), memory_of(memory_limit))
+        self._glance, self._rotation = Glance(generator), Rotation(net, generator)
+        self.glances = self.looks = self.rotation_steps = self.inconclusive = self.failures = 0
+        self.worst, self.worst_step = 0.0, 0
+        self._share, self._fixed, self._rotation_began = 1, 0.0, 0
+        self._spent = {"glances": 0.0, "looks": 0.0}
+        warm_up(net)
+        # Calls are counted down to the one that reads the clock: reading it every time would cost far more.
+        self._wake = self._left = self._sleeping = self._looked = 0
+        self._allowance = Allowance(self.overhead, self._time_of_a_skip())
+        self._sleep(1)
+
+    def __call__(self, parameters: Mapping[str, Any], gradients: Mapping[str, Any], X: Any, Y: Any) -> bool:
+        """Look at a training step's gradients if it is time to.
+
+        Parameters
+        ----------
+        parameters, gradients, X, Y : of this step, as for ``fastcheck.check``; not changed, and not kept.
+
+        Returns
+        -------
+        bool : whether this step was looked at.
+
+        Raises
+        ------
+        GradientMismatch : where the gradients are wrong and there is no ``on_fail``.
+        """
+        self._left -= 1
+        if self._left > 0:
+            return False
+        return self._awake(parameters, gradients, X, Y)
+
+    @property
+    def steps(self) -> int:
+        """Number of calls so far."""
+        return self._wake - self._left
+
+    @property
+    def coverage(self) -> float:
+        """Share of the parameters that have been checked entry by entry at least once."""
+        return self._rotation.coverage
+
+    @property
+    def rotations(self) -> int:
+        """How many times every parameter has been checked entry by entry."""
+        return self._rotation.finished
+
+    @property
+    def seconds(self) -> float:
+        """Time spent in calls, without making the watch."""
+        return sum(self._spent.values()) + self.steps * self._allowance.skip
+
+    def __repr__(self) -> str:
+        return (
+            f"<fastcheck.Watch: {self.steps:,} steps, {self.glances:,} glances, {self.looks:,} looks at units, "
+            f"coverage {self.coverage:.0%}, {self.rotations:,} rotations, worst difference {self.worst:.2g}, "
+            f"{self.failures:,} failures>"
+        )
+
+    def _awake(self, parameters: Mapping[str, Any], gradients: Mapping[str, Any], X: Any, Y: Any) -> bool:
+        """Look if it is time to; else sleep for some more calls."""
+        started, slept = perf_counter(), self._sleeping
+        self._sleep(1)
+        calls = self._allowance.calls_to_skip(started, slept)
+        if calls:
+            self._sleep(calls)
+            return False
+        report = self._look(parameters, gradients, X, Y)
+        self._allowance.pay(started, perf_counter(), self.steps - self._looked)
+        self._looked = self.steps
+        if report is not None:
+            self.failures += 1
+            if self.on_fail is None:
+                raise GradientMismatch(report, self.steps)
+            self.on_fail(report)
+        return True
+
+    def _sleep(self, calls: int) -> None:
+        """Do nothing until so many calls from now."""
+        self._wake += calls - self._left
+        self._left = self._sleeping = calls
+
+    def _look(self, parameters: Mapping[str, Any], gradients: Mapping[str, Any], X: Any, Y: Any) -> Report | None:
+        """Glance or look at units, whichever has had less time; the report of a check that this led to and failed."""
+        started = perf_counter()
+        problem, subject = network_problem(self.net, parameters, gradients, X, Y)
+        glancing = self._spent["glances"] <= self._spent["looks"]
+        if glancing:
+            suspicious = self._glance.suspects(problem, subject.gradient)
+            self.glances += 1
+        else:
+            suspicious = self._units_disagree(problem, subject, started)
+            self.looks += 1
+        failed = None
+        if suspicious:
+            report = check(self.net, parameters, gradients, X, Y, **self._options)
+            self._note(report.judgement)
+            failed = report if report.verdict == FAIL else None
+            if glancing and failed is None:
+                self._glance.excuse()
+        self._spent["glances" if glancing else "looks"] += elapsed(started, perf_counter())
+        return failed
+
+    def _units_disagree(self, problem: Problem, subject: AnalyticGradient, started: float) -> bool:
+        """Check the next share of units entry by entry, and learn how large the next one may be."""
+        whole_share = self._share <= self._rotation.left
+        finished = self._rotation.finished
+        indices = self._rotation.ahead(self._share)
+        found = engine("response")(problem, indices, EPSILON, self._run)
+        tolerance = self._options["tolerance"]
+        judged = judge(replace(subject, indices=indices), found, epsilon=EPSILON, norm=2, tolerance=tolerance)
+        self._note(judged)
+        self._rotation.done(self._share)
+        if self._rotation.finished > finished:
+            self.rotation_steps, self._rotation_began = self.steps - self._rotation_began, self.steps
+        if whole_share:
+            self._adapt(elapsed(started, perf_counter()))
+        return judged.verdict == FAIL
+
+    def _adapt(self, seconds: float) -> None:
+        """Change the share of units by what this one took."""
+        units = self._rotation.units
+        if not self._fixed:
+            self._fixed, self._share = seconds, max(1, int(SHARE * units))
+        elif seconds < LEAST * self._fixed:
+            self._share = min(2 * self._share, units)
+        elif seconds > MOST * self._fixed:
+            self._share = max(1, self._share // 2)
+
+    def _note(self, judged: Judgement) -> None:
+        """Keep the worst difference, and count what came to no verdict."""
+        if not judged.difference <= self.worst:
+            self.worst, self.worst_step = judged.difference, self.steps
+        self.inconclusive += judged.verdict == INCONCLUSIVE and judged.cause != "nothing"
+
+    def _time_of_a_skip(self) -> float:
+        """Seconds of a call that does nothing: the least of a few, for others may use the machine meanwhile."""
+        found = math.inf
+        for _ in range(4):
+            self._left = 2 * CALLS
+            started = perf_counter()
+            for _ in range(CALLS):
+                self({}, {}, None, None)
+            found = min(found, elapsed(started, perf_counter()) / CALLS)
+        self._left = 0
+        return found
+
+
+def warm_up(net: Network) -> None:
+    """Compile what looks need, at a tiny network of the same kind."""
+    tiny = Network([replace(layer, inputs=2, outputs=2) for layer in net.layers], net.cost, net.l2)
+    Y = np.array([0, 1]) if net.cost_entry.labels else np.zeros((2, 2))
+    parameters, X = tiny.initialize(0), np.eye(2)
+    problem, subject = network_problem(tiny, parameters, tiny.gradients(parameters, X, Y), X, Y)
+    for epsilon in (EPSILON, 1.0):  # the large step needs the kernels for kinks
+        engine("response")(problem, np.arange(tiny.size), epsilon, Run(1, 1 << 24))
+    Glance(np.random.default_rng(0)).suspects(problem, subject.gradient)

@@ -1,0 +1,168 @@
+"""The command line: ``fastcheck demo``, ``fastcheck check FILE``, ``fastcheck sweep FILE``."""
+
+import argparse
+import errno
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from .. import __version__
+from .._errors import EngineError
+from ..checks.network import check
+from ..problems.files.infer import infer_network
+from ..problems.files.npz import load
+from ..problems.networks.network import Network
+
+STATUS = {"pass": 0, "fail": 1, "inconclusive": 3}
+UNUSABLE, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
+NORMS = {"1": 1.0, "2": 2.0, "inf": float("inf")}
+# Options that are handed on where they were given; the defaults are those of ``check`` and ``sweep``.
+CHECK_OPTIONS = ("epsilon", "norm", "tolerance", "engine", "method", "samples", "seed", "threads")
+SWEEP_OPTIONS = ("norm", "threads", "engines")
+EPILOG = "exit status: 0 pass, 1 fail, 2 no verdict (unusable input), 3 inconclusive"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : the arguments, by default those of the process.
+
+    Returns
+    -------
+    The exit status.
+    """
+    try:
+        arguments = _parser().parse_args(argv)
+        status = int(arguments.run(arguments))
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # the reader has left; keep the interpreter from complaining when it flushes
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except KeyboardInterrupt:
+        print("fastcheck: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except (ValueError, TypeError, OSError, ImportError, MemoryError, EngineError) as error:
+        print(f"fastcheck: {_one_line(error)}", file=sys.stderr)
+        return UNUSABLE
+
+
+def _one_line(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"{self.prog}: {message} (see {self.prog} --help)", file=sys.stderr)
+        raise SystemExit(UNUSABLE)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="fastcheck", description="Is your back-propagation right?", epilog=EPILOG)
+    parser.add_argument("--version", action="version", version=f"fastcheck {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    demo = commands.add_parser("demo", help="check the course exercise and a network on real digits", epilog=EPILOG)
+    demo.set_defaults(run=_demo)
+
+    checking = commands.add_parser("check", help="check the gradients in a file", epilog=EPILOG)
+    _add_network_options(checking)
+    checking.add_argument("--epsilon", type=float, help="perturbation of a parameter (default 1e-7)")
+    checking.add_argument("--tolerance", type=float, help="relative difference that is allowed (default 1e-7)")
+    checking.add_argument("--engine", metavar="NAME", help="response, full or reference (default response)")
+    checking.add_argument("--method", metavar="NAME", help="all, sample (of each tensor) or directional (default all)")
+    checking.add_argument("--samples", type=int, metavar="N", help="how many entries with --method sample")
+    checking.add_argument("--seed", type=int, metavar="N", help="of random choices (default 0)")
+    checking.add_argument("--json", metavar="FILE", help="write the report as JSON; - for the standard output, alone")
+    checking.set_defaults(run=_check)
+
+    sweeping = commands.add_parser("sweep", help="the difference over a range of epsilons", epilog=EPILOG)
+    _add_network_options(sweeping)
+    sweeping.add_argument("--engines", metavar="NAME,NAME", type=lambda names: names.split(","), help="default all")
+    sweeping.set_defaults(run=_sweep)
+    return parser
+
+
+def _add_network_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help=".npz or .mat with W1, b1, ..., dW1, db1, ..., X and Y")
+    parser.add_argument("--hidden", metavar="NAME", help="activation of the hidden layers (default relu)")
+    parser.add_argument("--output", metavar="NAME", help="activation of the output layer (default: by the targets)")
+    parser.add_argument("--cost", metavar="NAME", help="cost (default: the one that belongs to the output)")
+    parser.add_argument("--l2", type=float, default=0.0, help="weight of the penalty l2/(2m) sum W^2 (default 0)")
+    parser.add_argument("--norm", choices=NORMS, help="norm of the difference (default 2)")
+    parser.add_argument("--threads", type=int, metavar="N", help="at most so many (default all cores)")
+    parser.add_argument("--plot", metavar="FILE", help="draw the result into an image file (needs fastcheck[plot])")
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from .demo import run
+
+    return run(Console(highlight=False, soft_wrap=True))
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    _refuse_missing_folders(arguments.json, arguments.plot)
+    problem = _problem(arguments)
+    report = check(*problem, **_options(arguments, CHECK_OPTIONS), progress=sys.stderr.isatty())
+    if arguments.json == "-":
+        print(report.to_json())
+    else:
+        _show(arguments, problem[0], report)
+    if arguments.json not in (None, "-"):
+        report.to_json(arguments.json)
+    if arguments.plot is not None:
+        report.plot(arguments.plot)
+    return STATUS[report.verdict]
+
+
+def _sweep(arguments: argparse.Namespace) -> int:
+    from ..checks.sweep import sweep
+
+    _refuse_missing_folders(arguments.plot)
+    problem = _problem(arguments)
+    found = sweep(*problem, **_options(arguments, SWEEP_OPTIONS), progress=sys.stderr.isatty())
+    _show(arguments, problem[0], str(found))
+    if arguments.plot is not None:
+        found.plot(arguments.plot)
+    return 0
+
+
+def _refuse_missing_folders(*paths: str | None) -> None:
+    """Before the work, not after it."""
+    for path in paths:
+        if path is not None and not Path(path).parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, "its folder does not exist", path)
+
+
+def _problem(arguments: argparse.Namespace) -> tuple[Any, ...]:
+    """What ``check`` and ``sweep`` take first: the network, parameters, gradients, X and Y."""
+    dump = load(arguments.file)
+    net = infer_network(dump, arguments.hidden, arguments.output, arguments.cost, arguments.l2)
+    return net, dump.parameters, dump.gradients, dump.X, dump.Y
+
+
+def _options(arguments: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:
+    given = {name: getattr(arguments, name) for name in names}
+    if given["norm"] is not None:
+        given["norm"] = NORMS[given["norm"]]
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _show(arguments: argparse.Namespace, net: Network, found: Any) -> None:
+    from rich.console import Console
+
+    guessed = [name for name in ("hidden", "output", "cost") if getattr(arguments, name) is None]
+    console = Console(highlight=False)
+    console.print(f"{net}" + (f" (inferred: {', '.join(guessed)})" if guessed else ""), markup=False, soft_wrap=True)
+    console.print(found, markup=False)

@@ -1,0 +1,1 @@
+"""An engine's work shared among workers and kept on disk: shards, executors, checkpoints."""

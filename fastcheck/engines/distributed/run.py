@@ -1,0 +1,113 @@
+"""An engine in pieces: on an executor's workers, saved as it goes on, or for as long as there is time."""
+
+import math
+import time
+import uuid
+from collections.abc import Generator, Sequence
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import dataclass, replace
+from os import PathLike
+
+from ..._types import Indices
+from ...problems.gradients import NumericalGradient
+from ...problems.networks.problem import Problem
+from ...problems.parameters.sampling import power
+from ...runtime.run import Run
+from ..base import engine
+from .checkpoint import Checkpoint, digest_of
+from .shards import Merged, Shard, brief, plan
+
+
+@dataclass(frozen=True)
+class Shared:
+    """How an engine's work is shared out.
+
+    Parameters
+    ----------
+    engine : its name.
+    executor : whose workers do it; None for this process.
+    checkpoint : file that keeps finished pieces; None for none.
+    deadline : of ``time.perf_counter``; no piece is begun after it.
+    seed : of the order in which pieces are taken where there is a deadline.
+    """
+
+    engine: str
+    executor: Executor | None = None
+    checkpoint: str | PathLike[str] | None = None
+    deadline: float = math.inf
+    seed: int = 0
+
+    def __call__(self, problem: Problem, indices: Indices | None, epsilon: float, run: Run) -> NumericalGradient:
+        """All of the differences, as the engine itself gives them, whatever file or deadline there is."""
+        return replace(self, checkpoint=None, deadline=math.inf).as_far_as(problem, indices, epsilon, run)[0]
+
+    def as_far_as(
+        self, problem: Problem, indices: Indices | None, epsilon: float, run: Run
+    ) -> tuple[NumericalGradient, Indices | None]:
+        """The differences that can be had before the deadline, and the positions of theta that they are of.
+
+        Raises
+        ------
+        ValueError, OSError : for a checkpoint that cannot be used.
+        Whatever the engine or the executor raises.
+        """
+        if self.executor is None and self.checkpoint is None and self.deadline == math.inf:
+            return engine(self.engine)(problem, indices, epsilon, run), indices
+        seed = None if self.deadline == math.inf else self.seed
+        shards = plan(problem, indices, self.engine, seed)
+        collected = Merged(problem, indices)
+        with self._saved(problem, indices, epsilon, seed) as saved:
+            for number, found in saved.finished() if saved else ():
+                collected.put(shards[number], found)
+            have = {shard.number for shard in collected.shards}
+            left = [shard for shard in shards if shard.number not in have]
+            with closing(self._pieces(problem, indices, epsilon, run, collected, left)) as pieces:
+                for shard, found in pieces:
+                    collected.put(shard, found)
+                    if saved:
+                        saved.put(shard, found)
+                    run.progress(collected.done, collected.size)
+        return _with_power(*collected.differences(), collected)
+
+    def _saved(
+        self, problem: Problem, indices: Indices | None, epsilon: float, seed: int | None
+    ) -> AbstractContextManager[Checkpoint | None]:
+        if self.checkpoint is None:
+            return nullcontext()
+        return Checkpoint(self.checkpoint, digest_of(problem, indices, self.engine, epsilon, seed))
+
+    def _pieces(
+        self, problem: Problem, indices: Indices | None, epsilon: float, run: Run, collected: Merged,
+        shards: Sequence[Shard],
+    ) -> Generator[tuple[Shard, NumericalGradient]]:
+        """The differences of each piece, as they come."""
+        # a copy: what is kept lives as long as the pieces are worked on, and what was cached is not sent
+        problem = Problem(problem.network, problem.theta, problem.X, problem.Y, {})
+        least = len(problem.network.layers)  # pieces of every one come first
+        timely = (s for s in shards if s.number < least or time.perf_counter() < self.deadline)
+        if self.executor is not None:
+            from .workers import Job, results
+
+            parcel = Job(uuid.uuid4().hex, problem, indices, self.engine, epsilon, run.memory_limit)
+            yield from results(self.executor, parcel, timely)
+            return
+        find = engine(self.engine)
+        for shard in timely:
+            positions, before = shard.positions(indices), collected.done
+
+            def advance(done: int, total: int, before: int = before, size: int = positions.size) -> None:
+                run.progress(before + int(size * done / total), collected.size)
+
+            found = find(problem, positions, epsilon, replace(run, progress=advance))
+            yield shard, brief(problem, positions, found)
+
+
+def _with_power(
+    found: NumericalGradient, checked: Indices | None, collected: Merged
+) -> tuple[NumericalGradient, Indices | None]:
+    """Say what a part of the entries proves."""
+    if checked is None or checked.size == collected.size:
+        return found, checked
+    note = f"The time limit let {checked.size:,} of {collected.size:,} entries be checked, at random."
+    return replace(found, notes=(note, power(collected.problem.network.tensors, checked), *found.notes)), checked

@@ -1,0 +1,1 @@
+"""Differences by subtraction, for any cost: stencils, measured noise, steps, difference tables."""

@@ -1,0 +1,217 @@
+"""Difference tables: what seven costs on a line say of its slope, their noise, its curvature and kinks.
+
+Source of the estimates: J. J. More and S. M. Wild, "Estimating computational noise", SIAM J. Sci. Comput. 33 (2011).
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._types import Array, Indices
+from .noise import AGREEMENT, ROUNDING
+from .stencils import STENCILS, WIDEST, Lines, power_of_two
+
+Mask = NDArray[np.bool_]
+
+# The derivative to one side, from the rises over one, two and three steps; and its error where each cost has error one.
+ONE_SIDED = np.array([3.0, -1.5, 1.0 / 3.0])
+ONE_SIDED_ROUNDING = math.sqrt(float(np.sum(ONE_SIDED**2)) + float(np.sum(ONE_SIDED)) ** 2)
+# A table whose differences do not shrink by this factor in two orders is not that of a smooth function.
+SMOOTH = 0.3
+# Relative rounding of half precision: no cost is coarser.
+COARSEST = 2.0**-11
+# Standard deviations of the k-th differences of independent errors of standard deviation one, k = 1 ... 6.
+SPREAD = np.array([math.sqrt(math.comb(2 * k, k)) for k in range(1, 7)])
+# The differences of order 1 (six of them), 2 (five), ..., 6 (one) of seven values, as one matrix.
+_COUNTS = np.arange(6, 0, -1)
+_FIRST = np.concatenate([[0], np.cumsum(_COUNTS)[:-1]])
+_DIFFERENCES = np.concatenate([np.diff(np.eye(7), k, axis=0) for k in range(1, 7)]).T
+# Differences this many times what noise makes them count as the function's own.
+RESOLVED = 4.0
+
+
+@dataclass
+class SlopeEstimates:
+    """Derivatives along lines, with what they rest on; all (p,).
+
+    slope : the derivative.
+    truncation, rounding : its errors from the step and from the noise of the costs.
+    step : the spacing h.
+    noise : standard deviation of one cost.
+    bend : h^k |f^(k)|, k = 1 ... 6: (p, 6).
+    decay : how they shrink from one order to the next.
+    smooth : whether the function looks smooth at that step.
+    below, above : costs at -h and h.
+    left, right, nearest : derivatives to both sides at the smallest step at which the function is rough, and that step.
+    """
+
+    slope: Array
+    truncation: Array
+    rounding: Array
+    step: Array
+    noise: Array
+    bend: Array
+    decay: Array
+    smooth: Mask
+    below: Array
+    above: Array
+    left: Array
+    right: Array
+    nearest: Array
+    evaluations: int = 0
+
+    @classmethod
+    def unknown(cls, count: int) -> "SlopeEstimates":
+        """Nothing known yet about so many lines."""
+        slope, rounding, step, noise, decay, below, above, left, right = (np.full(count, np.nan) for _ in range(9))
+        return cls(slope, np.full(count, np.inf), rounding, step, noise, np.zeros((count, 6)), decay,
+                   np.zeros(count, dtype=bool), below, above, left, right, np.full(count, np.inf))
+
+    @property
+    def resolved(self) -> Mask:
+        """Which differences stand out of the noise: (p, 6)."""
+        return np.asarray(self.bend > RESOLVED * SPREAD * self.noise[:, None])
+
+    @property
+    def level(self) -> Array:
+        """The noise that would make the highest differences what they are."""
+        return np.asarray(np.max(self.bend[:, 4:] / SPREAD[4:], axis=1))
+
+    @property
+    def quiet(self) -> Array:
+        """The noise that would make the lowest two orders in a row of the differences what they are."""
+        levels = self.bend / SPREAD
+        return np.asarray(np.min(np.maximum(levels[:, :-1], levels[:, 1:]), axis=1))
+
+    @property
+    def error(self) -> Array:
+        """Standard error of the slope."""
+        return self.truncation + self.rounding
+
+    def best_step(self, order: int) -> Array:
+        """The best step of another order, from what the table says of |f^(order + 1)|."""
+        if order == WIDEST.order:
+            return self.step
+        with np.errstate(all="ignore"):
+            modelled = np.maximum(self.bend[:, 0], self.bend[:, 1]) * self.decay**order
+            seen = self.bend[:, order]
+            own = (seen > RESOLVED * SPREAD[order] * self.noise) & (seen > modelled / 10.0)
+            bend = np.where(own, seen, modelled) / self.step ** (order + 1)
+            step = STENCILS[order].best_step(self.noise, bend)
+        usable = np.isfinite(step) & (step > 0.0) & self.smooth
+        # Where the table has looked: three of its steps to both sides.
+        most = self.step * (2.0 if order == 2 else 1.0)
+        return power_of_two(np.where(usable, np.minimum(step, most), self.step))
+
+    def take(self, other: "SlopeEstimates", where: Mask | Indices, from_: Mask) -> None:
+        """Overwrite the lines ``where`` with the lines ``from_`` of another."""
+        for name in ("slope", "truncation", "rounding", "step", "noise", "bend", "decay", "smooth", "below", "above"):
+            getattr(self, name)[where] = getattr(other, name)[from_]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Costs at seven equally spaced points of each line, the middle one at 0.
+
+    step : their spacing (p,).
+    distances, costs : as the lines gave them, without the middle (p, 6).
+    values : with the middle (p, 7).
+    """
+
+    step: Array
+    distances: Array
+    costs: Array
+    values: Array
+
+    @classmethod
+    def of(cls, lines: Lines, which: Indices, step: Array, cost: float) -> "Samples":
+        """Evaluate the lines wanted (p,) at steps (p,); the cost at 0 is known."""
+        distances, costs = lines(which, step[:, None] * WIDEST.nodes)
+        half = WIDEST.nodes.size // 2
+        values = np.empty((which.size, 2 * half + 1))
+        values[:, :half], values[:, half], values[:, half + 1 :] = costs[:, :half], cost, costs[:, half:]
+        return cls(step, distances, costs, values)
+
+    def some(self, where: Mask) -> "Samples":
+        """Some of the lines."""
+        return Samples(self.step[where], self.distances[where], self.costs[where], self.values[where])
+
+
+def table(lines: Lines, which: Indices, step: Array, cost: float, noise: Array) -> SlopeEstimates:
+    """Slopes of order 6 at a step, with what their difference table says about noise, step and smoothness.
+
+    Parameters
+    ----------
+    lines, which : the lines to work on (p,).
+    step : their spacing (p,).
+    cost : the value at 0.
+    noise : standard deviation of one cost near 0 (p,), or a lower bound of it.
+    """
+    return judged(Samples.of(lines, which, step, cost), noise)
+
+
+def judged(rows: Samples, noise: Array) -> SlopeEstimates:
+    """What rows of costs say of slopes, given the noise of a cost near 0 (p,).
+
+    Notes
+    -----
+    In terms of h^k f^(k) = S rho^(k-1), S measured by the first two differences: rho follows from the highest
+    difference that stands out of the noise and is bounded by those that do not; it gives the term that the stencil
+    leaves out.
+    """
+    step, costs, cost, half = rows.step, rows.costs, rows.values[:, 3:4], WIDEST.nodes.size // 2
+    with np.errstate(all="ignore"):
+        bend, largest = _differences(rows.values), np.max(np.abs(rows.values), axis=1)
+        # Rounding grows with what is rounded.  In proportion to the cost is the most: less where the cost at 0 is small
+        # because large terms cancel, and never more than the highest differences show.
+        most = np.minimum(noise / np.abs(cost[:, 0]), COARSEST) * largest
+        shown = AGREEMENT * np.max(bend[:, 4:] / SPREAD[4:], axis=1)
+        noise = np.fmax(noise, ROUNDING / 2.0 * largest)
+        grown = np.fmax(noise, np.minimum(most, shown))
+        own = bend > RESOLVED * SPREAD * grown[:, None]
+        size = np.maximum(bend[:, 0], bend[:, 1])
+        # Two orders, for a kink can lie where one of them happens to vanish.
+        rough = np.any(own[:, 4:] & (bend[:, 4:] > SMOOTH * np.maximum(bend[:, 2:4], bend[:, 3:5])), axis=1)
+        rho = _decay(bend, own, size, grown)
+        truncation = np.where(rough, np.maximum(bend[:, 4], bend[:, 5]), _left_out(size, rho)) / step
+        truncation[size == 0.0] = 0.0
+    broken = ~np.isfinite(costs).all(axis=1)
+    truncation[broken] = np.inf
+    above, below = costs[:, half], costs[:, half - 1]
+    with np.errstate(all="ignore"):
+        right = (costs[:, half:] - cost) @ ONE_SIDED / step
+        left = (cost - costs[:, half - 1 :: -1]) @ ONE_SIDED / step
+    return SlopeEstimates(WIDEST.slope(rows.distances, costs), truncation, WIDEST.rounding * grown / step, step, noise,
+                          bend, rho, ~rough & ~broken, below, above, left, right, step, costs.size)
+
+
+def _differences(row: Array) -> Array:
+    """Root mean squares of the differences of order 1 to 6 of seven values: (p, 7) -> (p, 6)."""
+    # The middle value first taken off: differences do not see it, but their rounding would.
+    columns = (row - row[:, 3:4]) @ _DIFFERENCES
+    with np.errstate(over="ignore"):
+        scale = np.max(np.abs(columns), axis=1, keepdims=True)
+        scale[scale == 0.0] = 1.0
+        squares = np.add.reduceat((columns / scale) ** 2, _FIRST, axis=1)
+    return np.asarray(scale * np.sqrt(squares / _COUNTS))
+
+
+def _left_out(size: Array, rho: Array) -> Array:
+    """The error of the order 6 stencil times its step, with a margin of two."""
+    return 2.0 * WIDEST.truncation * size * rho**WIDEST.order
+
+
+def _decay(bend: Array, own: Mask, size: Array, noise: Array) -> Array:
+    """By which factor the differences shrink from one order to the next."""
+    power = 1.0 / np.arange(2.0, 6.0)
+    seen = np.maximum(bend[:, 2:], SPREAD[2:] * noise[:, None])
+    rho = (seen / size[:, None]) ** power
+    rho[:, 3] = np.maximum(rho[:, 2], rho[:, 3])  # the last is a single difference, which may happen to vanish
+    resolved = own[:, 2:]
+    highest = np.where(resolved.any(axis=1), 3 - np.argmax(resolved[:, ::-1], axis=1), -1)
+    beyond = np.arange(4) > highest[:, None]
+    known = np.max(np.where(resolved, rho, 0.0), axis=1)
+    bound = np.min(np.where(beyond, rho, np.inf), axis=1)
+    return np.asarray(np.where(highest >= 0, np.minimum(known, bound), bound))

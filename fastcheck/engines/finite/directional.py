@@ -1,0 +1,261 @@
+"""Random directions: a few cost differences that every entry takes part in, and bisection to the one that is wrong."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..._types import Array
+from ...problems.parameters.tensor import Tensor
+from .difference_table import table
+from .noise import FAR, ROUNDING, line_noise
+from .stencils import central
+from .steps import ELSEWHERE, first_step, refine
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+# Directions per tensor, unless the caller says how many.
+DIRECTIONS = 3
+# Entries of a direction have random signs and sizes between these, times the size of their tensor's parameters:
+# errors of continuous random sizes cannot cancel but by the rarest chance.
+LEAST, MOST = 0.5, 1.5
+# Errors within tolerance may add up to so many times their root mean square.
+SPREAD = 8.0
+# A direction that disagrees by this part of the tolerance is looked into: the entry found there is judged by itself.
+CLOSER = 1e-3
+# Standard errors that noise may reach.
+NOISE = 8.0
+# Errors of the norm that the statement of power speaks of, in units of what one wrong entry needs to be seen.
+NORM = 10.0
+# A step at which exact differences have neither truncation nor noise worth mentioning, and hardly a kink.
+EXACT_STEP = 2.0**-30
+
+# The slope along a direction (n,) and its standard error, given an error that is small enough; the flag asks for an
+# error that is measured anew.
+SlopeAlong = Callable[[Array, float, bool], tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A direction along which the gradient disagrees.
+
+    tensor : the one it moves.
+    direction : (n,), zero outside the tensor.
+    slope, error : measured derivative along it and its standard error.
+    expected : the gradient's.
+    entry : the position in theta that bisection ended at.
+    beyond : whether errors within tolerance cannot explain the disagreement, wherever they are.
+    """
+
+    tensor: Tensor
+    direction: Array
+    slope: float
+    error: float
+    expected: float
+    entry: int
+    beyond: bool
+
+
+@dataclass
+class Probe:
+    """What random directions found.
+
+    suspects : at most one per tensor.
+    limits : per tensor, the error of a single entry from which it is found with certainty.
+    notes : what the directions prove.
+    """
+
+    suspects: list[Suspect] = field(default_factory=list)
+    limits: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+class Ray:
+    """Slopes along directions from costs that are subtracted the ordinary way.
+
+    Parameters
+    ----------
+    cost_at : the cost of a vector (n,).
+    theta : (n,).
+    cost : cost_at(theta).
+
+    Notes
+    -----
+    Where the last step is good enough, the slope costs two evaluations; else, and where an error is to be measured, it
+    has its step found, from there on.  A slope to be sure of has the noise measured, and a second step tried.
+    """
+
+    def __init__(self, cost_at: Callable[[Array], float], theta: Array, cost: float) -> None:
+        self.cost_at, self.theta, self.cost = cost_at, theta, cost
+        self.evaluations = 0
+        self.start, self.step, self.error = float(first_step(np.ones(1))[0]), math.nan, math.inf
+
+    def __call__(self, direction: Array, wanted: float, sure: bool) -> tuple[float, float]:
+        """Slope along a direction and its standard error."""
+        one = np.zeros(1, dtype=np.int64)
+
+        def line(which: object, distances: Array) -> tuple[Array, Array]:
+            self.evaluations += distances.size
+            costs = [self.cost_at(self.theta + t * direction) for t in distances[0]]
+            return distances, np.array([costs])
+
+        def noise() -> Array:
+            return np.array([line_noise(lambda t: line(one, t[None])[1][0], FAR, self.cost)])
+
+        if self.error <= wanted and not sure:
+            return float(central(line, one, np.array([self.step]), 2)[0][0]), self.error
+        known = noise() if sure else np.zeros(1)
+        found = refine(line, one, np.array([self.start]), self.cost, known, wanted=wanted, measure=noise)
+        self.start, self.step = float(found.step[0]), float(found.best_step(2)[0])
+        self.error = 2.0 * float(found.noise[0]) / self.step
+        slope, error = float(found.slope[0]), float(found.error[0])
+        if sure:  # no gradient is blamed by one step alone
+            shorter = table(line, one, found.step * ELSEWHERE, self.cost, found.noise)
+            error = max(error, float(shorter.error[0]) + abs(slope - float(shorter.slope[0])) / NOISE)
+        return slope, error
+
+
+def exact_slopes(difference_along: Callable[[Array, float], tuple[float, float]]) -> SlopeAlong:
+    """Slopes along directions from exact differences of the cost.
+
+    Parameters
+    ----------
+    difference_along : (direction, step) -> (J(theta + step v) - J(theta), J(theta - step v) - J(theta)), exact.
+    """
+
+    def slope_along(direction: Array, wanted: float, sure: bool) -> tuple[float, float]:
+        plus, minus = difference_along(direction, EXACT_STEP)
+        slope = (plus - minus) / (2.0 * EXACT_STEP)
+        bent = abs(plus + minus) / EXACT_STEP  # of the order of the step, unless a kink lies within it
+        return slope, 64.0 * ROUNDING * abs(slope) + (bent if bent > 1e-6 * abs(slope) else 0.0)
+
+    return slope_along
+
+
+def probe(
+    tensors: Sequence[Tensor], theta: Array, gradient: Array, slope_along: SlopeAlong, *, directions: int | None,
+    tolerance: float, generator: "Generator", rounded: bool = False,
+) -> Probe:
+    """Compare the gradient with slopes along random directions, tensor by tensor, and find the entry to blame.
+
+    Parameters
+    ----------
+    tensors : names, shapes and places in theta.
+    theta, gradient : (n,).
+    slope_along : measures slopes (``Ray``, ``exact_slopes``).
+    directions : how many per tensor; None for three.
+    tolerance : relative error that an entry of the gradient may have.
+    generator : draws the directions.
+    rounded : whether the gradient is known to be off by as much as the tolerance (single precision).
+
+    Notes
+    -----
+    A direction v moves every entry of one tensor, by random signs and sizes.  An error e of the gradient shows as
+    e . v.  A single wrong entry cannot cancel; for many, the sum has a density of at most 0.71 / ||e|| (Rogozin;
+    Ball), so one direction misses an error of norm E with probability at most sqrt(2) T / E, where T is the least
+    disagreement that counts.
+    """
+    count = DIRECTIONS if directions is None else directions
+    found = Probe()
+    for tensor in tensors:
+        here = slice(tensor.start, tensor.stop)
+        if tensor.start == tensor.stop:
+            continue
+        size = float(np.sqrt(np.mean(theta[here] ** 2))) or 1.0
+        largest = 0.0
+        for _ in range(count):
+            direction = np.zeros(theta.size)
+            signs = generator.choice((-1.0, 1.0), tensor.stop - tensor.start)
+            direction[here] = size * signs * generator.uniform(LEAST, MOST, signs.size)
+            expected, allowed = _expected(gradient[here], direction[here], tolerance)
+            close = allowed * (1.0 if rounded else CLOSER)
+            slope, error = slope_along(direction, allowed / NOISE, False)
+            if not abs(slope - expected) <= close + NOISE * error:  # a quick slope may have crossed a kink: ask again
+                slope, error = slope_along(direction, abs(slope - expected) / NOISE**2, True)
+            limit = close + NOISE * error
+            largest = max(largest, limit)
+            if not abs(slope - expected) <= limit:
+                entry = locate(gradient, direction, tensor, slope_along, slope - expected)
+                beyond = not abs(slope - expected) <= allowed + NOISE * error
+                found.suspects.append(Suspect(tensor, direction, slope, error, expected, entry, beyond))
+                break
+        found.limits[tensor.name] = largest / (LEAST * size)
+    found.notes = _power(tensors, gradient, found, count)
+    return found
+
+
+def _expected(gradient: Array, direction: Array, tolerance: float) -> tuple[float, float]:
+    """What a gradient promises along a direction, and how far rounding within tolerance may take it."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        terms = gradient * direction
+        return math.fsum(terms) if np.isfinite(terms).all() else math.nan, SPREAD * tolerance * float(
+            np.linalg.norm(terms)
+        )
+
+
+def locate(
+    gradient: Array, direction: Array, tensor: Tensor, slope_along: SlopeAlong, disagreement: float
+) -> int:
+    """The entry of a tensor that disagrees most, by halving: two evaluations for each half, log2(size) halves.
+
+    Parameters
+    ----------
+    gradient : (n,); a non-finite entry is the answer.
+    direction : (n,), along which the disagreement showed.
+    disagreement : slope minus gradient . direction.
+
+    Returns
+    -------
+    int : its position in theta.
+    """
+    low, high = tensor.start, tensor.stop
+    broken = np.flatnonzero(~np.isfinite(gradient[low:high]))
+    if broken.size:
+        return low + int(broken[0])
+    while high - low > 1:
+        middle = (low + high) // 2
+        part = np.zeros_like(direction)
+        part[low:middle] = direction[low:middle]
+        expected, _ = _expected(gradient[low:middle], direction[low:middle], 0.0)
+        first = slope_along(part, abs(disagreement) / NOISE, False)[0] - expected
+        if not abs(first) < abs(disagreement - first):
+            high, disagreement = middle, first
+        else:
+            low, disagreement = middle, disagreement - first
+    return low
+
+
+def _power(tensors: Sequence[Tensor], gradient: Array, found: Probe, count: int) -> list[str]:
+    """What the directions prove, in sentences."""
+    worst, ratio = None, -1.0
+    for tensor in tensors:
+        if tensor.name not in found.limits or any(s.tensor is tensor for s in found.suspects):
+            continue
+        usual = float(np.sqrt(np.mean(gradient[tensor.start : tensor.stop] ** 2)))
+        relative = found.limits[tensor.name] / usual if usual else math.inf
+        if relative > ratio:
+            worst, ratio = tensor, relative
+    notes = []
+    if worst is not None:
+        size = f"{ratio:.1g} of their root mean square" if math.isfinite(ratio) else f"{found.limits[worst.name]:.1g}"
+        missed = (math.sqrt(2.0) * LEAST / NORM) ** count
+        notes.append(
+            f"Random directions, {count} for each tensor: one wrong entry is found with certainty if it is off by more "
+            f"than {size} ({worst.name}; less in the other tensors); errors of {NORM:g} times that norm, spread over "
+            f"many entries, are missed with probability below {missed:.0e}."
+        )
+    for suspect in found.suspects:
+        notes.append(
+            f"Along a random direction in {suspect.tensor.name} the cost changes by {suspect.slope:.9g}, by the "
+            f"gradient {suspect.expected:.9g}; halving led to "
+            f"{suspect.tensor.name}{_index(suspect.tensor, suspect.entry)}."
+        )
+    return notes
+
+
+def _index(tensor: Tensor, position: int) -> str:
+    index = np.unravel_index(position - tensor.start, tensor.shape)
+    return f"[{', '.join(str(int(i)) for i in index)}]" if index else ""

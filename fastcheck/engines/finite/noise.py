@@ -1,0 +1,228 @@
+"""How noisy a computed cost is: measured from a difference table, not guessed from the rounding unit.
+
+Source: J. J. More and S. M. Wild, "Estimating computational noise", SIAM J. Sci. Comput. 33 (2011), 1292-1314, and
+their public ECnoise algorithm.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._types import Array
+from ...problems.parameters.tensor import Tensor
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+AHEAD = np.arange(1.0, 8.0)  # steps to the points of a difference table
+ROUNDING = float(np.finfo(np.float64).eps) / 2.0
+# The table tells noise from smoothness where three estimates in a row agree within this factor.
+AGREEMENT = 4.0
+# A cost that varies by more than this part of itself over the table is not sampled closely enough.
+RANGE = 0.1
+TRIES = 6
+# No step is sought between two within this factor.
+CLOSE = 4.0
+# A cost that has not moved at so many steps does not depend on what was moved.
+STILL = 3
+# Entries that move together where the noise of one tensor is measured.
+MOVED = 16
+# Noise is measured at small steps whatever epsilon is, for long ones cross kinks; and at a second one further out.
+NEAR, FAR = 1e-7, 1e-5
+# Costs (k,) at theta with the entries (k, w) set to values (k, w).
+Moved = Callable[[NDArray[np.int64], Array], Array]
+Finding = Literal["noise", "too close", "too far"]
+
+
+@dataclass(frozen=True)
+class Noise:
+    """What a difference table says.
+
+    Parameters
+    ----------
+    level : standard deviation of one value; 0 unless found.
+    finding : "noise" where it was found; "too close" where half of the values are equal, or all rise alike, as on the
+        steps of a staircase (try 100 times the step); "too far" where the values are smooth at this step (try a
+        hundredth of it).
+    levels : the estimate from each column of the table.
+    """
+
+    level: float
+    finding: Finding
+    levels: tuple[float, ...] = ()
+
+
+def ecnoise(values: Array) -> Noise:
+    """Noise of a function from its values at equally spaced points (Moré and Wild's ECnoise).
+
+    Parameters
+    ----------
+    values : (k,) function values, k at least 4 (6 to 8 serve well), in the order of the points.
+
+    Returns
+    -------
+    Noise
+
+    Raises
+    ------
+    ValueError : for fewer than four values.
+
+    Notes
+    -----
+    The k-th differences of a smooth function vanish as the k-th power of the step, those of independent errors of
+    standard deviation s have variance s^2 (2k)! / (k!)^2: the columns of the table agree on s from where the function
+    itself has been differenced away.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1 or array.size < 4:
+        raise ValueError(f"values: shape {array.shape} found, wanted at least four values in a row")
+    column = array.tolist()  # so few numbers are quicker without NumPy
+    size = len(column)
+    if not all(map(math.isfinite, column)):
+        return Noise(0.0, "too far")
+    steps = _differences(column)
+    if steps.count(0.0) >= size / 2 or not any(_differences(steps)):
+        return Noise(0.0, "too close")
+    if max(column) - min(column) > RANGE * max(map(abs, column)):
+        return Noise(0.0, "too far")
+    levels, signs, gamma = [], [], 1.0
+    for order in range(1, size):
+        column = _differences(column)
+        gamma *= 0.5 * order / (2 * order - 1)
+        levels.append(math.sqrt(gamma / len(column)) * math.hypot(*column))
+        signs.append(min(column) < 0.0 < max(column))
+    for first in range(size - 3):
+        three = levels[first : first + 3]
+        if signs[first] and max(three) <= AGREEMENT * min(three):
+            return Noise(three[0], "noise", tuple(levels))
+    return Noise(0.0, "too far", tuple(levels))
+
+
+def _differences(column: list[float]) -> list[float]:
+    return [after - before for before, after in pairwise(column)]
+
+
+def line_noise(along: Callable[[Array], Array], step: float, cost: float, first: Array | None = None) -> float:
+    """Standard deviation of one value of ``along`` near 0, or the rounding unit times |cost| where none is found.
+
+    Parameters
+    ----------
+    along : the costs at (signed) distances from the point of interest, along some direction.
+    step : first spacing of the points; changed by factors of 100, then by halving, a few times at most, until noise
+        shows.
+    cost : the cost at distance 0.
+    first : the costs at the first points, where they are known.
+
+    Notes
+    -----
+    The points lie on one side: the point itself may sit exactly on a kink (a dead unit feeding a zero bias).
+    """
+    if not math.isfinite(cost):
+        return 0.0
+    floor = ROUNDING * abs(cost)
+    close, far = 0.0, math.inf  # steps known to be so
+    still, seen = 0, 0.0
+    for _ in range(TRIES):
+        ahead = along(step * AHEAD) if first is None else first
+        values, first = np.concatenate(((cost,), ahead)), None
+        found = ecnoise(values)
+        still += bool((values == cost).all())
+        if still == STILL:
+            return floor
+        if found.finding == "noise":
+            return max(found.level, floor)
+        if found.finding == "too close":
+            close = step
+        else:
+            far, seen = step, max(found.levels[2:], default=0.0)
+        step = 100.0 * close if far == math.inf else far / 100.0 if close == 0.0 else math.sqrt(close * far)
+        if far < CLOSE * close:
+            break
+    return max(seen, floor)
+
+
+def network_noise(
+    cost: Callable[[Array], float], theta: Array, tensors: Sequence[Tensor], epsilon: float, seed: int = 0
+) -> Array:
+    """Standard error of each central difference of a network's cost that rounding alone can cause.
+
+    Parameters
+    ----------
+    cost : J(theta), subtracted the ordinary way.
+    theta : (n,) the parameters; not changed.
+    tensors : their places in theta, first layer first.
+    epsilon : the step of the central difference.
+    seed : of the random directions.
+
+    Returns
+    -------
+    (tensors,) array : sqrt(2) sigma / (2 epsilon) with sigma measured per tensor.
+
+    Notes
+    -----
+    A change in one layer redraws the rounding of all later ones, never the reverse: a tensor's noise is at least that
+    of the tensors behind it, which makes up for what a few directions and points may miss.
+    """
+    generator = np.random.default_rng(seed)
+    center = cost(theta)
+
+    def moved(entries: NDArray[np.int64], values: Array) -> Array:
+        costs = np.empty(len(entries))
+        for row, (where, value) in enumerate(zip(entries, values, strict=True)):
+            vector = theta.copy()
+            vector[where] = value
+            costs[row] = cost(vector)
+        return costs
+
+    sigma = np.zeros(len(tensors))
+    near, largest = min(epsilon, NEAR), 0.0
+    for number, tensor in reversed(list(enumerate(tensors))):
+        sigma[number] = largest = max(largest, tensor_noise(moved, theta, tensor, near, FAR, center, generator))
+    return sigma * (math.sqrt(2.0) / (2.0 * epsilon))
+
+
+def tensor_noise(
+    moved: Moved, theta: Array, tensor: Tensor, near: float, far: float, center: float, generator: "Generator"
+) -> float:
+    """Standard deviation of the rounding of a cost when entries of one tensor move a little.
+
+    Parameters
+    ----------
+    moved : costs with some entries moved.
+    theta, tensor : as in ``network_noise``.
+    near, far : the two movements it is measured at.
+    center : the cost at theta.
+    generator : draws the directions: a few entries each, for moving all of a large tensor would cross the kinks of
+        all its units, which one entry does not.
+
+    Notes
+    -----
+    Where a rounded intermediate value (1 - a of a saturated unit) stays on one step of its staircase at the near
+    movement, the noise shows only further out; a kink further out looks like noise, but seldom in two directions.
+    """
+
+    size = tensor.stop - tensor.start
+    count = min(size, MOVED)
+
+    def line() -> tuple[NDArray[np.int64], Array]:
+        return (tensor.start + generator.choice(size, count, replace=False),
+                np.where(generator.integers(0, 2, count), 1.0, -1.0))
+
+    def along(line: tuple[NDArray[np.int64], Array], distances: Array) -> tuple[NDArray[np.int64], Array]:
+        entries, signs = line
+        values = theta[entries] + distances[:, None] * signs
+        return np.repeat(entries[None], distances.size, axis=0), values
+
+    def measured(line: tuple[NDArray[np.int64], Array], spacing: float, first: Array | None = None) -> float:
+        return line_noise(lambda distances: moved(*along(line, distances)), spacing, center, first)
+
+    lines, spacings = (line(), line()), (near, far)
+    both = [along(*pair) for pair in zip(lines, (near * AHEAD, far * AHEAD), strict=True)]
+    costs = moved(*(np.concatenate(parts) for parts in zip(*both, strict=True))).reshape(2, AHEAD.size)
+    close, out = (measured(*each) for each in zip(lines, spacings, costs, strict=True))
+    return close if out <= close else max(close, min(out, measured(line(), far)))

@@ -1,0 +1,212 @@
+"""Steps: where to begin, and how the best one for a line is found by a few rounds of trial.
+
+Source: J. J. More and S. M. Wild, "Estimating derivatives of noisy simulations", ACM TOMS 38 (2012), for steps from
+noise and curvature.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..._types import Array, Indices, Mask
+from .difference_table import Samples, SlopeEstimates, judged, table
+from .noise import AGREEMENT, ROUNDING
+from .stencils import WIDEST, Lines, power_of_two
+
+# The first step, as a part of the parameter: near the best of order 6 for most functions.
+FIRST = 2.0**-8
+# Parameters smaller than this part of the usual size are taken for as large, unless they are another kind altogether.
+CLIP, TINY = 0.5, 1e-3
+ROUNDS = 6
+# A step counts as good where the best one lies within these multiples of it: beyond them a digit would be lost.
+GOOD = (0.6, 4.0)
+# Error, relative to the usual slope, at which no better step is looked for; the second where nothing but the
+# difference of first order shows, which says little about better steps.
+EXACT, FLAT = 3e-13, 1e-12
+# How much further to go in one round.
+ADVANCE = 32.0
+# How far to go where a function is not smooth at a step.
+RETREAT = 1.0 / 32.0
+# The step of a second opinion, as a part of the first: no power of two, and far enough to tell.
+ELSEWHERE = 3.0 / 16.0
+DISAGREEMENT = 8.0
+
+
+def median(values: Array) -> float:
+    """The middle of at least one number, nan counting as the largest; NumPy's takes longer than all else for a few."""
+    half = values.size // 2
+    if values.size % 2:
+        return float(np.partition(values, half)[half])
+    return float(np.partition(values, (half - 1, half))[half - 1 : half + 1].mean())
+
+
+def first_step(values: Array) -> Array:
+    """Where to begin looking for a step, for parameters of these values."""
+    sizes = np.abs(values)
+    used = sizes[(sizes > 0.0) & np.isfinite(sizes)]
+    usual = median(used) if used.size else 1.0
+    sizes = np.where(np.isfinite(sizes) & (sizes > 0.0), sizes, usual)
+    return power_of_two(FIRST * np.where(sizes > TINY * usual, np.maximum(sizes, CLIP * usual), sizes))
+
+
+# Steps are taken to be in proportion to the parameters only where those differ by more than this.
+WIDE = 8.0
+
+
+def likely_step(values: Array, known: Array, steps: Array) -> Array:
+    """Steps for parameters from the best steps of a few: the same for all, or in proportion to their size.
+
+    Parameters
+    ----------
+    values : the parameters (k,).
+    known, steps : a few parameters and their best steps (p,).
+    """
+    sizes, logs = np.abs(known), np.log2(steps)
+    usual = median(sizes) or 1.0
+    step = np.full(values.size, np.exp2(_common(logs)))
+    if sizes.min() > 0.0 and sizes.max() > WIDE * sizes.min():
+        ratios = logs - np.log2(sizes)
+        if np.ptp(ratios) < np.ptp(logs):
+            step = np.exp2(_common(ratios)) * np.where(values == 0.0, usual, np.abs(values))
+    return power_of_two(step)
+
+
+def _common(logs: Array) -> float:
+    """One step for all, as all are logarithms: that with the least norm of all errors, but not far from the middle.
+
+    The third power of a step tells how large its error would be at another: the shortest count most.
+    """
+    middle = median(logs)
+    with np.errstate(over="ignore"):
+        shorter = np.log2(np.mean(np.exp2(6.0 * (middle - logs)))) / 6.0
+    return float(middle - min(shorter, 1.0))
+
+
+def refine(
+    lines: Lines, which: Indices, start: Array, cost: float, noise: Array, *, wanted: float = 0.0,
+    enough: float = 0.0, measure: Callable[[], Array] | None = None,
+) -> SlopeEstimates:
+    """The most accurate slope of order 6 for each line, its step found by a few rounds of trial.
+
+    Parameters
+    ----------
+    lines, which : the lines to work on (p,).
+    start : first spacing (p,), as ``first_step`` gives it.
+    cost : the value at 0.
+    noise : standard deviation of one cost (p,), as far as it is known: at least the rounding unit.
+    wanted, enough : an error, absolute and relative, that is small enough.
+    measure : measures the noise (p,); asked once, where costs seem to be rounded to less than double precision.
+
+    Returns
+    -------
+    Slopes : of the best round of each line; one round (six evaluations) where the first step is good.  A line at a
+        kink is not smooth, and has one-sided derivatives.
+    """
+    best = _search(lines, which, start, cost, noise, wanted, enough, measure)
+    # A fast oscillation looks smooth at steps near its period: where a line was rough at some step, look once more.
+    doubted = np.flatnonzero(best.smooth & np.isfinite(best.nearest))
+    for _ in range(ROUNDS):
+        if not doubted.size:
+            break
+        step = best.step[doubted] * ELSEWHERE
+        found = table(lines, which[doubted], step, cost, best.noise[doubted])
+        best.evaluations += found.evaluations
+        off = np.abs(found.slope - best.slope[doubted])
+        doubted = doubted[~(off <= DISAGREEMENT * (found.error + best.error[doubted]))]
+        if doubted.size:
+            again = _search(
+                lines, which[doubted], best.step[doubted] * ELSEWHERE, cost, best.noise[doubted], wanted, enough
+            )
+            best.take(again, doubted, np.ones(doubted.size, dtype=bool))
+            best.evaluations += again.evaluations
+    return best
+
+
+def _search(
+    lines: Lines, which: Indices, start: Array, cost: float, noise: Array, wanted: float, enough: float,
+    measure: Callable[[], Array] | None = None, *, noise_known: bool = False,
+) -> SlopeEstimates:
+    """The rounds of ``refine``."""
+    best = SlopeEstimates.unknown(which.size)
+    step, tried, noise = start.copy(), [start.copy()], np.maximum(noise, ROUNDING * abs(cost) / 2.0)
+    rough, quiet = [np.full(which.size, np.nan)], np.full(which.size, np.inf)
+    active = np.arange(which.size)
+    for _ in range(ROUNDS):
+        rows = Samples.of(lines, which[active], step[active], cost)
+        found = judged(rows, noise[active])
+        best.evaluations += found.evaluations
+        quiet[active] = np.fmin(quiet[active], found.quiet)
+        seen, steady = np.zeros(which.size), np.zeros(active.size, dtype=bool)
+        if measure is not None and _may_be_noise(found, rough[-1][active]):
+            seen, measure = measure(), None
+        if not found.smooth.all():
+            level, others = found.level, np.array(rough)[:, active]
+            # As rough at a far smaller step: that is noise, and not a kink.
+            alike = (others <= AGREEMENT * level) & (level <= AGREEMENT * others)
+            steady = ~found.smooth & alike.any(axis=0) & (level <= AGREEMENT * quiet[active])
+            if steady.any():
+                if 2 * np.count_nonzero(steady) >= np.count_nonzero(~found.smooth):  # the cost's: all lines have it
+                    seen = np.maximum(seen, median(level[steady]))
+                noise[active[steady]] = level[steady]
+                found.take(judged(rows.some(steady), level[steady]), steady, np.ones(np.count_nonzero(steady), bool))
+        if not noise_known and (seen > AGREEMENT * noise).any():
+            again = _search(lines, which, start, cost, np.maximum(noise, seen), wanted, enough,
+                            noise_known=True)
+            again.evaluations += best.evaluations
+            return again
+        rough.append(np.full(which.size, np.nan))
+        rough[-1][active] = np.where(found.smooth, np.nan, found.level)
+        _keep(best, found, active, steady)
+        step[active] = _next_step(found)
+        known = np.any([step[active] == before[active] for before in tried], axis=0)
+        go_on = ~_good(found, step[active], usual_slope(best), wanted, enough) & ~known
+        tried.append(step.copy())
+        active = active[go_on]
+        if not active.size:
+            break
+    return best
+
+
+def _may_be_noise(found: SlopeEstimates, before: Array) -> bool:
+    """Whether some line does not move at all, or is rough and hardly less so than at the step before (p,).
+
+    A kink's differences shrink with the step; those of coarse rounding stay, until all costs are equal.
+    """
+    stays = ~found.smooth & (found.level > AGREEMENT * RETREAT * before)
+    return bool(np.any(stays | (found.bend[:, 0] == 0.0)))
+
+
+def usual_slope(slopes: SlopeEstimates) -> float:
+    """The median size of the slopes that are known."""
+    known = np.abs(slopes.slope[np.isfinite(slopes.slope) & slopes.smooth])
+    return median(known) if known.size else 0.0
+
+
+def _good(found: SlopeEstimates, following: Array, usual: float, wanted: float, enough: float) -> Mask:
+    """Which lines need no further step: theirs is near the best, their error small enough, or they are flat."""
+    with np.errstate(all="ignore"):
+        change = following / found.step
+        share = np.where(found.resolved[:, 2:].any(axis=1), max(EXACT, enough), max(FLAT, enough))
+        exact = share * np.fmax(np.abs(found.slope), usual)
+    near = (change > GOOD[0]) & (change < GOOD[1])
+    flat = found.smooth & (found.bend[:, 0] == 0.0)
+    return np.asarray(near | flat | (found.error <= np.maximum(exact, wanted)) | ~np.isfinite(following))
+
+
+def _keep(best: SlopeEstimates, found: SlopeEstimates, active: Indices, steady: Mask) -> None:
+    """Keep what is better than before, and the one-sided derivatives of the smallest rough step."""
+    better = (found.error < best.error[active]) | np.isnan(best.slope[active]) | steady
+    best.take(found, active[better], better)
+    known = np.isfinite(found.left) & np.isfinite(found.right)
+    rough = ~found.smooth & known & (found.step < best.nearest[active])
+    best.left[active[rough]], best.right[active[rough]] = found.left[rough], found.right[rough]
+    best.nearest[active[rough]] = found.step[rough]
+    best.left[active[steady]] = best.right[active[steady]] = np.nan  # what was rough was noise
+
+
+def _next_step(found: SlopeEstimates) -> Array:
+    """The step to try after a table."""
+    with np.errstate(all="ignore"):
+        factor = (found.rounding / (WIDEST.order * found.truncation)) ** (1.0 / (WIDEST.order + 1))
+    factor = np.where(found.smooth, np.minimum(factor, ADVANCE), RETREAT)
+    return power_of_two(found.step * factor)

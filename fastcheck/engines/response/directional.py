@@ -1,0 +1,103 @@
+"""Exact cost differences of a network along any direction in parameter space."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from ..._types import Array
+from ...problems.networks.problem import Problem
+from ...rules.activations import CODES as ACTIVATION_CODES
+from ...rules.losses import CODES as COST_CODES
+from ...runtime.jit import compiled
+from .columns import activation_difference, cost_columns, softmax_difference
+
+
+def _activation_changes(code: int, z: Array, d: Array) -> None:
+    """d (units, columns) becomes g(z + d) - g(z), in place; z (units, m), its columns repeated as often as fit."""
+    m = z.shape[1]
+    for u in range(d.shape[0]):
+        for c in range(d.shape[1]):
+            d[u, c] = activation_difference(code, z[u, c % m], d[u, c])
+
+
+def _loss_changes(cost: int, softmax: bool, z: Array, a: Array, y: Array, d: Array, out: Array) -> None:
+    """out (2,): losses' differences summed over samples; z, a, y (m, outputs), d (m, outputs, 2), changed in place."""
+    losses, before, after = np.empty(2), np.empty(z.shape[1]), np.empty(z.shape[1])
+    out[0] = out[1] = 0.0
+    for s in range(z.shape[0]):
+        if softmax:
+            for side in range(2):
+                for k in range(before.size):
+                    before[k] = d[s, k, side]
+                softmax_difference(a[s], before, after)
+                for k in range(before.size):
+                    d[s, k, side] = after[k]
+        cost_columns(cost, z[s], a[s], y[s], d[s], losses)
+        out[0] += losses[0]
+        out[1] += losses[1]
+
+
+activation_changes = compiled(_activation_changes)
+loss_changes = compiled(_loss_changes)
+
+
+def differences_along(problem: Problem, limit: float = math.inf) -> Callable[[Array, float], tuple[float, float]]:
+    """(direction (n,), step) -> (J(theta + step v) - J(theta), J(theta - step v) - J(theta)), without cancellation.
+
+    Parameters
+    ----------
+    limit : bytes that samples may take at a time; where all fit, they are propagated once for all directions.
+    """
+    network, m = problem.network, problem.m
+    scale = network.cost_entry.scale(m, network.widths[-1])
+    whole = [_losses_along(part) for part in problem.parts(limit) if part is problem]
+
+    def along(direction: Array, step: float) -> tuple[float, float]:
+        moves = network.to_parameters(direction * step)
+        total = np.zeros(2)
+        for losses in whole or map(_losses_along, problem.parts(limit)):
+            total += losses(moves)
+        plus, minus = scale * total
+        if network.l2:
+            rate = network.l2 / (2 * m)
+            for name, V in network.to_parameters(direction).items():
+                if name[0] == "W":
+                    W = problem.parameters[name]
+                    linear, square = 2.0 * step * float(np.vdot(W, V)), step**2 * float(np.vdot(V, V))
+                    plus, minus = plus + rate * (linear + square), minus + rate * (square - linear)
+        return float(plus), float(minus)
+
+    return along
+
+
+def _losses_along(problem: Problem) -> Callable[[dict[str, Array]], Array]:
+    """Moves of the parameters -> differences of the losses' sum, to either side.
+
+    Every layer passes on Delta z = W Delta a + V (a + Delta a) + v_b for both signs at once.
+    """
+    network, run, m = problem.network, problem.forward(), problem.m
+    cost, parameters = network.cost_entry, problem.parameters
+    softmax = not network.activation_entries[-1].elementwise
+    last = len(network.layers)
+    Z, A, Y = (np.ascontiguousarray(part.T) for part in (run.Z[-1], run.A[-1], problem.Y))
+
+    def losses(moves: dict[str, Array]) -> Array:
+        signs = np.repeat([1.0, -1.0], m)
+        change, out = np.empty(0), np.empty(2)
+        for k in range(1, last + 1):
+            inputs = run.inputs_of(k - 1)
+            V, v = moves[f"W{k}"], moves[f"b{k}"]
+            if k == 1:  # the data do not change: both signs share one product
+                moved = V @ inputs + v
+                change = np.hstack([moved, -moved])
+            else:
+                moved = np.hstack([inputs, inputs]) + change
+                change = parameters[f"W{k}"] @ change + ((V @ moved) + v) * signs
+            if k < last or (cost.output is None and not softmax):
+                activation_changes(ACTIVATION_CODES[network.layers[k - 1].activation], run.Z[k - 1], change)
+        by_sample = np.ascontiguousarray(change.reshape(-1, 2, m).transpose(2, 0, 1))
+        loss_changes(COST_CODES[network.cost], softmax and cost.output is None, Z, A, Y, by_sample, out)
+        return out
+
+    return losses

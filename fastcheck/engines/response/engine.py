@@ -1,0 +1,135 @@
+"""The response engine: every perturbed cost from the responses of single units, free of cancellation.
+
+A change of W_l[i, j] by delta moves one pre-activation per sample, z_l[i, s], by delta * a_{l-1}[j, s].  With
+
+    r_is(x) = l_s(z_l[i, s] + x) - l_s(z_l[i, s])
+
+every perturbed cost of layer l is a sum of responses, J(theta + delta e_ij) - J = scale sum_s r_is(delta a[j, s]).
+The kernels of ``columns`` carry x = +-h through the network as exact differences and give r_is as a short polynomial;
+the sums over samples (``sums``) are matrix products of its coefficients with powers of the inputs.  Units with a kink
+within reach, or steps too large for a quartic, are evaluated at every x literally.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..._types import Indices
+from ...problems.gradients import NumericalGradient
+from ...problems.networks.network import Network
+from ...problems.networks.operations import column_operations
+from ...problems.networks.problem import Problem
+from ...runtime.run import Run
+from ...runtime.threads import one_blas_thread, run_all
+from . import unit_responses
+from .block import Block, blocks
+from .sample_sums import ROWS, Responses, Sums
+from .spot_check import spot_check
+
+COLUMNS_BYTES = 1 << 24  # of the two buffers of one task
+LEAST_COLUMNS, MOST_COLUMNS = 16, 512  # units of one task
+TASK_OPERATIONS = 2e6, 1e8  # multiply-adds of a task: worth its buffers, and quick enough for progress and Ctrl-C
+WIDE_OPERATIONS = 1e9  # multiply-adds of a single sample's columns, matrix products nearly all
+FAR_LOOKS = 4.0  # how often units are propagated whose steps are far: for the losses, and for slopes on three sides
+INLINE_OPERATIONS = 1e6  # less than this in all is not worth a thread
+
+
+@dataclass(frozen=True)
+class Task:
+    """Units of a layer and a range of samples: the smallest piece of work."""
+
+    layer: int
+    units: Any
+    first: int
+    last: int
+
+
+def differences(problem: Problem, indices: Indices | None, epsilon: float, run: Run) -> NumericalGradient:
+    """All perturbed costs from the responses of single units (see the module's text)."""
+    with one_blas_thread(), np.errstate(all="ignore"):
+        sums = Sums(problem, indices, epsilon)
+        facts = None
+        for block in blocks(problem, epsilon, run):
+            responses = respond(block, [place.units for place in sums.places], run)
+            sums.add(block, responses, run)
+            facts = facts or spot_check(block, responses, sums)
+        return sums.finish(run, facts or {})
+
+
+def respond(block: Block, units: list[Any], run: Run) -> list[Responses]:
+    """Responses of the given units of every layer to every sample of the block."""
+    widths = block.problem.network.widths
+    width = _columns(block.problem.network, min(COLUMNS_BYTES, run.memory_limit // 16))
+    total = sum(block.m * len(chosen) * column_operations(widths, layer) for layer, chosen in enumerate(units))
+    size = float(np.clip(total / (4 * run.threads), *TASK_OPERATIONS))
+    tasks = [task for layer, chosen in enumerate(units) for task in _tasks(block, layer, chosen, width, size)]
+    steps = [block.steps(layer) for layer in range(len(units))]
+    mirrored = [block.mirrored(layer) for layer in range(len(units))]
+    powers, bounds, kinds = [], [], []
+    for layer in range(len(units)):
+        shape = (block.m, block.problem.network.widths[layer + 1])
+        powers.append(np.zeros((6, *shape)))
+        bounds.append(np.zeros((2, *shape)))
+        kinds.append(np.zeros(shape, np.uint8))
+
+    def work(task: Task) -> int:
+        k = task.layer
+        return int(
+            unit_responses.respond_block(
+                block.flat, k, task.units, task.first, task.last, steps[k], mirrored[k], powers[k], bounds[k], kinds[k]
+            )
+        )
+
+    done = _parameters_done(block, len(tasks), run)
+    found = run_all(work, tasks, _threads(block, width, run) if total > INLINE_OPERATIONS else 1, done)
+    degrees = [np.full(n, 2) for n in widths[1:]]
+    for task, degree in zip(tasks, found, strict=True):
+        degrees[task.layer][task.units] = np.maximum(degrees[task.layer][task.units], degree)
+    return [Responses(chosen, powers[k], degrees[k], bounds[k], kinds[k]) for k, chosen in enumerate(units)]
+
+
+def together(network: Network) -> int:
+    """Units whose columns and sums are taken together: checks of whole such groups give the same digits in any run."""
+    return max(ROWS, _columns(network, COLUMNS_BYTES))
+
+
+def _parameters_done(block: Block, tasks: int, run: Run) -> Any:
+    """Progress in parameters, as the share of this block's tasks that are finished."""
+    n, m = block.problem.network.size, block.problem.m
+    return lambda count: run.progress(n * (block.first * tasks + block.m * count) // (m * tasks), n)
+
+
+def _columns(network: Network, limit: int) -> int:
+    """Units per task: as many columns as the buffers hold."""
+    return _power_of_two(limit / _bytes_per_column(network), MOST_COLUMNS)
+
+
+def _power_of_two(count: float, most: int) -> int:
+    """The largest that is no more than count, from LEAST_COLUMNS to ``most``: large groups divide into small ones."""
+    return 1 << int(np.clip(count, LEAST_COLUMNS, most)).bit_length() - 1
+
+
+def _bytes_per_column(network: Network) -> int:
+    """Of the two buffers of a task, with both signs."""
+    return 32 * max(network.widths)
+
+
+def _threads(block: Block, width: int, run: Run) -> int:
+    """As many as their buffers leave room for: half of the limit is the block's."""
+    return max(1, min(run.threads, run.memory_limit // (2 * width * _bytes_per_column(block.problem.network))))
+
+
+def _tasks(block: Block, layer: int, units: Any, width: int, size: float) -> list[Task]:
+    """A layer's work in pieces of about ``size`` multiply-adds; how samples are shared out changes no digit."""
+    far = block.far(layer)
+    per_column = block.operations(layer) * (FAR_LOOKS if far else 1.0)
+    width = _power_of_two((TASK_OPERATIONS[1] if far else WIDE_OPERATIONS) / per_column, width)
+    tasks = []
+    for start in range(0, len(units), width):
+        chosen = units[start : start + width]
+        samples = max(1, int(size / (per_column * len(chosen))))
+        for first in range(0, block.m, samples):
+            last = min(first + samples, block.m)
+            tasks.append(Task(layer, chosen, first, last))
+    return tasks

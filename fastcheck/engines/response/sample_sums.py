@@ -1,0 +1,310 @@
+"""From the responses of units to perturbed costs: sums over samples, as matrix products."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..._types import Array, Indices
+from ...problems.gradients import Kinks, NumericalGradient
+from ...problems.networks.problem import Problem
+from ...runtime.run import Run
+from ...runtime.threads import run_all
+from . import loops, unit_responses
+from .block import UNIT, Block
+from .columns import AT_KINK, CLEAN, NEAR_KINK
+
+ROWS = 64  # units whose sums are taken at a time
+FINISH = 1 << 16  # entries whose costs are written at a time
+LITERAL_COLUMNS = 256
+LITERAL_OPERATIONS = 5e7  # multiply-adds of a piece of literal work: quick enough for Ctrl-C
+
+
+@dataclass(frozen=True)
+class Responses:
+    """Responses of one layer's units to the samples of a block.
+
+    units : (u,) those that were evaluated.
+    powers : (6, m, n_l) coefficients of x, x^2, x^3, x^4, |x|, x|x|.
+    degrees : (n_l,) how many of them are in use (2, 4 or 6), the same for all units of a task.
+    bounds : (2, m, n_l) one-sided derivatives at kinks.
+    kinds : (m, n_l) what each unit met (``columns.CLEAN`` ...).
+    """
+
+    units: Any
+    powers: Array
+    degrees: Any
+    bounds: Array
+    kinds: Any
+
+    def odd(self, rows: Any, epsilon: float) -> Array:
+        """Coefficients of the odd powers of epsilon a, one below the other, (m * degree/2, rows)."""
+        return self._scaled(rows, epsilon, [(0, 1), (2, 3), (5, 2)])
+
+    def even(self, rows: Any, epsilon: float) -> Array:
+        """Coefficients of the even powers, likewise."""
+        return self._scaled(rows, epsilon, [(1, 2), (3, 4), (4, 1)])
+
+    def degree(self, rows: Any) -> int:
+        """The degree of some units."""
+        return int(self.degrees[rows].max())
+
+    def _scaled(self, rows: Any, epsilon: float, terms: list[tuple[int, int]]) -> Array:
+        chosen = terms[: self.degree(rows) // 2]
+        parts = [self.powers[p][:, rows] * epsilon**k for p, k in chosen]
+        return np.asarray(parts[0] if len(parts) == 1 else np.concatenate(parts))
+
+
+def run_of(units: Any) -> Any:
+    """Ascending indices as a slice where they have no gaps: a view instead of a copy."""
+    return slice(units[0], units[-1] + 1) if units[-1] - units[0] == len(units) - 1 else units
+
+
+def powers_of(a: Array, degree: int) -> tuple[Array, Array]:
+    """The powers of the inputs (m, n + 1) that ``Responses.odd`` and ``Responses.even`` go with."""
+    if degree == 2:
+        return a, a * a
+    size = np.abs(a)
+    odd, even = [a, a**3, a * size], [a * a, a**4, size]
+    return np.vstack(odd[: degree // 2]), np.vstack(even[: degree // 2])
+
+
+class Sums:
+    """(J_plus - J_minus) / 2 and (J_plus + J_minus) / 2 - J at the checked positions, added up block by block."""
+
+    def __init__(self, problem: Problem, indices: Indices | None, epsilon: float) -> None:
+        self.problem = problem
+        self.epsilon = epsilon
+        self.indices = indices
+        size = problem.theta.size if indices is None else indices.size
+        self.odd, self.even = np.zeros(size), np.zeros(size)
+        self.loss, self.blocks = 0.0, 0
+        self.places = [Places(problem, layer, indices) for layer in range(len(problem.network.layers))]
+        self.kinks: list[tuple[Indices, Array, Array]] = []
+        self.noise = np.zeros(len(problem.network.tensors))  # of one block at most
+
+    def add(self, block: Block, responses: list[Responses], run: Run) -> None:
+        """Add one block's responses."""
+        self.blocks += 1
+        self.loss += float(block.losses.sum())
+        height = _height(block)
+        for layer, found in enumerate(responses):
+            self._add_noise(block, layer, found, height)
+            worst = found.kinds.max(initial=CLEAN)
+            literal = respond_literally(block, layer, found, run) if worst >= NEAR_KINK else {}
+            inputs = block.inputs[layer]
+            powers = {degree: powers_of(inputs, int(degree)) for degree in np.unique(found.degrees[found.units])}
+            place = self.places[layer]
+
+            def add(units: Any) -> None:
+                rows = run_of(units)
+                odd_powers, even_powers = powers[found.degree(rows)]  # noqa: B023 - run before the loop goes on
+                odd = found.odd(rows, self.epsilon).T @ odd_powers  # noqa: B023
+                even = found.even(rows, self.epsilon).T @ even_powers  # noqa: B023
+                for row, unit in enumerate(units):
+                    if unit in literal:  # noqa: B023
+                        odd[row] += literal[unit].odd  # noqa: B023
+                        even[row] += literal[unit].even  # noqa: B023
+                place.add(self.odd, units, block.scale * odd)  # noqa: B023
+                place.add(self.even, units, block.scale * even)  # noqa: B023
+
+            chunks = [found.units[k : k + ROWS] for k in range(0, len(found.units), ROWS)]
+            run_all(add, chunks, run.threads if inputs.size * len(found.units) > 1e6 else 1)
+            if worst > CLEAN:
+                for units in chunks:
+                    self._add_kinks(block, layer, found, units, literal)
+
+    def _add_noise(self, block: Block, layer: int, found: Responses, height: float) -> None:
+        """Rounding of sums of slope times input, and of the pre-activations that curved functions see."""
+        slopes, inputs = found.powers[0], block.inputs[layer]
+        steepest = np.einsum("si,si->i", slopes, slopes).max()
+        if found.kinds.any():  # where responses are no polynomials, slopes are kept as bounds
+            steepest = max(steepest, (found.bounds**2).sum(axis=1).max())
+        largest = np.einsum("sj,sj->j", inputs, inputs)[:-1].max()
+        unit = 4.0 * UNIT * (1.0 + height) * block.scale * float(np.sqrt(steepest))
+        of_weights, of_biases = unit * float(np.sqrt(largest)), unit * float(np.sqrt(block.m))
+        both = slice(2 * layer, 2 * layer + 2)
+        self.noise[both] = np.maximum(self.noise[both], [of_weights, of_biases])
+
+    def _add_kinks(self, block: Block, layer: int, found: Responses, units: Any, literal: "dict[int, Literal]") -> None:
+        """Note parameters at kinks, and how far their one-sided derivatives lie from the central difference."""
+        kinds, a = found.kinds[:, units], block.inputs[layer]
+        touched = (kinds == AT_KINK).T.astype(float) @ (a != 0.0) > 0.0
+        for row, unit in enumerate(units):
+            if unit in literal:
+                touched[row] |= literal[unit].kinked
+        if not touched.any():
+            return
+        met = kinds != CLEAN
+        low, high = np.where(met, found.bounds[:, :, units], 0.0).transpose(0, 2, 1)
+        up, down = np.maximum(a, 0.0), np.maximum(-a, 0.0)
+        powers = np.where(kinds == AT_KINK, found.powers[:, :, units], 0.0)
+        at_kinks = Responses(np.arange(len(units)), powers, np.full(len(units), 6), found.bounds, kinds)
+        central = at_kinks.odd(slice(None), self.epsilon).T @ powers_of(a, 6)[0]
+        for row, unit in enumerate(units):
+            if unit in literal:
+                central[row] += literal[unit].odd
+        central /= self.epsilon
+        positions, rows, inputs = self.places[layer].select(units, touched)
+        self.kinks.append(
+            (
+                positions,
+                block.scale * (low @ up - high @ down - central)[rows, inputs],
+                block.scale * (high @ up - low @ down - central)[rows, inputs],
+            )
+        )
+
+    def value(self, layer: int, unit: int, column: int) -> Array | None:
+        """Odd and even part so far of one parameter (column = inputs: the bias), None where it is not checked."""
+        position = self.places[layer].position(unit, column)
+        return None if position is None else np.array([self.odd[position], self.even[position]])
+
+    def finish(self, run: Run, facts: dict[str, Any], notes: tuple[str, ...] = ()) -> NumericalGradient:
+        """The costs themselves, the penalty included; the sums' memory becomes the results'."""
+        network, m = self.problem.network, self.problem.m
+        cost = network.cost_entry.scale(m, network.widths[-1]) * self.loss
+        cost += network.penalty(self.problem.parameters, m)
+        J_minus = np.empty_like(self.odd)
+        weights = np.array([(t.start, t.stop) for t in network.tensors[::2]])
+        positions = np.empty(0, np.int64) if self.indices is None else self.indices
+
+        def write(first: int) -> None:
+            loops.write_costs(
+                self.problem.theta, positions, weights, network.l2 / m, self.epsilon, cost, first,
+                min(first + FINISH, self.odd.size), self.odd, self.even, J_minus,
+            )  # fmt: skip
+
+        run_all(write, range(0, self.odd.size, FINISH), run.threads)
+        noise = network.spread(self.blocks * self.noise, self.indices)
+        return NumericalGradient(cost, self.even, J_minus, self.odd, noise, self._kinks_found(self.odd), notes, facts)
+
+    def _kinks_found(self, gradapprox: Array) -> Kinks:
+        if not self.kinks:
+            return Kinks(np.empty(0, np.int64), np.empty(0), np.empty(0))
+        where, back = np.unique(np.concatenate([k[0] for k in self.kinks]), return_inverse=True)
+        low = gradapprox[where] + np.bincount(back, np.concatenate([k[1] for k in self.kinks]))
+        high = gradapprox[where] + np.bincount(back, np.concatenate([k[2] for k in self.kinks]))
+        return Kinks(where, low, high)
+
+
+def _height(block: Block) -> float:
+    """Largest pre-activation that a curved function sees."""
+    flat = block.flat
+    curved = [k for k, linear in enumerate(flat.linear) if not linear or (flat.logits and k == flat.linear.size - 1)]
+    parts = [flat.z[:, flat.starts[k] : flat.starts[k] + flat.widths[k + 1]] for k in curved]
+    return float(max((np.abs(z).max() for z in parts), default=0.0))
+
+
+class Places:
+    """Where the parameters of one layer's units stand among the checked positions.
+
+    Parameters
+    ----------
+    indices : the checked positions of theta, ascending; None for all.
+
+    Attributes
+    ----------
+    units : those that have parameters to check.
+    """
+
+    def __init__(self, problem: Problem, layer: int, indices: Indices | None) -> None:
+        weights, bias = problem.network.tensors[2 * layer : 2 * layer + 2]
+        self.outputs, self.inputs = weights.shape
+        edges = np.array([weights.start, bias.start, bias.stop])
+        first, middle, last = edges if indices is None else np.searchsorted(indices, edges)
+        self.weights, self.biases = slice(int(first), int(middle)), slice(int(middle), int(last))
+        self.units = np.arange(self.outputs)
+        if indices is not None:
+            self.units = self._whole_units(weights.start, bias.start, indices)
+        self.whole = self.units.size > 0
+        if indices is not None and not self.whole:
+            of_weight, of_bias = indices[self.weights] - weights.start, indices[self.biases] - bias.start
+            self.rows = np.concatenate([of_weight // self.inputs, of_bias])
+            self.columns = np.concatenate([of_weight % self.inputs, np.full(of_bias.size, self.inputs)])
+            self.positions = np.arange(first, last)
+            self.units = np.unique(self.rows)
+
+    def _whole_units(self, weights: int, bias: int, indices: Indices) -> Indices:
+        """The units, where the checked positions are all those of neighbouring units; else none."""
+        of_weights, of_biases = indices[self.weights], indices[self.biases]
+        count = of_biases.size
+        if not count or of_weights.size != count * self.inputs:
+            return np.empty(0, np.int64)
+        unit = int(of_biases[0] - bias)
+        ends = of_biases[-1] - bias - unit, of_weights[0] - weights, of_weights[-1] - weights
+        wanted = count - 1, unit * self.inputs, (unit + count) * self.inputs - 1
+        return np.arange(unit, unit + count if ends == wanted else unit)
+
+    def add(self, total: Array, units: Any, values: Array) -> None:
+        """Add values (units, inputs + 1), bias last, where they belong."""
+        if self.whole:
+            first, last = units[0] - self.units[0], units[-1] + 1 - self.units[0]
+            total[self.weights].reshape(-1, self.inputs)[first:last] += values[:, :-1]
+            total[self.biases][first:last] += values[:, -1]
+            return
+        chosen = np.isin(self.rows, units)
+        rows = np.searchsorted(units, self.rows[chosen])
+        total[self.positions[chosen]] += values[rows, self.columns[chosen]]
+
+    def position(self, unit: int, column: int) -> int | None:
+        """Checked position of one parameter, None where it is not checked."""
+        if self.whole:
+            row = unit - int(self.units[0])
+            return self.biases.start + row if column == self.inputs else (
+                self.weights.start + row * self.inputs + column)
+        found = self.positions[(self.rows == unit) & (self.columns == column)]
+        return int(found[0]) if found.size else None
+
+    def select(self, units: Any, mask: Any) -> tuple[Indices, Any, Any]:
+        """Checked positions where mask (units, inputs + 1) holds, with their rows and columns in it."""
+        if self.whole:
+            rows, columns = np.nonzero(mask)
+            row = units[rows] - self.units[0]
+            weight, bias = self.weights.start + row * self.inputs + columns, self.biases.start + row
+            return np.asarray(np.where(columns < self.inputs, weight, bias)), rows, columns
+        chosen = np.isin(self.rows, units)
+        rows, columns = np.asarray(np.searchsorted(units, self.rows[chosen])), self.columns[chosen]
+        kept = mask[rows, columns]
+        return self.positions[chosen][kept], rows[kept], columns[kept]
+
+
+@dataclass(frozen=True)
+class Literal:
+    """A unit's responses at every x, summed over the samples that need it: (inputs + 1,) each."""
+
+    odd: Array
+    even: Array
+    kinked: Any
+
+
+def respond_literally(block: Block, layer: int, found: Responses, run: Run) -> dict[int, Literal]:
+    """Units with a kink within reach or too large a step, evaluated at every epsilon a_j of the samples concerned.
+
+    In pieces of some samples and columns, whatever the number of threads: the same bits each time.
+    """
+    a = block.inputs[layer]
+    size = a.shape[1]
+    concerned = found.kinds >= NEAR_KINK
+    units = [int(unit) for unit in found.units if concerned[:, unit].any()]
+    results = {u: Literal(np.zeros(size), np.zeros(size), np.zeros(size, np.bool_)) for u in units}
+    operations = block.operations(layer)
+    columns = min(size, max(1, int(LITERAL_OPERATIONS / operations)))
+    samples = max(1, int(LITERAL_OPERATIONS / (operations * size)))
+
+    def work(piece: tuple[int, int, int]) -> None:
+        unit, sample, column = piece
+        result, part = results[unit], slice(column, column + columns)
+        chosen = sample + np.flatnonzero(concerned[sample : sample + samples, unit])
+        unit_responses.respond_literally(
+            block.flat, layer, unit, chosen, a, column, block.epsilon, LITERAL_COLUMNS, result.odd[part],
+            result.even[part], result.kinked[part],
+        )  # fmt: skip
+
+    for sample in range(0, block.m, samples):
+        pieces = [
+            (unit, sample, column)
+            for unit in units if concerned[sample : sample + samples, unit].any()
+            for column in range(0, size, columns)
+        ]  # fmt: skip
+        run_all(work, pieces, run.threads)
+    return results

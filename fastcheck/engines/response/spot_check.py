@@ -1,0 +1,147 @@
+"""The response engine distrusts itself: a few parameters by literal perturbed forward propagation, in every run."""
+
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+
+from ..._errors import EngineError
+from ..._types import Array
+from ...problems.networks.network import Propagation
+from ...problems.networks.operations import unit_operations
+from .block import UNIT, Block
+from .columns import NEAR_KINK
+from .sample_sums import Responses, Sums, powers_of
+
+PARAMETERS = 4
+SMALL = 1e7  # operations of a run for which one parameter is enough
+SAFETY = 16.0  # by how much the first-order bound of literal propagation's rounding may be too small
+SHARE = 0.01  # of the engine's own operations that one parameter's check may cost
+
+
+def spot_check(block: Block, responses: list[Responses], sums: Sums) -> dict[str, Any]:
+    """Compare a random sample of parameters with literal forward propagation, to within its rounding.
+
+    Returns
+    -------
+    {"spot_checked": number of parameters, "spot_check_error": largest disagreement in units of its bound}
+
+    Raises
+    ------
+    EngineError : where they disagree.
+    """
+    rng = np.random.default_rng(crc32(block.problem.theta[:4096].tobytes()))
+    errors = []
+    layers = [layer for layer, found in enumerate(responses) if len(found.units)]
+    for _ in range(PARAMETERS if _operations(block) > SMALL else 1):
+        layer = layers[int(rng.integers(len(layers)))]
+        column = int(rng.integers(block.inputs[layer].shape[1]))
+        unit = rng.choice(responses[layer].units)
+        total = sums.value(layer, int(unit), column)
+        if total is not None and np.all(np.isfinite(total)):
+            errors.append(_check_one(block, responses[layer], (layer, int(unit), column), total, rng))
+    return {"spot_checked": len(errors), "spot_check_error": max(errors, default=0.0)}
+
+
+def _check_one(block: Block, found: Responses, place: tuple[int, int, int], total: Array,
+               rng: np.random.Generator) -> float:
+    """Disagreement at one parameter in units of its bound; odd and even parts, without the cost's scale.
+
+    Where the responses are polynomials, the sums are recomputed one by one and some samples are propagated
+    literally; elsewhere the sums themselves are compared with literal propagation of all samples.
+    """
+    layer, unit, column = place
+    a = block.inputs[layer][:, column]
+    samples, own = np.arange(block.m), total / block.scale
+    if found.kinds[:, unit].max() < NEAR_KINK:
+        parts = _polynomial(found, unit, block.epsilon, a)
+        _compare(own, parts.sum(axis=1), 1e-11 * np.abs(parts).sum() + 1e-300, place)
+        samples = np.sort(rng.choice(block.m, _affordable(block, layer), replace=False))
+        own = parts[:, samples].sum(axis=1)
+    literal, rounding = _literal(block, place, samples)
+    return _compare(literal, own, rounding + 1e-11 * float(np.abs(own).max()), place)
+
+
+def _compare(one: Array, other: Array, bound: float, place: tuple[int, int, int]) -> float:
+    error = float(np.max(np.abs(one - other)))
+    if error > bound:
+        raise EngineError(
+            f"response engine: its spot check failed at layer {place[0] + 1}, unit {place[1]}, input {place[2]}: "
+            f"{other} found, {one} by literal propagation, bound {bound:.3g}; use engine='full' and report this"
+        )
+    return error / bound if bound else 0.0
+
+
+def _polynomial(found: Responses, unit: int, epsilon: float, a: Array) -> Array:
+    """Odd and even part (2, m) of one parameter's responses."""
+    odd_powers, even_powers = powers_of(a[:, None], found.degree([unit]))
+    odd = found.odd([unit], epsilon) * odd_powers
+    even = found.even([unit], epsilon) * even_powers
+    return np.array([odd.reshape(-1, a.size).sum(axis=0), even.reshape(-1, a.size).sum(axis=0)])
+
+
+def _operations(block: Block) -> float:
+    """Multiply-adds of the engine itself."""
+    widths = block.problem.network.widths
+    return sum(n * unit_operations(widths, k, block.m) for k, n in enumerate(widths[1:]))
+
+
+def _affordable(block: Block, layer: int) -> int:
+    """How many samples one parameter's check may propagate."""
+    widths = block.problem.network.widths
+    passes = 15  # forward at five points, and the bound's way back, twice as long
+    each = passes * (widths[layer] + sum(widths[k] * widths[k + 1] for k in range(layer + 1, len(widths) - 1)))
+    return int(min(max(SHARE * _operations(block) / each, 1), block.m))
+
+
+def _literal(block: Block, place: tuple[int, int, int], samples: Any) -> tuple[Array, float]:
+    """Odd and even part of the losses' sum over samples by plain perturbed propagation, and a bound of its rounding."""
+    layer, unit, column = place
+    Z, slack, Y = _by_layer(block, block.flat.z[samples]), _by_layer(block, block.flat.slack[samples]), block.flat.y
+    weights, bias = block.problem.network.tensors[2 * layer : 2 * layer + 2]
+    inputs = weights.shape[1]
+    theta = block.problem.theta
+    row = np.append(theta[weights.start + unit * inputs :][:inputs], theta[bias.start + unit])
+    # theta + epsilon e, theta - epsilon e and theta side by side, so that they share one propagation; and theta with
+    # all that rounding can do added, and taken off: at a perfect fit losses are flat at theta, but not there
+    count = len(samples)
+    moved, targets = np.tile(Z[layer], 5), np.tile(Y[samples].T, 5)
+    nudges: list[Any] = [np.kron([0.0, 0.0, 0.0, 1.0, -1.0], part) for part in slack]
+    for k, step in enumerate((block.epsilon, -block.epsilon, 0.0)):
+        perturbed = row.copy()
+        perturbed[column] += step
+        moved[unit, k * count : (k + 1) * count] = block.inputs[layer][samples] @ perturbed
+    run, losses = _forward_from(block, layer, [*Z[:layer], moved + nudges[layer]], targets, nudges)
+    up, down, base = losses[: 3 * count].reshape(3, count)
+    rounding = 8.0 * UNIT * np.abs(losses) + _rounding(block, layer, run, slack, targets)
+    worst = float(rounding.reshape(5, count).sum(axis=1).max())
+    return np.array([0.5 * (up - down).sum(), (0.5 * (up + down) - base).sum()]), SAFETY * worst
+
+
+def _by_layer(block: Block, values: Array) -> list[Array]:
+    """(m, all units) as one (units, m) array per layer."""
+    return [part.T for part in np.split(values, block.flat.starts[1:], axis=1)]
+
+
+def _forward_from(block: Block, layer: int, Z: list[Array], Y: Array, nudges: list[Array]) -> tuple[Propagation, Array]:
+    """Plain forward propagation from a layer's pre-activations (the last of Z) on, later ones nudged; the losses."""
+    network, parameters = block.problem.network, block.problem.parameters
+    A = [entry.value(z) for entry, z in zip(network.activation_entries, Z, strict=False)]
+    for k in range(layer + 1, len(network.layers)):
+        Z = [*Z, parameters[f"W{k + 1}"] @ A[-1] + parameters[f"b{k + 1}"] + nudges[k]]
+        A.append(network.activation_entries[k].value(Z[-1]))
+    return Propagation(A[0], Z, A), network.cost_entry.losses(Z[-1], A[-1], Y)
+
+
+def _rounding(block: Block, layer: int, run: Propagation, slack: list[Array], Y: Array) -> Array:
+    """How far rounding of what is computed from ``layer`` on may move each loss, to first order."""
+    network, parameters, cost = block.problem.network, block.problem.parameters, block.problem.network.cost_entry
+    dZ = network.output_gradient(run, Y) / cost.scale(*Y.shape[::-1])
+    total = np.zeros(Y.shape[1])
+    if not cost.output:  # taken from the activation, whose own rounding counts where it nearly meets the target
+        total += UNIT * np.sum(np.abs(cost.gradient(run.Z[-1], run.A[-1], Y) * run.A[-1]), axis=0)
+    for k in range(len(network.layers) - 1, layer - 1, -1):
+        total += np.sum(np.abs(dZ) * np.tile(slack[k], 5), axis=0)
+        if k > layer:
+            dZ = (parameters[f"W{k + 1}"].T @ dZ) * network.activation_entries[k - 1].derivative(run.Z[k - 1])
+    return total

@@ -1,0 +1,1 @@
+"""What is checked: parameters, networks, functions, files, and the two gradients that are compared."""

@@ -1,0 +1,54 @@
+"""Which network a dump belongs to: what was said about it, and for the rest what its shapes and targets tell."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._validation import known, real_array
+from ...rules.losses import COSTS
+from ..networks.network import COST_OF_OUTPUT, Network
+from .npz import Dump
+
+HIDDEN = "relu"
+
+
+def infer_network(
+    dump: Dump, hidden: str | None = None, output: str | None = None, cost: str | None = None, l2: float = 0.0
+) -> Network:
+    """Describe the network of a dump.
+
+    Parameters
+    ----------
+    dump : what ``fastcheck.problems.files.npz.load`` returned.
+    hidden : activation of the hidden layers, by default relu.
+    output : activation of the output layer, by default the one that the cost needs, else what the targets suggest:
+        class labels and targets that sum to one softmax, targets that are 0 or 1 sigmoid, all others identity.
+    cost : by default the one that belongs to the output activation, else squared_error.
+    l2 : weight of the penalty.
+
+    Raises
+    ------
+    ValueError, TypeError : for names that are not known and tensors that do not make a network.
+    """
+    if output is None and cost is not None:
+        output = COSTS[known("cost", cost, COSTS)].output or "identity"
+    if output is None:
+        last = max(int(name[1:]) for name in dump.parameters)
+        output = _output_for(real_array("Y", dump.Y), len(np.atleast_1d(dump.parameters[f"W{last}"])))
+    cost = COST_OF_OUTPUT.get(output, "squared_error") if cost is None else cost
+    return Network.from_parameters(dump.parameters, HIDDEN if hidden is None else hidden, output, cost, l2)
+
+
+def _output_for(Y: NDArray[Any], outputs: int) -> str:
+    values = np.asarray(Y, dtype=np.float64)
+    values = values[np.isfinite(values)]
+    binary = bool(np.isin(values, (0.0, 1.0)).all())
+    if outputs == 1:
+        return "sigmoid" if binary else "identity"
+    if Y.ndim == 1 or Y.shape[0] == 1:
+        return "softmax" if bool((values == np.floor(values)).all()) else "identity"
+    shares = bool((values >= 0.0).all()) and bool(np.all(np.abs(Y.sum(axis=0) - 1.0) < 1e-6))
+    if shares:
+        return "softmax"
+    return "sigmoid" if binary else "identity"

@@ -1,0 +1,262 @@
+"""Costs of many perturbed parameter vectors at once, from a user's cost: called one by one, in stacks, or elsewhere."""
+
+import math
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._types import Array, Indices
+from ..parameters.layout import Structure
+from .purity import as_cost, require_unchanged
+
+Cost = Callable[..., Any]
+# The first stack of parameters: rows, within the processor's cache; and all stay under the memory limit, with room for
+# the cost's own use.
+ROWS, STACK_BYTES = 32, 1 << 20
+HEADROOM = 4
+# Seconds that a stack may take, for Ctrl-C and the time limit; and that a clock at least has seen.
+LONGEST, CLOCK = 0.25, 1e-7
+# Blocks handed to an executor for each batch: enough to keep its workers busy to the end.
+BLOCKS = 32
+
+
+class Evaluator(Protocol):
+    """A user's cost, ready for many evaluations."""
+
+    def at(self, theta: Any) -> Any:
+        """The cost of one vector (n,)."""
+        ...
+
+    def moved(self, positions: Indices, values: NDArray[Any]) -> NDArray[Any]:
+        """Costs (k,) at theta with the entry ``positions[i]`` set to ``values[i]``, complex where the values are.
+
+        Both are (k,), or (k, w) to move several entries at once.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class PythonCost:
+    """A cost called once for each evaluation, in this thread.
+
+    Parameters
+    ----------
+    cost : called as cost(parameters, *args).
+    structure : of the parameters.
+    theta : (n,) the point of interest; never changed.
+    args : further arguments.
+    """
+
+    cost: Cost
+    structure: Structure
+    theta: Array
+    args: tuple[Any, ...]
+
+    def at(self, theta: Any) -> Any:
+        """The cost of one vector."""
+        try:
+            with np.errstate(all="ignore"):
+                value = self.cost(self.structure.views(theta), *self.args)
+        except Exception as error:
+            error.add_note(f"fastcheck: raised by the cost {self._where(theta)}")
+            raise
+        return as_cost(value, complex_allowed=np.iscomplexobj(theta))
+
+    def _where(self, theta: Any) -> str:
+        moved = np.flatnonzero(theta != self.theta)
+        if not moved.size:
+            return "at the parameters themselves"
+        first = f"{self.structure.place(int(moved[0]))} (entry {moved[0]} of theta) at {theta[moved[0]]}"
+        return f"with {moved.size} parameters moved, the first {first}"
+
+    def moved(self, positions: Indices, values: NDArray[Any]) -> NDArray[Any]:
+        """Costs with some entries moved."""
+        return moved_one_by_one(self.cost, self.structure, self.theta, self.args, positions, values)
+
+
+def moved_one_by_one(
+    cost: Cost, structure: Structure, theta: Array, args: tuple[Any, ...], positions: Indices, values: NDArray[Any]
+) -> NDArray[Any]:
+    """The loop of ``PythonCost``, as a function that an executor can send elsewhere."""
+    work = theta.astype(values.dtype)
+    given = None if structure.numbers else structure.views(work)
+    out = np.empty(len(positions), dtype=values.dtype)
+    is_complex = values.dtype.kind == "c"
+    index = -1
+    try:
+        with np.errstate(all="ignore"):
+            for index in range(len(positions)):
+                k = positions[index]  # one entry or several
+                kept = work[k]
+                work[k] = values[index]
+                value = cost(structure.views(work) if given is None else given, *args)
+                if type(value) is not float and type(value) is not np.float64:
+                    value = as_cost(value, complex_allowed=is_complex)
+                out[index] = value
+                work[k] = kept
+    except Exception as error:
+        error.add_note(place_note(structure, theta, positions, values, index))
+        raise
+    require_unchanged(work, theta)
+    return out
+
+
+def place_note(structure: Structure, theta: Array, positions: Indices, values: NDArray[Any], index: int) -> str:
+    """Where an exception of the user's cost arose."""
+    entries = np.atleast_1d(positions[index])
+    k, value = int(entries[0]), np.atleast_1d(values[index])[0]
+    more = f", and {entries.size - 1} more entries moved" if entries.size > 1 else ""
+    return (f"fastcheck: raised by the cost with {structure.place(k)} (entry {k} of theta) at {value}; "
+            f"unperturbed it is {theta[k]}{more}")
+
+
+@dataclass(frozen=True)
+class ExecutorCost:
+    """A cost evaluated by an executor, in blocks.
+
+    Parameters
+    ----------
+    called : the cost; sent to the workers with everything it holds, so processes need it picklable.
+    executor : any ``concurrent.futures.Executor``.
+    """
+
+    called: PythonCost
+    executor: Executor
+
+    def at(self, theta: Any) -> Any:
+        """The cost of one vector, in this thread."""
+        return self.called.at(theta)
+
+    def moved(self, positions: Indices, values: NDArray[Any]) -> NDArray[Any]:
+        """Costs with some entries moved."""
+        c = self.called
+        cuts = np.linspace(0, len(positions), min(BLOCKS, len(positions)) + 1).astype(np.int64)
+        blocks = [slice(int(a), int(b)) for a, b in pairwise(cuts)]
+        futures = [
+            self.executor.submit(moved_one_by_one, c.cost, c.structure, c.theta, c.args, positions[b], values[b])
+            for b in blocks
+        ]
+        try:
+            return np.concatenate([future.result() for future in futures] or [np.empty(0, dtype=values.dtype)])
+        finally:
+            for future in futures:
+                future.cancel()
+
+
+class Pace:
+    """How many rows at a time: the number whose rows take least time each, found by doubling and halving.
+
+    Parameters
+    ----------
+    rows : to begin with.
+    most : at most so many; fewer where they take longer than LONGEST.
+    """
+
+    def __init__(self, rows: int, most: int) -> None:
+        self.rows, self.most = min(rows, most), most
+        self.seconds: dict[int, float] = {}
+
+    def took(self, rows: int, seconds: float) -> None:
+        """Learn from a block of so many rows."""
+        if rows != self.rows:
+            return
+        self.seconds[rows] = min(max(seconds, CLOCK) / rows, self.seconds.get(rows, math.inf))
+        best = min(self.seconds, key=self.seconds.__getitem__)
+        most = min(self.most, max(1, int(LONGEST / self.seconds[best])))
+        untried = (other for other in (2 * best, best // 2) if 1 <= other <= most and other not in self.seconds)
+        self.rows = next(untried, min(best, most))
+
+
+class BatchedCost:
+    """A cost that takes a stack of parameters, with a leading axis, and returns as many costs.
+
+    Parameters
+    ----------
+    cost, structure, theta, args : as in ``PythonCost``.
+    memory_limit : bytes that a stack and what the cost makes of it may take.
+    """
+
+    def __init__(
+        self, cost: Cost, structure: Structure, theta: Array, args: tuple[Any, ...], memory_limit: int
+    ) -> None:
+        self.cost, self.structure, self.theta, self.args = cost, structure, theta, args
+        self.memory_limit = memory_limit
+        self.stops = np.array([tensor.stop for tensor in structure.tensors])
+        self.paces: dict[np.dtype[Any], Pace] = {}
+        self.stacks: dict[np.dtype[Any], list[NDArray[Any]]] = {}
+
+    def at(self, theta: Any) -> Any:
+        """The cost of one vector."""
+        vector = np.asarray(theta)
+        return self._costs(self._repeated(vector, 1), 1, vector.dtype)[0].item()
+
+    def moved(self, positions: Indices, values: NDArray[Any]) -> NDArray[Any]:
+        """Costs with some entries moved."""
+        count, dtype = len(positions), values.dtype
+        if not count:
+            return np.empty(0, dtype=dtype)
+        positions, values = positions.reshape(count, -1), values.reshape(count, -1)
+        pace, out, done, most = self._pace(dtype), np.empty(count, dtype=dtype), 0, 0
+        while done < count:
+            rows = min(pace.rows, count - done)
+            block = slice(done, done + rows)
+            started = time.perf_counter()
+            out[block] = self._block(positions[block], values[block])
+            pace.took(rows, time.perf_counter() - started)
+            done, most = block.stop, max(most, rows)
+        for tensor, stack in zip(self.structure.tensors, self.stacks[dtype], strict=True):
+            used = stack[:most].reshape(most, -1)
+            require_unchanged(used, np.broadcast_to(self.theta[tensor.start : tensor.stop], used.shape))
+        return out
+
+    def _block(self, positions: Indices, values: NDArray[Any]) -> NDArray[Any]:
+        """Costs of one stack; both (rows, w)."""
+        rows, dtype = len(positions), values.dtype
+        if len(self.stacks.get(dtype, [()])[0]) < rows:
+            self.stacks[dtype] = self._repeated(self.theta.astype(dtype), rows)
+        stacks = [stack[:rows] for stack in self.stacks[dtype]]
+        owner = np.searchsorted(self.stops, positions, side="right")
+        places = []
+        for t in np.unique(owner):
+            row, column = np.nonzero(owner == t)
+            entries = positions[row, column]
+            places.append((stacks[t].reshape(rows, -1), row, entries - self.structure.tensors[t].start, entries))
+            places[-1][0][row, places[-1][2]] = values[row, column]
+        try:
+            return self._costs(stacks, rows, dtype)
+        except Exception as error:
+            first, last = (self.structure.place(int(positions[row, 0])) for row in (0, -1))
+            error.add_note(f"fastcheck: raised by the cost with a stack of {rows} rows, {first} to {last} moved")
+            raise
+        finally:
+            for stack, row, column, entries in places:
+                stack[row, column] = self.theta[entries]
+
+    def _pace(self, dtype: np.dtype[Any]) -> Pace:
+        if dtype not in self.paces:
+            bytes_each = self.theta.size * dtype.itemsize
+            most = max(1, self.memory_limit // (HEADROOM * bytes_each))
+            self.paces[dtype] = Pace(max(1, min(ROWS, STACK_BYTES // bytes_each)), most)
+        return self.paces[dtype]
+
+    def _repeated(self, theta: NDArray[Any], rows: int) -> list[NDArray[Any]]:
+        return [np.repeat(theta[None, t.start : t.stop], rows, axis=0).reshape((rows, *t.shape))
+                for t in self.structure.tensors]
+
+    def _costs(self, stacks: list[NDArray[Any]], rows: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+        with np.errstate(all="ignore"):
+            found = np.asarray(self.cost(self.structure.stacked(stacks), *self.args))
+        if found.dtype.kind not in ("fiuc" if dtype.kind == "c" else "fiu"):
+            raise TypeError(f"cost returned dtype {found.dtype} for a stack of parameters, wanted real numbers")
+        if found.shape not in ((rows,), (rows, 1)):
+            raise ValueError(
+                f"cost returned shape {found.shape} for a stack of {rows} parameter sets, wanted ({rows},): with "
+                "vectorized=True it must keep the leading axis and reduce all others"
+            )
+        return found.reshape(rows)

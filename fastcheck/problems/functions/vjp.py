@@ -1,0 +1,112 @@
+"""One layer's backward pass as a cost: its outputs weighted by random cotangents and summed."""
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._validation import real_array
+
+Values = tuple[NDArray[Any], ...]
+
+
+def vjp_problem(
+    forward: Callable[..., Any], backward: Callable[..., Any], inputs: Any, seed: int
+) -> tuple[Callable[[dict[str, Any]], float], dict[str, Any], dict[str, Any]]:
+    """The cost sum(cotangents * forward(*inputs)), its parameters (the floating inputs), and backward's gradients.
+
+    Raises
+    ------
+    TypeError, ValueError : for inputs, outputs and gradients that do not fit, by name.
+    """
+    for argument, function in (("forward", forward), ("backward", backward)):
+        if not callable(function):
+            raise TypeError(f"{argument}: {type(function).__name__} found, wanted a function")
+    given = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
+    names = input_names(forward, len(given))
+    arrays = [real_array(f"{name} in inputs", value) for name, value in zip(names, given, strict=True)]
+    floating = [place for place, array in enumerate(arrays) if array.dtype.kind == "f"]
+    if not sum(arrays[place].size for place in floating):
+        raise ValueError("inputs: no number of a floating dtype found, so nothing can be perturbed")
+    with _told("forward"):
+        returned = forward(*_copies(given))
+    cotangents = _cotangents(_outputs(returned), np.random.default_rng(seed))
+    # copies: a backward may scale the cotangents in place and yet be right
+    passed = _copies(cotangents)
+    with _told("backward"):
+        found = backward(passed if isinstance(returned, (tuple, list)) else passed[0], *_copies(given))
+    gradients = _gradients(found, names, given, floating)
+
+    def cost(parameters: dict[str, Any]) -> float:
+        values = list(_copies(given))
+        for place in floating:
+            values[place] = parameters[names[place]]
+        total = 0.0
+        for cotangent, output in zip(cotangents, _outputs(forward(*values)), strict=True):
+            if output.shape != cotangent.shape:
+                raise ValueError(f"forward: an output's shape changed from {cotangent.shape} to {output.shape}")
+            total += np.vdot(cotangent, output)
+        return total
+
+    return cost, {names[place]: arrays[place] for place in floating}, gradients
+
+
+@contextmanager
+def _told(name: str) -> Iterator[None]:
+    """Whose exception it is."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"fastcheck: raised by {name} at the inputs themselves")
+        raise
+
+
+def input_names(forward: Callable[..., Any], count: int) -> list[str]:
+    """Names of the inputs from forward's signature, else input0, input1, ..."""
+    plain = [f"input{place}" for place in range(count)]
+    try:
+        parameters = list(inspect.signature(forward).parameters.values())
+    except (TypeError, ValueError):
+        return plain
+    positional = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return positional[:count] + plain[len(positional) :]
+
+
+def _copies(values: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(np.array(value) if isinstance(value, np.ndarray) else value for value in values)
+
+
+def _outputs(value: Any) -> Values:
+    items = value if isinstance(value, (tuple, list)) else (value,)
+    outputs = tuple(np.asarray(item) for item in items)
+    if not outputs:
+        raise ValueError("forward: returned no output, wanted an array or a tuple of arrays")
+    for place, output in enumerate(outputs):
+        if output.dtype.kind not in "fiuc":
+            raise TypeError(f"forward: output {place} has dtype {output.dtype}, wanted arrays of numbers")
+    return outputs
+
+
+def _cotangents(outputs: Values, generator: np.random.Generator) -> Values:
+    """Random signs and sizes: cotangents of ones would hide errors that cancel over the outputs."""
+    return tuple(
+        generator.choice((-1.0, 1.0), output.shape) * generator.uniform(0.5, 1.5, output.shape) for output in outputs
+    )
+
+
+def _gradients(found: Any, names: list[str], given: tuple[Any, ...], floating: list[int]) -> dict[str, Any]:
+    """What backward returned, by the names of the floating inputs."""
+    values = list(found) if isinstance(found, (tuple, list)) else [found]
+    if len(values) == len(given):
+        values = [values[place] for place in floating]
+    if len(values) != len(floating):
+        wanted = ", ".join(names[place] for place in floating)
+        raise ValueError(f"backward returned {len(values)} gradients, wanted {len(floating)}: of {wanted}")
+    for place, value in zip(floating, values, strict=True):
+        if value is None:
+            raise ValueError(f"backward returned None for {names[place]}; wanted an array of its shape "
+                             "(zeros if it has no influence)")
+    return {names[place]: value for place, value in zip(floating, values, strict=True)}

@@ -1,0 +1,84 @@
+"""The one interface between *what* is checked and *how*: a problem goes in, cost differences come out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._types import Array
+from .parameters.tensor import Tensor
+
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Kinks:
+    """Parameters whose perturbation moves a pre-activation across a kink.
+
+    where : positions within the checked indices; low, high : bounds of the one-sided derivatives there.
+    """
+
+    where: Indices
+    low: Array
+    high: Array
+
+
+@dataclass(frozen=True)
+class NumericalGradient:
+    """What an engine found at the checked positions of theta.
+
+    Parameters
+    ----------
+    cost : J(theta).
+    J_plus, J_minus : costs at theta +- epsilon, one per checked position.
+    gradapprox : numerical derivative, one per checked position.
+    noise : standard error of gradapprox that rounding alone can cause, one per checked position, or one for all, or,
+        where all of theta is checked, one per tensor.
+    truncation : gradapprox less the derivative, one per checked position, where the step is so large that they differ;
+        None where they agree to rounding.
+    kinks : parameters at kinks, where the engine knows them.
+    notes : sentences for the report.
+    facts : figures for the report (spot check, evaluations, ...), by name.
+    settled : whether the engine has looked at step errors and kinks itself: they are in ``noise`` and ``kinks``.
+    """
+
+    cost: float
+    J_plus: Array
+    J_minus: Array
+    gradapprox: Array
+    noise: Array
+    kinks: Kinks | None = None
+    notes: tuple[str, ...] = ()
+    facts: dict[str, Any] = field(default_factory=dict)
+    settled: bool = False
+    truncation: Array | None = None
+
+
+@dataclass(frozen=True)
+class AnalyticGradient:
+    """What is judged: named tensors laid end to end in one vector, and the gradients handed in for them.
+
+    Parameters
+    ----------
+    tensors : names, shapes and places in theta.
+    theta, gradient : (n,) float64.
+    indices : the checked positions of theta, ascending; None for all.
+    precision : names of the tensors whose values or gradients came in less than double precision, with that dtype.
+    l2_weight : l2 / m for networks (the penalty adds l2_weight * W to the gradient), else 0.
+    samples : m for networks, else 0: lets the diagnosis recognise a factor m or 1/m.
+    rounding : (name, unit) -> standard errors that rounding in units of ``unit`` leaves in a right gradient of that
+        tensor, flat; asked only for tensors that disagree.
+    """
+
+    tensors: tuple[Tensor, ...]
+    theta: Array
+    gradient: Array
+    indices: Indices | None = None
+    precision: dict[str, str] = field(default_factory=dict)
+    l2_weight: float = 0.0
+    samples: int = 0
+    rounding: Callable[[str, float], Array] | None = None
+
+

@@ -1,0 +1,1 @@
+"""One file a layer: its parameters, their shapes, what it computes."""

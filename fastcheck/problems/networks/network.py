@@ -1,0 +1,376 @@
+"""Networks of dense layers: description, shapes, names, forward propagation and back-propagation in plain NumPy."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._types import Array
+from ..._validation import known, real_array, real_number
+from ...rules.activations import ACTIVATIONS, Activation
+from ...rules.losses import COSTS, Cost
+from ...runtime.cached_property import cached_property
+from ..parameters.tensor import Tensor
+from .layers.dense import Dense
+
+COST_OF_OUTPUT = {cost.output: name for name, cost in COSTS.items() if cost.output}
+
+
+@dataclass(frozen=True)
+class Propagation:
+    """What forward propagation leaves behind: inputs and, per layer, pre-activations and activations (units, m)."""
+
+    X: Array
+    Z: list[Array]
+    A: list[Array]
+
+    def inputs_of(self, layer: int) -> Array:
+        """The activations that layer ``layer`` (0-based) reads."""
+        return self.X if layer == 0 else self.A[layer - 1]
+
+
+class Network:
+    """A chain of dense layers and a cost.
+
+    Parameters
+    ----------
+    layers : sequence of Dense, widths chained.
+    cost : "binary_cross_entropy" (sigmoid output), "cross_entropy" (softmax output), "squared_error" or
+        "mean_squared_error" (any output).
+    l2 : weight of the penalty l2/(2m) sum ||W||_F^2 (the course's lambd); biases are not penalised.
+
+    Raises
+    ------
+    ValueError, TypeError : for an empty chain, widths that do not chain, softmax before the output, a cost that does
+        not fit the output activation, an unknown cost, or a negative or non-finite l2.
+
+    Examples
+    --------
+    >>> net = Network([Dense(4, 5, "relu"), Dense(5, 1, "sigmoid")], cost="binary_cross_entropy")
+    >>> net.size, [t.name for t in net.tensors]
+    (31, ['W1', 'b1', 'W2', 'b2'])
+    """
+
+    def __init__(self, layers: Sequence[Dense], cost: str, l2: float = 0.0) -> None:
+        self.layers = _checked_layers(layers)
+        self.cost = known("cost", cost, COSTS)
+        output = self.layers[-1].activation
+        wanted = COSTS[cost].output
+        if wanted and output != wanted:
+            raise ValueError(
+                f"cost {cost!r} needs a {wanted} output, found {output!r}; "
+                f"use a {wanted} output, or squared_error or mean_squared_error, which take any"
+            )
+        self.l2 = real_number("l2", l2)
+        if not 0.0 <= self.l2 < np.inf:
+            raise ValueError(f"l2 must be finite and not negative, got {l2}")
+
+    def __repr__(self) -> str:
+        chain = "-".join(str(n) for n in self.widths)
+        names = ", ".join(layer.activation for layer in self.layers)
+        penalty = f", l2={self.l2}" if self.l2 else ""
+        return f"Network({chain}: {names}; {self.cost}{penalty})"
+
+    @classmethod
+    def from_parameters(
+        cls,
+        parameters: Mapping[str, Any],
+        hidden: str = "relu",
+        output: str = "sigmoid",
+        cost: str | None = None,
+        l2: float = 0.0,
+    ) -> "Network":
+        """Describe a network by its parameters: widths from the shapes, the cost from the output.
+
+        Parameters
+        ----------
+        parameters : {"W1": (n_1, n_x), "b1": (n_1, 1) or (n_1,), "W2": ...}.
+        hidden, output : names of activations.
+        cost : name of the cost; by default the one that belongs to ``output``, else "squared_error".
+        l2 : weight of the penalty.
+
+        Raises
+        ------
+        ValueError, TypeError : for missing or extra tensors, and for what ``Network`` refuses.
+        """
+        if not isinstance(parameters, Mapping):
+            raise TypeError(f"parameters: expected a dictionary of arrays, got {type(parameters).__name__}")
+        depth = sum(1 for name in parameters if re.fullmatch(r"W\d+", str(name)))
+        if depth == 0:
+            raise ValueError("parameters: no weights found; wanted W1, b1, W2, b2, ...")
+        known("activation", hidden, ACTIVATIONS)
+        known("activation", output, ACTIVATIONS)
+        layers: list[Dense] = []
+        for index in range(1, depth + 1):
+            if f"W{index}" not in parameters:
+                raise ValueError(f"parameters: W{index} is missing (found {', '.join(map(str, parameters))})")
+            weights = real_array(f"W{index}", parameters[f"W{index}"])
+            if weights.ndim != 2 or 0 in weights.shape:
+                raise ValueError(f"W{index}: shape {weights.shape} found, wanted (n_{index}, n_{index - 1})")
+            activation = output if index == depth else hidden
+            if layers and layers[-1].outputs != weights.shape[1]:
+                raise ValueError(
+                    f"W{index}: shape {weights.shape} found, wanted (n_{index}, {layers[-1].outputs}): "
+                    f"its columns must match the rows of W{index - 1}"
+                )
+            layers.append(Dense(weights.shape[1], weights.shape[0], activation))
+        net = cls(layers, COST_OF_OUTPUT.get(output, "squared_error") if cost is None else cost, l2)
+        net.to_vector(parameters)
+        return net
+
+    @cached_property
+    def widths(self) -> tuple[int, ...]:
+        """Number of inputs, then the units of every layer."""
+        return (self.layers[0].inputs, *(layer.outputs for layer in self.layers))
+
+    @cached_property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """W1, b1, W2, b2, ... with their shapes and places in theta."""
+        tensors, start = [], 0
+        for index, layer in enumerate(self.layers, 1):
+            for name, shape in ((f"W{index}", (layer.outputs, layer.inputs)), (f"b{index}", (layer.outputs, 1))):
+                stop = start + shape[0] * shape[1]
+                tensors.append(Tensor(name, shape, start, stop))
+                start = stop
+        return tuple(tensors)
+
+    @property
+    def size(self) -> int:
+        """Number of parameters."""
+        return self.tensors[-1].stop
+
+    def tensor_of(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The number of the tensor that each position in theta is in."""
+        return np.searchsorted([tensor.start for tensor in self.tensors], positions, side="right") - 1
+
+    def spread(self, values: Array, positions: NDArray[np.int64] | None) -> Array:
+        """Values of the tensors as values of positions in theta; as they are where all of theta is meant (None)."""
+        return values if positions is None else values[self.tensor_of(positions)]
+
+    @property
+    def cost_entry(self) -> Cost:
+        """The table entry of the cost."""
+        return COSTS[self.cost]
+
+    @property
+    def activation_entries(self) -> list[Activation]:
+        """The table entries of the layers' activations."""
+        return [ACTIVATIONS[layer.activation] for layer in self.layers]
+
+    def without_dropout(self) -> "Network":
+        """The same network with dropout off: the one whose gradients can be checked."""
+        return Network([replace(layer, dropout=0.0) for layer in self.layers], self.cost, self.l2)
+
+    def initialize(self, seed: "int | np.random.Generator | None" = None) -> dict[str, Array]:
+        """Random parameters: He-scaled normal weights (scale sqrt(2 / inputs)) and small normal biases.
+
+        Parameters
+        ----------
+        seed : an integer or a NumPy Generator.
+
+        Returns
+        -------
+        {"W1": (n_1, n_x), "b1": (n_1, 1), ...}, float64.
+        """
+        try:
+            rng = np.random.default_rng(seed)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"seed: {seed!r} found, wanted an integer of at least 0 or a Generator") from None
+        parameters = {}
+        for tensor in self.tensors:
+            scale = np.sqrt(2.0 / tensor.shape[1]) if tensor.name[0] == "W" else 0.1
+            parameters[tensor.name] = scale * rng.standard_normal(tensor.shape)
+        return parameters
+
+    def to_vector(self, parameters: Mapping[str, Any], *, argument: str = "parameters") -> Array:
+        """Flatten a dictionary of tensors to theta, in the order W1, b1, W2, b2, ..., each in C order.
+
+        Parameters
+        ----------
+        parameters : the tensors; b may be (n, 1) or flat (n,).
+
+        Returns
+        -------
+        theta, (n,), float64, a new array.
+
+        Raises
+        ------
+        ValueError, TypeError : for missing or extra tensors and wrong shapes or dtypes.
+        """
+        if not isinstance(parameters, Mapping):
+            raise TypeError(f"{argument}: expected a dictionary of arrays, got {type(parameters).__name__}")
+        names = [tensor.name for tensor in self.tensors]
+        extra = [str(name) for name in parameters if name not in names]
+        if extra:
+            raise ValueError(f"{argument}: unknown tensors {', '.join(extra)}; wanted {', '.join(names)}")
+        theta = np.empty(self.size)
+        for tensor in self.tensors:
+            if tensor.name not in parameters:
+                raise ValueError(f"{argument}: {tensor.name} is missing; wanted {tensor.name} of shape {tensor.shape}")
+            array = real_array(tensor.name, parameters[tensor.name])
+            flat_bias = tensor.name[0] == "b" and array.shape == (tensor.shape[0],)
+            if array.shape != tensor.shape and not flat_bias:
+                raise ValueError(
+                    f"{tensor.name} in {argument}: shape {array.shape} found, wanted {tensor.shape}"
+                    + (f" or ({tensor.shape[0]},)" if tensor.name[0] == "b" else "")
+                )
+            theta[tensor.start : tensor.stop] = array.ravel()
+        return theta
+
+    def to_parameters(self, theta: Any) -> dict[str, Array]:
+        """Unpack theta (n,) into {"W1": ..., "b1": ..., ...}: views of theta where it is a float64 vector.
+
+        Raises
+        ------
+        ValueError : if theta has not as many entries as the network has parameters.
+        """
+        vector = np.asarray(real_array("theta", theta), dtype=np.float64)
+        if vector.shape not in ((self.size,), (self.size, 1)):
+            raise ValueError(f"theta: shape {vector.shape} found, wanted ({self.size},)")
+        vector = vector.reshape(-1)
+        return {t.name: vector[t.start : t.stop].reshape(t.shape) for t in self.tensors}
+
+    def inputs(self, X: Any) -> Array:
+        """X as (n_x, m) float64, C-contiguous.  Raises ValueError or TypeError if it does not fit."""
+        data = real_array("X", X)
+        if data.ndim != 2 or data.shape[0] != self.widths[0]:
+            raise ValueError(f"X: shape {data.shape} found, wanted ({self.widths[0]}, m), samples in columns")
+        if data.shape[1] == 0:
+            raise ValueError(f"X: empty batch, shape {data.shape}; wanted at least one sample (column)")
+        return np.ascontiguousarray(data, dtype=np.float64)
+
+    def targets(self, Y: Any, m: int) -> Array:
+        """Y as (n_L, m) float64: binary (m,) or (1, m), labels (m,), one-hot, soft or real targets (n_L, m).
+
+        Raises
+        ------
+        ValueError, TypeError : for a wrong shape, labels out of range or not integers, targets outside [0, 1] for a
+            cross-entropy, or soft targets that do not sum to one.
+        """
+        outputs = self.widths[-1]
+        data = real_array("Y", Y)
+        if self.cost_entry.labels and data.shape in ((m,), (1, m)) and (data.ndim == 1 or outputs != 1):
+            return _one_hot(data.reshape(-1), outputs)
+        if data.shape == (m,) and outputs == 1:
+            data = data.reshape(1, m)
+        if data.shape != (outputs, m):
+            labels = f" or integer labels ({m},)" if self.cost_entry.labels else ""
+            raise ValueError(f"Y: shape {data.shape} found, wanted ({outputs}, {m}){labels} for X with {m} samples")
+        data = np.ascontiguousarray(data, dtype=np.float64)
+        if self.cost_entry.output and not bool(np.all((data >= 0.0) & (data <= 1.0) | ~np.isfinite(data))):
+            raise ValueError(f"Y: {self.cost} needs targets between 0 and 1, found {data.min()} to {data.max()}")
+        if self.cost_entry.labels:
+            sums = data.sum(axis=0)
+            if np.any(np.abs(sums - 1.0) > 1e-6):
+                raise ValueError(f"Y: soft targets must sum to one over the classes, found a sum of {sums.min()}")
+        return data
+
+    def forward(self, parameters: Mapping[str, Array], X: Array) -> Propagation:
+        """Forward propagation of X (n_x, m) with tensors as ``to_parameters`` gives them."""
+        Z, A, a = [], [], X
+        with np.errstate(all="ignore"):
+            for index, entry in enumerate(self.activation_entries, 1):
+                Z.append(parameters[f"W{index}"] @ a + parameters[f"b{index}"].reshape(-1, 1))
+                a = entry.value(Z[-1])
+                A.append(a)
+        return Propagation(X, Z, A)
+
+    def penalty(self, parameters: Mapping[str, Array], m: int) -> float:
+        """l2/(2m) sum ||W||_F^2."""
+        if self.l2 == 0.0:
+            return 0.0
+        squares = [float(np.vdot(w, w)) for name, w in parameters.items() if name[0] == "W"]
+        return self.l2 / (2 * m) * sum(squares)
+
+    def cost_at(self, parameters: Mapping[str, Array], propagation: Propagation, Y: Array) -> float:
+        """J from a finished forward propagation and targets as ``targets`` gives them."""
+        return self.mean_loss(propagation, Y) + self.penalty(parameters, Y.shape[1])
+
+    def mean_loss(self, propagation: Propagation, Y: Array) -> float:
+        """J without the penalty."""
+        with np.errstate(all="ignore"):
+            losses = self.cost_entry.losses(propagation.Z[-1], propagation.A[-1], Y)
+            return self.cost_entry.scale(Y.shape[1], self.widths[-1]) * float(losses.sum())
+
+    def cost_of(self, parameters: Mapping[str, Any], X: Any, Y: Any) -> float:
+        """J(theta), dropout off, computed so that saturated units keep their digits.
+
+        Parameters
+        ----------
+        parameters : {"W1": ..., "b1": ..., ...}.
+        X : (n_x, m); Y : targets (see ``targets``).
+
+        Returns
+        -------
+        float
+        """
+        tensors = self.to_parameters(self.to_vector(parameters))
+        data = self.inputs(X)
+        return self.cost_at(tensors, self.forward(tensors, data), self.targets(Y, data.shape[1]))
+
+    def gradients(self, parameters: Mapping[str, Any], X: Any, Y: Any) -> dict[str, Array]:
+        """Back-propagation in plain NumPy, dropout off: {"dW1": ..., "db1": ...}, each in its tensor's shape.
+
+        Parameters
+        ----------
+        parameters : {"W1": ..., "b1": ..., ...}.
+        X : (n_x, m); Y : targets (see ``targets``).
+        """
+        theta = self.to_parameters(self.to_vector(parameters))
+        data = self.inputs(X)
+        targets = self.targets(Y, data.shape[1])
+        m = data.shape[1]
+        gradients: dict[str, Array] = {}
+        with np.errstate(all="ignore"):
+            run = self.forward(theta, data)
+            dZ = self.output_gradient(run, targets)
+            for index in range(len(self.layers), 0, -1):
+                weights = theta[f"W{index}"]
+                gradients[f"dW{index}"] = dZ @ run.inputs_of(index - 1).T + self.l2 / m * weights
+                gradients[f"db{index}"] = dZ.sum(axis=1).reshape(np.shape(parameters[f"b{index}"]))
+                if index > 1:
+                    dZ = (weights.T @ dZ) * self.activation_entries[index - 2].derivative(run.Z[index - 2])
+        return {f"d{t.name}": gradients[f"d{t.name}"] for t in self.tensors}
+
+    def output_gradient(self, run: Propagation, targets: Array) -> Array:
+        """dJ/dZ of the last layer."""
+        cost, entry, A = self.cost_entry, self.activation_entries[-1], run.A[-1]
+        gradient = cost.gradient(run.Z[-1], A, targets) * cost.scale(targets.shape[1], targets.shape[0])
+        if cost.output:
+            return gradient
+        if entry.elementwise:
+            return gradient * entry.derivative(run.Z[-1])
+        others = np.ones((A.shape[0], A.shape[0])) - np.eye(A.shape[0])
+        return np.asarray(A * (gradient * (others @ A) - others @ (A * gradient)))
+
+
+def _checked_layers(layers: Sequence[Dense]) -> tuple[Dense, ...]:
+    if isinstance(layers, Dense) or not isinstance(layers, Sequence):
+        raise TypeError(f"layers: expected a list of Dense, got {type(layers).__name__}")
+    if not layers:
+        raise ValueError("layers: empty; a network needs at least one Dense layer")
+    for index, layer in enumerate(layers, 1):
+        if not isinstance(layer, Dense):
+            raise TypeError(f"layers: layer {index} is {type(layer).__name__}, wanted Dense")
+        if index > 1 and layers[index - 2].outputs != layer.inputs:
+            raise ValueError(
+                f"layers: layer {index} takes {layer.inputs} inputs, but layer {index - 1} "
+                f"has {layers[index - 2].outputs} outputs"
+            )
+        if index < len(layers) and not ACTIVATIONS[layer.activation].elementwise:
+            raise ValueError(f"layers: {layer.activation} is for the output layer only, found in layer {index}")
+    return tuple(layers)
+
+
+def _one_hot(labels: Array, classes: int) -> Array:
+    if not bool(np.all(np.isfinite(labels))) or bool(np.any(labels != np.floor(labels))):
+        raise ValueError(f"Y: labels must be integers from 0 to {classes - 1}, found values that are not")
+    if labels.min() < 0 or labels.max() >= classes:
+        raise ValueError(
+            f"Y: labels from {labels.min():g} to {labels.max():g} found, wanted 0 to {classes - 1} "
+            f"(the output layer has {classes} units)"
+        )
+    return np.asarray(labels[None, :] == np.arange(classes)[:, None], dtype=np.float64)

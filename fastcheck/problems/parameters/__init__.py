@@ -1,0 +1,1 @@
+"""Names and shapes of parameters, and their places in the vector theta."""

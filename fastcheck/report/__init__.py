@@ -1,0 +1,1 @@
+"""What people see: data, sentences, text, HTML, JSON, pictures.  Renderers take plain data and judge nothing."""

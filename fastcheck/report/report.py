@@ -1,0 +1,307 @@
+"""The report: what a check found, as attributes, text, dictionary, JSON, HTML and pictures."""
+
+import json
+import math
+import platform
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .._types import Array, Indices
+from .._validation import integer
+from ..problems.gradients import AnalyticGradient, NumericalGradient
+from ..runtime.cached_property import cached_property
+from ..verdict.diagnosis.location import first_to_look_at
+from ..verdict.judge import PASS, Judgement, judge
+from . import sentences
+from .tensor import Entry, TensorReport, merge
+from .text import html, plain, rich_parts
+
+# Raised when a key of ``Report.to_dict`` changes its meaning or goes.
+SCHEMA = 1
+PACKAGES = ("fastcheck", "numpy", "numba", "scipy")
+SHOWN = 10
+
+
+class Report:
+    """What a check found.  ``report.ok`` is the short answer, ``print(report)`` the long one.
+
+    Attributes
+    ----------
+    verdict : "pass", "fail" or "inconclusive"; ok : whether it is "pass".
+    difference : ||grad - gradapprox|| / (||grad|| + ||gradapprox||) over all checked parameters, in the chosen norm.
+    cost : J(theta).
+    J_plus, J_minus, gradapprox : costs at theta +- epsilon and the central difference, one per checked position.
+    indices : the checked positions of theta.
+    tensors : one ``TensorReport`` per tensor; failures : the failing ones, the one to look at first.
+    summary, advice, notes : sentences.
+    engine, method, epsilon, norm, tolerance, seed, seconds : how it was checked, and how long that took.
+    noise_floor : the largest of the tensors'; kinks : number of parameters at kinks.
+    """
+
+    def __init__(
+        self, subject: AnalyticGradient, differences: NumericalGradient, judgement: Judgement, run: dict[str, Any]
+    ) -> None:
+        self._subject, self._differences, self._judgement, self._run = subject, differences, judgement, run
+        self.verdict = judgement.verdict
+        self.difference = judgement.difference
+
+    @classmethod
+    def of(
+        cls, subject: AnalyticGradient, differences: NumericalGradient, *, epsilon: float | Array, norm: float,
+        tolerance: float | None, engine: str, method: str, seed: int, seconds: float, **extra: Any,
+    ) -> "Report":
+        """Judge what an engine found and report it.
+
+        Parameters
+        ----------
+        subject : what was checked; differences : what the engine found.
+        epsilon : the perturbation, one for all or one per checked position; norm : 1, 2 or infinity.
+        tolerance : largest relative difference, None for the default (see ``fastcheck.verdict.judge``).
+        engine, method, seed, seconds, extra : for the reader, and for who repeats the run.
+        """
+        judgement = judge(subject, differences, epsilon=epsilon, norm=norm, tolerance=tolerance)
+        run = {"engine": engine, "method": method, "epsilon": epsilon, "norm": norm, "tolerance": tolerance,
+               "seed": seed, "seconds": max(seconds, 0.0), **extra}
+        return cls(subject, differences, judgement, run)
+
+    def noted(self, *notes: str) -> "Report":
+        """The same report with more notes, before the engine's own."""
+        differences = replace(self._differences, notes=(*notes, *self._differences.notes))
+        return Report(self._subject, differences, self._judgement, self._run)
+
+    @property
+    def judgement(self) -> Judgement:
+        """The verdict with what it rests on."""
+        return self._judgement
+
+    @property
+    def ok(self) -> bool:
+        """Whether the verdict is "pass"."""
+        return self.verdict == PASS
+
+    @property
+    def cost(self) -> float:
+        """J(theta)."""
+        return self._differences.cost
+
+    @property
+    def J_plus(self) -> Array:
+        """Costs at theta + epsilon, one per checked position."""
+        return self._differences.J_plus
+
+    @property
+    def J_minus(self) -> Array:
+        """Costs at theta - epsilon, one per checked position."""
+        return self._differences.J_minus
+
+    @property
+    def gradapprox(self) -> Array:
+        """Numerical gradient, one per checked position."""
+        return self._differences.gradapprox
+
+    @cached_property
+    def indices(self) -> Indices:
+        """The checked positions of theta, ascending."""
+        return np.arange(self._subject.gradient.size) if self._subject.indices is None else self._subject.indices
+
+    @property
+    def engine(self) -> str:
+        """Which engine found the cost differences."""
+        return str(self._run["engine"])
+
+    @property
+    def method(self) -> str:
+        """Which parameters were checked: "all", "sample" or "directional"."""
+        return str(self._run["method"])
+
+    @property
+    def epsilon(self) -> Any:
+        """The perturbation: a number, or one per checked position."""
+        return self._run["epsilon"]
+
+    @property
+    def norm(self) -> float:
+        """The norm of ``difference``: 1, 2 or infinity."""
+        return float(self._run["norm"])
+
+    @property
+    def seed(self) -> int:
+        """What random choices were made from."""
+        return int(self._run["seed"])
+
+    @property
+    def seconds(self) -> float:
+        """How long the check took, without this report."""
+        return float(self._run["seconds"])
+
+    @property
+    def tolerance(self) -> float:
+        """Largest relative difference allowed; the strictest where tensors differ in precision."""
+        return min((found.tolerance for found in self._judgement.tensors), default=math.nan)
+
+    @property
+    def noise_floor(self) -> float:
+        """The smallest gradient error that the rounding of the cost lets a difference resolve: the largest tensor's."""
+        return max((t.noise_floor for t in self.tensors if t.checked), default=0.0)
+
+    @property
+    def kinks(self) -> int:
+        """Number of parameters at kinks."""
+        return sum(t.kinks for t in self.tensors)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Figures about the run from the engine and the front door."""
+        known = {"engine", "method", "epsilon", "norm", "tolerance", "seed", "seconds"}
+        return {**{k: v for k, v in self._run.items() if k not in known}, **self._differences.facts}
+
+    @cached_property
+    def tensors(self) -> tuple[TensorReport, ...]:
+        """One per tensor, in the order of theta."""
+        found = self._judgement.tensors
+        return tuple(TensorReport(one, self._subject, self._differences, found) for one in found)
+
+    @cached_property
+    def failures(self) -> tuple[TensorReport, ...]:
+        """The failing tensors, the one to look at first: in a network the one nearest the output."""
+        by_name = {t.name: t for t in self.tensors}
+        return tuple(by_name[found.name] for found in first_to_look_at(self._judgement.tensors))
+
+    @cached_property
+    def summary(self) -> str:
+        """What was found, in a sentence."""
+        return sentences.summary(self._judgement, self.failures, self.tensors)
+
+    @cached_property
+    def advice(self) -> tuple[str, ...]:
+        """What to do next."""
+        return tuple(sentences.advice(self._judgement, self.tensors, self._run))
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """What else to know: precision, kinks, noise, coverage."""
+        return tuple(sentences.notes(self._subject, self._differences, self.tensors, self._run))
+
+    def tensor(self, name: str) -> TensorReport:
+        """The report of one tensor.  Raises KeyError, with the names there are, for an unknown name."""
+        for tensor in self.tensors:
+            if tensor.name == name:
+                return tensor
+        raise KeyError(f"no tensor {name!r}; there are {', '.join(t.name for t in self.tensors)}")
+
+    def gradapprox_of(self, name: str) -> Array:
+        """Numerical gradient of one tensor in its shape; NaN where it was not checked."""
+        return self.tensor(name).gradapprox()
+
+    def worst(self, count: int = SHOWN) -> list[Entry]:
+        """The entries that disagree most, worst first; those that are not finite before all others."""
+        return merge(self.tensors, integer("count", count, 0))
+
+    def at_kinks(self, count: int = SHOWN) -> list[Entry]:
+        """The first parameters at kinks, with the costs on both sides."""
+        return [entry for tensor in self.tensors for entry in tensor.at_kinks(count)][:count]
+
+    def __repr__(self) -> str:
+        return f"<fastcheck.Report: {self.verdict}, difference {self.difference:.3g}, engine {self.engine}>"
+
+    def __str__(self) -> str:
+        return plain(self)
+
+    def __rich_console__(self, console: Any, options: Any) -> Any:
+        """For ``rich.print(report)``: colours and a table in a terminal, plain text elsewhere."""
+        return rich_parts(self, console, options)
+
+    def _repr_html_(self) -> str:
+        return html(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the arrays, as plain numbers, strings, lists and dictionaries; numbers that are not finite
+        become the strings "nan", "inf" and "-inf".
+        """
+        return {str(key): _plain(value) for key, value in {
+            "schema": SCHEMA,
+            "verdict": self.verdict, "ok": self.ok, "summary": self.summary,
+            "advice": self.advice, "notes": self.notes,
+            "difference": self.difference, "tolerance": self.tolerance, "norm": self.norm,
+            "cost": self.cost, "noise_floor": self.noise_floor,
+            "engine": self.engine, "method": self.method, "epsilon": self.epsilon, "seed": self.seed,
+            "asked_tolerance": self._run["tolerance"], "seconds": self.seconds,
+            "parameters": int(self._subject.gradient.size), "checked": int(self.gradapprox.size),
+            "samples": self._subject.samples, "l2_over_m": self._subject.l2_weight,
+            "precision": self._subject.precision,
+            "tensors": [_tensor_dict(t) for t in self.tensors],
+            "failures": [t.name for t in self.failures],
+            "worst": [_entry_dict(e) for e in self.worst()],
+            "at_kinks": [_entry_dict(e) for e in self.at_kinks()],
+            "facts": self.facts, "versions": versions(),
+        }.items()}  # fmt: skip
+
+    def to_json(self, path: str | PathLike[str] | None = None) -> str:
+        """``to_dict`` as JSON text, written to ``path`` too if one is given."""
+        written = json.dumps(self.to_dict(), indent=2, allow_nan=False)
+        if path is not None:
+            Path(path).write_text(written + "\n", encoding="utf-8")
+        return written
+
+    def plot(self, path: str | PathLike[str] | None = None) -> Any:
+        """Relative error of every tensor as a map, beside gradient against numerical gradient.
+
+        Parameters
+        ----------
+        path : where to save the picture (its ending tells the format), None for not at all.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        ImportError : without matplotlib, with the command that installs it.
+        """
+        from .plots import plot_report
+
+        return plot_report(self, path)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the numbers depend on."""
+    from importlib.metadata import PackageNotFoundError, version  # imported where used: brings half of email along
+
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "unknown"
+    return found
+
+
+def _tensor_dict(tensor: TensorReport) -> dict[str, Any]:
+    keys = ("name", "shape", "checked", "verdict", "difference", "tolerance", "wrong", "max_relative_error", "worst",
+            "noise_floor", "kinks", "zeros", "dead", "diagnosis")
+    return {key: getattr(tensor, key) for key in keys}
+
+
+def _entry_dict(entry: Entry) -> dict[str, Any]:
+    return {key: getattr(entry, key) for key in Entry.__dataclass_fields__}
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can hold."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    if isinstance(value, (int, np.integer)):
+        return int(value)
+    if isinstance(value, (float, np.floating)):
+        return float(value) if math.isfinite(value) else str(float(value))
+    return value if value is None or isinstance(value, str) else str(value)

@@ -1,0 +1,168 @@
+"""A judgement in sentences: the summary, what to do next, and what else the reader should know."""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..problems.gradients import AnalyticGradient, NumericalGradient
+from ..verdict.diagnosis.location import NETWORK_NAME, where_it_sits
+from ..verdict.judge import FAIL, INCONCLUSIVE, PASS, Judgement
+from .tensor import TensorReport
+
+# So many names are given before the rest is counted.
+NAMED = 4
+LESS_NOISE = {
+    "reference": 'Use engine="response", which subtracts no costs and has no such noise.',
+    "full": 'Use engine="response", which subtracts no costs and has no such noise.',
+    "response": "Check with smaller inputs or parameters: pre-activations are so large that their rounding shows.",
+    "function": "Leave epsilon out: it is then chosen for each parameter. Or compute the cost with less rounding "
+                "(stable formulas, double precision).",
+}  # fmt: skip
+# Share of zeros from which the reader is warned.
+MANY_ZEROS = 0.1
+
+
+def names(found: Iterable[str], prefix: str = "d") -> str:
+    """dW1, db1 and dW2; or dW1, db1, dW2, db2 and 6 more."""
+    listed = [prefix + name for name in found]
+    if len(listed) > NAMED + 1:
+        listed = [*listed[:NAMED], f"{len(listed) - NAMED} more"]
+    return listed[0] if len(listed) == 1 else f"{', '.join(listed[:-1])} and {listed[-1]}"
+
+
+def summary(judgement: Judgement, failures: Sequence[TensorReport], tensors: Sequence[TensorReport]) -> str:
+    """One sentence: what was found."""
+    if judgement.cause == "cost":
+        return "The cost itself is not finite: there is nothing to check the gradients against."
+    if judgement.cause == "nothing":
+        return "Every gradient is exactly zero on both sides: nothing was exercised."
+    if judgement.verdict == FAIL:
+        verb = "disagrees" if len(failures) == 1 else "disagree"
+        return f"{names(t.name for t in failures)} {verb} with the numerical gradient."
+    if judgement.verdict == PASS:
+        return "The gradients agree with the numerical gradient."
+    unsure = [t for t in tensors if t.verdict == INCONCLUSIVE and t.checked]
+    verb = "disagrees" if len(unsure) == 1 else "disagree"
+    causes = {t.cause for t in unsure}
+    if "step" in causes:
+        why = "no more than so large an epsilon, or a kink, can explain"
+    elif "kinks" in causes:
+        why = "no more than the choice of slopes at several kinks can explain"
+    elif "rounding" in causes:
+        why = "no more than rounding in back-propagation itself can explain"
+    else:
+        why = "no more than rounding of the cost can explain"
+    return f"{names(t.name for t in unsure)} {verb} by more than the tolerance, but by {why}."
+
+
+def advice(judgement: Judgement, tensors: Sequence[TensorReport], run: dict[str, Any]) -> list[str]:
+    """What to do next."""
+    if judgement.cause == "cost":
+        return ["Look for nan, inf or overflow in the parameters, the inputs and the targets."]
+    if judgement.cause == "nothing":
+        return ["Check with other parameters or data: the units are dead or saturated, or the cost is at a minimum."]
+    if judgement.verdict == FAIL:
+        place = where_it_sits(judgement.tensors)
+        return [place[0].upper() + place[1:]] if place else []
+    if judgement.verdict == PASS:
+        return []
+    network = run.get("engine") in ("reference", "full")
+    causes = {t.cause for t in tensors if t.verdict == INCONCLUSIVE}
+    found = []
+    if "noise" in causes:
+        found.append(LESS_NOISE.get(str(run.get("engine")), LESS_NOISE["function"]))
+    if "step" in causes:
+        found.append("Use a smaller epsilon" + (', or engine="response", which knows the kinks.' if network else "."))
+    if "rounding" in causes:
+        found.append(
+            "Check where units are less saturated, or write what cancels so that it keeps its digits: "
+            "sigmoid(-z) for 1 - a, and the like."
+        )
+    if "kinks" in causes:
+        found.append("Check at parameters a little off: where kinks meet there is no one right gradient.")
+    return found
+
+
+def notes(
+    subject: AnalyticGradient, differences: NumericalGradient, tensors: Sequence[TensorReport], run: dict[str, Any]
+) -> list[str]:
+    """What else the reader should know: precision, kinks, noise, coverage."""
+    return [
+        *_places_not_finite(subject, differences), *_precision(subject, tensors), *_kinks(tensors),
+        *_noise(tensors, run), *_coverage(subject, tensors), *differences.notes,
+    ]
+
+
+def _places_not_finite(subject: AnalyticGradient, differences: NumericalGradient) -> list[str]:
+    if math.isfinite(differences.cost):
+        return []
+    found = [f"The cost is {differences.cost}."]
+    for tensor in subject.tensors:
+        values = subject.theta[tensor.start : tensor.stop]
+        places = np.flatnonzero(~np.isfinite(values))
+        if places.size:
+            index = ", ".join(str(int(i)) for i in np.unravel_index(places[0], tensor.shape))
+            found.append(f"{tensor.name}[{index}] is {values[places[0]]}.")
+    return found
+
+
+def _precision(subject: AnalyticGradient, tensors: Sequence[TensorReport]) -> list[str]:
+    found = []
+    for dtype in sorted(set(subject.precision.values())):
+        chosen = [t for t in tensors if subject.precision.get(t.name) == dtype]
+        if chosen:
+            found.append(
+                f"{names((t.name for t in chosen), '')} came in {dtype} and "
+                f"{'is' if len(chosen) == 1 else 'are'} held to {max(t.tolerance for t in chosen):.1e}."
+            )
+    single = [t for t in tensors if t.cause == "single"]
+    if single:
+        found.append(
+            f"{names(t.name for t in single)} {'agrees' if len(single) == 1 else 'agree'} to single precision only "
+            f"(difference {max(t.difference for t in single):.1e}): computed in float32 somewhere?"
+        )
+        if any(t.verdict == FAIL for t in single):
+            found.append("Numbers in float64 are held to double precision; float32 arrays to what that allows.")
+    return found
+
+
+def _kinks(tensors: Sequence[TensorReport]) -> list[str]:
+    count = sum(t.kinks for t in tensors)
+    if not count:
+        return []
+    plural = "parameter is at a kink" if count == 1 else "parameters are at kinks"
+    return [f"{count:,} {plural} within epsilon and judged by one-sided derivatives; "
+            "the differences shown count central differences there too."]
+
+
+def _noise(tensors: Sequence[TensorReport], run: dict[str, Any]) -> list[str]:
+    count = sum(t.noisy for t in tensors)
+    if not count:
+        return []
+    verb = "entry agrees" if count == 1 else "entries agree"
+    return [f"{count:,} {verb} only within the rounding noise of this check (engine {run.get('engine')!r}): "
+            "what disagrees there is rounding noise, or smaller than it."]
+
+
+def _coverage(subject: AnalyticGradient, tensors: Sequence[TensorReport]) -> list[str]:
+    found = []
+    checked, total = sum(t.checked for t in tensors), sum(t.size for t in tensors)
+    if checked < total:
+        found.append(f"{checked:,} of {total:,} entries were checked.")
+    unchecked = [t.name for t in tensors if not t.checked]
+    if unchecked:
+        found.append(f"Nothing was checked of {names(unchecked, '')}.")
+    zeros = sum(t.zeros for t in tensors)
+    if zeros:
+        much = ": their agreement proves little" if zeros > MANY_ZEROS * checked else ""
+        found.append(f"{zeros:,} of {checked:,} checked entries are exactly zero on both sides{much}.")
+    idle = [t.name for t in tensors if t.checked and t.zeros == t.checked]
+    if idle and len(idle) < len(tensors):
+        found.append(f"Nothing was exercised in {names(idle, '')}: all zero on both sides.")
+    for t in tensors:
+        if t.dead and NETWORK_NAME.fullmatch(t.name) and t.name[0] == "W" and t.dead < t.shape[0]:
+            units = f"{t.dead:,} of {t.shape[0]:,} units of {t.name} {'is' if t.dead == 1 else 'are'}"
+            found.append(f"{units} dead or saturated: no gradient at all.")
+    return found

@@ -1,0 +1,214 @@
+"""A report as plain text, as a rich table and as HTML: the same lines, three dresses."""
+
+import html as escape
+import math
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..verdict.judge import FAIL, INCONCLUSIVE, PASS
+from .tensor import Entry, TensorReport
+
+if TYPE_CHECKING:
+    from .report import Report
+
+WIDTH = 80
+# Tensors shown one by one, and entries.
+ROWS = 24
+WORST = 5
+NAME_WIDTH = 24
+COLOURS = {PASS: "green", FAIL: "bold red", INCONCLUSIVE: "yellow"}
+HTML_COLOURS = {PASS: "#2e7d32", FAIL: "#c62828", INCONCLUSIVE: "#b26a00"}
+# Columns that may be left out, first to go first, where the table is too wide.
+OPTIONAL = ("noise", "worst entry", "zeros", "checked", "shape")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Headings and rows; ``verdicts`` has one per row, for colours."""
+
+    headings: list[str]
+    rows: list[list[str]]
+    verdicts: list[str]
+
+    def widths(self) -> list[int]:
+        """Width of every column."""
+        return [max(len(cell) for cell in column) for column in zip(self.headings, *self.rows, strict=True)]
+
+    def without(self, heading: str) -> "Table":
+        """The table without one column."""
+        kept = [k for k, name in enumerate(self.headings) if name != heading]
+        return Table([self.headings[k] for k in kept], [[row[k] for k in kept] for row in self.rows], self.verdicts)
+
+    def within(self, width: int) -> "Table":
+        """The table with so few columns that it fits."""
+        table = self
+        for heading in OPTIONAL:
+            if sum(table.widths()) + 2 * len(table.headings) - 2 <= width:
+                break
+            table = table.without(heading)
+        return table
+
+
+def plain(report: "Report", width: int = WIDTH) -> str:
+    """The report in plain text, no line longer than ``width``."""
+    table = tensor_table(report).within(width)
+    lines = [*_wrapped(headline(report), width), *_wrapped(report.summary, width), "", *_aligned(table)]
+    hidden = hidden_tensors(report)
+    if hidden:
+        lines.append(hidden)
+    for title, body in sections(report):
+        lines += ["", title]
+        lines += [line for item in body for line in _wrapped(item, width, "  ", "    ")]
+    lines += ["", *_wrapped(footer(report), width)]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def rich_parts(report: "Report", console: Any, options: Any) -> Iterable[Any]:
+    """What rich prints: coloured in a terminal, the plain text elsewhere."""
+    from rich.padding import Padding
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    if not console.is_terminal:
+        yield Text(plain(report, min(WIDTH, options.max_width)), no_wrap=True, overflow="ignore")
+        return
+    yield Text(headline(report), style=COLOURS[report.verdict])
+    yield Text(report.summary)
+    chosen = tensor_table(report).within(options.max_width - 2)
+    table = RichTable(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for k, heading in enumerate(chosen.headings):
+        table.add_column(heading, justify="left" if _is_left(heading, k) else "right", no_wrap=True)
+    for row, verdict in zip(chosen.rows, chosen.verdicts, strict=True):
+        table.add_row(*(Text(cell) for cell in row[:-1]), Text(row[-1], style=COLOURS.get(verdict, "dim")))
+    yield Padding(table, (1, 0, 0, 0))
+    if hidden_tensors(report):
+        yield Text(hidden_tensors(report), style="dim")
+    for title, body in sections(report):
+        yield Padding(Text(title, style="bold"), (1, 0, 0, 0))
+        for item in body:
+            yield Padding(Text(item), (0, 0, 0, 2))
+    yield Padding(Text(footer(report), style="dim"), (1, 0, 0, 0))
+
+
+def html(report: "Report") -> str:
+    """The report for notebooks."""
+    table, colour = tensor_table(report), HTML_COLOURS[report.verdict]
+    parts = ['<div class="fastcheck">', f'<p><b style="color:{colour}">{escape.escape(headline(report))}</b><br>',
+             f"{escape.escape(report.summary)}</p>", "<table><thead><tr>"]
+    parts += [f"<th>{escape.escape(name)}</th>" for name in table.headings]
+    parts.append("</tr></thead><tbody>")
+    for row, verdict in zip(table.rows, table.verdicts, strict=True):
+        cells = "".join(f"<td>{escape.escape(cell)}</td>" for cell in row[:-1])
+        shade = HTML_COLOURS.get(verdict, "inherit")
+        parts.append(f'<tr>{cells}<td style="color:{shade}">{escape.escape(row[-1])}</td></tr>')
+    parts.append("</tbody></table>")
+    if hidden_tensors(report):
+        parts.append(f"<p>{escape.escape(hidden_tensors(report))}</p>")
+    for title, body in sections(report):
+        items = "".join(f"<li>{escape.escape(item)}</li>" for item in body)
+        parts.append(f"<p><b>{escape.escape(title)}</b></p><ul>{items}</ul>")
+    parts.append(f"<p><small>{escape.escape(footer(report))}</small></p></div>")
+    return "".join(parts)
+
+
+def headline(report: "Report") -> str:
+    """FAIL  difference 2.85e-01 (tolerance 1e-07)."""
+    norm = "" if report.norm == 2 else f" in norm {'infinity' if math.isinf(report.norm) else f'{report.norm:g}'}"
+    return f"{report.verdict.upper()}  difference {report.difference:.2e}{norm} (tolerance {report.tolerance:.2g})"
+
+
+def footer(report: "Report") -> str:
+    """How it was checked."""
+    size = sum(t.size for t in report.tensors)
+    epsilon = f"{report.epsilon:g}" if isinstance(report.epsilon, float) else "chosen per parameter"
+    parts = [f"{report.gradapprox.size:,} of {size:,} parameters", f"engine {report.engine}", f"epsilon {epsilon}",
+             f"cost {report.cost:.6g}"]
+    if report.method != "all":
+        parts.append(f"method {report.method}, seed {report.seed}")
+    return ", ".join([*parts, f"{report.seconds:.3g} s"])
+
+
+def tensor_table(report: "Report") -> Table:
+    """One row per tensor; failing ones first if there are too many to show all."""
+    shown = shown_tensors(report)
+    headings = ["tensor", "shape", "checked", "difference", "worst entry", "noise", "zeros", "kinks", "verdict"]
+    rows = [
+        [_short(t.name), "x".join(map(str, t.shape)) or "scalar", f"{t.checked:,}", f"{t.difference:.1e}",
+         f"{t.max_relative_error:.1e}", f"{t.relative_noise:.0e}", f"{t.zeros:,}", f"{t.kinks:,}",
+         t.verdict if t.checked else "not checked"]
+        for t in shown
+    ]  # fmt: skip
+    table = Table(headings, rows, [t.verdict if t.checked else "" for t in shown])
+    if all(t.checked == t.size for t in report.tensors):
+        table = table.without("checked")
+    return table if report.kinks else table.without("kinks")
+
+
+def shown_tensors(report: "Report") -> Sequence[TensorReport]:
+    """All tensors, or the most interesting ones in the order of theta."""
+    if len(report.tensors) <= ROWS:
+        return report.tensors
+    first = {t.name for t in report.failures[:ROWS]}
+    for verdict in (INCONCLUSIVE, PASS):
+        first |= {t.name for t in [t for t in report.tensors if t.verdict == verdict][: max(0, ROWS - len(first))]}
+    return [t for t in report.tensors if t.name in first]
+
+
+def hidden_tensors(report: "Report") -> str:
+    """ "... and 80 more tensors: 80 pass", or "" where all are shown."""
+    shown = {t.name for t in shown_tensors(report)}
+    hidden = [t.verdict for t in report.tensors if t.name not in shown]
+    if not hidden:
+        return ""
+    counts = ", ".join(f"{hidden.count(v)} {v}" for v in (FAIL, INCONCLUSIVE, PASS) if v in hidden)
+    return f"... and {len(hidden)} more tensors: {counts}"
+
+
+def sections(report: "Report") -> list[tuple[str, list[str]]]:
+    """What follows the table: diagnosis, worst entries, what to do, notes."""
+    found: list[tuple[str, list[str]]] = []
+    diagnoses = [t.diagnosis for t in report.failures[:ROWS] if t.diagnosis]
+    if diagnoses:
+        found.append(("Diagnosis", diagnoses))
+    if report.verdict != PASS and report.failures:
+        found.append(("Worst entries", _entry_lines(report.worst(WORST))))
+    if report.advice:
+        found.append(("What to do", list(report.advice)))
+    if report.notes:
+        found.append(("Notes", list(report.notes)))
+    return found
+
+
+def _entry_lines(entries: list[Entry]) -> list[str]:
+    places = max((len(e.place) for e in entries), default=0)
+    return [
+        f"{e.place:<{places}}  grad {e.grad:+.4e}  gradapprox {e.gradapprox:+.4e}  error {e.relative_error:.1e}"
+        for e in entries
+    ]
+
+
+def _aligned(table: Table) -> list[str]:
+    widths = table.widths()
+    return [
+        "  ".join(
+            cell.ljust(w) if _is_left(table.headings[k], k) else cell.rjust(w)
+            for k, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in [table.headings, *table.rows]
+    ]
+
+
+def _is_left(heading: str, column: int) -> bool:
+    return column == 0 or heading == "verdict"
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= NAME_WIDTH else f"{name[: NAME_WIDTH - 3]}..."
+
+
+def _wrapped(line: str, width: int, first: str = "", later: str = "") -> list[str]:
+    if len(first) + len(line) <= width:
+        return [first + line]  # as it is: columns may stand two blanks apart
+    return textwrap.wrap(line, width, initial_indent=first, subsequent_indent=later)

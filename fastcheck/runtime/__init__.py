@@ -1,0 +1,1 @@
+"""The machine: threads, memory, compilation, progress.  Nothing here knows what is checked."""

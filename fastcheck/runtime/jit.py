@@ -1,0 +1,91 @@
+"""The one place where kernels are compiled: policy, disk cache, and tables turned into compiled dispatch.
+
+Numba's disk cache looks only at the file a kernel stands in; kernels here call functions of other files, so every
+cache entry is keyed by the sources of all of them.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from functools import cache
+from types import FunctionType, ModuleType
+from typing import Any
+
+import numba
+
+from .kernel_sources import kernel_sources
+
+# Keeps NaN and infinity (unlike fastmath=True) yet lets loops vectorize and sums be reordered.
+FAST = frozenset({"contract", "nsz", "reassoc", "arcp"})
+EXACT: frozenset[str] = frozenset()
+
+
+@cache
+def source_stamp() -> str:
+    """Digest of every source file whose code ends up in a kernel."""
+    digest = hashlib.blake2b(digest_size=16)
+    for path in kernel_sources():
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _disabled() -> bool:
+    """Whether NUMBA_DISABLE_JIT is set: kernels then run as plain Python."""
+    return bool(getattr(numba.config, "DISABLE_JIT", False))
+
+
+def compiled(function: Callable[..., Any], *, flags: frozenset[str] = EXACT, parallel: bool = False) -> Any:
+    """Compile a module-level kernel: no Python objects, GIL released, cached on disk where that is possible."""
+    if parallel:
+        # The disk cache tells kernels apart by name and line alone: the serial twin of this one must not answer for it.
+        function = FunctionType(function.__code__, function.__globals__, function.__name__)
+        function.__qualname__ += "_parallel"
+    dispatcher: Any = numba.njit(
+        nogil=True, parallel=parallel, error_model="numpy", fastmath=set(flags) or False
+    )(function)
+    if _disabled():
+        return dispatcher
+    try:
+        dispatcher.enable_caching()
+    except RuntimeError:
+        return dispatcher  # neither the package nor the home folder can be written: compile in every process
+    # Numba offers no public way to widen what a cache entry depends on (documented limitation).
+    dispatcher._cache._cache_file._source_stamp = source_stamp()
+    return dispatcher
+
+
+def inner(function: Callable[..., Any], *, flags: frozenset[str] = EXACT) -> Any:
+    """Compile a function that only kernels call: no wrapper for Python, which for many arguments costs a second."""
+    options: dict[str, Any] = {} if _disabled() else {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    return numba.njit(nogil=True, error_model="numpy", fastmath=set(flags) or False, **options)(function)
+
+
+def compiled_namespace(*modules: ModuleType) -> dict[str, Any]:
+    """The functions of ``modules`` compiled together, so that they can call each other inside kernels.
+
+    Those named ``*_columns`` are loops over independent columns and vectorize; all others keep every rounding as
+    written, which error-free transformations rely on.
+    """
+    namespace: dict[str, Any] = {}
+    for module in modules:
+        namespace.update(vars(module))
+    for module in modules:
+        for name, item in vars(module).items():
+            if isinstance(item, FunctionType) and item.__module__ == module.__name__:
+                twin = FunctionType(item.__code__, namespace, name, item.__defaults__)
+                namespace[name] = inner(twin, flags=FAST if name.endswith("_columns") else EXACT)
+    return namespace
+
+
+def switch(functions: Mapping[int, Any], arguments: str) -> Any:
+    """Compile ``f(code, arguments)`` that calls ``functions[code]``: an integer instead of a function argument.
+
+    A function passed as an argument never hits the disk cache, and a table of functions does not compile; a chain of
+    comparisons does both, and runs faster.
+    """
+    lines = [f"def chosen(code, {arguments}):"]
+    for code in functions:
+        lines += [f"    if code == {code}:", f"        return f{code}({arguments})"]
+    lines += [f"    return f{next(iter(functions))}({arguments})"]
+    scope: dict[str, Any] = {f"f{code}": function for code, function in functions.items()}
+    exec("\n".join(lines), scope)  # noqa: S102 - the text is made of integers and our own names
+    return inner(scope["chosen"])

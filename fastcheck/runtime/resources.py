@@ -1,0 +1,39 @@
+"""The machine: how many threads and how much memory a check may use."""
+
+import os
+from typing import Any
+
+from .._validation import integer
+
+DEFAULT_MEMORY = 1 << 30
+
+
+def threads_of(value: Any) -> int:
+    """Number of threads; None for as many as this process may run on."""
+    if value is not None:
+        return integer("threads", value, 1)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def memory_of(value: Any) -> int:
+    """Bytes beside the O(n) vectors; None for a quarter of the free memory, at most 1 GiB."""
+    if value is not None:
+        whole = int(value) if isinstance(value, float) and value.is_integer() else value
+        return integer("memory_limit", whole, 1 << 20)
+    free = available_bytes()
+    return DEFAULT_MEMORY if free is None else max(1 << 24, min(DEFAULT_MEMORY, free // 4))
+
+
+def available_bytes() -> int | None:
+    """Memory that can be had without swapping; None where the system does not say."""
+    try:
+        with open("/proc/meminfo", "rb", buffering=0) as file:
+            found = file.read(512)  # it is the third of some fifty lines
+        return int(found.split(b"MemAvailable:", 1)[1].split(maxsplit=1)[0]) * 1024
+    except (OSError, ValueError, IndexError):
+        pass
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return None
+

@@ -1,0 +1,1 @@
+"""What the differences mean: pass, fail or inconclusive, for every entry, tensor and the whole."""

@@ -1,0 +1,267 @@
+"""One tensor's gradient beside its numerical gradient: sizes, errors entry by entry, in chunks and without overflow."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from .._types import Array, Indices
+from ..problems.gradients import AnalyticGradient, NumericalGradient
+from ..problems.parameters.tensor import Tensor
+from ..runtime.cached_property import cached_property
+
+# Entries worked on at a time: a few arrays of this size stay in the processor's cache.
+CHUNK = 1 << 15
+# Sums of squares within these bounds have neither overflowed nor lost digits to underflow.
+SAFE_SQUARES = (1e-180, 1e280)
+# An entry smaller than this share of its tensor's root mean square is compared with that share instead of itself.
+NEGLIGIBLE = 2e-5
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Norms of the gradient, of the numerical gradient and of their difference, and the largest difference."""
+
+    gradient: float
+    approx: float
+    error: float
+    peak: float
+
+    @property
+    def finite(self) -> bool:
+        """Whether every entry was finite."""
+        return math.isfinite(self.gradient) and math.isfinite(self.approx)
+
+
+@dataclass(frozen=True)
+class EntryChunk:
+    """A chunk of a comparison, times the power of two that brings the tensor near one.
+
+    first : position of the chunk within the tensor's checked entries.
+    approx : the numerical gradient, without the error of a large step where that is known.
+    error : what is judged: |gradient - approx|, at kinks the distance to the one-sided derivatives.
+    size : |gradient| + |approx|, or the least size that counts where that is larger.
+    noise : standard error of approx.
+    """
+
+    first: int
+    gradient: Array
+    approx: Array
+    error: Array
+    size: Array
+    noise: Array
+
+
+class Comparison:
+    """The checked entries of one tensor.
+
+    Parameters
+    ----------
+    tensor : name, shape and place in theta.
+    first : position of its first checked entry within the checked indices.
+    where : positions of the checked entries within the tensor (flat), or None for all of them.
+    gradient, approx : the two gradients at the checked entries.
+    noise : standard error of approx, one per entry or one for all.
+    truncation : approx less the derivative, None where they agree to rounding.
+    kinks, low, high : positions among the checked entries that are at kinks, and their one-sided derivatives.
+    """
+
+    def __init__(
+        self, tensor: Tensor, first: int, where: Indices | None, gradient: Array, approx: Array, noise: Array,
+        truncation: Array | None, kinks: tuple[Indices, Array, Array] | None,
+    ) -> None:
+        self.tensor = tensor
+        self.first = first
+        self.where = where
+        self.gradient = gradient
+        self.approx = approx
+        self.noise = noise
+        self.truncation = truncation
+        self.kinks = kinks
+
+    @property
+    def checked(self) -> int:
+        """Number of entries compared."""
+        return self.approx.size
+
+    def index(self, position: int) -> tuple[int, ...]:
+        """Index, in the tensor's shape, of a position among the checked entries."""
+        flat = position if self.where is None else int(self.where[position])
+        return tuple(int(i) for i in np.unravel_index(flat, self.tensor.shape))
+
+    @cached_property
+    def sizes(self) -> Sizes:
+        """Euclidean norms and the largest error."""
+        return two_norms(self.gradient, self.approx)
+
+    @cached_property
+    def root_mean_square(self) -> float:
+        """Root mean square of the larger of the two gradients."""
+        return max(self.sizes.gradient, self.sizes.approx) / math.sqrt(self.checked) if self.checked else 0.0
+
+    @cached_property
+    def unit(self) -> float:
+        """The power of two that brings the tensor near one."""
+        return power_towards_one(self.root_mean_square)
+
+    @cached_property
+    def noise_floor(self) -> float:
+        """Root mean square of the standard error of the numerical gradient."""
+        if self.noise.size == 1 or not self.checked:
+            return float(self.noise[0]) if self.noise.size else 0.0
+        return two_norms(self.noise, self.noise).gradient / math.sqrt(self.noise.size)
+
+    @cached_property
+    def derivative(self) -> Array:
+        """The numerical gradient without the error of a large step, where that is known."""
+        return self.approx if self.truncation is None else self.approx - self.truncation
+
+    @cached_property
+    def zeros(self) -> int:
+        """Number of entries that are exactly zero on both sides: agreement that proves little."""
+        count = 0
+        for start in range(0, self.checked, CHUNK):
+            part = slice(start, start + CHUNK)
+            count += int(np.count_nonzero((self.gradient[part] == 0.0) & (self.approx[part] == 0.0)))
+        return count
+
+    def norms(self, norm: float) -> Sizes:
+        """The sizes in norm 1, 2 or infinity."""
+        if norm == 2 or not self.sizes.finite:
+            return self.sizes
+        gradient, approx, error = [], [], []
+        for part in self.entries(0.0, judged=False):
+            gradient.append(float(np.linalg.norm(part.gradient, norm)))
+            approx.append(float(np.linalg.norm(part.approx, norm)))
+            error.append(float(np.linalg.norm(part.error, norm)))
+        join = sum if norm == 1 else max
+        totals = [float(join(values)) / self.unit if values else 0.0 for values in (gradient, approx, error)]
+        return Sizes(totals[0], totals[1], totals[2], self.sizes.peak)
+
+    def entries(self, negligible: float = NEGLIGIBLE, *, judged: bool = True) -> Iterator[EntryChunk]:
+        """The comparison entry by entry, in chunks.
+
+        Parameters
+        ----------
+        negligible : least size that counts, as a share of the tensor's root mean square.
+        judged : take kinks and the step's error into account; else plainly gradient and numerical gradient.
+        """
+        least = negligible * self.root_mean_square * self.unit if self.sizes.finite else 0.0
+        for start in range(0, self.checked, CHUNK):
+            part = slice(start, start + CHUNK)
+            gradient, approx = self.gradient[part] * self.unit, self.approx[part] * self.unit
+            if judged and self.truncation is not None:
+                approx -= self.truncation[part] * self.unit
+            with np.errstate(invalid="ignore"):  # infinity less infinity
+                error = np.abs(gradient - approx)
+            if judged:
+                self._judge_kinks(start, gradient, error)
+            size = np.maximum(np.abs(gradient) + np.abs(approx), least)
+            noise = (self.noise if self.noise.size == 1 else self.noise[part]) * self.unit
+            yield EntryChunk(start, gradient, approx, error, size, noise)
+
+    def kinks_within(self, first: int, size: int) -> Indices:
+        """The entries at kinks among ``size`` of them from ``first`` on, counted from there."""
+        if self.kinks is None:
+            return np.empty(0, np.int64)
+        where = self.kinks[0]
+        return where[(where >= first) & (where < first + size)] - first
+
+    def _judge_kinks(self, start: int, gradient: Array, error: Array) -> None:
+        if self.kinks is None:
+            return
+        where, low, high = self.kinks
+        chosen = (where >= start) & (where < start + error.size)
+        place = where[chosen] - start
+        here = gradient[place]
+        below, above = low[chosen] * self.unit - here, here - high[chosen] * self.unit
+        error[place] = np.maximum(np.maximum(below, above), 0.0)
+
+
+def comparisons(subject: AnalyticGradient, differences: NumericalGradient) -> list[Comparison]:
+    """One comparison per tensor, in the order of theta; views wherever all of theta is checked."""
+    noise = np.atleast_1d(np.asarray(differences.noise, dtype=np.float64))
+    kinks, indices = differences.kinks, subject.indices
+    per_tensor = indices is None and noise.size == len(subject.tensors)
+    found = []
+    for place, tensor in enumerate(subject.tensors):
+        if indices is None:
+            first, last, where = tensor.start, tensor.stop, None
+            gradient = subject.gradient[first:last]
+        else:
+            first, last = (int(i) for i in np.searchsorted(indices, (tensor.start, tensor.stop)))
+            where = indices[first:last] - tensor.start
+            gradient = subject.gradient[indices[first:last]]
+        touched = None
+        if kinks is not None and kinks.where.size:
+            chosen = (kinks.where >= first) & (kinks.where < last)
+            if chosen.any():
+                touched = kinks.where[chosen] - first, kinks.low[chosen], kinks.high[chosen]
+        found.append(Comparison(
+            tensor, first, where, gradient, differences.gradapprox[first:last],
+            noise[place : place + 1] if per_tensor else noise if noise.size == 1 else noise[first:last],
+            None if differences.truncation is None else differences.truncation[first:last], touched,
+        ))
+    return found
+
+
+def power_towards_one(value: float) -> float:
+    """A power of two that brings ``value`` near one, as far as the exponents reach."""
+    if not math.isfinite(value) or value == 0.0:
+        return 1.0
+    return math.ldexp(1.0, max(-1000, min(1000, -math.frexp(value)[1])))
+
+
+def two_norms(gradient: Array, approx: Array) -> Sizes:
+    """Euclidean norms of two vectors and of their difference; inf or nan where an entry is not finite."""
+    sizes = _sums(gradient, approx, 1.0)
+    low, high = SAFE_SQUARES
+    if low < sizes.gradient < high and low < sizes.approx < high and sizes.error < high:
+        return _roots(sizes, 1.0)
+    peak = 0.0
+    for vector in (gradient, approx):
+        if vector.size:
+            peak = max(float(vector.max()), -float(vector.min()), peak, key=_nan_first)
+    if peak == 0.0 or not math.isfinite(peak):
+        return Sizes(peak, peak, peak, peak)
+    unit = power_towards_one(peak)
+    return _roots(_sums(gradient, approx, unit), unit)
+
+
+def _nan_first(value: float) -> float:
+    return math.inf if math.isnan(value) else value
+
+
+def _sums(gradient: Array, approx: Array, unit: float) -> Sizes:
+    """Sums of squares of two vectors, times ``unit``, and of their difference, and its largest entry."""
+    squares = other = errors = peak = 0.0
+    buffer = np.empty(min(CHUNK, gradient.size))
+    with np.errstate(over="ignore", invalid="ignore"):
+        for start in range(0, gradient.size, CHUNK):
+            g, a = gradient[start : start + CHUNK], approx[start : start + CHUNK]
+            if unit != 1.0:
+                g, a = g * unit, a * unit
+            d = np.subtract(g, a, out=buffer[: g.size])
+            squares += float(np.dot(g, g))
+            other += float(np.dot(a, a))
+            errors += float(np.dot(d, d))
+            peak = max(peak, float(d.max()), -float(d.min()))
+    return Sizes(squares, other, errors, peak)
+
+
+def _roots(sizes: Sizes, unit: float) -> Sizes:
+    return Sizes(
+        math.sqrt(sizes.gradient) / unit, math.sqrt(sizes.approx) / unit, math.sqrt(sizes.error) / unit,
+        sizes.peak / unit,
+    )
+
+
+def relative(error: float, gradient: float, approx: float) -> float:
+    """error / (gradient + approx) without overflow; 0/0 is 0, and what is not finite is infinitely wrong."""
+    if error == 0.0:
+        return 0.0
+    largest = max(gradient, approx)
+    if not (math.isfinite(error) and math.isfinite(largest)):
+        return math.nan
+    return (error / largest) / (gradient / largest + approx / largest)

@@ -1,0 +1,274 @@
+"""What is wrong with a gradient, in words, where the numbers prove it; silence where they do not.
+
+A claim must explain the disagreement: with it the gradient agrees to a millionth, and at least a hundred times better
+than without.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from ...problems.gradients import AnalyticGradient
+from ..judge import ENTRY_NOISE, FAIL, TensorVerdict
+from ..low_precision import representable
+from .evidence import FEW, LEFT_OF_GRADIENT, Case, Products, listed, multiple_of, number, products, same, wrong_entries
+
+
+def diagnose(found: TensorVerdict, subject: AnalyticGradient, others: Sequence[TensorVerdict]) -> str:
+    """What is wrong with one tensor's gradient, as a sentence, or "" where the numbers prove nothing.
+
+    Parameters
+    ----------
+    found : the tensor's verdict; anything but a failure gets no diagnosis.
+    subject : what was judged.
+    others : the verdicts of all tensors.
+    """
+    if found.verdict != FAIL:
+        return ""
+    case = Case(found, subject, others)
+    if not found.comparison.sizes.finite:
+        return not_finite(case)
+    for claim in CLAIMS:
+        sentence = claim(case)
+        if sentence:
+            return sentence
+    return ""
+
+
+def not_finite(case: Case) -> str:
+    """Where the gradient, or the numerical one, is not a number."""
+    for vector, name in ((case.comparison.gradient, case.name), (case.comparison.approx, "the numerical gradient of")):
+        places = np.flatnonzero(~np.isfinite(vector))
+        if not places.size:
+            continue
+        at = f"[{', '.join(map(str, case.comparison.index(int(places[0]))))}]"
+        more = f" and at {places.size - 1:,} more place{'s' * (places.size > 2)}" if places.size > 1 else ""
+        if name == case.name:
+            return f"{name}{at} is {vector[places[0]]}{more}."
+        return f"{name} {case.found.name}{at} is {vector[places[0]]}{more}: the cost is not finite within epsilon."
+    return ""
+
+
+def zero(case: Case) -> str:
+    """The gradient was left out."""
+    if case.comparison.sizes.gradient == 0.0:
+        return f"{case.name} is exactly zero everywhere; the numerical gradient is not."
+    return ""
+
+
+def factor(case: Case) -> str:
+    """A constant factor, of the whole gradient or of all but the penalty's part."""
+    plain = products(case)
+    sentence = _factor_sentence(case, plain, "")
+    if sentence or not _has_penalty(case):
+        return sentence
+    return _factor_sentence(case, products(case, -case.subject.l2_weight), "without the L2 term, ")
+
+
+def _factor_sentence(case: Case, products: Products, lead: str) -> str:
+    c, size = products.factor, math.sqrt(products.xx)
+    if not case.explained(products.left(c), math.sqrt(products.error), size):
+        return ""
+    meaning = factor_in_words(c, case.subject)
+    # Any one number is some multiple of another: a single entry proves nothing but a factor that people get wrong.
+    if not meaning and np.count_nonzero(case.comparison.derivative) < 2:
+        return ""
+    if not meaning and abs(c - 1.0) < 0.5:
+        meaning = f"{100.0 * abs(c - 1.0):.3g} % too {'large' if c > 1.0 else 'small'}"
+    return f"{lead}{case.name} is {number(c)} times the numerical gradient{': ' if meaning else ''}{meaning}."
+
+
+def factor_in_words(c: float, subject: AnalyticGradient) -> str:
+    """What a factor usually means, or "" where it is none of the usual ones."""
+    m, size = subject.samples, abs(c)
+    classes = math.prod(subject.tensors[-1].shape)
+    meanings: list[tuple[float, str]] = []
+    if m > 1:
+        meanings += [
+            (m, f"1/m is missing (m = {m})"), (1 / m, f"1/m is applied twice (m = {m})"),
+            (m / (m - 1), f"divided by m - 1 instead of m = {m}"),
+        ]
+        if classes > 1:
+            meanings += [(1 / classes, f"divided by m times the {classes} outputs instead of m"),
+                         (classes, f"the division by the {classes} outputs is missing")]
+    meanings += [(float(k), f"a factor {k} too many") for k in range(2, 11)]
+    meanings += [(1.0 / k, f"a factor {k} is missing") for k in range(2, 11)]
+    words = [text for value, text in meanings if math.isclose(size, value, rel_tol=1e-5)]
+    if c < 0:
+        words.insert(0, "the sign is wrong")
+        return words[0] if math.isclose(size, 1.0, rel_tol=1e-5) else ", and ".join(words[:2])
+    return ", or ".join(words[:3])
+
+
+def transposed(case: Case) -> str:
+    """A square matrix the wrong way round, or all of it but the penalty's part."""
+    shape = case.comparison.tensor.shape
+    if not case.whole or shape[0] != shape[1] or shape[0] == 1:
+        return ""
+    approx = case.matrices()[1]
+    if same(case, lambda rows: approx.T[rows]):
+        return f"{case.name} is the transpose of the numerical gradient."
+    weight, W = case.subject.l2_weight, case.parameters(case.comparison).reshape(shape)
+    if _has_penalty(case) and same(case, lambda rows: approx.T[rows] + weight * (W[rows] - W.T[rows])):
+        return f"without the L2 term, {case.name} is the transpose of the numerical gradient."
+    return ""
+
+
+def another_tensor(case: Case) -> str:
+    """The gradient of another tensor of the same shape."""
+    if not case.whole or case.comparison.checked < 2:
+        return ""
+    for other in case.others:
+        if other is case.found or not other.comparison.sizes.approx or not _equals(case, other):
+            continue
+        swapped = other.verdict == FAIL and _equals(Case(other, case.subject, case.others), case.found)
+        tail = f": {case.name} and d{other.name} are swapped" if swapped else ""
+        return f"{case.name} equals the numerical gradient of {other.name}{tail}."
+    return ""
+
+
+def _equals(case: Case, other: TensorVerdict) -> bool:
+    """Whether the gradient is another tensor's numerical gradient."""
+    there, shape = other.comparison, case.comparison.tensor.shape
+    if there.where is not None or there.tensor.shape != shape:
+        return False
+    return same(case, lambda rows: there.derivative.reshape(shape)[rows])
+
+
+def own_penalty(case: Case) -> str:
+    """The L2 term of a penalised tensor is missing, doubled, wrongly scaled, or made with another tensor."""
+    if not _has_penalty(case):
+        return ""
+    weight, m = case.subject.l2_weight, case.subject.samples
+    multiple = multiple_of(case, case.parameters(case.comparison), 0.0)
+    if multiple is None:
+        return _penalty_of_another(case)
+    share = 1.0 + multiple / weight
+    if case.comparison.sizes.gradient == 0.0:
+        return f"{case.name} is exactly zero everywhere, and all there is to it here is L2: the L2 term is missing."
+    if abs(share) < 1e-6:
+        return f"{case.name} is off by -l2/m times {case.found.name}: the L2 term is missing."
+    usual = ((2.0, "it is counted twice"), (0.5, "a factor 2 is missing"), (float(m), "l2 stands where l2/m should"),
+             (1.0 / max(m, 1), "1/m is applied twice"), (-1.0, "its sign is wrong"))
+    meaning = next((f": {text}" for value, text in usual if math.isclose(share, value, rel_tol=1e-5)), "")
+    return f"the L2 term of {case.name} is {number(share)} times what it should be{meaning}."
+
+
+def foreign_penalty(case: Case) -> str:
+    """An L2 term where the cost has none."""
+    if _has_penalty(case):
+        return ""
+    multiple = multiple_of(case, case.parameters(case.comparison), 0.0)
+    if multiple is None:
+        return ""
+    return f"{case.name} is off by {number(multiple)} times {case.found.name}: an L2 term that the cost does not have."
+
+
+def _penalty_of_another(case: Case) -> str:
+    """The L2 term made with the parameters of another tensor."""
+    shape, weight = case.comparison.tensor.shape, case.subject.l2_weight
+    for other in case.others:
+        there = other.comparison
+        if other is case.found or there.where is not None or there.tensor.shape != shape or not case.whole:
+            continue
+        multiple = multiple_of(case, case.parameters(there), weight)
+        if multiple is not None and math.isclose(multiple, weight, rel_tol=1e-5):
+            return f"the L2 term of {case.name} is made with {other.name} instead of {case.found.name}."
+    return ""
+
+
+def one_value(case: Case) -> str:
+    """The same number in every entry."""
+    gradient, approx = case.comparison.gradient, case.comparison.derivative
+    if gradient.size < 2 or gradient.min() != gradient.max() or approx.min() == approx.max():
+        return ""
+    value, size = float(gradient[0]), case.comparison.root_mean_square
+    words = ""
+    for name, should in (("sum", float(approx.sum())), ("mean", float(approx.mean()))):
+        if abs(value - should) <= LEFT_OF_GRADIENT * size * gradient.size and abs(should) > 1e-3 * size:
+            words = f": the {name} of the numerical gradient"
+            break
+    return f"{case.name} holds one value, {number(value)}, everywhere{words}."
+
+
+def masks(case: Case) -> str:
+    """Gradient in units whose numerical gradient is exactly zero: dead or saturated ones."""
+    if not case.whole:
+        return ""
+    gradient, approx = case.matrices()
+    dead = ~approx.any(axis=1)
+    struck = dead & gradient.any(axis=1)
+    if not struck.any() or dead.all():
+        return ""
+    units = listed("unit", np.flatnonzero(struck), gradient.shape[0])
+    wrong = wrong_entries(case).any(axis=1)
+    if np.array_equal(wrong, struck):
+        return (f"{case.name} is wrong exactly where units are dead or saturated ({units}): "
+                "the activation's derivative (mask) is missing.")
+    return (f"{case.name} is not zero in dead or saturated units ({units}), whose numerical gradient is: "
+            "look at the activation's derivative (mask).")
+
+
+def single_precision(case: Case) -> str:
+    """Every entry rounded to single precision."""
+    if case.found.cause != "single" or not representable(case.comparison):
+        return ""
+    return f"{case.name} holds float32 numbers, right to single precision only."
+
+
+def few_places(case: Case) -> str:
+    """A single entry, row or column, or a few."""
+    if not case.whole:
+        return _only_entries(case) if case.found.wrong <= FEW else ""
+    wrong = wrong_entries(case)
+    count = int(np.count_nonzero(wrong))
+    if count == wrong.size:
+        return ""
+    if count <= FEW:
+        return _only_entries(case)
+    for axis, kind in ((0, "row"), (1, "column")):
+        lines = np.flatnonzero(wrong.any(axis=1 - axis))
+        total = wrong.shape[axis]
+        if total > 1 and lines.size <= min(FEW, max(1, total // 4)):
+            times = _line_factor(case, axis, int(lines[0])) if lines.size == 1 else ""
+            return f"{case.name} is wrong in {listed(kind, lines, total)} only{times}."
+    return ""
+
+
+def _line_factor(case: Case, axis: int, line: int) -> str:
+    """By what factor one row or column is wrong, if by one."""
+    x, y = (np.take(matrix, line, axis) * case.comparison.unit for matrix in case.matrices())
+    d = x - y
+    found = Products(float(x @ x), float(y @ y), float(x @ y), float(d @ d))
+    if np.count_nonzero(y) < 2 or not case.explained(found.left(found.factor), math.sqrt(float(d @ d)), found.xx**0.5):
+        return ""
+    return f", which is {number(found.factor)} times the numerical gradient"
+
+
+def _only_entries(case: Case) -> str:
+    places = [
+        part.first + int(k)
+        for part in case.comparison.entries(case.found.negligible)
+        for k in np.flatnonzero(part.error > case.found.tolerance * part.size + ENTRY_NOISE * part.noise)
+    ]
+    if not places or len(places) > FEW or case.comparison.checked <= len(places):
+        return ""
+    named = [f"{case.name}[{', '.join(map(str, case.comparison.index(k)))}]" for k in places]
+    if len(places) > 1:
+        return f"only {', '.join(named[:-1])} and {named[-1]} are wrong."
+    gradient, approx = float(case.comparison.gradient[places[0]]), float(case.comparison.derivative[places[0]])
+    times = f": it is {number(gradient / approx)} times the numerical gradient" if approx else ""
+    return f"only one entry is wrong, {named[0]}{times}."
+
+
+def _has_penalty(case: Case) -> bool:
+    return case.subject.l2_weight > 0.0 and case.found.name[0] == "W"
+
+
+# What rounding explains is nothing else.  Then the penalty: where a layer does nothing, its numerical gradient is all
+# penalty, and a factor of that.
+CLAIMS: tuple[Callable[[Case], str], ...] = (
+    single_precision, own_penalty, zero, factor, transposed, another_tensor, foreign_penalty, one_value, masks,
+    few_places,
+)

@@ -1,0 +1,40 @@
+"""Where a mistake sits: which of the failing tensors to look at first, and what the failing set says."""
+
+import math
+import re
+from collections.abc import Sequence
+
+from ..judge import FAIL, TensorVerdict
+
+NETWORK_NAME = re.compile(r"([Wb])(\d+)")
+
+
+def first_to_look_at(found: Sequence[TensorVerdict]) -> list[TensorVerdict]:
+    """The failing tensors, most telling first.
+
+    Back-propagation runs from the output to the input: a mistake spreads to all earlier layers and to none behind it,
+    so the failing tensor nearest the output is where it sits.  Where names do not tell layers, most wrong first.
+    """
+    failing = [t for t in found if t.verdict == FAIL]
+    layers = [NETWORK_NAME.fullmatch(t.name) for t in found]
+    if not all(layers):
+        return sorted(failing, key=lambda t: -t.difference if math.isfinite(t.difference) else -math.inf)
+    return sorted(failing, key=lambda t: (-int(t.name[1:]), t.name[0] == "b"))
+
+
+def where_it_sits(found: Sequence[TensorVerdict]) -> str:
+    """What the set of failing tensors says about the place of the mistake, or "" where it says nothing."""
+    failing = first_to_look_at(found)
+    if not failing or not all(NETWORK_NAME.fullmatch(t.name) for t in found):
+        return ""
+    layer = int(failing[0].name[1:])
+    names = {t.name for t in failing}
+    if names == {failing[0].name}:
+        return f"only d{failing[0].name} is wrong: the mistake is in its own line, not in what is passed back."
+    earlier = {t.name for t in found if int(t.name[1:]) < layer and t.comparison.sizes.approx}
+    if earlier and earlier <= names:
+        both = {f"W{layer}", f"b{layer}"} <= names
+        here = f"dZ{layer}" if both else f"d{failing[0].name}"
+        return (f"layer {layer} and all layers before it are wrong, all behind it are right: mistakes spread from the "
+                f"output to the input, so look first at {here} and what makes it.")
+    return ""

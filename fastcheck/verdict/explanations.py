@@ -1,0 +1,166 @@
+"""What else than a mistake can explain a disagreement: too large an epsilon, a kink the engine does not know of, or
+digits that a right back-propagation loses.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._types import Array
+from ..problems.gradients import AnalyticGradient, NumericalGradient
+from ..problems.networks.backprop_rounding import DOUBLE
+from ..runtime.cached_property import cached_property
+from .comparison import Comparison, EntryChunk
+from .low_precision import ROUNDING
+
+UNIT = float(np.finfo(np.float64).eps)
+SMALLEST_NORMAL = float(np.finfo(np.float64).tiny)
+# Entries from which the usual bend of a tensor's cost is taken.
+SAMPLE = 1 << 14
+# The central difference may be off by this many times (bend / slope)^2, relatively.
+TRUNCATION = 100.0
+# A jump between the one-sided quotients is a kink's, not curvature's, if it is this many times the usual one.
+OUTLIER = 30.0
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What everything is judged from.
+
+    subject, differences : gradients and cost differences; epsilon : the perturbation, one for all or one per checked
+    position; norm : 1, 2 or infinity; tolerance : as asked for, None for the default.
+    """
+
+    subject: AnalyticGradient
+    differences: NumericalGradient
+    epsilon: float | Array
+    norm: float
+    tolerance: float | None
+
+    @property
+    def smallest(self) -> float:
+        """Derivatives below this are lost: the costs' differences then fall below the smallest normal number."""
+        return SMALLEST_NORMAL / float(np.min(self.epsilon))
+
+
+@dataclass(frozen=True)
+class Bend:
+    """How far the cost bends within epsilon, from the one-sided quotients (J+ - J)/epsilon and (J - J-)/epsilon.
+
+    usual : their usual distance in the tensor.
+    truncation : by how much the bend lets a central difference be off.
+    """
+
+    usual: float
+    truncation: float
+
+
+class Explanations:
+    """What may explain disagreements in one tensor; worked out only when asked for.
+
+    Parameters
+    ----------
+    given : all there is to judge from.
+    comparison : the tensor's entries.
+    dtype : the precision of its gradient, if that is not float64.
+    """
+
+    def __init__(self, given: Evidence, comparison: Comparison, dtype: str | None) -> None:
+        self.given, self.comparison = given, comparison
+        self.unit = DOUBLE if dtype is None else ROUNDING.get(dtype, DOUBLE)
+
+    @cached_property
+    def bend(self) -> Bend:
+        """How far the cost bends within epsilon."""
+        return bend(self.comparison, self.given.differences, self.given.epsilon)
+
+    @cached_property
+    def rounding(self) -> Array | None:
+        """Standard errors that rounding leaves in a right gradient of the tensor, where that can be told."""
+        if self.given.subject.rounding is None:
+            return None
+        errors = self.given.subject.rounding(self.comparison.tensor.name, self.unit)
+        return errors if self.comparison.where is None else errors[self.comparison.where]
+
+    @property
+    def rounding_norm(self) -> float:
+        """Their norm, in the tensor's unit."""
+        if self.rounding is None:
+            return 0.0
+        return float(np.linalg.norm(self.rounding, self.given.norm)) * self.comparison.unit
+
+    def rounding_of(self, part: EntryChunk) -> Array:
+        """The same for a chunk, in its unit; zeros where it cannot be told."""
+        if self.rounding is None:
+            return np.zeros(part.error.size)
+        return self.rounding[part.first : part.first + part.error.size] * self.comparison.unit
+
+    def by_step(self, part: EntryChunk, wrong: NDArray[np.bool_], allowed: Array) -> NDArray[np.bool_]:
+        """Which of a chunk's wrong entries so large an epsilon, or a kink within it, could explain."""
+        differences = self.given.differences
+        if differences.settled or differences.truncation is not None:
+            return np.zeros_like(wrong)
+        found = wrong & (part.error <= allowed + self.bend.truncation * self.comparison.unit)
+        if differences.kinks is None:
+            rest = wrong & ~found
+            found |= at_kink(self.comparison, part, differences, self.given.epsilon, self.bend.usual, rest)
+        return found
+
+
+def step_at(comparison: Comparison, epsilon: float | Array, places: NDArray[np.intp]) -> float | Array:
+    """The perturbation at positions of a tensor's checked entries."""
+    if isinstance(epsilon, np.ndarray) and epsilon.size > 1:
+        return np.asarray(epsilon[comparison.first + places])
+    return epsilon
+
+
+def one_sided(
+    comparison: Comparison, differences: NumericalGradient, epsilon: float | Array, places: NDArray[np.intp]
+) -> tuple[Array, Array, Array]:
+    """Quotients above and below theta at positions of a tensor's checked entries, and the rounding of both."""
+    where, step = comparison.first + places, step_at(comparison, epsilon, places)
+    with np.errstate(all="ignore"):
+        above = (differences.J_plus[where] - differences.cost) / step
+        below = (differences.cost - differences.J_minus[where]) / step
+        # Half a unit for each cost that was rounded, and as much for their difference.
+        rounding = 2.0 * UNIT * abs(differences.cost) / step
+        noise = comparison.noise if comparison.noise.size == 1 else comparison.noise[places]
+        return above, below, rounding + 16.0 * noise
+
+
+def bend(comparison: Comparison, differences: NumericalGradient, epsilon: float | Array) -> Bend:
+    """The usual bend of a tensor's cost, over entries that do something.
+
+    Notes
+    -----
+    With s the inverse length over which slopes change, a slope g has a bend of about epsilon s g and a central
+    difference an error of about (epsilon s)^2 g / 6: the square of the relative bend.  This needs no third derivative
+    and holds at any scale of cost and parameters.
+    """
+    places = np.arange(0, comparison.checked, max(1, comparison.checked // SAMPLE))
+    places = places[comparison.approx[places] != 0.0]
+    slope = comparison.root_mean_square
+    if not places.size or slope == 0.0:
+        return Bend(0.0, 0.0)
+    above, below, rounding = one_sided(comparison, differences, epsilon, places)
+    usual = float(np.median(np.maximum(np.abs(above - below) - rounding, 0.0)))
+    return Bend(usual, TRUNCATION * usual * (usual / slope))
+
+
+def at_kink(
+    comparison: Comparison, part: EntryChunk, differences: NumericalGradient, epsilon: float | Array, usual: float,
+    wrong: NDArray[np.bool_],
+) -> NDArray[np.bool_]:
+    """Which of a chunk's ``wrong`` entries lie between one-sided quotients that differ as only a kink makes them."""
+    found = np.zeros_like(wrong)
+    places = np.flatnonzero(wrong)
+    above, below, rounding = one_sided(comparison, differences, epsilon, part.first + places)
+    step = step_at(comparison, epsilon, part.first + places)
+    gradient = comparison.gradient[part.first + places]
+    between = (gradient >= np.minimum(above, below) - rounding) & (gradient <= np.maximum(above, below) + rounding)
+    jump = np.abs(above - below)
+    # The disagreement already exceeds the noise: a jump as large as that does too.
+    large = (jump >= part.error[places] / comparison.unit) & (jump > 4.0 * UNIT * abs(differences.cost) / step)
+    found[places] = between & large & (jump > OUTLIER * usual)
+    return found

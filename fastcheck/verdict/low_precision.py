@@ -1,0 +1,66 @@
+"""Gradients in less than double precision: what rounding allows, and how to tell that a gradient was computed so."""
+
+import math
+
+import numpy as np
+
+from ..problems.gradients import AnalyticGradient
+from .comparison import Comparison
+
+# Half a unit in the last place of the dtypes below double precision.
+ROUNDING = {"float16": 2.0**-11, "float32": 2.0**-24}
+# Roundings a gradient may be off by, beside the square root of the number of terms summed on the way.
+ROUNDINGS = 16.0
+# Relative errors of single precision: few entries are nearer than the one, hardly any further off than the tolerance.
+NEAREST = 1e-9
+SHARE = 0.8
+# Standard errors of noise that an error must exceed to count.
+BEYOND_NOISE = 3.0
+# So many entries are needed to tell rounding from a systematic error.
+ENOUGH = 4
+# An error that follows the gradient this closely is no rounding.
+SYSTEMATIC = 0.9
+# Entries looked at.
+SAMPLE = 1 << 15
+
+
+def tolerance_in(dtype: str, subject: AnalyticGradient) -> float:
+    """Relative difference that rounding in ``dtype`` allows a network's gradients.
+
+    It grows with the root of the number of terms in the sums, as the errors of independent roundings do.
+    """
+    terms = sum(math.prod(tensor.shape[1:]) for tensor in subject.tensors)
+    return ROUNDINGS * ROUNDING.get(dtype, ROUNDING["float32"]) * math.sqrt(terms)
+
+
+def computed_in_single(comparison: Comparison) -> bool:
+    """Whether a gradient that is off by about what single precision rounds seems to have been computed in it.
+
+    A guess where it is not ``representable``: the errors of a few entries look like anything.
+    """
+    return representable(comparison) or rounded_throughout(comparison)
+
+
+def representable(comparison: Comparison) -> bool:
+    """Whether every entry of the gradient is a single-precision number: it was one before it became a double."""
+    for start in range(0, comparison.checked, SAMPLE):
+        part = comparison.gradient[start : start + SAMPLE]
+        with np.errstate(over="ignore"):
+            if not np.array_equal(part.astype(np.float32).astype(np.float64), part):
+                return False
+    return True
+
+
+def rounded_throughout(comparison: Comparison) -> bool:
+    """Whether nearly all entries that count are off by what single precision rounds, to either side alike."""
+    part = next(comparison.entries())
+    counts = np.abs(part.approx) > 1e-3 * comparison.root_mean_square * comparison.unit
+    if np.count_nonzero(counts) < ENOUGH:
+        return False
+    error = (part.gradient - part.approx)[counts]
+    approx = part.approx[counts]
+    noise = np.broadcast_to(part.noise, part.error.shape)[counts]
+    if np.mean(np.abs(error) > NEAREST * np.abs(approx) + BEYOND_NOISE * noise) < SHARE:
+        return False
+    along = float(np.dot(error, approx)) / math.sqrt(float(np.dot(error, error)) * float(np.dot(approx, approx)))
+    return abs(along) < SYSTEMATIC
