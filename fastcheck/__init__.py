@@ -1,6 +1,14 @@
 """fastcheck: is your back-propagation right?  Every derivative against a central difference of the cost."""
 
-from ._errors import GradientMismatch
+from . import testing
+from ._errors import (
+    ChangedArgumentError,
+    EngineError,
+    FastcheckError,
+    GradientMismatch,
+    NondeterministicError,
+    NoRule,
+)
 from .checks.function import check_function, check_vjp
 from .checks.network import check
 from .checks.sweep import Sweep, sweep
@@ -12,7 +20,8 @@ from .report.report import Report
 from .weights import from_torch
 
 __all__ = [
-    "Dense", "Estimate", "GradientMismatch", "Network", "Report", "Sweep", "Watch",
+    "ChangedArgumentError", "Dense", "EngineError", "Estimate", "FastcheckError", "GradientMismatch", "Network", "NoRule",
+    "NondeterministicError", "Report", "Sweep", "Watch",
     "check", "check_function", "check_vjp", "estimate", "from_torch", "sweep", "testing",
 ]  # fmt: skip
 __version__ = "0.1.0"

@@ -202,7 +202,7 @@ LONG_RUN = """
 import sys
 import numpy as np
 import fastcheck as fc
-from fastcheck import checkpoint, shards
+from fastcheck.engines.distributed import checkpoint, shards
 
 shards.SECONDS, checkpoint.INTERVAL = 0.01, 0.0
 net = fc.Network([fc.Dense(20, 30, "relu"), fc.Dense(30, 20, "relu"), fc.Dense(20, 5, "softmax")], "cross_entropy")

@@ -176,7 +176,7 @@ def test_blind_spot_dropout_is_called_random():
     given = tensor(20)
     with pytest.raises(GradcheckError, match="Jacobian mismatch|not reentrant"):
         torch.autograd.gradcheck(F.dropout, given)
-    with pytest.raises(fc.errors.NondeterministicError, match="the function is random.*dropout"):
+    with pytest.raises(fc.NondeterministicError, match="the function is random.*dropout"):
         ft.gradcheck(F.dropout, given)
     assert ft.gradcheck(F.dropout, given, raise_exception=False) is False
 
@@ -404,7 +404,7 @@ def test_everything_is_afterwards_as_before(name):
         F.cross_entropy(module(x.detach()), y).backward()
     module[0].weight.grad = torch.full_like(module[0].weight, 0.5)
     before = state_of(module)
-    error = {"random": fc.errors.NondeterministicError, "moving": ValueError}.get(name)
+    error = {"random": fc.NondeterministicError, "moving": ValueError}.get(name)
     if error is None:
         assert ft.check_module(module, nn.CrossEntropyLoss(), x, y).ok
     else:
