@@ -20,8 +20,8 @@ from .report.report import Report
 from .weights import from_torch
 
 __all__ = [
-    "ChangedArgumentError", "Dense", "EngineError", "Estimate", "FastcheckError", "GradientMismatch", "Network", "NoRule",
-    "NondeterministicError", "Report", "Sweep", "Watch",
+    "ChangedArgumentError", "Dense", "EngineError", "Estimate", "FastcheckError", "GradientMismatch", "Network",
+    "NoRule", "NondeterministicError", "Report", "Sweep", "Watch",
     "check", "check_function", "check_vjp", "estimate", "from_torch", "sweep", "testing",
 ]  # fmt: skip
 __version__ = "0.1.0"
