@@ -1,0 +1,59 @@
+"""Every case's right backward pass is right by the complex step; checks pass it, and fail each wrong one by name."""
+
+import numpy as np
+import pytest
+
+from . import CASES, truth
+
+NAMED = {case.name: case for case in CASES}
+WRONG = [(case.name, mistake) for case in CASES for mistake in case.wrong]
+
+
+def cotangents(case):
+    generator = np.random.default_rng(1)
+    return tuple(generator.choice((-1.0, 1.0), np.shape(out)) * generator.uniform(0.5, 1.5, np.shape(out))
+                 for out in case.call(case.forward, {}))
+
+
+def distance(found, wanted):
+    """Largest difference in units of the tensor's scale."""
+    return np.max(np.abs(found - wanted)) / np.max(np.abs(wanted))
+
+
+def test_names_are_unique():
+    assert len(NAMED) == len(CASES)
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_the_right_backward_pass_is_right(name):
+    case = NAMED[name]
+    if case.analytic is not None:
+        for plain, analytic in zip(case.call(case.forward, {}), case.call(case.analytic, {}), strict=True):
+            np.testing.assert_allclose(plain, analytic, rtol=1e-12, atol=1e-13)
+    d = cotangents(case)
+    wanted = truth.gradients(truth.jacobian(case), case, d)
+    found = case.gradients(case.backward, d)
+    for tensor in case.tensors:
+        assert distance(found[tensor], wanted[tensor]) < 1e-12
+
+
+@pytest.mark.parametrize(("name", "mistake"), WRONG)
+def test_a_wrong_backward_pass_is_wrong_where_it_says(name, mistake):
+    case = NAMED[name]
+    backward, spoiled = case.wrong[mistake]
+    d = cotangents(case)
+    wanted, found = case.gradients(case.backward, d), case.gradients(backward, d)
+    assert {tensor for tensor in case.tensors if distance(found[tensor], wanted[tensor]) > 1e-6} == set(spoiled.split())
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_the_right_one_passes(name):
+    report = NAMED[name].check(NAMED[name].backward)
+    assert report.verdict == "pass", str(report)
+
+
+@pytest.mark.parametrize(("name", "mistake"), WRONG)
+def test_a_wrong_one_fails_and_its_tensors_are_named(name, mistake):
+    backward, spoiled = NAMED[name].wrong[mistake]
+    report = NAMED[name].check(backward)
+    assert {t.name for t in report.failures} == set(spoiled.split()), str(report)
