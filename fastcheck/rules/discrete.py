@@ -1,0 +1,197 @@
+"""Operations whose values are separate: comparisons, logic, signs and whole numbers.
+
+Both sides are evaluated, and the values subtracted exactly.  The change of a boolean is -1, 0 or 1.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from .base import Changes, Rule, Values, moved, or_zero, plus, two_sum
+from .branches import Branches, convention_of, note, note_tie
+from .namespaces import any_of, as_float
+
+
+def jump(xp: Any, change: Any, tied: Any, branches: Branches | None) -> Any:
+    """``change``, noted; at ties none at all under a convention, for no slope is different from zero.
+
+    Parameters
+    ----------
+    change : (*batch, *shape) change of the output.
+    tied : where the value stands on a boundary.
+    """
+    if branches is None:
+        return change
+    jumped = change != 0.0
+    if not any_of(xp, jumped):
+        return change
+    ties = jumped & tied
+    note(branches, jumped & ~tied)
+    note_tie(branches, ties)
+    return change if branches.convention is None else xp.where(ties, 0.0, change)
+
+
+def comparison(compare: Callable[[Any, Any], Any]) -> Rule:
+    """The rule of ``compare(a, b)``: the sign of a - b, whose change is not rounded away by a large a."""
+
+    def change(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:
+        (a, b), (da, db) = values, changes
+        gap = 1.0 * a - 1.0 * b
+        step = or_zero(da) - or_zero(db)
+        new = compare(gap + step, 0.0)
+        return jump(xp, as_float(xp, new, step) - as_float(xp, out, step), gap == 0.0, branches)
+
+    return Rule(change, discrete=True)
+
+
+def logical(combine: Callable[..., Any]) -> Rule:
+    """The rule of a logical operation: on the truth of the operands' new values."""
+
+    def change(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:
+        new = combine(*((v if d is None else v + d) != 0 for v, d in zip(values, changes, strict=True)))
+        like = next(d for d in changes if d is not None)
+        result = as_float(xp, new, like) - as_float(xp, out, like)
+        # truth changes because a comparison's did, which has been noted; a number that leaves zero is on a boundary
+        tied = False
+        for value, d in zip(values, changes, strict=True):
+            if d is not None:
+                tied = tied | (value == 0)
+        return jump(xp, result, tied, branches)
+
+    return Rule(change, discrete=True)
+
+
+def test_of(predicate: str) -> Rule:
+    """The rule of isfinite, isnan, isinf or signbit, by name: evaluated anew."""
+
+    def change(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:
+        (x,), (d,) = values, changes
+        new = getattr(xp, predicate)(x + d)
+        return jump(xp, as_float(xp, new, d) - as_float(xp, out, d), x == 0.0, branches)
+
+    return Rule(change, discrete=True)
+
+
+def sign(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:
+    """-1, 0 or 1."""
+    (x,), (d,) = values, changes
+    return jump(xp, xp.sign(x + d) - out, x == 0.0, branches)
+
+
+def whole_below(xp: Any, total: Any, error: Any) -> Any:
+    """floor(total + error) for an error of rounding."""
+    below = xp.floor(total)
+    return xp.where((below == total) & (error < 0.0), below - 1.0, below)
+
+
+def floor(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:
+    """The largest whole number that is not above x."""
+    (x,), (d,) = values, changes
+    return jump(xp, whole_below(xp, *two_sum(xp, x, d)) - out, x == out, branches)
+
+
+def ceil(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:
+    """-floor(-x)."""
+    (x,), (d,) = values, changes
+    total, error = two_sum(xp, -x, -d)
+    return jump(xp, -whole_below(xp, total, error) - out, x == out, branches)
+
+
+def trunc(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:
+    """floor above zero, ceil below."""
+    (x,), (d,) = values, changes
+    total, error = two_sum(xp, x, d)
+    up, down = whole_below(xp, total, error), -whole_below(xp, -total, -error)
+    return jump(xp, xp.where(total > 0.0, up, down) - out, x == out, branches)
+
+
+def rint(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:
+    """The nearest whole number, the even one in the middle."""
+    (x,), (d,) = values, changes
+    total, error = two_sum(xp, x, d)
+    below = xp.floor(total)
+    half = total - below == 0.5
+    new = xp.where(half & (error != 0.0), below + xp.where(error > 0.0, 1.0, 0.0 * error), xp.round(total))
+    return jump(xp, new - out, xp.abs(x - out) == 0.5, branches)
+
+
+def quotient_change(xp: Any, rest: Any, step: Any, divisor: Any) -> Any:
+    """How many times more the divisor goes into rest + step than into rest, which is less than it."""
+    total, error = two_sum(xp, rest, step)
+    times = xp.floor_divide(total, divisor)
+    exact = (times * divisor == total) & ((error < 0.0) != (divisor < 0.0)) & (error != 0.0)
+    return xp.where(exact, times - 1.0, times)
+
+
+def remainder(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:
+    """x - k y with k = floor(x / y): dx - k dy, less y times the change of k."""
+    (x, y), (dx, dy) = values, changes
+    step = dx
+    if dy is not None:
+        step = plus(dx, -(xp.floor_divide(x, y) * dy))
+    divisor = moved(y, dy)
+    times = jump(xp, quotient_change(xp, out, step, divisor), out == 0.0, branches)
+    return step - times * divisor
+
+
+def floor_divide(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:
+    """floor(x / y)."""
+    (x, y), (dx, dy) = values, changes
+    step = dx if dy is None else plus(dx, -(out * dy))
+    rest = xp.remainder(x, y)
+    return jump(xp, quotient_change(xp, rest, step, moved(y, dy)), rest == 0.0, branches)
+
+
+def fmod(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:
+    """The remainder with the sign of x: that of magnitudes, times the sign."""
+    (x, y), (dx, dy) = values, changes
+    far_x, far_y = moved(x, dx), moved(y, dy)
+    k = xp.trunc((x - out) / y + 0.25 * xp.sign(x) * xp.sign(y))
+    step = plus(dx, None if dy is None else -(k * dy))
+    total = out + step
+    inside = (xp.abs(total) < xp.abs(far_y)) & (total * xp.sign(far_x) >= 0.0)
+    new = xp.fmod(far_x, far_y)
+    crossed = ~inside
+    note(branches, crossed & (out != 0.0))
+    note_tie(branches, crossed & (out == 0.0))
+    freeze = crossed & (out == 0.0) if convention_of(branches) is not None else crossed & False
+    return xp.where(crossed & ~freeze, new - out, step)
+
+
+def heaviside(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:
+    """0 below zero, 1 above, the second operand at zero."""
+    (x, half), (dx, dh) = values, changes
+    if dx is None:
+        return xp.where(x == 0.0, dh, 0.0)
+    new = xp.heaviside(x + dx, moved(half, dh) + 0.0 * dx)
+    return jump(xp, new - out, x == 0.0, branches)
+
+
+DISCRETE: dict[str, Rule] = {
+    "greater": comparison(lambda a, b: a > b),
+    "greater_equal": comparison(lambda a, b: a >= b),
+    "less": comparison(lambda a, b: a < b),
+    "less_equal": comparison(lambda a, b: a <= b),
+    "equal": comparison(lambda a, b: a == b),
+    "not_equal": comparison(lambda a, b: a != b),
+    "logical_and": logical(lambda a, b: a & b),
+    "logical_or": logical(lambda a, b: a | b),
+    "logical_xor": logical(lambda a, b: a ^ b),
+    "logical_not": logical(lambda a: ~a),
+    "bitwise_and": logical(lambda a, b: a & b),
+    "bitwise_or": logical(lambda a, b: a | b),
+    "bitwise_xor": logical(lambda a, b: a ^ b),
+    "invert": logical(lambda a: ~a),
+    "isfinite": test_of("isfinite"),
+    "isnan": test_of("isnan"),
+    "isinf": test_of("isinf"),
+    "signbit": test_of("signbit"),
+    "sign": Rule(sign, discrete=True),
+    "floor": Rule(floor, discrete=True),
+    "ceil": Rule(ceil, discrete=True),
+    "trunc": Rule(trunc, discrete=True),
+    "rint": Rule(rint, discrete=True),
+    "heaviside": Rule(heaviside),
+    "floor_divide": Rule(floor_divide, discrete=True),
+    "remainder": Rule(remainder),
+    "fmod": Rule(fmod),
+}

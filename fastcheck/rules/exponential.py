@@ -1,0 +1,262 @@
+"""Exponentials, logarithms and the functions built from them: sigmoid, tanh, softplus, hyperbolic functions."""
+
+import math
+from typing import Any
+
+from . import small
+from .base import Changes, Rule, Values, still_where_still, two_sum
+from .namespaces import largest
+
+# Over a longer step sigmoid and softplus change by so much that the two values may be subtracted.
+LONG_STEP = 40.0
+LN_2 = math.log(2.0)
+LN_10 = math.log(10.0)
+
+
+def exponential(xp: Any, x: Any, d: Any, value: Any) -> Any:
+    """exp(x + d) - exp(x) with ``value`` = exp(x): value expm1(d), or by subtraction where d > 1."""
+    reach = largest(xp, d)
+    if reach <= 1.0:
+        return value * small.expm1(xp, d, reach)
+    total, error = two_sum(xp, x, d)
+    far = xp.exp(total) * (1.0 + error) - value
+    return xp.where(d > 1.0, far, value * xp.expm1(xp.clip(d, None, 1.0)))
+
+
+def exp(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """exp(x) expm1(d)."""
+    return exponential(xp, values[0], changes[0], out)
+
+
+def expm1(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """The same: out + 1 would lose the digits of exp(x) where x is far below zero."""
+    return exponential(xp, values[0], changes[0], xp.exp(values[0]))
+
+
+def exp2(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """2^x expm1(d log 2)."""
+    (x,), (d,) = values, changes
+    near = out * small.expm1(xp, LN_2 * xp.clip(d, None, 1.0))
+    if largest(xp, d) <= 1.0:
+        return near
+    total, error = two_sum(xp, x, d)
+    return xp.where(d > 1.0, xp.exp2(total) * (1.0 + LN_2 * error) - out, near)
+
+
+def log_ratio(xp: Any, x: Any, d: Any, low: Any = 0.0) -> Any:
+    """log((x + low + d) / (x + low)) with a rounding error ``low`` of x.
+
+    log1p(d / x) has no digits where d / x is near -1; then it is -log1p(-d / (x + d)), whose argument is positive.
+    """
+    ratio = d / x
+    reach = largest(xp, ratio)
+    if reach <= small.SHORT:
+        return small.log1p(xp, ratio, reach)
+    total = (x + d) + low
+    down = ratio < 0.0
+    argument = xp.where(down, -d / total, ratio)
+    change = xp.log1p(argument)
+    # the quotient overflows where the one is so much smaller than the other
+    change = xp.where(argument == math.inf, xp.abs(xp.log(xp.abs(total)) - xp.log(xp.abs(x))), change)
+    # as does everything where both signs differ: the logarithm of a negative number
+    change = xp.where(down & (ratio < -1.0), math.nan, xp.where(down, -change, change))
+    return still_where_still(xp, change, d)
+
+
+def log(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """log((x + d) / x)."""
+    return log_ratio(xp, values[0], changes[0])
+
+
+def log2(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """The logarithm's over log 2."""
+    return log_ratio(xp, values[0], changes[0]) / LN_2
+
+
+def log10(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """The logarithm's over log 10."""
+    return log_ratio(xp, values[0], changes[0]) / LN_10
+
+
+def log1p(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """log((1 + x + d) / (1 + x)), with 1 + x not rounded where it cancels with d."""
+    total, low = two_sum(xp, values[0], 1.0)
+    return log_ratio(xp, total, changes[0], low)
+
+
+def sigmoids(xp: Any, z: Any) -> tuple[Any, Any]:
+    """sigma(z) and sigma(-z), neither from the other, without overflow."""
+    tail = xp.exp(-xp.abs(z))
+    large, less = 1.0 / (1.0 + tail), tail / (1.0 + tail)
+    return xp.where(z < 0.0, less, large), xp.where(z < 0.0, large, less)
+
+
+def sigmoid_change(xp: Any, z: Any, d: Any) -> Any:
+    """sigma(z + d) - sigma(z) = p q e / (1 + p e), p = sigma(z), q = sigma(-z), e = expm1(d).
+
+    The denominator is p exp(d) + q, a sum of positive terms; divided by exp(|d|) where d > 0 might overflow.
+    """
+    p, q = sigmoids(xp, z)
+    reach = largest(xp, d)
+    if reach <= small.SHORT:
+        e = small.expm1(xp, d, reach)
+        return (p * q) * e / (1.0 + p * e)
+    size = xp.abs(d)
+    fall = -xp.expm1(-size)
+    up = d > 0.0
+    denominator = xp.where(up, p, q) + xp.where(up, q, p) * xp.exp(-size)
+    change = xp.where(up, fall, -fall) * (p * q) / denominator
+    if reach <= LONG_STEP:
+        return change
+    y, r = sigmoids(xp, z + d)
+    far = xp.where((z > 0.0) & (z + d > 0.0), q - r, y - p)
+    return xp.where(size > LONG_STEP, far, change)
+
+
+def softplus_change(xp: Any, z: Any, d: Any) -> Any:
+    """log(1 + exp(z + d)) - log(1 + exp(z)) = log1p(p expm1(d)); downwards the same step seen from z + d."""
+    p, q = sigmoids(xp, z)
+    reach = largest(xp, d)
+    if reach <= small.SHORT:
+        return small.log1p(xp, p * small.expm1(xp, d, reach), reach)
+    size = xp.abs(d)
+    short = xp.clip(size, None, LONG_STEP)
+    down = d < 0.0
+    fall = -xp.expm1(-short)
+    argument = p * xp.where(down, fall / (q + p * xp.exp(-short)), xp.expm1(short))
+    change = xp.log1p(argument)
+    change = xp.where(down, -change, change)
+    if reach <= LONG_STEP:
+        return change
+    y = z + d
+    rise = xp.where(z > 0.0, xp.where(y > 0.0, d, -z), xp.clip(y, 0.0, None))
+    far = rise + (xp.log1p(xp.exp(-xp.abs(y))) - xp.log1p(xp.exp(-xp.abs(z))))
+    return xp.where(size > LONG_STEP, far, change)
+
+
+def sigmoid(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """1 / (1 + exp(-z))."""
+    return sigmoid_change(xp, values[0], changes[0])
+
+
+def tanh(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """u s / (1 + t u) with u = tanh(d), s = sech(z)^2; else 2 sigma(2 z) - 1, whose sigmoid knows long steps."""
+    (z,), (d,) = values, changes
+    reach = largest(xp, d)
+    if reach <= small.SHORT:
+        p, q = sigmoids(xp, 2.0 * z)
+        u = small.tanh(xp, d, reach)
+        return (4.0 * p * q) * u / (1.0 + out * u)
+    return 2.0 * sigmoid_change(xp, 2.0 * z, 2.0 * d)
+
+
+def softplus(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """log(1 + exp(z))."""
+    return softplus_change(xp, values[0], changes[0])
+
+
+def log_sigmoid(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """log sigma(z) = -softplus(-z)."""
+    return -softplus_change(xp, -values[0], -changes[0])
+
+
+def silu(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """z sigma(z): z D + d (sigma(z) + D) with D the sigmoid's change."""
+    (z,), (d,) = values, changes
+    rise = sigmoid_change(xp, z, d)
+    return z * rise + d * (sigmoids(xp, z)[0] + rise)
+
+
+def sinh(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """2 cosh(x + d / 2) sinh(d / 2)."""
+    (x,), (d,) = values, changes
+    reach = largest(xp, d)
+    if reach <= small.SHORT:
+        return xp.cosh(x) * small.sinh(xp, d, reach) + out * (0.5 * d * d)
+    middle, error = two_sum(xp, x, 0.5 * d)
+    return 2.0 * xp.sinh(0.5 * d) * (xp.cosh(middle) + error * xp.sinh(middle))
+
+
+def cosh(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """2 sinh(x + d / 2) sinh(d / 2)."""
+    (x,), (d,) = values, changes
+    middle, error = two_sum(xp, x, 0.5 * d)
+    return 2.0 * small.sinh(xp, 0.5 * d) * (xp.sinh(middle) + error * xp.cosh(middle))
+
+
+def asinh(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """tanh of half the change is d / (cosh A + cosh B), A and B being the two values."""
+    (x,), (d,) = values, changes
+    one = xp.ones_like(x)
+    a, y = xp.hypot(one, x), x + d
+    b = xp.hypot(xp.ones_like(y), y)
+    ratio = d / (a + b)
+    near = 2.0 * xp.atanh(xp.clip(ratio, -0.5, 0.5))
+    if largest(xp, ratio) <= 0.5:
+        return near
+    same = xp.sign(x) * xp.log((xp.abs(y) + b) / (xp.abs(x) + a))
+    far = xp.where(x * y > 0.0, same, xp.asinh(y) - out)
+    return xp.where(xp.abs(ratio) <= 0.5, near, far)
+
+
+def acosh(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """tanh of half the change is d / (sinh A + sinh B), A and B being the two values."""
+    (x,), (d,) = values, changes
+    y, low = two_sum(xp, x, d)
+    a = xp.sqrt(x - 1.0) * xp.sqrt(x + 1.0)
+    b = xp.sqrt((y - 1.0) + low) * xp.sqrt(y + 1.0)
+    ratio = d / (a + b)
+    near = 2.0 * xp.atanh(xp.clip(ratio, -0.5, 0.5))
+    change = xp.where(xp.abs(ratio) <= 0.5, near, xp.log((y + b) / (x + a)))
+    return still_where_still(xp, change, d)
+
+
+def atanh(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """Half of log1p(2 d / ((1 + x) (1 - x - d))) upwards, and the mirror image of that downwards."""
+    (x,), (d,) = values, changes
+    y, low = two_sum(xp, x, d)
+    up = d > 0.0
+    denominator = xp.where(up, (1.0 + x) * ((1.0 - y) - low), (1.0 - x) * ((1.0 + y) + low))
+    change = 0.5 * xp.log1p(2.0 * xp.abs(d) / denominator)
+    return still_where_still(xp, xp.where(up, change, -change), d)
+
+
+def logaddexp(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """The larger operand's change and that of log(1 + exp(-gap))."""
+    (a, b), (da, db) = values, changes
+    if da is None or db is None:
+        here, there, d = (a, b, da) if db is None else (b, a, db)
+        return softplus_change(xp, here - there, d)
+    down = a >= b
+    fall = db - da
+    return xp.where(down, da, db) + softplus_change(xp, -xp.abs(a - b), xp.where(down, fall, -fall))
+
+
+def logaddexp2(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """log2(2^a + 2^b), through logaddexp."""
+    scaled = tuple(None if d is None else LN_2 * d for d in changes)
+    return logaddexp(xp, tuple(LN_2 * v for v in values), scaled, out, branches) / LN_2
+
+
+EXPONENTIAL: dict[str, Rule] = {
+    "exp": Rule(exp),
+    "exp2": Rule(exp2),
+    "expm1": Rule(expm1),
+    "log": Rule(log),
+    "log2": Rule(log2),
+    "log10": Rule(log10),
+    "log1p": Rule(log1p),
+    "expit": Rule(sigmoid, kernel="sigmoid"),
+    "sigmoid": Rule(sigmoid, kernel="sigmoid"),
+    "tanh": Rule(tanh, kernel="tanh"),
+    "softplus": Rule(softplus, kernel="softplus"),
+    "log_expit": Rule(log_sigmoid),
+    "silu": Rule(silu, kernel="silu"),
+    "sinh": Rule(sinh),
+    "cosh": Rule(cosh),
+    "arcsinh": Rule(asinh),
+    "arccosh": Rule(acosh),
+    "arctanh": Rule(atanh),
+    "logaddexp": Rule(logaddexp),
+    "logaddexp2": Rule(logaddexp2),
+}

@@ -1,0 +1,43 @@
+"""What array libraries do not spell alike."""
+
+import math
+import sys
+from typing import Any
+
+
+def is_traced(x: Any) -> bool:
+    """Whether ``x`` is a symbol of a JAX trace, whose numbers no Python branch can see."""
+    jax = sys.modules.get("jax")
+    return jax is not None and isinstance(x, jax.core.Tracer)
+
+
+def largest(xp: Any, *changes: Any) -> float:
+    """The largest magnitude in ``changes``; NaN where there is one, infinity where it cannot be known."""
+    found = 0.0
+    for change in changes:
+        if change is None or 0 in change.shape:
+            continue
+        if is_traced(change):
+            return math.inf
+        top = max(float(xp.max(change)), -float(xp.min(change)))
+        if math.isnan(top):
+            return top
+        found = max(found, top)
+    return found
+
+
+def any_of(xp: Any, condition: Any) -> bool:
+    """Whether ``condition`` holds anywhere, or might."""
+    return is_traced(condition) or bool(xp.any(condition))
+
+
+def as_float(xp: Any, condition: Any, like: Any) -> Any:
+    """Booleans (or numbers) as numbers of ``like``'s type."""
+    return xp.asarray(condition, dtype=like.dtype)
+
+
+def cube_root(xp: Any, x: Any) -> Any:
+    """The real cube root."""
+    if hasattr(xp, "cbrt"):
+        return xp.cbrt(x)
+    return xp.sign(x) * xp.abs(x) ** (1.0 / 3.0)

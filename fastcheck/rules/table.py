@@ -1,0 +1,12 @@
+"""All rules by the operation's name: what ``ufunc.__name__`` or ``function.__name__`` gives."""
+
+from .arithmetic import ARITHMETIC
+from .base import Rule
+from .discrete import DISCRETE
+from .exponential import EXPONENTIAL
+from .piecewise import PIECEWISE
+from .trigonometric import TRIGONOMETRIC
+
+__all__ = ["RULES", "Rule"]
+
+RULES: dict[str, Rule] = {**ARITHMETIC, **EXPONENTIAL, **TRIGONOMETRIC, **PIECEWISE, **DISCRETE}

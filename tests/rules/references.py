@@ -1,0 +1,217 @@
+"""What each elementwise rule's operation is, in mpmath, and where it is tried."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import mpmath as mp
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An operation in arithmetic of any precision.
+
+    ``points`` are tuples of operands.  ``digits`` keep the tails apart from nothing.  ``scale``, of operands and
+    changes, is what errors are relative to, where that is more than the variation on the way.
+    """
+
+    function: Callable[..., Any]
+    points: tuple[tuple[float, ...], ...]
+    digits: int = 60
+    scale: Callable[..., Any] | None = None
+
+
+def singles(*points: float) -> tuple[tuple[float, ...], ...]:
+    return tuple((x,) for x in points)
+
+
+def pairs(first: tuple[float, ...], second: tuple[float, ...]) -> tuple[tuple[float, ...], ...]:
+    return tuple((a, b) for a in first for b in second)
+
+
+LINE = (-40.5, -3.0, -1.0, -0.3, -1e-9, 0.0, 1e-9, 0.7, 1.0, 2.5, 17.0, 1e5)
+SATURATED = (-750.0, -300.0, -39.0, -9.0, -1.5, -1e-9, 0.0, 0.4, 2.0, 18.0, 37.5, 300.0, 700.0)
+POSITIVE = (0.0, 1e-200, 1e-20, 1e-3, 0.5, 1.0, 1.0 + 1e-12, 3.0, 20.0, 1e6, 1e200)
+WHOLE = (-3.0, -2.5, -0.5, -1e-13, 0.0, 0.3, 0.5, 1.0, 1.5, 2.0, 7.25, 1e6)
+REALS = singles(*LINE)
+TWO = pairs((-17.0, -1.0, 0.0, 1e-9, 0.6, 3.0, 1e5), (-2.0, -1e-9, 0.5, 1.0, 3.0))
+
+
+def nonnegative(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def inside(x: Any) -> Any:
+        return function(x) if x >= 0 else mp.nan
+
+    return inside
+
+
+def within(low: float, high: float, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def inside(x: Any) -> Any:
+        return function(x) if low <= x <= high else mp.nan
+
+    return inside
+
+
+def power(x: Any, p: Any) -> Any:
+    if x < 0 and p != mp.floor(p):
+        return mp.nan
+    if x == 0:
+        return mp.mpf(1) if p == 0 else mp.mpf(0) if p > 0 else mp.inf
+    return x**p
+
+
+def log(x: Any) -> Any:
+    return mp.log(x) if x > 0 else -mp.inf if x == 0 else mp.nan
+
+
+def sigmoid(z: Any) -> Any:
+    return 1 / (1 + mp.exp(-z))
+
+
+def softplus(z: Any) -> Any:
+    return mp.log1p(mp.exp(z))
+
+
+def tangent(x: Any) -> Any:
+    return mp.tan(x)
+
+
+def arctan2(y: Any, x: Any) -> Any:
+    return mp.atan2(y, x) if x or y else mp.mpf(0)
+
+
+def trunc(x: Any) -> Any:
+    return mp.floor(x) if x >= 0 else mp.ceil(x)
+
+
+def rint(x: Any) -> Any:
+    below = mp.floor(x)
+    if x - below == mp.mpf(0.5):
+        return below if below % 2 == 0 else below + 1
+    return mp.floor(x + mp.mpf(0.5))
+
+
+def remainder(x: Any, y: Any) -> Any:
+    return x - y * mp.floor(x / y)
+
+
+def fmod(x: Any, y: Any) -> Any:
+    return x - y * trunc(x / y)
+
+
+def truth(condition: bool) -> Any:
+    return mp.mpf(int(condition))
+
+
+def compared(function: Callable[[Any, Any], bool]) -> Reference:
+    return Reference(lambda a, b: truth(function(a, b)), pairs((-1.0, 0.0, 1e-9, 1.0, 1e9), (-1.0, 0.0, 1.0, 1e9)))
+
+
+def combined(function: Callable[..., bool], operands: int) -> Reference:
+    points = singles(0.0, 1.0) if operands == 1 else pairs((0.0, 1.0), (0.0, 1.0))
+    return Reference(lambda *x: truth(function(*(v != 0 for v in x))), points)
+
+
+def silu_terms(values: Any, changes: Any) -> Any:
+    (z,), (d,) = values, changes
+    return abs(z * (sigmoid(z + d) - sigmoid(z))) + abs(d * sigmoid(z + d))
+
+
+REFERENCES: dict[str, Reference] = {
+    "add": Reference(lambda a, b: a + b, TWO),
+    "subtract": Reference(lambda a, b: a - b, TWO),
+    "multiply": Reference(lambda a, b: a * b, TWO),
+    "divide": Reference(lambda a, b: a / b if b else mp.nan, TWO),
+    "negative": Reference(lambda x: -x, REALS),
+    "positive": Reference(lambda x: x, REALS),
+    "conjugate": Reference(lambda x: x, REALS),
+    "degrees": Reference(mp.degrees, REALS),
+    "rad2deg": Reference(mp.degrees, REALS),
+    "radians": Reference(mp.radians, REALS),
+    "deg2rad": Reference(mp.radians, REALS),
+    "square": Reference(lambda x: x * x, REALS),
+    "reciprocal": Reference(lambda x: 1 / x if x else mp.nan, REALS),
+    "sqrt": Reference(nonnegative(mp.sqrt), singles(*POSITIVE), 500),
+    "rsqrt": Reference(lambda x: 1 / mp.sqrt(x) if x > 0 else mp.nan, singles(*POSITIVE), 500),
+    "cbrt": Reference(lambda x: mp.sign(x) * mp.cbrt(abs(x)), REALS),
+    "power": Reference(
+        power, pairs((-3.0, 0.0, 1e-9, 0.5, 1.0, 2.0, 300.0), (-2.0, -0.5, 0.0, 0.3, 1.0, 1.5, 2.0, 3.0, 7.0, 30.0)), 60
+    ),
+    "float_power": Reference(power, pairs((-1.0, 0.7), (3.0, 4.0, 0.01, 25.0))),
+    "exp": Reference(mp.exp, singles(*SATURATED), 400),
+    "exp2": Reference(lambda x: mp.mpf(2) ** x, singles(*SATURATED), 400),
+    "expm1": Reference(mp.expm1, singles(*SATURATED), 400),
+    "log": Reference(log, singles(*POSITIVE), 500),
+    "log2": Reference(lambda x: log(x) / mp.log(2), singles(*POSITIVE), 500),
+    "log10": Reference(lambda x: log(x) / mp.log(10), singles(*POSITIVE), 500),
+    "log1p": Reference(lambda x: log(1 + x), singles(-1.0, -1.0 + 1e-12, -0.5, -1e-9, 0.0, 0.3, 7.0, 1e9), 80),
+    "expit": Reference(sigmoid, singles(*SATURATED), 400),
+    "sigmoid": Reference(sigmoid, singles(*SATURATED), 400),
+    "tanh": Reference(mp.tanh, singles(*(x / 2 for x in SATURATED), 15.0, -18.0), 400),
+    "softplus": Reference(softplus, singles(*SATURATED), 400),
+    "log_expit": Reference(lambda z: -softplus(-z), singles(*SATURATED), 400),
+    "silu": Reference(lambda z: z * sigmoid(z), singles(*SATURATED, -1.2784645427610738), 400, silu_terms),
+    "sinh": Reference(mp.sinh, singles(*SATURATED[1:-1]), 300),
+    "cosh": Reference(mp.cosh, singles(*SATURATED[1:-1]), 300),
+    "arcsinh": Reference(mp.asinh, singles(*LINE, 1e100, -1e50), 150),
+    "arccosh": Reference(within(1.0, math.inf, mp.acosh), singles(1.0, 1.0 + 1e-12, 1.5, 7.0, 1e9), 80),
+    "arctanh": Reference(within(-1.0, 1.0, mp.atanh), singles(-1 + 1e-12, -0.7, -1e-9, 0.0, 0.5, 0.999), 80),
+    "logaddexp": Reference(
+        lambda a, b: mp.log(mp.exp(a) + mp.exp(b)), pairs((-300.0, -1.0, 0.0, 2.0, 39.0), (-5.0, 0.0, 1.5, 300.0)), 400
+    ),
+    "logaddexp2": Reference(
+        lambda a, b: mp.log(mp.mpf(2) ** a + mp.mpf(2) ** b) / mp.log(2), pairs((-300.0, 0.0, 2.0), (-5.0, 1.5)), 400
+    ),
+    "sin": Reference(mp.sin, singles(*LINE, math.pi, math.pi / 2)),
+    "cos": Reference(mp.cos, singles(*LINE, math.pi, math.pi / 2)),
+    "tan": Reference(mp.tan, singles(*LINE, math.pi, 1.5707, math.pi / 2)),
+    "arcsin": Reference(within(-1.0, 1.0, mp.asin), singles(-1.0, -0.999999, -0.3, 0.0, 1e-9, 0.5, 0.9, 1.0)),
+    "arccos": Reference(within(-1.0, 1.0, mp.acos), singles(-1.0, -0.999999, -0.3, 0.0, 1e-9, 0.5, 0.9, 1.0)),
+    "arctan": Reference(mp.atan, singles(*LINE, 1e50), 150),
+    "arctan2": Reference(arctan2, pairs((-1.0, -1e-9, 0.0, 1e-7, 3.0), (-2.0, -1e-9, 0.0, 1.0))),
+    "hypot": Reference(mp.hypot, pairs((-1.0, 0.0, 1e-9, 3.0, 1e8), (-2.0, 0.0, 1.0))),
+    "relu": Reference(lambda z: max(z, mp.mpf(0)), REALS),
+    "absolute": Reference(abs, REALS),
+    "fabs": Reference(abs, REALS),
+    "maximum": Reference(max, TWO + ((0.5, 0.5), (-1.0, -1.0))),
+    "minimum": Reference(min, TWO + ((0.5, 0.5), (-1.0, -1.0))),
+    "fmax": Reference(max, TWO + ((0.5, 0.5), (-1.0, -1.0))),
+    "fmin": Reference(min, TWO + ((0.5, 0.5), (-1.0, -1.0))),
+    "clip": Reference(
+        lambda x, low, high: min(max(x, low), high),
+        tuple((x, *ends) for x in (-3.0, -1.0, 0.2, 2.0, 9.0) for ends in ((-1.0, 2.0), (0.0, 0.5))),
+    ),
+    "where": Reference(
+        lambda c, a, b: a if c else b, tuple((c, a, b) for c in (0.0, 1.0) for a, b in ((1.0, -2.0), (1e5, 1e-9)))
+    ),
+    "copysign": Reference(lambda x, y: abs(x) * (1 if y >= 0 else -1), TWO),
+    "greater": compared(lambda a, b: a > b),
+    "greater_equal": compared(lambda a, b: a >= b),
+    "less": compared(lambda a, b: a < b),
+    "less_equal": compared(lambda a, b: a <= b),
+    "equal": compared(lambda a, b: a == b),
+    "not_equal": compared(lambda a, b: a != b),
+    "logical_and": combined(lambda a, b: a and b, 2),
+    "logical_or": combined(lambda a, b: a or b, 2),
+    "logical_xor": combined(lambda a, b: a != b, 2),
+    "logical_not": combined(lambda a: not a, 1),
+    "bitwise_and": combined(lambda a, b: a and b, 2),
+    "bitwise_or": combined(lambda a, b: a or b, 2),
+    "bitwise_xor": combined(lambda a, b: a != b, 2),
+    "invert": combined(lambda a: not a, 1),
+    "isfinite": Reference(lambda x: truth(True), REALS),
+    "isnan": Reference(lambda x: truth(False), REALS),
+    "isinf": Reference(lambda x: truth(False), REALS),
+    "signbit": Reference(lambda x: truth(x < 0), REALS),
+    "sign": Reference(mp.sign, REALS),
+    "floor": Reference(mp.floor, singles(*WHOLE)),
+    "ceil": Reference(mp.ceil, singles(*WHOLE)),
+    "trunc": Reference(trunc, singles(*WHOLE)),
+    "rint": Reference(rint, singles(*WHOLE)),
+    "heaviside": Reference(lambda x, h: h if x == 0 else truth(x > 0), pairs((-1.0, 0.0, 1e-9, 2.0), (0.0, 0.5))),
+    "floor_divide": Reference(lambda x, y: mp.floor(x / y), pairs((-7.0, -6.0, 0.0, 1.3, 6.0), (-1.5, 2.0, 3.0))),
+    "remainder": Reference(remainder, pairs((-7.0, -6.0, 0.0, 1.3, 6.0), (-1.5, 2.0, 3.0))),
+    "fmod": Reference(fmod, pairs((-7.0, -6.0, 0.0, 1.3, 6.0), (-1.5, 2.0, 3.0))),
+}
+# what booleans say has operands that are 0 or 1 and change by -1, 0 or 1
+BOOLEAN = ("logical_and", "logical_or", "logical_xor", "logical_not", "bitwise_and", "bitwise_or", "bitwise_xor", "invert")
