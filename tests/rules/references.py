@@ -173,10 +173,10 @@ REFERENCES: dict[str, Reference] = {
     "relu": Reference(lambda z: max(z, mp.mpf(0)), REALS),
     "absolute": Reference(abs, REALS),
     "fabs": Reference(abs, REALS),
-    "maximum": Reference(max, TWO + ((0.5, 0.5), (-1.0, -1.0))),
-    "minimum": Reference(min, TWO + ((0.5, 0.5), (-1.0, -1.0))),
-    "fmax": Reference(max, TWO + ((0.5, 0.5), (-1.0, -1.0))),
-    "fmin": Reference(min, TWO + ((0.5, 0.5), (-1.0, -1.0))),
+    "maximum": Reference(max, (*TWO, (0.5, 0.5), (-1.0, -1.0))),
+    "minimum": Reference(min, (*TWO, (0.5, 0.5), (-1.0, -1.0))),
+    "fmax": Reference(max, (*TWO, (0.5, 0.5), (-1.0, -1.0))),
+    "fmin": Reference(min, (*TWO, (0.5, 0.5), (-1.0, -1.0))),
     "clip": Reference(
         lambda x, low, high: min(max(x, low), high),
         tuple((x, *ends) for x in (-3.0, -1.0, 0.2, 2.0, 9.0) for ends in ((-1.0, 2.0), (0.0, 0.5))),
@@ -214,4 +214,7 @@ REFERENCES: dict[str, Reference] = {
     "fmod": Reference(fmod, pairs((-7.0, -6.0, 0.0, 1.3, 6.0), (-1.5, 2.0, 3.0))),
 }
 # what booleans say has operands that are 0 or 1 and change by -1, 0 or 1
-BOOLEAN = ("logical_and", "logical_or", "logical_xor", "logical_not", "bitwise_and", "bitwise_or", "bitwise_xor", "invert")
+BOOLEAN = (
+    *("logical_and", "logical_or", "logical_xor", "logical_not"),
+    *("bitwise_and", "bitwise_or", "bitwise_xor", "invert"),
+)

@@ -1,5 +1,6 @@
 """Trials of elementwise rules: operands, changes, and the true change of the output in mpmath."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -38,7 +39,7 @@ def moves(name: str, values: tuple[float, ...]) -> Iterator[tuple[float | None, 
             yield tuple(step if i == k else None for i in range(len(values)))
     if len(values) == 1:
         return
-    for i, step in enumerate(STEPS):
+    for i in range(len(STEPS)):
         if name in BOOLEAN:
             yield tuple(1.0 - 2.0 * v for v in values)
         else:
@@ -51,7 +52,7 @@ def along(function: Any, start: list[Any], way: list[Any]) -> tuple[Any, Any]:
     stops = [function(*(a + w * k / PIECES for a, w in zip(start, way, strict=True))) for k in range(PIECES + 1)]
     if not all(abs(x) < 1e308 and not isinstance(x, mp.mpc) for x in stops):
         return None, None
-    return stops[-1] - stops[0], mp.fsum(abs(b - a) for a, b in zip(stops[:-1], stops[1:], strict=True))
+    return stops[-1] - stops[0], mp.fsum(abs(b - a) for a, b in itertools.pairwise(stops))
 
 
 def trial(name: str, values: tuple[float, ...], changes: tuple[float | None, ...]) -> Trial | None:
@@ -85,7 +86,8 @@ def evaluate(name: str, xp: Any, values: tuple[Any, ...]) -> Any:
     reference = REFERENCES[name]
     arrays = np.broadcast_arrays(*(np.asarray(v) for v in values))
     with mp.workdps(reference.digits):
-        flat = [reference.function(*map(mp.mpf, point)) for point in zip(*(a.ravel().tolist() for a in arrays), strict=True)]
+        points = zip(*(a.ravel().tolist() for a in arrays), strict=True)
+        flat = [reference.function(*map(mp.mpf, point)) for point in points]
     return xp.asarray(np.array([float(x) for x in flat]).reshape(arrays[0].shape))
 
 
