@@ -31,6 +31,5 @@ def assert_gradients(
     """
     __tracebackhide__ = True  # pytest then shows the test's line, not this one
     report = check(net, parameters, gradients, X, Y, **options)
-    if not report.ok:
-        raise AssertionError(f"\n{report}")
+    report.raise_if_wrong()
     return report

@@ -1,13 +1,14 @@
 """What random directions lead to: entries to check one by one, and rows for directions that no entry explains."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .._types import Array, Indices
-from ..engines.finite.directional import NOISE, Probe
-from ..problems.gradients import AnalyticGradient, NumericalGradient
+from ..engines.finite.directional import NOISE, Probe, Suspect
+from ..problems.gradients import AnalyticGradient, NumericalGradient, Rounding
 from ..problems.parameters.sampling import choose
 from ..problems.parameters.tensor import Tensor
 from ..verdict.judge import TOLERANCE
@@ -38,29 +39,56 @@ def with_unlocated(
 ) -> tuple[AnalyticGradient, NumericalGradient, float | Array]:
     """Add a row for each direction that disagrees beyond doubt though the entry it was traced to does not."""
     checked = np.arange(subject.theta.size) if subject.indices is None else subject.indices
+    noise = _noise_of_entries(subject, found)
     lost = []
     for suspect in probed.suspects:
         place = int(np.searchsorted(checked, suspect.entry))
         there = place < checked.size and checked[place] == suspect.entry
         apart = abs(found.gradapprox[place] - subject.gradient[suspect.entry]) if there else 0.0
         size = abs(found.gradapprox[place]) + abs(subject.gradient[suspect.entry]) if there else 0.0
-        if suspect.beyond and apart <= tolerance * size + NOISE * found.noise[place if there else 0]:
+        if suspect.beyond and apart <= tolerance * size + NOISE * noise[place if there else 0]:
             lost.append(suspect)
     if not lost:
         return subject, found, step
     n = subject.theta.size
     rows = tuple(Tensor(f"{s.tensor.name} along a direction", (1,), n + i, n + i + 1) for i, s in enumerate(lost))
     slopes = np.array([s.slope for s in lost])
-    subject = AnalyticGradient(
-        subject.tensors + rows, np.append(subject.theta, np.zeros(len(lost))),
-        np.append(subject.gradient, [s.expected for s in lost]), np.append(checked, n + np.arange(len(lost))),
-        {**subject.precision, **{r.name: subject.precision[s.tensor.name] for r, s in zip(rows, lost, strict=True)
-                                 if s.tensor.name in subject.precision}},
-    )
+    low = {row.name: subject.precision[s.tensor.name] for row, s in zip(rows, lost, strict=True)
+           if s.tensor.name in subject.precision}  # fmt: skip
+    along = replace(
+        subject, tensors=subject.tensors + rows, theta=np.append(subject.theta, np.zeros(len(lost))),
+        gradient=np.append(subject.gradient, [s.expected for s in lost]),
+        indices=np.append(checked, n + np.arange(len(lost))), precision={**subject.precision, **low},
+        rounding=_rounding_along(dict(zip((row.name for row in rows), lost, strict=True)), subject.rounding),
+    )  # fmt: skip
     at_theta, one = np.full(len(lost), found.cost), np.ones(len(lost))
-    found = NumericalGradient(
-        found.cost, np.append(found.J_plus, at_theta), np.append(found.J_minus, at_theta),
-        np.append(found.gradapprox, slopes),
-        np.append(found.noise, [s.error for s in lost]), found.kinks, found.notes, found.facts, settled=True,
-    )
-    return subject, found, step if isinstance(step, float) else np.append(step, one)
+    found = replace(
+        found, J_plus=np.append(found.J_plus, at_theta), J_minus=np.append(found.J_minus, at_theta),
+        gradapprox=np.append(found.gradapprox, slopes), noise=np.append(noise, [s.error for s in lost]),
+        truncation=None if found.truncation is None else np.append(found.truncation, np.zeros(len(lost))), settled=True,
+    )  # fmt: skip
+    return along, found, step if isinstance(step, float) else np.append(step, one)
+
+
+def _noise_of_entries(subject: AnalyticGradient, found: NumericalGradient) -> Array:
+    """The noise of every checked entry, which may be known for all at once or for each tensor."""
+    if found.noise.size == found.gradapprox.size:
+        return found.noise
+    if found.noise.size == 1:
+        return np.full(found.gradapprox.size, found.noise[0])
+    return np.repeat(found.noise, [tensor.stop - tensor.start for tensor in subject.tensors])
+
+
+def _rounding_along(rows: Mapping[str, Suspect], rounding: Rounding | None) -> Rounding | None:
+    """The rounding of a right gradient, of rows that stand for directions too: independent errors add as squares."""
+    if rounding is None:
+        return None
+
+    def of_tensor(name: str, unit: float) -> Array:
+        if name not in rows:
+            return rounding(name, unit)
+        tensor = rows[name].tensor
+        moved = rows[name].direction[tensor.start : tensor.stop]
+        return np.array([np.linalg.norm(rounding(tensor.name, unit) * moved)])
+
+    return of_tensor

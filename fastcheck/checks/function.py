@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -153,14 +154,8 @@ def _checked(
         notes.append(f"The time limit let {checked.size:,} of {wanted.size:,} entries be checked, at random.")
     if checked.size < problem.theta.size and method != "directional":
         notes.append(power(tensors, checked))
-    subject = AnalyticGradient(
-        subject.tensors, subject.theta, subject.gradient, None if checked.size == problem.theta.size else checked,
-        subject.precision,
-    )
-    found = NumericalGradient(
-        found.cost, found.J_plus, found.J_minus, found.gradapprox, found.noise, found.kinks,
-        (*notes, *found.notes), {**found.facts, **facts}, settled=True,
-    )
+    subject = replace(subject, indices=None if checked.size == problem.theta.size else checked)
+    found = replace(found, notes=(*notes, *found.notes), facts={**found.facts, **facts}, settled=True)
     return with_unlocated(probed, subject, found, step, choice.tolerance)
 
 

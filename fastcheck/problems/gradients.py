@@ -1,28 +1,31 @@
 """The one interface between *what* is checked and *how*: a problem goes in, cost differences come out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from .._types import Array
+from .._types import Array, Indices
 from .parameters.tensor import Tensor
 
-Indices = NDArray[np.int64]
+# (tensor's name, unit) -> standard errors that rounding in units of ``unit`` leaves in a right gradient of it, flat.
+Rounding = Callable[[str, float], Array]
 
 
 @dataclass(frozen=True)
 class Kinks:
     """Parameters whose perturbation moves a pre-activation across a kink.
 
-    where : positions within the checked indices; low, high : bounds of the one-sided derivatives there.
+    where : positions within the checked indices.
+    low, high : bounds of the one-sided derivatives there.
+    conventions : where the engine can hold a slope at every kink (0, 1/2 or 1 at the kink of relu; the first or all of
+        several equal maxima): the derivatives that this makes there, by the convention's name; NaN where there is none.
+        A gradient that equals one of them is the gradient of a branch, and right; the interval proves less.
     """
 
     where: Indices
     low: Array
     high: Array
+    conventions: Mapping[str, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -68,8 +71,7 @@ class AnalyticGradient:
     precision : names of the tensors whose values or gradients came in less than double precision, with that dtype.
     l2_weight : l2 / m for networks (the penalty adds l2_weight * W to the gradient), else 0.
     samples : m for networks, else 0: lets the diagnosis recognise a factor m or 1/m.
-    rounding : (name, unit) -> standard errors that rounding in units of ``unit`` leaves in a right gradient of that
-        tensor, flat; asked only for tensors that disagree.
+    rounding : errors that rounding leaves in a right gradient; asked only for tensors that disagree.
     """
 
     tensors: tuple[Tensor, ...]
@@ -79,6 +81,4 @@ class AnalyticGradient:
     precision: dict[str, str] = field(default_factory=dict)
     l2_weight: float = 0.0
     samples: int = 0
-    rounding: Callable[[str, float], Array] | None = None
-
-
+    rounding: Rounding | None = None

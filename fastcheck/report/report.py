@@ -15,7 +15,7 @@ from .._validation import integer
 from ..problems.gradients import AnalyticGradient, NumericalGradient
 from ..runtime.cached_property import cached_property
 from ..verdict.diagnosis.location import first_to_look_at
-from ..verdict.judge import PASS, Judgement, judge
+from ..verdict.judge import INCONCLUSIVE, PASS, Judgement, judge
 from . import sentences
 from .tensor import Entry, TensorReport, merge
 from .text import html, plain, rich_parts
@@ -82,6 +82,26 @@ class Report:
     def ok(self) -> bool:
         """Whether the verdict is "pass"."""
         return self.verdict == PASS
+
+    def __bool__(self) -> bool:
+        """The same, so that ``assert fastcheck.check(...)`` means what it says."""
+        return self.ok
+
+    def raise_if_wrong(self, inconclusive_ok: bool = False) -> None:
+        """Raise unless the gradients are right.
+
+        Parameters
+        ----------
+        inconclusive_ok : let a check pass that could not decide.
+
+        Raises
+        ------
+        AssertionError : if the verdict is "fail", or "inconclusive" and that is not ok; its message is the report.  It
+            is raised, not asserted, and so works under ``python -O`` too.
+        """
+        __tracebackhide__ = True  # pytest then shows the caller's line, not this one
+        if not (self.ok or (inconclusive_ok and self.verdict == INCONCLUSIVE)):
+            raise AssertionError(f"\n{self}")
 
     @property
     def cost(self) -> float:
