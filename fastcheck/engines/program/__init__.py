@@ -1,0 +1,1 @@
+"""Exact differences of NumPy programs."""

@@ -1,0 +1,192 @@
+"""Runs of a program with many changes at once, and what they change in the weighted sum of its outputs."""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..._types import Array, Indices, Mask
+
+# The engine's own step, relative to each entry.  Nothing rounds in exact differences, so it is far smaller than any
+# step that subtraction allows: what a central difference leaves out is its square, 1e-22, times the curvature.
+INNER_STEP = 2.0**-36
+# Entries below this have their step from the others: the changes they cause would underflow.
+LEAST_SIZE = 1e-200
+# Seconds that a block of columns may take, for Ctrl-C, progress and the time limit.
+BLOCK_SECONDS = 0.2
+# The first block, and the bytes of changes beside its inputs and outputs that a column is taken to need, as a multiple
+# of theirs, until memory has been seen.
+FIRST_COLUMNS, INTERMEDIATE = 16, 8
+
+
+class Response(Protocol):
+    """What a run of a program gives: changes of the outputs, and which columns crossed a kink or moved a tie."""
+
+    @property
+    def changes(self) -> tuple[Array | None, ...]:
+        """One for each output: (columns, *shape), or None where it stands still."""
+        ...
+
+    @property
+    def crossed(self) -> Mask:
+        """(columns,): which took another branch than the value did."""
+        ...
+
+    @property
+    def ties(self) -> Mask:
+        """(columns,): which moved a value that stands exactly on the boundary of two branches."""
+        ...
+
+
+class DifferencedProgram(Protocol):
+    """A program whose differences are exact (see ``fastcheck.engines.program``)."""
+
+    outputs: tuple[Any, ...]
+
+    def run(
+        self, changes: dict[int, Array], sites: dict[int, Array] | None = None, convention: float | None = None
+    ) -> Response:
+        """Changes of the outputs for changes of inputs and of operations' outputs, by number."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where a program is moved: at one of its inputs, or at the output of one of its operations.
+
+    Parameters
+    ----------
+    number : of the input, or of the operation.
+    value : its value where nothing moves.
+    inside : whether it is an operation's output.
+    """
+
+    number: int
+    value: Array
+    inside: bool = False
+    step: Array = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "step", inner_steps(self.value))
+
+    @property
+    def size(self) -> int:
+        """Number of its entries."""
+        return int(self.value.size)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of its value."""
+        return self.value.shape
+
+
+def inner_steps(value: Array) -> Array:
+    """The engine's own step for each entry, flat: relative to the entry, or to the usual one where that is zero."""
+    size = np.abs(value).reshape(-1)
+    moving = size[(size > LEAST_SIZE) & np.isfinite(size)]
+    largest = float(moving.max()) if moving.size else 1.0
+    usual = largest * math.sqrt(float(np.mean((moving / largest) ** 2))) if moving.size else 1.0
+    return INNER_STEP * np.where(size > LEAST_SIZE, size, usual)
+
+
+@dataclass
+class Moved:
+    """What a block of columns changed.
+
+    Parameters
+    ----------
+    changes : one for each output: (columns, size of the output), or None where it stands still.
+    crossed, ties : (columns,), as in ``Response``.
+    """
+
+    changes: tuple[Array | None, ...]
+    crossed: Mask
+    ties: Mask
+
+    def moving(self) -> Iterator[tuple[int, Array]]:
+        """The outputs that moved, with their places."""
+        return ((place, change) for place, change in enumerate(self.changes) if change is not None)
+
+
+class Runner:
+    """Runs a program and keeps count.
+
+    Parameters
+    ----------
+    program : the program.
+    weights : one array for each output, of its shape: the cost is the sum of their products.
+    memory_limit : bytes that a block of columns may take.
+
+    Attributes
+    ----------
+    weights : the same, flat.
+    columns, runs, seconds : perturbations so far, calls of the program, and the time they took.
+    """
+
+    def __init__(self, program: DifferencedProgram, weights: Sequence[Any], memory_limit: int) -> None:
+        self.program = program
+        self.weights = tuple(np.asarray(weight, dtype=np.float64).reshape(-1) for weight in weights)
+        self.memory_limit = memory_limit
+        self.columns = self.runs = 0
+        self.seconds = 0.0
+
+    @property
+    def outputs(self) -> tuple[Any, ...]:
+        """Values of the outputs."""
+        return self.program.outputs
+
+    @property
+    def size(self) -> int:
+        """Number of entries of all outputs."""
+        return sum(weight.size for weight in self.weights)
+
+    def run(self, moved: Sequence[tuple[Place, Array]], convention: float | None = None) -> Moved:
+        """Move some places, (columns, size of the place) each, and see what changes."""
+        count = len(moved[0][1])
+        at = [{}, {}]  # type: list[dict[int, Array]]
+        for place, change in moved:
+            at[place.inside][place.number] = change.reshape(count, *place.shape)
+        started = time.perf_counter()
+        with np.errstate(all="ignore"):
+            found = self.program.run(at[False], at[True] or None, convention)
+        self.seconds += time.perf_counter() - started
+        self.columns += count
+        self.runs += 1
+        changes = tuple(None if change is None else change.reshape(count, -1) for change in found.changes)
+        return Moved(changes, _flags(found.crossed, count), _flags(found.ties, count))
+
+    def weighted(self, moved: Moved) -> Array:
+        """Change of the cost, one for each column."""
+        total = np.zeros(moved.crossed.size)
+        for output, change in moved.moving():
+            total += change @ self.weights[output]
+        return total
+
+    def most_columns(self, sizes: Sequence[int]) -> int:
+        """Columns that fit into the memory limit, where places of these sizes move."""
+        bytes_each = 8 * INTERMEDIATE * (self.size + sum(sizes))
+        return max(2, self.memory_limit // bytes_each)
+
+
+def _flags(found: Any, count: int) -> Mask:
+    return np.broadcast_to(np.asarray(found, dtype=bool), (count,))
+
+
+def scale_of(values: Sequence[Any]) -> float:
+    """The largest size of an entry."""
+    return max((float(np.max(np.abs(value), initial=0.0)) for value in values), default=0.0)
+
+
+def ranges(count: int, size: int) -> Iterator[slice]:
+    """Slices of at most ``size`` of ``count`` things."""
+    for first in range(0, count, size):
+        yield slice(first, min(first + size, count))
+
+
+__all__ = [
+    "BLOCK_SECONDS", "FIRST_COLUMNS", "INNER_STEP", "DifferencedProgram", "Indices", "Moved", "Place", "Response",
+    "Runner", "inner_steps", "ranges", "scale_of",
+]

@@ -1,0 +1,131 @@
+"""Colourings: entries of one colour never share an output, and the owners are the entries that move it."""
+
+import numpy as np
+import pytest
+
+from fastcheck.engines.program.colouring import Colouring, digits_of, discover
+from fastcheck.engines.program.columns import Job, Limits, measure
+from fastcheck.engines.program.runs import Place, Runner
+from tests.engines.program.stand_in import StandIn
+
+
+def _window(x, width):
+    """Sums over a window along the last axis."""
+    padded = np.pad(x, [(0, 0)] * (x.ndim - 1) + [(width // 2, width // 2)])
+    return sum(padded[..., k : k + x.shape[-1]] * (k + 1.0) for k in range(width))
+
+
+def _elementwise(shape):
+    x = np.random.default_rng(0).normal(size=shape)
+    program = StandIn(x)
+    return program.give(program.tanh(0))
+
+
+def _conv(shape, width=3):
+    x = np.random.default_rng(0).normal(size=shape)
+    program = StandIn(x)
+    return program.give(program.square(program.linear(program.tanh(0), lambda c: _window(c, width))))
+
+
+def _rows(samples, pixels, units):
+    """An axis that holds samples and pixels, summed over the pixels: rows of one sample meet."""
+    x = np.random.default_rng(0).normal(size=(samples * pixels, units))
+    program = StandIn(x)
+    return program.give(program.linear(
+        program.square(0), lambda c: c.reshape(len(c), samples, pixels, units).sum(axis=(2, 3))))
+
+
+def _dense():
+    generator = np.random.default_rng(0)
+    program = StandIn(generator.normal(size=(7, 70)), generator.normal(size=(70, 5)))
+    return program.give(program.tanh(program.matmul(program.tanh(0), 1)))
+
+
+CASES = {
+    "elementwise": (_elementwise((40, 30)), 1),
+    "a long vector": (_elementwise((5000,)), 1),
+    "a prime vector": (_elementwise((4999,)), 1),
+    "conv": (_conv((4, 3, 20)), 3),
+    "wide conv": (_conv((2, 50), 7), 7),
+    "rows of samples": (_rows(6, 25, 3), 75),
+    "dense": (_dense(), 70),
+}
+
+
+def _runner(program):
+    generator = np.random.default_rng(1)
+    weights = [generator.normal(size=output.shape) for output in program.outputs]
+    return Runner(program, weights, 1 << 28)
+
+
+def _colouring(program):
+    runner = _runner(program)
+    place = Place(0, program.inputs[0])
+    return runner, discover([place], runner, np.random.default_rng(2))[0]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_entries_of_one_colour_do_not_meet(name):
+    program, expected = CASES[name]
+    runner, colouring = _colouring(program)
+    assert colouring.count == expected
+    n = colouring.place.size
+    chosen = np.random.default_rng(3).choice(n, min(n, 300), replace=False)
+    change = np.zeros((chosen.size, n))
+    change[np.arange(chosen.size), chosen] = 1e-6
+    moved = runner.run([(colouring.place, change)])
+    start = 0
+    for weight, found in zip(runner.weights, moved.changes, strict=True):
+        touched = found != 0.0
+        outputs = slice(start, start + weight.size)
+        start = outputs.stop
+        for colour in np.unique(colouring.colour[chosen]):
+            rows = np.flatnonzero(colouring.colour[chosen] == colour)
+            assert touched[rows].sum(axis=0).max() <= 1
+            if not colouring.single:
+                owner, known = colouring.owner(np.array([colour]), outputs)
+                for row in rows:
+                    assert known[0, touched[row]].all()
+                    assert (owner[0, touched[row]] == chosen[row]).all()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_members_are_a_partition(name):
+    _, colouring = _colouring(CASES[name][0])
+    rows, entries = colouring.members(np.arange(colouring.count))
+    assert np.array_equal(np.sort(entries), np.arange(colouring.place.size))
+    assert np.array_equal(rows, colouring.colour[entries])
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_quotients_by_colours_are_those_of_single_entries(name):
+    program, _ = CASES[name]
+    runner, colouring = _colouring(program)
+    jobs = [Job(c, np.arange(c.count)) for c in (colouring, Colouring(colouring.place))]
+    fast, plain = (measure([job], runner, Limits())[0] for job in jobs)
+    assert fast.done.all() and plain.done.all() and not fast.broken
+    scale = np.abs(plain.slope).max()
+    assert np.abs(fast.slope - plain.slope).max() <= 1e-13 * scale
+    assert np.abs(fast.right - plain.right).max() <= 1e-13 * scale
+    assert np.abs(fast.terms - plain.terms).max() <= 1e-13 * np.abs(plain.terms).max()
+
+
+def test_quotients_are_the_derivative():
+    program = _dense()
+    runner, _ = _colouring(program)
+    job = Job(Colouring(Place(0, program.inputs[0])), np.arange(490))
+    found = measure([job], runner, Limits())[0]
+    x, w = program.inputs
+    z = np.tanh(x) @ w
+    exact = ((runner.weights[0].reshape(z.shape) / np.cosh(z) ** 2) @ w.T) / np.cosh(x) ** 2
+    assert np.abs(found.slope - exact.reshape(-1)).max() <= 1e-14 * np.abs(exact).max()
+
+
+@pytest.mark.parametrize(("shape", "hints"), [((8192, 3), [(8, 3, 32, 32)]), ((7200,), [(8, 10)]), ((4999,), []),
+                                              ((3, 64, 65), [])])
+def test_digits_tell_all_indices_apart(shape, hints):
+    digits = digits_of(shape, hints)
+    for axis, extent in enumerate(shape):
+        mine = [digit.of(np.arange(extent)) for digit in digits if digit.axis == axis]
+        assert len({tuple(index) for index in np.stack(mine, axis=1)}) == extent
+    assert max(digit.extent for digit in digits) <= 65
