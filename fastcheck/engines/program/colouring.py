@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._types import Array, Indices, Mask
-from .runs import Place, Runner, ranges
+from .runner import Place, Runner, ranges
 
 if TYPE_CHECKING:
     from numpy.random import Generator

@@ -3,14 +3,14 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from ..._types import Array, Indices, Mask
-from ...evaluators import Pace
+from ...problems.functions.evaluators import Pace
 from .colouring import Colouring
-from .runs import FIRST_COLUMNS, Moved, Place, Runner
+from .runner import FIRST_COLUMNS, Moved, Place, Runner
 
 # A column that crosses a kink, or leaves the function's domain, is taken again with a step this much smaller, at most
 # so often.
@@ -61,6 +61,12 @@ class Quotients:
         return 0.5 * (self.right + self.left)
 
     @property
+    def settled(self) -> Array:
+        """The central difference; where one side has no finite one, the other side's."""
+        right, left = np.isfinite(self.right), np.isfinite(self.left)
+        return np.where(right == left, self.slope, np.where(right, self.right, self.left))
+
+    @property
     def bend(self) -> Array:
         """Half the jump from the left to the right: of the order of the step, but at kinks."""
         return 0.5 * (self.right - self.left)
@@ -92,11 +98,11 @@ class _Queue:
     job: Indices
     colour: Indices
     level: int = 0
-    again: list[tuple[Indices, Indices]] = field(default_factory=list)
 
 
 def measure(
-    jobs: Sequence[Job], runner: Runner, limits: Limits, convention: float | None = None
+    jobs: Sequence[Job], runner: Runner, limits: Limits, convention: float | None = None,
+    order: Indices | None = None,
 ) -> list[Quotients]:
     """Quotients of the entries of all jobs, in blocks that may hold columns of several places.
 
@@ -106,6 +112,7 @@ def measure(
     runner : runs the program.
     limits : when to stop; the first block is done in any case.
     convention : freezes branches at ties, as in ``Program.run``.
+    order : in which the columns are run, all jobs' laid end to end; None for that order.
 
     Returns
     -------
@@ -113,7 +120,8 @@ def measure(
     """
     found = [Quotients.of(job.place.size) for job in jobs]
     which = np.repeat(np.arange(len(jobs)), [job.colours.size for job in jobs])
-    queue = _Queue(which, np.concatenate([np.empty(0, np.int64), *(job.colours for job in jobs)]))
+    colours = np.concatenate([np.empty(0, np.int64), *(job.colours for job in jobs)])
+    queue = _Queue(which, colours) if order is None else _Queue(which[order], colours[order])
     pace = Pace(FIRST_COLUMNS, max(1, runner.most_columns([job.place.size for job in jobs]) // 2))
     for level in range(SHRINKS + 1):
         again = []

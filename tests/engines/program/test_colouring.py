@@ -5,7 +5,7 @@ import pytest
 
 from fastcheck.engines.program.colouring import Colouring, digits_of, discover
 from fastcheck.engines.program.columns import Job, Limits, measure
-from fastcheck.engines.program.runs import Place, Runner
+from fastcheck.engines.program.runner import Place, Runner
 from tests.engines.program.stand_in import StandIn
 
 

@@ -158,6 +158,11 @@ class Runner:
         changes = tuple(None if change is None else change.reshape(count, -1) for change in found.changes)
         return Moved(changes, _flags(found.crossed, count), _flags(found.ties, count))
 
+    def run_outputs(self, place: Place, change: Array) -> tuple[Array | None, ...]:
+        """Changes of the outputs themselves, in their shapes, where one place moves."""
+        with np.errstate(all="ignore"):
+            return self.program.run({place.number: change.reshape(-1, *place.shape)}).changes
+
     def weighted(self, moved: Moved) -> Array:
         """Change of the cost, one for each column."""
         total = np.zeros(moved.crossed.size)

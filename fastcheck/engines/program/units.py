@@ -1,0 +1,152 @@
+"""Derivatives by what enters a product, from the responses of the product's output.
+
+Where an input enters a product z = W . a (a matrix product, an einsum, a convolution), moving one entry of W moves z by
+multiples of entries of a.  Let r be the cost's derivative by each entry of z, with everything before z held still;
+then the derivative by W is the adjoint of the product, sum over entries of z of r times what stands beside W there.
+An input that enters several products (time steps, shared weights) adds them up: moving one copy at a time leaves out
+what two copies do together, which is of second order, and of third in the difference of both signs.  The responses r
+are differences like all others; z has one entry for each unit and position, far fewer than W has where W is large, and
+its colours put samples together that do not mix further on.
+
+Beside the central difference goes half the jump from the left to the right at a kink: it does not change its sign with
+the direction, so its adjoint takes absolute values.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from ..._types import Array, Indices
+from .columns import Quotients
+from .runner import Place, Runner, ranges
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+# Two sites whose responses to one random change agree to this share of the largest are one and the same to the cost.
+SAME = 1e-10
+# Sites that are compared with one another at a time: those that add up stand close together in a program.
+TOGETHER = 32
+
+Adjoint = Callable[[Array, Array], Array]
+
+
+class Product(Protocol):
+    """Where an input, or a rearrangement of it, enters an operation that is linear in it (see ``Program.products``)."""
+
+    site: int
+    input: int
+    side: int
+    value: Any
+    other: Any
+    contraction: str | Adjoint
+    owners: Indices
+
+
+@dataclass(frozen=True, eq=False)
+class Unit:
+    """A product with the place of its output."""
+
+    product: Product
+    place: Place
+
+    def adjoint(self, response: Array, *, absolute: bool = False) -> Array:
+        """What responses of the output are to the input: flat, both.
+
+        Parameters
+        ----------
+        response : one for each entry of the product's output.
+        absolute : take the other operand without its signs.
+        """
+        product, other = self.product, np.asarray(self.product.other)
+        beside, shaped = np.abs(other) if absolute else other, response.reshape(self.place.shape)
+        if isinstance(product.contraction, str):
+            operand = np.einsum(turned(product.contraction, product.side), shaped, beside, optimize=True)
+        else:
+            operand = product.contraction(shaped, beside)
+        return operand.reshape(-1)
+
+
+def turned(contraction: str, side: int) -> str:
+    """The einsum of (output, other operand) that is the adjoint of ``contraction`` in its operand ``side``."""
+    operands, out = contraction.split("->")
+    mine, other = operands.split(",")[:: 1 - 2 * side]
+    return f"{out},{other}->{mine}"
+
+
+def units_of(products: Sequence[Product]) -> list[Unit]:
+    """The products, with one place for each site."""
+    places: dict[int, Place] = {}
+    for product in products:
+        if product.site not in places:
+            places[product.site] = Place(product.site, np.asarray(product.value, dtype=np.float64), inside=True)
+    return [Unit(product, places[product.site]) for product in products]
+
+
+def merged(places: Sequence[Place], runner: Runner, generator: "Generator") -> dict[Place, Place]:
+    """For each place one that stands for it: places that the cost cannot tell apart have the same.
+
+    Notes
+    -----
+    A random change is made at each of them.  Two linear maps that agree on it agree everywhere but for a chance of
+    probability zero, so what adds up before anything else happens (x @ Wx + h @ Wh) is responded to once.
+    """
+    found = {place: place for place in places}
+    for shape in dict.fromkeys(place.shape for place in places):
+        alike = [place for place in places if place.shape == shape]
+        for block in ranges(len(alike), min(TOGETHER, runner.most_columns([alike[0].size] * TOGETHER))):
+            _merge(alike[block], found, runner, generator)
+    return found
+
+
+def _merge(alike: Sequence[Place], found: dict[Place, Place], runner: Runner, generator: "Generator") -> None:
+    """Point places of one shape to the first that responds as they do."""
+    if len(alike) < 2:
+        return
+    amount = generator.uniform(0.5, 1.5, alike[0].size) * alike[0].step
+    moved = []
+    for row, place in enumerate(alike):
+        change = np.zeros((len(alike), place.size))
+        change[row] = amount
+        moved.append((place, change))
+    response = runner.run(moved)
+    rows = np.concatenate([np.zeros((len(alike), 0)), *(change for _, change in response.moving())], axis=1)
+    largest = np.abs(rows).max(axis=1, initial=0.0)
+    for row, place in enumerate(alike):
+        for earlier in range(row):
+            apart = np.abs(rows[row] - rows[earlier]).max(initial=0.0)
+            if found[alike[earlier]] is alike[earlier] and apart <= SAME * largest[earlier]:
+                found[place] = alike[earlier]
+                break
+
+
+def combined(units: Sequence[Unit], responses: Sequence[Quotients], size: int) -> Quotients:
+    """Quotients of an input's entries from those of the outputs of all products it enters.
+
+    Parameters
+    ----------
+    units : the products of one input.
+    responses : of their outputs, one for each.
+    size : of the input.
+    """
+    found = Quotients.of(size)
+    slope, bend = np.zeros(size), np.zeros(size)
+    touched = np.zeros(size)
+    for unit, response in zip(units, responses, strict=True):
+        owners = np.asarray(unit.product.owners).reshape(-1)
+        inside = owners >= 0
+        owners = owners[inside]
+        for total, values, absolute in (
+            (slope, response.slope, False), (bend, response.bend, True), (found.terms, response.terms, True),
+            (touched, response.flagged.astype(np.float64), True),
+        ):
+            if absolute and not values.any():
+                continue
+            total += np.bincount(owners, unit.adjoint(values, absolute=absolute)[inside], size)
+        found.broken |= response.broken
+    found.right[:], found.left[:] = slope + bend, slope - bend
+    found.flagged[:] = touched > 0.0
+    found.done[:] = all(response.done.all() for response in responses)
+    return found
