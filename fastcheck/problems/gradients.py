@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._types import Array, Indices
+from .costs_on_demand import CostsOnDemand
 from .parameters.tensor import Tensor
 
 # (tensor's name, unit) -> standard errors that rounding in units of ``unit`` leaves in a right gradient of it, flat.
@@ -35,7 +36,8 @@ class NumericalGradient:
     Parameters
     ----------
     cost : J(theta).
-    J_plus, J_minus : costs at theta +- epsilon, one per checked position.
+    J_plus, J_minus : costs at theta +- epsilon, one per checked position; an engine that does not need them gives
+        them on demand.
     gradapprox : numerical derivative, one per checked position.
     noise : standard error of gradapprox that rounding alone can cause, one per checked position, or one for all, or,
         where all of theta is checked, one per tensor.
@@ -48,8 +50,8 @@ class NumericalGradient:
     """
 
     cost: float
-    J_plus: Array
-    J_minus: Array
+    J_plus: Array | CostsOnDemand
+    J_minus: Array | CostsOnDemand
     gradapprox: Array
     noise: Array
     kinks: Kinks | None = None

@@ -111,12 +111,12 @@ class Report:
     @property
     def J_plus(self) -> Array:
         """Costs at theta + epsilon, one per checked position."""
-        return self._differences.J_plus
+        return np.asarray(self._differences.J_plus)
 
     @property
     def J_minus(self) -> Array:
         """Costs at theta - epsilon, one per checked position."""
-        return self._differences.J_minus
+        return np.asarray(self._differences.J_minus)
 
     @property
     def gradapprox(self) -> Array:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..._errors import EngineError
 from ..._types import Array, Indices
+from ...problems.costs_on_demand import CostsOnDemand
 from ...problems.gradients import Kinks, NumericalGradient
 from ...problems.parameters.sampling import stratified_order
 from ...problems.parameters.tensor import Tensor
@@ -17,8 +18,7 @@ from ...runtime.run import Run
 from .choice import Way, choose
 from .colouring import Colouring
 from .columns import Job, Limits, Quotients, measure
-from .costs import CostsOnDemand
-from .kinks import Candidates, at_kinks, measure_way, under_conventions
+from .kinks import CONVENTIONS, Candidates, at_kinks, measure_way, under_conventions
 from .runner import DifferencedProgram, Place, Runner, ranges
 from .trust import (
     UNIT,
@@ -170,7 +170,7 @@ def _measure_all(check: _Check, positions: Indices) -> None:
         check.ways = [Way(Colouring(place)) for place in check.inputs]
         together, single = _jobs(check)
         order = stratified_order(check.problem.tensors, positions, check.generator)
-    for jobs in (together, single):
+    for jobs in filter(None, (together, single)):
         for job, quotients in zip(jobs, measure(jobs, check.runner, check.limits, order=order), strict=True):
             check.places[job.place] = quotients
     for place in check.inputs:
@@ -296,7 +296,7 @@ def _gathered(
         rounding = ROUNDINGS * UNIT * quotients.terms[here]
         noises.append(np.hypot(rounding, dithered.noise.get(place, 0.0)))
         done.append(here + tensor.start)
-        options = [found[place.number] for found in candidates.values()]
+        options = {CONVENTIONS[held]: slopes_of[place.number] for held, slopes_of in candidates.items()}
         kinks.append(_kinks(quotients, options, here, start))
         start += here.size
     positions = np.concatenate(done)
@@ -308,21 +308,23 @@ def _gathered(
     return found, positions
 
 
-def _kinks(quotients: Quotients, candidates: list[Array], here: Indices, start: int) -> Kinks:
-    where = np.intersect1d(at_kinks(quotients, candidates), here, assume_unique=True)
+def _kinks(quotients: Quotients, candidates: dict[str, Array], here: Indices, start: int) -> Kinks:
+    where = np.intersect1d(at_kinks(quotients, list(candidates.values())), here, assume_unique=True)
     right, left = quotients.right[where], quotients.left[where]
     right, left = np.where(np.isfinite(right), right, left), np.where(np.isfinite(left), left, right)
     return Kinks(
         start + np.searchsorted(here, where), np.minimum(right, left), np.maximum(right, left),
-        np.stack([candidate[where] for candidate in candidates]) if candidates else np.empty((0, where.size)),
+        {name: candidate[where] for name, candidate in candidates.items()},
     )
 
 
 def _joined(kinks: list[Kinks]) -> Kinks | None:
+    """The kinks of all tensors; each has all conventions or, where no tie moved anywhere, none."""
     if not any(one.where.size for one in kinks):
         return None
-    return Kinks(*(np.concatenate(parts, axis=-1) for parts in zip(
-        *((one.where, one.low, one.high, one.conventions) for one in kinks), strict=True)))
+    where, low, high = (np.concatenate([getattr(one, name) for one in kinks]) for name in ("where", "low", "high"))
+    names = kinks[0].conventions
+    return Kinks(where, low, high, {name: np.concatenate([one.conventions[name] for one in kinks]) for name in names})
 
 
 class _CostsBeside:

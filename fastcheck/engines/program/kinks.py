@@ -6,13 +6,14 @@ import numpy as np
 
 from ..._types import Array, Indices
 from .choice import Way
-from .columns import Job, Limits, Quotients, measure
 from .colouring import Colouring
+from .columns import Job, Limits, Quotients, measure
 from .runner import Place, Runner
 from .units import combined
 
-# The slope that every tie is given in turn: the losing branch's, halfway, the winning (or the first) branch's.
-CONVENTIONS = (0.0, 0.5, 1.0)
+# The slope that every tie is given in turn, and what that is called: the losing branch's (relu's slope at 0 is 0), half
+# of each (equal maxima share), the winning or first branch's.
+CONVENTIONS = {0.0: "slope 0, last of the ties", 0.5: "slope 1/2, ties share alike", 1.0: "slope 1, first of the ties"}
 # A jump between the one-sided derivatives counts from this share of the entry, or of the usual one of its tensor: a
 # smaller one moves no verdict, and curvature over the engine's own step leaves less.
 JUMP = 1e-8
@@ -81,4 +82,4 @@ def at_kinks(quotients: Quotients, candidates: Sequence[Array]) -> Indices:
         apart = ~(np.abs(right - left) <= least)
         for candidate in candidates:
             apart |= ~(np.abs(candidate[where] - slope[where]) <= least)
-    return where[apart]
+    return np.asarray(where[apart])

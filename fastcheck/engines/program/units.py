@@ -66,7 +66,7 @@ class Unit:
             operand = np.einsum(turned(product.contraction, product.side), shaped, beside, optimize=True)
         else:
             operand = product.contraction(shaped, beside)
-        return operand.reshape(-1)
+        return np.asarray(operand, dtype=np.float64).reshape(-1)
 
 
 def turned(contraction: str, side: int) -> str:

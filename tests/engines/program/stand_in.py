@@ -18,6 +18,7 @@ class Product:
     site: int
     input: int
     side: int
+    value: np.ndarray
     other: np.ndarray
     contraction: str
     owners: np.ndarray
@@ -66,7 +67,7 @@ class StandIn:
         for side, operand in enumerate((a, b)):
             if operand < len(self.inputs):
                 owners = np.arange(self.values[operand].size).reshape(self.values[operand].shape)
-                self.products.append(Product(self.site(place), operand, side, (y, x)[side], "ij,jk->ik", owners))
+                self.products.append(Product(self.site(place), operand, side, x @ y, (y, x)[side], "ij,jk->ik", owners))
         return place
 
     def add(self, a, b):

@@ -103,7 +103,9 @@ def test_quotients_by_colours_are_those_of_single_entries(name):
     runner, colouring = _colouring(program)
     jobs = [Job(c, np.arange(c.count)) for c in (colouring, Colouring(colouring.place))]
     fast, plain = (measure([job], runner, Limits())[0] for job in jobs)
-    assert fast.done.all() and plain.done.all() and not fast.broken
+    assert fast.done.all()
+    assert plain.done.all()
+    assert not fast.broken
     scale = np.abs(plain.slope).max()
     assert np.abs(fast.slope - plain.slope).max() <= 1e-13 * scale
     assert np.abs(fast.right - plain.right).max() <= 1e-13 * scale

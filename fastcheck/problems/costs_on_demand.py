@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._types import Array, Indices
+from .._types import Array, Indices
 
 
 class CostsOnDemand:
