@@ -1,0 +1,189 @@
+"""Arrays that carry a batch of changes beside their values.
+
+A view of the values is a view of the changes. Every array that owns its values keeps the changes of all of them, and
+a view finds its own there: by the same cut behind the batch axis where that is at hand, else by the same offset and
+strides. So a change that is written through one view is seen through all others, as the value is.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._errors import NoRule
+from . import indexing
+from .methods import Methods
+from .operators import Operators
+from .storage import Store, cut_of, mirrored, zeros_beside
+
+if TYPE_CHECKING:
+    from .run import Run
+
+Value = Any  # a plain numpy array or numpy scalar
+Change = NDArray[Any]
+
+ALL = slice(None)
+
+
+class DifferenceArray(Methods, Operators):
+    """A plain array (or NumPy scalar) and the changes that a batch of perturbations makes to it.
+
+    It stands in for the plain array inside the user's function: NumPy's functions, operators, methods, indexing and
+    assignment act on the value as ever, and carry the changes along by rules that never subtract two values.
+
+    Parameters
+    ----------
+    value : the plain array or NumPy scalar at the inputs themselves.
+    run : the run that this array belongs to.
+    change : the changes, (batch, *value.shape), float64 or complex128; None while nothing moves it. An array that owns
+        its values owns its changes: they must not be shared with another array.
+    base : the array that owns the values, where this one is a view.
+    cut : the changes of `base` that `change` is a view of.
+    computed : whether its changes were calculated, False where they are an input's, moved around at most.
+    """
+
+    __slots__ = ("_change", "_cut", "_store", "base", "computed", "run", "value")
+
+    __array_priority__ = 1e6
+    __hash__ = None  # type: ignore[assignment]  # as numpy.ndarray has it
+
+    def __init__(
+        self,
+        value: Value,
+        run: "Run",
+        change: Change | None = None,
+        base: "DifferenceArray | None" = None,
+        cut: Change | None = None,
+        computed: bool = False,
+    ) -> None:
+        self.value = value
+        self.run = run
+        self._change = change
+        self.base = base
+        self._cut = cut
+        self._store: Store | None = None
+        self.computed = computed
+
+    @property
+    def owner(self) -> "DifferenceArray":
+        """The array that owns the values: this one, or the one that it is a view of."""
+        return self if self.base is None else self.base
+
+    @property
+    def change(self) -> Change | None:
+        """The changes, (batch, *shape), a view that may be written to; None while nothing moves the array."""
+        base = self.base
+        if base is None:
+            return self._change
+        whole = base._change
+        if whole is None:
+            return None
+        if self._cut is not whole:
+            base.mirror()
+            assert base._store is not None  # noqa: S101  # mirror() has just made it
+            self._change, self._cut = cut_of(base._store, self.value), base._change
+        return self._change
+
+    def mirror(self) -> None:
+        """Lays the changes of an array that owns its values out as these are, so that views can be cut."""
+        if self._store is None or self._store.changes is not self._change:
+            assert self._change is not None  # noqa: S101  # callers ask for arrays that move only
+            self._store = mirrored(self.value, self._change)
+            self._change = self._store.changes
+
+    def writable_change(self) -> Change:
+        """The changes to write to: allocated, and exactly zero, where nothing has moved this array yet."""
+        owner = self.owner
+        if owner._change is None:
+            self.run.check_precision(owner.value)
+            owner._store = zeros_beside(owner.value, self.run.batch)
+            owner._change = owner._store.changes
+        found = self.change
+        assert found is not None  # noqa: S101  # its owner has changes now
+        return found
+
+    def view(self, value: Value, change: Change | None = None) -> "DifferenceArray":
+        """An array whose values are a view of this one's; `change`, where given, is that view of its changes."""
+        base = self.owner
+        return DifferenceArray(value, self.run, change, base, None if change is None else base._change)
+
+    def __getitem__(self, index: Any) -> "DifferenceArray":
+        return indexing.get(self, index)  # type: ignore[no-any-return]  # it makes arrays only
+
+    def __setitem__(self, index: Any, content: Any) -> None:
+        indexing.put(self, index, content)
+
+    def __iter__(self) -> "Iterator[DifferenceArray]":
+        return (self[i] for i in range(len(self.value)))
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        run = self.run
+        if method == "__call__" and not options:
+            return run.tables.call(run, ufunc, inputs)
+        return run.tables.call_method(run, ufunc, method, inputs, options)
+
+    def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, options: Any) -> Any:
+        run = self.run
+        handler = run.tables.functions.get(function)
+        if handler is None:
+            return run.tables.unknown(run, function, args, options)
+        return handler(run, function, args, options)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        if self.change is not None:
+            raise NoRule(
+                "an array that moves, where it is converted to a plain array",
+                "use NumPy functions that accept array subclasses, and make arrays that receive it inside the function",
+            )
+        return np.array(self.value, dtype=dtype)
+
+    def __float__(self) -> float:
+        return self.run.floats.hand_out(self, float(self.value))
+
+    def __complex__(self) -> complex:
+        self._refuse("complex()")
+        return complex(self.value)
+
+    def __int__(self) -> int:
+        self._refuse("int()")
+        return int(self.value)
+
+    def __index__(self) -> int:
+        self._refuse("an index")
+        return self.value.__index__()  # type: ignore[no-any-return]  # an int, or NumPy's TypeError
+
+    def __bool__(self) -> bool:
+        change = self.change
+        if change is not None and bool(np.any((self.value + change != 0) != (self.value != 0))):
+            raise NoRule(
+                "a Python branch that differs between perturbations",
+                "the condition holds at the inputs and not beside them, or the other way round: check at other inputs",
+            )
+        return bool(self.value)
+
+    def _refuse(self, what: str) -> None:
+        change = self.change
+        if change is not None and change.any():
+            raise NoRule(f"{what} of an array that moves", "keep it an array")
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    def __contains__(self, item: Any) -> bool:
+        return bool((self == item).any())
+
+    def __repr__(self) -> str:
+        return repr(self.value)
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.value, spec)
+
+    def __copy__(self) -> "DifferenceArray":
+        return self.copy()  # type: ignore[no-any-return]  # a method that the tables hold
+
+    def __deepcopy__(self, memo: Any) -> "DifferenceArray":
+        return self.copy()  # type: ignore[no-any-return]  # a method that the tables hold
