@@ -17,11 +17,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from benchmarks import baseline as known
-from benchmarks.gate import LIMIT, OK, Outcome, gate, sentences
+from benchmarks.gate import baseline as known
+from benchmarks.gate.judge import LIMIT, OK, Outcome, gate, sentences
+from benchmarks.gate.neighbour import neighbour
+from benchmarks.gate.runner import ROOT, measure
 from benchmarks.measure import processor, readable, versions
-from benchmarks.neighbour import neighbour
-from benchmarks.runner import ROOT, measure
 
 LATEST = ROOT / ".benchmarks" / "latest.json"
 
@@ -125,7 +125,7 @@ def main(arguments: list[str] | None = None) -> int:
     what.add_argument("--rebaseline", action="store_true", help="measure and write the baseline of this processor")
     parser.add_argument("--limit", type=float, default=LIMIT, help="a ratio may be so many times its baseline")
     parser.add_argument("--processes", type=int, default=known.PROCESSES, help="fresh ones for a baseline")
-    parser.add_argument("--baseline", type=Path, default=known.PATH, help="another file than benchmarks/baseline.json")
+    parser.add_argument("--baseline", type=Path, default=known.PATH, help="another file than gate/baseline.json")
     parser.add_argument("--json", type=Path, default=LATEST, help="where a plain run writes its results")
     given = parser.parse_args(arguments)
     if given.limit <= 1.0:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.networks import Case
+from benchmarks.data.networks import Case
 from fastcheck.problems.networks.operations import operations as multiply_adds
 
 LIBRARIES = ("numpy", "numba", "llvmlite", "scipy")

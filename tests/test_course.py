@@ -16,7 +16,7 @@ from fastcheck.course import (
     gradients_to_vector,
     vector_to_dictionary,
 )
-from tests.course_exercise import BOTH, MENDED, ONLY_DB1, ONLY_DW2, exercise, gradients_with
+from tests.support.course_exercise import BOTH, MENDED, ONLY_DB1, ONLY_DW2, exercise, gradients_with
 
 PUBLISHED = [((), MENDED), (("dW2",), ONLY_DW2), (("db1",), ONLY_DB1), (("dW2", "db1"), BOTH)]
 SCALAR_EXERCISE = 2.919335883291695e-10

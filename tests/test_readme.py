@@ -3,11 +3,10 @@
 import doctest
 import os
 import re
-from pathlib import Path
 
 import fastcheck as fc
+from tests.support.repository import ROOT
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 FIGURE = re.compile(r"[+-]?\d[\d.,]*(e[+-]?\d+)?")
 

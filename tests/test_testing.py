@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fastcheck.testing import assert_gradients
-from tests.problems import data, network
+from tests.support.problems import data, network
 
 
 @pytest.fixture

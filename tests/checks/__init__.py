@@ -1,0 +1,1 @@
+"""Tests of fastcheck/checks: the front doors."""

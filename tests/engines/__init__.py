@@ -1,0 +1,1 @@
+"""Tests of fastcheck/engines: how costs are differenced."""

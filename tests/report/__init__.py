@@ -1,0 +1,1 @@
+"""Tests of fastcheck/report: what people see."""

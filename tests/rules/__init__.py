@@ -1,1 +1,1 @@
-"""Tests of the rules."""
+"""Tests of fastcheck/rules: every exact difference against arithmetic of many digits."""

@@ -8,8 +8,8 @@ from .network import Network
 from .operations import operations
 
 # Multiply-adds a second of one thread; seconds of a call per layer and evaluation, and of an activation, by engine.
-# Measured by processor time on one core of an Intel Xeon (family 6, model 207); ``benchmarks/cluster.py`` holds them
-# against runs.
+# Measured by processor time on one core of an Intel Xeon (family 6, model 207); ``benchmarks/studies/cluster.py``
+# holds them against runs.
 RATES = {"response": 1.5e10, "full": 1.2e10, "reference": 1.2e10}
 CALLS = {"response": 0.0, "full": 3e-7, "reference": 1.2e-5}
 ELEMENTS = {"response": 1.5e-9, "full": 1e-8, "reference": 2e-8}

@@ -1,0 +1,1 @@
+"""Benchmarks that run regularly; the gate judges those marked ``gate``."""

@@ -1,0 +1,1 @@
+"""Tests of benchmarks/gate: who is suspected, who runs again, what fails."""

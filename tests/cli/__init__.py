@@ -1,0 +1,1 @@
+"""Tests of fastcheck/cli: the command line."""

@@ -1,0 +1,1 @@
+"""Tests of fastcheck/engines/distributed: shards, workers and checkpoints."""

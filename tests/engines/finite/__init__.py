@@ -1,0 +1,1 @@
+"""Tests of fastcheck/engines/finite: stencils, noise, steps and directions."""

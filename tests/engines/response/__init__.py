@@ -1,0 +1,1 @@
+"""Tests of fastcheck/engines/response: exact differences of chains of dense layers."""

@@ -1,0 +1,1 @@
+"""Tests of fastcheck/jax, JAX's door."""

@@ -1,0 +1,1 @@
+"""Tests of fastcheck/problems: what is checked."""

@@ -1,0 +1,1 @@
+"""Tests of fastcheck/problems/files: .npz and .mat files."""

@@ -1,0 +1,1 @@
+"""Tests of fastcheck/problems/functions: users' costs in Python, Numba and C."""

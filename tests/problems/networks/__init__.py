@@ -1,0 +1,1 @@
+"""Tests of fastcheck/problems/networks: layers, costs, back-propagation, and what a check will cost."""

@@ -1,0 +1,1 @@
+"""Tests of fastcheck/problems/parameters: names to theta and back, and samples of entries."""

@@ -1,0 +1,1 @@
+"""How often verdicts are right: planted mistakes, random networks, mutants, hostile files, hours of soaking."""

@@ -1,0 +1,17 @@
+"""Right gradients of random networks: never "fail", and "inconclusive" only where nothing is exercised."""
+
+import pytest
+
+from tests.reliability.random_networks import KINDS, draw, outcome
+
+COUNT = 2000
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_right_gradients_are_never_called_wrong(kind):
+    exercised = 0
+    for seed in range(KINDS.index(kind), COUNT, len(KINDS)):
+        verdict, report = outcome(draw(seed))
+        assert verdict in ("pass", "nothing exercised"), f"{draw(seed)}\n{report}"
+        exercised += verdict == "pass"
+    assert exercised > 0.75 * COUNT / len(KINDS)

@@ -1,0 +1,437 @@
+"""Faults at any moment: a clean error or a right answer, nothing left behind, and the next check is right."""
+
+import os
+import random
+import signal
+import sys
+import threading
+import time
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+
+import numpy as np
+import pytest
+import scipy.linalg  # noqa: F401 - its BLAS must be loaded before threads are counted
+from threadpoolctl import threadpool_info
+
+import fastcheck as fc
+import fastcheck.checks.watch.watch
+from fastcheck.checks.watch.time_budget import LONGEST, Allowance
+from fastcheck.engines import full
+from fastcheck.engines.response import unit_responses
+from fastcheck.problems.functions.evaluators import Pace
+from fastcheck.runtime import threads
+from fastcheck.runtime.progress import _seldom
+from tests.support.child_processes import run
+from tests.support.jit_mode import needs_compiled
+from tests.support.jobs import in_python, jobs
+from tests.support.problems import data, network
+
+JOBS = {job.name: job for job in jobs()}
+MOMENTS = 6  # for each kind of check and each kind of error
+
+
+def left_behind():
+    """What a check must leave as it was: threads of its own, and BLAS's number of threads."""
+    blas = [(library["filepath"], library["num_threads"]) for library in threadpool_info()]
+    return [t.name for t in threading.enumerate() if t.name.startswith("fastcheck")], blas
+
+
+def run_with_events(job, act):
+    """Run with ``act(number)`` at each start of a Python function and each return from a built-in one: the moments
+    at which Python lets a signal's handler run.
+    """
+    count = 0
+
+    def event(frame, kind, argument):
+        nonlocal count
+        if kind in ("call", "c_return") and "fastcheck" in frame.f_code.co_filename:
+            count += 1
+            act(count)
+
+    sys.setprofile(event)
+    try:
+        return job.answer(), count
+    finally:
+        sys.setprofile(None)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+@pytest.mark.parametrize("name", JOBS)
+def test_stopped_at_random_moments(name, error):
+    job = JOBS[name]
+    wanted, before, held = job.answer(), left_behind(), job.held()
+    total = run_with_events(job, lambda number: None)[1]
+    moments = random.Random(name).sample(range(1, total + 1), min(MOMENTS, total))
+    for moment in moments:
+        def stop(number, moment=moment):
+            if number == moment:
+                raise error
+
+        try:
+            found = run_with_events(job, stop)[0]
+        except error:
+            pass
+        else:  # timing may make fewer events, and some errors are answered by another way to the same end
+            assert found == wanted
+        assert left_behind() == before, moment
+        assert job.held() == held
+    assert job.answer() == wanted
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of __del__, which is interrupted too
+@pytest.mark.parametrize("file", ["threads.py", "parallel.py"])
+@pytest.mark.parametrize("name", ["response", "full", "jitted"])
+def test_ctrl_c_at_every_moment_of_the_bookkeeping(name, file):
+    """Every moment of what holds limits and threads: not a sample of them."""
+    job = JOBS[name]
+    wanted, before = job.answer(), left_behind()
+    reached = True
+    moment = 0
+    while reached and moment < 400:
+        moment += 1
+        count, reached = 0, False
+
+        def event(frame, kind, argument, moment=moment):
+            nonlocal count, reached
+            if kind in ("call", "c_return") and frame.f_code.co_filename.endswith(f"fastcheck/{file}"):
+                count += 1
+                if count == moment:
+                    reached = True
+                    raise KeyboardInterrupt
+
+        sys.setprofile(event)
+        try:
+            job.run()
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.setprofile(None)
+        assert left_behind() == before, moment
+    assert job.answer() == wanted
+
+
+@pytest.mark.parametrize(("name", "module", "kernel"), [
+    ("response", unit_responses, "respond_block"),
+    ("response, large step", unit_responses, "respond_literally"),
+])
+@pytest.mark.parametrize("error", [MemoryError("no memory"), ZeroDivisionError("in a worker")])
+def test_an_error_in_one_worker(monkeypatch, name, module, kernel, error):
+    job, real, calls = JOBS[name], getattr(module, kernel), []
+    wanted, before, held = job.answer(), left_behind(), job.held()
+
+    def failing(*arguments):
+        calls.append(1)
+        if len(calls) == 2:
+            raise error
+        return real(*arguments)
+
+    monkeypatch.setattr(module, kernel, failing)
+    with pytest.raises(type(error), match=str(error)):
+        job.run()
+    monkeypatch.undo()
+    assert left_behind() == before
+    assert job.held() == held
+    assert job.answer() == wanted
+
+
+@pytest.mark.parametrize("lost", [1, 8])
+@pytest.mark.parametrize("raised", [None, SystemError("a result with an exception set")])
+def test_pieces_that_a_parallel_kernel_left_out_are_no_result(monkeypatch, lost, raised):
+    """Numba's parallel loops lose exceptions: no memory for a piece looks like success."""
+    job, real = JOBS["full"], full.parallel_costs
+    wanted = job.answer()
+
+    def losing(*arguments):
+        real(*arguments)
+        arguments[-1][:lost] = False
+        if raised:
+            raise raised
+
+    monkeypatch.setattr(full, "parallel_costs", losing)
+    with pytest.raises(MemoryError, match=f"no memory for {lost} of 8 pieces"):
+        job.run()
+    monkeypatch.undo()
+    assert job.answer() == wanted
+
+
+def test_where_no_thread_can_be_started_the_callers_does_it_all(monkeypatch):
+    wanted = JOBS["response"].answer()
+
+    def refused(self):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    assert JOBS["response"].answer() == wanted
+
+
+def test_ctrl_c_while_waiting_for_helpers():
+    """Thread.join takes a running thread for ended when it is interrupted."""
+    running, main = [], threading.main_thread()
+
+    def task(item):
+        if threading.current_thread() is main:
+            return
+        running.append(1)
+        signal.pthread_kill(main.ident, signal.SIGINT)
+        time.sleep(0.1)
+        running.pop()
+
+    def run_until_stopped():
+        while True:
+            threads.run_all(task, range(4), 3)
+
+    for _ in range(5):
+        with pytest.raises(KeyboardInterrupt):
+            run_until_stopped()
+        assert not running
+        assert not left_behind()[0]
+
+
+def killed(theta):
+    if theta[3] != 1.0 and theta[4] == 1.0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return in_python(theta)
+
+
+def test_a_killed_worker_of_an_executor_is_a_clear_error():
+    theta = np.ones(12)
+    with ProcessPoolExecutor(1) as pool, pytest.raises(BrokenProcessPool, match="terminated abruptly"):
+        fc.check_function(killed, theta, np.cos(theta), executor=pool)
+    with ProcessPoolExecutor(1) as pool:
+        assert fc.check_function(in_python, theta, np.cos(theta), executor=pool).ok
+
+
+CTRL_C = """
+import contextlib, signal, threading, time
+import numpy as np
+import fastcheck as fc
+from tests.mixed import in_c, in_python, jitted, jobs, stacked
+from tests.problems import data, network
+from scipy import LowLevelCallable
+
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+SMALL = jobs()
+WANTED = [job.answer() for job in SMALL]
+
+def of_network(widths, m, **options):
+    net = network(widths, "tanh", "softmax", "cross_entropy")
+    X, Y = data(net, m)
+    parameters = net.initialize(0)
+    gradients = net.gradients(parameters, X, Y)
+    arrays = [*parameters.values(), *gradients.values(), X]
+    return (lambda **more: fc.check(net, parameters, gradients, X, Y, **options, **more)), arrays
+
+def of_function(cost, size, **options):
+    theta = np.random.default_rng(0).uniform(0.5, 1.5, size)
+    gradient = np.cos(theta)
+    return (lambda **more: fc.check_function(cost, theta, gradient, **options, **more)), [theta, gradient]
+
+WIDE, MIDDLE = ([1024, 1024, 1024, 10], 32), ([784, 512, 256, 10], 128)
+LONG = {
+    "response": of_network(*WIDE), "response, large step": of_network(*WIDE, epsilon=1e-2),
+    "full": of_network(*MIDDLE, engine="full"), "reference": of_network(*MIDDLE, engine="reference"),
+    "sample": of_network(*MIDDLE, engine="full", method="sample"),
+    "directional": of_network(*WIDE, method="directional"),
+    "Python": of_function(in_python, 20_000), "stacked": of_function(stacked, 5_000, vectorized=True),
+    "jitted": of_function(jitted, 200_000), "C": of_function(LowLevelCallable(in_c.ctypes), 200_000),
+}
+class Warm(Exception):
+    pass
+
+def warm(done, total):
+    raise Warm
+
+moments, stopped, late = np.random.default_rng(0), 0, []
+for name, (check, arrays) in LONG.items():
+    held = [array.tobytes() for array in arrays]
+    with contextlib.suppress(Warm):
+        check(progress=warm)  # what has to be compiled is: a compiler does not listen
+    for _ in range(5):
+        delay = moments.uniform(0.005, 0.15)
+        started = time.perf_counter()
+        signal.setitimer(signal.ITIMER_REAL, delay)
+        try:
+            check()
+        except KeyboardInterrupt:
+            stopped += 1
+            took = time.perf_counter() - started - delay
+            if took > 0.3:
+                late.append((name, took))
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
+        assert not [t for t in threading.enumerate() if t.name.startswith("fastcheck")]
+    assert [array.tobytes() for array in arrays] == held, name
+assert stopped >= 45, stopped
+assert len(late) <= 2, late
+assert [job.answer() for job in SMALL] == WANTED
+"""
+
+
+@needs_compiled("pieces of work take a hundred times as long")
+def test_ctrl_c_is_heard_within_three_tenths_of_a_second_by_every_engine():
+    """Fifty random moments of a timer's signals; on a busy machine a few may wait for the processor."""
+    run(CTRL_C)
+
+
+MEMORY = """
+import resource
+import numpy as np
+import fastcheck as fc
+from tests.problems import data, network
+
+net = network([1024, 1024, 1024, 10], "tanh", "softmax", "cross_entropy")
+X, Y = data(net, 2)
+parameters = net.initialize(0)
+gradients = net.gradients(parameters, X, Y)
+CHECKS = {engine: {"engine": engine, **({} if engine == "response" else {"method": "sample", "samples": 40})}
+          for engine in ("response", "full")}
+
+def answer(engine):
+    return fc.check(net, parameters, gradients, X, Y, threads=2, memory_limit=1 << 26, **CHECKS[engine]).gradapprox
+
+WANTED = {engine: answer(engine) for engine in CHECKS}
+failed = whole = 0
+_, hard = resource.getrlimit(resource.RLIMIT_AS)
+for megabytes in (4, 16, 40, 80, 160, 400):
+    for engine in CHECKS:
+        with open("/proc/self/statm") as file:
+            used = int(file.read().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + (megabytes << 20), hard))
+        try:
+            found = answer(engine)
+            whole += 1
+        except MemoryError:
+            failed += 1
+            found = None
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+        assert found is None or np.array_equal(found, WANTED[engine]), (engine, megabytes)
+        assert np.array_equal(answer(engine), WANTED[engine]), (engine, megabytes)
+assert failed, whole
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs Linux's /proc")
+@needs_compiled("a network that needs memory would take hours")
+def test_without_memory_the_answer_is_right_or_a_memory_error():
+    run(MEMORY)
+
+
+# --- clocks -----------------------------------------------------------------------------------------------------
+
+
+class Clock:
+    """A clock that is put back or forward by hours, or stands still."""
+
+    def __init__(self, kind):
+        self.kind, self.real, self.offset, self.random = kind, time.perf_counter, 0.0, random.Random(0)
+
+    def __call__(self):
+        if self.kind == "still":
+            return 1000.0
+        if self.random.random() < 0.2:
+            hours = {"back": -1.0, "ahead": 1.0, "both": self.random.choice((-1.0, 1.0))}[self.kind]
+            self.offset += 3600.0 * hours
+        return self.real() + self.offset
+
+
+@pytest.mark.parametrize("kind", ["back", "ahead", "both", "still"])
+def test_clocks_that_jump_change_no_answer(monkeypatch, kind):
+    wanted = {name: job.answer() for name, job in JOBS.items()}
+    clock, told = Clock(kind), []
+    for name in ("perf_counter", "monotonic", "time"):
+        monkeypatch.setattr(time, name, clock)
+    for name, job in JOBS.items():
+        options = {} if name == "vjp" else {"progress": lambda done, total: told.append((done, total))}
+        assert job.answer(**options) == wanted[name], name
+    assert told
+    assert JOBS["Python"].run().seconds >= 0.0
+
+
+@pytest.mark.parametrize("kind", ["back", "ahead", "both", "still"])
+def test_a_time_limit_by_a_clock_that_jumps_takes_no_part_for_the_whole(monkeypatch, kind):
+    monkeypatch.setattr(time, "perf_counter", Clock(kind))
+    for seed in range(5):
+        theta = np.random.default_rng(seed).uniform(0.5, 1.5, 3000)
+        report = fc.check_function(in_python, theta, np.cos(theta), time_limit=0.5)
+        checked = int(np.count_nonzero(np.isfinite(report.gradapprox_of("theta"))))
+        assert checked == theta.size or f"let {checked:,} of 3,000 entries" in " ".join(report.notes)
+
+
+def test_progress_goes_on_after_a_clock_was_put_back(monkeypatch):
+    told, now = [], [1e6]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    report = _seldom(lambda done, total: told.append(done))
+    for done, moment in enumerate((1e6, 1e6 + 0.01, 10.0, 10.01, 10.1)):
+        now[0] = moment
+        report(done, 100)
+    assert told == [0, 2, 4]
+
+
+@pytest.mark.parametrize("jump", [-1e5, 1e5])
+def test_a_watch_goes_on_after_a_jump(monkeypatch, jump):
+    net = network([4, 5, 3], "tanh", "softmax", "cross_entropy")
+    (X, Y), parameters = data(net, 8), net.initialize(0)
+    gradients = net.gradients(parameters, X, Y)
+    now = [1e6]
+
+    def clock():
+        now[0] += 1e-4
+        return now[0]
+
+    monkeypatch.setattr(fastcheck.checks.watch.watch, "perf_counter", clock)
+    watch = fc.Watch(net, overhead=0.1)
+    for step in range(500):
+        now[0] += 1e-3 + jump * (step == 250)
+        watch(parameters, gradients, X, Y)
+    gradients["dW2"] = gradients["dW2"] * 1.5
+
+    def train(steps):
+        for _ in range(steps):
+            now[0] += 1e-3
+            watch(parameters, gradients, X, Y)
+
+    with pytest.raises(fc.GradientMismatch):
+        train(5000)
+
+
+def test_work_during_which_the_clock_jumps_is_paid_for_as_a_long_one():
+    for jump in (-1e5, 1e5):
+        allowance = Allowance(0.01)
+        allowance.pay(0.0, jump, 1)
+        assert allowance.due - jump <= 2.0 * LONGEST / 0.01
+
+
+def test_a_stack_takes_no_longer_than_ctrl_c_may_wait():
+    pace = Pace(32, 1 << 20)
+    for _ in range(30):
+        pace.took(pace.rows, 1e-3 + 1e-2 * pace.rows)  # the more rows, the less time each
+    assert pace.rows * 1e-2 < 0.5
+
+
+# --- an interrupted watch ---------------------------------------------------------------------------------------
+
+
+def test_units_that_an_interrupt_kept_from_being_checked_are_not_covered(monkeypatch):
+    net = network([4, 5, 3], "tanh", "softmax", "cross_entropy")
+    (X, Y), parameters = data(net, 8), net.initialize(0)
+    gradients = net.gradients(parameters, X, Y)
+    watch = fc.Watch(net, overhead=1e6)
+    real = fastcheck.checks.watch.watch.engine
+
+    def interrupted(name):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fastcheck.checks.watch.watch, "engine", interrupted)
+
+    def train(steps):
+        for _ in range(steps):
+            watch(parameters, gradients, X, Y)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(100)
+    assert watch.coverage == 0.0
+    monkeypatch.setattr(fastcheck.checks.watch.watch, "engine", real)
+    train(200)
+    assert watch.coverage == 1.0

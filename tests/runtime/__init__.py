@@ -1,0 +1,1 @@
+"""Tests of fastcheck/runtime: threads, compilation, progress, memory."""

@@ -1,0 +1,1 @@
+"""Tests of fastcheck/torch, PyTorch's door."""

@@ -1,0 +1,1 @@
+"""Tests of fastcheck/verdict: what differences mean."""

@@ -1,0 +1,1 @@
+"""Tests of fastcheck/verdict/diagnosis: where a mistake sits and what it may be."""
