@@ -21,7 +21,7 @@ THREADS, CALLS = 8, 50
 MIXED = f"""
 import threading
 import numpy as np
-from tests.mixed import jobs
+from tests.support.jobs import jobs
 
 ALL = [job for job in jobs() if job.name != "jitted, parallel"]
 JOBS = [job.answer for job in ALL]

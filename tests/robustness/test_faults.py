@@ -206,8 +206,8 @@ CTRL_C = """
 import contextlib, signal, threading, time
 import numpy as np
 import fastcheck as fc
-from tests.mixed import in_c, in_python, jitted, jobs, stacked
-from tests.problems import data, network
+from tests.support.jobs import in_c, in_python, jitted, jobs, stacked
+from tests.support.problems import data, network
 from scipy import LowLevelCallable
 
 signal.signal(signal.SIGALRM, signal.default_int_handler)
@@ -278,7 +278,7 @@ MEMORY = """
 import resource
 import numpy as np
 import fastcheck as fc
-from tests.problems import data, network
+from tests.support.problems import data, network
 
 net = network([1024, 1024, 1024, 10], "tanh", "softmax", "cross_entropy")
 X, Y = data(net, 2)
