@@ -156,13 +156,14 @@ def power_of_moving_exponent(xp: Any, values: Values, changes: Changes, out: Any
     step = dp * xp.log(x)
     if dx is not None:
         step = step + (p + dp) * log_ratio(xp, x, dx)
+    new = moved(x, dx)
+    unit = (p == 0.0) & ~(x > 0.0)
+    if any_of(xp, unit):  # the value is 1 whatever the base
+        step = xp.where(unit & (new > 0.0), dp * xp.log(new), step)
     near = out * xp.expm1(step)
     if largest(xp, step) <= 1.0:
         return near
-    far = moved(x, dx) ** (p + dp) - out
-    nothing = (x == 0.0) & (p == 0.0)
-    if dx is not None and any_of(xp, nothing):
-        far = xp.where(nothing, xp.expm1(dp * xp.log(x + dx)), far)
+    far = new ** (p + dp) - out
     return still_where_still(xp, xp.where(xp.abs(step) <= 1.0, near, far), dx, dp)
 
 

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from fastcheck.rules.branches import Branches
 from fastcheck.rules.table import RULES
 
-from .references import REFERENCES
-from .trials import UNDERFLOW, found, groups, trials
+from .references import BOOLEAN, REFERENCES
+from .trials import STEPS, all_moving, arrays, found, groups, trials
 
 ELEMENTWISE = [name for name, rule in RULES.items() if rule.elementwise]
 
@@ -20,17 +21,74 @@ def test_change_keeps_its_digits(name):
     checked = 0
     for group in groups(name):
         for t, change in zip(group, found(np, name, group), strict=True):
-            if RULES[name].discrete:
-                assert change == t.true, (t, change)
-            else:
-                assert abs(change - t.true) <= max(1e-13 * t.scale, UNDERFLOW), (t, change)
+            assert t.agrees(change), (t, change)
             checked += 1
     assert checked >= 2
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)
-def test_batch_of_all_sizes_is_the_same(name):
-    group = [t for t in trials(name) if None not in t.changes]
-    assert group
-    for t, change in zip(group, found(np, name, tuple(group)), strict=True):
-        assert abs(change - t.true) <= max(1e-13 * t.scale, UNDERFLOW), (t, change)
+def test_changes_of_all_sizes_together(name):
+    batch = all_moving(name)
+    assert batch
+    for t, change in zip(batch, found(np, name, batch, Branches(np, (len(batch),))), strict=True):
+        assert t.agrees(change), (t, change)
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_no_change_is_no_change(name):
+    points = np.array(REFERENCES[name].points).T
+    values = tuple(p != 0.0 for p in points) if name in BOOLEAN else tuple(points)
+    zeros = tuple(np.zeros((2, points.shape[1])) for _ in values)
+    with np.errstate(all="ignore"):
+        out = np.array([float(REFERENCES[name].function(*point)) for point in REFERENCES[name].points])
+        change = RULES[name].change(np, values, zeros, out, Branches(np, (2,)))
+        # beside others that move, too
+        mixed = tuple(z.copy() for z in zeros)
+        for z in mixed:
+            z[1] = 0.1
+        beside = RULES[name].change(np, values, mixed, out, Branches(np, (2,)))
+    assert np.all(change == 0.0)
+    if name not in ("where", *BOOLEAN):
+        assert np.all(np.broadcast_to(beside, (2, points.shape[1]))[0] == 0.0)
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+@pytest.mark.parametrize("batch", [(), (3,), (2, 3)])
+def test_batch_axes_are_like_a_loop(name, batch):
+    group = all_moving(name)[:40]
+    values, changes, out = arrays(np, name, group)
+    shift = np.arange(1.0, 1.0 + np.prod(batch)).reshape((*batch, 1))
+    many = tuple(shift * d if name not in BOOLEAN and name != "where" else shift**0 * d for d in changes)
+    with np.errstate(all="ignore"):
+        together = np.broadcast_to(
+            RULES[name].change(np, values, many, out, Branches(np, batch)), (*batch, len(group))
+        )
+        for place in np.ndindex(batch):
+            alone = RULES[name].change(np, values, tuple(d[place] for d in many), out, None)
+            atol = 1e-15 * np.abs(alone).max()
+            np.testing.assert_allclose(together[place], alone, rtol=2e-13, atol=atol, equal_nan=True)
+
+
+@pytest.mark.parametrize("name", [n for n in ELEMENTWISE if not RULES[n].discrete and n != "where"])
+def test_nan_does_not_come_out_as_a_number(name):
+    group = all_moving(name)
+    values, changes, out = arrays(np, name, group)
+    changes = tuple(np.where(np.arange(len(group)) % 2, d, np.nan) for d in changes)
+    with np.errstate(all="ignore"):
+        change = RULES[name].change(np, values, changes, out, Branches(np, (len(group),)))
+    assert np.all(np.isnan(change[::2])), np.array(group)[::2][~np.isnan(change[::2])]
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_operands_and_changes_stay_as_they_are(name):
+    values, changes, out = arrays(np, name, all_moving(name))
+    kept = [x.copy() for x in (*values, *changes, out)]
+    for x in (*values, *changes, out):
+        x.flags.writeable = False
+    with np.errstate(all="ignore"):
+        RULES[name].change(np, values, changes, out, Branches(np, out.shape))
+    assert all(np.array_equal(a, b) for a, b in zip(kept, (*values, *changes, out), strict=True))
+
+
+def test_trials_have_all_sizes_of_changes():
+    assert {abs(t.changes[0]) for t in trials("tanh")} == {abs(s) for s in STEPS}

@@ -1,9 +1,9 @@
 """Trials of elementwise rules: operands, changes, and the true change of the output in mpmath."""
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
+from itertools import pairwise
 from typing import Any
 
 import mpmath as mp
@@ -17,16 +17,48 @@ SIZES = (1e-12, 1e-9, 1e-6, 1e-3, 0.1, 1.0, 20.0)
 STEPS = tuple(sign * size for size in SIZES for sign in (1.0, -1.0))
 PIECES = 8
 UNDERFLOW = 1e-300
+PRECISION = 1e-13
+
+
+def all_numbers(values: list[Any]) -> bool:
+    return all(not isinstance(x, mp.mpc) and abs(x) < 1e308 for x in values)
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One point: operands, their changes (None: still), the true change, and what its error is relative to."""
+    """One point: operands, their changes (None: still) and the true change."""
 
+    name: str
     values: tuple[float, ...]
     changes: tuple[float | None, ...]
     true: Any
-    scale: Any
+
+    @cached_property
+    def scale(self) -> Any:
+        """What errors are relative to: the variation of the output while the operands move, together and one by one."""
+        reference = REFERENCES[self.name]
+        with mp.workdps(reference.digits):
+            start = [mp.mpf(v) for v in self.values]
+            way = [mp.mpf(d or 0.0) for d in self.changes]
+            total = variation(reference.function, start, way)
+            for k, w in enumerate(way):
+                alone = [w if i == k else mp.mpf(0) for i in range(len(way))]
+                before = [a + b - c for a, b, c in zip(start, way, alone, strict=True)]
+                total += variation(reference.function, start, alone) + variation(reference.function, before, alone)
+            return total + (reference.scale(start, way) if reference.scale is not None else 0)
+
+    def agrees(self, found: float) -> bool:
+        """Whether a change is right; the scale is taken only where the change itself is too small to tell."""
+        error = abs(found - self.true)
+        if error <= max(PRECISION * abs(self.true), UNDERFLOW):
+            return True
+        return not RULES[self.name].discrete and bool(error <= PRECISION * self.scale)
+
+
+def variation(function: Any, start: list[Any], way: list[Any]) -> Any:
+    """The sum of the magnitudes of the changes piece by piece."""
+    stops = [function(*(a + w * k / PIECES for a, w in zip(start, way, strict=True))) for k in range(PIECES + 1)]
+    return mp.fsum(abs(b - a) for a, b in pairwise(stops)) if all_numbers(stops) else mp.mpf(0)
 
 
 def moves(name: str, values: tuple[float, ...]) -> Iterator[tuple[float | None, ...]]:
@@ -47,31 +79,14 @@ def moves(name: str, values: tuple[float, ...]) -> Iterator[tuple[float | None, 
             yield (1.0 - 2.0 * values[0], *all_move[1:]) if name == "where" else all_move
 
 
-def along(function: Any, start: list[Any], way: list[Any]) -> tuple[Any, Any]:
-    """The change of ``function`` on the way, and its variation (the sum of the magnitudes of its pieces)."""
-    stops = [function(*(a + w * k / PIECES for a, w in zip(start, way, strict=True))) for k in range(PIECES + 1)]
-    if not all(abs(x) < 1e308 and not isinstance(x, mp.mpc) for x in stops):
-        return None, None
-    return stops[-1] - stops[0], mp.fsum(abs(b - a) for a, b in itertools.pairwise(stops))
-
-
 def trial(name: str, values: tuple[float, ...], changes: tuple[float | None, ...]) -> Trial | None:
     """The truth; None outside the operation's domain."""
     reference = REFERENCES[name]
     with mp.workdps(reference.digits):
         start = [mp.mpf(v) for v in values]
-        way = [mp.mpf(d or 0.0) for d in changes]
-        true, scale = along(reference.function, start, way)
-        if true is None:
-            return None
-        for k, w in enumerate(way):  # each operand alone, before and after the others have moved
-            alone = [w if i == k else mp.mpf(0) for i in range(len(way))]
-            for base in (start, [a + b - c for a, b, c in zip(start, way, alone, strict=True)]):
-                size = along(reference.function, base, alone)[1]
-                scale += size if size is not None else 0
-        if reference.scale is not None:
-            scale += reference.scale(start, way)
-        return Trial(values, changes, true, scale)
+        ends = [reference.function(*start)]
+        ends.append(reference.function(*(a + mp.mpf(d or 0.0) for a, d in zip(start, changes, strict=True))))
+        return Trial(name, values, changes, ends[1] - ends[0]) if all_numbers(ends) else None
 
 
 @cache
@@ -81,27 +96,31 @@ def trials(name: str) -> tuple[Trial, ...]:
     return tuple(t for t in found if t is not None)
 
 
-def evaluate(name: str, xp: Any, values: tuple[Any, ...]) -> Any:
-    """The operation's value, by mpmath, in the namespace's arrays."""
-    reference = REFERENCES[name]
-    arrays = np.broadcast_arrays(*(np.asarray(v) for v in values))
-    with mp.workdps(reference.digits):
-        points = zip(*(a.ravel().tolist() for a in arrays), strict=True)
-        flat = [reference.function(*map(mp.mpf, point)) for point in points]
-    return xp.asarray(np.array([float(x) for x in flat]).reshape(arrays[0].shape))
+@cache
+def value(name: str, point: tuple[float, ...]) -> float:
+    """The operation's value, correctly rounded."""
+    with mp.workdps(REFERENCES[name].digits):
+        return float(REFERENCES[name].function(*map(mp.mpf, point)))
 
 
-def found(xp: Any, name: str, batch: tuple[Trial, ...]) -> np.ndarray:
-    """What the rule gives for trials with the same operands moving, as one array."""
-    columns = zip(*(t.values for t in batch), strict=True)
-    values = tuple(xp.asarray(np.array(column)) for column in columns)
-    moving = zip(*(t.changes for t in batch), strict=True)
-    changes = tuple(None if None in column else xp.asarray(np.array(column)) for column in moving)
+def arrays(xp: Any, name: str, batch: tuple[Trial, ...]) -> tuple[Any, Any, Any]:
+    """Values, changes and outputs of trials with the same operands moving, each a vector."""
+    values = [xp.asarray(np.array(column)) for column in zip(*(t.values for t in batch), strict=True)]
+    columns = zip(*(t.changes for t in batch), strict=True)
+    changes = [None if None in column else xp.asarray(np.array(column)) for column in columns]
+    out = xp.asarray(np.array([value(name, t.values) for t in batch]))
     if name in BOOLEAN:
-        values = tuple(v != 0.0 for v in values)
-    out = evaluate(name, xp, tuple(np.array(c) for c in zip(*(t.values for t in batch), strict=True)))
+        values = [v != 0.0 for v in values]
+    if name == "where":
+        values[0] = values[0] != 0.0
+    return tuple(values), tuple(changes), out
+
+
+def found(xp: Any, name: str, batch: tuple[Trial, ...], branches: Any = None) -> np.ndarray:
+    """What the rule gives for trials with the same operands moving."""
+    values, changes, out = arrays(xp, name, batch)
     with np.errstate(all="ignore"):
-        change = RULES[name].change(xp, values, changes, out, None)
+        change = RULES[name].change(xp, values, changes, out, branches)
     return np.broadcast_to(np.asarray(change, dtype=float), (len(batch),))
 
 
@@ -112,3 +131,8 @@ def groups(name: str) -> Iterator[tuple[Trial, ...]]:
         key = tuple(None if d is None else abs(d) for d in t.changes)
         sorted_out.setdefault(key, []).append(t)
     return (tuple(group) for group in sorted_out.values())
+
+
+def all_moving(name: str) -> tuple[Trial, ...]:
+    """The trials in which every operand moves, of all sizes together."""
+    return tuple(t for t in trials(name) if None not in t.changes)
