@@ -41,3 +41,16 @@ def cube_root(xp: Any, x: Any) -> Any:
     if hasattr(xp, "cbrt"):
         return xp.cbrt(x)
     return xp.sign(x) * xp.abs(x) ** (1.0 / 3.0)
+
+
+def smallest(xp: Any, x: Any) -> float:
+    """The least magnitude in x, 0 if there are none; 0 where it cannot be known, so that nothing is out of reach."""
+    return 0.0 if 0 in x.shape or is_traced(x) else float(xp.min(xp.abs(x)))
+
+
+def take_along(xp: Any, x: Any, places: Any) -> Any:
+    """x at ``places`` along the last axis, each row at its own; axes in front broadcast."""
+    lead = max(x.shape[:-1], places.shape[:-1], key=len)
+    x = xp.broadcast_to(x, (*lead, x.shape[-1]))
+    places = xp.broadcast_to(places, (*lead, places.shape[-1]))
+    return xp.take_along_dim(x, places, -1) if hasattr(xp, "take_along_dim") else xp.take_along_axis(x, places, -1)

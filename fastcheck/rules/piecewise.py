@@ -4,12 +4,7 @@ from typing import Any
 
 from .base import Changes, Rule, Values, or_zero, two_sum
 from .branches import Branches, convention_of, note, note_tie
-from .namespaces import any_of, largest
-
-
-def smallest(xp: Any, x: Any) -> float:
-    """The least magnitude in x: how far a kink at zero is."""
-    return float(xp.min(xp.abs(x))) if 0 not in x.shape else 0.0
+from .namespaces import any_of, largest, smallest
 
 
 def rise_above_zero(xp: Any, z: Any, d: Any, branches: Branches | None) -> Any:

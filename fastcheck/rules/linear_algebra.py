@@ -1,0 +1,176 @@
+"""Linear algebra on the last two axes, with any number of batch axes in front.
+
+Determinants and Cholesky factors go by elimination on 1 + S, S being the change as the old matrix sees it: pivots are
+carried as what they differ from one, so that nothing cancels however small the change.
+"""
+
+from typing import Any
+
+from .axes import identity, inserted
+from .base import Changes, Rule, Values, plus
+from .namespaces import largest
+
+# The largest row sum of S up to which elimination without pivoting is stable.
+WITHOUT_PIVOTS = 0.5
+# Determinants of matrices up to this size are differenced column by column, singular ones included.
+BY_COLUMNS = 4
+
+
+def transposed(xp: Any, a: Any) -> Any:
+    """The matrices transposed."""
+    return xp.swapaxes(a, -1, -2)
+
+
+def solve_batch(xp: Any, a: Any, b: Any) -> Any:
+    """a^-1 b, with one factorization where one a serves a batch of b."""
+    if len(a.shape) > 2 or len(b.shape) <= 2:
+        return xp.linalg.solve(a, b)
+    rows, columns = b.shape[-2:]
+    side_by_side = xp.moveaxis(b, -2, 0).reshape((rows, -1))
+    return xp.moveaxis(xp.linalg.solve(a, side_by_side).reshape((rows, *b.shape[:-2], columns)), 0, -2)
+
+
+def inverse(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """-(A + dA)^-1 dA A^-1."""
+    (a,), (da,) = values, changes
+    return -xp.linalg.solve(a + da, da @ out)
+
+
+def solve(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """(A + dA)^-1 (db - dA x); one-dimensional b are vectors."""
+    (a, b), (da, db) = values, changes
+    vector = len(b.shape) == 1
+    x = inserted(out) if vector else out
+    if db is not None and vector:
+        db = inserted(db)
+    right = plus(None if da is None else -(da @ x), db)
+    change = solve_batch(xp, a, right) if da is None else xp.linalg.solve(a + da, right)
+    return change[..., 0] if vector else change
+
+
+def solve_triangular(
+    xp: Any, values: Values, changes: Changes, out: Any, branches: Any, lower: bool = False, transpose: bool = False
+) -> Any:
+    """The same with the triangle of A that counts."""
+
+    def triangle(a: Any) -> Any:
+        part = xp.tril(a) if lower else xp.triu(a)
+        return transposed(xp, part) if transpose else part
+
+    (a, b), (da, db) = values, changes
+    return solve(xp, (triangle(a), b), (None if da is None else triangle(da), db), out, branches)
+
+
+def pivots(xp: Any, s: Any) -> Any:
+    """What the pivots of 1 + S differ from one, by elimination without exchanging rows."""
+    found = []
+    for _ in range(s.shape[-1]):
+        pivot = s[..., :1, :1]
+        found.append(pivot[..., 0])
+        s = s[..., 1:, 1:] - s[..., 1:, :1] * s[..., :1, 1:] / (1.0 + pivot)
+    return xp.concatenate(found, axis=-1)
+
+
+def log_determinant_change(xp: Any, a: Any, da: Any) -> Any:
+    """log |det (A + dA) / det A|."""
+    s = xp.linalg.solve(a, da) if len(a.shape) > 2 else solve_batch(xp, a, da)
+    if largest(xp, xp.sum(xp.abs(s), axis=-1)) <= WITHOUT_PIVOTS:
+        return xp.sum(xp.log1p(pivots(xp, s)), axis=-1)
+    return xp.linalg.slogdet(a + da)[1] - xp.linalg.slogdet(a)[1]
+
+
+def slogdet(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> tuple[Any, Any]:
+    """The sign's change and that of the logarithm of the determinant's magnitude."""
+    (a,), (da,) = values, changes
+    sign = xp.linalg.slogdet(a + da)[0] - out[0]
+    if branches is not None:
+        branches.note(sign != 0.0)
+    return sign, log_determinant_change(xp, a, da)
+
+
+def determinant(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """By columns for small matrices; out expm1(log of the ratio) for large ones with a small change."""
+    (a,), (da,) = values, changes
+    n = a.shape[-1]
+    if n > BY_COLUMNS and bool(xp.all(out != 0.0)):
+        s = solve_batch(xp, a, da) if len(a.shape) == 2 else xp.linalg.solve(a, da)
+        if largest(xp, xp.sum(xp.abs(s), axis=-1)) <= WITHOUT_PIVOTS:
+            return out * xp.expm1(xp.sum(xp.log1p(pivots(xp, s)), axis=-1))
+    return determinant_by_columns(xp, a, da)
+
+
+def determinant_by_columns(xp: Any, a: Any, da: Any) -> Any:
+    """The determinant is linear in each column: sum over k of det (new columns, change of column k, old columns)."""
+    new = a + da
+    total = None
+    old = xp.broadcast_to(a, new.shape)
+    for k in range(a.shape[-1]):
+        mixed = xp.concatenate((new[..., :k], da[..., k : k + 1], old[..., k + 1 :]), axis=-1)
+        total = plus(total, xp.linalg.det(mixed))
+    return total
+
+
+def from_lower(xp: Any, a: Any) -> Any:
+    """The symmetric matrix of which the lower triangle is given."""
+    return xp.tril(a) + transposed(xp, xp.tril(a, -1))
+
+
+def cholesky(xp: Any, values: Values, changes: Changes, out: Any, branches: Any, upper: bool = False) -> Any:
+    """L (chol(1 + S) - 1), S = L^-1 dA L^-T."""
+    (_,), (da,) = values, changes
+    if upper:
+        return transposed(xp, cholesky(xp, values, (transposed(xp, da),), transposed(xp, out), branches))
+    half = solve_batch(xp, out, from_lower(xp, da))
+    return out @ unit_cholesky(xp, solve_batch(xp, out, transposed(xp, half)))
+
+
+def unit_cholesky(xp: Any, s: Any) -> Any:
+    """The Cholesky factor of 1 + S, less one, column by column: sqrt(1 + p) - 1 = p / (1 + sqrt(1 + p))."""
+    n = s.shape[-1]
+    columns = []
+    for _ in range(n):
+        pivot = s[..., :1, :1]
+        root = xp.sqrt(1.0 + pivot)
+        below = s[..., 1:, :1] / root
+        columns.append(xp.concatenate((pivot / (1.0 + root), below), axis=-2))
+        s = s[..., 1:, 1:] - below * transposed(xp, below)
+    padded = [xp.concatenate((*([xp.zeros_like(c[..., :1, :])] * k), c), axis=-2) for k, c in enumerate(columns)]
+    return xp.concatenate(padded, axis=-1)
+
+
+def matrix_power(xp: Any, values: Values, changes: Changes, out: Any, branches: Any, n: int) -> Any:
+    """From power to power: the change of A^k times the new A, and A^k times dA."""
+    (a,), (da,) = values, changes
+    if n < 0:
+        da = inverse(xp, (a,), (da,), xp.linalg.inv(a), branches)
+        a, n = xp.linalg.inv(a), -n
+    if n == 0:
+        return 0.0 * da
+    power, change = a, da
+    for _ in range(n - 1):
+        change = change @ (a + da) + power @ da
+        power = power @ a
+    return change
+
+
+def pseudoinverse(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """-B+ E A+ + (B^T B)+ E^T (1 - A A+) + (1 - B+ B) E^T (A A^T)+, B = A + E of the same rank (Wedin, 1973)."""
+    (a,), (e,) = values, changes
+    b = a + e
+    new = xp.linalg.pinv(b)
+    et = transposed(xp, e)
+    left = new @ transposed(xp, new) @ et @ (identity(xp, a.shape[-2], a) - a @ out)
+    right = (identity(xp, a.shape[-1], a) - new @ b) @ et @ transposed(xp, out) @ out
+    return left + right - new @ e @ out
+
+
+LINEAR_ALGEBRA: dict[str, Rule] = {
+    "inv": Rule(inverse, elementwise=False),
+    "solve": Rule(solve, elementwise=False),
+    "solve_triangular": Rule(solve_triangular, elementwise=False),
+    "det": Rule(determinant, elementwise=False),
+    "slogdet": Rule(slogdet, elementwise=False),
+    "cholesky": Rule(cholesky, elementwise=False),
+    "matrix_power": Rule(matrix_power, elementwise=False),
+    "pinv": Rule(pseudoinverse, elementwise=False),
+}
