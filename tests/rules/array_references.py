@@ -14,8 +14,8 @@ class ArrayReference:
     """An operation on object arrays of mpmath numbers.
 
     ``points`` are tuples of operands.  ``largest`` bounds the changes that keep it in its domain; ``amplification``
-    is what the operands' rounding is multiplied by (a condition number); ``terms``, of values and changes, is the size of
-    what is summed where that is more than the entries' own changes.
+    is what the operands' rounding is multiplied by (a condition number); ``terms``, of values and changes, is the size
+    of what is summed where that is more than the entries' own changes.
     """
 
     function: Callable[..., Any]
@@ -209,7 +209,8 @@ ARRAY_REFERENCES: dict[str, tuple[ArrayReference, ...]] = {
     "inv": (ArrayReference(lambda a: from_matrix(matrix(a) ** -1), ((MATRIX,),), {}, 0.1, 20.0),),
     "solve": (
         ArrayReference(
-            lambda a, b: from_matrix(matrix(a) ** -1 * matrix(b)), ((MATRIX, rng(4).normal(size=(3, 2))),), {}, 0.1, 20.0
+            lambda a, b: from_matrix(matrix(a) ** -1 * matrix(b)),
+            ((MATRIX, rng(4).normal(size=(3, 2))),), {}, 0.1, 20.0,
         ),
         ArrayReference(
             lambda a, b: from_matrix(matrix(a) ** -1 * matrix(b[:, None]))[:, 0], ((MATRIX, np.ones(3)),), {}, 0.1, 20.0
