@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .._constants import TOLERANCE
 from .._types import Array, Indices
 from ..engines.finite.directional import NOISE, Probe, Suspect
 from ..problems.gradients import AnalyticGradient, NumericalGradient, Rounding
 from ..problems.parameters.sampling import choose
 from ..problems.parameters.tensor import Tensor
-from ..verdict.judge import TOLERANCE
 from ..verdict.low_precision import tolerance_in
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._constants import TOLERANCE
 from .._types import Array
-from ..verdict.judge import TOLERANCE
 from .tensor import TensorReport
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from .._validation import integer
 from ..problems.gradients import AnalyticGradient, NumericalGradient
 from ..runtime.cached_property import cached_property
 from ..verdict.diagnosis.location import first_to_look_at
-from ..verdict.judge import INCONCLUSIVE, PASS, Judgement, judge
+from ..verdict.judge import Judgement, judge
+from ..verdict.outcome import INCONCLUSIVE, PASS, Verdict
 from . import sentences
 from .tensor import Entry, TensorReport, merge
 from .text import html, plain, rich_parts
@@ -46,7 +47,7 @@ class Report:
         self, subject: AnalyticGradient, differences: NumericalGradient, judgement: Judgement, run: dict[str, Any]
     ) -> None:
         self._subject, self._differences, self._judgement, self._run = subject, differences, judgement, run
-        self.verdict = judgement.verdict
+        self.verdict: Verdict = judgement.verdict
         self.difference = judgement.difference
 
     @classmethod

@@ -8,7 +8,8 @@ import numpy as np
 
 from ..problems.gradients import AnalyticGradient, NumericalGradient
 from ..verdict.diagnosis.location import NETWORK_NAME, where_it_sits
-from ..verdict.judge import FAIL, INCONCLUSIVE, PASS, Judgement
+from ..verdict.judge import Judgement
+from ..verdict.outcome import DOUBTS, FAIL, INCONCLUSIVE, PASS, Cause
 from .tensor import TensorReport
 
 # So many names are given before the rest is counted.
@@ -34,9 +35,9 @@ def names(found: Iterable[str], prefix: str = "d") -> str:
 
 def summary(judgement: Judgement, failures: Sequence[TensorReport], tensors: Sequence[TensorReport]) -> str:
     """One sentence: what was found."""
-    if judgement.cause == "cost":
+    if judgement.cause is Cause.COST:
         return "The cost itself is not finite: there is nothing to check the gradients against."
-    if judgement.cause == "nothing":
+    if judgement.cause is Cause.NOTHING:
         return "Every gradient is exactly zero on both sides: nothing was exercised."
     if judgement.verdict == FAIL:
         verb = "disagrees" if len(failures) == 1 else "disagree"
@@ -46,23 +47,14 @@ def summary(judgement: Judgement, failures: Sequence[TensorReport], tensors: Seq
     unsure = [t for t in tensors if t.verdict == INCONCLUSIVE and t.checked]
     verb = "disagrees" if len(unsure) == 1 else "disagree"
     causes = {t.cause for t in unsure}
-    if "step" in causes:
-        why = "no more than so large an epsilon, or a kink, can explain"
-    elif "kinks" in causes:
-        why = "no more than the choice of slopes at several kinks can explain"
-    elif "rounding" in causes:
-        why = "no more than rounding in back-propagation itself can explain"
-    else:
-        why = "no more than rounding of the cost can explain"
+    why = next((cause.why for cause in DOUBTS if cause in causes), Cause.NOISE.why)
     return f"{names(t.name for t in unsure)} {verb} by more than the tolerance, but by {why}."
 
 
 def advice(judgement: Judgement, tensors: Sequence[TensorReport], run: dict[str, Any]) -> list[str]:
     """What to do next."""
-    if judgement.cause == "cost":
-        return ["Look for nan, inf or overflow in the parameters, the inputs and the targets."]
-    if judgement.cause == "nothing":
-        return ["Check with other parameters or data: the units are dead or saturated, or the cost is at a minimum."]
+    if judgement.cause in (Cause.COST, Cause.NOTHING):
+        return [judgement.cause.remedy]
     if judgement.verdict == FAIL:
         place = where_it_sits(judgement.tensors)
         return [place[0].upper() + place[1:]] if place else []
@@ -71,18 +63,11 @@ def advice(judgement: Judgement, tensors: Sequence[TensorReport], run: dict[str,
     network = run.get("engine") in ("reference", "full")
     causes = {t.cause for t in tensors if t.verdict == INCONCLUSIVE}
     found = []
-    if "noise" in causes:
+    if Cause.NOISE in causes:
         found.append(LESS_NOISE.get(str(run.get("engine")), LESS_NOISE["function"]))
-    if "step" in causes:
+    if Cause.STEP in causes:
         found.append("Use a smaller epsilon" + (', or engine="response", which knows the kinks.' if network else "."))
-    if "rounding" in causes:
-        found.append(
-            "Check where units are less saturated, or write what cancels so that it keeps its digits: "
-            "sigmoid(-z) for 1 - a, and the like."
-        )
-    if "kinks" in causes:
-        found.append("Check at parameters a little off: where kinks meet there is no one right gradient.")
-    return found
+    return [*found, *(cause.remedy for cause in DOUBTS if cause in causes and cause.remedy)]
 
 
 def notes(
@@ -117,7 +102,7 @@ def _precision(subject: AnalyticGradient, tensors: Sequence[TensorReport]) -> li
                 f"{names((t.name for t in chosen), '')} came in {dtype} and "
                 f"{'is' if len(chosen) == 1 else 'are'} held to {max(t.tolerance for t in chosen):.1e}."
             )
-    single = [t for t in tensors if t.cause == "single"]
+    single = [t for t in tensors if t.cause is Cause.SINGLE]
     if single:
         found.append(
             f"{names(t.name for t in single)} {'agrees' if len(single) == 1 else 'agree'} to single precision only "

@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from .._constants import NOISE_SIGMAS
 from .._types import Array
 from ..problems.gradients import AnalyticGradient, NumericalGradient
 from ..runtime.cached_property import cached_property
 from ..verdict.comparison import Comparison, EntryChunk
 from ..verdict.diagnosis.claims import diagnose
-from ..verdict.judge import ENTRY_NOISE, TensorVerdict
+from ..verdict.judge import TensorVerdict
+from ..verdict.outcome import Cause, Verdict
 
 
 @dataclass(frozen=True)
@@ -65,10 +67,10 @@ class TensorReport:
         self.name = found.name
         self.shape = found.comparison.tensor.shape
         self.checked = found.comparison.checked
-        self.verdict = found.verdict
+        self.verdict: Verdict = found.verdict
         self.difference = found.difference
         self.tolerance = found.tolerance
-        self.wrong = found.wrong
+        self.wrong = int(found.entries.wrong.size)
 
     def __repr__(self) -> str:
         return f"<{self.name}: {self.verdict}, difference {self.difference:.3g}>"
@@ -149,14 +151,14 @@ class TensorReport:
         return self._found.comparison.gradient, self._found.comparison.approx
 
     @property
-    def cause(self) -> str:
+    def cause(self) -> Cause:
         """What the verdict rests on beside the figures (see ``TensorVerdict``)."""
         return self._found.cause
 
     @property
     def noisy(self) -> int:
         """Number of entries that agree only within noise."""
-        return self._found.noisy
+        return int(self._found.entries.noisy.size)
 
     def entries(self, count: int) -> list[Entry]:
         """The entries that disagree most, worst first."""
@@ -168,7 +170,7 @@ class TensorReport:
         keys, places, errors = [np.empty(0)], [np.empty(0, np.intp)], [np.empty(0)]
         for part in c.entries(self._found.negligible):
             relative = _relative(part)
-            key = _rank(part, relative)
+            key = self._rank(part, relative)
             top = np.argpartition(-key, count)[:count] if key.size > count else np.arange(key.size)
             keys.append(key[top])
             places.append(part.first + top)
@@ -176,6 +178,20 @@ class TensorReport:
         key, place, error = np.concatenate(keys), np.concatenate(places), np.concatenate(errors)
         order = np.argsort(-key, kind="stable")[:count]
         return [(float(key[k]), self._entry(c, int(place[k]), float(error[k]))) for k in order]
+
+    def _rank(self, part: EntryChunk, relative: Array) -> Array:
+        """Entries that are not finite first, then the wrong ones, then those beyond noise, then the others.
+
+        Wrong ones and those beyond noise are ranked by how far beyond it they are.
+        """
+        with np.errstate(all="ignore"):
+            beyond = np.maximum(part.error - NOISE_SIGMAS * part.noise, 0.0) / part.size
+        key = np.where(beyond > 0.0, 1.0 + np.minimum(beyond, 1.0), relative)
+        wrong = self._found.entries.wrong
+        first, last = np.searchsorted(wrong, (part.first, part.first + key.size))
+        key[wrong[first:last] - part.first] += 1.0
+        key[~np.isfinite(part.error)] = 4.0
+        return key
 
     def at_kinks(self, count: int) -> list[Entry]:
         """The first entries at kinks."""
@@ -203,12 +219,3 @@ def _relative(part: EntryChunk) -> Array:
         relative = np.minimum(part.error / part.size, 1.0)
     relative[part.error == 0.0] = 0.0
     return relative
-
-
-def _rank(part: EntryChunk, relative: Array) -> Array:
-    """Entries that are not finite first, then those beyond noise by how far they are, then the others."""
-    with np.errstate(all="ignore"):
-        beyond = np.maximum(part.error - ENTRY_NOISE * part.noise, 0.0) / part.size
-    key = np.where(beyond > 0.0, 1.0 + np.minimum(beyond, 1.0), relative)
-    key[~np.isfinite(part.error)] = 3.0
-    return key

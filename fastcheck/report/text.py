@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..verdict.judge import FAIL, INCONCLUSIVE, PASS
+from ..verdict.outcome import FAIL, INCONCLUSIVE, PASS
 from .tensor import Entry, TensorReport
 
 if TYPE_CHECKING:

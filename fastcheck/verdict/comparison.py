@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._constants import NEGLIGIBLE
 from .._types import Array, Indices
 from ..problems.gradients import AnalyticGradient, NumericalGradient
 from ..problems.parameters.tensor import Tensor
@@ -15,8 +16,6 @@ from ..runtime.cached_property import cached_property
 CHUNK = 1 << 15
 # Sums of squares within these bounds have neither overflowed nor lost digits to underflow.
 SAFE_SQUARES = (1e-180, 1e280)
-# An entry smaller than this share of its tensor's root mean square is compared with that share instead of itself.
-NEGLIGIBLE = 2e-5
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .._constants import UNIT_ROUNDOFF, UNIT_ROUNDOFFS
 from .._types import Array
 from ..problems.gradients import AnalyticGradient, NumericalGradient
-from ..problems.networks.backprop_rounding import DOUBLE
 from ..runtime.cached_property import cached_property
 from .comparison import Comparison, EntryChunk
-from .low_precision import ROUNDING
 
-UNIT = float(np.finfo(np.float64).eps)
 SMALLEST_NORMAL = float(np.finfo(np.float64).tiny)
 # Entries from which the usual bend of a tensor's cost is taken.
 SAMPLE = 1 << 14
@@ -68,7 +66,7 @@ class Explanations:
 
     def __init__(self, given: Evidence, comparison: Comparison, dtype: str | None) -> None:
         self.given, self.comparison = given, comparison
-        self.unit = DOUBLE if dtype is None else ROUNDING.get(dtype, DOUBLE)
+        self.unit = UNIT_ROUNDOFFS.get(dtype or "float64", UNIT_ROUNDOFF)
 
     @cached_property
     def bend(self) -> Bend:
@@ -123,8 +121,8 @@ def one_sided(
     with np.errstate(all="ignore"):
         above = (differences.J_plus[where] - differences.cost) / step
         below = (differences.cost - differences.J_minus[where]) / step
-        # Half a unit for each cost that was rounded, and as much for their difference.
-        rounding = 2.0 * UNIT * abs(differences.cost) / step
+        # One unit for each cost that was rounded, and as much for their difference.
+        rounding = 4.0 * UNIT_ROUNDOFF * abs(differences.cost) / step
         noise = comparison.noise if comparison.noise.size == 1 else comparison.noise[places]
         return above, below, rounding + 16.0 * noise
 
@@ -161,6 +159,6 @@ def at_kink(
     between = (gradient >= np.minimum(above, below) - rounding) & (gradient <= np.maximum(above, below) + rounding)
     jump = np.abs(above - below)
     # The disagreement already exceeds the noise: a jump as large as that does too.
-    large = (jump >= part.error[places] / comparison.unit) & (jump > 4.0 * UNIT * abs(differences.cost) / step)
+    large = (jump >= part.error[places] / comparison.unit) & (jump > 8.0 * UNIT_ROUNDOFF * abs(differences.cost) / step)
     found[places] = between & large & (jump > OUTLIER * usual)
     return found

@@ -7,25 +7,18 @@ norm of a tensor and of the whole, by the triangle inequality.
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from .._constants import BEYOND_DOUBLE, NEGLIGIBLE, NORM_SIGMAS, TOLERANCE
 from .._types import Array, Indices
 from ..problems.gradients import AnalyticGradient, NumericalGradient
-from .comparison import NEGLIGIBLE, Comparison, EntryChunk, comparisons, relative
+from .comparison import Comparison, comparisons, relative
+from .entries import Disagreeing, broken_entries, disagreeing_entries, join_norms
 from .explanations import Evidence, Explanations
 from .low_precision import computed_in_single, tolerance_in
-
-TOLERANCE = 1e-7
-# Standard errors that noise may reach: in any one of a million entries, and in the norm of a tensor.
-ENTRY_NOISE = 8.0
-NORM_NOISE = 4.0
-# A difference from here on, unless it is noise, is more than double precision leaves.
-SINGLE = 3e-9
-
-PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
+from .outcome import FAIL, INCONCLUSIVE, PASS, Cause, Verdict
 
 
 @dataclass
@@ -38,22 +31,17 @@ class TensorVerdict:
     difference : ||gradient - gradapprox|| / (||gradient|| + ||gradapprox||) in the chosen norm.
     tolerance, negligible : what its entries were held to (see ``Comparison.entries``).
     verdict : "pass", "fail" or "inconclusive".
-    wrong, doubtful : number of entries that disagree beyond tolerance and noise; that disagree, but by no more than
-        epsilon, a kink or the rounding of a right gradient could explain.
-    noisy : number of entries that disagree beyond tolerance but within noise.
-    cause : what the verdict rests on beside the figures: "" or "not finite", "unchecked", "noise", "step",
-        "kinks", "rounding", "single".
+    entries : those that disagree, by what could explain it.
+    cause : what the verdict rests on beside the figures.
     """
 
     comparison: Comparison
     difference: float
     tolerance: float
     negligible: float
-    verdict: str = PASS
-    wrong: int = 0
-    doubtful: int = 0
-    noisy: int = 0
-    cause: str = ""
+    verdict: Verdict = PASS
+    entries: Disagreeing = field(default_factory=Disagreeing)
+    cause: Cause = Cause.NONE
 
     @property
     def name(self) -> str:
@@ -70,13 +58,13 @@ class Judgement:
     verdict : "pass", "fail" or "inconclusive".
     difference : the seed's formula over all checked entries.
     tensors : one per tensor, in the order of theta.
-    cause : "cost" where J(theta) is not finite, "nothing" where all gradients are zero on both sides, else "".
+    cause : ``Cause.COST`` where J(theta) is not finite, ``NOTHING`` where all gradients are zero on both sides.
     """
 
-    verdict: str
+    verdict: Verdict
     difference: float
     tensors: list[TensorVerdict] = field(default_factory=list)
-    cause: str = ""
+    cause: Cause = Cause.NONE
 
 
 def judge(
@@ -102,12 +90,12 @@ def judge(
     found = [_judge_tensor(comparison, given) for comparison in comparisons(subject, differences)]
     checked = [t for t in found if t.comparison.checked]
     verdicts = {t.verdict for t in checked}
-    overall = FAIL if FAIL in verdicts else INCONCLUSIVE if INCONCLUSIVE in verdicts else PASS
+    overall: Verdict = FAIL if FAIL in verdicts else INCONCLUSIVE if INCONCLUSIVE in verdicts else PASS
     judgement = Judgement(overall, overall_difference([t.comparison for t in checked], norm), found)
     if not math.isfinite(differences.cost):
-        judgement.verdict, judgement.cause = FAIL, "cost"
+        judgement.verdict, judgement.cause = FAIL, Cause.COST
     elif not any(t.comparison.sizes.gradient or t.comparison.sizes.approx for t in checked):
-        judgement.verdict, judgement.cause = INCONCLUSIVE, "nothing"
+        judgement.verdict, judgement.cause = INCONCLUSIVE, Cause.NOTHING
     return judgement
 
 
@@ -120,13 +108,11 @@ def _require_steps(epsilon: float | Array) -> None:
 
 
 def disagreeing(judgement: Judgement) -> Indices:
-    """Checked positions whose error exceeds the tolerance, ascending, in tensors that are finite but no pass."""
+    """Checked positions whose error exceeds the tolerance, ascending, in tensors that are finite and do not pass."""
     found = [np.empty(0, np.int64)]
     for tensor in judgement.tensors:
         if tensor.verdict != PASS and tensor.comparison.sizes.finite:
-            for part in tensor.comparison.entries(tensor.negligible):
-                beyond = np.flatnonzero(part.error > tensor.tolerance * part.size)
-                found.append(tensor.comparison.first + part.first + beyond)
+            found.append(tensor.comparison.first + tensor.entries.all)
     return np.concatenate(found)
 
 
@@ -134,16 +120,9 @@ def overall_difference(comparisons: list[Comparison], norm: float) -> float:
     """||gradient - gradapprox|| / (||gradient|| + ||gradapprox||) over several tensors."""
     sizes = [c.norms(norm) for c in comparisons]
     error, gradient, approx = (
-        _join([getattr(s, name) for s in sizes], norm) for name in ("error", "gradient", "approx")
+        join_norms([getattr(s, name) for s in sizes], norm) for name in ("error", "gradient", "approx")
     )
     return relative(error, gradient, approx)
-
-
-def _join(norms: list[float], norm: float) -> float:
-    """The norm of a vector from the norms of its parts."""
-    if norm == 2:
-        return math.hypot(*norms)
-    return math.fsum(norms) if norm == 1 else float(np.max(norms, initial=0.0))  # unlike max, keeps nan
 
 
 def _judge_tensor(comparison: Comparison, given: Evidence) -> TensorVerdict:
@@ -152,7 +131,7 @@ def _judge_tensor(comparison: Comparison, given: Evidence) -> TensorVerdict:
     if dtype is None:
         found = _held_to(TOLERANCE if tolerance is None else tolerance, NEGLIGIBLE, comparison, given, dtype)
         if tolerance is None and _only_single(found, given):
-            found.cause = "single"
+            found.cause = Cause.SINGLE
         return found
     # In low precision small entries carry the errors of large ones: all are measured by the tensor's size at least.
     return _held_to(tolerance_in(dtype, subject) if tolerance is None else tolerance, 1.0, comparison, given, dtype)
@@ -164,77 +143,47 @@ def _held_to(
     sizes = comparison.norms(given.norm)
     found = TensorVerdict(comparison, relative(sizes.error, sizes.gradient, sizes.approx), tolerance, negligible)
     if not comparison.checked:
-        found.verdict, found.cause = INCONCLUSIVE, "unchecked"
-    elif not sizes.finite:
-        found.verdict, found.cause = FAIL, "not finite"
-    elif sizes.peak > tolerance * negligible * comparison.root_mean_square:
-        # In most checks every error is below what even the smallest entry is allowed, and this is not reached.
-        _judge_entries(found, Explanations(given, comparison, dtype), dtype is not None)
+        return replace(found, verdict=INCONCLUSIVE, cause=Cause.UNCHECKED)
+    if not sizes.finite:
+        broken = broken_entries(comparison, tolerance, negligible)
+        return replace(found, verdict=FAIL, cause=Cause.NOT_FINITE, entries=broken)
+    if not sizes.peak > tolerance * negligible * comparison.root_mean_square:
+        return found  # in most checks every error is below what even the smallest entry is allowed
+    explanations = Explanations(given, comparison, dtype)
+    found.entries = disagreeing_entries(comparison, tolerance, negligible, explanations)
+    found.verdict, found.cause = _of_tensor(found, explanations, dtype is not None)
     return found
 
 
-def _judge_entries(found: TensorVerdict, doubts: Explanations, low: bool) -> None:
-    """Judge entry by entry, then the norm; in ``low`` precision the rounding of a right gradient is no doubt."""
-    tally, lost = Tally(doubts.given.norm), doubts.given.smallest * found.comparison.unit
-    for part in found.comparison.entries(found.negligible):
-        allowed = found.tolerance * part.size + lost
-        noise = ENTRY_NOISE * part.noise
-        beyond = part.error > allowed
-        wrong = beyond & ~(part.error <= allowed + noise)  # noise that is no number excuses nothing
-        tally.add(part, beyond)
-        if wrong.any():
-            rounded = wrong & (part.error <= allowed + noise + ENTRY_NOISE * doubts.rounding_of(part))
-            wrong &= ~rounded
-            stepped = doubts.by_step(part, wrong, allowed + noise)
-            found.wrong += int(np.count_nonzero(wrong & ~stepped))
-            found.doubtful += int(np.count_nonzero(stepped))
-            tally.rounded += int(np.count_nonzero(rounded))
-            tally.kinked += int(np.count_nonzero(rounded[found.comparison.kinks_within(part.first, rounded.size)]))
-    found.noisy = tally.beyond - found.wrong - found.doubtful - tally.rounded
-    found.doubtful += 0 if low else tally.rounded
-    sizes = found.comparison.norms(doubts.given.norm)
-    error, noise_norm = tally.norms()
-    unexplained = error - found.tolerance * (sizes.gradient + sizes.approx) * found.comparison.unit
-    if found.wrong:
-        found.verdict = FAIL
-    elif found.doubtful > (0 if low else tally.rounded):
-        found.verdict, found.cause = INCONCLUSIVE, "step"
-    elif tally.rounded and not low:
-        found.verdict, found.cause = INCONCLUSIVE, "kinks" if tally.kinked == tally.rounded else "rounding"
-    elif tally.beyond and not tally.rounded and unexplained > NORM_NOISE * noise_norm:
-        found.verdict = FAIL
-    elif tally.beyond and not tally.rounded and unexplained > NORM_NOISE * doubts.rounding_norm:
+def _of_tensor(found: TensorVerdict, explanations: Explanations, low: bool) -> tuple[Verdict, Cause]:
+    """The verdict on a tensor from its disagreeing entries and their norm.
+
+    In ``low`` precision the rounding of a right gradient is no reason to doubt.
+    """
+    entries, sizes = found.entries, found.comparison.norms(explanations.given.norm)
+    unexplained = entries.error - found.tolerance * (sizes.gradient + sizes.approx) * found.comparison.unit
+    if entries.wrong.size:
+        return FAIL, Cause.NONE
+    if entries.doubtful.size:
+        return INCONCLUSIVE, Cause.STEP
+    if entries.rounded.size:
+        if low:
+            return PASS, Cause.NONE
+        return INCONCLUSIVE, Cause.KINKS if entries.at_kinks == entries.rounded.size else Cause.ROUNDING
+    if entries.noisy.size and unexplained > NORM_SIGMAS * entries.noise:
+        return FAIL, Cause.NONE
+    if entries.noisy.size and unexplained > NORM_SIGMAS * explanations.rounding_norm:
         # Up to the rounding of the gradient itself nothing is in doubt: what is left is rounding on both sides.
-        found.verdict, found.cause = INCONCLUSIVE, "noise"
-
-
-class Tally:
-    """Norms of errors and noise, and counts, over the chunks of a tensor."""
-
-    def __init__(self, norm: float) -> None:
-        self.norm = norm
-        self.beyond = self.rounded = self.kinked = 0
-        self.errors: list[float] = []
-        self.noises: list[float] = []
-
-    def add(self, part: EntryChunk, beyond: NDArray[np.bool_]) -> None:
-        """Count a chunk: ``beyond`` tells which entries exceed the tolerance."""
-        self.beyond += int(np.count_nonzero(beyond))
-        with np.errstate(over="ignore"):  # noise without bound is said by an infinite norm
-            self.errors.append(float(np.linalg.norm(part.error, self.norm)))
-            self.noises.append(float(np.linalg.norm(np.broadcast_to(part.noise, part.error.shape), self.norm)))
-
-    def norms(self) -> tuple[float, float]:
-        """Norms of all errors and of all noise."""
-        return _join(self.errors, self.norm), _join(self.noises, self.norm)
+        return INCONCLUSIVE, Cause.NOISE
+    return PASS, Cause.NONE
 
 
 def _only_single(found: TensorVerdict, given: Evidence) -> bool:
     """Whether a double-precision tensor looks right to single precision and only to that: worth saying, no excuse."""
     c = found.comparison
     total = c.sizes.gradient + c.sizes.approx
-    if found.cause or not SINGLE * total < c.sizes.error:
+    if found.cause or not BEYOND_DOUBLE * total < c.sizes.error:
         return False
-    if not NORM_NOISE * c.noise_floor * math.sqrt(c.checked) < c.sizes.error or not computed_in_single(c):
+    if not NORM_SIGMAS * c.noise_floor * math.sqrt(c.checked) < c.sizes.error or not computed_in_single(c):
         return False
     return _held_to(tolerance_in("float32", given.subject), 1.0, c, given, "float32").verdict == PASS

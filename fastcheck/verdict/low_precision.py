@@ -4,11 +4,10 @@ import math
 
 import numpy as np
 
+from .._constants import UNIT_ROUNDOFFS
 from ..problems.gradients import AnalyticGradient
 from .comparison import Comparison
 
-# Half a unit in the last place of the dtypes below double precision.
-ROUNDING = {"float16": 2.0**-11, "float32": 2.0**-24}
 # Roundings a gradient may be off by, beside the square root of the number of terms summed on the way.
 ROUNDINGS = 16.0
 # Relative errors of single precision: few entries are nearer than the one, hardly any further off than the tolerance.
@@ -30,7 +29,7 @@ def tolerance_in(dtype: str, subject: AnalyticGradient) -> float:
     It grows with the root of the number of terms in the sums, as the errors of independent roundings do.
     """
     terms = sum(math.prod(tensor.shape[1:]) for tensor in subject.tensors)
-    return ROUNDINGS * ROUNDING.get(dtype, ROUNDING["float32"]) * math.sqrt(terms)
+    return ROUNDINGS * UNIT_ROUNDOFFS.get(dtype, UNIT_ROUNDOFFS["float32"]) * math.sqrt(terms)
 
 
 def computed_in_single(comparison: Comparison) -> bool:

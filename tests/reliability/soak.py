@@ -18,8 +18,8 @@ from rich.console import Console
 from rich.table import Table
 
 from fastcheck import Network
+from fastcheck._constants import TOLERANCE
 from fastcheck._errors import EngineError
-from fastcheck.verdict.judge import TOLERANCE
 from tests.reliability.bugs import BUGS, Planted
 from tests.reliability.corpus import Case, found_for, outcomes
 from tests.reliability.random_networks import KINDS, draw, outcome

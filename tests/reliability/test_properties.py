@@ -9,10 +9,9 @@ import pytest
 from hypothesis import assume, given, settings, strategies as st
 
 import fastcheck as fc
+from fastcheck._constants import NEGLIGIBLE, NOISE_SIGMAS, TOLERANCE
 from fastcheck.checks.network import network_problem
 from fastcheck.engines.base import engine
-from fastcheck.verdict.comparison import NEGLIGIBLE
-from fastcheck.verdict.judge import ENTRY_NOISE, TOLERANCE
 from tests.support.problems import HIDDEN, OUTPUTS, RUN, data
 
 SMOOTH = [name for name in HIDDEN if name not in ("relu", "leaky_relu", "relu6", "hardtanh", "elu", "selu")]
@@ -209,7 +208,7 @@ def test_a_single_wrong_entry_fails_and_is_the_worst(case, place, factor, sign):
     approx = tensor.gradapprox()
     # what the verdict says it can see: the tolerance of the entry's size, or of the least size that counts, and noise
     size = max(2 * abs(entry[k]), NEGLIGIBLE * np.sqrt(np.mean(np.square(approx))))
-    least = TOLERANCE * size + ENTRY_NOISE * (tensor.noise_floor + 1e-15 * np.abs(approx).max())
+    least = TOLERANCE * size + NOISE_SIGMAS * (tensor.noise_floor + 1e-15 * np.abs(approx).max())
     entry[k] += sign * factor * least
     report = case.check(gradients)
     wanted = (tensor.name, tuple(int(i) for i in np.unravel_index(k, approx.shape)))

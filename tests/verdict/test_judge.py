@@ -260,7 +260,10 @@ def test_every_entry_that_disagrees_is_counted_once():
     made.approx("W2")[0, :6] = 1.0
     made["W2"][0, :6] = 1.0 + np.array([5e-6, 5e-6, 5e-6, 5e-5, 5e-5, 1e-2])
     found = made.report(engine="full").judgement.tensors[2]
-    assert (found.name, found.noisy, found.doubtful, found.wrong) == ("W2", 3, 2, 1)
+    entries = found.entries
+    places = [p.tolist() for p in (entries.noisy, entries.rounded, entries.doubtful, entries.wrong)]
+    assert (found.name, *places) == ("W2", [0, 1, 2], [3, 4], [], [5])
+    assert entries.all.tolist() == list(range(6))
 
 
 def test_noise_and_rounding_of_a_right_gradient_may_add_up():
@@ -276,7 +279,7 @@ def test_noise_of_an_entry_that_the_norm_does_not_see_passes():
     made.noise = np.array([1e-8])
     made.approx("W2")[1, 1], made["W2"][1, 1] = 1e-3, 1e-3 + 1e-8
     found = made.report(engine="full").judgement.tensors[2]
-    assert (found.verdict, found.noisy) == ("pass", 1)
+    assert (found.verdict, found.entries.noisy.size) == ("pass", 1)
 
 
 def test_single_precision_within_noise_goes_without_saying():
@@ -415,7 +418,8 @@ def test_a_step_whose_error_is_known_excuses_no_more_than_that(known):
     made.differences = {"J_plus": made.cost + epsilon * slope + bent, "J_minus": made.cost - epsilon * slope + bent}
     made["W2"][1, 1] += 1e-3
     found = made.report(epsilon=epsilon).judgement.tensors[2]
-    assert (found.verdict, found.wrong, found.doubtful, found.noisy) == ("inconclusive", 0, 1, 0)
+    entries = found.entries
+    assert (found.verdict, entries.wrong.size, entries.doubtful.size, entries.noisy.size) == ("inconclusive", 0, 1, 0)
     made.differences[known] = {"settled": True, "truncation": np.zeros_like(slope)}[known]
     assert failing(made.report(epsilon=epsilon)) == {"W2"}
 
@@ -643,7 +647,8 @@ def test_a_large_low_precision_entry_is_measured_by_itself():
         made.approx("W1")[0, 0] = 30.0
         made["W1"][0, 0] = 30.0 * (1.0 + 2.0 * share * tolerance)
         found = made.report().judgement.tensors[0]
-        assert (found.verdict, found.wrong, found.doubtful) == (verdict, int(verdict == "fail"), 0)
+        entries = found.entries
+        assert (found.verdict, entries.wrong.size, entries.doubtful.size) == (verdict, int(verdict == "fail"), 0)
 
 
 def test_in_low_precision_rounding_of_a_right_gradient_is_no_doubt():

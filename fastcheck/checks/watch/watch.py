@@ -17,7 +17,8 @@ from ...problems.networks.problem import Problem
 from ...report.report import Report
 from ...runtime.resources import memory_of, threads_of
 from ...runtime.run import Run
-from ...verdict.judge import FAIL, INCONCLUSIVE, Judgement, judge
+from ...verdict.judge import Judgement, judge
+from ...verdict.outcome import FAIL, INCONCLUSIVE, Cause
 from ..network import check, network_problem
 from .random_direction import Glance
 from .rotation import Rotation
@@ -235,7 +236,7 @@ class Watch:
         """Keep the worst difference, and count what came to no verdict."""
         if not judged.difference <= self.worst:
             self.worst, self.worst_step = judged.difference, self.steps
-        self.inconclusive += judged.verdict == INCONCLUSIVE and judged.cause != "nothing"
+        self.inconclusive += judged.verdict == INCONCLUSIVE and judged.cause is not Cause.NOTHING
 
     def _time_of_a_skip(self) -> float:
         """Seconds of a call that does nothing: the least of a few, for others may use the machine meanwhile."""

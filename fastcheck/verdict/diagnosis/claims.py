@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ...problems.gradients import AnalyticGradient
-from ..judge import ENTRY_NOISE, FAIL, TensorVerdict
+from ..judge import TensorVerdict
 from ..low_precision import representable
+from ..outcome import FAIL, Cause
 from .evidence import FEW, LEFT_OF_GRADIENT, Case, Products, listed, multiple_of, number, products, same, wrong_entries
 
 
@@ -212,7 +213,7 @@ def masks(case: Case) -> str:
 
 def single_precision(case: Case) -> str:
     """Every entry rounded to single precision."""
-    if case.found.cause != "single" or not representable(case.comparison):
+    if case.found.cause is not Cause.SINGLE or not representable(case.comparison):
         return ""
     return f"{case.name} holds float32 numbers, right to single precision only."
 
@@ -220,7 +221,7 @@ def single_precision(case: Case) -> str:
 def few_places(case: Case) -> str:
     """A single entry, row or column, or a few."""
     if not case.whole:
-        return _only_entries(case) if case.found.wrong <= FEW else ""
+        return _only_entries(case) if case.found.entries.wrong.size <= FEW else ""
     wrong = wrong_entries(case)
     count = int(np.count_nonzero(wrong))
     if count == wrong.size:
@@ -247,11 +248,7 @@ def _line_factor(case: Case, axis: int, line: int) -> str:
 
 
 def _only_entries(case: Case) -> str:
-    places = [
-        part.first + int(k)
-        for part in case.comparison.entries(case.found.negligible)
-        for k in np.flatnonzero(part.error > case.found.tolerance * part.size + ENTRY_NOISE * part.noise)
-    ]
+    places = [int(k) for k in case.found.entries.wrong[: FEW + 1]]
     if not places or len(places) > FEW or case.comparison.checked <= len(places):
         return ""
     named = [f"{case.name}[{', '.join(map(str, case.comparison.index(k)))}]" for k in places]

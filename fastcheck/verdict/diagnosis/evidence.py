@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._constants import NORM_SIGMAS
 from ..._types import Array
 from ...problems.gradients import AnalyticGradient
 from ..comparison import Comparison
-from ..judge import ENTRY_NOISE, NORM_NOISE, TensorVerdict
+from ..judge import TensorVerdict
 
 # A claim leaves no more than this of the gradient, and no more than that of the disagreement.
 LEFT_OF_GRADIENT = 1e-6
@@ -68,7 +69,7 @@ class Case:
     def noise(self) -> float:
         """What noise may make of the norm of the numerical gradient, in the tensor's unit."""
         c = self.comparison
-        return NORM_NOISE * c.noise_floor * c.unit * math.sqrt(c.checked)
+        return NORM_SIGMAS * c.noise_floor * c.unit * math.sqrt(c.checked)
 
 
 @dataclass(frozen=True)
@@ -149,11 +150,9 @@ def biggest_rows(matrix: Array) -> Iterator[slice]:
 
 
 def wrong_entries(case: Case) -> NDArray[np.bool_]:
-    """Which entries disagree, in the tensor's shape."""
-    wrong = np.empty(case.comparison.checked, dtype=bool)
-    for part in case.comparison.entries(case.found.negligible):
-        beyond = part.error > case.found.tolerance * part.size + ENTRY_NOISE * part.noise
-        wrong[part.first : part.first + beyond.size] = beyond
+    """Which entries the verdict calls wrong, in the tensor's shape."""
+    wrong = np.zeros(case.comparison.checked, dtype=bool)
+    wrong[case.found.entries.wrong] = True
     return wrong.reshape(case.comparison.tensor.shape)
 
 

@@ -4,7 +4,8 @@ import math
 import re
 from collections.abc import Sequence
 
-from ..judge import FAIL, TensorVerdict
+from ..judge import TensorVerdict
+from ..outcome import FAIL
 
 NETWORK_NAME = re.compile(r"([Wb])(\d+)")
 

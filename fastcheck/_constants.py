@@ -1,0 +1,24 @@
+"""Constants that decide a verdict, each with its reason; those that only decide speed stand where they are used."""
+
+from typing import Final
+
+# Largest relative error of one rounding: half of the distance between neighbouring numbers near one.  (What NumPy calls
+# eps is that distance, twice as much.)
+UNIT_ROUNDOFF: Final = 2.0**-53
+UNIT_ROUNDOFFS: Final = {"float16": 2.0**-11, "bfloat16": 2.0**-8, "float32": 2.0**-24, "float64": UNIT_ROUNDOFF}
+
+# The textbook's rule: a relative difference beyond it is a mistake.
+TOLERANCE: Final = 1e-7
+
+# An entry smaller than this share of its tensor's root mean square is compared with that share instead of itself: its
+# rounding is that of the larger entries that it was computed with.
+NEGLIGIBLE: Final = 2e-5
+
+# Standard errors that noise may reach in any one entry.  Among a million entries normal noise reaches 5; the noise of a
+# cost is measured from a few values, and may be half as large again.
+NOISE_SIGMAS: Final = 8.0
+# ... and in the norm of many entries together, where single ones average out and the measurement's own error is left.
+NORM_SIGMAS: Final = 4.0
+
+# A relative difference above this cannot come from double-precision rounding.
+BEYOND_DOUBLE: Final = 3e-9

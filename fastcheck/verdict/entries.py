@@ -1,0 +1,127 @@
+"""Which entries of a tensor disagree, and what could explain it: the one place that calls an entry wrong."""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .._constants import NOISE_SIGMAS
+from .._types import Indices, Mask
+from .comparison import Comparison, EntryChunk
+from .explanations import Explanations
+
+NONE: Indices = np.empty(0, np.int64)
+
+
+@dataclass(frozen=True)
+class Disagreeing:
+    """The entries of a tensor whose error exceeds the tolerance, sorted by what could explain it.
+
+    All are positions among the tensor's checked entries, ascending; no entry is in two of them.
+
+    wrong : disagree beyond tolerance and noise, and nothing explains it.
+    doubtful : a large epsilon, or a kink that the engine does not know of, could explain it.
+    rounded : the rounding of a right gradient could explain it.
+    noisy : the rounding of the cost could explain it.
+    at_kinks : number of the rounded ones that are at kinks.
+    error, noise : norms of all errors and of all noise of the tensor, in its unit and the chosen norm.
+    """
+
+    wrong: Indices = field(default_factory=lambda: NONE)
+    doubtful: Indices = field(default_factory=lambda: NONE)
+    rounded: Indices = field(default_factory=lambda: NONE)
+    noisy: Indices = field(default_factory=lambda: NONE)
+    at_kinks: int = 0
+    error: float = 0.0
+    noise: float = 0.0
+
+    @property
+    def all(self) -> Indices:
+        """All of them, ascending."""
+        return np.sort(np.concatenate([self.wrong, self.doubtful, self.rounded, self.noisy]))
+
+
+def disagreeing_entries(
+    comparison: Comparison, tolerance: float, negligible: float, explanations: Explanations
+) -> Disagreeing:
+    """Sort out the entries of a tensor that disagree.
+
+    Parameters
+    ----------
+    comparison : the tensor's entries.
+    tolerance, negligible : what they are held to (see ``Comparison.entries``).
+    explanations : what may explain a disagreement.
+    """
+    sorter = _Sorter(explanations)
+    for part in comparison.entries(negligible):
+        sorter.take(part, tolerance)
+    return sorter.result()
+
+
+def broken_entries(comparison: Comparison, tolerance: float, negligible: float) -> Disagreeing:
+    """The wrong entries of a tensor that is not finite everywhere: those, and what exceeds tolerance and noise."""
+    wrong = [NONE]
+    for part in comparison.entries(negligible):
+        with np.errstate(invalid="ignore"):
+            right = part.error <= tolerance * part.size + NOISE_SIGMAS * part.noise
+        wrong.append(part.first + np.flatnonzero(~right | ~np.isfinite(part.error)))
+    return Disagreeing(wrong=np.concatenate(wrong), error=math.nan)
+
+
+class _Sorter:
+    """Collects positions and norms chunk by chunk."""
+
+    def __init__(self, explanations: Explanations) -> None:
+        self.explanations = explanations
+        self.norm = explanations.given.norm
+        self.lost = explanations.given.smallest * explanations.comparison.unit
+        self.places: dict[str, list[Indices]] = {"wrong": [], "doubtful": [], "rounded": [], "noisy": []}
+        self.at_kinks = 0
+        self.errors: list[float] = []
+        self.noises: list[float] = []
+
+    def take(self, part: EntryChunk, tolerance: float) -> None:
+        """Sort the entries of one chunk."""
+        allowed = tolerance * part.size + self.lost
+        noise = NOISE_SIGMAS * part.noise
+        beyond = part.error > allowed
+        self._add_norms(part)
+        if not beyond.any():
+            return
+        wrong = beyond & ~(part.error <= allowed + noise)  # noise that is not a number excuses nothing
+        self._add("noisy", part, beyond & ~wrong)
+        if not wrong.any():
+            return
+        rounded = wrong & (part.error <= allowed + noise + NOISE_SIGMAS * self.explanations.rounding_of(part))
+        wrong &= ~rounded
+        stepped = self.explanations.by_step(part, wrong, allowed + noise)
+        self._add("rounded", part, rounded)
+        self._add("doubtful", part, stepped)
+        self._add("wrong", part, wrong & ~stepped)
+        kinks = self.explanations.comparison.kinks_within(part.first, rounded.size)
+        self.at_kinks += int(np.count_nonzero(rounded[kinks]))
+
+    def result(self) -> Disagreeing:
+        """What all chunks came to."""
+        places = {name: np.concatenate(found) if found else NONE for name, found in self.places.items()}
+        return Disagreeing(
+            **places, at_kinks=self.at_kinks, error=join_norms(self.errors, self.norm),
+            noise=join_norms(self.noises, self.norm),
+        )
+
+    def _add(self, name: str, part: EntryChunk, where: Mask) -> None:
+        places = np.flatnonzero(where)
+        if places.size:
+            self.places[name].append(part.first + places)
+
+    def _add_norms(self, part: EntryChunk) -> None:
+        with np.errstate(over="ignore"):  # noise without bound has an infinite norm
+            self.errors.append(float(np.linalg.norm(part.error, self.norm)))
+            self.noises.append(float(np.linalg.norm(np.broadcast_to(part.noise, part.error.shape), self.norm)))
+
+
+def join_norms(norms: list[float], norm: float) -> float:
+    """The norm of a vector from the norms of its parts."""
+    if norm == 2:
+        return math.hypot(*norms)
+    return math.fsum(norms) if norm == 1 else float(np.max(norms, initial=0.0))  # unlike max, keeps nan
