@@ -11,8 +11,9 @@ from pathlib import Path
 from fastcheck.runtime.kernel_sources import kernel_sources
 from tests.support.repository import ROOT
 
-# Doctests are collected by importing the module they stand in: without its framework it is left out.
-NEEDS = {"fastcheck/torch": "torch", "fastcheck/jax": "jax", "tests/reliability/mutants.py": "cosmic_ray"}
+# Tests and doctests are collected by importing the module they stand in: without its framework it is left out.
+NEEDS = {"fastcheck/torch": "torch", "fastcheck/jax": "jax", "tests/torch": "torch", "tests/jax": "jax",
+         "tests/reliability/mutants.py": "cosmic_ray"}
 
 
 def kernel_digest() -> str:

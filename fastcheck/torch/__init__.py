@@ -2,7 +2,8 @@
 
 from torch.autograd.gradcheck import GradcheckError
 
-from .gradients import RandomFunctionError, gradcheck, gradgradcheck
+from .checking import RandomFunctionError
+from .gradients import gradcheck, gradgradcheck
 from .modules import check_module
 
 __all__ = ["GradcheckError", "RandomFunctionError", "check_module", "gradcheck", "gradgradcheck"]

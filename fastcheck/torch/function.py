@@ -1,15 +1,16 @@
 """A PyTorch function at one point: its inputs and outputs as vectors of real numbers, many moved inputs at a time."""
 
 import contextlib
+import logging
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.autograd.gradcheck import GradcheckError
 from torch.func import vmap
 
 from .._types import Array, Indices
@@ -17,14 +18,21 @@ from ..checks.jacobian import Part
 from ..engines.finite.noise import ROUNDING
 from ..problems.parameters.tensor import Tensor
 
+log = logging.getLogger("fastcheck.torch")
+
 Tensors = tuple[torch.Tensor, ...]
-# The module: torch.autograd.gradcheck as an attribute is the function in it.
-theirs: Any = import_module("torch.autograd.gradcheck")
 # Bytes that a stack of moved inputs, with what the function makes of it, may take: the processor's cache, about.
 STACK_BYTES = 8 << 20
 MOST_ROWS = 512
-# Relative difference of a stacked function from the function itself that is still rounding, in units of its precision.
-SAME = 1e5
+# Relative difference of a stacked function from the function itself that is still rounding, in unit roundoffs.
+SAME = 1e4
+# How far all entries of an input are moved, relative to themselves and at least, to see whether stacks follow.
+MOVE, LEAST_MOVE = 2.0**-5, 1e-6
+# An input of this many entries or fewer is moved by one call each: quicker than to find out whether stacks can be made.
+FEW = 4
+# A function of a unit roundoff larger than this is not stacked: its rounding hides whether stacks give the same.
+COARSE = 1e-5
+KEPT = "the function keeps this input itself instead of using what it is called with"
 
 
 def floating(tensor: Any) -> bool:
@@ -39,12 +47,15 @@ def as_tuple(value: Any) -> tuple[Any, ...]:
 
 def real_outputs(value: Any) -> Tensors:
     """The floating outputs, complex ones as pairs of real numbers."""
-    return tuple(torch.view_as_real(o.resolve_conj()) if o.is_complex() else o for o in as_tuple(value) if floating(o))
+    return tuple(torch.view_as_real(o.resolve_conj()) if o.is_complex() else o.resolve_neg()
+                 for o in as_tuple(value) if floating(o))
 
 
 def vector(tensor: torch.Tensor) -> Array:
     """A tensor as float64 numbers laid end to end; real and imaginary parts next to each other."""
-    plain = tensor.detach().resolve_conj()
+    if tensor._is_zerotensor():
+        return np.zeros(tensor.numel() * (2 if tensor.is_complex() else 1))
+    plain = tensor.detach().resolve_conj().resolve_neg()
     flat = torch.view_as_real(plain) if plain.is_complex() else plain
     return flat.to("cpu", torch.float64).reshape(-1).numpy()
 
@@ -92,6 +103,7 @@ class TorchFunction:
 
     Attributes
     ----------
+    moving, parts, theta : the inputs that are moved, where they lie in one vector, and that vector (n,).
     reasons : why an input is moved in place, one call for each move, by its number among the moved ones.
     """
 
@@ -106,8 +118,12 @@ class TorchFunction:
         self.moving: Tensors = tuple(self.inputs[place] for place in self.places)
         self.parts = parts(self.names, self.moving)
         self.theta: Array = np.concatenate([np.empty(0), *(vector(t) for t in self.moving)])
-        self._saved_bytes = 0
         self._plain = tuple(i.detach() if isinstance(i, torch.Tensor) else i for i in self.inputs)
+        self._saved_bytes = 0
+        self._forms: list[tuple[torch.Size, torch.dtype]] = []
+        self._value: Array = np.empty(0)
+        self._unit = ROUNDING / 2.0
+        self._stackable: dict[int, bool] = {}
 
     def value(self) -> Tensors:
         """The real outputs at the point, by a plain call, which also tells how much memory one takes."""
@@ -121,6 +137,9 @@ class TorchFunction:
         with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
             found = real_outputs(self.call(*self.inputs))
         self._saved_bytes = saved + sum(o.numel() * o.element_size() for o in found)
+        self._forms = [(o.shape, o.dtype) for o in found]
+        self._value = np.concatenate([np.empty(0), *(vector(o) for o in found)])
+        self._unit = max((unit_of(t) for t in (*found, *self.moving)), default=ROUNDING / 2.0)
         return found
 
     def rounded(self, positions: Indices, values: Array) -> Array:
@@ -148,7 +167,8 @@ class TorchFunction:
             here = np.flatnonzero((positions >= part.tensor.start) & (positions < part.tensor.stop))
             if not here.size:
                 continue
-            move = self._one_by_one if number in self.reasons else self._stacks
+            few = part.tensor.stop - part.tensor.start <= FEW
+            move = self._one_by_one if few or not self.stacks(number) else self._stacks
             rows = move(number, positions[here] - part.tensor.start, values[here])
             if here.size == positions.size:
                 return rows
@@ -156,49 +176,80 @@ class TorchFunction:
             found[here] = rows
         return found
 
-    def choose(self, value: Tensors) -> None:
-        """Find out which inputs can be moved in stacks: those for which stacks give what plain calls give."""
-        plain = np.concatenate([np.empty(0), *(vector(o) for o in value)])
-        unit = max((unit_of(o) for o in value), default=ROUNDING)
-        for number, part in enumerate(self.parts):
-            if number in self.reasons or part.tensor.start == part.tensor.stop:
-                continue
-            here = np.array([0, part.tensor.stop - part.tensor.start - 1])
-            try:
-                rows = self._stacks(number, here, self.theta[part.span][here])
-            except Exception as error:
-                # Whatever a function does that vmap cannot is its own business: it is then called in the plain way.
-                self.reasons[number] = f"vmap cannot take the function: {in_short(error)}"
-                continue
-            scale = np.max(np.abs(plain), initial=0.0)
-            off = np.abs(rows - plain) if rows.shape[1:] == plain.shape else np.full(1, np.inf)
-            if np.max(off, initial=0.0) > SAME * unit * scale:
-                self.reasons[number] = "the function gives other values under vmap"
+    def stacks(self, number: int) -> bool:
+        """Whether an input can be moved in stacks: they must give what plain calls give.  Found out once."""
+        if number not in self._stackable:
+            reason = self._why_not(number)
+            self._stackable[number] = not reason
+            if reason:
+                self.reasons[number] = reason
+                log.info("%s is moved by one call for each difference: %s", self.names[number], reason)
+        return self._stackable[number]
+
+    def _why_not(self, number: int) -> str:
+        """Why an input cannot be moved in stacks, or "": rows with all entries moved, and with none, tell."""
+        part = self.parts[number]
+        if self._unit > COARSE:
+            return "its precision is too low to tell whether vmap gives the same"
+        theta = self.theta.copy()
+        step = MOVE * np.abs(theta[part.span]) + LEAST_MOVE
+        theta[part.span] += step * np.random.default_rng(number).choice((-1.0, 1.0), step.size)
+        theta = self.rounded(np.arange(theta.size), theta)
+        try:
+            expected = self.at(theta)
+        except Exception as error:
+            return f"it cannot be moved as a whole: {in_short(error)}"
+        tensor = self._plain[self.places[number]]
+        stack = tensor.expand(2, *tensor.shape).clone(memory_format=torch.contiguous_format)
+        flat = _flat(stack).view(2, -1)
+        flat[1] = torch.from_numpy(theta[part.span]).to(flat.device, flat.dtype)
+        try:
+            with torch.enable_grad(), quiet():
+                found = _rows(self._run_stack(number, stack), 2)
+        except Exception as error:
+            # Whatever a function does that vmap cannot is its own business: it is then called in the plain way.
+            return f"vmap cannot take the function: {in_short(error)}"
+        if found.shape[1:] != expected.shape or not self._alike(found[0], self._value):
+            return "the function gives other values under vmap"
+        if not self._alike(found[1], expected):
+            return KEPT if self._alike(found[1], self._value) else "the function gives other values under vmap"
+        return ""
+
+    def _alike(self, found: Array, expected: Array) -> bool:
+        """Whether outputs are the same but for rounding."""
+        with np.errstate(all="ignore"):
+            scale = np.max(np.abs(expected), initial=0.0, where=np.isfinite(expected))
+            same = np.abs(found - expected) <= SAME * self._unit * scale
+        return bool((same | (found == expected) | (np.isnan(found) & np.isnan(expected))).all())
+
+    def _run_stack(self, number: int, stack: torch.Tensor) -> Tensors:
+        """The real outputs of a stack of one input, the others as they are."""
+        in_dims = tuple(0 if place == self.places[number] else None for place in range(len(self.inputs)))
+        given = list(self._plain)
+        given[self.places[number]] = stack
+        return vmap(lambda *values: real_outputs((self.stacked or self.call)(*values)), in_dims=in_dims)(*given)
 
     def _stacks(self, number: int, positions: Indices, values: Array) -> Array:
         """Outputs with entries of one input moved, in stacks."""
         tensor = self._plain[self.places[number]]
         each = max(tensor.numel() * tensor.element_size() + self._saved_bytes, 1)
         rows = int(max(1, min(MOST_ROWS, positions.size, STACK_BYTES // each)))
-        in_dims = tuple(0 if place == self.places[number] else None for place in range(len(self.inputs)))
-        run = vmap(lambda *given: real_outputs((self.stacked or self.call)(*given)), in_dims=in_dims)
         stack = tensor.expand(rows, *tensor.shape).clone(memory_format=torch.contiguous_format)
         flat = _flat(stack).view(rows, -1)
         where = torch.from_numpy(positions).to(tensor.device)
         new = torch.from_numpy(values).to(tensor.device, flat.dtype)
         kept = _flat(tensor.contiguous())[where]
-        out: list[Array] = []
-        given = list(self._plain)
+        out: Array = np.empty((0, 0))
         with torch.enable_grad(), quiet():
             for start in range(0, positions.size, rows):
                 block = slice(start, min(start + rows, positions.size))
                 row = torch.arange(block.stop - block.start, device=tensor.device)
                 flat[row, where[block]] = new[block]
-                given[self.places[number]] = stack[: row.numel()]
-                found = run(*given)
-                out.append(_rows(found, row.numel()))
+                found = _rows(self._run_stack(number, stack[: row.numel()]), row.numel())
+                out = out if start else np.empty((positions.size, found.shape[1]))
+                out[block] = found  # a copy: outputs may be views of the stack
                 flat[row, where[block]] = kept[block]
-        return np.concatenate(out)
+        return out
 
     def _one_by_one(self, number: int, positions: Indices, values: Array) -> Array:
         """Outputs with entries of one input moved in place, for functions that keep their inputs or defy vmap."""
@@ -216,6 +267,11 @@ class TorchFunction:
     def _called(self) -> Array:
         with torch.enable_grad():
             found = real_outputs(self.call(*self.inputs))
+        forms = [(o.shape, o.dtype) for o in found]
+        if self._forms and forms != self._forms:
+            what = "shape" if [s for s, _ in forms] != [s for s, _ in self._forms] else "dtype"
+            raise GradcheckError(f"Expected `func` to return outputs with the same {what} when inputs are perturbed, "
+                                 f"got {_listed(forms)} after {_listed(self._forms)}: there is no derivative to check")
         return np.concatenate([np.empty(0), *(vector(o) for o in found)])
 
     @contextlib.contextmanager
@@ -236,9 +292,13 @@ def _flat(tensor: torch.Tensor) -> torch.Tensor:
     return data.view(-1) if data.is_contiguous() else data
 
 
+def _listed(forms: Sequence[tuple[torch.Size, torch.dtype]]) -> str:
+    return ", ".join(f"{tuple(shape)} of {dtype}" for shape, dtype in forms) or "no output"
+
+
 def _rows(found: Tensors, rows: int) -> Array:
     """Outputs of a stack, (rows, M)."""
-    flat = [o.detach().reshape(rows, -1).to("cpu", torch.float64) for o in found]
+    flat = [o.detach().resolve_neg().reshape(rows, o.numel() // rows).to("cpu", torch.float64) for o in found]
     return (flat[0] if len(flat) == 1 else torch.cat(flat, dim=1)).numpy() if flat else np.empty((rows, 0))
 
 

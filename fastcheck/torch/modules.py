@@ -168,14 +168,13 @@ def _by_differences(case: Case, gradients: dict[str, Array], reason: str, option
         function = TorchFunction(cost, tuple(widen(p).clone() for p in given.values()), tuple(range(len(names))), names)
         try:
             with torch.autocast("cpu", enabled=False):
-                value = function.value()
+                function.value()
                 break
         except Exception as error:
             if widen is _detached_tensor:
                 raise
             notes.append(f"The module cannot run in double precision ({in_short(error)}).")
-    function.choose(value)
-    slow = ", ".join(names[number] for number in function.reasons)
+    slow = ", ".join(name for number, name in enumerate(names) if not function.stacks(number))
     how = f"one call each for {slow} ({next(iter(function.reasons.values()))})" if slow else "vmap"
     plain = {name: _array(p) for name, p in case.parameters.items()}
     with torch.no_grad():

@@ -1,0 +1,203 @@
+"""Jacobians entry by entry: differences of a function against what automatic differentiation gave."""
+
+import math
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._types import Array, Indices, Mask
+from ...engines.finite.difference_table import ONE_SIDED_ROUNDING
+from ...engines.finite.noise import NEAR, line_noise
+from ...engines.finite.steps import first_step, refine
+from .mismatch import NOISE, Mismatch
+from .point import Part, Point, Tolerances
+
+# An absolute tolerance counts up to this share of the largest derivative of the same output by the same input.
+SHARE = 1e-2
+# Entries looked at again before it is asked whether they show a mistake.
+FIRST_LOOK, LOOK = 64, 4096
+# Rounding of the derivatives themselves: this many unit roundoffs of each, and of the largest one of all.  A derivative
+# that is zero because others cancel in it is made of nothing else.
+ROUNDINGS = 16.0
+# A difference whose costs never moved may hide a derivative of this many unit roundoffs: the values that the function
+# works with in between are rounded, too.
+UNSEEN = 1e3
+# Entries along which the noise of an output is measured; the least size that a step in proportion to them is for.
+MEASURED, LEAST = 3, 1e-6
+
+
+def numerical_jacobian(point: Point, eps: float) -> Array:
+    """Central differences (M, n) with one step for each entry, as the function's precision holds it."""
+    found = np.empty((point.value.size, point.theta.size))
+    for part in point.inputs:
+        positions, steps = np.arange(part.tensor.start, part.tensor.stop), point.steps(part, eps)
+        size = max(1, min(positions.size, (1 << 22) // max(point.value.size, 1)))
+        for start in range(0, positions.size, size):
+            some, step = positions[start : start + size], steps[start : start + size]
+            above, below = (point.function.rounded(some, point.theta[some] + by) for by in (step, -step))
+            with np.errstate(all="ignore"):
+                rise = point.function.moved(some, above) - point.function.moved(some, below)
+                found[:, some] = (rise / (above - below)[:, None]).T
+    return found
+
+
+def compare(point: Point, analytical: Array, numerical: Array, limits: Tolerances) -> Mismatch | None:
+    """Judge a Jacobian by its numerical one; None where they agree.
+
+    Parameters
+    ----------
+    analytical, numerical : (M, n); entries of the second that are looked at again are overwritten by better ones.
+    """
+    broken = np.argwhere(~(np.isfinite(analytical) & np.isfinite(numerical)))
+    if broken.size:
+        return Mismatch(point, analytical, numerical, broken)
+    judge = _Judge(point, analytical, numerical, limits)
+    excess = np.empty_like(analytical)
+    for output, of in point.blocks():
+        block = (output.span, of.span)
+        with np.errstate(all="ignore"):
+            excess[block] = np.abs(analytical[block] - numerical[block]) / judge.allowed(output, of)
+    excess[np.isnan(excess)] = 0.0  # nothing is off where nothing is allowed
+    doubted = np.argwhere(excess > 1.0)
+    if not doubted.size:
+        return None
+    return judge.looked_again(doubted[np.argsort(-excess[tuple(doubted.T)], kind="stable")])
+
+
+def _size(numerical: Array, of: Part) -> Array:
+    """Sizes of the entries; of a complex input's derivatives, those of the complex numbers."""
+    if not of.is_complex:
+        return np.abs(numerical)
+    return np.repeat(np.hypot(numerical[:, ::2], numerical[:, 1::2]), 2, axis=1)
+
+
+@dataclass(frozen=True)
+class _Line:
+    """One output along single entries of theta, as ``refine`` asks for it."""
+
+    point: Point
+    row: int
+
+    def __call__(self, which: Indices, distances: Array) -> tuple[Array, Array]:
+        start = self.point.theta[which][:, None]
+        positions = np.repeat(which, distances.shape[1])
+        values = self.point.function.rounded(positions, (start + distances).reshape(-1))
+        costs = self.point.function.moved(positions, values)[:, self.row]
+        return values.reshape(distances.shape) - start, costs.reshape(distances.shape)
+
+    def at(self, column: int, distances: Array) -> Array:
+        """The output (k,) with one entry moved by distances (k,)."""
+        return np.asarray(self(np.array([column]), distances[None])[1][0])
+
+
+class _Judge:
+    """One Jacobian held against its numerical one.
+
+    analytical, numerical : (M, n); the second is overwritten where better differences are found.
+    error : standard errors of those (M, n), NaN where none were looked for.
+    """
+
+    def __init__(self, point: Point, analytical: Array, numerical: Array, limits: Tolerances) -> None:
+        self.point, self.analytical, self.numerical, self.limits = point, analytical, numerical, limits
+        self.error = np.full_like(numerical, np.nan)
+        self.largest = float(np.max(np.abs(numerical), initial=0.0))
+
+    def allowed(self, output: Part, of: Part, rows: slice | None = None) -> Array:
+        """How far the entries of a block, or of some of its rows, may be off."""
+        numerical, limits = self.numerical[rows or output.span, of.span], self.limits
+        unit = ROUNDINGS * max(output.unit, of.unit, limits.unit)
+        rtol, size = max(limits.rtol, unit), _size(numerical, of)
+        share = max(SHARE, rtol) * size.max(axis=1, keepdims=True, initial=0.0)
+        # Noise that is no small part of the derivatives excuses nothing here: it is for the second look to tell.
+        noise = np.minimum(self._noise(output, self.point.steps(of, limits.eps)), share)
+        return np.asarray(rtol * size + np.minimum(limits.atol, share) + noise + unit * self.largest)
+
+    def _noise(self, output: Part, steps: Array) -> Array:
+        """What the rounding of the outputs may do to a difference."""
+        return NOISE * self.point.rounding(output) / steps
+
+    def looked_again(self, doubted: NDArray[np.intp]) -> Mismatch | None:
+        """Look with better steps at entries in doubt, worst first, until some are wrong beyond doubt."""
+        unsure: list[NDArray[np.intp]] = []
+        start, size = 0, FIRST_LOOK
+        while start < len(doubted):
+            batch, wrong = doubted[start : start + size], np.zeros(len(doubted[start : start + size]), dtype=bool)
+            for row in np.unique(batch[:, 0]):
+                here = np.flatnonzero(batch[:, 0] == row)
+                wrong[here], hidden = self._row(int(row), batch[here, 1])
+                unsure.append(batch[here[hidden]])
+            if wrong.any():
+                # One mistake is enough for a verdict: the others in doubt are counted as the first look had them.
+                return self._mismatch(np.concatenate([batch[wrong], doubted[start + size :]]))
+            start, size = start + size, LOOK
+        left = np.concatenate(unsure) if unsure else doubted[:0]
+        return self._together(left) if left.size else None
+
+    def _row(self, row: int, columns: Indices) -> tuple[Mask, Mask]:
+        """Which entries of a row are wrong, and which may be, but by no more than noise; writes better differences."""
+        point = self.point
+        output = point.output_of(row)
+        noise = np.full(columns.size, output.unit * abs(float(point.value[row])) + point.jitter)
+        slopes = refine(_Line(point, row), columns, first_step(point.theta[columns]), float(point.value[row]), noise,
+                        measure=lambda: np.full(columns.size, self._measured_noise(row, columns)))
+        blurred = ONE_SIDED_ROUNDING * slopes.noise / slopes.nearest
+        given, first = self.analytical[row, columns], self.numerical[row, columns]
+        with np.errstate(all="ignore"):
+            low, high = np.fmin(slopes.left, slopes.right), np.fmax(slopes.left, slopes.right)
+            at_kink = ~slopes.smooth & (high - low > NOISE * blurred)
+            known = np.isfinite(slopes.error) & ~at_kink
+            better = np.where(at_kink, np.clip(given, low, high), np.where(known, slopes.slope, first))
+            error = np.where(at_kink, blurred, np.where(known, slopes.error, 0.0))
+        self.numerical[row, columns] = np.where(at_kink, first, better)
+        self.error[row, columns] = error
+        off, plain, allowed = np.abs(given - better), np.empty(columns.size), np.empty(columns.size)
+        for of in point.inputs:
+            here = np.flatnonzero((columns >= of.tensor.start) & (columns < of.tensor.stop))
+            if here.size:
+                block, where = slice(row, row + 1), columns[here] - of.tensor.start
+                size = np.maximum(_size(self.numerical[block, of.span], of)[0, where], np.abs(better[here]))
+                plain[here] = self.limits.atol + self.limits.rtol * size
+                allowed[here] = self.allowed(output, of, block)[0, where]
+        still = known & (slopes.slope == 0.0) & (slopes.error == 0.0)
+        allowed[still] += min(self.limits.atol, UNSEEN * max(output.unit, self.limits.unit))
+        wrong = ~(off <= allowed + NOISE * error)
+        return wrong, ~wrong & (off > plain)
+
+    def _measured_noise(self, row: int, columns: Indices) -> float:
+        """Standard deviation of one value of an output, from lines along a few of the entries."""
+        line, value = _Line(self.point, row), float(self.point.value[row])
+        return max(
+            line_noise(partial(line.at, column), NEAR * max(abs(float(self.point.theta[column])), LEAST), value)
+            for column in columns[:MEASURED])
+
+    def _together(self, hidden: NDArray[np.intp]) -> Mismatch | None:
+        """Entries that noise hides each by itself: what all entries together say.
+
+        Notes
+        -----
+        With derivatives a, differences n and their standard errors e, the factor sum(a n / e^2) / sum(a^2 / e^2) is one
+        for right derivatives, to 1 / sqrt(sum(a^2 / e^2)), and sum((n - a)^2 / e^2) is their number k, to sqrt(2 k).
+        Where the differences themselves cannot be told from noise, nothing can be said.
+        """
+        with np.errstate(all="ignore"):
+            weight = 1.0 / self._standard_errors()
+            a, n = (np.nan_to_num(j * weight, posinf=0.0, neginf=0.0) for j in (self.analytical, self.numerical))
+        spread = NOISE * math.sqrt(2.0 * a.size)
+        norm = float(np.linalg.norm(a))
+        off = abs(float(np.sum(a * n)) / norm**2 - 1.0) * norm if norm else 0.0
+        if off > NOISE or float(np.sum((n - a) ** 2)) > a.size + spread:
+            return self._mismatch(hidden)
+        return None if float(np.sum(n**2)) > a.size + spread else self._mismatch(hidden, inconclusive=True)
+
+    def _standard_errors(self) -> Array:
+        """Of all differences (M, n): as found where they were looked at again, else what is allowed for."""
+        found = np.empty_like(self.error)
+        for output, of in self.point.blocks():
+            noise = self._noise(output, self.point.steps(of, self.limits.eps)) / NOISE
+            found[output.span, of.span] = np.hypot(self.allowed(output, of), noise)
+        return np.where(np.isnan(self.error), found, np.hypot(found, self.error))
+
+    def _mismatch(self, places: NDArray[np.intp], *, inconclusive: bool = False) -> Mismatch:
+        return Mismatch(self.point, self.analytical, self.numerical, places, inconclusive)

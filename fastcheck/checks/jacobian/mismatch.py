@@ -1,0 +1,65 @@
+"""Entries of a Jacobian that are wrong, in words."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._types import Array
+from ...engines.finite.noise import ROUNDING
+from ...problems.gradients import AnalyticGradient, NumericalGradient
+from ...problems.parameters.tensor import Tensor
+from ...report.report import Report
+from .point import Part, Point
+
+# Standard errors that noise may reach.
+NOISE = 8.0
+# Disagreeing entries that a message lists.
+LISTED = 5
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """Entries of a Jacobian that are wrong, with all that a message needs.
+
+    places : (k, 2) rows and columns, worst first.
+    inconclusive : whether nothing but noise too large to tell was found.
+    """
+
+    point: Point
+    analytical: Array
+    numerical: Array
+    places: NDArray[np.intp]
+    inconclusive: bool = False
+
+    def __str__(self) -> str:
+        row, column = map(int, self.places[0])
+        output, of = self.point.output_of(row), self.point.input_of(column)
+        numbers = [list(parts).index(part) for parts, part in ((self.point.outputs, output), (self.point.inputs, of))]
+        lines = [f"Jacobian mismatch for output {numbers[0]} with respect to input {numbers[1]} ({of.name}),"]
+        lines += [self._entry(*map(int, place)) for place in self.places[:LISTED]]
+        count = len(self.places)
+        lines.append(f"{count:,} of {self.analytical.size:,} entries disagree."
+                     if count > 1 else f"One of {self.analytical.size:,} entries disagrees.")
+        said = "the numerical values carry too much noise to tell" if self.inconclusive else self.diagnosis(output, of)
+        return "\n".join([*lines, *([f"Diagnosis: {said}"] if said else [])])
+
+    def _entry(self, row: int, column: int) -> str:
+        output, of = self.point.output_of(row), self.point.input_of(column)
+        where = f"d {output.name}{output.place(row)} / d {of.name}{of.place(column)}"
+        return f"  {where}: analytical {self.analytical[row, column]:.9g}, numerical {self.numerical[row, column]:.9g}"
+
+    def diagnosis(self, output: Part, of: Part) -> str:
+        """What is wrong with one block, in words, or "" where the numbers prove nothing."""
+        block = (output.span, of.span)
+        analytical, numerical = (np.ascontiguousarray(j[block]) for j in (self.analytical, self.numerical))
+        shape = of.tensor.shape if output.tensor.shape == () else (*output.tensor.shape, *of.tensor.shape)
+        named = of.name if len(self.point.outputs) == 1 else f"{output.name}/d{of.name}"
+        noise = np.full(1, NOISE * self.point.rounding(output) / math.sqrt(ROUNDING))
+        found = NumericalGradient(0.0, np.empty(0), np.empty(0), numerical.reshape(-1), noise, settled=True)
+        subject = AnalyticGradient((Tensor(named, shape, 0, analytical.size),), np.zeros(analytical.size),
+                          analytical.reshape(-1))
+        report = Report.of(subject, found, epsilon=1.0, norm=2, tolerance=1e-5, engine="function", method="all",
+                           seed=0, seconds=0.0)
+        return report.tensors[0].diagnosis

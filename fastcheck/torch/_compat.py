@@ -1,0 +1,35 @@
+"""Private functions of torch.autograd.gradcheck that the checks call, in one place; torch has no public names for them.
+
+Raises
+------
+ImportError : where this version of torch lacks one of them.
+"""
+
+from importlib import import_module
+from typing import Any
+
+import torch
+
+# The module: torch.autograd.gradcheck as an attribute is the function in it.
+_theirs: Any = import_module("torch.autograd.gradcheck")
+_USED = (
+    "_check_inputs", "_check_outputs", "_differentiable_outputs", "_get_analytical_jacobian_forward_ad",
+    "_real_and_imag_input", "_test_backward_mul_by_grad_output", "_test_batched_grad", "_test_batched_grad_forward_ad",
+    "_test_undefined_backward_mode", "_test_undefined_forward_mode",
+)
+_missing = [name for name in _USED if not hasattr(_theirs, name)]
+if _missing:
+    raise ImportError(f"torch: expected a version from 2.6 on with torch.autograd.gradcheck.{_missing[0]}, got "
+                      f"{torch.__version__}; install a version that fastcheck was tested with, such as torch==2.13.0")
+
+gradcheck = _theirs.gradcheck
+check_inputs = _theirs._check_inputs
+check_outputs = _theirs._check_outputs
+differentiable_outputs = _theirs._differentiable_outputs
+forward_jacobian = _theirs._get_analytical_jacobian_forward_ad
+real_and_imaginary_input = _theirs._real_and_imag_input
+test_backward_mul_by_grad_output = _theirs._test_backward_mul_by_grad_output
+test_batched_grad = _theirs._test_batched_grad
+test_batched_forward_grad = _theirs._test_batched_grad_forward_ad
+test_undefined_backward = _theirs._test_undefined_backward_mode
+test_undefined_forward = _theirs._test_undefined_forward_mode

@@ -1,0 +1,298 @@
+"""One function held against its differences: all entries of its Jacobians, or random directions first."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch.autograd.gradcheck import GradcheckError
+
+from .._errors import NondeterministicError
+from .._types import Array, Indices
+from ..checks.jacobian import Point, Tolerances, compare, numerical_jacobian
+from ..engines.finite.noise import ROUNDING, line_noise
+from ..problems.functions.vjp import input_names
+from . import _compat
+from .backward import Backward, require_any_layout
+from .forward import forward_jacobian
+from .function import Tensors, TorchFunction, as_tuple, parts, real_outputs, unit_of, vector
+from .precision import twin
+
+log = logging.getLogger("fastcheck.torch")
+
+# Relative error that truncation leaves along a random direction; and the share of a product along it that the rounding
+# of the outputs may make up, for the direction to show anything.
+AGREE, RESOLVED = 1e-6, 1e-3
+# Rounding of a value, in unit roundoffs, that noise is not expected to exceed.
+NOISE = 8.0
+# Step, relative to the usual entry, at which noise is looked for.
+NOISE_STEP = 1e-7
+# Two values of a function that differ by more unit roundoffs of the largest one are not the same.
+RANDOM = 1e3
+
+
+class RandomFunctionError(GradcheckError, NondeterministicError):
+    """The function gives different values for the same inputs: it has no derivative to check."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to check: as the arguments of ``gradcheck``."""
+
+    limits: Tolerances
+    nondet_tol: float = 0.0
+    dtypes: bool = False
+    masked: bool | None = None
+    fast: bool = False
+    forward: bool = False
+    backward: bool = True
+
+
+class Check:
+    """One function at one point.
+
+    Parameters
+    ----------
+    call, inputs : the function, called with the inputs; those that require gradients are checked.
+    names : of all inputs; None for those of the function's parameters.
+    wanted : the inputs that are checked.
+    stacked : the same function in a form that vmap can take, where ``call`` itself is none.
+    """
+
+    def __init__(
+        self, call: Callable[..., Any], inputs: tuple[Any, ...], options: Options,
+        names: list[str] | None = None, stacked: Callable[..., Any] | None = None,
+    ) -> None:
+        self.call, self.inputs, self.options, self.stacked = call, inputs, options, stacked
+        self.all_names = names or input_names(call, len(inputs))
+        self.places = tuple(k for k, i in enumerate(inputs) if isinstance(i, torch.Tensor) and i.requires_grad)
+        self.wanted: Tensors = tuple(inputs[k] for k in self.places)
+
+    @cached_property
+    def function(self) -> TorchFunction:
+        """The function of the inputs that are checked, which are dense."""
+        names = tuple(self.all_names[k] for k in self.places)
+        return TorchFunction(self.call, self.inputs, self.places, names, self.stacked)
+
+    @cached_property
+    def value(self) -> Tensors:
+        """The real outputs."""
+        return self.function.value()
+
+    @cached_property
+    def kept(self) -> list[int]:
+        """Numbers of the outputs that have gradients."""
+        return [k for k, o in enumerate(self.value) if _has_gradient(o, self.wanted)]
+
+    @cached_property
+    def outputs(self) -> Tensors:
+        """The outputs that have gradients."""
+        return tuple(self.value[k] for k in self.kept)
+
+    @cached_property
+    def backward(self) -> Backward:
+        """Backward mode of those outputs."""
+        return Backward.of(self.outputs, self.wanted, self.options.nondet_tol)
+
+    @cached_property
+    def rows(self) -> Indices:
+        """Places of those outputs among the numbers of all."""
+        stops = np.cumsum([0, *(o.numel() for o in self.value)])
+        return np.concatenate([np.empty(0, np.int64), *(np.arange(stops[k], stops[k + 1]) for k in self.kept)])
+
+    @cached_property
+    def point(self) -> Point:
+        """The function of the inputs that are checked, as Jacobians are compared."""
+        return _point(_Selected(self.function, self.rows), self.function, self.outputs, self.options.nondet_tol)
+
+    @cached_property
+    def numerical(self) -> Array:
+        """Its Jacobian (M, n) by differences; overwritten where better ones are found."""
+        return numerical_jacobian(self.point, self.options.limits.eps)
+
+    def run(self) -> None:
+        """Compare Jacobians; raises GradcheckError."""
+        if any(i.layout != torch.strided for i in self.wanted):
+            self._by_torch()
+            return
+        if not self.value:
+            return
+        self._require_function()
+        if not self.kept:
+            self._require_constant()
+            return
+        unit = max(unit_of(t) for t in (*self.outputs, *self.wanted))
+        wide = twin(self.call, self.inputs, self.value) if unit > ROUNDING else None
+        if wide is not None:
+            self._beside(Check(self.call, wide, self.options, self.all_names, self.stacked), unit)
+            return
+        if self.options.backward:
+            self._backward(self.options.fast and unit <= ROUNDING)
+        if self.options.forward:
+            self.compare(self.forward_jacobian(), "forward ")
+
+    def _backward(self, fast: bool) -> None:
+        if self.options.dtypes:
+            self.backward.require_types()
+        if fast and self.agrees_along():
+            self._require_layouts()
+            return
+        self.compare(self.backward.jacobian(self._measured_unit))
+        self._require_layouts()
+
+    def _measured_unit(self) -> float:
+        """The relative noise of the outputs along a random direction: a function may work in less than double."""
+        generator, theta = np.random.default_rng(4), self.function.theta
+        direction, v = _random(generator, theta.size), _random(generator, self.rows.size)
+        size = float(np.linalg.norm(v * self.point.value)) or 1.0
+
+        def along(distances: Array) -> Array:
+            return np.array([v @ self.function.at(theta + d * direction)[self.rows] for d in distances])
+
+        step = NOISE_STEP * max(float(np.median(np.abs(theta))), np.finfo(np.float64).tiny)
+        return line_noise(along, step, float(v @ self.point.value)) / size
+
+    def _require_layouts(self) -> None:
+        require_any_layout(self.backward, np.random.default_rng(3).uniform(0.5, 1.5, self.rows.size))
+
+    def _beside(self, wide: "Check", unit: float) -> None:
+        """Check the function in double precision, and then its derivatives in low precision against that."""
+        try:
+            wide.run()
+        except GradcheckError:
+            raise
+        except Exception as error:
+            log.info("backward cannot run in double precision, only the function can: %s", error)
+        modes: list[tuple[str, Callable[[], Array]]] = []
+        if self.options.backward:
+            modes.append(("", lambda: self.backward.jacobian(self._measured_unit)))
+        if self.options.forward:
+            modes.append(("forward ", self.forward_jacobian))
+        if self.options.dtypes and self.options.backward:
+            self.backward.require_types()
+        for mode, jacobian in modes:
+            found = jacobian()
+            if compare(wide.point, found, wide.numerical, replace(self.options.limits, unit=unit)) is not None:
+                # It may have taken another branch: its own differences, less precise, decide.
+                self.compare(found, mode)
+        if self.options.backward:
+            self._require_layouts()
+
+    def forward_jacobian(self) -> Array:
+        """The Jacobian (M, n) by forward mode."""
+        raw = as_tuple(self.call(*self.inputs))
+        return forward_jacobian(self.call, self.inputs, raw, self.places, self.kept, self.options.dtypes)
+
+    def compare(self, analytical: Array, mode: str = "") -> None:
+        """Hold a Jacobian against the differences; raises GradcheckError."""
+        found = compare(self.point, analytical, self.numerical, self.options.limits)
+        if found is not None:
+            text = str(found)
+            raise GradcheckError(text.replace("Jacobian ", "Jacobian computed with forward mode ", 1) if mode else text)
+
+    def _require_function(self) -> None:
+        """Outputs are finite numbers, and the same ones at a second call."""
+        again = real_outputs(self.call(*self.inputs))
+        for first, second in zip(self.value, again, strict=True):
+            if not first.numel():
+                continue
+            scale = max(float(first.detach().abs().max()), 1e-300)
+            off = (first - second).detach().abs()
+            allowed = max(self.options.nondet_tol, RANDOM * unit_of(first) * scale)
+            if not bool((off <= allowed).all()) and bool(torch.isfinite(first).all()):
+                raise RandomFunctionError(
+                    f"the function is random: two calls with the same inputs differ by {float(off.max()):.3g}: there "
+                    "is no derivative to check. Likely causes: dropout left on, random numbers drawn in the function, "
+                    "or state that moves with each call. Switch it off (module.eval()), or fix it inside the function"
+                )
+        for number, output in enumerate(self.value):
+            broken = (~torch.isfinite(output.detach())).nonzero()
+            if len(broken):
+                at = ", ".join(str(int(i)) for i in broken[0])
+                raise GradcheckError(f"output {number} is {output.detach()[tuple(broken[0])].item()} at [{at}]: there is no "
+                                     "derivative to check. Check inputs at which the function is finite")
+
+    def _require_constant(self) -> None:
+        """Without outputs that have gradients nothing may depend on the inputs."""
+        point = _point(self.function, self.function, self.value, self.options.nondet_tol)
+        rise = numerical_jacobian(point, self.options.limits.eps)
+        if np.any(np.abs(rise) * self.options.limits.eps > self.options.nondet_tol):
+            raise GradcheckError("Numerical gradient for function expected to be zero: no output requires gradients, "
+                                 "yet they depend on the inputs (detach(), .data, no_grad() or NumPy inside?)")
+
+    def agrees_along(self) -> bool:
+        """Whether Jacobian and differences agree along random directions, as far as rounding lets them show anything.
+
+        One direction for each input and one for each output, so that small ones do not drown in large ones; for a
+        random direction to miss a wrong entry, that entry's part of the product would have to be below AGREE.
+        """
+        generator, function = np.random.default_rng(0), self.function
+        rises, moves = [], []
+        for part in function.parts:
+            steps = self.point.steps(part, self.options.limits.eps) * _random(generator, part.tensor.stop
+                                                                             - part.tensor.start)
+            ends = []
+            for sign in (1.0, -1.0):
+                theta = function.theta.copy()
+                theta[part.span] += sign * steps
+                ends.append(theta)
+            rises.append((function.at(ends[0]) - function.at(ends[1]))[self.rows])
+            moves.append((ends[0] - ends[1])[part.span])
+        for number, rows in enumerate(self.backward.rows):
+            v = _random(generator, rows.stop - rows.start)
+            product = self.backward.product(v, number)
+            noise = NOISE * self.outputs_unit(number) * float(np.linalg.norm(v * self.point.value[rows]))
+            for part, rise, move in zip(function.parts, rises, moves, strict=True):
+                terms = product[part.span] * move
+                numerical, size = float(v @ rise[rows]), float(np.linalg.norm(terms))
+                if not (np.isfinite(size) and abs(numerical - float(terms.sum())) <= noise + AGREE * size):
+                    return False
+                if noise > RESOLVED * size and (size or numerical):
+                    return False
+        self.backward.require_linear(_random(generator, self.rows.size))
+        return True
+
+    def outputs_unit(self, number: int) -> float:
+        """Unit roundoff of one of the outputs that have gradients."""
+        return max(unit_of(self.outputs[number]), ROUNDING / 2.0)
+
+    def _by_torch(self) -> None:
+        """Sparse and other layouts: torch's own Jacobians, entry by entry."""
+        log.info("inputs that are not dense are left to torch's own loop")
+        limits, options = self.options.limits, self.options
+        if not _compat.gradcheck(
+            self.call, self.inputs, eps=limits.eps, atol=limits.atol, rtol=limits.rtol,
+            nondet_tol=options.nondet_tol, check_undefined_grad=False, check_grad_dtypes=options.dtypes,
+            check_forward_ad=options.forward, check_backward_ad=options.backward, masked=options.masked,
+        ):
+            raise GradcheckError("torch's gradcheck of the sparse inputs failed")
+
+
+class _Selected:
+    """A function of which some outputs are wanted."""
+
+    def __init__(self, function: TorchFunction, rows: Indices) -> None:
+        self.function, self.rows = function, rows
+        self.rounded = function.rounded
+
+    def moved(self, positions: Indices, values: Array) -> Array:
+        found = self.function.moved(positions, values)
+        return found if self.rows.size == found.shape[1] else found[:, self.rows]
+
+
+def _has_gradient(output: torch.Tensor, inputs: Tensors) -> bool:
+    """Whether backward can start at an output.  A view made under no_grad claims to require gradients, and cannot."""
+    return output.requires_grad and (output.grad_fn is not None or any(output is i for i in inputs))
+
+
+def _random(generator: np.random.Generator, size: int) -> Array:
+    return generator.choice((-1.0, 1.0), size) * generator.uniform(0.5, 1.5, size)
+
+
+def _point(moved: Any, function: TorchFunction, outputs: Tensors, jitter: float) -> Point:
+    names = ["output"] if len(outputs) == 1 else [f"output{k}" for k in range(len(outputs))]
+    return Point(moved, function.theta, np.concatenate([np.empty(0), *(vector(o) for o in outputs)]), function.parts,
+                 parts(names, outputs), jitter)

@@ -1,0 +1,62 @@
+"""The gradients of a function as a function: what ``gradgradcheck`` checks."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from .function import Tensors, as_tuple, floating
+
+
+class Gradient:
+    """The gradients of a function as a function of its inputs and of the gradients of its outputs.
+
+    Parameters
+    ----------
+    call, inputs : the function and its inputs; gradients by those that require them.
+    cotangents : gradients of its outputs that require gradients.
+    """
+
+    def __init__(self, call: Callable[..., Any], inputs: tuple[Any, ...], cotangents: Tensors) -> None:
+        self.call, self.count = call, len(inputs)
+        self.wanted = [k for k, i in enumerate(inputs) if isinstance(i, torch.Tensor) and i.requires_grad]
+        self.weights = [k for k, c in enumerate(cotangents) if c.requires_grad]
+        self.unused: list[int] = []
+        self.outputs: list[int] = []
+
+    def __call__(self, *given: Any) -> Tensors:
+        """Gradients that can be differentiated again."""
+        inputs = tuple(i.requires_grad_() if k in self.wanted else i for k, i in enumerate(given[: self.count]))
+        weights = tuple(w.requires_grad_() if k in self.weights else w for k, w in enumerate(given[self.count :]))
+        outputs = as_tuple(self.call(*inputs))
+        self.outputs = [k for k, o in enumerate(outputs) if isinstance(o, torch.Tensor) and o.requires_grad]
+        found = torch.autograd.grad(tuple(outputs[k] for k in self.outputs), tuple(inputs[k] for k in self.wanted),
+                                    weights, create_graph=True, allow_unused=True)
+        self.unused = [k for k, g in enumerate(found) if g is None]
+        return tuple(g for g in found if g is not None)
+
+    def functional(self, *given: Any) -> Tensors:
+        """The same in terms that vmap takes."""
+        inputs, weights = list(given[: self.count]), given[self.count :]
+
+        def of_wanted(*values: torch.Tensor) -> Tensors:
+            all_inputs = list(inputs)
+            for place, value in zip(self.wanted, values, strict=True):
+                all_inputs[place] = value
+            outputs = as_tuple(self.call(*all_inputs))
+            return tuple(outputs[k] for k in self.outputs)
+
+        _, backward = torch.func.vjp(of_wanted, *(inputs[k] for k in self.wanted))
+        found = backward(tuple(weights))
+        return tuple(g for k, g in enumerate(found) if k not in self.unused)
+
+
+def random_cotangents(call: Callable[..., Any], inputs: tuple[Any, ...], noncontiguous: bool) -> Tensors:
+    """Random gradients of the outputs, that require gradients themselves; the caller's random state is left alone."""
+    outputs = [o for o in as_tuple(call(*inputs)) if isinstance(o, torch.Tensor) and o.requires_grad]
+    with torch.random.fork_rng():
+        return tuple(
+            torch.testing.make_tensor(
+                o.shape, dtype=o.dtype if floating(o) else torch.double, device=o.device, low=-1, high=1,
+                requires_grad=True, noncontiguous=noncontiguous)
+            for o in outputs)

@@ -1,0 +1,223 @@
+"""``check_module``: chains, other modules, and what is refused."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import fastcheck as fc
+import fastcheck.torch as ft
+
+from .support import function, tensor
+
+
+def chain(activation=None, dtype=torch.float64, last=None):
+    return nn.Sequential(nn.Linear(6, 5), activation or nn.Tanh(), nn.Linear(5, 3), *([last] if last else [])).to(dtype)
+
+
+class Scaled(nn.Module):
+    """Multiplies its gradient by a factor on the way back."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self.apply_scaled = function(lambda x: x.clone(), lambda g, x: factor * g)
+
+    def forward(self, x):
+        return self.apply_scaled(x)
+
+
+def data(dtype=torch.float64, samples=7):
+    return torch.randn(samples, 6, dtype=dtype), torch.randint(0, 3, (samples,))
+
+
+ACTIVATIONS = [nn.ReLU(), nn.LeakyReLU(), nn.ELU(), nn.SELU(), nn.Sigmoid(), nn.Tanh(), nn.Softplus(), nn.SiLU(),
+               nn.GELU(), nn.GELU("tanh"), nn.ReLU6(), nn.Hardtanh(), nn.Identity()]
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS, ids=repr)
+def test_chains_go_to_the_response_engine(activation):
+    x, y = data()
+    report = ft.check_module(chain(activation), nn.CrossEntropyLoss(), x, y)
+    assert report.ok
+    assert report.engine == "response"
+    assert report.difference < 1e-8
+    assert "W1 and b1 are 0's, W2 and b2 are 2's" in str(report).replace("\n    ", " ")
+
+
+@pytest.mark.parametrize(("loss", "last", "targets"), [
+    (F.cross_entropy, None, lambda: torch.randint(0, 3, (7,))),
+    (F.cross_entropy, None, lambda: torch.rand(7, 3).double().softmax(1)),
+    (nn.MSELoss(), None, lambda: torch.randn(7, 3).double()),
+    (F.mse_loss, nn.Sigmoid(), lambda: torch.rand(7, 3).double()),
+    (nn.MSELoss(), nn.Softmax(dim=1), lambda: torch.rand(7, 3).double()),
+])
+def test_known_losses(loss, last, targets):
+    report = ft.check_module(chain(last=last), loss, data()[0], targets())
+    assert report.ok
+    assert report.engine == "response"
+
+
+@pytest.mark.parametrize(("loss", "last"), [(nn.BCEWithLogitsLoss(), []), (nn.BCELoss(), [nn.Sigmoid()])])
+def test_binary_losses(loss, last):
+    module = nn.Sequential(nn.Linear(6, 4), nn.Tanh(), nn.Linear(4, 1), *last).double()
+    report = ft.check_module(module, loss, data()[0], torch.rand(7, 1).double().round())
+    assert report.ok
+    assert report.engine == "response"
+
+
+OTHERS = {
+    "a loss of its own": (chain, lambda out, y: F.cross_entropy(out, y, label_smoothing=0.1)),
+    "class weights": (chain, nn.CrossEntropyLoss(weight=torch.tensor([1.0, 2.0, 3.0]).double())),
+    "ignored labels": (chain, nn.CrossEntropyLoss(ignore_index=1)),
+    "no bias": (lambda: nn.Sequential(nn.Linear(6, 3, bias=False)).double(), nn.CrossEntropyLoss()),
+    "two activations": (lambda: chain(nn.Sequential(nn.ReLU(), nn.Tanh())), nn.CrossEntropyLoss()),
+    "layer norm": (lambda: chain(nn.LayerNorm(5)), nn.CrossEntropyLoss()),
+    "batch norm in eval mode": (lambda: chain(nn.BatchNorm1d(5)).eval(), nn.CrossEntropyLoss()),
+    "a slope of its own": (lambda: chain(nn.LeakyReLU(0.2)), nn.CrossEntropyLoss()),
+    "a custom function": (lambda: chain(Scaled(1.0)), nn.CrossEntropyLoss()),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_modules_go_by_differences_and_say_why(name):
+    make, loss = OTHERS[name]
+    x, y = data()
+    report = ft.check_module(make(), loss, x, y)
+    assert report.ok, str(report)
+    assert report.engine == "function"
+    assert any("no engine response" in note for note in report.notes)
+
+
+def test_hooks_are_no_chain():
+    module = chain()
+    module[0].register_forward_hook(lambda m, given, out: out * 2.0)
+    report = ft.check_module(module, nn.CrossEntropyLoss(), *data())
+    assert report.ok
+    assert "0 has hooks" in str(report.notes)
+
+
+def test_convolutions_and_single_precision():
+    module = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8, 3))
+    report = ft.check_module(module, nn.CrossEntropyLoss(), torch.randn(3, 1, 4, 4), torch.tensor([0, 1, 2]))
+    assert report.ok
+    assert [t.name for t in report.tensors] == ["0.weight", "0.bias", "3.weight", "3.bias"]
+    x, y = data(torch.float32)
+    assert ft.check_module(chain(dtype=torch.float32), nn.CrossEntropyLoss(), x, y).ok
+
+
+@pytest.mark.parametrize("loss", [nn.CrossEntropyLoss(), lambda out, y: F.cross_entropy(out, y, label_smoothing=0.1)])
+def test_a_wrong_backward_is_found(loss):
+    x, y = data()
+    report = ft.check_module(chain(Scaled(1.5)), loss, x, y)
+    assert [t.name for t in report.failures] == ["0.weight", "0.bias"]
+    assert "1.500 times" in report.failures[0].diagnosis
+
+
+def test_a_hook_that_spoils_gradients_is_found_by_the_response_engine():
+    module = chain()
+    module[2].weight.register_hook(lambda g: g * 2)
+    report = ft.check_module(module, nn.CrossEntropyLoss(), *data())
+    assert report.engine == "response"
+    assert [t.name for t in report.failures] == ["W2"]
+
+
+def test_frozen_parameters_are_left_out_and_methods_are_taken():
+    module = chain()
+    module[0].weight.requires_grad_(False)
+    report = ft.check_module(module, nn.CrossEntropyLoss(), *data(), method="sample", samples=5)
+    assert [t.name for t in report.tensors] == ["0.bias", "2.weight", "2.bias"]
+    assert report.indices.size == 5 or report.indices.size == 6
+
+
+def state_of(module):
+    return ([(p.detach().clone(), None if p.grad is None else p.grad.clone(), id(p.grad)) for p in module.parameters()],
+            [b.clone() for b in module.buffers()], [m.training for m in module.modules()], torch.get_rng_state())
+
+
+@pytest.mark.parametrize("name", ["response", "differences", "random", "moving"])
+def test_everything_is_afterwards_as_before(name):
+    middle = {"response": nn.Tanh(), "differences": nn.LayerNorm(5), "random": Noisy(), "moving": Counting()}[name]
+    module = chain(middle)
+    x, y = data()
+    x.requires_grad_()
+    if name not in ("random", "moving"):
+        F.cross_entropy(module(x.detach()), y).backward()
+    module[0].weight.grad = torch.full_like(module[0].weight, 0.5)
+    before = state_of(module)
+    error = {"random": fc.NondeterministicError, "moving": ValueError}.get(name)
+    if error is None:
+        assert ft.check_module(module, nn.CrossEntropyLoss(), x, y).ok
+    else:
+        with pytest.raises(error, match="eval"):
+            ft.check_module(module, nn.CrossEntropyLoss(), x, y)
+    after = state_of(module)
+    for (p, g, i), (p2, g2, i2) in zip(before[0], after[0], strict=True):
+        assert torch.equal(p, p2)
+        assert i == i2
+        assert (g is None and g2 is None) or torch.equal(g, g2)
+    assert all(torch.equal(a, b) for a, b in zip(before[1], after[1], strict=True))
+    assert before[2] == after[2]
+    assert torch.equal(before[3], after[3])
+    assert x.grad is None
+
+
+class Noisy(nn.Module):
+    def forward(self, x):
+        return x + torch.randn_like(x)
+
+
+class Counting(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("calls", torch.zeros(()).double())
+
+    def forward(self, x):
+        self.calls += 1
+        return x
+
+
+@pytest.mark.parametrize(("part", "words"), [
+    (nn.Dropout(0.3), "dropout 0.3 is active.*module.eval"), (nn.BatchNorm1d(5), "running statistics.*module.eval"),
+])
+def test_dropout_and_batch_norm_in_training_are_refused_and_pass_in_eval_mode(part, words):
+    module = chain(part)
+    with pytest.raises(ValueError, match=words):
+        ft.check_module(module, nn.CrossEntropyLoss(), *data())
+    assert ft.check_module(module.eval(), nn.CrossEntropyLoss(), *data()).ok
+
+
+def test_what_does_not_fit_is_named():
+    x, y = data()
+    with pytest.raises(TypeError, match=r"module: function found, wanted a torch.nn.Module"):
+        ft.check_module(lambda x: x, nn.MSELoss(), x, y)
+    with pytest.raises(ValueError, match=r"loss: returned \(7,\), wanted one number"):
+        ft.check_module(chain(), nn.CrossEntropyLoss(reduction="none"), x, y)
+    with pytest.raises(ValueError, match="nothing to check"):
+        ft.check_module(nn.ReLU(), lambda out: out.sum(), x)
+
+
+def test_caller_in_no_grad_and_no_targets():
+    with torch.no_grad():
+        report = ft.check_module(chain(), lambda out: out.square().mean(), data()[0])
+    assert report.ok
+    assert np.isfinite(report.cost)
+
+
+def test_the_cost_moves_one_entry_several_or_none():
+    """As an ``Evaluator`` must: costs at theta with those entries set, each as a whole evaluation has it."""
+    from fastcheck.torch.function import TorchCost, TorchFunction
+
+    given = tensor(3, 4).detach(), tensor(3, 4).detach()
+    function = TorchFunction(lambda a, b: (a.sin() * b).sum(), given, (0, 1), ("a", "b"))
+    function.value()
+    cost, theta = TorchCost(function), function.theta.copy()
+    for places in (np.empty(0, np.int64), np.array([0, 23, 5]), np.array([[0, 3], [20, 4], [12, 13]])):
+        values = np.arange(float(places.size)).reshape(places.shape)
+        wanted = []
+        for place, value in zip(places, values, strict=True):
+            moved = theta.copy()
+            moved[place] = value
+            wanted.append(cost.at(moved))
+        np.testing.assert_allclose(cost.moved(places, values), wanted, rtol=1e-13)
+    np.testing.assert_array_equal(function.theta, theta)
