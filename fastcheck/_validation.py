@@ -4,7 +4,7 @@ import errno
 import math
 import numbers
 import os
-from collections.abc import Mapping
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -20,32 +20,32 @@ def positive(name: str, value: Any) -> float:
     """A finite number above zero, else TypeError or ValueError."""
     number = real_number(name, value)
     if not (math.isfinite(number) and number > 0.0):
-        raise ValueError(f"{name}: {value!r} found, wanted a finite number above 0")
+        raise ValueError(f"{name}: expected a finite number above 0, got {value!r}")
     return number
 
 
 def real_number(name: str, value: Any) -> float:
     """A real number, else TypeError."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (numbers.Real, np.floating, np.integer)):
-        raise TypeError(f"{name}: {type(value).__name__} {value!r} found, wanted a number")
+        raise TypeError(f"{name}: expected a number, got {type(value).__name__} {value!r}")
     try:
         return float(value)
     except OverflowError:
-        raise ValueError(f"{name}: a number beyond double precision found, wanted a smaller one") from None
+        raise ValueError(f"{name}: expected a number within double precision, got a larger one") from None
 
 
 def epsilon_of(value: Any, name: str = "epsilon") -> float:
     """The perturbation epsilon: a number from SHORTEST to LONGEST, else TypeError or ValueError."""
     number = positive(name, value)
     if not SHORTEST <= number <= LONGEST:
-        raise ValueError(f"{name}: {value!r} found, wanted one from {SHORTEST:g} to {LONGEST:g}")
+        raise ValueError(f"{name}: expected a number from {SHORTEST:g} to {LONGEST:g}, got {value!r}")
     return number
 
 
 def boolean(name: str, value: Any) -> bool:
     """True or False, else TypeError: a word like "no" would count as true."""
     if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name}: {type(value).__name__} {value!r} found, wanted True or False")
+        raise TypeError(f"{name}: expected True or False, got {type(value).__name__} {value!r}")
     return bool(value)
 
 
@@ -53,19 +53,19 @@ def integer(name: str, value: Any, least: int) -> int:
     """An integer of at least ``least``, else TypeError or ValueError."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
         found = " ".join(repr(value).split())  # an array, perhaps: X for its number of samples
-        raise TypeError(f"{name}: {type(value).__name__} {found} found, wanted an integer")
+        raise TypeError(f"{name}: expected an integer, got {type(value).__name__} {found}")
     if value < least:
-        raise ValueError(f"{name}: {value} found, wanted at least {least}")
+        raise ValueError(f"{name}: expected at least {least}, got {value}")
     return int(value)
 
 
 def norm_of(value: Any) -> float:
     """1, 2 or infinity."""
     if isinstance(value, (str, bytes)):
-        raise TypeError(f"norm: {value!r} found, wanted 1, 2 or numpy.inf")
+        raise TypeError(f"norm: expected 1, 2 or numpy.inf, got {value!r}")
     number = real_number("norm", value)
     if number not in NORMS:
-        raise ValueError(f"norm: {value!r} found, wanted 1, 2 or numpy.inf")
+        raise ValueError(f"norm: expected 1, 2 or numpy.inf, got {value!r}")
     return number
 
 
@@ -77,7 +77,7 @@ def tolerance_of(value: Any) -> float | None:
 def only_for(name: str, value: Any, wanted: str, method: str) -> None:
     """Refuse an option that another method is for."""
     if value is not None and method != wanted:
-        raise ValueError(f'{name}: only for method="{wanted}", found method="{method}"')
+        raise ValueError(f'{name}: expected with method="{wanted}" only, got method="{method}"')
 
 
 def deadline(started: float, time_limit: Any) -> float:
@@ -88,7 +88,7 @@ def deadline(started: float, time_limit: Any) -> float:
 def executor_of(value: Any) -> Any:
     """A concurrent.futures.Executor or its like, or None."""
     if value is not None and not hasattr(value, "submit"):
-        raise TypeError(f"executor: {type(value).__name__} found, wanted a concurrent.futures.Executor")
+        raise TypeError(f"executor: expected a concurrent.futures.Executor, got {type(value).__name__}")
     return value
 
 
@@ -97,19 +97,23 @@ def path_of(name: str, value: Any) -> Path | None:
     if value is None:
         return None
     if not isinstance(value, (str, os.PathLike)):
-        raise TypeError(f"{name}: {type(value).__name__} {value!r} found, wanted the path of a file")
+        raise TypeError(f"{name}: expected the path of a file, got {type(value).__name__} {value!r}")
     path = Path(value)
     if not path.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, f"{name}: the folder of this file does not exist", str(path))
+        raise FileNotFoundError(errno.ENOENT, f"{name}: expected a file in a folder that exists", str(path))
     return path
 
 
-def known(kind: str, name: object, table: Mapping[str, Any]) -> str:
-    """Return ``name`` if the table has it, else raise with the names it has."""
+def known(kind: str, name: object, names: Collection[str]) -> str:
+    """Return ``name`` if it is one of the names, else raise TypeError or ValueError with those there are."""
     if not isinstance(name, str):
-        raise TypeError(f"{kind}: expected a name (str), got {type(name).__name__}; known: {', '.join(table)}")
-    if name not in table:
-        raise ValueError(f"{kind} {name!r} is not known; known: {', '.join(table)}")
+        raise TypeError(f"{kind}: expected one of {', '.join(names)}, got {type(name).__name__}")
+    if name not in names:
+        from difflib import get_close_matches  # only where it is needed: brings other modules along
+
+        near = get_close_matches(name, names, 1)
+        meant = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"{kind}: expected one of {', '.join(names)}, got {name!r}{meant}")
     return name
 
 
@@ -126,11 +130,11 @@ def real_array(name: str, value: Any) -> NDArray[Any]:
     ValueError : for nested sequences of unequal lengths.
     """
     if isinstance(value, np.ma.MaskedArray):
-        raise TypeError(f"{name}: masked arrays are not supported; fill it first (array.filled(...))")
+        raise TypeError(f"{name}: expected a plain array, got a masked one; fill it first (array.filled(...))")
     try:
         array = np.asarray(value)
     except ValueError as error:
-        raise ValueError(f"{name}: cannot be made an array: {error}") from None
+        raise ValueError(f"{name}: expected an array, got a sequence that cannot be made one: {error}") from None
     if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name}: dtype {array.dtype} found, wanted real numbers (float64)")
+        raise TypeError(f"{name}: expected real numbers (float64), got dtype {array.dtype}")
     return array

@@ -117,9 +117,9 @@ def backward_propagation_n(X: Any, Y: Any, cache: tuple[Any, ...]) -> dict[str, 
     X, Y = (np.asarray(real_array(name, value), dtype=np.float64) for name, value in (("X", X), ("Y", Y)))
     (outputs, m), inputs = layers[-1][0].shape, layers[0][2].shape[1]
     if X.shape != (inputs, m):
-        raise ValueError(f"X: shape {X.shape} found, wanted ({inputs}, {m}) as in forward propagation")
+        raise ValueError(f"X: expected shape ({inputs}, {m}) as in forward propagation, got shape {X.shape}")
     if Y.shape != (outputs, m) and (outputs, Y.shape) != (1, (m,)):
-        raise ValueError(f"Y: shape {Y.shape} found, wanted ({outputs}, {m}) as in forward propagation")
+        raise ValueError(f"Y: expected shape ({outputs}, {m}) as in forward propagation, got shape {Y.shape}")
     gradients: dict[str, Array] = {}
     for index in range(len(layers), 0, -1):
         Z, A = layers[index - 1][:2]
@@ -160,7 +160,7 @@ def vector_to_dictionary(theta: Any, like: Mapping[str, Any] | None = None) -> d
     else:
         shapes = _named(like, r"[Wb]\d+", "like")
         if not shapes:
-            raise ValueError("like: no weights found; wanted W1, b1, W2, b2, ...")
+            raise ValueError("like: expected W1, b1, W2, b2, ..., got no weights")
         net = Network.from_parameters(shapes)
     return {name: array.copy() for name, array in net.to_parameters(theta).items()}
 
@@ -179,11 +179,12 @@ def _named(tensors: Mapping[str, Any], pattern: str, argument: str) -> dict[str,
 def _layers_of(cache: Any) -> list[tuple[Array, ...]]:
     """(Z, A, W, b) of every layer."""
     if not isinstance(cache, (tuple, list)):
-        raise TypeError(f"cache: {type(cache).__name__} found, wanted the tuple that forward_propagation_n returned")
+        raise TypeError(f"cache: expected the tuple that forward_propagation_n returned, got {type(cache).__name__}")
     arrays = [real_array(f"cache[{place}]", value) for place, value in enumerate(cache)]
     layers = [tuple(arrays[start : start + 4]) for start in range(0, len(arrays), 4)]
     if not layers or len(arrays) % 4 or not all(map(_is_layer, [(), *layers], layers)):
-        raise ValueError("cache: not (Z1, A1, W1, b1, Z2, ...) as forward_propagation_n returned it")
+        raise ValueError("cache: expected (Z1, A1, W1, b1, Z2, ...) as forward_propagation_n returned it, "
+                         "got arrays that do not fit each other")
     return layers
 
 
@@ -197,7 +198,7 @@ def _is_layer(before: tuple[Array, ...], layer: tuple[Array, ...]) -> bool:
 def _in_order(tensors: Mapping[str, Any], argument: str) -> dict[str, Array]:
     """Sorted by layer, weights before biases."""
     if not tensors:
-        raise ValueError(f"{argument}: none of the tensors of layers 1, 2, ... found")
+        raise ValueError(f"{argument}: expected the tensors of layers 1, 2, ..., got none of them")
     names = sorted(tensors, key=lambda name: (int(name.lstrip("dWb")), name))
     return {name: np.asarray(real_array(name, tensors[name]), dtype=np.float64) for name in names}
 

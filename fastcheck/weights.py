@@ -51,8 +51,8 @@ def from_torch(
         parameters = _parameters(source)
     else:
         if not hasattr(source, "state_dict"):
-            raise TypeError(f"source: {type(source).__name__} found, wanted a torch.nn.Sequential, a state_dict, or "
-                            f"the path of a {SUFFIX} file")
+            raise TypeError(f"source: expected a torch.nn.Sequential, a state_dict, or the path of a {SUFFIX} "
+                            f"file, got {type(source).__name__}")
         from .torch.chain import layers_of, network_from_chain, parameters_of
 
         layers = layers_of(source)
@@ -67,7 +67,7 @@ def from_torch(
 
 def _read(path: Path) -> dict[str, Any]:
     if path.suffix.lower() != SUFFIX:
-        raise ValueError(f"{path}: {path.suffix!r} found, wanted a {SUFFIX} file; load others yourself and pass the "
+        raise ValueError(f"{path}: expected a {SUFFIX} file, got {path.suffix!r}; load others yourself and pass the "
                          "state_dict: from_torch(torch.load(path, weights_only=True))")
     try:
         from safetensors import SafetensorError
@@ -79,7 +79,7 @@ def _read(path: Path) -> dict[str, Any]:
     except SafetensorError as error:
         raise ValueError(f"{path}: damaged, or not a {SUFFIX} file ({error})") from None
     except KeyError as error:
-        raise ValueError(f"{path}: holds the dtype {error}, which NumPy has not; save it in float32") from None
+        raise ValueError(f"{path}: holds the dtype {error}, which NumPy does not have; save it in float32") from None
 
 
 def _parameters(state: Mapping[str, Any]) -> dict[str, Array]:
@@ -87,17 +87,17 @@ def _parameters(state: Mapping[str, Any]) -> dict[str, Array]:
     prefixes = sorted({name.rpartition(".")[0] for name in state}, key=_natural)
     left = [name for name in state if name.rpartition(".")[2] not in ("weight", "bias")]
     if left or not prefixes:
-        raise ValueError(f"source: {', '.join(left[:4]) or 'nothing'} found, wanted weights and biases of Linears")
+        raise ValueError(f"source: expected weights and biases of Linears, got {', '.join(left[:4]) or 'nothing'}")
     found: dict[str, Array] = {}
     before = None
     for number, prefix in enumerate(prefixes, 1):
         weight, bias = (_array(state, f"{prefix}.{kind}" if prefix else kind) for kind in ("weight", "bias"))
         if weight is None or weight.ndim != 2:
             shape = "nothing" if weight is None else f"shape {weight.shape}"
-            raise ValueError(f"source: {shape} found for {prefix}.weight, wanted (outputs, inputs) of a Linear layer")
+            raise ValueError(f"source: expected {prefix}.weight of shape (outputs, inputs), got {shape}")
         if before is not None and weight.shape[1] != before:
-            raise ValueError(f"source: {prefix}.weight takes {weight.shape[1]} inputs, but the layer before it, by the "
-                             f"order of names ({', '.join(prefixes)}), has {before} outputs")
+            raise ValueError(f"source: expected {prefix}.weight to take the {before} outputs of the layer before it, "
+                             f"got {weight.shape[1]} inputs; the order of names is {', '.join(prefixes)}")
         before = weight.shape[0]
         found[f"W{number}"] = weight
         found[f"b{number}"] = np.zeros((before, 1)) if bias is None else bias.reshape(-1, 1)

@@ -174,7 +174,7 @@ def test_vector_to_dictionary_of_other_shapes():
     again = vector_to_dictionary(np.arange(8.0), like)
     np.testing.assert_array_equal(again["W1"], [[0, 1, 2], [3, 4, 5]])
     np.testing.assert_array_equal(again["b1"], [[6], [7]])
-    with pytest.raises(ValueError, match=r"\(8,\).*\(47,\)"):
+    with pytest.raises(ValueError, match=r"\(47,\).*\(8,\)"):
         vector_to_dictionary(np.arange(8.0))
 
 

@@ -33,11 +33,11 @@ def test_defaults_and_missing_biases():
 
 
 @pytest.mark.parametrize(("state", "words"), [
-    ({"conv.weight": np.ones((2, 1, 3, 3))}, r"shape \(2, 1, 3, 3\) found for conv.weight"),
-    ({"a.weight": np.ones((2, 3)), "b.weight": np.ones((2, 3))}, "b.weight takes 3 inputs, but.* has 2"),
-    ({"bn.weight": np.ones((2, 3)), "bn.running_mean": np.ones(2)}, "bn.running_mean found"),
-    ({"a.bias": np.ones(2)}, "nothing found for a.weight"),
-    ({}, "nothing found"),
+    ({"conv.weight": np.ones((2, 1, 3, 3))}, r"conv.weight.*got shape \(2, 1, 3, 3\)"),
+    ({"a.weight": np.ones((2, 3)), "b.weight": np.ones((2, 3))}, "b.weight to take the 2 outputs.*got 3"),
+    ({"bn.weight": np.ones((2, 3)), "bn.running_mean": np.ones(2)}, "got bn.running_mean"),
+    ({"a.bias": np.ones(2)}, "a.weight.*got nothing"),
+    ({}, "got nothing"),
 ])
 def test_states_that_are_no_chain(state, words):
     with pytest.raises(ValueError, match=words):
@@ -45,7 +45,7 @@ def test_states_that_are_no_chain(state, words):
 
 
 def test_other_sources():
-    with pytest.raises(TypeError, match="source: list found, wanted a torch.nn.Sequential"):
+    with pytest.raises(TypeError, match="source: expected a torch.nn.Sequential.*got list"):
         fc.from_torch([1])
     with pytest.raises(ValueError, match="weights_only=True"):
         fc.from_torch("model.pt")

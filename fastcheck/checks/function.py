@@ -19,7 +19,7 @@ from ..problems.functions.c_functions import is_foreign
 from ..problems.functions.evaluators import BatchedCost, Evaluator, ExecutorCost, PythonCost
 from ..problems.functions.purity import examine
 from ..problems.gradients import AnalyticGradient, NumericalGradient
-from ..problems.parameters.layout import Structure
+from ..problems.parameters.layout import Layout, lowest_precision
 from ..problems.parameters.sampling import choose, power
 from ..report.report import Report
 from ..runtime.progress import Progress, reporting
@@ -103,23 +103,27 @@ def check_function(
     'pass'
     """
     started = time.perf_counter()
-    known("method", method, dict.fromkeys(METHODS))
+    known("method", method, METHODS)
     norm, tolerance, vectorized = norm_of(norm), tolerance_of(tolerance), boolean("vectorized", vectorized)
     only_for("samples", samples, "sample", method)
     only_for("directions", directions, "directional", method)
-    structure = Structure(parameters)
-    theta, gradient = structure.vector(parameters), structure.vector(gradients, "gradients")
-    subject = AnalyticGradient(structure.tensors, theta, gradient, None, structure.precision(parameters, gradients))
+    layout = Layout.of(parameters)
+    at, promised = layout.parameters(parameters), layout.gradients(gradients)
+    theta, gradient = at.vector, promised.vector
+    subject = AnalyticGradient(layout.tensors, theta, gradient, None, lowest_precision(at, promised))
     choice = Method(
-        None if epsilon is None else _visible(epsilon_of(epsilon), structure, theta), _order(order),
+        None if epsilon is None else epsilon_of(epsilon), _order(order),
         boolean("complex_step", complex_step), allowed(subject, tolerance), deadline(started, time_limit),
         integer("seed", seed, 0),
     )
+    if choice.epsilon is not None:
+        remedy = "use a larger one, or epsilon=None, which chooses one per parameter"
+        layout.require_visible(theta, choice.epsilon, remedy)
     limits = Run(threads_of(threads), memory_of(memory_limit))
-    evaluator = _evaluator(cost, structure, theta, _tuple(args), vectorized, executor, limits)
+    evaluator = _evaluator(cost, layout, theta, _tuple(args), vectorized, executor, limits)
     value = examine(evaluator.at, theta)
     evaluator = _worth_compiling(evaluator, cost, limits.threads)
-    problem = FunctionProblem(evaluator, structure, theta, gradient, value)
+    problem = FunctionProblem(evaluator, layout, theta, gradient, value)
     with reporting(progress) as report:
         run = Run(limits.threads, limits.memory_limit, report)
         subject, found, step = _checked(problem, subject, choice, run, method, samples, directions)
@@ -134,7 +138,7 @@ def _checked(
     directions: int | None,
 ) -> tuple[AnalyticGradient, NumericalGradient, float | Array]:
     """Run a method: which entries, their differences, and what that proves."""
-    tensors, generator = problem.structure.tensors, np.random.default_rng(choice.seed)
+    tensors, generator = problem.layout.tensors, np.random.default_rng(choice.seed)
     notes: list[str] = []
     facts: dict[str, Any] = {}
     probed = Probe()
@@ -199,7 +203,7 @@ def check_vjp(
 
 
 def _evaluator(
-    cost: Any, structure: Structure, theta: Array, args: tuple[Any, ...], vectorized: bool, executor: Executor | None,
+    cost: Any, layout: Layout, theta: Array, args: tuple[Any, ...], vectorized: bool, executor: Executor | None,
     limits: Run,
 ) -> Evaluator:
     """How costs are to be computed."""
@@ -208,19 +212,20 @@ def _evaluator(
         return evaluator
     if is_foreign(cost):
         if vectorized or executor is not None:
-            raise ValueError("cost: a C function is called from a compiled loop; leave out vectorized and executor")
-        if len(structure.tensors) > 1:
-            raise TypeError("parameters: a C function takes one array; flatten them into a vector")
+            raise ValueError("cost: expected a Python function with vectorized or executor, got a C function, which is "
+                             "called from a compiled loop; leave them out")
+        if len(layout.tensors) > 1:
+            raise TypeError("parameters: expected one array for a C function, got several; flatten them into a vector")
         from ..problems.functions.compiled import foreign
 
-        return foreign(cost, structure, theta, args, limits.threads)
+        return foreign(cost, layout, theta, args, limits.threads)
     if not callable(cost):
-        raise TypeError(f"cost: {type(cost).__name__} found, wanted a function of (parameters, *args)")
+        raise TypeError(f"cost: expected a function of (parameters, *args), got {type(cost).__name__}")
     if vectorized:
         if executor is not None:
-            raise ValueError("executor: not used with vectorized=True; leave one of them out")
-        return BatchedCost(cost, structure, theta, args, limits.memory_limit)
-    called = PythonCost(cost, structure, theta, args)
+            raise ValueError("executor: expected None with vectorized=True, got an executor; leave one of them out")
+        return BatchedCost(cost, layout, theta, args, limits.memory_limit)
+    called = PythonCost(cost, layout, theta, args)
     return called if executor is None else ExecutorCost(called, executor_of(executor))
 
 
@@ -229,13 +234,13 @@ def _worth_compiling(evaluator: Evaluator, cost: Any, threads: int) -> Evaluator
     dispatcher = sys.modules.get("numba.core.dispatcher")
     if dispatcher is None or not isinstance(cost, dispatcher.Dispatcher) or not isinstance(evaluator, PythonCost):
         return evaluator
-    structure = evaluator.structure
-    if len(structure.tensors) > 1 or structure.numbers:
+    layout = evaluator.layout
+    if len(layout.tensors) > 1 or layout.numbers:
         return evaluator
-    if 2 * structure.size < COMPILE_FROM:
+    if 2 * layout.size < COMPILE_FROM:
         started = time.perf_counter()
         evaluator.at(evaluator.theta.copy())
-        if 2 * structure.size * (time.perf_counter() - started) < COMPILE_SECONDS:
+        if 2 * layout.size * (time.perf_counter() - started) < COMPILE_SECONDS:
             return evaluator
     from ..problems.functions.compiled import jitted
 
@@ -244,7 +249,7 @@ def _worth_compiling(evaluator: Evaluator, cost: Any, threads: int) -> Evaluator
 
 def _tuple(args: Any) -> tuple[Any, ...]:
     if not isinstance(args, (tuple, list)):
-        raise TypeError(f"args: {type(args).__name__} found, wanted a tuple of further arguments: args=(X, Y)")
+        raise TypeError(f"args: expected a tuple of further arguments, as in args=(X, Y), got {type(args).__name__}")
     return tuple(args)
 
 
@@ -252,17 +257,5 @@ def _order(order: Any) -> int | str:
     if isinstance(order, str) and order == RICHARDSON:
         return RICHARDSON
     if isinstance(order, (bool, np.ndarray)) or order not in ORDERS:
-        raise ValueError(f'order: {order!r} found, wanted {", ".join(map(str, ORDERS))} or "{RICHARDSON}"')
+        raise ValueError(f'order: expected {", ".join(map(str, ORDERS))} or "{RICHARDSON}", got {order!r}')
     return int(order)
-
-
-def _visible(epsilon: float, structure: Structure, theta: Array) -> float:
-    """Refuse a step that vanishes when added to a parameter."""
-    lost = np.flatnonzero(np.isfinite(theta) & ((theta + epsilon == theta) | (theta - epsilon == theta)))
-    if lost.size:
-        k = int(lost[0])
-        raise ValueError(
-            f"epsilon: {epsilon:g} is lost in rounding against {structure.place(k)} ({theta[k]:g}); "
-            "use a larger one, or epsilon=None, which chooses one per parameter"
-        )
-    return epsilon

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .._types import Array, Indices
+from .._types import Indices
 from .._validation import (
     deadline,
     epsilon_of,
@@ -20,7 +20,6 @@ from .._validation import (
     norm_of,
     only_for,
     path_of,
-    real_array,
     tolerance_of,
 )
 from ..engines.base import ENGINES
@@ -31,6 +30,7 @@ from ..problems.networks.backprop_rounding import Rounding
 from ..problems.networks.cost_model import require_memory
 from ..problems.networks.network import Network
 from ..problems.networks.problem import Problem
+from ..problems.parameters.layout import lowest_precision
 from ..problems.parameters.sampling import choose, power
 from ..report.report import Report
 from ..runtime.progress import Progress, reporting
@@ -100,7 +100,7 @@ def check(
 
     Raises
     ------
-    ValueError, TypeError : for input that does not fit, with its name, what was found and what was wanted; for a
+    ValueError, TypeError : for input that does not fit, with its name, what was expected and what came; for a
         checkpoint of another check, or a damaged one.
     MemoryError : before anything is done, where the results would not fit.
     EngineError : if an engine's own spot check fails.
@@ -115,8 +115,8 @@ def check(
     'pass'
     """
     started = time.perf_counter()
-    known("engine", engine, dict.fromkeys(ENGINES))
-    known("method", method, dict.fromkeys(METHODS))
+    known("engine", engine, ENGINES)
+    known("method", method, METHODS)
     epsilon, norm, tolerance = epsilon_of(epsilon), norm_of(norm), tolerance_of(tolerance)
     integer("seed", seed, 0)
     only_for("samples", samples, "sample", method)
@@ -124,7 +124,9 @@ def check(
     limits = threads_of(threads), memory_of(memory_limit)
     problem, subject = network_problem(net, parameters, gradients, X, Y, memory_limit=limits[1])
     if engine != "response":
-        _not_lost(epsilon, problem)
+        net.layout.require_visible(
+            problem.theta, epsilon, "use a larger epsilon, or engine='response', which never adds it to a parameter"
+        )
     saved, until = path_of("checkpoint", checkpoint), deadline(started, time_limit)
     shared = Shared(engine, executor_of(executor), saved, until, seed)
     if method == "all":
@@ -181,53 +183,15 @@ def network_problem(
     for index, layer in enumerate(net.layers, 1):
         if layer.dropout:
             raise ValueError(
-                f"layer {index} has dropout {layer.dropout}: dropped units make the cost random, and a random cost "
-                "cannot be differenced; check with dropout off (net.without_dropout(), and the gradients likewise)"
+                f"net: expected a network without dropout, got dropout {layer.dropout} in layer {index}: dropped units "
+                "make the cost random, and a random cost cannot be differenced; check with dropout off "
+                "(net.without_dropout(), and the gradients likewise)"
             )
-    theta = net.to_vector(parameters)
-    named = _gradients_by_parameter(gradients)
-    gradient = net.to_vector(named, argument="gradients")
+    at, promised = net.layout.parameters(parameters), net.layout.gradients(gradients)
     data = net.inputs(X)
-    problem = Problem(net, theta, data, net.targets(Y, data.shape[1]))
-    precision = _low_precision(net, parameters, named)
+    problem = Problem(net, at.vector, data, net.targets(Y, data.shape[1]))
     subject = AnalyticGradient(
-        net.tensors, theta, gradient, indices, precision, net.l2 / problem.m, problem.m,
-        Rounding(problem, memory_limit),
+        net.tensors, at.vector, promised.vector, indices, lowest_precision(at, promised), net.l2 / problem.m,
+        problem.m, Rounding(problem, memory_limit),
     )
     return problem, subject
-
-
-def _gradients_by_parameter(gradients: Any) -> dict[str, Any]:
-    """"dW1" or "W1" -> "W1"."""
-    if not isinstance(gradients, Mapping):
-        raise TypeError(f"gradients: expected a dictionary of arrays, got {type(gradients).__name__}")
-    named: dict[str, Any] = {}
-    for key, value in gradients.items():
-        name = str(key)[1:] if str(key)[:2] in ("dW", "db") else str(key)
-        if name in named:
-            raise ValueError(f"gradients: both {name} and d{name} found; wanted one of them")
-        named[name] = value
-    return named
-
-
-def _low_precision(net: Network, *arrays: Mapping[str, Any]) -> dict[str, str]:
-    """Tensors whose parameters or gradients came in less than double precision, with the lowest dtype."""
-    found = {}
-    for tensor in net.tensors:
-        dtypes = [real_array(tensor.name, given[tensor.name]).dtype for given in arrays]
-        low = [dtype for dtype in dtypes if dtype.kind == "f" and dtype.itemsize < 8]
-        if low:
-            found[tensor.name] = min(low, key=lambda dtype: dtype.itemsize).name
-    return found
-
-
-def _not_lost(epsilon: float, problem: Problem) -> None:
-    """Refuse an epsilon that vanishes when added to a parameter."""
-    lost: Array = (problem.theta + epsilon == problem.theta) | (problem.theta - epsilon == problem.theta)
-    if lost.any():
-        k = int(np.argmax(lost))
-        tensor = next(t for t in problem.network.tensors if k < t.stop)
-        raise ValueError(
-            f"epsilon: {epsilon:g} is lost in rounding against an entry of {tensor.name} ({problem.theta[k]:g}); "
-            "use a larger epsilon, or engine='response', which never adds it to a parameter"
-        )

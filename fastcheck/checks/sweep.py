@@ -96,7 +96,7 @@ def sweep(
     """
     norm = norm_of(norm)
     steps = tuple(epsilon_of(epsilon, "epsilons") for epsilon in _several("epsilons", epsilons))
-    names = tuple(known("engine", name, dict.fromkeys(ENGINES)) for name in _several("engines", engines))
+    names = tuple(known("engine", name, ENGINES) for name in _several("engines", engines))
     problem, subject = network_problem(net, parameters, gradients, X, Y)
     run = Run(threads_of(threads), memory_of(memory_limit))
     total = len(steps) * len(names) * net.size
@@ -119,8 +119,8 @@ def sweep(
 def _several(name: str, values: Any) -> list[Any]:
     """The members of a sequence, else TypeError; ValueError where it has none."""
     if isinstance(values, str) or not isinstance(values, Iterable):
-        raise TypeError(f"{name}: {type(values).__name__} {values!r} found, wanted a list of them")
+        raise TypeError(f"{name}: expected a list of them, got {type(values).__name__} {values!r}")
     found = list(values)
     if not found:
-        raise ValueError(f"{name}: empty, wanted at least one")
+        raise ValueError(f"{name}: expected at least one, got an empty list")
     return found

@@ -114,7 +114,7 @@ def differences(problem: Problem, indices: Indices | None, epsilon: float, run: 
         cost, noise = cost_at(theta), network_noise(cost_at, theta, network.tensors, epsilon)
     with np.errstate(invalid="ignore"):
         gradapprox = (J_plus - J_minus) / (2.0 * epsilon)
-    return NumericalGradient(cost, J_plus, J_minus, gradapprox, network.spread(noise, indices))
+    return NumericalGradient(cost, J_plus, J_minus, gradapprox, network.layout.spread(noise, indices))
 
 
 def _description(problem: Problem, part: Problem) -> tuple[Any, ...]:

@@ -39,7 +39,7 @@ def differences(problem: Problem, indices: Indices | None, epsilon: float, run: 
     noise = textbook_noise(problem, epsilon, run.memory_limit)
     return NumericalGradient(
         textbook_cost(problem, problem.theta, run.memory_limit), J_plus, J_minus, gradapprox,
-        problem.network.spread(noise, indices),
+        problem.network.layout.spread(noise, indices),
     )
 
 

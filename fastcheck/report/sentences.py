@@ -88,8 +88,7 @@ def _places_not_finite(subject: AnalyticGradient, differences: NumericalGradient
         values = subject.theta[tensor.start : tensor.stop]
         places = np.flatnonzero(~np.isfinite(values))
         if places.size:
-            index = ", ".join(str(int(i)) for i in np.unravel_index(places[0], tensor.shape))
-            found.append(f"{tensor.name}[{index}] is {values[places[0]]}.")
+            found.append(f"{tensor.place(tensor.start + int(places[0]))} is {values[places[0]]}.")
     return found
 
 

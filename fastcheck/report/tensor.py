@@ -9,6 +9,7 @@ import numpy as np
 from .._constants import NOISE_SIGMAS
 from .._types import Array
 from ..problems.gradients import AnalyticGradient, NumericalGradient
+from ..problems.parameters.tensor import index_text
 from ..runtime.cached_property import cached_property
 from ..verdict.comparison import Comparison, EntryChunk
 from ..verdict.diagnosis.claims import diagnose
@@ -38,7 +39,7 @@ class Entry:
     @property
     def place(self) -> str:
         """dW2[1, 3]."""
-        return f"d{self.tensor}[{', '.join(map(str, self.index))}]"
+        return f"d{self.tensor}{index_text(self.index)}"
 
 
 class TensorReport:

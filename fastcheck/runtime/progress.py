@@ -37,7 +37,7 @@ def reporting(progress: bool | Progress | None) -> Iterator[Progress]:
     elif progress is False or progress is None:
         yield _silent
     else:
-        raise TypeError(f"progress: {progress!r} found, wanted True, False or a function of (done, total)")
+        raise TypeError(f"progress: expected True, False or a function of (done, total), got {progress!r}")
 
 
 def _seldom(call: Progress) -> Progress:

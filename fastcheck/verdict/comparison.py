@@ -87,7 +87,7 @@ class Comparison:
     def index(self, position: int) -> tuple[int, ...]:
         """Index, in the tensor's shape, of a position among the checked entries."""
         flat = position if self.where is None else int(self.where[position])
-        return tuple(int(i) for i in np.unravel_index(flat, self.tensor.shape))
+        return self.tensor.index(flat)
 
     @cached_property
     def sizes(self) -> Sizes:

@@ -113,9 +113,9 @@ def test_other_methods_and_single_precision():
 
 
 @pytest.mark.parametrize(("backward", "words"), [
-    (lambda d, x, W, b: (d @ W.T,), "returned 1 gradients, wanted 3: of x, W, b"),
-    (lambda d, x, W, b: (None, x.T @ d, d), "returned None for x"),
-    (lambda d, x, W, b: (x, W, W), r"b in gradients: shape \(4, 3\) found, wanted \(3,\)"),
+    (lambda d, x, W, b: (d @ W.T,), "backward: expected a gradient for each of x, W, b, got 1 gradient"),
+    (lambda d, x, W, b: (None, x.T @ d, d), "backward: expected an array of the shape of x, got None"),
+    (lambda d, x, W, b: (x, W, W), r"b in gradients: expected shape \(3,\), got shape \(4, 3\)"),
 ])
 def test_gradients_that_do_not_fit_are_named(backward, words):
     with pytest.raises(ValueError, match=words):

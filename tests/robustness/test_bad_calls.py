@@ -190,7 +190,7 @@ VJP = [
      ["forward", "shape changed", "(2,)", "(3,)"]),
     ({"backward": lambda d, x: None}, ValueError, ["backward", "None", "x"]),
     ({"backward": lambda d, x: d[:2]}, ValueError, ["x in gradients", "(2,)", "(3,)"]),
-    ({"backward": lambda d, x: (d, d)}, ValueError, ["backward", "2 gradients", "wanted 1", "x"]),
+    ({"backward": lambda d, x: (d, d)}, ValueError, ["backward", "2 gradients", "each of x"]),
     ({"backward": lambda d, x: "d"}, TypeError, ["x in gradients", "<U1"]),
     ({"backward": lambda d, x: d * 1j}, TypeError, ["x in gradients", "complex128"]),
     ({"backward": lambda d: d}, TypeError, []),

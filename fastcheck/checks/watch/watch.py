@@ -97,7 +97,7 @@ class Watch:
         if not isinstance(net, Network):
             raise TypeError(f"net: expected a fastcheck.Network, got {type(net).__name__}")
         if on_fail is not None and not callable(on_fail):
-            raise TypeError(f"on_fail: {on_fail!r} found, wanted a function of a report, or None")
+            raise TypeError(f"on_fail: expected a function of a report, or None, got {on_fail!r}")
         generator = np.random.default_rng(integer("seed", seed, 0))
         self.net, self.overhead, self.on_fail = net, positive("overhead", overhead), on_fail
         self._options: dict[str, Any] = {

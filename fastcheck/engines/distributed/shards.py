@@ -179,7 +179,7 @@ class Merged:
             checked = places if self.indices is None else self.indices[places]
         J_plus, J_minus, gradapprox = (
             whole if places is None else whole[places] for whole in (self.J_plus, self.J_minus, self.gradapprox))
-        noise = self.problem.network.spread(self.noise, checked)
+        noise = self.problem.network.layout.spread(self.noise, checked)
         return NumericalGradient(float(self.cost), J_plus, J_minus, gradapprox, noise, self._kinks(places),
                            tuple(self.notes), self.facts), checked
 
@@ -195,5 +195,5 @@ class Merged:
 def brief(problem: Problem, positions: Indices, found: NumericalGradient) -> NumericalGradient:
     """Differences with one noise for each tensor, 0 where none of its entries are among the positions."""
     noise = np.zeros(len(problem.network.tensors))
-    np.maximum.at(noise, problem.network.tensor_of(positions), found.noise)
+    np.maximum.at(noise, problem.network.layout.tensor_of(positions), found.noise)
     return replace(found, noise=noise)

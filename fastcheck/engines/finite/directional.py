@@ -251,11 +251,6 @@ def _power(tensors: Sequence[Tensor], gradient: Array, found: Probe, count: int)
         notes.append(
             f"Along a random direction in {suspect.tensor.name} the cost changes by {suspect.slope:.9g}, by the "
             f"gradient {suspect.expected:.9g}; halving led to "
-            f"{suspect.tensor.name}{_index(suspect.tensor, suspect.entry)}."
+            f"{suspect.tensor.place(suspect.entry)}."
         )
     return notes
-
-
-def _index(tensor: Tensor, position: int) -> str:
-    index = np.unravel_index(position - tensor.start, tensor.shape)
-    return f"[{', '.join(str(int(i)) for i in index)}]" if index else ""

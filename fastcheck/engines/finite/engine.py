@@ -75,7 +75,7 @@ def _look_at_all(work: CheckState, run: Run) -> None:
     """All entries once, in batches, as far as the deadline lets."""
     waiting = np.flatnonzero(~work.found.done)
     finished, total = work.positions.size - waiting.size, work.positions.size
-    tensors = work.problem.structure.tensors
+    tensors = work.problem.layout.tensors
     if math.isfinite(work.choice.deadline):
         waiting = waiting[stratified_order(tensors, work.positions[waiting], work.generator)]
     seconds = min(BATCH_SECONDS / 4.0, work.choice.deadline - time.perf_counter())
@@ -135,7 +135,7 @@ def _look_closer(work: CheckState) -> None:
     with np.errstate(invalid="ignore"):
         bend = np.abs(found.above + found.below - 2.0 * work.problem.cost)
         candidates = found.done & (bend > 4.0 * NOISE * found.noise)
-    for tensor in work.problem.structure.tensors:
+    for tensor in work.problem.layout.tensors:
         first, last = np.searchsorted(work.positions, (tensor.start, tensor.stop))
         here = first + np.flatnonzero(candidates[first:last])
         if here.size > ENOUGH and time.perf_counter() < choice.deadline:

@@ -80,7 +80,7 @@ def ecnoise(values: Array) -> Noise:
     """
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1 or array.size < 4:
-        raise ValueError(f"values: shape {array.shape} found, wanted at least four values in a row")
+        raise ValueError(f"values: expected at least four values in a row, got shape {array.shape}")
     column = array.tolist()  # so few numbers are quicker without NumPy
     size = len(column)
     if not all(map(math.isfinite, column)):

@@ -22,7 +22,7 @@ COMPLEX_STEP = 2.0**-67
 
 def plan(work: CheckState) -> None:
     """Find step and noise of all entries, tensor by tensor."""
-    for tensor in work.problem.structure.tensors:
+    for tensor in work.problem.layout.tensors:
         first, last = np.searchsorted(work.positions, (tensor.start, tensor.stop))
         here = np.arange(first, last)
         if not here.size:

@@ -156,9 +156,9 @@ def _require_analytic(work: CheckState, batch: Indices, slope: Array, error: Arr
     apart = np.abs(complex_slope - slope) > ANALYTIC * np.abs(slope) + NOISE * error
     if apart.any():
         place = int(np.argmax(apart))
-        where = work.problem.structure.place(int(work.positions[batch[place]]))
+        where = work.problem.layout.place(int(work.positions[batch[place]]))
         raise ValueError(
-            f"complex_step: at {where} it gives {complex_slope[place]:.9g}, real differences {slope[place]:.9g}: the "
-            "cost is not analytic. abs, conj, .real, norms and casts to float break the complex step; rewrite them, "
-            "or use order=6"
+            f"complex_step: expected an analytic cost, got one that is not analytic: at {where} its derivative is "
+            f"{complex_slope[place]:.9g}, by real differences {slope[place]:.9g}; abs, conj, .real, norms and casts to "
+            "float break the complex step: rewrite them, or use order=6"
         )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..._types import Array, Indices
 from ...problems.functions.evaluators import Evaluator
-from ...problems.parameters.layout import Structure
+from ...problems.parameters.layout import Layout
 from ...problems.parameters.tensor import Tensor
 from .difference_table import SlopeEstimates
 from .noise import FAR, NEAR, tensor_noise
@@ -31,13 +31,13 @@ class FunctionProblem:
     Parameters
     ----------
     evaluator : computes costs.
-    structure : names, shapes and places of the tensors.
+    layout : names, shapes and places of the tensors.
     theta, gradient : (n,).
     cost : J(theta).
     """
 
     evaluator: Evaluator
-    structure: Structure
+    layout: Layout
     theta: Array
     gradient: Array
     cost: float
@@ -181,7 +181,7 @@ class CheckState:
     def noise_at(self, which: Indices, *, measure: bool = True) -> Array:
         """The noise of entries' tensors, for ascending positions (p,); without ``measure`` 0 where it is not known."""
         noise = np.zeros(which.size)
-        for tensor in self.problem.structure.tensors:
+        for tensor in self.problem.layout.tensors:
             first, last = np.searchsorted(which, (tensor.start, tensor.stop))
             if first < last and (measure or tensor in self.noises):
                 noise[first:last] = self.noise_of(tensor)

@@ -175,7 +175,7 @@ class Sums:
             )  # fmt: skip
 
         run_all(write, range(0, self.odd.size, FINISH), run.threads)
-        noise = network.spread(self.blocks * self.noise, self.indices)
+        noise = network.layout.spread(self.blocks * self.noise, self.indices)
         return NumericalGradient(cost, self.even, J_minus, self.odd, noise, self._kinks_found(self.odd), notes, facts)
 
     def _kinks_found(self, gradapprox: Array) -> Kinks:

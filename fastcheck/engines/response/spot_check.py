@@ -67,7 +67,7 @@ def _compare(one: Array, other: Array, bound: float, place: tuple[int, int, int]
     if error > bound:
         raise EngineError(
             f"response engine: its spot check failed at layer {place[0] + 1}, unit {place[1]}, input {place[2]}: "
-            f"{other} found, {one} by literal propagation, bound {bound:.3g}; use engine='full' and report this"
+            f"expected {one} by literal propagation, got {other}, bound {bound:.3g}; use engine='full' and report this"
         )
     return error / bound if bound else 0.0
 

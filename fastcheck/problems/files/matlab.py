@@ -111,7 +111,7 @@ def _array(body: memoryview, order: str, names: re.Pattern[str], limit: int) -> 
     code = word & 0xFF
     if code not in NUMBERS or word & COMPLEX:
         what = "complex" if code in NUMBERS else OTHERS.get(code, "unknown")
-        raise Refused(f"{name}: a {what} array found, wanted plain real numbers")
+        raise Refused(f"{name}: expected plain real numbers, got a {what} array")
     if not 8 <= len(dimensions) <= 4 * MOST_DIMENSIONS or not values or values[0][0] not in STORED:
         raise ValueError(f"{name}: damaged header")
     shape = struct.unpack(f"{order}{len(dimensions) // 4}i", dimensions)

@@ -74,7 +74,7 @@ def load(path: str | Path, limit: int = LIMIT) -> Dump:
     readers = {".npz": _read_npz, ".mat": _read_mat}
     reader = readers.get(path.suffix.lower())
     if reader is None:
-        raise ValueError(f"{path}: unknown kind of file {path.suffix!r}; wanted {' or '.join(readers)}")
+        raise ValueError(f"{path}: expected {' or '.join(readers)}, got an unknown kind of file, {path.suffix!r}")
     with path.open("rb") as stream:
         try:
             size = path.stat().st_size
@@ -102,7 +102,8 @@ def _sorted_out(path: str, arrays: Mapping[str, NDArray[Any]]) -> Dump:
     missing = [name for name in (*names, *(f"d{name}" for name in names), "X", "Y") if name not in arrays]
     if missing:
         found = ", ".join(sorted(arrays)) or "none of the names it looks for"
-        raise ValueError(f"{path}: lacks {', '.join(missing)} (found {found})")
+        raise ValueError(f"{path}: expected W1, b1, ..., dW1, db1, ..., X and Y, got {found}; "
+                         f"it lacks {', '.join(missing)}")
     return Dump(parameters, gradients, arrays["X"], arrays["Y"])
 
 

@@ -41,18 +41,18 @@ def address_of(cost: Any) -> tuple[int, int]:
 
 def _require(found: str) -> None:
     if found.replace(" ", "").replace("(*)", "") != _NORMAL:
-        raise TypeError(f"cost: C function of signature {found!r} found, wanted {SIGNATURE}")
+        raise TypeError(f"cost: expected {SIGNATURE}, got a C function of signature {found!r}")
 
 
 def _ctypes_address(cost: Any) -> tuple[int, int]:
     if cost.restype is not ctypes.c_double:
-        raise TypeError(f"cost: ctypes function returning {cost.restype} found, wanted {SIGNATURE}; set "
+        raise TypeError(f"cost: expected {SIGNATURE}, got a ctypes function that returns {cost.restype}; set "
                         "cost.restype = ctypes.c_double")
     pointers = (ctypes.c_void_p, ctypes.POINTER(ctypes.c_double))
     kinds = cost.argtypes
     if kinds is not None and not (len(kinds) == 3 and kinds[0] is ctypes.c_int and kinds[1] in pointers
                                   and kinds[2] is ctypes.c_void_p):
-        raise TypeError(f"cost: ctypes function of {[k.__name__ for k in kinds]} found, wanted {SIGNATURE}")
+        raise TypeError(f"cost: expected {SIGNATURE}, got a ctypes function of {[k.__name__ for k in kinds]}")
     address = ctypes.cast(cost, ctypes.c_void_p).value
     return int(address or 0), 0
 
@@ -79,7 +79,7 @@ def _cffi_address(cost: Any) -> tuple[int, int]:
 def _numba_address(cost: Any) -> tuple[int, int]:
     wanted = "(int32, float64*, void*) -> float64"
     if str(cost._sig) != wanted:
-        raise TypeError(f"cost: numba.cfunc of signature {cost._sig} found, wanted {wanted}")
+        raise TypeError(f"cost: expected a numba.cfunc of signature {wanted}, got {cost._sig}")
     return int(cost.address), 0
 
 
@@ -88,11 +88,11 @@ def data_address(args: tuple[Any, ...]) -> int:
     if not args:
         return 0
     if len(args) > 1:
-        raise TypeError(f"args: {len(args)} arguments found; a C function takes one, its data pointer")
+        raise TypeError(f"args: expected at most one for a C function, its data pointer, got {len(args)}")
     data = args[0]
     if isinstance(data, np.ndarray):
         if not data.flags.c_contiguous:
-            raise ValueError("args: an array that is not C-contiguous; pass numpy.ascontiguousarray(...)")
+            raise ValueError("args: expected a C-contiguous array, got another; pass numpy.ascontiguousarray(...)")
         return int(data.ctypes.data)
     if isinstance(data, int):
         return data
@@ -100,5 +100,5 @@ def data_address(args: tuple[Any, ...]) -> int:
         return int(ctypes.cast(data, ctypes.c_void_p).value or 0)
     if isinstance(data, (ctypes.Array, ctypes.Structure, ctypes._SimpleCData)):
         return ctypes.addressof(data)
-    raise TypeError(f"args: {type(data).__name__} found; for a C function wanted an array, a ctypes object or an "
-                    "address, which its data pointer will be")
+    raise TypeError(f"args: expected an array, a ctypes object or an address for a C function, which its data "
+                    f"pointer will be, got {type(data).__name__}")

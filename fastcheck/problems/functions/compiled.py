@@ -18,7 +18,7 @@ from ..._types import Array, Indices
 from ...runtime.jit import compiled
 from ...runtime.numba_parallel import launch
 from ...runtime.threads import one_blas_thread, run_all
-from ..parameters.layout import Structure
+from ..parameters.layout import Layout
 from .c_functions import address_of, data_address
 from .evaluators import PythonCost, place_note
 
@@ -104,7 +104,7 @@ class Compiled:
 
     Parameters
     ----------
-    structure : of the parameters.
+    layout : of the parameters.
     theta : (n,) the point of interest; never changed, each chunk works on a copy.
     loop : loop(theta, positions, values, out, state), compiled, without the interpreter's lock; it leaves the index
         under work and the number of parameters that the cost has changed in ``state``.
@@ -114,10 +114,10 @@ class Compiled:
     """
 
     def __init__(
-        self, structure: Structure, theta: Array, loop: Callable[..., None], call: Callable[[Any], Any], threads: int,
+        self, layout: Layout, theta: Array, loop: Callable[..., None], call: Callable[[Any], Any], threads: int,
         *, alone: bool = False,
     ) -> None:
-        self.structure, self.theta, self.loop, self.call = structure, theta, loop, call
+        self.layout, self.theta, self.loop, self.call = layout, theta, loop, call
         self.threads, self.processors = 1 if alone else threads, threads
         self.alone = alone
         self.seconds = math.inf  # that an evaluation takes
@@ -172,7 +172,7 @@ class Compiled:
         try:
             self._launched(lambda: self.loop(theta, positions[chunk], values[chunk], out[chunk], state))
         except Exception as error:
-            error.add_note(place_note(self.structure, self.theta, positions[chunk], values[chunk], int(state[0])))
+            error.add_note(place_note(self.layout, self.theta, positions[chunk], values[chunk], int(state[0])))
             raise
         if state[1]:
             raise ChangedArgumentError(
@@ -183,18 +183,18 @@ class Compiled:
 
 def jitted(called: PythonCost, threads: int) -> Compiled:
     """The evaluator of a Numba-jitted cost(theta, *args); the arrays in args are shared by the threads, not copied."""
-    structure, args, cost = called.structure, called.args, called.cost
-    shape = structure.tensors[0].shape
+    layout, args, cost = called.layout, called.args, called.cost
+    shape = layout.tensors[0].shape
     compiled_loop = loop_around(cost)
 
     def loop(theta: Any, positions: Any, values: Any, out: Any, state: Any) -> None:
         compiled_loop(theta.reshape(shape), positions, values, out, args, state)
 
     alone = bool(getattr(cost, "targetoptions", {}).get("parallel"))
-    return Compiled(structure, called.theta, loop, called.at, threads, alone=alone)
+    return Compiled(layout, called.theta, loop, called.at, threads, alone=alone)
 
 
-def foreign(cost: Any, structure: Structure, theta: Array, args: tuple[Any, ...], threads: int) -> Compiled:
+def foreign(cost: Any, layout: Layout, theta: Array, args: tuple[Any, ...], threads: int) -> Compiled:
     """The evaluator of a C function ``double f(int n, double *theta, void *data)``.
 
     Parameters
@@ -209,10 +209,11 @@ def foreign(cost: Any, structure: Structure, theta: Array, args: tuple[Any, ...]
 
     def loop(theta: Any, positions: Any, values: Any, out: Any, state: Any) -> None:
         if theta.dtype.kind == "c":
-            raise TypeError("complex_step: a C function takes real parameters; leave it out, or use order=6")
+            raise TypeError("complex_step: expected a cost that takes complex parameters, got a C function; "
+                            "leave it out, or use order=6")
         moved_foreign(address, theta, positions, values, out, data, state)
 
     def call(theta: Any) -> float:
         return float(call_foreign(address, theta, data))
 
-    return Compiled(structure, theta, loop, call, threads)
+    return Compiled(layout, theta, loop, call, threads)

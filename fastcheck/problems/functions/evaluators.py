@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._types import Array, Indices
-from ..parameters.layout import Structure
+from ..parameters.layout import Layout
 from .purity import as_cost, require_unchanged
 
 Cost = Callable[..., Any]
@@ -48,13 +48,13 @@ class PythonCost:
     Parameters
     ----------
     cost : called as cost(parameters, *args).
-    structure : of the parameters.
+    layout : of the parameters.
     theta : (n,) the point of interest; never changed.
     args : further arguments.
     """
 
     cost: Cost
-    structure: Structure
+    layout: Layout
     theta: Array
     args: tuple[Any, ...]
 
@@ -62,7 +62,7 @@ class PythonCost:
         """The cost of one vector."""
         try:
             with np.errstate(all="ignore"):
-                value = self.cost(self.structure.views(theta), *self.args)
+                value = self.cost(self.layout.views(theta), *self.args)
         except Exception as error:
             error.add_note(f"fastcheck: raised by the cost {self._where(theta)}")
             raise
@@ -72,20 +72,20 @@ class PythonCost:
         moved = np.flatnonzero(theta != self.theta)
         if not moved.size:
             return "at the parameters themselves"
-        first = f"{self.structure.place(int(moved[0]))} (entry {moved[0]} of theta) at {theta[moved[0]]}"
+        first = f"{self.layout.place(int(moved[0]))} (entry {moved[0]} of theta) at {theta[moved[0]]}"
         return f"with {moved.size} parameters moved, the first {first}"
 
     def moved(self, positions: Indices, values: NDArray[Any]) -> NDArray[Any]:
         """Costs with some entries moved."""
-        return moved_one_by_one(self.cost, self.structure, self.theta, self.args, positions, values)
+        return moved_one_by_one(self.cost, self.layout, self.theta, self.args, positions, values)
 
 
 def moved_one_by_one(
-    cost: Cost, structure: Structure, theta: Array, args: tuple[Any, ...], positions: Indices, values: NDArray[Any]
+    cost: Cost, layout: Layout, theta: Array, args: tuple[Any, ...], positions: Indices, values: NDArray[Any]
 ) -> NDArray[Any]:
     """The loop of ``PythonCost``, as a function that an executor can send elsewhere."""
     work = theta.astype(values.dtype)
-    given = None if structure.numbers else structure.views(work)
+    given = None if layout.numbers else layout.views(work)
     out = np.empty(len(positions), dtype=values.dtype)
     is_complex = values.dtype.kind == "c"
     index = -1
@@ -95,24 +95,24 @@ def moved_one_by_one(
                 k = positions[index]  # one entry or several
                 kept = work[k]
                 work[k] = values[index]
-                value = cost(structure.views(work) if given is None else given, *args)
+                value = cost(layout.views(work) if given is None else given, *args)
                 if type(value) is not float and type(value) is not np.float64:
                     value = as_cost(value, complex_allowed=is_complex)
                 out[index] = value
                 work[k] = kept
     except Exception as error:
-        error.add_note(place_note(structure, theta, positions, values, index))
+        error.add_note(place_note(layout, theta, positions, values, index))
         raise
     require_unchanged(work, theta)
     return out
 
 
-def place_note(structure: Structure, theta: Array, positions: Indices, values: NDArray[Any], index: int) -> str:
+def place_note(layout: Layout, theta: Array, positions: Indices, values: NDArray[Any], index: int) -> str:
     """Where an exception of the user's cost arose."""
     entries = np.atleast_1d(positions[index])
     k, value = int(entries[0]), np.atleast_1d(values[index])[0]
     more = f", and {entries.size - 1} more entries moved" if entries.size > 1 else ""
-    return (f"fastcheck: raised by the cost with {structure.place(k)} (entry {k} of theta) at {value}; "
+    return (f"fastcheck: raised by the cost with {layout.place(k)} (entry {k} of theta) at {value}; "
             f"unperturbed it is {theta[k]}{more}")
 
 
@@ -139,7 +139,7 @@ class ExecutorCost:
         cuts = np.linspace(0, len(positions), min(BLOCKS, len(positions)) + 1).astype(np.int64)
         blocks = [slice(int(a), int(b)) for a, b in pairwise(cuts)]
         futures = [
-            self.executor.submit(moved_one_by_one, c.cost, c.structure, c.theta, c.args, positions[b], values[b])
+            self.executor.submit(moved_one_by_one, c.cost, c.layout, c.theta, c.args, positions[b], values[b])
             for b in blocks
         ]
         try:
@@ -178,16 +178,16 @@ class BatchedCost:
 
     Parameters
     ----------
-    cost, structure, theta, args : as in ``PythonCost``.
+    cost, layout, theta, args : as in ``PythonCost``.
     memory_limit : bytes that a stack and what the cost makes of it may take.
     """
 
     def __init__(
-        self, cost: Cost, structure: Structure, theta: Array, args: tuple[Any, ...], memory_limit: int
+        self, cost: Cost, layout: Layout, theta: Array, args: tuple[Any, ...], memory_limit: int
     ) -> None:
-        self.cost, self.structure, self.theta, self.args = cost, structure, theta, args
+        self.cost, self.layout, self.theta, self.args = cost, layout, theta, args
         self.memory_limit = memory_limit
-        self.stops = np.array([tensor.stop for tensor in structure.tensors])
+        self.stops = np.array([tensor.stop for tensor in layout.tensors])
         self.paces: dict[np.dtype[Any], Pace] = {}
         self.stacks: dict[np.dtype[Any], list[NDArray[Any]]] = {}
 
@@ -210,7 +210,7 @@ class BatchedCost:
             out[block] = self._block(positions[block], values[block])
             pace.took(rows, time.perf_counter() - started)
             done, most = block.stop, max(most, rows)
-        for tensor, stack in zip(self.structure.tensors, self.stacks[dtype], strict=True):
+        for tensor, stack in zip(self.layout.tensors, self.stacks[dtype], strict=True):
             used = stack[:most].reshape(most, -1)
             require_unchanged(used, np.broadcast_to(self.theta[tensor.start : tensor.stop], used.shape))
         return out
@@ -226,12 +226,12 @@ class BatchedCost:
         for t in np.unique(owner):
             row, column = np.nonzero(owner == t)
             entries = positions[row, column]
-            places.append((stacks[t].reshape(rows, -1), row, entries - self.structure.tensors[t].start, entries))
+            places.append((stacks[t].reshape(rows, -1), row, entries - self.layout.tensors[t].start, entries))
             places[-1][0][row, places[-1][2]] = values[row, column]
         try:
             return self._costs(stacks, rows, dtype)
         except Exception as error:
-            first, last = (self.structure.place(int(positions[row, 0])) for row in (0, -1))
+            first, last = (self.layout.place(int(positions[row, 0])) for row in (0, -1))
             error.add_note(f"fastcheck: raised by the cost with a stack of {rows} rows, {first} to {last} moved")
             raise
         finally:
@@ -247,16 +247,16 @@ class BatchedCost:
 
     def _repeated(self, theta: NDArray[Any], rows: int) -> list[NDArray[Any]]:
         return [np.repeat(theta[None, t.start : t.stop], rows, axis=0).reshape((rows, *t.shape))
-                for t in self.structure.tensors]
+                for t in self.layout.tensors]
 
     def _costs(self, stacks: list[NDArray[Any]], rows: int, dtype: np.dtype[Any]) -> NDArray[Any]:
         with np.errstate(all="ignore"):
-            found = np.asarray(self.cost(self.structure.stacked(stacks), *self.args))
+            found = np.asarray(self.cost(self.layout.stacked(stacks), *self.args))
         if found.dtype.kind not in ("fiuc" if dtype.kind == "c" else "fiu"):
-            raise TypeError(f"cost returned dtype {found.dtype} for a stack of parameters, wanted real numbers")
+            raise TypeError(f"cost: expected real numbers for a stack of parameters, got dtype {found.dtype}")
         if found.shape not in ((rows,), (rows, 1)):
             raise ValueError(
-                f"cost returned shape {found.shape} for a stack of {rows} parameter sets, wanted ({rows},): with "
+                f"cost: expected shape ({rows},) for a stack of {rows} parameter sets, got shape {found.shape}; with "
                 "vectorized=True it must keep the leading axis and reduce all others"
             )
         return found.reshape(rows)

@@ -25,21 +25,21 @@ def as_cost(value: Any, *, complex_allowed: bool = False) -> Any:
     TypeError : for anything else, with what to do.
     """
     if value is None:
-        raise TypeError("cost returned None, wanted a number; is a return statement missing?")
+        raise TypeError("cost: expected a number, got None; is a return statement missing?")
     try:
         array = np.asarray(value)
     except MemoryError:
         raise
     except Exception as error:
-        raise TypeError(f"cost returned {type(value).__name__}, wanted a number: {error}") from None
+        raise TypeError(f"cost: expected a number, got {type(value).__name__}: {error}") from None
     if array.dtype.kind not in "fiuc":
-        raise TypeError(f"cost returned {type(value).__name__} of dtype {array.dtype}, wanted a real number")
+        raise TypeError(f"cost: expected a real number, got {type(value).__name__} of dtype {array.dtype}")
     if array.size != 1:
-        raise TypeError(f"cost returned an array of shape {array.shape}, wanted one number; sum or average it, "
+        raise TypeError(f"cost: expected one number, got an array of shape {array.shape}; sum or average it, "
                         "or pass vectorized=True if it takes a stack of parameters")
     number = array.reshape(())[()]
     if array.dtype.kind == "c" and not complex_allowed:
-        raise TypeError("cost returned a complex number, wanted a real one; return its real part, or pass "
+        raise TypeError("cost: expected a real number, got a complex one; return its real part, or pass "
                         "complex_step=True if the cost is analytic")
     return complex(number) if array.dtype.kind == "c" else float(number)
 

@@ -24,13 +24,13 @@ def vjp_problem(
     """
     for argument, function in (("forward", forward), ("backward", backward)):
         if not callable(function):
-            raise TypeError(f"{argument}: {type(function).__name__} found, wanted a function")
+            raise TypeError(f"{argument}: expected a function, got {type(function).__name__}")
     given = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
     names = input_names(forward, len(given))
     arrays = [real_array(f"{name} in inputs", value) for name, value in zip(names, given, strict=True)]
     floating = [place for place, array in enumerate(arrays) if array.dtype.kind == "f"]
     if not sum(arrays[place].size for place in floating):
-        raise ValueError("inputs: no number of a floating dtype found, so nothing can be perturbed")
+        raise ValueError("inputs: expected a number of a floating dtype, got none, so nothing can be perturbed")
     with _told("forward"):
         returned = forward(*_copies(given))
     cotangents = _cotangents(_outputs(returned), np.random.default_rng(seed))
@@ -47,7 +47,8 @@ def vjp_problem(
         total = 0.0
         for cotangent, output in zip(cotangents, _outputs(forward(*values)), strict=True):
             if output.shape != cotangent.shape:
-                raise ValueError(f"forward: an output's shape changed from {cotangent.shape} to {output.shape}")
+                raise ValueError(f"forward: expected outputs of one shape, got one whose shape changed from "
+                                 f"{cotangent.shape} to {output.shape}")
             total += np.vdot(cotangent, output)
         return total
 
@@ -83,10 +84,10 @@ def _outputs(value: Any) -> Values:
     items = value if isinstance(value, (tuple, list)) else (value,)
     outputs = tuple(np.asarray(item) for item in items)
     if not outputs:
-        raise ValueError("forward: returned no output, wanted an array or a tuple of arrays")
+        raise ValueError("forward: expected an array or a tuple of arrays, got no output")
     for place, output in enumerate(outputs):
         if output.dtype.kind not in "fiuc":
-            raise TypeError(f"forward: output {place} has dtype {output.dtype}, wanted arrays of numbers")
+            raise TypeError(f"forward: expected arrays of numbers, got dtype {output.dtype} for output {place}")
     return outputs
 
 
@@ -104,9 +105,10 @@ def _gradients(found: Any, names: list[str], given: tuple[Any, ...], floating: l
         values = [values[place] for place in floating]
     if len(values) != len(floating):
         wanted = ", ".join(names[place] for place in floating)
-        raise ValueError(f"backward returned {len(values)} gradients, wanted {len(floating)}: of {wanted}")
+        plural = "" if len(values) == 1 else "s"
+        raise ValueError(f"backward: expected a gradient for each of {wanted}, got {len(values)} gradient{plural}")
     for place, value in zip(floating, values, strict=True):
         if value is None:
-            raise ValueError(f"backward returned None for {names[place]}; wanted an array of its shape "
-                             "(zeros if it has no influence)")
+            raise ValueError(f"backward: expected an array of the shape of {names[place]}, got None; return zeros if "
+                             "it has no influence")
     return {names[place]: value for place, value in zip(floating, values, strict=True)}

@@ -124,8 +124,8 @@ def require_memory(net: Network, memory_limit: int) -> None:
     needed = (VECTORS - 2) * 8 * net.size  # two are there already: parameters and gradients
     if free is not None and needed + memory_limit > free:
         raise MemoryError(
-            f"all {net.size:,} parameters: results of {readable_bytes(needed)} and memory_limit of "
-            f"{readable_bytes(memory_limit)} wanted, {readable_bytes(free)} free; lower memory_limit, or use "
+            f"memory_limit: expected room for results of {readable_bytes(needed)} for all {net.size:,} parameters and "
+            f"{readable_bytes(memory_limit)} beside them, got {readable_bytes(free)} free; lower memory_limit, or use "
             'method="sample", which needs a small part of that, or method="directional", which needs less'
         )
 

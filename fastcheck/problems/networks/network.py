@@ -1,19 +1,21 @@
 """Networks of dense layers: description, shapes, names, forward propagation and back-propagation in plain NumPy."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..._types import Array
 from ..._validation import known, real_array, real_number
 from ...rules.activations import ACTIVATIONS, Activation
 from ...rules.losses import COSTS, Cost
 from ...runtime.cached_property import cached_property
+from ..parameters.layout import Layout
 from ..parameters.tensor import Tensor
+from ..parameters.tree import Branch, Leaf, Tree
 from .layers.dense import Dense
 
 COST_OF_OUTPUT = {cost.output: name for name, cost in COSTS.items() if cost.output}
@@ -61,12 +63,12 @@ class Network:
         wanted = COSTS[cost].output
         if wanted and output != wanted:
             raise ValueError(
-                f"cost {cost!r} needs a {wanted} output, found {output!r}; "
+                f"cost: expected a {wanted} output with {cost!r}, got {output!r}; "
                 f"use a {wanted} output, or squared_error or mean_squared_error, which take any"
             )
         self.l2 = real_number("l2", l2)
         if not 0.0 <= self.l2 < np.inf:
-            raise ValueError(f"l2 must be finite and not negative, got {l2}")
+            raise ValueError(f"l2: expected a finite number that is not negative, got {l2}")
 
     def __repr__(self) -> str:
         chain = "-".join(str(n) for n in self.widths)
@@ -100,20 +102,21 @@ class Network:
             raise TypeError(f"parameters: expected a dictionary of arrays, got {type(parameters).__name__}")
         depth = sum(1 for name in parameters if re.fullmatch(r"W\d+", str(name)))
         if depth == 0:
-            raise ValueError("parameters: no weights found; wanted W1, b1, W2, b2, ...")
+            raise ValueError("parameters: expected W1, b1, W2, b2, ..., got no weights")
         known("activation", hidden, ACTIVATIONS)
         known("activation", output, ACTIVATIONS)
         layers: list[Dense] = []
         for index in range(1, depth + 1):
             if f"W{index}" not in parameters:
-                raise ValueError(f"parameters: W{index} is missing (found {', '.join(map(str, parameters))})")
+                found = ", ".join(map(str, parameters))
+                raise ValueError(f"parameters: expected W1, b1, W2, ..., got {found}; W{index} is missing")
             weights = real_array(f"W{index}", parameters[f"W{index}"])
             if weights.ndim != 2 or 0 in weights.shape:
-                raise ValueError(f"W{index}: shape {weights.shape} found, wanted (n_{index}, n_{index - 1})")
+                raise ValueError(f"W{index}: expected shape (n_{index}, n_{index - 1}), got shape {weights.shape}")
             activation = output if index == depth else hidden
             if layers and layers[-1].outputs != weights.shape[1]:
                 raise ValueError(
-                    f"W{index}: shape {weights.shape} found, wanted (n_{index}, {layers[-1].outputs}): "
+                    f"W{index}: expected shape (n_{index}, {layers[-1].outputs}), got shape {weights.shape}; "
                     f"its columns must match the rows of W{index - 1}"
                 )
             layers.append(Dense(weights.shape[1], weights.shape[0], activation))
@@ -127,28 +130,26 @@ class Network:
         return (self.layers[0].inputs, *(layer.outputs for layer in self.layers))
 
     @cached_property
+    def layout(self) -> Layout:
+        """Names, shapes and places of the parameters: W1, b1, W2, b2, ..."""
+        entries: dict[Any, Tree] = {}
+        start = 0
+        for number, layer in enumerate(self.layers, 1):
+            for kind, shape in layer.shapes.items():
+                tensor = Tensor(f"{kind}{number}", shape, start, start + math.prod(shape))
+                entries[tensor.name] = Leaf(tensor, flat=kind == "b")
+                start = tensor.stop
+        return Layout(Branch(entries), closed=True)
+
+    @property
     def tensors(self) -> tuple[Tensor, ...]:
         """W1, b1, W2, b2, ... with their shapes and places in theta."""
-        tensors, start = [], 0
-        for index, layer in enumerate(self.layers, 1):
-            for name, shape in ((f"W{index}", (layer.outputs, layer.inputs)), (f"b{index}", (layer.outputs, 1))):
-                stop = start + shape[0] * shape[1]
-                tensors.append(Tensor(name, shape, start, stop))
-                start = stop
-        return tuple(tensors)
+        return self.layout.tensors
 
     @property
     def size(self) -> int:
         """Number of parameters."""
-        return self.tensors[-1].stop
-
-    def tensor_of(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The number of the tensor that each position in theta is in."""
-        return np.searchsorted([tensor.start for tensor in self.tensors], positions, side="right") - 1
-
-    def spread(self, values: Array, positions: NDArray[np.int64] | None) -> Array:
-        """Values of the tensors as values of positions in theta; as they are where all of theta is meant (None)."""
-        return values if positions is None else values[self.tensor_of(positions)]
+        return self.layout.size
 
     @property
     def cost_entry(self) -> Cost:
@@ -178,14 +179,14 @@ class Network:
         try:
             rng = np.random.default_rng(seed)
         except (TypeError, ValueError) as error:
-            raise type(error)(f"seed: {seed!r} found, wanted an integer of at least 0 or a Generator") from None
+            raise type(error)(f"seed: expected an integer of at least 0 or a Generator, got {seed!r}") from None
         parameters = {}
         for tensor in self.tensors:
             scale = np.sqrt(2.0 / tensor.shape[1]) if tensor.name[0] == "W" else 0.1
             parameters[tensor.name] = scale * rng.standard_normal(tensor.shape)
         return parameters
 
-    def to_vector(self, parameters: Mapping[str, Any], *, argument: str = "parameters") -> Array:
+    def to_vector(self, parameters: Mapping[str, Any]) -> Array:
         """Flatten a dictionary of tensors to theta, in the order W1, b1, W2, b2, ..., each in C order.
 
         Parameters
@@ -200,46 +201,28 @@ class Network:
         ------
         ValueError, TypeError : for missing or extra tensors and wrong shapes or dtypes.
         """
-        if not isinstance(parameters, Mapping):
-            raise TypeError(f"{argument}: expected a dictionary of arrays, got {type(parameters).__name__}")
-        names = [tensor.name for tensor in self.tensors]
-        extra = [str(name) for name in parameters if name not in names]
-        if extra:
-            raise ValueError(f"{argument}: unknown tensors {', '.join(extra)}; wanted {', '.join(names)}")
-        theta = np.empty(self.size)
-        for tensor in self.tensors:
-            if tensor.name not in parameters:
-                raise ValueError(f"{argument}: {tensor.name} is missing; wanted {tensor.name} of shape {tensor.shape}")
-            array = real_array(tensor.name, parameters[tensor.name])
-            flat_bias = tensor.name[0] == "b" and array.shape == (tensor.shape[0],)
-            if array.shape != tensor.shape and not flat_bias:
-                raise ValueError(
-                    f"{tensor.name} in {argument}: shape {array.shape} found, wanted {tensor.shape}"
-                    + (f" or ({tensor.shape[0]},)" if tensor.name[0] == "b" else "")
-                )
-            theta[tensor.start : tensor.stop] = array.ravel()
-        return theta
+        return self.layout.parameters(parameters).vector
 
     def to_parameters(self, theta: Any) -> dict[str, Array]:
         """Unpack theta (n,) into {"W1": ..., "b1": ..., ...}: views of theta where it is a float64 vector.
 
         Raises
         ------
-        ValueError : if theta has not as many entries as the network has parameters.
+        ValueError : if theta does not have one entry per parameter.
         """
         vector = np.asarray(real_array("theta", theta), dtype=np.float64)
         if vector.shape not in ((self.size,), (self.size, 1)):
-            raise ValueError(f"theta: shape {vector.shape} found, wanted ({self.size},)")
-        vector = vector.reshape(-1)
-        return {t.name: vector[t.start : t.stop].reshape(t.shape) for t in self.tensors}
+            raise ValueError(f"theta: expected shape ({self.size},), got shape {vector.shape}")
+        views: dict[str, Array] = self.layout.views(vector.reshape(-1))
+        return views
 
     def inputs(self, X: Any) -> Array:
         """X as (n_x, m) float64, C-contiguous.  Raises ValueError or TypeError if it does not fit."""
         data = real_array("X", X)
         if data.ndim != 2 or data.shape[0] != self.widths[0]:
-            raise ValueError(f"X: shape {data.shape} found, wanted ({self.widths[0]}, m), samples in columns")
+            raise ValueError(f"X: expected shape ({self.widths[0]}, m), samples in columns, got shape {data.shape}")
         if data.shape[1] == 0:
-            raise ValueError(f"X: empty batch, shape {data.shape}; wanted at least one sample (column)")
+            raise ValueError(f"X: expected at least one sample (column), got an empty batch of shape {data.shape}")
         return np.ascontiguousarray(data, dtype=np.float64)
 
     def targets(self, Y: Any, m: int) -> Array:
@@ -258,14 +241,16 @@ class Network:
             data = data.reshape(1, m)
         if data.shape != (outputs, m):
             labels = f" or integer labels ({m},)" if self.cost_entry.labels else ""
-            raise ValueError(f"Y: shape {data.shape} found, wanted ({outputs}, {m}){labels} for X with {m} samples")
+            raise ValueError(
+                f"Y: expected shape ({outputs}, {m}){labels} for X with {m} samples, got shape {data.shape}"
+            )
         data = np.ascontiguousarray(data, dtype=np.float64)
         if self.cost_entry.output and not bool(np.all((data >= 0.0) & (data <= 1.0) | ~np.isfinite(data))):
-            raise ValueError(f"Y: {self.cost} needs targets between 0 and 1, found {data.min()} to {data.max()}")
+            raise ValueError(f"Y: expected targets between 0 and 1 for {self.cost}, got {data.min()} to {data.max()}")
         if self.cost_entry.labels:
             sums = data.sum(axis=0)
             if np.any(np.abs(sums - 1.0) > 1e-6):
-                raise ValueError(f"Y: soft targets must sum to one over the classes, found a sum of {sums.min()}")
+                raise ValueError(f"Y: expected soft targets that sum to one, got a sum over classes of {sums.min()}")
         return data
 
     def forward(self, parameters: Mapping[str, Array], X: Array) -> Propagation:
@@ -351,26 +336,26 @@ def _checked_layers(layers: Sequence[Dense]) -> tuple[Dense, ...]:
     if isinstance(layers, Dense) or not isinstance(layers, Sequence):
         raise TypeError(f"layers: expected a list of Dense, got {type(layers).__name__}")
     if not layers:
-        raise ValueError("layers: empty; a network needs at least one Dense layer")
+        raise ValueError("layers: expected at least one Dense layer, got an empty list")
     for index, layer in enumerate(layers, 1):
         if not isinstance(layer, Dense):
-            raise TypeError(f"layers: layer {index} is {type(layer).__name__}, wanted Dense")
+            raise TypeError(f"layers: expected Dense as layer {index}, got {type(layer).__name__}")
         if index > 1 and layers[index - 2].outputs != layer.inputs:
             raise ValueError(
-                f"layers: layer {index} takes {layer.inputs} inputs, but layer {index - 1} "
-                f"has {layers[index - 2].outputs} outputs"
+                f"layers: expected layer {index} to take the {layers[index - 2].outputs} outputs of layer {index - 1}, "
+                f"got {layer.inputs} inputs"
             )
         if index < len(layers) and not ACTIVATIONS[layer.activation].elementwise:
-            raise ValueError(f"layers: {layer.activation} is for the output layer only, found in layer {index}")
+            raise ValueError(f"layers: expected {layer.activation} in the output layer only, got it in layer {index}")
     return tuple(layers)
 
 
 def _one_hot(labels: Array, classes: int) -> Array:
     if not bool(np.all(np.isfinite(labels))) or bool(np.any(labels != np.floor(labels))):
-        raise ValueError(f"Y: labels must be integers from 0 to {classes - 1}, found values that are not")
+        raise ValueError(f"Y: expected labels that are integers from 0 to {classes - 1}, got others")
     if labels.min() < 0 or labels.max() >= classes:
         raise ValueError(
-            f"Y: labels from {labels.min():g} to {labels.max():g} found, wanted 0 to {classes - 1} "
-            f"(the output layer has {classes} units)"
+            f"Y: expected labels from 0 to {classes - 1} (the output layer has {classes} units), "
+            f"got {labels.min():g} to {labels.max():g}"
         )
     return np.asarray(labels[None, :] == np.arange(classes)[:, None], dtype=np.float64)

@@ -1,4 +1,8 @@
-"""Parameters of any structure: nested dictionaries and lists of arrays, laid end to end in one vector."""
+"""Names <-> theta: the arrays of a network, or of any nested structure, laid end to end in one vector.
+
+Networks (W1, b1, ...) and the parameters of a user's cost are read by the same rules: gradients may carry a "d" before
+their names, everything is read into double precision, and what came in less is remembered.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,163 +10,195 @@ from typing import Any
 
 import numpy as np
 
-from ..._types import Array
-from ..._validation import real_array
-from .tensor import Tensor
+from ..._types import Array, Indices
+from .tree import Leaf, Tree, leaves, numbers, rebuilt, tree_of
 
-ALONE = "theta"
-LOW_PRECISION = ("float16", "float32")
+# Bytes of a number in double precision.
+DOUBLE_BYTES = 8
 
 
 @dataclass(frozen=True)
-class Leaf:
-    """Where an array stands in the structure: its tensor, and whether it came as a plain number."""
-
-    tensor: Tensor
-    number: bool
-
-
-Tree = Leaf | dict[Any, "Tree"] | list["Tree"] | tuple["Tree", ...]
-
-
-class Structure:
-    """The shape of the parameters: between what the user passes and a vector theta (n,).
+class Values:
+    """The arrays of a layout, as they were read.
 
     Parameters
     ----------
-    parameters : an array of any shape, a number, or dictionaries, lists and tuples of them, nested at will.
-    argument : how messages call it.
+    vector : (n,) float64, a new array.
+    precision : dtypes, by name, of the tensors that came in less than double precision.
+    """
+
+    vector: Array
+    precision: dict[str, str]
+
+
+class Layout:
+    """Names, shapes and places: between what the user passes and a vector theta (n,).
+
+    Parameters
+    ----------
+    tree : leaves in nested branches; their tensors lie end to end in theta.
+    closed : whether names that it does not have are refused, instead of ignored.
 
     Attributes
     ----------
-    tensors : one per array, named by its path, "layer/W" (a single array is called "theta").
+    tensors : one per array, in the order of theta, named by its path, "layer/W" (a single array is called "theta").
     size : n.
-
-    Raises
-    ------
-    TypeError, ValueError : for leaves that are not arrays of real numbers, and where there is no number at all.
     """
 
-    def __init__(self, parameters: Any, argument: str = "parameters") -> None:
-        self.size = 0
-        self.tree = self._read(parameters, (), argument)
-        self.leaves = tuple(_leaves(self.tree))
+    def __init__(self, tree: Tree, *, closed: bool = False) -> None:
+        self.tree, self.closed = tree, closed
+        self.leaves = tuple(leaves(tree))
         self.tensors = tuple(leaf.tensor for leaf in self.leaves)
+        self.size = self.tensors[-1].stop if self.tensors else 0
         self.numbers = any(leaf.number for leaf in self.leaves)
-        if self.size == 0:
-            raise ValueError(f"{argument}: no numbers found; wanted an array or a dictionary of arrays to perturb")
 
-    def _read(self, value: Any, path: tuple[str, ...], argument: str) -> Tree:
-        if isinstance(value, Mapping):
-            return {key: self._read(item, (*path, str(key)), argument) for key, item in value.items()}
-        if isinstance(value, (list, tuple)) and any(_is_container(item) for item in value):
-            items = [self._read(item, (*path, str(index)), argument) for index, item in enumerate(value)]
-            return items if isinstance(value, list) else tuple(items)
-        name = "/".join(path) or ALONE
-        array = _floating(f"{name} in {argument}", value)
-        start, self.size = self.size, self.size + array.size
-        return Leaf(Tensor(name, array.shape, start, self.size), np.isscalar(value))
+    @classmethod
+    def of(cls, parameters: Any, argument: str = "parameters") -> "Layout":
+        """The layout of what a user passes.
 
-    def vector(self, parameters: Any, argument: str = "parameters") -> Array:
-        """Parameters, or gradients of the same structure, as a vector (n,).
-
-        In dictionaries the entry of "W" may be called "dW"; other entries are ignored.
+        Parameters
+        ----------
+        parameters : an array, a number, or dictionaries, lists and tuples of them, nested at will.
+        argument : how messages call it.
 
         Raises
         ------
-        TypeError, ValueError : naming the array that is missing or does not fit.
+        TypeError, ValueError : for leaves that are not arrays of real numbers, and where there is no number at all.
         """
-        theta = np.empty(self.size)
-        for leaf, value in _matched(self.tree, parameters, argument):
-            tensor = leaf.tensor
-            array = _floating(f"{tensor.name} in {argument}", value)
-            if array.shape != tensor.shape:
-                raise ValueError(f"{tensor.name} in {argument}: shape {array.shape} found, wanted {tensor.shape}")
-            theta[tensor.start : tensor.stop] = array.reshape(-1)
-        return theta
+        layout = cls(tree_of(parameters, argument))
+        if layout.size == 0:
+            raise ValueError(f"{argument}: expected an array or a dictionary of arrays to perturb, got no numbers")
+        return layout
 
-    def precision(self, *structures: Any) -> dict[str, str]:
-        """Tensors that came in less than double precision in one of the structures, with that dtype."""
-        found: dict[str, str] = {}
-        for structure in structures:
-            for leaf, value in _matched(self.tree, structure, "parameters"):
-                dtype = str(np.asarray(value).dtype)
-                if dtype in LOW_PRECISION:
-                    found[leaf.tensor.name] = min(dtype, found.get(leaf.tensor.name, dtype))
-        return found
+    def parameters(self, values: Any, argument: str = "parameters") -> Values:
+        """Read parameters of this layout.
+
+        Raises
+        ------
+        TypeError, ValueError : naming the array that is missing, unknown, or does not fit.
+        """
+        return self._read(values, argument, "")
+
+    def gradients(self, values: Any, argument: str = "gradients") -> Values:
+        """Read gradients of this layout: in dictionaries the gradient of "W" is called "dW" or "W".
+
+        Raises
+        ------
+        TypeError, ValueError : naming the array that is missing, unknown, there twice, or does not fit.
+        """
+        return self._read(values, argument, "d")
+
+    def _read(self, values: Any, argument: str, prefix: str) -> Values:
+        vector, precision = np.empty(self.size), {}
+        for leaf, value in _matched(self, values, argument, prefix):
+            tensor = leaf.tensor
+            array = numbers(f"{tensor.name} in {argument}", value)
+            if array.shape != tensor.shape and not (leaf.flat and array.shape == tensor.shape[:1]):
+                flat = f" or {tensor.shape[:1]}" if leaf.flat else ""
+                raise ValueError(
+                    f"{tensor.name} in {argument}: expected shape {tensor.shape}{flat}, got shape {array.shape}"
+                )
+            if array.dtype.kind == "f" and array.dtype.itemsize < DOUBLE_BYTES:
+                precision[tensor.name] = array.dtype.name
+            vector[tensor.start : tensor.stop] = array.reshape(-1)
+        return Values(vector, precision)
 
     def views(self, theta: Any) -> Any:
         """What the user passed, made of views of ``theta`` (n,): float64 or complex128 arrays, numbers as numbers."""
-        return _rebuilt(self.tree, lambda leaf: _view(leaf, theta))
+        return rebuilt(self.tree, lambda leaf: _view(leaf, theta))
 
     def stacked(self, stacks: Sequence[Any]) -> Any:
         """What the user passed, with a leading axis: one array (rows, *shape) per tensor."""
         arrays = {leaf.tensor.name: stack for leaf, stack in zip(self.leaves, stacks, strict=True)}
-        return _rebuilt(self.tree, lambda leaf: arrays[leaf.tensor.name])
+        return rebuilt(self.tree, lambda leaf: arrays[leaf.tensor.name])
+
+    def tensor_of(self, positions: Indices) -> Indices:
+        """The number of the tensor that each position in theta is in."""
+        return np.searchsorted([tensor.start for tensor in self.tensors], positions, side="right") - 1
+
+    def spread(self, values: Array, positions: Indices | None) -> Array:
+        """Values of the tensors as values of positions in theta; as they are where all of theta is meant (None)."""
+        return values if positions is None else values[self.tensor_of(positions)]
 
     def place(self, position: int) -> str:
         """Name and index of an entry of theta: "layer/W[3, 5]"."""
         for tensor in self.tensors:
             if tensor.start <= position < tensor.stop:
-                index = np.unravel_index(position - tensor.start, tensor.shape)
-                return tensor.name + (f"[{', '.join(str(int(i)) for i in index)}]" if index else "")
-        raise IndexError(f"position {position} found, wanted 0 to {self.size - 1}")
+                return tensor.place(position)
+        raise IndexError(f"position: expected 0 to {self.size - 1}, got {position}")
+
+    def require_visible(self, theta: Array, epsilon: float, remedy: str) -> None:
+        """Refuse a step that vanishes when it is added to a parameter.
+
+        Raises
+        ------
+        ValueError : with the first such parameter, and the remedy.
+        """
+        lost = np.flatnonzero(np.isfinite(theta) & ((theta + epsilon == theta) | (theta - epsilon == theta)))
+        if lost.size:
+            k = int(lost[0])
+            raise ValueError(
+                f"epsilon: expected a step that changes every parameter, got {epsilon:g}, which is lost in rounding "
+                f"against {self.place(k)} ({theta[k]:g}); {remedy}"
+            )
 
 
-def _is_container(value: Any) -> bool:
-    """Whether a list that holds this is a structure, not an array written as a list of numbers."""
-    return isinstance(value, (Mapping, np.ndarray)) or (
-        hasattr(value, "__array__") and not np.isscalar(value)
-    ) or (isinstance(value, (list, tuple)) and any(_is_container(item) for item in value))
+def lowest_precision(*several: Values) -> dict[str, str]:
+    """The lowest precision of each tensor that came in less than double precision in any of them."""
+    found: dict[str, str] = {}
+    for values in several:
+        for name, dtype in values.precision.items():
+            found[name] = min(dtype, found.get(name, dtype), key=lambda name: np.dtype(name).itemsize)
+    return found
 
 
-def _floating(name: str, value: Any) -> Any:
-    array = real_array(name, value)
-    if array.dtype.kind == "b":
-        raise TypeError(f"{name}: dtype bool found, wanted real numbers; pass what is not to be perturbed in args")
-    return array
+def _matched(layout: Layout, values: Any, argument: str, prefix: str) -> Iterator[tuple[Leaf, Any]]:
+    """The leaves of a layout with what another structure has in their places."""
+
+    def match(tree: Tree, value: Any, path: tuple[str, ...]) -> Iterator[tuple[Leaf, Any]]:
+        if isinstance(tree, Leaf):
+            yield tree, value
+            return
+        where, entries = f"{'/'.join(path)} in {argument}" if path else argument, tree.entries
+        if tree.is_mapping:
+            if not isinstance(value, Mapping):
+                raise TypeError(f"{where}: expected a dictionary with {_listed(entries)}, got {type(value).__name__}")
+            if layout.closed:
+                _require_known(entries, value, where, prefix)
+        elif not isinstance(value, (list, tuple)) or len(value) != len(entries):
+            length = f" of {len(value)}" if isinstance(value, (list, tuple)) else ""
+            raise TypeError(f"{where}: expected a sequence of {len(entries)}, got {type(value).__name__}{length}")
+        for key, branch in entries.items():
+            there = _key_of(entries, key, value, where, prefix) if isinstance(value, Mapping) else key
+            yield from match(branch, value[there], (*path, tree.name_of(key)))
+
+    return match(layout.tree, values, ())
 
 
-def _leaves(tree: Tree) -> Iterator[Leaf]:
-    if isinstance(tree, Leaf):
-        yield tree
-    else:
-        for item in tree.values() if isinstance(tree, dict) else tree:
-            yield from _leaves(item)
+def _key_of(entries: dict[Any, Tree], key: Any, value: Mapping[Any, Any], where: str, prefix: str) -> Any:
+    """Under which key a dictionary has the entry ``key`` of a layout: its own name, or that with the prefix."""
+    other = f"{prefix}{key}"
+    if other in entries or other not in value:
+        other = key
+    if other not in value:
+        leaf = entries[key]
+        shape = f" of shape {leaf.tensor.shape}" if isinstance(leaf, Leaf) else ""
+        raise ValueError(f"{where}: expected {prefix}{key}{shape}, got {_listed(value)}; {key} is missing")
+    if other != key and key in value:
+        raise ValueError(f"{key} in {where}: expected one of {key} and {other}, got both")
+    return other
 
 
-def _matched(tree: Tree, value: Any, argument: str, path: str = "") -> Iterator[tuple[Leaf, Any]]:
-    """The leaves of a tree with what another structure has in their places."""
-    if isinstance(tree, Leaf):
-        yield tree, value
-        return
-    where = f"{path or 'all'} in {argument}"
-    if isinstance(tree, dict):
-        if not isinstance(value, Mapping):
-            wanted = ", ".join(map(str, tree))
-            raise TypeError(f"{where}: {type(value).__name__} found, wanted a dictionary with {wanted}")
-        for key, branch in tree.items():
-            inner = f"{path}/{key}".lstrip("/")
-            found = key if key in value else f"d{key}"
-            if found == key and f"d{key}" in value and f"d{key}" not in tree:
-                raise ValueError(f"{inner} in {argument}: both {key} and d{key} found; wanted one of them")
-            if found not in value:
-                raise ValueError(f"{inner} is missing in {argument}; found {', '.join(map(str, value)) or 'nothing'}")
-            yield from _matched(branch, value[found], argument, inner)
-        return
-    if not isinstance(value, (list, tuple)) or len(value) != len(tree):
-        found = f"{type(value).__name__}" + (f" of {len(value)}" if isinstance(value, (list, tuple)) else "")
-        raise TypeError(f"{where}: {found} found, wanted a sequence of {len(tree)}")
-    for index, branch in enumerate(tree):
-        yield from _matched(branch, value[index], argument, f"{path}/{index}".lstrip("/"))
+def _require_known(entries: dict[Any, Tree], value: Mapping[Any, Any], where: str, prefix: str) -> None:
+    """Refuse entries of a dictionary that a layout does not have."""
+    names = {str(key) for key in entries} | {f"{prefix}{key}" for key in entries}
+    unknown = [name for name in value if str(name) not in names]
+    if unknown:
+        raise ValueError(f"{where}: expected {_listed(entries)}, got the unknown {_listed(unknown)}")
 
 
-def _rebuilt(tree: Tree, leaf: Any) -> Any:
-    if isinstance(tree, Leaf):
-        return leaf(tree)
-    if isinstance(tree, dict):
-        return {key: _rebuilt(item, leaf) for key, item in tree.items()}
-    return type(tree)(_rebuilt(item, leaf) for item in tree)
+def _listed(names: Any) -> str:
+    return ", ".join(map(str, names)) or "nothing"
 
 
 def _view(leaf: Leaf, theta: Any) -> Any:

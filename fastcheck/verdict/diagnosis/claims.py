@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ...problems.gradients import AnalyticGradient
+from ...problems.parameters.tensor import index_text
 from ..judge import TensorVerdict
 from ..low_precision import representable
 from ..outcome import FAIL, Cause
@@ -43,7 +44,7 @@ def not_finite(case: Case) -> str:
         places = np.flatnonzero(~np.isfinite(vector))
         if not places.size:
             continue
-        at = f"[{', '.join(map(str, case.comparison.index(int(places[0]))))}]"
+        at = index_text(case.comparison.index(int(places[0])))
         more = f" and at {places.size - 1:,} more place{'s' * (places.size > 2)}" if places.size > 1 else ""
         if name == case.name:
             return f"{name}{at} is {vector[places[0]]}{more}."
@@ -251,7 +252,7 @@ def _only_entries(case: Case) -> str:
     places = [int(k) for k in case.found.entries.wrong[: FEW + 1]]
     if not places or len(places) > FEW or case.comparison.checked <= len(places):
         return ""
-    named = [f"{case.name}[{', '.join(map(str, case.comparison.index(k)))}]" for k in places]
+    named = [f"{case.name}{index_text(case.comparison.index(k))}" for k in places]
     if len(places) > 1:
         return f"only {', '.join(named[:-1])} and {named[-1]} are wrong."
     gradient, approx = float(case.comparison.gradient[places[0]]), float(case.comparison.derivative[places[0]])

@@ -68,7 +68,7 @@ def errors_in_noise(net, parameters, X, Y, epsilon):
     problem = Problem(net, net.to_vector(parameters), net.inputs(X), net.targets(Y, X.shape[1]))
     gradient = net.to_vector({name[1:]: value for name, value in net.gradients(parameters, X, Y).items()})
     found = engine("reference")(problem, None, epsilon, Run(1, 1))
-    noise = net.spread(found.noise, np.arange(net.size))
+    noise = net.layout.spread(found.noise, np.arange(net.size))
     return np.abs(found.gradapprox - gradient) / noise, noise * epsilon * np.sqrt(2.0) / abs(found.cost)
 
 

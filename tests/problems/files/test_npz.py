@@ -153,7 +153,7 @@ def test_pickled_arrays_are_refused_and_never_loaded(tmp_path, name):
 
 @pytest.mark.parametrize("value", [{"cell": 1}, "text", np.array([1 + 2j]), csc_array(np.eye(3)), np.array([[{}]])])
 def test_what_is_not_an_array_of_real_numbers_in_mat(tmp_path, value):
-    refused(mat(tmp_path / "net.mat", W1=value), "W1", "wanted plain real numbers")
+    refused(mat(tmp_path / "net.mat", W1=value), "W1", "expected plain real numbers")
 
 
 def test_newer_matlab_files(tmp_path):

@@ -15,7 +15,7 @@ import fastcheck as fc
 from fastcheck._errors import ChangedArgumentError
 from fastcheck.problems.functions.compiled import foreign, jitted
 from fastcheck.problems.functions.evaluators import BatchedCost, ExecutorCost, PythonCost
-from fastcheck.problems.parameters.layout import Structure
+from fastcheck.problems.parameters.layout import Layout
 from tests.support.jit_mode import COMPILED, needs_compiled
 from tests.support.user_functions import (
     cubes,
@@ -71,12 +71,12 @@ def stacked_cubes(theta, weights=1.0):
 
 
 def evaluators(theta, executor=None):
-    structure = Structure(theta)
-    called = PythonCost(cubes, structure, theta, (WEIGHTS,))
+    layout = Layout.of(theta)
+    called = PythonCost(cubes, layout, theta, (WEIGHTS,))
     yield "called", called
-    yield "stacked", BatchedCost(stacked_cubes, structure, theta, (WEIGHTS,), 1 << 26)
-    yield "stacked, a row at a time", BatchedCost(stacked_cubes, structure, theta, (WEIGHTS,), 1)
-    yield "jitted", jitted(PythonCost(jitted_cubes, structure, theta, (WEIGHTS,)), 2)
+    yield "stacked", BatchedCost(stacked_cubes, layout, theta, (WEIGHTS,), 1 << 26)
+    yield "stacked, a row at a time", BatchedCost(stacked_cubes, layout, theta, (WEIGHTS,), 1)
+    yield "jitted", jitted(PythonCost(jitted_cubes, layout, theta, (WEIGHTS,)), 2)
     if executor:
         yield "sent", ExecutorCost(called, executor)
 
@@ -134,9 +134,9 @@ def test_blocks_stay_under_the_memory_limit():
 
 
 @pytest.mark.parametrize(("cost", "error", "words"), [
-    (lambda theta: np.sum(theta), ValueError, r"shape \(\).*wanted \(1,\).*leading axis"),
-    (lambda theta: theta, ValueError, "wanted"),
-    (lambda theta: [str(row) for row in theta], TypeError, "wanted real numbers"),
+    (lambda theta: np.sum(theta), ValueError, r"expected shape \(1,\).*got shape \(\).*leading axis"),
+    (lambda theta: theta, ValueError, "expected"),
+    (lambda theta: [str(row) for row in theta], TypeError, "expected real numbers"),
 ])
 def test_stacks_must_give_one_cost_a_row(cost, error, words):
     with pytest.raises(error, match=words):
@@ -193,14 +193,14 @@ def test_a_jitted_cost_on_threads_gives_what_one_thread_gives():
 def test_a_jitted_cost_that_is_parallel_itself():
     theta = point(size=600)
     weights = np.ones(600)
-    evaluator = jitted(PythonCost(parallel_cubes, Structure(theta), theta, (weights,)), 4)
+    evaluator = jitted(PythonCost(parallel_cubes, Layout.of(theta), theta, (weights,)), 4)
     assert evaluator.threads == 1  # two launches at once would abort the process
     assert fc.check_function(parallel_cubes, theta, cubes_gradient(theta), (weights,)).ok
 
 
 def test_exceptions_of_a_jitted_cost_name_the_parameter():
     theta = np.ones(20)
-    evaluator = jitted(PythonCost(jitted_failing, Structure(theta), theta, ()), 2)
+    evaluator = jitted(PythonCost(jitted_failing, Layout.of(theta), theta, ()), 2)
     values = np.ones(20)
     values[7] = 1e6
     with pytest.raises(ValueError, match="too large") as caught:
@@ -213,7 +213,7 @@ def test_a_jitted_cost_that_writes_to_theta_is_found():
     with pytest.raises(ChangedArgumentError):
         fc.check_function(jitted_writing, theta, theta)
     with pytest.raises(ChangedArgumentError):
-        jitted(PythonCost(jitted_writing, Structure(theta), theta, ()), 1).moved(np.arange(20), theta + 1.0)
+        jitted(PythonCost(jitted_writing, Layout.of(theta), theta, ()), 1).moved(np.arange(20), theta + 1.0)
 
 
 @pytest.fixture(scope="module")
@@ -270,15 +270,15 @@ def test_c_functions_of_another_kind_are_refused(library):
     with pytest.raises(TypeError, match=r"restype = ctypes\.c_double"):
         fc.check_function(plain.cubes, theta, theta)
     plain.two.restype, plain.two.argtypes = ctypes.c_double, [ctypes.c_int, ctypes.c_void_p]
-    with pytest.raises(TypeError, match="wanted double f"):
+    with pytest.raises(TypeError, match="expected double f"):
         fc.check_function(plain.two, theta, theta)
-    with pytest.raises(TypeError, match="wanted double f"):
+    with pytest.raises(TypeError, match="expected double f"):
         fc.check_function(scipy.LowLevelCallable(prototype(plain.cubes), signature="double (double)"), theta, theta)
     with pytest.raises(ChangedArgumentError):
         fc.check_function(prototype(library.writing), theta, theta)
-    with pytest.raises(TypeError, match="takes one array"):
+    with pytest.raises(TypeError, match="expected one array"):
         fc.check_function(prototype(library.cubes), {"a": theta, "b": theta}, {"a": theta, "b": theta})
-    with pytest.raises(TypeError, match="takes real parameters"):
+    with pytest.raises(TypeError, match="takes complex parameters"):
         fc.check_function(prototype(library.cubes), theta, theta, complex_step=True)
     with pytest.raises(TypeError, match="2 arguments found"):
         fc.check_function(prototype(library.cubes), theta, theta, (theta, theta))
@@ -287,7 +287,7 @@ def test_c_functions_of_another_kind_are_refused(library):
 @needs_compiled(NO_ADDRESS)
 def test_a_c_function_sees_a_private_theta_on_every_thread(library):
     theta = point(size=5000)
-    evaluator = foreign(prototype(library.cubes), Structure(theta), theta, (), 4)
+    evaluator = foreign(prototype(library.cubes), Layout.of(theta), theta, (), 4)
     positions = np.arange(5000)
     costs = evaluator.moved(positions, theta + 1.0)
     np.testing.assert_allclose(costs - cubes(theta), (theta + 1.0) ** 3 - theta**3, rtol=1e-7, atol=1e-8)

@@ -21,13 +21,13 @@ def test_one_real_number_is_accepted_in_any_form(convert):
 
 
 @pytest.mark.parametrize(("value", "words"), [
-    (None, "returned None.*return statement"),
+    (None, "expected a number, got None.*return statement"),
     (np.ones(3), r"array of shape \(3,\).*sum or average"),
-    (1.0 + 1.0j, "complex number.*real part"),
-    ("1.0", "wanted a real number"),
-    (True, "wanted a real number"),
-    ([1.0, [2.0]], "wanted a number"),
-    ({}, "wanted a real number"),
+    (1.0 + 1.0j, "complex one.*real part"),
+    ("1.0", "expected a real number"),
+    (True, "expected a real number"),
+    ([1.0, [2.0]], "expected a number"),
+    ({}, "expected a real number"),
 ])
 def test_anything_else_is_refused_by_name(value, words):
     with pytest.raises(TypeError, match=words):

@@ -34,16 +34,21 @@ class Dense:
     activation: str = "identity"
     dropout: float = 0.0
 
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of the parameters: W (outputs, inputs) and b (outputs, 1)."""
+        return {"W": (self.outputs, self.inputs), "b": (self.outputs, 1)}
+
     def __post_init__(self) -> None:
         for name in ("inputs", "outputs"):
             width = getattr(self, name)
             if isinstance(width, bool) or not isinstance(width, (int, np.integer)):
-                raise TypeError(f"Dense: {name} must be an integer, got {width!r}")
+                raise TypeError(f"{name}: expected an integer, got {width!r}")
             if width < 1:
-                raise ValueError(f"Dense: {name} must be at least 1, got {width}")
+                raise ValueError(f"{name}: expected at least 1, got {width}")
         known("activation", self.activation, ACTIVATIONS)
         if isinstance(self.dropout, bool) or not isinstance(self.dropout, (int, float, np.floating)):
-            raise TypeError(f"Dense: dropout must be a number in [0, 1), got {self.dropout!r}")
+            raise TypeError(f"dropout: expected a number in [0, 1), got {self.dropout!r}")
         if not 0.0 <= self.dropout < 1.0:
-            raise ValueError(f"Dense: dropout must lie in [0, 1), got {self.dropout}")
+            raise ValueError(f"dropout: expected a number in [0, 1), got {self.dropout}")
 

@@ -1,0 +1,151 @@
+"""The shape of nested parameters: dictionaries, lists and tuples of arrays, as trees that can be filled with others."""
+
+import copy
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..._validation import real_array
+from .tensor import Tensor
+
+# The name of a single array that was passed without one.
+ALONE = "theta"
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One array.
+
+    Parameters
+    ----------
+    tensor : its name, shape and place in theta.
+    number : whether it came as a plain number.
+    flat : whether a column (n, 1) may also be given flat, (n,).
+    """
+
+    tensor: Tensor
+    number: bool = False
+    flat: bool = False
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A dictionary, list or tuple.
+
+    Parameters
+    ----------
+    entries : by key, or by place.
+    kind : the type it is made again as: the caller's own for dictionaries and NamedTuples, else list or tuple.
+    empty : a dictionary of the caller's own type without entries; None where ``kind`` is no such type.
+    """
+
+    entries: "dict[Any, Tree]"
+    kind: type = dict
+    empty: Any = None
+
+    @property
+    def is_mapping(self) -> bool:
+        """Whether the entries have keys."""
+        return issubclass(self.kind, Mapping)
+
+    def name_of(self, key: Any) -> str:
+        """What messages call an entry: its key, its field in a NamedTuple, or its place."""
+        fields: tuple[str, ...] | None = getattr(self.kind, "_fields", None)
+        return str(key if fields is None else fields[key])
+
+    def filled(self, items: list[Any]) -> Any:
+        """A container of the same kind that holds other items."""
+        if not self.is_mapping:
+            return self.kind(*items) if is_named(self.kind) else self.kind(items)
+        made: Any = {} if self.empty is None else copy.copy(self.empty)
+        for key, item in zip(self.entries, items, strict=True):
+            made[key] = item
+        return made
+
+
+Tree = Leaf | Branch
+
+
+def tree_of(parameters: Any, argument: str) -> Tree:
+    """The tree of a user's parameters, their tensors end to end in theta, named by their paths ("layer/W").
+
+    Raises
+    ------
+    TypeError, ValueError : for leaves that are not arrays of real numbers.
+    """
+    start = 0
+
+    def plan(value: Any, path: tuple[str, ...]) -> Tree:
+        nonlocal start
+        if is_container(value):
+            keys = list(value) if isinstance(value, Mapping) else list(range(len(value)))
+            branch = Branch({}, *_kind_of(value))
+            for key in keys:
+                branch.entries[key] = plan(value[key], (*path, branch.name_of(key)))
+            return branch
+        name = "/".join(path) or ALONE
+        array = numbers(f"{name} in {argument}", value)
+        first, start = start, start + array.size
+        return Leaf(Tensor(name, array.shape, first, start), bool(np.isscalar(value)))
+
+    return plan(parameters, ())
+
+
+def leaves(tree: Tree) -> Iterator[Leaf]:
+    """The leaves, in the order of theta."""
+    if isinstance(tree, Leaf):
+        yield tree
+    else:
+        for item in tree.entries.values():
+            yield from leaves(item)
+
+
+def rebuilt(tree: Tree, value_of: Callable[[Leaf], Any]) -> Any:
+    """What the user passed, with another value in the place of each leaf."""
+    if isinstance(tree, Leaf):
+        return value_of(tree)
+    return tree.filled([rebuilt(item, value_of) for item in tree.entries.values()])
+
+
+def numbers(name: str, value: Any) -> Any:
+    """An array of real numbers that can be perturbed.
+
+    Raises
+    ------
+    TypeError, ValueError : for anything else.
+    """
+    array = real_array(name, value)
+    if array.dtype.kind == "b":
+        raise TypeError(f"{name}: expected real numbers, got dtype bool; pass what is not to be perturbed in args")
+    return array
+
+
+def is_named(value: Any) -> bool:
+    """Whether this is a NamedTuple, or the type of one."""
+    return hasattr(value, "_fields")
+
+
+def is_container(value: Any) -> bool:
+    """Whether this is a structure, and not an array written as a list of numbers."""
+    if isinstance(value, Mapping) or (isinstance(value, tuple) and is_named(value)):
+        return True
+    return isinstance(value, (list, tuple)) and any(is_container(item) or _is_array(item) for item in value)
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray) or (hasattr(value, "__array__") and not np.isscalar(value))
+
+
+def _kind_of(container: Any) -> tuple[type, Any]:
+    """The type that a container is made again as, and an empty dictionary of the caller's own type."""
+    if isinstance(container, tuple):
+        return (type(container) if is_named(container) else tuple), None
+    if isinstance(container, list):
+        return list, None
+    if type(container) is dict or not isinstance(container, MutableMapping):
+        return dict, None
+    empty = copy.copy(container)
+    empty.clear()
+    return type(container), empty
