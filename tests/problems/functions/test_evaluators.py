@@ -280,7 +280,7 @@ def test_c_functions_of_another_kind_are_refused(library):
         fc.check_function(prototype(library.cubes), {"a": theta, "b": theta}, {"a": theta, "b": theta})
     with pytest.raises(TypeError, match="takes complex parameters"):
         fc.check_function(prototype(library.cubes), theta, theta, complex_step=True)
-    with pytest.raises(TypeError, match="2 arguments found"):
+    with pytest.raises(TypeError, match="at most one .* got 2"):
         fc.check_function(prototype(library.cubes), theta, theta, (theta, theta))
 
 
