@@ -124,8 +124,9 @@ def require_memory(net: Network, memory_limit: int) -> None:
     needed = (VECTORS - 2) * 8 * net.size  # two are there already: parameters and gradients
     if free is not None and needed + memory_limit > free:
         raise MemoryError(
-            f"memory_limit: expected room for results of {readable_bytes(needed)} for all {net.size:,} parameters and "
-            f"{readable_bytes(memory_limit)} beside them, got {readable_bytes(free)} free; lower memory_limit, or use "
+            f"memory: expected room for the results of {net.size:,} parameters and for memory_limit, "
+            f"{readable_bytes(needed)} and {readable_bytes(memory_limit)}, got {readable_bytes(free)} free; lower "
+            "memory_limit, or use "
             'method="sample", which needs a small part of that, or method="directional", which needs less'
         )
 
