@@ -1,4 +1,4 @@
-"""The functions that are replaced while a program runs, by the namespace that holds them."""
+"""The functions that are replaced in the user's namespaces while a program runs, by the module that holds them."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

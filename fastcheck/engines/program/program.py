@@ -11,6 +11,7 @@ from ..._errors import NoRule
 from ..._types import Array, Mask
 from .array import DifferenceArray
 from .namespaces import replaced
+from .reachable import Reachable
 from .run import Run
 from .tables import TABLES
 from .wrapping import Wrapping
@@ -51,6 +52,7 @@ class Program:
 
     def __init__(self, function: Callable[..., Any], inputs: Sequence[Array]) -> None:
         self._function = function
+        self._reachable = Reachable(function)
         self._inputs = tuple(np.array(one, dtype=np.float64, order="K") for one in inputs)
         found = function(*(one.copy("K") for one in self._inputs))
         self.outputs: tuple[NDArray[Any], ...] = tuple(np.array(one, order="K") for one in flattened(found))
@@ -89,7 +91,7 @@ class Program:
 
     def _follow(self, run: Run, arrays: list[DifferenceArray]) -> Any:
         try:
-            with _WRAPPING.around(run), np.errstate(all="ignore"):
+            with _WRAPPING.around(run, self._reachable), np.errstate(all="ignore"):
                 return self._function(*arrays)
         except NoRule:
             raise

@@ -17,7 +17,6 @@ _REDUCTIONS = {
     np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min,
     np.logical_or: np.any, np.logical_and: np.all,
 }  # fmt: skip
-_CUMSUM = np.cumsum  # numpy.cumsum itself is replaced while a program runs
 
 
 def call_method(run: Run, ufunc: Any, method: str, inputs: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
@@ -97,7 +96,7 @@ def _accumulate(run: Run, ufunc: Any, inputs: tuple[Any, ...], options: dict[str
     named.setdefault("axis", 0)
     if "out" in named:
         named["out"] = _single(named["out"])
-    return run.tables.functions[_CUMSUM](run, _CUMSUM, (array,), named)
+    return run.tables.functions[np.cumsum](run, np.cumsum, (array,), named)
 
 
 def _outer(run: Run, ufunc: Any, inputs: tuple[Any, ...]) -> Any:

@@ -1,82 +1,106 @@
-"""Functions that do not ask their arguments who should answer, replaced in NumPy's namespaces while a program runs.
+"""Functions that do not ask their arguments who should answer, replaced where the user's code looks them up.
 
-Every replacement asks at each call whether its own thread is inside a run, and whether it was not NumPy or SciPy
-themselves that called; otherwise the call goes straight to the original. The originals are put back when the last run
-ends.
+numpy.zeros, numpy.asarray, scipy.special.logsumexp and others know nothing of arrays that carry changes. While a program
+runs, the user's own modules see other functions under these names: a global ``np`` is a copy of the module with some
+functions replaced, and a global ``zeros`` is the replacement itself. NumPy, SciPy and everybody else's modules keep what
+they have, so nothing inside them is disturbed. Every replacement asks whether its own thread is inside a run, and calls
+the original otherwise: other threads may call the user's functions meanwhile.
 """
 
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import CellType, ModuleType
 from typing import Any
 
+from .reachable import Reachable
 from .run import AtWork, Run
 
 Handler = Callable[..., Any]
-_OWN = ("numpy.", "scipy.", "fastcheck.engines.", "fastcheck.rules.")
+Handlers = Mapping[tuple[ModuleType, str], Handler]
 
 
 class Wrapping:
-    """Replacements of functions in namespaces, installed while runs last.
+    """Replacements of functions in the user's namespaces, installed while runs last.
 
     Parameters
     ----------
-    handlers : by namespace and name: what stands in for the function, called with (run, function, args, options).
+    handlers : gives, by module and name, what stands in for each function, called with (run, function, args, options);
+        asked again where a module has been imported since.
     """
 
-    def __init__(self, handlers: Callable[[], Mapping[tuple[Any, str], Handler]]) -> None:
+    def __init__(self, handlers: Callable[[], Handlers]) -> None:
         self._handlers = handlers
         self._lock = threading.Lock()
-        self._running = 0
-        self._originals: dict[tuple[Any, str], Any] = {}
         self._at_work = AtWork()
-        self._outside: dict[str, bool] = {}
+        self._known: Handlers = {}
+        self._replacements: dict[int, tuple[Any, Any]] = {}
+        self._installed: dict[tuple[int, str], list[Any]] = {}
 
     @contextmanager
-    def around(self, run: Run) -> Iterator[None]:
-        """Replaces the functions for this thread while `run` lasts."""
-        self._enter()
+    def around(self, run: Run, user: Reachable) -> Iterator[None]:
+        """Has this thread's calls from the user's code go to the handlers while `run` lasts.
+
+        Parameters
+        ----------
+        run : the run that the handlers are called with.
+        user : where the user's code looks up names.
+        """
+        places = self._enter(user)
         outer, self._at_work.run = self._at_work.run, run
         try:
             yield
         finally:
             self._at_work.run = outer
-            self._leave()
+            self._leave(places)
 
-    def _enter(self) -> None:
+    def _enter(self, user: Reachable) -> list[tuple[int, str]]:
         with self._lock:
-            self._running += 1
-            if self._running > 1:
-                return
-            for place, handler in self._handlers().items():
-                namespace, name = place
-                original = getattr(namespace, name, None)
-                if original is not None:
-                    self._originals[place] = original
-                    setattr(namespace, name, self._replacement(original, handler))
+            self._update()
+            places = []
+            for place in user.places(self._replacements):
+                key = (id(place.holder), place.name)
+                if key in self._installed:
+                    self._installed[key][0] += 1
+                else:
+                    original, replacement = self._replacements[id(place.value)]
+                    self._installed[key] = [1, place.holder, place.name, original]
+                    _assign(place.holder, place.name, replacement)
+                places.append(key)
+            return places
 
-    def _leave(self) -> None:
+    def _leave(self, places: list[tuple[int, str]]) -> None:
         with self._lock:
-            self._running -= 1
-            if self._running:
-                return
-            for (namespace, name), original in self._originals.items():
-                setattr(namespace, name, original)
-            self._originals.clear()
+            for key in places:
+                entry = self._installed[key]
+                entry[0] -= 1
+                if not entry[0]:
+                    _, holder, name, original = self._installed.pop(key)
+                    _assign(holder, name, original)
+
+    def _update(self) -> None:
+        """Makes the replacements of functions in modules that have been imported since the last time."""
+        handlers = self._handlers()
+        if len(handlers) == len(self._known):
+            return
+        self._known = handlers
+        copies: dict[int, tuple[ModuleType, ModuleType]] = {}
+        for (module, name), handler in handlers.items():
+            original = getattr(module, name)
+            if id(original) not in self._replacements:
+                self._replacements[id(original)] = (original, self._replacement(original, handler))
+            copy = copies.setdefault(id(module), (module, _copy_of(module)))[1]
+            setattr(copy, name, self._replacements[id(original)][1])
+        for original, copy in list(copies.values()):
+            _put_into_parents(original, copy, copies)
+        self._replacements |= copies
 
     def _replacement(self, original: Callable[..., Any], handler: Handler) -> Callable[..., Any]:
-        at_work, outside = self._at_work, self._outside
+        at_work = self._at_work
 
         def replacement(*args: Any, **options: Any) -> Any:
             run = at_work.run
             if run is None:
-                return original(*args, **options)
-            caller = sys._getframe(1).f_globals.get("__name__", "")
-            own = outside.get(caller)
-            if own is None:
-                own = outside[caller] = _is_own(caller)
-            if own:
                 return original(*args, **options)
             return handler(run, original, args, options)
 
@@ -86,6 +110,29 @@ class Wrapping:
         return replacement
 
 
-def _is_own(module: str) -> bool:
-    """Whether a module belongs to NumPy, SciPy or this checker, whose calls are not the user's."""
-    return f"{module}.".startswith(_OWN)
+def _copy_of(module: ModuleType) -> ModuleType:
+    copy = ModuleType(module.__name__)
+    vars(copy).update(vars(module))
+    return copy
+
+
+def _put_into_parents(original: ModuleType, copy: ModuleType, copies: dict[int, tuple[ModuleType, ModuleType]]) -> None:
+    """Has ``np.lib.stride_tricks`` lead to the copy, from the copy of ``np`` on."""
+    import sys
+
+    parent_name, _, name = original.__name__.rpartition(".")
+    parent = sys.modules.get(parent_name)
+    if parent is None or getattr(parent, name, None) is not original:
+        return
+    known = id(parent) in copies
+    parent_copy = copies.setdefault(id(parent), (parent, _copy_of(parent)))[1]
+    setattr(parent_copy, name, copy)
+    if not known:
+        _put_into_parents(parent, parent_copy, copies)
+
+
+def _assign(holder: Any, name: str, content: Any) -> None:
+    if type(holder) is CellType:
+        holder.cell_contents = content
+    else:
+        holder[name] = content

@@ -1,0 +1,147 @@
+"""What a function can reach: the namespaces of the user's code, and the containers that it may keep arrays in."""
+
+import functools
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from types import CellType, CodeType, FunctionType, MethodType, ModuleType
+from typing import Any, NamedTuple
+
+# Objects looked at before the walk ends: functions that people check reach some dozens.
+MOST_OBJECTS = 20_000
+# Packages whose functions are not the user's.
+FOREIGN = frozenset(
+    ("numpy", "scipy", "fastcheck", "numba", "torch", "jax", "jaxlib", "tensorflow", "sklearn", "pandas", "matplotlib",
+     "pytest", "_pytest", "hypothesis", "IPython", "mpmath", "sympy", "networkx", "PIL", "cupy", "dask")
+)  # fmt: skip
+_PLAIN = (int, float, complex, str, bytes, bool, type(None), range, slice)
+
+
+class Place(NamedTuple):
+    """Where a name is looked up: a module's globals or a closure's cell."""
+
+    holder: Any
+    name: str
+    value: Any
+
+
+class Reachable:
+    """The user's code that a function leads to.
+
+    Parameters
+    ----------
+    function : the function.
+
+    Attributes
+    ----------
+    namespaces : globals of the modules that hold the functions and classes which it can call.
+    cells : closure cells of these functions.
+    containers : dictionaries of objects, and dictionaries and lists, that these functions can reach.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.namespaces: list[dict[str, Any]] = []
+        self.cells: list[CellType] = []
+        self.containers: list[dict[Any, Any] | list[Any]] = []
+        self._walk(function)
+
+    def places(self, wanted: Mapping[int, Any]) -> Iterator[Place]:
+        """Where the user's code looks up objects with these identities."""
+        for namespace in self.namespaces:
+            for name, value in list(namespace.items()):
+                if id(value) in wanted:
+                    yield Place(namespace, name, value)
+        for cell in self.cells:
+            try:
+                value = cell.cell_contents
+            except ValueError:  # it is empty still
+                continue
+            if id(value) in wanted:
+                yield Place(cell, "", value)
+
+    def _walk(self, function: Callable[..., Any]) -> None:
+        queue: deque[Any] = deque([function])
+        seen: dict[int, Any] = {}
+        while queue and len(seen) < MOST_OBJECTS:
+            found = queue.popleft()
+            if isinstance(found, _PLAIN) or id(found) in seen:
+                continue
+            seen[id(found)] = found
+            queue.extend(self._beside(found))
+
+    def _beside(self, found: Any) -> Iterator[Any]:
+        """What an object leads to."""
+        kind = type(found)
+        if kind is FunctionType:
+            yield from self._of_function(found)
+        elif kind is MethodType:
+            yield from (found.__func__, found.__self__)
+        elif isinstance(found, functools.partial):
+            yield from (found.func, *found.args, *found.keywords.values())
+        elif kind in (staticmethod, classmethod):
+            yield found.__func__
+        elif kind is property:
+            yield from (found.fget, found.fset)
+        elif isinstance(found, type):
+            if not is_foreign(found.__module__):
+                yield from (*vars(found).values(), *found.__bases__)
+        elif isinstance(found, dict):
+            self.containers.append(found)
+            yield from found.values()
+        elif isinstance(found, list):
+            self.containers.append(found)
+            yield from found
+        elif isinstance(found, (tuple, set, frozenset, deque)):
+            yield from found
+        elif not isinstance(found, ModuleType):
+            yield from self._of_instance(found)
+
+    def _of_instance(self, found: Any) -> Iterator[Any]:
+        wrapped = getattr(found, "__wrapped__", None) if callable(found) else None
+        if isinstance(wrapped, FunctionType):  # functools.lru_cache and the like
+            yield wrapped
+        if is_foreign(type(found).__module__):
+            return
+        yield type(found)
+        attributes = getattr(found, "__dict__", None)
+        if isinstance(attributes, dict):
+            self.containers.append(attributes)
+            yield from attributes.values()
+
+    def _of_function(self, found: FunctionType) -> Iterator[Any]:
+        namespace = found.__globals__
+        if is_foreign(namespace.get("__name__", "")):
+            return
+        if not any(namespace is known for known in self.namespaces):
+            self.namespaces.append(namespace)
+        for cell in found.__closure__ or ():
+            self.cells.append(cell)
+            try:
+                yield cell.cell_contents
+            except ValueError:  # it is empty still
+                continue
+        yield from found.__defaults__ or ()
+        yield from (found.__kwdefaults__ or {}).values()
+        yield from vars(found).values()
+        names = set(_names(found.__code__))
+        for name in names & namespace.keys():
+            value = namespace[name]
+            if isinstance(value, ModuleType):
+                if not is_foreign(value.__name__):
+                    yield from (vars(value)[one] for one in names & vars(value).keys())
+            else:
+                yield value
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    """The globals and attributes that a function's code and the functions inside it name."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names(constant)
+
+
+def is_foreign(module: str | None) -> bool:
+    """Whether a module belongs to Python or to a package whose functions are not the user's."""
+    root = (module or "").partition(".")[0]
+    return root in FOREIGN or (root in sys.stdlib_module_names and root != "__main__")
