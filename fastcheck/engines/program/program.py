@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from ..._errors import NoRule
 from ..._types import Array, Mask
 from .array import DifferenceArray
 from .namespaces import replaced
+from .products import Product, ProductNotes, Suppression, labels
 from .reachable import Reachable
 from .run import Run
 from .tables import TABLES
@@ -52,6 +54,7 @@ class Program:
 
     def __init__(self, function: Callable[..., Any], inputs: Sequence[Array]) -> None:
         self._function = function
+        self._operations: int | None = None
         self._reachable = Reachable(function)
         self._inputs = tuple(np.array(one, dtype=np.float64, order="K") for one in inputs)
         found = function(*(one.copy("K") for one in self._inputs))
@@ -80,16 +83,39 @@ class Program:
         NoRule : where an operation has no exact difference, or where the function cannot be followed.
         """
         given = [*changes.values(), *(sites or {}).values()]
-        batch = len(given[0])
-        observer = Injection(sites) if sites else None
-        run = Run(batch, TABLES, convention, observer)
+        run = Run(len(given[0]), TABLES, convention, Injection(sites) if sites else None)
+        return self._response(run, self._follow(run, changes))
+
+    @cached_property
+    def products(self) -> tuple[Product, ...]:
+        """Where the inputs enter products, in the order of the operations; none of an input that enters too many."""
+        found = []
+        for number in range(len(self._inputs)):
+            notes = ProductNotes(number)
+            self._label(number, notes, notes)
+            if not notes.overflow:
+                found += notes.found
+        return tuple(sorted(found, key=lambda product: (product.site, product.side)))
+
+    @cached_property
+    def complete(self) -> tuple[bool, ...]:
+        """For each input, whether it moves the outputs through its products alone."""
+        found = []
+        for number in range(len(self._inputs)):
+            sites = frozenset(product.site for product in self.products if product.input == number)
+            response = self._label(number, Suppression(sites), None)
+            found.append(bool(sites) and all(change is None for change in response.changes))
+        return tuple(found)
+
+    def _label(self, number: int, observer: Any, notes: Any) -> Response:
+        """A run in which the changes of one input are labels, and nothing crosses a kink."""
+        run = Run(1, TABLES, 0.0, observer, notes)
+        return self._response(run, self._follow(run, {number: labels(self._inputs[number].shape)}))
+
+    def _follow(self, run: Run, changes: Mapping[int, Changes]) -> Any:
         arrays = [
             DifferenceArray(one.copy("K"), run, _own(changes.get(number))) for number, one in enumerate(self._inputs)
         ]
-        found = self._follow(run, arrays)
-        return self._response(run, found)
-
-    def _follow(self, run: Run, arrays: list[DifferenceArray]) -> Any:
         try:
             with _WRAPPING.around(run, self._reachable), np.errstate(all="ignore"):
                 return self._function(*arrays)
@@ -102,9 +128,11 @@ class Program:
 
     def _response(self, run: Run, found: Any) -> Response:
         outputs = flattened(found)
+        if self._operations is None:
+            self._operations = run.count
+        if len(outputs) != len(self.outputs) or run.count != self._operations:
+            raise NoRule("a function that goes another way from call to call", "it may be random or keep a state")
         run.floats.check(outputs, run.count)
-        if len(outputs) != len(self.outputs):
-            raise NoRule("a function that returns another number of arrays when it is followed")
         changes: list[Changes | None] = []
         for output, expected in zip(outputs, self.outputs, strict=True):
             array = output if type(output) is DifferenceArray else run.floats.array_of(output)

@@ -117,6 +117,7 @@ def _reduceat(run: Run, ufunc: Any, inputs: tuple[Any, ...], options: dict[str, 
 
 def _at(run: Run, ufunc: Any, inputs: tuple[Any, ...]) -> None:
     """``ufunc.at(target, index, operand)``: repeated indices are taken one after the other."""
+    run.count += 1
     target, index, *operand = inputs
     key = plain_key(run, index)
     if type(target) is not DifferenceArray:
@@ -143,4 +144,3 @@ def _at(run: Run, ufunc: Any, inputs: tuple[Any, ...]) -> None:
         ufunc.at(whole, (ALL, *np.unravel_index(positions, value.shape)), change)
         target.owner.computed = True
     ufunc.at(value, key, value_of(content))
-    run.count += 1

@@ -1,0 +1,152 @@
+"""Where the inputs of a program enter products, found by runs whose changes are labels.
+
+An input's entries are given the changes 1, 2, 3, ... times one tiny power of two. Whatever only moves entries around
+moves their labels around, exactly; so at a product the labels of an operand say which entries of the input it holds,
+however often the function has reshaped, gathered or padded them. An array whose changes were calculated has no labels.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._types import Array, Indices
+from .array import DifferenceArray
+
+# The least label. Nothing crosses a kink by so little; twice its square still is no subnormal number.
+LABEL = 2.0**-400
+# An input that enters more products than these is not worth listing: its entries are moved instead.
+MOST_PRODUCTS = 4096
+
+Adjoint = Callable[[Array, Array], Array]
+
+
+@dataclass(frozen=True, eq=False)
+class Product:
+    """Where an input, or a rearrangement of it, is an operand of an operation that is linear in each of two operands.
+
+    Parameters
+    ----------
+    site : the operation's number.
+    input : the input's number.
+    side : which operand comes from the input, 0 or 1.
+    value : the operation's result at the inputs.
+    other : the other operand at the inputs.
+    other_moves : whether the other operand moves when that input does.
+    contraction : the operation as an einsum string in the operands' order; or, where an axis of length one of the
+        operand is broadcast, the adjoint in this operand: (response of the result, other operand) -> its shape.
+    owners : for each entry of the operand, its flat position in the input, or -1 where it does not come from it.
+    """
+
+    site: int
+    input: int
+    side: int
+    value: Array
+    other: Array
+    other_moves: bool
+    contraction: str | Adjoint
+    owners: Indices
+
+
+def labels(shape: tuple[int, ...]) -> Array:
+    """Changes of an input that are labels of its entries, (1, *shape)."""
+    count = int(np.prod(shape, dtype=np.int64))
+    return LABEL * np.arange(1.0, count + 1).reshape(1, *shape)
+
+
+class ProductNotes:
+    """Notes the products of a run in which one input is labelled, in the order of their operations.
+
+    Parameters
+    ----------
+    number : the input's number.
+    """
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._pending: list[Product] = []
+        self.found: list[Product] = []
+        self.overflow = False
+
+    def product(self, count: int, operands: tuple[Any, ...], letters: str) -> None:
+        """Operation number `count` is about to multiply these operands."""
+        if len(operands) != 2:
+            return
+        for side in (0, 1):
+            mine, other = operands[side], operands[1 - side]
+            if type(mine) is not DifferenceArray or mine.owner.computed:
+                continue
+            change = mine.change
+            if change is None:
+                continue
+            if len(self.found) >= MOST_PRODUCTS:
+                self.overflow = True
+                return
+            plain = other.value if type(other) is DifferenceArray else other
+            moves = type(other) is DifferenceArray and other.change is not None
+            owners = np.rint(change[0] / LABEL).astype(np.int64) - 1
+            beside = np.array(plain, dtype=np.float64)
+            way = contraction(letters, side, np.shape(mine.value))
+            self._pending.append(Product(count, self._number, side, np.zeros(0), beside, moves, way, owners))
+
+    def result(self, count: int, value: Any, change: NDArray[Any] | None) -> NDArray[Any] | None:
+        """Completes the products of the operation whose result this is."""
+        for product in self._pending:
+            if product.site == count and value.dtype.kind == "f":
+                self.found.append(replace(product, value=np.array(value)))
+        self._pending.clear()
+        return change
+
+
+class Suppression:
+    """Has the results of some operations stand still: what moves the outputs then enters elsewhere.
+
+    Parameters
+    ----------
+    sites : the operations' numbers.
+    """
+
+    def __init__(self, sites: frozenset[int]) -> None:
+        self._sites = sites
+
+    def result(self, count: int, value: Any, change: NDArray[Any] | None) -> NDArray[Any] | None:
+        """The change of operation number `count`."""
+        return None if count in self._sites else change
+
+
+def contraction(letters: str, side: int, shape: tuple[int, ...]) -> str | Adjoint:
+    """The einsum string, or the adjoint where it alone would not give the operand's shape.
+
+    Parameters
+    ----------
+    letters : the einsum string of the product.
+    side : the operand in question.
+    shape : its shape.
+    """
+    inputs, result = letters.split("->")
+    parts = inputs.split(",")
+    mine, other = parts[side], parts[1 - side]
+    known = set(other) | set(result)
+    if len(set(mine)) == len(mine) and 1 not in shape and set(mine) <= known:
+        return letters
+
+    def adjoint(response: Array, beside: Array) -> Array:
+        kept = "".join(letter for letter in dict.fromkeys(mine) if letter in known)
+        sums = np.einsum(f"{result},{other}->{kept}", response, beside, optimize=True)
+        return _into_shape(sums, kept, mine, shape)
+
+    return adjoint
+
+
+def _into_shape(sums: Array, kept: str, mine: str, shape: tuple[int, ...]) -> Array:
+    """What an entry of the operand gets: nothing off the diagonal of repeated letters, the sum where it was broadcast."""
+    sizes = dict(zip(mine, shape, strict=True))
+    short = tuple(axis for axis, letter in enumerate(kept) if sizes[letter] == 1)
+    sums = np.sum(sums, axis=short, keepdims=True)
+    full = np.zeros(shape)
+    view = np.einsum(f"{mine}->{''.join(dict.fromkeys(mine))}", full) if mine else full
+    spread = sums.reshape([sizes[letter] if letter in kept else 1 for letter in dict.fromkeys(mine)])
+    view[...] = spread
+    return full
