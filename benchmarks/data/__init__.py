@@ -1,1 +1,1 @@
-"""Networks, costs and images that benchmarks measure, and the charts drawn from them."""
+"""Networks, costs, programs and images that benchmarks measure, and the charts drawn from them."""
