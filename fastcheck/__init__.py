@@ -9,6 +9,7 @@ from ._errors import (
     NondeterministicError,
     NoRule,
 )
+from ._version import __version__
 from .checks.function import check_function, check_vjp
 from .checks.network import check
 from .checks.sweep import Sweep, sweep
@@ -22,6 +23,5 @@ from .weights import from_torch
 __all__ = [
     "ChangedArgumentError", "Dense", "EngineError", "Estimate", "FastcheckError", "GradientMismatch", "Network",
     "NoRule", "NondeterministicError", "Report", "Sweep", "Watch",
-    "check", "check_function", "check_vjp", "estimate", "from_torch", "sweep", "testing",
+    "__version__", "check", "check_function", "check_vjp", "estimate", "from_torch", "sweep", "testing",
 ]  # fmt: skip
-__version__ = "0.1.0"

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from .. import __version__
 from .._errors import EngineError
+from .._version import __version__
 from ..checks.network import check
 from ..problems.files.infer import infer_network
 from ..problems.files.npz import load

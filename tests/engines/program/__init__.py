@@ -1,0 +1,1 @@
+"""Tests of fastcheck/engines/program: exact differences of NumPy programs."""
