@@ -163,6 +163,8 @@ INDEXING = {
     "true": lambda x, y, v: x[True] + x[None],
     "zero axes": lambda x, y, v: v[0][()] + np.asarray(v[1])[...],
 }
+# Shapes of the inputs that every operation takes.
+SHAPES = [(3, 4), (4, 5), (4,)]
 ALL_OPERATIONS = {
     f"{kind}: {name}": operation
     for kind, operations in {

@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 
 from .literal import assert_exact, inputs_of
-from .operations import ALL_OPERATIONS
-
-SHAPES = [(3, 4), (4, 5), (4,)]
+from .operations import ALL_OPERATIONS, SHAPES
 
 
 @pytest.mark.parametrize("name", ALL_OPERATIONS)

@@ -6,8 +6,7 @@ import pytest
 from fastcheck.engines.program.program import Program
 
 from .literal import changes_of, inputs_of
-from .operations import ALL_OPERATIONS
-from .test_operations import SHAPES
+from .operations import ALL_OPERATIONS, SHAPES
 
 rng = np.random.default_rng(5)
 X = rng.standard_normal((6, 4))
