@@ -22,7 +22,7 @@ from rich.table import Table
 import fastcheck as fc
 from benchmarks.data.networks import case
 from benchmarks.measure import processor, readable, seconds_of
-from fastcheck.problems.networks.cost_model import readable_bytes, readable_seconds
+from fastcheck.runtime.quantities import readable_bytes, readable_seconds
 
 # Widths, activation, samples and engine.
 MEASURED = (

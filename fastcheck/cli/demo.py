@@ -14,6 +14,7 @@ from ..problems.networks.layers.dense import Dense
 from ..problems.networks.network import Network
 from ..problems.networks.problem import Problem
 from ..report.report import Report
+from ..runtime.quantities import readable_seconds
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -159,7 +160,7 @@ def _show(
     console.print(report, soft_wrap=False)
     seconds, timed = textbook_seconds(net, parameters, X, Y)
     console.print(
-        f"fastcheck: {_duration(report.seconds)}; the textbook's loop: {_duration(seconds)} "
+        f"fastcheck: {readable_seconds(report.seconds)}; the textbook's loop: {readable_seconds(seconds)} "
         f"(timed on {timed} random parameters, their median multiplied up); ratio {seconds / report.seconds:,.0f}"
     )
 
@@ -192,9 +193,3 @@ def textbook_seconds(
         seconds.append(time.perf_counter() - started)
     # not the mean: on a busy machine a few of them wait for others
     return float(np.median(seconds)) * net.size, chosen.size
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 1e-3:
-        return f"{seconds * 1e6:.0f} µs"
-    return f"{seconds * 1e3:.1f} ms" if seconds < 1.0 else f"{seconds:.1f} s"

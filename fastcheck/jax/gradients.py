@@ -16,6 +16,7 @@ from .._types import Array, Indices
 from .._validation import integer, positive
 from ..checks.jacobian import Part, Point, Tolerances, compare, numerical_jacobian
 from ..engines.finite.noise import ROUNDING
+from ..problems.parameters.sampling import random_direction
 from ..problems.parameters.tensor import Tensor
 
 MODES = ("fwd", "rev", "lin")
@@ -115,8 +116,7 @@ def _along(function: "Flat", mode: str, limits: Tolerances, name: str) -> None:
     """Compare a Jacobian that is too large to be made along random directions."""
     generator, point = np.random.default_rng(0), function.point
     for _ in range(DIRECTIONS):
-        u, v = (generator.choice((-1.0, 1.0), n) * generator.uniform(0.5, 1.5, n)
-                for n in (point.theta.size, point.value.size))
+        u, v = (random_direction(generator, n) for n in (point.theta.size, point.value.size))
         above, below = (function.at(point.theta + sign * limits.eps * u) for sign in (1.0, -1.0))
         rise = (above - below) / (2.0 * limits.eps)
         if mode == "rev":

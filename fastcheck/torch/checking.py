@@ -15,6 +15,7 @@ from .._types import Array, Indices
 from ..checks.jacobian import Point, Tolerances, compare, numerical_jacobian
 from ..engines.finite.noise import ROUNDING, line_noise
 from ..problems.functions.vjp import input_names
+from ..problems.parameters.sampling import random_direction
 from . import _compat
 from .backward import Backward, require_any_layout
 from .forward import forward_jacobian
@@ -146,7 +147,7 @@ class Check:
     def _measured_unit(self) -> float:
         """The relative noise of the outputs along a random direction: a function may work in less than double."""
         generator, theta = np.random.default_rng(4), self.function.theta
-        direction, v = _random(generator, theta.size), _random(generator, self.rows.size)
+        direction, v = random_direction(generator, theta.size), random_direction(generator, self.rows.size)
         size = float(np.linalg.norm(v * self.point.value)) or 1.0
 
         def along(distances: Array) -> Array:
@@ -232,7 +233,7 @@ class Check:
         generator, function = np.random.default_rng(0), self.function
         rises, moves = [], []
         for part in function.parts:
-            steps = self.point.steps(part, self.options.limits.eps) * _random(generator, part.tensor.stop
+            steps = self.point.steps(part, self.options.limits.eps) * random_direction(generator, part.tensor.stop
                                                                              - part.tensor.start)
             ends = []
             for sign in (1.0, -1.0):
@@ -242,7 +243,7 @@ class Check:
             rises.append((function.at(ends[0]) - function.at(ends[1]))[self.rows])
             moves.append((ends[0] - ends[1])[part.span])
         for number, rows in enumerate(self.backward.rows):
-            v = _random(generator, rows.stop - rows.start)
+            v = random_direction(generator, rows.stop - rows.start)
             product = self.backward.product(v, number)
             noise = NOISE * self.outputs_unit(number) * float(np.linalg.norm(v * self.point.value[rows]))
             for part, rise, move in zip(function.parts, rises, moves, strict=True):
@@ -252,7 +253,7 @@ class Check:
                     return False
                 if noise > RESOLVED * size and (size or numerical):
                     return False
-        self.backward.require_linear(_random(generator, self.rows.size))
+        self.backward.require_linear(random_direction(generator, self.rows.size))
         return True
 
     def outputs_unit(self, number: int) -> float:
@@ -286,10 +287,6 @@ class _Selected:
 def _has_gradient(output: torch.Tensor, inputs: Tensors) -> bool:
     """Whether backward can start at an output.  A view made under no_grad claims to require gradients, and cannot."""
     return output.requires_grad and (output.grad_fn is not None or any(output is i for i in inputs))
-
-
-def _random(generator: np.random.Generator, size: int) -> Array:
-    return generator.choice((-1.0, 1.0), size) * generator.uniform(0.5, 1.5, size)
 
 
 def _point(moved: Any, function: TorchFunction, outputs: Tensors, jitter: float) -> Point:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..._types import Array
+from ...problems.parameters.sampling import LEAST_SIZE, random_direction
 from ...problems.parameters.tensor import Tensor
 from .difference_table import table
 from .noise import FAR, ROUNDING, line_noise
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 
 # Directions per tensor, unless the caller says how many.
 DIRECTIONS = 3
-# Entries of a direction have random signs and sizes between these, times the size of their tensor's parameters:
-# errors of continuous random sizes cannot cancel but by the rarest chance.
-LEAST, MOST = 0.5, 1.5
 # Errors within tolerance may add up to so many times their root mean square.
 SPREAD = 8.0
 # A direction that disagrees by this part of the tolerance is looked into: the entry found there is judged by itself.
@@ -168,8 +166,7 @@ def probe(
         largest = 0.0
         for _ in range(count):
             direction = np.zeros(theta.size)
-            signs = generator.choice((-1.0, 1.0), tensor.stop - tensor.start)
-            direction[here] = size * signs * generator.uniform(LEAST, MOST, signs.size)
+            direction[here] = size * random_direction(generator, tensor.size)
             expected, allowed = _expected(gradient[here], direction[here], tolerance)
             close = allowed * (1.0 if rounded else CLOSER)
             slope, error = slope_along(direction, allowed / NOISE, False)
@@ -182,7 +179,7 @@ def probe(
                 beyond = not abs(slope - expected) <= allowed + NOISE * error
                 found.suspects.append(Suspect(tensor, direction, slope, error, expected, entry, beyond))
                 break
-        found.limits[tensor.name] = largest / (LEAST * size)
+        found.limits[tensor.name] = largest / (LEAST_SIZE * size)
     found.notes = _power(tensors, gradient, found, count)
     return found
 
@@ -241,7 +238,7 @@ def _power(tensors: Sequence[Tensor], gradient: Array, found: Probe, count: int)
     notes = []
     if worst is not None:
         size = f"{ratio:.1g} of their root mean square" if math.isfinite(ratio) else f"{found.limits[worst.name]:.1g}"
-        missed = (math.sqrt(2.0) * LEAST / NORM) ** count
+        missed = (math.sqrt(2.0) * LEAST_SIZE / NORM) ** count
         notes.append(
             f"Random directions, {count} for each tensor: one wrong entry is found with certainty if it is off by more "
             f"than {size} ({worst.name}; less in the other tensors); errors of {NORM:g} times that norm, spread over "

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._validation import real_array
+from ..parameters.sampling import random_direction
 
 Values = tuple[NDArray[Any], ...]
 
@@ -94,7 +95,7 @@ def _outputs(value: Any) -> Values:
 def _cotangents(outputs: Values, generator: np.random.Generator) -> Values:
     """Random signs and sizes: cotangents of ones would hide errors that cancel over the outputs."""
     return tuple(
-        generator.choice((-1.0, 1.0), output.shape) * generator.uniform(0.5, 1.5, output.shape) for output in outputs
+        random_direction(generator, output.shape) for output in outputs
     )
 
 

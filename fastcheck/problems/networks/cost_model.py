@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from ..._validation import integer, known
+from ...runtime.quantities import readable_bytes, readable_seconds
 from ...runtime.resources import available_bytes, memory_of, threads_of
 from .network import Network
 from .operations import operations
@@ -22,7 +23,6 @@ LEAST_SECONDS, SECONDS_PER_PARAMETER = 2e-3, 3e-8
 VECTORS = 6
 BYTES_PER_SECOND = 2e8  # between the caller and its workers: pickled, through a pipe or a network
 RESULTS = 24  # bytes that come back for each parameter
-TIMES = (1.0, "s"), (60.0, "min"), (3600.0, "h"), (86400.0, "days")
 
 
 def evaluation_seconds(net: Network, samples: int, engine: str) -> float:
@@ -129,17 +129,3 @@ def require_memory(net: Network, memory_limit: int) -> None:
             "memory_limit, or use "
             'method="sample", which needs a small part of that, or method="directional", which needs less'
         )
-
-
-def readable_seconds(seconds: float) -> str:
-    """A length of time in words."""
-    factor, name = next((f, name) for f, name in TIMES if seconds < 2 * 60 * f or name == "days")
-    return f"{seconds / factor:.2g} {name}"
-
-
-def readable_bytes(count: float) -> str:
-    """An amount of memory in words."""
-    for factor, name in ((2**30, "GiB"), (2**20, "MiB")):
-        if count >= factor:
-            return f"{count / factor:.3g} {name}"
-    return f"{count / 1024:.3g} KiB"

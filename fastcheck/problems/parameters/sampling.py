@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..._types import Indices
+from ..._types import Array, Indices
 from .tensor import Tensor
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 PER_TENSOR = 1000
 # The share of wrong entries that statements of power speak of.
 SHARE = 0.01
+# Sizes of a random direction's entries.
+LEAST_SIZE, MOST_SIZE = 0.5, 1.5
 
 
 def choose(tensors: Sequence[Tensor], samples: int | None, generator: "Generator") -> Indices:
@@ -71,6 +73,14 @@ def stratified_order(tensors: Sequence[Tensor], positions: Indices, generator: "
         rank[first:last] = generator.permutation(last - first)
         size[first:last] = last - first
     return np.lexsort((rank / np.maximum(size, 1.0), rank > 0.0)).astype(np.int64)
+
+
+def random_direction(generator: "Generator", shape: "int | tuple[int, ...]") -> Array:
+    """A direction in which every entry takes part: random signs, sizes at random from LEAST_SIZE to MOST_SIZE.
+
+    Errors of continuous random sizes cancel only by the rarest chance, and no entry is left out.
+    """
+    return generator.choice((-1.0, 1.0), shape) * generator.uniform(LEAST_SIZE, MOST_SIZE, shape)
 
 
 def miss_probability(size: int, checked: int, wrong: int) -> float:

@@ -8,7 +8,7 @@ import pytest
 
 import fastcheck as fc
 from fastcheck.engines.base import ENGINES
-from fastcheck.problems.networks.cost_model import CALLS, RATES, VECTORS, readable_bytes, readable_seconds
+from fastcheck.problems.networks.cost_model import CALLS, RATES, VECTORS
 from fastcheck.problems.networks.operations import operations
 from fastcheck.runtime.resources import available_bytes
 from tests.support.problems import data, network
@@ -65,17 +65,6 @@ def test_reads_well():
     assert alone.endswith(" and 88.5 MiB of memory")
     assert ", 3 workers: about " in shared
     assert shared.endswith(" and 24.5 MiB of memory, 68.1 MiB for each worker")
-
-
-@pytest.mark.parametrize(("seconds", "words"), [(0.0123, "0.012 s"), (90.0, "90 s"), (600.0, "10 min"),
-                                                (10800.0, "3 h"), (864000.0, "10 days")])
-def test_seconds_in_words(seconds, words):
-    assert readable_seconds(seconds) == words
-
-
-@pytest.mark.parametrize(("count", "words"), [(2048, "2 KiB"), (3 << 20, "3 MiB"), (1.5 * 2**30, "1.5 GiB")])
-def test_bytes_in_words(count, words):
-    assert readable_bytes(count) == words
 
 
 @pytest.mark.parametrize(("changes", "kind", "words"), [
