@@ -213,8 +213,8 @@ class Check:
             broken = (~torch.isfinite(output.detach())).nonzero()
             if len(broken):
                 at = ", ".join(str(int(i)) for i in broken[0])
-                raise GradcheckError(f"output {number} is {output.detach()[tuple(broken[0])].item()} at [{at}]: there is no "
-                                     "derivative to check. Check inputs at which the function is finite")
+                raise GradcheckError(f"output {number} is {output.detach()[tuple(broken[0])].item()} at [{at}]: there "
+                                     "is no derivative to check. Check inputs at which the function is finite")
 
     def _require_constant(self) -> None:
         """Without outputs that have gradients nothing may depend on the inputs."""
