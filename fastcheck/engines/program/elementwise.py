@@ -12,9 +12,13 @@ from numpy.typing import NDArray
 from ..._errors import NoRule
 from .array import DifferenceArray
 from .run import Run
+from .sparse import is_sparse, product
 
 Change = NDArray[Any]
 Operands = tuple[Any, ...]
+_PRODUCTS = ("matmul", "multiply")
+# Types of operands that need no second look: what carries changes, plain arrays and numbers.
+_DENSE = frozenset((DifferenceArray, np.ndarray, np.float64, float, int, bool))
 
 
 def operate(run: Run, name: str, plain: Callable[..., Any], operands: Operands) -> DifferenceArray:
@@ -27,6 +31,8 @@ def operate(run: Run, name: str, plain: Callable[..., Any], operands: Operands) 
     plain : what is applied to the values.
     operands : arrays that carry changes, plain arrays and numbers.
     """
+    if name in _PRODUCTS and any(type(operand) not in _DENSE and is_sparse(operand) for operand in operands):
+        return product(run, name, plain, operands)
     if name == "matmul":
         return run.tables.contract(run, plain, operands)  # type: ignore[no-any-return]  # it makes arrays only
     values, changes, moving = split(run, operands)
@@ -59,6 +65,8 @@ def split(run: Run, operands: Operands) -> tuple[list[Any], list[Change | None],
             changes.append(array.change if moves else None)
             moving = moving or changes[-1] is not None
         else:
+            if type(operand) not in _DENSE and is_sparse(operand):
+                raise NoRule("a sparse matrix and an array that carries changes", "use dense arrays")
             values.append(operand)
             changes.append(None)
     return values, changes, moving

@@ -1,0 +1,58 @@
+"""Sparse matrices of SciPy times arrays that carry changes, held against literal subtraction."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from fastcheck import NoRule
+from fastcheck.engines.program.program import Program
+
+from .literal import assert_exact, inputs_of
+
+DENSE = np.random.default_rng(5).standard_normal((3, 3)) * (np.arange(9).reshape(3, 3) % 3 > 0)
+SHAPES = [(3, 4), (4, 3), (3,)]
+FORMATS = ["csr_matrix", "csc_matrix", "coo_matrix", "dia_matrix", "lil_matrix", "bsr_matrix", "csr_array", "coo_array"]
+PRODUCTS = {
+    "from the left": lambda A, x, y, v: A @ x,
+    "dot": lambda A, x, y, v: A.dot(x),
+    "of a vector": lambda A, x, y, v: A @ v,
+    "from the right": lambda A, x, y, v: y @ A,
+    "of a vector from the right": lambda A, x, y, v: v @ A,
+    "transposed, twice": lambda A, x, y, v: A.T @ (A @ x),
+    "of a view": lambda A, x, y, v: A @ x[:, 1:3] + A @ x.T.T[:, :2],
+    "of something written": lambda A, x, y, v: A @ written(x),
+}
+
+
+def written(x):
+    out = np.zeros(x.shape)
+    out[1:] = np.tanh(x[1:])
+    return out
+
+
+@pytest.mark.parametrize(("kind", "name"), [
+    (kind, name) for kind in FORMATS for name in PRODUCTS if (kind[:3], name) != ("coo", "dot")
+])
+def test_products_are_those_of_literal_subtraction(kind, name):
+    A = getattr(sp, kind)(DENSE)
+    assert_exact(lambda *inputs: PRODUCTS[name](A, *inputs), inputs_of(SHAPES), tolerance=1e-14)
+
+
+def test_the_star_of_matrices_is_their_product():
+    A = sp.csr_matrix(DENSE)
+    assert_exact(lambda x, y, v: A * x + (y * A).T, inputs_of(SHAPES), tolerance=1e-14)
+
+
+@pytest.mark.parametrize("function", [
+    lambda x: sp.csr_array(DENSE) * x,
+    lambda x: x * sp.csr_array(DENSE),
+    lambda x: sp.csr_matrix(DENSE).multiply(x),
+    lambda x: x + sp.csr_matrix(DENSE),
+    lambda x: sp.coo_matrix(DENSE).dot(x),  # SciPy's coo format refuses in dot what is no array
+    lambda x: sp.csr_matrix(x) @ DENSE,
+])
+def test_whatever_else_has_no_rule(function):
+    """With as many perturbations as rows, shapes alone would not object."""
+    x = np.random.default_rng(6).standard_normal((3, 3))
+    with pytest.raises(NoRule):
+        Program(lambda x: np.asarray(function(x).sum()), [x]).run({0: np.ones((3, 3, 3))})
