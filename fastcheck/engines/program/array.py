@@ -133,9 +133,9 @@ class DifferenceArray(Methods, Operators):
         return handler(run, function, args, options)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        if hands_back(sys._getframe(1)):
+            return boxed(self)
         if self.change is not None:
-            if hands_back(sys._getframe(1)):
-                return boxed(self)
             raise NoRule(
                 "an array that moves, where it is converted to a plain array",
                 "use NumPy functions that accept array subclasses, and make arrays that receive it inside the function",

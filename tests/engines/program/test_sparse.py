@@ -56,3 +56,12 @@ def test_whatever_else_has_no_rule(function):
     x = np.random.default_rng(6).standard_normal((3, 3))
     with pytest.raises(NoRule):
         Program(lambda x: np.asarray(function(x).sum()), [x]).run({0: np.ones((3, 3, 3))})
+
+
+def test_what_stands_still_counts_as_an_operation_too():
+    """Operations have the same numbers in every run, whatever moves."""
+    A, x = sp.csr_matrix(DENSE), np.random.default_rng(6).standard_normal((2, 3, 3))
+    program = Program(lambda x, y: np.tanh(A @ x) + A @ y, list(x))
+    for moving in ([0], [1], [0, 1]):
+        response = program.run({number: np.ones((2, 3, 3)) for number in moving})
+        assert response.changes[0].shape == (2, 3, 3)
