@@ -296,3 +296,40 @@ def _value(operand: Any) -> Any:
 
 def _arrayed(operand: Any) -> Any:
     return operand if type(operand) is DifferenceArray else np.asarray(operand)
+
+
+def matvec_letters(left: int, right: int) -> str:
+    """numpy.matvec."""
+    lead = _LETTERS[2 : 2 + max(left - 2, right - 1)]
+    return f"{lead[len(lead) - left + 2 :]}ab,{lead[len(lead) - right + 1 :]}b->{lead}a"
+
+
+def vecmat_letters(left: int, right: int) -> str:
+    """numpy.vecmat of real arrays."""
+    lead = _LETTERS[2 : 2 + max(left - 1, right - 2)]
+    return f"{lead[len(lead) - left + 1 :]}a,{lead[len(lead) - right + 2 :]}ab->{lead}b"
+
+
+def flat_outer(run: Run, function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+    """numpy.outer."""
+    named = dict(options)
+    a, b = (*args, *(named.pop(name) for name in ("a", "b")[len(args) :]))[:2]
+    a, b = (np.ravel(run.tables.gathered_in(run, one)) for one in (a, b))
+    return into(contracted(run, "a,b->ab", (a, b), function(_value(a), _value(b))), named.get("out"))
+
+
+_BY_LETTERS: dict[Any, Callable[..., str]] = {
+    np.vecdot: vecdot_letters, np.matvec: matvec_letters, np.vecmat: vecmat_letters,
+}  # fmt: skip
+UFUNCS = frozenset((np.matmul, *_BY_LETTERS))
+
+
+def contract(run: Run, plain: Callable[..., Any], operands: tuple[Any, ...]) -> Any:
+    """A ufunc that sums products."""
+    letters_of = _BY_LETTERS.get(plain)
+    if letters_of is None:
+        return matmul(run, plain, operands)
+    a, b = (_arrayed(run.tables.gathered_in(run, operand)) for operand in operands)
+    if any(_value(one).dtype.kind == "c" for one in (a, b)):
+        raise NoRule("numpy.vecdot and vecmat of complex arrays", "use numpy.einsum")
+    return contracted(run, letters_of(a.ndim, b.ndim), (a, b), plain(_value(a), _value(b)))

@@ -141,7 +141,7 @@ def contraction(letters: str, side: int, shape: tuple[int, ...]) -> str | Adjoin
 
 
 def _into_shape(sums: Array, kept: str, mine: str, shape: tuple[int, ...]) -> Array:
-    """What an entry of the operand gets: nothing off the diagonal of repeated letters, the sum where it was broadcast."""
+    """What each entry of the operand gets: the sum where it was broadcast, nothing off a repeated letter's diagonal."""
     sizes = dict(zip(mine, shape, strict=True))
     short = tuple(axis for axis, letter in enumerate(kept) if sizes[letter] == 1)
     sums = np.sum(sums, axis=short, keepdims=True)

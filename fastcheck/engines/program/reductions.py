@@ -111,24 +111,41 @@ def _by_rule(
     change: NDArray[Any],
     result: Any,
     named: dict[str, Any],
-) -> NDArray[Any]:
-    name = {"amax": "max", "amin": "min"}.get(function.__name__, function.__name__)
+) -> NDArray[Any] | None:
+    name = function.__name__
+    axes = negative_axes(named.pop("axis", None), array.ndim)
+    for option, remedy in _UNSUPPORTED.items():
+        given = named.pop(option, _NO_VALUE)
+        if given is not _NO_VALUE and not any(given is usual for usual in (None, True, False, float, np.float64)):
+            raise NoRule(f"numpy.{name} with {option}=", remedy)
+    named = {key: option for key, option in named.items() if option is not _NO_VALUE}
+    if "keepdims" in named:
+        named["keepdims"] = bool(named["keepdims"])
+    return change_by_rule(run, name, (array.value,), (change,), result, axes=axes, **named)
+
+
+_UNSUPPORTED = {
+    "where": "select the entries first",
+    "initial": "use numpy.maximum or numpy.minimum after it",
+    "dtype": "compute in float64 throughout",
+    "mean": "leave it out",
+    "correction": "use ddof",
+    "b": "multiply by yourself",
+    "return_sign": "leave it out",
+}
+
+
+def change_by_rule(
+    run: Run, name: str, values: tuple[Any, ...], changes: tuple[Any, ...], out: Any, **options: Any
+) -> NDArray[Any] | None:
+    """The change of an operation's result by the rule of that name, (batch, *out.shape), shared with no operand."""
     rule = run.tables.rules.get(name)
     if rule is None:
         raise NoRule(f"numpy.{name}")
-    axes = negative_axes(named.pop("axis", None), array.ndim)
-    keepdims = bool(named.pop("keepdims", False) is True)
-    where = named.pop("where", True)
-    initial = named.pop("initial", None)
-    if where is not True and where is not _NO_VALUE:
-        raise NoRule(f"numpy.{name} with where=", "select the entries first")
-    if initial is not None and initial is not _NO_VALUE:
-        raise NoRule(f"numpy.{name} with initial=", "use numpy.maximum or numpy.minimum after it")
-    if named.pop("dtype", None) not in (None, np.float64):
-        raise NoRule(f"numpy.{name} with dtype=", "compute in float64 throughout")
-    named = {key: option for key, option in named.items() if option is not _NO_VALUE}
-    moved = rule.change(np, (array.value,), (change,), result, run.branches, axis=axes, keepdims=keepdims, **named)
-    return owned(moved, [change], run.batch, result.shape)
+    moved = rule.change(np, values, changes, out, run.branches, **options)
+    if rule.discrete and not np.any(moved):
+        return None
+    return owned(moved, list(changes), run.batch, out.shape)
 
 
 def _by_name(

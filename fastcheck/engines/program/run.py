@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -39,6 +40,7 @@ class Tables:
     functions : handlers by NumPy function (NEP 18), called with (run, function, args, options).
     call, call_method : ufuncs, and their methods.
     operate, operate_in_place : Python's operators.
+    carried : makes arrays of this run of what a function has given for values that stand still.
     unknown : functions that no handler stands for.
     gathered_in : makes one array of a nested list that holds such arrays.
     put_where : assignment through a mask that differs between perturbations.
@@ -53,6 +55,7 @@ class Tables:
     call_method: Callable[..., Any]
     operate: Callable[..., Any]
     operate_in_place: Callable[..., Any]
+    carried: Callable[..., Any]
     unknown: Callable[..., Any]
     gathered_in: Callable[..., Any]
     put_where: Callable[..., Any]
@@ -116,6 +119,16 @@ class Run:
     def rearranged(self, value: Any, change: NDArray[Any] | None, computed: bool) -> DifferenceArray:
         """An array of entries that were copied from others: no operation, and an input's entries stay an input's."""
         return DifferenceArray(value, self, change, computed=computed)
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """What happens inside is part of one operation: it is neither counted nor observed."""
+        kept = self.count, self.observer, self.notes
+        self.observer = self.notes = None
+        try:
+            yield
+        finally:
+            self.count, self.observer, self.notes = kept
 
     def check_precision(self, value: NDArray[Any]) -> None:
         """Raises NoRule where `value` is of a precision in which changes are not carried."""

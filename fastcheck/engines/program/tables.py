@@ -1,13 +1,26 @@
 """What acts on arrays that carry changes, by NumPy function, ufunc and operator."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..._errors import NoRule
 from ...rules.table import RULES
-from . import contractions, creation, elementwise, joining, masks, rearranging, reductions, ufunc_methods, writing
+from . import (
+    algebra,
+    composed,
+    contractions,
+    creation,
+    elementwise,
+    joining,
+    linear,
+    masks,
+    rearranging,
+    reductions,
+    ufunc_methods,
+    writing,
+)
 from .array import DifferenceArray
 from .rearranging import arrays_in, rearrangement, value_of
 from .run import Run, Tables
@@ -24,10 +37,11 @@ def unknown(run: Run, function: Callable[..., Any], args: tuple[Any, ...], optio
         module = function.__module__ or "numpy"
         raise NoRule(f"{module}.{function.__name__}")
     out = function(*value_of(args), **value_of(dict(options)))
-    return _carried(run, out, arrays)
+    return carried(run, out, arrays)
 
 
-def _carried(run: Run, out: Any, arrays: list[DifferenceArray]) -> Any:
+def carried(run: Run, out: Any, arrays: Sequence[DifferenceArray] = ()) -> Any:
+    """What a function has given for `arrays` that stand still, as arrays of this run."""
     if isinstance(out, (np.ndarray, np.generic)):
         for array in arrays:
             if out is array.value:
@@ -36,9 +50,9 @@ def _carried(run: Run, out: Any, arrays: list[DifferenceArray]) -> Any:
                 return array.view(out)
         return run.fresh(out) if type(out) is np.ndarray or isinstance(out, np.number) else out
     if type(out) in (list, tuple):
-        return type(out)(_carried(run, part, arrays) for part in out)
+        return type(out)(carried(run, part, arrays) for part in out)
     if isinstance(out, tuple) and hasattr(out, "_fields"):
-        return type(out)(*(_carried(run, part, arrays) for part in out))
+        return type(out)(*(carried(run, part, arrays) for part in out))
     return out
 
 
@@ -165,6 +179,48 @@ def _part(run: Run, array: DifferenceArray, name: str) -> DifferenceArray:
     return run.fresh(value, None if change is None else getattr(change, name).copy())
 
 
+def along_one_axis(run: Run, function: Any, args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+    """numpy.sort and numpy.argsort."""
+    named = dict(zip(("axis", "kind", "order"), args[1:], strict=False)) | dict(options)
+    array = run.tables.gathered_in(run, args[0] if args else named.pop("a"))
+    value = function(array.value, **named)
+    change, axis = array.change, named.get("axis", -1)
+    if change is None:
+        return run.fresh(value)
+    if axis is None:
+        change, axis, flat = change.reshape(run.batch, -1), -1, array.value.reshape(-1)
+    else:
+        flat = array.value
+    axes = reductions.negative_axes(axis, flat.ndim)
+    return run.fresh(value, reductions.change_by_rule(run, function.__name__, (flat,), (change,), value, axes=axes))
+
+
+def quantile(whole: float) -> Handler:
+    """The handler of numpy.quantile (`whole` = 1) and numpy.percentile (`whole` = 100), interpolating linearly."""
+
+    def handler(run: Run, function: Any, args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+        named = dict(zip(("q", "axis", "out", "overwrite_input", "method"), args[1:], strict=False)) | dict(options)
+        array, q, out = args[0], rearranging.still_value(named.pop("q")), named.pop("out", None)
+        value = function(array.value, q, **named)
+        change = array.change
+        if change is None:
+            return reductions.into(run.fresh(value), out)
+        if named.get("method", "linear") != "linear" or named.get("weights") is not None:
+            raise NoRule(f"numpy.{function.__name__} with method= or weights=", "use the linear method")
+        axes = reductions.negative_axes(named.get("axis"), array.ndim)
+        keepdims = bool(named.get("keepdims", False))
+        parts: list[Any] = [
+            reductions.change_by_rule(
+                run, "quantile", (array.value,), (change,), value[place], axes=axes, keepdims=keepdims, q=one / whole
+            )
+            for place, one in zip(np.ndindex(np.shape(q)), np.ravel(q), strict=True)
+        ]
+        moved = np.stack(parts, axis=1).reshape((run.batch, *np.shape(value)))
+        return reductions.into(run.fresh(value, moved), out)
+
+    return handler
+
+
 _AXES = ("axis", "out", "keepdims", "initial", "where")
 _SPREAD = ("axis", "dtype", "out", "ddof", "keepdims")
 
@@ -181,16 +237,36 @@ _JOINS: dict[Any, Handler] = dict.fromkeys((
 ), _ALL)
 _LOOKS: dict[Any, Handler] = dict.fromkeys((
     np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.iscomplexobj, np.isrealobj, np.common_type,
-    np.min_scalar_type, np.shares_memory, np.may_share_memory,
+    np.min_scalar_type, np.shares_memory, np.may_share_memory, np.diag_indices_from, np.tril_indices_from,
+    np.triu_indices_from,
 ), of_values)
 # fmt: on
 _MAKES: dict[Any, Handler] = dict.fromkeys((np.zeros_like, np.empty_like, np.ones_like), creation.made)
+
+_KEPT = ("axis", "out", "overwrite_input", "keepdims")
+_FOURIER = {
+    function: linear.along_axes("axis", 2, -1)
+    for function in (np.fft.fft, np.fft.ifft, np.fft.rfft, np.fft.irfft, np.fft.hfft, np.fft.ihfft)
+} | {
+    function: linear.along_axes("axes", 2, (-2, -1))
+    for function in (np.fft.fft2, np.fft.ifft2, np.fft.rfft2, np.fft.irfft2)
+} | {
+    function: linear.along_axes("axes", 2, None)
+    for function in (np.fft.fftn, np.fft.ifftn, np.fft.rfftn, np.fft.irfftn)
+}  # fmt: skip
+_DECIDED: dict[Any, Handler] = dict.fromkeys(
+    (np.isclose, np.allclose, np.array_equal, np.array_equiv, np.searchsorted, np.digitize, np.lexsort, np.argpartition,
+     np.isin, np.nonzero, np.flatnonzero, np.argwhere, np.nanargmax, np.nanargmin),
+    composed.decided,
+)  # fmt: skip
 
 FUNCTIONS: dict[Any, Handler] = {
     **_VIEWS_AND_COPIES,
     **_JOINS,
     **_LOOKS,
     **_MAKES,
+    **_FOURIER,
+    **_DECIDED,
     np.full_like: creation.filled,
     np.copyto: writing.copyto,
     np.put: writing.put,
@@ -209,26 +285,77 @@ FUNCTIONS: dict[Any, Handler] = {
     np.choose: rearrangement(1, "choices"),
     np.compress: rearrangement(1, "a"),
     np.extract: rearrangement(1, "arr"),
+    np.fft.fftshift: _FIRST,
+    np.fft.ifftshift: _FIRST,
     np.pad: joining.pad,
     np.where: _where,
     np.clip: _clip,
     np.sum: reductions.sums,
     np.mean: reductions.sums,
     np.cumsum: reductions.cumulative_sum,
+    np.trace: linear.each(0, "a"),
+    np.diff: linear.each(0, "a", "prepend", "append"),
+    np.ediff1d: linear.each(0, 1, 2, "ary", "to_end", "to_begin"),
+    np.gradient: linear.each(0, "f"),
+    np.trapezoid: linear.each(0, "y"),
+    np.interp: linear.each(2, "fp"),
+    np.bincount: linear.each(1, "weights"),
+    np.histogram: linear.each("weights"),
+    np.apply_along_axis: unknown,
     np.max: reductions.by_rule(*_AXES),
     np.min: reductions.by_rule(*_AXES),
+    np.ptp: reductions.by_rule("axis", "out", "keepdims"),
     np.prod: reductions.by_rule("axis", "dtype", "out", "keepdims", "initial", "where"),
     np.cumprod: reductions.by_rule("axis", "dtype", "out"),
     np.argmax: reductions.by_rule("axis", "out", "keepdims"),
     np.argmin: reductions.by_rule("axis", "out", "keepdims"),
     np.any: reductions.by_rule("axis", "out", "keepdims"),
     np.all: reductions.by_rule("axis", "out", "keepdims"),
+    np.count_nonzero: reductions.by_rule("axis"),
     np.var: reductions.by_rule(*_SPREAD),
     np.std: reductions.by_rule(*_SPREAD),
+    np.median: reductions.by_rule(*_KEPT),
+    np.quantile: quantile(1.0),
+    np.percentile: quantile(100.0),
+    np.sort: along_one_axis,
+    np.argsort: along_one_axis,
+    np.average: composed.composed(composed.average),
+    np.cov: composed.composed(composed.covariance),
+    np.corrcoef: composed.composed(composed.correlation),
+    np.cross: composed.composed(composed.cross),
+    np.linalg.cross: composed.composed(composed.cross),
+    np.kron: composed.composed(composed.kron),
+    np.vdot: composed.composed(composed.vdot),
+    np.polyval: composed.composed(composed.polynomial),
+    np.round: composed.composed(composed.rounded),
+    np.around: composed.composed(composed.rounded),
+    np.nan_to_num: composed.composed(composed.without_nan),
+    np.nansum: composed.composed(composed.nan_sum),
+    np.nanmean: composed.composed(composed.nan_mean),
     np.dot: contractions.dot,
     np.einsum: contractions.einsum,
     np.inner: contractions.by_letters(contractions.inner_letters),
+    np.outer: contractions.flat_outer,
+    np.linalg.outer: contractions.flat_outer,
     np.tensordot: contractions.by_letters(contractions.tensordot_letters),
+    np.linalg.tensordot: contractions.by_letters(contractions.tensordot_letters),
+    np.linalg.matmul: as_ufunc(np.matmul),
+    np.linalg.vecdot: as_ufunc(np.vecdot),
+    np.convolve: linear.bilinear_each,
+    np.correlate: linear.bilinear_each,
+    np.linalg.inv: algebra.by_rule("inv", 1),
+    np.linalg.solve: algebra.by_rule("solve", 2),
+    np.linalg.det: algebra.by_rule("det", 1),
+    np.linalg.slogdet: algebra.by_rule("slogdet", 1),
+    np.linalg.cholesky: algebra.by_rule("cholesky", 1, "upper"),
+    np.linalg.pinv: algebra.by_rule("pinv", 1),
+    np.linalg.norm: algebra.norm,
+    np.linalg.vector_norm: algebra.vector_norm,
+    np.linalg.matrix_power: algebra.matrix_power,
+    np.linalg.multi_dot: algebra.multi_dot,
+    np.linalg.trace: linear.each(0, "x"),
+    np.linalg.diagonal: _FIRST,
+    np.linalg.matrix_transpose: _FIRST,
 }
 
 TABLES = Tables(
@@ -238,11 +365,12 @@ TABLES = Tables(
     call_method=ufunc_methods.call_method,
     operate=elementwise.operate,
     operate_in_place=elementwise.operate_in_place,
+    carried=carried,
     unknown=unknown,
     gathered_in=joining.gathered_in,
     put_where=masks.put_where,
-    contract=contractions.matmul,
-    contractions=frozenset((np.matmul,)),
+    contract=contractions.contract,
+    contractions=contractions.UFUNCS,
     reshape=reshape,
     ravel=ravel,
     astype=astype,

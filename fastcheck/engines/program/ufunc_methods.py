@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..._errors import NoRule
-from . import elementwise
+from . import composed, elementwise
 from .array import DifferenceArray
 from .indexing import ALL, plain_key
 from .rearranging import arrays_in, still_value, value_of
@@ -32,8 +32,11 @@ def call_method(run: Run, ufunc: Any, method: str, inputs: tuple[Any, ...], opti
         return into(run.fresh(getattr(ufunc, method)(*value_of(inputs), **value_of(named))), out)
     if method == "reduce" and ufunc in _REDUCTIONS:
         return _reduce(run, ufunc, inputs, dict(options))
-    if method == "accumulate" and ufunc is np.add:
+    if method == "accumulate" and ufunc in (np.add, np.multiply):
         return _accumulate(run, ufunc, inputs, dict(options))
+    if method in ("accumulate", "reduce") and ufunc.nin == 2:
+        make = composed.running if method == "accumulate" else composed.folded
+        return composed.composed(make(ufunc))(run, getattr(ufunc, method), inputs, options)
     if method == "outer" and len(inputs) == 2 and not options:
         return _outer(run, ufunc, inputs)
     if method == "reduceat" and ufunc is np.add:
@@ -96,7 +99,8 @@ def _accumulate(run: Run, ufunc: Any, inputs: tuple[Any, ...], options: dict[str
     named.setdefault("axis", 0)
     if "out" in named:
         named["out"] = _single(named["out"])
-    return run.tables.functions[np.cumsum](run, np.cumsum, (array,), named)
+    function = np.cumsum if ufunc is np.add else np.cumprod
+    return run.tables.functions[function](run, function, (array,), named)
 
 
 def _outer(run: Run, ufunc: Any, inputs: tuple[Any, ...]) -> Any:

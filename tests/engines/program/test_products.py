@@ -70,7 +70,7 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_products_lead_to_the_derivatives_by_the_input(name):
-    """One central difference an entry of each product's output, through the adjoint, against one an entry of the input."""
+    """Differences by the entries of the products' results, through the adjoint, against those by the input's entries."""
     function, shapes, complete = CASES[name]
     inputs = inputs_of(shapes, 2)
     program = Program(function, inputs)
