@@ -2,9 +2,9 @@
 
 numpy.zeros, numpy.asarray, scipy.special.logsumexp and others know nothing of arrays that carry changes. While a
 program runs, the user's own modules see other functions under these names: a global ``np`` is a copy of the module with
-some functions replaced, and a global ``zeros`` is the replacement itself. NumPy, SciPy and everybody else's modules
-keep what they have, so nothing inside them is disturbed. Every replacement asks whether its own thread is inside a run, and
-calls the original otherwise: other threads may call the user's functions meanwhile.
+some functions replaced, and a global ``zeros`` is the replacement itself. NumPy, SciPy and all other modules keep what
+they have, so nothing inside them is disturbed. Every replacement asks whether its own thread is inside a run, and calls
+the original otherwise: other threads may call the user's functions meanwhile.
 """
 
 import threading

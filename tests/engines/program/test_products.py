@@ -71,7 +71,7 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_products_lead_to_the_derivatives_by_the_input(name):
     """Differences by the entries of the products' results, through the adjoint, against those by the input's entries."""
-    function, shapes, complete = CASES[name]
+    """Differences by the entries of the products' results, through the adjoint, against those by the input."""
     inputs = inputs_of(shapes, 2)
     program = Program(function, inputs)
     assert program.complete == complete
