@@ -70,8 +70,8 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_products_lead_to_the_derivatives_by_the_input(name):
-    """Differences by the entries of the products' results, through the adjoint, against those by the input's entries."""
     """Differences by the entries of the products' results, through the adjoint, against those by the input."""
+    function, shapes, complete = CASES[name]
     inputs = inputs_of(shapes, 2)
     program = Program(function, inputs)
     assert program.complete == complete
