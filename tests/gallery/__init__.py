@@ -23,3 +23,4 @@ from .case import Case
 MODULES = (dense, losses, convolution, pooling, normalization, recurrent, attention, activations, probabilistic,
            solvers, graphs, networks)
 CASES: list[Case] = [case for module in MODULES for case in module.CASES]
+NAMED: dict[str, Case] = {case.name: case for case in CASES}

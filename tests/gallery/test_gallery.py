@@ -3,21 +3,10 @@
 import numpy as np
 import pytest
 
-from . import CASES, truth
+from . import CASES, NAMED, truth
+from .truth import cotangents, distance
 
-NAMED = {case.name: case for case in CASES}
 WRONG = [(case.name, mistake) for case in CASES for mistake in case.wrong]
-
-
-def cotangents(case):
-    generator = np.random.default_rng(1)
-    return tuple(generator.choice((-1.0, 1.0), np.shape(out)) * generator.uniform(0.5, 1.5, np.shape(out))
-                 for out in case.call(case.forward, {}))
-
-
-def distance(found, wanted):
-    """Largest difference in units of the tensor's scale."""
-    return np.max(np.abs(found - wanted)) / np.max(np.abs(wanted))
 
 
 def test_names_are_unique():

@@ -86,3 +86,15 @@ def gradients(found: dict[str, list[Any]], case: Case, cotangents: tuple[Any, ..
                   for rows, d in zip(found[name], cotangents, strict=True))
         for name in found
     }
+
+
+def cotangents(case: Case) -> tuple[Any, ...]:
+    """Random ones of every output, with both signs."""
+    generator = np.random.default_rng(1)
+    return tuple(generator.choice((-1.0, 1.0), np.shape(out)) * generator.uniform(0.5, 1.5, np.shape(out))
+                 for out in case.call(case.forward, {}))
+
+
+def distance(found: Any, wanted: Any) -> float:
+    """Largest difference in units of the tensor's scale."""
+    return float(np.max(np.abs(found - wanted)) / np.max(np.abs(wanted)))
