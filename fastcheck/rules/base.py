@@ -77,3 +77,18 @@ def two_sum(xp: Any, a: Any, b: Any) -> tuple[Any, Any]:
     part = total - a
     error = (a - (total - part)) + (b - part)
     return total, xp.where(xp.isfinite(error), error, 0.0)
+
+
+def two_product(a: Any, b: Any) -> tuple[Any, Any]:
+    """a b as a rounded product and its error (Dekker), for magnitudes below 1e140."""
+    product = a * b
+    a_head, a_tail = split(a)
+    b_head, b_tail = split(b)
+    return product, ((a_head * b_head - product) + a_head * b_tail + a_tail * b_head) + a_tail * b_tail
+
+
+def split(a: Any) -> tuple[Any, Any]:
+    """a as the sum of two numbers of 26 bits (Veltkamp)."""
+    scaled = 134217729.0 * a
+    head = scaled - (scaled - a)
+    return head, a - head

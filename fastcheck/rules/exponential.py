@@ -150,11 +150,6 @@ def tanh(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> 
     return 2.0 * sigmoid_change(xp, 2.0 * z, 2.0 * d)
 
 
-def softplus(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
-    """log(1 + exp(z))."""
-    return softplus_change(xp, values[0], changes[0])
-
-
 def log_sigmoid(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
     """log sigma(z) = -softplus(-z)."""
     return -softplus_change(xp, -values[0], -changes[0])
@@ -249,7 +244,6 @@ EXPONENTIAL: dict[str, Rule] = {
     "expit": Rule(sigmoid, kernel="sigmoid"),
     "sigmoid": Rule(sigmoid, kernel="sigmoid"),
     "tanh": Rule(tanh, kernel="tanh"),
-    "softplus": Rule(softplus, kernel="softplus"),
     "log_expit": Rule(log_sigmoid),
     "silu": Rule(silu, kernel="silu"),
     "sinh": Rule(sinh),

@@ -54,3 +54,24 @@ def take_along(xp: Any, x: Any, places: Any) -> Any:
     x = xp.broadcast_to(x, (*lead, x.shape[-1]))
     places = xp.broadcast_to(places, (*lead, places.shape[-1]))
     return xp.take_along_dim(x, places, -1) if hasattr(xp, "take_along_dim") else xp.take_along_axis(x, places, -1)
+
+
+def special(xp: Any, name: str) -> Any:
+    """A special function by SciPy's name."""
+    if "torch" in xp.__name__:
+        import torch
+
+        renamed = {"j0": "bessel_j0", "j1": "bessel_j1"}
+        return gamma_of_torch if name == "gamma" else getattr(torch.special, renamed.get(name, name))
+    if "jax" in xp.__name__:
+        import jax.scipy.special as functions
+    else:
+        import scipy.special as functions
+    return getattr(functions, name)
+
+
+def gamma_of_torch(x: Any) -> Any:
+    """The gamma function of positive numbers, which PyTorch knows by its logarithm only."""
+    import torch
+
+    return torch.exp(torch.special.gammaln(x))

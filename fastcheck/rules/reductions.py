@@ -175,22 +175,22 @@ def euclidean(xp: Any, x: Any, d: Any, out: Any, axes: Axes) -> Any:
 
 def norm(
     xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None,
-    axes: Axes, keepdims: bool = False, order: float = 2,
+    axes: Axes, keepdims: bool = False, ord: float = 2,
 ) -> Any:  # fmt: skip
     """The length of vectors along axes, of order 1, 2, infinity, -infinity or any p > 0; 2 for Frobenius' norm."""
     x, d = values[0], changes[0]
-    if order == 2:
+    if ord == 2:
         flat = without(out, axes) if keepdims else out
         return restored(euclidean(xp, x, d, flat, axes), axes, keepdims)
     size = xp.abs(x)
     change = absolute(xp, (x,), (d,), size, branches)
-    if order == 1:
+    if ord == 1:
         return xp.sum(change, axis=axes, keepdims=keepdims)
-    if order == math.inf:
+    if ord == math.inf:
         return maximum_of(xp, (size,), (change,), out, branches, axes, keepdims)
-    if order == -math.inf:
+    if ord == -math.inf:
         return minimum_of(xp, (size,), (change,), out, branches, axes, keepdims)
-    return norm_of_order(xp, size, change, out, axes, keepdims, order)
+    return norm_of_order(xp, size, change, out, axes, keepdims, ord)
 
 
 def norm_of_order(xp: Any, size: Any, d: Any, out: Any, axes: Axes, keepdims: bool, order: float) -> Any:

@@ -4,11 +4,14 @@ from .arithmetic import ARITHMETIC
 from .base import Rule
 from .discrete import DISCRETE
 from .exponential import EXPONENTIAL
+from .gaussian import GAUSSIAN
 from .linear_algebra import LINEAR_ALGEBRA
+from .neural import NEURAL
 from .piecewise import PIECEWISE
 from .reductions import REDUCTIONS
 from .softmax import SOFTMAX
 from .sorting import SORTING
+from .special import SPECIAL
 from .trigonometric import TRIGONOMETRIC
 
 __all__ = ["RULES", "Rule"]
@@ -19,6 +22,9 @@ RULES: dict[str, Rule] = {
     **TRIGONOMETRIC,
     **PIECEWISE,
     **DISCRETE,
+    **GAUSSIAN,
+    **SPECIAL,
+    **NEURAL,
     **REDUCTIONS,
     **SOFTMAX,
     **SORTING,

@@ -177,11 +177,11 @@ ARRAY_REFERENCES: dict[str, tuple[ArrayReference, ...]] = {
         ArrayReference(norm(2), FLAT, LAST),
         ArrayReference(norm(2), TALL, BOTH),
         ArrayReference(norm(2), ((np.zeros(3),),), LAST),
-        ArrayReference(norm(1), FLAT, {**LAST, "order": 1}),
-        ArrayReference(norm(mp.inf), FLAT, {**LAST, "order": math.inf}),
-        ArrayReference(lambda x: np.min(abs(x), axis=0), TALL, {**FIRST, "order": -math.inf}),
-        ArrayReference(norm(3), FLAT, {**LAST, "order": 3.0}),
-        ArrayReference(norm(mp.mpf(1.5)), FLAT[:1], {**LAST, "order": 1.5}),
+        ArrayReference(norm(1), FLAT, {**LAST, "ord": 1}),
+        ArrayReference(norm(mp.inf), FLAT, {**LAST, "ord": math.inf}),
+        ArrayReference(lambda x: np.min(abs(x), axis=0), TALL, {**FIRST, "ord": -math.inf}),
+        ArrayReference(norm(3), FLAT, {**LAST, "ord": 3.0}),
+        ArrayReference(norm(mp.mpf(1.5)), FLAT[:1], {**LAST, "ord": 1.5}),
     ),
     "any": (ArrayReference(scalar(lambda x: mp.mpf(int(any(v != 0 for v in x)))), FLAT, LAST),),
     "all": (ArrayReference(scalar(lambda x: mp.mpf(int(all(v != 0 for v in x)))), FLAT, LAST),),
@@ -206,6 +206,10 @@ ARRAY_REFERENCES: dict[str, tuple[ArrayReference, ...]] = {
     ),
     "median": (ArrayReference(median, FLAT, LAST), ArrayReference(median, TALL, BOTH)),
     "quantile": (ArrayReference(quantile, FLAT, {**LAST, "q": 0.3}),),
+    "glu": (
+        ArrayReference(lambda x: x[:2] / (1 + exp(-x[2:])), FLAT[:3], LAST),
+        ArrayReference(lambda x: x[:2] / (1 + exp(-x[2:])), ((rng(2).normal(size=(4, 3)),),), FIRST),
+    ),
     "inv": (ArrayReference(lambda a: from_matrix(matrix(a) ** -1), ((MATRIX,),), {}, 0.1, 20.0),),
     "solve": (
         ArrayReference(

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import mpmath as mp
@@ -13,13 +13,15 @@ class Reference:
     """An operation in arithmetic of any precision.
 
     ``points`` are tuples of operands.  ``digits`` keep the tails apart from nothing.  ``scale``, of operands and
-    changes, is what errors are relative to, where that is more than the variation on the way.
+    changes, is what errors are relative to, where that is more than the variation on the way.  ``options`` are the
+    rule's.
     """
 
     function: Callable[..., Any]
     points: tuple[tuple[float, ...], ...]
     digits: int = 60
     scale: Callable[..., Any] | None = None
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 def singles(*points: float) -> tuple[tuple[float, ...], ...]:
@@ -41,6 +43,13 @@ TWO = pairs((-17.0, -1.0, 0.0, 1e-9, 0.6, 3.0, 1e5), (-2.0, -1e-9, 0.5, 1.0, 3.0
 def nonnegative(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def inside(x: Any) -> Any:
         return function(x) if x >= 0 else mp.nan
+
+    return inside
+
+
+def positive(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def inside(x: Any) -> Any:
+        return function(x) if x > 0 else mp.nan
 
     return inside
 
@@ -112,9 +121,91 @@ def combined(function: Callable[..., bool], operands: int) -> Reference:
     return Reference(lambda *x: truth(function(*(v != 0 for v in x))), points)
 
 
-def silu_terms(values: Any, changes: Any) -> Any:
-    (z,), (d,) = values, changes
-    return abs(z * (sigmoid(z + d) - sigmoid(z))) + abs(d * sigmoid(z + d))
+NORMAL = (-37.0, -26.0, -9.0, -3.3, -1.0, -1e-9, 0.0, 0.4, 1.0, 2.5, 8.0, 20.0)
+GAMMA = (1e-9, 0.1, 1.0, 1.4616321449683623, 2.0, 7.3, 50.0, 1e6)
+BESSEL = (-30.0, -1.0, -1e-9, 0.0, 0.3, 2.404825557695773, 20.0)
+
+
+def inverse_erf(x: Any) -> Any:
+    return mp.erfinv(x)
+
+
+def normal_quantile(p: Any) -> Any:
+    return mp.sqrt(2) * mp.erfinv(2 * p - 1)
+
+
+def log_gamma(x: Any) -> Any:
+    if x <= 0 and x == mp.floor(x):
+        return mp.nan
+    return mp.re(mp.loggamma(x))
+
+
+def log_normal(x: Any) -> Any:
+    return mp.log1p(-mp.ncdf(-x)) if x > 0 else mp.log(mp.ncdf(x))
+
+
+def of_order_one(values: Any, changes: Any) -> Any:
+    """Where a slope's zero lies between terms of order one."""
+    return abs(changes[0])
+
+
+def entropy(x: Any) -> Any:
+    return -x * mp.log(x) if x > 0 else mp.mpf(0) if x == 0 else mp.nan
+
+
+def relative_entropy(x: Any, y: Any) -> Any:
+    if x < 0 or y <= 0:
+        return mp.nan
+    return x * mp.log(x / y) if x > 0 else mp.mpf(0)
+
+
+def gelu_gate(z: Any) -> Any:
+    return sigmoid(2 * mp.mpf(0.7978845608028654) * (z + mp.mpf(0.044715) * z**3))
+
+
+def mish_gate(z: Any) -> Any:
+    return mp.tanh(softplus(z))
+
+
+def hard_gate(z: Any) -> Any:
+    return min(max(z + 3, mp.mpf(0)), mp.mpf(6)) / 6
+
+
+def gate_terms(gate: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
+    """The two terms of the change of z gate(z), which differ in sign left of its minimum."""
+
+    def terms(values: Any, changes: Any) -> Any:
+        (z,), (d,) = values, changes
+        return abs(z * (gate(z + d) - gate(z))) + abs(d * gate(z + d))
+
+    return terms
+
+
+def elu(alpha: float, scale: float, rate: float) -> Callable[[Any], Any]:
+    return lambda z: mp.mpf(scale) * (z if z > 0 else mp.mpf(alpha) * mp.expm1(mp.mpf(rate) * z))
+
+
+def huber(r: Any) -> Any:
+    return r * r / 2 if abs(r) <= 1 else abs(r) - mp.mpf(0.5)
+
+
+def huber_terms(values: Any, changes: Any) -> Any:
+    (r,), (d,) = values, changes
+    return min(abs(r), 1) * abs(d) + d * d
+
+
+def logit_terms(values: Any, changes: Any) -> Any:
+    (z, y), (d, dy) = values, changes
+    parts = (1 - y) * (softplus(z + d) - softplus(z)), y * (softplus(-z - d) - softplus(-z))
+    return sum(map(abs, parts)) + abs(dy * (z + d))
+
+
+def probability_terms(values: Any, changes: Any) -> Any:
+    (p, y), (d, dy) = values, changes
+    parts = (
+        dy * log(p), (y + dy) * (log(p + d) - log(p)), dy * log(1 - p), (1 - y - dy) * (log(1 - p - d) - log(1 - p))
+    )  # fmt: skip
+    return sum(map(abs, parts))
 
 
 REFERENCES: dict[str, Reference] = {
@@ -148,9 +239,8 @@ REFERENCES: dict[str, Reference] = {
     "expit": Reference(sigmoid, singles(*SATURATED), 400),
     "sigmoid": Reference(sigmoid, singles(*SATURATED), 400),
     "tanh": Reference(mp.tanh, singles(*(x / 2 for x in SATURATED), 15.0, -18.0), 400),
-    "softplus": Reference(softplus, singles(*SATURATED), 400),
     "log_expit": Reference(lambda z: -softplus(-z), singles(*SATURATED), 400),
-    "silu": Reference(lambda z: z * sigmoid(z), singles(*SATURATED, -1.2784645427610738), 400, silu_terms),
+    "silu": Reference(lambda z: z * sigmoid(z), singles(*SATURATED, -1.2784645427610738), 400, gate_terms(sigmoid)),
     "sinh": Reference(mp.sinh, singles(*SATURATED[1:-1]), 300),
     "cosh": Reference(mp.cosh, singles(*SATURATED[1:-1]), 300),
     "arcsinh": Reference(mp.asinh, singles(*LINE, 1e100, -1e50), 150),
@@ -212,7 +302,81 @@ REFERENCES: dict[str, Reference] = {
     "floor_divide": Reference(lambda x, y: mp.floor(x / y), pairs((-7.0, -6.0, 0.0, 1.3, 6.0), (-1.5, 2.0, 3.0))),
     "remainder": Reference(remainder, pairs((-7.0, -6.0, 0.0, 1.3, 6.0), (-1.5, 2.0, 3.0))),
     "fmod": Reference(fmod, pairs((-7.0, -6.0, 0.0, 1.3, 6.0), (-1.5, 2.0, 3.0))),
-}
+    "erf": Reference(mp.erf, singles(*NORMAL[2:-1]), 80),
+    "erfc": Reference(mp.erfc, singles(*(-x for x in NORMAL[:-1])), 80),
+    "ndtr": Reference(mp.ncdf, singles(*NORMAL[:-1]), 80),
+    "log_ndtr": Reference(log_normal, singles(-60.0, *NORMAL, 30.0), 80),
+    "erfcx": Reference(lambda x: mp.exp(x * x) * mp.erfc(x), singles(*NORMAL[1:], 1e3), 80),
+    "erfinv": Reference(within(-1.0, 1.0, inverse_erf), singles(-1 + 1e-9, -0.7, -1e-9, 0.0, 0.3, 0.97), 40),
+    "ndtri": Reference(within(0.0, 1.0, normal_quantile), singles(1e-12, 1e-3, 0.3, 0.5, 0.97), 40),
+    "gammaln": Reference(positive(log_gamma), singles(*GAMMA), 60, of_order_one),
+    "gammaln:negative": Reference(within(-2.0, -1e-3, log_gamma), singles(-0.3, -1.7), 60, of_order_one),
+    "lgamma": Reference(positive(log_gamma), singles(*GAMMA), 60, of_order_one),
+    "gamma": Reference(positive(mp.gamma), singles(*GAMMA[:-1]), 60, of_order_one),
+    "digamma": Reference(positive(mp.digamma), singles(*GAMMA), 60),
+    "psi": Reference(positive(mp.digamma), singles(*GAMMA), 60),
+    "i0": Reference(lambda x: mp.besseli(0, x), singles(*BESSEL), 60),
+    "i1": Reference(lambda x: mp.besseli(1, x), singles(*BESSEL), 60),
+    "logit": Reference(within(0.0, 1.0, lambda x: log(x) - log(1 - x)), singles(1e-12, 1e-3, 0.3, 0.5, 0.97, 1 - 1e-9)),
+    "xlogy": Reference(
+        lambda x, y: x * log(y) if x else mp.mpf(0), pairs((0.0, -1.0, 2.0, 1e5), (1e-20, 0.5, 1.0, 3.0)), 100
+    ),
+    "xlog1py": Reference(
+        lambda x, y: x * log(1 + y) if x else mp.mpf(0), pairs((0.0, -1.0, 2.0, 1e5), (1e-20, -0.5, 0.0, 3.0)), 100
+    ),
+    "entr": Reference(entropy, singles(*POSITIVE[:-1]), 200),
+    "rel_entr": Reference(relative_entropy, pairs((0.0, 1e-9, 0.5, 3.0), (1e-9, 0.5, 1.0, 20.0)), 100),
+    "kl_div": Reference(
+        lambda x, y: relative_entropy(x, y) - x + y, pairs((0.0, 1e-9, 0.5, 3.0), (1e-9, 0.5, 1.0, 20.0)), 100,
+        lambda values, changes: sum(map(abs, changes)),
+    ),
+    "gelu": Reference(lambda z: z * mp.ncdf(z), singles(*NORMAL[:-1], -0.7517915), 80, gate_terms(mp.ncdf)),
+    "gelu_tanh": Reference(
+        lambda z: z * gelu_gate(z), singles(*NORMAL[1:], -15.0, -0.7524614), 80, gate_terms(gelu_gate)
+    ),
+    "mish": Reference(lambda z: z * mish_gate(z), singles(*SATURATED, -1.1924312), 400, gate_terms(mish_gate)),
+    "leaky_relu": Reference(lambda z: z if z > 0 else mp.mpf(0.01) * z, REALS),
+    "leaky_relu:slope": Reference(lambda z: z if z > 0 else z / 4, REALS, options={"slope": 0.25}),
+    "prelu": Reference(lambda z, slope: z if z > 0 else slope * z, TWO),
+    "elu": Reference(elu(1.0, 1.0, 1.0), singles(*SATURATED), 400),
+    "elu:options": Reference(
+        elu(0.5, 2.0, 3.0), singles(*SATURATED[1:]), 400, options={"alpha": 0.5, "scale": 2.0, "input_scale": 3.0}
+    ),
+    "selu": Reference(elu(1.6732632423543772, 1.0507009873554805, 1.0), singles(*SATURATED), 400),
+    "celu": Reference(elu(1.0, 1.0, 1.0), singles(*SATURATED), 400),
+    "celu:alpha": Reference(elu(2.0, 1.0, 0.5), singles(*SATURATED), 400, options={"alpha": 2.0}),
+    "relu6": Reference(lambda z: min(max(z, mp.mpf(0)), mp.mpf(6)), singles(*LINE, 6.0, 5.95)),
+    "hardtanh": Reference(lambda z: min(max(z, mp.mpf(-1)), mp.mpf(1)), REALS),
+    "hardtanh:options": Reference(
+        lambda z: min(max(z, mp.mpf(-3)), mp.mpf(0.5)), REALS, options={"min_val": -3.0, "max_val": 0.5}
+    ),
+    "hardsigmoid": Reference(hard_gate, singles(*LINE, 3.0, 2.95)),
+    "hardswish": Reference(lambda z: z * hard_gate(z), singles(*LINE, 3.0, 2.95), 60, gate_terms(hard_gate)),
+    "softplus": Reference(softplus, singles(*SATURATED), 400),
+    "softplus:beta": Reference(lambda z: softplus(2 * z) / 2, singles(*SATURATED), 800, options={"beta": 2.0}),
+    "softsign": Reference(lambda z: z / (1 + abs(z)), REALS),
+    "tanhshrink": Reference(
+        lambda z: z - mp.tanh(z), REALS, 60,
+        lambda values, changes: abs(changes[0]) + abs(mp.tanh(values[0] + changes[0]) - mp.tanh(values[0])),
+    ),
+    "softshrink": Reference(lambda z: mp.sign(z) * max(abs(z) - mp.mpf(0.5), mp.mpf(0)), singles(*LINE, 0.5, -0.5)),
+    "hardshrink": Reference(lambda z: z if abs(z) > mp.mpf(0.5) else mp.mpf(0), singles(*LINE, 0.5, -0.5, 0.55)),
+    "threshold": Reference(
+        lambda z: z if z > mp.mpf(0.7) else mp.mpf(3), REALS, options={"threshold": 0.7, "value": 3.0}
+    ),
+    "huber_loss": Reference(huber, singles(*LINE, -0.95, 1.05), 60, huber_terms),
+    "smooth_l1": Reference(
+        lambda r: huber(2 * r) / 2, singles(*LINE, 0.5, 0.45), 60, huber_terms, options={"beta": 0.5}
+    ),
+    "smooth_l1:absolute": Reference(abs, REALS, options={"beta": 0.0}),
+    "binary_cross_entropy_with_logits": Reference(
+        lambda z, y: softplus(z) - y * z, pairs(SATURATED[2:-2], (0.0, 0.3, 1.0)), 100, logit_terms
+    ),
+    "binary_cross_entropy": Reference(
+        lambda p, y: -(y * log(p) + (1 - y) * log(1 - p)) if 0 < p < 1 else mp.nan,
+        pairs((1e-9, 0.2, 0.5, 0.97), (0.0, 0.3, 1.0)), 60, probability_terms,
+    ),
+}  # fmt: skip
 # what booleans say has operands that are 0 or 1 and change by -1, 0 or 1
 BOOLEAN = (
     *("logical_and", "logical_or", "logical_xor", "logical_not"),

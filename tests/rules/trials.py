@@ -9,7 +9,7 @@ from typing import Any
 import mpmath as mp
 import numpy as np
 
-from fastcheck.rules.table import RULES
+from fastcheck.rules.table import RULES, Rule
 
 from .references import BOOLEAN, REFERENCES
 
@@ -52,7 +52,17 @@ class Trial:
         error = abs(found - self.true)
         if error <= max(PRECISION * abs(self.true), UNDERFLOW):
             return True
-        return not RULES[self.name].discrete and bool(error <= PRECISION * self.scale)
+        return not rule_of(self.name).discrete and bool(error <= PRECISION * self.scale)
+
+
+def rule_of(label: str) -> Rule:
+    """The rule that a reference belongs to: several try one with other options."""
+    return RULES[label.partition(":")[0]]
+
+
+def change_of(xp: Any, label: str, *arguments: Any) -> Any:
+    """What the rule gives, with the reference's options."""
+    return rule_of(label).change(xp, *arguments, **REFERENCES[label].options)
 
 
 def variation(function: Any, start: list[Any], way: list[Any]) -> Any:
@@ -120,7 +130,7 @@ def found(xp: Any, name: str, batch: tuple[Trial, ...], branches: Any = None) ->
     """What the rule gives for trials with the same operands moving."""
     values, changes, out = arrays(xp, name, batch)
     with np.errstate(all="ignore"):
-        change = RULES[name].change(xp, values, changes, out, branches)
+        change = change_of(xp, name, values, changes, out, branches)
     return np.broadcast_to(np.asarray(change, dtype=float), (len(batch),))
 
 

@@ -1,0 +1,104 @@
+"""The normal distribution and the error function: integrals of the density over the way."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from . import small
+from .base import Changes, Rule, Values, two_sum
+from .namespaces import largest, special
+from .quadrature import gauss, integral
+
+SQRT_HALF = math.sqrt(0.5)
+
+
+def density(xp: Any, x: Any, half: float) -> Any:
+    """exp(-half x^2), with x^2 split so that its rounding does not reach the exponent."""
+    head = xp.round(16.0 * x) / 16.0
+    return xp.exp(-half * head * head) * xp.exp(-half * (x - head) * (x + head))
+
+
+def bell_change(xp: Any, x: Any, d: Any, half: float, scale: float, tail: Callable[[Any], Any]) -> Any:
+    """scale times the integral of exp(-half t^2) from x to x + d.
+
+    Parameters
+    ----------
+    tail : the same integral from a positive x to infinity.
+    """
+    reach = largest(xp, (half * d) * (2.0 * xp.abs(x) + xp.abs(d)))
+    if reach <= small.SHORT:
+        a, b = (2.0 * half) * x * d, half * d * d
+        mean = 1.0 - (0.5 * a + b * (1.0 / 3.0)) + a * (a * (1.0 / 6.0) + 0.25 * b)
+        return (scale * density(xp, x, half)) * d * mean
+    exponent = half * xp.abs(d) * (2.0 * xp.abs(x) + xp.abs(d))
+    short = d if reach <= 1.0 else xp.where(exponent <= 1.0, d, 0.0)
+    mean = 0.0
+    for node, weight in gauss(3 if reach <= 1e-2 else 8):
+        t = node * short
+        mean = mean + weight * xp.exp(-half * t * (2.0 * x + t))
+    near = (scale * density(xp, x, half)) * short * mean
+    if reach <= 1.0:
+        return near
+    return xp.where(exponent <= 1.0, near, bell_change_far(xp, x, d, half, scale, tail))
+
+
+def bell_change_far(xp: Any, x: Any, d: Any, half: float, scale: float, tail: Callable[[Any], Any]) -> Any:
+    """The same by the smaller tails, one less the other: so far apart they do not cancel."""
+    y, error = two_sum(xp, x, d)
+    near_tail, far_tail = tail(xp.abs(x)), tail(xp.abs(y))
+    whole = scale * math.sqrt(math.pi / half)
+    same = xp.where(x > 0.0, near_tail - far_tail, far_tail - near_tail)
+    across = xp.where(x > 0.0, -1.0 + 0.0 * y, 1.0 + 0.0 * y) * ((whole - near_tail) - far_tail)
+    return xp.where((x > 0.0) == (y > 0.0), same, across) + error * scale * density(xp, y, half)
+
+
+def erf(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """2 / sqrt(pi) times the integral of exp(-t^2)."""
+    return bell_change(xp, values[0], changes[0], 1.0, 2.0 / math.sqrt(math.pi), special(xp, "erfc"))
+
+
+def erfc(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """1 - erf."""
+    return -erf(xp, values, changes, out, branches)
+
+
+def normal_tail(xp: Any) -> Callable[[Any], Any]:
+    """The normal distribution's tail above x."""
+    erfc_of = special(xp, "erfc")
+    return lambda x: 0.5 * erfc_of(SQRT_HALF * x)
+
+
+def normal_change(xp: Any, x: Any, d: Any) -> Any:
+    """The change of the normal distribution function."""
+    return bell_change(xp, x, d, 0.5, 1.0 / math.sqrt(2.0 * math.pi), normal_tail(xp))
+
+
+def ndtr(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """The normal distribution function."""
+    return normal_change(xp, values[0], changes[0])
+
+
+def log_ndtr(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """The integral of density over distribution, 2 / sqrt(2 pi) / erfcx(-t / sqrt(2))."""
+    (x,), (d,) = values, changes
+    scaled, logarithm = special(xp, "erfcx"), special(xp, "log_ndtr")
+    return integral(
+        xp, lambda t: math.sqrt(2.0 / math.pi) / scaled(-SQRT_HALF * t), x, d,
+        2.0 + 0.0 * x, lambda: logarithm(x + d) - out,
+    )  # fmt: skip
+
+
+def gelu(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """z Phi(z): z D + d (Phi(z) + D) with D the change of Phi."""
+    (z,), (d,) = values, changes
+    rise = normal_change(xp, z, d)
+    return z * rise + d * (0.5 * special(xp, "erfc")(-SQRT_HALF * z) + rise)
+
+
+GAUSSIAN: dict[str, Rule] = {
+    "erf": Rule(erf),
+    "erfc": Rule(erfc),
+    "ndtr": Rule(ndtr),
+    "log_ndtr": Rule(log_ndtr),
+    "gelu": Rule(gelu, kernel="gelu"),
+}

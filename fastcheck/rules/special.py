@@ -1,0 +1,208 @@
+"""Special functions: gamma, Bessel, entropies, and inverses of distributions."""
+
+import math
+from typing import Any
+
+from .._errors import NoRule
+from .arithmetic import multiply
+from .base import Changes, Rule, Values, moved, or_zero, plus, still_where_still, two_sum
+from .exponential import log_ratio
+from .namespaces import any_of, largest, special
+from .quadrature import integral
+
+
+def to_pole(xp: Any, x: Any) -> Any:
+    """How far the nearest of the poles 0, -1, -2, ... is."""
+    return xp.where(x > 0.0, x, xp.abs(x - xp.round(x)))
+
+
+def gammaln(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """The integral of digamma."""
+    (x,), (d,) = values, changes
+    return integral(xp, special(xp, "digamma"), x, d, to_pole(xp, x), lambda: special(xp, "gammaln")(x + d) - out)
+
+
+def gamma(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """out expm1(change of the logarithm), by subtraction where that is large."""
+    (x,), (d,) = values, changes
+    logarithm = special(xp, "gammaln")
+    step = gammaln(xp, values, changes, logarithm(x), branches)
+    near = out * xp.expm1(step)
+    if largest(xp, step) <= 0.5:
+        return near
+    new = special(xp, "gamma")(x + d)
+    return xp.where((xp.abs(step) <= 0.5) & ((new > 0.0) == (out > 0.0)), near, new - out)
+
+
+def digamma(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """The integral of trigamma, for positive x."""
+    (x,), (d,) = values, changes
+    if any_of(xp, x <= 0.0):
+        raise NoRule("digamma of negative numbers")
+    zeta = special(xp, "zeta")
+    two = 2.0 + 0.0 * x
+    return integral(xp, lambda t: zeta(two + 0.0 * t, t), x, d, x, lambda: special(xp, "digamma")(x + d) - out)
+
+
+def bessel_i0(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """The integral of I1."""
+    (x,), (d,) = values, changes
+    return integral(xp, special(xp, "i1"), x, d, 4.0 + 0.0 * x, lambda: special(xp, "i0")(x + d) - out)
+
+
+def bessel_i1(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """The integral of I0 - I1 / x."""
+    (x,), (d,) = values, changes
+    first, second = special(xp, "i0"), special(xp, "i1")
+
+    def slope(t: Any) -> Any:
+        return first(t) - xp.where(t == 0.0, 0.5, second(t) / t)
+
+    return integral(xp, slope, x, d, 4.0 + 0.0 * x, lambda: second(x + d) - out)
+
+
+def quantile_change(xp: Any, p: Any, d: Any, far: Any) -> Any:
+    """The change of the normal distribution's quantile at p <= 1/2: the integral of sqrt(2 pi) exp(w^2 / 2)."""
+    inverse = special(xp, "ndtri")
+    return integral(xp, lambda t: math.sqrt(2.0 * math.pi) * xp.exp(0.5 * inverse(t) ** 2), p, d, p, far)
+
+
+def ndtri(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """The normal distribution's quantile; above 1/2, minus that of the upper tail."""
+    (x,), (d,) = values, changes
+    inverse, upper = special(xp, "ndtri"), x > 0.5
+
+    def far() -> Any:
+        y, low = two_sum(xp, x, d)
+        new = xp.where(y > 0.5, -inverse((1.0 - y) - low), inverse(y + low))
+        return xp.where(upper, out - new, new - out)
+
+    change = quantile_change(xp, xp.where(upper, 1.0 - x, x), xp.where(upper, -d, d), far)
+    return xp.where(upper, -change, change)
+
+
+def erfinv(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """-quantile((1 - x) / 2) / sqrt(2), for x >= 0: the tail keeps the digits of x near 1."""
+    (x,), (d,) = values, changes
+    inverse, upper = special(xp, "ndtri"), x >= 0.0
+
+    def far() -> Any:
+        y, low = two_sum(xp, x, d)
+        size = -inverse(0.5 * xp.where(y > 0.0, (1.0 - y) - low, (1.0 + y) + low))
+        new = xp.where(y > 0.0, size, -size)
+        old = math.sqrt(2.0) * out
+        return xp.where(upper, old - new, new - old)
+
+    change = quantile_change(xp, 0.5 - 0.5 * xp.abs(x), 0.5 * xp.where(upper, -d, d), far) * math.sqrt(0.5)
+    return xp.where(upper, -change, change)
+
+
+def scaled_erfc_slope(xp: Any, t: Any) -> Any:
+    """2 t erfcx(t) - 2 / sqrt(pi); where these cancel, by Laplace's continued fraction.
+
+    sqrt(pi) erfcx(t) = 1 / (t + r), r = (1/2) / (t + 1 / (t + (3/2) / (t + ...))), so that the slope is
+    -2 / sqrt(pi) r / (t + r).
+    """
+    plain = 2.0 * t * special(xp, "erfcx")(t) - 2.0 / math.sqrt(math.pi)
+    far = t > 3.0
+    if not any_of(xp, far):
+        return plain
+    safe = xp.where(far, t, 3.0)
+    rest = 0.0 * safe
+    for k in range(60, 0, -1):
+        rest = 0.5 * k / (safe + rest)
+    return xp.where(far, -2.0 / math.sqrt(math.pi) * rest / (safe + rest), plain)
+
+
+def erfcx(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """exp(x^2) erfc(x): the integral of its slope, which is taken without cancelling."""
+    (x,), (d,) = values, changes
+    reach = xp.where(x > 0.0, 2.0 + x, 2.0 / (1.0 + xp.abs(x)))
+    return integral(
+        xp, lambda t: scaled_erfc_slope(xp, t), x, d, reach, lambda: special(xp, "erfcx")(x + d) - out
+    )
+
+
+def logit(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """log1p(d / (x (1 - x - d))) upwards, the mirror image of that downwards."""
+    (x,), (d,) = values, changes
+    y, low = two_sum(xp, x, d)
+    up = d > 0.0
+    denominator = xp.where(up, x * ((1.0 - y) - low), (1.0 - x) * (y + low))
+    change = xp.log1p(xp.abs(d) / denominator)
+    return still_where_still(xp, xp.where(up, change, -change), d)
+
+
+def log_product(xp: Any, x: Any, dx: Any, logarithm: Any, step: Any) -> Any:
+    """The change of x log(...), which is 0 where x is, given the logarithm and its change."""
+    change = multiply(xp, (x, logarithm), (dx, step), None, None)
+    gone = moved(x, dx) == 0.0
+    if not any_of(xp, gone):
+        return change
+    return xp.where(gone, xp.where(x == 0.0, 0.0, -x * logarithm), change)
+
+
+def xlogy(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """x log y: dx log y + (x + dx) log((y + dy) / y)."""
+    (x, y), (dx, dy) = values, changes
+    return log_product(xp, x, dx, xp.log(y), None if dy is None else log_ratio(xp, y, dy))
+
+
+def xlog1py(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """x log(1 + y), likewise."""
+    (x, y), (dx, dy) = values, changes
+    total, low = two_sum(xp, y, 1.0 + 0.0 * y)
+    return log_product(xp, x, dx, xp.log1p(y), None if dy is None else log_ratio(xp, total, dy, low))
+
+
+def entr(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """-x log x: the relative entropy to 1."""
+    (x,), (d,) = values, changes
+    return -rel_entr(xp, (x, 1.0 + 0.0 * x), (d, None), -out, branches)
+
+
+def log_of_quotient(xp: Any, x: Any, y: Any) -> Any:
+    """log(x / y), accurate where they are close."""
+    gap = x - y
+    return xp.where(xp.abs(gap) <= 0.5 * y, xp.log1p(gap / y), xp.log(x / y))
+
+
+def rel_entr(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """x log(x / y): dx log(x / y) + (x + dx) times the change of the logarithm."""
+    (x, y), (dx, dy) = values, changes
+    step = None if dx is None else log_ratio(xp, x, dx)
+    if dy is not None:
+        step = plus(step, -log_ratio(xp, y, dy))
+    far_x = moved(x, dx)
+    change = plus(None if dx is None else dx * log_of_quotient(xp, x, y), far_x * step)
+    if any_of(xp, x == 0.0):
+        change = xp.where(x == 0.0, far_x * log_of_quotient(xp, far_x, moved(y, dy)), change)
+    gone = far_x == 0.0
+    return xp.where(gone, -out, change) if any_of(xp, gone) else change
+
+
+def kl_div(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """x log(x / y) - x + y (SciPy's)."""
+    (x, y), (dx, dy) = values, changes
+    entropy = xp.where(x == 0.0, 0.0, x * log_of_quotient(xp, x, y))
+    return rel_entr(xp, values, changes, entropy, branches) + (or_zero(dy) - or_zero(dx))
+
+
+SPECIAL: dict[str, Rule] = {
+    "gammaln": Rule(gammaln),
+    "lgamma": Rule(gammaln),
+    "gamma": Rule(gamma),
+    "digamma": Rule(digamma),
+    "psi": Rule(digamma),
+    "i0": Rule(bessel_i0),
+    "i1": Rule(bessel_i1),
+    "erfinv": Rule(erfinv),
+    "ndtri": Rule(ndtri),
+    "erfcx": Rule(erfcx),
+    "logit": Rule(logit),
+    "xlogy": Rule(xlogy),
+    "xlog1py": Rule(xlog1py),
+    "entr": Rule(entr),
+    "rel_entr": Rule(rel_entr),
+    "kl_div": Rule(kl_div),
+}
