@@ -232,7 +232,7 @@ class Flat:
     def _moved(self, position: Any, value: Any, theta: Any) -> Any:
         return self(theta.at[position].set(value))
 
-    def moved(self, positions: Indices, values: Array) -> Array:
+    def outputs_at(self, positions: Indices, values: Array) -> Array:
         """Outputs (k, M) with one entry moved each, in stacks."""
         theta = jnp.asarray(self.point.theta)
         each = 8 * (self.point.theta.size + self.point.value.size)

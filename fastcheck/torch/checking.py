@@ -279,8 +279,8 @@ class _Selected:
         self.function, self.rows = function, rows
         self.rounded = function.rounded
 
-    def moved(self, positions: Indices, values: Array) -> Array:
-        found = self.function.moved(positions, values)
+    def outputs_at(self, positions: Indices, values: Array) -> Array:
+        found = self.function.outputs_at(positions, values)
         return found if self.rows.size == found.shape[1] else found[:, self.rows]
 
 

@@ -160,7 +160,7 @@ class TorchFunction:
                 flat.copy_(torch.from_numpy(np.array(theta[part.span], dtype=np.float64)).reshape(flat.shape))
             return self._called()
 
-    def moved(self, positions: Indices, values: Array) -> Array:
+    def outputs_at(self, positions: Indices, values: Array) -> Array:
         """Outputs (k, M) with one entry moved each."""
         found: Array = np.empty((0, 0))
         for number, part in enumerate(self.parts):
@@ -316,10 +316,10 @@ class TorchCost:
         """The cost of one vector."""
         return float(self.function.at(theta)[0])
 
-    def moved(self, positions: Indices, values: NDArray[Any]) -> Array:
+    def costs_at(self, positions: Indices, values: NDArray[Any]) -> Array:
         """Costs (k,) with one entry moved each, or (positions and values (k, w)) several: those by a call each."""
         if positions.ndim == 1 and positions.size:
-            return self.function.moved(positions, values)[:, 0]
+            return self.function.outputs_at(positions, values)[:, 0]
         out = np.empty(len(positions))
         for row, (places, to) in enumerate(zip(positions, values, strict=True)):
             theta = self.function.theta.copy()

@@ -219,5 +219,5 @@ def test_the_cost_moves_one_entry_several_or_none():
             moved = theta.copy()
             moved[place] = value
             wanted.append(cost.at(moved))
-        np.testing.assert_allclose(cost.moved(places, values), wanted, rtol=1e-13)
+        np.testing.assert_allclose(cost.costs_at(places, values), wanted, rtol=1e-13)
     np.testing.assert_array_equal(function.theta, theta)

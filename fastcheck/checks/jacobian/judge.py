@@ -38,7 +38,7 @@ def numerical_jacobian(point: Point, eps: float) -> Array:
             some, step = positions[start : start + size], steps[start : start + size]
             above, below = (point.function.rounded(some, point.theta[some] + by) for by in (step, -step))
             with np.errstate(all="ignore"):
-                rise = point.function.moved(some, above) - point.function.moved(some, below)
+                rise = point.function.outputs_at(some, above) - point.function.outputs_at(some, below)
                 found[:, some] = (rise / (above - below)[:, None]).T
     return found
 
@@ -84,7 +84,7 @@ class _Line:
         start = self.point.theta[which][:, None]
         positions = np.repeat(which, distances.shape[1])
         values = self.point.function.rounded(positions, (start + distances).reshape(-1))
-        costs = self.point.function.moved(positions, values)[:, self.row]
+        costs = self.point.function.outputs_at(positions, values)[:, self.row]
         return values.reshape(distances.shape) - start, costs.reshape(distances.shape)
 
     def at(self, column: int, distances: Array) -> Array:

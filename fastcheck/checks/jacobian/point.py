@@ -17,10 +17,10 @@ LEAST_STEP = 2.0**14
 DOUBLE_STEP = 1e-6
 
 
-class Moved(Protocol):
+class Perturbed(Protocol):
     """A function at a point theta (n,), its inputs and outputs each laid end to end as real numbers."""
 
-    def moved(self, positions: Indices, values: Array) -> Array:
+    def outputs_at(self, positions: Indices, values: Array) -> Array:
         """Outputs (k, M) with the entry ``positions[i]`` of theta set to ``values[i]``."""
         ...
 
@@ -82,7 +82,7 @@ class Point:
     jitter : how much the outputs may differ between two calls.
     """
 
-    function: Moved
+    function: Perturbed
     theta: Array
     value: Array
     inputs: tuple[Part, ...]

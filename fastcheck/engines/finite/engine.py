@@ -146,7 +146,7 @@ def _look_closer(work: CheckState) -> None:
 
 def _complex_slopes(work: CheckState, which: Indices) -> tuple[Array, Array]:
     """Im J(theta + i h e_k) / h: no difference, so no rounding (Squire and Trapp, SIAM Review 40, 1998)."""
-    costs = work.lines.moved(which, work.problem.theta[which] + 1j * COMPLEX_STEP)
+    costs = work.lines.costs_at(which, work.problem.theta[which] + 1j * COMPLEX_STEP)
     return costs.imag / COMPLEX_STEP, np.ascontiguousarray(costs.real)
 
 

@@ -35,7 +35,7 @@ MOVED = 16
 # Noise is measured at small steps whatever epsilon is, for long ones cross kinks; and at a second one further out.
 NEAR, FAR = 1e-7, 1e-5
 # Costs (k,) at theta with the entries (k, w) set to values (k, w).
-Moved = Callable[[NDArray[np.int64], Array], Array]
+CostsAt = Callable[[NDArray[np.int64], Array], Array]
 Finding = Literal["noise", "too close", "too far"]
 
 
@@ -171,7 +171,7 @@ def network_noise(
     generator = np.random.default_rng(seed)
     center = cost(theta)
 
-    def moved(entries: NDArray[np.int64], values: Array) -> Array:
+    def costs_at(entries: NDArray[np.int64], values: Array) -> Array:
         costs = np.empty(len(entries))
         for row, (where, value) in enumerate(zip(entries, values, strict=True)):
             vector = theta.copy()
@@ -182,18 +182,18 @@ def network_noise(
     sigma = np.zeros(len(tensors))
     near, largest = min(epsilon, NEAR), 0.0
     for number, tensor in reversed(list(enumerate(tensors))):
-        sigma[number] = largest = max(largest, tensor_noise(moved, theta, tensor, near, FAR, center, generator))
+        sigma[number] = largest = max(largest, tensor_noise(costs_at, theta, tensor, near, FAR, center, generator))
     return sigma * (math.sqrt(2.0) / (2.0 * epsilon))
 
 
 def tensor_noise(
-    moved: Moved, theta: Array, tensor: Tensor, near: float, far: float, center: float, generator: "Generator"
+    costs_at: CostsAt, theta: Array, tensor: Tensor, near: float, far: float, center: float, generator: "Generator"
 ) -> float:
     """Standard deviation of the rounding of a cost when entries of one tensor move a little.
 
     Parameters
     ----------
-    moved : costs with some entries moved.
+    costs_at : costs with some entries moved.
     theta, tensor : as in ``network_noise``.
     near, far : the two movements it is measured at.
     center : the cost at theta.
@@ -219,10 +219,10 @@ def tensor_noise(
         return np.repeat(entries[None], distances.size, axis=0), values
 
     def measured(line: tuple[NDArray[np.int64], Array], spacing: float, first: Array | None = None) -> float:
-        return line_noise(lambda distances: moved(*along(line, distances)), spacing, center, first)
+        return line_noise(lambda distances: costs_at(*along(line, distances)), spacing, center, first)
 
     lines, spacings = (line(), line()), (near, far)
     both = [along(*pair) for pair in zip(lines, (near * AHEAD, far * AHEAD), strict=True)]
-    costs = moved(*(np.concatenate(parts) for parts in zip(*both, strict=True))).reshape(2, AHEAD.size)
+    costs = costs_at(*(np.concatenate(parts) for parts in zip(*both, strict=True))).reshape(2, AHEAD.size)
     close, out = (measured(*each) for each in zip(lines, spacings, costs, strict=True))
     return close if out <= close else max(close, min(out, measured(line(), far)))

@@ -83,15 +83,15 @@ class ParameterLines:
         start = self.problem.theta[which][:, None]
         with np.errstate(invalid="ignore"):
             values = start + distances
-        costs = self.moved(np.repeat(which, values.shape[1]), values.reshape(-1))
+        costs = self.costs_at(np.repeat(which, values.shape[1]), values.reshape(-1))
         with np.errstate(invalid="ignore"):
             return values - start, costs.reshape(values.shape)
 
-    def moved(self, positions: Indices, values: NDArray[Any]) -> NDArray[Any]:
+    def costs_at(self, positions: Indices, values: NDArray[Any]) -> NDArray[Any]:
         """Costs with some entries moved (see ``Evaluator``)."""
         self.count += len(values)
         started = time.perf_counter()
-        costs = self.problem.evaluator.moved(positions, values)
+        costs = self.problem.evaluator.costs_at(positions, values)
         self.seconds += time.perf_counter() - started
         return costs
 
@@ -174,7 +174,7 @@ class CheckState:
             theta = self.problem.theta
             size = median(np.abs(theta[tensor.start : tensor.stop])) or 1.0
             self.noises[tensor] = tensor_noise(
-                self.lines.moved, theta, tensor, NEAR * size, FAR * size, self.problem.cost, self.generator
+                self.lines.costs_at, theta, tensor, NEAR * size, FAR * size, self.problem.cost, self.generator
             )
         return self.noises[tensor]
 

@@ -109,7 +109,7 @@ def _met(gap: float, slack: float, size: float) -> int:
     return AT_KINK if gap == 0.0 else NEAR_KINK
 
 
-def _moved(z: float, gap: float, slack: float, side: int) -> float:
+def _on_side(z: float, gap: float, slack: float, side: int) -> float:
     """z, taken to the wanted side of the kink it stands on (side 0: left where it is)."""
     if side != 0 and gap <= slack:
         return z + side * (gap + slack)
@@ -117,7 +117,7 @@ def _moved(z: float, gap: float, slack: float, side: int) -> float:
 
 
 met = inner(_met)
-moved = inner(_moved)
+on_side = inner(_on_side)
 
 
 def _activate(code: int, linear: bool, z: float, gap: float, slack: float, series: Array, side: int, kinds: Any,
@@ -133,7 +133,7 @@ def _activate(code: int, linear: bool, z: float, gap: float, slack: float, serie
             short(values, series[0], series[1], series[2], series[3])
             return size
     columns = kinds.size
-    z = moved(z, gap, slack, side)
+    z = on_side(z, gap, slack, side)
     for c in range(values.size):
         kinds[c % columns] = max(kinds[c % columns], met(gap, slack, abs(values[c])))
         values[c] = activation_difference(code, z, values[c])
@@ -203,7 +203,7 @@ def _source_changes(net: Flat, s: int, layer: int, units: Any, steps: Array, mir
             continue
         gap, slack = net.gap[s, u], net.slack[s, u]
         kinds[c] = max(kinds[c], met(gap, slack, abs(x)))
-        z = moved(net.z[s, u], gap, slack, side)
+        z = on_side(net.z[s, u], gap, slack, side)
         # one call in a loop: every call of the dispatch is compiled into its place
         for at in range(c, sources.size, columns):
             sources[at] = activation_difference(net.codes[layer], z, x if at == c else -x)

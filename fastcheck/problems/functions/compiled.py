@@ -41,7 +41,7 @@ def loop_around(cost: Any) -> Any:
     Its own for each cost: to find the compiled code for a cost that is an argument takes longer than many costs do.
     """
 
-    def moved(theta, positions, values, out, args, state):  # type: ignore[no-untyped-def]  # compiled
+    def loop(theta, positions, values, out, args, state):  # type: ignore[no-untyped-def]  # compiled
         work = theta.copy()
         flat = work.reshape(-1)
         before = theta.reshape(-1)
@@ -56,7 +56,7 @@ def loop_around(cost: Any) -> Any:
             if flat[i] != before[i] and before[i] == before[i]:
                 state[1] += 1
 
-    return numba.njit(nogil=True)(moved)
+    return numba.njit(nogil=True)(loop)
 
 
 def _address_code(typing, address, theta, data):  # type: ignore[no-untyped-def]  # called by the compiler
@@ -77,7 +77,7 @@ def _address_code(typing, address, theta, data):  # type: ignore[no-untyped-def]
 _call_address: Any = intrinsic(_address_code)
 
 
-def _moved_foreign(address, theta, positions, values, out, data, state):  # type: ignore[no-untyped-def]  # compiled
+def _loop_around_foreign(address, theta, positions, values, out, data, state):  # type: ignore[no-untyped-def]  # compiled
     work = theta.copy()
     for i in range(positions.shape[0]):
         state[0] = i
@@ -95,7 +95,7 @@ def _call_foreign(address, theta, data):  # type: ignore[no-untyped-def]  # comp
     return _call_address(address, theta, data)
 
 
-moved_foreign = compiled(_moved_foreign)
+loop_around_foreign = compiled(_loop_around_foreign)
 call_foreign = compiled(_call_foreign)
 
 
@@ -129,7 +129,7 @@ class Compiled:
     def _launched(self, kernel: Callable[[], Any]) -> Any:
         return launch(kernel, self.processors) if self.alone else kernel()
 
-    def moved(self, positions: Indices, values: NDArray[Any]) -> NDArray[Any]:
+    def costs_at(self, positions: Indices, values: NDArray[Any]) -> NDArray[Any]:
         """Costs with some entries moved."""
         theta, count = self.theta.astype(values.dtype), len(positions)
         out = np.empty(count, dtype=values.dtype)
@@ -211,7 +211,7 @@ def foreign(cost: Any, layout: Layout, theta: Array, args: tuple[Any, ...], thre
         if theta.dtype.kind == "c":
             raise TypeError("complex_step: expected a cost that takes complex parameters, got a C function; "
                             "leave it out, or use order=6")
-        moved_foreign(address, theta, positions, values, out, data, state)
+        loop_around_foreign(address, theta, positions, values, out, data, state)
 
     def call(theta: Any) -> float:
         return float(call_foreign(address, theta, data))

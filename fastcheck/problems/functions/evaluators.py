@@ -33,7 +33,7 @@ class Evaluator(Protocol):
         """The cost of one vector (n,)."""
         ...
 
-    def moved(self, positions: Indices, values: NDArray[Any]) -> NDArray[Any]:
+    def costs_at(self, positions: Indices, values: NDArray[Any]) -> NDArray[Any]:
         """Costs (k,) at theta with the entry ``positions[i]`` set to ``values[i]``, complex where the values are.
 
         Both are (k,), or (k, w) to move several entries at once.
@@ -75,12 +75,12 @@ class PythonCost:
         first = f"{self.layout.place(int(moved[0]))} (entry {moved[0]} of theta) at {theta[moved[0]]}"
         return f"with {moved.size} parameters moved, the first {first}"
 
-    def moved(self, positions: Indices, values: NDArray[Any]) -> NDArray[Any]:
+    def costs_at(self, positions: Indices, values: NDArray[Any]) -> NDArray[Any]:
         """Costs with some entries moved."""
-        return moved_one_by_one(self.cost, self.layout, self.theta, self.args, positions, values)
+        return costs_one_by_one(self.cost, self.layout, self.theta, self.args, positions, values)
 
 
-def moved_one_by_one(
+def costs_one_by_one(
     cost: Cost, layout: Layout, theta: Array, args: tuple[Any, ...], positions: Indices, values: NDArray[Any]
 ) -> NDArray[Any]:
     """The loop of ``PythonCost``, as a function that an executor can send elsewhere."""
@@ -133,13 +133,13 @@ class ExecutorCost:
         """The cost of one vector, in this thread."""
         return self.called.at(theta)
 
-    def moved(self, positions: Indices, values: NDArray[Any]) -> NDArray[Any]:
+    def costs_at(self, positions: Indices, values: NDArray[Any]) -> NDArray[Any]:
         """Costs with some entries moved."""
         c = self.called
         cuts = np.linspace(0, len(positions), min(BLOCKS, len(positions)) + 1).astype(np.int64)
         blocks = [slice(int(a), int(b)) for a, b in pairwise(cuts)]
         futures = [
-            self.executor.submit(moved_one_by_one, c.cost, c.layout, c.theta, c.args, positions[b], values[b])
+            self.executor.submit(costs_one_by_one, c.cost, c.layout, c.theta, c.args, positions[b], values[b])
             for b in blocks
         ]
         try:
@@ -196,7 +196,7 @@ class BatchedCost:
         vector = np.asarray(theta)
         return self._costs(self._repeated(vector, 1), 1, vector.dtype)[0].item()
 
-    def moved(self, positions: Indices, values: NDArray[Any]) -> NDArray[Any]:
+    def costs_at(self, positions: Indices, values: NDArray[Any]) -> NDArray[Any]:
         """Costs with some entries moved."""
         count, dtype = len(positions), values.dtype
         if not count:

@@ -93,8 +93,8 @@ def test_all_evaluators_agree_and_leave_theta_alone():
         wanted.append(cubes(moved, WEIGHTS))
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         for name, evaluator in evaluators(theta, pool):
-            np.testing.assert_allclose(evaluator.moved(positions, values), wanted, rtol=1e-13, err_msg=name)
-            assert evaluator.moved(positions[:0], values[:0]).size == 0
+            np.testing.assert_allclose(evaluator.costs_at(positions, values), wanted, rtol=1e-13, err_msg=name)
+            assert evaluator.costs_at(positions[:0], values[:0]).size == 0
             assert evaluator.at(theta) == pytest.approx(cubes(theta, WEIGHTS), rel=1e-14)
             np.testing.assert_array_equal(theta, before)
 
@@ -103,7 +103,7 @@ def test_all_evaluators_agree_and_leave_theta_alone():
 def test_complex_parameters_reach_the_cost(name):
     theta = point()
     evaluator = dict(evaluators(theta))[name]
-    costs = evaluator.moved(np.arange(40), theta + 1e-20j)
+    costs = evaluator.costs_at(np.arange(40), theta + 1e-20j)
     np.testing.assert_allclose(costs.imag / 1e-20, cubes_gradient(theta, WEIGHTS), rtol=1e-14)
 
 
@@ -204,7 +204,7 @@ def test_exceptions_of_a_jitted_cost_name_the_parameter():
     values = np.ones(20)
     values[7] = 1e6
     with pytest.raises(ValueError, match="too large") as caught:
-        evaluator.moved(np.arange(20), values)
+        evaluator.costs_at(np.arange(20), values)
     assert "theta[7] (entry 7 of theta) at 1000000.0" in caught.value.__notes__[0]
 
 
@@ -213,7 +213,7 @@ def test_a_jitted_cost_that_writes_to_theta_is_found():
     with pytest.raises(ChangedArgumentError):
         fc.check_function(jitted_writing, theta, theta)
     with pytest.raises(ChangedArgumentError):
-        jitted(PythonCost(jitted_writing, Layout.of(theta), theta, ()), 1).moved(np.arange(20), theta + 1.0)
+        jitted(PythonCost(jitted_writing, Layout.of(theta), theta, ()), 1).costs_at(np.arange(20), theta + 1.0)
 
 
 @pytest.fixture(scope="module")
@@ -289,7 +289,7 @@ def test_a_c_function_sees_a_private_theta_on_every_thread(library):
     theta = point(size=5000)
     evaluator = foreign(prototype(library.cubes), Layout.of(theta), theta, (), 4)
     positions = np.arange(5000)
-    costs = evaluator.moved(positions, theta + 1.0)
+    costs = evaluator.costs_at(positions, theta + 1.0)
     np.testing.assert_allclose(costs - cubes(theta), (theta + 1.0) ** 3 - theta**3, rtol=1e-7, atol=1e-8)
 
 
