@@ -1,13 +1,17 @@
-"""What the README shows is what the package prints, and its commands are there."""
+"""What the READMEs show is what the package prints, and their commands, files and links are there."""
 
 import doctest
 import os
 import re
+from importlib.util import find_spec
+
+import pytest
 
 import fastcheck as fc
 from tests.support.repository import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+READMES = ["README.md", "tests/README.md", "benchmarks/README.md"]
 FIGURE = re.compile(r"[+-]?\d[\d.,]*(e[+-]?\d+)?")
 
 
@@ -19,7 +23,8 @@ def without_figures(text):
 def test_report_shown_is_the_report_of_the_example():
     example = doctest.DocTestParser().get_examples(README)
     names = {}
-    for step in example[:9]:
+    shown_by = next(number for number, step in enumerate(example) if step.source.startswith("print(report"))
+    for step in example[:shown_by]:
         exec(step.source, names)
     assert isinstance(names["report"], fc.Report)
     shown = re.search(r"```text\n(.*?)```", README, re.DOTALL).group(1)
@@ -33,6 +38,19 @@ def test_scripts_are_there_and_can_be_run():
         assert (ROOT / name).read_text().startswith("#!/usr/bin/env bash\n")
     assert "scripts/demo" in README
     assert "scripts/test" in README
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_commands_files_and_links_exist(name):
+    text, folder = (ROOT / name).read_text(encoding="utf-8"), (ROOT / name).parent
+    for module in re.findall(r"python -m\s+([\w.]+)", text):
+        assert find_spec(module), module
+    for script in re.findall(r"(?<![\w/])(scripts/[\w-]+)", text):
+        assert os.access(ROOT / script, os.X_OK), script
+    for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
+        assert (folder / link).exists(), link
+    for path in re.findall(r"`([\w./-]+/(?:[\w.-]+\.\w+)?)`", text):
+        assert (folder / path).exists() or (ROOT / path).exists(), path
 
 
 def test_every_activation_cost_and_engine_is_named():
