@@ -41,11 +41,12 @@ class DifferenceArray(Methods, Operators):
     change : the changes, (batch, *value.shape), float64 or complex128; None while nothing moves it. An array that owns
         its values owns its changes: they must not be shared with another array.
     base : the array that owns the values, where this one is a view.
-    cut : the changes of `base` that `change` is a view of.
+    layout : for a view, the changes of `base` that `change` is a view of; else how `change` is laid out in memory, or
+        None where nobody has asked yet.
     computed : whether its changes were calculated, False where they are an input's, moved around at most.
     """
 
-    __slots__ = ("_change", "_cut", "_store", "base", "computed", "run", "value")
+    __slots__ = ("_change", "_layout", "base", "computed", "run", "value")
 
     __array_priority__ = 1e6
     __hash__ = None  # type: ignore[assignment]  # as numpy.ndarray has it
@@ -56,15 +57,14 @@ class DifferenceArray(Methods, Operators):
         run: "Run",
         change: Change | None = None,
         base: "DifferenceArray | None" = None,
-        cut: Change | None = None,
+        layout: Any = None,
         computed: bool = False,
     ) -> None:
         self.value = value
         self.run = run
         self._change = change
         self.base = base
-        self._cut = cut
-        self._store: Store | None = None
+        self._layout = layout
         self.computed = computed
 
     @property
@@ -81,26 +81,27 @@ class DifferenceArray(Methods, Operators):
         whole = base._change
         if whole is None:
             return None
-        if self._cut is not whole:
-            base.mirror()
-            assert base._store is not None  # noqa: S101  # mirror() has just made it
-            self._change, self._cut = cut_of(base._store, self.value), base._change
+        if self._layout is not whole:
+            self._change = cut_of(base.mirror(), self.value)
+            self._layout = base._change
         return self._change
 
-    def mirror(self) -> None:
+    def mirror(self) -> Store:
         """Lays the changes of an array that owns its values out as these are, so that views can be cut."""
-        if self._store is None or self._store.changes is not self._change:
+        layout: Store | None = self._layout
+        if layout is None or layout.changes is not self._change:
             assert self._change is not None  # noqa: S101  # callers ask for arrays that move only
-            self._store = mirrored(self.value, self._change)
-            self._change = self._store.changes
+            layout = self._layout = mirrored(self.value, self._change)
+            self._change = layout.changes
+        return layout
 
     def writable_change(self) -> Change:
         """The changes to write to: allocated, and exactly zero, where nothing has moved this array yet."""
         owner = self.owner
         if owner._change is None:
             self.run.check_precision(owner.value)
-            owner._store = zeros_beside(owner.value, self.run.batch)
-            owner._change = owner._store.changes
+            owner._layout = zeros_beside(owner.value, self.run.batch)
+            owner._change = owner._layout.changes
         found = self.change
         assert found is not None  # noqa: S101  # its owner has changes now
         return found

@@ -16,21 +16,40 @@ from .array import DifferenceArray
 from .elementwise import split
 from .reductions import into
 from .run import Run
+from .sparse import is_sparse, product
 
 Change = NDArray[Any]
 _LETTERS = string.ascii_lowercase + string.ascii_uppercase
 _BATCH = "Z"
+_DENSE = frozenset((DifferenceArray, np.ndarray))
 
 
 def matmul(run: Run, plain: Callable[..., Any], operands: tuple[Any, ...]) -> Any:
     """``a @ b`` and numpy.matmul; numpy.dot of arrays of at most two axes."""
     values, changes, moving = split(run, operands)
-    out = plain(*values)
+    a, b = values
+    out = plain(a, b)
+    if out is NotImplemented:
+        return out
     if run.notes is not None:
-        run.notes.product(run.count + 1, operands, matmul_letters(values[0].ndim, values[1].ndim))
+        run.notes.product(run.count + 1, operands, matmul_letters(a.ndim, b.ndim))
     if not moving:
         return run.fresh(out)
+    if a.ndim == 2 and b.ndim == 2:
+        da, db = changes
+        change = None if da is None else _each_times(da, b)
+        if db is not None:
+            part = (a if da is None else a + da) @ db
+            change = part if change is None else np.add(change, part, out=part)
+        return run.fresh(out, change)
     return run.fresh(out, _matmul_change(values, changes, run.batch, out.shape))
+
+
+def _each_times(da: Change, b: NDArray[Any]) -> Change:
+    """(batch, n, k) matrices times one (k, m) matrix, as one product where memory allows."""
+    if not da.flags.c_contiguous:
+        return da @ b
+    return (da.reshape(-1, da.shape[2]) @ b).reshape(da.shape[0], da.shape[1], b.shape[1])
 
 
 def matmul_letters(left: int, right: int) -> str:
@@ -328,6 +347,8 @@ def contract(run: Run, plain: Callable[..., Any], operands: tuple[Any, ...]) -> 
     """A ufunc that sums products."""
     letters_of = _BY_LETTERS.get(plain)
     if letters_of is None:
+        if any(type(operand) not in _DENSE and is_sparse(operand) for operand in operands):
+            return product(run, "matmul", plain, operands)
         return matmul(run, plain, operands)
     a, b = (_arrayed(run.tables.gathered_in(run, operand)) for operand in operands)
     if any(_value(one).dtype.kind == "c" for one in (a, b)):

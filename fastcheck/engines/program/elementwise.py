@@ -2,7 +2,7 @@
 
 import string
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -16,9 +16,8 @@ from .sparse import is_sparse, product
 
 Change = NDArray[Any]
 Operands = tuple[Any, ...]
-_PRODUCTS = ("matmul", "multiply")
-# Types of operands that need no second look: what carries changes, plain arrays and numbers.
-_DENSE = frozenset((DifferenceArray, np.ndarray, np.float64, float, int, bool))
+# Types of operands that need no second look: plain arrays and numbers.
+_PLAIN = frozenset((np.ndarray, np.float64, float, int, bool))
 
 
 def operate(run: Run, name: str, plain: Callable[..., Any], operands: Operands) -> DifferenceArray:
@@ -31,10 +30,8 @@ def operate(run: Run, name: str, plain: Callable[..., Any], operands: Operands) 
     plain : what is applied to the values.
     operands : arrays that carry changes, plain arrays and numbers.
     """
-    if name in _PRODUCTS and any(type(operand) not in _DENSE and is_sparse(operand) for operand in operands):
+    if name == "multiply" and any(is_sparse(operand) for operand in operands):
         return product(run, name, plain, operands)
-    if name == "matmul":
-        return run.tables.contract(run, plain, operands)  # type: ignore[no-any-return]  # it makes arrays only
     values, changes, moving = split(run, operands)
     out = plain(*values)
     if run.notes is not None and name == "multiply":
@@ -44,28 +41,89 @@ def operate(run: Run, name: str, plain: Callable[..., Any], operands: Operands) 
     return run.fresh(out, change_of(run, name, values, changes, out))
 
 
+def operate_on_one(run: Run, name: str, plain: Callable[..., Any], array: Any) -> DifferenceArray:
+    """``operate`` for one array that carries changes, without detours."""
+    value = array.value
+    change = array._change if array.base is None else array.change
+    out = plain(value)
+    if change is None:
+        return run.fresh(out)
+    rule = run.tables.rules.get(name)
+    if rule is None or not rule.elementwise:
+        raise NoRule(f"numpy.{name}")
+    moved = rule.change(np, (value,), (change,), out, run.branches)
+    if rule.discrete and not moved.any():
+        return run.fresh(out)  # what all perturbations share stands still
+    if moved is change or type(moved) is not np.ndarray or moved.base is not None or moved.ndim != change.ndim:
+        moved = owned(moved, (change,), run.batch, out.shape)
+    return run.fresh(out, moved)
+
+
+def operate_on_two(run: Run, name: str, plain: Callable[..., Any], a: Any, b: Any) -> DifferenceArray:
+    """``operate`` for two operands, without detours for arrays and numbers."""
+    if type(a) is DifferenceArray and a.run is run:
+        value_a = a.value
+        da = a._change if a.base is None else a.change
+    elif type(a) in _PLAIN:
+        value_a, da = a, None
+    else:
+        return operate(run, name, plain, (a, b))
+    if type(b) is DifferenceArray and b.run is run:
+        value_b = b.value
+        db = b._change if b.base is None else b.change
+    elif type(b) in _PLAIN:
+        value_b, db = b, None
+    else:
+        return operate(run, name, plain, (a, b))
+    out = plain(value_a, value_b)
+    if run.notes is not None and name == "multiply":
+        run.notes.product(run.count + 1, (a, b), _elementwise_letters((value_a, value_b), out))
+    if da is None and db is None:
+        return run.fresh(out)
+    rule = run.tables.rules.get(name)
+    if rule is None or not rule.elementwise:
+        raise NoRule(f"numpy.{name}")
+    ndim = out.ndim + 1
+    if da is not None and da.ndim != ndim:
+        da = _lifted(da, ndim)
+    if db is not None and db.ndim != ndim:
+        db = _lifted(db, ndim)
+    change = rule.change(np, (value_a, value_b), (da, db), out, run.branches)
+    if rule.discrete and not np.any(change):
+        return run.fresh(out)  # a mask that all perturbations share stands still
+    if (
+        change is da
+        or change is db
+        or type(change) is not np.ndarray
+        or change.base is not None
+        or change.shape[1:] != out.shape
+    ):
+        change = owned(change, (da, db), run.batch, out.shape)
+    return run.fresh(out, change)
+
+
 def split(run: Run, operands: Operands) -> tuple[list[Any], list[Change | None], bool]:
     """The operands' values, their changes (None where they stand still), and whether one of them moves."""
     values: list[Any] = []
     changes: list[Change | None] = []
     moving = False
     for operand in operands:
+        if type(operand) is list or type(operand) is tuple:
+            array = run.tables.gathered_in(run, operand)
+            operand = array if type(array) is DifferenceArray else np.asarray(array)
         if type(operand) is DifferenceArray:
             if operand.run is not run:
-                raise NoRule("an array kept from an earlier call of the function", "make it anew at each call")
+                operand = run.foreign(operand)
+                values.append(operand)
+                changes.append(None)
+                continue
             values.append(operand.value)
             change = operand._change if operand.base is None else operand.change
             if change is not None:
                 moving = True
             changes.append(change)
-        elif type(operand) is list or type(operand) is tuple:
-            array = run.tables.gathered_in(run, operand)
-            moves = type(array) is DifferenceArray
-            values.append(array.value if moves else np.asarray(array))
-            changes.append(array.change if moves else None)
-            moving = moving or changes[-1] is not None
         else:
-            if type(operand) not in _DENSE and is_sparse(operand):
+            if type(operand) not in _PLAIN and is_sparse(operand):
                 raise NoRule("a sparse matrix and an array that carries changes", "use dense arrays")
             values.append(operand)
             changes.append(None)
@@ -87,13 +145,13 @@ def change_of(
     return None if change is None else owned(change, lifted, run.batch, out.shape)
 
 
-def _elementwise_letters(values: list[Any], out: Any) -> str:
+def _elementwise_letters(values: Sequence[Any], out: Any) -> str:
     letters = string.ascii_lowercase[: np.ndim(out)]
     parts = [letters[len(letters) - np.ndim(value) :] for value in values]
     return f"{','.join(parts)}->{letters}"
 
 
-def owned(change: Any, sources: list[Change | None], batch: int, shape: tuple[int, ...]) -> Change:
+def owned(change: Any, sources: Sequence[Change | None], batch: int, shape: tuple[int, ...]) -> Change:
     """`change` in full shape and shared with none of `sources`."""
     full = (batch, *shape)
     if type(change) is not np.ndarray or change.shape != full:
@@ -113,7 +171,10 @@ def _lifted(change: Change, ndim: int) -> Change:
 
 def operate_in_place(run: Run, name: str, plain: Callable[..., Any], target: Any, operand: Any) -> Any:
     """``target += operand`` and its like: a new value for a scalar, the same array with new contents otherwise."""
-    result = operate(run, name, plain, (target, operand))
+    if name == "matmul":
+        result = run.tables.contract(run, plain, (target, operand))
+    else:
+        result = operate_on_two(run, name, plain, target, operand)
     if type(target.value) is not np.ndarray or result is NotImplemented:
         return result
     write(target, result)
@@ -152,6 +213,10 @@ def call(run: Run, ufunc: Any, inputs: Operands) -> Any:
         return run.tables.contract(run, ufunc, inputs)
     if ufunc.nout > 1:
         return call_with_several_outputs(run, ufunc, inputs)
+    if len(inputs) == 2:
+        return operate_on_two(run, name_of(ufunc), ufunc, *inputs)
+    if len(inputs) == 1 and inputs[0].run is run:
+        return operate_on_one(run, name_of(ufunc), ufunc, inputs[0])
     return operate(run, name_of(ufunc), ufunc, inputs)
 
 

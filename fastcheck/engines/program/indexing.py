@@ -29,14 +29,16 @@ def get(array: "DifferenceArray", index: Any) -> Any:
     value, run = array.value, array.run
     key = index if type(index) in _BASIC else plain_key(run, index)
     found = value[key]
+    owner = array if array.base is None else array.base
     change = array._change if array.base is None else array.change
     if type(found) is np.ndarray:
         base = found.base
         if base is not None and (base is value or base is value.base):
             if change is None:
-                return array.view(found)
-            return array.view(found, change[(ALL, *key) if type(key) is tuple else (ALL, key)])
-    return run.rearranged(found, None if change is None else gathered(value, change, key), array.owner.computed)
+                return run.array_type(found, run, None, owner)
+            cut = change[(ALL, *key) if type(key) is tuple else (ALL, key)]
+            return run.array_type(found, run, cut, owner, owner._change)
+    return run.rearranged(found, None if change is None else gathered(value, change, key), owner.computed)
 
 
 def put(array: "DifferenceArray", index: Any, content: Any) -> None:
@@ -92,9 +94,12 @@ def moving_mask(run: Any, index: Any) -> Any:
 
 def plain_key(run: Any, index: Any) -> Any:
     """The index with plain arrays in the place of those that carry changes; they must agree between perturbations."""
-    if type(index) is tuple:
-        return tuple([part if type(part) in _BASIC else _plain_part(run, part) for part in index])
-    return _plain_part(run, index)
+    if type(index) is not tuple:
+        return _plain_part(run, index)
+    for part in index:
+        if type(part) not in _BASIC:
+            return tuple([part if type(part) in _BASIC else _plain_part(run, part) for part in index])
+    return index
 
 
 def _plain_part(run: Any, part: Any) -> Any:

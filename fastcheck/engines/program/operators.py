@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def _binary(name: str, plain: Callable[..., Any]) -> Callable[..., Any]:
     def method(self: Any, other: Any) -> Any:
         run: Run = self.run
-        return run.tables.operate(run, name, plain, (self, other))
+        return run.tables.operate_on_two(run, name, plain, self, other)
 
     return method
 
@@ -23,7 +23,7 @@ def _binary(name: str, plain: Callable[..., Any]) -> Callable[..., Any]:
 def _reflected(name: str, plain: Callable[..., Any]) -> Callable[..., Any]:
     def method(self: Any, other: Any) -> Any:
         run: Run = self.run
-        return run.tables.operate(run, name, plain, (other, self))
+        return run.tables.operate_on_two(run, name, plain, other, self)
 
     return method
 
@@ -39,7 +39,7 @@ def _in_place(name: str, plain: Callable[..., Any]) -> Callable[..., Any]:
 def _unary(name: str, plain: Callable[..., Any]) -> Callable[..., Any]:
     def method(self: Any) -> Any:
         run: Run = self.run
-        return run.tables.operate(run, name, plain, (self,))
+        return run.tables.operate_on_one(run, name, plain, self)
 
     return method
 
@@ -60,9 +60,7 @@ class Operators:
     )
     __mod__, __rmod__, __imod__ = (make("remainder", operator.mod) for make in (_binary, _reflected, _in_place))
     __pow__, __rpow__, __ipow__ = (make("power", operator.pow) for make in (_binary, _reflected, _in_place))
-    __matmul__, __rmatmul__, __imatmul__ = (
-        make("matmul", operator.matmul) for make in (_binary, _reflected, _in_place)
-    )
+    __imatmul__ = _in_place("matmul", operator.matmul)
     __and__, __rand__, __iand__ = (make("bitwise_and", operator.and_) for make in (_binary, _reflected, _in_place))
     __or__, __ror__, __ior__ = (make("bitwise_or", operator.or_) for make in (_binary, _reflected, _in_place))
     __xor__, __rxor__, __ixor__ = (make("bitwise_xor", operator.xor) for make in (_binary, _reflected, _in_place))
@@ -82,6 +80,14 @@ class Operators:
     __pos__ = _unary("positive", operator.pos)
     __abs__ = _unary("absolute", operator.abs)
     __invert__ = _unary("invert", operator.invert)
+
+    def __matmul__(self, other: Any) -> Any:
+        run: Run = self.run  # type: ignore[attr-defined]  # DifferenceArray has it
+        return run.tables.contract(run, operator.matmul, (self, other))
+
+    def __rmatmul__(self, other: Any) -> Any:
+        run: Run = self.run  # type: ignore[attr-defined]  # DifferenceArray has it
+        return run.tables.contract(run, operator.matmul, (other, self))
 
     def __divmod__(self, other: Any) -> Any:
         return self // other, self % other

@@ -13,6 +13,7 @@ from .rearranging import still_value
 from .run import Run
 
 Handler = Callable[..., Any]
+_USUAL = frozenset(("axis", "keepdims"))
 _NO_VALUE: Any = np._NoValue  # NumPy's own sign for "not given"
 
 
@@ -64,6 +65,18 @@ def into(result: DifferenceArray, out: Any) -> Any:
 
 def sums(run: Run, function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
     """numpy.sum and ndarray.sum."""
+    if len(args) in (1, 2) and type(args[0]) is DifferenceArray and options.keys() <= _USUAL:
+        array = args[0]
+        result = function(array.value, *args[1:], **options)
+        change = array.change
+        if change is None:
+            return run.fresh(result)
+        axis = args[1] if len(args) == 2 else options.get("axis")
+        axes = negative_axes(axis, array.value.ndim)
+        moved = np.add.reduce(change, axis=axes, keepdims=bool(options.get("keepdims", False)))
+        if function.__name__ == "mean":
+            moved /= array.value.size // max(result.size, 1)
+        return run.fresh(result, moved)
     if not args:
         options = dict(options)
         args = (options.pop("a"),)

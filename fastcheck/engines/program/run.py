@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ...rules.base import Rule
 
 _CARRIES = frozenset("dD?bhilqBHILQ")  # dtype characters in which a value may move
+_FLOAT = np.dtype(np.float64)
 _REMEDY = "compute in float64 throughout"
 
 
@@ -39,7 +40,7 @@ class Tables:
     rules : exact differences by the operation's name.
     functions : handlers by NumPy function (NEP 18), called with (run, function, args, options).
     call, call_method : ufuncs, and their methods.
-    operate, operate_in_place : Python's operators.
+    operate, operate_on_one, operate_on_two, operate_in_place : Python's operators.
     carried : makes arrays of this run of what a function has given for values that stand still.
     unknown : functions that no handler stands for.
     gathered_in : makes one array of a nested list that holds such arrays.
@@ -54,6 +55,8 @@ class Tables:
     call: Callable[..., Any]
     call_method: Callable[..., Any]
     operate: Callable[..., Any]
+    operate_on_one: Callable[..., Any]
+    operate_on_two: Callable[..., Any]
     operate_in_place: Callable[..., Any]
     carried: Callable[..., Any]
     unknown: Callable[..., Any]
@@ -112,9 +115,9 @@ class Run:
             change = self.observer.result(self.count, value, change)
         if change is None:
             return DifferenceArray(value, self)
-        if value.dtype.char not in _CARRIES:
+        if value.dtype is not _FLOAT and value.dtype.char not in _CARRIES:
             raise NoRule(f"an array of {value.dtype} that moves", _REMEDY)
-        return DifferenceArray(value, self, change, computed=True)
+        return DifferenceArray(value, self, change, None, None, True)
 
     def rearranged(self, value: Any, change: NDArray[Any] | None, computed: bool) -> DifferenceArray:
         """An array of entries that were copied from others: no operation, and an input's entries stay an input's."""
@@ -129,6 +132,10 @@ class Run:
             yield
         finally:
             self.count, self.observer, self.notes = kept
+
+    def foreign(self, array: DifferenceArray) -> Any:
+        """What an array of another run is to this one."""
+        raise NoRule("an array kept from an earlier call of the function", "make it anew at each call")
 
     def check_precision(self, value: NDArray[Any]) -> None:
         """Raises NoRule where `value` is of a precision in which changes are not carried."""

@@ -30,9 +30,9 @@ def written(x):
     return out
 
 
-@pytest.mark.parametrize(("kind", "name"), [
-    (kind, name) for kind in FORMATS for name in PRODUCTS if (kind[:3], name) != ("coo", "dot")
-])
+@pytest.mark.parametrize(
+    ("kind", "name"), [(kind, name) for kind in FORMATS for name in PRODUCTS if (kind[:3], name) != ("coo", "dot")]
+)
 def test_products_are_those_of_literal_subtraction(kind, name):
     A = getattr(sp, kind)(DENSE)
     assert_exact(lambda *inputs: PRODUCTS[name](A, *inputs), inputs_of(SHAPES), tolerance=1e-14)
@@ -43,14 +43,17 @@ def test_the_star_of_matrices_is_their_product():
     assert_exact(lambda x, y, v: A * x + (y * A).T, inputs_of(SHAPES), tolerance=1e-14)
 
 
-@pytest.mark.parametrize("function", [
-    lambda x: sp.csr_array(DENSE) * x,
-    lambda x: x * sp.csr_array(DENSE),
-    lambda x: sp.csr_matrix(DENSE).multiply(x),
-    lambda x: x + sp.csr_matrix(DENSE),
-    lambda x: sp.coo_matrix(DENSE).dot(x),  # SciPy's coo format refuses in dot what is no array
-    lambda x: sp.csr_matrix(x) @ DENSE,
-])
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: sp.csr_array(DENSE) * x,
+        lambda x: x * sp.csr_array(DENSE),
+        lambda x: sp.csr_matrix(DENSE).multiply(x),
+        lambda x: x + sp.csr_matrix(DENSE),
+        lambda x: sp.coo_matrix(DENSE).dot(x),  # SciPy's coo format refuses in dot what is no array
+        lambda x: sp.csr_matrix(x) @ DENSE,
+    ],
+)
 def test_whatever_else_has_no_rule(function):
     """With as many perturbations as rows, shapes alone would not object."""
     x = np.random.default_rng(6).standard_normal((3, 3))
