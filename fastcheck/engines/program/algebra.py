@@ -88,7 +88,7 @@ def norm(run: Run, function: Callable[..., Any], args: tuple[Any, ...], options:
     order = 2 if order in (None, "fro", "f") else order
     keepdims = bool(named.get("keepdims", False))
     return run.fresh(
-        out, change_by_rule(run, "norm", (array.value,), (change,), out, axes=axes, keepdims=keepdims, order=order)
+        out, change_by_rule(run, "norm", (array.value,), (change,), out, axes=axes, keepdims=keepdims, ord=order)
     )
 
 
@@ -102,7 +102,7 @@ def vector_norm(run: Run, function: Callable[..., Any], args: tuple[Any, ...], o
     axes, keepdims = negative_axes(named.get("axis"), array.ndim), bool(named.get("keepdims", False))
     order = named.get("ord", 2)
     return run.fresh(
-        out, change_by_rule(run, "norm", (array.value,), (change,), out, axes=axes, keepdims=keepdims, order=order)
+        out, change_by_rule(run, "norm", (array.value,), (change,), out, axes=axes, keepdims=keepdims, ord=order)
     )
 
 
