@@ -4,7 +4,7 @@ from typing import Any
 
 from .base import Changes, Rule, Values, moved, plus, still_where_still, two_sum
 from .exponential import log_ratio
-from .namespaces import any_of, cube_root, largest
+from .namespaces import any_of, as_float, cube_root, largest
 
 # Integer powers up to this one are differenced by products; beyond it, through logarithms.
 LAST_BY_PRODUCTS = 8
@@ -153,6 +153,7 @@ def power_of_moving_base(xp: Any, x: Any, p: Any, d: Any, out: Any) -> Any:
 def power_of_moving_exponent(xp: Any, values: Values, changes: Changes, out: Any) -> Any:
     """out expm1(dp log x + (p + dp) log((x + dx) / x)), x > 0; at x = 0 the two powers less each other."""
     (x, p), (dx, dp) = values, changes
+    x = as_float(xp, x, dp)  # the logarithm of small integers would be of low precision
     step = dp * xp.log(x)
     if dx is not None:
         step = step + (p + dp) * log_ratio(xp, x, dx)

@@ -38,7 +38,3 @@ def inserted(x: Any) -> Any:
     """x with a last axis of length one."""
     return x.reshape((*x.shape, 1))
 
-
-def identity(xp: Any, n: int, like: Any) -> Any:
-    """The unit matrix of ``like``'s type."""
-    return xp.eye(n, dtype=like.dtype)

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from .namespaces import to_device_of
+
 
 class Branches:
     """What a run notes about kinks, and how ties are resolved.
@@ -24,18 +26,20 @@ class Branches:
 
     def __init__(self, xp: Any, batch: tuple[int, ...] = (), convention: float | None = None) -> None:
         self.convention = convention
-        self._xp = xp
-        self._batch = batch
         self.crossed = xp.zeros(batch, dtype=bool)
         self.ties = xp.zeros(batch, dtype=bool)
+        self._xp = xp
+        self._batch = batch
 
     def note(self, differs: Any) -> None:
         """Note where (*batch, *shape) a perturbation took another branch than the value did."""
-        self.crossed = self.crossed | self._by_perturbation(differs)
+        found = self._by_perturbation(differs)
+        self.crossed = found | to_device_of(found, self.crossed)
 
     def note_tie(self, ties: Any) -> None:
         """Note where (*batch, *shape) a value stands exactly on a boundary and moves."""
-        self.ties = self.ties | self._by_perturbation(ties)
+        found = self._by_perturbation(ties)
+        self.ties = found | to_device_of(found, self.ties)
 
     def _by_perturbation(self, where: Any) -> Any:
         lead = tuple(where.shape[: len(self._batch)])

@@ -145,10 +145,10 @@ def fmod(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches
     """The remainder with the sign of x: that of magnitudes, times the sign."""
     (x, y), (dx, dy) = values, changes
     far_x, far_y = moved(x, dx), moved(y, dy)
-    k = xp.trunc((x - out) / y + 0.25 * xp.sign(x) * xp.sign(y))
+    k = xp.trunc((x - out) / y + 0.25 * xp.sign(1.0 * x) * xp.sign(1.0 * y))
     step = plus(dx, None if dy is None else -(k * dy))
     total = out + step
-    inside = (xp.abs(total) < xp.abs(far_y)) & (total * xp.sign(far_x) >= 0.0)
+    inside = (xp.abs(total) < xp.abs(far_y)) & (total * xp.sign(1.0 * far_x) >= 0.0)
     new = xp.fmod(far_x, far_y)
     crossed = ~inside
     note(branches, crossed & (out != 0.0))

@@ -1,14 +1,16 @@
 """Exponentials, logarithms and the functions built from them: sigmoid, tanh, softplus, hyperbolic functions."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from . import small
 from .base import Changes, Rule, Values, still_where_still, two_sum
-from .namespaces import largest
+from .namespaces import as_float, largest
 
 # Over a longer step sigmoid and softplus change by so much that the two values may be subtracted.
 LONG_STEP = 40.0
+LONG_GATED_STEP = 4.0
 LN_2 = math.log(2.0)
 LN_10 = math.log(10.0)
 
@@ -50,7 +52,7 @@ def log_ratio(xp: Any, x: Any, d: Any, low: Any = 0.0) -> Any:
     """
     ratio = d / x
     reach = largest(xp, ratio)
-    if reach <= small.SHORT:
+    if reach <= 0.5:
         return small.log1p(xp, ratio, reach)
     total = (x + d) + low
     down = ratio < 0.0
@@ -134,6 +136,15 @@ def softplus_change(xp: Any, z: Any, d: Any) -> Any:
     return xp.where(size > LONG_STEP, far, change)
 
 
+def gated_change(xp: Any, z: Any, d: Any, gate: Any, rise: Any, gate_at: Callable[[Any], Any]) -> Any:
+    """The change of z gate(z): z D + d (gate + D), D = ``rise``; over long steps by subtraction, which cancels less."""
+    change = z * rise + d * (gate + rise)
+    if largest(xp, d) <= LONG_GATED_STEP:
+        return change
+    y = z + d
+    return xp.where(xp.abs(d) > LONG_GATED_STEP, y * gate_at(y) - z * gate, change)
+
+
 def sigmoid(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
     """1 / (1 + exp(-z))."""
     return sigmoid_change(xp, values[0], changes[0])
@@ -156,10 +167,9 @@ def log_sigmoid(xp: Any, values: Values, changes: Changes, out: Any, branches: A
 
 
 def silu(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
-    """z sigma(z): z D + d (sigma(z) + D) with D the sigmoid's change."""
+    """z sigma(z)."""
     (z,), (d,) = values, changes
-    rise = sigmoid_change(xp, z, d)
-    return z * rise + d * (sigmoids(xp, z)[0] + rise)
+    return gated_change(xp, z, d, sigmoids(xp, z)[0], sigmoid_change(xp, z, d), lambda y: sigmoids(xp, y)[0])
 
 
 def sinh(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
@@ -229,8 +239,9 @@ def logaddexp(xp: Any, values: Values, changes: Changes, out: Any, branches: Any
 
 def logaddexp2(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
     """log2(2^a + 2^b), through logaddexp."""
+    like = next(d for d in changes if d is not None)
     scaled = tuple(None if d is None else LN_2 * d for d in changes)
-    return logaddexp(xp, tuple(LN_2 * v for v in values), scaled, out, branches) / LN_2
+    return logaddexp(xp, tuple(LN_2 * as_float(xp, v, like) for v in values), scaled, out, branches) / LN_2
 
 
 EXPONENTIAL: dict[str, Rule] = {

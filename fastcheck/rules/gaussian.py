@@ -6,6 +6,7 @@ from typing import Any
 
 from . import small
 from .base import Changes, Rule, Values, two_sum
+from .exponential import gated_change
 from .namespaces import largest, special
 from .quadrature import gauss, integral
 
@@ -25,21 +26,26 @@ def bell_change(xp: Any, x: Any, d: Any, half: float, scale: float, tail: Callab
     ----------
     tail : the same integral from a positive x to infinity.
     """
-    reach = largest(xp, (half * d) * (2.0 * xp.abs(x) + xp.abs(d)))
-    if reach <= small.SHORT:
-        a, b = (2.0 * half) * x * d, half * d * d
-        mean = 1.0 - (0.5 * a + b * (1.0 / 3.0)) + a * (a * (1.0 / 6.0) + 0.25 * b)
-        return (scale * density(xp, x, half)) * d * mean
-    exponent = half * xp.abs(d) * (2.0 * xp.abs(x) + xp.abs(d))
-    short = d if reach <= 1.0 else xp.where(exponent <= 1.0, d, 0.0)
-    mean = 0.0
-    for node, weight in gauss(3 if reach <= 1e-2 else 8):
-        t = node * short
-        mean = mean + weight * xp.exp(-half * t * (2.0 * x + t))
-    near = (scale * density(xp, x, half)) * short * mean
-    if reach <= 1.0:
-        return near
-    return xp.where(exponent <= 1.0, near, bell_change_far(xp, x, d, half, scale, tail))
+    longest = largest(xp, d)
+    reach = half * longest * (2.0 * largest(xp, x) + longest)
+    if not reach <= 1.0:
+        exponent = half * xp.abs(d) * (2.0 * xp.abs(x) + xp.abs(d))
+        short = xp.where(exponent <= 1.0, d, 0.0)
+        near = bell_change_near(xp, x, short, half, scale, 1.0)
+        return xp.where(exponent <= 1.0, near, bell_change_far(xp, x, d, half, scale, tail))
+    return bell_change_near(xp, x, d, half, scale, reach)
+
+
+def bell_change_near(xp: Any, x: Any, d: Any, half: float, scale: float, reach: float) -> Any:
+    """The same where the exponent varies by ``reach`` <= 1 at most: the density at x times the mean of what remains."""
+    if reach <= small.TINY:
+        mean = 1.0 - d * (half * x + (half / 3.0) * d)
+    else:
+        mean = 0.0
+        for node, weight in gauss(3 if reach <= 1e-2 else 8):
+            t = node * d
+            mean = mean + weight * xp.exp(-half * t * (2.0 * x + t))
+    return (scale * density(xp, x, half)) * d * mean
 
 
 def bell_change_far(xp: Any, x: Any, d: Any, half: float, scale: float, tail: Callable[[Any], Any]) -> Any:
@@ -89,10 +95,10 @@ def log_ndtr(xp: Any, values: Values, changes: Changes, out: Any, branches: Any)
 
 
 def gelu(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
-    """z Phi(z): z D + d (Phi(z) + D) with D the change of Phi."""
+    """z Phi(z)."""
     (z,), (d,) = values, changes
-    rise = normal_change(xp, z, d)
-    return z * rise + d * (0.5 * special(xp, "erfc")(-SQRT_HALF * z) + rise)
+    tail = normal_tail(xp)
+    return gated_change(xp, z, d, tail(-z), normal_change(xp, z, d), lambda y: tail(-y))
 
 
 GAUSSIAN: dict[str, Rule] = {

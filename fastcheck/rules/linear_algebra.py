@@ -6,9 +6,9 @@ carried as what they differ from one, so that nothing cancels however small the 
 
 from typing import Any
 
-from .axes import identity, inserted
+from .axes import inserted
 from .base import Changes, Rule, Values, plus
-from .namespaces import largest
+from .namespaces import identity, largest, matrix_exponential
 
 # The largest row sum of S up to which elimination without pivoting is stable.
 WITHOUT_PIVOTS = 0.5
@@ -164,6 +164,16 @@ def pseudoinverse(xp: Any, values: Values, changes: Changes, out: Any, branches:
     return left + right - new @ e @ out
 
 
+def matrix_exponential_change(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """The corner of exp([[A + E, E], [0, A]]), for any function f of that matrix has f(A + E) - f(A) there."""
+    (a,), (e,) = values, changes
+    old = xp.broadcast_to(a, e.shape)
+    upper = xp.concatenate((old + e, e), axis=-1)
+    lower = xp.concatenate((xp.zeros_like(e), old), axis=-1)
+    n = a.shape[-1]
+    return matrix_exponential(xp, xp.concatenate((upper, lower), axis=-2))[..., :n, n:]
+
+
 LINEAR_ALGEBRA: dict[str, Rule] = {
     "inv": Rule(inverse, elementwise=False),
     "solve": Rule(solve, elementwise=False),
@@ -172,5 +182,6 @@ LINEAR_ALGEBRA: dict[str, Rule] = {
     "slogdet": Rule(slogdet, elementwise=False),
     "cholesky": Rule(cholesky, elementwise=False),
     "matrix_power": Rule(matrix_power, elementwise=False),
+    "expm": Rule(matrix_exponential_change, elementwise=False),
     "pinv": Rule(pseudoinverse, elementwise=False),
 }

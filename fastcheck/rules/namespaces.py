@@ -75,3 +75,26 @@ def gamma_of_torch(x: Any) -> Any:
     import torch
 
     return torch.exp(torch.special.gammaln(x))
+
+
+def to_device_of(like: Any, x: Any) -> Any:
+    """x on the device of ``like``, where there are devices."""
+    return x.to(like.device) if hasattr(x, "to") and x.device != like.device else x
+
+
+def identity(xp: Any, n: int, like: Any) -> Any:
+    """The unit matrix of ``like``'s type, on its device."""
+    return to_device_of(like, xp.eye(n, dtype=like.dtype))
+
+
+def matrix_exponential(xp: Any, a: Any) -> Any:
+    """exp of the matrices in the last two axes."""
+    if "torch" in xp.__name__:
+        import torch
+
+        return torch.linalg.matrix_exp(a)
+    if "jax" in xp.__name__:
+        from jax.scipy.linalg import expm
+    else:
+        from scipy.linalg import expm
+    return expm(a)

@@ -7,7 +7,7 @@ from .arithmetic import multiply
 from .axes import Axes
 from .base import Changes, Rule, Values, or_zero, plus, two_product, two_sum
 from .branches import Branches, note
-from .exponential import exponential, sigmoid_change, sigmoids, softplus_change, tanh
+from .exponential import exponential, gated_change, sigmoid_change, sigmoids, softplus_change, tanh
 from .namespaces import any_of
 from .piecewise import at_ties, clip, rise_above_zero
 
@@ -99,12 +99,15 @@ def hardswish(xp: Any, values: Values, changes: Changes, out: Any, branches: Bra
 
 
 def mish(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:
-    """z tanh(softplus(z)): z D + d (T + D) with D the change of the tanh T."""
+    """z tanh(softplus(z))."""
     (z,), (d,) = values, changes
-    inner = xp.clip(z, 0.0, None) + xp.log1p(xp.exp(-xp.abs(z)))
-    gate = xp.tanh(inner)
-    rise = tanh(xp, (inner,), (softplus_change(xp, z, d),), gate, None)
-    return z * rise + d * (gate + rise)
+
+    def inner(y: Any) -> Any:
+        return xp.clip(y, 0.0, None) + xp.log1p(xp.exp(-xp.abs(y)))
+
+    gate = xp.tanh(inner(z))
+    rise = tanh(xp, (inner(z),), (softplus_change(xp, z, d),), gate, None)
+    return gated_change(xp, z, d, gate, rise, lambda y: xp.tanh(inner(y)))
 
 
 def gelu_tanh(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:
@@ -114,7 +117,11 @@ def gelu_tanh(xp: Any, values: Values, changes: Changes, out: Any, branches: Bra
     dv = (2.0 * SQRT_2_OVER_PI) * d * (1.0 + GELU_CUBIC * (3.0 * z * (z + d) + d * d))
     p, q = sigmoids(xp, v)
     rise = sigmoid_change(xp, v, dv) * (1.0 + low * (q - p))
-    return z * rise + d * (p * (1.0 + low * q) + rise)
+
+    def gate_at(y: Any) -> Any:
+        return sigmoids(xp, 2.0 * SQRT_2_OVER_PI * y * (1.0 + GELU_CUBIC * y * y))[0]
+
+    return gated_change(xp, z, d, p * (1.0 + low * q), rise, gate_at)
 
 
 def inner_cubic(xp: Any, z: Any) -> tuple[Any, Any]:

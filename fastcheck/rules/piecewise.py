@@ -86,7 +86,7 @@ def tied_pair(changes: Changes, da: Any, db: Any) -> tuple[Any, Any]:
 def minimum(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:
     """-max(-a, -b)."""
     mirrored = tuple(None if d is None else -d for d in changes)
-    return -maximum(xp, tuple(-v for v in values), mirrored, out, branches)
+    return -maximum(xp, tuple(-1.0 * v for v in values), mirrored, out, branches)  # floats: unsigned would wrap
 
 
 def fmax(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:

@@ -1,7 +1,8 @@
 """Functions of a change, by a short series where all changes are tiny.
 
-A library's expm1 costs ten to twenty times what a product costs.  Perturbations are tiny as a rule, and two or three
-terms of the series are then exact to rounding; one look at the largest magnitude tells.
+Perturbations are tiny as a rule, and two or three terms of the series are then exact to rounding; one look at the
+largest magnitude tells.  NumPy's own functions take 2 to 10 times as long on a machine without AVX-512, and about as
+long with it, except for sin (5 times).
 """
 
 from typing import Any

@@ -7,7 +7,7 @@ from .._errors import NoRule
 from .arithmetic import multiply
 from .base import Changes, Rule, Values, moved, or_zero, plus, still_where_still, two_sum
 from .exponential import log_ratio
-from .namespaces import any_of, largest, special
+from .namespaces import any_of, as_float, largest, special
 from .quadrature import integral
 
 
@@ -145,12 +145,14 @@ def log_product(xp: Any, x: Any, dx: Any, logarithm: Any, step: Any) -> Any:
 def xlogy(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
     """x log y: dx log y + (x + dx) log((y + dy) / y)."""
     (x, y), (dx, dy) = values, changes
+    y = as_float(xp, y, dx if dy is None else dy)
     return log_product(xp, x, dx, xp.log(y), None if dy is None else log_ratio(xp, y, dy))
 
 
 def xlog1py(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
     """x log(1 + y), likewise."""
     (x, y), (dx, dy) = values, changes
+    y = as_float(xp, y, dx if dy is None else dy)
     total, low = two_sum(xp, y, 1.0 + 0.0 * y)
     return log_product(xp, x, dx, xp.log1p(y), None if dy is None else log_ratio(xp, total, dy, low))
 

@@ -12,6 +12,7 @@ from .reductions import REDUCTIONS
 from .softmax import SOFTMAX
 from .sorting import SORTING
 from .special import SPECIAL
+from .spectral import SPECTRAL
 from .trigonometric import TRIGONOMETRIC
 
 __all__ = ["RULES", "Rule"]
@@ -29,4 +30,5 @@ RULES: dict[str, Rule] = {
     **SOFTMAX,
     **SORTING,
     **LINEAR_ALGEBRA,
+    **SPECTRAL,
 }

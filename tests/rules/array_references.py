@@ -120,6 +120,18 @@ def slogdet(a: Any) -> Any:
     return np.array([mp.sign(d), mp.log(abs(d))], dtype=object)
 
 
+def eigenvalues(a: Any) -> Any:
+    return np.array(list(mp.eigsy(matrix(symmetric(a)), eigvals_only=True)), dtype=object)
+
+
+def eigenvectors(a: Any) -> Any:
+    """Signed like NumPy's at SPREAD, whose largest components are theirs."""
+    w, v = mp.eigsy(matrix(symmetric(a)))
+    v = from_matrix(v)
+    old = np.linalg.eigh(SPREAD)[1]
+    return np.concatenate((np.array(list(w), dtype=object)[None], v * np.sign(np.sum(v.astype(float) * old, axis=0))))
+
+
 def median(x: Any) -> Any:
     ranked = np.sort(x, axis=None)
     n = len(ranked)
@@ -248,6 +260,11 @@ ARRAY_REFERENCES: dict[str, tuple[ArrayReference, ...]] = {
         ArrayReference(lambda a: from_matrix(matrix(a) ** 3), ((MATRIX,), (SINGULAR,)), {"n": 3}, 1.0, 5.0),
         ArrayReference(lambda a: from_matrix(matrix(a) ** -2), ((MATRIX,),), {"n": -2}, 0.1, 50.0),
         ArrayReference(lambda a: a * mp.mpf(0), ((MATRIX,),), {"n": 0}),
+    ),
+    "expm": (ArrayReference(lambda a: from_matrix(mp.expm(matrix(a))), ((MATRIX[:2, :2],),), {}, 1.0, 20.0, 40),),
+    "eigh": (ArrayReference(eigenvectors, ((SPREAD,),), {}, 0.1, 20.0),),
+    "eigvalsh": (
+        ArrayReference(eigenvalues, ((SPREAD,), (np.diag([1.0, 2.0, 1.0]),), (np.ones((4, 4)),)), {}, 1.0, 20.0),
     ),
     "pinv": (
         ArrayReference(pinv, ((MATRIX[:, :2],), (MATRIX,)), {}, 0.1, 50.0),

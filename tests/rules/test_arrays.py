@@ -58,13 +58,25 @@ def value(reference, values):
         return np.asarray(reference.function(*map(exact, values)), dtype=object).astype(float)
 
 
+def packed(name, parts):
+    """Several results as one array: the logarithm behind the sign, eigenvectors below eigenvalues."""
+    if name == "slogdet":
+        return np.stack(parts, axis=-1)
+    return np.concatenate((parts[0][..., None, :], parts[1]), axis=-2)
+
+
+def unpacked(name, out):
+    return (out[..., 0], out[..., 1]) if name == "slogdet" else (out[..., 0, :], out[..., 1:, :])
+
+
 def apply(xp, name, reference, values, changes, branches=None):
     out = value(reference, values)
-    out = tuple(map(xp.asarray, out)) if name == "slogdet" else xp.asarray(out)
+    several = name in ("slogdet", "eigh")
+    out = tuple(map(xp.asarray, unpacked(name, out))) if several else xp.asarray(out)
     changes = tuple(None if d is None else xp.asarray(d) for d in changes)
     with np.errstate(all="ignore"):
         change = RULES[name].change(xp, tuple(map(xp.asarray, values)), changes, out, branches, **reference.options)
-    return np.stack([np.asarray(c) for c in change], axis=-1) if name == "slogdet" else np.asarray(change)
+    return packed(name, [np.asarray(c) for c in change]) if several else np.asarray(change)
 
 
 def moves(reference, values, seed=0):
