@@ -8,7 +8,7 @@ from typing import Any
 
 from .base import Changes, Rule, Values, moved, or_zero, plus, two_sum
 from .branches import Branches, convention_of, note, note_tie
-from .namespaces import any_of, as_float
+from .namespaces import any_of, as_float, largest, smallest
 
 
 def jump(xp: Any, change: Any, tied: Any, branches: Branches | None) -> Any:
@@ -36,7 +36,9 @@ def comparison(compare: Callable[[Any, Any], Any]) -> Rule:
     def change(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:
         (a, b), (da, db) = values, changes
         gap = 1.0 * a - 1.0 * b
-        step = or_zero(da) - or_zero(db)
+        step = da if db is None else or_zero(da) - db
+        if largest(xp, step) < smallest(xp, gap):
+            return 0.0 * step
         new = compare(gap + step, 0.0)
         return jump(xp, as_float(xp, new, step) - as_float(xp, out, step), gap == 0.0, branches)
 

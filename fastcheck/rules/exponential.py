@@ -155,9 +155,9 @@ def tanh(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> 
     (z,), (d,) = values, changes
     reach = largest(xp, d)
     if reach <= small.SHORT:
-        p, q = sigmoids(xp, 2.0 * z)
+        cosh = xp.cosh(z)
         u = small.tanh(xp, d, reach)
-        return (4.0 * p * q) * u / (1.0 + out * u)
+        return u / cosh / cosh / (1.0 + out * u)  # not cosh^2, which overflows where its quotient is a small number yet
     return 2.0 * sigmoid_change(xp, 2.0 * z, 2.0 * d)
 
 

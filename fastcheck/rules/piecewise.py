@@ -62,9 +62,9 @@ def maximum(xp: Any, values: Values, changes: Changes, out: Any, branches: Branc
     (a, b), (da, db) = values, changes
     gap = a - b
     first = gap > 0.0
-    da, db = or_zero_like(da, db), or_zero_like(db, da)
     if largest(xp, da) + largest(xp, db) < smallest(xp, gap):
-        return xp.where(first, da, db)
+        return xp.where(first, 0.0 if da is None else da, 0.0 if db is None else db)
+    da, db = or_zero_like(da, db), or_zero_like(db, da)
     low = two_sum(xp, a, -b)[1]
     lead = xp.where(first, gap, -gap)
     winner, loser = xp.where(first, da, db), (xp.where(first, db, da) - lead) - xp.where(first, low, -low)

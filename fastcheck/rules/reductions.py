@@ -10,7 +10,7 @@ from .axes import Axes, flattened, inserted, restored
 from .base import Changes, Rule, Values, still_where_still
 from .branches import Branches, convention_of, note_tie
 from .discrete import jump
-from .namespaces import any_of, as_float, largest, smallest, take_along
+from .namespaces import any_of, as_float, is_traced, largest, smallest, take_along
 from .piecewise import absolute
 
 
@@ -18,6 +18,9 @@ def maximum_of(
     xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None, axes: Axes, keepdims: bool = False
 ) -> Any:
     """max (x - top + d): the winner's change, or the way to another winner and that one's change."""
+    change = of_single_winner(xp, values[0], changes[0], out, axes, keepdims)
+    if change is not None:
+        return change
     x, d = flattened(xp, values[0], axes), flattened(xp, changes[0], axes)
     below = x - xp.amax(x, axis=-1, keepdims=True)
     top = below == 0.0
@@ -29,6 +32,22 @@ def maximum_of(
     if branches is not None:
         change = with_ties(xp, top, d, change, branches)
     return restored(change, axes, keepdims)
+
+
+def of_single_winner(xp: Any, x: Any, d: Any, out: Any, axes: Axes, keepdims: bool) -> Any:
+    """The change where everywhere one candidate is the largest and stays so; None where that is not so, or not known."""
+    if is_traced(d):
+        return None
+    below = x - (out if keepdims else restored(out, axes, True))
+    top = below == 0.0
+    if xp.count_nonzero(top) != math.prod(out.shape):
+        return None
+    moved = below + d
+    most = xp.amax(moved, axis=axes, keepdims=True)
+    # below is zero at the winner: its new lead is its change
+    if xp.count_nonzero((moved == most) & top) != math.prod(most.shape):
+        return None
+    return most if keepdims else without(most, axes)
 
 
 def has_ties(xp: Any, top: Any) -> bool:

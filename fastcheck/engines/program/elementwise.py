@@ -52,7 +52,7 @@ def operate_on_one(run: Run, name: str, plain: Callable[..., Any], array: Any) -
     if rule is None or not rule.elementwise:
         raise NoRule(f"numpy.{name}")
     moved = rule.change(np, (value,), (change,), out, run.branches)
-    if rule.discrete and not moved.any():
+    if rule.discrete and not np.count_nonzero(moved):
         return run.fresh(out)  # what all perturbations share stands still
     if moved is change or type(moved) is not np.ndarray or moved.base is not None or moved.ndim != change.ndim:
         moved = owned(moved, (change,), run.batch, out.shape)
@@ -89,7 +89,7 @@ def operate_on_two(run: Run, name: str, plain: Callable[..., Any], a: Any, b: An
     if db is not None and db.ndim != ndim:
         db = _lifted(db, ndim)
     change = rule.change(np, (value_a, value_b), (da, db), out, run.branches)
-    if rule.discrete and not np.any(change):
+    if rule.discrete and not np.count_nonzero(change):
         return run.fresh(out)  # a mask that all perturbations share stands still
     if (
         change is da
@@ -140,7 +140,7 @@ def change_of(
     ndim = out.ndim + 1
     lifted = [change if change is None or change.ndim == ndim else _lifted(change, ndim) for change in changes]
     change = rule.change(np, values, lifted, out, run.branches, **options)
-    if rule.discrete and not np.any(change):
+    if rule.discrete and not np.count_nonzero(change):
         return None  # a mask that all perturbations share stands still
     return None if change is None else owned(change, lifted, run.batch, out.shape)
 
