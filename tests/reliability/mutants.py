@@ -38,7 +38,7 @@ from scipy.stats import binomtest
 
 from tests.support.repository import ROOT
 
-ENGINE = ("tests/engines/response/test_engine.py",)
+ENGINE = tuple(f"tests/engines/response/test_{name}.py" for name in ("engine", "kinks", "noise", "limits"))
 TESTS = {
     "rules/activations": ("tests/rules/test_activations.py",),
     "rules/losses": ("tests/rules/test_losses.py",),

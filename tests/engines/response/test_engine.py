@@ -1,33 +1,17 @@
 """The response engine against fifty digits, against the other engines, and against itself."""
 
-from itertools import islice
-
 import numpy as np
 import pytest
 
 from fastcheck._errors import EngineError
 from fastcheck.engines import reference
 from fastcheck.engines.response import engine, unit_responses
-from fastcheck.engines.response.block import FORWARD_SAMPLES, blocks
 from fastcheck.engines.response.sample_sums import Places
 from fastcheck.runtime.run import Run
+from tests.engines.response.digits import agrees
 from tests.support.jit_mode import COMPILED, size
-from tests.support.mpmath_network import central_differences, literal_differences
-from tests.support.problems import HIDDEN, OUTPUTS, PAIRS, PIECEWISE, RUN, data, gradient, network, problem
-
-
-def agrees(given, epsilon, bound=1e-12, oracle=central_differences):
-    """Hold the engine's numbers against fifty digits, to ``bound`` of each tensor's scale."""
-    found = engine.differences(given, None, epsilon, RUN)
-    plus, minus, quotient = oracle(given, epsilon)
-    for tensor in given.network.tensors:
-        part = slice(tensor.start, tensor.stop)
-        scale = np.max(np.abs(quotient[part]))
-        assert np.max(np.abs(found.gradapprox[part] - quotient[part])) <= bound * scale, (tensor.name, epsilon)
-    size = np.maximum(np.abs(found.cost), np.maximum(np.abs(plus), np.abs(minus)))
-    assert np.all(np.abs(found.J_plus - (found.cost + plus)) <= 1e-13 * size)
-    assert np.all(np.abs(found.J_minus - (found.cost + minus)) <= 1e-13 * size)
-    return found
+from tests.support.mpmath_network import central_differences
+from tests.support.problems import HIDDEN, OUTPUTS, PAIRS, RUN, gradient, network, problem
 
 
 @pytest.mark.parametrize("hidden", HIDDEN)
@@ -57,32 +41,6 @@ def test_wide_inputs_need_the_quartic():
     given = problem(network([3, 4, 2], "tanh", "softmax", "cross_entropy"), seed=2, X=1000.0 * np.eye(3))
     parameters = {name: 0.003 * value for name, value in given.network.initialize(0).items()}
     agrees(problem(given.network, parameters=parameters, X=1000.0 * np.eye(3), Y=[0, 1, 0]), 1e-7)
-
-
-@pytest.mark.parametrize("hidden", PIECEWISE)
-@pytest.mark.parametrize("offset", [0.0, 1e-8, -1e-8, 1e-12, -1e-12])
-@pytest.mark.parametrize("layers", [(1,), (2,), (1, 2), (1, 2, 3)])
-def test_kinks(hidden, offset, layers):
-    """Pre-activations at a kink or within epsilon of it, in one layer or several at once."""
-    from fastcheck.rules.activations import ACTIVATIONS
-
-    net = network([2, 3, 3, 3, 2], hidden, "softmax", "cross_entropy")
-    parameters = net.initialize(7)
-    X, Y = np.random.default_rng(7).normal(size=(2, 2)), np.array([0, 1])
-    for layer in layers:
-        run = net.forward(parameters, X)
-        breakpoints = ACTIVATIONS[hidden].breakpoints
-        for unit in (0, 2):
-            parameters[f"b{layer}"][unit] += breakpoints[unit % len(breakpoints)] + offset - run.Z[layer - 1][unit, 0]
-    given = problem(net, parameters=parameters, X=X, Y=Y)
-    found = agrees(given, 1e-7, oracle=literal_differences)
-    assert found.kinks.where.size > 0
-    slack = 1e-9 * np.max(np.abs(gradient(given)))
-    wanted = gradient(given)[found.kinks.where]
-    assert np.all(found.kinks.low - slack <= wanted)
-    assert np.all(wanted <= found.kinks.high + slack)
-    clean = np.setdiff1d(np.arange(net.size), found.kinks.where)
-    assert np.allclose(found.gradapprox[clean], gradient(given)[clean], rtol=1e-9, atol=slack)
 
 
 def test_exact_zeros_everywhere():
@@ -213,20 +171,6 @@ def test_wide_layers_some_of_whose_units_are_dead():
     assert np.max(np.abs(found.gradapprox - wanted)) <= 1e-13 * np.max(np.abs(wanted))
 
 
-def test_a_kink_that_only_several_changes_together_reach():
-    """Four units pass a change on; their sum wakes a unit that none of them alone would."""
-    net = network([1, 1, 4, 1, 1], "relu", "identity", "squared_error")
-    parameters = {
-        "W1": [[1.0]], "b1": [[1.0]], "W2": np.ones((4, 1)), "b2": np.ones((4, 1)),
-        "W3": np.ones((1, 4)), "b3": [[-8.0 - 2.5e-7]], "W4": [[3.0]], "b4": [[0.5]],
-    }  # fmt: skip
-    parameters = {name: np.array(value) for name, value in parameters.items()}
-    given = problem(net, parameters=parameters, X=np.zeros((1, 1)), Y=np.zeros((1, 1)))
-    found = agrees(given, 1e-7, oracle=literal_differences)
-    assert net.tensors[1].start in found.kinks.where
-    assert found.gradapprox[net.tensors[1].start] > 1.0
-
-
 def test_one_very_wide_layer():
     given = problem(network([1, 300], "", "identity", "squared_error"), 20)
     found = engine.differences(given, None, 1e-7, RUN)
@@ -268,51 +212,6 @@ def test_a_perfect_fit_is_no_fault(hidden, epsilon):
         assert np.max(np.abs(found.gradapprox)) <= 10.0 * epsilon  # one-sided where a kink is within reach
 
 
-def test_kinks_at_a_perfect_fit():
-    """The cost is zero and rises as a square to one side of each kink: half of that is its even part."""
-    net = network([1, 2, 1], "relu", "identity", "squared_error")
-    parameters = {"W1": [[0.5], [-2.0]], "b1": [[-0.5], [2.0]], "W2": [[1.5, -3.0]], "b2": [[0.25]]}
-    parameters = {name: np.array(value) for name, value in parameters.items()}
-    given = problem(net, parameters=parameters, X=np.ones((1, 1)), Y=np.full((1, 1), 0.25))
-    found = engine.differences(given, None, 1e-7, RUN)
-    plus, minus, _ = literal_differences(given, 1e-7)
-    assert found.cost == 0.0
-    np.testing.assert_allclose(found.J_plus, plus, rtol=1e-7)
-    np.testing.assert_allclose(found.J_minus, minus, rtol=1e-7)
-
-
-@pytest.mark.parametrize("epsilon", [unit_responses.QUADRATIC_REACH, unit_responses.QUARTIC_REACH])
-def test_kinks_at_the_longest_steps(epsilon):
-    """Steps as long as a quadratic, or a quartic, is good for."""
-    net = network([2, 3, 2], "elu", "identity", "squared_error")
-    parameters = net.initialize(3)
-    parameters["b1"][1] = 0.0
-    given = problem(net, 2, parameters=parameters, X=np.array([[0.0, 0.5], [0.0, -0.25]]))
-    found = agrees(given, epsilon, oracle=literal_differences)
-    assert net.tensors[1].start + 1 in found.kinks.where
-
-
-@pytest.mark.parametrize("bias", [0.0, 0.5])
-def test_a_kink_that_only_rounding_keeps_away_is_met(bias):
-    """The pre-activation is an ulp of its terms: on which side of the kink it lies nobody knows."""
-    net = network([2, 1, 1], "relu", "identity", "squared_error")
-    parameters = {"W1": [[1e6, bias - 1e6]], "b1": [[-bias]], "W2": [[1.0]], "b2": [[0.0]]}
-    parameters = {name: np.array(value) for name, value in parameters.items()}
-    X = np.array([[1.0], [1.0 - 2.0**-53]])
-    found = engine.differences(problem(net, parameters=parameters, X=X, Y=np.ones((1, 1))), None, 1e-12, RUN)
-    assert found.kinks.where.tolist() == [0, 1, 2]
-
-
-def test_only_changes_that_reach_a_kink_are_at_it():
-    """Half a step from its kink: the larger input's weight and the bias get there, the smaller input's does not."""
-    net = network([2, 1, 1], "relu", "identity", "squared_error")
-    X = np.array([[1.0], [0.1]])
-    parameters = net.initialize(2)
-    parameters["b1"][:] = 0.5e-7 - parameters["W1"] @ X
-    found = agrees(problem(net, parameters=parameters, X=X, Y=np.ones((1, 1))), 1e-7, oracle=literal_differences)
-    assert found.kinks.where.tolist() == [0, net.tensors[1].start]
-
-
 # --- where parameters stand -------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("layer", [0, 1])
@@ -334,118 +233,3 @@ def test_whole_units_are_known_as_such(layer):
                 for other in np.setdiff1d(np.arange(weights.start, bias.stop), whole):
                     part = np.sort(np.append(np.delete(whole, moved), other))
                     assert not Places(given, layer, part).whole
-
-
-# --- noise ------------------------------------------------------------------------------------------------------
-
-def homogeneous(kinks):
-    """A network of straight pieces, its parameters, X and Y; where wanted every unit of it stands on its kink."""
-    net = network([3, 4, 3, 2], "relu", "identity", "squared_error")
-    parameters, (X, Y) = net.initialize(8), data(net, 1 if kinks else 3, seed=8)
-    if kinks:
-        X, parameters = 0.0 * X, parameters | {f"b{k}": 0.0 * parameters[f"b{k}"] for k in (1, 2, 3)}
-    return net, parameters, X, Y
-
-
-@pytest.mark.parametrize("kinks", [False, True])
-def test_noise_grows_with_the_gradient(kinks):
-    """Outputs and targets doubled: the cost is four times itself, and so is every hidden layer's gradient."""
-    net, parameters, X, Y = homogeneous(kinks)
-    before = engine.differences(problem(net, parameters=parameters, X=X, Y=Y), None, 1e-7, RUN)
-    doubled = parameters | {"W3": 2.0 * parameters["W3"], "b3": 2.0 * parameters["b3"]}
-    after = engine.differences(problem(net, parameters=doubled, X=X, Y=2.0 * Y), None, 1e-7, RUN)
-    np.testing.assert_allclose(after.noise, before.noise * [4, 4, 4, 4, 2, 2], rtol=1e-12)
-    assert before.noise[1] > 0.0
-
-
-def test_noise_grows_with_the_inputs():
-    """X doubled and W1 halved: nothing changes but the gradient of W1, which doubles."""
-    net, parameters, X, Y = homogeneous(kinks=False)
-    before = engine.differences(problem(net, parameters=parameters, X=X, Y=Y), None, 1e-7, RUN)
-    halved = parameters | {"W1": 0.5 * parameters["W1"]}
-    after = engine.differences(problem(net, parameters=halved, X=2.0 * X, Y=Y), None, 1e-7, RUN)
-    np.testing.assert_allclose(after.noise, before.noise * [2, 1, 1, 1, 1, 1], rtol=1e-12)
-
-
-@pytest.mark.parametrize("hidden", ["relu", "tanh"])
-def test_the_same_samples_again_change_no_noise(hidden):
-    net = network([3, 4, 2], hidden, "softmax", "cross_entropy")
-    X, Y = data(net, 4)
-    once, twice = (
-        engine.differences(problem(net, X=np.tile(X, n), Y=np.tile(Y, n)), None, 1e-7, RUN) for n in (1, 2)
-    )
-    np.testing.assert_allclose(twice.noise, once.noise, rtol=1e-9)
-
-
-def test_the_order_of_units_changes_no_noise():
-    """One of them sees a far larger pre-activation than the others, whose rounding counts."""
-    net = network([1, 3, 2], "tanh", "identity", "squared_error")
-    parameters, (X, Y) = net.initialize(0), data(net, 2)
-    parameters["b1"][0] = 3.0
-    noises = []
-    for units in ([0, 1, 2], [2, 1, 0]):
-        parameters |= {"W1": parameters["W1"][units], "b1": parameters["b1"][units], "W2": parameters["W2"][:, units]}
-        noises.append(engine.differences(problem(net, parameters=parameters, X=X, Y=Y), None, 1e-7, RUN).noise)
-    np.testing.assert_allclose(noises[1], noises[0], rtol=1e-12)
-    assert np.min(noises[0]) > 0.0
-
-
-@pytest.mark.parametrize("height", [1.0, 10.0, 40.0])
-def test_noise_is_what_rounding_of_the_pre_activations_makes(height):
-    """Where a unit is saturated a pre-activation's rounding, some ulps of it, is its slope's relative error."""
-    net = network([9, 1], "", "sigmoid", "binary_cross_entropy")
-    errors = []
-    for seed in range(12):
-        X, parameters = np.random.default_rng(seed).normal(size=(9, 1)), net.initialize(seed)
-        parameters["W1"] *= -height / (parameters["W1"] @ X).item()
-        given = problem(net, parameters=parameters, X=X, Y=np.zeros((1, 1)))
-        found = engine.differences(given, None, 1e-7, RUN)
-        errors.append(np.max(np.abs(found.gradapprox - central_differences(given, 1e-7)[2])[:9] / found.noise[0]))
-    assert 0.1 < np.max(errors) < 4.0
-
-
-# --- memory -----------------------------------------------------------------------------------------------------
-
-def memory(arrays):
-    return sum(part.nbytes for part in arrays if isinstance(part, np.ndarray))
-
-
-@pytest.mark.parametrize("limit", [1 << 19, 1 << 21, 1 << 23])
-def test_what_works_at_once_stays_within_its_share_of_the_memory(monkeypatch, limit):
-    """Half of the limit for a block of samples and its responses, half for the buffers of the threads' tasks."""
-    given = problem(network([5, 300, 40, 2], "relu", "softmax", "cross_entropy"), 70)
-    theta, seen = memory([given.theta]), []
-
-    def only_count(task, items, threads, done):
-        seen.append((items, threads))
-        return [2] * len(items)
-
-    for block in islice(blocks(given, 1e-7, Run(64, limit)), 1):
-        monkeypatch.setattr(engine, "run_all", only_count)
-        found = engine.respond(block, [np.arange(n) for n in given.network.widths[1:]], Run(64, limit))
-        held = memory(block.flat) - theta + memory(block.inputs)
-        held += sum(memory([layer.powers, layer.bounds, layer.kinds]) for layer in found)
-        assert held <= limit / 2 or block.m == FORWARD_SAMPLES
-        items, threads = seen[-1]
-        most = max(task.units.size for task in items)
-        buffers = 2 * 2 * 8 * 300 * most  # two, with a float for both signs of each unit at the widest layer
-        least = most == engine.LEAST_COLUMNS
-        assert buffers <= limit / 16 or least
-        assert threads * buffers <= limit / 2 or threads == 1
-        assert threads == 64 or (threads + 1) * buffers > limit / 4  # and no fewer than need be
-
-
-@pytest.mark.parametrize("limit", [1 << 30, 1 << 16])
-def test_progress_rises_to_the_number_of_parameters(monkeypatch, limit):
-    """Whether the samples come in one block or several, and each block's work in one piece or many."""
-    monkeypatch.setattr(engine, "TASK_OPERATIONS", (1e3, 1e4))
-    calls = []
-    given = problem(network([4, 6, 5, 3], "relu", "softmax", "cross_entropy"), 150)
-    engine.differences(given, None, 1e-7, Run(1, limit, lambda done, total: calls.append((done, total))))
-    n = given.network.size
-    done = [first for first, _ in calls]
-    assert {total for _, total in calls} == {n}
-    assert done == sorted(done)
-    assert done[-1] == n
-    assert 0 <= done[0] <= 0.2 * n
-    assert np.max(np.diff(done)) <= 0.2 * n

@@ -1,0 +1,199 @@
+"""check_function and check_vjp with calls that cannot work: refused by name in one line."""
+
+from decimal import Decimal
+
+import numpy as np
+import pytest
+
+import fastcheck as fc
+from fastcheck._errors import ChangedArgumentError, NondeterministicError
+from tests.support.refusals import refuses
+
+# --- check_function ---------------------------------------------------------------------------------------------
+
+
+HUGE = 10**400
+
+
+def squares(theta, *args):
+    return float(np.sum(np.square(theta)))
+
+
+def point():
+    return np.arange(1.0, 4.0)
+
+
+def function(**changes):
+    return {"cost": squares, "parameters": point(), "gradients": 2 * point(), **changes}
+
+
+FUNCTION = [
+    ({"cost": None}, TypeError, ["cost", "NoneType", "function"]),
+    ({"cost": "squares"}, TypeError, ["cost", "str", "function"]),
+    ({"cost": lambda theta: None}, TypeError, ["cost", "None", "return"]),
+    ({"cost": lambda theta: "1"}, TypeError, ["cost", "str", "number"]),
+    ({"cost": lambda theta: theta}, TypeError, ["cost", "(3,)", "one number", "vectorized"]),
+    ({"cost": lambda theta: 1j * theta.sum()}, TypeError, ["cost", "complex", "complex_step"]),
+    ({"cost": lambda theta: True}, TypeError, ["cost", "bool"]),
+    ({"cost": lambda theta: Decimal(1)}, TypeError, ["cost", "Decimal"]),
+    ({"cost": lambda theta: {}}, TypeError, ["cost", "dict"]),
+    ({"cost": lambda theta: [[1.0], [1.0, 2.0]]}, TypeError, ["cost", "list"]),
+    ({"cost": lambda theta: np.random.random()}, NondeterministicError, ["cost", "not a function"]),
+    ({"cost": lambda theta: float(theta.__iadd__(1).sum())}, ChangedArgumentError, ["cost", "its own argument"]),
+    ({"cost": lambda theta: 1 / 0}, ZeroDivisionError, []),
+    ({"cost": lambda: 1.0}, TypeError, []),
+    ({"parameters": None}, TypeError, ["theta in parameters", "object"]),
+    ({"parameters": "theta"}, TypeError, ["theta in parameters", "<U5"]),
+    ({"parameters": {}}, ValueError, ["parameters", "no numbers"]),
+    ({"parameters": []}, ValueError, ["parameters", "no numbers"]),
+    ({"parameters": np.empty((3, 0))}, ValueError, ["parameters", "no numbers"]),
+    ({"parameters": np.array([1, None])}, TypeError, ["theta in parameters", "object"]),
+    ({"parameters": point() + 0j}, TypeError, ["theta in parameters", "complex128"]),
+    ({"parameters": point() > 1}, TypeError, ["theta in parameters", "bool", "args"]),
+    ({"parameters": {1.0, 2.0}}, TypeError, ["theta in parameters", "object"]),
+    ({"parameters": np.ma.array(point())}, TypeError, ["theta in parameters", "masked"]),
+    ({"parameters": [[1.0], [1.0, 2.0]]}, ValueError, ["theta in parameters", "array"]),
+    ({"parameters": np.zeros(3, "datetime64[s]")}, TypeError, ["theta in parameters", "datetime64"]),
+    ({"parameters": np.zeros(3, "f8,f8")}, TypeError, ["theta in parameters", "f0"]),
+    ({"parameters": {"a": {"b": None}}}, TypeError, ["a/b in parameters", "object"]),
+    ({"parameters": [point(), {"b": "x"}]}, TypeError, ["1/b in parameters", "<U1"]),
+    ({"gradients": None}, TypeError, ["theta in gradients", "object"]),
+    ({"gradients": point()[:2]}, ValueError, ["theta in gradients", "(2,)", "(3,)"]),
+    ({"gradients": point()[:, None]}, ValueError, ["theta in gradients", "(3, 1)", "(3,)"]),
+    ({"gradients": 1j * point()}, TypeError, ["theta in gradients", "complex128"]),
+    ({"gradients": {"theta": point()}}, TypeError, ["theta in gradients", "object"]),
+    ({"gradients": np.ma.array(point())}, TypeError, ["theta in gradients", "masked"]),
+    ({"parameters": {"a": point()}}, TypeError, ["gradients", "ndarray", "dictionary", "a"]),
+    ({"parameters": {"a": point()}, "gradients": {"b": point()}}, ValueError, ["a is missing", "gradients", "b"]),
+    ({"parameters": {"a": point()}, "gradients": {"a": 0, "da": 0}}, ValueError, ["a in gradients", "da", "one of"]),
+    ({"parameters": [point(), point()], "gradients": [point()]}, TypeError, ["gradients", "list of 1", "of 2"]),
+    ({"args": point()}, TypeError, ["args", "ndarray", "tuple"]),
+    ({"args": {}}, TypeError, ["args", "dict", "tuple"]),
+    ({"args": None}, TypeError, ["args", "NoneType", "tuple"]),
+    ({"vectorized": True}, ValueError, ["cost", "()", "(1,)", "leading axis"]),
+    ({"vectorized": True, "cost": lambda stack: np.zeros(7)}, ValueError, ["cost", "(7,)", "(1,)"]),
+    ({"vectorized": True, "cost": lambda stack: None}, TypeError, ["cost", "object"]),
+    ({"vectorized": "no"}, TypeError, ["vectorized", "'no'", "True or False"]),
+    ({"complex_step": "no"}, TypeError, ["complex_step", "'no'", "True or False"]),
+    ({"complex_step": True, "cost": lambda theta: np.abs(theta).sum()}, ValueError, ["complex_step", "not analytic"]),
+    ({"epsilon": 0}, ValueError, ["epsilon", "0"]),
+    ({"epsilon": -1.0}, ValueError, ["epsilon", "-1.0"]),
+    ({"epsilon": np.nan}, ValueError, ["epsilon", "nan"]),
+    ({"epsilon": np.inf}, ValueError, ["epsilon", "inf"]),
+    ({"epsilon": 1e-99}, ValueError, ["epsilon", "1e-99", "rounding", "theta[0]"]),
+    ({"epsilon": 1e300}, ValueError, ["epsilon", "1e+300", "1e+100"]),
+    ({"epsilon": HUGE}, ValueError, ["epsilon", "double precision"]),
+    ({"epsilon": "1"}, TypeError, ["epsilon", "'1'"]),
+    ({"epsilon": point()}, TypeError, ["epsilon", "ndarray"]),
+    ({"order": 3}, ValueError, ["order", "3", "2, 4, 6"]),
+    ({"order": True}, ValueError, ["order", "True"]),
+    ({"order": "richard"}, ValueError, ["order", "richard", "richardson"]),
+    ({"order": None}, ValueError, ["order", "None"]),
+    ({"order": [2]}, ValueError, ["order", "[2]"]),
+    ({"order": np.array([2, 4])}, ValueError, ["order", "array"]),
+    ({"tolerance": 0}, ValueError, ["tolerance", "0"]),
+    ({"tolerance": np.inf}, ValueError, ["tolerance", "inf"]),
+    ({"tolerance": "1"}, TypeError, ["tolerance", "'1'"]),
+    ({"tolerance": Decimal(1)}, TypeError, ["tolerance", "Decimal"]),
+    ({"norm": 3}, ValueError, ["norm", "3"]),
+    ({"norm": None}, TypeError, ["norm", "None"]),
+    ({"method": "some"}, ValueError, ["method", "some", "directional"]),
+    ({"method": None}, TypeError, ["method", "NoneType"]),
+    ({"samples": 3}, ValueError, ["samples", "sample"]),
+    ({"method": "sample", "samples": 0}, ValueError, ["samples", "0"]),
+    ({"method": "sample", "samples": 1.5}, TypeError, ["samples", "1.5"]),
+    ({"method": "sample", "directions": 3}, ValueError, ["directions", "directional"]),
+    ({"method": "directional", "directions": 0}, ValueError, ["directions", "0"]),
+    ({"method": "directional", "directions": "3"}, TypeError, ["directions", "'3'"]),
+    ({"seed": None}, TypeError, ["seed", "None"]),
+    ({"seed": -1}, ValueError, ["seed", "-1"]),
+    ({"seed": 1.0}, TypeError, ["seed", "1.0"]),
+    ({"seed": np.random.default_rng(0)}, TypeError, ["seed", "Generator"]),
+    ({"threads": 0}, ValueError, ["threads", "0"]),
+    ({"threads": "2"}, TypeError, ["threads", "'2'"]),
+    ({"threads": True}, TypeError, ["threads", "True"]),
+    ({"memory_limit": 1}, ValueError, ["memory_limit", "1"]),
+    ({"memory_limit": "1G"}, TypeError, ["memory_limit", "'1G'"]),
+    ({"memory_limit": np.nan}, TypeError, ["memory_limit", "nan"]),
+    ({"memory_limit": np.inf}, TypeError, ["memory_limit", "inf"]),
+    ({"time_limit": 0}, ValueError, ["time_limit", "0"]),
+    ({"time_limit": np.nan}, ValueError, ["time_limit", "nan"]),
+    ({"time_limit": "1"}, TypeError, ["time_limit", "'1'"]),
+    ({"progress": "yes"}, TypeError, ["progress", "'yes'"]),
+    ({"progress": 1}, TypeError, ["progress", "1"]),
+    ({"executor": "threads"}, TypeError, ["executor", "str"]),
+    ({"executor": 3, "vectorized": True}, ValueError, ["executor", "vectorized"]),
+]
+
+
+@pytest.mark.parametrize(("changes", "kind", "words"), FUNCTION)
+def test_check_function(changes, kind, words):
+    refuses(kind, words, fc.check_function, **function(**changes))
+
+
+# --- check_vjp --------------------------------------------------------------------------------------------------
+
+
+def double(x):
+    return 2 * x
+
+
+def double_back(d, x):
+    return 2 * d
+
+
+def double_back_of_two(d, x):
+    return np.append(d, 0.0)
+
+
+VJP = [
+    ({"forward": None}, TypeError, ["forward", "NoneType", "function"]),
+    ({"backward": "double"}, TypeError, ["backward", "str", "function"]),
+    ({"inputs": None}, TypeError, ["x in inputs", "object"]),
+    ({"inputs": ()}, ValueError, ["inputs", "floating"]),
+    ({"inputs": np.arange(3)}, ValueError, ["inputs", "floating"]),
+    ({"inputs": np.empty(0)}, ValueError, ["inputs", "floating"]),
+    ({"inputs": "x"}, TypeError, ["x in inputs", "<U1"]),
+    ({"inputs": {"x": point()}}, TypeError, ["x in inputs", "object"]),
+    ({"inputs": point() + 0j}, TypeError, ["x in inputs", "complex128"]),
+    ({"inputs": np.ma.array(point())}, TypeError, ["x in inputs", "masked"]),
+    ({"inputs": ([[1.0], [1.0, 2.0]],)}, ValueError, ["x in inputs", "array"]),
+    ({"forward": lambda x: None}, TypeError, ["forward", "output 0", "object"]),
+    ({"forward": lambda x: ()}, ValueError, ["forward", "no output"]),
+    ({"forward": lambda x: (x, "text")}, TypeError, ["forward", "output 1", "<U4"]),
+    ({"forward": lambda x, y: x}, TypeError, []),
+    ({"forward": lambda x: x.__imul__(2)}, ChangedArgumentError, ["its own argument"]),
+    ({"forward": lambda x: x * np.random.random()}, NondeterministicError, ["not a function"]),
+    ({"forward": lambda x: x[: 2 + (x[0] != 1.0)], "backward": double_back_of_two}, ValueError,
+     ["forward", "shape changed", "(2,)", "(3,)"]),
+    ({"backward": lambda d, x: None}, ValueError, ["backward", "None", "x"]),
+    ({"backward": lambda d, x: d[:2]}, ValueError, ["x in gradients", "(2,)", "(3,)"]),
+    ({"backward": lambda d, x: (d, d)}, ValueError, ["backward", "2 gradients", "each of x"]),
+    ({"backward": lambda d, x: "d"}, TypeError, ["x in gradients", "<U1"]),
+    ({"backward": lambda d, x: d * 1j}, TypeError, ["x in gradients", "complex128"]),
+    ({"backward": lambda d: d}, TypeError, []),
+    ({"seed": "a"}, TypeError, ["seed", "'a'"]),
+    ({"epsilon": 0}, ValueError, ["epsilon", "0"]),
+    ({"speed": 1}, TypeError, ["speed"]),
+]
+
+
+@pytest.mark.parametrize(("changes", "kind", "words"), VJP)
+def test_check_vjp(changes, kind, words):
+    refuses(kind, words, fc.check_vjp, **{"forward": double, "backward": double_back, "inputs": point(), **changes})
+
+
+@pytest.mark.parametrize("name", ["forward", "backward"])
+def test_exceptions_of_a_layer_say_whose_they_are(name):
+    def broken(*arguments):
+        raise ArithmeticError("mine")
+
+    call = {"forward": double, "backward": double_back, name: broken}
+    with pytest.raises(ArithmeticError, match="mine") as caught:
+        fc.check_vjp(**call, inputs=point())
+    assert f"raised by {name}" in caught.value.__notes__[0]
+
+
+def test_a_backward_that_scales_the_cotangents_in_place_is_still_right():
+    assert fc.check_vjp(double, lambda d, x: d.__imul__(2), point()).ok
+    assert fc.check_vjp(lambda x: (2 * x, x), lambda d, x: d[0].__imul__(2) + d[1], point()).ok
