@@ -1,0 +1,149 @@
+"""Products: matrices, convolutions and linear algebra.  A product's change is da b + (a + da) db."""
+
+from typing import Any
+
+import torch
+
+from .call import Call, Handler, bilinear, lifted, matrix_product, ruled
+
+
+def matmul(call: Call) -> Any:
+    """a @ b for matrices and stacks of them."""
+    return matrix_product(*call.args[:2], *call.changes[:2])
+
+
+def vector(call: Call) -> Any:
+    """A matrix times a vector."""
+    (a, x), (da, dx) = call.args[:2], call.changes[:2]
+    change = matrix_product(a, x[:, None], da, None if dx is None else dx[..., None])
+    return change[..., 0]
+
+
+def dot(call: Call) -> Any:
+    """The sum of products of two vectors."""
+    return bilinear(lambda a, b: (a * b).sum(-1))(*call.args[:2], *call.changes[:2])
+
+
+def outer(call: Call) -> Any:
+    """All products of two vectors' entries."""
+    return bilinear(lambda a, b: a[..., :, None] * b[..., None, :])(*call.args[:2], *call.changes[:2])
+
+
+def addmm(call: Call) -> Any:
+    """beta c + alpha a @ b."""
+    (c, a, b), (dc, da, db) = call.args[:3], call.changes[:3]
+    beta, alpha = call.option(3, "beta", 1), call.option(4, "alpha", 1)
+    change: Any = 0.0
+    if da is not None or db is not None:
+        change = matrix_product(a, b, da, db) * alpha
+    if dc is not None:
+        change = change + beta * lifted(dc, c, call.out.ndim, call.batch)
+    return torch.broadcast_to(change, call.batch + tuple(call.out.shape))
+
+
+def trilinear(call: Call) -> Any:
+    """sum of a * b * c over some axes, each operand with new axes first: nn.Bilinear's product."""
+    axes, summed = call.args[3:6], call.args[6]
+    values = [_expanded(v, e, ()) for v, e in zip(call.args[:3], axes, strict=True)]
+    changes = [None if d is None else _expanded(d, e, call.batch)
+               for d, e in zip(call.changes[:3], axes, strict=True)]
+    product = bilinear(torch.mul)
+    both, d_both = values[0] * values[1], None
+    if changes[0] is not None or changes[1] is not None:
+        d_both = product(values[0], values[1], changes[0], changes[1])
+    change = product(both, values[2], d_both, changes[2])
+    return change.sum([k - both.ndim for k in summed]) if summed else change
+
+
+def _expanded(value: torch.Tensor, axes: list[int], batch: tuple[int, ...]) -> torch.Tensor:
+    for axis in axes:
+        value = value.unsqueeze(axis + len(batch))
+    return value
+
+
+def convolution(call: Call) -> Any:
+    """Convolutions of one to three dimensions, transposed and grouped: bilinear in input and kernel."""
+    x, w, b, stride, padding, dilation, transposed, extra, groups = call.args
+    dx, dw, db = call.changes[:3]
+    how = (stride, padding, dilation, transposed, extra)
+    change: Any = 0.0
+    if dx is not None:
+        change = _over_inputs(call, dx, w, how, groups)
+    if dw is not None:
+        if dx is None:
+            change = change + _over_kernels(call, x, dw, how, groups)
+        else:
+            change = change + _over_both(call, x + dx, dw, how, groups)
+    if db is not None:
+        change = change + db.reshape(call.batch + (1, -1) + (1,) * (x.ndim - 2))
+    return torch.broadcast_to(change, call.batch + tuple(call.out.shape))
+
+
+def _over_inputs(call: Call, x: torch.Tensor, w: torch.Tensor, how: Any, groups: int) -> torch.Tensor:
+    """Moved inputs (*batch, N, C, ...) and one kernel: the batch joins the samples."""
+    if not call.batch:
+        found: torch.Tensor = call.operator(x, w, None, *how, groups)
+        return found
+    flat = call.operator(x.flatten(0, 1), w, None, *how, groups)
+    unfolded: torch.Tensor = flat.unflatten(0, x.shape[:2])
+    return unfolded
+
+
+def _over_kernels(call: Call, x: torch.Tensor, w: torch.Tensor, how: Any, groups: int) -> torch.Tensor:
+    """One input and moved kernels (*batch, ...): the batch joins each group's output channels."""
+    if not call.batch:
+        found: torch.Tensor = call.operator(x, w, None, *how, groups)
+        return found
+    count, transposed = w.shape[0], how[3]
+    if transposed:  # (B, C, O/g, ...) -> (C, B O/g, ...)
+        kernels = w.movedim(0, 1).flatten(1, 2)
+    else:  # (B, g O/g, C/g, ...) -> (g B O/g, C/g, ...)
+        kernels = w.unflatten(1, (groups, -1)).movedim(0, 1).flatten(0, 2)
+    flat = call.operator(x, kernels, None, *how, groups)  # (N, g B O/g, ...)
+    apart = flat.unflatten(1, (groups, count, -1)).movedim(2, 0)  # (B, N, g, O/g, ...)
+    joined: torch.Tensor = apart.flatten(2, 3)
+    return joined
+
+
+def _over_both(call: Call, x: torch.Tensor, w: torch.Tensor, how: Any, groups: int) -> torch.Tensor:
+    """Moved inputs and moved kernels, both (*batch, ...): each perturbation is a group of its own."""
+    if not call.batch:
+        found: torch.Tensor = call.operator(x, w, None, *how, groups)
+        return found
+    count = w.shape[0]
+    flat = call.operator(x.movedim(0, 1).flatten(1, 2), w.flatten(0, 1), None, *how, groups * count)
+    apart: torch.Tensor = flat.unflatten(1, (count, -1)).movedim(1, 0)
+    return apart
+
+
+def algebra(name: str) -> Handler:
+    """A function of one square matrix with a rule; further outputs (an error code, a factorisation) stand still."""
+
+    def handler(call: Call) -> Any:
+        call.only(0)
+        change = ruled(name, call.args[:1], call.changes[:1], call.out, call)
+        return [change, *(None for _ in call.outputs[1:])]
+
+    return handler
+
+
+def slogdet(call: Call) -> Any:
+    """Sign and logarithm of a determinant."""
+    change = ruled("slogdet", call.args[:1], call.changes[:1], call.outputs[1], call)
+    return [None, change, *(None for _ in call.outputs[2:])]
+
+
+def solve(call: Call) -> Any:
+    """X of A X = B, for matrices B and for single vectors."""
+    left, vectors = call.option(2, "left", True), call.args[1].ndim == call.args[0].ndim - 1
+    values, changes = list(call.args[:2]), list(call.changes[:2])
+    out = call.out
+    if vectors:
+        values[1], out = values[1][..., None], out[..., None]
+        changes[1] = None if changes[1] is None else changes[1][..., None]
+    if not left:
+        values, out = [v.mT for v in values], out.mT
+        changes = [None if d is None else d.mT for d in changes]
+    change = ruled("solve", values, changes, out, call)
+    change = change if left else change.mT
+    return [change[..., 0] if vectors else change, *(None for _ in call.outputs[1:])]

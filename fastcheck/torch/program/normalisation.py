@@ -1,0 +1,116 @@
+"""Means, variances, softmax and what is normalised by them."""
+
+import math
+from typing import Any
+
+import array_api_compat.torch as xp
+import torch
+
+from ...rules.normalisation import normalise
+from .call import Call, bilinear, ruled
+
+
+def axes_of(dims: Any, count: int) -> tuple[int, ...]:
+    """Axes counted from the end; all where none are named."""
+    if dims is None or dims == []:
+        return tuple(range(-count, 0))
+    return tuple(int(d) % count - count for d in (dims if isinstance(dims, (list, tuple)) else [dims]))
+
+
+def softmax(call: Call) -> Any:
+    """exp(x) divided by its sum along an axis."""
+    return ruled("softmax", call.args[:1], call.changes[:1], call.out, call, axes=axes_of(call.args[1], call.out.ndim))
+
+
+def log_softmax(call: Call) -> Any:
+    """The logarithm of softmax."""
+    axis = axes_of(call.args[1], call.out.ndim)
+    return ruled("log_softmax", call.args[:1], call.changes[:1], call.out, call, axes=axis)
+
+
+def logsumexp(call: Call) -> Any:
+    """log(sum(exp(x))) over some axes."""
+    options = {"axes": axes_of(call.args[1], call.args[0].ndim), "keepdims": bool(call.option(2, "keepdim", False))}
+    return ruled("logsumexp", call.args[:1], call.changes[:1], call.out, call, **options)
+
+
+def _spread(name: str, call: Call, dims: Any, correction: Any, keepdim: bool) -> Any:
+    options = {"axes": axes_of(dims, call.args[0].ndim), "keepdims": keepdim}
+    ddof = 1 if correction is None else correction
+    return ruled(name, call.args[:1], call.changes[:1], call.out, call, ddof=ddof, **options)
+
+
+def variance(call: Call) -> Any:
+    """Variance over some axes."""
+    return _spread("var", call, *_spread_options(call))
+
+
+def deviation(call: Call) -> Any:
+    """Standard deviation over some axes."""
+    return _spread("std", call, *_spread_options(call))
+
+
+def _spread_options(call: Call) -> tuple[Any, Any, bool]:
+    name = call.operator._overloadname
+    if name == "correction":
+        return call.option(1, "dim"), call.kwargs.get("correction"), bool(call.kwargs.get("keepdim", False))
+    if name == "dim":
+        return call.args[1], int(call.option(2, "unbiased", True)), bool(call.option(3, "keepdim", False))
+    return None, int(call.option(1, "unbiased", True)), False
+
+
+def variance_prim(call: Call) -> Any:
+    """Variance as PyTorch's primitive has it."""
+    return _spread("var", call, call.args[1], call.option(2, "correction", 1), False)
+
+
+def _scaled(call: Call, n: Any, dn: Any, w: Any, dw: Any, b: Any, db: Any, shape: tuple[int, ...]) -> Any:
+    """n w + b, with weight and bias in a shape that broadcasts."""
+    w, b = (None if v is None else v.reshape(shape) for v in (w, b))
+    dw, db = (None if d is None else d.reshape(call.batch + shape) for d in (dw, db))
+    change: Any = 0.0 if dn is None else dn
+    if w is not None and (dn is not None or dw is not None):
+        change = bilinear(torch.mul)(n, w, dn, dw)
+    if db is not None:
+        change = change + db
+    full = torch.broadcast_to(change, call.batch + tuple(n.shape))
+    return [full.reshape(call.batch + tuple(call.out.shape)), *(None for _ in call.outputs[1:])]
+
+
+def layer_norm(call: Call) -> Any:
+    """Each sample's last axes brought to mean 0 and variance 1, then scaled and shifted."""
+    (x, shape, w, b, eps), (dx, _, dw, db, *_) = call.args, call.changes
+    n, dn = normalise(xp, x, dx, tuple(range(-len(shape), 0)), eps)
+    return _scaled(call, n, dn, w, dw, b, db, (1,) * (x.ndim - len(shape)) + tuple(shape))
+
+
+def group_norm(call: Call) -> Any:
+    """Groups of channels of each sample brought to mean 0 and variance 1."""
+    x, w, b, samples, channels, _, groups, eps = call.args
+    dx, dw, db = call.changes[:3]
+    shape = (samples, groups, channels // groups, -1)
+    grouped, moved = x.reshape(shape), None if dx is None else dx.reshape(call.batch + shape)
+    n, dn = normalise(xp, grouped, moved, (-2, -1), eps)
+    return _scaled(call, n, dn, w, dw, b, db, (1, groups, channels // groups, 1))
+
+
+def batch_norm(call: Call) -> Any:
+    """Channels brought to mean 0 and variance 1 over samples and positions, or by running statistics."""
+    x, w, b, mean, var, training, _, eps = call.args
+    dx, dw, db = call.changes[:3]
+    call.only(0, 1, 2)
+    shape = (1, -1) + (1,) * (x.ndim - 2)
+    if training:
+        n, dn = normalise(xp, x, dx, (-x.ndim, *range(2 - x.ndim, 0)), eps)
+    else:
+        scale = 1.0 / torch.sqrt(var + eps).reshape(shape)
+        n, dn = (x - mean.reshape(shape)) * scale, None if dx is None else dx * scale
+    return _scaled(call, n, dn, w, dw, b, db, (1, x.shape[1]) + (1,) * (x.ndim - 2))
+
+
+def vector_norm(call: Call) -> Any:
+    """The p-norm over some axes."""
+    order, dims = call.option(1, "ord", 2), call.option(2, "dim")
+    options = {"axes": axes_of(dims, call.args[0].ndim), "keepdims": bool(call.option(3, "keepdim", False))}
+    order = math.inf if order == float("inf") else order
+    return ruled("norm", call.args[:1], call.changes[:1], call.out, call, ord=order, **options)

@@ -1,0 +1,200 @@
+"""The table of ATen operators: how each one's change comes from its operands'.
+
+To add an operator, write one entry: ``elementwise`` with the name of its rule in ``fastcheck.rules``, ``linear`` with
+the places of the arguments that it is linear in, or a function of a ``Call`` for what is neither.
+"""
+
+from typing import Any
+
+import torch
+
+from . import contractions, normalisation, ordering, structure
+from .call import Call, Handler, elementwise, linear, ruled
+
+aten, prims = torch.ops.aten, torch.ops.prims
+
+
+def _scaled_sum(sign: float) -> Handler:
+    """a + alpha b, or a - alpha b."""
+
+    def handler(call: Call) -> Any:
+        a, b = call.args[:2]
+        da, db = call.changes[:2]
+        factor = sign * call.option(2, "alpha", 1)
+        if db is not None and factor != 1.0:
+            db = db * factor
+        return ruled("add", (a, b), (da, db), call.out, call)
+
+    return handler
+
+
+def _reversed_subtraction(call: Call) -> Any:
+    da = None if call.changes[0] is None else -call.changes[0] * call.option(2, "alpha", 1)
+    return ruled("add", call.args[:2], (da, call.changes[1]), call.out, call)
+
+
+def _clamp(call: Call) -> Any:
+    values = (call.args[0], call.option(1, "min"), call.option(2, "max"))
+    changes = (call.changes[0], *(call.changes[k] if k < len(call.changes) else None for k in (1, 2)))
+    return ruled("clip", values, changes, call.out, call)
+
+
+def _pad(call: Call) -> Any:
+    return linear(0, fixed={2: 0.0})(call)
+
+
+def _only_where_unmasked(call: Call) -> Any:
+    """masked_fill: the fill's change under the mask, the tensor's elsewhere."""
+    condition, d_condition = call.args[1], call.changes[1]
+    values = (condition, call.args[2], call.args[0])
+    changes = (d_condition, call.changes[2] if len(call.changes) > 2 else None, call.changes[0])
+    return ruled("where", values, changes, call.out, call)
+
+
+def _hard(low: float, high: float) -> Handler:
+    return lambda call: ruled("clip", (call.args[0], low, high), (call.changes[0], None, None), call.out, call)
+
+
+def _hardtanh(call: Call) -> Any:
+    bounds = call.option(1, "min_val", -1.0), call.option(2, "max_val", 1.0)
+    return ruled("clip", (call.args[0], *bounds), (call.changes[0], None, None), call.out, call)
+
+
+def _with(name: str, **places: tuple[int, Any]) -> Handler:
+    """An elementwise operator with options: the rule's option by the argument's place and default."""
+
+    def handler(call: Call) -> Any:
+        call.only(0)
+        options = {option: call.option(place, "", default) for option, (place, default) in places.items()}
+        return ruled(name, call.args[:1], call.changes[:1], call.out, call, **options)
+
+    return handler
+
+
+def _gelu(call: Call) -> Any:
+    name = "gelu" if call.option(1, "approximate", "none") == "none" else "gelu_tanh"
+    return ruled(name, call.args[:1], call.changes[:1], call.out, call)
+
+
+def _convert(call: Call) -> Any:
+    """A cast between types of real numbers carries the change; to integers or truths it is piecewise constant."""
+    if call.out.dtype == torch.float64:
+        return call.changes[0].to(torch.float64)
+    return ruled("trunc", (call.args[0].to(torch.float64),), call.changes[:1], call.out.to(torch.float64), call)
+
+
+UNARY = {
+    "neg": "negative", "exp": "exp", "exp2": "exp2", "expm1": "expm1", "log": "log", "log2": "log2", "log10": "log10",
+    "log1p": "log1p", "sqrt": "sqrt", "rsqrt": "rsqrt", "reciprocal": "reciprocal", "square": "square", "sin": "sin",
+    "cos": "cos", "tan": "tan", "asin": "arcsin", "acos": "arccos", "atan": "arctan", "sinh": "sinh", "cosh": "cosh",
+    "tanh": "tanh", "asinh": "arcsinh", "acosh": "arccosh", "atanh": "arctanh", "erf": "erf", "erfc": "erfc",
+    "sigmoid": "sigmoid", "relu": "relu", "abs": "absolute", "sign": "sign", "floor": "floor", "ceil": "ceil",
+    "trunc": "trunc", "round": "rint", "lgamma": "gammaln", "digamma": "digamma", "logical_not": "logical_not",
+    "bitwise_not": "invert", "isnan": "isnan", "isinf": "isinf", "signbit": "signbit", "silu": "silu",
+    "special_log_ndtr": "log_ndtr", "special_ndtr": "ndtr", "special_erfcx": "erfcx", "special_entr": "entr",
+    "mish": "mish", "hardswish": "hardswish", "hardsigmoid": "hardsigmoid", "sgn": "sign", "cbrt": "cbrt",
+    "isfinite": "isfinite", "log_sigmoid_forward": "log_expit", "deg2rad": "deg2rad", "rad2deg": "rad2deg",
+}
+BINARY = {
+    "mul": "multiply", "div": "divide", "maximum": "maximum", "minimum": "minimum", "fmax": "fmax", "fmin": "fmin",
+    "pow": "power", "atan2": "arctan2", "hypot": "hypot", "logaddexp": "logaddexp", "logaddexp2": "logaddexp2",
+    "copysign": "copysign", "eq": "equal", "ne": "not_equal", "lt": "less", "le": "less_equal", "gt": "greater",
+    "ge": "greater_equal", "logical_and": "logical_and", "logical_or": "logical_or", "logical_xor": "logical_xor",
+    "bitwise_and": "bitwise_and", "bitwise_or": "bitwise_or", "bitwise_xor": "bitwise_xor", "fmod": "fmod",
+    "remainder": "remainder", "xlogy": "xlogy", "special_xlog1py": "xlog1py", "heaviside": "heaviside",
+}
+LINEAR = (
+    "permute", "transpose", "t", "expand", "slice", "select",
+    "sum", "mean", "cumsum", "flip", "roll", "index", "index_select", "gather", "take",
+    "embedding", "repeat", "unfold", "im2col", "col2im", "avg_pool1d", "avg_pool2d", "avg_pool3d",
+    "_adaptive_avg_pool2d", "_adaptive_avg_pool3d", "adaptive_avg_pool1d", "diagonal", "tril", "triu", "split",
+    "split_with_sizes", "unbind", "chunk", "narrow", "movedim", "trace", "diag_embed", "rot90",
+    "reflection_pad1d", "reflection_pad2d", "reflection_pad3d", "replication_pad1d", "replication_pad2d",
+    "replication_pad3d", "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", "upsample_linear1d",
+    "upsample_bilinear2d", "upsample_trilinear3d", "upsample_bicubic2d", "pixel_shuffle", "pixel_unshuffle",
+    "_embedding_bag_forward_only", "nll_loss2d_forward", "channel_shuffle", "logcumsumexp_still", "nansum",
+    "_fft_r2c", "_fft_c2c", "_fft_c2r", "view_as_real", "view_as_complex", "_conj", "_neg_view", "real", "imag",
+    "as_strided_copy", "permute_copy", "slice_copy", "select_copy",
+    "expand_copy", "transpose_copy", "t_copy", "diagonal_copy", "conj", "resolve_conj",
+    "swapaxes", "unsafe_split", "unsafe_chunk", "nll_loss_forward", "_grid_sampler_still",
+)
+LINEAR_PRIMS = ("broadcast_in_dim", "transpose", "sum")
+SAME_ORDER = ("view", "_unsafe_view", "reshape", "_reshape_alias", "view_copy", "contiguous", "flatten", "unflatten",
+              "unsqueeze", "squeeze", "unsqueeze_copy", "squeeze_copy", "alias", "detach", "clone", "lift_fresh",
+              "collapse_view", "split_dim", "view_of", "alias_copy")
+STILL = (
+    "full_like", "zeros_like", "ones_like", "empty_like", "new_zeros", "new_ones", "new_full", "new_empty", "zero",
+         "fill", "rand_like", "randn_like", "bernoulli", "new_empty_strided", "rand", "empty_strided", "normal_functional",
+         "uniform", "normal", "randint_like")
+
+
+def _overloads(namespace: Any, name: str) -> list[Any]:
+    packet = getattr(namespace, name, None)
+    return [] if packet is None else [getattr(packet, o) for o in packet.overloads() if "out" not in o]
+
+
+def _table() -> dict[Any, Handler]:
+    table: dict[Any, Handler] = {}
+    for namespace, names in ((aten, LINEAR), (prims, LINEAR_PRIMS)):
+        for name in names:
+            table.update(dict.fromkeys(_overloads(namespace, name), linear(0)))
+    for namespace in (aten, prims):
+        for name in SAME_ORDER:
+            table.update(dict.fromkeys(_overloads(namespace, name), structure.reshape))
+        for name, rule in UNARY.items():
+            table.update(dict.fromkeys(_overloads(namespace, name), elementwise(rule)))
+        for name, rule in BINARY.items():
+            table.update(dict.fromkeys(_overloads(namespace, name), elementwise(rule, 2)))
+    for name, handler in SPECIAL.items():
+        table.update(dict.fromkeys(_overloads(aten, name), handler))
+    for name, handler in SPECIAL_PRIMS.items():
+        table.update(dict.fromkeys(_overloads(prims, name), handler))
+    for overload in ("Tensor_mode", "Scalar_mode"):  # rounding towards zero or down
+        table.pop(getattr(aten.div, overload), None)
+    return table
+
+
+SPECIAL: dict[str, Handler] = {
+    "add": _scaled_sum(1.0), "sub": _scaled_sum(-1.0), "rsub": _reversed_subtraction, "clamp": _clamp,
+    "clamp_min": lambda call: ruled("clip", (*call.args[:2], None), (*call.changes[:2], None), call.out, call),
+    "clamp_max": lambda call: ruled("clip", (call.args[0], None, call.args[1]),
+                                    (call.changes[0], None, call.changes[1]), call.out, call),
+    "where": lambda call: ruled("where", call.args, call.changes, call.out, call),
+    "masked_fill": _only_where_unmasked, "constant_pad_nd": _pad, "hardtanh": _hardtanh, "relu6": _hard(0.0, 6.0),
+    "leaky_relu": _with("leaky_relu", slope=(1, 0.01)), "gelu": _gelu,
+    "elu": _with("elu", alpha=(1, 1.0), scale=(2, 1.0), input_scale=(3, 1.0)), "celu": _with("celu", alpha=(1, 1.0)),
+    "softplus": _with("softplus", beta=(1, 1.0), threshold=(2, 20.0)),
+    "softshrink": _with("softshrink", lambd=(1, 0.5)), "hardshrink": _with("hardshrink", lambd=(1, 0.5)),
+    "threshold": _with("threshold", threshold=(1, 0.0), value=(2, 0.0)), "_to_copy": _convert,
+    "cat": linear(0), "stack": linear(0), "copy": structure.copy, "as_strided": structure.as_strided,
+    "as_strided_scatter": structure.as_strided_scatter, "slice_scatter": linear(0, 1), "select_scatter": linear(0, 1),
+    "diagonal_scatter": linear(0, 1), "index_put": linear(0, 2), "scatter": structure.scatter,
+    "scatter_add": linear(0, 3), "index_add": linear(0, 3), "index_copy": linear(0, 3), "index_fill": structure.index_fill,
+    "_unsafe_index": linear(0), "_unsafe_index_put": linear(0, 2), "_embedding_bag": structure.embedding_bag,
+    "mm": contractions.matmul, "bmm": contractions.matmul, "matmul": contractions.matmul, "mv": contractions.vector,
+    "dot": contractions.dot, "vdot": contractions.dot, "addmm": contractions.addmm, "baddbmm": contractions.addmm,
+    "convolution": contractions.convolution, "_trilinear": contractions.trilinear, "outer": contractions.outer,
+    "_softmax": normalisation.softmax, "_log_softmax": normalisation.log_softmax, "var": normalisation.variance,
+    "std": normalisation.deviation, "logsumexp": normalisation.logsumexp,
+    "native_layer_norm": normalisation.layer_norm, "native_group_norm": normalisation.group_norm,
+    "native_batch_norm": normalisation.batch_norm,
+    "max": ordering.extreme("max"), "min": ordering.extreme("min"), "amax": ordering.extreme("max"),
+    "amin": ordering.extreme("min"), "sort": ordering.sort, "topk": ordering.topk, "argmax": ordering.discrete,
+    "argmin": ordering.discrete, "any": ordering.discrete, "all": ordering.discrete, "prod": ordering.product,
+    "cumprod": ordering.cumulative_product, "max_pool2d_with_indices": ordering.max_pool,
+    "max_pool3d_with_indices": ordering.max_pool, "adaptive_max_pool2d": ordering.adaptive_max_pool,
+    "adaptive_max_pool3d": ordering.adaptive_max_pool, "median": ordering.extreme("median"),
+    "linalg_vector_norm": normalisation.vector_norm,
+    "linalg_inv_ex": contractions.algebra("inv"), "_linalg_det": contractions.algebra("det"),
+    "_linalg_slogdet": contractions.slogdet, "linalg_cholesky_ex": contractions.algebra("cholesky"),
+    "_linalg_solve_ex": contractions.solve,
+}
+SPECIAL_PRIMS: dict[str, Handler] = {
+    "add": _scaled_sum(1.0), "sub": _scaled_sum(-1.0), "convert_element_type": _convert,
+    "where": lambda call: ruled("where", call.args, call.changes, call.out, call),
+    "cat": linear(0), "amax": ordering.extreme("max"), "amin": ordering.extreme("min"),
+    "var": normalisation.variance_prim, "prod": ordering.product,
+}
+OPERATORS = _table()
+# Operators that only look at shapes, or draw random numbers.
+CONSTANT = frozenset(overload for name in STILL for overload in _overloads(aten, name))

@@ -1,0 +1,124 @@
+"""Largest, smallest and sorted entries, windows of them, and products over axes."""
+
+import math
+from typing import Any
+
+import torch
+
+from .call import Call, Handler, ruled
+from .normalisation import axes_of
+
+
+def extreme(name: str) -> Handler:
+    """The largest or smallest entries over some axes; with one axis their places as well."""
+
+    def handler(call: Call) -> Any:
+        dims = call.option(1, "dim")
+        if isinstance(dims, torch.Tensor):  # max(a, b) under an older name
+            return ruled("maximum" if name == "max" else "minimum", call.args[:2], call.changes[:2], call.out, call)
+        options = {"axes": axes_of(dims, call.args[0].ndim), "keepdims": bool(call.option(2, "keepdim", False))}
+        change = ruled(name, call.args[:1], call.changes[:1], call.out, call, **options)
+        return [change, *(None for _ in call.outputs[1:])]
+
+    return handler
+
+
+def sort(call: Call) -> Any:
+    """Entries in ascending or descending order along an axis."""
+    names = {argument.name: place for place, argument in enumerate(call.operator._schema.arguments)}
+    dim = call.option(names["dim"], "dim", -1)
+    sign = -1.0 if call.option(names["descending"], "descending", False) else 1.0
+    axis = axes_of(dim, call.args[0].ndim)
+    change = ruled("sort", (sign * call.args[0],), (sign * call.changes[0],), sign * call.out, call, axes=axis)
+    return [sign * change, None]
+
+
+def topk(call: Call) -> Any:
+    """The first of the sorted entries."""
+    count, dim = call.args[1], call.option(2, "dim", -1)
+    sign = -1.0 if call.option(3, "largest", True) else 1.0
+    axis = axes_of(dim, call.args[0].ndim)
+    ordered = torch.sort(sign * call.args[0], dim=dim).values
+    change = ruled("sort", (sign * call.args[0],), (sign * call.changes[0],), ordered, call, axes=axis)
+    return [sign * change.narrow(axis[0], 0, count), None]
+
+
+def discrete(call: Call) -> Any:
+    """What takes separate values is evaluated at both ends."""
+    new = call.operator(call.args[0] + call.changes[0], *call.args[1:], **call.kwargs) if not call.batch else torch.stack(
+        [call.operator(call.args[0] + row, *call.args[1:], **call.kwargs) for row in call.changes[0]]
+    )
+    change = new.to(torch.float64) - call.out.to(torch.float64)
+    call.branches.note(change != 0.0)
+    return change
+
+
+def product(call: Call) -> Any:
+    """The product over one axis or all."""
+    dims = call.args[1] if len(call.args) > 1 and call.args[1] is not None else None
+    options = {"axes": axes_of(dims, call.args[0].ndim), "keepdims": bool(call.option(2, "keepdim", False))}
+    return ruled("prod", call.args[:1], call.changes[:1], call.out, call, **options)
+
+
+def cumulative_product(call: Call) -> Any:
+    """Products of the entries so far."""
+    axis = axes_of(call.args[1], call.args[0].ndim)
+    return ruled("cumprod", call.args[:1], call.changes[:1], call.out, call, axes=axis)
+
+
+def max_pool(call: Call) -> Any:
+    """The largest entry of each window."""
+    size = list(call.args[1])
+    count = len(size)
+    stride = list(call.option(2, "stride", [])) or size
+    padding, dilation = (_each(call.option(place, name, value), count)
+                         for place, name, value in ((3, "padding", 0), (4, "dilation", 1)))
+    places = [
+        torch.arange(length, device=call.out.device)[:, None] * stride[k]
+        + torch.arange(size[k], device=call.out.device) * dilation[k] - padding[k]
+        for k, length in enumerate(call.out.shape[-count:])
+    ]
+    return _windows(call, places)
+
+
+def adaptive_max_pool(call: Call) -> Any:
+    """The largest entry of each window, windows that share the length evenly."""
+    lengths, device = call.args[0].shape[-len(call.args[1]):], call.out.device
+    places = []
+    for length, parts in zip(lengths, call.args[1], strict=True):
+        starts = torch.arange(parts, device=device) * length // parts
+        stops = -(-(torch.arange(1, parts + 1, device=device) * length) // parts)
+        reach = torch.arange(int((stops - starts).max()), device=device)
+        places.append(torch.where(starts[:, None] + reach < stops[:, None], starts[:, None] + reach, -1))
+    return _windows(call, places)
+
+
+def _each(value: Any, count: int) -> list[int]:
+    values = list(value) if isinstance(value, (list, tuple)) else [value]
+    return values * count if len(values) == 1 else values
+
+
+def _windows(call: Call, places: list[torch.Tensor]) -> Any:
+    """The largest entry per window, the windows given by entries' places along each axis (outputs, size)."""
+    value, change = call.args[0], call.changes[0]
+    count = len(places)
+    for index in places:
+        value, change = _gathered(value, index, count, -math.inf), _gathered(change, index, count, 0.0)
+    value, change = value.flatten(-count), change.flatten(-count)
+    found = ruled("max", (value,), (change,), call.out, call, axes=(-1,), keepdims=False)
+    return [found, None]
+
+
+def _gathered(tensor: torch.Tensor, index: torch.Tensor, count: int, outside: float) -> torch.Tensor:
+    """(..., length, *rest) -> (..., windows, *rest, size) for the first of the last ``count`` axes.
+
+    What it leaves at the end makes the next axis the first of the last ``count``.
+    """
+    length = tensor.shape[-count]
+    valid = (index >= 0) & (index < length)
+    taken = tensor.index_select(-count, index.clamp(0, length - 1).flatten())
+    apart = taken.unflatten(-count, tuple(index.shape)).movedim(-count, -1)
+    if bool(valid.all()):
+        return apart
+    shape = [index.shape[0]] + [1] * (count - 1) + [index.shape[1]]
+    return torch.where(valid.reshape(shape), apart, outside)

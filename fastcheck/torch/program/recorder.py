@@ -1,0 +1,338 @@
+"""A PyTorch function run once on real numbers, with every ATen operator that its inputs move written down.
+
+A tensor *moves* where it depends on the inputs.  The function runs as it is: its branches are taken, its custom
+autograd Functions run forward, its random numbers are drawn.  PyTorch's own decompositions bring operators without a
+rule down to smaller ones.
+
+What writes to a tensor in place is written down as the operator that makes a new one.  Each storage that was written to
+has a flat current version: an ``as_strided_scatter`` of the new values into the old ones; a tensor that looks at the
+storage afterwards is read as an ``as_strided`` view of it.  So views and in-place operators need no rules of their own.
+"""
+
+import contextlib
+from collections.abc import Callable, Container, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch._decomp import decomposition_table
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map_only
+
+from ..._errors import NoRule
+
+aten = torch.ops.aten
+LEAVING: dict[Any, str] = {
+    torch.Tensor.numpy: "Tensor.numpy()", torch.Tensor.tolist: "Tensor.tolist()",
+    torch.Tensor.__array__: "the conversion of a tensor to a NumPy array",
+}
+# They take a number out of a tensor.
+NUMBERS = frozenset({aten._local_scalar_dense.default, aten.item.default, aten.is_nonzero.default, aten.equal.default})
+
+
+@dataclass(eq=False)
+class Node:
+    """One operator that was run on something that moves.
+
+    Parameters
+    ----------
+    operator : what was run; None for an input.
+    args, kwargs : its arguments, with a ``Ref`` in place of each tensor that moves.
+    values : its outputs at the point.
+    """
+
+    operator: Any
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    values: list[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Ref:
+    """One output of a node."""
+
+    node: Node
+    output: int = 0
+
+    @property
+    def value(self) -> torch.Tensor:
+        """Its value at the point."""
+        tensor: torch.Tensor = self.node.values[self.output]
+        return tensor
+
+
+@dataclass(frozen=True)
+class Tape:
+    """A recorded function.
+
+    Parameters
+    ----------
+    nodes : in the order of running, without the inputs.
+    inputs : one node each.
+    outputs : what the function returned, flattened: a ``Ref`` where it moves, else a tensor.
+    guards : truths that the function branched on: a perturbation that changes one leaves the recorded path.
+    """
+
+    nodes: tuple[Node, ...]
+    inputs: tuple[Node, ...]
+    outputs: tuple[Ref | torch.Tensor, ...]
+    guards: tuple[Ref, ...]
+
+
+@dataclass
+class Storage:
+    """What is known of the memory behind some tensors.
+
+    origin : the output that was written there first, with its shape, strides and offset; None if that stands still.
+    flat : the whole memory (n,) since the last write in place; None before the first.
+    version : the number of writes.
+    holders : outputs whose values look at this memory.
+    """
+
+    origin: tuple[Ref, tuple[int, ...], tuple[int, ...], int] | None = None
+    flat: Ref | None = None
+    version: int = 0
+    holders: list[Ref] = field(default_factory=list)
+
+
+def record(
+    function: Callable[..., Any], inputs: Sequence[torch.Tensor], known: Container[Any], constant: Container[Any] = ()
+) -> Tape:
+    """Run ``function(*inputs)`` once and write its operators down.
+
+    Parameters
+    ----------
+    function : takes the tensors, returns a tensor, or tuples, lists and dictionaries of tensors.
+    inputs : double precision, on any device.  They are not changed: the function gets copies.
+    known : the operators that need no decomposition.
+    constant : the operators whose outputs stand still whatever moves: they only look at shapes, or draw numbers.
+
+    Raises
+    ------
+    NoRule : where numbers leave the tensors, or a tensor is written to in a way that cannot be followed.
+    """
+    recorder = Recorder(known, constant)
+    copies = [tensor.detach().clone() for tensor in inputs]
+    nodes = tuple(recorder.input(copy) for copy in copies)
+    with _recordable(), Refuse(recorder), recorder:
+        returned = function(*copies)
+    outputs: list[Ref | torch.Tensor] = []
+    for tensor in tree_leaves(returned):
+        if isinstance(tensor, torch.Tensor):
+            outputs.append(recorder.reference(tensor) or tensor.detach())
+    return Tape(tuple(recorder.nodes), nodes, tuple(outputs), tuple(recorder.guards))
+
+
+@contextlib.contextmanager
+def _recordable() -> Iterator[None]:
+    """Without autograd, autocast, and fused implementations, whose one operator has no rule."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    try:
+        torch.backends.mha.set_fastpath_enabled(False)
+        with (
+            torch.no_grad(), torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False),
+            sdpa_kernel(SDPBackend.MATH), torch.backends.cudnn.flags(enabled=False),
+        ):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+
+
+class Refuse(TorchFunctionMode):
+    """Refuses what takes numbers of a tensor that moves out of PyTorch's hands without an operator."""
+
+    def __init__(self, recorder: "Recorder") -> None:
+        super().__init__()
+        self.recorder = recorder
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run the function unless it is one of those."""
+        if func in LEAVING and self.recorder.reference(args[0]) is not None:
+            raise NoRule(LEAVING[func], "keep the values in tensors")
+        return func(*args, **(kwargs or {}))
+
+
+class Recorder(TorchDispatchMode):
+    """Writes operators down as they run."""
+
+    def __init__(self, known: Container[Any], constant: Container[Any]) -> None:
+        super().__init__()
+        self._constant = constant
+        self.nodes: list[Node] = []
+        self.guards: list[Ref] = []
+        self._operators = known
+        self._known: dict[int, tuple[Ref, int]] = {}  # by the tensor's id: where from, as of which version
+        self._storages: dict[int, Storage] = {}
+        self._alive: list[torch.Tensor] = []  # so that no id is used twice
+
+    def input(self, tensor: torch.Tensor) -> Node:
+        """Say that this tensor moves."""
+        node = Node(None, (), {}, [tensor])
+        self._learn(tensor, Ref(node))
+        return node
+
+    def reference(self, tensor: torch.Tensor) -> Ref | None:
+        """Where the tensor's present values come from; None where it stands still."""
+        if tensor.layout != torch.strided:
+            return None
+        storage, known = self._storages.get(_key(tensor)), self._known.get(id(tensor))
+        if known is not None and (storage is None or known[1] == storage.version):
+            return known[0]
+        if storage is None or storage.flat is None:
+            return None
+        view = (tuple(tensor.shape), tuple(tensor.stride()), tensor.storage_offset())
+        ref = Ref(self._write(aten.as_strided.default, (storage.flat, *view), {}, [tensor]))
+        self._learn(tensor, ref)
+        return ref
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run one operator; write it down if an argument moves."""
+        kwargs = kwargs or {}
+        if func is aten._to_copy.default and _narrow(kwargs.get("dtype")):
+            kwargs = {**kwargs, "dtype": torch.float64}
+        tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+        moving = [ref for tensor in tensors if (ref := self.reference(tensor)) is not None]
+        if not moving or func in self._constant:
+            return self._still(func, args, kwargs, tensors)
+        if func in NUMBERS:
+            return self._number(func, args, kwargs, moving)
+        target = _target(func, args, kwargs)
+        if target is not None:
+            return self._in_place(func, args, kwargs, target)
+        if func not in self._operators:
+            smaller = self._decomposed(func, args, kwargs)
+            if smaller is not NotImplemented:
+                return smaller
+        refs = tree_map_only(torch.Tensor, lambda t: self.reference(t) if self.reference(t) is not None else t,
+                             (args, kwargs))
+        out = func(*args, **kwargs)
+        outputs = list(out) if isinstance(out, (tuple, list)) else [out]
+        node = self._write(func, *refs, outputs)
+        for place, tensor in enumerate(outputs):
+            if isinstance(tensor, torch.Tensor):
+                self._learn(tensor, Ref(node, place))
+        return out
+
+    def _decomposed(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """The operator by smaller ones, which come back here; NotImplemented where PyTorch knows of none."""
+        with self:
+            if func in decomposition_table:
+                return decomposition_table[func](*args, **kwargs)
+            return func.decompose(*args, **kwargs)
+
+    def _still(self, func: Any, args: Any, kwargs: Any, tensors: list[torch.Tensor]) -> Any:
+        """An operator on what stands still; tensors that are made from nothing come in double precision."""
+        out = func(*args, **kwargs)
+        if tensors:
+            return out
+        return tree_map_only(torch.Tensor, lambda t: t.to(torch.float64) if _narrow(t.dtype) else t, out)
+
+    def _number(self, func: Any, args: Any, kwargs: Any, moving: list[Ref]) -> Any:
+        """A number that the function looks at: a branch if it is a truth, else nothing that can be followed."""
+        for ref in moving:
+            if ref.value.dtype != torch.bool and func is not aten.equal.default:
+                raise NoRule("float(), int() or .item() of a tensor that moves", "keep it a tensor")
+            self.guards.append(ref)
+        return func(*args, **kwargs)
+
+    def _in_place(self, func: Any, args: Any, kwargs: Any, target: torch.Tensor) -> Any:
+        """Do what ``func`` would write to ``target`` by an operator that makes new values."""
+        functional = _functional(func)
+        given = {name: value for name, value in kwargs.items() if name != "out"}
+        if functional is None:
+            raise NoRule(f"{func}, which writes in place", "use an operator that returns a new tensor")
+        with self:
+            fresh = functional(*args, **given)
+            if fresh.dtype != target.dtype:
+                fresh = fresh.to(target.dtype)
+        if fresh.shape != target.shape:
+            raise NoRule(f"{func}, which changes a tensor's shape in place", "use an operator that returns a new one")
+        if _narrow(target.dtype):
+            raise NoRule(f"a buffer of {target.dtype}", "make it in double precision, or like a parameter: "
+                                                        "torch.zeros_like(...), x.new_zeros(...)")
+        self._overwrite(target, fresh)
+        return target
+
+    def _overwrite(self, target: torch.Tensor, fresh: torch.Tensor) -> None:
+        """The memory of ``target`` now holds ``fresh`` where ``target`` looks."""
+        storage = self._storages.setdefault(_key(target), Storage())
+        count = target.untyped_storage().nbytes() // target.element_size()
+        whole = torch.as_strided(target, (count,), (1,), 0)
+        for ref in storage.holders:
+            ref.node.values[ref.output] = ref.value.detach().clone()
+        storage.holders.clear()
+        before: Ref | torch.Tensor = storage.flat or whole.detach().clone()
+        if storage.flat is None and storage.origin is not None:
+            ref, *view = storage.origin
+            before = Ref(self._write(aten.as_strided_scatter.default, (before, ref, *view), {}, [before]))
+        target.copy_(fresh)
+        new = self.reference(fresh)
+        view = [tuple(target.shape), tuple(target.stride()), target.storage_offset()]
+        arguments = (before, fresh if new is None else new, *view)
+        node = self._write(aten.as_strided_scatter.default, arguments, {}, [whole.detach().clone()])
+        storage.flat, storage.version = Ref(node), storage.version + 1
+        self._alive.append(target)
+        self._known.pop(id(target), None)
+        if new is not None:
+            self._known[id(target)] = (new, storage.version)
+
+    def _write(self, operator: Any, args: Any, kwargs: Any, values: list[Any]) -> Node:
+        node = Node(operator, tuple(args), dict(kwargs), values)
+        self.nodes.append(node)
+        return node
+
+    def _learn(self, tensor: torch.Tensor, ref: Ref) -> None:
+        """Remember where a tensor comes from, and whose memory it looks at."""
+        if tensor.layout != torch.strided:
+            raise NoRule(f"a tensor of layout {tensor.layout}", "use dense tensors")
+        fresh = _key(tensor) not in self._storages
+        storage = self._storages.setdefault(_key(tensor), Storage())
+        if fresh:
+            storage.origin = (ref, tuple(tensor.shape), tuple(tensor.stride()), tensor.storage_offset())
+        storage.holders.append(ref)
+        self._known[id(tensor)] = (ref, storage.version)
+        self._alive.append(tensor)
+
+
+def _key(tensor: torch.Tensor) -> int:
+    return int(tensor.untyped_storage()._cdata)
+
+
+def _narrow(dtype: Any) -> bool:
+    """Whether numbers of that type are real, and of less than double precision."""
+    return dtype in (torch.float32, torch.float16, torch.bfloat16)
+
+
+def _target(func: Any, args: Any, kwargs: Any) -> torch.Tensor | None:
+    """The tensor that an operator writes to."""
+    for place, argument in enumerate(func._schema.arguments):
+        if _written_to(argument):
+            value = kwargs.get(argument.name, args[place] if place < len(args) else None)
+            if isinstance(value, torch.Tensor):
+                return value
+            if isinstance(value, (list, tuple)):
+                raise NoRule(f"{func}, which writes to several tensors", "use operators that return new tensors")
+    return None
+
+
+def _functional(func: Any) -> Any:
+    """The operator that returns what ``func`` writes: of the same arguments; None where there is none."""
+    name = func._schema.name.split("::")[1].removesuffix("_")
+    packet = getattr(aten, name, None) or getattr(aten, f"{name}_functional", None)
+    wanted = _argument_names(func)
+    for overload in () if packet is None else packet.overloads():
+        found = getattr(packet, overload)
+        if _argument_names(found) == wanted and not any(_written_to(a) for a in found._schema.arguments):
+            return found
+    return None
+
+
+def _argument_names(func: Any) -> list[tuple[str, str]]:
+    """Names and types of an operator's arguments, without those that only say where to write."""
+    return [(a.name, str(a.type)) for a in func._schema.arguments if not (a.is_out if hasattr(a, "is_out") else False)]
+
+
+def _written_to(argument: Any) -> bool:
+    return argument.alias_info is not None and bool(argument.alias_info.is_write)
