@@ -13,6 +13,7 @@ from ..._types import Array, Mask
 from ...rules.branches import Branches
 from .call import Call
 from .operators import CONSTANT, OPERATORS
+from .products import products_of
 from .recorder import Node, Ref, Tape, record
 
 Key = tuple[int, int]
@@ -46,6 +47,7 @@ class TorchProgram:
     Attributes
     ----------
     outputs : what the function returned, flattened.
+    products, complete : where inputs enter operators that are linear in them, and whether that is all they do.
 
     Raises
     ------
@@ -57,6 +59,7 @@ class TorchProgram:
         self.outputs = tuple(_array(o.value if isinstance(o, Ref) else o) for o in self.tape.outputs)
         self._nodes = _needed(self.tape)
         self._places = [_places(node) for node in self._nodes]
+        self.products, self.complete = products_of(self._nodes, self.tape.inputs, self.tape.outputs)
 
     def run(
         self, changes: Mapping[int, Array], sites: Mapping[int, Array] | None = None, convention: float | None = None
