@@ -39,10 +39,6 @@ def _clamp(call: Call) -> Any:
     return ruled("clip", values, changes, call.out, call)
 
 
-def _pad(call: Call) -> Any:
-    return linear(0, fixed={2: 0.0})(call)
-
-
 def _only_where_unmasked(call: Call) -> Any:
     """masked_fill: the fill's change under the mask, the tensor's elsewhere."""
     condition, d_condition = call.args[1], call.changes[1]
@@ -76,6 +72,15 @@ def _gelu(call: Call) -> Any:
     return ruled(name, call.args[:1], call.changes[:1], call.out, call)
 
 
+def _softplus(call: Call) -> Any:
+    """log(1 + exp(beta x)) / beta, and x itself beyond the threshold."""
+    call.only(0)
+    x, d = call.args[0], call.changes[0]
+    beta, threshold = call.option(1, "beta", 1.0), call.option(2, "threshold", 20.0)
+    change = ruled("softplus", (beta * x,), (beta * d,), call.out, call) / beta
+    return torch.where((beta * x > threshold) & (beta * (x + d) > threshold), d, change)
+
+
 def _convert(call: Call) -> Any:
     """A cast between types of real numbers carries the change; to integers or truths it is piecewise constant."""
     if call.out.dtype == torch.float64:
@@ -104,24 +109,23 @@ BINARY = {
     "remainder": "remainder", "xlogy": "xlogy", "special_xlog1py": "xlog1py", "heaviside": "heaviside",
 }
 LINEAR = (
-    "permute", "transpose", "t", "expand", "slice", "select",
-    "sum", "mean", "cumsum", "flip", "roll", "index", "index_select", "gather", "take",
-    "embedding", "repeat", "unfold", "im2col", "col2im", "avg_pool1d", "avg_pool2d", "avg_pool3d",
-    "_adaptive_avg_pool2d", "_adaptive_avg_pool3d", "adaptive_avg_pool1d", "diagonal", "tril", "triu", "split",
-    "split_with_sizes", "unbind", "chunk", "narrow", "movedim", "trace", "diag_embed", "rot90",
-    "reflection_pad1d", "reflection_pad2d", "reflection_pad3d", "replication_pad1d", "replication_pad2d",
-    "replication_pad3d", "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", "upsample_linear1d",
-    "upsample_bilinear2d", "upsample_trilinear3d", "upsample_bicubic2d", "pixel_shuffle", "pixel_unshuffle",
-    "_embedding_bag_forward_only", "nll_loss2d_forward", "channel_shuffle", "logcumsumexp_still", "nansum",
-    "_fft_r2c", "_fft_c2c", "_fft_c2r", "view_as_real", "view_as_complex", "_conj", "_neg_view", "real", "imag",
-    "as_strided_copy", "permute_copy", "slice_copy", "select_copy",
-    "expand_copy", "transpose_copy", "t_copy", "diagonal_copy", "conj", "resolve_conj",
-    "swapaxes", "unsafe_split", "unsafe_chunk", "nll_loss_forward", "_grid_sampler_still",
+    "roll", "index", "gather", "take", "repeat", "diagonal", "tril", "triu", "movedim", "trace", "diag_embed",
+    "rot90", "pixel_shuffle", "pixel_unshuffle", "_embedding_bag_forward_only", "nll_loss2d_forward",
+    "channel_shuffle", "nansum", "_fft_r2c", "_fft_c2c", "_fft_c2r", "view_as_real", "view_as_complex", "_conj",
+    "_neg_view", "real", "imag", "as_strided_copy", "diagonal_copy", "conj", "resolve_conj", "nll_loss_forward",
 )
-LINEAR_PRIMS = ("broadcast_in_dim", "transpose", "sum")
+LINEAR_PRIMS = ("broadcast_in_dim",)
 SAME_ORDER = ("view", "_unsafe_view", "reshape", "_reshape_alias", "view_copy", "contiguous", "flatten", "unflatten",
               "unsqueeze", "squeeze", "unsqueeze_copy", "squeeze_copy", "alias", "detach", "clone", "lift_fresh",
               "collapse_view", "split_dim", "view_of", "alias_copy")
+ALONG = {"slice": (1, 0), "select": (1, 0), "cumsum": (1, 0), "unbind": (1, 0), "split": (2, 0), "split_with_sizes": (2, 0),
+         "unsafe_split": (2, 0), "unsafe_split_with_sizes": (2, 0), "index_select": (1, 0), "unfold": (1, 0), "cat": (1, 0),
+         "slice_copy": (1, 0), "select_copy": (1, 0), "narrow": (1, 0), "chunk": (2, 0)}
+IMAGES = {"avg_pool1d": 1, "avg_pool2d": 2, "avg_pool3d": 3, "_adaptive_avg_pool2d": 2, "_adaptive_avg_pool3d": 3,
+          "reflection_pad1d": 1, "reflection_pad2d": 2, "reflection_pad3d": 3, "replication_pad1d": 1,
+          "replication_pad2d": 2, "replication_pad3d": 3, "upsample_nearest1d": 1, "upsample_nearest2d": 2,
+          "upsample_nearest3d": 3, "upsample_linear1d": 1, "upsample_bilinear2d": 2, "upsample_trilinear3d": 3,
+          "upsample_bicubic2d": 2, "im2col": 2, "col2im": 1}
 STILL = (
     "full_like", "zeros_like", "ones_like", "empty_like", "new_zeros", "new_ones", "new_full", "new_empty", "zero",
          "fill", "rand_like", "randn_like", "bernoulli", "new_empty_strided", "rand", "empty_strided", "normal_functional",
@@ -145,6 +149,10 @@ def _table() -> dict[Any, Handler]:
             table.update(dict.fromkeys(_overloads(namespace, name), elementwise(rule)))
         for name, rule in BINARY.items():
             table.update(dict.fromkeys(_overloads(namespace, name), elementwise(rule, 2)))
+    for name, (place, default) in ALONG.items():
+        table.update(dict.fromkeys(_overloads(aten, name), structure.along(place, "dim", default)))
+    for name, count in IMAGES.items():
+        table.update(dict.fromkeys(_overloads(aten, name), structure.by_samples(count)))
     for name, handler in SPECIAL.items():
         table.update(dict.fromkeys(_overloads(aten, name), handler))
     for name, handler in SPECIAL_PRIMS.items():
@@ -160,17 +168,21 @@ SPECIAL: dict[str, Handler] = {
     "clamp_max": lambda call: ruled("clip", (call.args[0], None, call.args[1]),
                                     (call.changes[0], None, call.changes[1]), call.out, call),
     "where": lambda call: ruled("where", call.args, call.changes, call.out, call),
-    "masked_fill": _only_where_unmasked, "constant_pad_nd": _pad, "hardtanh": _hardtanh, "relu6": _hard(0.0, 6.0),
+    "masked_fill": _only_where_unmasked, "constant_pad_nd": structure.padded, "hardtanh": _hardtanh, "relu6": _hard(0.0, 6.0),
     "leaky_relu": _with("leaky_relu", slope=(1, 0.01)), "gelu": _gelu,
     "elu": _with("elu", alpha=(1, 1.0), scale=(2, 1.0), input_scale=(3, 1.0)), "celu": _with("celu", alpha=(1, 1.0)),
-    "softplus": _with("softplus", beta=(1, 1.0), threshold=(2, 20.0)),
+    "softplus": _softplus,
     "softshrink": _with("softshrink", lambd=(1, 0.5)), "hardshrink": _with("hardshrink", lambd=(1, 0.5)),
     "threshold": _with("threshold", threshold=(1, 0.0), value=(2, 0.0)), "_to_copy": _convert,
-    "cat": linear(0), "stack": linear(0), "copy": structure.copy, "as_strided": structure.as_strided,
+    "stack": structure.along(1, new=True), "copy": structure.copy, "as_strided": structure.as_strided,
     "as_strided_scatter": structure.as_strided_scatter, "slice_scatter": linear(0, 1), "select_scatter": linear(0, 1),
     "diagonal_scatter": linear(0, 1), "index_put": linear(0, 2), "scatter": structure.scatter,
     "scatter_add": linear(0, 3), "index_add": linear(0, 3), "index_copy": linear(0, 3), "index_fill": structure.index_fill,
     "_unsafe_index": linear(0), "_unsafe_index_put": linear(0, 2), "_embedding_bag": structure.embedding_bag,
+    "sum": structure.reduced, "mean": structure.reduced, "t": structure.transposed, "transpose": structure.transposed,
+    "transpose_copy": structure.transposed, "t_copy": structure.transposed, "permute": structure.permuted,
+    "permute_copy": structure.permuted, "expand": structure.expanded, "expand_copy": structure.expanded,
+    "embedding": structure.embedded, "flip": structure.flipped,
     "mm": contractions.matmul, "bmm": contractions.matmul, "matmul": contractions.matmul, "mv": contractions.vector,
     "dot": contractions.dot, "vdot": contractions.dot, "addmm": contractions.addmm, "baddbmm": contractions.addmm,
     "convolution": contractions.convolution, "_trilinear": contractions.trilinear, "outer": contractions.outer,
@@ -192,7 +204,7 @@ SPECIAL: dict[str, Handler] = {
 SPECIAL_PRIMS: dict[str, Handler] = {
     "add": _scaled_sum(1.0), "sub": _scaled_sum(-1.0), "convert_element_type": _convert,
     "where": lambda call: ruled("where", call.args, call.changes, call.out, call),
-    "cat": linear(0), "amax": ordering.extreme("max"), "amin": ordering.extreme("min"),
+    "cat": structure.along(1), "transpose": structure.permuted, "sum": structure.reduced, "amax": ordering.extreme("max"), "amin": ordering.extreme("min"),
     "var": normalisation.variance_prim, "prod": ordering.product,
 }
 OPERATORS = _table()

@@ -11,15 +11,10 @@ import torch
 from ..._errors import NoRule
 from ..._types import Array, Mask
 from ...rules.branches import Branches
-from .call import Call
+from .call import Call, Handler
 from .operators import CONSTANT, OPERATORS
 from .products import products_of
 from .recorder import Node, Ref, Tape, record
-
-Key = tuple[int, int]
-# So few perturbations are run one by one: a batch of them costs more than it saves.
-ONE_BY_ONE = 2
-
 
 @dataclass(frozen=True)
 class Response:
@@ -55,11 +50,16 @@ class TorchProgram:
     """
 
     def __init__(self, function: Callable[..., Any], inputs: Sequence[torch.Tensor]) -> None:
-        self.tape: Tape = record(function, inputs, OPERATORS, CONSTANT)
-        self.outputs = tuple(_array(o.value if isinstance(o, Ref) else o) for o in self.tape.outputs)
-        self._nodes = _needed(self.tape)
-        self._places = [_places(node) for node in self._nodes]
-        self.products, self.complete = products_of(self._nodes, self.tape.inputs, self.tape.outputs)
+        tape = record(function, inputs, OPERATORS, CONSTANT)
+        nodes = _needed(tape)
+        self.outputs = tuple(_array(o.value if isinstance(o, Ref) else o) for o in tape.outputs)
+        self.products, self.complete = products_of(nodes, tape.inputs, tape.outputs)
+        self._inputs = tape.inputs
+        slots = _Slots(tape.inputs)
+        self._steps = [_Step.of(node, slots) for node in nodes]
+        self._results = [slots.of(o) if isinstance(o, Ref) else None for o in tape.outputs]
+        self._guards = [slots.of(guard) for guard in tape.guards]
+        self._count = slots.count
 
     def run(
         self, changes: Mapping[int, Array], sites: Mapping[int, Array] | None = None, convention: float | None = None
@@ -76,37 +76,100 @@ class TorchProgram:
         ------
         NoRule : at an operator without a rule, or where a perturbation would take another path.
         """
-        moved: dict[Key, torch.Tensor] = {}
-        for nodes, given in ((self.tape.inputs, changes), (self._nodes, sites or {})):
-            for number, change in given.items():
-                like = nodes[number].values[0]
-                moved[id(nodes[number]), 0] = torch.as_tensor(np.ascontiguousarray(change), device=like.device)
-        count = len(next(iter(moved.values())))
-        if count > ONE_BY_ONE:
-            return self._response(moved, (count,), convention)
-        single = [self._response({key: change[row] for key, change in moved.items()}, (), convention)
-                  for row in range(count)]
-        stacked = (None if all(c is None for c in rows) else np.stack([np.zeros(out.shape) if c is None else c
-                                                                      for c in rows])
-                   for out, rows in zip(self.outputs, zip(*(r.changes for r in single), strict=True), strict=True))
-        return Response(tuple(stacked), np.array([bool(r.crossed) for r in single]),
-                        np.array([bool(r.ties) for r in single]))
-
-    def _response(self, moved: Mapping[Key, torch.Tensor], batch: tuple[int, ...], convention: float | None) -> Response:
-        """One pass over the operators."""
+        found: list[Any] = [None] * self._count
+        for number, change in changes.items():
+            found[number] = _tensor(change, self._inputs[number].values[0])
+        injected = {number: _tensor(change, self._steps[number].outputs[0]) for number, change in (sites or {}).items()}
+        batch = tuple(next(iter([*changes.values(), *injected.values()])).shape[:1])
         branches = Branches(xp, batch, convention)
-        found: dict[Key, Any] = dict(moved)
         with torch.no_grad():
-            for node, places in zip(self._nodes, self._places, strict=True):
-                if any(place in found for place in places):
-                    _step(node, found, moved, batch, branches)
-            for guard in self.tape.guards:
-                change = found.get((id(guard.node), guard.output))
-                if change is not None and bool((change != 0.0).any()):
+            for number, step in enumerate(self._steps):
+                step.run(found, batch, branches)
+                if number in injected:
+                    extra, here = injected[number], step.slots[0]
+                    found[here] = extra if found[here] is None else found[here] + extra
+            for guard in self._guards:
+                if found[guard] is not None and bool((found[guard] != 0.0).any()):
                     raise NoRule("a branch that a perturbation takes the other way", "use torch.where")
-            outputs = (found.get((id(o.node), o.output)) if isinstance(o, Ref) else None for o in self.tape.outputs)
+            outputs = (None if slot is None else found[slot] for slot in self._results)
             return Response(tuple(None if o is None else _array(o) for o in outputs),
                             _array(branches.crossed), _array(branches.ties))
+
+
+@dataclass(slots=True)
+class _Step:
+    """One operator, ready to be differenced.
+
+    operands : for each argument the slot that its change is in, a list of them for a list, None for what stands still.
+    read : all of them; slots : where the outputs' changes go.
+    """
+
+    operator: Any
+    handler: Handler | None
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    operands: tuple[Any, ...]
+    read: tuple[int, ...]
+    slots: tuple[int, ...]
+    outputs: list[Any]
+
+    @classmethod
+    def of(cls, node: Node, slots: "_Slots") -> "_Step":
+        """The step of a node."""
+        operands = tuple(slots.in_place_of(a) for a in node.args)
+        read = tuple(slots.of(ref) for ref in _refs((*node.args, *node.kwargs.values())))
+        handler = OPERATORS.get(node.operator)
+        if any(isinstance(value, Ref) for value in node.kwargs.values()):
+            handler = None
+        here = tuple(slots.of(Ref(node, output)) for output in range(len(node.values)))
+        return cls(node.operator, handler, tuple(_value(a) for a in node.args), node.kwargs, operands, read, here,
+                   node.values)
+
+    def run(self, found: list[Any], batch: tuple[int, ...], branches: Branches) -> None:
+        """Find the outputs' changes, if any operand has one."""
+        for slot in self.read:
+            if found[slot] is not None:
+                break
+        else:
+            return
+        if self.handler is None:
+            raise NoRule(str(self.operator))
+        changes = tuple(None if o is None else found[o] if isinstance(o, int) else [None if i is None else found[i]
+                                                                                  for i in o] for o in self.operands)
+        change = self.handler(Call(self.operator, self.args, self.kwargs, changes, self.outputs, batch, branches))
+        if isinstance(change, (list, tuple)):
+            for slot, one in zip(self.slots, change, strict=True):
+                found[slot] = one
+        else:
+            found[self.slots[0]] = change
+
+
+class _Slots:
+    """Numbers for the outputs of nodes, the inputs' first."""
+
+    def __init__(self, inputs: Sequence[Node]) -> None:
+        self._known = {(id(node), 0): number for number, node in enumerate(inputs)}
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._known)
+
+    def of(self, ref: Ref) -> int:
+        """The slot of one output."""
+        return self._known.setdefault((id(ref.node), ref.output), len(self._known))
+
+    def in_place_of(self, argument: Any) -> Any:
+        """The slots of an argument."""
+        if isinstance(argument, Ref):
+            return self.of(argument)
+        if _holds_refs(argument):
+            return [self.of(item) if isinstance(item, Ref) else None for item in argument]
+        return None
+
+
+def _tensor(change: Array, like: torch.Tensor) -> torch.Tensor:
+    return torch.as_tensor(np.ascontiguousarray(change), device=like.device)
 
 
 def _array(tensor: torch.Tensor) -> Any:
@@ -120,13 +183,8 @@ def _needed(tape: Tape) -> tuple[Node, ...]:
     for node in reversed(tape.nodes):
         if id(node) in wanted:
             kept.append(node)
-            wanted.update(place for place, _ in _places(node))
+            wanted.update(id(ref.node) for ref in _refs((*node.args, *node.kwargs.values())))
     return tuple(reversed(kept))
-
-
-def _places(node: Node) -> tuple[Key, ...]:
-    """Which outputs of which nodes it reads."""
-    return tuple((id(ref.node), ref.output) for ref in _refs((*node.args, *node.kwargs.values())))
 
 
 def _refs(arguments: Sequence[Any]) -> list[Ref]:
@@ -139,37 +197,11 @@ def _refs(arguments: Sequence[Any]) -> list[Ref]:
     return found
 
 
-def _step(
-    node: Node, found: dict[Key, Any], moved: Mapping[Key, torch.Tensor], batch: tuple[int, ...], branches: Branches
-) -> None:
-    """Find the changes of one node's outputs; what is moved there from outside comes on top."""
-    handler = OPERATORS.get(node.operator)
-    if handler is None:
-        raise NoRule(str(node.operator))
-    if any(isinstance(value, Ref) for value in node.kwargs.values()):
-        raise NoRule(f"{node.operator} with a named argument that moves")
-    call = Call(
-        node.operator, tuple(_value(a) for a in node.args), node.kwargs, tuple(_change(a, found) for a in node.args),
-        node.values, batch, branches,
-    )
-    change = handler(call)
-    for output, one in enumerate(change if isinstance(change, (list, tuple)) else [change]):
-        key = (id(node), output)
-        if one is not None:
-            found[key] = one + moved[key] if key in moved else one
+def _holds_refs(argument: Any) -> bool:
+    return isinstance(argument, (list, tuple)) and any(isinstance(item, Ref) for item in argument)
 
 
 def _value(argument: Any) -> Any:
     if isinstance(argument, Ref):
         return argument.value
-    if isinstance(argument, (list, tuple)) and any(isinstance(item, Ref) for item in argument):
-        return [_value(item) for item in argument]
-    return argument
-
-
-def _change(argument: Any, found: Mapping[Key, Any]) -> Any:
-    if isinstance(argument, Ref):
-        return found.get((id(argument.node), argument.output))
-    if isinstance(argument, (list, tuple)) and any(isinstance(item, Ref) for item in argument):
-        return [_change(item, found) for item in argument]
-    return None
+    return [_value(item) for item in argument] if _holds_refs(argument) else argument

@@ -5,7 +5,8 @@ from typing import Any
 import torch
 
 from ..._errors import NoRule
-from .call import Call, linear, zeros
+from .call import Call, Handler, lifted, linear, zeros
+from .normalisation import axes_of
 
 
 def copy(call: Call) -> Any:
@@ -22,6 +23,97 @@ def reshape(call: Call) -> Any:
     """The same entries in the same order in another shape."""
     call.only(0)
     return call.changes[0].reshape(call.batch + tuple(call.out.shape))
+
+
+def along(place: int, name: str = "dim", default: int = 0, *, new: bool = False) -> Handler:
+    """An operator along one axis, whose number is an argument: counted from the end, it is the same behind the batch.
+
+    new : the axis is one of the output's.
+    """
+
+    def handler(call: Call) -> Any:
+        call.only(0)
+        change, value = call.changes[0], call.args[0]
+        if isinstance(value, (list, tuple)):
+            change = [zeros(call, v) if c is None else c for v, c in zip(value, change, strict=True)]
+            value = value[0]
+        count = call.out.ndim if new else value.ndim
+        dim = call.option(place, name, default)
+        args, kwargs = list(call.args[1:]), dict(call.kwargs)
+        if count and place <= len(args):
+            args[place - 1] = dim % count - count
+        elif count:
+            kwargs[name] = dim % count - count
+        return call.operator(change, *args, **kwargs)
+
+    return handler
+
+
+def reduced(call: Call) -> Any:
+    """A sum or mean over some axes or all."""
+    call.only(0)
+    value, kwargs = call.args[0], dict(call.kwargs)
+    dims = axes_of(call.option(1, "dim"), value.ndim)
+    keep = bool(call.option(2, "keepdim", False))
+    kwargs.pop("dim", None), kwargs.pop("keepdim", None), kwargs.pop("dtype", None)
+    reduce = torch.mean if "mean" in call.operator.__name__ else torch.sum
+    return reduce(call.changes[0], dims, keep) if dims else call.changes[0]
+
+
+def transposed(call: Call) -> Any:
+    """Two axes exchanged."""
+    call.only(0)
+    count = call.args[0].ndim
+    if count < 2:
+        return call.changes[0]
+    first, second = (call.args[1], call.args[2]) if len(call.args) > 2 else (0, 1)
+    return call.changes[0].transpose(first % count - count, second % count - count)
+
+
+def permuted(call: Call) -> Any:
+    """Axes in another order."""
+    call.only(0)
+    lead, count = len(call.batch), call.args[0].ndim
+    return call.changes[0].permute(*range(lead), *(d % count + lead for d in call.args[1]))
+
+
+def flipped(call: Call) -> Any:
+    """Axes in reverse."""
+    call.only(0)
+    return torch.flip(call.changes[0], axes_of(call.args[1], call.args[0].ndim))
+
+
+def expanded(call: Call) -> Any:
+    """Axes of length one repeated."""
+    call.only(0)
+    return lifted(call.changes[0], call.args[0], call.out.ndim, call.batch).expand(call.batch + tuple(call.out.shape))
+
+
+def embedded(call: Call) -> Any:
+    """Rows of a table."""
+    call.only(0)
+    rows = call.changes[0].index_select(-2, call.args[1].flatten())
+    return rows.reshape(call.batch + tuple(call.out.shape))
+
+
+def padded(call: Call) -> Any:
+    """Padding by a constant: the change is padded by zeros."""
+    call.only(0)
+    return call.operator(call.changes[0], call.args[1], 0.0)
+
+
+def by_samples(count: int) -> Handler:
+    """An operator on (N, C, ...) or (C, ...) with ``count`` axes behind the channels: the batch joins the samples."""
+
+    def handler(call: Call) -> Any:
+        call.only(0)
+        change = call.changes[0]
+        if not call.batch or call.args[0].ndim == count + 1:
+            return call.operator(change, *call.args[1:], **call.kwargs)
+        found = call.operator(change.flatten(0, 1), *call.args[1:], **call.kwargs)
+        return found.unflatten(0, change.shape[:2])
+
+    return handler
 
 
 def as_strided(call: Call) -> Any:
