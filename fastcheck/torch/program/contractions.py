@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import array_api_compat.torch as xp
 import torch
 
+from ...rules.table import RULES
 from .call import Call, Handler, bilinear, lifted, matrix_product, ruled
 
 
@@ -63,7 +65,7 @@ def _expanded(value: torch.Tensor, axes: list[int], batch: tuple[int, ...]) -> t
 
 def convolution(call: Call) -> Any:
     """Convolutions of one to three dimensions, transposed and grouped: bilinear in input and kernel."""
-    x, w, b, stride, padding, dilation, transposed, extra, groups = call.args
+    x, w, _, stride, padding, dilation, transposed, extra, groups = call.args
     dx, dw, db = call.changes[:3]
     how = (stride, padding, dilation, transposed, extra)
     change: Any = 0.0
@@ -129,8 +131,9 @@ def algebra(name: str) -> Handler:
 
 def slogdet(call: Call) -> Any:
     """Sign and logarithm of a determinant."""
-    change = ruled("slogdet", call.args[:1], call.changes[:1], call.outputs[1], call)
-    return [None, change, *(None for _ in call.outputs[2:])]
+    call.only(0)
+    change = RULES["slogdet"].change(xp, call.args[:1], call.changes[:1], tuple(call.outputs[:2]), call.branches)
+    return [*change, *(None for _ in call.outputs[2:])]
 
 
 def solve(call: Call) -> Any:

@@ -33,6 +33,19 @@ def sort(call: Call) -> Any:
     return [sign * change, None]
 
 
+def median(call: Call) -> Any:
+    """The middle of the sorted entries, the lower of two; of all entries, or along one axis with its place."""
+    value, change = call.args[0], call.changes[0]
+    if len(call.args) < 2:
+        value, change, dim, keep = value.flatten(), change.reshape((*call.batch, -1)), -1, False
+    else:
+        dim, keep = call.args[1], bool(call.option(2, "keepdim", False))
+    axis = axes_of(dim, value.ndim)
+    found = ruled("sort", (value,), (change,), torch.sort(value, dim=axis[0]).values, call, axes=axis)
+    middle = found.narrow(axis[0], (value.shape[axis[0]] - 1) // 2, 1)
+    return [middle if keep else middle.squeeze(axis[0]), *(None for _ in call.outputs[1:])]
+
+
 def topk(call: Call) -> Any:
     """The first of the sorted entries."""
     count, dim = call.args[1], call.option(2, "dim", -1)
@@ -45,9 +58,12 @@ def topk(call: Call) -> Any:
 
 def discrete(call: Call) -> Any:
     """What takes separate values is evaluated at both ends."""
-    new = call.operator(call.args[0] + call.changes[0], *call.args[1:], **call.kwargs) if not call.batch else torch.stack(
-        [call.operator(call.args[0] + row, *call.args[1:], **call.kwargs) for row in call.changes[0]]
-    )
+    rest, kwargs = call.args[1:], call.kwargs
+    moved = call.args[0] + call.changes[0]
+    if call.batch:
+        new = torch.stack([call.operator(row, *rest, **kwargs) for row in moved])
+    else:
+        new = call.operator(moved, *rest, **kwargs)
     change = new.to(torch.float64) - call.out.to(torch.float64)
     call.branches.note(change != 0.0)
     return change

@@ -1,7 +1,7 @@
 """Where a program's inputs enter operators that are linear in them: what the engine's units are found from.
 
-An input is followed through everything that only moves entries about (a transpose, a slice, a table look-up): numbers in
-place of its entries tell where each one went.  Where it then enters a sum, a product or a convolution, that operator's
+An input is followed through everything that only moves entries about (a transpose, a slice, a table look-up): numbers
+in place of its entries tell where each one went.  Where it then enters a sum, a product or a convolution, that operator's
 output is a place whose responses serve all entries of the input (see ``fastcheck.engines.program.units``).
 """
 
@@ -22,8 +22,8 @@ aten, prims = torch.ops.aten, torch.ops.prims
 MOVING_ABOUT = frozenset(
     getattr(namespace, name)
     for namespace, names in (
-        (aten, ("view", "_unsafe_view", "reshape", "permute", "transpose", "t", "slice", "select", "unsqueeze", "squeeze",
-                "alias", "detach", "clone", "expand", "index_select", "embedding", "index", "flip", "unbind", "split",
+        (aten, ("view", "_unsafe_view", "reshape", "permute", "transpose", "t", "slice", "select", "unsqueeze",
+                "squeeze", "alias", "detach", "clone", "expand", "index_select", "embedding", "index", "flip", "unbind", "split",
                 "split_with_sizes", "chunk", "narrow", "repeat", "as_strided", "gather", "_reshape_alias")),
         (prims, ("broadcast_in_dim", "transpose", "view_of", "collapse_view", "split_dim", "clone")),
     )
@@ -101,7 +101,8 @@ def _follow(node: Node, label: tuple[int, torch.Tensor], labels: dict[Any, Any])
 def _product(site: int, node: Node, place: int, number: int, owners: torch.Tensor) -> Product | None:
     """The use of an input as the argument ``place`` of an operator; None where units cannot serve it."""
     operator, values = node.operator, [a.value if isinstance(a, Ref) else a for a in node.args]
-    side, other, contraction = place, None, None
+    side, other = place, None
+    contraction: str | Adjoint | None = None
     if operator in MATRICES and place < 2:
         other, contraction = values[1 - place], MATRICES[operator]
     elif operator in (aten.addmm.default, aten.baddbmm.default) and not node.kwargs:

@@ -16,6 +16,7 @@ from .operators import CONSTANT, OPERATORS
 from .products import products_of
 from .recorder import Node, Ref, Tape, record
 
+
 @dataclass(frozen=True)
 class Response:
     """What perturbations do to a program's outputs.

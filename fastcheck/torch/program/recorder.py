@@ -89,12 +89,25 @@ class Storage:
     flat : the whole memory (n,) since the last write in place; None before the first.
     version : the number of writes.
     holders : outputs whose values look at this memory.
+    readers : nodes with arguments that look at it and stand still.
     """
 
     origin: tuple[Ref, tuple[int, ...], tuple[int, ...], int] | None = None
     flat: Ref | None = None
     version: int = 0
     holders: list[Ref] = field(default_factory=list)
+    readers: list[Node] = field(default_factory=list)
+
+    def keep(self, key: int) -> None:
+        """Before the memory is written to: those who look at it get copies of what it holds."""
+        for ref in self.holders:
+            ref.node.values[ref.output] = ref.value.detach().clone()
+        for node in self.readers:
+            node.args, node.kwargs = tree_map_only(
+                torch.Tensor, lambda t: t.clone() if _key(t) == key else t, (node.args, node.kwargs)
+            )
+        self.holders.clear()
+        self.readers.clear()
 
 
 def record(
@@ -205,11 +218,14 @@ class Recorder(TorchDispatchMode):
             smaller = self._decomposed(func, args, kwargs)
             if smaller is not NotImplemented:
                 return smaller
-        refs = tree_map_only(torch.Tensor, lambda t: self.reference(t) if self.reference(t) is not None else t,
-                             (args, kwargs))
+        referred, named = tree_map_only(torch.Tensor, lambda t: self.reference(t) or t, (args, kwargs))
         out = func(*args, **kwargs)
         outputs = list(out) if isinstance(out, (tuple, list)) else [out]
-        node = self._write(func, *refs, outputs)
+        node = self._write(func, referred, named, outputs)
+        for tensor in tensors:
+            if tensor.layout == torch.strided and self.reference(tensor) is None:
+                self._storages.setdefault(_key(tensor), Storage()).readers.append(node)
+                self._alive.append(tensor)
         for place, tensor in enumerate(outputs):
             if isinstance(tensor, torch.Tensor):
                 self._learn(tensor, Ref(node, place))
@@ -224,6 +240,9 @@ class Recorder(TorchDispatchMode):
 
     def _still(self, func: Any, args: Any, kwargs: Any, tensors: list[torch.Tensor]) -> Any:
         """An operator on what stands still; tensors that are made from nothing come in double precision."""
+        target = _target(func, args, kwargs) if tensors else None
+        if target is not None and _key(target) in self._storages:
+            self._storages[_key(target)].keep(_key(target))
         out = func(*args, **kwargs)
         if tensors:
             return out
@@ -260,9 +279,7 @@ class Recorder(TorchDispatchMode):
         storage = self._storages.setdefault(_key(target), Storage())
         count = target.untyped_storage().nbytes() // target.element_size()
         whole = torch.as_strided(target, (count,), (1,), 0)
-        for ref in storage.holders:
-            ref.node.values[ref.output] = ref.value.detach().clone()
-        storage.holders.clear()
+        storage.keep(_key(target))
         before: Ref | torch.Tensor = storage.flat or whole.detach().clone()
         if storage.flat is None and storage.origin is not None:
             ref, *view = storage.origin
@@ -287,9 +304,8 @@ class Recorder(TorchDispatchMode):
         """Remember where a tensor comes from, and whose memory it looks at."""
         if tensor.layout != torch.strided:
             raise NoRule(f"a tensor of layout {tensor.layout}", "use dense tensors")
-        fresh = _key(tensor) not in self._storages
         storage = self._storages.setdefault(_key(tensor), Storage())
-        if fresh:
+        if not storage.holders and storage.version == 0 and storage.origin is None:
             storage.origin = (ref, tuple(tensor.shape), tuple(tensor.stride()), tensor.storage_offset())
         storage.holders.append(ref)
         self._known[id(tensor)] = (ref, storage.version)
