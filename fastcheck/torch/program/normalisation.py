@@ -113,4 +113,4 @@ def vector_norm(call: Call) -> Any:
     order, dims = call.option(1, "ord", 2), call.option(2, "dim")
     options = {"axes": axes_of(dims, call.args[0].ndim), "keepdims": bool(call.option(3, "keepdim", False))}
     order = math.inf if order == float("inf") else order
-    return ruled("norm", call.args[:1], call.changes[:1], call.out, call, order=order, **options)
+    return ruled("norm", call.args[:1], call.changes[:1], call.out, call, ord=order, **options)
