@@ -204,7 +204,7 @@ SPECIAL: dict[str, Handler] = {
     "argmin": ordering.discrete, "any": ordering.discrete, "all": ordering.discrete, "prod": ordering.product,
     "cumprod": ordering.cumulative_product, "max_pool2d_with_indices": ordering.max_pool,
     "max_pool3d_with_indices": ordering.max_pool, "adaptive_max_pool2d": ordering.adaptive_max_pool,
-    "adaptive_max_pool3d": ordering.adaptive_max_pool, "median": ordering.median,
+    "adaptive_max_pool3d": ordering.adaptive_max_pool, "cummax": ordering.running("max"), "cummin": ordering.running("min"), "median": ordering.median,
     "linalg_vector_norm": normalisation.vector_norm,
     "linalg_inv_ex": contractions.algebra("inv"), "_linalg_det": contractions.algebra("det"),
     "_linalg_slogdet": contractions.slogdet, "linalg_cholesky_ex": contractions.algebra("cholesky"),

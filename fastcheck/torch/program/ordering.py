@@ -69,6 +69,24 @@ def discrete(call: Call) -> Any:
     return change
 
 
+def running(name: str) -> Handler:
+    """The largest or smallest entry so far along an axis, with its place."""
+    outside = -math.inf if name == "max" else math.inf
+
+    def handler(call: Call) -> Any:
+        call.only(0)
+        axis = axes_of(call.args[1], call.args[0].ndim)[0]
+        value, change = call.args[0].movedim(axis, -1), call.changes[0].movedim(axis, -1)
+        count = value.shape[-1]
+        so_far = torch.ones(count, count, dtype=torch.bool, device=value.device).tril()
+        prefixes = torch.where(so_far, value[..., None, :], outside)
+        changes = torch.where(so_far, change[..., None, :], 0.0)
+        found = ruled(name, (prefixes,), (changes,), call.out.movedim(axis, -1), call, axes=(-1,))
+        return [found.movedim(-1, axis), None]
+
+    return handler
+
+
 def product(call: Call) -> Any:
     """The product over one axis or all."""
     dims = call.args[1] if len(call.args) > 1 and call.args[1] is not None else None

@@ -261,7 +261,10 @@ class Recorder(TorchDispatchMode):
         functional = _functional(func)
         given = {name: value for name, value in kwargs.items() if name != "out"}
         if functional is None:
-            raise NoRule(f"{func}, which writes in place", "use an operator that returns a new tensor")
+            smaller = self._decomposed(func, args, kwargs)
+            if smaller is NotImplemented:
+                raise NoRule(f"{func}, which writes in place", "use an operator that returns a new tensor")
+            return smaller
         with self:
             fresh = functional(*args, **given)
             if fresh.dtype != target.dtype:
