@@ -40,6 +40,8 @@ def comparison(compare: Callable[[Any, Any], Any]) -> Rule:
         if largest(xp, step) < smallest(xp, gap):
             return 0.0 * step
         new = compare(gap + step, 0.0)
+        if any_of(xp, ~xp.isfinite(gap)):  # beside infinity the gap tells nothing, and steps do not matter
+            new = xp.where(xp.isfinite(gap) | (0.0 * step != 0.0), new, compare(1.0 * a, 1.0 * b))
         return jump(xp, as_float(xp, new, step) - as_float(xp, out, step), gap == 0.0, branches)
 
     return Rule(change, discrete=True)

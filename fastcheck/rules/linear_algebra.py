@@ -112,7 +112,7 @@ def determinant_by_columns(xp: Any, a: Any, da: Any) -> Any:
 
 def from_lower(xp: Any, a: Any) -> Any:
     """The symmetric matrix of which the lower triangle is given."""
-    return xp.tril(a) + transposed(xp, xp.tril(a, k=-1))
+    return xp.tril(a) + transposed(xp, xp.tril(a, -1))
 
 
 def cholesky(xp: Any, values: Values, changes: Changes, out: Any, branches: Any, upper: bool = False) -> Any:

@@ -144,10 +144,14 @@ def softplus(
     """log(1 + exp(beta z)) / beta; z itself where beta z is above ``threshold``."""
     (z,), (d,) = values, changes
     change = softplus_change(xp, beta * z, beta * d) / beta
-    straight = beta * z > threshold
-    if threshold == math.inf or not any_of(xp, straight):
+    if threshold == math.inf:
         return change
-    return xp.where(straight & (beta * (z + d) > threshold), d, change)
+    begins, ends = beta * z > threshold, beta * (z + d) > threshold
+    note(branches, begins != ends)
+    # what the function leaves out where it is straight: log(1 + exp(beta z)) / beta - z
+    before, after = (xp.log1p(xp.exp(-beta * v)) / beta for v in (z, z + d))
+    switched = change + xp.where(begins, before, 0.0) - xp.where(ends, after, 0.0)
+    return xp.where(begins & ends, d, switched)
 
 
 def softsign(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:

@@ -123,7 +123,7 @@ def product(
     x, d = flattened(xp, values[0], axes), flattened(xp, changes[0], axes)
     y = x + d
     before = xp.concatenate((xp.ones_like(y[..., :1]), xp.cumprod(y, -1)[..., :-1]), axis=-1)
-    after = xp.flip(xp.cumprod(xp.flip(x, axis=-1), -1), axis=-1)
+    after = xp.flip(xp.cumprod(xp.flip(x, (-1,)), -1), (-1,))
     after = xp.concatenate((after[..., 1:], xp.ones_like(x[..., :1])), axis=-1)
     return restored(xp.sum(before * d * after, axis=-1), axes, keepdims)
 

@@ -47,7 +47,7 @@ def by_convention(xp: Any, x: Any, d: Any, ranked: Any, first: Any, c: float) ->
     if c == 0.5:
         same = as_float(xp, ranked[..., :, None] == ranked[..., None, :], first)
         return (first[..., None, :] @ (same / xp.sum(same, axis=-1, keepdims=True)))[..., 0, :]
-    backwards = x.shape[-1] - 1 - xp.argsort(xp.flip(x, axis=-1), axis=-1, stable=True)
+    backwards = x.shape[-1] - 1 - xp.argsort(xp.flip(x, (-1,)), axis=-1, stable=True)
     return c * first + (1.0 - c) * take_along(xp, d, backwards)
 
 

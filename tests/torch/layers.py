@@ -24,7 +24,8 @@ def normal(*shape: int, seed: int = 0) -> torch.Tensor:
 
 ROWS, IMAGES, SIGNALS, VOLUMES = normal(4, 6), normal(2, 4, 8, 8), normal(2, 4, 10), normal(2, 4, 5, 5, 5)
 SEQUENCES, WORDS = normal(2, 5, 8), torch.tensor([[1, 2, 2, 0], [3, 1, 6, 0]])
-TARGETS, LABELS = torch.rand(4, 6, dtype=DOUBLE, generator=torch.Generator().manual_seed(1)), torch.tensor([0, 1, 2, 3])
+TARGETS = torch.rand(4, 6, dtype=DOUBLE, generator=torch.Generator().manual_seed(1))
+LABELS = torch.tensor([0, 1, 2, 3])
 
 
 class Attention(nn.Module):
@@ -52,8 +53,10 @@ def of_module(name: str, module: nn.Module, *inputs: Any, loss: Callable[..., An
             torch.set_rng_state(state)
             out = torch.func.functional_call(module, given, inputs)
         out = out[0] if isinstance(out, tuple) else out
-        return (out.sin() * torch.arange(1.0, 1.0 + out.numel(), dtype=DOUBLE).view(out.shape)).sum() / out.numel() \
-            if loss is None else loss(out)
+        if loss is not None:
+            return loss(out)
+        weights = torch.arange(1.0, 1.0 + out.numel(), dtype=DOUBLE).view(out.shape)
+        return (out.sin() * weights).sum() / out.numel()
 
     return Case(name, function, list(parameters.values()))
 
@@ -61,8 +64,8 @@ def of_module(name: str, module: nn.Module, *inputs: Any, loss: Callable[..., An
 ACTIVATIONS = [
     nn.ELU(), nn.Hardshrink(), nn.Hardtanh(), nn.Hardswish(), nn.LeakyReLU(), nn.LogSigmoid(), nn.PReLU(), nn.ReLU(),
     nn.ReLU6(), nn.SELU(), nn.CELU(), nn.GELU(), nn.GELU("tanh"), nn.Sigmoid(), nn.SiLU(), nn.Mish(), nn.Softplus(),
-    nn.Softplus(2.0, 1.0), nn.Softshrink(), nn.Softsign(), nn.Tanh(), nn.Tanhshrink(), nn.Threshold(0.1, 20.0), nn.GLU(),
-    nn.Softmin(1), nn.Softmax(1), nn.LogSoftmax(1), nn.RReLU().eval(),
+    nn.Softplus(2.0, 1.0), nn.Softshrink(), nn.Softsign(), nn.Tanh(), nn.Tanhshrink(), nn.Threshold(0.1, 20.0),
+    nn.GLU(), nn.Softmin(1), nn.Softmax(1), nn.LogSoftmax(1), nn.RReLU().eval(),
 ]
 
 
@@ -82,17 +85,22 @@ def layers() -> Iterator[Case]:
         ("conv2d circular", nn.Conv2d(4, 4, 3, padding=1, padding_mode="circular"), IMAGES),
         ("conv transposed", nn.ConvTranspose2d(4, 6, 3, stride=2, output_padding=1, groups=2), IMAGES),
         ("two convs", nn.Sequential(nn.Conv2d(4, 4, 3, groups=2), nn.ReLU(), nn.ConvTranspose2d(4, 2, 2)), IMAGES),
-        ("batch norm", conv(nn.BatchNorm2d(4)), IMAGES), ("batch norm, eval", conv(nn.BatchNorm2d(4)).eval(), IMAGES),
-        ("instance norm", conv(nn.InstanceNorm2d(4, affine=True)), IMAGES), ("group norm", conv(nn.GroupNorm(2, 4)), IMAGES),
+        ("batch norm", conv(nn.BatchNorm2d(4)), IMAGES),
+        ("batch norm, eval", conv(nn.BatchNorm2d(4)).eval(), IMAGES),
+        ("instance norm", conv(nn.InstanceNorm2d(4, affine=True)), IMAGES),
+        ("group norm", conv(nn.GroupNorm(2, 4)), IMAGES),
         ("layer norm", nn.Sequential(nn.Linear(6, 6), nn.LayerNorm(6)), ROWS),
         ("rms norm", nn.Sequential(nn.Linear(6, 6), nn.RMSNorm(6)), ROWS),
         ("local response norm", conv(nn.LocalResponseNorm(2)), IMAGES),
-        ("max pool", conv(nn.MaxPool2d(3, 2, 1)), IMAGES), ("max pool dilated", conv(nn.MaxPool2d(2, dilation=2)), IMAGES),
+        ("max pool", conv(nn.MaxPool2d(3, 2, 1)), IMAGES),
+        ("max pool dilated", conv(nn.MaxPool2d(2, dilation=2)), IMAGES),
         ("max pool 1d", nn.Sequential(nn.Conv1d(4, 4, 1), nn.MaxPool1d(2)), SIGNALS),
         ("max pool 3d", nn.Sequential(nn.Conv3d(4, 4, 1), nn.MaxPool3d(2)), VOLUMES),
-        ("average pool", conv(nn.AvgPool2d(3, 2, 1)), IMAGES), ("adaptive average", conv(nn.AdaptiveAvgPool2d(3)), IMAGES),
-        ("adaptive max", conv(nn.AdaptiveMaxPool2d(3)), IMAGES), ("p pool", conv(nn.LPPool2d(2, 2)), IMAGES),
-        ("embedding", nn.Embedding(7, 3, padding_idx=0), WORDS), ("embedding bag", nn.EmbeddingBag(7, 3), WORDS),
+        ("average pool", conv(nn.AvgPool2d(3, 2, 1)), IMAGES),
+        ("adaptive average", conv(nn.AdaptiveAvgPool2d(3)), IMAGES),
+        ("adaptive max", conv(nn.AdaptiveMaxPool2d(3)), IMAGES),
+        ("p pool", conv(nn.LPPool2d(2, 2)), IMAGES),
+        ("embedding", nn.Embedding(7, 3), WORDS), ("embedding bag", nn.EmbeddingBag(7, 3), WORDS),
         ("lstm", nn.LSTM(8, 5, 2, batch_first=True, bidirectional=True), SEQUENCES), ("gru", nn.GRU(8, 5), SEQUENCES),
         ("rnn", nn.RNN(8, 5), SEQUENCES), ("lstm cell", nn.LSTMCell(6, 5), ROWS), ("attention", Attention(), SEQUENCES),
         ("transformer", nn.TransformerEncoderLayer(8, 2, 16, 0.0, batch_first=True), SEQUENCES),
@@ -117,12 +125,15 @@ def losses() -> Iterator[Case]:
         "cross entropy": lambda o: F.cross_entropy(o, LABELS, weight=TARGETS[0] + 0.1, label_smoothing=0.1),
         "cross entropy, soft": lambda o: F.cross_entropy(o, torch.softmax(TARGETS, 1)),
         "nll": lambda o: F.nll_loss(o.log_softmax(1), LABELS, ignore_index=1),
-        "poisson": lambda o: F.poisson_nll_loss(o, TARGETS), "kl": lambda o: F.kl_div(o, TARGETS, reduction="batchmean"),
+        "poisson": lambda o: F.poisson_nll_loss(o, TARGETS),
+        "kl": lambda o: F.kl_div(o, TARGETS, reduction="batchmean"),
         "gaussian": lambda o: F.gaussian_nll_loss(o, TARGETS, torch.ones(4, 6, dtype=DOUBLE)),
         "bce": lambda o: F.binary_cross_entropy(o.sigmoid(), TARGETS),
         "bce with logits": lambda o: F.binary_cross_entropy_with_logits(o, TARGETS, pos_weight=TARGETS[0] + 1.0),
-        "margin ranking": lambda o: F.margin_ranking_loss(o, TARGETS, signs), "huber": lambda o: F.huber_loss(o, TARGETS),
-        "hinge embedding": lambda o: F.hinge_embedding_loss(o, signs), "smooth l1": lambda o: F.smooth_l1_loss(o, TARGETS),
+        "margin ranking": lambda o: F.margin_ranking_loss(o, TARGETS, signs),
+        "huber": lambda o: F.huber_loss(o, TARGETS),
+        "hinge embedding": lambda o: F.hinge_embedding_loss(o, signs),
+        "smooth l1": lambda o: F.smooth_l1_loss(o, TARGETS),
         "soft margin": lambda o: F.soft_margin_loss(o, signs), "multi margin": lambda o: F.multi_margin_loss(o, LABELS),
         "multilabel soft margin": lambda o: F.multilabel_soft_margin_loss(o, (TARGETS > 0.5).double()),
         "cosine embedding": lambda o: F.cosine_embedding_loss(o, TARGETS, torch.ones(4, dtype=DOUBLE)),

@@ -65,7 +65,7 @@ def test_a_batch_gives_what_its_members_give(case):
 
 def test_units_serve_every_entry(case):
     """The responses of products' outputs, times what stands beside the parameter, are its derivatives."""
-    _, _, inputs, gradients, program = case
+    *_, gradients, program = case
     for number, gradient in enumerate(gradients):
         if not program.complete[number]:
             continue
@@ -82,7 +82,8 @@ def test_units_serve_every_entry(case):
             else:
                 operand = product.contraction(response, product.other)
             found += np.bincount(product.owners.reshape(-1), operand.reshape(-1), gradient.size)
-        np.testing.assert_allclose(found, gradient.reshape(-1), rtol=1e-9, atol=1e-11 * max(np.abs(gradient).max(), 1.0))
+        scale = max(np.abs(gradient).max(), 1.0)
+        np.testing.assert_allclose(found, gradient.reshape(-1), rtol=1e-9, atol=1e-11 * scale)
 
 
 def test_most_parameters_are_served_by_units():
@@ -152,7 +153,8 @@ def indexed(x):
 
 def scattered(x):
     places = torch.tensor([[0, 1, 1, 2, 6]] * 4)
-    return torch.zeros(4, 7, dtype=DOUBLE).scatter_add_(1, places, x).pow(3).sum() + x.gather(1, places[:, :3]).exp().sum()
+    added = torch.zeros(4, 7, dtype=DOUBLE).scatter_add_(1, places, x)
+    return added.pow(3).sum() + x.gather(1, places[:, :3]).exp().sum()
 
 
 def masked(x):
@@ -160,14 +162,15 @@ def masked(x):
 
 
 def ordered(x):
-    return ((x.sort(1, descending=True).values * torch.arange(5.0, dtype=DOUBLE)).sum() + x.topk(2, 0).values.pow(2).sum()
+    weights = torch.arange(5.0, dtype=DOUBLE)
+    return ((x.sort(1, descending=True).values * weights).sum() + x.topk(2, 0).values.pow(2).sum()
             + x.max(1).values.sum() + x.median() + x.amin(0).prod() + x.cummax(1).values.sum())
 
 
 def algebra(x):
     a = x @ x.t() + 4 * torch.eye(4, dtype=DOUBLE)
-    return (torch.logdet(a) + torch.linalg.inv(a).sum() + torch.linalg.solve(a, x).sum() + torch.linalg.cholesky(a).sum()
-            + torch.det(a) + torch.linalg.solve(a, x[:, 0]).sum())
+    return (torch.logdet(a) + torch.linalg.inv(a).sum() + torch.linalg.solve(a, x).sum()
+            + torch.linalg.cholesky(a).sum() + torch.det(a) + torch.linalg.solve(a, x[:, 0]).sum())
 
 
 def sums(x):

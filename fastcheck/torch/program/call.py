@@ -4,13 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import array_api_compat.torch as xp
 import torch
 
 from ..._errors import NoRule
 from ...rules.branches import Branches
 from ...rules.table import RULES
-
 
 # Rules that hold for complex numbers as they stand.
 COMPLEX = frozenset({"add", "subtract", "negative", "multiply", "divide"})
@@ -83,7 +81,7 @@ def ruled(name: str, values: Sequence[Any], changes: Sequence[Any], out: Any, ca
     if rule.elementwise:
         changes = [None if d is None else lifted(d, v, out.ndim, call.batch)
                    for d, v in zip(changes, given, strict=True)]
-    change = rule.change(xp, given, tuple(changes), out, call.branches, **options)
+    change = rule.change(torch, given, tuple(changes), out, call.branches, **options)
     return torch.broadcast_to(change, call.batch + tuple(out.shape))
 
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import array_api_compat.torch as xp
 import torch
 
 from ...rules.table import RULES
@@ -132,7 +131,7 @@ def algebra(name: str) -> Handler:
 def slogdet(call: Call) -> Any:
     """Sign and logarithm of a determinant."""
     call.only(0)
-    change = RULES["slogdet"].change(xp, call.args[:1], call.changes[:1], tuple(call.outputs[:2]), call.branches)
+    change = RULES["slogdet"].change(torch, call.args[:1], call.changes[:1], tuple(call.outputs[:2]), call.branches)
     return [*change, *(None for _ in call.outputs[2:])]
 
 

@@ -3,7 +3,6 @@
 import math
 from typing import Any
 
-import array_api_compat.torch as xp
 import torch
 
 from ...rules.normalisation import normalise
@@ -80,7 +79,7 @@ def _scaled(call: Call, n: Any, dn: Any, w: Any, dw: Any, b: Any, db: Any, shape
 def layer_norm(call: Call) -> Any:
     """Each sample's last axes brought to mean 0 and variance 1, then scaled and shifted."""
     (x, shape, w, b, eps), (dx, _, dw, db, *_) = call.args, call.changes
-    n, dn = normalise(xp, x, dx, tuple(range(-len(shape), 0)), eps)
+    n, dn = normalise(torch, x, dx, tuple(range(-len(shape), 0)), eps)
     return _scaled(call, n, dn, w, dw, b, db, (1,) * (x.ndim - len(shape)) + tuple(shape))
 
 
@@ -90,7 +89,7 @@ def group_norm(call: Call) -> Any:
     dx, dw, db = call.changes[:3]
     shape = (samples, groups, channels // groups, -1)
     grouped, moved = x.reshape(shape), None if dx is None else dx.reshape(call.batch + shape)
-    n, dn = normalise(xp, grouped, moved, (-2, -1), eps)
+    n, dn = normalise(torch, grouped, moved, (-2, -1), eps)
     return _scaled(call, n, dn, w, dw, b, db, (1, groups, channels // groups, 1))
 
 
@@ -101,7 +100,7 @@ def batch_norm(call: Call) -> Any:
     call.only(0, 1, 2)
     shape = (1, -1) + (1,) * (x.ndim - 2)
     if training:
-        n, dn = normalise(xp, x, dx, (-x.ndim, *range(2 - x.ndim, 0)), eps)
+        n, dn = normalise(torch, x, dx, (-x.ndim, *range(2 - x.ndim, 0)), eps)
     else:
         scale = 1.0 / torch.sqrt(var + eps).reshape(shape)
         n, dn = (x - mean.reshape(shape)) * scale, None if dx is None else dx * scale

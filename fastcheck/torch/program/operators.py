@@ -72,13 +72,12 @@ def _gelu(call: Call) -> Any:
     return ruled(name, call.args[:1], call.changes[:1], call.out, call)
 
 
-def _softplus(call: Call) -> Any:
-    """log(1 + exp(beta x)) / beta, and x itself beyond the threshold."""
+def _rrelu(call: Call) -> Any:
+    """Leaky ReLU with slopes that were drawn, which the second argument holds afterwards, or the middle one."""
     call.only(0)
-    x, d = call.args[0], call.changes[0]
-    beta, threshold = call.option(1, "beta", 1.0), call.option(2, "threshold", 20.0)
-    change = ruled("softplus", (beta * x,), (beta * d,), call.out, call) / beta
-    return torch.where((beta * x > threshold) & (beta * (x + d) > threshold), d, change)
+    lower, upper = call.option(2, "lower", 0.125), call.option(3, "upper", 1.0 / 3.0)
+    slope = call.args[1] if call.option(4, "training", False) else 0.5 * (lower + upper)
+    return ruled("leaky_relu", call.args[:1], call.changes[:1], call.out, call, slope=slope)
 
 
 def _convert(call: Call) -> Any:
@@ -177,9 +176,9 @@ SPECIAL: dict[str, Handler] = {
     "where": lambda call: ruled("where", call.args, call.changes, call.out, call),
     "masked_fill": _only_where_unmasked, "constant_pad_nd": structure.padded, "hardtanh": _hardtanh, "relu6":
     _hard(0.0, 6.0),
-    "leaky_relu": _with("leaky_relu", slope=(1, 0.01)), "gelu": _gelu,
+    "rrelu_with_noise": _rrelu, "leaky_relu": _with("leaky_relu", slope=(1, 0.01)), "gelu": _gelu,
     "elu": _with("elu", alpha=(1, 1.0), scale=(2, 1.0), input_scale=(3, 1.0)), "celu": _with("celu", alpha=(1, 1.0)),
-    "softplus": _softplus,
+    "softplus": _with("softplus", beta=(1, 1.0), threshold=(2, 20.0)),
     "softshrink": _with("softshrink", lambd=(1, 0.5)), "hardshrink": _with("hardshrink", lambd=(1, 0.5)),
     "threshold": _with("threshold", threshold=(1, 0.0), value=(2, 0.0)), "_to_copy": _convert,
     "stack": structure.along(1, new=True), "copy": structure.copy, "as_strided": structure.as_strided,
@@ -204,7 +203,8 @@ SPECIAL: dict[str, Handler] = {
     "argmin": ordering.discrete, "any": ordering.discrete, "all": ordering.discrete, "prod": ordering.product,
     "cumprod": ordering.cumulative_product, "max_pool2d_with_indices": ordering.max_pool,
     "max_pool3d_with_indices": ordering.max_pool, "adaptive_max_pool2d": ordering.adaptive_max_pool,
-    "adaptive_max_pool3d": ordering.adaptive_max_pool, "cummax": ordering.running("max"), "cummin": ordering.running("min"), "median": ordering.median,
+    "adaptive_max_pool3d": ordering.adaptive_max_pool,
+    "cummax": ordering.running("max"), "cummin": ordering.running("min"), "median": ordering.median,
     "linalg_vector_norm": normalisation.vector_norm,
     "linalg_inv_ex": contractions.algebra("inv"), "_linalg_det": contractions.algebra("det"),
     "_linalg_slogdet": contractions.slogdet, "linalg_cholesky_ex": contractions.algebra("cholesky"),
@@ -213,7 +213,8 @@ SPECIAL: dict[str, Handler] = {
 SPECIAL_PRIMS: dict[str, Handler] = {
     "add": _scaled_sum(1.0), "sub": _scaled_sum(-1.0), "convert_element_type": _convert,
     "where": lambda call: ruled("where", call.args, call.changes, call.out, call),
-    "cat": structure.along(1), "transpose": structure.permuted, "sum": structure.reduced, "amax": ordering.extreme("max"), "amin": ordering.extreme("min"),
+    "cat": structure.along(1), "transpose": structure.permuted, "sum": structure.reduced,
+    "amax": ordering.extreme("max"), "amin": ordering.extreme("min"),
     "var": normalisation.variance_prim, "prod": ordering.product,
 }
 OPERATORS = _table()

@@ -1,8 +1,8 @@
 """Where a program's inputs enter operators that are linear in them: what the engine's units are found from.
 
-An input is followed through everything that only moves entries about (a transpose, a slice, a table look-up): numbers
-in place of its entries tell where each one went.  Where it then enters a sum, a product or a convolution, that operator's
-output is a place whose responses serve all entries of the input (see ``fastcheck.engines.program.units``).
+An input is followed through everything that only moves entries about (a transpose, a slice, a table look-up):
+numbers in place of its entries tell where each one went.  Where it then enters a sum, a product or a convolution, that
+operator's output is a place whose responses serve all entries of the input (see ``fastcheck.engines.program.units``).
 """
 
 from collections.abc import Callable, Sequence
@@ -23,8 +23,9 @@ MOVING_ABOUT = frozenset(
     getattr(namespace, name)
     for namespace, names in (
         (aten, ("view", "_unsafe_view", "reshape", "permute", "transpose", "t", "slice", "select", "unsqueeze",
-                "squeeze", "alias", "detach", "clone", "expand", "index_select", "embedding", "index", "flip", "unbind", "split",
-                "split_with_sizes", "chunk", "narrow", "repeat", "as_strided", "gather", "_reshape_alias")),
+                "squeeze", "alias", "detach", "clone", "expand", "index_select", "embedding", "index", "flip",
+                "unbind", "split", "split_with_sizes", "chunk", "narrow", "repeat", "as_strided", "gather",
+                "_reshape_alias")),
         (prims, ("broadcast_in_dim", "transpose", "view_of", "collapse_view", "split_dim", "clone")),
     )
     for name in names

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import array_api_compat.torch as xp
 import numpy as np
 import torch
 
@@ -82,7 +81,7 @@ class TorchProgram:
             found[number] = _tensor(change, self._inputs[number].values[0])
         injected = {number: _tensor(change, self._steps[number].outputs[0]) for number, change in (sites or {}).items()}
         batch = tuple(next(iter([*changes.values(), *injected.values()])).shape[:1])
-        branches = Branches(xp, batch, convention)
+        branches = Branches(torch, batch, convention)
         with torch.no_grad():
             for number, step in enumerate(self._steps):
                 step.run(found, batch, branches)

@@ -211,7 +211,7 @@ class Recorder(TorchDispatchMode):
             return self._still(func, args, kwargs, tensors)
         if func in NUMBERS:
             return self._number(func, args, kwargs, moving)
-        target = _target(func, args, kwargs)
+        target = None if func in self._operators else _target(func, args, kwargs)
         if target is not None:
             return self._in_place(func, args, kwargs, target)
         if func not in self._operators:

@@ -1,0 +1,32 @@
+"""What comparisons say beside infinity, and functions with a threshold on both sides of it."""
+
+import numpy as np
+
+from fastcheck.rules.branches import Branches
+from fastcheck.rules.table import RULES
+
+INFINITY = np.array([-np.inf, np.inf, -np.inf, 1.0])
+
+
+def test_comparisons_beside_infinity_do_not_change():
+    """A masked score of attention stays masked, however it is moved."""
+    other = np.array([-np.inf, np.inf, 3.0, np.inf])
+    for name in ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"):
+        branches = Branches(np)
+        out = getattr(np, name)(INFINITY, other)
+        change = RULES[name].change(np, (INFINITY, other), (np.full(4, 0.3), None), out, branches)
+        assert not np.any(change), name
+        assert not branches.crossed
+
+
+def test_softplus_on_both_sides_of_its_threshold():
+    """Straight, bent, from one to the other and back: what two values say where they differ by much."""
+
+    def softplus(z):
+        return np.where(2.0 * z > 1.0, z, np.log1p(np.exp(2.0 * z)) / 2.0)
+
+    z, d = np.array([0.2, 0.7, 0.2, 0.7]), np.array([0.1, 0.1, 0.9, -0.9])
+    branches = Branches(np)
+    change = RULES["softplus"].change(np, (z,), (d,), softplus(z), branches, beta=2.0, threshold=1.0)
+    np.testing.assert_allclose(change, softplus(z + d) - softplus(z), rtol=1e-14)
+    assert branches.crossed
