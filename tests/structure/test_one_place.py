@@ -1,0 +1,79 @@
+"""Where would you put a new activation, loss, report format, diagnosis?  In one file, and it is found everywhere."""
+
+import numpy as np
+import pytest
+
+import fastcheck as fc
+from fastcheck.verdict.diagnosis import claims
+from tests.structure.house import House
+from tests.support.refusals import given
+
+ARCTAN = '''
+def arctan(z: Any) -> Any:
+    """arctan z."""
+    return np.arctan(z)
+
+
+def arctan_derivative(z: Array) -> Array:
+    """1 / (1 + z^2)."""
+    return 1.0 / (1.0 + z * z)
+
+
+def arctan_difference(z: float, d: float) -> float:
+    """arctan of d / (1 + z (z + d)), half a turn on where the two lie further apart than a quarter turn."""
+    product = 1.0 + z * (z + d)
+    return math.atan2(d, product)
+'''
+USES_ARCTAN = '''
+import numpy as np
+import fastcheck as fc
+from fastcheck.engines.base import ENGINES
+
+net = fc.Network([fc.Dense(3, 4, "arctan"), fc.Dense(4, 2, "arctan")], cost="squared_error")
+parameters, rng = net.initialize(0), np.random.default_rng(0)
+X, Y = rng.standard_normal((3, 5)), rng.standard_normal((2, 5))
+gradients = net.gradients(parameters, X, Y)
+for engine in ENGINES:
+    epsilon = 1e-7 if engine == "response" else 1e-5
+    report = fc.check(net, parameters, gradients, X, Y, engine=engine, epsilon=epsilon)
+    assert report.ok, (engine, str(report))
+    wrong = {**gradients, "dW1": 1.001 * gradients["dW1"]}
+    assert not fc.check(net, parameters, wrong, X, Y, engine=engine, epsilon=epsilon).ok, engine
+assert fc.check(net, parameters, gradients, X, Y, method="directional").ok
+watch = fc.Watch(net, overhead=0.5)
+for _ in range(20):
+    watch(parameters, gradients, X, Y)
+assert watch.failures == 0
+read = fc.Network.from_parameters({k: v for k, v in parameters.items()}, hidden="arctan", output="arctan")
+assert read.layers[0].activation == "arctan"
+assert fc.estimate(net, 5).parameters == 26
+try:
+    fc.Dense(3, 4, "arcsine")
+except ValueError as error:
+    assert "arctan" in str(error)
+'''
+
+
+@pytest.mark.slow
+def test_an_activation_is_one_entry(tmp_path):
+    house = House(tmp_path)
+    house.add("rules/activations.py", "ACTIVATIONS", ARCTAN,
+              'Activation("arctan", arctan, arctan_derivative, arctan_difference)')
+    house.run(USES_ARCTAN)
+
+
+def test_a_diagnosis_is_one_claim(monkeypatch):
+    """It is asked after those that stand before it, speaks in the report, and is gone when it is taken out."""
+    case = given()
+    case["gradients"]["dW2"] = case["gradients"]["dW2"] * np.random.default_rng(1).uniform(0.5, 2.0, (3, 5))
+
+    def thursday(case):
+        return f"{case.name} was made on a Thursday." if case.name == "dW2" else ""
+
+    with monkeypatch.context() as patched:
+        patched.setattr(claims, "CLAIMS", (*claims.CLAIMS, thursday))
+        report = fc.check(**case)
+        assert report.tensor("W2").diagnosis == "dW2 was made on a Thursday."
+        for text in (str(report), report.to_json(), report._repr_html_()):
+            assert "dW2 was made on a Thursday." in text
+    assert "Thursday" not in str(fc.check(**case))
