@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy.special import cosdg
 
 import fastcheck as fc
+from fastcheck.engines.program.program import Program
+from fastcheck.rules.table import RULES, Rule
 from fastcheck.verdict.diagnosis import claims
 from tests.structure.house import House
 from tests.support.refusals import given
@@ -60,6 +63,29 @@ def test_an_activation_is_one_entry(tmp_path):
     house.add("rules/activations.py", "ACTIVATIONS", ARCTAN,
               'Activation("arctan", arctan, arctan_derivative, arctan_difference)')
     house.run(USES_ARCTAN)
+
+
+def cosine_of_degrees_changes(xp, values, changes, out, branches):
+    """cos(x + d) - cos(x) = -2 sin(x + d/2) sin(d/2), in degrees."""
+    half = 0.5 * np.pi / 180.0 * changes[0]
+    return -2.0 * xp.sin(np.pi / 180.0 * values[0] + half) * xp.sin(half)
+
+
+def test_an_operation_is_one_rule(monkeypatch):
+    """Without its rule a program cannot use it, with it the change is exact."""
+    degrees, change = np.array([10.0, 80.0]), np.full((1, 2), 1e-9)
+
+    def differences():
+        return Program(lambda x: np.sum(cosdg(x) * np.array([1.0, 2.0])), [degrees]).run({0: change}).changes[0]
+
+    with pytest.raises(fc.NoRule, match="cosdg"):
+        differences()
+    with monkeypatch.context() as patched:
+        patched.setitem(RULES, "cosdg", Rule(cosine_of_degrees_changes))
+        slope = -np.sin(np.deg2rad(degrees)) @ np.array([1.0, 2.0]) * np.pi / 180.0
+        np.testing.assert_allclose(differences(), 1e-9 * slope, rtol=1e-9)
+    with pytest.raises(fc.NoRule, match="cosdg"):
+        differences()
 
 
 def test_a_diagnosis_is_one_claim(monkeypatch):
