@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from .._errors import NoRule
 from .._types import Array, Indices
 from .._validation import boolean, deadline, epsilon_of, executor_of, integer, known, norm_of, only_for, tolerance_of
-from ..engines.finite.directional import Probe, Ray, probe
-from ..engines.finite.engine import differences
+from ..engines.finite.directional import Probe
 from ..engines.finite.state import RICHARDSON, FunctionProblem, Method
 from ..engines.finite.stencils import ORDERS
 from ..problems.functions.c_functions import is_foreign
@@ -25,9 +25,11 @@ from ..report.report import Report
 from ..runtime.progress import Progress, reporting
 from ..runtime.resources import memory_of, threads_of
 from ..runtime.run import Run
+from .differencing import Differencing, Subtracted, as_program, follows
 from .directional import allowed, entries_beside, with_unlocated
 
 METHODS = ("all", "sample", "directional")
+PROGRAM, SUBTRACTED = "program", "differences"
 # From so many evaluations, or so many seconds of them, a compiled loop is worth compiling.
 COMPILE_FROM, COMPILE_SECONDS = 1000, 0.3
 
@@ -53,6 +55,7 @@ def check_function(
     time_limit: float | None = None,
     progress: bool | Progress = False,
     executor: Executor | None = None,
+    engine: str | None = None,
 ) -> Report:
     """Compare the gradient of any cost with differences of the cost.
 
@@ -84,6 +87,10 @@ def check_function(
     time_limit : seconds after which no further entries are begun; the report says how many were checked.
     progress : True for a bar, or a function of (done, total), which may raise to stop.
     executor : any concurrent.futures.Executor to call a Python cost in.
+    engine : "program": exact differences of a cost made of NumPy operations, which nothing rounds, most entries many
+        at a time; "differences": costs are subtracted; None: exact ones where every operation has them and none of
+        vectorized, executor, complex_step and order was asked for, else ordinary ones, with a note that says why.
+        ``report.engine`` says which.
 
     Returns
     -------
@@ -91,6 +98,8 @@ def check_function(
 
     Raises
     ------
+    NoRule : with engine="program", for an operation that has no exact difference.
+    EngineError : where literal subtraction contradicts exact differences.
     ValueError, TypeError : for input that does not fit, and for costs that return anything but one real number.
     NondeterministicError : if the cost gives two values at the same parameters.
     ChangedArgumentError : if the cost changes its argument.
@@ -104,6 +113,7 @@ def check_function(
     """
     started = time.perf_counter()
     known("method", method, METHODS)
+    chosen = None if engine is None else known("engine", engine, (PROGRAM, SUBTRACTED))
     norm, tolerance, vectorized = norm_of(norm), tolerance_of(tolerance), boolean("vectorized", vectorized)
     only_for("samples", samples, "sample", method)
     only_for("directions", directions, "directional", method)
@@ -121,45 +131,64 @@ def check_function(
         layout.require_visible(theta, choice.epsilon, remedy)
     limits = Run(threads_of(threads), memory_of(memory_limit))
     evaluator = _evaluator(cost, layout, theta, _tuple(args), vectorized, executor, limits)
+    if chosen == PROGRAM and not follows(cost, evaluator, choice):
+        raise ValueError(f'engine: expected "{SUBTRACTED}" or None, got "{PROGRAM}"; exact differences are those of a '
+                         "Python cost with order=2, without vectorized, executor, complex_step and compiled code")
     value = examine(evaluator.at, theta)
     evaluator = _worth_compiling(evaluator, cost, limits.threads)
     problem = FunctionProblem(evaluator, layout, theta, gradient, value)
     with reporting(progress) as report:
         run = Run(limits.threads, limits.memory_limit, report)
-        subject, found, step = _checked(problem, subject, choice, run, method, samples, directions)
+        found = _differenced(cost, _tuple(args), problem, subject, choice, run, chosen, (method, samples, directions))
+    subject, numerical, step, name = found
     return Report.of(
-        subject, found, epsilon=step, norm=norm, tolerance=tolerance, engine="function", method=method, seed=seed,
+        subject, numerical, epsilon=step, norm=norm, tolerance=tolerance, engine=name, method=method, seed=seed,
         seconds=time.perf_counter() - started,
     )
 
 
+def _differenced(
+    cost: Any, args: tuple[Any, ...], problem: FunctionProblem, subject: AnalyticGradient, choice: Method, run: Run,
+    chosen: str | None, method: tuple[str, int | None, int | None],
+) -> tuple[AnalyticGradient, NumericalGradient, float | Array, str]:
+    """Differences by the engine that was chosen; unasked, exact ones where the cost is a program that has them."""
+    note = ""
+    if chosen == PROGRAM or (chosen is None and follows(cost, problem.evaluator, choice)):
+        try:
+            exact = as_program(cost, args, problem, choice)
+            return (*_checked(exact, problem, subject, choice, run, method), PROGRAM)
+        except NoRule as error:
+            if chosen == PROGRAM:
+                raise
+            note = f"Ordinary differences were taken: {error}."
+    subject, found, step = _checked(Subtracted(problem, choice), problem, subject, choice, run, method)
+    return subject, replace(found, notes=(*found.notes, note) if note else found.notes), step, SUBTRACTED
+
+
 def _checked(
-    problem: FunctionProblem, subject: AnalyticGradient, choice: Method, run: Run, method: str, samples: int | None,
-    directions: int | None,
+    differencing: Differencing, problem: FunctionProblem, subject: AnalyticGradient, choice: Method, run: Run,
+    asked: tuple[str, int | None, int | None],
 ) -> tuple[AnalyticGradient, NumericalGradient, float | Array]:
     """Run a method: which entries, their differences, and what that proves."""
     tensors, generator = problem.layout.tensors, np.random.default_rng(choice.seed)
+    method, samples, directions = asked
     notes: list[str] = []
-    facts: dict[str, Any] = {}
     probed = Probe()
     wanted: Indices = np.arange(problem.theta.size)
     if method == "sample":
         wanted = choose(tensors, None if samples is None else integer("samples", samples, 1), generator)
     elif method == "directional":
         count = None if directions is None else integer("directions", directions, 1)
-        ray = Ray(problem.evaluator.at, problem.theta, problem.cost)
-        probed = probe(tensors, problem.theta, problem.gradient, ray, directions=count, tolerance=choice.tolerance,
-                       generator=generator, rounded=bool(subject.precision))
+        probed, effort = differencing.probe(count, generator, bool(subject.precision), run)
         wanted = entries_beside(probed, tensors, generator)
-        notes += [*probed.notes, f"{ray.evaluations:,} cost evaluations went into directions."]
-        facts["direction_evaluations"] = ray.evaluations
-    found, checked, step = differences(problem, wanted, choice, run)
+        notes += [*probed.notes, effort]
+    found, checked, step = differencing.differences(wanted, run)
     if checked.size < wanted.size:
         notes.append(f"The time limit let {checked.size:,} of {wanted.size:,} entries be checked, at random.")
     if checked.size < problem.theta.size and method != "directional":
         notes.append(power(tensors, checked))
     subject = replace(subject, indices=None if checked.size == problem.theta.size else checked)
-    found = replace(found, notes=(*notes, *found.notes), facts={**found.facts, **facts}, settled=True)
+    found = replace(found, notes=(*notes, *found.notes), settled=True)
     return with_unlocated(probed, subject, found, step, choice.tolerance)
 
 
@@ -170,6 +199,7 @@ def check_vjp(
     *,
     epsilon: float | None = None,
     seed: int = 0,
+    cache: bool = False,
     **options: Any,
 ) -> Report:
     """Check the backward pass of one layer: its vector-Jacobian product, at every entry of every input.
@@ -183,6 +213,7 @@ def check_vjp(
     inputs : tuple of arrays (or one array); integer and boolean ones are passed on and not checked.
     epsilon : the step; None chooses one per entry.
     seed : of the random cotangents, whose signs are mixed and whose sizes lie between 0.5 and 1.5.
+    cache : whether forward returns a pair (output, cache), and backward is called as backward(cotangents, cache).
     options : as in ``check_function``.
 
     Returns
@@ -198,7 +229,9 @@ def check_vjp(
     """
     from ..problems.functions.vjp import vjp_problem
 
-    cost, parameters, gradients = vjp_problem(forward, backward, inputs, integer("seed", seed, 0))
+    cost, parameters, gradients = vjp_problem(
+        forward, backward, inputs, integer("seed", seed, 0), cache=boolean("cache", cache)
+    )
     return check_function(cost, parameters, gradients, epsilon=epsilon, seed=seed, **options)
 
 

@@ -18,8 +18,9 @@ LESS_NOISE = {
     "reference": 'Use engine="response", which subtracts no costs and has no such noise.',
     "full": 'Use engine="response", which subtracts no costs and has no such noise.',
     "response": "Check with smaller inputs or parameters: pre-activations are so large that their rounding shows.",
-    "function": "Leave epsilon out: it is then chosen for each parameter. Or compute the cost with less rounding "
+    "differences": "Leave epsilon out: it is then chosen for each parameter. Or compute the cost with less rounding "
                 "(stable formulas, double precision).",
+    "program": "Compute the cost with less rounding: its values at theta are so rounded that its slopes are.",
 }  # fmt: skip
 # Share of zeros from which the reader is warned.
 MANY_ZEROS = 0.1
@@ -64,7 +65,7 @@ def advice(judgement: Judgement, tensors: Sequence[TensorReport], run: dict[str,
     causes = {t.cause for t in tensors if t.verdict == INCONCLUSIVE}
     found = []
     if Cause.NOISE in causes:
-        found.append(LESS_NOISE.get(str(run.get("engine")), LESS_NOISE["function"]))
+        found.append(LESS_NOISE.get(str(run.get("engine")), LESS_NOISE["differences"]))
     if Cause.STEP in causes:
         found.append("Use a smaller epsilon" + (', or engine="response", which knows the kinks.' if network else "."))
     return [*found, *(cause.remedy for cause in DOUBTS if cause in causes and cause.remedy)]

@@ -222,7 +222,7 @@ def test_long_reports_show_the_failing_tensors():
 
 def test_inconclusive_says_what_to_do():
     assert 'Use engine="response"' in " ".join(inconclusive().report(engine="reference").advice)
-    assert "less rounding" in " ".join(inconclusive().report(engine="function").advice)
+    assert "less rounding" in " ".join(inconclusive().report(engine="differences").advice)
     assert "What to do" in str(inconclusive().report(engine="reference"))
 
 

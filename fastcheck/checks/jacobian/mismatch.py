@@ -60,6 +60,6 @@ class Mismatch:
         found = NumericalGradient(0.0, np.empty(0), np.empty(0), numerical.reshape(-1), noise, settled=True)
         subject = AnalyticGradient((Tensor(named, shape, 0, analytical.size),), np.zeros(analytical.size),
                           analytical.reshape(-1))
-        report = Report.of(subject, found, epsilon=1.0, norm=2, tolerance=1e-5, engine="function", method="all",
+        report = Report.of(subject, found, epsilon=1.0, norm=2, tolerance=1e-5, engine="differences", method="all",
                            seed=0, seconds=0.0)
         return report.tensors[0].diagnosis

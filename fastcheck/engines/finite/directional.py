@@ -167,7 +167,7 @@ def probe(
         for _ in range(count):
             direction = np.zeros(theta.size)
             direction[here] = size * random_direction(generator, tensor.size)
-            expected, allowed = _expected(gradient[here], direction[here], tolerance)
+            expected, allowed = expected_along(gradient[here], direction[here], tolerance)
             close = allowed * (1.0 if rounded else CLOSER)
             slope, error = slope_along(direction, allowed / NOISE, False)
             if not abs(slope - expected) <= close + NOISE * error:  # a quick slope may have crossed a kink: ask again
@@ -180,11 +180,11 @@ def probe(
                 found.suspects.append(Suspect(tensor, direction, slope, error, expected, entry, beyond))
                 break
         found.limits[tensor.name] = largest / (LEAST_SIZE * size)
-    found.notes = _power(tensors, gradient, found, count)
+    found.notes = power_notes(tensors, gradient, found, count)
     return found
 
 
-def _expected(gradient: Array, direction: Array, tolerance: float) -> tuple[float, float]:
+def expected_along(gradient: Array, direction: Array, tolerance: float) -> tuple[float, float]:
     """What a gradient promises along a direction, and how far rounding within tolerance may take it."""
     with np.errstate(over="ignore", invalid="ignore"):
         terms = gradient * direction
@@ -216,7 +216,7 @@ def locate(
         middle = (low + high) // 2
         part = np.zeros_like(direction)
         part[low:middle] = direction[low:middle]
-        expected, _ = _expected(gradient[low:middle], direction[low:middle], 0.0)
+        expected, _ = expected_along(gradient[low:middle], direction[low:middle], 0.0)
         first = slope_along(part, abs(disagreement) / NOISE, False)[0] - expected
         if not abs(first) < abs(disagreement - first):
             high, disagreement = middle, first
@@ -225,7 +225,7 @@ def locate(
     return low
 
 
-def _power(tensors: Sequence[Tensor], gradient: Array, found: Probe, count: int) -> list[str]:
+def power_notes(tensors: Sequence[Tensor], gradient: Array, found: Probe, count: int) -> list[str]:
     """What the directions prove, in sentences."""
     worst, ratio = None, -1.0
     for tensor in tensors:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..._types import Indices
-from .colouring import Colouring, discover, slab_columns
+from .colouring import Colouring, discover, trial_columns
 from .runner import Place, Runner
 from .units import Product, Unit, merged, units_of
 
@@ -67,7 +67,7 @@ def choose(
     """
     found = _Choice(runner, inputs, wanted)
     found.ways = {number: Way(Colouring(place)) for number, place in enumerate(inputs)}
-    worth = [n for n, place in enumerate(inputs) if slab_columns([place.shape]) < SHARE * wanted[n].size]
+    worth = [n for n, place in enumerate(inputs) if trial_columns([place.shape]) < SHARE * wanted[n].size]
     colourings = discover([inputs[number] for number in worth], runner, generator) if worth else []
     found.ways.update({number: Way(colouring) for number, colouring in zip(worth, colourings, strict=True)})
     _take_units(found, generator)
@@ -85,7 +85,7 @@ def _take_units(found: _Choice, generator: "Generator") -> None:
     }
     serving = {number: chosen for number, chosen in serving.items() if chosen and all(map(_usable, chosen))}
     shapes = {product.site: np.shape(product.value) for chosen in serving.values() for product in chosen}
-    if not SHARE * sum(map(found.columns, serving)) > slab_columns(shapes.values()) + len(shapes):
+    if not SHARE * sum(map(found.columns, serving)) > trial_columns(shapes.values()) + len(shapes):
         return
     units = {number: units_of(chosen) for number, chosen in serving.items()}
     places = {unit.place.number: unit.place for chosen in units.values() for unit in chosen}

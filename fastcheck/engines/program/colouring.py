@@ -1,12 +1,17 @@
 """Which entries can be moved together: those that never meet in an output (Curtis, Powell and Reid, 1974).
 
-An array is cut along its axes.  Move all entries with index i on an axis, a *slab*, and see which outputs change: that
-is the slab's footprint, the union of its entries' footprints, because changes that are exactly zero stay exactly zero.
-Two indices of an axis *conflict* where their slabs' footprints meet.  Colour each axis so that conflicting indices
-differ in colour, and give an entry the tuple of its indices' colours.  Two entries of one colour differ on some axis;
-on it their indices have the same colour, so they do not conflict, so the two entries share no output.  Then one run
-moves all entries of a colour, and each output tells which of them moved it: on every axis, the one index of that
-colour whose footprint holds the output.
+Differences do not round, and at the engine's step they are linear to many digits.  So entries can be *coded*: move all
+of them twice, the second time each by its own multiple of the first; where one entry alone moves an output, the ratio
+of the output's two changes is that entry's code, and where several do it is a blend, which is no code but by a chance
+of one in a million.  Two columns tell whether all entries can be moved together, and which one each output belongs to.
+
+Where they cannot, the same is done for each axis, with one code for each index: if every output's ratio is a code, then
+every output is moved by one index of that axis alone, and entries that differ on it never meet.  Such an axis is *free*
+(samples, often).  On others entries may still be far enough apart to be moved together, each p-th of them: periods are
+tried in the same way, several at once in different parts of a free axis.  What is left has a column for each index.
+
+What was guessed in a part is verified where it is used: columns of periods are coded, and each tells by itself whether
+entries met.
 
 Reference: A. R. Curtis, M. J. D. Powell and J. K. Reid, "On the estimation of sparse Jacobian matrices",
 J. Inst. Maths Applics 13 (1974), 117-119.
@@ -14,28 +19,33 @@ J. Inst. Maths Applics 13 (1974), 117-119.
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..._types import Array, Indices, Mask
+from ...runtime.cached_property import cached_property
 from .runner import Place, Runner, ranges
 
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-# An axis longer than this is cut like a number into digits, so that slabs stay few.
+# An axis longer than this is cut like a number into digits, so that codes and periods are told for each.
 LONG = 64
-# Slabs of an axis that are looked at first: where all of them conflict, the others are taken to.
-PILOTS = 6
-# Random amounts of a slab's entries, times their steps: entries of a slab must not cancel.
+# Codes lie between these, evenly but for a random part of their distance.
 LEAST, MOST = 0.5, 1.5
-
-Footprint = NDArray[np.uint8]
+# A ratio is a code if it is nearer to it than this.  Curvature over the engine's step leaves some 1e-13.
+NEAR = 1e-7
+# Entries from which codes would be too close together to be told apart.
+MOST_CODES = 1 << 20
+# Outputs that weigh less than this share of the heaviest need not be told: their changes may be all rounding.
+NEGLIGIBLE = 1e-11
+# The convention for ties while colours are looked for: with it, whatever can move an output on either side moves it.
+HALFWAY = 0.5
+# Periods that are tried along an axis that is not free.
+PERIODS = (2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 16, 24, 32)
 
 
 @dataclass(frozen=True)
@@ -49,9 +59,16 @@ class Digit:
     stride: int
     extent: int
 
-    def of(self, index: Indices) -> Indices:
-        """The digit of indices along its axis."""
-        return index // self.stride % self.extent
+    def of(self, place: Place) -> Indices:
+        """The digit of every entry of a place, flat."""
+        values = np.arange(place.shape[self.axis]) // self.stride % self.extent
+        shape = [1] * len(place.shape)
+        shape[self.axis] = values.size
+        return np.broadcast_to(values.reshape(shape), place.shape).reshape(-1)
+
+    def apart(self, shape: tuple[int, ...]) -> int:
+        """How far apart in the flat place two entries are whose digit differs by one."""
+        return self.stride * math.prod(shape[self.axis + 1 :])
 
 
 def digits_of(shape: tuple[int, ...], hints: Iterable[tuple[int, ...]] = ()) -> list[Digit]:
@@ -64,11 +81,10 @@ def digits_of(shape: tuple[int, ...], hints: Iterable[tuple[int, ...]] = ()) -> 
     """
     found = []
     for axis, extent in enumerate(shape):
-        stride = extent_left = 1
+        stride = 1
         for part in reversed(_parts(extent, hints)):
             found.append(Digit(axis, stride, part))
             stride *= part
-            extent_left *= part
     return [digit for digit in found if digit.extent > 1]
 
 
@@ -96,212 +112,333 @@ def _balanced(extent: int) -> tuple[int, ...]:
     return (-(-extent // base ** (count - 1)), *[base] * (count - 1))
 
 
+@dataclass(frozen=True)
+class Codes:
+    """Codes of some things in a random order: the thing with rank j has one between (j + 1/4) and (j + 3/4) parts."""
+
+    value: Array
+    by_rank: Indices
+
+    @classmethod
+    def draw(cls, count: int, generator: "Generator") -> "Codes":
+        """Codes of so many things."""
+        by_rank = generator.permutation(count)
+        value = np.empty(count)
+        value[by_rank] = LEAST + (MOST - LEAST) * (np.arange(count) + generator.uniform(0.25, 0.75, count)) / count
+        return cls(value, by_rank)
+
+    def decoded(self, ratio: Array) -> tuple[Indices, Mask]:
+        """The things whose codes are nearest to ratios, and whether they are near enough."""
+        count = self.value.size
+        with np.errstate(invalid="ignore"):
+            rank = np.clip((ratio - LEAST) * (count / (MOST - LEAST)), 0, count - 1)
+        thing = self.by_rank[np.where(np.isfinite(rank), rank, 0).astype(np.int64)]
+        near = np.abs(self.value[thing] - ratio) <= min(NEAR, 0.1 / count)
+        return thing, near
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Entries of an output that belong together.
+
+    value : what they share; starts : where each group starts; order : of the entries, None where they lie in order.
+    """
+
+    value: Indices
+    starts: Indices
+    order: Indices | None
+
+    @classmethod
+    def of(cls, labels: Indices) -> "Groups":
+        """Those with the same label."""
+        order = None if (np.diff(labels) >= 0).all() else np.argsort(labels, kind="stable")
+        ordered = labels if order is None else labels[order]
+        starts = np.flatnonzero(np.concatenate([[True], np.diff(ordered) > 0]))
+        return cls(ordered[starts], starts, order)
+
+    def sums(self, terms: Array) -> Array:
+        """Sums over each group, (rows, groups), of terms (rows, entries)."""
+        return np.asarray(np.add.reduceat(terms if self.order is None else terms[:, self.order], self.starts, axis=1))
+
+
+@dataclass(frozen=True, eq=False)
 class Colouring:
     """A partition of a place's entries into colours that are moved together.
 
     Parameters
     ----------
     place : whose entries.
-    digits : of its indices.
-    classes : for each digit, the colour of each of its values.
-    owners : for each digit (colours, outputs) the value that moves an output, -1 for none; None where each value has a
-        colour of its own.
-
-    Attributes
-    ----------
-    count : number of colours.
-    colour : (n,) of each entry.
+    free : the flat index, or the part of it that free digits make up, of the entry that moves each output; None where
+        no digit is free.
+    unique : digits that make colours by all their values.
+    periods : digits with the period of theirs by which entries of one colour are apart.
     """
 
-    def __init__(
-        self, place: Place, digits: Sequence[Digit] = (), classes: Sequence[Indices] = (),
-        owners: Sequence[NDArray[np.int32] | None] = (),
-    ) -> None:
-        self.place, self.digits, self.classes, self.owners = place, digits, classes, owners
-        self.single = all(owner is None for owner in owners)
-        if self.single:
-            self.count = place.size
-            return
-        index = np.indices(place.shape, sparse=True)
-        combined: Any = np.zeros((1,) * len(place.shape), dtype=np.int64)
-        extents = [int(chosen.max()) + 1 for chosen in classes]
-        for digit, chosen, extent in zip(digits, classes, extents, strict=True):
-            combined = combined * extent + chosen[digit.of(index[digit.axis])]
-        flat = np.broadcast_to(combined, place.shape).reshape(-1)
-        used, self._colour = np.unique(flat, return_inverse=True)
-        self.count = int(used.size)
-        self._tuples = np.stack(np.unravel_index(used, extents), axis=1)
+    place: Place
+    free: Indices | None = None
+    unique: tuple[Digit, ...] = ()
+    periods: tuple[tuple[Digit, int], ...] = ()
+    alone: bool = field(default=True)
+
+    @property
+    def single(self) -> bool:
+        """Whether each entry has a colour of its own."""
+        return self.alone
+
+    @property
+    def coded(self) -> bool:
+        """Whether outputs have to be told their entry by codes."""
+        return bool(self.periods)
+
+    @property
+    def count(self) -> int:
+        """Number of colours."""
+        return self.place.size if self.alone else int(self._used.size)
+
+    @cached_property
+    def _combined(self) -> tuple[Indices, Indices]:
+        combined = np.zeros(self.place.size, dtype=np.int64)
+        for digit, period in (*((digit, digit.extent) for digit in self.unique), *self.periods):
+            combined = combined * period + digit.of(self.place) % period
+        used, colour = np.unique(combined, return_inverse=True)
+        return used, colour.reshape(-1)
+
+    @property
+    def _used(self) -> Indices:
+        return self._combined[0]
 
     @property
     def colour(self) -> Indices:
         """(n,) the colour of each entry."""
-        return np.arange(self.place.size) if self.single else self._colour
+        return np.arange(self.place.size) if self.alone else self._combined[1]
 
     @cached_property
-    def _sorted(self) -> tuple[Indices, Indices]:
-        """Entries colour by colour, and where each colour begins."""
-        order = np.argsort(self._colour, kind="stable")
-        return order, np.searchsorted(self._colour[order], np.arange(self.count + 1))
+    def sorted(self) -> tuple[Indices, Indices]:
+        """Entries colour by colour, at random within each, and where each colour begins."""
+        shuffled = np.random.default_rng(self.place.size).permutation(self.place.size)
+        order = shuffled[np.argsort(self.colour[shuffled], kind="stable")]
+        return order, np.searchsorted(self.colour[order], np.arange(self.count + 1))
 
     @cached_property
-    def _strides(self) -> Indices:
-        """How far apart in the flat place two entries are whose digit differs by one."""
-        shape = self.place.shape
-        return np.array([digit.stride * math.prod(shape[digit.axis + 1 :]) for digit in self.digits], dtype=np.int64)
+    def codes(self) -> Array:
+        """(n,) a code for each entry, told apart from the others of its colour."""
+        order, starts = self.sorted
+        counts = np.diff(starts)
+        rank = np.arange(order.size) - np.repeat(starts[:-1], counts)
+        part = np.random.default_rng(order.size).uniform(0.25, 0.75, order.size)
+        codes = np.empty(order.size)
+        codes[order] = LEAST + (MOST - LEAST) * (rank + part) / np.repeat(counts, counts)
+        return codes
 
     @cached_property
-    def _first_values(self) -> list[Indices]:
-        """For each digit, the first of its values of each colour."""
-        return [np.unique(chosen, return_index=True)[1] for chosen in self.classes]
+    def first(self) -> Indices:
+        """For each colour, the part of its entries' flat indices that unique digits make up."""
+        if self.alone:
+            return np.arange(self.place.size)
+        order, starts = self.sorted
+        some = order[starts[:-1]]
+        return np.asarray(sum(digit.of(self.place)[some] * digit.apart(self.place.shape) for digit in self.unique)
+                          + np.zeros(some.size, dtype=np.int64))
+
+    @cached_property
+    def _grouped(self) -> dict[int, "Groups"]:
+        return {}
+
+    def groups(self, output: int, sizes: Sequence[int]) -> "Groups":
+        """The entries of an output by the free part of the entry that moves them.
+
+        Parameters
+        ----------
+        sizes : of all outputs.
+        """
+        if output not in self._grouped:
+            start = sum(sizes[:output])
+            assert self.free is not None  # noqa: S101  # asked only of colourings with free digits
+            self._grouped[output] = Groups.of(self.free[start : start + sizes[output]])
+        return self._grouped[output]
 
     def members(self, colours: Indices) -> tuple[Indices, Indices]:
         """Rows and entries: the entries of ``colours[row]``, for all rows."""
-        if self.single:
+        if self.alone:
             return np.arange(colours.size), colours
-        order, starts = self._sorted
+        order, starts = self.sorted
         counts = starts[colours + 1] - starts[colours]
         rows = np.repeat(np.arange(colours.size), counts)
         within = np.arange(rows.size) - np.repeat(np.cumsum(counts) - counts, counts)
         return rows, order[starts[colours][rows] + within]
 
-    def owner(self, colours: Indices, outputs: slice) -> tuple[Indices, Mask]:
-        """The entry that moves each output, and whether there is one, both (rows, outputs), for colours (rows,).
-
-        Parameters
-        ----------
-        outputs : which, of all outputs laid end to end.
-        """
-        chosen = self._tuples[colours]
-        flat: Any = np.zeros((colours.size, 1), dtype=np.int64)
-        known: Any = np.ones((1, 1), dtype=bool)
-        for place, owner in enumerate(self.owners):
-            if owner is None:
-                flat = flat + (self._first_values[place][chosen[:, place]] * self._strides[place])[:, None]
-            else:
-                value = owner[chosen[:, place], outputs]
-                known = known & (value >= 0)
-                flat = flat + value * self._strides[place]
-        return flat, np.broadcast_to(known, flat.shape)
+    def decoded(self, colours: Indices, ratio: Array) -> tuple[Indices, Mask]:
+        """The entries of the colours (k,) whose codes are nearest to ratios (k,), and whether they are near enough."""
+        order, starts = self.sorted
+        counts = starts[colours + 1] - starts[colours]
+        with np.errstate(invalid="ignore"):
+            rank = np.clip((ratio - LEAST) * (counts / (MOST - LEAST)), 0, counts - 1)
+        entry = order[starts[colours] + np.where(np.isfinite(rank), rank, 0).astype(np.int64)]
+        near = np.abs(self.codes[entry] - ratio) <= np.minimum(NEAR, 0.1 / counts)
+        return entry, near
 
 
 def discover(places: Sequence[Place], runner: Runner, generator: "Generator") -> list[Colouring]:
-    """Colourings of several places, found by moving slabs.
+    """Colourings of several places, found with codes.
 
     Parameters
     ----------
     places : whose entries are to be coloured.
     runner : runs the program.
-    generator : draws the slabs' amounts.
+    generator : draws amounts and codes.
 
     Returns
     -------
     list of Colouring : in the order of the places.
     """
     hints = {np.shape(value) for value in runner.outputs} | {place.shape for place in places if not place.inside}
-    digits = [(place, digit) for place in places for digit in digits_of(place.shape, hints)]
-    pilots = [_pilots(digit.extent) for _, digit in digits]
-    prints = _footprints([(p, d, v) for (p, d), values in zip(digits, pilots, strict=True) for v in values],
-                         runner, generator)
-    found, rest, at = {}, [], 0
-    for (place, digit), values in zip(digits, pilots, strict=True):
-        here = prints[at : at + len(values)]
-        at += len(values)
-        found[place, digit] = here
-        if len(values) < digit.extent and not _all_conflict(here):
-            rest += [(place, digit, v) for v in range(digit.extent) if v not in values]
-    more = dict(zip(((p, d, v) for p, d, v in rest), _footprints(rest, runner, generator), strict=True))
-    colourings = []
-    for place in places:
-        mine = [digit for owner, digit in digits if owner is place]
-        classes, owners = [], []
-        for digit in mine:
-            known = found[place, digit]
-            whole: list[Footprint] | None = known
-            if len(known) < digit.extent:
-                looked_at = iter(known)
-                pilot = set(_pilots(digit.extent))
-                whole = None if (place, digit, _other(digit.extent)) not in more else [
-                    next(looked_at) if v in pilot else more[place, digit, v] for v in range(digit.extent)
-                ]
-            chosen, owner = _coloured(digit.extent, whole, runner.size)
-            classes.append(chosen)
-            owners.append(owner)
-        colourings.append(Colouring(place, mine, classes, owners))
-    return colourings
+    trials = [_Trial(place, digits_of(place.shape, hints), generator) for place in places]
+    wanted = [(trial.place, change) for trial in trials for change in trial.changes()]
+    rows = iter(_outputs_of(wanted, runner))
+    for trial in trials:
+        trial.read([next(rows) for _ in range(trial.columns)], runner)
+    _try_periods([trial for trial in trials if trial.bound], runner, generator)
+    return [trial.colouring() for trial in trials]
 
 
-def _pilots(extent: int) -> list[int]:
-    """The values of a digit that are looked at first, ascending: neighbours and far ones."""
-    if extent <= PILOTS + 2:
-        return list(range(extent))
-    middle = extent // 2
-    return [0, 1, 2, middle, middle + 1, extent - 1]
+def trial_columns(shapes: Iterable[tuple[int, ...]]) -> int:
+    """Columns that discovery takes for places of these shapes, but for periods."""
+    return sum(2 + len(digits_of(shape)) for shape in shapes)
 
 
-def _other(extent: int) -> int:
-    """A value that is no pilot."""
-    return next(value for value in range(extent) if value not in set(_pilots(extent)))
+class _Trial:
+    """What is known of one place: which of its digits are free, which have periods."""
+
+    def __init__(self, place: Place, digits: list[Digit], generator: "Generator") -> None:
+        self.place, self.digits = place, digits
+        size = place.size
+        self.amount = place.step * generator.uniform(LEAST, MOST, size) * generator.choice((-1.0, 1.0), size)
+        self.whole = Codes.draw(size, generator) if size <= MOST_CODES else None
+        self.codes = [Codes.draw(digit.extent, generator) for digit in digits]
+        self.free: Indices | None = None
+        self.owners: dict[Digit, Indices] = {}
+        self.bound = list(digits)
+        self.periods: dict[Digit, int] = {}
+
+    @property
+    def columns(self) -> int:
+        """Columns that are run at first."""
+        return 1 + (self.whole is not None) + len(self.digits)
+
+    def changes(self) -> Iterable[Array]:
+        """All entries, all by their codes, and all by the codes of one digit."""
+        yield self.amount
+        if self.whole is not None:
+            yield self.amount * self.whole.value
+        for digit, codes in zip(self.digits, self.codes, strict=True):
+            yield self.amount * codes.value[digit.of(self.place)]
+
+    def read(self, rows: list[Array], runner: Runner) -> None:
+        """Learn from what the columns moved."""
+        base, *coded = rows
+        told = telling(base, runner)
+        if self.whole is not None:
+            owner = owners(self.whole, base, coded.pop(0), told)
+            if owner is not None:
+                self.free, self.bound = owner, []
+                return
+        for digit, codes, row in zip(self.digits, self.codes, coded, strict=True):
+            owner = owners(codes, base, row, told)
+            if owner is not None:
+                self.owners[digit] = owner
+                self.bound.remove(digit)
+
+    def colouring(self) -> Colouring:
+        """What came of it."""
+        if self.free is None and self.owners:
+            shape = self.place.shape
+            self.free = np.asarray(sum(owner * digit.apart(shape) for digit, owner in self.owners.items()))
+        unique = tuple(digit for digit in self.bound if digit not in self.periods)
+        periods = tuple(self.periods.items())
+        return Colouring(self.place, self.free, unique, periods, alone=self.free is None and not periods)
 
 
-def slab_columns(shapes: Iterable[tuple[int, ...]]) -> int:
-    """Columns that discovery takes at most for places of these shapes."""
-    return sum(digit.extent for shape in shapes for digit in digits_of(shape))
+def telling(base: Array, runner: Runner) -> Mask:
+    """Outputs that weigh enough to be told their entry."""
+    weight = np.abs(base * runner.weight)
+    return np.asarray(weight > NEGLIGIBLE * float(weight.max(initial=0.0)))
 
 
-def _footprints(
-    slabs: Sequence[tuple[Place, Digit, int]], runner: Runner, generator: "Generator"
-) -> list[Footprint]:
-    """Which outputs each slab changes, as bits."""
-    found: list[Footprint] = []
-    places = sorted({place.size for place, _, _ in slabs})
-    for block in ranges(len(slabs), min(64, runner.most_columns(places))):
-        chosen = slabs[block]
-        changes: dict[Place, Array] = {}
-        for row, (place, digit, value) in enumerate(chosen):
-            if place not in changes:
-                changes[place] = np.zeros((len(chosen), place.size))
-            extent = place.shape[digit.axis]
-            index = np.flatnonzero(digit.of(np.arange(extent)) == value)
-            where = (slice(None),) * digit.axis + (index,)
-            step = place.step.reshape(place.shape)[where]
-            amount = generator.uniform(LEAST, MOST, step.shape)
-            changes[place][row].reshape(place.shape)[where] = amount * step
-        moved = runner.run(list(changes.items()))
-        touched = np.zeros((len(chosen), runner.size), dtype=bool)
-        start = 0
-        for change, weight in zip(moved.changes, runner.weights, strict=True):
-            if change is not None:
-                touched[:, start : start + weight.size] = change != 0.0
-            start += weight.size
-        found += list(np.packbits(touched, axis=1))
+def owners(codes: Codes, base: Array, coded: Array, told: Mask) -> Indices | None:
+    """Which coded thing moves each output; None where several move one."""
+    ratio = coded[told] / base[told]
+    thing, near = codes.decoded(ratio)
+    if not near.all():
+        return None
+    found = np.zeros(base.size, dtype=np.int64)
+    found[told] = thing
     return found
 
 
-def _all_conflict(prints: Sequence[Footprint]) -> bool:
-    return all((one & other).any() for one, other in combinations(prints, 2))
+def _try_periods(trials: Sequence[_Trial], runner: Runner, generator: "Generator") -> None:
+    """Look for periods of digits that are not free, in different parts of a free digit at once."""
+    for trial in trials:
+        waiting = [(digit, period) for digit in trial.bound for period in PERIODS if 2 * period < digit.extent]
+        within, parts = _room(trial)
+        if parts == 1:
+            # one trial at a time: where even the longest period fails, shorter ones are not tried
+            longest = dict(waiting)
+            for digit, period in longest.items():
+                _try(trial, [(digit, period)], within, runner, generator)
+            waiting = [(digit, period) for digit, period in waiting if trial.periods.get(digit, 0) > period]
+        while waiting:
+            tried, waiting = waiting[:parts], waiting[parts:]
+            _try(trial, tried, within, runner, generator)
+            waiting = [(digit, period) for digit, period in waiting if trial.periods.get(digit, math.inf) > period]
 
 
-def _coloured(
-    extent: int, prints: Sequence[Footprint] | None, outputs: int
-) -> tuple[Indices, NDArray[np.int32] | None]:
-    """Colours of a digit's values, and the owner of each output for each colour (None: each value its own colour)."""
-    if prints is None:
-        return np.arange(extent), None
-    stack = np.stack(prints)
-    colours = np.full(extent, -1, dtype=np.int64)
-    for value in range(extent):
-        conflicts = (stack[:value] & stack[value]).any(axis=1)
-        taken = set(colours[:value][conflicts].tolist())
-        colours[value] = next(colour for colour in range(extent) if colour not in taken)
-    count = int(colours.max()) + 1
-    if count == extent:
-        return np.arange(extent), None
-    owner = np.full((count, outputs), -1, dtype=np.int32)
-    for value in range(extent):
-        owner[colours[value], np.unpackbits(stack[value], count=outputs).view(bool)] = value
-    return colours, owner
+def _room(trial: _Trial) -> tuple[Digit | None, int]:
+    """The longest free digit, in whose values trials do not meet."""
+    longest = max(trial.owners, key=lambda digit: digit.extent, default=None)
+    return longest, 1 if longest is None else longest.extent
+
+
+def _try(
+    trial: _Trial, tried: Sequence[tuple[Digit, int]], within: Digit | None, runner: Runner, generator: "Generator"
+) -> None:
+    place = trial.place
+    moved, coded = np.zeros(place.size), np.zeros(place.size)
+    codes = [Codes.draw(digit.extent, generator) for digit, _ in tried]
+    for part, ((digit, period), code) in enumerate(zip(tried, codes, strict=True)):
+        value = digit.of(place)
+        chosen = value % period == 0
+        if within is not None:
+            chosen &= within.of(place) == part
+        # other bound digits stand still at one value: this one alone is in question
+        for other in trial.bound:
+            if other is not digit:
+                chosen &= other.of(place) == other.extent // 2
+        moved[chosen] = trial.amount[chosen]
+        coded[chosen] = trial.amount[chosen] * code.value[value[chosen]]
+    base, row = _outputs_of([(place, moved), (place, coded)], runner)
+    told = telling(base, runner)
+    for part, ((digit, period), code) in enumerate(zip(tried, codes, strict=True)):
+        here = told if within is None else told & (trial.owners[within] == part)
+        better = period < trial.periods.get(digit, digit.extent)
+        if better and here.any() and owners(code, base, row, here) is not None:
+            trial.periods[digit] = period
+
+
+def _outputs_of(wanted: Sequence[tuple[Place, Array]], runner: Runner) -> list[Array]:
+    """What each change of a place does to all outputs, laid end to end."""
+    found: list[Array] = []
+    sizes = sorted({place.size for place, _ in wanted})
+    for block in ranges(len(wanted), min(64, runner.most_columns(sizes))):
+        chosen = wanted[block]
+        changes: dict[Place, Array] = {}
+        for row, (place, change) in enumerate(chosen):
+            changes.setdefault(place, np.zeros((len(chosen), place.size)))[row] = change
+        found += list(runner.laid_out(runner.run(list(changes.items()), HALFWAY)))
+    return found
 
 
 def alone(place: Place) -> Colouring:
     """Every entry by itself."""
     return Colouring(place)
+
+

@@ -2,9 +2,9 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,13 +13,13 @@ from ..._types import Array, Indices
 from ...problems.costs_on_demand import CostsOnDemand
 from ...problems.gradients import Kinks, NumericalGradient
 from ...problems.parameters.sampling import stratified_order
-from ...problems.parameters.tensor import Tensor
 from ...runtime.run import Run
 from .choice import Way, choose
 from .colouring import Colouring
 from .columns import Job, Limits, Quotients, measure
 from .kinks import CONVENTIONS, Candidates, at_kinks, measure_way, under_conventions
-from .runner import DifferencedProgram, Place, Runner, ranges
+from .problem import ProgramProblem
+from .runner import Place, Runner, ranges
 from .trust import (
     UNIT,
     Along,
@@ -45,34 +45,6 @@ MOST_SINGLE = 256
 FROZEN = 1.0
 # The step at which J_plus and J_minus are given where the caller has not asked for one.
 EPSILON = 1e-7
-
-
-@dataclass(frozen=True)
-class ProgramProblem:
-    """A program at one point.
-
-    Parameters
-    ----------
-    program_at : the program at other inputs, one array for each tensor.
-    plain : the function on plain arrays: inputs -> outputs.
-    program : the program at theta.
-    weights : one array for each output, of its shape: the cost is the sum of their products.
-    tensors : the program's inputs, as they lie in theta.
-    theta : (n,).
-    cost : J(theta).
-    """
-
-    program_at: Callable[[list[Array]], DifferencedProgram]
-    plain: Callable[[Sequence[Array]], Sequence[Any]]
-    program: DifferencedProgram
-    weights: tuple[Any, ...]
-    tensors: tuple[Tensor, ...]
-    theta: Array
-    cost: float
-
-    def inputs(self, theta: Array) -> list[Array]:
-        """Copies of the inputs as arrays of their shapes."""
-        return [theta[t.start : t.stop].reshape(t.shape).copy() for t in self.tensors]
 
 
 @dataclass
@@ -208,10 +180,7 @@ def _look_at_single_entries(check: _Check) -> None:
 
 
 def _take_single(check: _Check, place: Place, quotients: Quotients, entries: Indices) -> None:
-    found = measure([Job(Colouring(place), entries)], check.runner, check.limits)[0]
-    moved = found.done
-    for name in ("right", "left", "terms", "flagged", "done"):
-        getattr(quotients, name)[moved] = getattr(found, name)[moved]
+    quotients.take(measure([Job(Colouring(place), entries)], check.runner, check.limits)[0])
 
 
 def _verify(check: _Check, candidates: Candidates) -> "_Dithered":

@@ -30,7 +30,7 @@ class Reachable:
 
     Parameters
     ----------
-    function : the function.
+    function : the function; of one of fastcheck's own, what it says that it calls: its ``user_code``.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class Reachable:
         self.namespaces: list[dict[str, Any]] = []
         self.cells: list[CellType] = []
         self.containers: list[dict[Any, Any] | list[Any]] = []
-        self._walk(function)
+        self._walk(function, *getattr(function, "user_code", ()))
 
     def places(self, wanted: Mapping[int, Any]) -> Iterator[Place]:
         """Where the user's code looks up objects with these identities."""
@@ -59,8 +59,8 @@ class Reachable:
             if id(value) in wanted:
                 yield Place(cell, "", value)
 
-    def _walk(self, function: Callable[..., Any]) -> None:
-        queue: deque[Any] = deque([function])
+    def _walk(self, *started: Any) -> None:
+        queue: deque[Any] = deque(started)
         seen: dict[int, Any] = {}
         while queue and len(seen) < MOST_OBJECTS:
             found = queue.popleft()

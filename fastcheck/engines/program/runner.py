@@ -8,11 +8,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..._types import Array, Indices, Mask
+from ..._types import Array, Mask
 
 # The engine's own step, relative to each entry.  Nothing rounds in exact differences, so it is far smaller than any
-# step that subtraction allows: what a central difference leaves out is its square, 1e-22, times the curvature.
-INNER_STEP = 2.0**-36
+# step that subtraction allows: what a central difference leaves out is its square, 1e-27, times the curvature.
+INNER_STEP = 2.0**-44
 # Entries below this have their step from the others: the changes they cause would underflow.
 LEAST_SIZE = 1e-200
 # Seconds that a block of columns may take, for Ctrl-C, progress and the time limit.
@@ -122,13 +122,14 @@ class Runner:
 
     Attributes
     ----------
-    weights : the same, flat.
+    weights, weight : the same, flat, and all of them laid end to end.
     columns, runs, seconds : perturbations so far, calls of the program, and the time they took.
     """
 
     def __init__(self, program: DifferencedProgram, weights: Sequence[Any], memory_limit: int) -> None:
         self.program = program
         self.weights = tuple(np.asarray(weight, dtype=np.float64).reshape(-1) for weight in weights)
+        self.weight = np.concatenate([np.empty(0), *self.weights])
         self.memory_limit = memory_limit
         self.columns = self.runs = 0
         self.seconds = 0.0
@@ -141,7 +142,7 @@ class Runner:
     @property
     def size(self) -> int:
         """Number of entries of all outputs."""
-        return sum(weight.size for weight in self.weights)
+        return self.weight.size
 
     def run(self, moved: Sequence[tuple[Place, Array]], convention: float | None = None) -> Moved:
         """Move some places, (columns, size of the place) each, and see what changes."""
@@ -155,13 +156,25 @@ class Runner:
         self.seconds += time.perf_counter() - started
         self.columns += count
         self.runs += 1
-        changes = tuple(None if change is None else change.reshape(count, -1) for change in found.changes)
+        changes = tuple(
+            None if change is None or not weight.size else change.reshape(count, -1)
+            for change, weight in zip(found.changes, self.weights, strict=True)
+        )
         return Moved(changes, _flags(found.crossed, count), _flags(found.ties, count))
 
     def run_outputs(self, place: Place, change: Array) -> tuple[Array | None, ...]:
         """Changes of the outputs themselves, in their shapes, where one place moves."""
         with np.errstate(all="ignore"):
             return self.program.run({place.number: change.reshape(-1, *place.shape)}).changes
+
+    def laid_out(self, moved: Moved) -> Array:
+        """Changes of all outputs laid end to end, (columns, size)."""
+        found, start = np.zeros((moved.crossed.size, self.size)), 0
+        for weight, change in zip(self.weights, moved.changes, strict=True):
+            if change is not None:
+                found[:, start : start + weight.size] = change
+            start += weight.size
+        return found
 
     def weighted(self, moved: Moved) -> Array:
         """Change of the cost, one for each column."""
@@ -189,9 +202,3 @@ def ranges(count: int, size: int) -> Iterator[slice]:
     """Slices of at most ``size`` of ``count`` things."""
     for first in range(0, count, size):
         yield slice(first, min(first + size, count))
-
-
-__all__ = [
-    "BLOCK_SECONDS", "FIRST_COLUMNS", "INNER_STEP", "DifferencedProgram", "Indices", "Moved", "Place", "Response",
-    "Runner", "inner_steps", "ranges", "scale_of",
-]

@@ -145,7 +145,6 @@ def combined(units: Sequence[Unit], responses: Sequence[Quotients], size: int) -
             if absolute and not values.any():
                 continue
             total += np.bincount(owners, unit.adjoint(values, absolute=absolute)[inside], size)
-        found.broken |= response.broken
     found.right[:], found.left[:] = slope + bend, slope - bend
     found.flagged[:] = touched > 0.0
     found.done[:] = all(response.done.all() for response in responses)

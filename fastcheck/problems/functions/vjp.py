@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,52 @@ from ..parameters.sampling import random_direction
 Values = tuple[NDArray[Any], ...]
 
 
+@dataclass(frozen=True)
+class LayerCost:
+    """The cost sum(weights * forward(*inputs)).
+
+    Parameters
+    ----------
+    forward : the layer.
+    given : all its inputs.
+    floating : names and places among them of those that are parameters of the cost.
+    weights : one array for each output: the cotangents.
+    cache : whether forward returns its output together with what backward is handed.
+    """
+
+    forward: Callable[..., Any]
+    given: tuple[Any, ...]
+    floating: tuple[tuple[str, int], ...]
+    weights: Values
+    cache: bool = False
+
+    @property
+    def user_code(self) -> tuple[Any, ...]:
+        """What of the user's own is called."""
+        return (self.forward,)
+
+    def outputs(self, parameters: dict[str, Any]) -> Any:
+        """What forward returns, without its cache."""
+        values = list(copies(self.given))
+        for name, place in self.floating:
+            values[place] = parameters[name]
+        returned = self.forward(*values)
+        return without_cache(returned) if self.cache else returned
+
+    def __call__(self, parameters: dict[str, Any]) -> float:
+        """The cost."""
+        total = 0.0
+        for weight, output in zip(self.weights, _outputs(self.outputs(parameters)), strict=True):
+            if output.shape != weight.shape:
+                raise ValueError(f"forward: expected outputs of one shape, got one whose shape changed from "
+                                 f"{weight.shape} to {output.shape}")
+            total += np.vdot(weight, output)
+        return total
+
+
 def vjp_problem(
-    forward: Callable[..., Any], backward: Callable[..., Any], inputs: Any, seed: int
-) -> tuple[Callable[[dict[str, Any]], float], dict[str, Any], dict[str, Any]]:
+    forward: Callable[..., Any], backward: Callable[..., Any], inputs: Any, seed: int, *, cache: bool = False
+) -> tuple[LayerCost, dict[str, Any], dict[str, Any]]:
     """The cost sum(cotangents * forward(*inputs)), its parameters (the floating inputs), and backward's gradients.
 
     Raises
@@ -33,27 +77,31 @@ def vjp_problem(
     if not sum(arrays[place].size for place in floating):
         raise ValueError("inputs: expected a number of a floating dtype, got none, so nothing can be perturbed")
     with _told("forward"):
-        returned = forward(*_copies(given))
-    cotangents = _cotangents(_outputs(returned), np.random.default_rng(seed))
+        returned = forward(*copies(given))
+    output = without_cache(returned) if cache else returned
+    cotangents = _cotangents(_outputs(output), np.random.default_rng(seed))
     # copies: a backward may scale the cotangents in place and yet be right
-    passed = _copies(cotangents)
+    passed: Any = copies(cotangents)
+    passed = passed if isinstance(output, (tuple, list)) else passed[0]
     with _told("backward"):
-        found = backward(passed if isinstance(returned, (tuple, list)) else passed[0], *_copies(given))
+        found = backward(passed, returned[1]) if cache else backward(passed, *copies(given))
     gradients = _gradients(found, names, given, floating)
-
-    def cost(parameters: dict[str, Any]) -> float:
-        values = list(_copies(given))
-        for place in floating:
-            values[place] = parameters[names[place]]
-        total = 0.0
-        for cotangent, output in zip(cotangents, _outputs(forward(*values)), strict=True):
-            if output.shape != cotangent.shape:
-                raise ValueError(f"forward: expected outputs of one shape, got one whose shape changed from "
-                                 f"{cotangent.shape} to {output.shape}")
-            total += np.vdot(cotangent, output)
-        return total
-
+    cost = LayerCost(forward, given, tuple((names[place], place) for place in floating), cotangents, cache)
     return cost, {names[place]: arrays[place] for place in floating}, gradients
+
+
+def without_cache(returned: Any) -> Any:
+    """The output of a forward pass that returns (output, cache).
+
+    Raises
+    ------
+    TypeError : for anything but a pair.
+    """
+    if not isinstance(returned, (tuple, list)) or len(returned) != 2:
+        found = f"{type(returned).__name__}" + (f" of {len(returned)}" if isinstance(returned, (tuple, list)) else "")
+        raise TypeError(f"forward: expected a pair (output, cache), got {found}; leave out cache=True where forward "
+                        "returns its outputs alone")
+    return returned[0]
 
 
 @contextmanager
@@ -77,7 +125,8 @@ def input_names(forward: Callable[..., Any], count: int) -> list[str]:
     return positional[:count] + plain[len(positional) :]
 
 
-def _copies(values: Sequence[Any]) -> tuple[Any, ...]:
+def copies(values: Sequence[Any]) -> tuple[Any, ...]:
+    """Copies of the arrays among some values."""
     return tuple(np.array(value) if isinstance(value, np.ndarray) else value for value in values)
 
 

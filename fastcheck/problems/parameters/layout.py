@@ -120,6 +120,11 @@ class Layout:
         """Values of the tensors as values of positions in theta; as they are where all of theta is meant (None)."""
         return values if positions is None else values[self.tensor_of(positions)]
 
+    def filled(self, arrays: Sequence[Any]) -> Any:
+        """What the user passed, made of one array for each tensor; numbers as arrays without axes."""
+        given = {leaf.tensor.name: array for leaf, array in zip(self.leaves, arrays, strict=True)}
+        return rebuilt(self.tree, lambda leaf: given[leaf.tensor.name][()] if leaf.number else given[leaf.tensor.name])
+
     def place(self, position: int) -> str:
         """Name and index of an entry of theta: "layer/W[3, 5]"."""
         for tensor in self.tensors:

@@ -191,13 +191,11 @@ def test_an_output_that_differs_in_a_bit_is_an_error():
 def test_a_footprint_that_was_missed_drops_the_colours(monkeypatch):
     """Colours that put meeting entries together are noticed by a direction, and the entries done singly."""
     from fastcheck.engines.program import choice
-    from fastcheck.engines.program.colouring import Colouring, Digit
+    from fastcheck.engines.program.colouring import Colouring
 
     def wrong(places, runner, generator):
-        owner = np.full((1, runner.size), -1, np.int32)
-        owner[0] = np.arange(runner.size) % 40
-        return [Colouring(p, [Digit(0, 1, 5), Digit(1, 1, 40)], [np.zeros(5, int), np.zeros(40, int)],
-                          [np.repeat(np.arange(5), 40)[None].astype(np.int32), owner]) for p in places]
+        owner = np.arange(runner.size)
+        return [Colouring(place, owner, alone=False) for place in places]
 
     x = np.random.default_rng(0).normal(size=(5, 40))
     right, _ = _all(_problem(_conv, [x]))

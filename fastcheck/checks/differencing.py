@@ -1,0 +1,132 @@
+"""How a cost is differenced: exactly, as a program of NumPy operations, or by subtracting its values."""
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from .._types import Array, Indices
+from ..engines.finite import engine as finite
+from ..engines.finite.directional import Probe, Ray, probe
+from ..engines.finite.state import FunctionProblem, Method
+from ..engines.program import engine as exact
+from ..engines.program.directions import probe_exactly
+from ..engines.program.problem import ProgramProblem
+from ..problems.functions.array_function import ArrayFunction
+from ..problems.functions.evaluators import Evaluator, PythonCost
+from ..problems.gradients import NumericalGradient
+from ..runtime.run import Run
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+
+class Differencing(Protocol):
+    """Cost differences of a function, along single entries and along directions."""
+
+    @property
+    def name(self) -> str:
+        """ "program" or "differences": what reports call it."""
+        ...
+
+    def probe(self, directions: int | None, generator: "Generator", rounded: bool, run: Run) -> tuple[Probe, str]:
+        """What random directions find, and a sentence that says what that took."""
+        ...
+
+    def differences(self, wanted: Indices, run: Run) -> tuple[NumericalGradient, Indices, float | Array]:
+        """Differences at positions of theta, which of them were done, and the step."""
+        ...
+
+
+@dataclass(frozen=True)
+class Subtracted:
+    """Ordinary differences.
+
+    Parameters
+    ----------
+    problem, method : of the finite differences.
+    """
+
+    problem: FunctionProblem
+    method: Method
+    name: str = "differences"
+
+    def probe(self, directions: int | None, generator: "Generator", rounded: bool, run: Run) -> tuple[Probe, str]:
+        """What random directions find, and a sentence that says what that took."""
+        problem = self.problem
+        ray = Ray(problem.evaluator.at, problem.theta, problem.cost)
+        found = probe(problem.layout.tensors, problem.theta, problem.gradient, ray, directions=directions,
+                      tolerance=self.method.tolerance, generator=generator, rounded=rounded)
+        return found, f"{ray.evaluations:,} cost evaluations went into directions."
+
+    def differences(self, wanted: Indices, run: Run) -> tuple[NumericalGradient, Indices, float | Array]:
+        """Differences at positions of theta, which of them were done, and the step."""
+        return finite.differences(self.problem, wanted, self.method, run)
+
+
+@dataclass(frozen=True)
+class Exact:
+    """Exact differences of a program.
+
+    Parameters
+    ----------
+    problem : of the program engine.
+    gradient : (n,) the gradient that is checked.
+    method : the step that was asked for, the deadline and the seed.
+    """
+
+    problem: ProgramProblem
+    gradient: Array
+    method: Method
+    name: str = "program"
+
+    def probe(self, directions: int | None, generator: "Generator", rounded: bool, run: Run) -> tuple[Probe, str]:
+        """What random directions find, and a sentence that says what that took."""
+        found, columns = probe_exactly(
+            self.problem, self.gradient, run.memory_limit, directions=directions, tolerance=self.method.tolerance,
+            generator=generator, rounded=rounded,
+        )
+        return found, f"{columns:,} exact cost differences went into directions."
+
+    def differences(self, wanted: Indices, run: Run) -> tuple[NumericalGradient, Indices, float | Array]:
+        """Differences at positions of theta, which of them were done, and the step."""
+        epsilon = exact.EPSILON if self.method.epsilon is None else self.method.epsilon
+        found, done = exact.differences(
+            self.problem, wanted, run, deadline=self.method.deadline, seed=self.method.seed, epsilon=epsilon
+        )
+        return found, done, epsilon
+
+
+def as_program(
+    cost: Any, args: tuple[Any, ...], problem: FunctionProblem, method: Method
+) -> Exact:
+    """A Python cost as a program.
+
+    Raises
+    ------
+    NoRule : where that can be told beforehand.
+    """
+    from ..engines.program.program import Program, flattened  # imported where used: its tables take a while
+
+    layout, theta = problem.layout, problem.theta
+    function = ArrayFunction.of(cost, args, layout)
+
+    def plain(values: Any) -> list[Any]:
+        return [np.asarray(output) for output in flattened(function(*(value.copy() for value in values)))]
+
+    inputs = [theta[t.start : t.stop].reshape(t.shape) for t in layout.tensors]
+    return Exact(
+        ProgramProblem(
+            lambda values: Program(function, values), plain, Program(function, inputs), function.weights,
+            layout.tensors, theta, problem.cost,
+        ),
+        problem.gradient, method,
+    )
+
+
+def follows(cost: Any, evaluator: Evaluator, method: Method) -> bool:
+    """Whether a cost could be a program: a Python function, of which nothing was asked that only subtraction does."""
+    dispatcher = sys.modules.get("numba.core.dispatcher")
+    compiled = dispatcher is not None and isinstance(cost, dispatcher.Dispatcher)
+    return isinstance(evaluator, PythonCost) and not compiled and not method.complex_step and method.order == 2

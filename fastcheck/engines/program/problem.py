@@ -1,0 +1,37 @@
+"""A program at one point: what its differences are taken of."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..._types import Array
+from ...problems.parameters.tensor import Tensor
+from .runner import DifferencedProgram
+
+
+@dataclass(frozen=True)
+class ProgramProblem:
+    """A program at one point.
+
+    Parameters
+    ----------
+    program_at : the program at other inputs, one array for each tensor.
+    plain : the function on plain arrays: inputs -> outputs.
+    program : the program at theta.
+    weights : one array for each output, of its shape: the cost is the sum of their products.
+    tensors : the program's inputs, as they lie in theta.
+    theta : (n,).
+    cost : J(theta).
+    """
+
+    program_at: Callable[[list[Array]], DifferencedProgram]
+    plain: Callable[[Sequence[Array]], Sequence[Any]]
+    program: DifferencedProgram
+    weights: tuple[Any, ...]
+    tensors: tuple[Tensor, ...]
+    theta: Array
+    cost: float
+
+    def inputs(self, theta: Array) -> list[Array]:
+        """Copies of the inputs as arrays of their shapes."""
+        return [theta[t.start : t.stop].reshape(t.shape).copy() for t in self.tensors]
