@@ -30,8 +30,8 @@ class Differencing(Protocol):
         """ "program" or "differences": what reports call it."""
         ...
 
-    def probe(self, directions: int | None, generator: "Generator", rounded: bool, run: Run) -> tuple[Probe, str]:
-        """What random directions find, and a sentence that says what that took."""
+    def probe(self, directions: int | None, generator: "Generator", rounded: bool, run: Run) -> tuple[Probe, int]:
+        """What random directions find, and how many cost differences or evaluations that took."""
         ...
 
     def differences(self, wanted: Indices, run: Run) -> tuple[NumericalGradient, Indices, float | Array]:
@@ -52,13 +52,13 @@ class Subtracted:
     method: Method
     name: str = "differences"
 
-    def probe(self, directions: int | None, generator: "Generator", rounded: bool, run: Run) -> tuple[Probe, str]:
-        """What random directions find, and a sentence that says what that took."""
+    def probe(self, directions: int | None, generator: "Generator", rounded: bool, run: Run) -> tuple[Probe, int]:
+        """What random directions find, and how many cost differences or evaluations that took."""
         problem = self.problem
         ray = Ray(problem.evaluator.at, problem.theta, problem.cost)
         found = probe(problem.layout.tensors, problem.theta, problem.gradient, ray, directions=directions,
                       tolerance=self.method.tolerance, generator=generator, rounded=rounded)
-        return found, f"{ray.evaluations:,} cost evaluations went into directions."
+        return found, ray.evaluations
 
     def differences(self, wanted: Indices, run: Run) -> tuple[NumericalGradient, Indices, float | Array]:
         """Differences at positions of theta, which of them were done, and the step."""
@@ -81,13 +81,12 @@ class Exact:
     method: Method
     name: str = "program"
 
-    def probe(self, directions: int | None, generator: "Generator", rounded: bool, run: Run) -> tuple[Probe, str]:
-        """What random directions find, and a sentence that says what that took."""
-        found, columns = probe_exactly(
+    def probe(self, directions: int | None, generator: "Generator", rounded: bool, run: Run) -> tuple[Probe, int]:
+        """What random directions find, and how many cost differences or evaluations that took."""
+        return probe_exactly(
             self.problem, self.gradient, run.memory_limit, directions=directions, tolerance=self.method.tolerance,
             generator=generator, rounded=rounded,
         )
-        return found, f"{columns:,} exact cost differences went into directions."
 
     def differences(self, wanted: Indices, run: Run) -> tuple[NumericalGradient, Indices, float | Array]:
         """Differences at positions of theta, which of them were done, and the step."""
@@ -113,7 +112,7 @@ def as_program(
     function = ArrayFunction.of(cost, args, layout)
 
     def plain(values: Any) -> list[Any]:
-        return [np.asarray(output) for output in flattened(function(*(value.copy() for value in values)))]
+        return [np.asarray(output) for output in flattened(function(*values))]
 
     inputs = [theta[t.start : t.stop].reshape(t.shape) for t in layout.tensors]
     return Exact(

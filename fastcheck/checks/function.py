@@ -173,6 +173,7 @@ def _checked(
     tensors, generator = problem.layout.tensors, np.random.default_rng(choice.seed)
     method, samples, directions = asked
     notes: list[str] = []
+    facts: dict[str, Any] = {}
     probed = Probe()
     wanted: Indices = np.arange(problem.theta.size)
     if method == "sample":
@@ -181,14 +182,16 @@ def _checked(
         count = None if directions is None else integer("directions", directions, 1)
         probed, effort = differencing.probe(count, generator, bool(subject.precision), run)
         wanted = entries_beside(probed, tensors, generator)
-        notes += [*probed.notes, effort]
+        kind = "exact cost differences" if differencing.name == PROGRAM else "cost evaluations"
+        notes += [*probed.notes, f"{effort:,} {kind} went into directions."]
+        facts["direction_evaluations"] = effort
     found, checked, step = differencing.differences(wanted, run)
     if checked.size < wanted.size:
         notes.append(f"The time limit let {checked.size:,} of {wanted.size:,} entries be checked, at random.")
     if checked.size < problem.theta.size and method != "directional":
         notes.append(power(tensors, checked))
     subject = replace(subject, indices=None if checked.size == problem.theta.size else checked)
-    found = replace(found, notes=(*notes, *found.notes), settled=True)
+    found = replace(found, notes=(*notes, *found.notes), facts={**found.facts, **facts}, settled=True)
     return with_unlocated(probed, subject, found, step, choice.tolerance)
 
 

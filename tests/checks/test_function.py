@@ -50,9 +50,12 @@ def test_nested_parameters_are_named_and_left_alone(options):
 
 
 def test_the_scalar_exercise_of_the_course():
-    report = fc.check_function(lambda theta, x: theta * x, 4.0, 2.0, (2.0,), epsilon=1e-7)
+    report = fc.check_function(lambda theta, x: theta * x, 4.0, 2.0, (2.0,), epsilon=1e-7, engine="differences")
     assert report.difference == pytest.approx(2.919335883291695e-10, rel=1e-14)
     assert (report.J_plus[0], report.J_minus[0]) == ((4.0 + 1e-7) * 2.0, (4.0 - 1e-7) * 2.0)
+    exact = fc.check_function(lambda theta, x: theta * x, 4.0, 2.0, (2.0,), epsilon=1e-7)
+    assert (exact.engine, exact.difference, exact.epsilon) == ("program", 0.0, 1e-7)
+    assert (exact.J_plus[0], exact.J_minus[0]) == ((4.0 + 1e-7) * 2.0, (4.0 - 1e-7) * 2.0)
 
 
 def test_the_course_exercise_as_a_function():
@@ -118,12 +121,14 @@ def test_gradients_in_single_precision_are_held_to_it():
 @pytest.mark.parametrize("epsilon", [1e-1, 1e-2])
 def test_too_large_an_epsilon_is_not_blamed_on_the_gradient(epsilon):
     x = point(size=20)
-    report = fc.check_function(lambda t: np.sum(np.sin(t)), x, np.cos(x), epsilon=epsilon)
+    options = {"epsilon": epsilon, "engine": "differences"}
+    report = fc.check_function(lambda t: np.sum(np.sin(t)), x, np.cos(x), **options)
     assert report.verdict == "inconclusive"
     assert any(f"epsilon={epsilon:g} is too large" in note for note in report.notes)
     wrong = np.cos(x)
     wrong[4] *= 1.5
-    assert fc.check_function(lambda t: np.sum(np.sin(t)), x, wrong, epsilon=epsilon).verdict == "fail"
+    assert fc.check_function(lambda t: np.sum(np.sin(t)), x, wrong, **options).verdict == "fail"
+    assert fc.check_function(lambda t: np.sum(np.sin(t)), x, np.cos(x), epsilon=epsilon).ok
 
 
 @pytest.mark.parametrize("options", METHODS[:4] + METHODS[5:6])
@@ -210,17 +215,18 @@ def test_progress_is_told_and_may_stop():
     np.testing.assert_array_equal(theta, point())
 
 
-def test_an_interrupt_within_the_cost_leaves_the_arrays_alone():
+@pytest.mark.parametrize(("engine", "call"), [("differences", 70), ("program", 2), ("program", 6)])
+def test_an_interrupt_within_the_cost_leaves_the_arrays_alone(engine, call):
     theta, calls = point(), [0]
 
     def cost(t):
         calls[0] += 1
-        if calls[0] == 70:
+        if calls[0] == call:
             raise KeyboardInterrupt
         return cubes(t)
 
     with pytest.raises(KeyboardInterrupt):
-        fc.check_function(cost, theta, theta)
+        fc.check_function(cost, theta, theta, engine=engine)
     np.testing.assert_array_equal(theta, point())
 
 

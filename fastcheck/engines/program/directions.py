@@ -1,8 +1,9 @@
 """Directions through a program: exact slopes, several at once, and the entry that is to blame by masks in one batch."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 
 # Programs at dithered inputs that a slope's noise is measured with, and roundings of its |terms| beside that.
 DITHERS, ROUNDINGS = 2, 4.0
-# Parts that a tensor is cut into at random while a wrong entry is looked for, beside one for each bit of an index.
-PARTS = 40
+# Parts that a tensor is cut into at random, again and again, where several entries are wrong.
+PARTS = 32
 # Share of the disagreement by which the masks of single bits may miss one wrong entry's.
 SINGLE = 1e-3
 
@@ -59,9 +60,15 @@ class Slopes:
 
 
 def slopes_along(
-    place: Place, directions: Array, runner: Runner, convention: float | None = None, step: float = INNER_STEP
+    place: Place, directions: Array, runner: Runner, convention: float | None = None, *, both: bool = True
 ) -> Slopes:
-    """Slopes along directions (k, n) through one input."""
+    """Slopes along directions (k, n) through one input; unless ``both``, to the right alone, which stand for the left.
+
+    Notes
+    -----
+    The step is so small that what curvature leaves in a one-sided slope is rounding.
+    """
+    step = INNER_STEP
     size = len(directions)
     found = Slopes(np.empty(size), np.empty(size), np.empty(size), np.zeros(size, dtype=bool))
     waiting = np.arange(size)
@@ -71,15 +78,15 @@ def slopes_along(
             if not rows.size:
                 continue
             change = step * directions[rows]
-            moved = runner.run([(place, np.concatenate([change, -change]))], convention)
-            costs, terms, count = runner.weighted(moved), np.zeros(2 * rows.size), rows.size
+            moved = runner.run([(place, np.concatenate([change, -change]) if both else change)], convention)
+            costs, terms, sides = runner.weighted(moved), np.zeros(moved.ties.size), (1 + both, rows.size)
             for output, part in moved.moving():
                 terms += np.abs(part) @ np.abs(runner.weights[output])
-            crossed = moved.crossed | ~np.isfinite(costs)
-            crossed = crossed[:count] | crossed[count:]
-            found.right[rows], found.left[rows] = costs[:count] / step, -costs[count:] / step
-            found.terms[rows] = terms[:count] / step
-            found.tied[rows] = crossed | moved.ties[:count] | moved.ties[count:]
+            crossed = (moved.crossed | ~np.isfinite(costs)).reshape(sides).any(axis=0)
+            costs = costs.reshape(sides) / step
+            found.right[rows], found.left[rows] = costs[0], -costs[1] if both else costs[0]
+            found.terms[rows] = terms[: rows.size] / step
+            found.tied[rows] = crossed | moved.ties.reshape(sides).any(axis=0)
             again.append(rows[crossed])
         waiting, step = np.concatenate([np.empty(0, np.int64), *again]), step * SHRINK
         if not waiting.size or level == SHRINKS:
@@ -197,32 +204,34 @@ class _Tensor:
             return int(broken[0])
         entries = np.arange(direction.size)
         bits = max(1, (entries.size - 1).bit_length())
-        masks = [entries >> bit & 1 == 1 for bit in range(bits)]
-        cut = self.generator.integers(0, PARTS, entries.size)
-        found = self._apart(direction, [*masks, *(cut == part for part in range(PARTS))], convention)
-        share = found[:bits] / disagreement
+        share = self._apart(direction, (entries >> bit & 1 == 1 for bit in range(bits)), convention) / disagreement
         if ((np.abs(share) < SINGLE) | (np.abs(share - 1.0) < SINGLE)).all():
             alone = int(np.sum((share > 0.5) << np.arange(bits)))
-            if alone < entries.size and abs(self._apart(direction, [entries == alone], convention)[0] / disagreement
-                                            - 1.0) < SINGLE:
-                return alone
-        return self._part_by_part(direction, entries[cut == int(np.argmax(np.abs(found[bits:])))], convention)
+            if alone < entries.size:
+                by_itself = self._apart(direction, [entries == alone], convention)[0] / disagreement
+                if abs(by_itself - 1.0) < SINGLE:
+                    return alone
+        return self._part_by_part(direction, entries, convention)
 
     def _part_by_part(self, direction: Array, entries: Indices, convention: float | None) -> int:
         """The worst entry of the worst part of the worst part ..."""
         while entries.size > 1:
             parts = np.array_split(self.generator.permutation(entries), min(PARTS, entries.size))
-            masks = []
-            for part in parts:
-                mask = np.zeros(direction.size, dtype=bool)
-                mask[part] = True
-                masks.append(mask)
+            masks = (_mask(part, direction.size) for part in parts)
             entries = parts[int(np.argmax(np.abs(self._apart(direction, masks, convention))))]
         return int(entries[0])
 
-    def _apart(self, direction: Array, masks: Sequence[Mask], convention: float | None) -> Array:
+    def _apart(self, direction: Array, masks: Iterable[Mask], convention: float | None) -> Array:
         """How far slopes and gradient are apart along parts of a direction."""
-        parts = np.array([np.where(mask, direction, 0.0) for mask in masks])
-        slopes = slopes_along(self.place, parts, self.runners[0], convention).central
-        apart = slopes - np.array([math.fsum(self.gradient * part) for part in parts])
-        return np.where(np.isfinite(apart), apart, math.inf)
+        found, masks = [], iter(masks)
+        while chosen := list(islice(masks, max(1, TOGETHER // (8 * direction.size)))):
+            parts = np.array([np.where(mask, direction, 0.0) for mask in chosen])
+            slopes = slopes_along(self.place, parts, self.runners[0], convention, both=False).right
+            found += [slope - math.fsum(self.gradient * part) for slope, part in zip(slopes, parts, strict=True)]
+        return np.array([apart if math.isfinite(apart) else math.inf for apart in found])
+
+
+def _mask(entries: Indices, size: int) -> Mask:
+    mask = np.zeros(size, dtype=bool)
+    mask[entries] = True
+    return mask

@@ -11,6 +11,7 @@ import numpy as np
 from ..._errors import EngineError
 from ..._types import Array, Indices
 from ...problems.costs_on_demand import CostsOnDemand
+from ...problems.functions.purity import require_same, require_unchanged
 from ...problems.gradients import Kinks, NumericalGradient
 from ...problems.parameters.sampling import stratified_order
 from ...runtime.run import Run
@@ -92,6 +93,7 @@ def differences(
     candidates = under_conventions(check.ways, check.places, check.runner, check.limits)
     dithered = _verify(check, candidates)
     literal = _spot_check(check, dithered)
+    _require_unmoved(check)
     found, done = _gathered(check, candidates, dithered, EPSILON if epsilon is None else epsilon)
     run.progress(positions.size, positions.size)
     facts = {"evaluations": check.runner.runs + literal, "columns": check.runner.columns,
@@ -128,6 +130,19 @@ def require_same_outputs(problem: ProgramProblem) -> None:
                 f"exact differences: output {place} of the program is not the function's, bit for bit; "
                 'use engine="differences", and please report the program'
             )
+
+
+def _require_unmoved(check: _Check) -> None:
+    """Raise NondeterministicError where the function gives other outputs at the end, ChangedArgumentError where it
+    writes to its inputs.
+    """
+    problem = check.problem
+    inputs = problem.inputs(problem.theta)
+    with np.errstate(all="ignore"):
+        outputs = problem.plain(inputs)
+        again = sum(float(np.vdot(weight, out)) for weight, out in zip(problem.weights, outputs, strict=True))
+    require_unchanged(np.concatenate([value.reshape(-1) for value in inputs]), problem.theta)
+    require_same(problem.cost, again, "after other parameters were tried")
 
 
 def _measure_all(check: _Check, positions: Indices) -> None:

@@ -16,7 +16,7 @@ class ProgramProblem:
     Parameters
     ----------
     program_at : the program at other inputs, one array for each tensor.
-    plain : the function on plain arrays: inputs -> outputs.
+    plain : the function on plain arrays of its own: inputs -> outputs.
     program : the program at theta.
     weights : one array for each output, of its shape: the cost is the sum of their products.
     tensors : the program's inputs, as they lie in theta.

@@ -106,9 +106,12 @@ def disagreeing(directions: Sequence[Direction], slopes: dict[Place, Array], fou
     """Inputs whose entries do not add up to what directions through them show."""
     wrong = []
     for direction, difference, terms in zip(directions, found.difference, found.terms, strict=True):
-        parts = np.where(direction.change != 0.0, slopes[direction.place], 0.0) * direction.change
-        allowed = AGREEMENT * float(np.abs(parts).sum()) + ROUNDINGS * UNIT * terms
-        if math.isfinite(difference) and not abs(parts.sum() - difference) <= allowed and direction.place not in wrong:
+        with np.errstate(invalid="ignore"):
+            parts = np.where(direction.change != 0.0, slopes[direction.place], 0.0) * direction.change
+        total, size = float(parts.sum()), float(np.abs(parts).sum())
+        allowed = AGREEMENT * size + ROUNDINGS * UNIT * terms
+        known = math.isfinite(difference) and math.isfinite(total)
+        if known and abs(total - difference) > allowed and direction.place not in wrong:
             wrong.append(direction.place)
     return wrong
 
@@ -167,13 +170,14 @@ def require_literal(
             continue
         amount = generator.uniform(0.5, 1.5, place.size) * generator.choice((-1.0, 1.0), place.size)
         value = place.value.reshape(-1)
-        wanted = value + LITERAL_STEP / INNER_STEP * amount * place.step
-        change = wanted - value
+        with np.errstate(invalid="ignore"):
+            wanted = value + LITERAL_STEP / INNER_STEP * amount * place.step
+            change = wanted - value
         response = runner.run_outputs(place, change[None])
         values = [place.value for place in inputs]
         values[number] = wanted.reshape(place.shape)
         with np.errstate(all="ignore"):
-            literal = plain(values)
+            literal = plain([value.copy() for value in values])
         for output, (was, now, moved) in enumerate(zip(runner.outputs, literal, response, strict=True)):
             exact = np.zeros(np.shape(was)) if moved is None else moved[0]
             _compare(names[number], output, np.asarray(was), np.asarray(now), exact, noise[output])

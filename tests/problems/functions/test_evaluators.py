@@ -148,7 +148,8 @@ def test_processes_evaluate_it_too():
     with concurrent.futures.ProcessPoolExecutor(2) as pool:
         report = fc.check_function(cubes, theta, cubes_gradient(theta), executor=pool)
     assert report.ok
-    np.testing.assert_array_equal(report.gradapprox, fc.check_function(cubes, theta, cubes_gradient(theta)).gradapprox)
+    alone = fc.check_function(cubes, theta, cubes_gradient(theta), engine="differences")
+    np.testing.assert_array_equal(report.gradapprox, alone.gradapprox)
 
 
 @pytest.mark.parametrize("kind", [None, concurrent.futures.ThreadPoolExecutor, concurrent.futures.ProcessPoolExecutor])

@@ -52,15 +52,16 @@ def test_state_that_follows_the_parameters_is_found():
         check(batch_statistics)
 
 
-def test_state_that_begins_to_drift_late_is_found():
+@pytest.mark.parametrize(("engine", "call"), [("differences", 50), ("program", 9), (None, 5)])
+def test_state_that_begins_to_drift_late_is_found(engine, call):
     calls = [0]
 
     def drifting(theta):
         calls[0] += 1
-        return cubes(theta) + (1e-3 if calls[0] > 50 else 0.0)
+        return cubes(theta) + (1e-3 if calls[0] > call else 0.0)
 
-    with pytest.raises(NondeterministicError, match="after other parameters were tried"):
-        check(drifting)
+    with pytest.raises((NondeterministicError, fc.NoRule), match="after other parameters were tried|other values"):
+        check(drifting, engine=engine)
 
 
 def test_sums_in_another_order_are_no_randomness():
@@ -85,7 +86,7 @@ def test_a_cost_that_writes_seldom_is_found():
     def writing(theta):
         calls[0] += 1
         value = cubes(theta)
-        if calls[0] > 20:
+        if calls[0] > 3:
             theta[3] += 1.0
         return value
 
