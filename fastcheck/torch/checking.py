@@ -268,6 +268,7 @@ class Check:
             self.call, self.inputs, eps=limits.eps, atol=limits.atol, rtol=limits.rtol,
             nondet_tol=options.nondet_tol, check_undefined_grad=False, check_grad_dtypes=options.dtypes,
             check_forward_ad=options.forward, check_backward_ad=options.backward, masked=options.masked,
+            fast_mode=options.fast,
         ):
             raise GradcheckError("torch's gradcheck of the sparse inputs failed")
 

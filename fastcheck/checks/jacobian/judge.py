@@ -197,7 +197,8 @@ class _Judge:
         for output, of in self.point.blocks():
             noise = self._noise(output, self.point.steps(of, self.limits.eps)) / NOISE
             found[output.span, of.span] = np.hypot(self.allowed(output, of), noise)
-        return np.where(np.isnan(self.error), found, np.hypot(found, self.error))
+        better = np.hypot(self.error, self.limits.rtol * np.abs(self.numerical))
+        return np.where(np.isnan(self.error), found, better)
 
     def _mismatch(self, places: NDArray[np.intp], *, inconclusive: bool = False) -> Mismatch:
         return Mismatch(self.point, self.analytical, self.numerical, places, inconclusive)
