@@ -1,9 +1,9 @@
 """What backward mode says: its products and its Jacobian, and whether it is a function, and a linear one, at all."""
 
 import logging
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -17,13 +17,10 @@ log = logging.getLogger("fastcheck.torch")
 
 # Bytes of gradients of outputs handed to one batched backward pass.
 BATCH_BYTES = 1 << 24
-# Backward of several outputs at once and the sum of those of each agree to this relative difference, or to this many
-# unit roundoffs where that is more, but always to the third.
-ADDED, ADDED_ROUNDINGS, ADDED_MOST = 1e-10, 1e4, 0.3
-# Of -2 v backward gives exactly -2 times what it gives of v: no rounding depends on a sign or a power of two.  This
-# many unit roundoffs of the largest gradient are for processors that flush the smallest numbers to zero.
-SCALED_ROUNDINGS = 64.0
-# How often a backward that is not linear is asked the same question, to see whether it is random instead.
+# Two ways to one product of backward agree to this relative difference, or to this many unit roundoffs where that is
+# more; in half precision to the last of these, or to fewer unit roundoffs where that is more.
+AGREE, ROUNDINGS, MOST, LEAST_ROUNDINGS = 1e-10, 1e4, 1e-2, 64.0
+# How often a backward that does not seem linear is asked the same question, to see whether it is random instead.
 RETRIES = 4
 
 
@@ -46,7 +43,7 @@ class Backward:
         """In the precision of its tensors, or a lower one."""
         return cls(outputs, inputs, nondet_tol, max(unit, *(unit_of(t) for t in (*outputs, *inputs))))
 
-    @property
+    @cached_property
     def rows(self) -> tuple[slice, ...]:
         """Where each output lies among the rows of the Jacobian."""
         stops = np.cumsum([0, *(o.numel() for o in self.outputs)])
@@ -77,25 +74,76 @@ class Backward:
         if any(g is not None and g.dtype != i.dtype for g, i in zip(found, self.inputs, strict=True)):
             raise GradcheckError("Gradient has dtype mismatch")
 
-    def require_linear(self, v: Array) -> Array:
-        """v @ Jacobian; raises GradcheckError if backward gives two answers to it, or to -2 v not -2 times it."""
-        once, again = self.product(v), self.product(v)
-        self._require_same(once, again)
-        self._require_scaled(v, once)
-        return once
+    def close(self, found: Array, expected: Array, size: Array | None = None) -> bool:
+        """Whether two ways to one product (n,) give the same, but for rounding.
 
-    def _require_scaled(self, v: Array, once: Array) -> None:
-        scaled = self.product(-2.0 * v)
+        Gradients that are zero in theory consist of rounding, of numbers near one: that share of one is allowed.
+
+        Parameters
+        ----------
+        size : the sums of the sizes (n,) of what was added to make them; None for their own.
+        """
+        share = max(AGREE, min(ROUNDINGS * self.unit, max(LEAST_ROUNDINGS * self.unit, MOST)))
         with np.errstate(all="ignore"):
-            off = np.abs(scaled + 2.0 * once)
-            largest = float(np.max(np.abs(once), initial=0.0))
-        if math.isfinite(largest) and np.any(off > SCALED_ROUNDINGS * self.unit * largest + 3.0 * self.nondet_tol):
-            for _ in range(RETRIES):  # or it gives now one answer and now another
-                self._require_same(once, self.product(v))
+            off, sizes = np.abs(found - expected), np.abs(expected) if size is None else size
+            floor = min(share, ROUNDINGS * self.unit) * max(float(np.max(sizes, initial=0.0)), 1.0)
+            return bool((~(off > share * sizes + floor + self.nondet_tol) | ~np.isfinite(off)).all())
+
+    def probed(self, v: Array) -> Array:
+        """v @ Jacobian (n,); backward must show that it is linear in gradients of the outputs, whatever their strides.
+
+        A backward that raises on gradients that are not contiguous, because it asks for a view, is noted in the log.
+
+        Raises
+        ------
+        GradcheckError : if backward gives two answers to one question, does not give -2 times as much for -2 v, or
+            reads the memory of its gradients as if they were contiguous.
+        """
+        strided = [_strided(g) for g in self.cotangents(v)]
+        first = self._in_layout("non-contiguous", strided)
+        scaled = self.product(-2.0 * v)
+        if first is not None and np.array_equal(scaled, -2.0 * first):
+            return first
+        once = self.product(v)
+        for _ in range(RETRIES if not np.array_equal(scaled, -2.0 * once) else 1):
+            self._require_same(once, self.product(v))
+        if not self.close(scaled, -2.0 * once):
             raise GradcheckError(
                 "backward is not linear in the gradients of the outputs: for -2 times a gradient it does not give -2 "
                 "times what it gave. Look for abs, a sign, a clamp, a norm or a constant in what it does to grad_output"
             )
+        if first is not None and not self.close(first, once):
+            raise _misread("non-contiguous", strided, first, once)
+        return once
+
+    def expanded(self, v: Array) -> Array | None:
+        """What backward makes of gradients of one number for each output, expanded: the first of v in each.
+
+        None where it raises on them because it writes into them, which is noted in the log.
+        """
+        return self._in_layout("expanded", [_expanded(g) for g in self.cotangents(v)])
+
+    def require_expanded(self, v: Array, found: Array | None) -> None:
+        """What backward makes of them is what it makes of their contiguous copies; raises GradcheckError."""
+        if found is None:
+            return
+        strided = [_expanded(g) for g in self.cotangents(v)]
+        plain = self.passed(self.outputs, [g.contiguous() for g in strided])
+        if not self.close(found, plain):
+            raise _misread("expanded", strided, found, plain)
+
+    def _in_layout(self, name: str, strided: Sequence[torch.Tensor]) -> Array | None:
+        try:
+            return self.passed(self.outputs, strided)
+        except GradcheckError:
+            raise
+        except Exception as error:
+            if all(g.is_contiguous() for g in strided):
+                raise
+            log.warning("backward raises on gradients of the outputs that are %s in memory (%s): it may write into "
+                        "them or ask for a view; a sum or a transpose after it hands such gradients to it", name,
+                        in_short(error))
+            return None
 
     def jacobian(self, measured_unit: Callable[[], float] = float) -> Array:
         """The Jacobian (M, n), batched where backward allows it.
@@ -110,7 +158,7 @@ class Backward:
         GradcheckError : if backward gives two answers to one question, or is not linear.
         """
         v = np.random.default_rng(1).uniform(0.5, 1.5, self.rows[-1].stop)
-        once = self.require_linear(v)
+        once = self.probed(v)
         found = np.empty((v.size, once.size))
         if v.size == 1:
             found[0] = once / v[0]
@@ -137,17 +185,11 @@ class Backward:
         )
 
     def _adds_up(self, found: Array, v: Array, once: Array) -> bool:
-        """Whether the rows of a Jacobian, weighted and added, are what a single backward pass gave.
-
-        Gradients that are zero in theory consist of rounding, of numbers near one: that share of one is allowed.
-        """
-        share = min(max(ADDED, ADDED_ROUNDINGS * self.unit), ADDED_MOST)
+        """Whether the rows of a Jacobian, weighted and added, are what a single backward pass gave."""
         with np.errstate(all="ignore"):
             if not np.isfinite(found).all():
                 return True  # judged where it is compared, with its place
-            off, size = np.abs(v @ found - once), v @ np.abs(found)
-        floor = max(float(np.max(size, initial=0.0)), 1.0)
-        return bool((off <= share * size + ADDED_ROUNDINGS * self.unit * floor + self.nondet_tol * v.sum()).all())
+            return self.close(v @ found, once, np.abs(v) @ np.abs(found))
 
     def _batched_rows(self, out: Array) -> None:
         for rows, output in zip(self.rows, self.outputs, strict=True):
@@ -214,41 +256,16 @@ def _strided(g: torch.Tensor) -> torch.Tensor:
     return torch.stack((turned, torch.full_like(turned, torch.nan)), dim=-1)[..., 0].permute(axes)
 
 
-LAYOUTS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
-    "non-contiguous": _strided,
-    "expanded": lambda g: g.reshape(-1)[0].expand(g.shape) if g.numel() else g,
-}
+def _expanded(g: torch.Tensor) -> torch.Tensor:
+    """The first number, expanded to all places."""
+    return g.reshape(-1)[0].expand(g.shape) if g.numel() else g
 
 
-def require_any_layout(backward: Backward, v: Array) -> None:
-    """Backward gives the same for gradients of outputs laid out in memory in other ways: as nn.Module's sums make them.
-
-    A backward that raises on one, because it writes into it or asks for a view, is noted in the log.
-
-    Raises
-    ------
-    GradcheckError : where it reads the memory as if it were contiguous.
-    """
-    for name, layout in LAYOUTS.items():
-        strided = [layout(g) for g in backward.cotangents(v)]
-        if all(g.is_contiguous() for g in strided):
-            continue
-        plain = backward.passed(backward.outputs, [g.contiguous().clone() for g in strided])
-        try:
-            found = backward.passed(backward.outputs, strided)
-        except GradcheckError:
-            raise
-        except Exception as error:
-            log.warning("backward raises on gradients of the outputs that are %s in memory (%s): it may write into "
-                        "them or ask for a view; x.sum().backward() hands such gradients to it", name, in_short(error))
-            continue
-        with np.errstate(all="ignore"):
-            off, size = np.abs(found - plain), float(np.max(np.abs(plain), initial=0.0))
-            share = min(max(ADDED, ADDED_ROUNDINGS * backward.unit), ADDED_MOST)
-            same = (off <= share * max(size, 1.0) + backward.nondet_tol) | (np.isnan(found) & np.isnan(plain))
-        if not (same | (found == plain)).all():
-            raise GradcheckError(
-                f"backward reads the memory of grad_output as if it were contiguous: for a gradient of the output that "
-                f"is {name} (strides {strided[0].stride()}) it gives another answer than for its contiguous copy, by "
-                f"{float(np.nanmax(off, initial=0.0)):.3g}. Call grad_output.contiguous() first, or heed its strides"
-            )
+def _misread(name: str, strided: Sequence[torch.Tensor], found: Array, plain: Array) -> GradcheckError:
+    with np.errstate(all="ignore"):
+        off = float(np.nanmax(np.abs(found - plain), initial=0.0))
+    return GradcheckError(
+        "backward reads the memory of grad_output as if it were contiguous: for a gradient of the output that is "
+        f"{name} (strides {strided[0].stride()}) it gives another answer than for its contiguous copy, by {off:.3g}. "
+        "Call grad_output.contiguous() first, or heed its strides"
+    )

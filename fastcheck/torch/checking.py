@@ -1,7 +1,8 @@
 """One function held against its differences: all entries of its Jacobians, or random directions first."""
 
 import logging
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -17,7 +18,7 @@ from ..engines.finite.noise import ROUNDING, line_noise
 from ..problems.functions.vjp import input_names
 from ..problems.parameters.sampling import random_direction
 from . import _compat
-from .backward import Backward, require_any_layout
+from .backward import Backward
 from .forward import forward_jacobian
 from .function import Tensors, TorchFunction, as_tuple, parts, real_outputs, unit_of, vector
 from .precision import twin
@@ -31,6 +32,7 @@ AGREE, RESOLVED = 1e-6, 1e-3
 NOISE = 8.0
 # Step, relative to the usual entry, at which noise is looked for.
 NOISE_STEP = 1e-7
+_SIGNS = np.array([[1.0], [-1.0]])
 # Two values of a function that differ by more unit roundoffs of the largest one are not the same.
 RANDOM = 1e3
 
@@ -80,7 +82,7 @@ class Check:
 
     @cached_property
     def value(self) -> Tensors:
-        """The real outputs."""
+        """The real outputs; raises ValueError for sparse ones."""
         return self.function.value()
 
     @cached_property
@@ -114,6 +116,12 @@ class Check:
         """Its Jacobian (M, n) by differences; overwritten where better ones are found."""
         return numerical_jacobian(self.point, self.options.limits.eps)
 
+    @property
+    def returned(self) -> tuple[Any, ...]:
+        """All that the function returns."""
+        dense = all(i.layout == torch.strided for i in self.wanted)
+        return self.function.returned if dense else as_tuple(self.call(*self.inputs))
+
     def run(self) -> None:
         """Compare Jacobians; raises GradcheckError."""
         if any(i.layout != torch.strided for i in self.wanted):
@@ -139,10 +147,9 @@ class Check:
         if self.options.dtypes:
             self.backward.require_types()
         if fast and self.agrees_along():
-            self._require_layouts()
             return
         self.compare(self.backward.jacobian(self._measured_unit))
-        self._require_layouts()
+        self._require_expanded(random_direction(np.random.default_rng(3), self.rows.size))
 
     def _measured_unit(self) -> float:
         """The relative noise of the outputs along a random direction: a function may work in less than double."""
@@ -155,9 +162,6 @@ class Check:
 
         step = NOISE_STEP * max(float(np.median(np.abs(theta))), np.finfo(np.float64).tiny)
         return line_noise(along, step, float(v @ self.point.value)) / size
-
-    def _require_layouts(self) -> None:
-        require_any_layout(self.backward, np.random.default_rng(3).uniform(0.5, 1.5, self.rows.size))
 
     def _beside(self, wide: "Check", unit: float) -> None:
         """Check the function in double precision, and then its derivatives in low precision against that."""
@@ -180,12 +184,12 @@ class Check:
                 # It may have taken another branch: its own differences, less precise, decide.
                 self.compare(found, mode)
         if self.options.backward:
-            self._require_layouts()
+            self._require_expanded(random_direction(np.random.default_rng(3), self.rows.size))
 
     def forward_jacobian(self) -> Array:
         """The Jacobian (M, n) by forward mode."""
-        raw = as_tuple(self.call(*self.inputs))
-        return forward_jacobian(self.call, self.inputs, raw, self.places, self.kept, self.options.dtypes)
+        return forward_jacobian(self.call, self.inputs, self.function.returned, self.places, self.kept,
+                                self.options.dtypes)
 
     def compare(self, analytical: Array, mode: str = "") -> None:
         """Hold a Jacobian against the differences; raises GradcheckError."""
@@ -197,10 +201,23 @@ class Check:
     def _require_function(self) -> None:
         """Outputs are finite numbers, and the same ones at a second call."""
         again = real_outputs(self.call(*self.inputs))
+        if all(np.array_equal(f, s) for f, s in zip(map(vector, self.value), map(vector, again), strict=True)):
+            if np.isfinite(self.point.value).all() and len(self.kept) == len(self.value):
+                return
+        else:
+            self._require_same(again)
+        for number, output in enumerate(self.value):
+            broken = (~torch.isfinite(output.detach())).nonzero()
+            if len(broken):
+                at = ", ".join(str(int(i)) for i in broken[0])
+                found = output.detach()[tuple(broken[0])].item()
+                raise GradcheckError(f"output {number} is {found} at [{at}]: there is no derivative to check. Check "
+                                     "inputs at which the function is finite")
+
+    def _require_same(self, again: Tensors) -> None:
+        """Outputs of a second call differ from those of the first by no more than rounding, or than is allowed."""
         for first, second in zip(self.value, again, strict=True):
-            if not first.numel():
-                continue
-            scale = max(float(first.detach().abs().max()), 1e-300)
+            scale = max(float(first.detach().abs().max()), 1e-300) if first.numel() else 0.0
             off = (first - second).detach().abs()
             allowed = max(self.options.nondet_tol, RANDOM * unit_of(first) * scale)
             if not bool((off <= allowed).all()) and bool(torch.isfinite(first).all()):
@@ -209,12 +226,6 @@ class Check:
                     "is no derivative to check. Likely causes: dropout left on, random numbers drawn in the function, "
                     "or state that moves with each call. Switch it off (module.eval()), or fix it inside the function"
                 )
-        for number, output in enumerate(self.value):
-            broken = (~torch.isfinite(output.detach())).nonzero()
-            if len(broken):
-                at = ", ".join(str(int(i)) for i in broken[0])
-                raise GradcheckError(f"output {number} is {output.detach()[tuple(broken[0])].item()} at [{at}]: there "
-                                     "is no derivative to check. Check inputs at which the function is finite")
 
     def _require_constant(self) -> None:
         """Without outputs that have gradients nothing may depend on the inputs."""
@@ -230,35 +241,49 @@ class Check:
         One direction for each input and one for each output, so that small ones do not drown in large ones; for a
         random direction to miss a wrong entry, that entry's part of the product would have to be below AGREE.
         """
-        generator, function = np.random.default_rng(0), self.function
-        rises, moves = [], []
-        for part in function.parts:
-            steps = self.point.steps(part, self.options.limits.eps) * random_direction(generator, part.tensor.stop
-                                                                             - part.tensor.start)
-            ends = []
-            for sign in (1.0, -1.0):
-                theta = function.theta.copy()
-                theta[part.span] += sign * steps
-                ends.append(theta)
-            rises.append((function.at(ends[0]) - function.at(ends[1]))[self.rows])
-            moves.append((ends[0] - ends[1])[part.span])
-        for number, rows in enumerate(self.backward.rows):
-            v = random_direction(generator, rows.stop - rows.start)
-            product = self.backward.product(v, number)
-            noise = NOISE * self.outputs_unit(number) * float(np.linalg.norm(v * self.point.value[rows]))
-            for part, rise, move in zip(function.parts, rises, moves, strict=True):
-                terms = product[part.span] * move
-                numerical, size = float(v @ rise[rows]), float(np.linalg.norm(terms))
-                if not (np.isfinite(size) and abs(numerical - float(terms.sum())) <= noise + AGREE * size):
+        generator, rises, moves = np.random.default_rng(0), [], []
+        for number, part in enumerate(self.function.parts):
+            steps = self.point.steps(part, self.options.limits.eps)
+            ends = self.function.theta[part.span] + _SIGNS * (steps * random_direction(generator, steps.size))
+            values = self.function.with_input(number, ends)
+            rises.append((values[0] - values[1])[self.rows])
+            moves.append(ends[0] - ends[1])
+        v, backward = random_direction(generator, self.rows.size), self.backward
+        once = backward.probed(v)
+        for number, rows in enumerate(backward.rows):
+            product = once if len(self.outputs) == 1 else backward.product(v[rows], number)
+            for part, rise, move in zip(self.function.parts, rises, moves, strict=True):
+                if not self._agrees(v[rows], rows, product[part.span] * move, rise):
                     return False
-                if noise > RESOLVED * size and (size or numerical):
-                    return False
-        self.backward.require_linear(random_direction(generator, self.rows.size))
+        self._require_expanded(v, rises, moves)
         return True
 
-    def outputs_unit(self, number: int) -> float:
-        """Unit roundoff of one of the outputs that have gradients."""
-        return max(unit_of(self.outputs[number]), ROUNDING / 2.0)
+    def _agrees(self, v: Array, rows: slice, terms: Array, rise: Array) -> bool:
+        """Whether terms of a product add up to what outputs of some rows, weighted by v, rise by."""
+        weighted = v * self.point.value[rows]
+        noise = NOISE * self.point.unit * math.sqrt(weighted @ weighted)
+        numerical, size = float(v @ rise[rows]), math.sqrt(terms @ terms)
+        if noise > RESOLVED * size and (size or numerical):
+            return False
+        return bool(math.isfinite(size) and abs(numerical - float(terms.sum())) <= noise + AGREE * size)
+
+    def _require_expanded(self, v: Array, rises: Sequence[Array] = (), moves: Sequence[Array] = ()) -> None:
+        """Backward heeds the strides of an expanded gradient; raises GradcheckError.
+
+        Parameters
+        ----------
+        rises, moves : differences of the outputs (M,) along directions, one for each input, which tell it as well.
+        """
+        found = self.backward.expanded(v)
+        if found is None:
+            return
+        first = np.concatenate([np.full(rows.stop - rows.start, v[rows.start]) for rows in self.backward.rows
+                                if rows.stop > rows.start])
+        every = slice(0, v.size)
+        if rises and all(self._agrees(first, every, found[part.span] * move, rise)
+                         for part, rise, move in zip(self.function.parts, rises, moves, strict=True)):
+            return
+        self.backward.require_expanded(v, found)
 
     def _by_torch(self) -> None:
         """Sparse and other layouts: torch's own Jacobians, entry by entry."""

@@ -5,6 +5,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from .._types import Array, Indices
 from ..checks.jacobian import Part
 from ..engines.finite.noise import ROUNDING
 from ..problems.parameters.tensor import Tensor
+from . import _compat
 
 log = logging.getLogger("fastcheck.torch")
 
@@ -53,6 +55,9 @@ def real_outputs(value: Any) -> Tensors:
 
 def vector(tensor: torch.Tensor) -> Array:
     """A tensor as float64 numbers laid end to end; real and imaginary parts next to each other."""
+    if tensor.dtype == torch.float64 and tensor.device.type == "cpu" and not tensor.is_neg() and not (
+            tensor._is_zerotensor()):
+        return tensor.detach().numpy().reshape(-1)
     if tensor._is_zerotensor():
         return np.zeros(tensor.numel() * (2 if tensor.is_complex() else 1))
     plain = tensor.detach().resolve_conj().resolve_neg()
@@ -105,6 +110,7 @@ class TorchFunction:
     ----------
     moving, parts, theta : the inputs that are moved, where they lie in one vector, and that vector (n,).
     reasons : why an input is moved in place, one call for each move, by its number among the moved ones.
+    returned : all that the function returned when ``value`` called it.
     """
 
     call: Callable[..., Any]
@@ -119,24 +125,18 @@ class TorchFunction:
         self.parts = parts(self.names, self.moving)
         self.theta: Array = np.concatenate([np.empty(0), *(vector(t) for t in self.moving)])
         self._plain = tuple(i.detach() if isinstance(i, torch.Tensor) else i for i in self.inputs)
-        self._saved_bytes = 0
         self._forms: list[tuple[torch.Size, torch.dtype]] = []
         self._value: Array = np.empty(0)
         self._unit = ROUNDING / 2.0
         self._stackable: dict[int, bool] = {}
+        self.returned: tuple[Any, ...] = ()
 
     def value(self) -> Tensors:
-        """The real outputs at the point, by a plain call, which also tells how much memory one takes."""
-        saved = 0
-
-        def count(tensor: torch.Tensor) -> torch.Tensor:
-            nonlocal saved
-            saved += tensor.numel() * tensor.element_size()
-            return tensor
-
-        with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-            found = real_outputs(self.call(*self.inputs))
-        self._saved_bytes = saved + sum(o.numel() * o.element_size() for o in found)
+        """The real outputs at the point, by a plain call; raises ValueError for sparse ones."""
+        with torch.enable_grad():
+            self.returned = as_tuple(self.call(*self.inputs))
+        _compat.check_outputs(tuple(o for o in self.returned if isinstance(o, torch.Tensor)))
+        found = real_outputs(self.returned)
         self._forms = [(o.shape, o.dtype) for o in found]
         self._value = np.concatenate([np.empty(0), *(vector(o) for o in found)])
         self._unit = max((unit_of(t) for t in (*found, *self.moving)), default=ROUNDING / 2.0)
@@ -159,6 +159,33 @@ class TorchFunction:
                 flat = _flat(tensor)
                 flat.copy_(torch.from_numpy(np.array(theta[part.span], dtype=np.float64)).reshape(flat.shape))
             return self._called()
+
+    @cached_property
+    def _saved_bytes(self) -> int:
+        """Bytes that one call keeps for backward, and returns."""
+        saved = 0
+
+        def count(tensor: torch.Tensor) -> torch.Tensor:
+            nonlocal saved
+            saved += tensor.numel() * tensor.element_size()
+            return tensor
+
+        with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+            found = real_outputs(self.call(*self.inputs))
+        return saved + sum(o.numel() * o.element_size() for o in found)
+
+    def with_input(self, number: int, values: Array) -> Array:
+        """Outputs (k, M) with all of one input set to each row of values (k, its size)."""
+        flat = _flat(self.moving[number])
+        before = flat.clone()
+        try:
+            found = []
+            for row in values:
+                flat.copy_(torch.from_numpy(row).reshape(flat.shape))
+                found.append(self._called())
+        finally:
+            flat.copy_(before)
+        return np.stack(found)
 
     def outputs_at(self, positions: Indices, values: Array) -> Array:
         """Outputs (k, M) with one entry moved each."""

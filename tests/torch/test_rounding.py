@@ -113,3 +113,23 @@ def test_a_missing_gradient_of_one_input_is_found_whatever_its_scale(scale, fast
     func = function(lambda x, y: x.sin() + scale * y.sin(), lambda g, x, y: (g * x.cos(), 0.0 * g))
     with pytest.raises(ft.GradcheckError, match=r"with respect to input 1 \("):
         ft.gradcheck(func, (tensor(3, 4), tensor(3, 4)), fast_mode=fast)
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_a_backward_in_the_logarithm_of_its_gradient_is_linear_but_for_rounding(fast):
+    """As that of logcumsumexp: -2 times a gradient does not give exactly -2 times as much."""
+    def backward(g, x):
+        return (x.cos().abs().log() + g.abs().log()).exp() * g.sign() * x.cos().sign()
+
+    assert ft.gradcheck(function(torch.sin, backward), (tensor(3, 4),), fast_mode=fast)
+    assert ft.gradcheck(lambda x: x.logcumsumexp(0), (tensor(9),), fast_mode=fast)
+
+
+@pytest.mark.parametrize("fast", [False, True])
+@pytest.mark.parametrize("value", [float("inf"), -float("inf")])
+def test_infinite_entries_that_a_function_allows_do_not_move(value, fast):
+    given = torch.tensor([1.0, value, 2.0], dtype=torch.float64, requires_grad=True)
+    assert ft.gradcheck(lambda x: x.sigmoid(), (given,), fast_mode=fast)
+    wrong = function(torch.sigmoid, lambda g, x: 1.1 * g * x.sigmoid() * (1.0 - x.sigmoid()))
+    with pytest.raises(ft.GradcheckError, match="mismatch"):
+        ft.gradcheck(wrong, (given,), fast_mode=fast)

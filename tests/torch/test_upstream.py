@@ -1,4 +1,4 @@
-"""Gradients of the outputs as other parts of a network hand them to backward: strided, expanded, zero, and only some."""
+"""Gradients of the outputs as networks hand them to backward: strided, expanded, zero, and of some outputs only."""
 
 import logging
 

@@ -39,7 +39,8 @@ def numerical_jacobian(point: Point, eps: float) -> Array:
             above, below = (point.function.rounded(some, point.theta[some] + by) for by in (step, -step))
             with np.errstate(all="ignore"):
                 rise = point.function.outputs_at(some, above) - point.function.outputs_at(some, below)
-                found[:, some] = (rise / (above - below)[:, None]).T
+                apart = np.where(np.isfinite(point.theta[some]), above - below, 2.0 * step)  # infinity does not move
+                found[:, some] = (rise / apart[:, None]).T
     return found
 
 

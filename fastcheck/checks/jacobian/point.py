@@ -99,7 +99,8 @@ class Point:
         unit = max(part.unit, self.unit)
         least = DOUBLE_STEP * (unit / (ROUNDING / 2.0)) ** (1.0 / 3.0) if unit > ROUNDING else 0.0
         share = unit * min(LEAST_STEP, unit ** (-2.0 / 3.0))
-        return np.asarray(np.maximum(max(eps, least), share * np.abs(self.theta[part.span])))
+        sizes = np.abs(self.theta[part.span])
+        return np.asarray(np.maximum(max(eps, least), share * np.where(np.isfinite(sizes), sizes, 0.0)))
 
     def rounding(self, output: Part) -> float:
         """The rounding of an output's largest value, and how much it may differ between two calls."""
