@@ -87,11 +87,20 @@ def ndtr(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> 
 def log_ndtr(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
     """The integral of density over distribution, 2 / sqrt(2 pi) / erfcx(-t / sqrt(2))."""
     (x,), (d,) = values, changes
-    scaled, logarithm = special(xp, "erfcx"), special(xp, "log_ndtr")
-    return integral(
-        xp, lambda t: math.sqrt(2.0 / math.pi) / scaled(-SQRT_HALF * t), x, d,
-        2.0 + 0.0 * x, lambda: logarithm(x + d) - out,
-    )  # fmt: skip
+    scaled = special(xp, "erfcx")
+
+    def without_square(y: Any) -> Any:
+        """log of the distribution, plus y^2 / 2 where y < 0."""
+        below, above = xp.clip(y, None, 0.0), xp.clip(y, 0.0, None)
+        upper = xp.log1p(-normal_tail(xp)(above))
+        return xp.where(y < 0.0, xp.log(0.5 * scaled(-SQRT_HALF * below)), upper)
+
+    def far() -> Any:
+        y = x + d
+        square = xp.where((x < 0.0) & (y < 0.0), d * (x + y), xp.clip(y, None, 0.0) ** 2 - xp.clip(x, None, 0.0) ** 2)
+        return (without_square(y) - without_square(x)) - 0.5 * square
+
+    return integral(xp, lambda t: math.sqrt(2.0 / math.pi) / scaled(-SQRT_HALF * t), x, d, 2.0 + 0.0 * x, far)
 
 
 def gelu(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:

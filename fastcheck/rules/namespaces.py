@@ -35,13 +35,18 @@ def largest(xp: Any, *changes: Any) -> float:
 def any_of(xp: Any, condition: Any) -> bool:
     """Whether ``condition`` holds anywhere, or might."""
     if type(condition) is np.ndarray or type(condition) is np.bool_:
-        return np.count_nonzero(condition) > 0
-    return is_traced(condition) or bool(xp.any(condition))
+        return bool(np.count_nonzero(condition))
+    return is_traced(condition) or bool(condition.any() if hasattr(condition, "any") else condition)
 
 
 def as_float(xp: Any, condition: Any, like: Any) -> Any:
     """Booleans (or numbers) as numbers of ``like``'s type."""
     return xp.asarray(condition, dtype=like.dtype)
+
+
+def as_count(xp: Any, condition: Any) -> Any:
+    """Booleans as integers, to be counted."""
+    return xp.asarray(condition, dtype=xp.int64)
 
 
 def cube_root(xp: Any, x: Any) -> Any:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from .axes import Axes
+from .reductions import centred, count_along
 
 
 def normalise(xp: Any, x: Any, dx: Any, axes: Axes, eps: float) -> tuple[Any, Any]:
@@ -19,12 +20,14 @@ def normalise(xp: Any, x: Any, dx: Any, axes: Axes, eps: float) -> tuple[Any, An
     n, dn : with c and dc both centred, s^2 = variance + eps and t^2 its new value,
         dn = dc / t - c v / (s t (s + t)), v = t^2 - s^2 = mean of dc (2 c + dc); None where x stands still.
     """
-    c = x - xp.mean(x, axis=axes, keepdims=True)
-    s = xp.sqrt(xp.mean(c * c, axis=axes, keepdims=True) + eps)
+    count = count_along(x, axes)
+    c = centred(xp, x, axes)
+    s = xp.sqrt(xp.sum(c * c, axis=axes, keepdims=True) / count + eps)
     n = c / s
     if dx is None:
         return n, None
-    dc = dx - xp.mean(dx, axis=axes, keepdims=True)
-    t = xp.sqrt(xp.mean((c + dc) ** 2, axis=axes, keepdims=True) + eps)
-    v = xp.mean(dc * (2.0 * c + dc), axis=axes, keepdims=True)
+    dc = centred(xp, dx, axes)
+    moved = c + dc
+    t = xp.sqrt(xp.sum(moved * moved, axis=axes, keepdims=True) / count + eps)
+    v = xp.sum(dc * (c + moved), axis=axes, keepdims=True) / count
     return n, (dc - n * (v / (s + t))) / t

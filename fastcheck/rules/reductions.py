@@ -10,7 +10,7 @@ from .axes import Axes, flattened, inserted, restored
 from .base import Changes, Rule, Values, still_where_still
 from .branches import Branches, convention_of, note_tie
 from .discrete import jump
-from .namespaces import any_of, as_float, is_traced, largest, smallest, take_along
+from .namespaces import any_of, as_count, as_float, is_traced
 from .piecewise import absolute
 
 
@@ -24,10 +24,6 @@ def maximum_of(
     x, d = flattened(xp, values[0], axes), flattened(xp, changes[0], axes)
     below = x - xp.amax(x, axis=-1, keepdims=True)
     top = below == 0.0
-    behind = xp.where(top, -math.inf, below)
-    if 2.0 * largest(xp, d) < smallest(xp, xp.amax(behind, axis=-1)) and not has_ties(xp, top):
-        winner = xp.argmax(x, axis=-1, keepdims=True)
-        return restored(take_along(xp, d, winner)[..., 0], axes, keepdims)
     change = xp.amax(below + d, axis=-1)
     if branches is not None:
         change = with_ties(xp, top, d, change, branches)
@@ -35,7 +31,7 @@ def maximum_of(
 
 
 def of_single_winner(xp: Any, x: Any, d: Any, out: Any, axes: Axes, keepdims: bool) -> Any:
-    """The change where everywhere one candidate is the largest and stays so; None where that is not so, or not known."""
+    """The change where one candidate is the largest everywhere and stays so; None where that is not so or not known."""
     if is_traced(d):
         return None
     below = x - (out if keepdims else restored(out, axes, True))
@@ -48,16 +44,6 @@ def of_single_winner(xp: Any, x: Any, d: Any, out: Any, axes: Axes, keepdims: bo
     if xp.count_nonzero((moved == most) & top) != math.prod(most.shape):
         return None
     return most if keepdims else without(most, axes)
-
-
-def has_ties(xp: Any, top: Any) -> bool:
-    """Whether several candidates are the largest anywhere."""
-    return any_of(xp, xp.sum(as_count(xp, top), axis=-1) > 1)
-
-
-def as_count(xp: Any, condition: Any) -> Any:
-    """Booleans as integers, to be counted."""
-    return xp.asarray(condition, dtype=xp.int64)
 
 
 def with_ties(xp: Any, top: Any, d: Any, change: Any, branches: Branches) -> Any:
@@ -144,7 +130,7 @@ def running_product(
 
 def centred(xp: Any, x: Any, axes: Axes) -> Any:
     """x less its mean over axes."""
-    return x - xp.mean(x, axis=axes, keepdims=True)
+    return x - xp.sum(x, axis=axes, keepdims=True) / count_along(x, axes)
 
 
 def count_along(x: Any, axes: Axes) -> int:

@@ -9,24 +9,22 @@ from typing import Any
 from . import small
 from .axes import Axes, flattened, restored, unflattened
 from .base import Changes, Rule, Values
-from .namespaces import largest, take_along
+from .namespaces import any_of, as_count, largest
 
 # Beyond it expm1 may overflow, and the new values may be subtracted from the old.
 FAR = 600.0
 
 
-def shares(xp: Any, x: Any) -> Any:
-    """softmax(x) along the last axis."""
-    e = xp.exp(x - xp.amax(x, axis=-1, keepdims=True))
-    return e / xp.sum(e, axis=-1, keepdims=True)
-
-
 def relative(xp: Any, x: Any, d: Any) -> tuple[Any, Any, Any]:
     """p, the likeliest class's change (last axis kept), and the changes relative to it."""
-    top = xp.argmax(x, axis=-1, keepdims=True)
-    leader = take_along(xp, d, top)
-    p = shares(xp, x)
-    return p, leader, xp.where(p > 0.0, d - leader, 0.0)
+    shifted = x - xp.amax(x, axis=-1, keepdims=True)
+    top = shifted == 0.0
+    first = top & (xp.cumsum(as_count(xp, top), -1) == 1)
+    leader = xp.sum(xp.where(first, d, 0.0), axis=-1, keepdims=True)
+    e = xp.exp(shifted)
+    p = e / xp.sum(e, axis=-1, keepdims=True)
+    u = d - leader
+    return p, leader, xp.where(p > 0.0, u, 0.0) if any_of(xp, p == 0.0) else u
 
 
 def growth(xp: Any, p: Any, u: Any, reach: float) -> Any:
