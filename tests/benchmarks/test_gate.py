@@ -208,6 +208,7 @@ def test_the_command(monkeypatch, capsys, path, entries, ratio, status, word):
     assert ("NOT JUDGED" in printed) == (entries != "mine")
 
 
+@pytest.mark.slow
 def test_a_real_process_is_measured_and_a_planted_slowdown_seen(monkeypatch):
     name = "activations: difference[tanh]"
     plain = measure([name])
@@ -241,6 +242,7 @@ def test_benchmarks_keep_their_memory(monkeypatch):
     assert keeps < gives_back / 2
 
 
+@pytest.mark.slow
 def test_a_benchmark_that_is_not_there_is_trouble():
     found = measure(["activations: difference[none]"])
     assert found.results == {}

@@ -310,6 +310,7 @@ def test_demo_uses_the_courses_exercise():
         np.testing.assert_array_equal(array, gradients_with("dW2", "db1")[name])
 
 
+@pytest.mark.slow
 def test_demo(capsys):
     pytest.importorskip("sklearn")
     assert main(["demo"]) == 0

@@ -15,6 +15,7 @@ from tests.reliability.hostile_files import archive, element, hostile, matlab, n
 from tests.support.files import refused
 
 
+@pytest.mark.slow
 def test_hundreds_of_hostile_files():
     # a process of its own: it limits its memory, and may be killed
     command = [sys.executable, "-m", "tests.reliability.hostile_files", "--files", "200"]

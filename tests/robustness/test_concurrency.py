@@ -58,6 +58,7 @@ in_child([lambda: all_right(*in_threads(4, 4)) or JOBS[0]()] + JOBS[1:])
 """
 
 
+@pytest.mark.slow
 @needs_compiled("no threading layer is used")
 @pytest.mark.parametrize("layer", LAYERS)
 def test_mixed_checks_in_many_threads_and_forks_with_every_threading_layer(layer):

@@ -265,6 +265,7 @@ assert [job.answer() for job in SMALL] == WANTED
 """
 
 
+@pytest.mark.slow
 @needs_compiled("pieces of work take a hundred times as long")
 def test_ctrl_c_is_heard_within_three_tenths_of_a_second_by_every_engine():
     """Fifty random moments of a timer's signals; on a busy machine a few may wait for the processor."""
@@ -309,6 +310,7 @@ assert failed, whole
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs Linux's /proc")
 @needs_compiled("a network that needs memory would take hours")
 def test_without_memory_the_answer_is_right_or_a_memory_error():

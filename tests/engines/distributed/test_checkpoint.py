@@ -216,6 +216,7 @@ def run(path):
     return subprocess.Popen([sys.executable, "-c", LONG_RUN, str(path)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_it_goes_on(tmp_path):
     """kill -9, again and again, until it is done: each time it is as far or further, and at the end right."""
     whole, _ = run(tmp_path / "whole.npz").communicate(timeout=300)

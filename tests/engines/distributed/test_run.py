@@ -41,7 +41,12 @@ EXECUTORS = {
 }
 
 
-@pytest.fixture(scope="module", params=EXECUTORS)
+SLOW_TO_START = ("spawn", "dask", "mpi")
+
+
+@pytest.fixture(scope="module", params=[
+    pytest.param(name, marks=pytest.mark.slow) if name in SLOW_TO_START else name for name in EXECUTORS
+])
 def executor(request):
     with EXECUTORS[request.param]() as made:
         yield made
@@ -184,6 +189,7 @@ def test_a_killed_process_of_a_pool_is_an_error(given):
     assert not workers._held
 
 
+@pytest.mark.slow
 def test_a_killed_worker_of_dask_is_made_up_for(given, plain):
     with dask() as executor:
         pid = executor.submit(os.getpid).result()

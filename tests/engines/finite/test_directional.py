@@ -22,6 +22,7 @@ def quadratic_gradient(theta):
     return theta + 2e-3 * np.sum(theta) / theta.size
 
 
+@pytest.mark.slow
 def test_one_wrong_entry_of_a_million_is_found_and_located():
     theta = 1.0 + 0.1 * np.random.default_rng(0).standard_normal(1_000_000)
     right = quadratic_gradient(theta)

@@ -82,6 +82,7 @@ def test_the_course_exercise_is_explained(epsilon):
     assert relative.max() > 30.0 * 2.0**-53  # u|J| is far too low there
 
 
+@pytest.mark.slow
 def test_random_networks_are_explained():
     generator = np.random.default_rng(5)
     worst, typical = [], []

@@ -220,6 +220,7 @@ def test_import_brings_nothing_slow_along():
     assert ended.stdout == "[]\n", ended.stderr
 
 
+@pytest.mark.slow
 def test_import_is_quick(tmp_path):
     # with compiled bytecode, as an installation has it, also where the environment asks for none to be written
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
