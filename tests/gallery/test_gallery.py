@@ -1,4 +1,4 @@
-"""Every case's right backward pass is right by the complex step; checks pass it, and fail each wrong one by name."""
+"""Every right backward pass is right by the complex step; both engines pass it, and fail each wrong one by name."""
 
 import numpy as np
 import pytest
@@ -7,6 +7,7 @@ from . import CASES, NAMED, truth
 from .truth import cotangents, distance
 
 WRONG = [(case.name, mistake) for case in CASES for mistake in case.wrong]
+ENGINES = [None, "differences"]
 
 
 def test_names_are_unique():
@@ -35,14 +36,16 @@ def test_a_wrong_backward_pass_is_wrong_where_it_says(name, mistake):
     assert {tensor for tensor in case.tensors if distance(found[tensor], wanted[tensor]) > 1e-6} == set(spoiled.split())
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", NAMED)
-def test_the_right_one_passes(name):
-    report = NAMED[name].check(NAMED[name].backward)
+def test_the_right_one_passes(name, engine):
+    report = NAMED[name].check(NAMED[name].backward, engine=engine)
     assert report.verdict == "pass", str(report)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(("name", "mistake"), WRONG)
-def test_a_wrong_one_fails_and_its_tensors_are_named(name, mistake):
+def test_a_wrong_one_fails_and_its_tensors_are_named(name, mistake, engine):
     backward, spoiled = NAMED[name].wrong[mistake]
-    report = NAMED[name].check(backward)
+    report = NAMED[name].check(backward, engine=engine)
     assert {t.name for t in report.failures} == set(spoiled.split()), str(report)
