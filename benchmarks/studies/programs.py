@@ -193,11 +193,16 @@ def main() -> None:
     for program in programs:
         table.add_row(*all_entries(program, arguments.rounds, arguments.loop))
     console.print(table)
+    missing = []
     table = Table("program", "entries", "forward pass", "first pass, in these**", "one change**", "both signs**",
                   "error***", title="one direction through everything")
     for program in programs:
-        table.add_row(*one_direction(program, arguments.rounds))
+        try:
+            table.add_row(*one_direction(program, arguments.rounds))
+        except fc.NoRule as error:
+            missing.append(f"{program.name}: {error}")
     console.print(table)
+    console.print("\n".join(missing) or "every program has exact differences")
     console.print(f"*   timed on {arguments.loop} random entries and multiplied up")
     console.print(f"**  medians of {arguments.rounds} rounds in turn (lowest-highest)")
     console.print(f"*** against the complex step, in units of the tensor's largest; all entries: at {COMPARED} of them")
