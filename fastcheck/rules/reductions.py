@@ -18,7 +18,7 @@ def maximum_of(
     xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None, axes: Axes, keepdims: bool = False
 ) -> Any:
     """max (x - top + d): the winner's change, or the way to another winner and that one's change."""
-    change = of_single_winner(xp, values[0], changes[0], out, axes, keepdims)
+    change = of_lasting_winners(xp, values[0], changes[0], out, axes, keepdims)
     if change is not None:
         return change
     x, d = flattened(xp, values[0], axes), flattened(xp, changes[0], axes)
@@ -30,18 +30,17 @@ def maximum_of(
     return restored(change, axes, keepdims)
 
 
-def of_single_winner(xp: Any, x: Any, d: Any, out: Any, axes: Axes, keepdims: bool) -> Any:
-    """The change where one candidate is the largest everywhere and stays so; None where that is not so or not known."""
+def of_lasting_winners(xp: Any, x: Any, d: Any, out: Any, axes: Axes, keepdims: bool) -> Any:
+    """The change where what is largest stays so everywhere, with others only where they move as it does; else None."""
     if is_traced(d):
         return None
     below = x - (out if keepdims else restored(out, axes, True))
     top = below == 0.0
-    if xp.count_nonzero(top) != math.prod(out.shape):
-        return None
     moved = below + d
     most = xp.amax(moved, axis=axes, keepdims=True)
     # below is zero at the winner: its new lead is its change
-    if xp.count_nonzero((moved == most) & top) != math.prod(most.shape):
+    winners = xp.count_nonzero((moved == most) & top)
+    if winners * math.prod(out.shape) != xp.count_nonzero(top) * math.prod(most.shape):
         return None
     return most if keepdims else without(most, axes)
 
@@ -80,8 +79,10 @@ def range_of(
     xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None, axes: Axes, keepdims: bool = False
 ) -> Any:
     """The maximum's change less the minimum's."""
-    arguments = (xp, values, changes, out, branches, axes, keepdims)
-    return maximum_of(*arguments) - minimum_of(*arguments)
+    (x,) = values
+    top, bottom = (find(x, axis=axes, keepdims=keepdims) for find in (xp.amax, xp.amin))
+    rise = maximum_of(xp, values, changes, top, branches, axes, keepdims)
+    return rise - minimum_of(xp, values, changes, bottom, branches, axes, keepdims)
 
 
 def winner_of(
