@@ -7,7 +7,7 @@ strides. So a change that is written through one view is seen through all others
 
 import sys
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +19,21 @@ from .operators import Operators
 from .sparse import boxed, hands_back
 from .storage import Store, cut_of, mirrored, zeros_beside
 
-if TYPE_CHECKING:
-    from .run import Run
-
 Value = Any  # a plain numpy array or numpy scalar
 Change = NDArray[Any]
 
 ALL = slice(None)
+
+
+class _Array(np.ndarray):  # type: ignore[type-arg]  # no array is ever made of it
+    """What isinstance() takes arrays that carry changes for."""
+
+
+class _Float(np.float64):
+    """What isinstance() takes scalars that carry changes for."""
+
+
+_STANDS_FOR: dict[type, type] = {np.ndarray: _Array, np.float64: _Float}
 
 
 class DifferenceArray(Methods, Operators):
@@ -37,7 +45,7 @@ class DifferenceArray(Methods, Operators):
     Parameters
     ----------
     value : the plain array or NumPy scalar at the inputs themselves.
-    run : the run that this array belongs to.
+    run : the run that this array belongs to (``run.Run``).
     change : the changes, (batch, *value.shape), float64 or complex128; None while nothing moves it. An array that owns
         its values owns its changes: they must not be shared with another array.
     base : the array that owns the values, where this one is a view.
@@ -54,7 +62,7 @@ class DifferenceArray(Methods, Operators):
     def __init__(
         self,
         value: Value,
-        run: "Run",
+        run: Any,
         change: Change | None = None,
         base: "DifferenceArray | None" = None,
         layout: Any = None,
@@ -76,6 +84,8 @@ class DifferenceArray(Methods, Operators):
     def change(self) -> Change | None:
         """The changes, (batch, *shape), a view that may be written to; None while nothing moves the array."""
         base = self.base
+        if self.run.retired:
+            return None
         if base is None:
             return self._change
         whole = base._change
@@ -102,6 +112,8 @@ class DifferenceArray(Methods, Operators):
             self.run.check_precision(owner.value)
             owner._layout = zeros_beside(owner.value, self.run.batch)
             owner._change = owner._layout.changes
+        elif not owner._change.flags.writeable:  # the caller's own changes of an input
+            owner._change, owner._layout = owner._change.copy(), None
         found = self.change
         assert found is not None  # noqa: S101  # its owner has changes now
         return found
@@ -111,66 +123,85 @@ class DifferenceArray(Methods, Operators):
         base = self.owner
         return DifferenceArray(value, self.run, change, base, None if change is None else base._change)
 
+    @property  # type: ignore[misc]  # isinstance(x, numpy.ndarray) is to hold for what stands in for one
+    def __class__(self) -> type:
+        """What isinstance() takes this for: a NumPy array, or a scalar of its type."""
+        return _STANDS_FOR.get(type(self.value), _Array)
+
     def __getitem__(self, index: Any) -> "DifferenceArray":
-        return indexing.get(self, index)  # type: ignore[no-any-return]  # it makes arrays only
+        try:
+            return indexing.get(self, index)  # type: ignore[no-any-return]  # it makes arrays only
+        except NoRule as refusal:
+            self.run.refusal = refusal
+            raise
 
     def __setitem__(self, index: Any, content: Any) -> None:
-        indexing.put(self, index, content)
+        try:
+            indexing.put(self, index, content)
+        except NoRule as refusal:
+            self.run.refusal = refusal
+            raise
 
     def __iter__(self) -> "Iterator[DifferenceArray]":
         return (self[i] for i in range(len(self.value)))
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         run = self.run
-        if method == "__call__" and not options:
-            return run.tables.call(run, ufunc, inputs)
-        return run.tables.call_method(run, ufunc, method, inputs, options)
+        try:
+            if method == "__call__" and not options:
+                return run.tables.call(run, ufunc, inputs)
+            return run.tables.call_method(run, ufunc, method, inputs, options)
+        except NoRule as refusal:
+            run.refusal = refusal
+            raise
 
     def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, options: Any) -> Any:
         run = self.run
-        handler = run.tables.functions.get(function)
-        if handler is None:
-            return run.tables.unknown(run, function, args, options)
-        return handler(run, function, args, options)
+        handler = run.tables.functions.get(function, run.tables.unknown)
+        try:
+            return handler(run, function, args, options)
+        except NoRule as refusal:
+            run.refusal = refusal
+            raise
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         if hands_back(sys._getframe(1)):
             return boxed(self)
         if self.change is not None:
-            raise NoRule(
+            self.run.refuse(
                 "an array that moves, where it is converted to a plain array",
                 "use NumPy functions that accept array subclasses, and make arrays that receive it inside the function",
             )
         return np.array(self.value, dtype=dtype)
 
     def __float__(self) -> float:
-        return self.run.floats.hand_out(self, float(self.value))
+        return self.run.floats.hand_out(self, float(self.value))  # type: ignore[no-any-return]  # a float
 
     def __complex__(self) -> complex:
-        self._refuse("complex()")
+        self._refuse_if_moving("complex()")
         return complex(self.value)
 
     def __int__(self) -> int:
-        self._refuse("int()")
+        self._refuse_if_moving("int()")
         return int(self.value)
 
     def __index__(self) -> int:
-        self._refuse("an index")
+        self._refuse_if_moving("an index")
         return self.value.__index__()  # type: ignore[no-any-return]  # an int, or NumPy's TypeError
 
     def __bool__(self) -> bool:
         change = self.change
         if change is not None and bool(np.any((self.value + change != 0) != (self.value != 0))):
-            raise NoRule(
+            self.run.refuse(
                 "a Python branch that differs between perturbations",
                 "the condition holds at the inputs and not beside them, or the other way round: check at other inputs",
             )
         return bool(self.value)
 
-    def _refuse(self, what: str) -> None:
+    def _refuse_if_moving(self, what: str) -> None:
         change = self.change
         if change is not None and change.any():
-            raise NoRule(f"{what} of an array that moves", "keep it an array")
+            self.run.refuse(f"{what} of an array that moves", "keep it an array")
 
     def __len__(self) -> int:
         return len(self.value)

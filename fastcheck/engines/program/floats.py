@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..._errors import NoRule
-
-if TYPE_CHECKING:
-    from .array import DifferenceArray
 
 _REMEDY = "return the array itself, or call float() on what is returned and on nothing else"
 
@@ -22,17 +19,17 @@ class Floats:
     __slots__ = ("_handed_out", "_last")
 
     def __init__(self) -> None:
-        self._handed_out: dict[int, tuple[float, DifferenceArray]] = {}
+        self._handed_out: dict[int, tuple[float, Any]] = {}
         self._last = 0
 
-    def hand_out(self, array: DifferenceArray, number: float) -> float:
+    def hand_out(self, array: Any, number: float) -> float:
         """Remembers that `number` was made of `array`, if that moves."""
         if array.change is not None:
             self._handed_out[id(number)] = (number, array)
             self._last = array.run.count
         return number
 
-    def array_of(self, number: Any) -> DifferenceArray | None:
+    def array_of(self, number: Any) -> Any:
         """The array that this very object was made of."""
         found = self._handed_out.get(id(number))
         return None if found is None else found[1]

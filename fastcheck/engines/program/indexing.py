@@ -5,15 +5,12 @@ arrays copies. Where its arrays stand side by side the same index serves the cha
 NumPy puts their axes first, before the batch axis too, and the index is applied to the entries' numbers instead.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..._errors import NoRule
-
-if TYPE_CHECKING:
-    from .array import DifferenceArray
 
 ALL = slice(None)
 _BASIC = frozenset((int, slice, type(None), type(Ellipsis)))
@@ -24,7 +21,7 @@ _STILL_INDEX = (
 )
 
 
-def get(array: "DifferenceArray", index: Any) -> Any:
+def get(array: Any, index: Any) -> Any:
     """``array[index]``."""
     value, run = array.value, array.run
     key = index if type(index) in _BASIC else plain_key(run, index)
@@ -41,7 +38,7 @@ def get(array: "DifferenceArray", index: Any) -> Any:
     return run.rearranged(found, None if change is None else gathered(value, change, key), owner.computed)
 
 
-def put(array: "DifferenceArray", index: Any, content: Any) -> None:
+def put(array: Any, index: Any, content: Any) -> None:
     """``array[index] = content``."""
     value, run = array.value, array.run
     if type(index) in _BASIC:
@@ -54,6 +51,8 @@ def put(array: "DifferenceArray", index: Any, content: Any) -> None:
         key = plain_key(run, index)
     if type(content) not in _PLAIN:
         content = run.tables.gathered_in(run, content)
+    if type(content) is run.array_type and content.run is not run:
+        content = run.foreign(content)
     if type(content) is not run.array_type:
         value[key] = content
         if array.change is not None:

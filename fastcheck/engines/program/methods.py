@@ -4,22 +4,23 @@ Nearly every method does what the NumPy function of its name does; so does this 
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..._errors import NoRule
-
-if TYPE_CHECKING:
-    from .run import Run
 
 
 def _like(function: Any) -> Callable[..., Any]:
     """The method that does what `function` does with the array as its first argument."""
 
     def method(self: Any, *args: Any, **options: Any) -> Any:
-        run: Run = self.run
-        return run.tables.functions[function](run, function, (self, *args), options)
+        run = self.run
+        try:
+            return run.tables.functions[function](run, function, (self, *args), options)
+        except NoRule as refusal:
+            run.refusal = refusal
+            raise
 
     return method
 
@@ -130,7 +131,7 @@ class Methods:
             return self[index[0] if len(index) == 1 and type(index[0]) is tuple else index].item()  # type: ignore[no-any-return]  # a Python number
         number = self.value.item()
         if type(number) is not float:
-            self._refuse("item()")
+            self._refuse_if_moving("item()")
             return number  # type: ignore[no-any-return]  # a Python number
         return self.run.floats.hand_out(self.ravel()[0] if self.ndim else self, number)  # type: ignore[no-any-return]  # a Python number
 
@@ -138,18 +139,18 @@ class Methods:
         """The entries as nested lists."""
         change = self.change
         if change is not None and change.any():
-            raise NoRule("tolist() of an array that moves", "keep it an array")
+            self.run.refuse("tolist() of an array that moves", "keep it an array")
         return self.value.tolist()
 
     def tobytes(self: Any, order: Any = "C") -> bytes:
         """The memory of an array that stands still."""
         if self.change is not None:
-            raise NoRule("tobytes() of an array that moves", "keep it an array")
+            self.run.refuse("tobytes() of an array that moves", "keep it an array")
         return self.value.tobytes(order)  # type: ignore[no-any-return]  # bytes
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
         if hasattr(np.ndarray, name):
-            raise NoRule(f"numpy.ndarray.{name}")
+            self.run.refuse(f"numpy.ndarray.{name}", "")
         raise AttributeError(f"'numpy.ndarray' object has no attribute '{name}'")

@@ -6,40 +6,55 @@ The operator itself is applied to the values, not the ufunc, because the two may
 
 import operator
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from .run import Run
+from ..._errors import NoRule
 
 
 def _binary(name: str, plain: Callable[..., Any]) -> Callable[..., Any]:
     def method(self: Any, other: Any) -> Any:
-        run: Run = self.run
-        return run.tables.operate_on_two(run, name, plain, self, other)
+        run = self.run
+        try:
+            return run.tables.operate_on_two(run, name, plain, self, other)
+        except NoRule as refusal:
+            run.refusal = refusal
+            raise
 
     return method
 
 
 def _reflected(name: str, plain: Callable[..., Any]) -> Callable[..., Any]:
     def method(self: Any, other: Any) -> Any:
-        run: Run = self.run
-        return run.tables.operate_on_two(run, name, plain, other, self)
+        run = self.run
+        try:
+            return run.tables.operate_on_two(run, name, plain, other, self)
+        except NoRule as refusal:
+            run.refusal = refusal
+            raise
 
     return method
 
 
 def _in_place(name: str, plain: Callable[..., Any]) -> Callable[..., Any]:
     def method(self: Any, other: Any) -> Any:
-        run: Run = self.run
-        return run.tables.operate_in_place(run, name, plain, self, other)
+        run = self.run
+        try:
+            return run.tables.operate_in_place(run, name, plain, self, other)
+        except NoRule as refusal:
+            run.refusal = refusal
+            raise
 
     return method
 
 
 def _unary(name: str, plain: Callable[..., Any]) -> Callable[..., Any]:
     def method(self: Any) -> Any:
-        run: Run = self.run
-        return run.tables.operate_on_one(run, name, plain, self)
+        run = self.run
+        try:
+            return run.tables.operate_on_one(run, name, plain, self)
+        except NoRule as refusal:
+            run.refusal = refusal
+            raise
 
     return method
 
@@ -82,12 +97,20 @@ class Operators:
     __invert__ = _unary("invert", operator.invert)
 
     def __matmul__(self, other: Any) -> Any:
-        run: Run = self.run  # type: ignore[attr-defined]  # DifferenceArray has it
-        return run.tables.contract(run, operator.matmul, (self, other))
+        run = self.run  # type: ignore[attr-defined]  # DifferenceArray has it
+        try:
+            return run.tables.contract(run, operator.matmul, (self, other))
+        except NoRule as refusal:
+            run.refusal = refusal
+            raise
 
     def __rmatmul__(self, other: Any) -> Any:
-        run: Run = self.run  # type: ignore[attr-defined]  # DifferenceArray has it
-        return run.tables.contract(run, operator.matmul, (other, self))
+        run = self.run  # type: ignore[attr-defined]  # DifferenceArray has it
+        try:
+            return run.tables.contract(run, operator.matmul, (other, self))
+        except NoRule as refusal:
+            run.refusal = refusal
+            raise
 
     def __divmod__(self, other: Any) -> Any:
         return self // other, self % other

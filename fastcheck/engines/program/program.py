@@ -14,7 +14,9 @@ from .array import DifferenceArray
 from .namespaces import replaced
 from .products import Product, ProductNotes, Suppression, labels
 from .reachable import Reachable
+from .retired import RETIRED
 from .run import Run
+from .surroundings import kept
 from .tables import TABLES
 from .wrapping import Wrapping
 
@@ -84,7 +86,7 @@ class Program:
         """
         given = [*changes.values(), *(sites or {}).values()]
         run = Run(len(given[0]), TABLES, convention, Injection(sites) if sites else None)
-        return self._response(run, self._follow(run, changes))
+        return self._response(run, changes)
 
     @cached_property
     def products(self) -> tuple[Product, ...]:
@@ -110,24 +112,38 @@ class Program:
     def _label(self, number: int, observer: Any, notes: Any) -> Response:
         """A run in which the changes of one input are labels, and nothing crosses a kink."""
         run = Run(1, TABLES, 0.0, observer, notes)
-        return self._response(run, self._follow(run, {number: labels(self._inputs[number].shape)}))
+        return self._response(run, {number: labels(self._inputs[number].shape)})
 
     def _follow(self, run: Run, changes: Mapping[int, Changes]) -> Any:
         arrays = [
             DifferenceArray(one.copy("K"), run, _own(changes.get(number))) for number, one in enumerate(self._inputs)
         ]
         try:
-            with _WRAPPING.around(run, self._reachable), np.errstate(all="ignore"):
-                return self._function(*arrays)
+            with (
+                kept(self._reachable.containers),
+                _WRAPPING.around(run, self._reachable),
+                np.errstate(all="ignore"),
+            ):
+                found = self._function(*arrays)
         except NoRule:
             raise
         except Exception as error:
+            if run.refusal is not None:
+                raise run.refusal from error
             raise NoRule(
                 f"a call that fails with arrays that carry changes ({type(error).__name__}: {error})"
             ) from error
+        if run.refusal is not None:  # the function has caught it
+            raise run.refusal
+        return found
 
-    def _response(self, run: Run, found: Any) -> Response:
-        outputs = flattened(found)
+    def _response(self, run: Run, given: Mapping[int, Changes]) -> Response:
+        try:
+            return self._gathered(run, flattened(self._follow(run, given)))
+        finally:
+            run.retire(RETIRED)
+
+    def _gathered(self, run: Run, outputs: list[Any]) -> Response:
         if self._operations is None:
             self._operations = run.count
         if len(outputs) != len(self.outputs) or run.count != self._operations:
@@ -141,7 +157,7 @@ class Program:
                 raise NoRule(
                     "a function that returns other values when it is followed", "it may be random or keep a state"
                 )
-            changes.append(None if array is None else array.change)
+            changes.append(None if array is None or array.change is None else np.array(array.change))
         return Response(tuple(changes), run.branches.crossed, run.branches.ties)
 
 
@@ -183,4 +199,9 @@ def same(value: NDArray[Any], expected: NDArray[Any]) -> bool:
 
 
 def _own(change: Changes | None) -> Changes | None:
-    return None if change is None else np.array(change, dtype=np.float64, order="C")
+    """The change of an input: not to be written to, so that whoever wants to makes a copy first."""
+    if change is None:
+        return None
+    shared = np.ascontiguousarray(change, dtype=np.float64).view()
+    shared.flags.writeable = False
+    return shared

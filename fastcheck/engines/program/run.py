@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,7 +89,9 @@ class Run:
     notes : what is told of products; None for nobody.
     """
 
-    __slots__ = ("array_type", "batch", "branches", "count", "floats", "notes", "observer", "tables")
+    __slots__ = (
+        "array_type", "batch", "branches", "count", "floats", "notes", "observer", "refusal", "retired", "tables",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -106,6 +108,8 @@ class Run:
         self.floats = Floats()
         self.observer = observer
         self.notes = notes
+        self.refusal: NoRule | None = None
+        self.retired = False
         self.tables = tables
 
     def fresh(self, value: Any, change: NDArray[Any] | None = None) -> DifferenceArray:
@@ -134,8 +138,20 @@ class Run:
             self.count, self.observer, self.notes = kept
 
     def foreign(self, array: DifferenceArray) -> Any:
-        """What an array of another run is to this one."""
-        raise NoRule("an array kept from an earlier call of the function", "make it anew at each call")
+        """What an array of another run is to this one: a plain array, if that run has ended."""
+        if array.run.retired or (self.retired and array.change is None):
+            return array.value
+        raise NoRule("an array of another run of the function", "make arrays anew at each call")
+
+    def refuse(self, operation: str, remedy: str) -> NoReturn:
+        """Raises NoRule, and has the run end in it even where the function catches it."""
+        self.refusal = NoRule(operation, remedy)
+        raise self.refusal
+
+    def retire(self, tables: Tables) -> None:
+        """Has the arrays of this run, which has ended, act by `tables`."""
+        self.tables = tables
+        self.retired = True
 
     def check_precision(self, value: NDArray[Any]) -> None:
         """Raises NoRule where `value` is of a precision in which changes are not carried."""

@@ -9,16 +9,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..._errors import NoRule
-
-if TYPE_CHECKING:
-    from .array import DifferenceArray
-    from .run import Run
 
 Change = NDArray[Any]
 # The functions of scipy.sparse that return NotImplemented for an operand that becomes an object without axes.
@@ -43,7 +39,7 @@ def boxed(operand: Any) -> NDArray[Any]:
     return box
 
 
-def product(run: Run, name: str, plain: Callable[..., Any], operands: tuple[Any, ...]) -> DifferenceArray:
+def product(run: Any, name: str, plain: Callable[..., Any], operands: tuple[Any, ...]) -> Any:
     """``A @ x`` and ``x @ A``; ``A * x`` and ``x * A`` of sparse matrices, which mean the same.
 
     Parameters

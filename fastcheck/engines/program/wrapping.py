@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from types import CellType, ModuleType
 from typing import Any
 
+from ..._errors import NoRule
 from .reachable import Reachable
 from .run import AtWork, Run
 
@@ -102,7 +103,11 @@ class Wrapping:
             run = at_work.run
             if run is None:
                 return original(*args, **options)
-            return handler(run, original, args, options)
+            try:
+                return handler(run, original, args, options)
+            except NoRule as refusal:
+                run.refusal = refusal
+                raise
 
         replacement.__name__ = getattr(original, "__name__", "replacement")
         replacement.__doc__ = original.__doc__
