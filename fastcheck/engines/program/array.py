@@ -25,7 +25,7 @@ Change = NDArray[Any]
 ALL = slice(None)
 
 
-class _Array(np.ndarray):  # type: ignore[type-arg]  # no array is ever made of it
+class _Array(np.ndarray):
     """What isinstance() takes arrays that carry changes for."""
 
 

@@ -47,9 +47,12 @@ def matmul(run: Run, plain: Callable[..., Any], operands: tuple[Any, ...]) -> An
 
 def _each_times(da: Change, b: NDArray[Any]) -> Change:
     """(batch, n, k) matrices times one (k, m) matrix, as one product where memory allows."""
-    if not da.flags.c_contiguous:
-        return da @ b
-    return (da.reshape(-1, da.shape[2]) @ b).reshape(da.shape[0], da.shape[1], b.shape[1])
+    product: Change
+    if da.flags.c_contiguous:
+        product = (da.reshape(-1, da.shape[2]) @ b).reshape(da.shape[0], da.shape[1], b.shape[1])
+    else:
+        product = da @ b
+    return product
 
 
 def matmul_letters(left: int, right: int) -> str:

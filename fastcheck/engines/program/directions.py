@@ -95,8 +95,14 @@ def slopes_along(
 
 
 def probe_exactly(
-    problem: ProgramProblem, gradient: Array, memory_limit: int, *, directions: int | None, tolerance: float,
-    generator: "Generator", rounded: bool = False,
+    problem: ProgramProblem,
+    gradient: Array,
+    memory_limit: int,
+    *,
+    directions: int | None,
+    tolerance: float,
+    generator: "Generator",
+    rounded: bool = False,
 ) -> tuple[Probe, int]:
     """Compare the gradient with exact slopes along random directions, tensor by tensor (see ``finite.directional``).
 

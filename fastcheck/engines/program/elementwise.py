@@ -31,7 +31,7 @@ def operate(run: Run, name: str, plain: Callable[..., Any], operands: Operands) 
     operands : arrays that carry changes, plain arrays and numbers.
     """
     if name == "multiply" and any(is_sparse(operand) for operand in operands):
-        return product(run, name, plain, operands)
+        return product(run, name, plain, operands)  # type: ignore[no-any-return]  # it makes arrays only
     values, changes, moving = split(run, operands)
     out = plain(*values)
     if run.notes is not None and name == "multiply":

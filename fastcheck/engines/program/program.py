@@ -1,8 +1,9 @@
 """A NumPy function whose differences are exact."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from .reachable import Reachable
 from .retired import RETIRED
 from .run import Run
 from .surroundings import kept
+from .swapping import Carriers, swapped
 from .tables import TABLES
 from .wrapping import Wrapping
 
@@ -46,20 +48,41 @@ class Program:
 
     Parameters
     ----------
-    function : called with one array for every input; returns arrays or floats, in tuples, lists or dictionaries.
+    function : called with one array for every input, then `args`; returns arrays or floats, in tuples, lists or
+        dictionaries.
     inputs : float64 arrays, of which every call gets copies.
+    args : further arguments, which stand still: of floating arrays in them, in nested tuples, lists and dictionaries
+        too, every call gets copies.
+    held : by an input's number, the very array that the function finds by itself, in a closure or an object, in the
+        place of an argument; it must hold the input's values.
 
     Attributes
     ----------
     outputs : the plain arrays that the function returns at the inputs, in the order in which it returns them.
+
+    Notes
+    -----
+    What the function keeps in objects, dictionaries and lists is put back after every run. A function that needs its
+    surroundings to carry changes as well (``X.dot(W)`` with a plain ``X`` never asks ``W``, and a plain buffer cannot
+    receive what moves) is run again with the arrays replaced that it can reach.
     """
 
-    def __init__(self, function: Callable[..., Any], inputs: Sequence[Array]) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        inputs: Sequence[Array],
+        args: Sequence[Any] = (),
+        held: Mapping[int, NDArray[Any]] | None = None,
+    ) -> None:
         self._function = function
         self._operations: int | None = None
         self._reachable = Reachable(function)
         self._inputs = tuple(np.array(one, dtype=np.float64, order="K") for one in inputs)
-        found = function(*(one.copy("K") for one in self._inputs))
+        self._args = tuple(args)
+        self._held = dict(held or {})
+        self._surrounded = False
+        handed = [one.copy("K") for number, one in enumerate(self._inputs) if number not in self._held]
+        found = function(*handed, *copied(self._args, lambda array: array.copy("K")))
         self.outputs: tuple[NDArray[Any], ...] = tuple(np.array(one, order="K") for one in flattened(found))
 
     def run(
@@ -85,19 +108,28 @@ class Program:
         NoRule : where an operation has no exact difference, or where the function cannot be followed.
         """
         given = [*changes.values(), *(sites or {}).values()]
-        run = Run(len(given[0]), TABLES, convention, Injection(sites) if sites else None)
-        return self._response(run, changes)
+        observer = Injection(sites) if sites else None
+        return self._response(partial(Run, len(given[0]), TABLES, convention, observer), changes)
 
     @cached_property
     def products(self) -> tuple[Product, ...]:
         """Where the inputs enter products, in the order of the operations; none of an input that enters too many."""
         found = []
         for number in range(len(self._inputs)):
-            notes = ProductNotes(number)
-            self._label(number, notes, notes)
+            notes = self._products_of(number)
             if not notes.overflow:
                 found += notes.found
         return tuple(sorted(found, key=lambda product: (product.site, product.side)))
+
+    def _products_of(self, number: int) -> ProductNotes:
+        tries: list[ProductNotes] = []
+
+        def new_run() -> Run:
+            tries.append(ProductNotes(number))
+            return Run(1, TABLES, 0.0, tries[-1], tries[-1])
+
+        self._response(new_run, {number: labels(self._inputs[number].shape)})
+        return tries[-1]
 
     @cached_property
     def complete(self) -> tuple[bool, ...]:
@@ -105,26 +137,46 @@ class Program:
         found = []
         for number in range(len(self._inputs)):
             sites = frozenset(product.site for product in self.products if product.input == number)
-            response = self._label(number, Suppression(sites), None)
+            given = {number: labels(self._inputs[number].shape)}
+            response = self._response(partial(Run, 1, TABLES, 0.0, Suppression(sites)), given)
             found.append(bool(sites) and all(change is None for change in response.changes))
         return tuple(found)
 
-    def _label(self, number: int, observer: Any, notes: Any) -> Response:
-        """A run in which the changes of one input are labels, and nothing crosses a kink."""
-        run = Run(1, TABLES, 0.0, observer, notes)
-        return self._response(run, {number: labels(self._inputs[number].shape)})
+    def _response(self, new_run: Callable[[], Run], given: Mapping[int, Changes]) -> Response:
+        """A run, with the function's surroundings carrying changes where it turns out to need that."""
+        try:
+            return self._run_once(new_run(), given)
+        except NoRule:
+            if self._surrounded or not any(type(place.value) is np.ndarray for place in self._reachable.holders()):
+                raise
+            self._surrounded = True
+            try:
+                return self._run_once(new_run(), given)
+            except NoRule:
+                self._surrounded = False
+            raise
+
+    def _run_once(self, run: Run, given: Mapping[int, Changes]) -> Response:
+        try:
+            return self._gathered(run, flattened(self._follow(run, given)))
+        finally:
+            run.retire(RETIRED)
 
     def _follow(self, run: Run, changes: Mapping[int, Changes]) -> Any:
         arrays = [
             DifferenceArray(one.copy("K"), run, _own(changes.get(number))) for number, one in enumerate(self._inputs)
         ]
+        handed = [array for number, array in enumerate(arrays) if number not in self._held]
+        args = copied(self._args, lambda array: DifferenceArray(array.copy("K"), run))
+        carriers = Carriers(run, {id(one): arrays[number] for number, one in self._held.items()}, self._surrounded)
         try:
             with (
-                kept(self._reachable.containers),
+                kept(self._reachable.containers, alone=bool(self._held) or self._surrounded),
+                swapped(self._reachable, carriers) if self._held or self._surrounded else nullcontext(),
                 _WRAPPING.around(run, self._reachable),
                 np.errstate(all="ignore"),
             ):
-                found = self._function(*arrays)
+                found = self._function(*handed, *args)
         except NoRule:
             raise
         except Exception as error:
@@ -136,12 +188,6 @@ class Program:
         if run.refusal is not None:  # the function has caught it
             raise run.refusal
         return found
-
-    def _response(self, run: Run, given: Mapping[int, Changes]) -> Response:
-        try:
-            return self._gathered(run, flattened(self._follow(run, given)))
-        finally:
-            run.retire(RETIRED)
 
     def _gathered(self, run: Run, outputs: list[Any]) -> Response:
         if self._operations is None:
@@ -178,6 +224,17 @@ class Injection:
         if extra is None:
             return change
         return extra.copy() if change is None else change + extra
+
+
+def copied(operand: Any, copy: Callable[[NDArray[Any]], Any]) -> Any:
+    """The arguments with copies of floating arrays, in nested tuples, lists and dictionaries too."""
+    if type(operand) is np.ndarray:
+        return copy(operand) if operand.dtype.kind in "fc" else operand
+    if type(operand) in (list, tuple):
+        return type(operand)(copied(part, copy) for part in operand)
+    if type(operand) is dict:
+        return {key: copied(part, copy) for key, part in operand.items()}
+    return operand
 
 
 def flattened(found: Any) -> list[Any]:

@@ -18,11 +18,28 @@ _PLAIN = (int, float, complex, str, bytes, bool, type(None), range, slice)
 
 
 class Place(NamedTuple):
-    """Where a name is looked up: a module's globals or a closure's cell."""
+    """Where an object is kept.
+
+    Parameters
+    ----------
+    holder : a module's globals, a closure's cell, a dictionary, a list, or a function, which holds its defaults.
+    name : the name, key or index there; nothing for a cell.
+    value : the object.
+    """
 
     holder: Any
-    name: str
+    name: Any
     value: Any
+
+
+def assign(holder: Any, name: Any, content: Any) -> None:
+    """Puts an object into a place."""
+    if type(holder) is CellType:
+        holder.cell_contents = content
+    elif type(holder) is FunctionType:
+        setattr(holder, name, content)
+    else:
+        holder[name] = content
 
 
 class Reachable:
@@ -43,6 +60,8 @@ class Reachable:
         self.namespaces: list[dict[str, Any]] = []
         self.cells: list[CellType] = []
         self.containers: list[dict[Any, Any] | list[Any]] = []
+        self._named: list[set[str]] = []
+        self._functions: list[FunctionType] = []
         self._walk(function, *getattr(function, "user_code", ()))
 
     def places(self, wanted: Mapping[int, Any]) -> Iterator[Place]:
@@ -58,6 +77,22 @@ class Reachable:
                 continue
             if id(value) in wanted:
                 yield Place(cell, "", value)
+
+    def holders(self) -> Iterator[Place]:
+        """Where the user's code may keep arrays: everything that it reaches, of globals those that it names."""
+        for namespace, names in zip(self.namespaces, self._named, strict=True):
+            yield from (Place(namespace, name, namespace[name]) for name in names if name in namespace)
+        for cell in self.cells:
+            try:
+                yield Place(cell, "", cell.cell_contents)
+            except ValueError:  # it is empty still
+                continue
+        for container in self.containers:
+            items = container.items() if isinstance(container, dict) else enumerate(container)
+            yield from (Place(container, key, value) for key, value in list(items))
+        for function in self._functions:
+            if function.__defaults__:
+                yield Place(function, "__defaults__", function.__defaults__)
 
     def _walk(self, *started: Any) -> None:
         queue: deque[Any] = deque(started)
@@ -112,8 +147,15 @@ class Reachable:
         namespace = found.__globals__
         if is_foreign(namespace.get("__name__", "")):
             return
-        if not any(namespace is known for known in self.namespaces):
+        names = set(_names(found.__code__))
+        for known, named in zip(self.namespaces, self._named, strict=True):
+            if namespace is known:
+                named |= names
+                break
+        else:
             self.namespaces.append(namespace)
+            self._named.append(set(names))
+        self._functions.append(found)
         for cell in found.__closure__ or ():
             self.cells.append(cell)
             try:
@@ -123,7 +165,6 @@ class Reachable:
         yield from found.__defaults__ or ()
         yield from (found.__kwdefaults__ or {}).values()
         yield from vars(found).values()
-        names = set(_names(found.__code__))
         for name in names & namespace.keys():
             value = namespace[name]
             if isinstance(value, ModuleType):

@@ -176,7 +176,8 @@ def _copied(
 
 def reshaped(array: DifferenceArray, out: NDArray[Any]) -> DifferenceArray:
     """`out`, which is the array's value in another shape in C order, with the changes."""
-    value, run, base = array.value, array.run, out.base
+    value, base = array.value, out.base
+    run: Run = array.run
     if out is value:
         return array
     if base is not None and (base is value or base is value.base):

@@ -73,7 +73,8 @@ def sums(run: Run, function: Callable[..., Any], args: tuple[Any, ...], options:
             return run.fresh(result)
         axis = args[1] if len(args) == 2 else options.get("axis")
         axes = negative_axes(axis, array.value.ndim)
-        moved = np.add.reduce(change, axis=axes, keepdims=bool(options.get("keepdims", False)))
+        kept: dict[str, Any] = {"keepdims": bool(options.get("keepdims", False))}
+        moved = np.add.reduce(change, axis=axes, **kept)
         if function.__name__ == "mean":
             moved /= array.value.size // max(result.size, 1)
         return run.fresh(result, moved)

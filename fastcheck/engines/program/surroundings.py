@@ -13,14 +13,15 @@ _ONE_AT_A_TIME = threading.RLock()
 
 
 @contextmanager
-def kept(containers: Sequence[Container]) -> Iterator[None]:
+def kept(containers: Sequence[Container], alone: bool = False) -> Iterator[None]:
     """Whatever happens inside, the containers hold afterwards what they held before.
 
     Parameters
     ----------
     containers : the dictionaries (of objects, too) and lists that a function can reach.
+    alone : whether to wait for other runs even where there are no containers.
     """
-    if not containers:
+    if not containers and not alone:
         yield
         return
     with _ONE_AT_A_TIME:

@@ -10,11 +10,11 @@ the original otherwise: other threads may call the user's functions meanwhile.
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from types import CellType, ModuleType
+from types import ModuleType
 from typing import Any
 
 from ..._errors import NoRule
-from .reachable import Reachable
+from .reachable import Reachable, assign
 from .run import AtWork, Run
 
 Handler = Callable[..., Any]
@@ -66,7 +66,7 @@ class Wrapping:
                 else:
                     original, replacement = self._replacements[id(place.value)]
                     self._installed[key] = [1, place.holder, place.name, original]
-                    _assign(place.holder, place.name, replacement)
+                    assign(place.holder, place.name, replacement)
                 places.append(key)
             return places
 
@@ -77,7 +77,7 @@ class Wrapping:
                 entry[0] -= 1
                 if not entry[0]:
                     _, holder, name, original = self._installed.pop(key)
-                    _assign(holder, name, original)
+                    assign(holder, name, original)
 
     def _update(self) -> None:
         """Makes the replacements of functions in modules that have been imported since the last time."""
@@ -134,10 +134,3 @@ def _put_into_parents(original: ModuleType, copy: ModuleType, copies: dict[int, 
     setattr(parent_copy, name, copy)
     if not known:
         _put_into_parents(parent, parent_copy, copies)
-
-
-def _assign(holder: Any, name: str, content: Any) -> None:
-    if type(holder) is CellType:
-        holder.cell_contents = content
-    else:
-        holder[name] = content

@@ -5,20 +5,24 @@ import pytest
 
 from .literal import assert_exact, inputs_of
 
-NORMS = {
-    "of everything": lambda x, v: np.linalg.norm(x) + np.linalg.norm(v),
-    "rows": lambda x, v: x / np.linalg.norm(x, axis=1, keepdims=True),
-    "columns": lambda x, v: np.linalg.norm(x, axis=0) * np.linalg.norm(x, None, 0),
-    "Frobenius": lambda x, v: np.linalg.norm(x, "fro") + np.linalg.norm(x, axis=(0, 1)),
-    "three axes": lambda x, v: np.linalg.norm(np.stack([x, -2 * x])),
-    "vector_norm": lambda x, v: np.linalg.vector_norm(x, axis=1) + np.linalg.vector_norm(x),
-} | {
-    f"order {order}": lambda x, v, order=order: np.linalg.norm(v, order) + np.linalg.norm(x, ord=order, axis=-1)
-    for order in (1, 2, 3, 1.5, np.inf, -np.inf)
-} | {
-    f"vector_norm, {order}": lambda x, v, order=order: np.linalg.vector_norm(x, axis=0, ord=order, keepdims=True)
-    for order in (1, 3, np.inf)
-}
+NORMS = (
+    {
+        "of everything": lambda x, v: np.linalg.norm(x) + np.linalg.norm(v),
+        "rows": lambda x, v: x / np.linalg.norm(x, axis=1, keepdims=True),
+        "columns": lambda x, v: np.linalg.norm(x, axis=0) * np.linalg.norm(x, None, 0),
+        "Frobenius": lambda x, v: np.linalg.norm(x, "fro") + np.linalg.norm(x, axis=(0, 1)),
+        "three axes": lambda x, v: np.linalg.norm(np.stack([x, -2 * x])),
+        "vector_norm": lambda x, v: np.linalg.vector_norm(x, axis=1) + np.linalg.vector_norm(x),
+    }
+    | {
+        f"order {order}": lambda x, v, order=order: np.linalg.norm(v, order) + np.linalg.norm(x, ord=order, axis=-1)
+        for order in (1, 2, 3, 1.5, np.inf, -np.inf)
+    }
+    | {
+        f"vector_norm, {order}": lambda x, v, order=order: np.linalg.vector_norm(x, axis=0, ord=order, keepdims=True)
+        for order in (1, 3, np.inf)
+    }
+)
 
 
 @pytest.mark.parametrize("name", NORMS)
