@@ -198,7 +198,6 @@ def test_time_is_kept_and_what_fits_is_stratified():
     assert report.ok
     assert all(t.checked > 0 for t in report.tensors)
     assert report.tensors[0].checked < 2000
-    assert fc.check_function(slow, theta, gradient, time_limit=0.3).tensors[0].checked == 2000  # many at a time
     assert any("time limit" in note for note in report.notes)
     assert any("missed with probability" in note for note in report.notes)
 
