@@ -329,3 +329,26 @@ def test_a_cost_of_zero_has_no_noise_to_divide_by(recwarn):
     report = fc.check_function(lambda t: t @ t, np.zeros(3), np.ones(3), epsilon=1e-4)
     assert report.verdict == "fail"
     assert not recwarn.list
+
+
+def normalized(p, x):
+    z = x @ p["W"] + p["b"]
+    return np.sum(np.sin((z - z.mean(0)) / np.sqrt(z.var(0) + 1e-5)))
+
+
+def normalized_gradient(p, x):
+    z = x @ p["W"] + p["b"]
+    scale = 1.0 / np.sqrt(z.var(0) + 1e-5)
+    y = (z - z.mean(0)) * scale
+    d = np.cos(y)
+    dz = scale * (d - d.mean(0) - y * (d * y).mean(0))
+    return {"W": x.T @ dz, "b": dz.sum(0)}
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_gradient_that_is_zero_in_theory_is_no_error_of_the_engine(seed):
+    generator = np.random.default_rng(seed)
+    x, p = generator.normal(size=(8, 5)), {"W": generator.normal(size=(5, 4)), "b": generator.normal(size=4)}
+    report = fc.check_function(normalized, p, normalized_gradient(p, x), (x,), engine="program")
+    assert report.tensor("W").verdict == "pass"
+    assert np.abs(report.gradapprox_of("b")).max() < 1e-14

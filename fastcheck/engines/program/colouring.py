@@ -1,9 +1,10 @@
 """Which entries can be moved together: those that never meet in an output (Curtis, Powell and Reid, 1974).
 
 Differences do not round, and at the engine's step they are linear to many digits.  So entries can be *coded*: move all
-of them twice, the second time each by its own multiple of the first; where one entry alone moves an output, the ratio
-of the output's two changes is that entry's code, and where several do it is a blend, which is no code but by a chance
-of one in a million.  Two columns tell whether all entries can be moved together, and which one each output belongs to.
+of them, and again each by its own multiple of that; where one entry alone moves an output, the ratio of the output's
+two changes is that entry's code, and where several do it is a blend, which is no code but by a chance of one in a
+million.  A few columns tell whether all entries can be moved together, and which one each output belongs to.  What an
+entry might add unseen to another's output is no more than the ratio's distance from the code, and counts as noise.
 
 Where they cannot, the same is done for each axis, with one code for each index: if every output's ratio is a code, then
 every output is moved by one index of that axis alone, and entries that differ on it never meet.  Such an axis is *free*
@@ -19,7 +20,7 @@ J. Inst. Maths Applics 13 (1974), 117-119.
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -36,8 +37,11 @@ if TYPE_CHECKING:
 LONG = 64
 # Codes lie between these, evenly but for a random part of their distance.
 LEAST, MOST = 0.5, 1.5
-# A ratio is a code if it is nearer to it than this.  Curvature over the engine's step leaves some 1e-13.
-NEAR = 1e-7
+# A ratio is a code if it is nearer to it than this: what rounding leaves where terms cancel a little.
+NEAR = 1e-12
+# What an entry may add unseen to another's output, as a multiple of how far the ratio is from the code: the inverse of
+# how far apart two codes usually are.
+UNSEEN = 4.0
 # Entries from which codes would be too close together to be told apart.
 MOST_CODES = 1 << 20
 # Outputs that weigh less than this share of the heaviest need not be told: their changes may be all rounding.
@@ -127,14 +131,33 @@ class Codes:
         value[by_rank] = LEAST + (MOST - LEAST) * (np.arange(count) + generator.uniform(0.25, 0.75, count)) / count
         return cls(value, by_rank)
 
-    def decoded(self, ratio: Array) -> tuple[Indices, Mask]:
-        """The things whose codes are nearest to ratios, and whether they are near enough."""
+    def decoded(self, ratio: Array) -> tuple[Indices, Array]:
+        """The things whose codes are nearest to ratios, and how far off these are (infinite where not near enough)."""
         count = self.value.size
         with np.errstate(invalid="ignore"):
             rank = np.clip((ratio - LEAST) * (count / (MOST - LEAST)), 0, count - 1)
         thing = self.by_rank[np.where(np.isfinite(rank), rank, 0).astype(np.int64)]
-        near = np.abs(self.value[thing] - ratio) <= min(NEAR, 0.1 / count)
-        return thing, near
+        return thing, distance(self.value[thing], ratio)
+
+
+def distance(code: Array, ratio: Array) -> Array:
+    """How far ratios are from codes; infinite where that is not near."""
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(code - ratio)
+        return np.where(apart <= NEAR, apart, np.inf)
+
+
+def ratio_of(odd: Array, even: Array, coded: Array) -> Array:
+    """The code r of a change f(r h) = r odd + r^2 even, to the third order in h.
+
+    Parameters
+    ----------
+    odd, even : (f(h) - f(-h)) / 2 and (f(h) + f(-h)) / 2.
+    coded : f(r h).
+    """
+    with np.errstate(all="ignore"):
+        first = coded / odd
+        return np.asarray((coded - first * first * even) / odd)
 
 
 @dataclass(frozen=True)
@@ -172,13 +195,16 @@ class Colouring:
         no digit is free.
     unique : digits that make colours by all their values.
     periods : digits with the period of theirs by which entries of one colour are apart.
+    alone : whether each entry has a colour of its own.
+    unseen : share of the largest change that an entry may have made unseen where free digits tell the entries.
     """
 
     place: Place
     free: Indices | None = None
     unique: tuple[Digit, ...] = ()
     periods: tuple[tuple[Digit, int], ...] = ()
-    alone: bool = field(default=True)
+    alone: bool = True
+    unseen: float = 0.0
 
     @property
     def single(self) -> bool:
@@ -267,15 +293,14 @@ class Colouring:
         within = np.arange(rows.size) - np.repeat(np.cumsum(counts) - counts, counts)
         return rows, order[starts[colours][rows] + within]
 
-    def decoded(self, colours: Indices, ratio: Array) -> tuple[Indices, Mask]:
-        """The entries of the colours (k,) whose codes are nearest to ratios (k,), and whether they are near enough."""
+    def decoded(self, colours: Indices, ratio: Array) -> tuple[Indices, Array]:
+        """The entries of the colours (k,) whose codes are nearest to ratios (k,), and how far off they are."""
         order, starts = self.sorted
         counts = starts[colours + 1] - starts[colours]
         with np.errstate(invalid="ignore"):
             rank = np.clip((ratio - LEAST) * (counts / (MOST - LEAST)), 0, counts - 1)
         entry = order[starts[colours] + np.where(np.isfinite(rank), rank, 0).astype(np.int64)]
-        near = np.abs(self.codes[entry] - ratio) <= np.minimum(NEAR, 0.1 / counts)
-        return entry, near
+        return entry, distance(self.codes[entry], ratio)
 
 
 def discover(places: Sequence[Place], runner: Runner, generator: "Generator") -> list[Colouring]:
@@ -303,7 +328,7 @@ def discover(places: Sequence[Place], runner: Runner, generator: "Generator") ->
 
 def trial_columns(shapes: Iterable[tuple[int, ...]]) -> int:
     """Columns that discovery takes for places of these shapes, but for periods."""
-    return sum(2 + len(digits_of(shape)) for shape in shapes)
+    return sum(3 + len(digits_of(shape)) for shape in shapes)
 
 
 class _Trial:
@@ -319,15 +344,17 @@ class _Trial:
         self.owners: dict[Digit, Indices] = {}
         self.bound = list(digits)
         self.periods: dict[Digit, int] = {}
+        self.unseen = 0.0
 
     @property
     def columns(self) -> int:
         """Columns that are run at first."""
-        return 1 + (self.whole is not None) + len(self.digits)
+        return 2 + (self.whole is not None) + len(self.digits)
 
     def changes(self) -> Iterable[Array]:
-        """All entries, all by their codes, and all by the codes of one digit."""
+        """All entries up and down, all by their codes, and all by the codes of one digit."""
         yield self.amount
+        yield -self.amount
         if self.whole is not None:
             yield self.amount * self.whole.value
         for digit, codes in zip(self.digits, self.codes, strict=True):
@@ -335,17 +362,18 @@ class _Trial:
 
     def read(self, rows: list[Array], runner: Runner) -> None:
         """Learn from what the columns moved."""
-        base, *coded = rows
-        told = telling(base, runner)
+        up, down, *coded = rows
+        told = Told.of(up, down, runner)
         if self.whole is not None:
-            owner = owners(self.whole, base, coded.pop(0), told)
+            owner, unseen = told.owners(self.whole, coded.pop(0))
             if owner is not None:
-                self.free, self.bound = owner, []
+                self.free, self.bound, self.unseen = owner, [], unseen
                 return
         for digit, codes, row in zip(self.digits, self.codes, coded, strict=True):
-            owner = owners(codes, base, row, told)
+            owner, unseen = told.owners(codes, row)
             if owner is not None:
                 self.owners[digit] = owner
+                self.unseen = max(self.unseen, unseen)
                 self.bound.remove(digit)
 
     def colouring(self) -> Colouring:
@@ -355,24 +383,45 @@ class _Trial:
             self.free = np.asarray(sum(owner * digit.apart(shape) for digit, owner in self.owners.items()))
         unique = tuple(digit for digit in self.bound if digit not in self.periods)
         periods = tuple(self.periods.items())
-        return Colouring(self.place, self.free, unique, periods, alone=self.free is None and not periods)
+        return Colouring(self.place, self.free, unique, periods, self.free is None and not periods, self.unseen)
 
 
-def telling(base: Array, runner: Runner) -> Mask:
-    """Outputs that weigh enough to be told their entry."""
-    weight = np.abs(base * runner.weight)
-    return np.asarray(weight > NEGLIGIBLE * float(weight.max(initial=0.0)))
+@dataclass(frozen=True)
+class Told:
+    """Changes of the outputs by which codes are told, up and down with one amount.
 
+    Parameters
+    ----------
+    odd, even : parts of them.
+    size : how much each weighs.
+    where : outputs that weigh enough to be told.
+    """
 
-def owners(codes: Codes, base: Array, coded: Array, told: Mask) -> Indices | None:
-    """Which coded thing moves each output; None where several move one."""
-    ratio = coded[told] / base[told]
-    thing, near = codes.decoded(ratio)
-    if not near.all():
-        return None
-    found = np.zeros(base.size, dtype=np.int64)
-    found[told] = thing
-    return found
+    odd: Array
+    even: Array
+    size: Array
+    where: Mask
+
+    @classmethod
+    def of(cls, up: Array, down: Array, runner: Runner) -> "Told":
+        """From the two changes."""
+        odd = 0.5 * (up - down)
+        size = np.abs(odd * runner.weight)
+        return cls(odd, 0.5 * (up + down), size, size > NEGLIGIBLE * float(size.max(initial=0.0)))
+
+    def owners(self, codes: Codes, coded: Array, within: Mask | None = None) -> tuple[Indices | None, float]:
+        """Which coded thing moves each output, and what others may add unseen, as a share of the largest change.
+
+        None where several things move one output.
+        """
+        where = self.where if within is None else self.where & within
+        thing, apart = codes.decoded(ratio_of(self.odd[where], self.even[where], coded[where]))
+        if not np.isfinite(apart).all():
+            return None, 0.0
+        found = np.zeros(self.odd.size, dtype=np.int64)
+        found[where] = thing
+        largest = float(self.size.max(initial=0.0))
+        return found, UNSEEN * float((apart * self.size[where]).max(initial=0.0)) / largest if largest else 0.0
 
 
 def _try_periods(trials: Sequence[_Trial], runner: Runner, generator: "Generator") -> None:
@@ -415,12 +464,12 @@ def _try(
                 chosen &= other.of(place) == other.extent // 2
         moved[chosen] = trial.amount[chosen]
         coded[chosen] = trial.amount[chosen] * code.value[value[chosen]]
-    base, row = _outputs_of([(place, moved), (place, coded)], runner)
-    told = telling(base, runner)
+    up, down, row = _outputs_of([(place, moved), (place, -moved), (place, coded)], runner)
+    told = Told.of(up, down, runner)
     for part, ((digit, period), code) in enumerate(zip(tried, codes, strict=True)):
-        here = told if within is None else told & (trial.owners[within] == part)
+        here = told.where if within is None else told.where & (trial.owners[within] == part)
         better = period < trial.periods.get(digit, digit.extent)
-        if better and here.any() and owners(code, base, row, here) is not None:
+        if better and here.any() and told.owners(code, row, here)[0] is not None:
             trial.periods[digit] = period
 
 

@@ -1,7 +1,7 @@
 """Quotients of all entries of some places: blocks of columns, each of which moves the entries of one colour.
 
-Each colour is moved up in one column and down in another.  Where codes have to tell which entry an output belongs to,
-the step down is each entry's step times its code.
+Each colour is moved up in one column and down in another; where codes have to tell which entry an output belongs to,
+up again in a third, by each entry's step times its code.
 """
 
 import math
@@ -13,7 +13,7 @@ import numpy as np
 
 from ..._types import Array, Indices, Mask
 from ...problems.functions.evaluators import Pace
-from .colouring import NEGLIGIBLE, Colouring
+from .colouring import NEGLIGIBLE, UNSEEN, Colouring, ratio_of
 from .runner import FIRST_COLUMNS, Moved, Place, Runner
 
 # A column that crosses a kink, or leaves the function's domain, is taken again with a step this much smaller, at most
@@ -44,6 +44,7 @@ class Quotients:
     terms : sum of |terms| that make up the one to the right: what its rounding is relative to.
     flagged : which entries moved in a column that crossed a kink at every step, or moved a tie.
     done : which entries were moved at all.
+    unseen : what an entry may have added to outputs of others that were moved together with it.
     """
 
     right: Array
@@ -51,15 +52,17 @@ class Quotients:
     terms: Array
     flagged: Mask
     done: Mask
+    unseen: Array
 
     @classmethod
     def of(cls, size: int) -> "Quotients":
         """Nothing yet."""
-        return cls(np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size, bool), np.zeros(size, bool))
+        right, left, terms, unseen = (np.zeros(size) for _ in range(4))
+        return cls(right, left, terms, np.zeros(size, bool), np.zeros(size, bool), unseen)
 
     def take(self, other: "Quotients") -> None:
         """Take over what another has done."""
-        for name in ("right", "left", "terms", "flagged", "done"):
+        for name in ("right", "left", "terms", "flagged", "done", "unseen"):
             getattr(self, name)[other.done] = getattr(other, name)[other.done]
 
     @property
@@ -178,152 +181,155 @@ class _Work:
         """Run one block, both signs, and tell which of its columns are to be taken again with a smaller step."""
         count, shrink = which.size, SHRINK**level
         rows = {int(number): np.flatnonzero(which == number) for number in np.unique(which)}
-        response = self._run(rows, colours, shrink, (False, True))
-        crossed = response.crossed[:count] | response.crossed[count:] | _not_finite(response, count)
-        ties = response.ties[:count] | response.ties[count:]
-        redo = crossed if level < SHRINKS else np.zeros(count, dtype=bool)
+        response = self._run(rows, colours, shrink)
+        lost = response.crossed | _not_finite(response)
+        crossed = lost[:count] | lost[count : 2 * count]
+        ties = response.ties[:count] | response.ties[count : 2 * count]
+        redo: Mask = crossed if level < SHRINKS else np.zeros(count, dtype=bool)
+        coded = self._coded_rows(rows, count)
         for number, here in rows.items():
             keep = here[~redo[here]]
             if not keep.size:
                 continue
             job, found = self.jobs[number], self.found[number]
             step = shrink * job.place.step
+            sides = response.rows(keep), response.rows(count + keep)
             if job.colouring.coded:
-                keep = self._coded(number, colours, keep, response, step, shrink)
+                third = response.rows(coded[number][~redo[here]])
+                keep = self._coded(number, colours, keep, (*sides, third), ties[keep], step)
             elif job.colouring.single:
-                _single(colours[keep], keep, response, found, self.runner, step)
+                _single(colours[keep], sides, found, self.runner, step)
             else:
-                _free(job.colouring, colours[keep], keep, response, found, self.runner, step)
+                _free(job.colouring, colours[keep], sides, found, self.runner, step)
             _mark(job, colours[keep], (crossed | ties)[keep], found)
         return redo
 
-    def _run(
-        self, rows: dict[int, Indices], colours: Indices, shrink: float, coded: tuple[bool, bool]
-    ) -> Moved:
-        """Move the entries of colours up, then down, in coded jobs by their codes where that is said."""
+    def _coded_rows(self, rows: dict[int, Indices], count: int) -> dict[int, Indices]:
+        """The third column of each colour of coded jobs: they follow those of all colours up and down."""
+        found, start = {}, 2 * count
+        for number, here in rows.items():
+            if self.jobs[number].colouring.coded:
+                found[number] = np.arange(start, start + here.size)
+                start += here.size
+        return found
+
+    def _run(self, rows: dict[int, Indices], colours: Indices, shrink: float) -> Moved:
+        """Move the entries of colours up, down, and in coded jobs up by their codes."""
         count = colours.size
+        coded = self._coded_rows(rows, count)
+        total = 2 * count + sum(third.size for third in coded.values())
         moved: dict[tuple[bool, int], tuple[Place, Array]] = {}
         for number, here in rows.items():
             job = self.jobs[number]
             key = job.place.inside, job.place.number
-            _, change = moved.setdefault(key, (job.place, np.zeros((2 * count, job.place.size))))
+            _, change = moved.setdefault(key, (job.place, np.zeros((total, job.place.size))))
             within, entries = job.colouring.members(colours[here])
             step = shrink * job.place.step[entries]
-            codes = job.colouring.codes[entries] if job.colouring.coded else 1.0
-            change[here[within], entries] = step * (codes if coded[0] else 1.0)
-            change[count + here[within], entries] = -step * (codes if coded[1] else 1.0)
+            change[here[within], entries] = step
+            change[count + here[within], entries] = -step
+            if number in coded:
+                change[coded[number][within], entries] = step * job.colouring.codes[entries]
         return self.runner.run(list(moved.values()), self.convention)
 
     def _coded(
-        self, number: int, colours: Indices, keep: Indices, response: Moved, step: Array, shrink: float
+        self, number: int, colours: Indices, keep: Indices, sides: tuple[Moved, Moved, Moved], ties: Mask, step: Array
     ) -> Indices:
         """Attribute columns in which codes tell the entries; those in which entries met are put aside."""
-        job, found, count = self.jobs[number], self.found[number], colours.size
-        above, below = (self.runner.laid_out(_some(response, rows)) for rows in (keep, count + keep))
-        told = decoded(job.colouring, colours[keep], above, -below, self.runner.weight)
-        owner = [told.entry, told.entry]
-        if told.met.any() and (response.ties[keep] | response.ties[count + keep]).any():
+        job, found, weight = self.jobs[number], self.found[number], self.runner.weight
+        up, down, coded = (self.runner.laid_out(side) for side in sides)
+        told = decoded(job.colouring, colours[keep], 0.5 * (up - down), 0.5 * (up + down), coded, weight)
+        owner, met, unseen = [told.entry, told.entry], told.met, told.unseen
+        if (met & ties).any():
             # At a tie both sides have slopes of their own: each is told by a code on the same side.
-            other = self._run({number: np.arange(keep.size)}, colours[keep], shrink, (True, False))
-            right, left = (self.runner.laid_out(_some(other, rows))
-                           for rows in (np.arange(keep.size), keep.size + np.arange(keep.size)))
-            sides = [decoded(job.colouring, colours[keep], above, right, self.runner.weight),
-                     decoded(job.colouring, colours[keep], left, below, self.runner.weight)]
-            owner, met = [side.entry for side in sides], sides[0].met | sides[1].met
-        else:
-            met = told.met
+            mirrored = self._mirrored(job, colours[keep], step)
+            still = np.zeros_like(up)
+            right = decoded(job.colouring, colours[keep], up, still, coded, weight)
+            left = decoded(job.colouring, colours[keep], down, still, self.runner.laid_out(mirrored), weight)
+            owner, met, unseen = [right.entry, left.entry], right.met | left.met, right.unseen + left.unseen
         self.met[number] += colours[keep][met].tolist()
         clear = ~met
-        for side, (change, sign) in enumerate(((above, 1.0), (below, -1.0))):
-            entries = owner[side][clear].reshape(-1)
-            terms = (sign * change[clear] * self.runner.weight).reshape(-1)
-            scale = step if side == 0 else step * job.colouring.codes
-            total = np.bincount(entries, terms, step.size) / scale
-            (found.right if side == 0 else found.left)[:] += total
+        for side, (total, change) in enumerate(((found.right, up), (found.left, -down))):
+            terms = change[clear] * weight
+            total += np.bincount(owner[side][clear].reshape(-1), terms.reshape(-1), step.size) / step
             if side == 0:
-                found.terms += np.bincount(entries, np.abs(terms), step.size) / scale
-        _extrapolate(job, colours[keep[clear]], ~(response.ties[keep] | response.ties[count + keep])[clear], found)
+                found.terms += np.bincount(owner[0][clear].reshape(-1), np.abs(terms).reshape(-1), step.size) / step
+        rows, entries = job.colouring.members(colours[keep][clear])
+        found.unseen[entries] = unseen[clear][rows] / step[entries]
         return keep[clear]
+
+    def _mirrored(self, job: Job, colours: Indices, step: Array) -> Moved:
+        """Move the entries of colours down by their codes."""
+        change = np.zeros((colours.size, job.place.size))
+        rows, entries = job.colouring.members(colours)
+        change[rows, entries] = -step[entries] * job.colouring.codes[entries]
+        return self.runner.run([(job.place, change)], self.convention)
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """Which entry moved each output of each column, and in which columns some met."""
+    """Which entry moved each output of each column, in which columns some met, and what they may have added unseen."""
 
     entry: Indices
     met: Mask
+    unseen: Array
 
 
-def decoded(colouring: Colouring, colours: Indices, base: Array, coded: Array, weight: Array) -> Decoded:
+def decoded(
+    colouring: Colouring, colours: Indices, odd: Array, even: Array, coded: Array, weight: Array
+) -> Decoded:
     """Tell outputs' entries by the ratio of two changes, the second with every entry's step times its code.
 
     Parameters
     ----------
     colouring : with codes.
     colours : (k,) of the columns.
-    base, coded : (k, outputs) changes.
+    odd, even, coded : (k, outputs) as in ``ratio_of``.
     weight : (outputs,) what the changes weigh in the cost.
     """
-    entry, met = np.zeros(base.shape, dtype=np.int64), np.zeros(len(base), dtype=bool)
-    rows, outputs = np.nonzero((base != 0.0) | (coded != 0.0))
-    with np.errstate(all="ignore"):
-        ratio = coded[rows, outputs] / base[rows, outputs]
-    found, near = colouring.decoded(colours[rows], ratio)
+    entry, unseen, met = np.zeros(odd.shape, dtype=np.int64), np.zeros(len(odd)), np.zeros(len(odd), dtype=bool)
+    size = np.maximum(np.abs(odd), np.abs(coded)) * np.abs(weight)
+    rows, outputs = np.nonzero(size > NEGLIGIBLE * size.max(axis=1, initial=0.0, keepdims=True))
+    found, apart = colouring.decoded(
+        colours[rows], ratio_of(odd[rows, outputs], even[rows, outputs], coded[rows, outputs])
+    )
     entry[rows, outputs] = found
-    size = np.abs(coded * weight)
-    heavy = size[rows, outputs] > NEGLIGIBLE * size.max(axis=1, initial=0.0)[rows]
-    met[rows[heavy & ~near]] = True
-    return Decoded(entry, met)
+    met[rows[~np.isfinite(apart)]] = True
+    np.maximum.at(unseen, rows, UNSEEN * np.where(np.isfinite(apart), apart, 0.0) * size[rows, outputs])
+    return Decoded(entry, met, unseen)
 
 
-def _extrapolate(job: Job, colours: Indices, smooth: Mask, found: Quotients) -> None:
-    """Centre the slopes of entries whose steps up and down differ: the first order of curvature drops out."""
-    rows, entries = job.colouring.members(colours)
-    entries = entries[smooth[rows]]
-    code, right, left = job.colouring.codes[entries], found.right[entries], found.left[entries]
-    slope, bend = (code * right + left) / (1.0 + code), 0.5 * (right - left)
-    found.right[entries], found.left[entries] = slope + bend, slope - bend
-
-
-def _some(moved: Moved, rows: Indices) -> Moved:
-    return Moved(tuple(None if change is None else change[rows] for change in moved.changes), moved.crossed[rows],
-                 moved.ties[rows])
-
-
-def _not_finite(response: Moved, count: int) -> Mask:
-    lost = np.zeros(2 * count, dtype=bool)
+def _not_finite(response: Moved) -> Mask:
+    lost = np.zeros(response.crossed.size, dtype=bool)
     for _, change in response.moving():
         lost |= ~np.isfinite(change).all(axis=1)
-    return lost[:count] | lost[count:]
+    return lost
 
 
-def _single(
-    entries: Indices, rows: Indices, response: Moved, found: Quotients, runner: Runner, step: Array
-) -> None:
+def _single(entries: Indices, sides: tuple[Moved, Moved], found: Quotients, runner: Runner, step: Array) -> None:
     """Attribute columns of one entry each."""
-    count, scale = response.crossed.size // 2, step[entries]
-    for output, change in response.moving():
-        weight, above = runner.weights[output], change[rows]
-        found.right[entries] += above @ weight / scale
-        found.left[entries] -= change[count + rows] @ weight / scale
-        found.terms[entries] += np.abs(above) @ np.abs(weight) / scale
+    scale = step[entries]
+    for (output, up), (_, down) in zip(sides[0].moving(), sides[1].moving(), strict=True):
+        weight = runner.weights[output]
+        found.right[entries] += up @ weight / scale
+        found.left[entries] -= down @ weight / scale
+        found.terms[entries] += np.abs(up) @ np.abs(weight) / scale
 
 
 def _free(
-    colouring: Colouring, colours: Indices, rows: Indices, response: Moved, found: Quotients, runner: Runner,
-    step: Array,
+    colouring: Colouring, colours: Indices, sides: tuple[Moved, Moved], found: Quotients, runner: Runner, step: Array
 ) -> None:
     """Attribute columns in which free digits tell the entries."""
-    count = response.crossed.size // 2
-    for output, change in response.moving():
+    largest = 0.0
+    for (output, up), (_, down) in zip(sides[0].moving(), sides[1].moving(), strict=True):
         groups = colouring.groups(output, [weight.size for weight in runner.weights])
         entries = np.minimum(colouring.first[colours][:, None] + groups.value, step.size - 1).reshape(-1)
-        weight, above = runner.weights[output], change[rows]
-        for total, terms in (
-            (found.right, above * weight), (found.left, -change[count + rows] * weight),
-            (found.terms, np.abs(above * weight)),
-        ):
-            total += np.bincount(entries, groups.sums(terms).reshape(-1), step.size) / step
+        right, left = up * runner.weights[output], -down * runner.weights[output]
+        terms = np.abs(right)
+        for total, part in ((found.right, right), (found.left, left), (found.terms, terms)):
+            total += np.bincount(entries, groups.sums(part).reshape(-1), step.size) / step
+        largest = max(largest, float(terms.max(initial=0.0)))
+    _, moved = colouring.members(colours)
+    found.unseen[moved] = colouring.unseen * largest / step[moved]
 
 
 def _mark(job: Job, colours: Indices, flagged: Mask, found: Quotients) -> None:

@@ -16,7 +16,7 @@ from ...problems.gradients import Kinks, NumericalGradient
 from ...problems.parameters.sampling import stratified_order
 from ...runtime.run import Run
 from .choice import Way, choose
-from .colouring import Colouring
+from .colouring import LEAST, MOST, Colouring
 from .columns import Job, Limits, Quotients, measure
 from .kinks import CONVENTIONS, Candidates, at_kinks, measure_way, under_conventions
 from .problem import ProgramProblem
@@ -202,25 +202,26 @@ def _verify(check: _Check, candidates: Candidates) -> "_Dithered":
     """Hold the entries against directions, mend what disagrees, and measure the noise."""
     directions = directions_through(check.inputs, [q.done for q in check.quotients], check.generator)
     base = along(directions, check.runner)
-    wrong = _contradicted(check, directions, base, candidates)
+    dithered = _dithered(check, directions, base)
+    wrong = _contradicted(check, directions, base, candidates, dithered.noise)
     for place in wrong:
-        # What was guessed from footprints does not hold here; entries by themselves need no guess.
+        # What was guessed of a structure does not hold here; entries by themselves need no guess.
         quotients = check.quotients[place.number]
         check.ways[place.number] = Way(Colouring(place))
         _take_single(check, place, quotients, check.wanted[place.number])
         quotients.done[:] = False
         quotients.done[check.wanted[place.number]] = True
-    if wrong and (still := _contradicted(check, directions, base, candidates)):
+    if wrong and (still := _contradicted(check, directions, base, candidates, dithered.noise)):
         name = check.problem.tensors[still[0].number].name
         raise EngineError(
             f"exact differences: the entries of {name} do not add up to the change along a direction; "
             'use engine="differences", and please report the program'
         )
-    return _dithered(check, directions, base)
+    return dithered
 
 
 def _contradicted(
-    check: _Check, directions: Sequence[Direction], base: Along, candidates: Candidates
+    check: _Check, directions: Sequence[Direction], base: Along, candidates: Candidates, noise: dict[Place, float]
 ) -> list[Place]:
     """Inputs whose entries do not add up to what directions show; at ties both are held to one convention."""
     slopes = {place: quotients.slope for place, quotients in zip(check.inputs, check.quotients, strict=True)}
@@ -231,7 +232,7 @@ def _contradicted(
     for row, direction in enumerate(directions):
         flagged = bool(base.flagged[row])
         one, side = (frozen, held) if flagged else (base, slopes)
-        wrong += disagreeing([direction], side, one.rows([row]))
+        wrong += disagreeing([direction], side, one.rows([row]), noise)
     return list(dict.fromkeys(wrong))
 
 
@@ -244,14 +245,15 @@ class _Dithered:
 
 
 def _dithered(check: _Check, directions: Sequence[Direction], base: Along) -> _Dithered:
-    """Take the same directions at inputs that are off by an ulp or two."""
+    """Take the same directions, with steps of other digits, at inputs that are off by an ulp or two."""
     found, outputs = [], [0.0] * len(check.runner.outputs)
     for _ in range(DITHERS):
+        factor = float(check.generator.uniform(LEAST, MOST))
         values = [dither(place.value, check.generator) for place in check.inputs]
         with np.errstate(all="ignore"):
             program = check.problem.program_at(values)
             runner = Runner(program, check.problem.weights, check.runner.memory_limit)
-            found.append(along(directions, runner))
+            found.append(along([Direction(one.place, factor * one.change) for one in directions], runner) / factor)
             for place, (there, here) in enumerate(zip(program.outputs, check.runner.outputs, strict=True)):
                 apart = np.abs(np.asarray(there) - np.asarray(here))
                 outputs[place] = max(outputs[place], float(apart[np.isfinite(apart)].max(initial=0.0)))
@@ -278,7 +280,7 @@ def _gathered(
         slope = quotients.settled
         slopes.append(slope[here])
         rounding = ROUNDINGS * UNIT * quotients.terms[here]
-        noises.append(np.hypot(rounding, dithered.noise.get(place, 0.0)))
+        noises.append(np.hypot(rounding, dithered.noise.get(place, 0.0)) + quotients.unseen[here])
         done.append(here + tensor.start)
         options = {CONVENTIONS[held]: slopes_of[place.number] for held, slopes_of in candidates.items()}
         kinks.append(_kinks(quotients, options, here, start))

@@ -47,7 +47,7 @@ def under_conventions(
             old, moved = found[job.place], quotients.done
             frozen[job.place] = Quotients(
                 np.where(moved, quotients.right, old.right), np.where(moved, quotients.left, old.left),
-                old.terms, old.flagged, old.done,
+                old.terms, old.flagged, old.done, old.unseen,
             )
         slopes[convention] = [measure_way(way, frozen, way.colouring.place.size).slope for way in ways]
     return slopes

@@ -8,11 +8,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..._types import Array, Mask
+from ..._types import Array, Indices, Mask
 
 # The engine's own step, relative to each entry.  Nothing rounds in exact differences, so it is far smaller than any
-# step that subtraction allows: what a central difference leaves out is its square, 1e-27, times the curvature.
-INNER_STEP = 2.0**-44
+# step that subtraction allows: what a central difference leaves out is its square, 1e-29, times the curvature.
+INNER_STEP = 2.0**-48
 # Entries below this have their step from the others: the changes they cause would underflow.
 LEAST_SIZE = 1e-200
 # Seconds that a block of columns may take, for Ctrl-C, progress and the time limit.
@@ -105,6 +105,11 @@ class Moved:
     changes: tuple[Array | None, ...]
     crossed: Mask
     ties: Mask
+
+    def rows(self, chosen: Indices) -> "Moved":
+        """Some of the columns."""
+        changes = tuple(None if change is None else change[chosen] for change in self.changes)
+        return Moved(changes, self.crossed[chosen], self.ties[chosen])
 
     def moving(self) -> Iterator[tuple[int, Array]]:
         """The outputs that moved, with their places."""

@@ -26,9 +26,10 @@ ROUNDINGS = 1e4
 TOGETHER = 1 << 24
 # The literal step, relative to the entries: so large that subtraction keeps most of its digits.
 LITERAL_STEP = 2.0**-10
-# A literal difference may be off by this share of the change, and by so many roundings of the outputs, each of the
-# size that a dithered input shows.
-LITERAL_AGREEMENT, LITERAL_ROUNDINGS, DITHERED = 1e-8, 1e3, 1e3
+# A literal difference may be off by this share of the change, and by this many roundings of the outputs.
+LITERAL_AGREEMENT, LITERAL_ROUNDINGS = 1e-8, 1e3
+# What two dithered inputs show of rounding may be this many times too little.
+DITHERED = 1e3
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,10 @@ class Along:
     difference: Array
     terms: Array
     flagged: Mask
+
+    def __truediv__(self, factor: float) -> "Along":
+        """What steps that are shorter by a factor would have given, but for rounding."""
+        return Along(self.difference / factor, self.terms / factor, self.flagged)
 
     def rows(self, chosen: Sequence[int]) -> "Along":
         """Some of the directions."""
@@ -102,14 +107,25 @@ def _groups(directions: Sequence[Direction]) -> Iterator[list[Direction]]:
         yield group
 
 
-def disagreeing(directions: Sequence[Direction], slopes: dict[Place, Array], found: Along) -> list[Place]:
-    """Inputs whose entries do not add up to what directions through them show."""
+def disagreeing(
+    directions: Sequence[Direction], slopes: dict[Place, Array], found: Along, noise: dict[Place, float]
+) -> list[Place]:
+    """Inputs whose entries do not add up to what directions through them show.
+
+    Parameters
+    ----------
+    directions, found : the directions and the cost's differences along them.
+    slopes : of the entries of each input.
+    noise : standard error of an entry of each input: it is far more than what rounding of the cost's own change tells
+        where terms cancel on the way (the gradient of a bias before a normalization is zero but for rounding).
+    """
     wrong = []
     for direction, difference, terms in zip(directions, found.difference, found.terms, strict=True):
         with np.errstate(invalid="ignore"):
             parts = np.where(direction.change != 0.0, slopes[direction.place], 0.0) * direction.change
         total, size = float(parts.sum()), float(np.abs(parts).sum())
-        allowed = AGREEMENT * size + ROUNDINGS * UNIT * terms
+        blurred = DITHERED * noise.get(direction.place, 0.0) * float(np.linalg.norm(direction.change))
+        allowed = AGREEMENT * size + ROUNDINGS * UNIT * terms + blurred
         known = math.isfinite(difference) and math.isfinite(total)
         if known and abs(total - difference) > allowed and direction.place not in wrong:
             wrong.append(direction.place)
@@ -117,7 +133,7 @@ def disagreeing(directions: Sequence[Direction], slopes: dict[Place, Array], fou
 
 
 def dithered_noise(directions: Sequence[Direction], base: Along, dithered: Sequence[Along]) -> dict[Place, float]:
-    """Standard error of an entry of each input, from how directions change with dithered inputs.
+    """Standard error of an entry of each input, from how directions change with dithered inputs and other digits.
 
     Entries' errors e are independent of the direction v, so e . v has the size of e's entries times the norm of v.
     """

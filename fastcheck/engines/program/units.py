@@ -140,7 +140,7 @@ def combined(units: Sequence[Unit], responses: Sequence[Quotients], size: int) -
         owners = owners[inside]
         for total, values, absolute in (
             (slope, response.slope, False), (bend, response.bend, True), (found.terms, response.terms, True),
-            (touched, response.flagged.astype(np.float64), True),
+            (touched, response.flagged.astype(np.float64), True), (found.unseen, response.unseen, True),
         ):
             if absolute and not values.any():
                 continue
