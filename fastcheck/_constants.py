@@ -20,5 +20,18 @@ NOISE_SIGMAS: Final = 8.0
 # ... and in the norm of many entries together, where single ones average out and the measurement's own error is left.
 NORM_SIGMAS: Final = 4.0
 
+# A check has power over a tensor where noise and rounding stay below this share of its gradient: what is off by a
+# thousandth and more is then seen.  Where they do not, agreement proves nothing and disagreement neither.
+RESOLVED: Final = 1e-3
+# ... in less than double precision, where the errors themselves must stay below it: rounding may carry a pre-activation
+# across a kink, and with it a sample's whole share of the gradient.
+RESOLVED_LOW: Final = 0.1
+
+# Numbers below this lose digits, or are flushed to zero.
+SMALLEST_NORMALS: Final = {"float16": 2.0**-14, "bfloat16": 2.0**-126, "float32": 2.0**-126, "float64": 2.0**-1022}
+
+# Roundings of its precision that a right gradient may be off by, beside the square root of the number of terms summed.
+ROUNDINGS: Final = 16.0
+
 # A relative difference above this cannot come from double-precision rounding.
 BEYOND_DOUBLE: Final = 3e-9

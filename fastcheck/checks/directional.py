@@ -6,26 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .._constants import TOLERANCE
 from .._types import Array, Indices
 from ..engines.finite.directional import NOISE, Probe, Suspect
 from ..problems.gradients import AnalyticGradient, NumericalGradient, Rounding
 from ..problems.parameters.sampling import choose
 from ..problems.parameters.tensor import Tensor
-from ..verdict.low_precision import tolerance_in
 
 if TYPE_CHECKING:
     from numpy.random import Generator
 
 # Entries of each tensor that are checked one by one beside random directions.
 BESIDE = 2
-
-
-def allowed(subject: AnalyticGradient, tolerance: float | None) -> float:
-    """Relative disagreement that no tensor is blamed for."""
-    if tolerance is not None:
-        return tolerance
-    return max([TOLERANCE, *(tolerance_in(dtype, subject) for dtype in subject.precision.values())])
 
 
 def entries_beside(probed: Probe, tensors: Sequence[Tensor], generator: "Generator") -> Indices:

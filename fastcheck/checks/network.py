@@ -22,7 +22,7 @@ from .._validation import (
     path_of,
     tolerance_of,
 )
-from ..engines.base import ENGINES
+from ..engines.base import ENGINES, engine as engine_named
 from ..engines.distributed.run import Shared
 from ..engines.finite.directional import Probe, exact_slopes, probe
 from ..problems.gradients import AnalyticGradient
@@ -38,7 +38,8 @@ from ..runtime.resources import memory_of, threads_of
 from ..runtime.run import Run
 from ..runtime.threads import one_blas_thread
 from ..verdict.recheck import second_look
-from .directional import allowed, entries_beside, with_unlocated
+from ..verdict.tolerance import allowed_anywhere
+from .directional import entries_beside, with_unlocated
 
 METHODS = ("all", "sample", "directional")
 
@@ -138,12 +139,14 @@ def check(
         found, checked = shared.as_far_as(problem, subject.indices, epsilon, Run(*limits, report))
         subject, found = replace(subject, indices=checked), replace(found, notes=(*notes, *found.notes))
         if probed.suspects:
-            subject, found, _ = with_unlocated(probed, subject, found, epsilon, allowed(subject, tolerance))
+            subject, found, _ = with_unlocated(probed, subject, found, epsilon, allowed_anywhere(subject, tolerance))
         how: dict[str, Any] = {"epsilon": epsilon, "norm": norm, "tolerance": tolerance, "engine": engine,
                                "method": method, "seed": seed}
         made = Report.of(subject, found, **how, seconds=time.perf_counter() - started)
-        if engine == "response" and not made.ok and len(subject.tensors) == len(net.tensors):
-            closer = second_look(shared, problem, subject, found, made.judgement, epsilon, Run(*limits))
+        if not made.ok and len(subject.tensors) == len(net.tensors):
+            exact = engine == "response"
+            looked = shared if exact else engine_named("response")
+            closer = second_look(looked, problem, subject, found, made.judgement, epsilon, Run(*limits), exact=exact)
             if closer is not None:
                 made = Report.of(subject, closer, **how, seconds=time.perf_counter() - started)
         return made
@@ -162,8 +165,10 @@ def _chosen(
         from ..engines.response.directional import differences_along  # compiled: brings Numba with it
 
         slopes = exact_slopes(differences_along(problem, memory_limit))
-        probed = probe(tensors, problem.theta, subject.gradient, slopes, directions=count,
-                       tolerance=allowed(subject, tolerance), generator=generator, rounded=bool(subject.precision))
+        probed = probe(
+            tensors, problem.theta, subject.gradient, slopes, directions=count,
+            tolerance=allowed_anywhere(subject, tolerance), generator=generator, rounded=bool(subject.precision),
+        )
         return replace(subject, indices=entries_beside(probed, tensors, generator)), probed, tuple(probed.notes)
     return subject, Probe(), ()
 

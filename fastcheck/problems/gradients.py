@@ -21,12 +21,15 @@ class Kinks:
     conventions : where the engine can hold a slope at every kink (0, 1/2 or 1 at the kink of relu; the first or all of
         several equal maxima): the derivatives that this makes there, by the convention's name; NaN where there is none.
         A gradient that equals one of them is the gradient of a branch, and right; the interval proves less.
+    of_line : whether low and high are no more than the derivatives to both sides on each entry's own line.  Where
+        several kinks meet at theta, the gradients of other branches may then lie outside.
     """
 
     where: Indices
     low: Array
     high: Array
     conventions: Mapping[str, Array] = field(default_factory=dict)
+    of_line: bool = False
 
 
 @dataclass(frozen=True)

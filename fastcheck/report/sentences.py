@@ -77,6 +77,7 @@ def notes(
     """What else the reader should know: precision, kinks, noise, coverage."""
     return [
         *_places_not_finite(subject, differences), *_precision(subject, tensors), *_kinks(tensors),
+        *_cancelling(tensors),
         *_noise(tensors, run), *_coverage(subject, tensors), *differences.notes,
     ]
 
@@ -114,12 +115,27 @@ def _precision(subject: AnalyticGradient, tensors: Sequence[TensorReport]) -> li
 
 
 def _kinks(tensors: Sequence[TensorReport]) -> list[str]:
-    count = sum(t.kinks for t in tensors)
+    count, loose = sum(t.kinks for t in tensors), sum(t.loose for t in tensors)
     if not count:
         return []
-    plural = "parameter is at a kink" if count == 1 else "parameters are at kinks"
-    return [f"{count:,} {plural} within epsilon and judged by one-sided derivatives; "
-            "the differences shown count central differences there too."]
+    found = f"{count:,} {'parameter is at a kink' if count == 1 else 'parameters are at kinks'} within epsilon"
+    if not loose:
+        return [f"{found} and judged by the derivatives of the branches that meet there."]
+    return [f"{found}. At {loose:,} of them the gradient lies between the one-sided derivatives but equals none: "
+            "it is right by that interval alone, and left out of the differences."]
+
+
+def _cancelling(tensors: Sequence[TensorReport]) -> list[str]:
+    found = []
+    zero = [t.name for t in tensors if t.cause is Cause.ZERO]
+    if zero:
+        verb = "is" if len(zero) == 1 else "are"
+        found.append(f"{names(zero)} {verb} zero but for rounding of the other gradients, on both sides.")
+    rounded = [t.name for t in tensors if t.verdict == PASS and t.cause is Cause.ROUNDING]
+    if rounded:
+        verb = "agrees" if len(rounded) == 1 else "agree"
+        found.append(f"{names(rounded)} {verb} within the rounding of a right back-propagation: larger terms cancel.")
+    return found
 
 
 def _noise(tensors: Sequence[TensorReport], run: dict[str, Any]) -> list[str]:

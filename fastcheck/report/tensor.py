@@ -109,7 +109,12 @@ class TensorReport:
     def kinks(self) -> int:
         """Number of entries at kinks."""
         kinks = self._found.comparison.kinks
-        return 0 if kinks is None else int(kinks[0].size)
+        return 0 if kinks is None else int(kinks.where.size)
+
+    @property
+    def loose(self) -> int:
+        """Number of entries at kinks that are right by the interval of one-sided derivatives alone."""
+        return int(self._found.comparison.loose.size)
 
     @cached_property
     def zeros(self) -> int:
@@ -132,7 +137,7 @@ class TensorReport:
     def relative_error(self) -> Array:
         """Relative error of every entry, in the tensor's shape; NaN where not checked."""
         c = self._found.comparison
-        return self._shaped(np.concatenate([np.empty(0), *(_relative(e) for e in c.entries(self._found.negligible))]))
+        return self._shaped(np.concatenate([np.empty(0), *(_relative(e) for e in c.entries())]))
 
     def gradapprox(self) -> Array:
         """Numerical gradient in the tensor's shape; NaN where not checked."""
@@ -169,7 +174,7 @@ class TensorReport:
         """The same with what they are ranked by, so that tensors can be merged."""
         c = self._found.comparison
         keys, places, errors = [np.empty(0)], [np.empty(0, np.intp)], [np.empty(0)]
-        for part in c.entries(self._found.negligible):
+        for part in c.entries():
             relative = _relative(part)
             key = self._rank(part, relative)
             top = np.argpartition(-key, count)[:count] if key.size > count else np.arange(key.size)
@@ -199,7 +204,7 @@ class TensorReport:
         c = self._found.comparison
         if c.kinks is None:
             return []
-        chosen = [int(k) for k in c.kinks[0][:count]]
+        chosen = [int(k) for k in c.kinks.where[:count]]
         errors = self.relative_error.reshape(-1)
         return [self._entry(c, k, float(errors[k if c.where is None else c.where[k]])) for k in chosen]
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..problems.parameters.tensor import index_text
 from ..verdict.outcome import FAIL, INCONCLUSIVE, PASS
 from .tensor import Entry, TensorReport
 
@@ -114,9 +115,20 @@ def html(report: "Report") -> str:
 
 
 def headline(report: "Report") -> str:
-    """FAIL  difference 2.85e-01 (tolerance 1e-07)."""
+    """FAIL  difference 2.85e-01 (tolerance 1e-07), or what disagrees where the whole does not.
+
+    A mistake in a small tensor, or in one entry, moves the difference of the whole by less than the tolerance: then the
+    first line is about the tensor or the entry.
+    """
     norm = "" if report.norm == 2 else f" in norm {'infinity' if math.isinf(report.norm) else f'{report.norm:g}'}"
-    return f"{report.verdict.upper()}  difference {report.difference:.2e}{norm} (tolerance {report.tolerance:.2g})"
+    overall, tolerance = f"difference {report.difference:.2e}{norm}", f"(tolerance {report.tolerance:.2g})"
+    if report.verdict != FAIL or not report.failures or not report.difference <= report.tolerance:
+        return f"{report.verdict.upper()}  {overall} {tolerance}"
+    tensor = report.failures[0]
+    what, tolerance = f"d{tensor.name}: difference {tensor.difference:.2e}{norm}", f"(tolerance {tensor.tolerance:.2g})"
+    if tensor.difference <= tensor.tolerance and tensor.worst is not None:
+        what = f"d{tensor.name}{index_text(tensor.worst)}: relative error {tensor.max_relative_error:.2e}"
+    return f"FAIL  {what} {tolerance}; all together: {overall}"
 
 
 def footer(report: "Report") -> str:

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._constants import NEGLIGIBLE
+from .._constants import NEGLIGIBLE, NOISE_SIGMAS, RESOLVED, TOLERANCE
 from .._types import Array, Indices
 from ..problems.gradients import AnalyticGradient, NumericalGradient
 from ..problems.parameters.tensor import Tensor
 from ..runtime.cached_property import cached_property
+from .kinks import Settled, TensorKinks
+from .tolerance import held_to
 
 # Entries worked on at a time: a few arrays of this size stay in the processor's cache.
 CHUNK = 1 << 15
@@ -39,7 +41,7 @@ class EntryChunk:
 
     first : position of the chunk within the tensor's checked entries.
     approx : the numerical gradient, without the error of a large step where that is known.
-    error : what is judged: |gradient - approx|, at kinks the distance to the one-sided derivatives.
+    error : what is judged: |gradient - approx|, at kinks the distance to what is right there.
     size : |gradient| + |approx|, or the least size that counts where that is larger.
     noise : standard error of approx.
     """
@@ -63,12 +65,15 @@ class Comparison:
     gradient, approx : the two gradients at the checked entries.
     noise : standard error of approx, one per entry or one for all.
     truncation : approx less the derivative, None where they agree to rounding.
-    kinks, low, high : positions among the checked entries that are at kinks, and their one-sided derivatives.
+    kinks : the entries at kinks, None where there are none.
+    tolerance, negligible : what the entries are held to: the largest relative difference, and the least size that
+        counts as a share of the tensor's root mean square.
     """
 
     def __init__(
         self, tensor: Tensor, first: int, where: Indices | None, gradient: Array, approx: Array, noise: Array,
-        truncation: Array | None, kinks: tuple[Indices, Array, Array] | None,
+        truncation: Array | None, kinks: TensorKinks | None, tolerance: float = TOLERANCE,
+        negligible: float = NEGLIGIBLE,
     ) -> None:
         self.tensor = tensor
         self.first = first
@@ -78,6 +83,13 @@ class Comparison:
         self.noise = noise
         self.truncation = truncation
         self.kinks = kinks
+        self.tolerance = tolerance
+        self.negligible = negligible
+
+    def held(self, tolerance: float, negligible: float) -> "Comparison":
+        """The same entries held to something else."""
+        return Comparison(self.tensor, self.first, self.where, self.gradient, self.approx, self.noise, self.truncation,
+                          self.kinks, tolerance, negligible)
 
     @property
     def checked(self) -> int:
@@ -90,14 +102,48 @@ class Comparison:
         return self.tensor.index(flat)
 
     @cached_property
+    def settled(self) -> Settled | None:
+        """What the gradient is held against at kinks."""
+        if self.kinks is None:
+            return None
+        noise = self.noise if self.noise.size == 1 else self.noise[self.kinks.where]
+        return self.kinks.settle(self.gradient[self.kinks.where], self.tolerance, NOISE_SIGMAS * noise)
+
+    @property
+    def loose(self) -> Indices:
+        """Positions of the entries that are right by an interval of derivatives alone (see ``Settled``)."""
+        if self.kinks is None or self.settled is None:
+            return np.empty(0, np.int64)
+        return self.kinks.where[self.settled.loose]
+
+    @cached_property
+    def reference(self) -> Array:
+        """The numerical gradient; at kinks the derivative nearest to the gradient that is right there."""
+        if self.kinks is None or self.settled is None:
+            return self.approx
+        reference = self.approx.copy()
+        reference[self.kinks.where] = self.settled.nearest
+        return reference
+
+    @cached_property
     def sizes(self) -> Sizes:
-        """Euclidean norms and the largest error."""
-        return two_norms(self.gradient, self.approx)
+        """Euclidean norms and the largest error, with the reference for the numerical gradient."""
+        return two_norms(self.gradient, self.reference)
 
     @cached_property
     def root_mean_square(self) -> float:
         """Root mean square of the larger of the two gradients."""
         return max(self.sizes.gradient, self.sizes.approx) / math.sqrt(self.checked) if self.checked else 0.0
+
+    @cached_property
+    def approx_rms(self) -> float:
+        """Root mean square of the numerical gradient."""
+        return self.sizes.approx / math.sqrt(self.checked) if self.checked else 0.0
+
+    @property
+    def resolved(self) -> bool:
+        """Whether noise leaves the numerical gradient its digits."""
+        return math.isfinite(self.approx_rms) and self.noise_floor <= RESOLVED * self.approx_rms
 
     @cached_property
     def unit(self) -> float:
@@ -113,8 +159,13 @@ class Comparison:
 
     @cached_property
     def derivative(self) -> Array:
-        """The numerical gradient without the error of a large step, where that is known."""
-        return self.approx if self.truncation is None else self.approx - self.truncation
+        """The reference without the error of a large step, where that is known."""
+        if self.truncation is None:
+            return self.reference
+        derivative = self.reference - self.truncation
+        if self.kinks is not None:
+            derivative[self.kinks.where] = self.reference[self.kinks.where]
+        return derivative
 
     @cached_property
     def zeros(self) -> int:
@@ -130,7 +181,7 @@ class Comparison:
         if norm == 2 or not self.sizes.finite:
             return self.sizes
         gradient, approx, error = [], [], []
-        for part in self.entries(0.0, judged=False):
+        for part in self.entries(judged=False):
             gradient.append(float(np.linalg.norm(part.gradient, norm)))
             approx.append(float(np.linalg.norm(part.approx, norm)))
             error.append(float(np.linalg.norm(part.error, norm)))
@@ -138,24 +189,20 @@ class Comparison:
         totals = [float(join(values)) / self.unit if values else 0.0 for values in (gradient, approx, error)]
         return Sizes(totals[0], totals[1], totals[2], self.sizes.peak)
 
-    def entries(self, negligible: float = NEGLIGIBLE, *, judged: bool = True) -> Iterator[EntryChunk]:
+    def entries(self, *, judged: bool = True) -> Iterator[EntryChunk]:
         """The comparison entry by entry, in chunks.
 
         Parameters
         ----------
-        negligible : least size that counts, as a share of the tensor's root mean square.
-        judged : take kinks and the step's error into account; else plainly gradient and numerical gradient.
+        judged : take the step's error into account; else plainly gradient and reference.
         """
-        least = negligible * self.root_mean_square * self.unit if self.sizes.finite else 0.0
+        least = self.negligible * self.root_mean_square * self.unit if self.sizes.finite else 0.0
+        approx_of = self.derivative if judged else self.reference
         for start in range(0, self.checked, CHUNK):
             part = slice(start, start + CHUNK)
-            gradient, approx = self.gradient[part] * self.unit, self.approx[part] * self.unit
-            if judged and self.truncation is not None:
-                approx -= self.truncation[part] * self.unit
+            gradient, approx = self.gradient[part] * self.unit, approx_of[part] * self.unit
             with np.errstate(invalid="ignore"):  # infinity less infinity
                 error = np.abs(gradient - approx)
-            if judged:
-                self._judge_kinks(start, gradient, error)
             size = np.maximum(np.abs(gradient) + np.abs(approx), least)
             noise = (self.noise if self.noise.size == 1 else self.noise[part]) * self.unit
             yield EntryChunk(start, gradient, approx, error, size, noise)
@@ -164,22 +211,19 @@ class Comparison:
         """The entries at kinks among ``size`` of them from ``first`` on, counted from there."""
         if self.kinks is None:
             return np.empty(0, np.int64)
-        where = self.kinks[0]
+        where = self.kinks.where
         return where[(where >= first) & (where < first + size)] - first
 
-    def _judge_kinks(self, start: int, gradient: Array, error: Array) -> None:
-        if self.kinks is None:
-            return
-        where, low, high = self.kinks
-        chosen = (where >= start) & (where < start + error.size)
-        place = where[chosen] - start
-        here = gradient[place]
-        below, above = low[chosen] * self.unit - here, here - high[chosen] * self.unit
-        error[place] = np.maximum(np.maximum(below, above), 0.0)
 
+def comparisons(
+    subject: AnalyticGradient, differences: NumericalGradient, tolerance: float | None = None
+) -> list[Comparison]:
+    """One comparison per tensor, in the order of theta; views wherever all of theta is checked.
 
-def comparisons(subject: AnalyticGradient, differences: NumericalGradient) -> list[Comparison]:
-    """One comparison per tensor, in the order of theta; views wherever all of theta is checked."""
+    Parameters
+    ----------
+    tolerance : largest relative difference, None for the default (see ``tolerance.held_to``).
+    """
     noise = np.atleast_1d(np.asarray(differences.noise, dtype=np.float64))
     kinks, indices = differences.kinks, subject.indices
     per_tensor = indices is None and noise.size == len(subject.tensors)
@@ -196,11 +240,15 @@ def comparisons(subject: AnalyticGradient, differences: NumericalGradient) -> li
         if kinks is not None and kinks.where.size:
             chosen = (kinks.where >= first) & (kinks.where < last)
             if chosen.any():
-                touched = kinks.where[chosen] - first, kinks.low[chosen], kinks.high[chosen]
+                touched = TensorKinks(
+                    kinks.where[chosen] - first, kinks.low[chosen], kinks.high[chosen],
+                    {name: values[chosen] for name, values in kinks.conventions.items()}, kinks.of_line,
+                )
         found.append(Comparison(
             tensor, first, where, gradient, differences.gradapprox[first:last],
             noise[place : place + 1] if per_tensor else noise if noise.size == 1 else noise[first:last],
             None if differences.truncation is None else differences.truncation[first:last], touched,
+            *held_to(tensor.name, subject, tolerance),
         ))
     return found
 
@@ -257,7 +305,7 @@ def _roots(sizes: Sizes, unit: float) -> Sizes:
 
 
 def relative(error: float, gradient: float, approx: float) -> float:
-    """error / (gradient + approx) without overflow; 0/0 is 0, and what is not finite is infinitely wrong."""
+    """error / (gradient + approx) without overflow; 0/0 is 0, and what is not finite gives nan."""
     if error == 0.0:
         return 0.0
     largest = max(gradient, approx)

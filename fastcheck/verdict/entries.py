@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .._constants import NOISE_SIGMAS
-from .._types import Indices, Mask
+from .._types import Array, Indices, Mask
 from .comparison import Comparison, EntryChunk
 from .explanations import Explanations
 
@@ -20,50 +20,49 @@ class Disagreeing:
     All are positions among the tensor's checked entries, ascending; no entry is in two of them.
 
     wrong : disagree beyond tolerance and noise, and nothing explains it.
-    doubtful : a large epsilon, or a kink that the engine does not know of, could explain it.
+    stepped : a large epsilon, or a kink that the engine does not know of, could explain it.
+    kinked : another branch, where kinks meet, could explain it.
     rounded : the rounding of a right gradient could explain it.
     noisy : the rounding of the cost could explain it.
-    at_kinks : number of the rounded ones that are at kinks.
+    rounded_at_kinks : number of the rounded ones that are at kinks.
     error, noise : norms of all errors and of all noise of the tensor, in its unit and the chosen norm.
     """
 
     wrong: Indices = field(default_factory=lambda: NONE)
-    doubtful: Indices = field(default_factory=lambda: NONE)
+    stepped: Indices = field(default_factory=lambda: NONE)
+    kinked: Indices = field(default_factory=lambda: NONE)
     rounded: Indices = field(default_factory=lambda: NONE)
     noisy: Indices = field(default_factory=lambda: NONE)
-    at_kinks: int = 0
+    rounded_at_kinks: int = 0
     error: float = 0.0
     noise: float = 0.0
 
     @property
     def all(self) -> Indices:
         """All of them, ascending."""
-        return np.sort(np.concatenate([self.wrong, self.doubtful, self.rounded, self.noisy]))
+        return np.sort(np.concatenate([self.wrong, self.stepped, self.kinked, self.rounded, self.noisy]))
 
 
-def disagreeing_entries(
-    comparison: Comparison, tolerance: float, negligible: float, explanations: Explanations
-) -> Disagreeing:
+def disagreeing_entries(comparison: Comparison, explanations: Explanations) -> Disagreeing:
     """Sort out the entries of a tensor that disagree.
 
     Parameters
     ----------
     comparison : the tensor's entries.
-    tolerance, negligible : what they are held to (see ``Comparison.entries``).
     explanations : what may explain a disagreement.
     """
-    sorter = _Sorter(explanations)
-    for part in comparison.entries(negligible):
-        sorter.take(part, tolerance)
+    sorter = _Sorter(comparison, explanations)
+    for part in comparison.entries():
+        sorter.take(part)
     return sorter.result()
 
 
-def broken_entries(comparison: Comparison, tolerance: float, negligible: float) -> Disagreeing:
+def broken_entries(comparison: Comparison) -> Disagreeing:
     """The wrong entries of a tensor that is not finite everywhere: those, and what exceeds tolerance and noise."""
     wrong = [NONE]
-    for part in comparison.entries(negligible):
+    for part in comparison.entries():
         with np.errstate(invalid="ignore"):
-            right = part.error <= tolerance * part.size + NOISE_SIGMAS * part.noise
+            right = part.error <= comparison.tolerance * part.size + NOISE_SIGMAS * part.noise
         wrong.append(part.first + np.flatnonzero(~right | ~np.isfinite(part.error)))
     return Disagreeing(wrong=np.concatenate(wrong), error=math.nan)
 
@@ -71,41 +70,45 @@ def broken_entries(comparison: Comparison, tolerance: float, negligible: float) 
 class _Sorter:
     """Collects positions and norms chunk by chunk."""
 
-    def __init__(self, explanations: Explanations) -> None:
-        self.explanations = explanations
+    def __init__(self, comparison: Comparison, explanations: Explanations) -> None:
+        self.comparison, self.explanations = comparison, explanations
         self.norm = explanations.given.norm
-        self.lost = explanations.given.smallest * explanations.comparison.unit
-        self.places: dict[str, list[Indices]] = {"wrong": [], "doubtful": [], "rounded": [], "noisy": []}
-        self.at_kinks = 0
+        self.lost = explanations.lost * comparison.unit
+        self.places: dict[str, list[Indices]] = {
+            "wrong": [], "stepped": [], "kinked": [], "rounded": [], "noisy": [],
+        }  # fmt: skip
+        self.rounded_at_kinks = 0
         self.errors: list[float] = []
         self.noises: list[float] = []
 
-    def take(self, part: EntryChunk, tolerance: float) -> None:
+    def take(self, part: EntryChunk) -> None:
         """Sort the entries of one chunk."""
-        allowed = tolerance * part.size + self.lost
-        noise = NOISE_SIGMAS * part.noise
-        beyond = part.error > allowed
+        allowed = self.comparison.tolerance * part.size + self.lost
         self._add_norms(part)
+        beyond = part.error > allowed
         if not beyond.any():
             return
-        wrong = beyond & ~(part.error <= allowed + noise)  # noise that is not a number excuses nothing
+        allowed = allowed + NOISE_SIGMAS * part.noise
+        wrong = beyond & ~(part.error <= allowed)  # noise that is not a number excuses nothing
         self._add("noisy", part, beyond & ~wrong)
-        if not wrong.any():
-            return
-        rounded = wrong & (part.error <= allowed + noise + NOISE_SIGMAS * self.explanations.rounding_of(part))
-        wrong &= ~rounded
-        stepped = self.explanations.by_step(part, wrong, allowed + noise)
-        self._add("rounded", part, rounded)
-        self._add("doubtful", part, stepped)
-        self._add("wrong", part, wrong & ~stepped)
-        kinks = self.explanations.comparison.kinks_within(part.first, rounded.size)
-        self.at_kinks += int(np.count_nonzero(rounded[kinks]))
+        if wrong.any():
+            self._explain(part, wrong, allowed)
+
+    def _explain(self, part: EntryChunk, wrong: Mask, allowed: Array) -> None:
+        rounded = wrong & (part.error <= allowed + NOISE_SIGMAS * self.explanations.rounding_of(part))
+        kinked = self.explanations.by_kinks(part, wrong & ~rounded, allowed)
+        stepped = self.explanations.by_step(part, wrong & ~rounded & ~kinked, allowed)
+        for name, where in (("rounded", rounded), ("kinked", kinked), ("stepped", stepped),
+                            ("wrong", wrong & ~rounded & ~kinked & ~stepped)):
+            self._add(name, part, where)
+        kinks = self.comparison.kinks_within(part.first, rounded.size)
+        self.rounded_at_kinks += int(np.count_nonzero(rounded[kinks]))
 
     def result(self) -> Disagreeing:
         """What all chunks came to."""
         places = {name: np.concatenate(found) if found else NONE for name, found in self.places.items()}
         return Disagreeing(
-            **places, at_kinks=self.at_kinks, error=join_norms(self.errors, self.norm),
+            **places, rounded_at_kinks=self.rounded_at_kinks, error=join_norms(self.errors, self.norm),
             noise=join_norms(self.noises, self.norm),
         )
 

@@ -1,33 +1,46 @@
-"""What else than a mistake can explain a disagreement: too large an epsilon, a kink the engine does not know of, or
-digits that a right back-propagation loses.
+"""What can explain a disagreement other than a mistake: too large an epsilon, a kink that the engine does not know of,
+or digits that a right back-propagation loses.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .._constants import UNIT_ROUNDOFF, UNIT_ROUNDOFFS
-from .._types import Array
+from .._constants import NOISE_SIGMAS, NORM_SIGMAS, RESOLVED, SMALLEST_NORMALS, UNIT_ROUNDOFF, UNIT_ROUNDOFFS
+from .._types import Array, Mask
 from ..problems.gradients import AnalyticGradient, NumericalGradient
 from ..runtime.cached_property import cached_property
 from .comparison import Comparison, EntryChunk
+from .tolerance import tolerance_in
 
-SMALLEST_NORMAL = float(np.finfo(np.float64).tiny)
 # Entries from which the usual bend of a tensor's cost is taken.
 SAMPLE = 1 << 14
 # The central difference may be off by this many times (bend / slope)^2, relatively.
 TRUNCATION = 100.0
 # A jump between the one-sided quotients is a kink's, not curvature's, if it is this many times the usual one.
 OUTLIER = 30.0
+# Noise of a numerical gradient that proves a tensor to be zero, in units of what a right gradient in double precision
+# may keep: cost differences are noisier than back-propagation, by the digits that their steps cost.
+PROVEN = 1024.0
+# Where several kinks meet, gradients of other branches are looked for as far from the interval as this many times its
+# length: kinks of ordinary data differ by less.
+BRANCHES = 4.0
 
 
 @dataclass(frozen=True)
 class Evidence:
     """What everything is judged from.
 
-    subject, differences : gradients and cost differences; epsilon : the perturbation, one for all or one per checked
-    position; norm : 1, 2 or infinity; tolerance : as asked for, None for the default.
+    Parameters
+    ----------
+    subject, differences : gradients and cost differences.
+    epsilon : the perturbation, one for all or one per checked position.
+    norm : 1, 2 or infinity.
+    tolerance : as asked for, None for the default.
+    comparisons : one per tensor.
     """
 
     subject: AnalyticGradient
@@ -35,11 +48,17 @@ class Evidence:
     epsilon: float | Array
     norm: float
     tolerance: float | None
+    comparisons: Sequence[Comparison]
 
     @property
     def smallest(self) -> float:
         """Derivatives below this are lost: the costs' differences then fall below the smallest normal number."""
-        return SMALLEST_NORMAL / float(np.min(self.epsilon))
+        return SMALLEST_NORMALS["float64"] / float(np.min(self.epsilon))
+
+    def scale_beside(self, comparison: Comparison) -> float:
+        """The largest root mean square of the other tensors' numerical gradients that noise leaves their digits."""
+        others = [c for c in self.comparisons if c.tensor is not comparison.tensor and c.resolved]
+        return max((c.approx_rms for c in others), default=0.0)
 
 
 @dataclass(frozen=True)
@@ -65,7 +84,7 @@ class Explanations:
     """
 
     def __init__(self, given: Evidence, comparison: Comparison, dtype: str | None) -> None:
-        self.given, self.comparison = given, comparison
+        self.given, self.comparison, self.dtype = given, comparison, dtype
         self.unit = UNIT_ROUNDOFFS.get(dtype or "float64", UNIT_ROUNDOFF)
 
     @cached_property
@@ -74,12 +93,84 @@ class Explanations:
         return bend(self.comparison, self.given.differences, self.given.epsilon)
 
     @cached_property
+    def lost(self) -> float:
+        """Derivatives below this are lost in the range of the costs' differences, or in that of the gradient's dtype.
+
+        In the latter the products that were summed are lost: they are as much larger as the other gradients are.
+        """
+        if self.dtype is None:
+            return self.given.smallest
+        terms = tolerance_in(self.dtype, self.given.subject) / self.unit
+        scale = max(1.0, self.comparison.approx_rms, self.given.scale_beside(self.comparison))
+        return max(self.given.smallest, terms * scale * SMALLEST_NORMALS.get(self.dtype, 0.0))
+
+    @cached_property
+    def zero(self) -> float:
+        """Rounding that a right gradient which is zero in theory may keep, by the size of the other tensors' gradients.
+
+        A gradient that cancels (of a bias in front of a normalisation, of a key bias in attention) is a sum of terms
+        as large as those of which the other gradients are made; their rounding does not cancel.
+        """
+        return tolerance_in(self.dtype or "float64", self.given.subject) * self.given.scale_beside(self.comparison)
+
+    @cached_property
     def rounding(self) -> Array | None:
         """Standard errors that rounding leaves in a right gradient of the tensor, where that can be told."""
         if self.given.subject.rounding is None:
             return None
         errors = self.given.subject.rounding(self.comparison.tensor.name, self.unit)
         return errors if self.comparison.where is None else errors[self.comparison.where]
+
+    @property
+    def cancels(self) -> bool:
+        """Whether the tensor is zero in theory, as far as can be seen, and its gradient no more than rounding.
+
+        The numerical gradient must be zero to within its own noise, and that hardly larger than the rounding of the
+        other gradients; the gradient must be zero to within the rounding of its precision.
+        """
+        c = self.comparison
+        if self.given.subject.rounding is not None or not c.noise.size:
+            return False
+        exact = self.zero * UNIT_ROUNDOFF / self.unit
+        noise = NOISE_SIGMAS * c.noise
+        if not float(np.max(noise)) <= PROVEN * exact:
+            return False
+        return bool(np.all(np.abs(c.derivative) <= noise) and np.all(np.abs(c.gradient) <= self.zero + noise))
+
+    @cached_property
+    def noise_norm(self) -> float:
+        """Norm of the noise of all entries, in the tensor's unit."""
+        noise = self.comparison.noise * self.comparison.unit
+        if noise.size == 1:
+            return self._norm_of_equal(float(noise[0]))
+        with np.errstate(over="ignore"):
+            return float(np.linalg.norm(noise, self.given.norm))
+
+    @cached_property
+    def seen(self) -> float:
+        """The largest norm of noise at which the check still sees the tensor, in its unit.
+
+        Noise as large as the gradient hides any mistake; in a gradient that is zero, those hide that are small beside
+        the other tensors' gradients.
+        """
+        c = self.comparison
+        sizes = c.norms(self.given.norm)
+        beside = self._norm_of_equal(RESOLVED * self.given.scale_beside(c) * c.unit)
+        return max(sizes.gradient * c.unit, sizes.approx * c.unit, beside)
+
+    def _norm_of_equal(self, entry: float) -> float:
+        """Norm of a vector of the tensor's checked entries that are all the same."""
+        count = self.comparison.checked
+        if math.isinf(self.given.norm):
+            return entry
+        return entry * (count if self.given.norm == 1 else math.sqrt(count))
+
+    @property
+    def sigmas(self) -> float:
+        """Standard errors that noise may reach in the norm of the tensor; of a single entry as many as of any."""
+        if math.isinf(self.given.norm):
+            return NOISE_SIGMAS
+        return NORM_SIGMAS + (NOISE_SIGMAS - NORM_SIGMAS) / math.sqrt(self.comparison.checked)
 
     @property
     def rounding_norm(self) -> float:
@@ -94,7 +185,18 @@ class Explanations:
             return np.zeros(part.error.size)
         return self.rounding[part.first : part.first + part.error.size] * self.comparison.unit
 
-    def by_step(self, part: EntryChunk, wrong: NDArray[np.bool_], allowed: Array) -> NDArray[np.bool_]:
+    def by_kinks(self, part: EntryChunk, wrong: Mask, allowed: Array) -> Mask:
+        """Which of a chunk's wrong entries are at kinks whose other branches the engine does not know."""
+        found, kinks = np.zeros_like(wrong), self.comparison.kinks
+        if kinks is None or not kinks.of_line:
+            return found
+        chosen = (kinks.where >= part.first) & (kinks.where < part.first + wrong.size)
+        places = kinks.where[chosen] - part.first
+        reach = BRANCHES * (kinks.high - kinks.low)[chosen] * self.comparison.unit
+        found[places] = wrong[places] & (part.error[places] <= allowed[places] + reach)
+        return found
+
+    def by_step(self, part: EntryChunk, wrong: Mask, allowed: Array) -> Mask:
         """Which of a chunk's wrong entries so large an epsilon, or a kink within it, could explain."""
         differences = self.given.differences
         if differences.settled or differences.truncation is not None:
@@ -148,8 +250,8 @@ def bend(comparison: Comparison, differences: NumericalGradient, epsilon: float 
 
 def at_kink(
     comparison: Comparison, part: EntryChunk, differences: NumericalGradient, epsilon: float | Array, usual: float,
-    wrong: NDArray[np.bool_],
-) -> NDArray[np.bool_]:
+    wrong: Mask,
+) -> Mask:
     """Which of a chunk's ``wrong`` entries lie between one-sided quotients that differ as only a kink makes them."""
     found = np.zeros_like(wrong)
     places = np.flatnonzero(wrong)

@@ -1,15 +1,11 @@
-"""Gradients in less than double precision: what rounding allows, and how to tell that a gradient was computed so."""
+"""How to tell that a gradient was computed in less than double precision."""
 
 import math
 
 import numpy as np
 
-from .._constants import UNIT_ROUNDOFFS
-from ..problems.gradients import AnalyticGradient
 from .comparison import Comparison
 
-# Roundings a gradient may be off by, beside the square root of the number of terms summed on the way.
-ROUNDINGS = 16.0
 # Relative errors of single precision: few entries are nearer than the one, hardly any further off than the tolerance.
 NEAREST = 1e-9
 SHARE = 0.8
@@ -21,15 +17,6 @@ ENOUGH = 4
 SYSTEMATIC = 0.9
 # Entries looked at.
 SAMPLE = 1 << 15
-
-
-def tolerance_in(dtype: str, subject: AnalyticGradient) -> float:
-    """Relative difference that rounding in ``dtype`` allows a network's gradients.
-
-    It grows with the root of the number of terms in the sums, as the errors of independent roundings do.
-    """
-    terms = sum(math.prod(tensor.shape[1:]) for tensor in subject.tensors)
-    return ROUNDINGS * UNIT_ROUNDOFFS.get(dtype, UNIT_ROUNDOFFS["float32"]) * math.sqrt(terms)
 
 
 def computed_in_single(comparison: Comparison) -> bool:

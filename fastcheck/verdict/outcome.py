@@ -32,6 +32,7 @@ class Cause(StrEnum):
     NOT_FINITE = "not finite"
     UNCHECKED = "unchecked"
     SINGLE = "single"
+    ZERO = "zero"
     COST = "cost", "", "Look for nan, inf or overflow in the parameters, the inputs and the targets."
     NOTHING = (
         "nothing", "",

@@ -1,7 +1,7 @@
 """A second look at what disagrees, with a far smaller step: is it the gradient, or was epsilon too large there?
 
-Only for engines whose differences are exact at any epsilon: with them a step can be so small that neither curvature
-nor a kink nearby is met.
+The second look needs an engine whose differences are exact at any epsilon: its step is so small that it meets neither
+curvature nor a kink nearby.
 """
 
 from dataclasses import replace
@@ -13,7 +13,8 @@ from ..engines.base import Engine
 from ..problems.gradients import AnalyticGradient, Kinks, NumericalGradient
 from ..problems.networks.problem import Problem
 from ..runtime.run import Run
-from .judge import Judgement, disagreeing
+from .judge import Judgement
+from .outcome import PASS, Cause
 
 # The second step, as a share of the first or of a step of ordinary length.
 CLOSER, ORDINARY = 2.0**-30, 1e-7
@@ -25,17 +26,18 @@ SHARE = 0.01
 
 def second_look(
     engine: Engine, problem: Problem, subject: AnalyticGradient, found: NumericalGradient, judgement: Judgement,
-    epsilon: float, run: Run,
+    epsilon: float, run: Run, *, exact: bool = True,
 ) -> NumericalGradient | None:
-    """Cost differences with the step's error told apart where the gradient disagrees; None where it explains nothing.
+    """Cost differences with the step's error told apart where the gradient disagrees; None where nothing is in doubt.
 
     Parameters
     ----------
     engine : finds differences that are exact at any epsilon.
     problem, subject, run : as for the first look.
     found, judgement : the first look, at ``epsilon``, and what came of it.
+    exact : whether the first look was without noise too; where it was not, noise stays an excuse.
     """
-    suspects = disagreeing(judgement)
+    suspects = _suspects(judgement, noisy=exact)
     if not suspects.size:
         return None
     places = suspects if subject.indices is None else subject.indices[suspects]
@@ -47,27 +49,45 @@ def second_look(
     closer = engine(problem, places[chosen], step, run)
     moved = np.abs(found.gradapprox[suspects[chosen]] - closer.gradapprox)
     if not bool(np.any(moved > SHARE * error)):
-        return None
+        if not any(tensor.entries.stepped.size for tensor in judgement.tensors):
+            return None
+        # The step explains nothing, so it excuses nothing either: no doubt is left.
+        return replace(found, truncation=np.zeros(found.gradapprox.size))
     if chosen.size < suspects.size:
         closer = engine(problem, places, step, run)
-    return _with_derivative(found, suspects, closer, epsilon)
+    how = "by a far smaller one" if exact else "by exact differences with a far smaller one"
+    entries = "1 entry" if suspects.size == 1 else f"{suspects.size:,} entries"
+    note = f"At {entries} epsilon = {epsilon:g} is a large step; judged there {how}."
+    return replace(_with_derivative(found, suspects, closer), notes=(*found.notes, note))
 
 
-def _with_derivative(
-    found: NumericalGradient, suspects: Indices, closer: NumericalGradient, epsilon: float
-) -> NumericalGradient:
+def _suspects(judgement: Judgement, noisy: bool) -> Indices:
+    """Checked positions, ascending, that another step may tell more of, in tensors that are finite and do not pass.
+
+    These are entries whose error exceeds the tolerance, and those that are right by an interval of derivatives alone.
+    """
+    found = [np.empty(0, np.int64)]
+    for tensor in judgement.tensors:
+        if tensor.verdict == PASS or tensor.cause is Cause.NOT_FINITE:
+            continue
+        entries = tensor.entries
+        kinds = [entries.wrong, entries.stepped, entries.kinked, tensor.comparison.loose]
+        places = np.concatenate([*kinds, entries.rounded, entries.noisy] if noisy else kinds)
+        found.append(tensor.comparison.first + np.unique(places))
+    return np.concatenate(found)
+
+
+def _with_derivative(found: NumericalGradient, suspects: Indices, closer: NumericalGradient) -> NumericalGradient:
     """The first look, judged by the second one's derivatives and kinks at the suspects."""
     truncation: Array = np.zeros(found.gradapprox.size)
     truncation[suspects] = found.gradapprox[suspects] - closer.gradapprox
     truncation[~np.isfinite(truncation)] = 0.0
-    kinks = found.kinks
-    if kinks is not None and closer.kinks is not None:
+    kinks = found.kinks or Kinks(np.empty(0, np.int64), np.empty(0), np.empty(0))
+    if closer.kinks is not None:
         old = ~np.isin(kinks.where, suspects)
         where = np.concatenate([kinks.where[old], suspects[closer.kinks.where]])
         low = np.concatenate([kinks.low[old], closer.kinks.low])
         high = np.concatenate([kinks.high[old], closer.kinks.high])
         order = np.argsort(where)
         kinks = Kinks(where[order], low[order], high[order])
-    entries = "1 entry" if suspects.size == 1 else f"{suspects.size:,} entries"
-    note = f"At {entries} epsilon = {epsilon:g} is a large step; judged there by a far smaller one."
-    return replace(found, truncation=truncation, kinks=kinks, notes=(*found.notes, note))
+    return replace(found, truncation=truncation, kinks=kinks)

@@ -29,7 +29,7 @@ def diagnose(found: TensorVerdict, subject: AnalyticGradient, others: Sequence[T
     if found.verdict != FAIL:
         return ""
     case = Case(found, subject, others)
-    if not found.comparison.sizes.finite:
+    if found.cause is Cause.NOT_FINITE:
         return not_finite(case)
     for claim in CLAIMS:
         sentence = claim(case)
@@ -39,17 +39,23 @@ def diagnose(found: TensorVerdict, subject: AnalyticGradient, others: Sequence[T
 
 
 def not_finite(case: Case) -> str:
-    """Where the gradient, or the numerical one, is not a number."""
-    for vector, name in ((case.comparison.gradient, case.name), (case.comparison.approx, "the numerical gradient of")):
-        places = np.flatnonzero(~np.isfinite(vector))
-        if not places.size:
-            continue
-        at = index_text(case.comparison.index(int(places[0])))
-        more = f" and at {places.size - 1:,} more place{'s' * (places.size > 2)}" if places.size > 1 else ""
-        if name == case.name:
-            return f"{name}{at} is {vector[places[0]]}{more}."
-        return f"{name} {case.found.name}{at} is {vector[places[0]]}{more}: the cost is not finite within epsilon."
-    return ""
+    """Where the gradient, or the numerical one, is not a number; of the gradient all entries are looked at."""
+    c, tensor = case.comparison, case.comparison.tensor
+    whole = case.subject.gradient[tensor.start : tensor.stop]
+    places = np.flatnonzero(~np.isfinite(whole))
+    if places.size:
+        at = tensor.place(tensor.start + int(places[0]))
+        return f"d{at} is {whole[places[0]]}{_and_more(places.size)}."
+    places = np.flatnonzero(~np.isfinite(c.reference))
+    if not places.size:
+        return ""
+    at = case.found.name + index_text(c.index(int(places[0])))
+    return (f"the numerical gradient of {at} is {c.reference[places[0]]}{_and_more(places.size)}: "
+            "the cost is not finite within epsilon.")
+
+
+def _and_more(places: int) -> str:
+    return f" and at {places - 1:,} more place{'s' * (places > 2)}" if places > 1 else ""
 
 
 def zero(case: Case) -> str:

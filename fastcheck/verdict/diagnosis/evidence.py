@@ -96,7 +96,7 @@ def products(case: Case, added: float = 0.0) -> Products:
     xx = yy = xy = error = 0.0
     c = case.comparison
     theta = case.parameters(c) if added else None
-    for part in c.entries(0.0):
+    for part in c.entries():
         x, y = part.gradient, part.approx
         if theta is not None:
             shift = added * c.unit * theta[part.first : part.first + x.size]
@@ -114,7 +114,7 @@ def multiple_of(case: Case, direction: Array, added: float) -> float | None:
     theta = case.parameters(c)
     dd = dw = ww = 0.0
     moved = 0
-    for part in c.entries(0.0):
+    for part in c.entries():
         rows = slice(part.first, part.first + part.error.size)
         off = part.gradient - part.approx + added * unit * theta[rows]
         off[c.kinks_within(part.first, off.size)] = 0.0
