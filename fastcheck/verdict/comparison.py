@@ -116,6 +116,11 @@ class Comparison:
             return np.empty(0, np.int64)
         return self.kinks.where[self.settled.loose]
 
+    @property
+    def mostly_loose(self) -> bool:
+        """Whether so much is right by intervals of derivatives along single lines alone that it proves nothing."""
+        return self.kinks is not None and self.kinks.of_line and 2 * self.loose.size > self.checked
+
     @cached_property
     def reference(self) -> Array:
         """The numerical gradient; at kinks the derivative nearest to the gradient that is right there."""

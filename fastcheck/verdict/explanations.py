@@ -148,10 +148,9 @@ class Explanations:
 
     @cached_property
     def seen(self) -> float:
-        """The largest norm of noise at which the check still sees the tensor, in its unit.
+        """The norm of what there is to see in the tensor, in its unit.
 
-        Noise as large as the gradient hides any mistake; in a gradient that is zero, those hide that are small beside
-        the other tensors' gradients.
+        That is the gradient's; of a gradient that is zero, what would be small beside the other tensors' gradients.
         """
         c = self.comparison
         sizes = c.norms(self.given.norm)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from .._constants import BEYOND_DOUBLE, NORM_SIGMAS, RESOLVED, RESOLVED_LOW
+from .._constants import BEYOND_DOUBLE, NOISE_SIGMAS, NORM_SIGMAS, RESOLVED, RESOLVED_LOW
 from .._types import Array
 from ..problems.gradients import AnalyticGradient, NumericalGradient
 from .comparison import Comparison, comparisons, relative
@@ -144,7 +144,7 @@ def _judge_at(comparison: Comparison, given: Evidence, dtype: str | None) -> Ten
     found.verdict, found.cause = _of_entries(found, explanations)
     if (found.entries.wrong.size or found.cause is Cause.NOISE) and explanations.cancels:
         found.verdict, found.cause = PASS, Cause.ZERO
-    if found.verdict == PASS and 2 * comparison.loose.size > comparison.checked:
+    if found.verdict == PASS and comparison.mostly_loose:
         found.verdict, found.cause = INCONCLUSIVE, Cause.KINKS
     return found
 
@@ -160,7 +160,7 @@ def _of_entries(found: TensorVerdict, explanations: Explanations) -> tuple[Verdi
         return INCONCLUSIVE, Cause.KINKS
     if entries.rounded.size and entries.rounded_at_kinks == entries.rounded.size and explanations.dtype is None:
         return INCONCLUSIVE, Cause.KINKS
-    if not explanations.noise_norm <= explanations.seen:
+    if not explanations.noise_norm <= NOISE_SIGMAS * explanations.seen:
         return INCONCLUSIVE, Cause.NOISE
     if not entries.rounded.size and not entries.noisy.size:
         return PASS, Cause.NONE
