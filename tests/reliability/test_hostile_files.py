@@ -11,7 +11,7 @@ import pytest
 
 from fastcheck.cli.command import main
 from fastcheck.problems.files import npz
-from tests.reliability.hostile_files import archive, element, hostile, matlab, npy, packed, sound
+from tests.reliability.harmful_bytes import archive, element, hostile, matlab, npy, packed, sound
 from tests.support.files import refused
 
 
