@@ -118,7 +118,7 @@ class DifferenceArray(Methods, Operators):
         assert found is not None  # noqa: S101  # its owner has changes now
         return found
 
-    def view(self, value: Value, change: Change | None = None) -> "DifferenceArray":
+    def cut(self, value: Value, change: Change | None = None) -> "DifferenceArray":
         """An array whose values are a view of this one's; `change`, where given, is that view of its changes."""
         base = self.owner
         return DifferenceArray(value, self.run, change, base, None if change is None else base._change)

@@ -57,7 +57,7 @@ def converted(run: Run, function: Maker, args: tuple[Any, ...], options: dict[st
     elif value is content.value:
         return content
     elif type(content.value) is np.ndarray and np.may_share_memory(value, content.value):
-        return content.view(value)
+        return content.cut(value)
     else:
         array = content
     moved = array.astype(value.dtype)
@@ -71,7 +71,7 @@ def strided(run: Run, function: Maker, args: tuple[Any, ...], options: dict[str,
     """numpy.lib.stride_tricks.as_strided: any view of the values is one of the changes."""
     array = args[0] if args else options["x"]
     value = function(*map(_shape_value, args), **{key: _shape_value(option) for key, option in options.items()})
-    return array.view(value) if type(array) is DifferenceArray else value
+    return array.cut(value) if type(array) is DifferenceArray else value
 
 
 def of_list(run: Run, function: Maker, args: tuple[Any, ...], options: dict[str, Any]) -> Any:

@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from ..._errors import NoRule
 from .array import DifferenceArray
+from .complex_numbers import change_of_complex
 from .run import Run
 from .sparse import is_sparse, product
 
 Change = NDArray[Any]
 Operands = tuple[Any, ...]
+_FLOAT = np.dtype(np.float64)
 # Types of operands that need no second look: plain arrays and numbers.
 _PLAIN = frozenset((np.ndarray, np.float64, float, int, bool))
 
@@ -48,9 +50,12 @@ def operate_on_one(run: Run, name: str, plain: Callable[..., Any], array: Any) -
     out = plain(value)
     if change is None:
         return run.fresh(out)
+    if change.dtype is not _FLOAT:
+        moved = change_of_complex(run, name, (value,), (change,), out)
+        return run.fresh(out, owned(moved, (change,), run.batch, out.shape))
     rule = run.tables.rules.get(name)
     if rule is None or not rule.elementwise:
-        raise NoRule(f"numpy.{name}")
+        raise NoRule(full_name(name))
     moved = rule.change(np, (value,), (change,), out, run.branches)
     if rule.discrete and not np.count_nonzero(moved):
         return run.fresh(out)  # what all perturbations share stands still
@@ -80,9 +85,11 @@ def operate_on_two(run: Run, name: str, plain: Callable[..., Any], a: Any, b: An
         run.notes.product(run.count + 1, (a, b), _elementwise_letters((value_a, value_b), out))
     if da is None and db is None:
         return run.fresh(out)
+    if out.dtype is not _FLOAT and out.dtype.kind == "c":
+        return run.fresh(out, change_of(run, name, [value_a, value_b], [da, db], out))
     rule = run.tables.rules.get(name)
     if rule is None or not rule.elementwise:
-        raise NoRule(f"numpy.{name}")
+        raise NoRule(full_name(name))
     ndim = out.ndim + 1
     if da is not None and da.ndim != ndim:
         da = _lifted(da, ndim)
@@ -134,11 +141,13 @@ def change_of(
     run: Run, name: str, values: list[Any], changes: list[Change | None], out: Any, **options: Any
 ) -> Change | None:
     """The change of an elementwise operation's result, (batch, *out.shape), shared with no operand."""
-    rule = run.tables.rules.get(name)
-    if rule is None or not rule.elementwise:
-        raise NoRule(f"numpy.{name}")
     ndim = out.ndim + 1
     lifted = [change if change is None or change.ndim == ndim else _lifted(change, ndim) for change in changes]
+    if any(value.dtype.kind == "c" for value in (*values, out) if hasattr(value, "dtype")):
+        return owned(change_of_complex(run, name, values, lifted, out), lifted, run.batch, out.shape)
+    rule = run.tables.rules.get(name)
+    if rule is None or not rule.elementwise:
+        raise NoRule(full_name(name))
     change = rule.change(np, values, lifted, out, run.branches, **options)
     if rule.discrete and not np.count_nonzero(change):
         return None  # a mask that all perturbations share stands still
@@ -220,6 +229,13 @@ def call(run: Run, ufunc: Any, inputs: Operands) -> Any:
     return operate(run, name_of(ufunc), ufunc, inputs)
 
 
+def full_name(name: str) -> str:
+    """A ufunc as users write it."""
+    if " " in name:
+        return name
+    return f"numpy.{name}" if hasattr(np, name) else f"scipy.special.{name}"
+
+
 @lru_cache(maxsize=512)
 def name_of(ufunc: Any) -> str:
     """The name of a ufunc's rule: its own name, if it is NumPy's or SciPy's ufunc of that name."""
@@ -227,7 +243,7 @@ def name_of(ufunc: Any) -> str:
     special = sys.modules.get("scipy.special")
     if getattr(np, name, None) is ufunc or (special is not None and getattr(special, name, None) is ufunc):
         return name
-    return f"{name} (not one of NumPy's or SciPy's)"
+    return f"{name} (a ufunc that is not NumPy's or SciPy's)"
 
 
 def call_with_several_outputs(run: Run, ufunc: Any, inputs: Operands) -> Any:

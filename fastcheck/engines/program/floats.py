@@ -6,7 +6,10 @@ from typing import Any
 
 from ..._errors import NoRule
 
-_REMEDY = "return the array itself, or call float() on what is returned and on nothing else"
+_REMEDY = (
+    "return the array itself, call float() on what is returned and on nothing else, and make arrays that receive "
+    "entries inside the function with numpy.zeros or the like"
+)
 
 
 class Floats:

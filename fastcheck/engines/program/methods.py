@@ -51,7 +51,7 @@ class Methods:
         value = self.value
         if value.ndim < 2:
             return self
-        return self.view(value.T, None if change is None else change.transpose((0, *range(value.ndim, 0, -1))))
+        return self.cut(value.T, None if change is None else change.transpose((0, *range(value.ndim, 0, -1))))
 
     @property
     def mT(self: Any) -> Any:  # NumPy's name
@@ -77,7 +77,7 @@ class Methods:
         """The array with its axes permuted, a view."""
         value = self.value
         out = value.transpose(*axes)
-        return self.view(out) if type(out) is np.ndarray else self
+        return self.cut(out) if type(out) is np.ndarray else self
 
     def reshape(self: Any, *shape: Any, order: str = "C", copy: bool | None = None) -> Any:
         """The array in another shape, a view where NumPy gives one."""
@@ -90,6 +90,12 @@ class Methods:
     def flatten(self: Any, order: str = "C") -> Any:
         """A copy of the array as one axis."""
         return self.run.tables.ravel(self.copy(order="K"), order)
+
+    def view(self: Any, *types: Any, **named: Any) -> Any:
+        """A view of the whole array; views as another type have no rule."""
+        if types or named:
+            self.run.refuse("numpy.ndarray.view as another type", "")
+        return self[...]
 
     def copy(self: Any, order: Any = "C") -> Any:
         """A copy of the values and of the changes."""

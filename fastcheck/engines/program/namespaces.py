@@ -1,8 +1,9 @@
 """The functions that are replaced in the user's namespaces while a program runs, by the module that holds them.
 
-NumPy's do not ask their arguments who should answer, or make arrays of lists first. SciPy's never ask.
+NumPy's do not ask their arguments who should answer, or make arrays of lists first. SciPy's and math's never ask.
 """
 
+import math
 import sys
 from collections.abc import Callable, Mapping
 from types import ModuleType
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..._errors import NoRule
-from . import algebra, creation, linear, reductions
+from . import algebra, creation, linear, reductions, scalars
 from .rearranging import arrays_in, rearrangement
 from .run import Run
 
@@ -115,6 +116,7 @@ def replaced() -> Mapping[tuple[ModuleType, str], Handler]:
     handlers |= {(np, "full"): creation.filled, (np, "full_like"): creation.filled}
     handlers |= {(np, name): creation.of_list for name in _OF_LISTS.split()}
     handlers[np.lib.stride_tricks, "as_strided"] = creation.strided
+    handlers |= {(math, name): _asked(handler) for name, handler in scalars.HANDLERS.items()}
     for module_name, table in _SCIPY.items():
         module = sys.modules.get(module_name)
         if module is not None:

@@ -106,7 +106,7 @@ def _view_of_one(arrays: list[DifferenceArray], result: Any) -> DifferenceArray 
             if result is array.value:
                 return array
             if type(array.value) is np.ndarray and np.may_share_memory(result, array.value):
-                return array.view(result)
+                return array.cut(result)
     elif type(result) is np.ndarray:
         for array in arrays:
             if result is array.value:
@@ -181,7 +181,7 @@ def reshaped(array: DifferenceArray, out: NDArray[Any]) -> DifferenceArray:
     if out is value:
         return array
     if base is not None and (base is value or base is value.base):
-        return array.view(out)
+        return array.cut(out)
     change = array.change
     if change is None:
         return run.rearranged(out, None, False)

@@ -85,12 +85,12 @@ class Carriers:
         if type(whole) is not DifferenceArray or array.dtype != owner.dtype:
             return None
         if whole.value is owner:
-            return whole.view(array)
+            return whole.cut(array)
         # the substitute of a held array has memory of its own: the same view of that
         offset = array.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
         if not owner.flags.c_contiguous or not whole.value.flags.c_contiguous:
             return None
-        return whole.view(np.ndarray(array.shape, array.dtype, whole.value, offset, array.strides))
+        return whole.cut(np.ndarray(array.shape, array.dtype, whole.value, offset, array.strides))
 
 
 def _owner(array: NDArray[Any]) -> NDArray[Any]:

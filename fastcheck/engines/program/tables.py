@@ -47,7 +47,7 @@ def carried(run: Run, out: Any, arrays: Sequence[DifferenceArray] = ()) -> Any:
             if out is array.value:
                 return array
             if type(array.value) is np.ndarray and type(out) is np.ndarray and np.may_share_memory(out, array.value):
-                return array.view(out)
+                return array.cut(out)
         return run.fresh(out) if type(out) is np.ndarray or isinstance(out, np.number) else out
     if type(out) in (list, tuple):
         return type(out)(carried(run, part, arrays) for part in out)
@@ -304,6 +304,8 @@ FUNCTIONS: dict[Any, Handler] = {
     np.apply_along_axis: unknown,
     np.max: reductions.by_rule(*_AXES),
     np.min: reductions.by_rule(*_AXES),
+    np.amax: reductions.by_rule(*_AXES),
+    np.amin: reductions.by_rule(*_AXES),
     np.ptp: reductions.by_rule("axis", "out", "keepdims"),
     np.prod: reductions.by_rule("axis", "dtype", "out", "keepdims", "initial", "where"),
     np.cumprod: reductions.by_rule("axis", "dtype", "out"),

@@ -1,0 +1,152 @@
+"""NumPy's and SciPy's functions beyond the elementary: reductions, sorting, linear algebra, transforms, filters.
+
+Each takes ``x`` (3, 4), ``y`` (4, 5) and ``v`` (4,).
+"""
+
+import math
+
+import numpy as np
+import scipy.fft
+import scipy.linalg
+import scipy.ndimage
+import scipy.signal
+import scipy.special
+
+
+def square(y):
+    """A well-conditioned matrix (4, 4)."""
+    return y[:, :4] + 4.0 * np.eye(4)
+
+
+def positive(y):
+    """A positive definite matrix (4, 4)."""
+    return y @ y.T + 4.0 * np.eye(4)
+
+
+# Those that NumPy calculates in double precision alone are held against subtraction at large changes only.
+DOUBLE_ONLY = ("doubles", "linear algebra", "transforms", "filters", "special")
+REDUCTIONS = {
+    "max": lambda x, y, v: np.max(x) + x.max(axis=1) + x.max(axis=(0, 1), keepdims=True),
+    "min": lambda x, y, v: np.min(x, axis=0) + x.min(0, keepdims=True) + np.amin(x),
+    "maximum.reduce": lambda x, y, v: np.maximum.reduce(x) + np.minimum.reduce(x, axis=0),
+    "ptp": lambda x, y, v: np.ptp(x, axis=1),
+    "prod": lambda x, y, v: np.prod(x) + x.prod(axis=1) + np.multiply.reduce(x, axis=1),
+    "cumprod": lambda x, y, v: np.cumprod(x, axis=1) + np.multiply.accumulate(x, axis=1),
+    "maximum.accumulate": lambda x, y, v: np.maximum.accumulate(x, axis=1) + np.minimum.accumulate(x),
+    "var": lambda x, y, v: np.var(x) + x.var(axis=0, ddof=1) + x.var(axis=1, keepdims=True),
+    "std": lambda x, y, v: np.std(x, axis=0) + x.std(),
+    "median": lambda x, y, v: np.median(x) + np.median(x, axis=0),
+    "quantile": lambda x, y, v: np.quantile(x, 0.3, axis=1) + np.percentile(x, 70) + np.quantile(x, [0.2, 0.5])[0],
+    "average": lambda x, y, v: np.average(x, axis=1, weights=v * v + 1.0) + np.average(x),
+    "cov": lambda x, y, v: np.cov(x) + np.corrcoef(x),
+    "sort": lambda x, y, v: np.sort(x) + np.sort(x, axis=0) + np.sort(x, axis=None)[3],
+    "sorted in place": lambda x, y, v: sorted_in_place(x * 1.0),
+    "argsort": lambda x, y, v: x[np.arange(3)[:, None], np.argsort(x - 100.0 * np.arange(4), axis=1)],
+    "argmax": lambda x, y, v: x[np.arange(3), np.argmax(x + 100.0 * np.arange(4), axis=1)],
+    "any and all": lambda x, y, v: np.where(np.any(x > 100.0), x, 2 * x) + np.all(x < 100.0),
+    "count_nonzero": lambda x, y, v: x * np.count_nonzero(x > 100.0) + x,
+    "nonzero": lambda x, y, v: x[np.nonzero(x > -100.0)] + x[np.where(x > -100.0)],
+    "argwhere": lambda x, y, v: x[tuple(np.argwhere(x > -100.0)[2])],
+    "searchsorted": lambda x, y, v: x * np.searchsorted(np.array([-100.0, 100.0]), v),
+    "allclose": lambda x, y, v: x * 2 if np.allclose(x, x + 100.0) else x,
+    "diff": lambda x, y, v: np.diff(x) + np.diff(x, axis=1, n=1) + np.ediff1d(v),
+    "gradient": lambda x, y, v: np.gradient(x, axis=1) + np.gradient(x)[0],
+    "trapezoid": lambda x, y, v: np.trapezoid(x, axis=1),
+    "trace": lambda x, y, v: np.trace(y) + x.trace(offset=1),
+    "round": lambda x, y, v: np.round(x) + x.round(1) + np.rint(x),
+    "nan_to_num": lambda x, y, v: np.nan_to_num(x) + np.nansum(x) + np.nanmean(x, axis=0),
+    "polyval": lambda x, y, v: np.polyval(v, x),
+    "logaddexp.reduce": lambda x, y, v: np.logaddexp.reduce(x, axis=1),
+}
+DOUBLES = {
+    "interp": lambda x, y, v: np.interp([0.5, 1.5], [0.0, 1.0, 2.0, 3.0], v),
+    "bincount": lambda x, y, v: np.bincount([0, 1, 1, 3], weights=v),
+    "math": lambda x, y, v: (
+        math.tanh(v[0]) + math.sqrt(v[1] * v[1]) + math.pow(v[2] * v[2], 1.5) + math.fsum([v[0], 1.0, v[3]])
+    ),
+    "math atan2": lambda x, y, v: math.atan2(v[0], v[1]) + math.hypot(v[2], 1.0),
+}
+PRODUCTS = {
+    "outer": lambda x, y, v: np.outer(x, v) + np.outer(x, np.arange(4.0)),
+    "kron": lambda x, y, v: np.kron(x, v) + np.kron(v, x),
+    "vdot": lambda x, y, v: np.vdot(x, x) + np.vdot(v, v),
+    "cross": lambda x, y, v: np.cross(x.T, y[:, :3]) + np.cross(x, y[:3, :4], axis=0).T,
+    "convolve": lambda x, y, v: np.convolve(v, x[0]) + np.convolve(v, [1.0, 2.0, 3.0, 4.0]),
+    "correlate": lambda x, y, v: np.correlate(v, x[0, :2], mode="same"),
+    "vecdot": lambda x, y, v: np.vecdot(x, v) + np.vecdot(x, x),
+    "matvec": lambda x, y, v: np.matvec(x, v) + np.vecmat(v, y)[:3],
+    "linalg's own": lambda x, y, v: (
+        np.linalg.matmul(x, y) + np.linalg.outer(v, v)[0, 0] + np.linalg.vecdot(x, v)[:, None]
+    ),
+    "multi_dot": lambda x, y, v: np.linalg.multi_dot([x, y, y.T]),
+    "norm": lambda x, y, v: np.linalg.norm(x) + np.linalg.norm(v) + np.linalg.norm(x, axis=1, keepdims=True),
+    "norms of other orders": lambda x, y, v: np.linalg.norm(v, 1) + np.linalg.norm(v, np.inf) + np.linalg.norm(v, 3),
+    "Frobenius": lambda x, y, v: np.linalg.norm(x, "fro") + np.linalg.norm(np.stack([x, x * x]), axis=(1, 2)),
+    "vector_norm": lambda x, y, v: np.linalg.vector_norm(x, axis=0),
+}
+ALGEBRA = {
+    "solve": lambda x, y, v: np.linalg.solve(square(y), x.T),
+    "solve for a vector": lambda x, y, v: np.linalg.solve(square(y), v) + np.linalg.solve(4.0 * np.eye(4) + 1.0, v),
+    "solve stacks": lambda x, y, v: np.linalg.solve(np.stack([square(y), 5.0 * np.eye(4)]), x.T),
+    "inv": lambda x, y, v: np.linalg.inv(square(y)) + np.linalg.inv(np.stack([square(y)] * 2))[0],
+    "det": lambda x, y, v: np.linalg.det(square(y)) + np.linalg.det(np.stack([square(y)] * 2)),
+    "slogdet": lambda x, y, v: np.linalg.slogdet(positive(y))[1] + np.linalg.slogdet(positive(y)).logabsdet,
+    "cholesky": lambda x, y, v: np.linalg.cholesky(positive(y)) + np.linalg.cholesky(positive(y), upper=True),
+    "pinv": lambda x, y, v: np.linalg.pinv(x),
+    "matrix_power": lambda x, y, v: np.linalg.matrix_power(square(y), 3),
+    "scipy's": lambda x, y, v: (
+        scipy.linalg.solve(square(y), v) + scipy.linalg.inv(square(y)) + scipy.linalg.det(square(y))
+    ),
+    "scipy's cholesky": lambda x, y, v: (
+        scipy.linalg.cholesky(positive(y)) + scipy.linalg.cholesky(positive(y), lower=True)
+    ),
+    "cho_solve": lambda x, y, v: scipy.linalg.cho_solve(scipy.linalg.cho_factor(positive(y)), v),
+    "cho_solve, lower": lambda x, y, v: scipy.linalg.cho_solve((np.linalg.cholesky(positive(y)), True), x.T),
+    "solve_triangular": lambda x, y, v: (
+        scipy.linalg.solve_triangular(square(y), v) + scipy.linalg.solve_triangular(square(y), v, trans="T", lower=True)
+    ),
+    "rearranged": lambda x, y, v: (
+        scipy.linalg.block_diag(x, y)[:4, :4] + scipy.linalg.toeplitz(v) + scipy.linalg.circulant(v)
+    ),
+}
+TRANSFORMS = {
+    "fft": lambda x, y, v: np.abs(np.fft.fft(x)) + np.fft.fft(x, axis=0).real,
+    "rfft": lambda x, y, v: np.fft.irfft(np.fft.rfft(v) * np.fft.rfft(x[0])),
+    "fft2": lambda x, y, v: np.fft.ifft2(np.fft.fft2(x) * np.fft.fft2(x * 2)).real,
+    "fftn": lambda x, y, v: np.fft.fftn(x).imag + np.fft.fftshift(x),
+    "scipy.fft": lambda x, y, v: scipy.fft.dct(x, axis=1) + scipy.fft.rfft(x).real[0, 0] + scipy.fft.idct(x),
+}
+FILTERS = {
+    "convolve2d": lambda x, y, v: scipy.signal.convolve2d(x, y[:2, :2], mode="same"),
+    "correlate": lambda x, y, v: scipy.signal.correlate(x, y, method="direct") + scipy.signal.convolve(v, v).sum(),
+    "fftconvolve": lambda x, y, v: scipy.signal.fftconvolve(x, y),
+    "lfilter": lambda x, y, v: scipy.signal.lfilter([1.0, 0.5], [1.0, -0.3], x=v),
+    "ndimage": lambda x, y, v: scipy.ndimage.convolve(x, y[:3, :3]) + scipy.ndimage.gaussian_filter(x, 1.0),
+    "ndimage along an axis": lambda x, y, v: scipy.ndimage.correlate1d(x, np.array([1.0, 2.0, 1.0]), axis=1),
+}
+SPECIAL = {
+    "expit": lambda x, y, v: scipy.special.expit(x) + scipy.special.log_expit(x),
+    "erf": lambda x, y, v: scipy.special.erf(x) + scipy.special.erfc(x),
+    "gammaln": lambda x, y, v: scipy.special.gammaln(x * x + 1.0),
+    "logsumexp": lambda x, y, v: scipy.special.logsumexp(x, axis=1) + scipy.special.logsumexp(x),
+    "softmax": lambda x, y, v: scipy.special.softmax(x, axis=1) + scipy.special.log_softmax(x, axis=0),
+    "xlogy": lambda x, y, v: scipy.special.xlogy(x, v * v + 1.0),
+}
+ALL_FUNCTIONS = {
+    f"{kind}: {name}": function
+    for kind, functions in {
+        "reductions": REDUCTIONS,
+        "doubles": DOUBLES,
+        "products": PRODUCTS,
+        "linear algebra": ALGEBRA,
+        "transforms": TRANSFORMS,
+        "filters": FILTERS,
+        "special": SPECIAL,
+    }.items()
+    for name, function in functions.items()
+}
+
+
+def sorted_in_place(x):
+    x.sort(axis=0)
+    return x
