@@ -1,0 +1,225 @@
+"""A module with its loss and data: the gradients of a backward pass, and the same loss as a function of parameters."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.func import functional_call
+
+from .._errors import NondeterministicError
+from .._types import Array
+from ..problems.functions.purity import same
+from .function import as_tuple, floating
+
+REMEDY = "call module.eval() first, and backward() in that mode too"
+FROZEN = "frozen"
+
+
+@dataclass
+class Case:
+    """A module, its loss and its data.
+
+    Parameters
+    ----------
+    module : as the caller has it; a compiled one runs compiled, and is differenced as the module that it was made of.
+    loss : loss(outputs, targets), or loss(outputs) where targets is None.
+    args, kwargs : what the module is called with.
+    targets : of the loss.
+    frozen : whether each run begins with the random state that the first one had.
+    """
+
+    module: nn.Module
+    loss: Callable[..., torch.Tensor]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    targets: Any
+    frozen: bool = False
+    state: Any = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, module: nn.Module, loss: Any, inputs: Any, targets: Any, *, frozen: bool) -> "Case":
+        """A case of what the caller passed: inputs are a tensor, a tuple, or a dictionary of keyword arguments."""
+        args, kwargs = ((), dict(inputs)) if isinstance(inputs, Mapping) else (as_tuple(inputs), {})
+        return cls(module, loss, args, kwargs, targets, frozen, _random_state() if frozen else None)
+
+    @property
+    def plain(self) -> nn.Module:
+        """The module that a compiled one was made of, or the module itself."""
+        found: nn.Module = getattr(self.module, "_orig_mod", self.module)
+        return found
+
+    @property
+    def parameters(self) -> dict[str, torch.Tensor]:
+        """Those that are checked, shared ones once."""
+        return {name: p for name, p in self.plain.named_parameters() if p.requires_grad}
+
+    def cost(self, run: Callable[..., Any], args: Any, kwargs: Any, targets: Any) -> torch.Tensor:
+        """The loss, by way of running the module."""
+        with self.drawing():
+            outputs = run(*args, **kwargs)
+            value = self.loss(outputs) if targets is None else self.loss(outputs, targets)
+        if not isinstance(value, torch.Tensor) or value.numel() != 1:
+            found = tuple(value.shape) if isinstance(value, torch.Tensor) else type(value).__name__
+            raise ValueError(f"loss: expected one number, got {found}; reduce it, e.g. with .mean()")
+        return value.reshape(())
+
+    @contextlib.contextmanager
+    def drawing(self) -> Iterator[None]:
+        """Random numbers as in the first run, where they are frozen; the caller's state afterwards as before."""
+        if not self.frozen:
+            yield
+            return
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            _set_random_state(self.state)
+            yield
+
+    def backward(self) -> tuple[float, dict[str, Array]]:
+        """The loss and, by loss.backward(), the gradients.
+
+        Raises
+        ------
+        ValueError : where no parameter requires gradients, or the module's buffers change what it computes.
+        NondeterministicError : where the loss is random.
+        """
+        parameters = self.parameters
+        if not parameters:
+            raise ValueError("module: expected parameters that require gradients, got none; there is nothing to check")
+        for parameter in parameters.values():
+            parameter.grad = None
+        args, kwargs = mapped(self.args, detached), mapped(self.kwargs, detached)
+        value = self.cost(self.module, args, kwargs, self.targets)
+        value.backward()
+        first = value.item()
+        again = self.cost(self.module, args, kwargs, self.targets).item()
+        low = max((torch.finfo(p.dtype).eps for p in parameters.values()), default=0.0)
+        if not same(first, again) and not abs(first - again) <= 1e2 * low * abs(again):
+            raise NondeterministicError(
+                f"the loss is random or changes with each call: {first!r} and then {again!r} for the same parameters. "
+                "Likely causes: functional dropout, noise drawn in forward, or a buffer that each call moves; "
+                f'{REMEDY}, or check it as it is with randomness="frozen"'
+            )
+        return first, {
+            name: np.zeros(tuple(p.shape), _numpy_dtype(p)) if p.grad is None else as_array(p.grad)
+            for name, p in parameters.items()
+        }
+
+    def function(self, widen: Callable[[Any], Any]) -> Callable[..., torch.Tensor]:
+        """The loss as a function of the checked parameters, everything else widened and standing still.
+
+        Rows of an embedding at its padding index stand still as well: PyTorch defines their gradient as zero.
+        """
+        names = tuple(self.parameters)
+        module = self.plain
+        state = (*module.named_parameters(), *module.named_buffers())
+        rest = {name: widen(tensor) for name, tensor in state if name not in names}
+        args, kwargs, targets = (mapped(v, widen) for v in (self.args, self.kwargs, self.targets))
+        padding = _padding_rows(module, widen)
+
+        def cost(*values: torch.Tensor) -> torch.Tensor:
+            given = dict(zip(names, values, strict=True))
+            for name, (row, still) in padding.items():
+                if name in given:
+                    given[name] = torch.where(row, still, given[name])
+            given.update({name: value.clone() for name, value in rest.items()})
+            return self.cost(lambda *a, **k: functional_call(module, given, a, k), args, kwargs, targets)
+
+        return cost
+
+
+def _padding_rows(module: nn.Module, widen: Callable[[Any], Any]) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+    """For each embedding with a padding index: which row that is, as a mask, and the table."""
+    found = {}
+    for name, part in module.named_modules():
+        row = getattr(part, "padding_idx", None)
+        if isinstance(part, (nn.Embedding, nn.EmbeddingBag)) and row is not None:
+            mask = torch.zeros(part.weight.shape[0], 1, dtype=torch.bool, device=part.weight.device)
+            mask[row] = True
+            found[f"{name}.weight".lstrip(".")] = (mask, widen(part.weight))
+    return found
+
+
+def require_still(module: nn.Module) -> None:
+    """Refuse dropout that is active, which makes a loss random, with the remedies."""
+    for name, part in module.named_modules():
+        if not part.training:
+            continue
+        p = part.p if isinstance(part, nn.modules.dropout._DropoutNd) else getattr(part, "dropout", 0.0)
+        if isinstance(p, (int, float)) and p > 0.0:
+            raise ValueError(
+                f"{name or 'module'} ({type(part).__name__}): dropout {p} is active, which makes the loss random; "
+                f'{REMEDY}, or check it as it is with randomness="frozen"'
+            )
+
+
+@contextlib.contextmanager
+def preserved(module: nn.Module) -> Iterator[None]:
+    """Put back parameters, buffers, gradients, random state and training mode."""
+    tensors = [(t, t.detach().clone()) for t in (*module.parameters(), *module.buffers())]
+    gradients = [(p, p.grad, None if p.grad is None else p.grad.detach().clone()) for p in module.parameters()]
+    training = [(part, part.training) for part in module.modules()]
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for tensor, kept in tensors:
+                    if not equal(tensor, kept):
+                        tensor.data.copy_(kept)
+                for parameter, gradient, kept_gradient in gradients:
+                    parameter.grad = gradient
+                    if gradient is not None and kept_gradient is not None and not equal(gradient, kept_gradient):
+                        gradient.copy_(kept_gradient)
+            for part, mode in training:
+                part.training = mode
+
+
+def _random_state() -> tuple[torch.Tensor, list[torch.Tensor]]:
+    return torch.get_rng_state(), torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+
+
+def _set_random_state(state: tuple[torch.Tensor, list[torch.Tensor]]) -> None:
+    torch.set_rng_state(state[0])
+    if state[1]:
+        torch.cuda.set_rng_state_all(state[1])
+
+
+def equal(first: torch.Tensor, second: torch.Tensor) -> bool:
+    """Bit for bit, NaN included."""
+    return first.shape == second.shape and bool(((first == second) | ((first != first) & (second != second))).all())
+
+
+def _numpy_dtype(tensor: torch.Tensor) -> Any:
+    return np.float64 if tensor.dtype == torch.float64 else np.float32 if tensor.dtype == torch.float32 else np.float16
+
+
+def as_array(tensor: torch.Tensor) -> Array:
+    """A copy as a NumPy array of the same precision, or the nearest that NumPy has."""
+    dense = (tensor.to_dense() if tensor.layout != torch.strided else tensor).detach().cpu()
+    if dense.dtype == torch.bfloat16:
+        return dense.to(torch.float32).numpy().astype(np.float16)
+    return np.array(dense.numpy())
+
+
+def detached(value: Any) -> Any:
+    """A tensor without its history; anything else as it is."""
+    return value.detach() if isinstance(value, torch.Tensor) else value
+
+
+def double(value: Any) -> Any:
+    """A tensor of real numbers in double precision, without its history; anything else as it is."""
+    return value.detach().to(torch.float64) if floating(value) and not value.is_complex() else detached(value)
+
+
+def mapped(value: Any, change: Callable[[Any], Any]) -> Any:
+    """The same structure with every tensor changed."""
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(mapped(item, change) for item in value))
+    if isinstance(value, (tuple, list)):
+        return type(value)(mapped(item, change) for item in value)
+    if isinstance(value, dict):
+        return {key: mapped(item, change) for key, item in value.items()}
+    return change(value)
