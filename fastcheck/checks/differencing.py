@@ -100,12 +100,14 @@ class Exact:
 def as_program(
     cost: Any, args: tuple[Any, ...], problem: FunctionProblem, method: Method
 ) -> Exact:
-    """A Python cost as a program.
+    """A cost as a program: as it says itself (its attribute ``problem``), or a Python cost on NumPy arrays.
 
     Raises
     ------
     NoRule : where that can be told beforehand.
     """
+    if hasattr(cost, "as_evaluator"):
+        return Exact(cost.problem, problem.gradient, method)
     from ..engines.program.program import Program, flattened  # imported where used: its tables take a while
 
     layout, theta = problem.layout, problem.theta
@@ -128,4 +130,5 @@ def follows(cost: Any, evaluator: Evaluator, method: Method) -> bool:
     """Whether a cost could be a program: a Python function, of which nothing was asked that only subtraction does."""
     dispatcher = sys.modules.get("numba.core.dispatcher")
     compiled = dispatcher is not None and isinstance(cost, dispatcher.Dispatcher)
-    return isinstance(evaluator, PythonCost) and not compiled and not method.complex_step and method.order == 2
+    known = isinstance(evaluator, PythonCost) or hasattr(cost, "as_evaluator")
+    return known and not compiled and not method.complex_step and method.order == 2

@@ -3,6 +3,7 @@
 import json
 import math
 import platform
+from collections.abc import Mapping
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -73,6 +74,23 @@ class Report:
         """The same report with more notes, before the engine's own."""
         differences = replace(self._differences, notes=(*notes, *self._differences.notes))
         return Report(self._subject, differences, self._judgement, self._run)
+
+    def renamed(self, names: Mapping[str, tuple[str, tuple[int, ...]]]) -> "Report":
+        """The same report with tensors under other names and in other shapes of as many entries.
+
+        Parameters
+        ----------
+        names : for each tensor its new name and shape.
+        """
+        tensors = tuple(replace(t, name=names[t.name][0], shape=names[t.name][1]) for t in self._subject.tensors)
+        before = {new.name: old.name for new, old in zip(tensors, self._subject.tensors, strict=True)}
+        rounding, precision = self._subject.rounding, self._subject.precision
+        subject = replace(
+            self._subject, tensors=tensors,
+            precision={names[name][0]: dtype for name, dtype in precision.items()},
+            rounding=None if rounding is None else lambda name, unit: rounding(before[name], unit),
+        )
+        return Report.of(subject, self._differences, **self._run)
 
     @property
     def judgement(self) -> Judgement:

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,6 +19,9 @@ from ..checks.jacobian import Part
 from ..engines.finite.noise import ROUNDING
 from ..problems.parameters.tensor import Tensor
 from . import _compat
+
+if TYPE_CHECKING:
+    from ..engines.program.problem import ProgramProblem
 
 log = logging.getLogger("fastcheck.torch")
 
@@ -329,15 +332,36 @@ def _rows(found: Tensors, rows: int) -> Array:
     return (flat[0] if len(flat) == 1 else torch.cat(flat, dim=1)).numpy() if flat else np.empty((rows, 0))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TorchCost:
-    """A function with one output as the cost of ``check_function``: moves its inputs in stacks."""
+    """A function with one output as the cost of ``check_function``.
+
+    Parameters
+    ----------
+    function : the function.
+    value : its outputs at the point, by a plain call.
+    """
 
     function: TorchFunction
+    value: Tensors
 
     def as_evaluator(self) -> "TorchCost":
-        """How its costs are computed: by itself."""
+        """How its costs are computed where they are subtracted: by itself, moved inputs in stacks."""
         return self
+
+    @cached_property
+    def problem(self) -> "ProgramProblem":
+        """What the program engine takes.
+
+        Raises
+        ------
+        NoRule : where the function cannot be followed.
+        """
+        from .program.problem import program_problem
+
+        tensors = tuple(part.tensor for part in self.function.parts)
+        inputs = [tensor.detach().to(torch.float64) for tensor in self.function.moving]
+        return program_problem(self.function.call, inputs, tensors, self.function.theta, float(self.value[0]))
 
     def at(self, theta: Array) -> float:
         """The cost of one vector."""
@@ -346,10 +370,25 @@ class TorchCost:
     def costs_at(self, positions: Indices, values: NDArray[Any]) -> Array:
         """Costs (k,) with one entry moved each, or (positions and values (k, w)) several: those by a call each."""
         if positions.ndim == 1 and positions.size:
-            return self.function.outputs_at(positions, values)[:, 0]
+            return self._ready.outputs_at(positions, values)[:, 0]
         out = np.empty(len(positions))
         for row, (places, to) in enumerate(zip(positions, values, strict=True)):
             theta = self.function.theta.copy()
             theta[places] = to
             out[row] = self.at(theta)
         return out
+
+    def how(self, engine: str) -> str:
+        """How its differences were taken, in a sentence."""
+        if engine == "program":
+            return "Exact differences of the loss, by the rules of its operators, in double precision."
+        reasons, names = self.function.reasons, self.function.names
+        slow = ", ".join(names[number] for number in reasons)
+        way = f"one call each for {slow} ({next(iter(reasons.values()))})" if slow else "vmap"
+        return f"Differences of the loss by functional_call and {way}."
+
+    @cached_property
+    def _ready(self) -> TorchFunction:
+        """The function, once it is known which inputs can be moved in stacks."""
+        self.function.choose(self.value)
+        return self.function

@@ -130,10 +130,9 @@ def _by_operators(
             notes.append(f"The module cannot run in double precision ({in_short(error)}).")
     cost = TorchCost(function, value)
     plain = {name: as_array(p) for name, p in given.items()}
-    chosen, why = cost.method(method, options["threads"], options["memory_limit"])
     with torch.no_grad():
-        report = check_function(cost, plain, gradients, method=chosen, **options)
-    return report.noted(f"No response engine: {reason}.", *why, *cost.how(report.engine), *notes)
+        report = check_function(cost, plain, gradients, method=method or "all", **options)
+    return report.noted(f"{cost.how(report.engine)} No response engine: {reason}.", *notes)
 
 
 def _columns(inputs: tuple[Any, ...], targets: Any, width: int, outputs: int) -> tuple[Array, Array]:

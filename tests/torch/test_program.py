@@ -92,6 +92,20 @@ def test_most_parameters_are_served_by_units():
     assert np.mean(served) > 0.85
 
 
+def test_a_loss_is_the_weighted_sum_of_the_tensor_that_it_is_cut_at(case):
+    """For any change, large ones too; and most losses are cut at a tensor with samples apart."""
+    _, function, inputs, _, whole = case
+    program = TorchProgram(function, inputs, cut_loss=True)
+    generator = np.random.default_rng(3)
+    changes = {k: 0.1 * generator.standard_normal((2, *value.shape)) for k, value in enumerate(inputs)}
+    wanted, found = whole.run(changes).changes[0], program.run(changes).changes[0]
+    terms = (np.abs(program.weights) * np.abs(found)).reshape(2, -1).sum(axis=1)
+    np.testing.assert_array_less(np.abs((program.weights * found).reshape(2, -1).sum(axis=1) - wanted), 1e-14 * terms)
+    assert program.loss == pytest.approx(float(whole.outputs[0]), rel=1e-14)
+    # label smoothing adds two sums, and a reduction of one number is none
+    assert program.outputs[0].size > 1 or case[0] in ("cross entropy", "margin ranking")
+
+
 def buffer(x):
     out = torch.zeros(4, 5, dtype=DOUBLE)
     out[1] = x[0] * 2

@@ -1,7 +1,7 @@
 """A PyTorch function on tensors that carry changes: the front end of the program engine for PyTorch."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from ..._errors import NoRule
 from ..._types import Array, Mask
 from ...rules.branches import Branches
 from .call import Call, Handler
+from .cut import cut
 from .operators import CONSTANT, OPERATORS
 from .products import products_of
 from .recorder import Node, Ref, Tape, record
@@ -38,10 +39,12 @@ class TorchProgram:
     ----------
     function : takes the inputs, returns a tensor or a structure of tensors.
     inputs : double precision, on any device; what is moved.
+    cut_loss : whether a function with one number for output is cut where it is a weighted sum (``program.cut``).
 
     Attributes
     ----------
-    outputs : what the function returned, flattened.
+    outputs : what the function returned, flattened; of a function that was cut the tensor that it sums.
+    loss, weights : of a function that was cut, its value, and the weights of the sum.
     products, complete : where inputs enter operators that are linear in them, and whether that is all they do.
 
     Raises
@@ -49,8 +52,13 @@ class TorchProgram:
     NoRule : where the function cannot be followed.
     """
 
-    def __init__(self, function: Callable[..., Any], inputs: Sequence[torch.Tensor]) -> None:
+    def __init__(self, function: Callable[..., Any], inputs: Sequence[torch.Tensor], *, cut_loss: bool = False) -> None:
         tape = record(function, inputs, OPERATORS, CONSTANT)
+        self.loss, self.weights = None, None
+        found = cut(tape) if cut_loss else None
+        if found is not None:
+            self.loss, self.weights = float(tape.outputs[0].value), _array(found[1])
+            tape = replace(tape, outputs=(found[0],))
         nodes = _needed(tape)
         self.outputs = tuple(_array(o.value if isinstance(o, Ref) else o) for o in tape.outputs)
         self.products, self.complete = products_of(nodes, tape.inputs, tape.outputs)
