@@ -370,7 +370,7 @@ class TorchCost:
     def costs_at(self, positions: Indices, values: NDArray[Any]) -> Array:
         """Costs (k,) with one entry moved each, or (positions and values (k, w)) several: those by a call each."""
         if positions.ndim == 1 and positions.size:
-            return self._ready.outputs_at(positions, values)[:, 0]
+            return self.function.outputs_at(positions, values)[:, 0]
         out = np.empty(len(positions))
         for row, (places, to) in enumerate(zip(positions, values, strict=True)):
             theta = self.function.theta.copy()
@@ -386,9 +386,3 @@ class TorchCost:
         slow = ", ".join(names[number] for number in reasons)
         way = f"one call each for {slow} ({next(iter(reasons.values()))})" if slow else "vmap"
         return f"Differences of the loss by functional_call and {way}."
-
-    @cached_property
-    def _ready(self) -> TorchFunction:
-        """The function, once it is known which inputs can be moved in stacks."""
-        self.function.choose(self.value)
-        return self.function
