@@ -34,8 +34,13 @@ class Differencing(Protocol):
         """What random directions find, and how many cost differences or evaluations that took."""
         ...
 
-    def differences(self, wanted: Indices, run: Run) -> tuple[NumericalGradient, Indices, float | Array]:
-        """Differences at positions of theta, which of them were done, and the step."""
+    def differences(
+        self, wanted: Indices, run: Run, *, beside: bool = False
+    ) -> tuple[NumericalGradient, Indices, float | Array]:
+        """Differences at positions of theta, which of them were done, and the step.
+
+        ``beside`` : they stand beside directions, which have shown most of it.
+        """
         ...
 
 
@@ -60,7 +65,9 @@ class Subtracted:
                       tolerance=self.method.tolerance, generator=generator, rounded=rounded)
         return found, ray.evaluations
 
-    def differences(self, wanted: Indices, run: Run) -> tuple[NumericalGradient, Indices, float | Array]:
+    def differences(
+        self, wanted: Indices, run: Run, *, beside: bool = False
+    ) -> tuple[NumericalGradient, Indices, float | Array]:
         """Differences at positions of theta, which of them were done, and the step."""
         return finite.differences(self.problem, wanted, self.method, run)
 
@@ -88,11 +95,14 @@ class Exact:
             generator=generator, rounded=rounded,
         )
 
-    def differences(self, wanted: Indices, run: Run) -> tuple[NumericalGradient, Indices, float | Array]:
+    def differences(
+        self, wanted: Indices, run: Run, *, beside: bool = False
+    ) -> tuple[NumericalGradient, Indices, float | Array]:
         """Differences at positions of theta, which of them were done, and the step."""
         epsilon = exact.EPSILON if self.method.epsilon is None else self.method.epsilon
         found, done = exact.differences(
-            self.problem, wanted, run, deadline=self.method.deadline, seed=self.method.seed, epsilon=epsilon
+            self.problem, wanted, run, deadline=self.method.deadline, seed=self.method.seed, epsilon=epsilon,
+            joint=beside,
         )
         return found, done, epsilon
 

@@ -186,7 +186,7 @@ def _checked(
         kind = "exact cost differences" if differencing.name == PROGRAM else "cost evaluations"
         notes += [*probed.notes, f"{effort:,} {kind} went into directions."]
         facts["direction_evaluations"] = effort
-    found, checked, step = differencing.differences(wanted, run)
+    found, checked, step = differencing.differences(wanted, run, beside=method == "directional")
     if checked.size < wanted.size:
         notes.append(f"The time limit let {checked.size:,} of {wanted.size:,} entries be checked, at random.")
     if checked.size < problem.theta.size and method != "directional":

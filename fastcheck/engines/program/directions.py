@@ -15,6 +15,7 @@ from ..finite.directional import (
     CLOSER,
     DIRECTIONS,
     NOISE,
+    SPREAD,
     Probe,
     Suspect,
     expected_along,
@@ -24,7 +25,7 @@ from .columns import SHRINK, SHRINKS
 from .kinks import CONVENTIONS, JUMP
 from .problem import ProgramProblem
 from .runner import INNER_STEP, Place, Runner
-from .trust import TOGETHER, UNIT, dither
+from .trust import TOGETHER, UNIT, Along, Direction, along, dither, equal_shares
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -120,8 +121,11 @@ def probe_exactly(
 
     Notes
     -----
-    Where a direction moves ties, the gradient is held against the slope under each convention first, the same for all
-    directions of a tensor; if it equals none, the two sides are all that is known, and their distance is an error.
+    Directions go through all tensors at once; only where they disagree through one tensor after the other, and then to
+    the entry that is to blame.  Where a direction moves ties, the gradient is held against the slope under each
+    convention first, the same for all directions of a tensor.  If it equals none, the two sides are all that is known
+    of the direction, and their distance is an error; but the entry that the nearest convention disagrees with most can
+    be looked at by itself.
     """
     runners = [Runner(problem.program, problem.weights, memory_limit)]
     runners += [
@@ -130,18 +134,106 @@ def probe_exactly(
         for _ in range(DITHERS)
     ]  # fmt: skip
     count = DIRECTIONS if directions is None else directions
+    tensors: list[_Tensor] = [
+        _Tensor(tensor, Place(number, value), gradient[tensor.start : tensor.stop], runners, tolerance, rounded,
+                generator)
+        for number, (tensor, value) in enumerate(zip(problem.tensors, problem.inputs(problem.theta), strict=True))
+        if tensor.size
+    ]  # fmt: skip
     found = Probe()
-    for number, (tensor, value) in enumerate(zip(problem.tensors, problem.inputs(problem.theta), strict=True)):
-        if tensor.start == tensor.stop:
-            continue
-        size = float(np.sqrt(np.mean(value**2))) or 1.0
-        chosen = size * np.stack([random_direction(generator, value.size) for _ in range(count)])
-        place = Place(number, value)
-        one = _Tensor(tensor, place, gradient[tensor.start : tensor.stop], runners, tolerance, rounded, generator)
-        one.compare(chosen, found, gradient.size)
-        found.limits[tensor.name] /= LEAST_SIZE * size
+    limits = _together(tensors, count)
+    if limits is not None:
+        found.limits = limits
+    else:
+        own = [one.directions(count) for one in tensors]
+        for one, chosen, known in zip(tensors, own, _each(tensors, own), strict=True):
+            one.compare(chosen, known, found, gradient.size)
+            found.limits[one.tensor.name] /= LEAST_SIZE * one.size
     found.notes = power_notes(problem.tensors, gradient, found, count)
     return found, sum(runner.columns for runner in runners)
+
+
+def _together(tensors: Sequence["_Tensor"], count: int) -> dict[str, float] | None:
+    """Hold the gradient against directions through all tensors at once; None where one of them disagrees.
+
+    Returns
+    -------
+    dict : by tensor, how far one entry may be off unseen.
+
+    Notes
+    -----
+    Each tensor takes part alike, so that none drowns in the noise of another.  A direction through everything takes as
+    long as one through a single tensor, and a right gradient needs no other.
+    """
+    first, places = tensors[0], [one.place for one in tensors]
+    gradients = {one.place: one.gradient for one in tensors}
+    if not all(np.isfinite(gradient).all() for gradient in gradients.values()):
+        return None
+    done = [np.ones(place.size, dtype=bool) for place in places]
+    shares = equal_shares(places, done, list(gradients.values()))
+    steps = {place: float(np.sqrt(np.mean(place.step**2))) * shares[place] for place in places}
+    directions = [
+        Direction({place: steps[place] * random_direction(first.generator, place.size) for place in places})
+        for _ in range(count)
+    ]
+    parts = [np.concatenate([gradients[place] * step for place, step in one.changes.items()]) for one in directions]
+    expected = np.array([math.fsum(terms) for terms in parts])
+    allowed = SPREAD * first.tolerance * np.array([float(np.linalg.norm(terms)) for terms in parts])
+    found = _closest(directions, expected, first.runners[0])
+    if found is None:
+        return None
+    others = [
+        along([one.scaled(factor) for one in directions], runner) / factor
+        for runner in first.runners[1:] for factor in first.generator.uniform(1.0, 2.0, 1)
+    ]  # fmt: skip
+    noise = math.sqrt(float(np.mean([np.mean((other.difference - found.difference) ** 2) for other in others])))
+    noise = 0.0 if found.flagged.any() else noise
+    limit = allowed * (1.0 if first.rounded else CLOSER) + NOISE * np.hypot(noise, ROUNDINGS * UNIT * found.terms)
+    if not (np.abs(found.difference - expected) <= limit).all():
+        return None
+    return {one.tensor.name: float(limit.max()) / (LEAST_SIZE * steps[one.place]) for one in tensors}
+
+
+def _each(tensors: Sequence["_Tensor"], chosen: Sequence[Array]) -> list["_Measured | None"]:
+    """Slopes along every tensor's own directions, all of them together; None where a tensor's directions move ties."""
+    directions = [Direction({one.place: INNER_STEP * v}) for one, own in zip(tensors, chosen, strict=True) for v in own]
+    base, *others = (along([one.scaled(factor) for one in directions], runner) / (factor * INNER_STEP)
+                     for runner, factor in zip(tensors[0].runners, (1.0, 1.3, 1.7), strict=True))
+    found: list[_Measured | None] = []
+    for part in np.split(np.arange(len(directions)), np.cumsum([len(own) for own in chosen])[:-1]):
+        one = base.rows(part)
+        noise = math.sqrt(float(np.mean([np.mean((o.difference[part] - one.difference) ** 2) for o in others])))
+        known = np.isfinite(one.difference).all() and not one.flagged.any()
+        found.append(_Measured(
+            one.difference, np.hypot(ROUNDINGS * UNIT * one.terms, noise), np.zeros(part.size), None
+        ) if known else None)
+    return found
+
+
+def _closest(directions: Sequence[Direction], expected: Array, runner: Runner) -> Along | None:
+    """Differences along directions; at ties those of the convention that is closest to what is expected.
+
+    None where a kink is crossed even at the engine's step.
+    """
+    base = along(directions, runner)
+    if not np.isfinite(base.difference).all():
+        return None
+    if not base.flagged.any():
+        return base
+    tries = [along(directions, runner, convention) for convention in CONVENTIONS]
+    return min(tries, key=lambda one: float(np.max(np.abs(one.difference - expected))))
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """Slopes along directions, (k,): their standard errors, by how much ties may have the gradient off unseen, and the
+    convention that was held.
+    """
+
+    slope: Array
+    error: Array
+    blind: Array
+    convention: float | None
 
 
 @dataclass(frozen=True)
@@ -156,52 +248,47 @@ class _Tensor:
     rounded: bool
     generator: "Generator"
 
-    def compare(self, directions: Array, found: Probe, n: int) -> None:
+    def compare(self, directions: Array, known: "_Measured | None", found: Probe, n: int) -> None:
         """Hold the gradient against directions (k, size); note how far it may be off, and one that disagrees."""
         expected, allowed = np.array([expected_along(self.gradient, v, self.tolerance) for v in directions]).T
-        slope, error, convention = self.measured(directions, expected)
+        one = self._at_ties(directions, expected) if known is None else known
         close = allowed * (1.0 if self.rounded else CLOSER)
-        limit = close + NOISE * error
-        found.limits[self.tensor.name] = float(limit.max())
-        apart = np.abs(slope - expected)
+        limit = close + NOISE * one.error
+        found.limits[self.tensor.name] = float(np.max(limit + one.blind))
+        apart = np.abs(one.slope - expected)
         wrong = np.flatnonzero(~(apart <= limit))
         if not wrong.size:
             return
         row = int(wrong[0])
-        entry = self.locate(directions[row], float(slope[row] - expected[row]), convention)
+        entry = self.locate(directions[row], float(one.slope[row] - expected[row]), one.convention)
         whole = np.zeros(n)
         whole[self.tensor.start : self.tensor.stop] = directions[row]
-        beyond = not apart[row] <= allowed[row] + NOISE * error[row]
+        beyond = not apart[row] <= allowed[row] + NOISE * one.error[row] + one.blind[row]
         found.suspects.append(Suspect(
-            self.tensor, whole, float(slope[row]), float(error[row]), float(expected[row]),
+            self.tensor, whole, float(one.slope[row]), float(one.error[row] + one.blind[row]), float(expected[row]),
             self.tensor.start + entry, beyond,
         ))  # fmt: skip
 
-    def measured(self, directions: Array, expected: Array) -> tuple[Array, Array, float | None]:
-        """Slopes, their errors, and the convention that they hold at ties."""
-        base = slopes_along(self.place, directions, self.runners[0])
-        rounding = ROUNDINGS * UNIT * base.terms
-        if base.tied.any():
-            return self._at_ties(base, directions, expected, rounding)
-        others = [slopes_along(self.place, directions, runner).central for runner in self.runners[1:]]
-        noise = np.sqrt(np.mean([np.mean((other - base.central) ** 2) for other in others]))
-        return base.central, np.hypot(rounding, noise), None
+    @property
+    def size(self) -> float:
+        """The usual size of its entries."""
+        return float(np.sqrt(np.mean(self.place.value**2))) or 1.0
 
-    def _at_ties(
-        self, base: Slopes, directions: Array, expected: Array, rounding: Array
-    ) -> tuple[Array, Array, float | None]:
-        best, chosen = None, None
-        for convention in CONVENTIONS:
-            slope = slopes_along(self.place, directions, self.runners[0], convention).central
-            apart = float(np.max(np.abs(slope - expected)))
-            if best is None or apart < best[0]:
-                best, chosen = (apart, slope), convention
-        assert best is not None  # noqa: S101  # there are conventions
+    def directions(self, count: int) -> Array:
+        """Random directions, (count, entries)."""
+        return self.size * np.stack([random_direction(self.generator, self.place.size) for _ in range(count)])
+
+    def _at_ties(self, directions: Array, expected: Array) -> "_Measured":
+        """Slopes under the convention that is closest to what is expected."""
+        base = slopes_along(self.place, directions, self.runners[0])
+        tries = [(slopes_along(self.place, directions, self.runners[0], convention).central, convention)
+                 for convention in CONVENTIONS]
+        slope, convention = min(tries, key=lambda one: float(np.max(np.abs(one[0] - expected))))
         size = np.abs(base.right) + np.abs(base.left)
-        if best[0] <= JUMP * float(np.max(size, initial=0.0)):
-            return best[1], rounding, chosen
         jump = np.abs(base.right - base.left)
-        return base.central, rounding + np.where(jump > JUMP * size, jump, 0.0), None
+        equal = float(np.max(np.abs(slope - expected))) <= JUMP * float(np.max(size, initial=0.0))
+        blind = np.zeros_like(jump) if equal else np.where(jump > JUMP * size, jump, 0.0)
+        return _Measured(slope, ROUNDINGS * UNIT * base.terms, blind, convention)
 
     def locate(self, direction: Array, disagreement: float, convention: float | None) -> int:
         """The entry that disagrees most along a direction: from masks of bits if it is alone, else part by part."""

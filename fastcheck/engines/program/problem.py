@@ -22,6 +22,7 @@ class ProgramProblem:
     tensors : the program's inputs, as they lie in theta.
     theta : (n,).
     cost : J(theta).
+    rounding : relative difference that outputs of ``plain`` may have from the program's; 0 for none, bit for bit.
     """
 
     program_at: Callable[[list[Array]], DifferencedProgram]
@@ -31,6 +32,7 @@ class ProgramProblem:
     tensors: tuple[Tensor, ...]
     theta: Array
     cost: float
+    rounding: float = 0.0
 
     def inputs(self, theta: Array) -> list[Array]:
         """Copies of the inputs as arrays of their shapes."""

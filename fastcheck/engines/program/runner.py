@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -167,10 +167,12 @@ class Runner:
         )
         return Moved(changes, _flags(found.crossed, count), _flags(found.ties, count))
 
-    def run_outputs(self, place: Place, change: Array) -> tuple[Array | None, ...]:
-        """Changes of the outputs themselves, in their shapes, where one place moves."""
+    def run_outputs(self, changes: Mapping[Place, Array]) -> tuple[Array | None, ...]:
+        """Changes of the outputs themselves, in their shapes and with a leading axis of one, for one perturbation."""
         with np.errstate(all="ignore"):
-            return self.program.run({place.number: change.reshape(-1, *place.shape)}).changes
+            return self.program.run({
+                place.number: change.reshape(1, *place.shape) for place, change in changes.items()
+            }).changes
 
     def laid_out(self, moved: Moved) -> Array:
         """Changes of all outputs laid end to end, (columns, size)."""

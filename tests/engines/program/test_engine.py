@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from fastcheck._errors import EngineError
-from fastcheck.engines.program.engine import ProgramProblem, differences
+from fastcheck.engines.program.engine import differences
 from fastcheck.engines.program.kinks import CONVENTIONS
+from fastcheck.engines.program.problem import ProgramProblem
 from fastcheck.problems.parameters.tensor import Tensor
 from fastcheck.runtime.run import Run
 from tests.engines.program.stand_in import StandIn

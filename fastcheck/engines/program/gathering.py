@@ -1,0 +1,88 @@
+"""What was found of all inputs, as one numerical gradient."""
+
+import numpy as np
+
+from ..._types import Array, Indices
+from ...problems.costs_on_demand import CostsOnDemand
+from ...problems.gradients import Kinks, NumericalGradient
+from .columns import Quotients
+from .kinks import CONVENTIONS, Candidates, at_kinks
+from .runner import ranges
+from .state import Check
+from .trust import UNIT
+from .verification import Dithered
+
+# Roundings that an entry is allowed, in units of its |terms|.
+ROUNDINGS = 4.0
+# Columns of costs beside theta that are run at a time.
+COLUMNS = 256
+
+
+def gathered(
+    check: Check, candidates: Candidates, dithered: Dithered, epsilon: float
+) -> tuple[NumericalGradient, Indices]:
+    """One vector of all tensors."""
+    slopes, noises, done, kinks = [], [], [], []
+    start = 0
+    for tensor, place, wanted, quotients in zip(
+        check.problem.tensors, check.inputs, check.wanted, check.quotients, strict=True
+    ):
+        here = wanted[quotients.done[wanted]]
+        slope = quotients.settled
+        slopes.append(slope[here])
+        rounding = ROUNDINGS * UNIT * quotients.terms[here]
+        noises.append(np.hypot(rounding, dithered.noise.get(place, 0.0)) + quotients.unseen[here])
+        done.append(here + tensor.start)
+        options = {CONVENTIONS[held]: slopes_of[place.number] for held, slopes_of in candidates.items()}
+        kinks.append(_kinks(quotients, options, here, start))
+        start += here.size
+    positions = np.concatenate(done)
+    costs = [CostsOnDemand(_CostsBeside(check, positions, sign * epsilon), positions.size) for sign in (1.0, -1.0)]
+    found = NumericalGradient(
+        check.problem.cost, costs[0], costs[1], np.concatenate(slopes), np.concatenate(noises), _joined(kinks),
+        settled=True,
+    )
+    return found, positions
+
+
+def _kinks(quotients: Quotients, candidates: dict[str, Array], here: Indices, start: int) -> Kinks:
+    where = np.intersect1d(at_kinks(quotients, list(candidates.values())), here, assume_unique=True)
+    right, left = quotients.right[where], quotients.left[where]
+    right, left = np.where(np.isfinite(right), right, left), np.where(np.isfinite(left), left, right)
+    return Kinks(
+        start + np.searchsorted(here, where), np.minimum(right, left), np.maximum(right, left),
+        {name: candidate[where] for name, candidate in candidates.items()},
+    )
+
+
+def _joined(kinks: list[Kinks]) -> Kinks | None:
+    """The kinks of all tensors; each has all conventions or, where no tie moved anywhere, none."""
+    if not any(one.where.size for one in kinks):
+        return None
+    where, low, high = (np.concatenate([getattr(one, name) for one in kinks]) for name in ("where", "low", "high"))
+    names = kinks[0].conventions
+    return Kinks(where, low, high, {name: np.concatenate([one.conventions[name] for one in kinks]) for name in names})
+
+
+class _CostsBeside:
+    """Costs with one checked entry moved by a step."""
+
+    def __init__(self, check: Check, positions: Indices, step: float) -> None:
+        self.runner, self.inputs, self.cost = check.runner, check.inputs, check.problem.cost
+        self.starts = np.array([tensor.stop for tensor in check.problem.tensors])
+        self.tensors, self.positions, self.step = check.problem.tensors, positions, step
+
+    def __call__(self, places: Indices) -> Array:
+        """Costs, one for each place among the checked positions."""
+        costs = np.empty(places.size)
+        owner = np.searchsorted(self.starts, self.positions[places], side="right")
+        for number in np.unique(owner):
+            mine = np.flatnonzero(owner == number)
+            place = self.inputs[number]
+            for block in ranges(mine.size, min(COLUMNS, self.runner.most_columns([place.size]))):
+                rows = mine[block]
+                change = np.zeros((rows.size, place.size))
+                entries = self.positions[places[rows]] - self.tensors[number].start
+                change[np.arange(rows.size), entries] = self.step
+                costs[rows] = self.cost + self.runner.weighted(self.runner.run([(place, change)]))
+        return costs

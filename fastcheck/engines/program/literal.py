@@ -1,0 +1,124 @@
+"""Literal subtraction: the plain function at moved inputs, against the program's changes for the same step."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..._errors import EngineError
+from ..._types import Array
+from ...problems.parameters.sampling import random_direction
+from .problem import ProgramProblem
+from .runner import INNER_STEP, Place, Runner, scale_of
+from .trust import DITHERED, HALVES, MANY, UNIT
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+# The literal step, relative to the entries: so large that subtraction keeps most of its digits.
+LITERAL_STEP = 2.0**-10
+# A literal difference may be off by this share of the change, and by this many roundings of the outputs.
+AGREEMENT, ROUNDINGS = 1e-8, 1e3
+
+
+def require_same_outputs(problem: ProgramProblem) -> None:
+    """Raise EngineError unless the program's outputs are the function's: bit for bit, or to the problem's rounding."""
+    with np.errstate(all="ignore"):
+        plain = problem.plain(problem.inputs(problem.theta))
+    for place, (one, other) in enumerate(zip(problem.program.outputs, plain, strict=True)):
+        mine, theirs = np.asarray(one), np.asarray(other)
+        same = np.array_equal(mine, theirs, equal_nan=True) or (
+            problem.rounding > 0.0 and mine.shape == theirs.shape
+            and np.allclose(mine, theirs, rtol=0.0, atol=problem.rounding * finite_scale(mine), equal_nan=True)
+        )
+        if not same:
+            raise EngineError(
+                f"exact differences: output {place} of the program is not the function's, bit for bit; "
+                'use engine="differences", and please report the program'
+            )
+
+
+def require_literal(
+    problem: ProgramProblem, runner: Runner, inputs: Sequence[Place], noise: Sequence[float],
+    shares: dict[Place, float] | None, generator: "Generator",
+) -> int:
+    """Compare the program's changes with literal subtraction, along random directions.
+
+    Parameters
+    ----------
+    problem : with the plain function.
+    runner : of its program.
+    inputs : of the program.
+    noise : of each output, how far dithered inputs move it.
+    shares : factors of the inputs' steps, to move all of them at once; None for one after the other, or random halves
+        where they are many.
+    generator : draws the directions.
+
+    Returns
+    -------
+    int : number of literal evaluations.
+
+    Raises
+    ------
+    EngineError : where they differ by more than rounding explains.
+
+    Notes
+    -----
+    Both are differences for the same step, so no derivative and no truncation is involved, and the step may be so
+    large that rounding of the outputs is a millionth of the change.
+    """
+    moving = [place for place in inputs if place.size]
+    if shares is not None:
+        groups = [moving]
+    elif len(moving) <= MANY:
+        groups = [[place] for place in moving]
+    else:
+        groups = [[place for place in moving if generator.random() < 0.5] for _ in range(HALVES)]
+    for group in groups:
+        _compare_along(problem, runner, inputs, group, noise, shares or {}, generator)
+    return len(groups)
+
+
+def _compare_along(
+    problem: ProgramProblem, runner: Runner, inputs: Sequence[Place], group: Sequence[Place], noise: Sequence[float],
+    shares: dict[Place, float], generator: "Generator",
+) -> None:
+    values, changes = [place.value for place in inputs], {}
+    for place in group:
+        value = place.value.reshape(-1)
+        step = shares.get(place, 1.0) * LITERAL_STEP / INNER_STEP * place.step
+        with np.errstate(invalid="ignore"):
+            wanted = value + random_direction(generator, place.size) * step
+            changes[place] = wanted - value
+        values[place.number] = wanted.reshape(place.shape)
+    response = runner.run_outputs(changes)
+    with np.errstate(all="ignore"):
+        literal = problem.plain([value.copy() for value in values])
+    name = problem.tensors[group[0].number].name + (f" and {len(group) - 1} more" if len(group) > 1 else "")
+    for output, (was, now, moved) in enumerate(zip(runner.outputs, literal, response, strict=True)):
+        exact = np.zeros(np.shape(was)) if moved is None else moved[0]
+        _compare(name, output, np.asarray(was), np.asarray(now), exact, DITHERED * noise[output], problem.rounding)
+
+
+def _compare(name: str, output: int, was: Any, now: Any, exact: Array, noise: float, rounding: float) -> None:
+    if now.shape != was.shape:
+        raise EngineError(f"output {output}: expected shape {was.shape}, got {now.shape} with {name} moved")
+    with np.errstate(all="ignore"):
+        subtracted = now - was
+        known = np.isfinite(subtracted) & np.isfinite(exact)
+        apart = np.abs(subtracted - exact)[known]
+    size = max(finite_scale(was), finite_scale(now))
+    allowed = (AGREEMENT * float(np.abs(exact[known]).max(initial=0.0))
+               + max(ROUNDINGS * UNIT, 2.0 * rounding) * size + noise)
+    worst = float(apart.max(initial=0.0))
+    if not worst <= allowed:
+        raise EngineError(
+            f"exact differences: with {name} moved, output {output} changes by {worst:.3g} more or less than literal "
+            f"subtraction says, where rounding explains {allowed:.3g}; "
+            'use engine="differences", and please report the program'
+        )
+
+
+def finite_scale(values: Any) -> float:
+    """The largest size of a finite entry."""
+    return scale_of([values[np.isfinite(values)]])

@@ -1,0 +1,116 @@
+"""Entries held against directions, and the noise of both."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..._errors import EngineError
+from ..._types import Array
+from .choice import Way
+from .colouring import LEAST, MOST, Colouring
+from .kinks import Candidates
+from .runner import Place, Runner
+from .state import Check
+from .trust import (
+    HALVES,
+    MANY,
+    Along,
+    Direction,
+    along,
+    disagrees,
+    dither,
+    dithered_noise,
+    through_each,
+    through_several,
+)
+
+# Programs at dithered inputs that noise is measured with.
+DITHERS = 2
+# The convention that ties are held to while entries are compared with directions.
+FROZEN = 1.0
+
+
+@dataclass(frozen=True)
+class Dithered:
+    """What dithered inputs move: the error of an entry of each input, and the outputs."""
+
+    noise: dict[Place, float]
+    outputs: list[float]
+
+
+def verify(check: Check, candidates: Candidates, *, joint: bool) -> Dithered:
+    """Hold the entries against directions, mend what disagrees, and measure the noise.
+
+    Parameters
+    ----------
+    check : the entries.
+    candidates : their slopes under conventions.
+    joint : let all inputs share one direction.
+
+    Raises
+    ------
+    EngineError : where entries moved by themselves do not add up to a direction either.
+    """
+    done = [quotients.done for quotients in check.quotients]
+    slopes = [quotients.slope for quotients in check.quotients]
+    if joint:
+        directions = through_several(check.inputs, done, slopes, check.generator, 1)
+    elif len(check.inputs) > MANY:
+        directions = through_several(check.inputs, done, slopes, check.generator, HALVES)
+    else:
+        directions = through_each(check.inputs, done, check.generator)
+    base = along(directions, check.runner)
+    dithered = _dithered(check, directions, base)
+    wrong = _contradicted(check, directions, base, candidates, dithered.noise)
+    if wrong and len(directions[0].changes) > 1:
+        some = [place in wrong for place in check.inputs]
+        directions = through_each(check.inputs, [d & s for d, s in zip(done, some, strict=True)], check.generator)
+        base = along(directions, check.runner)
+        wrong = _contradicted(check, directions, base, candidates, dithered.noise)
+    for place in wrong:
+        # What was guessed of a structure does not hold here; entries by themselves need no guess.
+        check.ways[place.number] = Way(Colouring(place))
+        check.take_single(place, check.wanted[place.number])
+        check.quotients[place.number].done[:] = False
+        check.quotients[place.number].done[check.wanted[place.number]] = True
+    if wrong and (still := _contradicted(check, directions, base, candidates, dithered.noise)):
+        name = check.problem.tensors[still[0].number].name
+        raise EngineError(
+            f"exact differences: the entries of {name} do not add up to the change along a direction; "
+            'use engine="differences", and please report the program'
+        )
+    return dithered
+
+
+def _contradicted(
+    check: Check, directions: Sequence[Direction], base: Along, candidates: Candidates, noise: Mapping[Place, float]
+) -> list[Place]:
+    """Inputs whose entries do not add up to what directions show; at ties both are held to one convention."""
+    slopes: dict[Place, Array] = {
+        place: quotients.slope for place, quotients in zip(check.inputs, check.quotients, strict=True)
+    }
+    frozen = along(directions, check.runner, FROZEN) if base.flagged.any() else base
+    held = dict(zip(check.inputs, candidates[FROZEN], strict=True)) if candidates else slopes
+    wrong: list[Place] = []
+    for row, direction in enumerate(directions):
+        one, side = (frozen, held) if base.flagged[row] else (base, slopes)
+        if disagrees(direction, side, one.rows([row]), noise):
+            wrong += direction.changes
+    return list(dict.fromkeys(wrong))
+
+
+def _dithered(check: Check, directions: Sequence[Direction], base: Along) -> Dithered:
+    """Take the same directions, with steps of other digits, at inputs that are off by an ulp or two."""
+    found, outputs = [], [0.0] * len(check.runner.outputs)
+    for _ in range(DITHERS):
+        factor = float(check.generator.uniform(LEAST, MOST))
+        values = [dither(place.value, check.generator) for place in check.inputs]
+        with np.errstate(all="ignore"):
+            program = check.problem.program_at(values)
+            runner = Runner(program, check.problem.weights, check.runner.memory_limit)
+            found.append(along([one.scaled(factor) for one in directions], runner) / factor)
+            for place, (there, here) in enumerate(zip(program.outputs, check.runner.outputs, strict=True)):
+                apart = np.abs(np.asarray(there) - np.asarray(here))
+                outputs[place] = max(outputs[place], float(apart[np.isfinite(apart)].max(initial=0.0)))
+    return Dithered(dithered_noise(directions, base, found), outputs)
