@@ -126,23 +126,27 @@ def quotient_change(xp: Any, rest: Any, step: Any, divisor: Any) -> Any:
     return xp.where(exact, times - 1.0, times)
 
 
+def times_more(xp: Any, values: Values, changes: Changes, quotient: Any, rest: Any) -> Any:
+    """How much floor(x / y) changes, given its value and the remainder."""
+    (x, y), (dx, dy) = values, changes
+    if dy is None:
+        return quotient_change(xp, rest, dx, y)
+    return xp.floor_divide(moved(x, dx), y + dy) - quotient
+
+
 def remainder(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:
     """x - k y with k = floor(x / y): dx - k dy, less y times the change of k."""
     (x, y), (dx, dy) = values, changes
-    step = dx
-    if dy is not None:
-        step = plus(dx, -(xp.floor_divide(x, y) * dy))
-    divisor = moved(y, dy)
-    times = jump(xp, quotient_change(xp, out, step, divisor), out == 0.0, branches)
-    return step - times * divisor
+    quotient = xp.floor_divide(x, y)
+    step = dx if dy is None else plus(dx, -(quotient * dy))
+    times = jump(xp, times_more(xp, values, changes, quotient, out), out == 0.0, branches)
+    return step - times * moved(y, dy)
 
 
 def floor_divide(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:
     """floor(x / y)."""
-    (x, y), (dx, dy) = values, changes
-    step = dx if dy is None else plus(dx, -(out * dy))
-    rest = xp.remainder(x, y)
-    return jump(xp, quotient_change(xp, rest, step, moved(y, dy)), rest == 0.0, branches)
+    rest = xp.remainder(*values)
+    return jump(xp, times_more(xp, values, changes, out, rest), rest == 0.0, branches)
 
 
 def fmod(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:
