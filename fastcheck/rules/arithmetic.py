@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from .._errors import NoRule
 from .base import Changes, Rule, Values, moved, plus, still_where_still, two_sum
 from .exponential import log_ratio
-from .namespaces import any_of, as_float, cube_root, largest
+from .namespaces import any_of, as_float, cube_root, is_complex, largest
 
 # Integer powers up to this one are differenced by products; beyond it, through logarithms.
 LAST_BY_PRODUCTS = 8
@@ -47,8 +48,13 @@ def negative(xp: Any, values: Values, changes: Changes, out: Any, branches: Any)
 
 
 def positive(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
-    """d: also of the conjugate and the real part of real numbers."""
+    """d."""
     return changes[0]
+
+
+def conjugate(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """The conjugate of d."""
+    return xp.conj(changes[0]) if is_complex(changes[0]) else changes[0]
 
 
 def degrees(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
@@ -100,11 +106,13 @@ def cbrt(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> 
 def power(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
     """x^p, by products for small integer powers, else out expm1(p log((x + dx) / x) + ...)."""
     (x, p), (dx, dp) = values, changes
-    if dp is not None:
+    if dp is not None and not is_complex(out):
         return power_of_moving_exponent(xp, values, changes, out)
-    whole = small_integer(p)
+    whole = small_integer(p) if dp is None else None
     if whole is not None:
         return integer_power(x, dx, whole)
+    if is_complex(out):
+        raise NoRule("power of complex numbers", "use whole exponents, or real and imaginary parts")
     return power_of_moving_base(xp, x, p, dx, out)
 
 
@@ -151,40 +159,43 @@ def power_of_moving_base(xp: Any, x: Any, p: Any, d: Any, out: Any) -> Any:
 
 
 def power_of_moving_exponent(xp: Any, values: Values, changes: Changes, out: Any) -> Any:
-    """out expm1(dp log x + (p + dp) log((x + dx) / x)), x > 0; at x = 0 the two powers less each other."""
+    """out expm1(dp log x + (p + dp) log((x + dx) / x)) for x > 0; elsewhere the two powers less each other."""
     (x, p), (dx, dp) = values, changes
     x = as_float(xp, x, dp)  # the logarithm of small integers would be of low precision
+    new = moved(x, dx)
     step = dp * xp.log(x)
     if dx is not None:
-        step = step + (p + dp) * log_ratio(xp, x, dx)
-    new = moved(x, dx)
+        step = step + xp.where(p + dp == 0.0, 0.0, (p + dp) * log_ratio(xp, x, dx))
     unit = (p == 0.0) & ~(x > 0.0)
     if any_of(xp, unit):  # the value is 1 whatever the base
         step = xp.where(unit & (new > 0.0), dp * xp.log(new), step)
     near = out * xp.expm1(step)
     if largest(xp, step) <= 1.0:
         return near
-    far = new ** (p + dp) - out
-    return still_where_still(xp, xp.where(xp.abs(step) <= 1.0, near, far), dx, dp)
+    change = xp.where(xp.abs(step) <= 1.0, near, new ** (p + dp) - out)
+    if dx is not None and any_of(xp, x < 0.0):
+        still = (x < 0.0) & (dp == 0.0)
+        change = xp.where(still, power_of_moving_base(xp, x, p + 0.0 * x, dx, out), change)
+    return still_where_still(xp, change, dx, dp)
 
 
 ARITHMETIC: dict[str, Rule] = {
-    "add": Rule(add),
-    "subtract": Rule(subtract),
-    "multiply": Rule(multiply),
-    "divide": Rule(divide),
-    "negative": Rule(negative),
-    "positive": Rule(positive),
-    "conjugate": Rule(positive),
+    "add": Rule(add, complex=True),
+    "subtract": Rule(subtract, complex=True),
+    "multiply": Rule(multiply, complex=True),
+    "divide": Rule(divide, complex=True),
+    "negative": Rule(negative, complex=True),
+    "positive": Rule(positive, complex=True),
+    "conjugate": Rule(conjugate, complex=True),
     "degrees": Rule(degrees),
     "rad2deg": Rule(degrees),
     "radians": Rule(radians),
     "deg2rad": Rule(radians),
-    "square": Rule(square),
-    "reciprocal": Rule(reciprocal),
+    "square": Rule(square, complex=True),
+    "reciprocal": Rule(reciprocal, complex=True),
     "sqrt": Rule(sqrt),
     "rsqrt": Rule(rsqrt),
     "cbrt": Rule(cbrt),
-    "power": Rule(power),
-    "float_power": Rule(power),
+    "power": Rule(power, complex=True),
+    "float_power": Rule(power, complex=True),
 }

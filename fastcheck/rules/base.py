@@ -6,7 +6,7 @@ A rule gives the change of an operation's output from its operands' values and c
 
 where
 
-- ``xp`` is an array namespace (``numpy``, ``torch``, ``jax.numpy``), all arrays double precision;
+- ``xp`` is an array namespace (``numpy``, ``torch``, ``jax.numpy``), all moving arrays double precision;
 - ``values`` are the operands' values; ``changes``, as many, are their changes, None where an operand stands still
   (at least one moves).  A change has any number of batch axes *before* its operand's own axes.  The changes of
   elementwise operations arrive with their own axes lifted to the output's number, so that broadcasting is right;
@@ -36,12 +36,14 @@ class Rule:
     change : the function described above.
     elementwise : whether the operands broadcast against each other, element by element.
     discrete : whether the output takes separate values, so that its change is zero between its jumps.
+    complex : whether it holds for complex numbers; in the table, other rules refuse them.
     kernel : the name of the same function among the compiled kernels (``activations.ACTIVATIONS``), if it has one.
     """
 
     change: Change
     elementwise: bool = True
     discrete: bool = False
+    complex: bool = False
     kernel: str | None = None
 
 

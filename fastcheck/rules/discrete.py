@@ -30,6 +30,13 @@ def jump(xp: Any, change: Any, tied: Any, branches: Branches | None) -> Any:
     return change if branches.convention is None else xp.where(ties, 0.0, change)
 
 
+def exact_sum(xp: Any, a: Any, b: Any, da: Any, db: Any) -> Any:
+    """(a - b) + (da - db), of the right sign however far it cancels."""
+    gap, low = two_sum(xp, 1.0 * a, -1.0 * b)
+    step, more = two_sum(xp, da, -db)
+    return (gap + step) + (low + more)
+
+
 def comparison(compare: Callable[[Any, Any], Any]) -> Rule:
     """The rule of ``compare(a, b)``: the sign of a - b, whose change is not rounded away by a large a."""
 
@@ -39,7 +46,7 @@ def comparison(compare: Callable[[Any, Any], Any]) -> Rule:
         step = da if db is None else or_zero(da) - db
         if largest(xp, step) < smallest(xp, gap):
             return 0.0 * step
-        new = compare(gap + step, 0.0)
+        new = compare(exact_sum(xp, a, b, or_zero(da) + 0.0 * step, or_zero(db) + 0.0 * step), 0.0)
         if any_of(xp, ~xp.isfinite(gap)):  # beside infinity the gap tells nothing, and steps do not matter
             new = xp.where(xp.isfinite(gap) | (0.0 * step != 0.0), new, compare(1.0 * a, 1.0 * b))
         return jump(xp, as_float(xp, new, step) - as_float(xp, out, step), gap == 0.0, branches)
@@ -171,7 +178,8 @@ def heaviside(xp: Any, values: Values, changes: Changes, out: Any, branches: Bra
     if dx is None:
         return xp.where(x == 0.0, dh, 0.0)
     new = xp.heaviside(x + dx, moved(half, dh) + 0.0 * dx)
-    return jump(xp, new - out, x == 0.0, branches)
+    change = jump(xp, new - out, x == 0.0, branches)
+    return change if dh is None else xp.where((x == 0.0) & (dx == 0.0), dh, change)
 
 
 DISCRETE: dict[str, Rule] = {

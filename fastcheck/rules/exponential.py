@@ -6,7 +6,7 @@ from typing import Any
 
 from . import small
 from .base import Changes, Rule, Values, still_where_still, two_sum
-from .namespaces import as_float, largest
+from .namespaces import as_float, is_complex, largest
 
 # Over a longer step sigmoid and softplus change by so much that the two values may be subtracted.
 LONG_STEP = 40.0
@@ -27,7 +27,16 @@ def exponential(xp: Any, x: Any, d: Any, value: Any) -> Any:
 
 def exp(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
     """exp(x) expm1(d)."""
+    if is_complex(out) or is_complex(changes[0]):
+        return out * complex_expm1(xp, changes[0])
     return exponential(xp, values[0], changes[0], out)
+
+
+def complex_expm1(xp: Any, d: Any) -> Any:
+    """exp(a + ib) - 1 = expm1(a) - 2 exp(a) sin(b / 2)^2 + i exp(a) sin(b)."""
+    a, b = xp.real(d), xp.imag(d)
+    size, half = xp.exp(a), xp.sin(0.5 * b)
+    return (xp.expm1(a) - 2.0 * size * half * half) + 1j * (size * xp.sin(b))
 
 
 def expm1(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
@@ -245,7 +254,7 @@ def logaddexp2(xp: Any, values: Values, changes: Changes, out: Any, branches: An
 
 
 EXPONENTIAL: dict[str, Rule] = {
-    "exp": Rule(exp),
+    "exp": Rule(exp, complex=True),
     "exp2": Rule(exp2),
     "expm1": Rule(expm1),
     "log": Rule(log),

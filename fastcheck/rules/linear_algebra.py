@@ -175,13 +175,13 @@ def matrix_exponential_change(xp: Any, values: Values, changes: Changes, out: An
 
 
 LINEAR_ALGEBRA: dict[str, Rule] = {
-    "inv": Rule(inverse, elementwise=False),
-    "solve": Rule(solve, elementwise=False),
-    "solve_triangular": Rule(solve_triangular, elementwise=False),
-    "det": Rule(determinant, elementwise=False),
+    "inv": Rule(inverse, elementwise=False, complex=True),
+    "solve": Rule(solve, elementwise=False, complex=True),
+    "solve_triangular": Rule(solve_triangular, elementwise=False, complex=True),
+    "det": Rule(determinant, elementwise=False, complex=True),
     "slogdet": Rule(slogdet, elementwise=False),
     "cholesky": Rule(cholesky, elementwise=False),
-    "matrix_power": Rule(matrix_power, elementwise=False),
-    "expm": Rule(matrix_exponential_change, elementwise=False),
+    "matrix_power": Rule(matrix_power, elementwise=False, complex=True),
+    "expm": Rule(matrix_exponential_change, elementwise=False, complex=True),
     "pinv": Rule(pseudoinverse, elementwise=False),
 }

@@ -13,12 +13,21 @@ def is_traced(x: Any) -> bool:
     return jax is not None and isinstance(x, jax.core.Tracer)
 
 
+def is_complex(x: Any) -> bool:
+    """Whether x is an array of complex numbers."""
+    dtype = getattr(x, "dtype", None)
+    kind = getattr(dtype, "kind", None)
+    return bool(getattr(dtype, "is_complex", False)) if kind is None else kind == "c"
+
+
 def largest(xp: Any, *changes: Any) -> float:
     """The largest magnitude in ``changes``; NaN where there is one, infinity where it cannot be known."""
     found = 0.0
     for change in changes:
         if change is None or 0 in change.shape:
             continue
+        if is_complex(change):
+            change = xp.abs(change)
         if type(change) is np.ndarray:
             # the ufuncs' own reductions: on small arrays numpy.max takes thrice their time
             top = max(float(np.maximum.reduce(change, axis=None)), -float(np.minimum.reduce(change, axis=None)))

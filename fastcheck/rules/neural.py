@@ -94,8 +94,11 @@ def hardsigmoid(xp: Any, values: Values, changes: Changes, out: Any, branches: B
 def hardswish(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:
     """z hardsigmoid(z)."""
     (z,), (d,) = values, changes
-    gate = (xp.clip(z, -3.0, 3.0) + 3.0) / 6.0
-    return multiply(xp, (z, gate), (d, hardsigmoid(xp, values, changes, None, branches)), None, None)
+
+    def gate(y: Any) -> Any:
+        return (xp.clip(y, -3.0, 3.0) + 3.0) / 6.0
+
+    return gated_change(xp, z, d, gate(z), hardsigmoid(xp, values, changes, None, branches), gate)
 
 
 def mish(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:

@@ -4,7 +4,7 @@ from typing import Any
 
 from .base import Changes, Rule, Values, or_zero, two_sum
 from .branches import Branches, convention_of, note, note_tie
-from .namespaces import any_of, largest, smallest
+from .namespaces import any_of, is_complex, largest, smallest
 
 
 def rise_above_zero(xp: Any, z: Any, d: Any, branches: Branches | None) -> Any:
@@ -46,6 +46,8 @@ def relu(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches
 def absolute(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:
     """|x + d| - |x|: d on its own side of zero; beyond it the way back counts."""
     (x,), (d,) = values, changes
+    if is_complex(d):
+        return modulus_change(xp, x, d, out, branches)
     if largest(xp, d) < smallest(xp, x):
         return xp.sign(x) * d
     positive = x > 0.0
@@ -55,6 +57,15 @@ def absolute(xp: Any, values: Values, changes: Changes, out: Any, branches: Bran
     note(branches, crossed & (x != 0.0))
     change = xp.where(crossed, inward - 2.0 * size, -inward)
     return at_ties(xp, x == 0.0, d, change, d, -d, branches)
+
+
+def modulus_change(xp: Any, z: Any, d: Any, out: Any, branches: Branches | None) -> Any:
+    """For complex numbers, the real part of conj(d) (2 z + d) over the sum of both magnitudes; 0 is a tie."""
+    total = out + xp.abs(z + d)
+    change = xp.real(xp.conj(d) * (2.0 * z + d)) / xp.where(total == 0.0, 1.0, total)
+    if any_of(xp, out == 0.0):
+        note_tie(branches, (out == 0.0) & (d != 0.0))
+    return change
 
 
 def maximum(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:
@@ -150,13 +161,13 @@ def copysign(xp: Any, values: Values, changes: Changes, out: Any, branches: Bran
 
 PIECEWISE: dict[str, Rule] = {
     "relu": Rule(relu, kernel="relu"),
-    "absolute": Rule(absolute),
+    "absolute": Rule(absolute, complex=True),
     "fabs": Rule(absolute),
     "maximum": Rule(maximum),
     "minimum": Rule(minimum),
     "fmax": Rule(fmax),
     "fmin": Rule(fmin),
     "clip": Rule(clip),
-    "where": Rule(where),
+    "where": Rule(where, complex=True),
     "copysign": Rule(copysign),
 }

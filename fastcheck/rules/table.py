@@ -1,11 +1,16 @@
 """All rules by the operation's name: what ``ufunc.__name__`` or ``function.__name__`` gives."""
 
+from dataclasses import replace
+from typing import Any
+
+from .._errors import NoRule
 from .arithmetic import ARITHMETIC
 from .base import Rule
 from .discrete import DISCRETE
 from .exponential import EXPONENTIAL
 from .gaussian import GAUSSIAN
 from .linear_algebra import LINEAR_ALGEBRA
+from .namespaces import is_complex
 from .neural import NEURAL
 from .piecewise import PIECEWISE
 from .reductions import REDUCTIONS
@@ -17,7 +22,23 @@ from .trigonometric import TRIGONOMETRIC
 
 __all__ = ["RULES", "Rule"]
 
-RULES: dict[str, Rule] = {
+
+def without_complex(name: str, rule: Rule) -> Rule:
+    """The rule that raises ``NoRule`` where an operand or the result is complex, unless it holds there."""
+    if rule.complex:
+        return rule
+    change = rule.change
+
+    def refusing(xp: Any, values: Any, changes: Any, out: Any, branches: Any, **options: Any) -> Any:
+        for array in (out, *changes):
+            if is_complex(array):
+                raise NoRule(f"{name} of complex numbers", "write it with real and imaginary parts")
+        return change(xp, values, changes, out, branches, **options)
+
+    return replace(rule, change=refusing)
+
+
+_ALL: dict[str, Rule] = {
     **ARITHMETIC,
     **EXPONENTIAL,
     **TRIGONOMETRIC,
@@ -32,3 +53,4 @@ RULES: dict[str, Rule] = {
     **LINEAR_ALGEBRA,
     **SPECTRAL,
 }
+RULES: dict[str, Rule] = {name: without_complex(name, rule) for name, rule in _ALL.items()}

@@ -228,7 +228,7 @@ REFERENCES: dict[str, Reference] = {
     "power": Reference(
         power, pairs((-3.0, 0.0, 1e-9, 0.5, 1.0, 2.0, 300.0), (-2.0, -0.5, 0.0, 0.3, 1.0, 1.5, 2.0, 3.0, 7.0, 30.0)), 60
     ),
-    "float_power": Reference(power, pairs((-1.0, 0.7), (3.0, 4.0, 0.01, 25.0))),
+    "float_power": Reference(power, pairs((-1.0, -3.8, 0.7), (3.0, 4.0, 0.01, 25.0))),
     "exp": Reference(mp.exp, singles(*SATURATED), 400),
     "exp2": Reference(lambda x: mp.mpf(2) ** x, singles(*SATURATED), 400),
     "expm1": Reference(mp.expm1, singles(*SATURATED), 400),
@@ -302,9 +302,9 @@ REFERENCES: dict[str, Reference] = {
     "floor_divide": Reference(lambda x, y: mp.floor(x / y), pairs((-7.0, -6.0, 0.0, 1.3, 6.0), (-1.5, 2.0, 3.0))),
     "remainder": Reference(remainder, pairs((-7.0, -6.0, 0.0, 1.3, 6.0), (-1.5, 2.0, 3.0))),
     "fmod": Reference(fmod, pairs((-7.0, -6.0, 0.0, 1.3, 6.0), (-1.5, 2.0, 3.0))),
-    "erf": Reference(mp.erf, singles(*NORMAL[2:-1]), 80),
-    "erfc": Reference(mp.erfc, singles(*(-x for x in NORMAL[:-1])), 80),
-    "ndtr": Reference(mp.ncdf, singles(*NORMAL[:-1]), 80),
+    "erf": Reference(mp.erf, singles(*NORMAL[2:-1]), 160),
+    "erfc": Reference(mp.erfc, singles(*(-x for x in NORMAL[:-1])), 160),
+    "ndtr": Reference(mp.ncdf, singles(*NORMAL[:-1]), 160),
     "log_ndtr": Reference(log_normal, singles(-60.0, *NORMAL, 30.0), 80),
     "erfcx": Reference(lambda x: mp.exp(x * x) * mp.erfc(x), singles(*NORMAL[1:], 1e3), 80),
     "erfinv": Reference(within(-1.0, 1.0, inverse_erf), singles(-1 + 1e-9, -0.7, -1e-9, 0.0, 0.3, 0.97), 40),

@@ -7,7 +7,7 @@ from fastcheck.rules.branches import Branches
 from fastcheck.rules.table import RULES
 
 from .references import BOOLEAN, REFERENCES
-from .trials import STEPS, all_moving, arrays, change_of, found, groups, rule_of, trials
+from .trials import STEPS, all_moving, arrays, change_of, found, groups, random_trials, rule_of, trials
 
 ELEMENTWISE = list(REFERENCES)
 
@@ -32,6 +32,19 @@ def test_changes_of_all_sizes_together(name):
     assert batch
     for t, change in zip(batch, found(np, name, batch, Branches(np, (len(batch),))), strict=True):
         assert t.agrees(change), (t, change)
+
+
+# Booleans and ordered bounds cannot be drawn; a moving divisor's change counts as often as the divisor goes into x.
+NOT_RANDOM = {"where", "clip", "remainder", "fmod", "floor_divide", *BOOLEAN}
+
+
+@pytest.mark.parametrize("name", [label for label in ELEMENTWISE if label not in NOT_RANDOM])
+def test_random_operands_and_changes(name):
+    batch = random_trials(name, 24)
+    assert len(batch) >= 5
+    for t, change in zip(batch, found(np, name, batch), strict=True):
+        assert t.agrees(change), (t, change)
+        assert t.agrees(found(np, name, (t,))[0]), t
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)

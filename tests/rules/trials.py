@@ -1,5 +1,6 @@
 """Trials of elementwise rules: operands, changes, and the true change of the output in mpmath."""
 
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -146,3 +147,25 @@ def groups(name: str) -> Iterator[tuple[Trial, ...]]:
 def all_moving(name: str) -> tuple[Trial, ...]:
     """The trials in which every operand moves, of all sizes together."""
     return tuple(t for t in trials(name) if None not in t.changes)
+
+
+def random_trials(name: str, count: int, seed: int = 0) -> tuple[Trial, ...]:
+    """Trials near the reference's points: changes of all sizes, to zero, and to the other side of it."""
+    rng = random.Random(f"{name} {seed}")
+
+    def near(x: float) -> float:
+        by = rng.choice((-1.0, 1.0)) * 10.0 ** rng.uniform(-14.0, 0.0)
+        return x * (1.0 + by) if rng.random() < 0.5 else x + by
+
+    def step(x: float) -> float:
+        if rng.random() < 0.25:
+            return rng.choice((-x, -2.0 * x))
+        return rng.choice((-1.0, 1.0)) * 10.0 ** rng.uniform(-14.0, 1.3)
+
+    found = []
+    for _ in range(count):
+        values = tuple(map(near, rng.choice(REFERENCES[name].points)))
+        alone = rng.randrange(len(values)) if rng.random() < 0.5 else None
+        changes = tuple(step(x) if alone in (None, k) else 0.0 for k, x in enumerate(values))
+        found.append(trial(name, values, changes))
+    return tuple(t for t in found if t is not None)
