@@ -9,7 +9,7 @@ import numpy as np
 from .._types import Array, Indices
 from ..engines.finite import engine as finite
 from ..engines.finite.directional import Probe, Ray, probe
-from ..engines.finite.state import FunctionProblem, Method
+from ..engines.finite.problem import FunctionProblem, Method
 from ..engines.program import engine as exact
 from ..engines.program.directions import probe_exactly
 from ..engines.program.problem import ProgramProblem

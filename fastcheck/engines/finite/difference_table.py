@@ -60,7 +60,6 @@ class SlopeEstimates:
     left: Array
     right: Array
     nearest: Array
-    evaluations: int = 0
 
     @classmethod
     def unknown(cls, count: int) -> "SlopeEstimates":
@@ -184,7 +183,7 @@ def judged(rows: Samples, noise: Array) -> SlopeEstimates:
         right = (costs[:, half:] - cost) @ ONE_SIDED / step
         left = (cost - costs[:, half - 1 :: -1]) @ ONE_SIDED / step
     return SlopeEstimates(WIDEST.slope(rows.distances, costs), truncation, WIDEST.rounding * grown / step, step, noise,
-                          bend, rho, ~rough & ~broken, below, above, left, right, step, costs.size)
+                          bend, rho, ~rough & ~broken, below, above, left, right, step)
 
 
 def _differences(row: Array) -> Array:

@@ -3,47 +3,71 @@
 import math
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 
 import numpy as np
 
-from ..._types import Array, Indices
+from ..._constants import NOISE_SIGMAS
+from ..._types import Array, Indices, Mask
 from ...problems.functions.purity import require_same
 from ...problems.gradients import Kinks, NumericalGradient
 from ...problems.parameters.sampling import stratified_order
 from ...runtime.run import Run
+from .check import Check
+from .complex_step import complex_estimates, require_analytic
 from .difference_table import SlopeEstimates, table
-from .noise import ROUNDING
-from .plan_steps import COMPLEX_STEP, plan
-from .recheck import look_again
-from .state import NOISE, RICHARDSON, CheckState, FunctionProblem, Method
-from .stencils import STENCILS, WIDEST, central, richardson
+from .estimates import Estimates
+from .lines import OutOfTime
+from .plan_steps import Plan, plan
+from .problem import FunctionProblem, Method
+from .recheck import Rechecked, recheck, suspects_among
+from .stencils import STENCILS, WIDEST, central
 from .steps import median, refine
 
 # Errors this many times the usual one call for another step.
 POOR = 30.0
-# A bend this many times the usual one of at least so many entries is a kink's; then a step so much shorter is taken.
-OUTLIER, ENOUGH, SHORTER = 10.0, 16, 16.0
-# One batch of work: seconds between reports of progress.
+# A bend this many times the usual one ...
+OUTLIER = 10.0
+# ... of at least this many entries is a kink's; ...
+ENOUGH = 16
+# ... then a step this much shorter is taken.
+SHORTER = 16.0
+# Seconds of one batch of entries, between two reports of progress.
 BATCH_SECONDS = 0.5
-# Bytes of an entry in it: a few evaluations, each with its place, distance, value and cost.
+# Batches that a time limit should leave room for: each is looked at twice before the next one is started.
+ROUNDS = 4.0
+# Bytes of an entry in a batch: a few evaluations, each with its place, distance, value and cost.
 BYTES_PER_ENTRY = 400
 # Orders at which all entries have the same few evaluations, at a step that is not their own.
 CENTRAL = (2, 4)
-# The table of extrapolation begins at so many times the best step of order 4.
-RICHARDSON_REACH = 4.0
-# Roundings that the imaginary part of a cost goes through, at the usual length of a computation.
-NOISE_OF_COMPLEX = 8.0
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What a check has found.
+
+    Parameters
+    ----------
+    done : places of the entries that were looked at, ascending.
+    found : their estimates, rechecked.
+    unsure : how many of them disagree but could not be looked at again before the deadline.
+    """
+
+    done: Indices
+    found: Rechecked
+    unsure: int = 0
 
 
 def differences(
-    problem: FunctionProblem, positions: Indices, choice: Method, run: Run
+    problem: FunctionProblem, positions: Indices, method: Method, run: Run
 ) -> tuple[NumericalGradient, Indices, float | Array]:
     """Cost differences of a function at positions of theta.
 
     Parameters
     ----------
     positions : (k,) ascending.
-    choice : how.
+    method : how.
 
     Returns
     -------
@@ -55,42 +79,84 @@ def differences(
     ValueError : if complex_step was asked for and the cost is not analytic.
     Whatever the cost raises, with a note that says at which parameter.
     """
-    work = CheckState.begin(problem, positions, choice)
-    plan(work)
-    _look_at_all(work, run)
-    _look_closer(work)
-    look_again(work)
-    again = float(np.real(work.lines.at(problem.theta.copy())))
+    check = Check.of(problem, positions, method)
+    looked = _all_at_leisure(check, run) if math.isinf(method.deadline) else _until_the_deadline(check, run)
+    if method.complex_step:
+        with suppress(OutOfTime):
+            require_analytic(check)
+    again = float(np.real(check.lines.at(problem.theta.copy())))
     require_same(problem.cost, again, "after other parameters were tried")
-    found, done = work.found, np.flatnonzero(work.found.done)
-    facts = {"evaluations": work.lines.count, "order": "complex step" if choice.complex_step else choice.order}
+    estimates = looked.found.estimates
+    facts = {"evaluations": check.lines.count, "order": "complex step" if method.complex_step else method.order}
     result = NumericalGradient(
-        problem.cost, found.above[done], found.below[done], found.slope[done], found.error[done], _kinks(work, done),
-        tuple(work.notes), facts, settled=True,
+        problem.cost, estimates.above, estimates.below, estimates.slope, estimates.error, _kinks(looked),
+        tuple(_notes(check, looked)), facts, settled=True,
     )
-    return result, positions[done], found.step[done] if choice.epsilon is None else choice.epsilon
+    return result, positions[looked.done], estimates.step if method.epsilon is None else method.epsilon
 
 
-def _look_at_all(work: CheckState, run: Run) -> None:
-    """All entries once, in batches, as far as the deadline lets."""
-    waiting = np.flatnonzero(~work.found.done)
-    finished, total = work.positions.size - waiting.size, work.positions.size
-    tensors = work.problem.layout.tensors
-    if math.isfinite(work.choice.deadline):
-        waiting = waiting[stratified_order(tensors, work.positions[waiting], work.generator)]
-    seconds = min(BATCH_SECONDS / 4.0, work.choice.deadline - time.perf_counter())
-    first = max(len(tensors), int(seconds / max(6.0 * work.lines.seconds_each, 1e-7)))
-    most = max(1, run.memory_limit // BYTES_PER_ENTRY)
-    for batch in _batches(waiting.size, min(first, most), most, work.choice.deadline):
-        _measure(work, waiting[batch])
+def _all_at_leisure(check: Check, run: Run) -> Looked:
+    """All entries once, then those that disagree again."""
+    total = check.positions.size
+    parts: list[tuple[Indices, Estimates]] = []
+    made = Plan(*(np.zeros(total),) * 2) if check.method.complex_step else plan(check)
+    parts += made.known
+    waiting = made.waiting
+    finished = total - waiting.size
+    for batch in _batches(check, waiting.size, run):
+        parts.append((waiting[batch], _first_look(check, made, waiting[batch])))
         run.progress(finished + batch.stop, total)
     if not waiting.size:
         run.progress(total, total)
+    everywhere = np.arange(total)
+    estimates = _closer(check, everywhere, Estimates.joined(parts, total))
+    return Looked(everywhere, recheck(check, everywhere, estimates))
 
 
-def _batches(count: int, first: int, most: int, deadline: float) -> Iterator[slice]:
-    """Batches that take about BATCH_SECONDS each, of so many entries at most; the first one is done in any case."""
-    done, size = 0, first
+def _until_the_deadline(check: Check, run: Run) -> Looked:
+    """Entries in random order, each batch looked at again before the next one, as long as there is time."""
+    total, unsure = check.positions.size, 0
+    parts: list[tuple[Indices, Rechecked]] = []
+    with suppress(OutOfTime):
+        made = Plan(*(np.zeros(total),) * 2) if check.method.complex_step else plan(check)
+        for places, estimates in made.known:
+            unsure += _add(check, parts, places, estimates)
+        waiting = made.waiting
+        finished = total - waiting.size
+        order = stratified_order(check.tensors, check.positions[waiting], check.generator)
+        for batch in _batches(check, waiting.size, run):
+            places = np.sort(waiting[order[batch]])
+            unsure += _add(check, parts, places, _closer(check, places, _first_look(check, made, places)))
+            run.progress(finished + batch.stop, total)
+            if time.perf_counter() >= check.method.deadline:
+                break
+    whole = Estimates.joined([(places, part.estimates) for places, part in parts], total)
+    done = np.sort(np.concatenate([places for places, _ in parts] or [np.empty(0, np.int64)]))
+    found = Rechecked(whole.at(done))
+    for _, part in parts:
+        found = part.followed_by(found)
+    return Looked(done, found, unsure)
+
+
+def _add(check: Check, parts: "list[tuple[Indices, Rechecked]]", places: Indices, estimates: Estimates) -> int:
+    """Look again at a batch and add it; how many of its entries disagree that there was no time to look at again."""
+    try:
+        parts.append((places, recheck(check, places, estimates)))
+    except OutOfTime:
+        rows = suspects_among(check, places, estimates)
+        apart = np.abs(estimates.slope[rows] - check.gradient[places[rows]])
+        parts.append((places, Rechecked(estimates.with_errors(rows, np.fmax(estimates.error[rows], apart)))))
+        return int(rows.size)
+    return 0
+
+
+def _batches(check: Check, count: int, run: Run) -> Iterator[slice]:
+    """Batches that take about BATCH_SECONDS each, or less where a deadline is near."""
+    deadline, tensors = check.method.deadline, len(check.tensors)
+    most = max(1, run.memory_limit // BYTES_PER_ENTRY)
+    seconds = min(BATCH_SECONDS / 4.0, (deadline - time.perf_counter()) / ROUNDS)
+    first = max(tensors, int(seconds / max(6.0 * check.lines.seconds_each, 1e-7)))
+    done, size = 0, min(first, most)
     while done < count:
         started = time.perf_counter()
         batch = slice(done, min(done + size, count))
@@ -98,70 +164,81 @@ def _batches(count: int, first: int, most: int, deadline: float) -> Iterator[sli
         now = time.perf_counter()
         done = batch.stop
         each = max(now - started, 1e-9) / (batch.stop - batch.start)
-        if now >= deadline:
-            return
-        size = int(max(1, min(most, 4 * size, min(BATCH_SECONDS, deadline - now) / each)))
+        size = int(max(1, min(most, 4 * size, min(BATCH_SECONDS, (deadline - now) / ROUNDS) / each)))
 
 
-def _measure(work: CheckState, where: Indices) -> None:
+def _first_look(check: Check, made: Plan, places: Indices) -> Estimates:
     """Slopes of some entries at the steps planned for them."""
-    choice, found = work.choice, work.found
-    which, step, noise = work.positions[where], found.step[where], found.noise[where]
-    if choice.complex_step:
-        slope, cost = _complex_slopes(work, which)
-        found.put(where, slope, NOISE_OF_COMPLEX * ROUNDING * np.abs(slope), cost, cost)
-    elif choice.order == RICHARDSON:
-        first = RICHARDSON_REACH * step if choice.epsilon is None else step
-        slope, doubt, below, above = richardson(work.lines, which, first)
-        found.step[where] = first
-        found.put(where, slope, doubt + 2.0 * noise / step, below, above)
-    elif choice.order == WIDEST.order and choice.epsilon is None:
-        found.put_slopes(where, _tables(work, which, step, noise))
-    else:
-        stencil = STENCILS[int(choice.order)]
-        slope, below, above = central(
-            work.lines, which, step, stencil.order, literal=choice.epsilon is not None
-        )
-        # At the best step the stencil leaves out the order-th part of what noise does; twice that for neighbours.
-        share = 0.0 if choice.epsilon is not None else 2.0 / stencil.order
-        found.put(where, slope, (1.0 + share) * stencil.rounding * noise / step, below, above)
+    method = check.method
+    if method.complex_step:
+        return complex_estimates(check, places)
+    which, step, noise = check.positions[places], made.step[places], made.noise[places]
+    if method.order == WIDEST.order and method.epsilon is None:
+        return Estimates.from_slopes(_tables(check, which, step, noise))
+    return _central(check, which, step, noise)
 
 
-def _look_closer(work: CheckState) -> None:
+def _central(check: Check, which: Indices, step: Array, noise: Array) -> Estimates:
+    """Central differences of the order asked for."""
+    stencil, fixed = STENCILS[check.method.order], check.method.epsilon is not None
+    slope, below, above = central(check.lines, which, step, stencil.order, literal=fixed)
+    # At the best step the stencil leaves out the order-th part of what noise does; twice that for neighbours.
+    share = 0.0 if fixed else 2.0 / stencil.order
+    return Estimates(slope, (1.0 + share) * stencil.rounding * noise / step, step, noise, below, above)
+
+
+def _closer(check: Check, places: Indices, estimates: Estimates) -> Estimates:
     """Take a shorter step for entries that bend the cost far more than is usual: most likely it crosses a kink."""
-    choice, found = work.choice, work.found
-    if choice.epsilon is not None or choice.complex_step or choice.order not in CENTRAL:
-        return
+    method = check.method
+    if method.epsilon is not None or method.complex_step or method.order not in CENTRAL:
+        return estimates
     with np.errstate(invalid="ignore"):
-        bend = np.abs(found.above + found.below - 2.0 * work.problem.cost)
-        candidates = found.done & (bend > 4.0 * NOISE * found.noise)
-    for tensor in work.problem.layout.tensors:
-        first, last = np.searchsorted(work.positions, (tensor.start, tensor.stop))
-        here = first + np.flatnonzero(candidates[first:last])
-        if here.size > ENOUGH and time.perf_counter() < choice.deadline:
+        bend = np.abs(estimates.above + estimates.below - 2.0 * check.problem.cost)
+        candidates: Mask = bend > 4.0 * NOISE_SIGMAS * estimates.noise
+    for tensor in check.tensors:
+        here = np.searchsorted(places, check.places_of(tensor, places))
+        here = here[candidates[here]]
+        if here.size > ENOUGH:
             bent = here[bend[here] > OUTLIER * median(bend[here])]
-            found.step[bent] /= SHORTER
-            _measure(work, bent)
+            shorter = _central(check, check.positions[places[bent]], estimates.step[bent] / SHORTER,
+                               estimates.noise[bent])
+            estimates = estimates.with_entries(bent, shorter)
+    return estimates
 
 
-def _complex_slopes(work: CheckState, which: Indices) -> tuple[Array, Array]:
-    """Im J(theta + i h e_k) / h: no difference, so no rounding (Squire and Trapp, SIAM Review 40, 1998)."""
-    costs = work.lines.costs_at(which, work.problem.theta[which] + 1j * COMPLEX_STEP)
-    return costs.imag / COMPLEX_STEP, np.ascontiguousarray(costs.real)
-
-
-def _tables(work: CheckState, which: Indices, step: Array, noise: Array) -> SlopeEstimates:
+def _tables(check: Check, which: Indices, step: Array, noise: Array) -> SlopeEstimates:
     """Slopes of order 6, each with its own difference table; where that is poor, with a step of its own."""
-    slopes = table(work.lines, which, step, work.problem.cost, noise)
+    slopes = table(check.lines, which, step, check.problem.cost, noise)
     poor = ~slopes.smooth | ~(slopes.error <= POOR * median(slopes.error))
     if poor.any():
-        better = refine(work.lines, which[poor], step[poor], work.problem.cost, noise[poor])
+        better = refine(check.lines, which[poor], step[poor], check.problem.cost, noise[poor])
         slopes.take(better, poor, np.ones(better.slope.size, dtype=bool))
     return slopes
 
 
-def _kinks(work: CheckState, done: Indices) -> Kinks:
+def _kinks(looked: Looked) -> Kinks:
     """Kinks by their place among the checked positions."""
-    places = np.array(sorted(work.kinks), dtype=np.int64)
-    low, high = (np.array([work.kinks[int(place)][side] for place in places]) for side in (0, 1))
-    return Kinks(np.searchsorted(done, places).astype(np.int64), low, high)
+    kinks = looked.found.kinks
+    places = np.array(sorted(kinks), dtype=np.int64)
+    low, high = (np.array([kinks[int(place)][side] for place in places]) for side in (0, 1))
+    return Kinks(np.searchsorted(looked.done, places).astype(np.int64), low, high)
+
+
+def _notes(check: Check, looked: Looked) -> Iterator[str]:
+    """What the report is to say about the second look."""
+    found = looked.found
+    if found.off:
+        yield (
+            f"epsilon={check.method.epsilon:g} is too large for {len(found.off):,} of the entries looked at again: "
+            f"their differences are off by up to {max(found.off):.1g} of the derivative. epsilon=None chooses one per "
+            "parameter."
+        )
+    if found.edges:
+        entries = "1 entry" if found.edges == 1 else f"{found.edges:,} entries"
+        yield f"At {entries} the cost is defined on one side only: judged there by one-sided differences."
+    if found.suspects:
+        plural = "entry that disagreed was" if found.suspects == 1 else "entries that disagreed were"
+        yield f"{found.looked:,} of {found.suspects:,} {plural} looked at again with other steps."
+    if looked.unsure:
+        entries = "1 entry disagrees" if looked.unsure == 1 else f"{looked.unsure:,} entries disagree"
+        yield f"{entries}, but the time limit left no time to look again with other steps; give it more time."

@@ -30,6 +30,8 @@ TRIES = 6
 CLOSE = 4.0
 # A cost that has not moved at so many steps does not depend on what was moved.
 STILL = 3
+# Noise this many times the least that rounding can be is looked at again at a step this many times smaller.
+SUSPICIOUS, FINER = 1e6, 128.0
 # Entries that move together where the noise of one tensor is measured.
 MOVED = 16
 # Noise is measured at small steps whatever epsilon is, for long ones cross kinks; and at a second one further out.
@@ -134,16 +136,26 @@ def line_noise(along: Callable[[Array], Array], step: float, cost: float, first:
         still += bool((values == cost).all())
         if still == STILL:
             return floor
-        if found.finding == "noise":
+        is_noise = found.finding == "noise"
+        if is_noise and (found.level <= SUSPICIOUS * floor or not _is_structure(along, step, found.level, cost)):
             return max(found.level, floor)
         if found.finding == "too close":
             close = step
         else:
-            far, seen = step, max(found.levels[2:], default=0.0)
+            far, seen = step, 0.0 if is_noise else max(found.levels[2:], default=0.0)
         step = 100.0 * close if far == math.inf else far / 100.0 if close == 0.0 else math.sqrt(close * far)
         if far < CLOSE * close:
             break
     return max(seen, floor)
+
+
+def _is_structure(along: Callable[[Array], Array], step: float, level: float, cost: float) -> bool:
+    """Whether what looks like noise at a step is the cost's own fast change: at a far smaller step it is smooth.
+
+    Noise is as large at any step, or, where it comes from coarse rounding, absent between the jumps.
+    """
+    found = ecnoise(np.concatenate(((cost,), along(step / FINER * AHEAD))))
+    return found.finding == "too far" and max(found.levels[2:], default=0.0) * AGREEMENT < level
 
 
 def network_noise(

@@ -1,68 +1,136 @@
 """Which step for which parameter: noise measured per tensor, curvature from difference tables of a few entries."""
 
+import math
+import time
+from dataclasses import dataclass
+
 import numpy as np
 
 from ..._types import Array, Indices
 from ...problems.parameters.tensor import Tensor
+from .check import Check
 from .difference_table import SlopeEstimates
+from .estimates import Estimates
 from .noise import ROUNDING
-from .state import RICHARDSON, CheckState
 from .stencils import WIDEST, power_of_two
 from .steps import FIRST, first_step, likely_step, median, refine
 
-# Tensors of up to so many checked entries have the step of each entry chosen by itself; of others so many are tried.
-SMALL, PILOTS = 16, 4
+# In tensors of up to this many checked entries every entry has its step chosen by itself; in others ...
+SMALL = 16
+# ... this many entries are tried.
+PILOTS = 4
 # A step this much smaller than a parameter would lose its digits in the sum.
 LEAST_STEP = 2.0**-36
 # Relative error from which a step serves a whole tensor.
 PLENTY = 1e-9
-# Nothing is subtracted: any step below the root of the rounding unit will do, and this one underflows nowhere.
-COMPLEX_STEP = 2.0**-67
+# Evaluations that choosing a step for one entry usually takes, and that measuring a tensor's noise does.
+EACH, NOISE_EACH = 8, 21
+# Steps are chosen only where that takes no more than this share of the time that is left.
+SHARE = 0.5
+# Where there is no time to choose a step: this part of the first one tried (near the cube root of the roundoff).
+UNPLANNED = 2.0**-9
+# Noise that is assumed where there is no time to measure it, in units of the cost's own rounding.
+ASSUMED_NOISE = 16.0
 
 
-def plan(work: CheckState) -> None:
-    """Find step and noise of all entries, tensor by tensor."""
-    for tensor in work.problem.layout.tensors:
-        first, last = np.searchsorted(work.positions, (tensor.start, tensor.stop))
-        here = np.arange(first, last)
+@dataclass(frozen=True)
+class Plan:
+    """Steps and noise of the checked entries, (k,) each, and the estimates that choosing them has left.
+
+    Parameters
+    ----------
+    step, noise : one per place.
+    known : places, and estimates there that need no further look.
+    """
+
+    step: Array
+    noise: Array
+    known: tuple[tuple[Indices, Estimates], ...] = ()
+
+    @property
+    def waiting(self) -> Indices:
+        """The places that are still to be looked at, ascending."""
+        rest = np.ones(self.step.size, dtype=bool)
+        for places, _ in self.known:
+            rest[places] = False
+        return np.flatnonzero(rest)
+
+
+@dataclass(frozen=True)
+class TensorPlan:
+    """The plan of one tensor's entries: steps and noise, (p,) each, and what is known of which places."""
+
+    step: Array
+    noise: Array
+    known: tuple[Indices, Estimates] | None = None
+
+
+def plan(check: Check) -> Plan:
+    """Find step and noise of all entries, tensor by tensor.
+
+    Raises
+    ------
+    OutOfTime : where the deadline passes meanwhile.
+    """
+    step, noise = np.full(check.positions.size, np.nan), np.zeros(check.positions.size)
+    known = []
+    in_haste = _takes_too_long(check)
+    for tensor in check.tensors:
+        here = check.places_of(tensor)
         if not here.size:
             continue
-        if work.choice.complex_step:
-            work.found.step[here], work.found.noise[here] = COMPLEX_STEP, 0.0
-            continue
-        fixed = work.choice.epsilon
-        work.found.noise[here] = ROUNDING / 2.0 * abs(work.problem.cost)
-        if here.size > SMALL or fixed is not None:
-            work.found.noise[here] = work.noise_of(tensor)
-        if fixed is not None:
-            work.found.step[here] = fixed
-        else:
-            _try(work, here, tensor)
-            step = work.found.step[here]
-            work.found.step[here] = np.where(np.isfinite(step) & (step > 0.0), step, FIRST)  # not finite parameters
+        found = _unplanned(check, here) if in_haste else _planned(check, here, tensor)
+        usable = np.isfinite(found.step) & (found.step > 0.0)  # the parameters may not be finite
+        step[here], noise[here] = np.where(usable, found.step, FIRST), found.noise
+        if found.known is not None:
+            known.append(found.known)
+    return Plan(step, noise, tuple(known))
 
 
-def _try(work: CheckState, here: Indices, tensor: Tensor) -> None:
+def _takes_too_long(check: Check) -> bool:
+    """Whether a deadline leaves no time to choose steps."""
+    if not math.isfinite(check.method.deadline):
+        return False
+    counts = [check.places_of(tensor).size for tensor in check.tensors]
+    needed = sum(EACH * size if size <= SMALL else EACH * PILOTS + NOISE_EACH for size in counts if size)
+    if not check.lines.count:
+        check.lines.at(check.problem.theta.copy())  # how long does an evaluation take?
+    return needed * check.lines.seconds_each > SHARE * (check.method.deadline - time.perf_counter())
+
+
+def _unplanned(check: Check, here: Indices) -> TensorPlan:
+    """Steps that suit most functions, without a look at this one."""
+    fixed = check.method.epsilon
+    step = UNPLANNED * first_step(check.values[here]) if fixed is None else np.full(here.size, fixed)
+    return TensorPlan(step, np.full(here.size, ASSUMED_NOISE * ROUNDING * abs(check.problem.cost)))
+
+
+def _planned(check: Check, here: Indices, tensor: Tensor) -> TensorPlan:
     """Steps of one tensor's entries, from difference tables of a few of them (of all, in a small tensor)."""
-    found, order = work.found, work.choice.order
-    small = here.size <= SMALL
-    values = work.problem.theta[work.positions]
-    chosen = here if small else here[_across(values[here])]
-    start = first_step(values[here])[np.searchsorted(here, chosen)]
+    noise = np.full(here.size, ROUNDING / 2.0 * abs(check.problem.cost))
+    if here.size > SMALL or check.method.epsilon is not None:
+        noise[:] = check.noise.of(tensor)
+    if check.method.epsilon is not None:
+        return TensorPlan(np.full(here.size, check.method.epsilon), noise)
+    if here.size <= SMALL:
+        slopes = _learn(check, tensor, here, noise)
+        return TensorPlan(slopes.step, np.fmax(noise, slopes.noise), (here, Estimates.from_slopes(slopes)))
+    return _from_pilots(check, here, tensor, noise)
+
+
+def _from_pilots(check: Check, here: Indices, tensor: Tensor, noise: Array) -> TensorPlan:
+    """Steps of a large tensor's entries from those of a few."""
+    order, values = check.method.order, check.values[here]
+    pilots = _across(values)
     enough = 0.0 if order == WIDEST.order else PLENTY
-    slopes = (_learn if small else _refine)(work, tensor, chosen, start, enough)
-    best = slopes.best_step(4 if order == RICHARDSON else int(order))
-    if small:
-        found.step[here] = best
-        found.noise[here] = np.fmax(found.noise[here], slopes.noise)
-    else:
-        known = np.isfinite(slopes.error) & slopes.smooth & (slopes.bend[:, 0] > 0.0)
-        known = known if known.any() else np.ones_like(known)
-        step = likely_step(values[here], values[chosen][known], best[known])
-        found.step[here] = power_of_two(np.maximum(step, LEAST_STEP * np.abs(values[here])))
-        found.noise[here] = np.fmax(found.noise[here], median(slopes.noise[known]))
-    if order == WIDEST.order:
-        found.put_slopes(chosen, slopes)
+    slopes = _refined(check, tensor, here[pilots], first_step(values)[pilots], noise[pilots], enough)
+    best = slopes.best_step(order)
+    known = np.isfinite(slopes.error) & slopes.smooth & (slopes.bend[:, 0] > 0.0)
+    known = known if known.any() else np.ones_like(known)
+    likely = likely_step(values, values[pilots][known], best[known])
+    step = power_of_two(np.maximum(likely, LEAST_STEP * np.abs(values)))
+    noise = np.fmax(noise, median(slopes.noise[known]))
+    return TensorPlan(step, noise, (here[pilots], Estimates.from_slopes(slopes)) if order == WIDEST.order else None)
 
 
 def _across(values: Array) -> Indices:
@@ -71,25 +139,30 @@ def _across(values: Array) -> Indices:
     return np.sort(np.argpartition(np.abs(values), places)[places])
 
 
-def _refine(work: CheckState, tensor: Tensor, chosen: Indices, start: Array, enough: float) -> SlopeEstimates:
+def _refined(
+    check: Check, tensor: Tensor, chosen: Indices, start: Array, noise: Array, enough: float
+) -> SlopeEstimates:
     return refine(
-        work.lines, work.positions[chosen], start, work.problem.cost, work.found.noise[chosen], enough=enough,
-        measure=lambda: np.full(chosen.size, work.noise_of(tensor)),
+        check.lines, check.positions[chosen], start, check.problem.cost, noise, enough=enough,
+        measure=lambda: np.full(chosen.size, check.noise.of(tensor)),
     )
 
 
-def _learn(work: CheckState, tensor: Tensor, chosen: Indices, start: Array, enough: float) -> SlopeEstimates:
+def _learn(check: Check, tensor: Tensor, chosen: Indices, noise: Array) -> SlopeEstimates:
     """Slopes of all entries of a small tensor: the least and the largest first, whose steps tell the others'."""
+    enough = 0.0 if check.method.order == WIDEST.order else PLENTY
+    values = check.values[chosen]
+    start = first_step(values)
     if chosen.size < 4:
-        return _refine(work, tensor, chosen, start, enough)
-    values = work.problem.theta[work.positions[chosen]]
+        return _refined(check, tensor, chosen, start, noise, enough)
     order = np.argsort(np.abs(values), kind="stable")
     ends = np.zeros(chosen.size, dtype=bool)
     ends[order[[0, -1]]] = True
-    slopes, first = SlopeEstimates.unknown(chosen.size), _refine(work, tensor, chosen[ends], start[ends], enough)
+    slopes = SlopeEstimates.unknown(chosen.size)
+    first = _refined(check, tensor, chosen[ends], start[ends], noise[ends], enough)
     slopes.take(first, ends, np.ones(2, dtype=bool))
     if (first.smooth & np.isfinite(first.error) & (first.bend[:, 0] > 0.0)).all():
         start = likely_step(values, values[ends], first.step)
-    rest = _refine(work, tensor, chosen[~ends], start[~ends], enough)
+    rest = _refined(check, tensor, chosen[~ends], start[~ends], noise[~ends], enough)
     slopes.take(rest, ~ends, np.ones(chosen.size - 2, dtype=bool))
     return slopes

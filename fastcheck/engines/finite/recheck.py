@@ -1,101 +1,208 @@
-"""A second look, with other steps, at entries that disagree: is it the step, a kink, or a mistake?"""
+"""Entries that disagree are looked at again, with other steps: is it the step, a kink, an edge, or a mistake?
+
+A first look never fails a gradient by itself: a step may be too long for one entry, or cross a kink.  A few entries of
+each tensor are asked first.  Where one of them is wrong beyond doubt, the tensor fails, and the others need no second
+look; else all of them do, in growing batches.
+"""
 
 import math
-import time
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..._constants import NOISE_SIGMAS
 from ..._types import Array, Indices, Mask
+from .check import Check
+from .complex_step import ANALYTIC, not_analytic
 from .difference_table import ONE_SIDED_ROUNDING, SlopeEstimates, table
+from .edges import edge_slopes
+from .estimates import Estimates
 from .noise import AGREEMENT
-from .state import NOISE, CheckState
+from .stencils import WIDEST
 from .steps import ELSEWHERE, first_step, refine
 
-# Entries looked at before it is asked whether they show a mistake: so many, and a share of all.
-AGAIN, AGAIN_SHARE = 256, 1 / 32
-# Complex and real derivatives of an analytic cost agree at least to this.
-ANALYTIC = 1e-5
+# Entries of a tensor in the first batch, at least and at most, and how much larger each next batch is.
+FEWEST, MOST, GROWTH = 1, 8, 8
+# The first batch may take this share of the evaluations so far, at this many an entry.
+SHARE, EACH = 0.25, 12
+# Relative rounding of single precision: what is wrong beyond it needs no measurement of the cost's noise.
+SINGLE = 2.0**-24
 
 
-def look_again(work: CheckState) -> None:
+@dataclass(frozen=True)
+class Rechecked:
+    """Estimates after the second look.
+
+    Parameters
+    ----------
+    estimates : of all entries.
+    kinks : one-sided derivatives (low, high) of entries at kinks, by place.
+    suspects, looked : how many disagreed, and how many of those were looked at again.
+    edges : how many lie at the edge of the cost's domain.
+    off : relative errors of the caller's own epsilon, where it is too large.
+    """
+
+    estimates: Estimates
+    kinks: dict[int, tuple[float, float]] = field(default_factory=dict)
+    suspects: int = 0
+    looked: int = 0
+    edges: int = 0
+    off: tuple[float, ...] = ()
+
+    def followed_by(self, other: "Rechecked") -> "Rechecked":
+        """This look and a further one at the same entries, which has the last word."""
+        return Rechecked(
+            other.estimates, {**self.kinks, **other.kinks}, self.suspects + other.suspects,
+            self.looked + other.looked, self.edges + other.edges, self.off + other.off,
+        )
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some entries under a second look.
+
+    rows : their rows among the estimates; places : their places in the check, ascending.
+    """
+
+    check: Check
+    rows: Indices
+    places: Indices
+
+    @property
+    def which(self) -> Indices:
+        """Their positions in theta."""
+        return self.check.positions[self.places]
+
+    @property
+    def gradient(self) -> Array:
+        """Their gradient."""
+        return self.check.gradient[self.places]
+
+    def some(self, where: Mask | Indices) -> "Batch":
+        """Some of them."""
+        return Batch(self.check, self.rows[where], self.places[where])
+
+
+def recheck(check: Check, places: Indices, estimates: Estimates) -> Rechecked:
     """Look again at the entries that disagree with the gradient, until some are wrong beyond doubt.
 
-    A first look never fails a gradient by itself: a step may be too long for one entry, or cross a kink.  Better
-    values replace those of the first look; where the caller fixed epsilon, they tell how far off its differences are.
+    Better values replace those of the first look; where the caller fixed epsilon, they tell how far off its
+    differences are.
+
+    Parameters
+    ----------
+    places : of the entries that the estimates are of, ascending.
+
+    Raises
+    ------
+    OutOfTime : where the deadline passes meanwhile.
+    ValueError : where complex_step was asked for and the cost is not analytic.
     """
-    suspects = _suspects(work)
-    if not suspects.size or not math.isfinite(work.problem.cost):
-        return
-    suspects = work.generator.permutation(suspects)
-    size = int(AGAIN + AGAIN_SHARE * work.positions.size)
-    looked = 0
-    for start in range(0, suspects.size, size):
-        batch = np.sort(suspects[start : start + size])
-        looked += batch.size
-        if _look(work, batch) or time.perf_counter() > work.choice.deadline:
-            break
-    if work.choice.epsilon is not None and looked < suspects.size:
-        _own_up_for_others(work, np.sort(suspects[:looked]), suspects[looked:])
-    plural = "entry that disagreed was" if suspects.size == 1 else "entries that disagreed were"
-    work.notes.append(f"{looked:,} of {suspects.size:,} {plural} looked at again with other steps.")
+    suspects = suspects_among(check, places, estimates)
+    if not suspects.size or not math.isfinite(check.problem.cost):
+        return Rechecked(estimates)
+    waiting = _by_tensor(check, places, check.generator.permutation(suspects))
+    count = check.lines.count
+    size = int(np.clip(SHARE * count / (EACH * len(waiting)), FEWEST, MOST))
+    found = Rechecked(estimates, suspects=suspects.size)
+    looked: list[Indices] = []
+    while waiting:
+        # With little time one tensor's answer is worth more than the beginnings of all.
+        together = len(waiting) if math.isinf(check.method.deadline) else 1
+        asked, later = waiting[:together], waiting[together:]
+        rows = np.sort(np.concatenate([rows[:size] for rows in asked]))
+        again, blamed = _look(Batch(check, rows, places[rows]), found.estimates)
+        found = found.followed_by(again)
+        looked.append(rows)
+        left = [rows[size:] for rows in asked if rows.size > size and not np.isin(rows[:size], blamed).any()]
+        size *= GROWTH if left else 1
+        waiting = left + later
+    if check.method.epsilon is not None and found.looked < suspects.size:
+        others = np.setdiff1d(suspects, np.concatenate(looked))
+        found = found.followed_by(Rechecked(_own_up_for_others(found.estimates, np.concatenate(looked), others)))
+    return found
 
 
-def _suspects(work: CheckState) -> Indices:
-    found, gradient = work.found, work.problem.gradient[work.positions]
+def _by_tensor(check: Check, places: Indices, rows: Indices) -> list[Indices]:
+    """Rows in lists by tensor, in the order given."""
+    owner = check.problem.layout.tensor_of(check.positions[places[rows]])
+    return [rows[owner == tensor] for tensor in np.unique(owner)]
+
+
+def suspects_among(check: Check, places: Indices, estimates: Estimates) -> Indices:
+    """Rows of the entries that disagree with the gradient."""
+    gradient = check.gradient[places]
     with np.errstate(invalid="ignore"):
-        allowed = work.choice.tolerance * (np.abs(found.slope) + np.abs(gradient))
-        if work.choice.epsilon is not None:  # another step could not take this noise away
-            allowed = allowed + NOISE * found.error
-        apart = ~(np.abs(found.slope - gradient) <= allowed)
-    return np.flatnonzero(found.done & apart & np.isfinite(gradient))
+        allowed = check.method.tolerance * (np.abs(estimates.slope) + np.abs(gradient))
+        if check.method.epsilon is not None:  # another step could not take this noise away
+            allowed = allowed + NOISE_SIGMAS * estimates.error
+        apart = ~(np.abs(estimates.slope - gradient) <= allowed)
+    return np.flatnonzero(apart & np.isfinite(gradient))
 
 
-def _look(work: CheckState, batch: Indices) -> bool:
-    """Replace or qualify what was found of some entries; whether some of them are wrong beyond doubt."""
-    problem, found = work.problem, work.found
-    which, gradient = work.positions[batch], problem.gradient[work.positions[batch]]
-    slopes = _slopes(work, which, gradient)
+def _look(batch: Batch, estimates: Estimates) -> tuple[Rechecked, Indices]:
+    """Replace or qualify some estimates; with the rows that are wrong beyond doubt."""
+    check, rows = batch.check, batch.rows
+    slopes = _slopes(batch)
     at_kink, blurred = _kinked(slopes)
-    for place in np.flatnonzero(at_kink):
-        low, high = sorted((float(slopes.left[place]), float(slopes.right[place])))
-        work.kinks[int(batch[place])] = (low, high)
-    found.error[batch[at_kink]] = blurred[at_kink]
+    kinks = {
+        int(batch.places[k]): (min(slopes.left[k], slopes.right[k]), max(slopes.left[k], slopes.right[k]))
+        for k in np.flatnonzero(at_kink)
+    }
+    found = Rechecked(estimates.with_errors(rows[at_kink], blurred[at_kink]), kinks, looked=rows.size)
     known = ~at_kink & np.isfinite(slopes.error)
-    if work.choice.complex_step:
-        _require_analytic(work, batch[known], slopes.slope[known], slopes.error[known])
-    elif work.choice.epsilon is None:
-        slope, error = found.slope[batch], found.error[batch]
-        # A first look that is off by more than its error, or saw less noise, did not know its error.
-        misjudged = ~(np.abs(slopes.slope - slope) <= NOISE * (slopes.error + error))
-        misjudged |= slopes.noise > AGREEMENT * found.noise[batch]
-        excused = _apart(work, slope, error, gradient) & ~_apart(work, slopes.slope, slopes.error, gradient)
-        better = known & (misjudged | excused | (slopes.error < error))
-        found.put_slopes(batch[better], _subset(slopes, better))
+    if check.method.complex_step:
+        _require_analytic(batch.some(known), estimates, slopes.slope[known], slopes.error[known])
+    elif check.method.epsilon is None:
+        better = known & _better(batch, estimates.at(rows), slopes)
+        subset = Estimates.from_slopes(_subset(slopes, better))
+        found = found.followed_by(Rechecked(found.estimates.with_entries(rows[better], subset)))
+        found = found.followed_by(_at_edges(batch.some(~at_kink & ~np.isfinite(slopes.slope)), found.estimates))
     else:
-        _own_up(work, batch[known], slopes.slope[known], slopes.noise[known])
-    return _blamed(work, slopes, gradient)
+        found = found.followed_by(_own_up(batch.some(known), found.estimates, _subset(slopes, known)))
+    wrong = _apart(batch, slopes.slope, slopes.error) & ~at_kink
+    return found, rows[wrong]
 
 
-def _slopes(work: CheckState, which: Indices, gradient: Array) -> SlopeEstimates:
-    """Slopes with steps of their own; nothing is blamed before noise has been measured and another step agrees."""
-    lines, start, cost = work.lines, first_step(work.problem.theta[which]), work.problem.cost
-    slopes = refine(lines, which, start, cost, work.noise_at(which, measure=False),
-                    measure=lambda: work.noise_at(which))
-    if _blamed(work, slopes, gradient):
-        noise = work.noise_at(which)
-        if (noise > AGREEMENT * slopes.noise).any():
-            slopes = refine(lines, which, start, cost, noise)
-        _confirm(work, which, gradient, slopes)
+def _better(batch: Batch, before: Estimates, slopes: SlopeEstimates) -> Mask:
+    """Where the second look's slopes are to replace those of the first."""
+    # A first look that is off by more than its error, or saw less noise, did not know its error.
+    misjudged = ~(np.abs(slopes.slope - before.slope) <= NOISE_SIGMAS * (slopes.error + before.error))
+    misjudged |= slopes.noise > AGREEMENT * before.noise
+    excused = _apart(batch, before.slope, before.error) & ~_apart(batch, slopes.slope, slopes.error)
+    return np.asarray(misjudged | excused | (slopes.error < before.error))
+
+
+def _slopes(batch: Batch) -> SlopeEstimates:
+    """Slopes with steps of their own; no small error is blamed before noise is measured and another step agrees."""
+    check, which = batch.check, batch.which
+    lines, start, cost = check.lines, first_step(check.problem.theta[which]), check.problem.cost
+    slopes = refine(lines, which, start, cost, check.noise.at(which, measure=False),
+                    measure=lambda: check.noise.at(which))
+    doubted = _subtle(batch, slopes)
+    if doubted.any():
+        noise = check.noise.at(which[doubted])
+        if (noise > AGREEMENT * slopes.noise[doubted]).any():
+            again = refine(lines, which[doubted], start[doubted], cost, noise)
+            slopes.take(again, doubted, np.ones(again.slope.size, dtype=bool))
+        _confirm(batch, slopes, doubted)
     return slopes
 
 
-def _confirm(work: CheckState, which: Indices, gradient: Array, slopes: SlopeEstimates) -> None:
+def _subtle(batch: Batch, slopes: SlopeEstimates) -> Mask:
+    """Which entries are wrong, but by so little that a cost in single precision could be the reason."""
+    coarse = WIDEST.rounding * SINGLE * abs(batch.check.problem.cost) / slopes.step
+    gross = _apart(batch, slopes.slope, slopes.error + coarse)
+    return np.asarray(_apart(batch, slopes.slope, slopes.error) & ~gross & ~_kinked(slopes)[0])
+
+
+def _confirm(batch: Batch, slopes: SlopeEstimates, doubted: Mask) -> None:
     """Blame no gradient by one step alone: where a shorter one does not, its slope counts."""
-    blamed = np.flatnonzero(_apart(work, slopes.slope, slopes.error, gradient) & slopes.smooth)
-    shorter = table(
-        work.lines, which[blamed], slopes.step[blamed] * ELSEWHERE, work.problem.cost, slopes.noise[blamed]
-    )
-    excused = ~_apart(work, shorter.slope, shorter.error, gradient[blamed]) & shorter.smooth
+    blamed = np.flatnonzero(doubted & _apart(batch, slopes.slope, slopes.error) & slopes.smooth)
+    some = batch.some(blamed)
+    shorter = table(batch.check.lines, some.which, slopes.step[blamed] * ELSEWHERE, batch.check.problem.cost,
+                    slopes.noise[blamed])
+    excused = ~_apart(some, shorter.slope, shorter.error) & shorter.smooth
     slopes.take(shorter, blamed[excused], excused)
 
 
@@ -103,45 +210,49 @@ def _kinked(slopes: SlopeEstimates) -> tuple[Mask, Array]:
     """Which lines have a kink at 0, and the noise of their one-sided derivatives."""
     blurred = ONE_SIDED_ROUNDING * slopes.noise / slopes.nearest
     with np.errstate(invalid="ignore"):
-        return ~slopes.smooth & (np.abs(slopes.right - slopes.left) > NOISE * blurred), blurred
+        return ~slopes.smooth & (np.abs(slopes.right - slopes.left) > NOISE_SIGMAS * blurred), blurred
 
 
-def _blamed(work: CheckState, slopes: SlopeEstimates, gradient: Array) -> bool:
-    """Whether some entry of the gradient is wrong beyond doubt."""
-    return bool(np.any(_apart(work, slopes.slope, slopes.error, gradient) & ~_kinked(slopes)[0]))
-
-
-def _apart(work: CheckState, slope: Array, error: Array, gradient: Array) -> Mask:
+def _apart(batch: Batch, slope: Array, error: Array) -> Mask:
     """Where a slope and the gradient differ by more than tolerance and error."""
     with np.errstate(invalid="ignore"):
-        allowed = work.choice.tolerance * (np.abs(slope) + np.abs(gradient)) + NOISE * error
-        return np.asarray(np.abs(slope - gradient) > allowed)
+        allowed = batch.check.method.tolerance * (np.abs(slope) + np.abs(batch.gradient)) + NOISE_SIGMAS * error
+        return np.asarray(np.abs(slope - batch.gradient) > allowed)
 
 
-def _own_up(work: CheckState, batch: Indices, slope: Array, noise: Array) -> None:
+def _at_edges(batch: Batch, estimates: Estimates) -> Rechecked:
+    """Entries at which the cost is defined on one side only, with the derivative from that side."""
+    if not batch.rows.size:
+        return Rechecked(estimates)
+    check, which = batch.check, batch.which
+    noise = check.noise.at(which)
+    start = first_step(check.problem.theta[which])
+    found = edge_slopes(check.lines, which, start, check.problem.cost, noise)
+    one_sided = Estimates(found.slope, found.error, found.step, noise, found.below, found.above).at(found.known)
+    changed = estimates.with_entries(batch.rows[found.known], one_sided)
+    return Rechecked(changed, edges=int(np.count_nonzero(found.known)))
+
+
+def _own_up(batch: Batch, estimates: Estimates, slopes: SlopeEstimates) -> Rechecked:
     """Count what the caller's epsilon is off by, and noise that was not seen before, as errors of its differences."""
-    found = work.found
-    unseen = (noise > AGREEMENT * found.noise[batch]) & (found.noise[batch] > 0.0)
-    found.error[batch[unseen]] *= noise[unseen] / found.noise[batch[unseen]]
-    off = np.abs(slope - found.slope[batch])
-    worse = off > np.maximum(NOISE * found.error[batch], work.choice.tolerance * np.abs(slope))
-    found.error[batch] = np.maximum(found.error[batch], off)
-    if worse.any():
-        share = float(np.max(off[worse] / np.maximum(np.abs(slope[worse]), 1e-300)))
-        work.notes.append(
-            f"epsilon={work.choice.epsilon:g} is too large for {np.count_nonzero(worse):,} of the entries looked at "
-            f"again: their differences are off by up to {share:.1g} of the derivative. "
-            "epsilon=None chooses one per parameter."
-        )
-
-
-def _own_up_for_others(work: CheckState, looked: Indices, others: Indices) -> None:
-    """Expect of entries that were not looked at again what is usual in those that were."""
-    found = work.found
+    before = estimates.at(batch.rows)
+    unseen = (slopes.noise > AGREEMENT * before.noise) & (before.noise > 0.0)
     with np.errstate(all="ignore"):
-        usual = float(np.nanmedian(found.error[looked] / np.abs(found.slope[looked])))
-    if math.isfinite(usual):
-        found.error[others] = np.fmax(found.error[others], usual * np.abs(found.slope[others]))
+        error = np.where(unseen, before.error * (slopes.noise / before.noise), before.error)
+        off = np.abs(slopes.slope - before.slope)
+        tolerated = batch.check.method.tolerance * np.abs(slopes.slope)
+        worse = off > np.maximum(NOISE_SIGMAS * error, tolerated)
+        shares = off[worse] / np.maximum(np.abs(slopes.slope[worse]), 1e-300)
+    return Rechecked(estimates.with_errors(batch.rows, np.maximum(error, off)), off=tuple(float(s) for s in shares))
+
+
+def _own_up_for_others(estimates: Estimates, looked: Indices, others: Indices) -> Estimates:
+    """Assume that the suspects not looked at again are as inaccurate as the middle one of those that were."""
+    with np.errstate(all="ignore"):
+        usual = float(np.nanmedian(estimates.error[looked] / np.abs(estimates.slope[looked])))
+    if not math.isfinite(usual):
+        return estimates
+    return estimates.with_errors(others, np.fmax(estimates.error[others], usual * np.abs(estimates.slope[others])))
 
 
 def _subset(slopes: SlopeEstimates, where: Mask) -> SlopeEstimates:
@@ -150,15 +261,11 @@ def _subset(slopes: SlopeEstimates, where: Mask) -> SlopeEstimates:
     return some
 
 
-def _require_analytic(work: CheckState, batch: Indices, slope: Array, error: Array) -> None:
+def _require_analytic(batch: Batch, estimates: Estimates, slope: Array, error: Array) -> None:
     """Raise ValueError where complex and real derivatives differ."""
-    complex_slope = work.found.slope[batch]
-    apart = np.abs(complex_slope - slope) > ANALYTIC * np.abs(slope) + NOISE * error
+    complex_slope = estimates.slope[batch.rows]
+    apart = np.abs(complex_slope - slope) > ANALYTIC * np.abs(slope) + NOISE_SIGMAS * error
     if apart.any():
-        place = int(np.argmax(apart))
-        where = work.problem.layout.place(int(work.positions[batch[place]]))
-        raise ValueError(
-            f"complex_step: expected an analytic cost, got one that is not analytic: at {where} its derivative is "
-            f"{complex_slope[place]:.9g}, by real differences {slope[place]:.9g}; abs, conj, .real, norms and casts to "
-            "float break the complex step: rewrite them, or use order=6"
-        )
+        k = int(np.argmax(apart))
+        where = batch.check.problem.layout.place(int(batch.which[k]))
+        raise not_analytic(f"at {where}", float(complex_slope[k]), float(slope[k]))

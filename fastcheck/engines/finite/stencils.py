@@ -3,7 +3,7 @@
 A *line* is the cost as a function of one number t, along one parameter or along a direction.
 
 Sources: B. Fornberg, "Generation of finite difference formulas on arbitrarily spaced grids", Math. Comp. 51 (1988),
-for the weights; C. Ridders, Adv. Eng. Softw. 4 (1982), for the extrapolation's error estimate.
+for the weights.
 """
 
 import math
@@ -101,32 +101,3 @@ def central(
         distances = step[:, None] * stencil.nodes
     half = order // 2
     return stencil.slope(distances, costs), costs[:, half - 1], costs[:, half]
-
-
-HALVINGS = 4
-
-
-def richardson(lines: Lines, which: Indices, step: Array) -> tuple[Array, Array, Array, Array]:
-    """Central differences at step, step/2, step/4, ..., extrapolated to a step of zero.
-
-    Returns
-    -------
-    slope, error, below, above : (p,) each.  The entry of the extrapolation table that its neighbours agree with best,
-        and their distance (Ridders).
-    """
-    steps = step[:, None] / 2.0 ** np.arange(HALVINGS)
-    distances, costs = lines(which, np.concatenate([-steps, steps], axis=1))
-    with np.errstate(all="ignore"):
-        column = (costs[:, HALVINGS:] - costs[:, :HALVINGS]) / (distances[:, HALVINGS:] - distances[:, :HALVINGS])
-        slope = column[:, 0].copy()
-        error = np.full(which.size, np.inf)
-        for level in range(1, HALVINGS):
-            better = column[:, 1:] + (column[:, 1:] - column[:, :-1]) / (4.0**level - 1.0)
-            doubt = np.maximum(np.abs(better - column[:, 1:]), np.abs(better - column[:, :-1]))
-            place = np.argmin(np.where(np.isnan(doubt), np.inf, doubt), axis=1)[:, None]
-            least = np.take_along_axis(doubt, place, axis=1)[:, 0]
-            nearer = least < error
-            slope[nearer] = np.take_along_axis(better, place, axis=1)[nearer, 0]
-            error[nearer] = least[nearer]
-            column = better
-    return slope, error, costs[:, 0], costs[:, HALVINGS]

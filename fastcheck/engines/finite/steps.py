@@ -9,9 +9,9 @@ from collections.abc import Callable
 import numpy as np
 
 from ..._types import Array, Indices, Mask
-from .difference_table import Samples, SlopeEstimates, judged, table
-from .noise import AGREEMENT, ROUNDING
-from .stencils import WIDEST, Lines, power_of_two
+from .difference_table import Samples, SlopeEstimates, judged
+from .noise import AGREEMENT, FINER, ROUNDING, line_noise
+from .stencils import STENCILS, WIDEST, Lines, central, power_of_two
 
 # The first step, as a part of the parameter: near the best of order 6 for most functions.
 FIRST = 2.0**-8
@@ -29,7 +29,16 @@ ADVANCE = 32.0
 RETREAT = 1.0 / 32.0
 # The step of a second opinion, as a part of the first: no power of two, and far enough to tell.
 ELSEWHERE = 3.0 / 16.0
+# The step that confirms a slope, as a part of its own: no simple fraction, below most structure that was overlooked.
+CONFIRMING = 0.00073
+# Where slopes contradict each other, the search goes on from this part of the step.
+NARROWER = 2.0**-10
+# Standard errors by which slopes at two steps may differ, ...
 DISAGREEMENT = 8.0
+# ... where noise may be this many times what has been seen of it, ...
+UNSEEN = 64.0
+# ... and this share of the bend within the larger step: at the smaller one it counts by its square.
+CURVED = 1e-5
 
 
 def median(values: Array) -> float:
@@ -99,27 +108,44 @@ def refine(
 
     Returns
     -------
-    Slopes : of the best round of each line; one round (six evaluations) where the first step is good.  A line at a
-        kink is not smooth, and has one-sided derivatives.
+    Slopes : of the best round of each line; one round (six evaluations, and two that confirm it) where the first step
+        is good.  A line at a kink is not smooth, and has one-sided derivatives.  Where slopes at different steps
+        contradict each other to the end, the error is infinite.
+
+    Notes
+    -----
+    A cost that oscillates within the step may look smooth there, or flat where the step is a multiple of its period.
+    So every slope is held against a difference at a far smaller step, whose ratio to the first is no simple fraction.
+    It has few digits, but no smooth function contradicts itself beyond its noise.
     """
     best = _search(lines, which, start, cost, noise, wanted, enough, measure)
-    # A fast oscillation looks smooth at steps near its period: where a line was rough at some step, look once more.
-    doubted = np.flatnonzero(best.smooth & np.isfinite(best.nearest))
+    doubted = np.flatnonzero(best.smooth)
     for _ in range(ROUNDS):
         if not doubted.size:
-            break
-        step = best.step[doubted] * ELSEWHERE
-        found = table(lines, which[doubted], step, cost, best.noise[doubted])
-        best.evaluations += found.evaluations
-        off = np.abs(found.slope - best.slope[doubted])
-        doubted = doubted[~(off <= DISAGREEMENT * (found.error + best.error[doubted]))]
+            return best
+        contradicted = _contradicted(lines, which, cost, best, doubted)
+        if contradicted.any() and measure is not None:  # or is it noise that has not been seen yet?
+            best.noise[:], measure = np.maximum(best.noise, measure()), None
+            continue
+        doubted = doubted[contradicted]
         if doubted.size:
-            again = _search(
-                lines, which[doubted], best.step[doubted] * ELSEWHERE, cost, best.noise[doubted], wanted, enough
-            )
+            again = _search(lines, which[doubted], best.step[doubted] * NARROWER, cost, best.noise[doubted], wanted,
+                            enough)
             best.take(again, doubted, np.ones(doubted.size, dtype=bool))
-            best.evaluations += again.evaluations
+            doubted = doubted[again.smooth]
+    best.truncation[doubted] = np.inf
     return best
+
+
+def _contradicted(lines: Lines, which: Indices, cost: float, best: SlopeEstimates, some: Indices) -> Mask:
+    """Which of some lines have another slope at a far smaller step."""
+    step = best.step[some] * CONFIRMING
+    slope, below, above = central(lines, which[some], step, 2)
+    with np.errstate(all="ignore"):
+        rounding = UNSEEN * STENCILS[2].rounding * best.noise[some] / step
+        room = DISAGREEMENT * (rounding + best.error[some]) + CURVED * np.max(best.bend[some], axis=1) / best.step[some]
+        apart = np.abs(slope - best.slope[some]) > room
+    return np.asarray(apart & np.isfinite(below) & np.isfinite(above))
 
 
 def _search(
@@ -134,7 +160,6 @@ def _search(
     for _ in range(ROUNDS):
         rows = Samples.of(lines, which[active], step[active], cost)
         found = judged(rows, noise[active])
-        best.evaluations += found.evaluations
         quiet[active] = np.fmin(quiet[active], found.quiet)
         seen, steady = np.zeros(which.size), np.zeros(active.size, dtype=bool)
         if measure is not None and _may_be_noise(found, rough[-1][active]):
@@ -144,16 +169,14 @@ def _search(
             # As rough at a far smaller step: that is noise, and not a kink.
             alike = (others <= AGREEMENT * level) & (level <= AGREEMENT * others)
             steady = ~found.smooth & alike.any(axis=0) & (level <= AGREEMENT * quiet[active])
+            steady &= _is_noise(lines, which[active], found, steady, cost)
             if steady.any():
                 if 2 * np.count_nonzero(steady) >= np.count_nonzero(~found.smooth):  # the cost's: all lines have it
                     seen = np.maximum(seen, median(level[steady]))
                 noise[active[steady]] = level[steady]
                 found.take(judged(rows.some(steady), level[steady]), steady, np.ones(np.count_nonzero(steady), bool))
         if not noise_known and (seen > AGREEMENT * noise).any():
-            again = _search(lines, which, start, cost, np.maximum(noise, seen), wanted, enough,
-                            noise_known=True)
-            again.evaluations += best.evaluations
-            return again
+            return _search(lines, which, start, cost, np.maximum(noise, seen), wanted, enough, noise_known=True)
         rough.append(np.full(which.size, np.nan))
         rough[-1][active] = np.where(found.smooth, np.nan, found.level)
         _keep(best, found, active, steady)
@@ -165,6 +188,24 @@ def _search(
         if not active.size:
             break
     return best
+
+
+def _is_noise(lines: Lines, which: Indices, found: SlopeEstimates, steady: Mask, cost: float) -> bool:
+    """Whether lines that are as rough at one step as at another are noisy: one of them is asked, at smaller steps.
+
+    A cost that oscillates fast is as rough at all steps beyond its period, and smooth below.
+    """
+    places = np.flatnonzero(steady)
+    if not places.size:
+        return False
+    one = places[len(places) // 2 :][:1]
+
+    def along(distances: Array) -> Array:
+        costs: Array = lines(which[one], distances[None])[1][0]
+        return costs
+
+    noise = line_noise(along, float(found.step[one[0]]) / FINER**2, cost)
+    return bool(found.level[one[0]] <= AGREEMENT**2 * noise)
 
 
 def _may_be_noise(found: SlopeEstimates, before: Array) -> bool:
@@ -195,7 +236,9 @@ def _good(found: SlopeEstimates, following: Array, usual: float, wanted: float, 
 
 def _keep(best: SlopeEstimates, found: SlopeEstimates, active: Indices, steady: Mask) -> None:
     """Keep what is better than before, and the one-sided derivatives of the smallest rough step."""
-    better = (found.error < best.error[active]) | np.isnan(best.slope[active]) | steady
+    # A slope from a step at which the cost is rough counts only where there is no other.
+    better = np.where(found.smooth == best.smooth[active], found.error < best.error[active], found.smooth)
+    better |= np.isnan(best.slope[active]) | steady
     best.take(found, active[better], better)
     known = np.isfinite(found.left) & np.isfinite(found.right)
     rough = ~found.smooth & known & (found.step < best.nearest[active])

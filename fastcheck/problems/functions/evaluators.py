@@ -13,15 +13,17 @@ from numpy.typing import NDArray
 
 from ..._types import Array, Indices
 from ..parameters.layout import Layout
-from .purity import as_cost, require_unchanged
+from .purity import as_cost, outside_domain, require_unchanged
 
 Cost = Callable[..., Any]
-# The first stack of parameters: rows, within the processor's cache; and all stay under the memory limit, with room for
-# the cost's own use.
+# Rows of the first stack of parameters, and its bytes at most: it stays in the processor's cache.
 ROWS, STACK_BYTES = 32, 1 << 20
+# The memory limit holds for this many stacks: the cost makes others of its own.
 HEADROOM = 4
-# Seconds that a stack may take, for Ctrl-C and the time limit; and that a clock at least has seen.
-LONGEST, CLOCK = 0.25, 1e-7
+# Longest time for one stack: it keeps Ctrl-C and the time limit responsive.
+LONGEST = 0.2
+# Shortest time that a reading of the clock is trusted for.
+CLOCK = 1e-7
 # Blocks handed to an executor for each batch: enough to keep its workers busy to the end.
 BLOCKS = 32
 
@@ -64,6 +66,8 @@ class PythonCost:
             with np.errstate(all="ignore"):
                 value = self.cost(self.layout.views(theta), *self.args)
         except Exception as error:
+            if outside_domain(error) and not np.array_equal(theta, self.theta):
+                return np.nan
             error.add_note(f"fastcheck: raised by the cost {self._where(theta)}")
             raise
         return as_cost(value, complex_allowed=np.iscomplexobj(theta))
@@ -95,7 +99,12 @@ def costs_one_by_one(
                 k = positions[index]  # one entry or several
                 kept = work[k]
                 work[k] = values[index]
-                value = cost(layout.views(work) if given is None else given, *args)
+                try:
+                    value = cost(layout.views(work) if given is None else given, *args)
+                except Exception as error:
+                    if not outside_domain(error):
+                        raise
+                    value = np.nan
                 if type(value) is not float and type(value) is not np.float64:
                     value = as_cost(value, complex_allowed=is_complex)
                 out[index] = value

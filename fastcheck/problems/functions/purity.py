@@ -44,6 +44,13 @@ def as_cost(value: Any, *, complex_allowed: bool = False) -> Any:
     return complex(number) if array.dtype.kind == "c" else float(number)
 
 
+def outside_domain(error: Exception) -> bool:
+    """Whether a cost that raised this says that it is not defined at its argument: its value there is then nan."""
+    if isinstance(error, (ArithmeticError, np.linalg.LinAlgError)):
+        return True
+    return isinstance(error, ValueError) and "domain" in str(error)
+
+
 def same(first: float, second: float) -> bool:
     """Whether two values of a cost at one theta are the same but for the rounding of sums in another order."""
     if not (math.isfinite(first) and math.isfinite(second)):

@@ -87,7 +87,7 @@ FUNCTION = [
     ({"epsilon": point()}, TypeError, ["epsilon", "ndarray"]),
     ({"order": 3}, ValueError, ["order", "3", "2, 4, 6"]),
     ({"order": True}, ValueError, ["order", "True"]),
-    ({"order": "richard"}, ValueError, ["order", "richard", "richardson"]),
+    ({"order": "richard"}, ValueError, ["order", "richard", "2, 4, 6"]),
     ({"order": None}, ValueError, ["order", "None"]),
     ({"order": [2]}, ValueError, ["order", "[2]"]),
     ({"order": np.array([2, 4])}, ValueError, ["order", "array"]),

@@ -1,0 +1,77 @@
+"""The complex step: derivatives without a difference, and whether the cost is analytic enough to have them.
+
+Source: W. Squire and G. Trapp, "Using complex variables to estimate derivatives of real functions", SIAM Review 40
+(1998).
+"""
+
+import numpy as np
+
+from ..._types import Array, Indices
+from ...problems.parameters.sampling import random_direction
+from .check import Check
+from .directional import Ray
+from .estimates import Estimates
+from .noise import ROUNDING
+from .stencils import power_of_two
+from .steps import median
+
+# The step, as a part of the parameter.  Nothing is subtracted: any part below the root of the roundoff will do.
+PART = 2.0**-67
+# The least step: its product with a derivative must not underflow.
+LEAST = 2.0**-1000
+# Roundings that the imaginary part of a cost goes through, at the usual length of a computation.
+ROUNDINGS = 8.0
+# Complex and real derivatives of an analytic cost agree at least to this, relatively.
+ANALYTIC = 1e-6
+# Standard errors by which they may differ besides.
+SIGMAS = 8.0
+
+
+def complex_estimates(check: Check, places: Indices) -> Estimates:
+    """Im J(theta + i h e_k) / h at some places."""
+    which = check.positions[places]
+    step = np.maximum(PART * power_of_two(_sizes(check)[which]), LEAST)
+    costs = check.lines.costs_at(which, check.problem.theta[which] + 1j * step)
+    slope, cost = costs.imag / step, np.ascontiguousarray(costs.real)
+    return Estimates(slope, ROUNDINGS * ROUNDING * np.abs(slope), step, np.zeros(which.size), cost, cost)
+
+
+def require_analytic(check: Check) -> None:
+    """Hold the complex step against real differences along a random direction, in which every parameter takes part.
+
+    What the complex step does not see, a part of the cost that is not analytic, it does not see at any entry: a
+    gradient that lacks the same part agrees everywhere.
+
+    Raises
+    ------
+    ValueError : where they disagree.
+    OutOfTime : where the deadline passes meanwhile.
+    """
+    problem = check.problem
+    direction = _sizes(check) * random_direction(check.generator, problem.theta.size)
+    slope = float(np.imag(check.lines.at(problem.theta + 1j * PART * direction))) / PART
+    ray = Ray(check.lines.at, problem.theta, problem.cost)
+    for sure in (False, True):
+        real, error = ray(direction, 0.0, sure)
+        if not abs(slope - real) > ANALYTIC * (abs(slope) + abs(real)) + SIGMAS * error:
+            return
+    raise not_analytic("along a random direction", slope, real)
+
+
+def not_analytic(where: str, slope: float, real: float) -> ValueError:
+    """The error that says so."""
+    return ValueError(
+        f"complex_step: expected an analytic cost, got one that is not analytic: {where} its derivative is "
+        f"{slope:.9g}, by real differences {real:.9g}; abs, conj, .real, norms and casts to float break the complex "
+        "step: rewrite them, or use order=6"
+    )
+
+
+def _sizes(check: Check) -> Array:
+    """Sizes of the parameters (n,): a zero counts as large as the middle one of its tensor."""
+    sizes = np.abs(check.problem.theta)
+    for tensor in check.tensors:
+        here = sizes[tensor.start : tensor.stop]
+        used = here[(here > 0.0) & np.isfinite(here)]
+        here[~((here > 0.0) & np.isfinite(here))] = median(used) if used.size else 1.0
+    return sizes

@@ -1,0 +1,70 @@
+"""What is known about the derivatives at the checked entries; values, never written to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Self
+
+import numpy as np
+
+from ..._types import Array, Indices, Mask
+from .difference_table import SlopeEstimates
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """Derivatives of some entries, (k,) each.
+
+    slope : the derivative.
+    error : its standard error.
+    step : the step it was taken with.
+    noise : standard deviation of the cost, as it seemed to be where the slope was taken.
+    below, above : costs at -step and step.
+    """
+
+    slope: Array
+    error: Array
+    step: Array
+    noise: Array
+    below: Array
+    above: Array
+
+    @classmethod
+    def unknown(cls, count: int) -> Self:
+        """Nothing known about this many entries."""
+        return cls(*(np.full(count, np.nan) for _ in fields(cls)))
+
+    @classmethod
+    def from_slopes(cls, slopes: SlopeEstimates) -> Self:
+        """The slopes of difference tables, with their own steps."""
+        return cls(slopes.slope, slopes.error, slopes.step, slopes.noise, slopes.below, slopes.above)
+
+    @classmethod
+    def joined(cls, parts: "Sequence[tuple[Indices, Estimates]]", count: int) -> Self:
+        """Parts put together, each with the places of its entries among ``count``; unknown where there is no part."""
+        whole = cls.unknown(count)
+        for where, part in parts:
+            for name in _names():
+                getattr(whole, name)[where] = getattr(part, name)
+        return whole
+
+    def at(self, where: Indices | Mask) -> Self:
+        """Some of the entries."""
+        return type(self)(*(getattr(self, name)[where] for name in _names()))
+
+    def with_entries(self, where: Indices | Mask, others: "Estimates") -> Self:
+        """The same with some entries replaced by others."""
+        return type(self)(*(_with(getattr(self, name), where, getattr(others, name)) for name in _names()))
+
+    def with_errors(self, where: Indices | Mask, errors: Array) -> Self:
+        """The same with other errors at some entries."""
+        return replace(self, error=_with(self.error, where, errors))
+
+
+def _names() -> tuple[str, ...]:
+    return tuple(field.name for field in fields(Estimates))
+
+
+def _with(values: Array, where: Indices | Mask, others: Array) -> Array:
+    changed = values.copy()
+    changed[where] = others
+    return changed

@@ -1,0 +1,86 @@
+"""Costs on the lines along single parameters, counted, timed, and held to a deadline."""
+
+import math
+import time
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._types import Array, Indices
+from ...problems.functions.evaluators import Evaluator
+
+# Longest time between two looks at the clock, so that a time limit holds to within it or one evaluation.
+BLOCK_SECONDS = 0.2
+
+
+class OutOfTime(Exception):
+    """The deadline of a check has passed: what is under work is given up."""
+
+
+class ParameterLines:
+    """The lines along single parameters.
+
+    Parameters
+    ----------
+    evaluator : computes costs.
+    theta : (n,) where the lines meet.
+    deadline : of ``time.perf_counter``, after which no further evaluation is started.
+
+    Attributes
+    ----------
+    count : evaluations so far.
+    seconds : how long they took.
+    """
+
+    def __init__(self, evaluator: Evaluator, theta: Array, deadline: float = math.inf) -> None:
+        self.evaluator, self.theta, self.deadline = evaluator, theta, deadline
+        self.count = 0
+        self.seconds = 0.0
+
+    @property
+    def seconds_each(self) -> float:
+        """Time of one evaluation."""
+        return self.seconds / max(self.count, 1)
+
+    def __call__(self, which: Indices, distances: Array) -> tuple[Array, Array]:
+        """Distances as they came out, and costs there."""
+        start = self.theta[which][:, None]
+        with np.errstate(invalid="ignore"):
+            values = start + distances
+        costs = self.costs_at(np.repeat(which, values.shape[1]), values.reshape(-1))
+        with np.errstate(invalid="ignore"):
+            return values - start, costs.reshape(values.shape)
+
+    def costs_at(self, positions: Indices, values: NDArray[Any]) -> NDArray[Any]:
+        """Costs with some entries moved (see ``Evaluator``).
+
+        Raises
+        ------
+        OutOfTime : where the deadline has passed before all of them are known.
+        """
+        if not math.isfinite(self.deadline):
+            return self._evaluated(positions, values)
+        parts, done = [], 0
+        while done < len(values):
+            if time.perf_counter() >= self.deadline:
+                raise OutOfTime
+            size = max(1, int(BLOCK_SECONDS / max(self.seconds_each, 1e-9))) if self.count else 1
+            parts.append(self._evaluated(positions[done : done + size], values[done : done + size]))
+            done += size
+        return np.concatenate(parts) if parts else self._evaluated(positions, values)
+
+    def _evaluated(self, positions: Indices, values: NDArray[Any]) -> NDArray[Any]:
+        started = time.perf_counter()
+        costs = self.evaluator.costs_at(positions, values)
+        self.seconds += time.perf_counter() - started
+        self.count += len(values)
+        return costs
+
+    def at(self, theta: Any) -> Any:
+        """The cost of a whole vector."""
+        started = time.perf_counter()
+        cost = self.evaluator.at(theta)
+        self.seconds += time.perf_counter() - started
+        self.count += 1
+        return cost

@@ -1,0 +1,49 @@
+"""What is checked by subtraction, and how: a cost at one point, and the method of taking differences."""
+
+import math
+from dataclasses import dataclass
+
+from ..._types import Array
+from ...problems.functions.evaluators import Evaluator
+from ...problems.parameters.layout import Layout
+
+
+@dataclass(frozen=True)
+class FunctionProblem:
+    """A cost at one point.
+
+    Parameters
+    ----------
+    evaluator : computes costs.
+    layout : names, shapes and places of the tensors.
+    theta, gradient : (n,).
+    cost : J(theta).
+    """
+
+    evaluator: Evaluator
+    layout: Layout
+    theta: Array
+    gradient: Array
+    cost: float
+
+
+@dataclass(frozen=True)
+class Method:
+    """How differences are taken.
+
+    Parameters
+    ----------
+    epsilon : one step for all, or None for one per parameter from measured noise and curvature.
+    order : 2, 4 or 6, of the central difference.
+    complex_step : the imaginary part at theta + i h instead.
+    tolerance : relative disagreement from which an entry is looked at a second time.
+    deadline : of ``time.perf_counter``; infinite for none.
+    seed : of random choices.
+    """
+
+    epsilon: float | None = None
+    order: int = 2
+    complex_step: bool = False
+    tolerance: float = 1e-7
+    deadline: float = math.inf
+    seed: int = 0
