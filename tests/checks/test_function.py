@@ -19,7 +19,7 @@ METHODS = [
     {"method": "sample", "samples": 20}, {"method": "directional"},
 ]
 # The difference that a method must reach on the Rosenbrock function in 50 dimensions.
-REACH = [1e-9, 1e-12, 1e-13, 1e-12, 1e-15, 1e-8, 1e-9, 1e-8]
+REACH = [1e-9, 1e-12, 1e-13, 1e-15, 1e-8, 1e-9, 1e-8]
 
 
 @pytest.mark.parametrize(("options", "reach"), list(zip(METHODS, REACH, strict=True)))
@@ -131,7 +131,7 @@ def test_too_large_an_epsilon_is_not_blamed_on_the_gradient(epsilon):
     assert fc.check_function(lambda t: np.sum(np.sin(t)), x, np.cos(x), epsilon=epsilon).ok
 
 
-@pytest.mark.parametrize("options", METHODS[:4] + METHODS[5:6])
+@pytest.mark.parametrize("options", METHODS[:3] + METHODS[4:5])
 def test_kinks_are_judged_by_one_sided_derivatives(options):
     x = np.array([0.0, 1.0, -2.0, 1e-4 if "epsilon" in options else 3e-9])
     for slope in (-1.0, 0.3, 1.0):  # any subgradient at 0 is right
@@ -152,7 +152,7 @@ def test_random_networks_with_kinks_never_fail():
         parameters = net.initialize(trial)
         X, Y = generator.standard_normal((widths[0], 8)), generator.standard_normal((widths[3], 8))
         gradients = net.gradients(parameters, X, Y)
-        options = METHODS[trial % 4]
+        options = METHODS[trial % 3]
         report = fc.check_function(lambda p, n=net, X=X, Y=Y: n.cost_of(p, X, Y), parameters, gradients, **options)
         assert report.verdict != "fail", report
 

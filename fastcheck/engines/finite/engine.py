@@ -21,7 +21,7 @@ from .estimates import Estimates
 from .lines import OutOfTime
 from .plan_steps import Plan, plan
 from .problem import FunctionProblem, Method
-from .recheck import Rechecked, recheck, suspects_among
+from .recheck import Rechecked, recheck
 from .stencils import STENCILS, WIDEST, central
 from .steps import median, refine
 
@@ -51,12 +51,10 @@ class Looked:
     ----------
     done : places of the entries that were looked at, ascending.
     found : their estimates, rechecked.
-    unsure : how many of them disagree but could not be looked at again before the deadline.
     """
 
     done: Indices
     found: Rechecked
-    unsure: int = 0
 
 
 def differences(
@@ -115,18 +113,18 @@ def _all_at_leisure(check: Check, run: Run) -> Looked:
 
 def _until_the_deadline(check: Check, run: Run) -> Looked:
     """Entries in random order, each batch looked at again before the next one, as long as there is time."""
-    total, unsure = check.positions.size, 0
+    total = check.positions.size
     parts: list[tuple[Indices, Rechecked]] = []
     with suppress(OutOfTime):
         made = Plan(*(np.zeros(total),) * 2) if check.method.complex_step else plan(check)
-        for places, estimates in made.known:
-            unsure += _add(check, parts, places, estimates)
+        parts += [(places, recheck(check, places, estimates)) for places, estimates in made.known]
         waiting = made.waiting
         finished = total - waiting.size
         order = stratified_order(check.tensors, check.positions[waiting], check.generator)
         for batch in _batches(check, waiting.size, run):
             places = np.sort(waiting[order[batch]])
-            unsure += _add(check, parts, places, _closer(check, places, _first_look(check, made, places)))
+            estimates = _closer(check, places, _first_look(check, made, places))
+            parts.append((places, recheck(check, places, estimates)))
             run.progress(finished + batch.stop, total)
             if time.perf_counter() >= check.method.deadline:
                 break
@@ -135,19 +133,7 @@ def _until_the_deadline(check: Check, run: Run) -> Looked:
     found = Rechecked(whole.at(done))
     for _, part in parts:
         found = part.followed_by(found)
-    return Looked(done, found, unsure)
-
-
-def _add(check: Check, parts: "list[tuple[Indices, Rechecked]]", places: Indices, estimates: Estimates) -> int:
-    """Look again at a batch and add it; how many of its entries disagree that there was no time to look at again."""
-    try:
-        parts.append((places, recheck(check, places, estimates)))
-    except OutOfTime:
-        rows = suspects_among(check, places, estimates)
-        apart = np.abs(estimates.slope[rows] - check.gradient[places[rows]])
-        parts.append((places, Rechecked(estimates.with_errors(rows, np.fmax(estimates.error[rows], apart)))))
-        return int(rows.size)
-    return 0
+    return Looked(done, found)
 
 
 def _batches(check: Check, count: int, run: Run) -> Iterator[slice]:
@@ -239,6 +225,6 @@ def _notes(check: Check, looked: Looked) -> Iterator[str]:
     if found.suspects:
         plural = "entry that disagreed was" if found.suspects == 1 else "entries that disagreed were"
         yield f"{found.looked:,} of {found.suspects:,} {plural} looked at again with other steps."
-    if looked.unsure:
-        entries = "1 entry disagrees" if looked.unsure == 1 else f"{looked.unsure:,} entries disagree"
+    if found.unsure:
+        entries = "1 entry disagrees" if found.unsure == 1 else f"{found.unsure:,} entries disagree"
         yield f"{entries}, but the time limit left no time to look again with other steps; give it more time."

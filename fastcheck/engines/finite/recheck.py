@@ -17,6 +17,7 @@ from .complex_step import ANALYTIC, not_analytic
 from .difference_table import ONE_SIDED_ROUNDING, SlopeEstimates, table
 from .edges import edge_slopes
 from .estimates import Estimates
+from .lines import OutOfTime
 from .noise import AGREEMENT
 from .stencils import WIDEST
 from .steps import ELSEWHERE, first_step, refine
@@ -38,6 +39,7 @@ class Rechecked:
     estimates : of all entries.
     kinks : one-sided derivatives (low, high) of entries at kinks, by place.
     suspects, looked : how many disagreed, and how many of those were looked at again.
+    unsure : how many of the others may be right for all that is known: the deadline left them no second look.
     edges : how many lie at the edge of the cost's domain.
     off : relative errors of the caller's own epsilon, where it is too large.
     """
@@ -46,6 +48,7 @@ class Rechecked:
     kinks: dict[int, tuple[float, float]] = field(default_factory=dict)
     suspects: int = 0
     looked: int = 0
+    unsure: int = 0
     edges: int = 0
     off: tuple[float, ...] = ()
 
@@ -53,7 +56,7 @@ class Rechecked:
         """This look and a further one at the same entries, which has the last word."""
         return Rechecked(
             other.estimates, {**self.kinks, **other.kinks}, self.suspects + other.suspects,
-            self.looked + other.looked, self.edges + other.edges, self.off + other.off,
+            self.looked + other.looked, self.unsure + other.unsure, self.edges + other.edges, self.off + other.off,
         )
 
 
@@ -95,7 +98,6 @@ def recheck(check: Check, places: Indices, estimates: Estimates) -> Rechecked:
 
     Raises
     ------
-    OutOfTime : where the deadline passes meanwhile.
     ValueError : where complex_step was asked for and the cost is not analytic.
     """
     suspects = suspects_among(check, places, estimates)
@@ -111,7 +113,10 @@ def recheck(check: Check, places: Indices, estimates: Estimates) -> Rechecked:
         together = len(waiting) if math.isinf(check.method.deadline) else 1
         asked, later = waiting[:together], waiting[together:]
         rows = np.sort(np.concatenate([rows[:size] for rows in asked]))
-        again, blamed = _look(Batch(check, rows, places[rows]), found.estimates)
+        try:
+            again, blamed = _look(Batch(check, rows, places[rows]), found.estimates)
+        except OutOfTime:
+            return found.followed_by(_unsure(check, places, found.estimates, np.concatenate(waiting)))
         found = found.followed_by(again)
         looked.append(rows)
         left = [rows[size:] for rows in asked if rows.size > size and not np.isin(rows[:size], blamed).any()]
@@ -121,6 +126,12 @@ def recheck(check: Check, places: Indices, estimates: Estimates) -> Rechecked:
         others = np.setdiff1d(suspects, np.concatenate(looked))
         found = found.followed_by(Rechecked(_own_up_for_others(found.estimates, np.concatenate(looked), others)))
     return found
+
+
+def _unsure(check: Check, places: Indices, estimates: Estimates, rows: Indices) -> Rechecked:
+    """Suspects that nothing is known about but a first look, which may be off by as much as they disagree."""
+    apart = np.abs(estimates.slope[rows] - check.gradient[places[rows]])
+    return Rechecked(estimates.with_errors(rows, np.fmax(estimates.error[rows], apart)), unsure=rows.size)
 
 
 def _by_tensor(check: Check, places: Indices, rows: Indices) -> list[Indices]:
