@@ -130,7 +130,9 @@ def _cancelling(tensors: Sequence[TensorReport]) -> list[str]:
     zero = [t.name for t in tensors if t.cause is Cause.ZERO]
     if zero:
         verb = "is" if len(zero) == 1 else "are"
-        found.append(f"{names(zero)} {verb} zero but for rounding of the other gradients, on both sides.")
+        found.append(
+            f"{names(zero)} {verb} zero but for rounding, on both sides: terms as large as the other gradients cancel."
+        )
     rounded = [t.name for t in tensors if t.verdict == PASS and t.cause is Cause.ROUNDING]
     if rounded:
         verb = "agrees" if len(rounded) == 1 else "agree"

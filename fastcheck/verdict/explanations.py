@@ -22,9 +22,12 @@ SAMPLE = 1 << 14
 TRUNCATION = 100.0
 # A jump between the one-sided quotients is a kink's, not curvature's, if it is this many times the usual one.
 OUTLIER = 30.0
+# A gradient below this share of the other tensors' may be what is left of larger terms.
+CANCELLED = 1e-3
 # Noise of a numerical gradient that proves a tensor to be zero, in units of what a right gradient in double precision
-# may keep: cost differences are noisier than back-propagation, by the digits that their steps cost.
-PROVEN = 1024.0
+# may keep: differences of costs lose the digits that their steps cost, 2^8 and more.  This is about 1e-9 of the other
+# tensors' gradients; a mistake of a thousandth of what the terms would sum up to is a million times as large.
+PROVEN = 2.0**18
 # Where several kinks meet, gradients of other branches are looked for as far from the interval as this many times its
 # length: kinks of ordinary data differ by less.
 BRANCHES = 4.0
@@ -136,6 +139,17 @@ class Explanations:
         if not float(np.max(noise)) <= PROVEN * exact:
             return False
         return bool(np.all(np.abs(c.derivative) <= noise) and np.all(np.abs(c.gradient) <= self.zero + noise))
+
+    @property
+    def nearly_cancels(self) -> bool:
+        """Whether a gradient in low precision is off by no more than what is lost where terms nearly cancel.
+
+        The weights in front of a normalisation have such gradients: small beside the other tensors', not zero.
+        """
+        c, scale = self.comparison, self.given.scale_beside(self.comparison)
+        if self.dtype is None or self.given.subject.rounding is not None or c.approx_rms > CANCELLED * scale:
+            return False
+        return bool(np.all(np.abs(c.gradient - c.derivative) <= self.zero + NOISE_SIGMAS * c.noise))
 
     @cached_property
     def noise_norm(self) -> float:

@@ -144,6 +144,8 @@ def _judge_at(comparison: Comparison, given: Evidence, dtype: str | None) -> Ten
     found.verdict, found.cause = _of_entries(found, explanations)
     if (found.entries.wrong.size or found.cause is Cause.NOISE) and explanations.cancels:
         found.verdict, found.cause = PASS, Cause.ZERO
+    elif found.entries.wrong.size and explanations.nearly_cancels:
+        found.verdict, found.cause = INCONCLUSIVE, Cause.ROUNDING
     if found.verdict == PASS and comparison.mostly_loose:
         found.verdict, found.cause = INCONCLUSIVE, Cause.KINKS
     return found

@@ -1,0 +1,115 @@
+"""Layers with a gradient that is zero in theory: the bias in front of a normalisation, the key's bias, a softmax shift."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer at one point, with its textbook backward.
+
+    forward, backward, inputs : as ``fastcheck.check_vjp`` takes them.
+    zero : number of the input whose gradient is zero in theory.
+    typical : size of that gradient's entries if nothing cancelled.
+    """
+
+    forward: Callable[..., Any]
+    backward: Callable[..., Any]
+    inputs: tuple[Any, ...]
+    zero: int
+    typical: float
+
+
+def normalised(z: Any, axes: tuple[int, ...]) -> Any:
+    return (z - z.mean(axes, keepdims=True)) / np.sqrt(z.var(axes, keepdims=True) + z.dtype.type(1e-5))
+
+
+def through_normalisation(d: Any, z: Any, axes: tuple[int, ...]) -> Any:
+    """The textbook's backward of ``normalised``."""
+    scale = 1 / np.sqrt(z.var(axes, keepdims=True) + z.dtype.type(1e-5))
+    a = (z - z.mean(axes, keepdims=True)) * scale
+    return scale * (d - d.mean(axes, keepdims=True) - a * (d * a).mean(axes, keepdims=True))
+
+
+def batch_norm(rng: np.random.Generator, dtype: Any, size: float) -> Layer:
+    m, n, k = rng.integers(4, 20), rng.integers(2, 8), rng.integers(2, 6)
+    x, W, b = size * rng.standard_normal((m, n)), rng.standard_normal((n, k)), size * rng.standard_normal(k)
+
+    def backward(d: Any, x: Any, W: Any, b: Any) -> Any:
+        dz = through_normalisation(d, x @ W + b, (0,))
+        return dz @ W.T, x.T @ dz, dz.sum(0)
+
+    return made(lambda x, W, b: normalised(x @ W + b, (0,)), backward, (x, W, b), 2, m**0.5 / size, dtype)
+
+
+def instance_norm(rng: np.random.Generator, dtype: Any, size: float) -> Layer:
+    m, c, n = rng.integers(1, 4), rng.integers(2, 5), rng.integers(4, 9)
+    x, gain, b = size * rng.standard_normal((m, c, n)), rng.uniform(0.5, 2.0, (c, 1)), size * rng.standard_normal((c, 1))
+
+    def backward(d: Any, x: Any, gain: Any, b: Any) -> Any:
+        dz = through_normalisation(d, gain * x + b, (2,))
+        return gain * dz, (dz * x).sum((0, 2)).reshape(c, 1), dz.sum((0, 2)).reshape(c, 1)
+
+    return made(
+        lambda x, gain, b: normalised(gain * x + b, (2,)), backward, (x, gain, b), 2, (m * n) ** 0.5 / size, dtype
+    )
+
+
+def key_bias(rng: np.random.Generator, dtype: Any, size: float) -> Layer:
+    t, n = rng.integers(3, 8), rng.integers(2, 6)
+    x, q, b = rng.standard_normal((t, n)), rng.standard_normal((t, n)), rng.standard_normal(n)
+
+    def probabilities(x: Any, q: Any, b: Any) -> Any:
+        s = q @ (x + b).T
+        e = np.exp(s - s.max(1, keepdims=True))
+        return e / e.sum(1, keepdims=True)
+
+    def backward(d: Any, x: Any, q: Any, b: Any) -> Any:
+        p = probabilities(x, q, b)
+        dp = d @ x.T
+        ds = p * (dp - (dp * p).sum(1, keepdims=True))
+        dk = ds.T @ q
+        return p.T @ d + dk, ds @ (x + b), dk.sum(0)
+
+    return made(lambda x, q, b: probabilities(x, q, b) @ x, backward, (x, q, b), 2, t**0.5, dtype)
+
+
+def softmax_shift(rng: np.random.Generator, dtype: Any, size: float) -> Layer:
+    m, k = rng.integers(2, 10), rng.integers(3, 8)
+    x, shift = rng.standard_normal((m, k)), rng.standard_normal((m, 1))
+
+    def probabilities(x: Any, shift: Any) -> Any:
+        e = np.exp(x + shift - (x + shift).max(1, keepdims=True))
+        return e / e.sum(1, keepdims=True)
+
+    def backward(d: Any, x: Any, shift: Any) -> Any:
+        p = probabilities(x, shift)
+        dx = p * (d - (d * p).sum(1, keepdims=True))
+        return dx, dx.sum(1, keepdims=True)
+
+    return made(probabilities, backward, (x, shift), 1, 1.0 / k**0.5, dtype)
+
+
+def made(forward: Any, backward: Any, inputs: Any, zero: int, typical: float, dtype: Any) -> Layer:
+    return Layer(forward, backward, tuple(value.astype(dtype) for value in inputs), zero, typical)
+
+
+LAYERS = {"batch norm": batch_norm, "instance norm": instance_norm, "key bias": key_bias, "softmax shift": softmax_shift}
+
+
+def spoiled(layer: Layer, error: float, seed: int) -> Callable[..., Any]:
+    """The backward with an error in one entry of the gradient that is zero, as a share of its typical size."""
+    rng = np.random.default_rng(seed)
+
+    def backward(*args: Any) -> Any:
+        found = list(layer.backward(*args))
+        wrong = found[layer.zero].copy()
+        place = int(rng.integers(wrong.size))
+        wrong.reshape(-1)[place] += wrong.dtype.type(rng.choice((-1.0, 1.0)) * error * layer.typical)
+        found[layer.zero] = wrong
+        return tuple(found)
+
+    return backward

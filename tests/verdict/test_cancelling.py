@@ -1,0 +1,53 @@
+"""Gradients that are zero in theory: right ones pass with a note, wrong ones fail."""
+
+import numpy as np
+import pytest
+
+import fastcheck as fc
+from tests.verdict.cancelling import LAYERS, spoiled
+
+each = pytest.mark.parametrize("name", list(LAYERS))
+in_both = pytest.mark.parametrize("dtype", [np.float64, np.float32])
+
+
+@each
+@in_both
+@pytest.mark.parametrize("size", [1.0, 100.0, 0.01])
+def test_right_gradients_pass_with_a_note(name, dtype, size):
+    for seed in range(6):
+        layer = LAYERS[name](np.random.default_rng(seed), dtype, size)
+        report = fc.check_vjp(layer.forward, layer.backward, layer.inputs, seed=seed, engine="differences")
+        assert report.tensors[layer.zero].verdict == "pass", report
+        assert report.verdict != "fail", report
+        if report.tensors[layer.zero].difference > report.tensors[layer.zero].tolerance:
+            assert f"d{report.tensors[layer.zero].name} is zero but for rounding" in " ".join(report.notes)
+
+
+@each
+@in_both
+def test_an_error_of_a_thousandth_of_what_cancelled_fails(name, dtype):
+    for seed in range(6):
+        layer = LAYERS[name](np.random.default_rng(seed), dtype, 1.0)
+        wrong = spoiled(layer, 1e-3, seed)
+        report = fc.check_vjp(layer.forward, wrong, layer.inputs, seed=seed, engine="differences")
+        assert [t.name for t in report.failures] == [report.tensors[layer.zero].name], report
+
+
+@in_both
+def test_a_gradient_that_is_wrongly_zero_fails(dtype):
+    """The same layers without their normalisation."""
+    rng = np.random.default_rng(0)
+    x, W, b = (a.astype(dtype) for a in (rng.standard_normal((8, 5)), rng.standard_normal((5, 4)), rng.standard_normal(4)))
+    report = fc.check_vjp(
+        lambda x, W, b: np.tanh(x @ W + b),
+        lambda d, x, W, b: (d * (1 - np.tanh(x @ W + b) ** 2) @ W.T, x.T @ (d * (1 - np.tanh(x @ W + b) ** 2)), 0 * b),
+        (x, W, b), engine="differences",
+    )  # fmt: skip
+    assert [t.name for t in report.failures] == ["b"]
+
+
+def test_the_first_line_names_the_tensor_that_disagrees_where_the_whole_does_not():
+    layer = LAYERS["batch norm"](np.random.default_rng(0), np.float64, 1.0)
+    report = fc.check_vjp(layer.forward, spoiled(layer, 1e-6, 0), layer.inputs, engine="differences", tolerance=1e-4)
+    assert report.difference < report.tolerance
+    assert str(report).startswith("FAIL  db: difference 1.00e+00 (tolerance 0.0001); all together: difference")
