@@ -18,6 +18,7 @@ from ..engines.finite.stencils import ORDERS
 from ..problems.functions.c_functions import is_foreign
 from ..problems.functions.evaluators import BatchedCost, Evaluator, ExecutorCost, PythonCost
 from ..problems.functions.purity import examine
+from ..problems.functions.vjp import LayerCost, vjp_problem
 from ..problems.gradients import AnalyticGradient, NumericalGradient
 from ..problems.parameters.layout import Layout, lowest_precision
 from ..problems.parameters.sampling import choose, power
@@ -121,7 +122,8 @@ def check_function(
     layout = Layout.of(parameters)
     at, promised = layout.parameters(parameters), layout.gradients(gradients)
     theta, gradient = at.vector, promised.vector
-    subject = AnalyticGradient(layout.tensors, theta, gradient, None, lowest_precision(at, promised))
+    precision, rounding = lowest_precision(at, promised), cost.rounding if isinstance(cost, LayerCost) else None
+    subject = AnalyticGradient(layout.tensors, theta, gradient, None, precision, rounding=rounding)
     choice = Method(
         None if epsilon is None else epsilon_of(epsilon), _order(order),
         boolean("complex_step", complex_step), allowed_anywhere(subject, tolerance), deadline(started, time_limit),
@@ -231,8 +233,6 @@ def check_vjp(
     >>> check_vjp(lambda W, x: W @ x, lambda d, W, x: (np.outer(d, x), W.T @ d), (W, x)).verdict
     'pass'
     """
-    from ..problems.functions.vjp import vjp_problem
-
     cost, parameters, gradients = vjp_problem(
         forward, backward, inputs, integer("seed", seed, 0), cache=boolean("cache", cache)
     )

@@ -132,13 +132,13 @@ class Explanations:
         other gradients; the gradient must be zero to within the rounding of its precision.
         """
         c = self.comparison
-        if self.given.subject.rounding is not None or not c.noise.size:
+        if (self.dtype is None and self.rounding is not None) or not c.noise.size:
             return False
-        exact = self.zero * UNIT_ROUNDOFF / self.unit
-        noise = NOISE_SIGMAS * c.noise
-        if not float(np.max(noise)) <= PROVEN * exact:
+        noise, known = NOISE_SIGMAS * c.noise, 0.0 if self.rounding is None else NOISE_SIGMAS * self.rounding
+        if not float(np.max(noise)) <= PROVEN * self.zero * UNIT_ROUNDOFF / self.unit:
             return False
-        return bool(np.all(np.abs(c.derivative) <= noise) and np.all(np.abs(c.gradient) <= self.zero + noise))
+        rounding = np.maximum(self.zero, known)
+        return bool(np.all(np.abs(c.derivative) <= noise) and np.all(np.abs(c.gradient) <= rounding + noise))
 
     @property
     def nearly_cancels(self) -> bool:

@@ -142,7 +142,8 @@ def _judge_at(comparison: Comparison, given: Evidence, dtype: str | None) -> Ten
         # In most checks every error is below what even the smallest entry is allowed, and this is not reached.
         found.entries = disagreeing_entries(comparison, explanations)
     found.verdict, found.cause = _of_entries(found, explanations)
-    if (found.entries.wrong.size or found.cause is Cause.NOISE) and explanations.cancels:
+    doubtful = found.entries.wrong.size or found.cause in (Cause.NOISE, Cause.ROUNDING)
+    if doubtful and explanations.cancels:
         found.verdict, found.cause = PASS, Cause.ZERO
     elif found.entries.wrong.size and explanations.nearly_cancels:
         found.verdict, found.cause = INCONCLUSIVE, Cause.ROUNDING

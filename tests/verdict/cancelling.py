@@ -1,4 +1,4 @@
-"""Layers with a gradient that is zero in theory: the bias in front of a normalisation, the key's bias, a softmax shift."""
+"""Layers with a gradient that is zero in theory: a bias in front of a normalisation, a key's bias, a softmax shift."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -47,7 +47,8 @@ def batch_norm(rng: np.random.Generator, dtype: Any, size: float) -> Layer:
 
 def instance_norm(rng: np.random.Generator, dtype: Any, size: float) -> Layer:
     m, c, n = rng.integers(1, 4), rng.integers(2, 5), rng.integers(4, 9)
-    x, gain, b = size * rng.standard_normal((m, c, n)), rng.uniform(0.5, 2.0, (c, 1)), size * rng.standard_normal((c, 1))
+    x, gain, b = rng.standard_normal((m, c, n)), rng.uniform(0.5, 2.0, (c, 1)), rng.standard_normal((c, 1))
+    x, b = size * x, size * b
 
     def backward(d: Any, x: Any, gain: Any, b: Any) -> Any:
         dz = through_normalisation(d, gain * x + b, (2,))
@@ -97,14 +98,17 @@ def made(forward: Any, backward: Any, inputs: Any, zero: int, typical: float, dt
     return Layer(forward, backward, tuple(value.astype(dtype) for value in inputs), zero, typical)
 
 
-LAYERS = {"batch norm": batch_norm, "instance norm": instance_norm, "key bias": key_bias, "softmax shift": softmax_shift}
+LAYERS = {
+    "batch norm": batch_norm, "instance norm": instance_norm, "key bias": key_bias, "softmax shift": softmax_shift,
+}  # fmt: skip
 
 
 def spoiled(layer: Layer, error: float, seed: int) -> Callable[..., Any]:
     """The backward with an error in one entry of the gradient that is zero, as a share of its typical size."""
-    rng = np.random.default_rng(seed)
+
 
     def backward(*args: Any) -> Any:
+        rng = np.random.default_rng(seed)
         found = list(layer.backward(*args))
         wrong = found[layer.zero].copy()
         place = int(rng.integers(wrong.size))

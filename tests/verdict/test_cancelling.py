@@ -37,7 +37,7 @@ def test_an_error_of_a_thousandth_of_what_cancelled_fails(name, dtype):
 def test_a_gradient_that_is_wrongly_zero_fails(dtype):
     """The same layers without their normalisation."""
     rng = np.random.default_rng(0)
-    x, W, b = (a.astype(dtype) for a in (rng.standard_normal((8, 5)), rng.standard_normal((5, 4)), rng.standard_normal(4)))
+    x, W, b = (rng.standard_normal(shape).astype(dtype) for shape in ((8, 5), (5, 4), (4,)))
     report = fc.check_vjp(
         lambda x, W, b: np.tanh(x @ W + b),
         lambda d, x, W, b: (d * (1 - np.tanh(x @ W + b) ** 2) @ W.T, x.T @ (d * (1 - np.tanh(x @ W + b) ** 2)), 0 * b),

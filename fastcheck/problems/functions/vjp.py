@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._constants import NOISE_SIGMAS
+from ..._types import Array
 from ..._validation import real_array
+from ..gradients import Rounding
 from ..parameters.sampling import random_direction
 
 Values = tuple[NDArray[Any], ...]
@@ -26,6 +29,7 @@ class LayerCost:
     floating : names and places among them of those that are parameters of the cost.
     weights : one array for each output: the cotangents.
     cache : whether forward returns its output together with what backward is handed.
+    rounding : of backward, where it was run in less than double precision.
     """
 
     forward: Callable[..., Any]
@@ -33,6 +37,7 @@ class LayerCost:
     floating: tuple[tuple[str, int], ...]
     weights: Values
     cache: bool = False
+    rounding: Rounding | None = None
 
     @property
     def user_code(self) -> tuple[Any, ...]:
@@ -78,15 +83,23 @@ def vjp_problem(
         raise ValueError("inputs: expected a number of a floating dtype, got none, so nothing can be perturbed")
     with _told("forward"):
         returned = forward(*copies(given))
-    output = without_cache(returned) if cache else returned
-    cotangents = _cotangents(_outputs(output), np.random.default_rng(seed))
-    # copies: a backward may scale the cotangents in place and yet be right
-    passed: Any = copies(cotangents)
-    passed = passed if isinstance(output, (tuple, list)) else passed[0]
+    weights = _cotangents(_outputs(without_cache(returned) if cache else returned), np.random.default_rng(seed))
+
+    def gradients_at(values: tuple[Any, ...], returned: Any, cotangents: Values) -> dict[str, Any]:
+        output = without_cache(returned) if cache else returned
+        # copies: a backward may scale the cotangents in place and yet be right
+        passed: Any = copies(cotangents)
+        passed = passed if isinstance(output, (tuple, list)) else passed[0]
+        found = backward(passed, returned[1]) if cache else backward(passed, *copies(values))
+        return _gradients(found, names, given, floating)
+
     with _told("backward"):
-        found = backward(passed, returned[1]) if cache else backward(passed, *copies(given))
-    gradients = _gradients(found, names, given, floating)
-    cost = LayerCost(forward, given, tuple((names[place], place) for place in floating), cotangents, cache)
+        gradients = gradients_at(given, returned, weights)
+    rounding = _rounding(
+        lambda values, cotangents: gradients_at(values, forward(*copies(values)), cotangents), given, weights, gradients
+    )
+    parameters = tuple((names[place], place) for place in floating)
+    cost = LayerCost(forward, given, parameters, _in_double(weights), cache, rounding)
     return cost, {names[place]: arrays[place] for place in floating}, gradients
 
 
@@ -142,10 +155,57 @@ def _outputs(value: Any) -> Values:
 
 
 def _cotangents(outputs: Values, generator: np.random.Generator) -> Values:
-    """Random signs and sizes: cotangents of ones would hide errors that cancel over the outputs."""
-    return tuple(
-        random_direction(generator, output.shape) for output in outputs
-    )
+    """Random signs and sizes, in each output's precision: ones would hide errors that cancel over the outputs.
+
+    Both signs occur however few numbers there are (a single one is negative): a backward that uses |d| is then wrong.
+    """
+    found, negative = [], True
+    for output in outputs:
+        cotangent = np.asarray(random_direction(generator, output.shape))
+        if output.size == 1:
+            cotangent = np.asarray(np.copysign(cotangent, -1.0 if negative else 1.0))
+            negative = not negative
+        elif output.size and np.ptp(np.sign(cotangent)) == 0.0:
+            cotangent.reshape(-1)[generator.integers(output.size)] *= -1.0
+        found.append(cotangent.astype(output.dtype) if output.dtype.kind == "f" else cotangent)
+    return tuple(found)
+
+
+def _rounding(
+    gradients_of: Callable[[tuple[Any, ...], Values], dict[str, Any]], given: tuple[Any, ...], cotangents: Values,
+    gradients: dict[str, Any],
+) -> Rounding | None:
+    """How far the same backward in double precision is from what it gave in less: its rounding, as it is.
+
+    None where all is in double precision, where the layer does not run in it, and where it is not the same every time.
+    """
+    wide, more = _in_double(given), _in_double(cotangents)
+    if all(a is b for a, b in zip((*wide, *more), (*given, *cotangents), strict=True)):
+        return None
+    try:
+        with np.errstate(all="ignore"):
+            doubles, again = gradients_of(wide, more), gradients_of(given, cotangents)
+    except Exception:  # a layer may know one precision alone, and raise what it likes: nothing is known then
+        return None
+    errors: dict[str, Array] = {}
+    for name, value in gradients.items():
+        double, single = np.asarray(doubles[name]), np.asarray(value)
+        if double.dtype != np.float64 or double.shape != single.shape or not np.isfinite(double).all():
+            return None
+        if not np.array_equal(single, np.asarray(again[name]), equal_nan=True):
+            return None
+        errors[name] = np.asarray(np.abs(double - single).reshape(-1) / NOISE_SIGMAS)
+
+    def of_tensor(name: str, unit: float) -> Array:
+        return errors[name]
+
+    return of_tensor
+
+
+def _in_double(values: Sequence[Any]) -> tuple[Any, ...]:
+    """The values, floating arrays of less than double precision as float64."""
+    low = [isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.dtype.itemsize < 8 for value in values]
+    return tuple(value.astype(np.float64) if one else value for value, one in zip(values, low, strict=True))
 
 
 def _gradients(found: Any, names: list[str], given: tuple[Any, ...], floating: list[int]) -> dict[str, Any]:
