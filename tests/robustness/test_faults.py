@@ -162,6 +162,15 @@ def test_where_no_thread_can_be_started_the_callers_does_it_all(monkeypatch):
     assert JOBS["response"].answer() == wanted
 
 
+@pytest.fixture
+def heeds_ctrl_c():
+    """Ctrl-C raises KeyboardInterrupt, also in a process that was started in the background and told to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
 def test_ctrl_c_while_waiting_for_helpers():
     """Thread.join takes a running thread for ended when it is interrupted."""
     running, main = [], threading.main_thread()
@@ -306,7 +315,8 @@ for megabytes in (4, 16, 40, 80, 160, 400):
             resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
         assert found is None or np.array_equal(found, WANTED[engine]), (engine, megabytes)
         assert np.array_equal(answer(engine), WANTED[engine]), (engine, megabytes)
-assert failed, whole
+assert failed >= 2, (failed, whole)
+assert whole >= 2, (failed, whole)
 """
 
 
@@ -314,7 +324,8 @@ assert failed, whole
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs Linux's /proc")
 @needs_compiled("a network that needs memory would take hours")
 def test_without_memory_the_answer_is_right_or_a_memory_error():
-    run(MEMORY)
+    # arrays go back to the system when they are freed, and have to be asked for anew: none is left over from before
+    run(MEMORY, env={"MALLOC_MMAP_THRESHOLD_": str(1 << 16)})
 
 
 # --- an interrupted watch ---------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from tests.support.child_processes import CHECK, FORK, STATE, run
 from tests.support.repository import ROOT
 
 
+@pytest.mark.slow
 def test_import_and_checks_leave_the_process_as_it_was():
     written = run(STATE, """
         import fastcheck as fc
@@ -50,6 +51,7 @@ def test_the_callers_error_state_and_warnings_hold_in_checks():
     """)
 
 
+@pytest.mark.slow
 def test_check_after_a_fork_of_a_process_that_only_imported():
     run(CHECK, FORK, """
         WANTED = [check("reference")]
