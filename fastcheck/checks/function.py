@@ -210,6 +210,9 @@ def check_vjp(
 ) -> Report:
     """Check the backward pass of one layer: its vector-Jacobian product, at every entry of every input.
 
+    Backward is also handed upstream gradients that are not contiguous, expanded from one number and zero, as
+    frameworks do; where it gives another gradient then, the check fails and says why.
+
     Parameters
     ----------
     forward : forward(*inputs) -> array, or tuple of arrays.
@@ -233,10 +236,11 @@ def check_vjp(
     >>> check_vjp(lambda W, x: W @ x, lambda d, W, x: (np.outer(d, x), W.T @ d), (W, x)).verdict
     'pass'
     """
-    cost, parameters, gradients = vjp_problem(
+    cost, parameters, gradients, notes = vjp_problem(
         forward, backward, inputs, integer("seed", seed, 0), cache=boolean("cache", cache)
     )
-    return check_function(cost, parameters, gradients, epsilon=epsilon, seed=seed, **options)
+    report = check_function(cost, parameters, gradients, epsilon=epsilon, seed=seed, **options)
+    return report.noted(*notes) if notes else report
 
 
 def _evaluator(

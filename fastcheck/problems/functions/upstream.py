@@ -1,0 +1,91 @@
+"""Upstream gradients as frameworks hand them over: not contiguous, expanded from one number, and zero.
+
+A backward pass that reads its argument's memory without its strides, or that is not linear, gives the right gradient
+for a plain array and a wrong one in use.  What it gives for such arguments beyond what it should is added to the
+gradient that is checked, so that the check fails, and a note says why.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+Values = tuple[Any, ...]
+Gradients = dict[str, Any]
+# Two runs of one backward pass may differ by this many unit roundoffs of the largest entry: sums in another order.
+SAME = 1e4
+
+STRIDED = (
+    "backward gives another gradient where the upstream gradient is not contiguous in memory: it reads the array "
+    "without its strides; index it, or begin with np.ascontiguousarray"
+)
+EXPANDED = (
+    "backward gives another gradient where the upstream gradient is one number expanded (np.broadcast_to): it reads "
+    "the array without its strides, or writes to it"
+)
+ZERO = "backward does not give zeros for an upstream gradient of zeros: it is not linear in it"
+
+
+def tried(call: Callable[[Values], Gradients], cotangents: Values, gradients: Gradients) -> tuple[Gradients, list[str]]:
+    """The gradients with what other upstream gradients bring to light, and notes.
+
+    Parameters
+    ----------
+    call : runs the backward pass on cotangents of its own, gives gradients by name.
+    cotangents : what the gradients were made with.
+    gradients : by name.
+
+    Returns
+    -------
+    The gradients, plus whatever differs; sentences for the report.
+    """
+    notes = []
+    for kind, sentence, handed, expected in _trials(call, cotangents, gradients):
+        try:
+            found = call(handed)
+        except Exception as error:
+            # a framework may or may not hand such an argument over: it is said, and no verdict rests on it
+            notes.append(f"backward raises {type(error).__name__} when the upstream gradient is {kind} ({error}); "
+                         "does it write to its argument?")
+            continue
+        beyond = {name: _beyond(found[name], expected[name]) for name in gradients}
+        if any(np.any(~(part == 0.0)) for part in beyond.values()):
+            notes.append(sentence + ".")
+            gradients = {name: np.asarray(gradients[name]) + part for name, part in beyond.items()}
+    return gradients, notes
+
+
+def _trials(
+    call: Callable[[Values], Gradients], cotangents: Values, gradients: Gradients
+) -> Iterator[tuple[str, str, Values, Mapping[str, Any]]]:
+    """What to hand over, what that is called, and what should come out."""
+    if any(c.ndim and c.size > 1 for c in cotangents):
+        yield "not contiguous", STRIDED, tuple(map(_strided, cotangents)), gradients
+        same = tuple(np.full(c.shape, 0.75, c.dtype) for c in cotangents)
+        expanded = tuple(np.broadcast_to(c.dtype.type(0.75), c.shape) for c in cotangents)
+        yield "expanded and read-only", EXPANDED, expanded, call(same)
+    zeros = tuple(np.zeros(c.shape, c.dtype) for c in cotangents)
+    yield "zero", ZERO, zeros, {name: np.zeros(np.shape(value)) for name, value in gradients.items()}
+
+
+def _strided(values: Any) -> Any:
+    """The same numbers, every second one of a longer array."""
+    if not values.ndim:
+        return values.copy()
+    longer = np.full((*values.shape[:-1], 2 * values.shape[-1]), np.nan, values.dtype)
+    longer[..., ::2] = values
+    return longer[..., ::2]
+
+
+def _beyond(found: Any, expected: Any) -> Any:
+    """By how much a gradient differs from what it should be; zero where that is rounding."""
+    found, expected = np.asarray(found), np.asarray(expected)
+    if found.shape != expected.shape:
+        return np.full(expected.shape, np.nan)
+    precision = max((np.finfo(a.dtype).eps for a in (found, expected) if a.dtype.kind == "f"), default=0.0)
+    with np.errstate(all="ignore"):
+        apart = found.astype(np.float64) - expected
+        known = np.abs(expected[np.isfinite(expected)])
+        allowed = SAME * precision * float(known.max(initial=0.0))
+        alike = (np.abs(apart) <= allowed) | (found == expected) | (np.isnan(found) & np.isnan(expected))
+        return np.where(alike, 0.0, apart)
