@@ -159,26 +159,57 @@ def _outputs(value: Any) -> Values:
 
 
 def _cotangents(outputs: Values, generator: np.random.Generator) -> Values:
-    weights = _cotangents(_outputs(without_cache(returned) if cache else returned), np.random.default_rng(seed))
+    """Random signs and sizes, in each output's precision: ones would hide errors that cancel over the outputs.
 
-    def gradients_at(values: tuple[Any, ...], returned: Any, cotangents: Values) -> dict[str, Any]:
-        output = without_cache(returned) if cache else returned
-        passed: Any = cotangents if isinstance(output, (tuple, list)) else cotangents[0]
-        found = backward(passed, returned[1]) if cache else backward(passed, *copies(values))
-        return _gradients(found, names, given, floating)
+    Both signs occur however few numbers there are (a single one is negative): a backward that uses |d| is then wrong.
+    """
+    found, negative = [], True
+    for output in outputs:
+        cotangent = np.asarray(random_direction(generator, output.shape))
+        if output.size == 1:
+            cotangent = np.asarray(np.copysign(cotangent, -1.0 if negative else 1.0))
+            negative = not negative
+        elif output.size and np.ptp(np.sign(cotangent)) == 0.0:
+            cotangent.reshape(-1)[generator.integers(output.size)] *= -1.0
+        found.append(cotangent.astype(output.dtype) if output.dtype.kind == "f" else cotangent)
+    return tuple(found)
 
-    def anew(values: tuple[Any, ...], cotangents: Values) -> dict[str, Any]:
-        # forward again: a backward may use its cache up
-        return gradients_at(values, forward(*copies(values)), cotangents)
 
-    with _told("backward"):
-        # copies: a backward may scale the cotangents in place and yet be right
-        gradients = gradients_at(given, returned, copies(weights))
-    rounding = _rounding(lambda values, cotangents: anew(values, copies(cotangents)), given, weights, gradients)
-    gradients, notes = tried(lambda handed: anew(given, handed), weights, gradients)
-    parameters = tuple((names[place], place) for place in floating)
-    cost = LayerCost(forward, given, parameters, _in_double(weights), cache, rounding)
-    return cost, {names[place]: arrays[place] for place in floating}, gradients, notes
+def _rounding(
+    gradients_of: Callable[[tuple[Any, ...], Values], dict[str, Any]], given: tuple[Any, ...], cotangents: Values,
+    gradients: dict[str, Any],
+) -> Rounding | None:
+    """How far the same backward in double precision is from what it gave in less: its rounding, as it is.
+
+    None where all is in double precision, where the layer does not run in it, and where it is not the same every time.
+    """
+    wide, more = _in_double(given), _in_double(cotangents)
+    if all(a is b for a, b in zip((*wide, *more), (*given, *cotangents), strict=True)):
+        return None
+    try:
+        with np.errstate(all="ignore"):
+            doubles, again = gradients_of(wide, more), gradients_of(given, cotangents)
+    except Exception:  # a layer may know one precision alone, and raise what it likes: nothing is known then
+        return None
+    errors: dict[str, Array] = {}
+    for name, value in gradients.items():
+        double, single = np.asarray(doubles[name]), np.asarray(value)
+        if double.dtype != np.float64 or double.shape != single.shape or not np.isfinite(double).all():
+            return None
+        if not np.array_equal(single, np.asarray(again[name]), equal_nan=True):
+            return None
+        errors[name] = np.asarray(np.abs(double - single).reshape(-1) / NOISE_SIGMAS)
+
+    def of_tensor(name: str, unit: float) -> Array:
+        return errors[name]
+
+    return of_tensor
+
+
+def _in_double(values: Sequence[Any]) -> tuple[Any, ...]:
+    """The values, floating arrays of less than double precision as float64."""
+    low = [isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.dtype.itemsize < 8 for value in values]
+    return tuple(value.astype(np.float64) if one else value for value, one in zip(values, low, strict=True))
 
 
 def _gradients(found: Any, names: list[str], given: tuple[Any, ...], floating: list[int]) -> dict[str, Any]:
