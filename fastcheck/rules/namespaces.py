@@ -7,6 +7,11 @@ from typing import Any
 import numpy as np
 
 
+# What is tiny enough for any short series; and the least sum of squares from which nothing has underflowed.
+TINY = 1e-8
+LEAST_SQUARE = 1e-280
+
+
 def is_traced(x: Any) -> bool:
     """Whether ``x`` is a symbol of a JAX trace, whose numbers no Python branch can see."""
     jax = sys.modules.get("jax")
@@ -21,7 +26,10 @@ def is_complex(x: Any) -> bool:
 
 
 def largest(xp: Any, *changes: Any) -> float:
-    """The largest magnitude in ``changes``; NaN where there is one, infinity where it cannot be known."""
+    """The largest magnitude in ``changes``; NaN where there is one, infinity where it cannot be known.
+
+    Where all are tiny, and that is the usual case, it may be a bound on it instead, of at most ``TINY``.
+    """
     found = 0.0
     for change in changes:
         if change is None or 0 in change.shape:
@@ -29,8 +37,7 @@ def largest(xp: Any, *changes: Any) -> float:
         if is_complex(change):
             change = xp.abs(change)
         if type(change) is np.ndarray:
-            # the ufuncs' own reductions: on small arrays numpy.max takes thrice their time
-            top = max(float(np.maximum.reduce(change, axis=None)), -float(np.minimum.reduce(change, axis=None)))
+            top = largest_of_array(change)
         elif is_traced(change):
             return math.inf
         else:
@@ -39,6 +46,17 @@ def largest(xp: Any, *changes: Any) -> float:
             return top
         found = max(found, top)
     return found
+
+
+def largest_of_array(change: Any) -> float:
+    """``largest`` of one array of NumPy: its length where that is tiny, for a dot product is four times as fast."""
+    if change.dtype == np.float64 and change.flags.c_contiguous:
+        flat = change.reshape(-1)
+        square = float(np.dot(flat, flat))
+        if LEAST_SQUARE < square < TINY * TINY:
+            return math.sqrt(square)
+    # the ufuncs' own reductions: on small arrays numpy.max takes thrice their time
+    return max(float(np.maximum.reduce(change, axis=None)), -float(np.minimum.reduce(change, axis=None)))
 
 
 def any_of(xp: Any, condition: Any) -> bool:

@@ -26,23 +26,26 @@ _DENSE = frozenset((DifferenceArray, np.ndarray))
 
 def matmul(run: Run, plain: Callable[..., Any], operands: tuple[Any, ...]) -> Any:
     """``a @ b`` and numpy.matmul; numpy.dot of arrays of at most two axes."""
-    values, changes, moving = split(run, operands)
-    a, b = values
+    left, right = operands
+    if type(left) is type(right) is DifferenceArray and left.run is right.run is run:
+        a, da = left.value, left._change if left.base is None else left.change
+        b, db = right.value, right._change if right.base is None else right.change
+    else:
+        (a, b), (da, db), _ = split(run, operands)
     out = plain(a, b)
     if out is NotImplemented:
         return out
     if run.notes is not None:
         run.notes.product(run.count + 1, operands, matmul_letters(a.ndim, b.ndim))
-    if not moving:
+    if da is None and db is None:
         return run.fresh(out)
     if a.ndim == 2 and b.ndim == 2:
-        da, db = changes
         change = None if da is None else _each_times(da, b)
         if db is not None:
             part = (a if da is None else a + da) @ db
             change = part if change is None else np.add(change, part, out=part)
         return run.fresh(out, change)
-    return run.fresh(out, _matmul_change(values, changes, run.batch, out.shape))
+    return run.fresh(out, _matmul_change([a, b], [da, db], run.batch, out.shape))
 
 
 def _each_times(da: Change, b: NDArray[Any]) -> Change:
@@ -350,7 +353,8 @@ def contract(run: Run, plain: Callable[..., Any], operands: tuple[Any, ...]) -> 
     """A ufunc that sums products."""
     letters_of = _BY_LETTERS.get(plain)
     if letters_of is None:
-        if any(type(operand) not in _DENSE and is_sparse(operand) for operand in operands):
+        left, right = operands
+        if (type(left) not in _DENSE or type(right) not in _DENSE) and (is_sparse(left) or is_sparse(right)):
             return product(run, "matmul", plain, operands)
         return matmul(run, plain, operands)
     a, b = (_arrayed(run.tables.gathered_in(run, operand)) for operand in operands)

@@ -85,6 +85,8 @@ class ProductNotes:
                 self.overflow = True
                 return
             plain = other.value if type(other) is DifferenceArray else other
+            if np.iscomplexobj(plain):
+                continue
             moves = type(other) is DifferenceArray and other.change is not None
             owners = np.rint(change[0] / LABEL).astype(np.int64) - 1
             beside = np.array(plain, dtype=np.float64)

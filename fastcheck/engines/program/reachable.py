@@ -42,6 +42,16 @@ def assign(holder: Any, name: Any, content: Any) -> None:
         holder[name] = content
 
 
+def content(holder: Any, name: Any) -> Any:
+    """The object in a place, None where nothing is."""
+    if type(holder) is CellType:
+        try:
+            return holder.cell_contents
+        except ValueError:
+            return None
+    return getattr(holder, name) if type(holder) is FunctionType else holder.get(name)
+
+
 class Reachable:
     """The user's code that a function leads to.
 
@@ -62,10 +72,18 @@ class Reachable:
         self.containers: list[dict[Any, Any] | list[Any]] = []
         self._named: list[set[str]] = []
         self._functions: list[FunctionType] = []
+        self._places: list[Place] = []
+        self._looked_for = -1
         self._walk(function, *getattr(function, "user_code", ()))
 
-    def places(self, wanted: Mapping[int, Any]) -> Iterator[Place]:
-        """Where the user's code looks up objects with these identities."""
+    def places(self, wanted: Mapping[int, Any]) -> list[Place]:
+        """Where the user's code looks up objects with these identities; found once for as many."""
+        if self._looked_for != len(wanted):
+            self._places = list(self._find(wanted))
+            self._looked_for = len(wanted)
+        return self._places
+
+    def _find(self, wanted: Mapping[int, Any]) -> Iterator[Place]:
         for namespace in self.namespaces:
             for name, value in list(namespace.items()):
                 if id(value) in wanted:
@@ -120,14 +138,12 @@ class Reachable:
         elif isinstance(found, type):
             if not is_foreign(found.__module__):
                 yield from (*vars(found).values(), *found.__bases__)
-        elif isinstance(found, dict):
-            self.containers.append(found)
-            yield from found.values()
-        elif isinstance(found, list):
-            self.containers.append(found)
-            yield from found
-        elif isinstance(found, (tuple, set, frozenset, deque)):
-            yield from found
+        elif isinstance(found, (dict, list, tuple, set, frozenset, deque)):
+            if len(found) > MOST_OBJECTS:
+                return  # data, not state
+            if isinstance(found, (dict, list)):
+                self.containers.append(found)
+            yield from found.values() if isinstance(found, dict) else found
         elif not isinstance(found, ModuleType):
             yield from self._of_instance(found)
 

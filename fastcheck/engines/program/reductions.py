@@ -128,7 +128,7 @@ def _by_rule(
 ) -> NDArray[Any] | None:
     name = function.__name__
     axes = negative_axes(named.pop("axis", None), array.ndim)
-    for option, remedy in _UNSUPPORTED.items():
+    for option, remedy in _UNSUPPORTED.items() if named.keys() - _USUAL else ():
         given = named.pop(option, _NO_VALUE)
         if given is not _NO_VALUE and not any(given is usual for usual in (None, True, False, float, np.float64)):
             raise NoRule(f"numpy.{name} with {option}=", remedy)

@@ -7,6 +7,7 @@ they have, so nothing inside them is disturbed. Every replacement asks whether i
 the original otherwise: other threads may call the user's functions meanwhile.
 """
 
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from ..._errors import NoRule
-from .reachable import Reachable, assign
+from .reachable import Reachable, assign, content
 from .run import AtWork, Run
 
 Handler = Callable[..., Any]
@@ -34,7 +35,8 @@ class Wrapping:
         self._handlers = handlers
         self._lock = threading.Lock()
         self._at_work = AtWork()
-        self._known: Handlers = {}
+        self._known = 0
+        self._modules = 0
         self._replacements: dict[int, tuple[Any, Any]] = {}
         self._installed: dict[tuple[int, str], list[Any]] = {}
 
@@ -65,6 +67,8 @@ class Wrapping:
                     self._installed[key][0] += 1
                 else:
                     original, replacement = self._replacements[id(place.value)]
+                    if content(place.holder, place.name) is not original:
+                        continue  # the user's code has put something else there
                     self._installed[key] = [1, place.holder, place.name, original]
                     assign(place.holder, place.name, replacement)
                 places.append(key)
@@ -81,20 +85,28 @@ class Wrapping:
 
     def _update(self) -> None:
         """Makes the replacements of functions in modules that have been imported since the last time."""
-        handlers = self._handlers()
-        if len(handlers) == len(self._known):
+        if len(sys.modules) == self._modules:
             return
-        self._known = handlers
+        self._modules = len(sys.modules)
+        handlers = self._handlers()
+        if len(handlers) == self._known:
+            return
+        self._known = len(handlers)
         copies: dict[int, tuple[ModuleType, ModuleType]] = {}
         for (module, name), handler in handlers.items():
             original = getattr(module, name)
             if id(original) not in self._replacements:
-                self._replacements[id(original)] = (original, self._replacement(original, handler))
+                self._note(original, self._replacement(original, handler))
             copy = copies.setdefault(id(module), (module, _copy_of(module)))[1]
             setattr(copy, name, self._replacements[id(original)][1])
         for original, copy in list(copies.values()):
             _put_into_parents(original, copy, copies)
-        self._replacements |= copies
+        for module, copy in copies.values():
+            self._note(module, copy)
+
+    def _note(self, original: Any, replacement: Any) -> None:
+        """Remembers a replacement, by the original's identity and, as another run may have installed it, by its own."""
+        self._replacements[id(original)] = self._replacements[id(replacement)] = (original, replacement)
 
     def _replacement(self, original: Callable[..., Any], handler: Handler) -> Callable[..., Any]:
         at_work = self._at_work
@@ -123,8 +135,6 @@ def _copy_of(module: ModuleType) -> ModuleType:
 
 def _put_into_parents(original: ModuleType, copy: ModuleType, copies: dict[int, tuple[ModuleType, ModuleType]]) -> None:
     """Has ``np.lib.stride_tricks`` lead to the copy, from the copy of ``np`` on."""
-    import sys
-
     parent_name, _, name = original.__name__.rpartition(".")
     parent = sys.modules.get(parent_name)
     if parent is None or getattr(parent, name, None) is not original:
