@@ -14,6 +14,7 @@ from .namespaces import is_complex
 from .neural import NEURAL
 from .piecewise import PIECEWISE
 from .reductions import REDUCTIONS
+from .singular import SINGULAR
 from .softmax import SOFTMAX
 from .sorting import SORTING
 from .special import SPECIAL
@@ -52,5 +53,6 @@ _ALL: dict[str, Rule] = {
     **SORTING,
     **LINEAR_ALGEBRA,
     **SPECTRAL,
+    **SINGULAR,
 }
 RULES: dict[str, Rule] = {name: without_complex(name, rule) for name, rule in _ALL.items()}

@@ -54,6 +54,8 @@ LOGITS = (
     (np.array([1e5, 1e5 + 0.5, 1e5 - 2.0, 1e5]),),
 )
 MATRIX = np.array([[2.0, 0.3, -0.4], [0.1, 1.5, 0.6], [-0.7, 0.2, 1.8]])
+TALL_MATRIX = rng(5).normal(size=(4, 3))
+RANK_ONE = np.outer([1.0, 2.0, -1.0], [3.0, 0.5])
 SPREAD = MATRIX @ MATRIX.T + np.eye(3)
 LARGER = rng(3).normal(size=(6, 6)) + 4.0 * np.eye(6)
 SINGULAR = np.array([[1.0, 2.0, 3.0], [2.0, 4.0, 6.0], [0.5, -1.0, 2.0]])
@@ -130,6 +132,19 @@ def eigenvectors(a: Any) -> Any:
     v = from_matrix(v)
     old = np.linalg.eigh(SPREAD)[1]
     return np.concatenate((np.array(list(w), dtype=object)[None], v * np.sign(np.sum(v.astype(float) * old, axis=0))))
+
+
+def singular_values(a: Any) -> Any:
+    """In descending order; of wide matrices, those of the transposed."""
+    m = matrix(a if a.shape[0] >= a.shape[1] else a.T)
+    return np.array(list(mp.svd_r(m, compute_uv=False)), dtype=object)
+
+
+def singular_vectors(a: Any) -> Any:
+    """U, S and V side by side, signed like NumPy's at TALL_MATRIX."""
+    u, s, vh = (from_matrix(x) for x in mp.svd_r(matrix(a)))
+    signs = np.sign(np.sum(u.astype(float) * np.linalg.svd(TALL_MATRIX, full_matrices=False)[0], axis=0))
+    return np.concatenate((u * signs, s.reshape(1, -1), (vh * signs[:, None]).T))
 
 
 def median(x: Any) -> Any:
@@ -265,6 +280,25 @@ ARRAY_REFERENCES: dict[str, tuple[ArrayReference, ...]] = {
     "eigh": (ArrayReference(eigenvectors, ((SPREAD,),), {}, 0.1, 20.0),),
     "eigvalsh": (
         ArrayReference(eigenvalues, ((SPREAD,), (np.diag([1.0, 2.0, 1.0]),), (np.ones((4, 4)),)), {}, 1.0, 20.0),
+    ),
+    "svd": (ArrayReference(singular_vectors, ((TALL_MATRIX,),), {}, 0.1, 20.0),),
+    "svdvals": (
+        ArrayReference(
+            singular_values, ((TALL_MATRIX,), (TALL_MATRIX.T,), (MATRIX,), (RANK_ONE,), (np.eye(3),)), {}, 1.0, 20.0
+        ),
+    ),
+    "matrix_norm": (
+        ArrayReference(lambda a: singular_values(a)[0], ((MATRIX,), (TALL_MATRIX,)), {}, 1.0, 20.0),
+        ArrayReference(lambda a: singular_values(a)[-1], ((TALL_MATRIX,),), {"ord": -2}, 1.0, 20.0),
+        ArrayReference(lambda a: np.sum(singular_values(a)), ((MATRIX,),), {"ord": "nuc"}, 1.0, 20.0),
+        ArrayReference(
+            lambda a: np.max(np.sum(abs(a), axis=0)), ((SINGULAR,), (np.ones((2, 2)),)), {"ord": 1}, 1.0, 5.0
+        ),
+        ArrayReference(lambda a: np.min(np.sum(abs(a), axis=0)), ((SINGULAR,),), {"ord": -1}, 1.0, 5.0),
+        ArrayReference(
+            lambda a: np.reshape(np.max(np.sum(abs(a), axis=1)), (1, 1)), ((SINGULAR,),),
+            {"ord": math.inf, "keepdims": True, "axes": (-2, -1)}, 1.0, 5.0,
+        ),
     ),
     "pinv": (
         ArrayReference(pinv, ((MATRIX[:, :2],), (MATRIX,)), {}, 0.1, 50.0),

@@ -59,20 +59,27 @@ def value(reference, values):
 
 
 def packed(name, parts):
-    """Several results as one array: the logarithm behind the sign, eigenvectors below eigenvalues."""
+    """Several results as one array: side by side, or below each other."""
     if name == "slogdet":
         return np.stack(parts, axis=-1)
+    if name == "svd":
+        return np.concatenate((parts[0], parts[1][..., None, :], np.swapaxes(parts[2], -1, -2)), axis=-2)
     return np.concatenate((parts[0][..., None, :], parts[1]), axis=-2)
 
 
-def unpacked(name, out):
-    return (out[..., 0], out[..., 1]) if name == "slogdet" else (out[..., 0, :], out[..., 1:, :])
+def unpacked(name, out, values):
+    if name == "slogdet":
+        return out[..., 0], out[..., 1]
+    if name == "svd":
+        m = values[0].shape[-2]
+        return out[..., :m, :], out[..., m, :], np.swapaxes(out[..., m + 1 :, :], -1, -2)
+    return out[..., 0, :], out[..., 1:, :]
 
 
 def apply(xp, name, reference, values, changes, branches=None):
     out = value(reference, values)
-    several = name in ("slogdet", "eigh")
-    out = tuple(map(xp.asarray, unpacked(name, out))) if several else xp.asarray(out)
+    several = name in ("slogdet", "eigh", "svd")
+    out = tuple(map(xp.asarray, unpacked(name, out, values))) if several else xp.asarray(out)
     changes = tuple(None if d is None else xp.asarray(d) for d in changes)
     with np.errstate(all="ignore"):
         change = RULES[name].change(xp, tuple(map(xp.asarray, values)), changes, out, branches, **reference.options)
