@@ -73,7 +73,7 @@ def _lifted(values: list[Any], changes: list[Change | None]) -> tuple[list[Any],
 
 
 def norm(run: Run, function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
-    """numpy.linalg.norm of vectors, and Frobenius' norm of matrices."""
+    """numpy.linalg.norm."""
     named = dict(zip(("ord", "axis", "keepdims"), args[1:], strict=False)) | dict(options)
     array = run.tables.gathered_in(run, args[0] if args else named.pop("x"))
     out = function(array.value, **named)
@@ -83,13 +83,25 @@ def norm(run: Run, function: Callable[..., Any], args: tuple[Any, ...], options:
     order, axis = named.get("ord"), named.get("axis")
     axes = negative_axes(axis, array.ndim)
     matrix = len(axes) == 2 and not (axis is None and order is None)
-    if matrix and order not in (None, "fro", "f"):
-        raise NoRule(f"numpy.linalg.norm of matrices with ord={order}", "use Frobenius' norm, or norms of vectors")
+    rule = "norm" if not matrix or order in (None, "fro", "f") else "matrix_norm"
     order = 2 if order in (None, "fro", "f") else order
     keepdims = bool(named.get("keepdims", False))
     return run.fresh(
-        out, change_by_rule(run, "norm", (array.value,), (change,), out, axes=axes, keepdims=keepdims, ord=order)
+        out, change_by_rule(run, rule, (array.value,), (change,), out, axes=axes, keepdims=keepdims, ord=order)
     )
+
+
+def svd(run: Run, function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+    """numpy.linalg.svd: reduced, or of square matrices; or singular values alone."""
+    named = dict(zip(("full_matrices", "compute_uv", "hermitian"), args[1:], strict=False)) | dict(options)
+    array = run.tables.gathered_in(run, args[0] if args else named.pop("a"))
+    out = function(array.value, **named)
+    if not named.get("compute_uv", True):
+        return by_rule("svdvals", 1)(run, lambda a: out, (array,), {})
+    rows, columns = array.value.shape[-2:]
+    if named.get("full_matrices", True) and rows != columns:
+        raise NoRule("numpy.linalg.svd with full_matrices=True", "use full_matrices=False")
+    return by_rule("svd", 1)(run, lambda a: out, (array,), {})
 
 
 def vector_norm(run: Run, function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:

@@ -94,6 +94,16 @@ ALGEBRA = {
     "cholesky": lambda x, y, v: np.linalg.cholesky(positive(y)) + np.linalg.cholesky(positive(y), upper=True),
     "pinv": lambda x, y, v: np.linalg.pinv(x),
     "matrix_power": lambda x, y, v: np.linalg.matrix_power(square(y), 3),
+    "eigvalsh": lambda x, y, v: np.linalg.eigvalsh(positive(y)) + scipy.linalg.eigvalsh(positive(y)),
+    "eigh": lambda x, y, v: np.linalg.eigh(positive(y)).eigenvectors ** 2 * np.linalg.eigh(positive(y))[0],
+    "svd": lambda x, y, v: np.linalg.svd(x, full_matrices=False)[0] ** 2 * np.linalg.svd(x, compute_uv=False),
+    "square svd": lambda x, y, v: np.linalg.svd(square(y))[2] ** 2,
+    "svdvals": lambda x, y, v: np.linalg.svdvals(x) + scipy.linalg.svdvals(x),
+    "norms of matrices": lambda x, y, v: (
+        np.linalg.norm(x, 2) + np.linalg.norm(x, "nuc") + np.linalg.norm(x, -2) + np.linalg.norm(x, np.inf)
+        + np.linalg.norm(np.stack([x, x * x]), 1, axis=(1, 2))
+    ),
+    "expm": lambda x, y, v: scipy.linalg.expm(0.1 * square(y)),
     "scipy's": lambda x, y, v: (
         scipy.linalg.solve(square(y), v) + scipy.linalg.inv(square(y)) + scipy.linalg.det(square(y))
     ),
