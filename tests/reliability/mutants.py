@@ -39,11 +39,12 @@ from scipy.stats import binomtest
 from tests.support.repository import ROOT
 
 ENGINE = tuple(f"tests/engines/response/test_{name}.py" for name in ("engine", "kinks", "noise", "limits"))
+VERDICT = tuple(f"tests/verdict/test_{name}.py" for name in ("judge", "noise", "kinks_and_steps", "precision"))
 TESTS = {
     "rules/activations": ("tests/rules/test_activations.py",),
     "rules/losses": ("tests/rules/test_losses.py",),
-    "verdict/judge": ("tests/verdict/test_judge.py",),
-    "verdict/explanations": ("tests/verdict/test_judge.py",),
+    "verdict/judge": VERDICT,
+    "verdict/explanations": VERDICT,
     "engines/response/block": ENGINE,
     "engines/response/columns": ENGINE,
     "engines/response/unit_responses": ENGINE,

@@ -9,6 +9,7 @@ from fastcheck.problems.parameters.tensor import Tensor
 from fastcheck.report.report import Report
 
 SHAPES = {"W1": (6, 5), "b1": (6, 1), "W2": (6, 6), "b2": (6, 1), "W3": (6, 6), "b3": (6, 1)}
+LARGE = {"W1": (512, 784), "b1": (512, 1), "W2": (256, 512), "b2": (256, 1), "W3": (10, 256), "b3": (10, 1)}
 
 
 def tensors_of(shapes):
@@ -67,3 +68,11 @@ class Made:
             subject, differences, epsilon=epsilon, norm=norm, tolerance=tolerance, engine=engine,
             method="all" if self.indices is None else "sample", seed=3, seconds=0.25, **run,
         )  # fmt: skip
+
+
+def verdicts(report):
+    return {t.name: t.verdict for t in report.tensors}
+
+
+def failing(report):
+    return {t.name for t in report.tensors if t.verdict == "fail"}
