@@ -277,18 +277,18 @@ ARRAY_REFERENCES: dict[str, tuple[ArrayReference, ...]] = {
         ArrayReference(lambda a: a * mp.mpf(0), ((MATRIX,),), {"n": 0}),
     ),
     "expm": (ArrayReference(lambda a: from_matrix(mp.expm(matrix(a))), ((MATRIX[:2, :2],),), {}, 1.0, 20.0, 40),),
-    "eigh": (ArrayReference(eigenvectors, ((SPREAD,),), {}, 0.1, 20.0),),
+    "eigh": (ArrayReference(eigenvectors, ((SPREAD,),), {}, 0.1, 20.0, 40),),
     "eigvalsh": (
-        ArrayReference(eigenvalues, ((SPREAD,), (np.diag([1.0, 2.0, 1.0]),), (np.ones((4, 4)),)), {}, 1.0, 20.0),
+        ArrayReference(eigenvalues, ((SPREAD,), (np.diag([1.0, 2.0, 1.0]),), (np.ones((4, 4)),)), {}, 1.0, 20.0, 40),
     ),
-    "svd": (ArrayReference(singular_vectors, ((TALL_MATRIX,),), {}, 0.1, 20.0),),
+    "svd": (ArrayReference(singular_vectors, ((TALL_MATRIX,),), {}, 0.1, 20.0, 40),),
     "svdvals": (
         ArrayReference(
-            singular_values, ((TALL_MATRIX,), (TALL_MATRIX.T,), (MATRIX,), (RANK_ONE,), (np.eye(3),)), {}, 1.0, 20.0
+            singular_values, ((TALL_MATRIX,), (TALL_MATRIX.T,), (MATRIX,), (RANK_ONE,), (np.eye(3),)), {}, 1.0, 20.0, 40
         ),
     ),
     "matrix_norm": (
-        ArrayReference(lambda a: singular_values(a)[0], ((MATRIX,), (TALL_MATRIX,)), {}, 1.0, 20.0),
+        ArrayReference(lambda a: singular_values(a)[0], ((MATRIX,), (TALL_MATRIX,)), {}, 1.0, 20.0, 40),
         ArrayReference(lambda a: singular_values(a)[-1], ((TALL_MATRIX,),), {"ord": -2}, 1.0, 20.0),
         ArrayReference(lambda a: np.sum(singular_values(a)), ((MATRIX,),), {"ord": "nuc"}, 1.0, 20.0),
         ArrayReference(
