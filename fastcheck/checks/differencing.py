@@ -1,4 +1,7 @@
-"""How a cost is differenced: exactly, as a program of NumPy operations, or by subtracting its values."""
+"""How a cost is differenced: exactly, as a program of NumPy operations, or by subtracting its values.
+
+The engine of programs is imported where it is used: its modules made ``import fastcheck`` a fifth slower.
+"""
 
 import sys
 from dataclasses import dataclass
@@ -10,9 +13,6 @@ from .._types import Array, Indices
 from ..engines.finite import engine as finite
 from ..engines.finite.directional import Probe, Ray, probe
 from ..engines.finite.problem import FunctionProblem, Method
-from ..engines.program import engine as exact
-from ..engines.program.directions import probe_exactly
-from ..engines.program.problem import ProgramProblem
 from ..problems.functions.array_function import ArrayFunction
 from ..problems.functions.evaluators import Evaluator, PythonCost
 from ..problems.gradients import NumericalGradient
@@ -20,6 +20,8 @@ from ..runtime.run import Run
 
 if TYPE_CHECKING:
     from numpy.random import Generator
+
+    from ..engines.program.problem import ProgramProblem
 
 
 class Differencing(Protocol):
@@ -83,13 +85,15 @@ class Exact:
     method : the step that was asked for, the deadline and the seed.
     """
 
-    problem: ProgramProblem
+    problem: "ProgramProblem"
     gradient: Array
     method: Method
     name: str = "program"
 
     def probe(self, directions: int | None, generator: "Generator", rounded: bool, run: Run) -> tuple[Probe, int]:
         """What random directions find, and how many cost differences or evaluations that took."""
+        from ..engines.program.directions import probe_exactly
+
         return probe_exactly(
             self.problem, self.gradient, run.memory_limit, directions=directions, tolerance=self.method.tolerance,
             generator=generator, rounded=rounded,
@@ -99,6 +103,8 @@ class Exact:
         self, wanted: Indices, run: Run, *, beside: bool = False
     ) -> tuple[NumericalGradient, Indices, float | Array]:
         """Differences at positions of theta, which of them were done, and the step."""
+        from ..engines.program import engine as exact
+
         epsilon = exact.EPSILON if self.method.epsilon is None else self.method.epsilon
         found, done = exact.differences(
             self.problem, wanted, run, deadline=self.method.deadline, seed=self.method.seed, epsilon=epsilon,
@@ -118,7 +124,8 @@ def as_program(
     """
     if hasattr(cost, "as_evaluator"):
         return Exact(cost.problem, problem.gradient, method)
-    from ..engines.program.program import Program, flattened  # imported where used: its tables take a while
+    from ..engines.program.problem import ProgramProblem
+    from ..engines.program.program import Program, flattened
 
     layout, theta = problem.layout, problem.theta
     function = ArrayFunction.of(cost, args, layout)
