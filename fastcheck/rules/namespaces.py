@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-
 # What is tiny enough for any short series; and the least sum of squares from which nothing has underflowed.
 TINY = 1e-8
 LEAST_SQUARE = 1e-280
