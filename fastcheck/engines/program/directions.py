@@ -197,16 +197,20 @@ def _together(tensors: Sequence["_Tensor"], count: int) -> dict[str, float] | No
 def _each(tensors: Sequence["_Tensor"], chosen: Sequence[Array]) -> list["_Measured | None"]:
     """Slopes along every tensor's own directions, all of them together; None where a tensor's directions move ties."""
     directions = [Direction({one.place: INNER_STEP * v}) for one, own in zip(tensors, chosen, strict=True) for v in own]
-    base, *others = (along([one.scaled(factor) for one in directions], runner) / (factor * INNER_STEP)
-                     for runner, factor in zip(tensors[0].runners, (1.0, 1.3, 1.7), strict=True))
+    base, *others = (
+        along([one.scaled(factor) for one in directions], runner) / (factor * INNER_STEP)
+        for runner, factor in zip(tensors[0].runners, (1.0, 1.3, 1.7), strict=True)
+    )
     found: list[_Measured | None] = []
     for part in np.split(np.arange(len(directions)), np.cumsum([len(own) for own in chosen])[:-1]):
         one = base.rows(part)
         noise = math.sqrt(float(np.mean([np.mean((o.difference[part] - one.difference) ** 2) for o in others])))
         known = np.isfinite(one.difference).all() and not one.flagged.any()
-        found.append(_Measured(
-            one.difference, np.hypot(ROUNDINGS * UNIT * one.terms, noise), np.zeros(part.size), None
-        ) if known else None)
+        found.append(
+            _Measured(one.difference, np.hypot(ROUNDINGS * UNIT * one.terms, noise), np.zeros(part.size), None)
+            if known
+            else None
+        )
     return found
 
 
@@ -281,8 +285,10 @@ class _Tensor:
     def _at_ties(self, directions: Array, expected: Array) -> "_Measured":
         """Slopes under the convention that is closest to what is expected."""
         base = slopes_along(self.place, directions, self.runners[0])
-        tries = [(slopes_along(self.place, directions, self.runners[0], convention).central, convention)
-                 for convention in CONVENTIONS]
+        tries = [
+            (slopes_along(self.place, directions, self.runners[0], convention).central, convention)
+            for convention in CONVENTIONS
+        ]
         slope, convention = min(tries, key=lambda one: float(np.max(np.abs(one[0] - expected))))
         size = np.abs(base.right) + np.abs(base.left)
         jump = np.abs(base.right - base.left)

@@ -39,7 +39,12 @@ def gathered(
     positions = np.concatenate(done)
     costs = [CostsOnDemand(_CostsBeside(check, positions, sign * epsilon), positions.size) for sign in (1.0, -1.0)]
     found = NumericalGradient(
-        check.problem.cost, costs[0], costs[1], np.concatenate(slopes), np.concatenate(noises), _joined(kinks),
+        check.problem.cost,
+        costs[0],
+        costs[1],
+        np.concatenate(slopes),
+        np.concatenate(noises),
+        _joined(kinks),
         settled=True,
     )
     return found, positions
@@ -50,7 +55,9 @@ def _kinks(quotients: Quotients, candidates: dict[str, Array], here: Indices, st
     right, left = quotients.right[where], quotients.left[where]
     right, left = np.where(np.isfinite(right), right, left), np.where(np.isfinite(left), left, right)
     return Kinks(
-        start + np.searchsorted(here, where), np.minimum(right, left), np.maximum(right, left),
+        start + np.searchsorted(here, where),
+        np.minimum(right, left),
+        np.maximum(right, left),
         {name: candidate[where] for name, candidate in candidates.items()},
     )
 

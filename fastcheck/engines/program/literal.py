@@ -28,7 +28,8 @@ def require_same_outputs(problem: ProgramProblem) -> None:
     for place, (one, other) in enumerate(zip(problem.program.outputs, plain, strict=True)):
         mine, theirs = np.asarray(one), np.asarray(other)
         same = np.array_equal(mine, theirs, equal_nan=True) or (
-            problem.rounding > 0.0 and mine.shape == theirs.shape
+            problem.rounding > 0.0
+            and mine.shape == theirs.shape
             and np.allclose(mine, theirs, rtol=0.0, atol=problem.rounding * finite_scale(mine), equal_nan=True)
         )
         if not same:
@@ -39,8 +40,12 @@ def require_same_outputs(problem: ProgramProblem) -> None:
 
 
 def require_literal(
-    problem: ProgramProblem, runner: Runner, inputs: Sequence[Place], noise: Sequence[float],
-    shares: dict[Place, float] | None, generator: "Generator",
+    problem: ProgramProblem,
+    runner: Runner,
+    inputs: Sequence[Place],
+    noise: Sequence[float],
+    shares: dict[Place, float] | None,
+    generator: "Generator",
 ) -> int:
     """Compare the program's changes with literal subtraction, along random directions.
 
@@ -80,8 +85,13 @@ def require_literal(
 
 
 def _compare_along(
-    problem: ProgramProblem, runner: Runner, inputs: Sequence[Place], group: Sequence[Place], noise: Sequence[float],
-    shares: dict[Place, float], generator: "Generator",
+    problem: ProgramProblem,
+    runner: Runner,
+    inputs: Sequence[Place],
+    group: Sequence[Place],
+    noise: Sequence[float],
+    shares: dict[Place, float],
+    generator: "Generator",
 ) -> None:
     values, changes = [place.value for place in inputs], {}
     for place in group:
@@ -108,8 +118,9 @@ def _compare(name: str, output: int, was: Any, now: Any, exact: Array, noise: fl
         known = np.isfinite(subtracted) & np.isfinite(exact)
         apart = np.abs(subtracted - exact)[known]
     size = max(finite_scale(was), finite_scale(now))
-    allowed = (AGREEMENT * float(np.abs(exact[known]).max(initial=0.0))
-               + max(ROUNDINGS * UNIT, 2.0 * rounding) * size + noise)
+    allowed = (
+        AGREEMENT * float(np.abs(exact[known]).max(initial=0.0)) + max(ROUNDINGS * UNIT, 2.0 * rounding) * size + noise
+    )
     worst = float(apart.max(initial=0.0))
     if not worst <= allowed:
         raise EngineError(

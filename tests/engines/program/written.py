@@ -185,6 +185,19 @@ def alias(x, y, v):
     return first, second, third
 
 
+@written("what was calculated from it is written to")
+def descendants(x, y, v):
+    first = x * 2.0
+    second, third, fourth = first + 0.0, +first, np.concatenate([first])
+    fifth, sixth = np.where(True, first, 0.0), first.astype(first.dtype)
+    first[0] = v
+    second[1] = v
+    third *= 3.0
+    fourth[2] += v
+    fifth[...] = 1.0
+    return first, second, third, fourth, fifth, sixth
+
+
 @written("written after it was read")
 def read_first(x, y, v):
     out = np.zeros((3, 4))
