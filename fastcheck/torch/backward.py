@@ -20,6 +20,8 @@ BATCH_BYTES = 1 << 24
 # Two ways to one product of backward agree to this relative difference, or to this many unit roundoffs where that is
 # more; in half precision to the last of these, or to fewer unit roundoffs where that is more.
 AGREE, ROUNDINGS, MOST, LEAST_ROUNDINGS = 1e-10, 1e4, 1e-2, 64.0
+# The rows of this many outputs or fewer are asked for one by one: quicker than a batch.
+FEW = 6
 # How often a backward that does not seem linear is asked the same question, to see whether it is random instead.
 RETRIES = 4
 
@@ -28,7 +30,8 @@ RETRIES = 4
 class Backward:
     """Backward mode of a function at one point.
 
-    outputs, inputs : tensors of the graph: real outputs that require gradients, and what is differentiated by.
+    outputs, inputs : tensors of the graph: outputs that require gradients, and what is differentiated by.  Complex
+        numbers count as two real ones next to each other.
     nondet_tol : how much gradients may differ between two calls.
     unit : unit roundoff of the precision that the function works in.
     """
@@ -46,21 +49,21 @@ class Backward:
     @cached_property
     def rows(self) -> tuple[slice, ...]:
         """Where each output lies among the rows of the Jacobian."""
-        stops = np.cumsum([0, *(o.numel() for o in self.outputs)])
+        stops = np.cumsum([0, *(_numbers(o) for o in self.outputs)])
         return tuple(slice(int(a), int(b)) for a, b in pairwise(stops))
 
-    def cotangents(self, v: Array) -> list[torch.Tensor]:
-        """Gradients of the outputs from a vector (M,)."""
-        return [torch.from_numpy(v[rows].copy()).reshape(o.shape).to(o.device, o.dtype)
-                for rows, o in zip(self.rows, self.outputs, strict=True)]
+    def cotangents(
+        self, v: Array, layout: Callable[[torch.Tensor], torch.Tensor] = lambda g: g
+    ) -> list[torch.Tensor]:
+        """Gradients of the outputs from a vector (M,), laid out in memory in some way."""
+        return [layout(_shaped(v[rows], output)) for rows, output in zip(self.rows, self.outputs, strict=True)]
 
     def product(self, v: Array, which: int | None = None) -> Array:
         """v @ Jacobian (n,) by one backward pass through all outputs, or through one of them: v (its size,)."""
         if which is None:
             return self.passed(self.outputs, self.cotangents(v))
         output = self.outputs[which]
-        cotangent = torch.from_numpy(v.copy()).reshape(output.shape).to(output.device, output.dtype)
-        return self.passed((output,), [cotangent])
+        return self.passed((output,), [_shaped(v, output)])
 
     def passed(self, outputs: Tensors, cotangents: Sequence[torch.Tensor]) -> Array:
         """What backward makes of gradients of outputs: (n,)."""
@@ -99,7 +102,7 @@ class Backward:
         GradcheckError : if backward gives two answers to one question, does not give -2 times as much for -2 v, or
             reads the memory of its gradients as if they were contiguous.
         """
-        strided = [_strided(g) for g in self.cotangents(v)]
+        strided = self.cotangents(v, _strided)
         first = self._in_layout("non-contiguous", strided)
         scaled = self.product(-2.0 * v)
         if first is not None and np.array_equal(scaled, -2.0 * first):
@@ -121,13 +124,21 @@ class Backward:
 
         None where it raises on them because it writes into them, which is noted in the log.
         """
-        return self._in_layout("expanded", [_expanded(g) for g in self.cotangents(v)])
+        return self._in_layout("expanded", self.cotangents(self.first_numbers(v), _expanded))
+
+    def first_numbers(self, v: Array) -> Array:
+        """The first of the numbers of each output in place of all of them; of complex ones, the first two in turn."""
+        found = np.empty_like(v)
+        for rows, output in zip(self.rows, self.outputs, strict=True):
+            width = 2 if output.is_complex() else 1
+            found[rows].reshape(-1, width)[...] = v[rows].reshape(-1, width)[:1]
+        return found
 
     def require_expanded(self, v: Array, found: Array | None) -> None:
         """What backward makes of them is what it makes of their contiguous copies; raises GradcheckError."""
         if found is None:
             return
-        strided = [_expanded(g) for g in self.cotangents(v)]
+        strided = self.cotangents(self.first_numbers(v), _expanded)
         plain = self.passed(self.outputs, [g.contiguous() for g in strided])
         if not self.close(found, plain):
             raise _misread("expanded", strided, found, plain)
@@ -163,7 +174,7 @@ class Backward:
         if v.size == 1:
             found[0] = once / v[0]
             return found
-        for rows in (self._batched_rows, self._single_rows):
+        for rows in (self._batched_rows, self._single_rows) if v.size > FEW else (self._single_rows,):
             try:
                 with quiet():
                     rows(found)
@@ -193,27 +204,27 @@ class Backward:
 
     def _batched_rows(self, out: Array) -> None:
         for rows, output in zip(self.rows, self.outputs, strict=True):
-            count = output.numel()
+            count = _numbers(output)
             step = max(1, BATCH_BYTES // max(1, output.element_size() * max(count, *(i.numel() for i in self.inputs))))
             for start in range(0, count, step):
                 some = min(step, count - start)
-                eye = output.new_zeros((some, count))
-                eye[torch.arange(some), torch.arange(start, start + some)] = 1.0
-                found = torch.autograd.grad(output, self.inputs, eye.reshape(some, *output.shape), retain_graph=True,
-                                            allow_unused=True, is_grads_batched=True)
+                eye = _shaped(np.eye(some, count, start), output, some)
+                found = torch.autograd.grad(output, self.inputs, eye, retain_graph=True, allow_unused=True,
+                                            is_grads_batched=True)
                 first, column = rows.start + start, 0
                 for gradient, given in zip(found, self.inputs, strict=True):
-                    width = given.numel() * (2 if given.is_complex() else 1)
+                    width = _numbers(given)
                     block = out[first : first + some, column : column + width]
                     block[...] = 0.0 if gradient is None else vector(_as(gradient, given)).reshape(some, width)
                     column += width
 
     def _single_rows(self, out: Array) -> None:
         for rows, output in zip(self.rows, self.outputs, strict=True):
-            one = torch.zeros_like(output, memory_format=torch.contiguous_format)
-            for row in range(output.numel()):
-                one.zero_()  # backward may have written into it
-                one.view(-1)[row] = 1.0
+            one = torch.zeros_like(output.detach(), memory_format=torch.contiguous_format)
+            numbers = (torch.view_as_real(one) if one.is_complex() else one).view(-1)
+            for row in range(numbers.numel()):
+                numbers.zero_()  # backward may have written into it
+                numbers[row] = 1.0
                 out[rows.start + row] = self.passed((output,), [one])
 
     def _require_same(self, first: Array, second: Array) -> None:
@@ -238,7 +249,7 @@ def laid_out(gradients: Sequence[torch.Tensor | None], inputs: Tensors) -> Array
             raise GradcheckError(f"Analytical gradient has incorrect size: {tuple(gradient.shape)} for an input of "
                                  f"{tuple(given.shape)}")
     return np.concatenate([
-        np.zeros(i.numel() * (2 if i.is_complex() else 1)) if g is None else vector(_as(g, i))
+        np.zeros(_numbers(i)) if g is None else vector(_as(g, i))
         for g, i in zip(gradients, inputs, strict=True)
     ])
 
@@ -254,6 +265,19 @@ def _strided(g: torch.Tensor) -> torch.Tensor:
     axes = tuple(reversed(range(g.ndim)))
     turned = g.permute(axes)
     return torch.stack((turned, torch.full_like(turned, torch.nan)), dim=-1)[..., 0].permute(axes)
+
+
+def _numbers(tensor: torch.Tensor) -> int:
+    """How many real numbers a tensor holds."""
+    return tensor.numel() * (2 if tensor.is_complex() else 1)
+
+
+def _shaped(numbers: Array, output: torch.Tensor, *batch: int) -> torch.Tensor:
+    """Real numbers as a gradient of an output, or as a batch of them."""
+    new = torch.from_numpy(numbers.copy())
+    if output.is_complex():
+        new = torch.view_as_complex(new.reshape((*batch, *output.shape, 2)))
+    return new.reshape((*batch, *output.shape)).to(output.device, output.dtype)
 
 
 def _expanded(g: torch.Tensor) -> torch.Tensor:

@@ -20,14 +20,15 @@ from ..problems.parameters.sampling import random_direction
 from . import _compat
 from .backward import Backward
 from .forward import forward_jacobian
-from .function import Tensors, TorchFunction, as_tuple, parts, real_outputs, unit_of, vector
+from .function import Tensors, TorchFunction, as_tuple, floating, parts, real_outputs, unit_of, vector
 from .precision import twin
 
 log = logging.getLogger("fastcheck.torch")
 
-# Relative error that truncation leaves along a random direction; and the share of a product along it that the rounding
-# of the outputs may make up, for the direction to show anything.
-AGREE, RESOLVED = 1e-6, 1e-3
+# Relative error that truncation leaves along a random direction, at least, and in units of the step squared.
+AGREE, TRUNCATION = 1e-9, 1e2
+# Share of a product along a direction that the rounding of the outputs may make up, for the direction to show anything.
+RESOLVED = 1e-3
 # Rounding of a value, in unit roundoffs, that noise is not expected to exceed.
 NOISE = 8.0
 # Step, relative to the usual entry, at which noise is looked for.
@@ -87,18 +88,20 @@ class Check:
 
     @cached_property
     def kept(self) -> list[int]:
-        """Numbers of the outputs that have gradients."""
-        return [k for k, o in enumerate(self.value) if _has_gradient(o, self.wanted)]
+        """Numbers of the floating outputs that have gradients."""
+        returned = [o for o in self.function.returned if floating(o)]
+        return [k for k, o in enumerate(returned) if _has_gradient(o, self.wanted)]
 
     @cached_property
     def outputs(self) -> Tensors:
-        """The outputs that have gradients."""
+        """The outputs that have gradients, complex ones as pairs of real numbers."""
         return tuple(self.value[k] for k in self.kept)
 
     @cached_property
     def backward(self) -> Backward:
         """Backward mode of those outputs."""
-        return Backward.of(self.outputs, self.wanted, self.options.nondet_tol)
+        returned = [o for o in self.function.returned if floating(o)]
+        return Backward.of(tuple(returned[k] for k in self.kept), self.wanted, self.options.nondet_tol)
 
     @cached_property
     def rows(self) -> Indices:
@@ -119,28 +122,35 @@ class Check:
     @property
     def returned(self) -> tuple[Any, ...]:
         """All that the function returns."""
-        dense = all(i.layout == torch.strided for i in self.wanted)
-        return self.function.returned if dense else as_tuple(self.call(*self.inputs))
+        return self.function.returned if self.dense else as_tuple(self.call(*self.inputs))
+
+    @cached_property
+    def dense(self) -> bool:
+        """Whether all inputs that are checked are dense."""
+        return all(i.layout == torch.strided for i in self.wanted)
 
     def run(self) -> None:
         """Compare Jacobians; raises GradcheckError."""
-        if any(i.layout != torch.strided for i in self.wanted):
+        if not self.dense:
             self._by_torch()
             return
         if not self.value:
             return
-        self._require_function()
+        self._require_finite()
         if not self.kept:
+            self._require_function()
             self._require_constant()
             return
         unit = max(unit_of(t) for t in (*self.outputs, *self.wanted))
         wide = twin(self.call, self.inputs, self.value) if unit > ROUNDING else None
         if wide is not None:
+            self._require_function()
             self._beside(Check(self.call, wide, self.options, self.all_names, self.stacked), unit)
             return
         if self.options.backward:
             self._backward(self.options.fast and unit <= ROUNDING)
         if self.options.forward:
+            self._require_function()
             self.compare(self.forward_jacobian(), "forward ")
 
     def _backward(self, fast: bool) -> None:
@@ -148,6 +158,7 @@ class Check:
             self.backward.require_types()
         if fast and self.agrees_along():
             return
+        self._require_function()
         self.compare(self.backward.jacobian(self._measured_unit))
         self._require_expanded(random_direction(np.random.default_rng(3), self.rows.size))
 
@@ -198,33 +209,29 @@ class Check:
             text = str(found)
             raise GradcheckError(text.replace("Jacobian ", "Jacobian computed with forward mode ", 1) if mode else text)
 
-    def _require_function(self) -> None:
-        """Outputs are finite numbers, and the same ones at a second call."""
-        again = real_outputs(self.call(*self.inputs))
-        if all(np.array_equal(f, s) for f, s in zip(map(vector, self.value), map(vector, again), strict=True)):
-            if np.isfinite(self.point.value).all() and len(self.kept) == len(self.value):
-                return
-        else:
-            self._require_same(again)
+    def _require_finite(self) -> None:
+        """Outputs are finite numbers; raises GradcheckError."""
         for number, output in enumerate(self.value):
-            broken = (~torch.isfinite(output.detach())).nonzero()
-            if len(broken):
-                at = ", ".join(str(int(i)) for i in broken[0])
-                found = output.detach()[tuple(broken[0])].item()
-                raise GradcheckError(f"output {number} is {found} at [{at}]: there is no derivative to check. Check "
-                                     "inputs at which the function is finite")
+            broken = np.flatnonzero(~np.isfinite(vector(output)))
+            if broken.size:
+                at = ", ".join(str(i) for i in np.unravel_index(int(broken[0]), output.shape or (1,)))
+                raise GradcheckError(f"output {number} is {vector(output)[broken[0]]} at [{at}]: there is no derivative"
+                                     " to check. Check inputs at which the function is finite")
 
-    def _require_same(self, again: Tensors) -> None:
-        """Outputs of a second call differ from those of the first by no more than rounding, or than is allowed."""
-        for first, second in zip(self.value, again, strict=True):
-            scale = max(float(first.detach().abs().max()), 1e-300) if first.numel() else 0.0
-            off = (first - second).detach().abs()
-            allowed = max(self.options.nondet_tol, RANDOM * unit_of(first) * scale)
-            if not bool((off <= allowed).all()) and bool(torch.isfinite(first).all()):
+    def _require_function(self) -> None:
+        """Outputs of a second call differ from those of the first by no more than rounding, or than is allowed.
+
+        Where random directions agree, the function cannot be random: its differences would not be.
+        """
+        for first, second in zip(self.value, real_outputs(self.call(*self.inputs)), strict=True):
+            values = vector(first)
+            off = float(np.max(np.abs(values - vector(second)), initial=0.0))
+            scale = max(float(np.max(np.abs(values), initial=0.0)), 1e-300)
+            if not off <= max(self.options.nondet_tol, RANDOM * unit_of(first) * scale):
                 raise RandomFunctionError(
-                    f"the function is random: two calls with the same inputs differ by {float(off.max()):.3g}: there "
-                    "is no derivative to check. Likely causes: dropout left on, random numbers drawn in the function, "
-                    "or state that moves with each call. Switch it off (module.eval()), or fix it inside the function"
+                    f"the function is random: two calls with the same inputs differ by {off:.3g}: there is no "
+                    "derivative to check. Likely causes: dropout left on, random numbers drawn in the function, or "
+                    "state that moves with each call. Switch it off (module.eval()), or fix it inside the function"
                 )
 
     def _require_constant(self) -> None:
@@ -247,7 +254,8 @@ class Check:
             ends = self.function.theta[part.span] + _SIGNS * (steps * random_direction(generator, steps.size))
             values = self.function.with_input(number, ends)
             rises.append((values[0] - values[1])[self.rows])
-            moves.append(ends[0] - ends[1])
+            with np.errstate(invalid="ignore"):  # entries at infinity show nothing along a direction
+                moves.append(ends[0] - ends[1])
         v, backward = random_direction(generator, self.rows.size), self.backward
         once = backward.probed(v)
         for number, rows in enumerate(backward.rows):
@@ -265,7 +273,8 @@ class Check:
         numerical, size = float(v @ rise[rows]), math.sqrt(terms @ terms)
         if noise > RESOLVED * size and (size or numerical):
             return False
-        return bool(math.isfinite(size) and abs(numerical - float(terms.sum())) <= noise + AGREE * size)
+        share = max(AGREE, TRUNCATION * self.options.limits.eps**2)
+        return bool(math.isfinite(size) and abs(numerical - float(terms.sum())) <= noise + share * size)
 
     def _require_expanded(self, v: Array, rises: Sequence[Array] = (), moves: Sequence[Array] = ()) -> None:
         """Backward heeds the strides of an expanded gradient; raises GradcheckError.
@@ -277,9 +286,7 @@ class Check:
         found = self.backward.expanded(v)
         if found is None:
             return
-        first = np.concatenate([np.full(rows.stop - rows.start, v[rows.start]) for rows in self.backward.rows
-                                if rows.stop > rows.start])
-        every = slice(0, v.size)
+        first, every = self.backward.first_numbers(v), slice(0, v.size)
         if rises and all(self._agrees(first, every, found[part.span] * move, rise)
                          for part, rise, move in zip(self.function.parts, rises, moves, strict=True)):
             return

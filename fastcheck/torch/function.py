@@ -33,11 +33,14 @@ MOST_ROWS = 512
 SAME = 1e4
 # How far all entries of an input are moved, relative to themselves and at least, to see whether stacks follow.
 MOVE, LEAST_MOVE = 2.0**-5, 1e-6
-# An input of this many entries or fewer is moved by one call each: quicker than to find out whether stacks can be made.
+# A function of this many entries or fewer is called once for each move: quicker than to find out about stacks.
 FEW = 4
+# All inputs are moved in one stack where it takes no more bytes than this.
+JOINT_BYTES = 1 << 20
 # A function of a unit roundoff larger than this is not stacked: its rounding hides whether stacks give the same.
 COARSE = 1e-5
 KEPT = "the function keeps this input itself instead of using what it is called with"
+OTHERWISE = "the function gives other values under vmap"
 
 
 def floating(tensor: Any) -> bool:
@@ -97,6 +100,15 @@ def quiet() -> Iterator[None]:
         yield
 
 
+@dataclass(frozen=True)
+class _Group:
+    """Inputs that are moved in one stack: their numbers, and where their entries lie in theta."""
+
+    numbers: tuple[int, ...]
+    start: int
+    stop: int
+
+
 @dataclass
 class TorchFunction:
     """A function at the point where its inputs are.
@@ -131,7 +143,7 @@ class TorchFunction:
         self._forms: list[tuple[torch.Size, torch.dtype]] = []
         self._value: Array = np.empty(0)
         self._unit = ROUNDING / 2.0
-        self._stackable: dict[int, bool] = {}
+        self._why: dict[_Group, str] = {}
         self.returned: tuple[Any, ...] = ()
 
     def value(self) -> Tensors:
@@ -159,8 +171,7 @@ class TorchFunction:
         """Outputs (M,) with all inputs at another point."""
         with self._restored(range(len(self.parts))):
             for part, tensor in zip(self.parts, self.moving, strict=True):
-                flat = _flat(tensor)
-                flat.copy_(torch.from_numpy(np.array(theta[part.span], dtype=np.float64)).reshape(flat.shape))
+                _fill(tensor, theta[part.span])
             return self._called()
 
     @cached_property
@@ -179,71 +190,102 @@ class TorchFunction:
 
     def with_input(self, number: int, values: Array) -> Array:
         """Outputs (k, M) with all of one input set to each row of values (k, its size)."""
-        flat = _flat(self.moving[number])
-        before = flat.clone()
-        try:
+        with self._restored([number]):
             found = []
             for row in values:
-                flat.copy_(torch.from_numpy(row).reshape(flat.shape))
+                _fill(self.moving[number], row)
                 found.append(self._called())
-        finally:
-            flat.copy_(before)
         return np.stack(found)
 
     def outputs_at(self, positions: Indices, values: Array) -> Array:
         """Outputs (k, M) with one entry moved each."""
-        found: Array = np.empty((0, 0))
+        if self.theta.size <= FEW:
+            return self._one_by_one(positions, values)
+        if 16 * self.theta.size**2 <= JOINT_BYTES and not self.reasons:
+            found = self._stacks(self._all, positions, values)
+            if found is not None:
+                return found
+        found = np.empty((positions.size, self._value.size))
         for number, part in enumerate(self.parts):
             here = np.flatnonzero((positions >= part.tensor.start) & (positions < part.tensor.stop))
-            if not here.size:
-                continue
-            few = part.tensor.stop - part.tensor.start <= FEW
-            move = self._one_by_one if few or not self.stacks(number) else self._stacks
-            rows = move(number, positions[here] - part.tensor.start, values[here])
-            if here.size == positions.size:
-                return rows
-            found = found if found.size else np.empty((positions.size, rows.shape[1]))
-            found[here] = rows
+            if here.size:
+                some = positions[here], values[here]
+                rows = self._stacks(self._group(number), *some) if self.stacks(number) else self._one_by_one(*some)
+                found[here] = self._one_by_one(*some) if rows is None else rows
         return found
 
     def stacks(self, number: int) -> bool:
         """Whether an input can be moved in stacks: they must give what plain calls give.  Found out once."""
-        if number not in self._stackable:
-            reason = self._why_not(number)
-            self._stackable[number] = not reason
-            if reason:
-                self.reasons[number] = reason
-                log.info("%s is moved by one call for each difference: %s", self.names[number], reason)
-        return self._stackable[number]
+        if number not in self.reasons and self._stacks(self._group(number), np.empty(0, np.int64), np.empty(0)) is None:
+            self.reasons[number] = self._why[self._group(number)]
+            log.info("%s is moved by one call for each difference: %s", self.names[number], self.reasons[number])
+        return number not in self.reasons
 
-    def _why_not(self, number: int) -> str:
-        """Why an input cannot be moved in stacks, or "": rows with all entries moved, and with none, tell."""
-        part = self.parts[number]
+    @property
+    def _all(self) -> _Group:
+        return _Group(tuple(range(len(self.parts))), 0, self.theta.size)
+
+    def _group(self, number: int) -> _Group:
+        return _Group((number,), self.parts[number].tensor.start, self.parts[number].tensor.stop)
+
+    def _stacks(self, group: _Group, positions: Indices, values: Array) -> Array | None:
+        """Outputs (k, M) with entries of a group of inputs moved, in stacks; None where ``_why`` says why not.
+
+        The first stack of a group has two rows more: one with no entry moved and one with all of them.  They must give
+        what plain calls give.
+        """
+        if self._why.get(group):
+            return None
+        out, rows = np.empty((positions.size, self._value.size)), self._rows_at_once(group, positions.size)
+        for start in range(0, max(positions.size, 1), rows):
+            block = slice(start, min(start + rows, positions.size))
+            count = block.stop - block.start
+            thetas = np.repeat(self.theta[None, group.start : group.stop], count, axis=0)
+            thetas[np.arange(count), positions[block] - group.start] = values[block]
+            if group in self._why:
+                if count:
+                    out[block] = self._stacked(group, thetas)
+            else:
+                found = self._tried(group, thetas)
+                if found is None:
+                    return None
+                out[block] = found
+        return out
+
+    def _rows_at_once(self, group: _Group, wanted: int) -> int:
+        each = 8 * (group.stop - group.start + self._value.size)
+        if wanted * each > STACK_BYTES // 64:
+            each += self._saved_bytes
+        return int(max(1, min(MOST_ROWS, STACK_BYTES // max(each, 1))))
+
+    def _tried(self, group: _Group, thetas: Array) -> Array | None:
+        """Outputs at rows of a group's entries, or None, and why not."""
         if self._unit > COARSE:
-            return "its precision is too low to tell whether vmap gives the same"
-        theta = self.theta.copy()
-        step = MOVE * np.abs(theta[part.span]) + LEAST_MOVE
-        theta[part.span] += step * np.random.default_rng(number).choice((-1.0, 1.0), step.size)
-        theta = self.rounded(np.arange(theta.size), theta)
+            self._why[group] = "its precision is too low to tell whether vmap gives the same"
+            return None
+        here = slice(group.start, group.stop)
+        shaken = self.theta.copy()
+        shaken[here] += (MOVE * np.abs(shaken[here]) + LEAST_MOVE) * self._shake(group)
+        shaken = self.rounded(np.arange(shaken.size), shaken)
         try:
-            expected = self.at(theta)
+            expected = self.at(shaken)
         except Exception as error:
-            return f"it cannot be moved as a whole: {in_short(error)}"
-        tensor = self._plain[self.places[number]]
-        stack = tensor.expand(2, *tensor.shape).clone(memory_format=torch.contiguous_format)
-        flat = _flat(stack).view(2, -1)
-        flat[1] = torch.from_numpy(theta[part.span]).to(flat.device, flat.dtype)
+            self._why[group] = f"it cannot be moved as a whole: {in_short(error)}"
+            return None
         try:
-            with torch.enable_grad(), quiet():
-                found = _rows(self._run_stack(number, stack), 2)
+            found = self._stacked(group, np.concatenate([self.theta[None, here], shaken[None, here], thetas]))
         except Exception as error:
             # Whatever a function does that vmap cannot is its own business: it is then called in the plain way.
-            return f"vmap cannot take the function: {in_short(error)}"
-        if found.shape[1:] != expected.shape or not self._alike(found[0], self._value):
-            return "the function gives other values under vmap"
-        if not self._alike(found[1], expected):
-            return KEPT if self._alike(found[1], self._value) else "the function gives other values under vmap"
-        return ""
+            self._why[group] = f"vmap cannot take the function: {in_short(error)}"
+            return None
+        alike = [found.shape[1:] == e.shape and self._alike(f, e)
+                 for f, e in zip(found, (self._value, expected), strict=False)]
+        kept = found.shape[1:] == self._value.shape and self._alike(found[1], self._value)
+        self._why[group] = "" if all(alike) else KEPT if alike[0] and kept else OTHERWISE
+        return found[2:] if all(alike) else None
+
+    def _shake(self, group: _Group) -> Array:
+        return np.random.default_rng(group.start).choice((-1.0, 1.0), group.stop - group.start)
 
     def _alike(self, found: Array, expected: Array) -> bool:
         """Whether outputs are the same but for rounding."""
@@ -252,47 +294,33 @@ class TorchFunction:
             same = np.abs(found - expected) <= SAME * self._unit * scale
         return bool((same | (found == expected) | (np.isnan(found) & np.isnan(expected))).all())
 
-    def _run_stack(self, number: int, stack: torch.Tensor) -> Tensors:
-        """The real outputs of a stack of one input, the others as they are."""
-        in_dims = tuple(0 if place == self.places[number] else None for place in range(len(self.inputs)))
+    def _stacked(self, group: _Group, thetas: Array) -> Array:
+        """Outputs (k, M) at rows (k, width) of the entries of a group of inputs, by one call under vmap."""
         given = list(self._plain)
-        given[self.places[number]] = stack
-        return vmap(lambda *values: real_outputs((self.stacked or self.call)(*values)), in_dims=in_dims)(*given)
-
-    def _stacks(self, number: int, positions: Indices, values: Array) -> Array:
-        """Outputs with entries of one input moved, in stacks."""
-        tensor = self._plain[self.places[number]]
-        each = max(tensor.numel() * tensor.element_size() + self._saved_bytes, 1)
-        rows = int(max(1, min(MOST_ROWS, positions.size, STACK_BYTES // each)))
-        stack = tensor.expand(rows, *tensor.shape).clone(memory_format=torch.contiguous_format)
-        flat = _flat(stack).view(rows, -1)
-        where = torch.from_numpy(positions).to(tensor.device)
-        new = torch.from_numpy(values).to(tensor.device, flat.dtype)
-        kept = _flat(tensor.contiguous())[where]
-        out: Array = np.empty((0, 0))
+        in_dims: list[int | None] = [None] * len(self.inputs)
+        for number in group.numbers:
+            part, tensor, place = self.parts[number], self.moving[number], self.places[number]
+            numbers = thetas[:, part.tensor.start - group.start : part.tensor.stop - group.start]
+            new = torch.from_numpy(np.ascontiguousarray(numbers)).reshape(len(thetas), *part.tensor.shape)
+            given[place] = (torch.view_as_complex(new) if tensor.is_complex() else new).to(tensor.device, tensor.dtype)
+            in_dims[place] = 0
         with torch.enable_grad(), quiet():
-            for start in range(0, positions.size, rows):
-                block = slice(start, min(start + rows, positions.size))
-                row = torch.arange(block.stop - block.start, device=tensor.device)
-                flat[row, where[block]] = new[block]
-                found = _rows(self._run_stack(number, stack[: row.numel()]), row.numel())
-                out = out if start else np.empty((positions.size, found.shape[1]))
-                out[block] = found  # a copy: outputs may be views of the stack
-                flat[row, where[block]] = kept[block]
-        return out
+            found = vmap(lambda *values: real_outputs((self.stacked or self.call)(*values)), tuple(in_dims))(*given)
+        return _rows(found, len(thetas))
 
-    def _one_by_one(self, number: int, positions: Indices, values: Array) -> Array:
-        """Outputs with entries of one input moved in place, for functions that keep their inputs or defy vmap."""
-        out: list[Array] = []
-        with self._restored([number]):
-            flat = _flat(self.moving[number])
-            for position, value in zip(positions, values, strict=True):
-                index = np.unravel_index(int(position), flat.shape)
-                kept = flat[index].clone()
-                flat[index] = float(value)
-                out.append(self._called())
-                flat[index] = kept
-        return np.stack(out)
+    def _one_by_one(self, positions: Indices, values: Array) -> Array:
+        """Outputs with entries moved in place, for functions that keep their inputs or defy vmap."""
+        out = np.empty((positions.size, self._value.size))
+        for number, part in enumerate(self.parts):
+            here = np.flatnonzero((positions >= part.tensor.start) & (positions < part.tensor.stop))
+            if not here.size:
+                continue
+            with self._restored([number]):
+                for row in here:
+                    kept = _put(self.moving[number], int(positions[row]) - part.tensor.start, float(values[row]))
+                    out[row] = self._called()
+                    _put(self.moving[number], int(positions[row]) - part.tensor.start, kept)
+        return out
 
     def _called(self) -> Array:
         with torch.enable_grad():
@@ -315,11 +343,24 @@ class TorchFunction:
                 data.copy_(before)
 
 
-def _flat(tensor: torch.Tensor) -> torch.Tensor:
-    """The numbers of a tensor, to be written to: a view without history, (n,) or with the tensor's own axes."""
+def _put(tensor: torch.Tensor, position: int, value: float) -> float:
+    """Write one of the real numbers that a tensor holds, without history; returns the one that was there."""
     data = tensor.data
-    data = torch.view_as_real(data) if data.is_complex() else data
-    return data.view(-1) if data.is_contiguous() else data
+    place, part = (position // 2, position % 2) if data.is_complex() else (position, 0)
+    index = tuple(int(i) for i in np.unravel_index(place, tuple(data.shape)))
+    before = data[index].item()
+    if data.is_complex():
+        data[index] = complex(before.real, value) if part else complex(value, before.imag)
+        return float(before.imag if part else before.real)
+    data[index] = value
+    return float(before)
+
+
+def _fill(tensor: torch.Tensor, numbers: Array) -> None:
+    """Write all of the real numbers that a tensor holds, without history."""
+    new = torch.from_numpy(np.array(numbers, dtype=np.float64))
+    new = torch.view_as_complex(new.reshape(-1, 2)) if tensor.is_complex() else new
+    tensor.data.copy_(new.reshape(tensor.shape))
 
 
 def _listed(forms: Sequence[tuple[torch.Size, torch.dtype]]) -> str:

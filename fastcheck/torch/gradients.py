@@ -117,7 +117,9 @@ def _checked(check: Check, small: Small) -> None:
             return
         for number, output in enumerate(outputs if small.batched else ()):
             _compat.test_batched_grad(inputs, output, number)
-        _compat.test_backward_mul_by_grad_output(outputs, inputs, options.masked)
+        if not (options.fast and small.undefined and check.dense):
+            # In fast mode the undefined gradients below, which reach most functions as zeros, tell it as well.
+            _compat.test_backward_mul_by_grad_output(outputs, inputs, options.masked)
         if small.undefined:
             _compat.test_undefined_backward(func, outputs, inputs)
 

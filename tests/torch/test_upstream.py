@@ -184,3 +184,20 @@ def test_an_output_of_half_precision_with_a_dropped_entry():
         assert ft.gradcheck(right, (tensor(6),), fast_mode=fast)
         with pytest.raises(ft.GradcheckError, match="mismatch"):
             ft.gradcheck(wrong, (tensor(6),), fast_mode=fast)
+
+
+@pytest.mark.parametrize("fast", [False, True])
+@pytest.mark.parametrize("shape", [(0,), (2, 0, 3), (3, 4), ()])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.complex128])
+def test_outputs_of_any_shape_complex_and_empty_ones_too(shape, dtype, fast):
+    given = tensor(*shape, dtype=dtype)
+    for func in (lambda x: x.exp(), lambda x: x.real, lambda x: (x.sin(), x.abs().sum()), lambda x: x.resolve_conj()):
+        assert theirs(func, (given,))
+        assert ft.gradcheck(func, (given,), fast_mode=fast)
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_a_complex_backward_that_ignores_strides_is_named(fast):
+    wrong = function(lambda x: x * x, lambda g, x: 2 * raw(g) * x.conj(), vmap=False)
+    with pytest.raises(ft.GradcheckError, match="as if it were contiguous"):
+        ft.gradcheck(wrong, (tensor(3, 4, dtype=torch.complex128),), fast_mode=fast)

@@ -112,3 +112,24 @@ def test_a_wrong_gradient_of_a_view_is_found():
     for fast in (False, True):
         with pytest.raises(ft.GradcheckError, match="2.000 times"):
             ft.gradcheck(Twice.apply, (tensor(3, 4),), fast_mode=fast)
+
+
+@pytest.mark.parametrize("fast", [False, True])
+@pytest.mark.parametrize("asks", [False, True])
+@pytest.mark.parametrize("name", ["conj", "neg", "adjoint", "conj of a slice"])
+def test_inputs_with_a_conjugate_or_negative_bit(name, asks, fast):
+    """They share the memory of what they were made from, with other signs."""
+    z = torch.randn(3, 3, dtype=torch.complex128)
+    x = {"conj": z.conj(), "neg": z.conj().imag, "adjoint": z.mH, "conj of a slice": z[:, ::2].conj()}[name]
+    assert x.is_conj() or x.is_neg()
+    x.requires_grad_()
+    before = x.detach().clone()
+
+    def func(x):
+        assert not asks or abs(x.sum().item()) < 1e9
+        return x * x + x.sum()
+
+    assert theirs(func, (x,))
+    assert ft.gradcheck(func, (x,), fast_mode=fast)
+    assert ft.gradcheck(lambda x: torch.dot(x.flatten(), x.flatten()), (x,), fast_mode=fast, check_forward_ad=True)
+    assert torch.equal(x.detach(), before)

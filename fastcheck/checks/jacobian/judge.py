@@ -24,6 +24,8 @@ ROUNDINGS = 16.0
 # A difference whose costs never moved may hide a derivative of this many unit roundoffs: the values that the function
 # works with in between are rounded, too.
 UNSEEN = 1e3
+# Outputs computed at once, to both sides.
+BLOCK = 1 << 22
 # Entries along which the noise of an output is measured; the least size that a step in proportion to them is for.
 MEASURED, LEAST = 3, 1e-6
 
@@ -31,16 +33,16 @@ MEASURED, LEAST = 3, 1e-6
 def numerical_jacobian(point: Point, eps: float) -> Array:
     """Central differences (M, n) with one step for each entry, as the function's precision holds it."""
     found = np.empty((point.value.size, point.theta.size))
-    for part in point.inputs:
-        positions, steps = np.arange(part.tensor.start, part.tensor.stop), point.steps(part, eps)
-        size = max(1, min(positions.size, (1 << 22) // max(point.value.size, 1)))
-        for start in range(0, positions.size, size):
-            some, step = positions[start : start + size], steps[start : start + size]
-            above, below = (point.function.rounded(some, point.theta[some] + by) for by in (step, -step))
-            with np.errstate(all="ignore"):
-                rise = point.function.outputs_at(some, above) - point.function.outputs_at(some, below)
-                apart = np.where(np.isfinite(point.theta[some]), above - below, 2.0 * step)  # infinity does not move
-                found[:, some] = (rise / apart[:, None]).T
+    steps = np.concatenate([np.empty(0), *(point.steps(part, eps) for part in point.inputs)])
+    size = max(1, min(steps.size, BLOCK // max(point.value.size, 1)))
+    for start in range(0, steps.size, size):
+        some = np.arange(start, min(start + size, steps.size))
+        step, theta = steps[some], point.theta[some]
+        above, below = (point.function.rounded(some, theta + by) for by in (step, -step))
+        both = point.function.outputs_at(np.concatenate([some, some]), np.concatenate([above, below]))
+        with np.errstate(all="ignore"):
+            apart = np.where(np.isfinite(theta), above - below, 2.0 * step)  # infinity does not move
+            found[:, some] = ((both[: some.size] - both[some.size :]) / apart[:, None]).T
     return found
 
 
