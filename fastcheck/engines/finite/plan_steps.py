@@ -21,8 +21,8 @@ SMALL = 16
 PILOTS = 4
 # A step this much smaller than a parameter would lose its digits in the sum.
 LEAST_STEP = 2.0**-36
-# Relative error from which a step serves a whole tensor.
-PLENTY = 1e-9
+# Relative error from which no better step is looked for, by the order of the differences.
+PLENTY = {2: 1e-9, 4: 1e-12, 6: 0.0}
 # Evaluations that choosing a step for one entry usually takes, and that measuring a tensor's noise does.
 EACH, NOISE_EACH = 8, 21
 # Steps are chosen only where that takes no more than this share of the time that is left.
@@ -122,8 +122,7 @@ def _from_pilots(check: Check, here: Indices, tensor: Tensor, noise: Array) -> T
     """Steps of a large tensor's entries from those of a few."""
     order, values = check.method.order, check.values[here]
     pilots = _across(values)
-    enough = 0.0 if order == WIDEST.order else PLENTY
-    slopes = _refined(check, tensor, here[pilots], first_step(values)[pilots], noise[pilots], enough)
+    slopes = _refined(check, tensor, here[pilots], first_step(values)[pilots], noise[pilots])
     best = slopes.best_step(order)
     known = np.isfinite(slopes.error) & slopes.smooth & (slopes.bend[:, 0] > 0.0)
     known = known if known.any() else np.ones_like(known)
@@ -139,30 +138,27 @@ def _across(values: Array) -> Indices:
     return np.sort(np.argpartition(np.abs(values), places)[places])
 
 
-def _refined(
-    check: Check, tensor: Tensor, chosen: Indices, start: Array, noise: Array, enough: float
-) -> SlopeEstimates:
+def _refined(check: Check, tensor: Tensor, chosen: Indices, start: Array, noise: Array) -> SlopeEstimates:
     return refine(
-        check.lines, check.positions[chosen], start, check.problem.cost, noise, enough=enough,
+        check.lines, check.positions[chosen], start, check.problem.cost, noise, enough=PLENTY[check.method.order],
         measure=lambda: np.full(chosen.size, check.noise.of(tensor)),
     )
 
 
 def _learn(check: Check, tensor: Tensor, chosen: Indices, noise: Array) -> SlopeEstimates:
     """Slopes of all entries of a small tensor: the least and the largest first, whose steps tell the others'."""
-    enough = 0.0 if check.method.order == WIDEST.order else PLENTY
     values = check.values[chosen]
     start = first_step(values)
     if chosen.size < 4:
-        return _refined(check, tensor, chosen, start, noise, enough)
+        return _refined(check, tensor, chosen, start, noise)
     order = np.argsort(np.abs(values), kind="stable")
     ends = np.zeros(chosen.size, dtype=bool)
     ends[order[[0, -1]]] = True
     slopes = SlopeEstimates.unknown(chosen.size)
-    first = _refined(check, tensor, chosen[ends], start[ends], noise[ends], enough)
+    first = _refined(check, tensor, chosen[ends], start[ends], noise[ends])
     slopes.take(first, ends, np.ones(2, dtype=bool))
     if (first.smooth & np.isfinite(first.error) & (first.bend[:, 0] > 0.0)).all():
         start = likely_step(values, values[ends], first.step)
-    rest = _refined(check, tensor, chosen[~ends], start[~ends], noise[~ends], enough)
+    rest = _refined(check, tensor, chosen[~ends], start[~ends], noise[~ends])
     slopes.take(rest, ~ends, np.ones(chosen.size - 2, dtype=bool))
     return slopes

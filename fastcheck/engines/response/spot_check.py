@@ -10,12 +10,17 @@ from ..._types import Array
 from ...problems.networks.network import Propagation
 from ...problems.networks.operations import unit_operations
 from .block import UNIT, Block
-from .columns import NEAR_KINK
+from .columns import CLEAN, NEAR_KINK
 from .sample_sums import Responses, Sums, powers_of
+from .unit_responses import respond_literally
 
 PARAMETERS = 4
 SMALL = 1e7  # operations of a run for which one parameter is enough
 SAFETY = 16.0  # by how much the first-order bound of literal propagation's rounding may be too small
+# Relative disagreement of two sums of the same numbers, and of polynomials with the values that they go through.
+CLOSE, INTERPOLATED = 1e-11, 1e-9
+# Roundings that an activation goes through, of itself and of its argument.
+ACTIVATION = 4.0
 SHARE = 0.01  # of the engine's own operations that one parameter's check may cost
 
 
@@ -55,11 +60,14 @@ def _check_one(block: Block, found: Responses, place: tuple[int, int, int], tota
     samples, own = np.arange(block.m), total / block.scale
     if found.kinds[:, unit].max() < NEAR_KINK:
         parts = _polynomial(found, unit, block.epsilon, a)
-        _compare(own, parts.sum(axis=1), 1e-11 * np.abs(parts).sum() + 1e-300, place)
+        _compare(own, parts.sum(axis=1), CLOSE * np.abs(parts).sum() + 1e-300, place)
         samples = np.sort(rng.choice(block.m, _affordable(block, layer), replace=False))
         own = parts[:, samples].sum(axis=1)
     literal, rounding = _literal(block, place, samples)
-    return _compare(literal, own, rounding + 1e-11 * float(np.abs(own).max()), place)
+    bound = rounding + CLOSE * float(np.abs(own).max())
+    if not np.max(np.abs(literal - own)) <= bound:
+        own = own + _interpolation(block, found, place, samples[found.kinds[samples, unit] == CLEAN])
+    return _compare(literal, own, bound, place)
 
 
 def _compare(one: Array, other: Array, bound: float, place: tuple[int, int, int]) -> float:
@@ -78,6 +86,38 @@ def _polynomial(found: Responses, unit: int, epsilon: float, a: Array) -> Array:
     odd = found.odd([unit], epsilon) * odd_powers
     even = found.even([unit], epsilon) * even_powers
     return np.array([odd.reshape(-1, a.size).sum(axis=0), even.reshape(-1, a.size).sum(axis=0)])
+
+
+def _interpolation(block: Block, found: Responses, place: tuple[int, int, int], samples: Any) -> Array:
+    """What odd and even part of some samples' responses are beyond the polynomials through their values at +-h.
+
+    Where targets are met exactly the loss is flat, and a response's odd part begins with its cubic term.  The polynomial
+    through its values at +-h then gives that term as if it were linear: right to all digits of the slope's scale, but
+    not to those of the odd part.  So the polynomials are compared with the responses at +-h that they come from, and
+    literal propagation with the response itself.
+    """
+    layer, unit, column = place
+    x, h = block.epsilon * block.inputs[layer][samples, column], block.steps(layer)[samples]
+    far, near, here = (_responses(block, layer, unit, samples, steps) for steps in (h, 0.5 * h, x))
+    is_quartic = (found.powers[2:4, samples, unit] != 0.0).any(axis=0)
+    c1, c2 = far[0] / h, far[1] / (h * h)
+    c3 = np.where(is_quartic, c1 - near[0] / (0.5 * h), 0.0) / (0.75 * h * h)
+    c4 = np.where(is_quartic, c2 - near[1] / (0.25 * h * h), 0.0) / (0.75 * h * h)
+    odd, even = (c1 - h * h * c3) * x + c3 * x**3, (c2 - h * h * c4) * x * x + c4 * x**4
+    own = _polynomial(found, unit, block.epsilon, block.inputs[layer][:, column])[:, samples].sum(axis=1)
+    _compare(own, np.array([odd.sum(), even.sum()]), INTERPOLATED * float(np.abs(far).sum()) + 1e-300, place)
+    return np.asarray(here.sum(axis=1) - own)
+
+
+def _responses(block: Block, layer: int, unit: int, samples: Any, steps: Array) -> Array:
+    """Odd and even part (2, samples) of one unit's responses to a change of its own for each sample."""
+    parts = np.zeros((2, len(samples)))
+    changes = np.zeros((block.m, 1))
+    changes[samples, 0] = steps
+    for k, sample in enumerate(samples):
+        respond_literally(block.flat, layer, unit, np.array([sample]), changes, 0, 1.0, 1, parts[0, k : k + 1],
+                          parts[1, k : k + 1], np.zeros(1, np.bool_))
+    return parts
 
 
 def _operations(block: Block) -> float:
@@ -139,7 +179,9 @@ def _rounding(block: Block, layer: int, run: Propagation, slack: list[Array], Y:
     dZ = network.output_gradient(run, Y) / cost.scale(*Y.shape[::-1])
     total = np.zeros(Y.shape[1])
     if not cost.output:  # taken from the activation, whose own rounding counts where it nearly meets the target
-        total += UNIT * np.sum(np.abs(cost.gradient(run.Z[-1], run.A[-1], Y) * run.A[-1]), axis=0)
+        entry, Z, A = network.activation_entries[-1], run.Z[-1], run.A[-1]
+        lost = np.abs(A) + (np.abs(Z * entry.derivative(Z)) if entry.elementwise else 0.0)
+        total += ACTIVATION * UNIT * np.sum(np.abs(cost.gradient(Z, A, Y)) * lost, axis=0)
     for k in range(len(network.layers) - 1, layer - 1, -1):
         total += np.sum(np.abs(dZ) * np.tile(slack[k], 5), axis=0)
         if k > layer:
