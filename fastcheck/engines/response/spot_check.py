@@ -91,10 +91,10 @@ def _polynomial(found: Responses, unit: int, epsilon: float, a: Array) -> Array:
 def _interpolation(block: Block, found: Responses, place: tuple[int, int, int], samples: Any) -> Array:
     """What odd and even part of some samples' responses are beyond the polynomials through their values at +-h.
 
-    Where targets are met exactly the loss is flat, and a response's odd part begins with its cubic term.  The polynomial
-    through its values at +-h then gives that term as if it were linear: right to all digits of the slope's scale, but
-    not to those of the odd part.  So the polynomials are compared with the responses at +-h that they come from, and
-    literal propagation with the response itself.
+    Where targets are met exactly the loss is flat, and a response's odd part begins with its cubic term.  The
+    polynomial through its values at +-h then gives that term as if it were linear: right to all digits of the slope's
+    scale, but not to those of the odd part.  So the polynomials are compared with the responses at +-h that they come
+    from, and literal propagation with the response itself.
     """
     layer, unit, column = place
     x, h = block.epsilon * block.inputs[layer][samples, column], block.steps(layer)[samples]
