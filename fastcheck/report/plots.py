@@ -2,17 +2,13 @@
 
 import math
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from .._constants import TOLERANCE
 from .._types import Array
-from .tensor import TensorReport
-
-if TYPE_CHECKING:
-    from ..checks.sweep import Sweep
-    from .report import Report
+from .data import ReportData, SweepData, TensorData
 
 # Relative errors are coloured from rounding to all wrong.
 LOWEST, HIGHEST = 1e-16, 1.0
@@ -27,7 +23,7 @@ RING: dict[str, Any] = {"marker": "o", "markersize": 11, "markerfacecolor": "non
 COLOURS = {"pass": "#2e7d32", "fail": "#c62828", "inconclusive": "#b26a00"}
 
 
-def plot_report(report: "Report", path: str | PathLike[str] | None = None) -> Any:
+def plot_report(report: ReportData, path: str | PathLike[str] | None = None) -> Any:
     """One row per tensor: a map of relative errors in the tensor's shape, and gradient against numerical gradient.
 
     Parameters
@@ -66,7 +62,7 @@ def plot_report(report: "Report", path: str | PathLike[str] | None = None) -> An
     return figure
 
 
-def shown(report: "Report") -> list[TensorReport]:
+def shown(report: ReportData) -> list[TensorData]:
     """The tensors drawn: all, or the failing ones and then the others up to a readable number."""
     checked = [t for t in report.tensors if t.checked]
     if len(checked) <= ROWS:
@@ -97,7 +93,7 @@ def as_matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
     return shape[0], size // shape[0]
 
 
-def _draw_map(axis: Any, tensor: TensorReport) -> Any:
+def _draw_map(axis: Any, tensor: TensorData) -> Any:
     from matplotlib.colors import LogNorm
     from matplotlib.ticker import MaxNLocator, NullLocator
 
@@ -122,7 +118,7 @@ def _draw_map(axis: Any, tensor: TensorReport) -> Any:
     return drawn
 
 
-def _draw_scatter(axis: Any, tensor: TensorReport) -> None:
+def _draw_scatter(axis: Any, tensor: TensorData) -> None:
     gradient, approx = tensor.pair
     places = _points(tensor)
     x, y = approx[places], gradient[places]
@@ -150,7 +146,7 @@ def _draw_scatter(axis: Any, tensor: TensorReport) -> None:
         axis.set_title(f"{x.size:,} of {tensor.checked:,} entries", fontsize=8, loc="right")
 
 
-def _points(tensor: TensorReport) -> Any:
+def _points(tensor: TensorData) -> Any:
     """Positions drawn: all, or the most wrong tenth of what is drawn, and a random share of the others."""
     if tensor.checked <= POINTS:
         return np.arange(tensor.checked)
@@ -160,7 +156,7 @@ def _points(tensor: TensorReport) -> Any:
     return np.unique(np.concatenate([worst, others]))
 
 
-def plot_sweep(sweep: "Sweep", path: str | PathLike[str] | None = None) -> Any:
+def plot_sweep(sweep: SweepData, path: str | PathLike[str] | None = None) -> Any:
     """Difference against epsilon, both logarithmic, one line per engine.
 
     Parameters

@@ -5,14 +5,11 @@ import math
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..problems.parameters.tensor import index_text
 from ..verdict.outcome import FAIL, INCONCLUSIVE, PASS
-from .tensor import Entry, TensorReport
-
-if TYPE_CHECKING:
-    from .report import Report
+from .data import EntryData, ReportData, TensorData
 
 WIDTH = 80
 # Tensors shown one by one, and entries.
@@ -52,7 +49,7 @@ class Table:
         return table
 
 
-def plain(report: "Report", width: int = WIDTH) -> str:
+def plain(report: ReportData, width: int = WIDTH) -> str:
     """The report in plain text, no line longer than ``width``."""
     table = tensor_table(report).within(width)
     lines = [*_wrapped(headline(report), width), *_wrapped(report.summary, width), "", *_aligned(table)]
@@ -66,7 +63,7 @@ def plain(report: "Report", width: int = WIDTH) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def rich_parts(report: "Report", console: Any, options: Any) -> Iterable[Any]:
+def rich_parts(report: ReportData, console: Any, options: Any) -> Iterable[Any]:
     """What rich prints: coloured in a terminal, the plain text elsewhere."""
     from rich.padding import Padding
     from rich.table import Table as RichTable
@@ -93,7 +90,7 @@ def rich_parts(report: "Report", console: Any, options: Any) -> Iterable[Any]:
     yield Padding(Text(footer(report), style="dim"), (1, 0, 0, 0))
 
 
-def html(report: "Report") -> str:
+def html(report: ReportData) -> str:
     """The report for notebooks."""
     table, colour = tensor_table(report), HTML_COLOURS[report.verdict]
     parts = ['<div class="fastcheck">', f'<p><b style="color:{colour}">{escape.escape(headline(report))}</b><br>',
@@ -114,7 +111,7 @@ def html(report: "Report") -> str:
     return "".join(parts)
 
 
-def headline(report: "Report") -> str:
+def headline(report: ReportData) -> str:
     """FAIL  difference 2.85e-01 (tolerance 1e-07), or what disagrees where the whole does not.
 
     A mistake in a small tensor, or in one entry, moves the difference of the whole by less than the tolerance: then the
@@ -131,7 +128,7 @@ def headline(report: "Report") -> str:
     return f"FAIL  {what} {tolerance}; all together: {overall}"
 
 
-def footer(report: "Report") -> str:
+def footer(report: ReportData) -> str:
     """How it was checked."""
     size = sum(t.size for t in report.tensors)
     epsilon = f"{report.epsilon:g}" if isinstance(report.epsilon, float) else "chosen per parameter"
@@ -142,7 +139,7 @@ def footer(report: "Report") -> str:
     return ", ".join([*parts, f"{report.seconds:.3g} s"])
 
 
-def tensor_table(report: "Report") -> Table:
+def tensor_table(report: ReportData) -> Table:
     """One row per tensor; failing ones first if there are too many to show all."""
     shown = shown_tensors(report)
     headings = ["tensor", "shape", "checked", "difference", "worst entry", "noise", "zeros", "kinks", "verdict"]
@@ -158,7 +155,7 @@ def tensor_table(report: "Report") -> Table:
     return table if report.kinks else table.without("kinks")
 
 
-def shown_tensors(report: "Report") -> Sequence[TensorReport]:
+def shown_tensors(report: ReportData) -> Sequence[TensorData]:
     """All tensors, or the most interesting ones in the order of theta."""
     if len(report.tensors) <= ROWS:
         return report.tensors
@@ -168,7 +165,7 @@ def shown_tensors(report: "Report") -> Sequence[TensorReport]:
     return [t for t in report.tensors if t.name in first]
 
 
-def hidden_tensors(report: "Report") -> str:
+def hidden_tensors(report: ReportData) -> str:
     """ "... and 80 more tensors: 80 pass", or "" where all are shown."""
     shown = {t.name for t in shown_tensors(report)}
     hidden = [t.verdict for t in report.tensors if t.name not in shown]
@@ -178,7 +175,7 @@ def hidden_tensors(report: "Report") -> str:
     return f"... and {len(hidden)} more tensors: {counts}"
 
 
-def sections(report: "Report") -> list[tuple[str, list[str]]]:
+def sections(report: ReportData) -> list[tuple[str, list[str]]]:
     """What follows the table: diagnosis, worst entries, what to do, notes."""
     found: list[tuple[str, list[str]]] = []
     diagnoses = [t.diagnosis for t in report.failures[:ROWS] if t.diagnosis]
@@ -193,7 +190,7 @@ def sections(report: "Report") -> list[tuple[str, list[str]]]:
     return found
 
 
-def _entry_lines(entries: list[Entry]) -> list[str]:
+def _entry_lines(entries: Sequence[EntryData]) -> list[str]:
     places = max((len(e.place) for e in entries), default=0)
     return [
         f"{e.place:<{places}}  grad {e.grad:+.4e}  gradapprox {e.gradapprox:+.4e}  error {e.relative_error:.1e}"

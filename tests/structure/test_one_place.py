@@ -1,11 +1,15 @@
 """Where would you put a new activation, loss, report format, diagnosis?  In one file, and it is found everywhere."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy.special import cosdg
 
 import fastcheck as fc
 from fastcheck.engines.program.program import Program
+from fastcheck.report import text
+from fastcheck.report.data import EntryData, ReportData, TensorData
 from fastcheck.rules.table import RULES, Rule
 from fastcheck.verdict.diagnosis import claims
 from tests.structure.house import House
@@ -103,3 +107,40 @@ def test_a_diagnosis_is_one_claim(monkeypatch):
         for text in (str(report), report.to_json(), report._repr_html_()):
             assert "dW2 was made on a Thursday." in text
     assert "Thursday" not in str(fc.check(**case))
+
+
+def members(protocol):
+    """Names of what a protocol promises."""
+    return [name for name in (*protocol.__annotations__, *vars(protocol)) if not name.startswith("_")]
+
+
+def plain_copy(report):
+    """The report as attributes without any class of ours behind them: what the renderers' protocols promise."""
+    def copied(protocol, thing):
+        return SimpleNamespace(**{name: getattr(thing, name) for name in members(protocol)})
+
+    copy = copied(ReportData, report)
+    tensors = {tensor.name: copied(TensorData, tensor) for tensor in report.tensors}
+    copy.tensors = [tensors[tensor.name] for tensor in report.tensors]
+    copy.failures = [tensors[tensor.name] for tensor in report.failures]
+    copy.worst = lambda count: [copied(EntryData, entry) for entry in report.worst(count)]
+    return copy
+
+
+def markdown(report: ReportData) -> str:
+    """A new format: one function of a report's data."""
+    rows = [f"| {tensor.name} | {tensor.difference:.1e} | {tensor.verdict} |" for tensor in report.tensors]
+    return "\n".join([f"**{report.verdict}**: {report.summary}", "", "| tensor | difference | verdict |",
+                      "|---|---|---|", *rows])
+
+
+def test_a_report_format_is_one_renderer():
+    """It takes the data that the protocol promises and nothing else, as those that there are do."""
+    case = given()
+    case["gradients"]["dW2"] = 2.0 * case["gradients"]["dW2"]
+    report = fc.check(**case)
+    shown = markdown(report)
+    assert "**fail**: " in shown
+    assert "| W2 | 3.3e-01 | fail |" in shown
+    for renderer in (markdown, text.plain, text.html):
+        assert renderer(plain_copy(report)) == renderer(report)
