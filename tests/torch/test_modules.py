@@ -260,6 +260,32 @@ def test_shared_parameters_keyword_inputs_and_outputs_in_structures():
     assert report.engine == "program"
 
 
+def test_a_module_in_training_with_dropout_on():
+    """Frozen randomness: masks are those of the backward pass, batch statistics move, and nothing is left behind."""
+    module = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 3)).double()
+    x, y = data()
+    before = state_of(module)
+    report = ft.check_module(module, nn.CrossEntropyLoss(), x, y, randomness="frozen")
+    assert report.ok, str(report)
+    assert report.engine == "program"
+    after = state_of(module)
+    assert all(torch.equal(a, b) for a, b in zip(before[1], after[1], strict=True))
+    assert torch.equal(before[3], after[3])
+    module[4].weight.register_hook(lambda g: g * 1.001)
+    report = ft.check_module(module, nn.CrossEntropyLoss(), *data(), randomness="frozen")
+    assert [t.name for t in report.failures] == ["4.weight"]
+
+
+def test_batch_norm_in_training_needs_nothing():
+    """Running statistics do not enter the loss; the bias before it has a gradient of nothing but rounding."""
+    module = nn.Sequential(nn.Linear(6, 5), nn.BatchNorm1d(5), nn.ReLU(), nn.Linear(5, 3)).double()
+    report = ft.check_module(module, nn.CrossEntropyLoss(), *data())
+    assert report.ok, str(report)
+    assert torch.equal(module[1].running_mean, torch.zeros(5).double())
+    module[0].bias.register_hook(lambda g: g + 1e-6)
+    assert [t.name for t in ft.check_module(module, nn.CrossEntropyLoss(), *data()).failures] == ["0.bias"]
+
+
 def test_a_compiled_module_is_judged_by_its_original():
     module = chain()
     compiled = torch.compile(module, backend="eager")
