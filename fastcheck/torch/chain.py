@@ -66,9 +66,9 @@ def layers_of(module: nn.Module) -> list[Layer]:
             if part.training and part.p:
                 raise NotAChainError(f"{name} is {type(part).__name__}, active")
         elif activation is None or not activation(part):
-            raise NotAChainError(f"{name} is {part}, which fastcheck.Network does not describe")
+            raise NotAChainError(f"{name or 'it'} is {_in_short(part)}, which fastcheck.Network does not describe")
         elif not layers or layers[-1].activation:
-            raise NotAChainError(f"{name} is {part}, not behind a Linear layer")
+            raise NotAChainError(f"{name or 'it'} is {_in_short(part)}, not behind a Linear layer")
         else:
             layers[-1].activation = activation(part)
     if not layers:
@@ -85,6 +85,11 @@ def _steps(module: nn.Module, path: str) -> Iterator[tuple[str, nn.Module]]:
         raise NotAChainError(f"{path or 'the module'} has hooks")
     for name, child in module.named_children():
         yield from _steps(child, f"{path}.{name}" if path else name)
+
+
+def _in_short(part: nn.Module) -> str:
+    """A module's description, of one that holds others its name."""
+    return type(part).__name__ if any(True for _ in part.children()) else str(part)
 
 
 def cost_of(loss: Any, output: str, outputs: int) -> tuple[str, str]:

@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from torch.autograd.gradcheck import GradcheckError
 from torch.func import vmap
 
+from .._errors import NoRule
 from .._types import Array, Indices
 from ..checks.jacobian import Part
 from ..engines.finite.noise import ROUNDING
 from ..problems.parameters.tensor import Tensor
+from ..runtime.run import Run
 from . import _compat
 
 if TYPE_CHECKING:
@@ -403,6 +405,15 @@ class TorchCost:
         tensors = tuple(part.tensor for part in self.function.parts)
         inputs = [tensor.detach().to(torch.float64) for tensor in self.function.moving]
         return program_problem(self.function.call, inputs, tensors, self.function.theta, float(self.value[0]))
+
+    def method(self, run: Run) -> str:
+        """ "all" where all entries take a few seconds, or have to be subtracted; else "directional"."""
+        from .program.problem import affordable
+
+        try:
+            return "all" if affordable(self.problem, run) else "directional"
+        except NoRule:
+            return "all"
 
     def at(self, theta: Array) -> float:
         """The cost of one vector."""

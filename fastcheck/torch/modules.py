@@ -12,12 +12,11 @@ from .._validation import known
 from ..checks.function import check_function
 from ..checks.network import check
 from ..report.report import Report
+from ..runtime.resources import memory_of, threads_of
+from ..runtime.run import Run
 from . import chain
 from .case import FROZEN, Case, as_array, detached, double, preserved, require_still
 from .function import TorchCost, TorchFunction, floating, in_short
-
-# Seconds that all entries may take by themselves; beyond that directions are taken, unless all were asked for.
-PATIENCE = 5.0
 
 
 def check_module(
@@ -131,7 +130,12 @@ def _by_operators(
     cost = TorchCost(function, value)
     plain = {name: as_array(p) for name, p in given.items()}
     with torch.no_grad():
-        report = check_function(cost, plain, gradients, method=method or "all", **options)
+        if method is None:
+            method = cost.method(Run(threads_of(options["threads"]), memory_of(options["memory_limit"])))
+            if method == "directional":
+                notes.append('All entries would take more than a few seconds: directions through everything and a '
+                             'sample were taken; method="all" takes all.')
+        report = check_function(cost, plain, gradients, method=method, **options)
     return report.noted(f"{cost.how(report.engine)} No response engine: {reason}.", *notes)
 
 
