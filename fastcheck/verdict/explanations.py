@@ -156,7 +156,7 @@ class Explanations:
         """Norm of the noise of all entries, in the tensor's unit."""
         noise = self.comparison.noise * self.comparison.unit
         if noise.size == 1:
-            return self._norm_of_equal(float(noise[0]))
+            return self.norm_of_equal(float(noise[0]))
         with np.errstate(over="ignore"):
             return float(np.linalg.norm(noise, self.given.norm))
 
@@ -168,10 +168,10 @@ class Explanations:
         """
         c = self.comparison
         sizes = c.norms(self.given.norm)
-        beside = self._norm_of_equal(RESOLVED * self.given.scale_beside(c) * c.unit)
+        beside = self.norm_of_equal(RESOLVED * self.given.scale_beside(c) * c.unit)
         return max(sizes.gradient * c.unit, sizes.approx * c.unit, beside)
 
-    def _norm_of_equal(self, entry: float) -> float:
+    def norm_of_equal(self, entry: float) -> float:
         """Norm of a vector of the tensor's checked entries that are all the same."""
         count = self.comparison.checked
         if math.isinf(self.given.norm):

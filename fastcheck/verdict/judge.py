@@ -29,7 +29,8 @@ class TensorVerdict:
     Parameters
     ----------
     comparison : its entries.
-    difference : ||gradient - gradapprox|| / (||gradient|| + ||gradapprox||) in the chosen norm.
+    difference : ||gradient - gradapprox|| / (||gradient|| + ||gradapprox||) in the chosen norm; of a tensor that is
+        zero but for rounding with the size of what cancelled added below.
     verdict : "pass", "fail" or "inconclusive".
     entries : those that disagree, by what could explain it.
     cause : what the verdict rests on beside the figures.
@@ -144,12 +145,22 @@ def _judge_at(comparison: Comparison, given: Evidence, dtype: str | None) -> Ten
     found.verdict, found.cause = _of_entries(found, explanations)
     doubtful = found.entries.wrong.size or found.cause in (Cause.NOISE, Cause.ROUNDING)
     if doubtful and explanations.cancels:
-        found.verdict, found.cause = PASS, Cause.ZERO
+        found = _zero(found, explanations, given.norm)
     elif found.entries.wrong.size and explanations.nearly_cancels:
         found.verdict, found.cause = INCONCLUSIVE, Cause.ROUNDING
     if found.verdict == PASS and comparison.mostly_loose:
         found.verdict, found.cause = INCONCLUSIVE, Cause.KINKS
     return found
+
+
+def _zero(found: TensorVerdict, explanations: Explanations, norm: float) -> TensorVerdict:
+    """The verdict on a tensor whose gradient is no more than rounding: measured by the size of what cancelled."""
+    scale = explanations.given.scale_beside(found.comparison)
+    root_mean_square = found.comparison.root_mean_square
+    compared = found.comparison.held(found.tolerance, scale / root_mean_square if root_mean_square else 1.0)
+    sizes = compared.norms(norm)
+    difference = relative(sizes.error, sizes.gradient, sizes.approx + explanations.norm_of_equal(scale))
+    return TensorVerdict(compared, difference, PASS, Disagreeing(), Cause.ZERO)
 
 
 def _of_entries(found: TensorVerdict, explanations: Explanations) -> tuple[Verdict, Cause]:
