@@ -25,10 +25,16 @@ def entries_beside(probed: Probe, tensors: Sequence[Tensor], generator: "Generat
     return np.union1d(few, [s.entry for s in probed.suspects]).astype(np.int64)
 
 
-def with_unlocated(
+def with_directions(
     probed: Probe, subject: AnalyticGradient, found: NumericalGradient, step: float | Array, tolerance: float
 ) -> tuple[AnalyticGradient, NumericalGradient, float | Array]:
-    """Add a row for each direction that disagrees beyond doubt though the entry it was traced to does not."""
+    """Add what directions found: what they would have shown, and a row for each that disagrees beyond doubt.
+
+    A direction has a row only if the entry that it was traced to does not disagree by itself.
+    """
+    if not probed.limits:
+        return subject, found, step
+    found = replace(found, limits=probed.limits)
     checked = np.arange(subject.theta.size) if subject.indices is None else subject.indices
     noise = _noise_of_entries(subject, found)
     lost = []

@@ -28,7 +28,7 @@ from ..runtime.resources import memory_of, threads_of
 from ..runtime.run import Run
 from ..verdict.tolerance import allowed_anywhere
 from .differencing import Differencing, Subtracted, as_program, follows
-from .directional import entries_beside, with_unlocated
+from .directional import entries_beside, with_directions
 
 METHODS = ("all", "sample", "directional")
 PROGRAM, SUBTRACTED = "program", "differences"
@@ -195,7 +195,7 @@ def _checked(
         notes.append(power(tensors, checked))
     subject = replace(subject, indices=None if checked.size == problem.theta.size else checked)
     found = replace(found, notes=(*notes, *found.notes), facts={**found.facts, **facts}, settled=True)
-    return with_unlocated(probed, subject, found, step, choice.tolerance)
+    return with_directions(probed, subject, found, step, choice.tolerance)
 
 
 def check_vjp(

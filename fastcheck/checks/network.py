@@ -39,7 +39,7 @@ from ..runtime.run import Run
 from ..runtime.threads import one_blas_thread
 from ..verdict.recheck import second_look
 from ..verdict.tolerance import allowed_anywhere
-from .directional import entries_beside, with_unlocated
+from .directional import entries_beside, with_directions
 
 METHODS = ("all", "sample", "directional")
 
@@ -138,8 +138,8 @@ def check(
         subject, probed, notes = _chosen(problem, subject, method, count, tolerance, seed, limits[1])
         found, checked = shared.as_far_as(problem, subject.indices, epsilon, Run(*limits, report))
         subject, found = replace(subject, indices=checked), replace(found, notes=(*notes, *found.notes))
-        if probed.suspects:
-            subject, found, _ = with_unlocated(probed, subject, found, epsilon, allowed_anywhere(subject, tolerance))
+        if method == "directional":
+            subject, found, _ = with_directions(probed, subject, found, epsilon, allowed_anywhere(subject, tolerance))
         how: dict[str, Any] = {"epsilon": epsilon, "norm": norm, "tolerance": tolerance, "engine": engine,
                                "method": method, "seed": seed}
         made = Report.of(subject, found, **how, seconds=time.perf_counter() - started)

@@ -49,6 +49,8 @@ class NumericalGradient:
     kinks : parameters at kinks, where the engine knows them.
     notes : sentences for the report.
     facts : figures for the report (spot check, evaluations, ...), by name.
+    limits : where random directions were taken through tensors, by the tensor's name: the error of a single entry that
+        they would have shown for certain.
     settled : whether the engine has looked at step errors and kinks itself: they are in ``noise`` and ``kinks``.
     """
 
@@ -62,6 +64,7 @@ class NumericalGradient:
     facts: dict[str, Any] = field(default_factory=dict)
     settled: bool = False
     truncation: Array | None = None
+    limits: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 from ..problems.gradients import AnalyticGradient, NumericalGradient
 from ..verdict.diagnosis.location import NETWORK_NAME, where_it_sits
 from ..verdict.judge import Judgement
-from ..verdict.outcome import DOUBTS, FAIL, INCONCLUSIVE, PASS, Cause
+from ..verdict.outcome import DOUBTS, FAIL, INCONCLUSIVE, NOISY, PASS, Cause
 from .tensor import TensorReport
 
 # So many names are given before the rest is counted.
@@ -36,20 +36,19 @@ def names(found: Iterable[str], prefix: str = "d") -> str:
 
 def summary(judgement: Judgement, failures: Sequence[TensorReport], tensors: Sequence[TensorReport]) -> str:
     """One sentence: what was found."""
-    if judgement.cause is Cause.COST:
-        return "The cost itself is not finite: there is nothing to check the gradients against."
-    if judgement.cause is Cause.NOTHING:
-        return "Every gradient is exactly zero on both sides: nothing was exercised."
+    if judgement.cause in (Cause.COST, Cause.NOTHING):
+        return judgement.cause.sentence
     if judgement.verdict == FAIL:
         verb = "disagrees" if len(failures) == 1 else "disagree"
         return f"{names(t.name for t in failures)} {verb} with the numerical gradient."
     if judgement.verdict == PASS:
         return "The gradients agree with the numerical gradient."
-    unsure = [t for t in tensors if t.verdict == INCONCLUSIVE and t.checked]
-    verb = "disagrees" if len(unsure) == 1 else "disagree"
-    causes = {t.cause for t in unsure}
-    why = next((cause.why for cause in DOUBTS if cause in causes), Cause.NOISE.why)
-    return f"{names(t.name for t in unsure)} {verb} by more than the tolerance, but by {why}."
+    found = []
+    for cause in DOUBTS:
+        unsure = [t.name for t in tensors if t.verdict == INCONCLUSIVE and t.checked and t.cause is cause]
+        if unsure:
+            found.append(cause.sentence.format(names=names(unsure), s="s" if len(unsure) == 1 else ""))
+    return " ".join(found)
 
 
 def advice(judgement: Judgement, tensors: Sequence[TensorReport], run: dict[str, Any]) -> list[str]:
@@ -64,7 +63,7 @@ def advice(judgement: Judgement, tensors: Sequence[TensorReport], run: dict[str,
     network = run.get("engine") in ("reference", "full")
     causes = {t.cause for t in tensors if t.verdict == INCONCLUSIVE}
     found = []
-    if Cause.NOISE in causes:
+    if causes.intersection(NOISY):
         found.append(LESS_NOISE.get(str(run.get("engine")), LESS_NOISE["differences"]))
     if Cause.STEP in causes:
         found.append("Use a smaller epsilon" + (', or engine="response", which knows the kinks.' if network else "."))
@@ -159,9 +158,10 @@ def _coverage(subject: AnalyticGradient, tensors: Sequence[TensorReport]) -> lis
         found.append(f"Nothing was checked of {names(unchecked, '')}.")
     zeros = sum(t.zeros for t in tensors)
     if zeros:
-        much = ": their agreement proves little" if zeros > MANY_ZEROS * checked else ""
+        little = zeros > MANY_ZEROS * checked and not any(t.moved for t in tensors)
+        much = ": their agreement proves little" if little else ""
         found.append(f"{zeros:,} of {checked:,} checked entries are exactly zero on both sides{much}.")
-    idle = [t.name for t in tensors if t.checked and t.zeros == t.checked]
+    idle = [t.name for t in tensors if t.checked and t.zeros == t.checked and not t.moved]
     if idle and len(idle) < len(tensors):
         found.append(f"Nothing was exercised in {names(idle, '')}: all zero on both sides.")
     for t in tensors:

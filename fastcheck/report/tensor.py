@@ -112,6 +112,11 @@ class TensorReport:
         return 0 if kinks is None else int(kinks.where.size)
 
     @property
+    def moved(self) -> bool:
+        """Whether random directions through the tensor, which see every entry, moved the cost."""
+        return self._found.moved
+
+    @property
     def loose(self) -> int:
         """Number of entries at kinks that are right by the interval of one-sided derivatives alone."""
         return int(self._found.comparison.loose.size)

@@ -13,7 +13,7 @@ from .._constants import NOISE_SIGMAS, NORM_SIGMAS, RESOLVED, SMALLEST_NORMALS, 
 from .._types import Array, Mask
 from ..problems.gradients import AnalyticGradient, NumericalGradient
 from ..runtime.cached_property import cached_property
-from .comparison import Comparison, EntryChunk
+from .comparison import Comparison, EntryChunk, two_norms
 from .tolerance import tolerance_in
 
 # Entries from which the usual bend of a tensor's cost is taken.
@@ -25,9 +25,9 @@ OUTLIER = 30.0
 # A gradient below this share of the other tensors' may be what is left of larger terms.
 CANCELLED = 1e-3
 # Noise of a numerical gradient that proves a tensor to be zero, in units of what a right gradient in double precision
-# may keep: differences of costs lose the digits that their steps cost, 2^8 and more.  This is about 1e-9 of the other
-# tensors' gradients; a mistake of a thousandth of what the terms would sum up to is a million times as large.
-PROVEN = 2.0**18
+# may keep: differences of costs lose the digits that their steps cost, 2^8 and more.  This is some 1e-9 of the other
+# tensors' gradients; a mistake of a thousandth of what the terms would sum up to is a hundred thousand times as large.
+PROVEN = 2.0**20
 # Where several kinks meet, gradients of other branches are looked for as far from the interval as this many times its
 # length: kinks of ordinary data differ by less.
 BRANCHES = 4.0
@@ -57,6 +57,11 @@ class Evidence:
     def smallest(self) -> float:
         """Derivatives below this are lost: the costs' differences then fall below the smallest normal number."""
         return SMALLEST_NORMALS["float64"] / float(np.min(self.epsilon))
+
+    def promised_rms(self, comparison: Comparison) -> float:
+        """Root mean square of a tensor's whole gradient, as it was handed in."""
+        promised = self.subject.gradient[comparison.tensor.start : comparison.tensor.stop]
+        return two_norms(promised, promised).gradient / math.sqrt(max(promised.size, 1))
 
     def scale_beside(self, comparison: Comparison) -> float:
         """The largest root mean square of the other tensors' numerical gradients that noise leaves their digits."""
@@ -169,6 +174,8 @@ class Explanations:
         c = self.comparison
         sizes = c.norms(self.given.norm)
         beside = self.norm_of_equal(RESOLVED * self.given.scale_beside(c) * c.unit)
+        if c.tensor.name in self.given.differences.limits:  # directions see all entries, not only those checked here
+            beside = max(beside, self.norm_of_equal(self.given.promised_rms(c) * c.unit))
         return max(sizes.gradient * c.unit, sizes.approx * c.unit, beside)
 
     def norm_of_equal(self, entry: float) -> float:

@@ -33,6 +33,7 @@ class TensorVerdict:
         zero but for rounding with the size of what cancelled added below.
     verdict : "pass", "fail" or "inconclusive".
     entries : those that disagree, by what could explain it.
+    promised_rms : root mean square of the whole gradient, where random directions were taken through it; else 0.
     cause : what the verdict rests on beside the figures.
     """
 
@@ -41,11 +42,22 @@ class TensorVerdict:
     verdict: Verdict = PASS
     entries: Disagreeing = field(default_factory=Disagreeing)
     cause: Cause = Cause.NONE
+    promised_rms: float = 0.0
 
     @property
     def name(self) -> str:
         """The tensor's name."""
         return self.comparison.tensor.name
+
+    @property
+    def moves(self) -> bool:
+        """Whether there is a gradient at all, on either side."""
+        return bool(self.comparison.sizes.gradient or self.comparison.sizes.approx or self.moved)
+
+    @property
+    def moved(self) -> bool:
+        """Whether random directions through the tensor moved the cost: where they agree, as the gradient promises."""
+        return self.promised_rms > 0.0
 
     @property
     def tolerance(self) -> float:
@@ -99,7 +111,7 @@ def judge(
     judgement = Judgement(overall, overall_difference([t.comparison for t in checked], norm), found)
     if not math.isfinite(differences.cost):
         judgement.verdict, judgement.cause = FAIL, Cause.COST
-    elif overall != FAIL and not any(t.comparison.sizes.gradient or t.comparison.sizes.approx for t in checked):
+    elif overall != FAIL and not any(t.moves for t in checked):
         judgement.verdict, judgement.cause = INCONCLUSIVE, Cause.NOTHING
     return judgement
 
@@ -133,8 +145,10 @@ def _judge_at(comparison: Comparison, given: Evidence, dtype: str | None) -> Ten
     """The verdict on a tensor, for a gradient that was computed in ``dtype``."""
     sizes = comparison.norms(given.norm)
     found = TensorVerdict(comparison, relative(sizes.error, sizes.gradient, sizes.approx))
-    tensor = comparison.tensor
-    if not np.isfinite(given.subject.gradient[tensor.start : tensor.stop]).all() or not sizes.finite:
+    promised = given.subject.gradient[comparison.tensor.start : comparison.tensor.stop]
+    if found.name in given.differences.limits:
+        found.promised_rms = given.promised_rms(comparison)
+    if not np.isfinite(promised).all() or not sizes.finite:
         return replace(found, verdict=FAIL, cause=Cause.NOT_FINITE, entries=broken_entries(comparison))
     if not comparison.checked:
         return replace(found, verdict=INCONCLUSIVE, cause=Cause.UNCHECKED)
@@ -149,8 +163,19 @@ def _judge_at(comparison: Comparison, given: Evidence, dtype: str | None) -> Ten
     elif found.entries.wrong.size and explanations.nearly_cancels:
         found.verdict, found.cause = INCONCLUSIVE, Cause.ROUNDING
     if found.verdict == PASS and comparison.mostly_loose:
-        found.verdict, found.cause = INCONCLUSIVE, Cause.KINKS
+        found.verdict, found.cause = INCONCLUSIVE, Cause.LOOSE
+    if found.verdict == PASS and not _seen_by_directions(found, given):
+        found.verdict, found.cause = INCONCLUSIVE, Cause.POWER
     return found
+
+
+def _seen_by_directions(found: TensorVerdict, given: Evidence) -> bool:
+    """Whether random directions, if there were any, would have shown one wrong entry of ordinary size."""
+    limit = given.differences.limits.get(found.name)
+    if limit is None:
+        return True
+    ordinary = max(found.comparison.approx_rms, found.promised_rms)
+    return limit <= (ordinary or given.scale_beside(found.comparison))
 
 
 def _zero(found: TensorVerdict, explanations: Explanations, norm: float) -> TensorVerdict:
@@ -160,7 +185,8 @@ def _zero(found: TensorVerdict, explanations: Explanations, norm: float) -> Tens
     compared = found.comparison.held(found.tolerance, scale / root_mean_square if root_mean_square else 1.0)
     sizes = compared.norms(norm)
     difference = relative(sizes.error, sizes.gradient, sizes.approx + explanations.norm_of_equal(scale))
-    return TensorVerdict(compared, difference, PASS, Disagreeing(), Cause.ZERO)
+    return replace(found, comparison=compared, difference=difference, verdict=PASS, entries=Disagreeing(),
+                   cause=Cause.ZERO)
 
 
 def _of_entries(found: TensorVerdict, explanations: Explanations) -> tuple[Verdict, Cause]:
@@ -175,7 +201,7 @@ def _of_entries(found: TensorVerdict, explanations: Explanations) -> tuple[Verdi
     if entries.rounded.size and entries.rounded_at_kinks == entries.rounded.size and explanations.dtype is None:
         return INCONCLUSIVE, Cause.KINKS
     if not explanations.noise_norm <= NOISE_SIGMAS * explanations.seen:
-        return INCONCLUSIVE, Cause.NOISE
+        return INCONCLUSIVE, Cause.BLIND
     if not entries.rounded.size and not entries.noisy.size:
         return PASS, Cause.NONE
     return _of_norms(found, explanations)

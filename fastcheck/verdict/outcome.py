@@ -8,48 +8,67 @@ PASS: Final = "pass"  # noqa: S105 - a verdict, not a password
 FAIL: Final = "fail"
 INCONCLUSIVE: Final = "inconclusive"
 
+BUT = "{names} disagree{s} by more than the tolerance, but by no more than"
+
 
 class Cause(StrEnum):
     """What a verdict rests on beside its figures; a member compares equal to its short name.
 
     Attributes
     ----------
-    why : the second half of "dW1 disagrees by more than the tolerance, but by ..." where the cause leaves a doubt.
-    remedy : what to do about that, as a sentence; "" where it depends on the engine.
+    sentence : what it means, where it leaves a doubt or decides the whole check; {names} stands for the gradients
+        concerned, {s} for the ending of a verb.
+    remedy : what to do about it, as a sentence; "" where that depends on the engine.
     """
 
-    why: str
+    sentence: str
     remedy: str
 
-    def __new__(cls, name: str, why: str = "", remedy: str = "") -> "Cause":
+    def __new__(cls, name: str, sentence: str = "", remedy: str = "") -> "Cause":
         """A member from its short name and its sentences."""
         member = str.__new__(cls, name)
         member._value_ = name
-        member.why, member.remedy = why, remedy
+        member.sentence, member.remedy = sentence, remedy
         return member
 
+    # Of tensors that pass or fail.
     NONE = ""
     NOT_FINITE = "not finite"
     UNCHECKED = "unchecked"
     SINGLE = "single"
     ZERO = "zero"
-    COST = "cost", "", "Look for nan, inf or overflow in the parameters, the inputs and the targets."
+    # Of the whole check.
+    COST = (
+        "cost", "The cost itself is not finite: there is nothing to check the gradients against.",
+        "Look for nan, inf or overflow in the parameters, the inputs and the targets.",
+    )
     NOTHING = (
-        "nothing", "",
+        "nothing", "Every gradient is exactly zero on both sides: nothing was exercised.",
         "Check with other parameters or data: the units are dead or saturated, or the cost is at a minimum.",
     )
-    # Doubts, the strongest first: where tensors have several, the summary names the first.
-    STEP = "step", "no more than so large an epsilon, or a kink, can explain", ""
+    # Doubts, the strongest first: the summary speaks of them in this order.
+    STEP = "step", f"{BUT} so large an epsilon, or a kink, can explain."
     KINKS = (
-        "kinks", "no more than the choice of slopes at several kinks can explain",
+        "kinks", f"{BUT} the choice of slopes at several kinks can explain.",
         "Check at parameters a little off: where kinks meet there is no one right gradient.",
     )
+    LOOSE = (
+        "loose", "{names} lie{s} between the one-sided derivatives at kinks and equal{s} none: that proves too little.",
+        "Check at parameters a little off, or with inputs that are not rounded: no unit then stands on a kink.",
+    )
     ROUNDING = (
-        "rounding", "no more than rounding in back-propagation itself can explain",
+        "rounding", f"{BUT} rounding in back-propagation itself can explain.",
         "Check where units are less saturated, or write what cancels so that it keeps its digits: "
         "sigmoid(-z) for 1 - a, and the like.",
     )
-    NOISE = "noise", "no more than rounding of the cost can explain", ""
+    NOISE = "noise", f"{BUT} rounding of the cost can explain."
+    BLIND = "blind", "The rounding of the cost hides {names}: it is larger than the gradient."
+    POWER = (
+        "power", "Random directions would not show a single wrong entry of ordinary size in {names}.",
+        'Use method="all", or method="sample"; or check at parameters a little off, where no unit stands on a kink.',
+    )
 
 
-DOUBTS = (Cause.STEP, Cause.KINKS, Cause.ROUNDING, Cause.NOISE)
+DOUBTS = (Cause.STEP, Cause.KINKS, Cause.LOOSE, Cause.ROUNDING, Cause.NOISE, Cause.BLIND, Cause.POWER)
+# Of these the remedy is a cost, or an engine, with less rounding.
+NOISY = (Cause.NOISE, Cause.BLIND)

@@ -5,7 +5,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from fastcheck.checks.directional import with_unlocated
+from fastcheck.checks.directional import with_directions
 from fastcheck.engines.finite.directional import Probe, Suspect
 from fastcheck.problems.gradients import AnalyticGradient, Kinks, NumericalGradient
 from fastcheck.problems.parameters.tensor import Tensor
@@ -14,7 +14,7 @@ from fastcheck.problems.parameters.tensor import Tensor
 def probed(direction, slope, expected):
     """A direction of W1 that disagrees though the entry that it was traced to agrees."""
     tensor = Tensor("W1", (3,), 0, 3)
-    return tensor, Probe([Suspect(tensor, direction, slope, 1e-12, expected, 1, True)])
+    return tensor, Probe([Suspect(tensor, direction, slope, 1e-12, expected, 1, True)], {"W1": 1e-9, "b1": 1e-9})
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def case():
 
 def test_a_row_for_a_direction_drops_nothing_that_was_known(case):
     probe, subject, found = case
-    along, differences, step = with_unlocated(probe, subject, found, 1e-7, 1e-7)
+    along, differences, step = with_directions(probe, subject, found, 1e-7, 1e-7)
     assert [t.name for t in along.tensors] == ["W1", "b1", "W1 along a direction"]
     assert (along.l2_weight, along.samples) == (0.5, 7)
     assert along.precision == {"W1": "float32", "W1 along a direction": "float32"}
@@ -42,6 +42,7 @@ def test_a_row_for_a_direction_drops_nothing_that_was_known(case):
     assert differences.truncation.tolist() == [1e-3, 1e-3, 0.0]
     assert (differences.notes, differences.facts, differences.kinks) == (found.notes, found.facts, found.kinks)
     assert step == 1e-7
+    assert differences.limits == probe.limits
     changed = {"tensors", "theta", "gradient", "indices", "precision", "rounding"}
     for field in fields(subject):
         assert field.name in changed or getattr(along, field.name) is getattr(subject, field.name)
@@ -49,7 +50,7 @@ def test_a_row_for_a_direction_drops_nothing_that_was_known(case):
 
 def test_rounding_of_a_right_gradient_is_known_along_a_direction_too(case):
     probe, subject, found = case
-    along, _, _ = with_unlocated(probe, subject, found, 1e-7, 1e-7)
+    along, _, _ = with_directions(probe, subject, found, 1e-7, 1e-7)
     assert along.rounding("W1", 2.0).tolist() == [2.0, 2.0, 2.0]
     assert along.rounding("W1 along a direction", 2.0).tolist() == [2.0 * np.sqrt(1.0 + 4.0 + 0.25)]
 
@@ -59,7 +60,7 @@ def test_noise_known_for_all_or_for_each_tensor_is_that_of_every_entry(case, noi
     probe, subject, _found = case
     whole = AnalyticGradient(subject.tensors, subject.theta, subject.gradient)
     four = NumericalGradient(1.0, np.full(4, 1.1), np.full(4, 0.9), np.ones(4), noise)
-    _, differences, _ = with_unlocated(probe, whole, four, 1e-7, 1e-7)
+    _, differences, _ = with_directions(probe, whole, four, 1e-7, 1e-7)
     per_tensor = noise if noise.size == 2 else np.repeat(noise, 2)
     assert differences.noise.tolist() == [per_tensor[0]] * 3 + [per_tensor[1], 1e-12]
 
@@ -67,6 +68,7 @@ def test_noise_known_for_all_or_for_each_tensor_is_that_of_every_entry(case, noi
 def test_a_direction_whose_entry_is_wrong_needs_no_row(case):
     probe, subject, found = case
     subject.gradient[1] = 3.0
-    along, differences, _ = with_unlocated(probe, subject, found, 1e-7, 1e-7)
+    along, differences, _ = with_directions(probe, subject, found, 1e-7, 1e-7)
     assert along is subject
-    assert differences is found
+    assert differences.gradapprox is found.gradapprox
+    assert differences.limits == probe.limits

@@ -9,12 +9,25 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from ..._constants import NEGLIGIBLE, NOISE_SIGMAS
 from ...problems.gradients import AnalyticGradient
 from ...problems.parameters.tensor import index_text
 from ..judge import TensorVerdict
 from ..low_precision import representable
 from ..outcome import FAIL, Cause
-from .evidence import FEW, LEFT_OF_GRADIENT, Case, Products, listed, multiple_of, number, products, same, wrong_entries
+from .evidence import (
+    FEW,
+    LEFT_OF_GRADIENT,
+    Case,
+    Products,
+    left_by,
+    listed,
+    multiple_of,
+    number,
+    products,
+    same,
+    wrong_entries,
+)
 
 
 def diagnose(found: TensorVerdict, subject: AnalyticGradient, others: Sequence[TensorVerdict]) -> str:
@@ -58,9 +71,18 @@ def _and_more(places: int) -> str:
     return f" and at {places - 1:,} more place{'s' * (places > 2)}" if places > 1 else ""
 
 
+def still(case: Case) -> str:
+    """A cost that a user's parameters do not move at all, though all of them were checked."""
+    c = case.comparison
+    if case.subject.samples or c.where is not None or c.reference.any() or c.checked < 2:
+        return ""
+    return f"the cost does not change with {case.found.name} at all: does it use its argument?"
+
+
 def zero(case: Case) -> str:
     """The gradient was left out."""
-    if case.comparison.sizes.gradient == 0.0:
+    tensor = case.comparison.tensor
+    if not case.subject.gradient[tensor.start : tensor.stop].any():
         return f"{case.name} is exactly zero everywhere; the numerical gradient is not."
     return ""
 
@@ -71,12 +93,13 @@ def factor(case: Case) -> str:
     sentence = _factor_sentence(case, plain, "")
     if sentence or not _has_penalty(case):
         return sentence
-    return _factor_sentence(case, products(case, -case.subject.l2_weight), "without the L2 term, ")
+    weight = -case.subject.l2_weight
+    return _factor_sentence(case, products(case, weight), "without the L2 term, ", weight)
 
 
-def _factor_sentence(case: Case, products: Products, lead: str) -> str:
-    c, size = products.factor, math.sqrt(products.xx)
-    if not case.explained(products.left(c), math.sqrt(products.error), size):
+def _factor_sentence(case: Case, products: Products, lead: str, added: float = 0.0) -> str:
+    c, size = products.factor, math.sqrt(min(products.xx, products.yy))
+    if not case.explained(left_by(case, c, added), math.sqrt(products.error), size):
         return ""
     meaning = factor_in_words(c, case.subject)
     # Any one number is some multiple of another: a single entry proves nothing but a factor that people get wrong.
@@ -170,7 +193,10 @@ def foreign_penalty(case: Case) -> str:
     multiple = multiple_of(case, case.parameters(case.comparison), 0.0)
     if multiple is None:
         return ""
-    return f"{case.name} is off by {number(multiple)} times {case.found.name}: an L2 term that the cost does not have."
+    off = f"{case.name} is off by {number(multiple)} times {case.found.name}"
+    if multiple < 0.0 and not case.subject.samples:  # nothing is known of a user's cost but its values
+        return f"{off}: it lacks an L2 term of the cost, {number(-multiple)} / 2 times the sum of squares."
+    return f"{off}: an L2 term that the cost does not have."
 
 
 def _penalty_of_another(case: Case) -> str:
@@ -227,6 +253,8 @@ def single_precision(case: Case) -> str:
 
 def few_places(case: Case) -> str:
     """A single entry, row or column, or a few."""
+    if case.comparison.where is not None:
+        return _some_entries(case)
     if not case.whole:
         return _only_entries(case) if case.found.entries.wrong.size <= FEW else ""
     wrong = wrong_entries(case)
@@ -249,7 +277,8 @@ def _line_factor(case: Case, axis: int, line: int) -> str:
     x, y = (np.take(matrix, line, axis) * case.comparison.unit for matrix in case.matrices())
     d = x - y
     found = Products(float(x @ x), float(y @ y), float(x @ y), float(d @ d))
-    if np.count_nonzero(y) < 2 or not case.explained(found.left(found.factor), math.sqrt(float(d @ d)), found.xx**0.5):
+    left = float(np.linalg.norm(x - found.factor * y))
+    if np.count_nonzero(y) < 2 or not case.explained(left, math.sqrt(found.error), math.sqrt(min(found.xx, found.yy))):
         return ""
     return f", which is {number(found.factor)} times the numerical gradient"
 
@@ -261,9 +290,30 @@ def _only_entries(case: Case) -> str:
     named = [f"{case.name}{index_text(case.comparison.index(k))}" for k in places]
     if len(places) > 1:
         return f"only {', '.join(named[:-1])} and {named[-1]} are wrong."
-    gradient, approx = float(case.comparison.gradient[places[0]]), float(case.comparison.derivative[places[0]])
-    times = f": it is {number(gradient / approx)} times the numerical gradient" if approx else ""
-    return f"only one entry is wrong, {named[0]}{times}."
+    return f"only one entry is wrong, {named[0]}: it is {_beside(case, places[0])}."
+
+
+def _some_entries(case: Case) -> str:
+    """The wrong entries where not all were checked; that they are the only ones needs others that are right."""
+    places, c = case.found.entries.wrong, case.comparison
+    if not places.size or places.size > FEW:
+        return ""
+    worst = int(places[int(np.argmax(np.abs(c.gradient[places] - c.derivative[places])))])
+    name, beside = f"{case.name}{index_text(c.index(worst))}", _beside(case, worst)
+    right = np.count_nonzero(c.derivative) - np.count_nonzero(c.derivative[places])
+    if places.size > 1 or right < FEW:
+        return f"{name} is {beside}; {c.checked:,} of {c.tensor.size:,} entries were checked."
+    return f"of the {c.checked:,} entries that were checked only one is wrong, {name}: it is {beside}."
+
+
+def _beside(case: Case, place: int) -> str:
+    """An entry beside its numerical gradient, which is not divided by where it is zero or no more than noise."""
+    c = case.comparison
+    gradient, approx = float(c.gradient[place]), float(c.derivative[place])
+    noise = float(c.noise[0] if c.noise.size == 1 else c.noise[place])
+    if abs(approx) <= max(NOISE_SIGMAS * noise, NEGLIGIBLE * c.root_mean_square):
+        return f"{gradient:.4g}, and should be zero"
+    return f"{number(gradient / approx)} times the numerical gradient"
 
 
 def _has_penalty(case: Case) -> bool:
@@ -273,6 +323,6 @@ def _has_penalty(case: Case) -> bool:
 # What rounding explains is nothing else.  Then the penalty: where a layer does nothing, its numerical gradient is all
 # penalty, and a factor of that.
 CLAIMS: tuple[Callable[[Case], str], ...] = (
-    single_precision, own_penalty, zero, factor, transposed, another_tensor, foreign_penalty, one_value, masks,
+    single_precision, own_penalty, still, zero, factor, transposed, another_tensor, foreign_penalty, one_value, masks,
     few_places,
 )

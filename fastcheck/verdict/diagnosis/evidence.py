@@ -108,6 +108,19 @@ def products(case: Case, added: float = 0.0) -> Products:
     return Products(xx, yy, xy, error)
 
 
+def left_by(case: Case, factor: float, added: float = 0.0) -> float:
+    """||x - factor y|| with x and y as in ``products``, entry by entry: it keeps the digits that cancel there."""
+    c, left = case.comparison, 0.0
+    theta = case.parameters(c) if added else None
+    for part in c.entries():
+        off = part.gradient - factor * part.approx
+        if theta is not None:
+            off += (1.0 - factor) * added * c.unit * theta[part.first : part.first + off.size]
+        off[c.kinks_within(part.first, off.size)] = 0.0
+        left += float(off @ off)
+    return math.sqrt(left)
+
+
 def multiple_of(case: Case, direction: Array, added: float) -> float | None:
     """The c for which gradient + added theta - gradapprox is c times ``direction``; None where there is none."""
     c, unit = case.comparison, case.comparison.unit

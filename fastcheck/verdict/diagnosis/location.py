@@ -32,6 +32,10 @@ def where_it_sits(found: Sequence[TensorVerdict]) -> str:
     names = {t.name for t in failing}
     if names == {failing[0].name}:
         return f"only d{failing[0].name} is wrong: the mistake is in its own line, not in what is passed back."
+    if layer == 1 and len(found) > len(failing):
+        here = "dZ1" if {"W1", "b1"} <= names else f"d{failing[0].name}"
+        return (f"layer 1 is wrong and all behind it are right, so look at {here} and what makes it: what layer 2 "
+                "passes back, and the derivative of layer 1's activation.")
     earlier = {t.name for t in found if int(t.name[1:]) < layer and t.comparison.sizes.approx}
     if earlier and earlier <= names:
         both = {f"W{layer}", f"b{layer}"} <= names

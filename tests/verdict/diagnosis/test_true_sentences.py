@@ -1,0 +1,116 @@
+"""Sentences that were false once: of single entries, zeros, forgotten penalties, and of what was not looked at."""
+
+import numpy as np
+import pytest
+
+import fastcheck as fc
+from tests.support.fake_gradients import Made
+from tests.support.problems import data, network
+
+
+@pytest.mark.parametrize("error", [1e-6, 1e-7 * 30, 1e-9, 1e-3])
+def test_one_wrong_entry_is_no_factor_of_all(error):
+    """It was called 1.4e-12 % too large."""
+    made = Made({"W1": (60, 50)})
+    made["W1"][3, 4] = made.approx("W1")[3, 4] * (1.0 + error) + (error < 1e-6)
+    sentence = made.report().failures[0].diagnosis
+    assert sentence.startswith("only one entry is wrong, dW1[3, 4]")
+    assert "too large" not in sentence
+
+
+def test_small_factors_of_all_are_still_told():
+    made = Made({"W1": (60, 50)})
+    made["W1"][:] *= 1.0 + 1e-6
+    assert made.report().failures[0].diagnosis == (
+        "dW1 is 1.000001 times the numerical gradient: 0.0001 % too large."
+    )
+
+
+@pytest.mark.parametrize("approx", [0.0, 1e-17, -1e-17])
+def test_what_should_be_zero_is_not_divided_by(approx):
+    """It was called -2.6e16 times the numerical gradient, and its sign wrong."""
+    made = Made({"W1": (6, 5)})
+    made.approx("W1")[2, 2], made["W1"][2, 2] = approx, 0.26
+    assert made.report().failures[0].diagnosis == "only one entry is wrong, dW1[2, 2]: it is 0.26, and should be zero."
+    made = Made({"w": (2,)})
+    made.approx("w")[:], made["w"][:] = [approx, 1.0], [0.26, 1.0]
+    assert "times" not in made.report().failures[0].diagnosis
+
+
+def test_a_penalty_that_the_gradient_forgot_is_told_from_one_that_the_cost_does_not_have():
+    w = np.random.default_rng(0).standard_normal(7)
+    cost = lambda w: float(np.sum(np.sin(w)) + 0.05 * np.sum(w**2))  # noqa: E731 - of one line, twice
+    report = fc.check_function(cost, w, np.cos(w))
+    assert report.failures[0].diagnosis == (
+        "dtheta is off by -0.1 times theta: it lacks an L2 term of the cost, 0.1 / 2 times the sum of squares."
+    )
+    report = fc.check_function(cost, w, np.cos(w) + 0.3 * w)
+    assert report.failures[0].diagnosis == "dtheta is off by 0.200 times theta: an L2 term that the cost does not have."
+
+
+def test_a_cost_that_ignores_its_argument_is_told():
+    model = {"W": np.ones((3, 2)), "b": np.ones(2)}
+    report = fc.check_function(
+        lambda parameters: float(np.sum(model["W"] ** 2) + np.sum(parameters["b"] ** 2)), model,
+        {"W": 2.0 * model["W"], "b": 2.0 * model["b"]},
+    )  # fmt: skip
+    assert report.failures[0].diagnosis == "the cost does not change with W at all: does it use its argument?"
+
+
+@pytest.mark.parametrize("names", [["W1"], ["b1"], ["W1", "b1"]])
+def test_a_wrong_first_layer_gets_advice(names):
+    net = network([4, 5, 3], "tanh", "softmax", "cross_entropy")
+    X, Y = data(net, 6)
+    parameters = net.initialize(0)
+    gradients = net.gradients(parameters, X, Y)
+    for name in names:
+        gradients[f"d{name}"] = 1.5 * gradients[f"d{name}"]
+    advice = " ".join(fc.check(net, parameters, gradients, X, Y).advice)
+    if len(names) == 1:
+        assert advice.startswith(f"Only d{names[0]} is wrong")
+    else:
+        assert advice.startswith("Layer 1 is wrong and all behind it are right, so look at dZ1")
+
+
+def test_at_kinks_nothing_is_said_of_single_precision():
+    """A right gradient at the kink of relu: its difference was 5.35e-01, and it was asked whether float32 was used."""
+    x = np.array([0.0, 0.0, 1.0, -2.0, 3.0])
+    report = fc.check_function(lambda x: float(np.sum(np.maximum(x, 0.0) * np.arange(1.0, 6.0))), x,
+                               np.arange(1.0, 6.0) * (x > 0))  # fmt: skip
+    assert report.ok
+    assert report.difference < 1e-9
+    assert "float32" not in str(report)
+
+
+def sparse(W):
+    return float(np.sum(np.tanh(W[[3, 7]])))
+
+
+@pytest.mark.parametrize("engine", ["program", "differences"])
+def test_directions_exercise_entries_that_are_not_looked_at_one_by_one(engine):
+    W = np.random.default_rng(0).standard_normal((500, 8))
+    right = np.zeros_like(W)
+    right[[3, 7]] = 1.0 - np.tanh(W[[3, 7]]) ** 2
+    report = fc.check_function(sparse, W, right, method="directional", engine=engine)
+    assert report.ok, report
+    assert "exercised" not in str(report)
+    report = fc.check_function(sparse, W, 1.5 * right, method="directional", engine=engine)
+    assert report.verdict == "fail"
+    assert "1.500 times" in report.failures[0].diagnosis
+    assert "only one entry" not in str(report)
+
+
+def test_directions_that_a_kink_blinds_are_inconclusive():
+    """A cost whose kink at theta hides one channel of a tensor, from engines that know nothing of conventions."""
+    x = np.round(2.0 * np.random.default_rng(0).standard_normal((4, 60)))
+
+    def cost(x):
+        return sum(float(v) for v in np.abs(x).reshape(-1).tolist())
+
+    right = np.sign(x)
+    report = fc.check_function(cost, x, right, method="directional", engine="differences")
+    assert report.verdict != "fail"
+    wrong = right.copy()
+    wrong[1] = 0.0
+    report = fc.check_function(cost, x, wrong, method="directional", engine="differences")
+    assert report.verdict != "pass", report
