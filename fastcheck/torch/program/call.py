@@ -10,9 +10,6 @@ from ..._errors import NoRule
 from ...rules.branches import Branches
 from ...rules.table import RULES
 
-# Rules that hold for complex numbers as they stand.
-COMPLEX = frozenset({"add", "subtract", "negative", "multiply", "divide"})
-
 
 @dataclass(slots=True)
 class Call:
@@ -74,8 +71,6 @@ def ruled(name: str, values: Sequence[Any], changes: Sequence[Any], out: Any, ca
     rule = RULES.get(name)
     if rule is None:
         raise NoRule(f"{call.operator}")
-    if any(torch.is_tensor(v) and v.is_complex() for v in values) and name not in COMPLEX:
-        raise NoRule(f"{call.operator} of complex numbers")
     given = tuple(v if isinstance(v, torch.Tensor) or v is None else torch.tensor(v, dtype=torch.float64,
                                                                                device=out.device) for v in values)
     if rule.elementwise:
