@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..._errors import NoRule
 from .array import DifferenceArray
 from .run import Run
+from .storage import zeros_beside
 
 Handler = Callable[..., Any]
 
@@ -130,7 +131,9 @@ class _Numbers:
         value, change = (operand.value, operand.change) if type(operand) is DifferenceArray else (operand, None)
         if change is None:
             return np.zeros(np.shape(value), np.intp)
-        numbers = np.empty_like(value, np.intp)  # laid out as the values are: order="K" looks at that
+        numbers: Any = np.zeros((), np.intp)
+        if type(value) is np.ndarray:
+            numbers = zeros_beside(value, 1, np.intp).changes[0]  # laid out as the values are: order="K" looks at that
         numbers[...] = np.arange(self.count, self.count + value.size).reshape(value.shape)
         self.changes.append((self.count, change))
         self.count += value.size

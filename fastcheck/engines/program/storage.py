@@ -31,15 +31,16 @@ def change_type(value: NDArray[Any]) -> np.dtype[Any]:
     return np.dtype(np.complex128 if value.dtype.kind == "c" else np.float64)
 
 
-def zeros_beside(value: NDArray[Any], batch: int) -> Store:
-    """Changes of exactly zero for `value`, laid out as it is."""
+def zeros_beside(value: NDArray[Any], batch: int, dtype: Any = None) -> Store:
+    """Changes of exactly zero for `value`, laid out as it is; or zeros of another type."""
+    dtype = change_type(value) if dtype is None else np.dtype(dtype)
     if value.flags.c_contiguous:
-        changes: NDArray[Any] = np.zeros((batch, *value.shape), change_type(value))
+        changes: NDArray[Any] = np.zeros((batch, *value.shape), dtype)
         return Store(changes, changes, address(value))
     spans = [stride * (size - 1) for stride, size in zip(value.strides, value.shape, strict=True)]
     below = sum(span for span in spans if span < 0)
     entries = (sum(abs(span) for span in spans)) // value.itemsize + 1 if value.size else 0
-    memory = np.zeros((batch, entries), change_type(value))
+    memory = np.zeros((batch, entries), dtype)
     start = address(value) + below
     return Store(_cut(memory, start, value), memory, start)
 
