@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # Looking for a better way may take this share of the columns that it could save.
 SHARE = 0.5
+# Where units take no more columns than this for each input that they serve, no other way is looked for.
+FEW = 8
 
 
 @dataclass(frozen=True)
@@ -24,33 +26,45 @@ class Way:
 
     Parameters
     ----------
-    colouring : of its entries.
-    units : the products that serve it instead; none where it is moved itself.
+    colouring : of its entries; where units serve it, of what it does beside them, if anything.
+    units : the products that serve it; none where it is moved itself.
     sites : for each of them the colouring of the place that is moved.
+    whole : whether units serve all of it.
     """
 
     colouring: Colouring
     units: tuple[Unit, ...] = ()
     sites: tuple[Colouring, ...] = ()
+    whole: bool = False
 
     @property
     def name(self) -> str:
         """ "entries", "colours" or "units"."""
         return "units" if self.units else "entries" if self.colouring.single else "colours"
 
+    def moved(self) -> list[Colouring]:
+        """The colourings of all places that are moved."""
+        return [*self.sites, *(() if self.whole else (self.colouring,))]
+
 
 @dataclass
-class _Choice:
-    """What is being weighed."""
+class _Served:
+    """What units could do for one input.
 
-    runner: Runner
-    inputs: Sequence[Place]
-    wanted: Sequence[Indices]
-    ways: dict[int, Way] = field(default_factory=dict)
+    Parameters
+    ----------
+    units : its products.
+    sites : the colouring of each one's output, or of a place that stands for it.
+    rest : the colouring of what the input does beside them; None where that is nothing.
+    """
 
-    def columns(self, number: int) -> int:
-        """Columns, of one sign, that moving an input itself takes."""
-        return int(np.unique(self.ways[number].colouring.colour[self.wanted[number]]).size)
+    units: list[Unit]
+    sites: list[Colouring] = field(default_factory=list)
+    rest: Colouring | None = None
+
+    def way(self, colouring: Colouring) -> Way:
+        """As a way; ``colouring`` is the input's own."""
+        return Way(self.rest or colouring, tuple(self.units), tuple(self.sites), self.rest is None)
 
 
 def choose(
@@ -65,67 +79,74 @@ def choose(
     wanted : the entries of each input that are to be differenced.
     generator : draws the amounts of what is tried.
     """
-    found = _Choice(runner, inputs, wanted)
-    found.ways = {number: Way(Colouring(place)) for number, place in enumerate(inputs)}
-    worth = [n for n, place in enumerate(inputs) if trial_columns([place.shape]) < SHARE * wanted[n].size]
-    colourings = discover([inputs[number] for number in worth], runner, generator) if worth else []
-    found.ways.update({number: Way(colouring) for number, colouring in zip(worth, colourings, strict=True)})
-    _take_units(found, generator)
-    return [found.ways[number] for number in range(len(inputs))]
-
-
-def _take_units(found: _Choice, generator: "Generator") -> None:
-    """Let units serve the inputs that they serve in fewer columns."""
-    program = found.runner.program
-    products: Sequence[Product] = getattr(program, "products", ())
-    complete = getattr(program, "complete", (False,) * len(found.inputs))
-    serving = {
-        number: [product for product in products if product.input == number]
-        for number, whole in enumerate(complete) if whole and found.wanted[number].size
-    }
-    serving = {number: chosen for number, chosen in serving.items() if chosen and all(map(_usable, chosen))}
-    shapes = {product.site: np.shape(product.value) for chosen in serving.values() for product in chosen}
-    if not SHARE * sum(map(found.columns, serving)) > trial_columns(shapes.values()) + len(shapes):
-        return
-    units = {number: units_of(chosen) for number, chosen in serving.items()}
-    places = {unit.place.number: unit.place for chosen in units.values() for unit in chosen}
-    units = {number: [Unit(unit.product, places[unit.place.number]) for unit in chosen]
-             for number, chosen in units.items()}
-    stands_for = merged(list(places.values()), found.runner, generator)
-    representatives = list(dict.fromkeys(stands_for.values()))
-    colourings = dict(zip(representatives, discover(representatives, found.runner, generator), strict=True))
-    needed = {number: {stands_for[unit.place] for unit in chosen} for number, chosen in units.items()}
-    for number in _served(found, needed, colourings):
-        chosen = units[number]
-        found.ways[number] = Way(found.ways[number].colouring, tuple(chosen),
-                                 tuple(colourings[stands_for[unit.place]] for unit in chosen))
-
-
-def _usable(product: Product) -> bool:
-    return product.contraction is not None and product.value is not None
+    served = _served(runner, inputs, wanted, generator)
+    sites = {site.place: site.count for one in served.values() for site in one.sites}
+    rests = sum(one.rest.count for one in served.values() if one.rest is not None)
+    enough = sum(sites.values()) + rests <= FEW * len(served)
+    worth = [number for number, place in enumerate(inputs)
+             if trial_columns([place.shape]) < SHARE * wanted[number].size and not (enough and number in served)]
+    tried = discover([inputs[number] for number in worth], runner, generator) if worth else []
+    own = {number: Colouring(place) for number, place in enumerate(inputs)} | dict(zip(worth, tried, strict=True))
+    columns = {number: int(np.unique(own[number].colour[wanted[number]]).size) for number in served}
+    chosen = set(served) if enough else _cheapest(served, columns)
+    return [
+        served[number].way(own[number]) if number in chosen else Way(own[number]) for number in range(len(inputs))
+    ]
 
 
 def _served(
-    found: _Choice, needed: dict[int, set[Place]], colourings: dict[Place, Colouring]
-) -> list[int]:
+    runner: Runner, inputs: Sequence[Place], wanted: Sequence[Indices], generator: "Generator"
+) -> dict[int, _Served]:
+    """Inputs that units could serve, with the colourings of all that has to be moved for it."""
+    program = runner.program
+    products: Sequence[Product] = getattr(program, "products", ())
+    complete: Sequence[bool] = getattr(program, "complete", (False,) * len(inputs))
+    observed = getattr(program, "observes", False)
+    serving: dict[int, list[Product]] = {}
+    for product in products:
+        if wanted[product.input].size and (complete[product.input] or observed):
+            serving.setdefault(product.input, []).append(product)
+    shapes = {product.site: np.shape(product.value) for chosen in serving.values() for product in chosen}
+    entries = sum(wanted[number].size for number in serving)
+    if not SHARE * entries > trial_columns(shapes.values()) + len(shapes):
+        return {}
+    places = {unit.place.number: unit.place for unit in units_of(products)}
+    found = {
+        number: _Served([Unit(product, places[product.site]) for product in chosen])
+        for number, chosen in serving.items()
+    }
+    stands_for = merged([places[site] for site in shapes], runner, generator)
+    beside = {
+        number: Place(number, inputs[number].value, without=frozenset(unit.product.site for unit in one.units))
+        for number, one in found.items() if not complete[number]
+    }
+    representatives = list(dict.fromkeys(stands_for.values()))
+    coloured = discover([*representatives, *beside.values()], runner, generator)
+    colourings = {colouring.place: colouring for colouring in coloured}
+    for number, one in found.items():
+        one.sites = [colourings[stands_for[unit.place]] for unit in one.units]
+        one.rest = colourings[beside[number]] if number in beside else None
+    return found
+
+
+def _cheapest(served: dict[int, _Served], columns: dict[int, int]) -> set[int]:
     """Inputs that units serve in fewer columns than moving them takes, given that others pay for shared sites.
 
-    Taking an input in can only make the others cheaper, so inputs are taken in, those that save most first, until
-    none saves anything; groups that save together but not alone are found by starting from all and leaving out.
+    Inputs are taken in or left out one after the other until nothing saves any more, once from none and once from all:
+    some save together but not alone.
     """
     def cost(chosen: set[int]) -> int:
-        sites = {place for number in chosen for place in needed[number]}
-        moved = sum(found.columns(number) for number in needed if number not in chosen)
-        return sum(colourings[place].count for place in sites) + moved
+        sites = {site.place: site.count for number in chosen for site in served[number].sites}
+        rests = sum(one.rest.count for number in chosen if (one := served[number]).rest is not None)
+        return sum(sites.values()) + rests + sum(columns[number] for number in served if number not in chosen)
 
     best: set[int] = set()
-    for start in (set(), set(needed)):
+    for start in (set(), set(served)):
         chosen = set(start)
-        while True:
-            tries = [chosen ^ {number} for number in needed]
-            better = min(tries, key=cost)
+        while served:
+            better = min((chosen ^ {number} for number in served), key=cost)
             if cost(better) >= cost(chosen):
                 break
             chosen = better
         best = min(best, chosen, key=cost)
-    return sorted(best)
+    return best

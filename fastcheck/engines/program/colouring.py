@@ -37,14 +37,15 @@ if TYPE_CHECKING:
 LONG = 64
 # Codes lie between these, evenly but for a random part of their distance.
 LEAST, MOST = 0.5, 1.5
-# A ratio is a code if it is nearer to it than this: what rounding leaves where terms cancel a little.
-NEAR = 1e-12
+# A ratio is a code if it is nearer to it than this: what rounding leaves where terms cancel a little.  Of outputs that
+# move less than others, because much cancels in them, it may be as much farther, up to a limit.
+NEAR, NEAR_LIGHT, LIMIT = 1e-12, 1e-14, 1e-7
 # What an entry may add unseen to another's output, as a multiple of how far the ratio is from the code: the inverse of
 # how far apart two codes usually are.
 UNSEEN = 4.0
 # Entries from which codes would be too close together to be told apart.
 MOST_CODES = 1 << 20
-# Outputs that weigh less than this share of the heaviest need not be told: their changes may be all rounding.
+# Outputs that weigh less than this share of the heaviest need not tell: their changes may be all rounding.
 NEGLIGIBLE = 1e-11
 # The convention for ties while colours are looked for: with it, whatever can move an output on either side moves it.
 HALFWAY = 0.5
@@ -131,20 +132,26 @@ class Codes:
         value[by_rank] = LEAST + (MOST - LEAST) * (np.arange(count) + generator.uniform(0.25, 0.75, count)) / count
         return cls(value, by_rank)
 
-    def decoded(self, ratio: Array) -> tuple[Indices, Array]:
-        """The things whose codes are nearest to ratios, and how far off these are (infinite where not near enough)."""
+    def decoded(self, ratio: Array, share: Array) -> tuple[Indices, Array]:
+        """The things whose codes are nearest to ratios, and how far off these are (see ``distance``)."""
         count = self.value.size
         with np.errstate(invalid="ignore"):
             rank = np.clip((ratio - LEAST) * (count / (MOST - LEAST)), 0, count - 1)
         thing = self.by_rank[np.where(np.isfinite(rank), rank, 0).astype(np.int64)]
-        return thing, distance(self.value[thing], ratio)
+        return thing, distance(self.value[thing], ratio, share)
 
 
-def distance(code: Array, ratio: Array) -> Array:
-    """How far ratios are from codes; infinite where that is not near."""
-    with np.errstate(invalid="ignore"):
+def distance(code: Array, ratio: Array, share: Array) -> Array:
+    """How far ratios are from codes; infinite where that is not near.
+
+    Parameters
+    ----------
+    code, ratio : (k,).
+    share : (k,) how much the outputs move, as a share of the one that moves most.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
         apart = np.abs(code - ratio)
-        return np.where(apart <= NEAR, apart, np.inf)
+        return np.where(apart <= np.clip(NEAR_LIGHT / share, NEAR, LIMIT), apart, np.inf)
 
 
 def ratio_of(odd: Array, even: Array, coded: Array) -> Array:
@@ -210,6 +217,11 @@ class Colouring:
     def single(self) -> bool:
         """Whether each entry has a colour of its own."""
         return self.alone
+
+    def without_periods(self) -> "Colouring":
+        """The same with a colour for each value of the digits that have periods."""
+        unique = (*self.unique, *(digit for digit, _ in self.periods))
+        return Colouring(self.place, self.free, unique, (), self.free is None, self.unseen)
 
     @property
     def coded(self) -> bool:
@@ -293,14 +305,14 @@ class Colouring:
         within = np.arange(rows.size) - np.repeat(np.cumsum(counts) - counts, counts)
         return rows, order[starts[colours][rows] + within]
 
-    def decoded(self, colours: Indices, ratio: Array) -> tuple[Indices, Array]:
+    def decoded(self, colours: Indices, ratio: Array, share: Array) -> tuple[Indices, Array]:
         """The entries of the colours (k,) whose codes are nearest to ratios (k,), and how far off they are."""
         order, starts = self.sorted
         counts = starts[colours + 1] - starts[colours]
         with np.errstate(invalid="ignore"):
             rank = np.clip((ratio - LEAST) * (counts / (MOST - LEAST)), 0, counts - 1)
         entry = order[starts[colours] + np.where(np.isfinite(rank), rank, 0).astype(np.int64)]
-        return entry, distance(self.codes[entry], ratio)
+        return entry, distance(self.codes[entry], ratio, share)
 
 
 def discover(places: Sequence[Place], runner: Runner, generator: "Generator") -> list[Colouring]:
@@ -316,13 +328,17 @@ def discover(places: Sequence[Place], runner: Runner, generator: "Generator") ->
     -------
     list of Colouring : in the order of the places.
     """
-    hints = {np.shape(value) for value in runner.outputs} | {place.shape for place in places if not place.inside}
+    hints = set(runner.shapes) | {place.shape for place in places if not place.inside}
     trials = [_Trial(place, digits_of(place.shape, hints), generator) for place in places]
     wanted = [(trial.place, change) for trial in trials for change in trial.changes()]
     rows = iter(_outputs_of(wanted, runner))
     for trial in trials:
         trial.read([next(rows) for _ in range(trial.columns)], runner)
-    _try_periods([trial for trial in trials if trial.bound], runner, generator)
+    for longest in (True, False):
+        tests = [test for trial in trials for test in trial.tests(longest=longest, generator=generator)]
+        rows = iter(_outputs_of([(test.place, change) for test in tests for change in test.changes()], runner))
+        for test in tests:
+            test.read(Told.of(next(rows), next(rows), runner), next(rows))
     return [trial.colouring() for trial in trials]
 
 
@@ -376,6 +392,24 @@ class _Trial:
                 self.unseen = max(self.unseen, unseen)
                 self.bound.remove(digit)
 
+    def tests(self, *, longest: bool, generator: "Generator") -> list["_Test"]:
+        """Tests of periods: several to a test in the values of the longest free digit.
+
+        Where there is none, ``longest`` periods are tried first, and shorter ones where those have proved right.
+        """
+        within = max(self.owners, key=lambda digit: digit.extent, default=None)
+        waiting = [(digit, period) for digit in self.bound for period in PERIODS if 2 * period < digit.extent]
+        if longest == (within is not None):
+            return []
+        if within is None:
+            last = dict(waiting)
+            waiting = list(last.items()) if longest else [
+                (digit, period) for digit, period in waiting if period < self.periods.get(digit, 0)
+            ]
+        drawn = [(digit, period, Codes.draw(digit.extent, generator)) for digit, period in waiting]
+        parts = 1 if within is None else within.extent
+        return [_Test(self, drawn[first : first + parts], within) for first in range(0, len(drawn), parts)]
+
     def colouring(self) -> Colouring:
         """What came of it."""
         if self.free is None and self.owners:
@@ -394,7 +428,7 @@ class Told:
     ----------
     odd, even : parts of them.
     size : how much each weighs.
-    where : outputs that weigh enough to be told.
+    where : outputs that weigh enough to have to tell.
     """
 
     odd: Array
@@ -414,80 +448,78 @@ class Told:
 
         None where several things move one output.
         """
-        where = self.where if within is None else self.where & within
-        thing, apart = codes.decoded(ratio_of(self.odd[where], self.even[where], coded[where]))
-        if not np.isfinite(apart).all():
+        where = self.size > 0.0 if within is None else (self.size > 0.0) & within
+        largest = float(self.size.max(initial=0.0)) or 1.0
+        ratio = ratio_of(self.odd[where], self.even[where], coded[where])
+        thing, apart = codes.decoded(ratio, self.size[where] / largest)
+        lost = ~np.isfinite(apart)
+        if (lost & self.where[where]).any():
             return None, 0.0
         found = np.zeros(self.odd.size, dtype=np.int64)
         found[where] = thing
-        largest = float(self.size.max(initial=0.0))
-        return found, UNSEEN * float((apart * self.size[where]).max(initial=0.0)) / largest if largest else 0.0
+        unseen = np.where(lost, 1.0, UNSEEN * apart) * self.size[where]
+        return found, float(unseen.max(initial=0.0)) / largest
 
 
-def _try_periods(trials: Sequence[_Trial], runner: Runner, generator: "Generator") -> None:
-    """Look for periods of digits that are not free, in different parts of a free digit at once."""
-    for trial in trials:
-        waiting = [(digit, period) for digit in trial.bound for period in PERIODS if 2 * period < digit.extent]
-        within, parts = _room(trial)
-        if parts == 1:
-            # one trial at a time: where even the longest period fails, shorter ones are not tried
-            longest = dict(waiting)
-            for digit, period in longest.items():
-                _try(trial, [(digit, period)], within, runner, generator)
-            waiting = [(digit, period) for digit, period in waiting if trial.periods.get(digit, 0) > period]
-        while waiting:
-            tried, waiting = waiting[:parts], waiting[parts:]
-            _try(trial, tried, within, runner, generator)
-            waiting = [(digit, period) for digit, period in waiting if trial.periods.get(digit, math.inf) > period]
+@dataclass(frozen=True, eq=False)
+class _Test:
+    """Periods of digits of a place, each tried within one value of a free digit, where they do not meet.
 
+    Parameters
+    ----------
+    trial : of the place.
+    tried : digits and periods, with their codes.
+    within : the free digit; None where there is none, for one period alone.
+    """
 
-def _room(trial: _Trial) -> tuple[Digit | None, int]:
-    """The longest free digit, in whose values trials do not meet."""
-    longest = max(trial.owners, key=lambda digit: digit.extent, default=None)
-    return longest, 1 if longest is None else longest.extent
+    trial: _Trial
+    tried: Sequence[tuple[Digit, int, Codes]]
+    within: Digit | None
 
+    @property
+    def place(self) -> Place:
+        """The place."""
+        return self.trial.place
 
-def _try(
-    trial: _Trial, tried: Sequence[tuple[Digit, int]], within: Digit | None, runner: Runner, generator: "Generator"
-) -> None:
-    place = trial.place
-    moved, coded = np.zeros(place.size), np.zeros(place.size)
-    codes = [Codes.draw(digit.extent, generator) for digit, _ in tried]
-    for part, ((digit, period), code) in enumerate(zip(tried, codes, strict=True)):
-        value = digit.of(place)
-        chosen = value % period == 0
-        if within is not None:
-            chosen &= within.of(place) == part
-        # other bound digits stand still at one value: this one alone is in question
-        for other in trial.bound:
-            if other is not digit:
-                chosen &= other.of(place) == other.extent // 2
-        moved[chosen] = trial.amount[chosen]
-        coded[chosen] = trial.amount[chosen] * code.value[value[chosen]]
-    up, down, row = _outputs_of([(place, moved), (place, -moved), (place, coded)], runner)
-    told = Told.of(up, down, runner)
-    for part, ((digit, period), code) in enumerate(zip(tried, codes, strict=True)):
-        here = told.where if within is None else told.where & (trial.owners[within] == part)
-        better = period < trial.periods.get(digit, digit.extent)
-        if better and here.any() and told.owners(code, row, here)[0] is not None:
-            trial.periods[digit] = period
+    def changes(self) -> tuple[Array, Array, Array]:
+        """Up, down, and up by the codes."""
+        moved, coded = np.zeros(self.place.size), np.zeros(self.place.size)
+        for part, (digit, period, codes) in enumerate(self.tried):
+            value = digit.of(self.place)
+            chosen = value % period == 0
+            if self.within is not None:
+                chosen &= self.within.of(self.place) == part
+            # other bound digits stand still at one value: this one alone is in question
+            for other in self.trial.bound:
+                if other is not digit:
+                    chosen &= other.of(self.place) == other.extent // 2
+            moved[chosen] = self.trial.amount[chosen]
+            coded[chosen] = self.trial.amount[chosen] * codes.value[value[chosen]]
+        return moved, -moved, coded
+
+    def read(self, told: Told, coded: Array) -> None:
+        """Note the shortest periods with which entries do not meet."""
+        periods = self.trial.periods
+        for part, (digit, period, codes) in enumerate(self.tried):
+            here = told.where if self.within is None else told.where & (self.trial.owners[self.within] == part)
+            if period < periods.get(digit, digit.extent) and here.any():
+                owner, _ = told.owners(codes, coded, here)
+                # One entry alone that moves anything, the others being dead, shows nothing.
+                if owner is not None and 2 * np.unique(owner[here]).size > -(-digit.extent // period):
+                    periods[digit] = period
 
 
 def _outputs_of(wanted: Sequence[tuple[Place, Array]], runner: Runner) -> list[Array]:
     """What each change of a place does to all outputs, laid end to end."""
-    found: list[Array] = []
-    sizes = sorted({place.size for place, _ in wanted})
-    for block in ranges(len(wanted), min(64, runner.most_columns(sizes))):
-        chosen = wanted[block]
-        changes: dict[Place, Array] = {}
-        for row, (place, change) in enumerate(chosen):
-            changes.setdefault(place, np.zeros((len(chosen), place.size)))[row] = change
-        found += list(runner.laid_out(runner.run(list(changes.items()), HALFWAY)))
-    return found
-
-
-def alone(place: Place) -> Colouring:
-    """Every entry by itself."""
-    return Colouring(place)
-
-
+    found: dict[int, Array] = {}
+    for without in dict.fromkeys(place.without for place, _ in wanted):
+        mine = [number for number, (place, _) in enumerate(wanted) if place.without == without]
+        sizes = [place.size for place in {wanted[number][0] for number in mine}]
+        for block in ranges(len(mine), min(64, runner.most_columns(sizes))):
+            numbers = mine[block]
+            changes: dict[Place, Array] = {}
+            for row, number in enumerate(numbers):
+                place, change = wanted[number]
+                changes.setdefault(place, np.zeros((len(numbers), place.size)))[row] = change
+            found.update(zip(numbers, runner.laid_out(runner.run(list(changes.items()), HALFWAY)), strict=True))
+    return [found[number] for number in range(len(wanted))]

@@ -19,6 +19,7 @@ from .runner import FIRST_COLUMNS, Moved, Place, Runner
 # A column that crosses a kink, or leaves the function's domain, is taken again with a step this much smaller, at most
 # so often.
 SHRINK, SHRINKS = 2.0**-10, 2
+TINY = float(np.finfo(np.float64).tiny)
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,13 @@ class Quotients:
         """Take over what another has done."""
         for name in ("right", "left", "terms", "flagged", "done", "unseen"):
             getattr(self, name)[other.done] = getattr(other, name)[other.done]
+
+    def plus(self, other: "Quotients") -> "Quotients":
+        """Those of a sum."""
+        return Quotients(
+            self.right + other.right, self.left + other.left, self.terms + other.terms, self.flagged | other.flagged,
+            self.done & other.done, self.unseen + other.unseen,
+        )
 
     @property
     def slope(self) -> Array:
@@ -127,6 +135,21 @@ def measure(
     -------
     list of Quotients : of the places of the jobs, whole; ``done`` tells which entries were moved.
     """
+    alike = list(dict.fromkeys(job.place.without for job in jobs))
+    if len(alike) > 1:
+        found: dict[int, Quotients] = {}
+        for without in alike:
+            numbers = [number for number, job in enumerate(jobs) if job.place.without == without]
+            part = measure([jobs[number] for number in numbers], runner, limits, convention)
+            found.update(zip(numbers, part, strict=True))
+        return [found[number] for number in range(len(jobs))]
+    return _measure(jobs, runner, limits, convention, order)
+
+
+def _measure(
+    jobs: Sequence[Job], runner: Runner, limits: Limits, convention: float | None, order: Indices | None
+) -> list[Quotients]:
+    """The same for places that all stand without the same operations."""
     found = [Quotients.of(job.place.size) for job in jobs]
     which = np.repeat(np.arange(len(jobs)), [job.colours.size for job in jobs])
     colours = np.concatenate([np.empty(0, np.int64), *(job.colours for job in jobs)])
@@ -148,11 +171,13 @@ def measure(
 
 
 def _take_apart(work: "_Work", limits: Limits) -> None:
-    """Move by themselves the entries of colours in which some met after all."""
+    """Take the entries of colours in which some met after all with as many colours as it needs."""
     for job, quotients, met in zip(work.jobs, work.found, work.met, strict=True):
         if met and not limits.over:
+            colouring = job.colouring.without_periods()
             entries = job.colouring.members(np.array(met))[1]
-            quotients.take(measure([Job(Colouring(job.place), entries)], work.runner, limits, work.convention)[0])
+            again = Job(colouring, np.unique(colouring.colour[entries]))
+            quotients.take(measure([again], work.runner, limits, work.convention)[0])
 
 
 def _blocks(count: int, pace: Pace, limits: Limits) -> Iterator[slice]:
@@ -288,13 +313,14 @@ def decoded(
     """
     entry, unseen, met = np.zeros(odd.shape, dtype=np.int64), np.zeros(len(odd)), np.zeros(len(odd), dtype=bool)
     size = np.maximum(np.abs(odd), np.abs(coded)) * np.abs(weight)
-    rows, outputs = np.nonzero(size > NEGLIGIBLE * size.max(axis=1, initial=0.0, keepdims=True))
-    found, apart = colouring.decoded(
-        colours[rows], ratio_of(odd[rows, outputs], even[rows, outputs], coded[rows, outputs])
-    )
+    rows, outputs = np.nonzero(size)
+    share = size[rows, outputs] / np.maximum(size.max(axis=1, initial=0.0), TINY)[rows]
+    ratio = ratio_of(odd[rows, outputs], even[rows, outputs], coded[rows, outputs])
+    found, apart = colouring.decoded(colours[rows], ratio, share)
     entry[rows, outputs] = found
-    met[rows[~np.isfinite(apart)]] = True
-    np.maximum.at(unseen, rows, UNSEEN * np.where(np.isfinite(apart), apart, 0.0) * size[rows, outputs])
+    lost = ~np.isfinite(apart)
+    met[rows[lost & (share > NEGLIGIBLE)]] = True
+    np.maximum.at(unseen, rows, np.where(lost, 1.0, UNSEEN * apart) * size[rows, outputs])
     return Decoded(entry, met, unseen)
 
 

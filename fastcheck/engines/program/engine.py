@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 
@@ -15,17 +16,20 @@ from ...runtime.run import Run
 from .choice import Way, choose
 from .colouring import Colouring
 from .columns import Job, Limits, Quotients, measure
+from .cut import terms_of
 from .gathering import gathered
 from .kinks import measure_way, under_conventions
 from .literal import require_literal, require_same_outputs
 from .problem import ProgramProblem
-from .runner import Place, Runner
+from .runner import ObservedProgram, Place, Runner, Term
 from .state import Check
 from .trust import equal_shares
 from .verification import verify
 
 # Entries that may be moved by themselves where a faster way is in doubt, however few columns that way took.
 MOST_SINGLE = 256
+# Entries from which a scalar cost is worth cutting where it is a weighted sum.
+CUT_FROM = 150
 # The step at which J_plus and J_minus are given where the caller has not asked for one.
 EPSILON = 1e-7
 
@@ -88,8 +92,13 @@ def _expected_seconds(check: Check, jobs: Sequence[Job]) -> float:
 
 
 def _begin(problem: ProgramProblem, positions: Indices, run: Run, deadline: float, seed: int) -> Check:
-    runner = Runner(problem.program, problem.weights, run.memory_limit)
-    inputs = [Place(number, value) for number, value in enumerate(problem.inputs(problem.theta))]
+    generator = np.random.default_rng(seed)
+    values = problem.inputs(problem.theta)
+    terms: Sequence[Term] = ()
+    if positions.size >= CUT_FROM and getattr(problem.program, "observes", False):
+        terms = terms_of(cast(ObservedProgram, problem.program), values, generator)
+    runner = Runner(problem.program, problem.weights, run.memory_limit, terms)
+    inputs = [Place(number, value) for number, value in enumerate(values)]
     wanted = []
     for tensor in problem.tensors:
         first, last = np.searchsorted(positions, (tensor.start, tensor.stop))
@@ -101,7 +110,6 @@ def _begin(problem: ProgramProblem, positions: Indices, run: Run, deadline: floa
         done += columns
         run.progress(min(done, positions.size - 1), positions.size)
 
-    generator = np.random.default_rng(seed)
     ways = choose(runner, inputs, wanted, generator)
     return Check(problem, runner, inputs, wanted, generator, Limits(deadline, progress), ways, {}, [])
 
@@ -132,8 +140,8 @@ def _measure_all(check: Check, positions: Indices) -> None:
     for jobs in filter(None, (together, single)):
         for job, quotients in zip(jobs, measure(jobs, check.runner, check.limits, order=order), strict=True):
             check.places[job.place] = quotients
-    for place in check.inputs:
-        check.places.setdefault(place, Quotients.of(place.size))
+    for way in check.ways:
+        check.places.setdefault(way.colouring.place, Quotients.of(way.colouring.place.size))
     check.quotients = [
         measure_way(way, check.places, place.size) for way, place in zip(check.ways, check.inputs, strict=True)
     ]
@@ -144,11 +152,12 @@ def _jobs(check: Check) -> tuple[list[Job], list[Job]]:
     """Columns that move many entries or serve them, and columns of one entry."""
     together, single = {}, []
     for way, wanted in zip(check.ways, check.wanted, strict=True):
-        if way.units:
-            together.update({site.place: Job(site, np.arange(site.count)) for site in way.sites})
-        elif wanted.size and way.colouring.single:
+        together.update({site.place: Job(site, np.arange(site.count)) for site in way.sites})
+        if way.whole or not wanted.size:
+            continue
+        if way.colouring.single:
             single.append(Job(way.colouring, wanted))
-        elif wanted.size:
+        else:
             together[way.colouring.place] = Job(way.colouring, np.unique(way.colouring.colour[wanted]))
     return list(together.values()), single
 

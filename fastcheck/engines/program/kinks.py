@@ -26,7 +26,8 @@ def measure_way(way: Way, found: dict[Place, Quotients], size: int) -> Quotients
     """An input's quotients from those of the places that its way moves."""
     if not way.units:
         return found[way.colouring.place]
-    return combined(way.units, [found[site.place] for site in way.sites], size)
+    served = combined(way.units, [found[site.place] for site in way.sites], size)
+    return served if way.whole else served.plus(found[way.colouring.place])
 
 
 def under_conventions(
@@ -55,11 +56,7 @@ def under_conventions(
 
 def _moved(ways: Sequence[Way]) -> list[Colouring]:
     """The colourings of all places that are moved."""
-    chosen: dict[Place, Colouring] = {}
-    for way in ways:
-        for colouring in way.sites if way.units else (way.colouring,):
-            chosen[colouring.place] = colouring
-    return list(chosen.values())
+    return list({colouring.place: colouring for way in ways for colouring in way.moved()}.values())
 
 
 def at_kinks(quotients: Quotients, candidates: Sequence[Array]) -> Indices:

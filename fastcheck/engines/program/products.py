@@ -102,22 +102,6 @@ class ProductNotes:
         return change
 
 
-class Suppression:
-    """Has the results of some operations stand still: what moves the outputs then enters elsewhere.
-
-    Parameters
-    ----------
-    sites : the operations' numbers.
-    """
-
-    def __init__(self, sites: frozenset[int]) -> None:
-        self._sites = sites
-
-    def result(self, count: int, value: Any, change: NDArray[Any] | None) -> NDArray[Any] | None:
-        """The change of operation number `count`."""
-        return None if count in self._sites else change
-
-
 def contraction(letters: str, side: int, shape: tuple[int, ...]) -> str | Adjoint:
     """The einsum string, or the adjoint where it alone would not give the operand's shape.
 

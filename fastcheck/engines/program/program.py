@@ -1,8 +1,8 @@
 """A NumPy function whose differences are exact."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -13,7 +13,7 @@ from ..._errors import NoRule
 from ..._types import Array, Mask
 from .array import DifferenceArray
 from .namespaces import replaced
-from .products import Product, ProductNotes, Suppression, labels
+from .products import Product, ProductNotes, labels
 from .reachable import Reachable
 from .retired import RETIRED
 from .run import Run
@@ -36,11 +36,14 @@ class Response:
     changes : for every output, (batch, *shape), or None where none of the perturbations reaches it.
     crossed : (batch,), which perturbations crossed a kink: their changes are exact, but no derivatives.
     ties : (batch,), which perturbations moved a value that stands exactly on a kink.
+    observed : by the number of an operation that was to be observed, (batch, *shape) of its result; only of those that
+        move.
     """
 
     changes: tuple[Changes | None, ...]
     crossed: Mask
     ties: Mask
+    observed: Mapping[int, Changes] = field(default_factory=dict)
 
 
 class Program:
@@ -59,6 +62,7 @@ class Program:
     Attributes
     ----------
     outputs : the plain arrays that the function returns at the inputs, in the order in which it returns them.
+    observes : that operations can be observed and suppressed.
 
     Notes
     -----
@@ -66,6 +70,8 @@ class Program:
     surroundings to carry changes as well (``X.dot(W)`` with a plain ``X`` never asks ``W``, and a plain buffer cannot
     receive what moves) is run again with the arrays replaced that it can reach.
     """
+
+    observes = True
 
     def __init__(
         self,
@@ -90,6 +96,9 @@ class Program:
         changes: Mapping[int, Changes],
         sites: Mapping[int, Changes] | None = None,
         convention: float | None = None,
+        *,
+        observe: Collection[int] | None = (),
+        suppress: Collection[int] = (),
     ) -> Response:
         """Runs the function with these changes of its inputs.
 
@@ -98,6 +107,8 @@ class Program:
         changes : by the input's number, (batch, *shape); inputs that are not named stand still.
         sites : by the operation's number, changes to add at its output, (batch, *shape).
         convention : None for the true finite changes, or how ties are resolved (``rules.branches.Branches``).
+        observe : numbers of operations whose results' changes are wanted too; None for all that move.
+        suppress : numbers of operations whose results are to stand still.
 
         Returns
         -------
@@ -108,8 +119,16 @@ class Program:
         NoRule : where an operation has no exact difference, or where the function cannot be followed.
         """
         given = [*changes.values(), *(sites or {}).values()]
-        observer = Injection(sites) if sites else None
-        return self._response(partial(Run, len(given[0]), TABLES, convention, observer), changes)
+        if not sites and not suppress and observe is not None and not observe:
+            return self._response(partial(Run, len(given[0]), TABLES, convention), changes)
+        tries: list[Intervention] = []
+
+        def new_run() -> Run:
+            tries.append(Intervention(sites or {}, suppress, observe))
+            return Run(len(given[0]), TABLES, convention, tries[-1])
+
+        response = self._response(new_run, changes)
+        return replace(response, observed=tries[-1].observed)
 
     @cached_property
     def products(self) -> tuple[Product, ...]:
@@ -138,7 +157,7 @@ class Program:
         for number in range(len(self._inputs)):
             sites = frozenset(product.site for product in self.products if product.input == number)
             given = {number: labels(self._inputs[number].shape)}
-            response = self._response(partial(Run, 1, TABLES, 0.0, Suppression(sites)), given)
+            response = self._response(partial(Run, 1, TABLES, 0.0, Intervention({}, sites, ())), given)
             found.append(bool(sites) and all(change is None for change in response.changes))
         return tuple(found)
 
@@ -207,23 +226,36 @@ class Program:
         return Response(tuple(changes), run.branches.crossed, run.branches.ties)
 
 
-class Injection:
-    """Adds changes at the outputs of operations.
+class Intervention:
+    """Adds changes at the results of operations, has some stand still, and looks at others.
 
     Parameters
     ----------
-    sites : by the operation's number, (batch, *shape of its output).
+    sites : by the operation's number, changes to add, (batch, *shape of its result).
+    suppress : numbers of operations whose results stand still.
+    observe : numbers of those that are looked at; None for all.
+
+    Attributes
+    ----------
+    observed : by number, the changes of those that move.
     """
 
-    def __init__(self, sites: Mapping[int, Changes]) -> None:
-        self._sites = sites
+    def __init__(
+        self, sites: Mapping[int, Changes], suppress: Collection[int], observe: Collection[int] | None
+    ) -> None:
+        self._sites, self._suppress, self._observe = sites, suppress, observe
+        self.observed: dict[int, Changes] = {}
 
     def result(self, count: int, value: Any, change: Changes | None) -> Changes | None:
-        """The change of operation number `count`, with what is injected there."""
+        """The change of operation number `count` to go on with."""
+        if count in self._suppress:
+            return None
         extra = self._sites.get(count)
-        if extra is None:
-            return change
-        return extra.copy() if change is None else change + extra
+        if extra is not None:
+            change = extra.copy() if change is None else change + extra
+        if change is not None and (self._observe is None or count in self._observe):
+            self.observed[count] = np.array(np.broadcast_to(change, change.shape[:1] + value.shape))
+        return change
 
 
 def copied(operand: Any, copy: Callable[[NDArray[Any]], Any]) -> Any:

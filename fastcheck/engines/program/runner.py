@@ -2,9 +2,9 @@
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -53,6 +53,39 @@ class DifferencedProgram(Protocol):
         ...
 
 
+class ObservedProgram(DifferencedProgram, Protocol):
+    """One whose operations can be looked at, and held still: its ``observes`` is true."""
+
+    observes: bool
+
+    def run(
+        self, changes: dict[int, Array], sites: dict[int, Array] | None = None, convention: float | None = None, *,
+        observe: Collection[int] | None = (), suppress: Collection[int] = (),
+    ) -> "ObservedResponse":
+        """Changes of the outputs, and of the results of operations that are to be observed."""
+        ...
+
+
+class ObservedResponse(Response, Protocol):
+    """What such a run gives."""
+
+    @property
+    def observed(self) -> Mapping[int, Array]:
+        """By the operation's number, of those that moved."""
+        ...
+
+
+@dataclass(frozen=True)
+class Term:
+    """The result of an operation that the cost is linear in, and what it weighs there.
+
+    site : the operation's number; weight : of the result's shape.
+    """
+
+    site: int
+    weight: Array
+
+
 @dataclass(frozen=True, eq=False)
 class Place:
     """Where a program is moved: at one of its inputs, or at the output of one of its operations.
@@ -62,11 +95,13 @@ class Place:
     number : of the input, or of the operation.
     value : its value where nothing moves.
     inside : whether it is an operation's output.
+    without : numbers of operations whose outputs stand still meanwhile: what it moves through them is known otherwise.
     """
 
     number: int
     value: Array
     inside: bool = False
+    without: frozenset[int] = frozenset()
     step: Array = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -124,20 +159,34 @@ class Runner:
     program : the program.
     weights : one array for each output, of its shape: the cost is the sum of their products.
     memory_limit : bytes that a block of columns may take.
+    terms : results of operations that are taken for the outputs instead (see ``cut``).
 
     Attributes
     ----------
     weights, weight : the same, flat, and all of them laid end to end.
+    shapes : of the outputs.
     columns, runs, seconds : perturbations so far, calls of the program, and the time they took.
     """
 
-    def __init__(self, program: DifferencedProgram, weights: Sequence[Any], memory_limit: int) -> None:
-        self.program = program
-        self.weights = tuple(np.asarray(weight, dtype=np.float64).reshape(-1) for weight in weights)
+    def __init__(
+        self, program: DifferencedProgram, weights: Sequence[Any], memory_limit: int, terms: Sequence[Term] = ()
+    ) -> None:
+        self.program, self.terms = program, tuple(terms)
+        chosen = [np.asarray(weight, dtype=np.float64) for weight in weights]
+        if terms:
+            chosen = [term.weight * chosen[0].reshape(-1)[0] for term in terms]
+        self.shapes = tuple(weight.shape for weight in chosen)
+        self.weights = tuple(weight.reshape(-1) for weight in chosen)
         self.weight = np.concatenate([np.empty(0), *self.weights])
         self.memory_limit = memory_limit
         self.columns = self.runs = 0
         self.seconds = 0.0
+
+    def at(self, program: DifferencedProgram) -> "Runner":
+        """The same of the program at other inputs."""
+        found = Runner(program, (), self.memory_limit)
+        found.terms, found.shapes, found.weights, found.weight = self.terms, self.shapes, self.weights, self.weight
+        return found
 
     @property
     def outputs(self) -> tuple[Any, ...]:
@@ -150,20 +199,32 @@ class Runner:
         return self.weight.size
 
     def run(self, moved: Sequence[tuple[Place, Array]], convention: float | None = None) -> Moved:
-        """Move some places, (columns, size of the place) each, and see what changes."""
+        """Move some places, (columns, size of the place) each, and see what changes.
+
+        All of them stand ``without`` the same operations.
+        """
         count = len(moved[0][1])
         at = [{}, {}]  # type: list[dict[int, Array]]
         for place, change in moved:
             at[place.inside][place.number] = change.reshape(count, *place.shape)
+        without = moved[0][0].without
         started = time.perf_counter()
         with np.errstate(all="ignore"):
-            found = self.program.run(at[False], at[True] or None, convention)
+            if not self.terms and not without:
+                found = self.program.run(at[False], at[True] or None, convention)
+                outputs = found.changes
+            else:
+                sites = [term.site for term in self.terms]
+                observing = cast(ObservedProgram, self.program)
+                seen = observing.run(at[False], at[True] or None, convention, observe=sites, suppress=without)
+                found = seen
+                outputs = tuple(map(seen.observed.get, sites)) if self.terms else seen.changes
         self.seconds += time.perf_counter() - started
         self.columns += count
         self.runs += 1
         changes = tuple(
             None if change is None or not weight.size else change.reshape(count, -1)
-            for change, weight in zip(found.changes, self.weights, strict=True)
+            for change, weight in zip(outputs, self.weights, strict=True)
         )
         return Moved(changes, _flags(found.crossed, count), _flags(found.ties, count))
 

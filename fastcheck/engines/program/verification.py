@@ -10,7 +10,7 @@ from ..._types import Array
 from .choice import Way
 from .colouring import LEAST, MOST, Colouring
 from .kinks import Candidates
-from .runner import Place, Runner
+from .runner import Place
 from .state import Check
 from .trust import (
     HALVES,
@@ -108,7 +108,7 @@ def _dithered(check: Check, directions: Sequence[Direction], base: Along) -> Dit
         values = [dither(place.value, check.generator) for place in check.inputs]
         with np.errstate(all="ignore"):
             program = check.problem.program_at(values)
-            runner = Runner(program, check.problem.weights, check.runner.memory_limit)
+            runner = check.runner.at(program)
             found.append(along([one.scaled(factor) for one in directions], runner) / factor)
             for place, (there, here) in enumerate(zip(program.outputs, check.runner.outputs, strict=True)):
                 apart = np.abs(np.asarray(there) - np.asarray(here))

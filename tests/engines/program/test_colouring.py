@@ -90,14 +90,14 @@ def test_few_columns_find_the_colours(name):
 
 def test_codes_tell_one_entry_from_a_blend_of_two():
     codes = Codes.draw(1000, np.random.default_rng(0))
-    thing, apart = codes.decoded(codes.value)
+    thing, apart = codes.decoded(codes.value, np.ones(1000))
     assert (apart == 0.0).all()
     assert np.array_equal(thing, np.arange(1000))
     blend = np.random.default_rng(1).uniform(size=(2, 100_000))
     first, second = np.random.default_rng(2).integers(0, 1000, (2, 100_000))
     ratio = (blend[0] * codes.value[first] + blend[1] * codes.value[second]) / blend.sum(axis=0)
-    assert np.isfinite(codes.decoded(ratio[first != second])[1]).mean() < 1e-5
-    assert np.isinf(codes.decoded(np.array([np.nan, np.inf, -np.inf, 0.0, 2.0]))[1]).all()
+    assert np.isfinite(codes.decoded(ratio[first != second], np.ones(1))[1]).mean() < 1e-5
+    assert np.isinf(codes.decoded(np.array([np.nan, np.inf, -np.inf, 0.0, 2.0]), np.ones(5))[1]).all()
 
 
 def test_colours_in_which_entries_meet_are_taken_apart():
