@@ -1,6 +1,7 @@
 """One layer's backward pass as a cost: its outputs weighted by random cotangents and summed."""
 
 import inspect
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._constants import NOISE_SIGMAS
+from ..._constants import NOISE_SIGMAS, UNIT_ROUNDOFFS
 from ..._types import Array
 from ..._validation import real_array
 from ..gradients import Rounding
@@ -17,6 +18,12 @@ from ..parameters.sampling import random_direction
 from .upstream import tried
 
 Values = tuple[NDArray[Any], ...]
+
+# Roundings of its precision, times the largest gradient and the root of the number of terms, that a right backward may
+# be off by; a mistake in one precision alone is no rounding.
+MOST_ROUNDINGS = 256.0
+# An error that follows the gradient this closely is not rounding; fewer entries than so many tell nothing of it.
+SYSTEMATIC, ENOUGH = 0.999, 8
 
 
 @dataclass(frozen=True)
@@ -191,19 +198,34 @@ def _rounding(
             doubles, again = gradients_of(wide, more), gradients_of(given, cotangents)
     except Exception:  # a layer may know one precision alone, and raise what it likes: nothing is known then
         return None
-    errors: dict[str, Array] = {}
+    found: dict[str, tuple[Array, Array]] = {}
     for name, value in gradients.items():
         double, single = np.asarray(doubles[name]), np.asarray(value)
         if double.dtype != np.float64 or double.shape != single.shape or not np.isfinite(double).all():
             return None
         if not np.array_equal(single, np.asarray(again[name]), equal_nan=True):
             return None
-        errors[name] = np.asarray(np.abs(double - single).reshape(-1) / NOISE_SIGMAS)
+        found[name] = single.astype(np.float64).reshape(-1) - double.reshape(-1), double.reshape(-1)
+    dtypes = [value.dtype.name for value in (*given, *cotangents) if isinstance(value, np.ndarray)]
+    unit = max(UNIT_ROUNDOFFS.get(dtype, 0.0) for dtype in dtypes)
+    terms = sum(math.prod(np.shape(value)[1:]) for value in given if np.ndim(value))
+    scale = max(float(np.max(np.abs(double), initial=0.0)) for _, double in found.values())
+    most = MOST_ROUNDINGS * unit * math.sqrt(max(terms, 1)) * scale
+    errors = {
+        name: np.asarray(np.zeros_like(error) if _systematic(error, double) else np.minimum(np.abs(error), most))
+        for name, (error, double) in found.items()
+    }
 
     def of_tensor(name: str, unit: float) -> Array:
-        return errors[name]
+        return errors[name] / NOISE_SIGMAS
 
     return of_tensor
+
+
+def _systematic(error: Array, gradient: Array) -> bool:
+    """Whether an error follows the gradient, as a factor does and rounding does not."""
+    off, size = float(np.linalg.norm(error)), float(np.linalg.norm(gradient))
+    return error.size >= ENOUGH and off <= size and abs(float(error @ gradient)) > SYSTEMATIC * off * size
 
 
 def _in_double(values: Sequence[Any]) -> tuple[Any, ...]:

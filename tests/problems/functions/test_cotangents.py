@@ -64,6 +64,32 @@ def test_rounding_of_a_right_backward_in_single_precision_is_measured_by_running
         assert fc.check_vjp(layer[0], wrong, inputs, seed=seed).verdict == "fail"
 
 
+@pytest.mark.parametrize("factor", [2.0, 1.01, 1.001, 0.0])
+def test_a_mistake_in_single_precision_alone_is_no_rounding(factor):
+    rng = np.random.default_rng(0)
+    x, W = rng.standard_normal((6, 5)).astype(np.float32), rng.standard_normal((5, 4)).astype(np.float32)
+
+    def backward(d, x, W):
+        dz = d * (1 - np.tanh(x @ W) ** 2)
+        wrong = np.float32(factor) if dz.dtype == np.float32 else 1.0
+        return dz @ W.T, wrong * (x.T @ dz)
+
+    report = fc.check_vjp(lambda x, W: np.tanh(x @ W), backward, (x, W))
+    assert [t.name for t in report.failures] == ["W"]
+
+    if factor == 1.001:  # at one place that is what rounding may leave
+        return
+
+    def at_one_place(d, x, W):
+        dx, dW = backward(d, x, W)
+        dW = x.T @ (d * (1 - np.tanh(x @ W) ** 2))
+        dW[1, 2] *= factor if dW.dtype == np.float32 else 1.0
+        return dx, dW
+
+    report = fc.check_vjp(lambda x, W: np.tanh(x @ W), at_one_place, (x, W))
+    assert [t.name for t in report.failures] == ["W"]
+
+
 def test_a_backward_that_is_not_the_same_twice_is_given_no_rounding():
     rng = np.random.default_rng(0)
     report = fc.check_vjp(
