@@ -129,14 +129,15 @@ def as_program(
 
     layout, theta = problem.layout, problem.theta
     function = ArrayFunction.of(cost, args, layout)
+    args = function.args
 
     def plain(values: Any) -> list[Any]:
-        return [np.asarray(output) for output in flattened(function(*values))]
+        return [np.asarray(output) for output in flattened(function(*values, *args))]
 
     inputs = [theta[t.start : t.stop].reshape(t.shape) for t in layout.tensors]
     return Exact(
         ProgramProblem(
-            lambda values: Program(function, values), plain, Program(function, inputs), function.weights,
+            lambda values: Program(function, values, args), plain, Program(function, inputs, args), function.weights,
             layout.tensors, theta, problem.cost,
         ),
         problem.gradient, method,

@@ -18,7 +18,7 @@ from .reachable import Reachable
 from .retired import RETIRED
 from .run import Run
 from .surroundings import kept
-from .swapping import Carriers, swapped
+from .swapping import CARRYING, Carriers, holds_array, swapped
 from .tables import TABLES
 from .wrapping import Wrapping
 
@@ -166,7 +166,8 @@ class Program:
         try:
             return self._run_once(new_run(), given)
         except NoRule:
-            if self._surrounded or not any(type(place.value) is np.ndarray for place in self._reachable.holders()):
+            around = (*self._args, *(place.value for place in self._reachable.holders()))
+            if self._surrounded or not any(map(holds_array, around)):
                 raise
             self._surrounded = True
             try:
@@ -186,7 +187,8 @@ class Program:
             DifferenceArray(one.copy("K"), run, _own(changes.get(number))) for number, one in enumerate(self._inputs)
         ]
         handed = [array for number, array in enumerate(arrays) if number not in self._held]
-        args = copied(self._args, lambda array: DifferenceArray(array.copy("K"), run))
+        kinds = CARRYING if self._surrounded else "fc"
+        args = copied(self._args, lambda array: DifferenceArray(array.copy("K"), run), kinds)
         carriers = Carriers(run, {id(one): arrays[number] for number, one in self._held.items()}, self._surrounded)
         try:
             with (
@@ -258,14 +260,14 @@ class Intervention:
         return change
 
 
-def copied(operand: Any, copy: Callable[[NDArray[Any]], Any]) -> Any:
-    """The arguments with copies of floating arrays, in nested tuples, lists and dictionaries too."""
+def copied(operand: Any, copy: Callable[[NDArray[Any]], Any], kinds: str = "fc") -> Any:
+    """The arguments with copies of arrays of some kinds of dtype, in nested tuples, lists and dictionaries too."""
     if type(operand) is np.ndarray:
-        return copy(operand) if operand.dtype.kind in "fc" else operand
+        return copy(operand) if operand.dtype.kind in kinds else operand
     if type(operand) in (list, tuple):
-        return type(operand)(copied(part, copy) for part in operand)
+        return type(operand)(copied(part, copy, kinds) for part in operand)
     if type(operand) is dict:
-        return {key: copied(part, copy) for key, part in operand.items()}
+        return {key: copied(part, copy, kinds) for key, part in operand.items()}
     return operand
 
 

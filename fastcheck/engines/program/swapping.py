@@ -16,6 +16,8 @@ from .reachable import Place, Reachable, assign
 from .run import Run
 
 Substitute = Callable[[NDArray[Any]], Any]
+# Kinds of dtype of what is replaced; integers and booleans because their methods do not ask their arguments either.
+CARRYING = "fciub"
 
 
 @contextmanager
@@ -50,6 +52,15 @@ def _substituted(value: Any, substitute: Substitute) -> Any:
     return value
 
 
+def holds_array(value: Any) -> bool:
+    """Whether a value is an array that could be replaced, or has one in nested tuples, lists and dictionaries."""
+    if type(value) in (tuple, list):
+        return any(holds_array(part) for part in value)
+    if type(value) is dict:
+        return any(holds_array(part) for part in value.values())
+    return type(value) is np.ndarray and value.dtype.kind in CARRYING
+
+
 class Carriers:
     """Substitutes of plain arrays in one run: one for each array, and views of it for its views.
 
@@ -73,7 +84,7 @@ class Carriers:
             owner = _owner(array)
             if owner is not array and (self._everything or id(owner) in self._held):
                 found = self._view(owner, array)
-            elif self._everything and array.dtype.kind in "fc":
+            elif self._everything and array.dtype.kind in CARRYING:
                 found = DifferenceArray(array, self._run)
             if found is None:
                 return array

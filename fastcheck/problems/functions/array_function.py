@@ -17,28 +17,35 @@ class WeightedOutputs(Protocol):
         ...
 
     @property
+    def still(self) -> tuple[Any, ...]:
+        """What ``outputs`` takes beside the parameters."""
+        ...
+
+    @property
     def user_code(self) -> tuple[Any, ...]:
         """What of the user's own is called."""
         ...
 
-    def outputs(self, parameters: Any) -> Any:
+    def outputs(self, parameters: Any, *still: Any) -> Any:
         """The outputs: an array, or arrays in tuples and lists."""
         ...
 
 
 @dataclass(frozen=True)
 class ArrayFunction:
-    """A function of one array for every tensor.
+    """A function of one array for every tensor, and of further arguments.
 
     Parameters
     ----------
-    function : of the parameters in the user's structure.
+    function : of the parameters in the user's structure, and of ``args``.
+    args : its further arguments.
     layout : of the parameters.
     weights : one array for each output of the function.
     user_code : what of the user's own it calls and hands on.
     """
 
-    function: Callable[[Any], Any]
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
     layout: Layout
     weights: tuple[Any, ...]
     user_code: tuple[Any, ...]
@@ -47,9 +54,10 @@ class ArrayFunction:
     def of(cls, cost: Any, args: tuple[Any, ...], layout: Layout) -> "ArrayFunction":
         """What a cost is a weighted sum of: its own outputs, or itself, once."""
         if isinstance(cost, WeightedOutputs):
-            return cls(cost.outputs, layout, cost.weights, cost.user_code)
-        return cls(lambda parameters: cost(parameters, *args), layout, (1.0,), (cost, *args))
+            return cls(cost.outputs, cost.still, layout, cost.weights, cost.user_code)
+        return cls(cost, args, layout, (1.0,), (cost, *args))
 
-    def __call__(self, *arrays: Any) -> Any:
-        """The outputs for one array of each tensor's shape."""
-        return self.function(self.layout.filled(arrays))
+    def __call__(self, *values: Any) -> Any:
+        """The outputs for one array of each tensor's shape, and for further arguments."""
+        count = len(self.layout.tensors)
+        return self.function(self.layout.filled(values[:count]), *values[count:])

@@ -52,18 +52,24 @@ class LayerCost:
         """What of the user's own is called."""
         return (self.forward,)
 
-    def outputs(self, parameters: dict[str, Any]) -> Any:
-        """What forward returns, without its cache."""
-        values = list(copies(self.given))
-        for name, place in self.floating:
-            values[place] = parameters[name]
+    @property
+    def still(self) -> tuple[Any, ...]:
+        """Copies of the inputs that are no parameters."""
+        moving = {place for _, place in self.floating}
+        return copies([value for place, value in enumerate(self.given) if place not in moving])
+
+    def outputs(self, parameters: dict[str, Any], *still: Any) -> Any:
+        """What forward returns, without its cache, for the parameters and the other inputs."""
+        moving = {place: parameters[name] for name, place in self.floating}
+        others = iter(still)
+        values = [moving[place] if place in moving else next(others) for place in range(len(self.given))]
         returned = self.forward(*values)
         return without_cache(returned) if self.cache else returned
 
     def __call__(self, parameters: dict[str, Any]) -> float:
         """The cost."""
         total = 0.0
-        for weight, output in zip(self.weights, _outputs(self.outputs(parameters)), strict=True):
+        for weight, output in zip(self.weights, _outputs(self.outputs(parameters, *self.still)), strict=True):
             if output.shape != weight.shape:
                 raise ValueError(f"forward: expected outputs of one shape, got one whose shape changed from "
                                  f"{weight.shape} to {output.shape}")

@@ -1,0 +1,84 @@
+"""Costs as programs: where their data come from, and what they keep, as people write it."""
+
+import copy
+
+import numpy as np
+import pytest
+
+import fastcheck as fc
+
+generator = np.random.default_rng(2)
+X, W, LABELS = generator.standard_normal((6, 4)), generator.standard_normal((4, 3)), np.array([0, 2, 1, 1, 2, 0])
+ONE_HOT = np.eye(3, dtype=int)[LABELS]
+GRADIENT = X.T @ np.ones((6, 3)) * 2.0
+BUFFER = np.zeros((6, 3))
+
+
+class Data:
+    def __init__(self):
+        self.batches = {"train": [X, LABELS]}
+        self.scores, self.mean = np.zeros((6, 3)), np.zeros(3)
+
+    def linear(self, W):
+        return 2.0 * np.sum(self.batches["train"][0].dot(W))
+
+    def buffered(self, W):
+        self.scores[:] = self.batches["train"][0] @ W
+        return 2.0 * self.scores.sum()
+
+    def running(self, W):
+        scores = X @ W
+        self.mean = 0.9 * self.mean + 0.1 * scores.mean(axis=0)
+        return 2.0 * np.sum(scores)
+
+    def running_in_place(self, W):
+        scores = X @ W
+        self.mean *= 0.9
+        self.mean += 0.1 * scores.mean(axis=0)
+        return 2.0 * np.sum(scores)
+
+
+def from_a_buffer(W):
+    np.dot(X, W, out=BUFFER)
+    return 2.0 * BUFFER.sum()
+
+
+data = Data()
+COSTS = {
+    "global": (lambda W: 2.0 * np.sum(X.dot(W)), ()),
+    "argument": (lambda W, x: 2.0 * np.sum(x.dot(W)), (X,)),
+    "nested argument": (lambda W, batch: 2.0 * np.sum(batch["x"][0].dot(W)), ({"x": [X]},)),
+    "argument transposed": (lambda W, x: 2.0 * np.sum(x.T.T.dot(W)), (X,)),
+    "default": (lambda W, x=X: 2.0 * np.sum(x.dot(W)), ()),
+    "method": (data.linear, ()),
+    "buffer of an object": (data.buffered, ()),
+    "global buffer": (from_a_buffer, ()),
+    "state": (data.running, ()),
+    "state in place": (data.running_in_place, ()),
+    "integers": (lambda W, x: 2.0 * np.sum(x.T.dot(X @ W)), (ONE_HOT,)),
+    "integers of a dictionary": (lambda W, batch: 2.0 * np.sum(batch["t"].T.dot(X @ W)), ({"t": ONE_HOT},)),
+    "global integers": (lambda W: 2.0 * np.sum(ONE_HOT.T.dot(X @ W)), ()),
+    "booleans": (lambda W: 2.0 * np.sum((ONE_HOT > 0).T.dot(X @ W)), ()),
+    "tuple": (lambda W, pair=(X, LABELS): 2.0 * np.sum(pair[0].dot(W)), ()),
+    "labels": (lambda W, x, y: 2.0 * sum(np.sum(x.dot(W)[np.arange(6), (y + k) % 3]) for k in range(3)), (X, LABELS)),
+}
+
+
+@pytest.mark.parametrize("name", COSTS)
+def test_data_may_come_from_anywhere(name):
+    cost, args = COSTS[name]
+    wanted = GRADIENT
+    before = copy.deepcopy((X, ONE_HOT, args))
+    report = fc.check_function(cost, W, wanted, args)
+    assert (report.verdict, report.engine) == ("pass", "program"), str(report)
+    assert fc.check_function(cost, W, 1.01 * wanted, args).verdict == "fail"
+    for found, given in zip((X, ONE_HOT), before, strict=False):
+        np.testing.assert_array_equal(found, given)
+    for kept in (BUFFER, data.scores, data.mean, data.batches["train"][0]):
+        assert type(kept) is np.ndarray
+
+
+@pytest.mark.parametrize("still", [ONE_HOT, ONE_HOT > 0])
+def test_inputs_of_a_layer_that_stand_still_may_be_integers(still):
+    report = fc.check_vjp(lambda t, W: t.T.dot(X @ W), lambda d, t, W: X.T @ (t @ d), (still, W))
+    assert (report.verdict, report.engine) == ("pass", "program"), str(report)
