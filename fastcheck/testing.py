@@ -1,15 +1,17 @@
 """Gradient checks inside tests: an AssertionError whose message is the report."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Unpack
 
+from ._names import CheckOptions
 from .checks.network import check
 from .problems.networks.network import Network
 from .report.report import Report
 
 
 def assert_gradients(
-    net: Network, parameters: Mapping[str, Any], gradients: Mapping[str, Any], X: Any, Y: Any, **options: Any
+    net: Network, parameters: Mapping[str, Any], gradients: Mapping[str, Any], X: Any, Y: Any,
+    **options: Unpack[CheckOptions],
 ) -> Report:
     """Assert that hand-written gradients are right.
 

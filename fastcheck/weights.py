@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ._names import Activation, Cost
 from ._types import Array
 from .problems.networks.network import Network
 
@@ -14,7 +15,8 @@ SUFFIX = ".safetensors"
 
 
 def from_torch(
-    source: Any, *, hidden: str = "relu", output: str | None = None, cost: str | None = None, l2: float = 0.0
+    source: Any, *, hidden: Activation = "relu", output: Activation | None = None,
+    cost: Cost | None = None, l2: float = 0.0
 ) -> tuple[Network, dict[str, Array]]:
     """Bring the weights of a chain of Linear layers here.
 
@@ -59,7 +61,7 @@ def from_torch(
         return network_from_chain(layers, cost, output, l2), parameters_of(layers)
     from .rules.losses import COSTS
 
-    last = output or (COSTS[cost].output if cost in COSTS else None) or "identity"
+    last: Any = output or (COSTS[cost].output if cost in COSTS else None) or "identity"
     if cost is None and last == "identity":
         cost = "mean_squared_error"
     return Network.from_parameters(parameters, hidden, last, cost, l2), parameters

@@ -5,11 +5,12 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import replace
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
 from .._errors import NoRule
+from .._names import FunctionEngine, FunctionOptions, Method as MethodName, Order
 from .._types import Array, Indices
 from .._validation import boolean, deadline, epsilon_of, executor_of, integer, known, norm_of, only_for, tolerance_of
 from ..engines.finite.directional import Probe
@@ -44,11 +45,11 @@ def check_function(
     *,
     vectorized: bool = False,
     epsilon: float | None = None,
-    order: int = 2,
+    order: Order = 2,
     complex_step: bool = False,
     tolerance: float | None = None,
     norm: float = 2,
-    method: str = "all",
+    method: MethodName = "all",
     samples: int | None = None,
     directions: int | None = None,
     seed: int = 0,
@@ -57,7 +58,7 @@ def check_function(
     time_limit: float | None = None,
     progress: bool | Progress = False,
     executor: Executor | None = None,
-    engine: str | None = None,
+    engine: FunctionEngine | None = None,
 ) -> Report:
     """Compare the gradient of any cost with differences of the cost.
 
@@ -206,7 +207,7 @@ def check_vjp(
     epsilon: float | None = None,
     seed: int = 0,
     cache: bool = False,
-    **options: Any,
+    **options: Unpack[FunctionOptions],
 ) -> Report:
     """Check the backward pass of one layer: its vector-Jacobian product, at every entry of every input.
 

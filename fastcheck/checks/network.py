@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .._names import Engine, Method
 from .._types import Indices
 from .._validation import (
     deadline,
@@ -54,8 +55,8 @@ def check(
     epsilon: float = 1e-7,
     tolerance: float | None = None,
     norm: float = 2,
-    engine: str = "response",
-    method: str = "all",
+    engine: Engine = "response",
+    method: Method = "all",
     samples: int | None = None,
     directions: int | None = None,
     seed: int = 0,

@@ -43,7 +43,7 @@ class Layer:
 
     name: str
     linear: nn.Linear
-    activation: str = ""
+    activation: Any = ""
 
 
 def layers_of(module: nn.Module) -> list[Layer]:
@@ -117,11 +117,11 @@ def _is(loss: Any, kind: type[nn.Module], function: Callable[..., Any]) -> bool:
     return type(loss) is kind or loss is function
 
 
-def network_from_chain(layers: list[Layer], cost: str | None, output: str | None, l2: float = 0.0) -> Network:
+def network_from_chain(layers: list[Layer], cost: Any, output: Any, l2: float = 0.0) -> Network:
     """The network of a chain; its cost, and its output where the chain leaves that to the loss, as told."""
-    last = layers[-1].activation or output or (COSTS[cost].output if cost in COSTS else None) or "identity"
-    activations = [layer.activation or "identity" for layer in layers[:-1]] + [output or last]
-    by_output = {entry.output: name for name, entry in COSTS.items() if entry.output}
+    last: Any = layers[-1].activation or output or (COSTS[cost].output if cost in COSTS else None) or "identity"
+    activations: list[Any] = [layer.activation or "identity" for layer in layers[:-1]] + [output or last]
+    by_output: dict[Any, Any] = {entry.output: name for name, entry in COSTS.items() if entry.output}
     dense = [Dense(layer.linear.in_features, layer.linear.out_features, activation)
              for layer, activation in zip(layers, activations, strict=True)]
     return Network(dense, cost or by_output.get(activations[-1], "mean_squared_error"), l2)

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -406,7 +406,7 @@ class TorchCost:
         inputs = [tensor.detach().to(torch.float64) for tensor in self.function.moving]
         return program_problem(self.function.call, inputs, tensors, self.function.theta, float(self.value[0]))
 
-    def method(self, run: Run) -> str:
+    def method(self, run: Run) -> Literal["all", "directional"]:
         """ "all" where all entries take a few seconds, or have to be subtracted; else "directional"."""
         from .program.problem import affordable
 

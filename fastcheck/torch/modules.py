@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from .._names import Method
 from .._types import Array
 from .._validation import known
 from ..checks.function import check_function
@@ -27,7 +28,7 @@ def check_module(
     *,
     tolerance: float | None = None,
     norm: float = 2,
-    method: Literal["all", "sample", "directional"] | None = None,
+    method: Method | None = None,
     samples: int | None = None,
     directions: int | None = None,
     seed: int = 0,
@@ -112,7 +113,7 @@ def _by_response(case: Case, value: float, gradients: dict[str, Array], options:
 
 
 def _by_operators(
-    case: Case, gradients: dict[str, Array], reason: str, method: str | None, options: dict[str, Any]
+    case: Case, gradients: dict[str, Array], reason: str, method: Method | None, options: dict[str, Any]
 ) -> Report:
     """By exact differences of the loss's operators, else by subtraction; in double precision where the module can."""
     names, given, notes = tuple(case.parameters), case.parameters, []

@@ -1,20 +1,22 @@
 """Which network a dump belongs to: what was said about it, and for the rest what its shapes and targets tell."""
 
-from typing import Any
+from typing import Any, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._names import Activation, Cost
 from ..._validation import known, real_array
 from ...rules.losses import COSTS
 from ..networks.network import COST_OF_OUTPUT, Network
 from .npz import Dump
 
-HIDDEN = "relu"
+HIDDEN: Final = "relu"
 
 
 def infer_network(
-    dump: Dump, hidden: str | None = None, output: str | None = None, cost: str | None = None, l2: float = 0.0
+    dump: Dump, hidden: Activation | None = None, output: Activation | None = None, cost: Cost | None = None,
+    l2: float = 0.0,
 ) -> Network:
     """Describe the network of a dump.
 
@@ -32,7 +34,7 @@ def infer_network(
     ValueError, TypeError : for names that are not known and tensors that do not make a network.
     """
     if output is None and cost is not None:
-        output = COSTS[known("cost", cost, COSTS)].output or "identity"
+        output = cast(Activation, COSTS[known("cost", cost, COSTS)].output or "identity")
     if output is None:
         last = max(int(name[1:]) for name in dump.parameters)
         output = _output_for(real_array("Y", dump.Y), len(np.atleast_1d(dump.parameters[f"W{last}"])))
@@ -40,7 +42,7 @@ def infer_network(
     return Network.from_parameters(dump.parameters, HIDDEN if hidden is None else hidden, output, cost, l2)
 
 
-def _output_for(Y: NDArray[Any], outputs: int) -> str:
+def _output_for(Y: NDArray[Any], outputs: int) -> Activation:
     values = np.asarray(Y, dtype=np.float64)
     values = values[np.isfinite(values)]
     binary = bool(np.isin(values, (0.0, 1.0)).all())

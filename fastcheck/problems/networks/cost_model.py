@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from ..._names import Engine
 from ..._validation import integer, known
 from ...runtime.quantities import readable_bytes, readable_seconds
 from ...runtime.resources import available_bytes, memory_of, threads_of
@@ -74,7 +75,7 @@ class Estimate:
 
 
 def estimate(
-    net: Network, samples: int, *, engine: str = "response", threads: int | None = None,
+    net: Network, samples: int, *, engine: Engine = "response", threads: int | None = None,
     memory_limit: int | None = None, workers: int = 0,
 ) -> Estimate:
     """How long a check of every parameter will take, and how much memory, before it is begun.

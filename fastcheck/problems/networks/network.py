@@ -4,10 +4,11 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
+from ..._names import Activation as ActivationName, Cost as CostName
 from ..._types import Array
 from ..._validation import known, real_array, real_number
 from ...rules.activations import ACTIVATIONS, Activation
@@ -18,7 +19,7 @@ from ..parameters.tensor import Tensor
 from ..parameters.tree import Branch, Leaf, Tree
 from .layers.dense import Dense
 
-COST_OF_OUTPUT = {cost.output: name for name, cost in COSTS.items() if cost.output}
+COST_OF_OUTPUT = {cost.output: cast(CostName, name) for name, cost in COSTS.items() if cost.output}
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,9 @@ class Network:
     (31, ['W1', 'b1', 'W2', 'b2'])
     """
 
-    def __init__(self, layers: Sequence[Dense], cost: str, l2: float = 0.0) -> None:
+    def __init__(self, layers: Sequence[Dense], cost: CostName, l2: float = 0.0) -> None:
         self.layers = _checked_layers(layers)
-        self.cost = known("cost", cost, COSTS)
+        self.cost = cast(CostName, known("cost", cost, COSTS))
         output = self.layers[-1].activation
         wanted = COSTS[cost].output
         if wanted and output != wanted:
@@ -80,9 +81,9 @@ class Network:
     def from_parameters(
         cls,
         parameters: Mapping[str, Any],
-        hidden: str = "relu",
-        output: str = "sigmoid",
-        cost: str | None = None,
+        hidden: ActivationName = "relu",
+        output: ActivationName = "sigmoid",
+        cost: CostName | None = None,
         l2: float = 0.0,
     ) -> "Network":
         """Describe a network by its parameters: widths from the shapes, the cost from the output.

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...._names import Activation
 from ...._validation import known
 from ....rules.activations import ACTIVATIONS
 
@@ -31,7 +32,7 @@ class Dense:
 
     inputs: int
     outputs: int
-    activation: str = "identity"
+    activation: Activation = "identity"
     dropout: float = 0.0
 
     @property
