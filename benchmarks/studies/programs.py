@@ -3,13 +3,14 @@
 Two tables.  *All entries*: check_vjp of layers, check_function of small models, each in turn with the textbook's loop
 over some random entries, which is multiplied up to all of them; a gradient that is wrong everywhere (doubled) in turn
 with the right one; and the error of gradapprox against the complex step.  *One direction* through every entry at once,
-in plain forward passes.
+in plain forward passes.  Times are processor seconds with BLAS at one thread: what other processes take is left out.
 
     python -m benchmarks.studies.programs [NAME ...] [--sizes quick] [--rounds 5] [--loop 105]
 """
 
 import argparse
 import statistics
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -18,10 +19,11 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from threadpoolctl import threadpool_limits
 
 import fastcheck as fc
 from benchmarks.data.programs import SIZES, Subject, subject
-from benchmarks.measure import readable, readable_ratio, seconds_of
+from benchmarks.measure import processor, readable, readable_ratio
 from fastcheck.engines.program.program import Program
 
 EPSILON = 1e-7
@@ -63,8 +65,9 @@ class Check:
     def __init__(self, program: Subject) -> None:
         self.program = program
         self.names, self.inputs = list(program.inputs), list(program.inputs.values())
-        self.cotangent: Any = 1.0
-        self.run()  # compiles what is compiled, and sets the cotangent that the loop and the truth share
+        # of a layer: the first that backward is handed, which the loop and the truth share
+        self.cotangent: Any = 1.0 if program.scalar else None
+        self.run()
 
     def run(self, factor: float = 1.0) -> fc.Report:
         """Check all entries of a gradient ``factor`` times the right one."""
@@ -73,7 +76,8 @@ class Check:
             return fc.check_function(lambda p: self.program.forward(*p.values()), self.program.inputs, gradients)
 
         def backward(cotangent: Any, *inputs: Any) -> Any:
-            self.cotangent = cotangent.copy()
+            if self.cotangent is None:
+                self.cotangent = cotangent.copy()
             return self._gradients(cotangent, factor)
 
         return fc.check_vjp(self.program.forward, backward, tuple(self.inputs))
@@ -117,12 +121,12 @@ class Check:
 
 
 def repeated(call: Callable[[], Any]) -> float:
-    """Seconds of one call, as the mean of as many as take ``LEAST_SECONDS``."""
-    total, calls = 0.0, 0
-    while total < LEAST_SECONDS:
-        total += seconds_of(call)
+    """Processor seconds of one call, as the mean of as many as take ``LEAST_SECONDS``."""
+    start, calls = time.process_time(), 0
+    while calls == 0 or time.process_time() - start < LEAST_SECONDS:
+        call()
         calls += 1
-    return total / calls
+    return (time.process_time() - start) / calls
 
 
 def alternate(first: Callable[[int], Any], second: Callable[[int], Any], rounds: int) -> Paired:
@@ -188,25 +192,37 @@ def main() -> None:
     arguments = parser.parse_args()
     programs = [subject(name, arguments.sizes) for name in arguments.names]
     console = Console(width=150)
-    table = Table("program", "entries", "engine", "fastcheck", "textbook loop*", "ratio**", "wrong : right**",
-                  "error***", title="all entries")
-    for program in programs:
-        table.add_row(*all_entries(program, arguments.rounds, arguments.loop))
-    console.print(table)
-    missing = []
-    table = Table("program", "entries", "forward pass", "first pass, in these**", "one change**", "both signs**",
-                  "error***", title="one direction through everything")
-    for program in programs:
-        try:
-            table.add_row(*one_direction(program, arguments.rounds))
-        except fc.NoRule as error:
-            missing.append(f"{program.name}: {error}")
+    with threadpool_limits(1, user_api="blas"):
+        console.print(entries_table(programs, arguments.rounds, arguments.loop))
+        table, missing = directions_table(programs, arguments.rounds)
     console.print(table)
     console.print("\n".join(missing) or "every program has exact differences")
     console.print(f"*   timed on {arguments.loop} random entries and multiplied up")
     console.print(f"**  medians of {arguments.rounds} rounds in turn (lowest-highest)")
     console.print(f"*** against the complex step, in units of the tensor's largest; all entries: at {COMPARED} of them")
+    console.print(f"{processor()}; processor seconds, BLAS at one thread")
 
+
+def entries_table(programs: list[Subject], rounds: int, loop: int) -> Table:
+    """Checks of all entries."""
+    table = Table("program", "entries", "engine", "fastcheck", "textbook loop*", "ratio**", "wrong : right**",
+                  "error***", title="all entries")
+    for program in programs:
+        table.add_row(*all_entries(program, rounds, loop))
+    return table
+
+
+def directions_table(programs: list[Subject], rounds: int) -> tuple[Table, list[str]]:
+    """Directions through everything, and sentences on programs that have no exact differences."""
+    table = Table("program", "entries", "forward pass", "first pass, in these**", "one change**", "both signs**",
+                  "error***", title="one direction through everything")
+    missing = []
+    for program in programs:
+        try:
+            table.add_row(*one_direction(program, rounds))
+        except fc.NoRule as error:
+            missing.append(f"{program.name}: {error}")
+    return table, missing
 
 if __name__ == "__main__":
     main()
