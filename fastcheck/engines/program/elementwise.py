@@ -11,13 +11,11 @@ from numpy.typing import NDArray
 
 from ..._errors import NoRule
 from .array import DifferenceArray
-from .complex_numbers import change_of_complex
 from .run import Run
 from .sparse import is_sparse, product
 
 Change = NDArray[Any]
 Operands = tuple[Any, ...]
-_FLOAT = np.dtype(np.float64)
 # Types of operands that need no second look: plain arrays and numbers.
 _PLAIN = frozenset((np.ndarray, np.float64, float, int, bool))
 
@@ -50,9 +48,6 @@ def operate_on_one(run: Run, name: str, plain: Callable[..., Any], array: Any) -
     out = plain(value)
     if change is None:
         return run.fresh(out)
-    if change.dtype is not _FLOAT:
-        moved = change_of_complex(run, name, (value,), (change,), out)
-        return run.fresh(out, owned(moved, (change,), run.batch, out.shape))
     rule = run.tables.rules.get(name)
     if rule is None or not rule.elementwise:
         raise NoRule(full_name(name))
@@ -85,8 +80,6 @@ def operate_on_two(run: Run, name: str, plain: Callable[..., Any], a: Any, b: An
         run.notes.product(run.count + 1, (a, b), _elementwise_letters((value_a, value_b), out))
     if da is None and db is None:
         return run.fresh(out)
-    if out.dtype is not _FLOAT and out.dtype.kind == "c":
-        return run.fresh(out, change_of(run, name, [value_a, value_b], [da, db], out))
     rule = run.tables.rules.get(name)
     if rule is None or not rule.elementwise:
         raise NoRule(full_name(name))
@@ -143,8 +136,6 @@ def change_of(
     """The change of an elementwise operation's result, (batch, *out.shape), shared with no operand."""
     ndim = out.ndim + 1
     lifted = [change if change is None or change.ndim == ndim else _lifted(change, ndim) for change in changes]
-    if any(value.dtype.kind == "c" for value in (*values, out) if hasattr(value, "dtype")):
-        return owned(change_of_complex(run, name, values, lifted, out), lifted, run.batch, out.shape)
     rule = run.tables.rules.get(name)
     if rule is None or not rule.elementwise:
         raise NoRule(full_name(name))

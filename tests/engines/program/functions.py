@@ -100,7 +100,10 @@ ALGEBRA = {
     "square svd": lambda x, y, v: np.linalg.svd(square(y))[2] ** 2,
     "svdvals": lambda x, y, v: np.linalg.svdvals(x) + scipy.linalg.svdvals(x),
     "norms of matrices": lambda x, y, v: (
-        np.linalg.norm(x, 2) + np.linalg.norm(x, "nuc") + np.linalg.norm(x, -2) + np.linalg.norm(x, np.inf)
+        np.linalg.norm(x, 2)
+        + np.linalg.norm(x, "nuc")
+        + np.linalg.norm(x, -2)
+        + np.linalg.norm(x, np.inf)
         + np.linalg.norm(np.stack([x, x * x]), 1, axis=(1, 2))
     ),
     "expm": lambda x, y, v: scipy.linalg.expm(0.1 * square(y)),

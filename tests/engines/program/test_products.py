@@ -134,11 +134,14 @@ def test_the_other_operand_may_move_with_the_input():
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("function", [
-    lambda x, g: np.fft.irfft(np.fft.rfft(x) * g, n=4),
-    lambda x, g: (x * np.array([1.0, 2j, 3.0, 1j])).real * g[0],
-    lambda x, g: np.einsum("i,i->", x, np.exp(1j * np.arange(4))).imag * g,
-])
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, g: np.fft.irfft(np.fft.rfft(x) * g, n=4),
+        lambda x, g: (x * np.array([1.0, 2j, 3.0, 1j])).real * g[0],
+        lambda x, g: np.einsum("i,i->", x, np.exp(1j * np.arange(4))).imag * g,
+    ],
+)
 def test_products_with_complex_numbers_are_not_listed(function):
     program = Program(function, inputs_of([(4,), (3,)]))
     assert all(product.value.dtype.kind == product.other.dtype.kind == "f" for product in program.products)
