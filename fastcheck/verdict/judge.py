@@ -217,8 +217,9 @@ def _of_norms(found: TensorVerdict, explanations: Explanations) -> tuple[Verdict
     if not entries.rounded.size and unexplained > explanations.sigmas * entries.noise:
         return FAIL, Cause.NONE
     # In low precision rounding may carry a pre-activation across a kink, and with it a sample's share of the gradient.
-    excused, share = (entries.error, RESOLVED_LOW) if explanations.dtype else (explanations.rounding_norm, RESOLVED)
-    if not excused <= share * max(sizes.gradient, sizes.approx) * found.comparison.unit:
+    share, hidden = (RESOLVED_LOW, 0.0) if explanations.dtype else (RESOLVED, explanations.rounding_norm)
+    size = max(sizes.gradient, sizes.approx) * found.comparison.unit
+    if not (entries.error <= share * size and hidden <= RESOLVED_LOW * size):
         return INCONCLUSIVE, Cause.ROUNDING if entries.rounded.size else Cause.NOISE
     if entries.rounded.size or unexplained <= NORM_SIGMAS * explanations.rounding_norm:
         return PASS, Cause.ROUNDING
