@@ -14,7 +14,8 @@ import numpy as np
 from .._errors import NondeterministicError
 from .._types import Array, Indices
 from .._validation import integer, positive
-from ..checks.jacobian import Part, Point, Tolerances, compare, numerical_jacobian
+from ..checks.jacobian.judge import compare, numerical_jacobian
+from ..checks.jacobian.point import Part, Point, Tolerances
 from ..engines.finite.noise import ROUNDING
 from ..problems.parameters.sampling import random_direction
 from ..problems.parameters.tensor import Tensor

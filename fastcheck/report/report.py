@@ -16,7 +16,8 @@ from .._validation import integer
 from ..problems.gradients import AnalyticGradient, NumericalGradient
 from ..runtime.cached_property import cached_property
 from ..verdict.diagnosis.location import first_to_look_at
-from ..verdict.judge import Judgement, judge
+from ..verdict.judge import judge
+from ..verdict.judgement import Judgement
 from ..verdict.outcome import INCONCLUSIVE, PASS, Verdict
 from . import sentences
 from .tensor import Entry, TensorReport, merge

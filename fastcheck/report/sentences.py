@@ -8,7 +8,7 @@ import numpy as np
 
 from ..problems.gradients import AnalyticGradient, NumericalGradient
 from ..verdict.diagnosis.location import NETWORK_NAME, where_it_sits
-from ..verdict.judge import Judgement
+from ..verdict.judgement import Judgement
 from ..verdict.outcome import DOUBTS, FAIL, INCONCLUSIVE, NOISY, PASS, Cause
 from .tensor import TensorReport
 

@@ -13,7 +13,7 @@ from ..problems.parameters.tensor import index_text
 from ..runtime.cached_property import cached_property
 from ..verdict.comparison import Comparison, EntryChunk
 from ..verdict.diagnosis.claims import diagnose
-from ..verdict.judge import TensorVerdict
+from ..verdict.judgement import TensorVerdict
 from ..verdict.outcome import Cause, Verdict
 
 

@@ -13,7 +13,8 @@ from torch.autograd.gradcheck import GradcheckError
 
 from .._errors import NondeterministicError
 from .._types import Array, Indices
-from ..checks.jacobian import Point, Tolerances, compare, numerical_jacobian
+from ..checks.jacobian.judge import compare, numerical_jacobian
+from ..checks.jacobian.point import Point, Tolerances
 from ..engines.finite.noise import ROUNDING, line_noise
 from ..problems.functions.vjp import input_names
 from ..problems.parameters.sampling import random_direction

@@ -16,7 +16,7 @@ from torch.func import vmap
 
 from .._errors import NoRule
 from .._types import Array, Indices
-from ..checks.jacobian import Part
+from ..checks.jacobian.point import Part
 from ..engines.finite.noise import ROUNDING
 from ..problems.parameters.tensor import Tensor
 from ..runtime.run import Run

@@ -8,7 +8,7 @@ import torch
 from torch.autograd.gradcheck import GradcheckError
 
 from .._validation import real_number
-from ..checks.jacobian import Tolerances
+from ..checks.jacobian.point import Tolerances
 from ..problems.functions.vjp import input_names
 from . import _compat
 from .checking import Check, Options

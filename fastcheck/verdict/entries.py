@@ -1,7 +1,6 @@
 """Which entries of a tensor disagree, and what could explain it: the one place that calls an entry wrong."""
 
 import math
-from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -9,38 +8,7 @@ from .._constants import NOISE_SIGMAS
 from .._types import Array, Indices, Mask
 from .comparison import Comparison, EntryChunk
 from .explanations import Explanations
-
-NONE: Indices = np.empty(0, np.int64)
-
-
-@dataclass(frozen=True)
-class Disagreeing:
-    """The entries of a tensor whose error exceeds the tolerance, sorted by what could explain it.
-
-    All are positions among the tensor's checked entries, ascending; no entry is in two of them.
-
-    wrong : disagree beyond tolerance and noise, and nothing explains it.
-    stepped : a large epsilon, or a kink that the engine does not know of, could explain it.
-    kinked : another branch, where kinks meet, could explain it.
-    rounded : the rounding of a right gradient could explain it.
-    noisy : the rounding of the cost could explain it.
-    rounded_at_kinks : number of the rounded ones that are at kinks.
-    error, noise : norms of all errors and of all noise of the tensor, in its unit and the chosen norm.
-    """
-
-    wrong: Indices = field(default_factory=lambda: NONE)
-    stepped: Indices = field(default_factory=lambda: NONE)
-    kinked: Indices = field(default_factory=lambda: NONE)
-    rounded: Indices = field(default_factory=lambda: NONE)
-    noisy: Indices = field(default_factory=lambda: NONE)
-    rounded_at_kinks: int = 0
-    error: float = 0.0
-    noise: float = 0.0
-
-    @property
-    def all(self) -> Indices:
-        """All of them, ascending."""
-        return np.sort(np.concatenate([self.wrong, self.stepped, self.kinked, self.rounded, self.noisy]))
+from .judgement import NONE, Disagreeing
 
 
 def disagreeing_entries(comparison: Comparison, explanations: Explanations) -> Disagreeing:

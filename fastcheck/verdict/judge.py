@@ -7,7 +7,7 @@ norm of a tensor and of the whole, by the triangle inequality.
 """
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,72 +15,12 @@ from .._constants import BEYOND_DOUBLE, NOISE_SIGMAS, NORM_SIGMAS, RESOLVED, RES
 from .._types import Array
 from ..problems.gradients import AnalyticGradient, NumericalGradient
 from .comparison import Comparison, comparisons, relative
-from .entries import Disagreeing, broken_entries, disagreeing_entries, join_norms
+from .entries import broken_entries, disagreeing_entries, join_norms
 from .explanations import Evidence, Explanations
+from .judgement import Judgement, TensorVerdict
 from .low_precision import computed_in_single
 from .outcome import FAIL, INCONCLUSIVE, PASS, Cause, Verdict
 from .tolerance import tolerance_in
-
-
-@dataclass
-class TensorVerdict:
-    """What was found about one tensor.
-
-    Parameters
-    ----------
-    comparison : its entries.
-    difference : ||gradient - gradapprox|| / (||gradient|| + ||gradapprox||) in the chosen norm; of a tensor that is
-        zero but for rounding with the size of what cancelled added below.
-    verdict : "pass", "fail" or "inconclusive".
-    entries : those that disagree, by what could explain it.
-    promised_rms : root mean square of the whole gradient, where random directions were taken through it; else 0.
-    cause : what the verdict rests on beside the figures.
-    """
-
-    comparison: Comparison
-    difference: float
-    verdict: Verdict = PASS
-    entries: Disagreeing = field(default_factory=Disagreeing)
-    cause: Cause = Cause.NONE
-    promised_rms: float = 0.0
-
-    @property
-    def name(self) -> str:
-        """The tensor's name."""
-        return self.comparison.tensor.name
-
-    @property
-    def moves(self) -> bool:
-        """Whether there is a gradient at all, on either side."""
-        return bool(self.comparison.sizes.gradient or self.comparison.sizes.approx or self.moved)
-
-    @property
-    def moved(self) -> bool:
-        """Whether random directions through the tensor moved the cost: where they agree, as the gradient promises."""
-        return self.promised_rms > 0.0
-
-    @property
-    def tolerance(self) -> float:
-        """The largest relative difference allowed."""
-        return self.comparison.tolerance
-
-
-@dataclass
-class Judgement:
-    """The verdict with what it rests on.
-
-    Parameters
-    ----------
-    verdict : "pass", "fail" or "inconclusive".
-    difference : the seed's formula over all checked entries.
-    tensors : one per tensor, in the order of theta.
-    cause : ``Cause.COST`` where J(theta) is not finite, ``NOTHING`` where all gradients are zero on both sides.
-    """
-
-    verdict: Verdict
-    difference: float
-    tensors: list[TensorVerdict] = field(default_factory=list)
-    cause: Cause = Cause.NONE
 
 
 def judge(

@@ -13,7 +13,7 @@ from ..engines.base import Engine
 from ..problems.gradients import AnalyticGradient, Kinks, NumericalGradient
 from ..problems.networks.problem import Problem
 from ..runtime.run import Run
-from .judge import Judgement
+from .judgement import Judgement
 from .outcome import PASS, Cause
 
 # The second step, as a share of the first or of a step of ordinary length.

@@ -5,9 +5,3 @@ tolerance counts in full only where the derivatives of that output are not thems
 gradient that is missing altogether pass.  And no entry fails, or passes, on one difference alone where another step
 says otherwise: entries in doubt are looked at again with steps of their own, which tells noise and kinks from mistakes.
 """
-
-from .judge import compare, numerical_jacobian
-from .mismatch import Mismatch
-from .point import Part, Point, Tolerances
-
-__all__ = ["Mismatch", "Part", "Point", "Tolerances", "compare", "numerical_jacobian"]

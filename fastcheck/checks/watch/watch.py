@@ -17,7 +17,8 @@ from ...problems.networks.problem import Problem
 from ...report.report import Report
 from ...runtime.resources import memory_of, threads_of
 from ...runtime.run import Run
-from ...verdict.judge import Judgement, judge
+from ...verdict.judge import judge
+from ...verdict.judgement import Judgement
 from ...verdict.outcome import FAIL, INCONCLUSIVE, Cause
 from ..network import check, network_problem
 from .random_direction import Glance

@@ -12,7 +12,7 @@ import numpy as np
 from ..._constants import NEGLIGIBLE, NOISE_SIGMAS
 from ...problems.gradients import AnalyticGradient
 from ...problems.parameters.tensor import index_text
-from ..judge import TensorVerdict
+from ..judgement import TensorVerdict
 from ..low_precision import representable
 from ..outcome import FAIL, Cause
 from .evidence import (

@@ -11,7 +11,7 @@ from ..._constants import NORM_SIGMAS
 from ..._types import Array
 from ...problems.gradients import AnalyticGradient
 from ..comparison import Comparison
-from ..judge import TensorVerdict
+from ..judgement import TensorVerdict
 
 # A claim leaves no more than this of the gradient, and no more than that of the disagreement.
 LEFT_OF_GRADIENT = 1e-6

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from ..judge import TensorVerdict
+from ..judgement import TensorVerdict
 from ..outcome import FAIL
 
 NETWORK_NAME = re.compile(r"([Wb])(\d+)")
