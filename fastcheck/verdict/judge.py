@@ -17,7 +17,7 @@ from ..problems.gradients import AnalyticGradient, NumericalGradient
 from .comparison import Comparison, comparisons, relative
 from .entries import broken_entries, disagreeing_entries, join_norms
 from .explanations import Evidence, Explanations
-from .judgement import Judgement, TensorVerdict
+from .judgement import Disagreeing, Judgement, TensorVerdict
 from .low_precision import computed_in_single
 from .outcome import FAIL, INCONCLUSIVE, PASS, Cause, Verdict
 from .tolerance import tolerance_in
