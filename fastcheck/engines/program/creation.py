@@ -77,3 +77,9 @@ def strided(run: Run, function: Maker, args: tuple[Any, ...], options: dict[str,
 def of_list(run: Run, function: Maker, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """numpy.sum and others of a list of arrays, which NumPy makes one array of before it asks anyone."""
     return function(*(gathered_in(run, arg) for arg in args), **options)
+
+
+def enumerated(run: Run, function: Maker, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """numpy.ndenumerate: the indices and entries in C order."""
+    (array,) = args
+    return ((index, array[index]) for index in np.ndindex(array.shape))

@@ -49,7 +49,8 @@ def terms_of(program: ObservedProgram, inputs: Sequence[Array], generator: "Gene
         return ()
     far = {
         number: FAR * np.stack([generator.normal(size=value.shape) * (np.abs(value) + _usual(value)) for _ in range(2)])
-        for number, value in enumerate(inputs) if value.size
+        for number, value in enumerate(inputs)
+        if value.size
     }
     with np.errstate(all="ignore"):
         response = program.run(far, observe=None)
@@ -175,4 +176,3 @@ class _Cut:
         total = sum(part.sum(axis=1) for part in parts)
         size = sum(np.abs(part).sum(axis=1) for part in parts)
         return bool((np.abs(total - effect.reshape(-1)) <= ROUNDING * size).all())
-

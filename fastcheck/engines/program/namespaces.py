@@ -121,6 +121,7 @@ def replaced() -> Mapping[tuple[ModuleType, str], Handler]:
     handlers |= {(np, "full"): creation.filled, (np, "full_like"): creation.filled}
     handlers |= {(np, name): creation.of_list for name in _OF_LISTS.split()}
     handlers[np.lib.stride_tricks, "as_strided"] = creation.strided
+    handlers[np, "ndenumerate"] = _asked(creation.enumerated)
     handlers |= {(math, name): _asked(handler) for name, handler in scalars.HANDLERS.items()}
     for module_name, table in _SCIPY.items():
         module = sys.modules.get(module_name)

@@ -1,9 +1,10 @@
 """Ufuncs with options, and their methods: reduce, accumulate, reduceat, outer, at."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..._errors import NoRule
 from . import composed, elementwise
@@ -136,7 +137,8 @@ def _at(run: Run, ufunc: Any, inputs: tuple[Any, ...]) -> None:
         ufunc.at(target.value, key, *value_of(operand))
         return
     if ufunc not in (np.add, np.subtract):
-        raise NoRule(f"numpy.{ufunc.__name__}.at")
+        _at_by_rounds(run, ufunc, target, key, operand)
+        return
     content = run.tables.gathered_in(run, operand[0])
     value = target.value
     positions = np.arange(value.size).reshape(value.shape)[key]
@@ -148,3 +150,41 @@ def _at(run: Run, ufunc: Any, inputs: tuple[Any, ...]) -> None:
         ufunc.at(whole, (ALL, *np.unravel_index(positions, value.shape)), change)
         target.owner.computed = True
     ufunc.at(value, key, value_of(content))
+
+
+def _at_by_rounds(run: Run, ufunc: Any, target: DifferenceArray, key: Any, operand: list[Any]) -> None:
+    """``ufunc.at`` where the order counts: first every entry's first occurrence among the indices, then the second ones."""
+    value = target.value
+    positions = np.asarray(np.arange(value.size).reshape(value.shape)[key])
+    with run.inside():
+        contents = [np.ravel(np.broadcast_to(_carrying(run, one), positions.shape)) for one in operand]
+        work: Any = target.flatten()
+        flat = positions.ravel()
+        for chosen in rounds(flat):
+            work[flat[chosen]] = ufunc(work[flat[chosen]], *(content[chosen] for content in contents))
+    ufunc.at(value, key, *value_of(operand))
+    if work.change is not None:
+        target.writable_change()[...] = work.change.reshape((run.batch, *value.shape))
+        target.owner.computed = True
+
+
+def _carrying(run: Run, content: Any) -> DifferenceArray:
+    found = run.tables.gathered_in(run, content)
+    return found if type(found) is DifferenceArray else DifferenceArray(np.asarray(found), run)
+
+
+def rounds(positions: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Where each position occurs for the first time, then where for the second, and so on.
+
+    Parameters
+    ----------
+    positions : (n,) integers.
+    """
+    order = np.argsort(positions, kind="stable")
+    ranked = positions[order]
+    starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]]) if ranked.size else np.zeros(0, np.intp)
+    lengths = np.diff(np.r_[starts, ranked.size])
+    occurrence = np.empty(positions.size, np.intp)
+    occurrence[order] = np.arange(positions.size) - np.repeat(starts, lengths)
+    for number in range(int(lengths.max(initial=0))):
+        yield np.flatnonzero(occurrence == number)

@@ -47,7 +47,7 @@ CUT = {
     "hinge": (hinge, 1),
     "two penalties": (lambda W, b, V: cross_entropy(W, b, V) + penalty(W, V), 3),
     "the penalty first": (lambda W, b, V: penalty(W, V) + textbook(W, b, V), 3),
-    "by a float": (lambda W, b, V: float(textbook(W, b, V)) , 1),
+    "by a float": (lambda W, b, V: float(textbook(W, b, V)), 1),
     "a weighted sum": (lambda W, b, V: np.dot(scores(W, b, V).ravel(), np.arange(N * C)), 1),
 }
 WHOLE = {

@@ -216,6 +216,24 @@ def add_at(x, y, v):
     return out
 
 
+@written("other ufuncs at repeated indices")
+def others_at(x, y, v):
+    first, second, third = np.ones((3, 4)), x * 1.0, np.full(4, -9.0)
+    np.multiply.at(first, ([0, 0, 2, 0], [1, 1, 3, 1]), v)
+    np.divide.at(second, ([0, 0, 2], slice(None)), 2.0 + v * v)
+    np.maximum.at(third, [0, 1, 0, 0], v)
+    np.negative.at(second, [0, 0, 0])
+    return first, second, third
+
+
+@written("ndenumerate")
+def enumerated(x, y, v):
+    made = np.zeros((4, 3))
+    for (i, j), entry in np.ndenumerate(x):
+        made[j, i] = entry * v[j]
+    return made
+
+
 @written("add.at with separated arrays")
 def add_at_separated(x, y, v):
     out = np.zeros((3, 4, 3))
