@@ -6,6 +6,9 @@ import pytest
 from . import CASES, NAMED, truth
 from .truth import cotangents, distance
 
+# Together they take long, whether or not each of them does.
+pytestmark = pytest.mark.slow
+
 WRONG = [(case.name, mistake) for case in CASES for mistake in case.wrong]
 ENGINES = [None, "differences"]
 

@@ -11,6 +11,9 @@ from tests.reliability.bugs import BUGS, Backward, planted
 from tests.reliability.corpus import SAMPLES, cases, mixed, outcomes
 from tests.support.problems import data, gradient, problem
 
+# Together they take long, whether or not each of them does.
+pytestmark = pytest.mark.slow
+
 CASES = {case.name: case for case in cases()}
 SEEDS = range(5)
 

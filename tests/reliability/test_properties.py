@@ -14,6 +14,9 @@ from fastcheck.checks.network import network_problem
 from fastcheck.engines.base import engine
 from tests.support.problems import HIDDEN, OUTPUTS, RUN, data
 
+# Together they take long, whether or not each of them does.
+pytestmark = pytest.mark.slow
+
 SMOOTH = [name for name in HIDDEN if name not in ("relu", "leaky_relu", "relu6", "hardtanh", "elu", "selu")]
 # The same examples every time: what is found must be found again by whoever looks for it.
 several = settings(max_examples=25, deadline=None, derandomize=True)

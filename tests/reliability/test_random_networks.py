@@ -4,6 +4,9 @@ import pytest
 
 from tests.reliability.random_networks import KINDS, draw, outcome
 
+# Together they take long, whether or not each of them does.
+pytestmark = pytest.mark.slow
+
 COUNT = 2000
 
 

@@ -4,6 +4,9 @@ import pytest
 
 from tests.reliability import soak
 
+# Together they take long, whether or not each of them does.
+pytestmark = pytest.mark.slow
+
 # Errors of a few entries that looked like single precision, and had its tolerance.
 LIKE_SINGLE = (2028, 2088, 6258, 6850, 15338, 17390)
 

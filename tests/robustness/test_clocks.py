@@ -14,6 +14,9 @@ from fastcheck.runtime.progress import _seldom
 from tests.support.jobs import in_python, jobs
 from tests.support.problems import data, network
 
+# Together they take long, whether or not each of them does.
+pytestmark = pytest.mark.slow
+
 JOBS = {job.name: job for job in jobs()}
 
 

@@ -13,6 +13,9 @@ from tests.support.child_processes import FORK, run
 from tests.support.jit_mode import needs_compiled
 from tests.support.jobs import jobs
 
+# Together they take long, whether or not each of them does.
+pytestmark = pytest.mark.slow
+
 LAYERS = {"workqueue": "workqueue", "omp": "omppool", "tbb": "tbbpool"}
 # Where pip puts the library of tbb, which Numba's layer does not find by itself.
 LIBRARIES = os.pathsep.join(filter(None, [str(Path(sys.prefix) / "lib"), os.environ.get("LD_LIBRARY_PATH", "")]))
@@ -58,7 +61,6 @@ in_child([lambda: all_right(*in_threads(4, 4)) or JOBS[0]()] + JOBS[1:])
 """
 
 
-@pytest.mark.slow
 @needs_compiled("no threading layer is used")
 @pytest.mark.parametrize("layer", LAYERS)
 def test_mixed_checks_in_many_threads_and_forks_with_every_threading_layer(layer):

@@ -24,6 +24,9 @@ from tests.support.jit_mode import needs_compiled
 from tests.support.jobs import in_python, jobs
 from tests.support.problems import data, network
 
+# Together they take long, whether or not each of them does.
+pytestmark = pytest.mark.slow
+
 JOBS = {job.name: job for job in jobs()}
 MOMENTS = 6  # for each kind of check and each kind of error
 
@@ -274,7 +277,6 @@ assert [job.answer() for job in SMALL] == WANTED
 """
 
 
-@pytest.mark.slow
 @needs_compiled("pieces of work take a hundred times as long")
 def test_ctrl_c_is_heard_within_three_tenths_of_a_second_by_every_engine():
     """Fifty random moments of a timer's signals; on a busy machine a few may wait for the processor."""
@@ -320,7 +322,6 @@ assert whole >= 2, (failed, whole)
 """
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs Linux's /proc")
 @needs_compiled("a network that needs memory would take hours")
 def test_without_memory_the_answer_is_right_or_a_memory_error():

@@ -18,8 +18,10 @@ from tests.support.peak_memory import RESET, SIZES
 from tests.support.problems import data, network, problem
 from tests.support.repository import ROOT
 
+# Together they take long, whether or not each of them does.
+pytestmark = pytest.mark.slow
 
-@pytest.mark.slow
+
 @needs_compiled("as many samples as memory shows would take hours")
 @pytest.mark.skipif(not os.access(RESET, os.W_OK), reason="needs a system that tells the most memory used")
 @pytest.mark.parametrize("kind", [*ENGINES, *SIZES])
@@ -33,7 +35,6 @@ def test_memory_stays_within_the_limit_and_the_vectors_of_n_numbers(kind):
         assert grown <= 1.1 * allowed, f"{case}: {grown / 2**20:.1f} MiB, {allowed / 2**20:.1f} allowed"
 
 
-@pytest.mark.slow
 @needs_compiled("it takes minutes then, and BLAS is the same")
 @pytest.mark.parametrize("engine", ENGINES)
 def test_one_thread_is_one_thread(engine):

@@ -10,8 +10,10 @@ import pytest
 from tests.support.child_processes import CHECK, FORK, STATE, run
 from tests.support.repository import ROOT
 
+# Together they take long, whether or not each of them does.
+pytestmark = pytest.mark.slow
 
-@pytest.mark.slow
+
 def test_import_and_checks_leave_the_process_as_it_was():
     written = run(STATE, """
         import fastcheck as fc
@@ -51,7 +53,6 @@ def test_the_callers_error_state_and_warnings_hold_in_checks():
     """)
 
 
-@pytest.mark.slow
 def test_check_after_a_fork_of_a_process_that_only_imported():
     run(CHECK, FORK, """
         WANTED = [check("reference")]
@@ -84,7 +85,6 @@ def readable_copy(folder):
 UNPRIVILEGED = ("setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override")
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix" or (os.geteuid() == 0 and not shutil.which("setpriv")), reason="no setpriv")
 def test_nothing_can_be_written():
     """A read-only site-packages, no home and no temporary folder: it compiles in memory, and says the same."""

@@ -16,6 +16,9 @@ from fastcheck.engines.distributed import checkpoint, run as distributed_run, sh
 from tests.support.problems import many_pieces
 from tests.support.repository import ROOT
 
+# Together they take long, whether or not each of them does.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch):
@@ -216,7 +219,6 @@ def run(path):
     return subprocess.Popen([sys.executable, "-c", LONG_RUN, str(path)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
 
-@pytest.mark.slow
 def test_killed_at_any_moment_it_goes_on(tmp_path):
     """kill -9, again and again, until it is done: each time it is as far or further, and at the end right."""
     whole, _ = run(tmp_path / "whole.npz").communicate(timeout=300)

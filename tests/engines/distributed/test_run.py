@@ -15,6 +15,9 @@ from fastcheck.engines.base import ENGINES
 from fastcheck.engines.distributed import shards, workers
 from tests.support.problems import data, many_pieces, network
 
+# Together they take long, whether or not each of them does.
+pytestmark = pytest.mark.slow
+
 
 @contextmanager
 def dask():
@@ -189,7 +192,6 @@ def test_a_killed_process_of_a_pool_is_an_error(given):
     assert not workers._held
 
 
-@pytest.mark.slow
 def test_a_killed_worker_of_dask_is_made_up_for(given, plain):
     with dask() as executor:
         pid = executor.submit(os.getpid).result()
