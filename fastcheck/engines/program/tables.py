@@ -16,6 +16,7 @@ from . import (
     joining,
     linear,
     masks,
+    ordering,
     rearranging,
     reductions,
     ufunc_methods,
@@ -179,48 +180,6 @@ def _part(run: Run, array: DifferenceArray, name: str) -> DifferenceArray:
     return run.fresh(value, None if change is None else getattr(change, name).copy())
 
 
-def along_one_axis(run: Run, function: Any, args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
-    """numpy.sort and numpy.argsort."""
-    named = dict(zip(("axis", "kind", "order"), args[1:], strict=False)) | dict(options)
-    array = run.tables.gathered_in(run, args[0] if args else named.pop("a"))
-    value = function(array.value, **named)
-    change, axis = array.change, named.get("axis", -1)
-    if change is None:
-        return run.fresh(value)
-    if axis is None:
-        change, axis, flat = change.reshape(run.batch, -1), -1, array.value.reshape(-1)
-    else:
-        flat = array.value
-    axes = reductions.negative_axes(axis, flat.ndim)
-    return run.fresh(value, reductions.change_by_rule(run, function.__name__, (flat,), (change,), value, axes=axes))
-
-
-def quantile(whole: float) -> Handler:
-    """The handler of numpy.quantile (`whole` = 1) and numpy.percentile (`whole` = 100), interpolating linearly."""
-
-    def handler(run: Run, function: Any, args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
-        named = dict(zip(("q", "axis", "out", "overwrite_input", "method"), args[1:], strict=False)) | dict(options)
-        array, q, out = args[0], rearranging.still_value(named.pop("q")), named.pop("out", None)
-        value = function(array.value, q, **named)
-        change = array.change
-        if change is None:
-            return reductions.into(run.fresh(value), out)
-        if named.get("method", "linear") != "linear" or named.get("weights") is not None:
-            raise NoRule(f"numpy.{function.__name__} with method= or weights=", "use the linear method")
-        axes = reductions.negative_axes(named.get("axis"), array.ndim)
-        keepdims = bool(named.get("keepdims", False))
-        parts: list[Any] = [
-            reductions.change_by_rule(
-                run, "quantile", (array.value,), (change,), value[place], axes=axes, keepdims=keepdims, q=one / whole
-            )
-            for place, one in zip(np.ndindex(np.shape(q)), np.ravel(q), strict=True)
-        ]
-        moved = np.stack(parts, axis=1).reshape((run.batch, *np.shape(value)))
-        return reductions.into(run.fresh(value, moved), out)
-
-    return handler
-
-
 _AXES = ("axis", "out", "keepdims", "initial", "where")
 _SPREAD = ("axis", "dtype", "out", "ddof", "keepdims")
 
@@ -317,10 +276,10 @@ FUNCTIONS: dict[Any, Handler] = {
     np.var: reductions.by_rule(*_SPREAD),
     np.std: reductions.by_rule(*_SPREAD),
     np.median: reductions.by_rule(*_KEPT),
-    np.quantile: quantile(1.0),
-    np.percentile: quantile(100.0),
-    np.sort: along_one_axis,
-    np.argsort: along_one_axis,
+    np.quantile: ordering.quantile(1.0),
+    np.percentile: ordering.quantile(100.0),
+    np.sort: ordering.along_one_axis,
+    np.argsort: ordering.along_one_axis,
     np.average: composed.composed(composed.average),
     np.cov: composed.composed(composed.covariance),
     np.corrcoef: composed.composed(composed.correlation),

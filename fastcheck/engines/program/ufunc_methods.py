@@ -153,7 +153,7 @@ def _at(run: Run, ufunc: Any, inputs: tuple[Any, ...]) -> None:
 
 
 def _at_by_rounds(run: Run, ufunc: Any, target: DifferenceArray, key: Any, operand: list[Any]) -> None:
-    """``ufunc.at`` where the order counts: first every entry's first occurrence among the indices, then the second ones."""
+    """``ufunc.at`` where the order counts: every entry's first occurrence among the indices, then the second ones."""
     value = target.value
     positions = np.asarray(np.arange(value.size).reshape(value.shape)[key])
     with run.inside():

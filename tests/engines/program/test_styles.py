@@ -47,7 +47,7 @@ class TwoLayerNet:
 
     def loss(self, X, y, reg=0.1):
         W1, b1 = self.params["W1"], self.params["b1"]
-        N, D = X.shape
+        N = X.shape[0]
         hidden = np.maximum(0, X.dot(W1) + b1)
         scores = hidden.dot(self.params["W2"]) + self.params["b2"]
         scores -= np.max(scores, axis=1, keepdims=True)
