@@ -29,8 +29,8 @@ CANCELLED = 1e-3
 # tensors' gradients; a mistake of a thousandth of what the terms would sum up to is a hundred thousand times as large.
 PROVEN = 2.0**20
 # Where several kinks meet, gradients of other branches are looked for as far from the interval as this many times its
-# length: kinks of ordinary data differ by less.
-BRANCHES = 4.0
+# length: kinks nearly cancel along a line now and then, but seldom to a thirtieth of each.
+BRANCHES = 32.0
 
 
 @dataclass(frozen=True)
@@ -176,6 +176,9 @@ class Explanations:
         beside = self.norm_of_equal(RESOLVED * self.given.scale_beside(c) * c.unit)
         if c.tensor.name in self.given.differences.limits:  # directions see all entries, not only those checked here
             beside = max(beside, self.norm_of_equal(self.given.promised_rms(c) * c.unit))
+        if c.kinks is not None:  # where a convention makes the gradient zero, the cost moves none the less
+            high = float(np.max(np.abs(np.concatenate([c.kinks.low, c.kinks.high])), initial=0.0))
+            beside = max(beside, high * c.unit)
         return max(sizes.gradient * c.unit, sizes.approx * c.unit, beside)
 
     def norm_of_equal(self, entry: float) -> float:

@@ -207,7 +207,7 @@ def _kinks(looked: Looked) -> Kinks:
     kinks = looked.found.kinks
     places = np.array(sorted(kinks), dtype=np.int64)
     low, high = (np.array([kinks[int(place)][side] for place in places]) for side in (0, 1))
-    return Kinks(np.searchsorted(looked.done, places).astype(np.int64), low, high)
+    return Kinks(np.searchsorted(looked.done, places).astype(np.int64), low, high, of_line=True)
 
 
 def _notes(check: Check, looked: Looked) -> Iterator[str]:

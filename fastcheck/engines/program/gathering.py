@@ -68,7 +68,8 @@ def _joined(kinks: list[Kinks]) -> Kinks | None:
         return None
     where, low, high = (np.concatenate([getattr(one, name) for one in kinks]) for name in ("where", "low", "high"))
     names = kinks[0].conventions
-    return Kinks(where, low, high, {name: np.concatenate([one.conventions[name] for one in kinks]) for name in names})
+    conventions = {name: np.concatenate([one.conventions[name] for one in kinks]) for name in names}
+    return Kinks(where, low, high, conventions, of_line=True)
 
 
 class _CostsBeside:
