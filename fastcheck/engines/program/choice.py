@@ -115,7 +115,7 @@ def _served(
         number: _Served([Unit(product, places[product.site]) for product in chosen])
         for number, chosen in serving.items()
     }
-    stands_for = merged([places[site] for site in shapes], runner, generator)
+    stands_for = merged([places[site] for site in sorted(shapes)], runner, generator)
     beside = {
         number: Place(number, inputs[number].value, without=frozenset(unit.product.site for unit in one.units))
         for number, one in found.items() if not complete[number]
