@@ -22,10 +22,13 @@ from .runner import ObservedProgram, Term
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-# Operations that are tried at a time, from the last backwards; where none of them is linear, none before is tried.
-CHUNK = 12
+# Operations that are tried at a time, from the last backwards, and numbers of their changes; where none of them is
+# linear, none before is tried.
+CHUNK, CHUNK_SIZE = 24, 1 << 20
 # Entries of a result whose weights are looked for one by one.
 MOST_SINGLE = 2048
+# ... all at once, before it is known whether they are equal.
+MOST_AT_ONCE = 128
 # Numbers of a block of changes of single entries.
 BLOCK = 1 << 22
 # Relative difference, of the sum of |terms|, that is rounding.
@@ -103,33 +106,37 @@ class _Cut:
         """Numbers of operations whose results' changes, of any size, the cost's is proportional to."""
         found: list[int] = []
         sites = sorted(self.moved, reverse=True)
-        for first in range(0, len(sites), CHUNK):
-            chunk = sites[first : first + CHUNK]
-            linear = self._linear_of(chunk)
+        while sites:
+            chunk = sites[:1]
+            while len(chunk) < min(CHUNK, len(sites)) and self._size_of(sites[: len(chunk) + 1]) <= CHUNK_SIZE:
+                chunk = sites[: len(chunk) + 1]
+            linear = self._linear_of(chunk, found)
             if not linear:
                 break
-            found += linear
+            found, sites = found + linear, sites[len(chunk) :]
         return found
 
-    def _linear_of(self, chunk: Sequence[int]) -> list[int]:
+    def _size_of(self, chunk: Sequence[int]) -> int:
+        return 2 * len(chunk) * sum(int(self.moved[site][0].size) for site in chunk)
+
+    def _linear_of(self, chunk: Sequence[int], later: Sequence[int]) -> list[int]:
+        """Those of a chunk that the cost is linear in, and feels at all; it notes what else they move."""
         injected = {}
         for row, site in enumerate(chunk):
-            shape = self.moved[site].shape[1:]
             change = self._random(site)
-            injected[site] = np.zeros((2 * len(chunk), *shape))
+            injected[site] = np.zeros((2 * len(chunk), *change.shape))
             injected[site][row], injected[site][len(chunk) + row] = change, -2.0 * change
-        response = self.program.run({}, injected, observe=self.moved.keys())
+        response = self.program.run({}, injected, observe=[*chunk, *later])
         if response.changes[0] is None:
             return []
         once, twice = response.changes[0].reshape(2, len(chunk))
-        found = []
-        for row, site in enumerate(chunk):
-            if np.isfinite(twice[row]) and abs(twice[row] + 2.0 * once[row]) <= ROUNDING * abs(twice[row]):
-                found.append(site)
-            self.above[site] = {
-                later for later, change in response.observed.items() if later > site and np.any(change[row])
+        with np.errstate(invalid="ignore"):
+            linear = (once != 0.0) & (np.abs(twice + 2.0 * once) <= ROUNDING * np.abs(twice))
+        for row in np.flatnonzero(linear).tolist():
+            self.above[chunk[row]] = {
+                site for site, change in response.observed.items() if site > chunk[row] and np.any(change[row])
             }
-        return found
+        return [site for site, found in zip(chunk, linear, strict=True) if found]
 
     def _random(self, site: int) -> Array:
         """A change of a result as large as the one that it made when the inputs moved far."""
@@ -146,16 +153,20 @@ class _Cut:
         shape = self.moved[site].shape[1:]
         size = int(np.prod(shape, dtype=np.int64))
         change = np.stack([self._random(site) for _ in range(2)])
-        effect = self._effect(site, change)
+        ones = np.eye(size).reshape(size, *shape) if size <= MOST_AT_ONCE else np.zeros((0, *shape))
+        effect = self._effect(site, np.concatenate([change, ones]))
+        effect, single = effect[:2], effect[2:]
         even = float(effect[0] / np.sum(change[0])) if np.sum(change[0]) else 0.0
         if self._explains(np.full(shape, even), change, effect):
             return np.full(shape, even)
         if size > MOST_SINGLE:
             return None
-        rows = max(1, BLOCK // size)
-        ones = np.eye(size).reshape(size, *shape)
-        weight = np.concatenate([self._effect(site, ones[first : first + rows]) for first in range(0, size, rows)])
-        return weight.reshape(shape) if self._explains(weight.reshape(shape), change, effect) else None
+        if not single.size:
+            rows = max(1, BLOCK // size)
+            blocks = (np.eye(size)[first : first + rows] for first in range(0, size, rows))
+            single = np.concatenate([self._effect(site, block.reshape(-1, *shape)) for block in blocks])
+        weight = single.reshape(shape)
+        return weight if self._explains(weight, change, effect) else None
 
     def _effect(self, site: int, change: Array) -> Array:
         found = self.program.run({}, {site: change}).changes[0]

@@ -9,8 +9,8 @@ from ..._errors import EngineError
 from ..._types import Array
 from ...problems.parameters.sampling import random_direction
 from .problem import ProgramProblem
-from .runner import INNER_STEP, Place, Runner, scale_of
-from .trust import DITHERED, HALVES, MANY, UNIT
+from .runner import INNER_STEP, Place, Runner, ranges, scale_of
+from .trust import DITHERED, HALVES, MANY, TOGETHER, UNIT
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -78,35 +78,42 @@ def require_literal(
     elif len(moving) <= MANY:
         groups = [[place] for place in moving]
     else:
-        groups = [[place for place in moving if generator.random() < 0.5] for _ in range(HALVES)]
-    for group in groups:
-        _compare_along(problem, runner, inputs, group, noise, shares or {}, generator)
+        groups = [[p for p in moving if generator.random() < 0.5] or moving for _ in range(HALVES)]
+    moves = [_move(group, shares or {}, generator) for group in groups]
+    largest = max(1, TOGETHER // (8 * max(1, sum(place.size for place in moving))))
+    for block in ranges(len(groups), largest):
+        responses = runner.run_outputs([changes for changes, _ in moves[block]])
+        for row, (group, (_, values)) in enumerate(zip(groups[block], moves[block], strict=True)):
+            at = [values.get(place, place.value).copy() for place in inputs]
+            exact = [None if response is None else response[row] for response in responses]
+            name = problem.tensors[group[0].number].name + (f" and {len(group) - 1} more" if len(group) > 1 else "")
+            _compare_all(problem, runner, at, exact, noise, name)
     return len(groups)
 
 
-def _compare_along(
-    problem: ProgramProblem,
-    runner: Runner,
-    inputs: Sequence[Place],
-    group: Sequence[Place],
-    noise: Sequence[float],
-    shares: dict[Place, float],
-    generator: "Generator",
-) -> None:
-    values, changes = [place.value for place in inputs], {}
+def _move(
+    group: Sequence[Place], shares: dict[Place, float], generator: "Generator"
+) -> tuple[dict[Place, Array], dict[Place, Array]]:
+    """A random step through some inputs: their changes, and their values afterwards."""
+    changes, values = {}, {}
     for place in group:
         value = place.value.reshape(-1)
         step = shares.get(place, 1.0) * LITERAL_STEP / INNER_STEP * place.step
         with np.errstate(invalid="ignore"):
             wanted = value + random_direction(generator, place.size) * step
             changes[place] = wanted - value
-        values[place.number] = wanted.reshape(place.shape)
-    response = runner.run_outputs(changes)
+        values[place] = wanted.reshape(place.shape)
+    return changes, values
+
+
+def _compare_all(
+    problem: ProgramProblem, runner: Runner, at: Sequence[Array], changes: Sequence[Array | None],
+    noise: Sequence[float], name: str,
+) -> None:
     with np.errstate(all="ignore"):
-        literal = problem.plain([value.copy() for value in values])
-    name = problem.tensors[group[0].number].name + (f" and {len(group) - 1} more" if len(group) > 1 else "")
-    for output, (was, now, moved) in enumerate(zip(runner.outputs, literal, response, strict=True)):
-        exact = np.zeros(np.shape(was)) if moved is None else moved[0]
+        literal = problem.plain(at)
+    for output, (was, now, moved) in enumerate(zip(runner.outputs, literal, changes, strict=True)):
+        exact = np.zeros(np.shape(was)) if moved is None else moved
         _compare(name, output, np.asarray(was), np.asarray(now), exact, DITHERED * noise[output], problem.rounding)
 
 

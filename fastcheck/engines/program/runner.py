@@ -19,7 +19,7 @@ LEAST_SIZE = 1e-200
 BLOCK_SECONDS = 0.2
 # The first block, and the bytes of changes beside its inputs and outputs that a column is taken to need, as a multiple
 # of theirs, until memory has been seen.
-FIRST_COLUMNS, INTERMEDIATE = 16, 8
+FIRST_COLUMNS, INTERMEDIATE = 64, 8
 
 
 class Response(Protocol):
@@ -228,12 +228,15 @@ class Runner:
         )
         return Moved(changes, _flags(found.crossed, count), _flags(found.ties, count))
 
-    def run_outputs(self, changes: Mapping[Place, Array]) -> tuple[Array | None, ...]:
-        """Changes of the outputs themselves, in their shapes and with a leading axis of one, for one perturbation."""
+    def run_outputs(self, perturbations: Sequence[Mapping[Place, Array]]) -> tuple[Array | None, ...]:
+        """Changes of the outputs themselves, in their shapes with a leading axis, for several perturbations."""
+        changes: dict[int, Array] = {}
+        for row, perturbation in enumerate(perturbations):
+            for place, change in perturbation.items():
+                shape = (len(perturbations), *place.shape)
+                changes.setdefault(place.number, np.zeros(shape))[row] = change.reshape(place.shape)
         with np.errstate(all="ignore"):
-            return self.program.run({
-                place.number: change.reshape(1, *place.shape) for place, change in changes.items()
-            }).changes
+            return self.program.run(changes).changes
 
     def laid_out(self, moved: Moved) -> Array:
         """Changes of all outputs laid end to end, (columns, size)."""

@@ -8,9 +8,9 @@ import numpy as np
 from ..._errors import EngineError
 from ..._types import Array
 from .choice import Way
-from .colouring import LEAST, MOST, Colouring
+from .colouring import Colouring
 from .kinks import Candidates
-from .runner import Place
+from .runner import Place, Runner
 from .state import Check
 from .trust import (
     HALVES,
@@ -26,7 +26,9 @@ from .trust import (
 )
 
 # Programs at dithered inputs that noise is measured with.
-DITHERS = 2
+DITHERS = 1
+# Steps with other digits whose roundings are compared, at the inputs themselves and at dithered ones.
+FACTORS = 1
 # The convention that ties are held to while entries are compared with directions.
 FROZEN = 1.0
 
@@ -101,16 +103,22 @@ def _contradicted(
 
 
 def _dithered(check: Check, directions: Sequence[Direction], base: Along) -> Dithered:
-    """Take the same directions, with steps of other digits, at inputs that are off by an ulp or two."""
-    found, outputs = [], [0.0] * len(check.runner.outputs)
+    """Take the same directions with steps of other digits, at the inputs and at some that are off by an ulp or two."""
+    found, outputs = _other_digits(check, directions, check.runner), [0.0] * len(check.runner.outputs)
     for _ in range(DITHERS):
-        factor = float(check.generator.uniform(LEAST, MOST))
         values = [dither(place.value, check.generator) for place in check.inputs]
         with np.errstate(all="ignore"):
             program = check.problem.program_at(values)
-            runner = check.runner.at(program)
-            found.append(along([one.scaled(factor) for one in directions], runner) / factor)
+            found += _other_digits(check, directions, check.runner.at(program))
             for place, (there, here) in enumerate(zip(program.outputs, check.runner.outputs, strict=True)):
                 apart = np.abs(np.asarray(there) - np.asarray(here))
                 outputs[place] = max(outputs[place], float(apart[np.isfinite(apart)].max(initial=0.0)))
     return Dithered(dithered_noise(directions, base, found), outputs)
+
+
+def _other_digits(check: Check, directions: Sequence[Direction], runner: Runner) -> list[Along]:
+    """The directions with longer steps, in one go."""
+    factors = check.generator.uniform(1.0, 2.0, FACTORS)
+    all_of_them = along([one.scaled(factor) for factor in factors for one in directions], runner)
+    parts = np.split(np.arange(len(factors) * len(directions)), len(factors))
+    return [all_of_them.rows(part) / factor for part, factor in zip(parts, factors, strict=True)]
