@@ -5,7 +5,8 @@ moves their labels around, exactly; so at a product the labels of an operand say
 however often the function has reshaped, gathered or padded them. An array whose changes were calculated has no labels.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +20,8 @@ from .array import DifferenceArray
 LABEL = 2.0**-400
 # An input that enters more products than these is not worth listing: its entries are moved instead.
 MOST_PRODUCTS = 4096
+# Numbers of labels of inputs that share a run.
+TOGETHER = 1 << 20
 
 Adjoint = Callable[[Array, Array], Array]
 
@@ -56,19 +59,44 @@ def labels(shape: tuple[int, ...]) -> Array:
     return LABEL * np.arange(1.0, count + 1).reshape(1, *shape)
 
 
-class ProductNotes:
-    """Notes the products of a run in which one input is labelled, in the order of their operations.
+def groups_of(shapes: Sequence[tuple[int, ...]]) -> Iterator[dict[int, Array]]:
+    """Changes of the inputs that label each of them in a row of its own, by number: as many in a run as take little.
 
     Parameters
     ----------
-    number : the input's number.
+    shapes : of the inputs.
+    """
+    group: list[int] = []
+    for number, shape in enumerate(shapes):
+        sizes = [math.prod(shapes[one]) for one in group]
+        if group and (len(group) + 1) * (sum(sizes) + math.prod(shape)) > TOGETHER:
+            yield _labelled(group, shapes)
+            group = []
+        group.append(number)
+    if group:
+        yield _labelled(group, shapes)
+
+
+def _labelled(group: Sequence[int], shapes: Sequence[tuple[int, ...]]) -> dict[int, Array]:
+    found = {}
+    for row, number in enumerate(group):
+        found[number] = np.zeros((len(group), *shapes[number]))
+        found[number][row] = labels(shapes[number])[0]
+    return found
+
+
+class ProductNotes:
+    """Notes the products of a run in which inputs are labelled, in the order of their operations.
+
+    Parameters
+    ----------
+    numbers : of the inputs, row by row.
     """
 
-    def __init__(self, number: int) -> None:
-        self._number = number
+    def __init__(self, numbers: Sequence[int]) -> None:
+        self._numbers = numbers
         self._pending: list[Product] = []
-        self.found: list[Product] = []
-        self.overflow = False
+        self.found: dict[int, list[Product]] = {number: [] for number in numbers}
 
     def product(self, count: int, operands: tuple[Any, ...], letters: str) -> None:
         """Operation number `count` is about to multiply these operands."""
@@ -76,30 +104,48 @@ class ProductNotes:
             return
         for side in (0, 1):
             mine, other = operands[side], operands[1 - side]
-            if type(mine) is not DifferenceArray or mine.owner.computed:
+            if type(mine) is not DifferenceArray or mine.owner.computed or mine.change is None:
                 continue
-            change = mine.change
-            if change is None:
-                continue
-            if len(self.found) >= MOST_PRODUCTS:
-                self.overflow = True
-                return
             plain = other.value if type(other) is DifferenceArray else other
             if np.iscomplexobj(plain):
                 continue
-            moves = type(other) is DifferenceArray and other.change is not None
-            owners = np.rint(change[0] / LABEL).astype(np.int64) - 1
             beside = np.array(plain, dtype=np.float64)
             way = contraction(letters, side, np.shape(mine.value))
-            self._pending.append(Product(count, self._number, side, np.zeros(0), beside, moves, way, owners))
+            for row, number in enumerate(self._numbers):
+                if not np.any(mine.change[row]) or len(self.found[number]) > MOST_PRODUCTS:
+                    continue
+                moves = type(other) is DifferenceArray and other.change is not None and bool(np.any(other.change[row]))
+                owners = np.rint(mine.change[row] / LABEL).astype(np.int64) - 1
+                self._pending.append(Product(count, number, side, np.zeros(0), beside, moves, way, owners))
 
     def result(self, count: int, value: Any, change: NDArray[Any] | None) -> NDArray[Any] | None:
         """Completes the products of the operation whose result this is."""
         for product in self._pending:
             if product.site == count and value.dtype.kind == "f":
-                self.found.append(replace(product, value=np.array(value)))
+                self.found[product.input].append(replace(product, value=np.array(value)))
         self._pending.clear()
         return change
+
+
+class Suppression:
+    """Has, for each input's row, the results of that input's products stand still: what moves then enters elsewhere.
+
+    Parameters
+    ----------
+    sites : the operations' numbers, row by row.
+    """
+
+    def __init__(self, sites: Sequence[frozenset[int]]) -> None:
+        self._sites = sites
+
+    def result(self, count: int, value: Any, change: NDArray[Any] | None) -> NDArray[Any] | None:
+        """The change of operation number `count`."""
+        rows = [row for row, sites in enumerate(self._sites) if count in sites]
+        if change is None or not rows:
+            return change
+        kept = np.array(np.broadcast_to(change, (len(self._sites), *value.shape)))
+        kept[rows] = 0.0
+        return kept
 
 
 def contraction(letters: str, side: int, shape: tuple[int, ...]) -> str | Adjoint:

@@ -1,6 +1,6 @@
 """A NumPy function whose differences are exact."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -13,7 +13,7 @@ from ..._errors import NoRule
 from ..._types import Array, Mask
 from .array import DifferenceArray
 from .namespaces import replaced
-from .products import Product, ProductNotes, labels
+from .products import MOST_PRODUCTS, Product, ProductNotes, Suppression, groups_of
 from .reachable import Reachable
 from .retired import RETIRED
 from .run import Run
@@ -133,32 +133,34 @@ class Program:
     @cached_property
     def products(self) -> tuple[Product, ...]:
         """Where the inputs enter products, in the order of the operations; none of an input that enters too many."""
-        found = []
-        for number in range(len(self._inputs)):
-            notes = self._products_of(number)
-            if not notes.overflow:
-                found += notes.found
+        found: list[Product] = []
+        for given in self._labelled():
+            for mine in self._products_of(given).found.values():
+                found += mine if len(mine) <= MOST_PRODUCTS else []
         return tuple(sorted(found, key=lambda product: (product.site, product.side)))
 
-    def _products_of(self, number: int) -> ProductNotes:
+    def _labelled(self) -> Iterator[dict[int, Array]]:
+        return groups_of([one.shape for one in self._inputs])
+
+    def _products_of(self, given: dict[int, Array]) -> ProductNotes:
         tries: list[ProductNotes] = []
 
         def new_run() -> Run:
-            tries.append(ProductNotes(number))
-            return Run(1, TABLES, 0.0, tries[-1], tries[-1])
+            tries.append(ProductNotes(list(given)))
+            return Run(len(given), TABLES, 0.0, tries[-1], tries[-1])
 
-        self._response(new_run, {number: labels(self._inputs[number].shape)})
+        self._response(new_run, given)
         return tries[-1]
 
     @cached_property
     def complete(self) -> tuple[bool, ...]:
         """For each input, whether it moves the outputs through its products alone."""
-        found = []
-        for number in range(len(self._inputs)):
-            sites = frozenset(product.site for product in self.products if product.input == number)
-            given = {number: labels(self._inputs[number].shape)}
-            response = self._response(partial(Run, 1, TABLES, 0.0, Intervention({}, sites, ())), given)
-            found.append(bool(sites) and all(change is None for change in response.changes))
+        found: list[bool] = []
+        for given in self._labelled():
+            sites = [frozenset(one.site for one in self.products if one.input == number) for number in given]
+            response = self._response(partial(Run, len(given), TABLES, 0.0, Suppression(sites)), given)
+            moving = [change for change in response.changes if change is not None]
+            found += [bool(mine) and not any(np.any(one[row]) for one in moving) for row, mine in enumerate(sites)]
         return tuple(found)
 
     def _response(self, new_run: Callable[[], Run], given: Mapping[int, Changes]) -> Response:
