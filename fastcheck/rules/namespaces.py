@@ -58,6 +58,13 @@ def largest_of_array(change: Any) -> float:
     return max(float(np.maximum.reduce(change, axis=None)), -float(np.minimum.reduce(change, axis=None)))
 
 
+def largest_along(xp: Any, x: Any, axes: tuple[int, ...]) -> Any:
+    """The largest element along axes, which are kept."""
+    if type(x) is np.ndarray:
+        return np.maximum.reduce(x, axis=axes, keepdims=True)
+    return xp.amax(x, axis=axes, keepdims=True)
+
+
 def any_of(xp: Any, condition: Any) -> bool:
     """Whether ``condition`` holds anywhere, or might."""
     if type(condition) is np.ndarray or type(condition) is np.bool_:

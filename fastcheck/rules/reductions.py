@@ -10,7 +10,7 @@ from .axes import Axes, flattened, inserted, restored
 from .base import Changes, Rule, Values, still_where_still
 from .branches import Branches, convention_of, note_tie
 from .discrete import jump
-from .namespaces import any_of, as_count, as_float, is_traced
+from .namespaces import any_of, as_count, as_float, is_traced, largest_along
 from .piecewise import absolute
 
 
@@ -37,7 +37,7 @@ def of_lasting_winners(xp: Any, x: Any, d: Any, out: Any, axes: Axes, keepdims: 
     below = x - (out if keepdims else restored(out, axes, True))
     top = below == 0.0
     moved = below + d
-    most = xp.amax(moved, axis=axes, keepdims=True)
+    most = largest_along(xp, moved, axes)
     # below is zero at the winner: its new lead is its change
     winners = xp.count_nonzero((moved == most) & top)
     if winners * math.prod(out.shape) != xp.count_nonzero(top) * math.prod(most.shape):

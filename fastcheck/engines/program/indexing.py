@@ -68,8 +68,13 @@ def put(array: Any, index: Any, content: Any) -> None:
     if content.owner.computed:
         array.owner.computed = True
     value[key] = content.value
-    whole, behind = array.writable_change(), change_key(value, key)
-    whole[behind] = aligned(change, whole[behind].ndim - 1)
+    whole = array.writable_change()
+    if type(index) in _BASIC or (type(index) is tuple and key is index):  # no arrays in it: a view
+        part = whole[(ALL, *key) if type(key) is tuple else (ALL, key)]
+        part[...] = change if part.ndim == change.ndim else aligned(change, part.ndim - 1)
+    else:
+        behind = change_key(value, key)
+        whole[behind] = aligned(change, whole[behind].ndim - 1)
 
 
 def aligned(change: NDArray[Any], ndim: int) -> NDArray[Any]:
