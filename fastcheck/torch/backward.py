@@ -102,9 +102,10 @@ class Backward:
         GradcheckError : if backward gives two answers to one question, does not give -2 times as much for -2 v, or
             reads the memory of its gradients as if they were contiguous.
         """
-        strided = self.cotangents(v, _strided)
+        plain = self.cotangents(v)
+        strided = [_strided(g) for g in plain]
         first = self._in_layout("non-contiguous", strided)
-        scaled = self.product(-2.0 * v)
+        scaled = self.passed(self.outputs, [-2.0 * g for g in plain])
         if first is not None and np.array_equal(scaled, -2.0 * first):
             return first
         once = self.product(v)
@@ -122,9 +123,11 @@ class Backward:
     def expanded(self, v: Array) -> Array | None:
         """What backward makes of gradients of one number for each output, expanded: the first of v in each.
 
-        None where it raises on them because it writes into them, which is noted in the log.
+        None where the outputs are single numbers, and where it raises because it writes into the gradients, which is
+        noted in the log.
         """
-        return self._in_layout("expanded", self.cotangents(self.first_numbers(v), _expanded))
+        strided = self.cotangents(v, _expanded)
+        return None if all(g.is_contiguous() for g in strided) else self._in_layout("expanded", strided)
 
     def first_numbers(self, v: Array) -> Array:
         """The first of the numbers of each output in place of all of them; of complex ones, the first two in turn."""
@@ -134,8 +137,14 @@ class Backward:
             found[rows].reshape(-1, width)[...] = v[rows].reshape(-1, width)[:1]
         return found
 
-    def require_expanded(self, v: Array, found: Array | None) -> None:
-        """What backward makes of them is what it makes of their contiguous copies; raises GradcheckError."""
+    def require_expanded(self, v: Array, found: Array | None = None) -> None:
+        """Backward makes of such gradients what it makes of their contiguous copies; raises GradcheckError.
+
+        Parameters
+        ----------
+        found : what it made of them, as ``expanded`` gave it.
+        """
+        found = self.expanded(v) if found is None else found
         if found is None:
             return
         strided = self.cotangents(self.first_numbers(v), _expanded)
@@ -244,14 +253,16 @@ def laid_out(gradients: Sequence[torch.Tensor | None], inputs: Tensors) -> Array
     ------
     GradcheckError : where one has another shape than its input.
     """
+    found = []
     for gradient, given in zip(gradients, inputs, strict=True):
-        if gradient is not None and gradient.shape != given.shape:
+        if gradient is None:
+            found.append(np.zeros(_numbers(given)))
+            continue
+        if gradient.shape != given.shape:
             raise GradcheckError(f"Analytical gradient has incorrect size: {tuple(gradient.shape)} for an input of "
                                  f"{tuple(given.shape)}")
-    return np.concatenate([
-        np.zeros(_numbers(i)) if g is None else vector(_as(g, i))
-        for g, i in zip(gradients, inputs, strict=True)
-    ])
+        found.append(vector(_as(gradient, given)))
+    return np.concatenate(found)
 
 
 def _as(gradient: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
@@ -263,8 +274,9 @@ def _as(gradient: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
 def _strided(g: torch.Tensor) -> torch.Tensor:
     """The same numbers, the first axis the fastest in memory, with NaN in between: no view of it has one axis."""
     axes = tuple(reversed(range(g.ndim)))
-    turned = g.permute(axes)
-    return torch.stack((turned, torch.full_like(turned, torch.nan)), dim=-1)[..., 0].permute(axes)
+    wide = g.new_full((*reversed(g.shape), 2), torch.nan)
+    strided = wide[..., 0].permute(axes)
+    return strided.copy_(g)
 
 
 def _numbers(tensor: torch.Tensor) -> int:
@@ -282,7 +294,7 @@ def _shaped(numbers: Array, output: torch.Tensor, *batch: int) -> torch.Tensor:
 
 def _expanded(g: torch.Tensor) -> torch.Tensor:
     """The first number, expanded to all places."""
-    return g.reshape(-1)[0].expand(g.shape) if g.numel() else g
+    return g.view(-1)[0].expand(g.shape) if g.numel() else g
 
 
 def _misread(name: str, strided: Sequence[torch.Tensor], found: Array, plain: Array) -> GradcheckError:

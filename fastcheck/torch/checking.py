@@ -1,7 +1,6 @@
 """One function held against its differences: all entries of its Jacobians, or random directions first."""
 
 import logging
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,25 +15,27 @@ from .._types import Array, Indices
 from ..checks.jacobian.judge import compare, numerical_jacobian
 from ..checks.jacobian.point import Point, Tolerances
 from ..engines.finite.noise import ROUNDING, line_noise
-from ..problems.functions.vjp import input_names
-from ..problems.parameters.sampling import random_direction
 from . import _compat
 from .backward import Backward
+from .directions import Directions
 from .forward import forward_jacobian
-from .function import Tensors, TorchFunction, as_tuple, floating, parts, real_outputs, unit_of, vector
+from .function import (
+    Tensors,
+    TorchFunction,
+    as_tuple,
+    floating,
+    parts,
+    random_numbers,
+    real_outputs,
+    unit_of,
+    vector,
+)
 from .precision import twin
 
 log = logging.getLogger("fastcheck.torch")
 
-# Relative error that truncation leaves along a random direction, at least, and in units of the step squared.
-AGREE, TRUNCATION = 1e-9, 1e2
-# Share of a product along a direction that the rounding of the outputs may make up, for the direction to show anything.
-RESOLVED = 1e-3
-# Rounding of a value, in unit roundoffs, that noise is not expected to exceed.
-NOISE = 8.0
 # Step, relative to the usual entry, at which noise is looked for.
 NOISE_STEP = 1e-7
-_SIGNS = np.array([[1.0], [-1.0]])
 # Two values of a function that differ by more unit roundoffs of the largest one are not the same.
 RANDOM = 1e3
 
@@ -62,25 +63,24 @@ class Check:
     Parameters
     ----------
     call, inputs : the function, called with the inputs; those that require gradients are checked.
-    names : of all inputs; None for those of the function's parameters.
+    names : gives those of all inputs; None for those of the function's parameters.
     wanted : the inputs that are checked.
     stacked : the same function in a form that vmap can take, where ``call`` itself is none.
     """
 
     def __init__(
         self, call: Callable[..., Any], inputs: tuple[Any, ...], options: Options,
-        names: list[str] | None = None, stacked: Callable[..., Any] | None = None,
+        names: Callable[[], Sequence[str]] | None = None, stacked: Callable[..., Any] | None = None,
     ) -> None:
         self.call, self.inputs, self.options, self.stacked = call, inputs, options, stacked
-        self.all_names = names or input_names(call, len(inputs))
+        self.names = names
         self.places = tuple(k for k, i in enumerate(inputs) if isinstance(i, torch.Tensor) and i.requires_grad)
         self.wanted: Tensors = tuple(inputs[k] for k in self.places)
 
     @cached_property
     def function(self) -> TorchFunction:
         """The function of the inputs that are checked, which are dense."""
-        names = tuple(self.all_names[k] for k in self.places)
-        return TorchFunction(self.call, self.inputs, self.places, names, self.stacked)
+        return TorchFunction(self.call, self.inputs, self.places, self.names, self.stacked)
 
     @cached_property
     def value(self) -> Tensors:
@@ -107,6 +107,8 @@ class Check:
     @cached_property
     def rows(self) -> Indices:
         """Places of those outputs among the numbers of all."""
+        if len(self.kept) == len(self.value):
+            return np.arange(self.function.plain.size)
         stops = np.cumsum([0, *(o.numel() for o in self.value)])
         return np.concatenate([np.empty(0, np.int64), *(np.arange(stops[k], stops[k + 1]) for k in self.kept)])
 
@@ -146,7 +148,7 @@ class Check:
         wide = twin(self.call, self.inputs, self.value) if unit > ROUNDING else None
         if wide is not None:
             self._require_function()
-            self._beside(Check(self.call, wide, self.options, self.all_names, self.stacked), unit)
+            self._beside(Check(self.call, wide, self.options, self.names, self.stacked), unit)
             return
         if self.options.backward:
             self._backward(self.options.fast and unit <= ROUNDING)
@@ -157,16 +159,16 @@ class Check:
     def _backward(self, fast: bool) -> None:
         if self.options.dtypes:
             self.backward.require_types()
-        if fast and self.agrees_along():
+        if fast and Directions(self.function, self.backward, self.rows, self.options.limits.eps).agree():
             return
         self._require_function()
         self.compare(self.backward.jacobian(self._measured_unit))
-        self._require_expanded(random_direction(np.random.default_rng(3), self.rows.size))
+        self.backward.require_expanded(random_numbers(3, self.rows.size))
 
     def _measured_unit(self) -> float:
         """The relative noise of the outputs along a random direction: a function may work in less than double."""
-        generator, theta = np.random.default_rng(4), self.function.theta
-        direction, v = random_direction(generator, theta.size), random_direction(generator, self.rows.size)
+        theta = self.function.theta
+        direction, v = random_numbers(4, theta.size), random_numbers(5, self.rows.size)
         size = float(np.linalg.norm(v * self.point.value)) or 1.0
 
         def along(distances: Array) -> Array:
@@ -196,7 +198,7 @@ class Check:
                 # It may have taken another branch: its own differences, less precise, decide.
                 self.compare(found, mode)
         if self.options.backward:
-            self._require_expanded(random_direction(np.random.default_rng(3), self.rows.size))
+            self.backward.require_expanded(random_numbers(3, self.rows.size))
 
     def forward_jacobian(self) -> Array:
         """The Jacobian (M, n) by forward mode."""
@@ -212,6 +214,8 @@ class Check:
 
     def _require_finite(self) -> None:
         """Outputs are finite numbers; raises GradcheckError."""
+        if np.isfinite(self.function.plain).all():
+            return
         for number, output in enumerate(self.value):
             broken = np.flatnonzero(~np.isfinite(vector(output)))
             if broken.size:
@@ -242,56 +246,6 @@ class Check:
         if np.any(np.abs(rise) * self.options.limits.eps > self.options.nondet_tol):
             raise GradcheckError("Numerical gradient for function expected to be zero: no output requires gradients, "
                                  "yet they depend on the inputs (detach(), .data, no_grad() or NumPy inside?)")
-
-    def agrees_along(self) -> bool:
-        """Whether Jacobian and differences agree along random directions, as far as rounding lets them show anything.
-
-        One direction for each input and one for each output, so that small ones do not drown in large ones; for a
-        random direction to miss a wrong entry, that entry's part of the product would have to be below AGREE.
-        """
-        generator, rises, moves = np.random.default_rng(0), [], []
-        for number, part in enumerate(self.function.parts):
-            steps = self.point.steps(part, self.options.limits.eps)
-            ends = self.function.theta[part.span] + _SIGNS * (steps * random_direction(generator, steps.size))
-            values = self.function.with_input(number, ends)
-            rises.append((values[0] - values[1])[self.rows])
-            with np.errstate(invalid="ignore"):  # entries at infinity show nothing along a direction
-                moves.append(ends[0] - ends[1])
-        v, backward = random_direction(generator, self.rows.size), self.backward
-        once = backward.probed(v)
-        for number, rows in enumerate(backward.rows):
-            product = once if len(self.outputs) == 1 else backward.product(v[rows], number)
-            for part, rise, move in zip(self.function.parts, rises, moves, strict=True):
-                if not self._agrees(v[rows], rows, product[part.span] * move, rise):
-                    return False
-        self._require_expanded(v, rises, moves)
-        return True
-
-    def _agrees(self, v: Array, rows: slice, terms: Array, rise: Array) -> bool:
-        """Whether terms of a product add up to what outputs of some rows, weighted by v, rise by."""
-        weighted = v * self.point.value[rows]
-        noise = NOISE * self.point.unit * math.sqrt(weighted @ weighted)
-        numerical, size = float(v @ rise[rows]), math.sqrt(terms @ terms)
-        if noise > RESOLVED * size and (size or numerical):
-            return False
-        share = max(AGREE, TRUNCATION * self.options.limits.eps**2)
-        return bool(math.isfinite(size) and abs(numerical - float(terms.sum())) <= noise + share * size)
-
-    def _require_expanded(self, v: Array, rises: Sequence[Array] = (), moves: Sequence[Array] = ()) -> None:
-        """Backward heeds the strides of an expanded gradient; raises GradcheckError.
-
-        Parameters
-        ----------
-        rises, moves : differences of the outputs (M,) along directions, one for each input, which tell it as well.
-        """
-        found = self.backward.expanded(v)
-        if found is None:
-            return
-        first, every = self.backward.first_numbers(v), slice(0, v.size)
-        if rises and all(self._agrees(first, every, found[part.span] * move, rise)
-                         for part, rise, move in zip(self.function.parts, rises, moves, strict=True)):
-            return
-        self.backward.require_expanded(v, found)
 
     def _by_torch(self) -> None:
         """Sparse and other layouts: torch's own Jacobians, entry by entry."""

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -18,6 +19,7 @@ from .._errors import NoRule
 from .._types import Array, Indices
 from ..checks.jacobian.point import Part
 from ..engines.finite.noise import ROUNDING
+from ..problems.functions.vjp import input_names
 from ..problems.parameters.tensor import Tensor
 from ..runtime.run import Run
 from . import _compat
@@ -63,14 +65,21 @@ def real_outputs(value: Any) -> Tensors:
 
 def vector(tensor: torch.Tensor) -> Array:
     """A tensor as float64 numbers laid end to end; real and imaginary parts next to each other."""
-    if tensor.dtype == torch.float64 and tensor.device.type == "cpu" and not tensor.is_neg() and not (
-            tensor._is_zerotensor()):
+    zero = tensor._is_zerotensor()
+    if tensor.dtype is torch.float64 and tensor.is_cpu and not (zero or tensor.is_neg()):
         return tensor.detach().numpy().reshape(-1)
-    if tensor._is_zerotensor():
+    if zero:
         return np.zeros(tensor.numel() * (2 if tensor.is_complex() else 1))
     plain = tensor.detach().resolve_conj().resolve_neg()
     flat = torch.view_as_real(plain) if plain.is_complex() else plain
     return flat.to("cpu", torch.float64).reshape(-1).numpy()
+
+
+def random_numbers(seed: int, size: int) -> Array:
+    """Numbers of sizes from 0.5 to 1.5 of both signs; drawn by torch, whose generators are quicker to make."""
+    generator = torch.Generator().manual_seed(seed)
+    numbers = 2.0 * torch.rand(size, generator=generator, dtype=torch.float64, device="cpu").numpy() - 1.0
+    return np.asarray(numbers + np.copysign(0.5, numbers))
 
 
 def unit_of(tensor: torch.Tensor) -> float:
@@ -120,33 +129,43 @@ class TorchFunction:
     call : called with all inputs.
     inputs : tensors and others.
     places : which of them are moved: dense floating tensors.
-    names : of those that are moved.
+    names : of all inputs, or a function that gives them; None for those of the function's parameters.
     stacked : the same function in a form that vmap can take, where ``call`` itself is none.
 
     Attributes
     ----------
-    moving, parts, theta : the inputs that are moved, where they lie in one vector, and that vector (n,).
+    moving, spans, theta : the inputs that are moved, where they lie in one vector, and that vector (n,).
     reasons : why an input is moved in place, one call for each move, by its number among the moved ones.
-    returned : all that the function returned when ``value`` called it.
+    returned, plain, unit : what the function returned when ``value`` called it, its real outputs as one vector (M,),
+        and the largest unit roundoff of those and of the inputs that are moved.
     """
 
     call: Callable[..., Any]
     inputs: tuple[Any, ...]
     places: tuple[int, ...]
-    names: tuple[str, ...]
+    names: Sequence[str] | Callable[[], Sequence[str]] | None = None
     stacked: Callable[..., Any] | None = None
     reasons: dict[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.moving: Tensors = tuple(self.inputs[place] for place in self.places)
-        self.parts = parts(self.names, self.moving)
-        self.theta: Array = np.concatenate([np.empty(0), *(vector(t) for t in self.moving)])
+        numbers = [vector(t) for t in self.moving]
+        self.theta: Array = np.concatenate(numbers) if numbers else np.empty(0)
+        stops = list(accumulate((n.size for n in numbers), initial=0))
+        self.spans = tuple(slice(start, stop) for start, stop in pairwise(stops))
         self._plain = tuple(i.detach() if isinstance(i, torch.Tensor) else i for i in self.inputs)
         self._forms: list[tuple[torch.Size, torch.dtype]] = []
-        self._value: Array = np.empty(0)
-        self._unit = ROUNDING / 2.0
+        self.plain: Array = np.empty(0)
+        self.unit = ROUNDING / 2.0
         self._why: dict[_Group, str] = {}
         self.returned: tuple[Any, ...] = ()
+
+    @cached_property
+    def parts(self) -> tuple[Part, ...]:
+        """The inputs that are moved, by name."""
+        names = self.names() if callable(self.names) else self.names
+        names = input_names(self.call, len(self.inputs)) if names is None else names
+        return parts([names[place] for place in self.places], self.moving)
 
     def value(self) -> Tensors:
         """The real outputs at the point, by a plain call; raises ValueError for sparse ones."""
@@ -155,15 +174,15 @@ class TorchFunction:
         _compat.check_outputs(tuple(o for o in self.returned if isinstance(o, torch.Tensor)))
         found = real_outputs(self.returned)
         self._forms = [(o.shape, o.dtype) for o in found]
-        self._value = np.concatenate([np.empty(0), *(vector(o) for o in found)])
-        self._unit = max((unit_of(t) for t in (*found, *self.moving)), default=ROUNDING / 2.0)
+        self.plain = np.concatenate([np.empty(0), *(vector(o) for o in found)])
+        self.unit = max((unit_of(t) for t in (*found, *self.moving)), default=ROUNDING / 2.0)
         return found
 
     def rounded(self, positions: Indices, values: Array) -> Array:
         """Values as the inputs' precision holds them."""
         out = np.array(values, dtype=np.float64)
-        for part, tensor in zip(self.parts, self.moving, strict=True):
-            here = (positions >= part.tensor.start) & (positions < part.tensor.stop)
+        for span, tensor in zip(self.spans, self.moving, strict=True):
+            here = (positions >= span.start) & (positions < span.stop)
             if tensor.dtype not in (torch.float64, torch.complex128) and here.any():
                 dtype = tensor.real.dtype if tensor.is_complex() else tensor.dtype
                 out[here] = torch.from_numpy(out[here]).to(dtype).to(torch.float64).numpy()
@@ -171,9 +190,9 @@ class TorchFunction:
 
     def at(self, theta: Array) -> Array:
         """Outputs (M,) with all inputs at another point."""
-        with self._restored(range(len(self.parts))):
-            for part, tensor in zip(self.parts, self.moving, strict=True):
-                _fill(tensor, theta[part.span])
+        with self._restored(range(len(self.spans))):
+            for span, tensor in zip(self.spans, self.moving, strict=True):
+                _fill(tensor, theta[span])
             return self._called()
 
     @cached_property
@@ -207,9 +226,9 @@ class TorchFunction:
             found = self._stacks(self._all, positions, values)
             if found is not None:
                 return found
-        found = np.empty((positions.size, self._value.size))
-        for number, part in enumerate(self.parts):
-            here = np.flatnonzero((positions >= part.tensor.start) & (positions < part.tensor.stop))
+        found = np.empty((positions.size, self.plain.size))
+        for number, span in enumerate(self.spans):
+            here = np.flatnonzero((positions >= span.start) & (positions < span.stop))
             if here.size:
                 some = positions[here], values[here]
                 rows = self._stacks(self._group(number), *some) if self.stacks(number) else self._one_by_one(*some)
@@ -220,15 +239,15 @@ class TorchFunction:
         """Whether an input can be moved in stacks: they must give what plain calls give.  Found out once."""
         if number not in self.reasons and self._stacks(self._group(number), np.empty(0, np.int64), np.empty(0)) is None:
             self.reasons[number] = self._why[self._group(number)]
-            log.info("%s is moved by one call for each difference: %s", self.names[number], self.reasons[number])
+            log.info("%s is moved by one call for each difference: %s", self.parts[number].name, self.reasons[number])
         return number not in self.reasons
 
     @property
     def _all(self) -> _Group:
-        return _Group(tuple(range(len(self.parts))), 0, self.theta.size)
+        return _Group(tuple(range(len(self.spans))), 0, self.theta.size)
 
     def _group(self, number: int) -> _Group:
-        return _Group((number,), self.parts[number].tensor.start, self.parts[number].tensor.stop)
+        return _Group((number,), self.spans[number].start, self.spans[number].stop)
 
     def _stacks(self, group: _Group, positions: Indices, values: Array) -> Array | None:
         """Outputs (k, M) with entries of a group of inputs moved, in stacks; None where ``_why`` says why not.
@@ -238,7 +257,7 @@ class TorchFunction:
         """
         if self._why.get(group):
             return None
-        out, rows = np.empty((positions.size, self._value.size)), self._rows_at_once(group, positions.size)
+        out, rows = np.empty((positions.size, self.plain.size)), self._rows_at_once(group, positions.size)
         for start in range(0, max(positions.size, 1), rows):
             block = slice(start, min(start + rows, positions.size))
             count = block.stop - block.start
@@ -255,14 +274,14 @@ class TorchFunction:
         return out
 
     def _rows_at_once(self, group: _Group, wanted: int) -> int:
-        each = 8 * (group.stop - group.start + self._value.size)
+        each = 8 * (group.stop - group.start + self.plain.size)
         if wanted * each > STACK_BYTES // 64:
             each += self._saved_bytes
         return int(max(1, min(MOST_ROWS, STACK_BYTES // max(each, 1))))
 
     def _tried(self, group: _Group, thetas: Array) -> Array | None:
         """Outputs at rows of a group's entries, or None, and why not."""
-        if self._unit > COARSE:
+        if self.unit > COARSE:
             self._why[group] = "its precision is too low to tell whether vmap gives the same"
             return None
         here = slice(group.start, group.stop)
@@ -281,8 +300,8 @@ class TorchFunction:
             self._why[group] = f"vmap cannot take the function: {in_short(error)}"
             return None
         alike = [found.shape[1:] == e.shape and self._alike(f, e)
-                 for f, e in zip(found, (self._value, expected), strict=False)]
-        kept = found.shape[1:] == self._value.shape and self._alike(found[1], self._value)
+                 for f, e in zip(found, (self.plain, expected), strict=False)]
+        kept = found.shape[1:] == self.plain.shape and self._alike(found[1], self.plain)
         self._why[group] = "" if all(alike) else KEPT if alike[0] and kept else OTHERWISE
         return found[2:] if all(alike) else None
 
@@ -293,7 +312,7 @@ class TorchFunction:
         """Whether outputs are the same but for rounding."""
         with np.errstate(all="ignore"):
             scale = np.max(np.abs(expected), initial=0.0, where=np.isfinite(expected))
-            same = np.abs(found - expected) <= SAME * self._unit * scale
+            same = np.abs(found - expected) <= SAME * self.unit * scale
         return bool((same | (found == expected) | (np.isnan(found) & np.isnan(expected))).all())
 
     def _stacked(self, group: _Group, thetas: Array) -> Array:
@@ -301,10 +320,10 @@ class TorchFunction:
         given = list(self._plain)
         in_dims: list[int | None] = [None] * len(self.inputs)
         for number in group.numbers:
-            part, tensor, place = self.parts[number], self.moving[number], self.places[number]
-            numbers = thetas[:, part.tensor.start - group.start : part.tensor.stop - group.start]
-            new = torch.from_numpy(np.ascontiguousarray(numbers)).reshape(len(thetas), *part.tensor.shape)
-            given[place] = (torch.view_as_complex(new) if tensor.is_complex() else new).to(tensor.device, tensor.dtype)
+            span, tensor, place = self.spans[number], self.moving[number], self.places[number]
+            new = torch.from_numpy(np.array(thetas[:, span.start - group.start : span.stop - group.start]))
+            new = torch.view_as_complex(new.reshape(len(thetas), -1, 2)) if tensor.is_complex() else new
+            given[place] = new.reshape(len(thetas), *tensor.shape).to(tensor.device, tensor.dtype)
             in_dims[place] = 0
         with torch.enable_grad(), quiet():
             found = vmap(lambda *values: real_outputs((self.stacked or self.call)(*values)), tuple(in_dims))(*given)
@@ -312,20 +331,20 @@ class TorchFunction:
 
     def _one_by_one(self, positions: Indices, values: Array) -> Array:
         """Outputs with entries moved in place, for functions that keep their inputs or defy vmap."""
-        out = np.empty((positions.size, self._value.size))
-        for number, part in enumerate(self.parts):
-            here = np.flatnonzero((positions >= part.tensor.start) & (positions < part.tensor.stop))
+        out = np.empty((positions.size, self.plain.size))
+        for number, span in enumerate(self.spans):
+            here = np.flatnonzero((positions >= span.start) & (positions < span.stop))
             if not here.size:
                 continue
             with self._restored([number]):
                 for row in here:
-                    kept = _put(self.moving[number], int(positions[row]) - part.tensor.start, float(values[row]))
+                    kept = _put(self.moving[number], int(positions[row]) - span.start, float(values[row]))
                     out[row] = self._called()
-                    _put(self.moving[number], int(positions[row]) - part.tensor.start, kept)
+                    _put(self.moving[number], int(positions[row]) - span.start, kept)
         return out
 
     def _called(self) -> Array:
-        with torch.enable_grad():
+        with contextlib.nullcontext() if torch.is_grad_enabled() else torch.enable_grad():
             found = real_outputs(self.call(*self.inputs))
         forms = [(o.shape, o.dtype) for o in found]
         if self._forms and forms != self._forms:
@@ -434,7 +453,7 @@ class TorchCost:
         """How its differences were taken, in a sentence."""
         if engine == "program":
             return "Exact differences of the loss, by the rules of its operators, in double precision."
-        reasons, names = self.function.reasons, self.function.names
-        slow = ", ".join(names[number] for number in reasons)
+        reasons, parts = self.function.reasons, self.function.parts
+        slow = ", ".join(parts[number].name for number in reasons)
         way = f"one call each for {slow} ({next(iter(reasons.values()))})" if slow else "vmap"
         return f"Differences of the loss by functional_call and {way}."

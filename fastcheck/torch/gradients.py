@@ -1,6 +1,7 @@
 """``gradcheck`` and ``gradgradcheck``: torch.autograd's names, arguments and answers."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,6 @@ from torch.autograd.gradcheck import GradcheckError
 
 from .._validation import real_number
 from ..checks.jacobian.point import Tolerances
-from ..problems.functions.vjp import input_names
 from . import _compat
 from .checking import Check, Options
 from .forward import halves
@@ -102,7 +102,7 @@ class Small:
 
 def _checked(check: Check, small: Small) -> None:
     """All that was asked for; raises GradcheckError."""
-    with torch.inference_mode(False), torch.enable_grad():
+    with ordinary_mode():
         check.run()
         func, inputs, options = check.call, check.inputs, check.options
         if options.forward and small.undefined:
@@ -122,6 +122,17 @@ def _checked(check: Check, small: Small) -> None:
             _compat.test_backward_mul_by_grad_output(outputs, inputs, options.masked)
         if small.undefined:
             _compat.test_undefined_backward(func, outputs, inputs)
+
+
+@contextlib.contextmanager
+def ordinary_mode() -> Iterator[None]:
+    """Gradients are recorded, whatever mode the caller is in."""
+    with contextlib.ExitStack() as stack:
+        if torch.is_inference_mode_enabled():
+            stack.enter_context(torch.inference_mode(False))
+        if not torch.is_grad_enabled():
+            stack.enter_context(torch.enable_grad())
+        yield
 
 
 def _limits(atol: Any, rtol: Any, eps: Any) -> Tolerances:
@@ -173,12 +184,11 @@ def gradgradcheck(
         raise AssertionError("Setting check_batched_grad=True requires check_rev_over_rev to be True")
     given = as_tuple(inputs)
     _compat.check_inputs(given)
-    with torch.inference_mode(False), torch.enable_grad():
+    with ordinary_mode():
         cotangents = (random_cotangents(func, given, gen_non_contig_grad_outputs)
                       if grad_outputs is None else as_tuple(grad_outputs))
     twice = Gradient(func, given, cotangents)
     options = Options(_limits(atol, rtol, eps), real_number("nondet_tol", nondet_tol), check_grad_dtypes, masked,
                       fast_mode, check_fwd_over_rev, check_rev_over_rev)
-    names = [*input_names(func, len(given)), *(f"grad_output{k}" for k in range(len(cotangents)))]
-    check = Check(twice, given + cotangents, options, names, twice.functional)
+    check = Check(twice, given + cotangents, options, twice.names, twice.functional)
     return _answered(lambda: _checked(check, Small(check_undefined_grad, check_batched_grad)), raise_exception)

@@ -5,7 +5,8 @@ from typing import Any
 
 import torch
 
-from .function import Tensors, as_tuple, floating
+from ..problems.functions.vjp import input_names
+from .function import Tensors, as_tuple, random_numbers
 
 
 class Gradient:
@@ -18,7 +19,7 @@ class Gradient:
     """
 
     def __init__(self, call: Callable[..., Any], inputs: tuple[Any, ...], cotangents: Tensors) -> None:
-        self.call, self.count = call, len(inputs)
+        self.call, self.count, self.cotangents = call, len(inputs), len(cotangents)
         self.wanted = [k for k, i in enumerate(inputs) if isinstance(i, torch.Tensor) and i.requires_grad]
         self.weights = [k for k, c in enumerate(cotangents) if c.requires_grad]
         self.unused: list[int] = []
@@ -34,6 +35,10 @@ class Gradient:
                                     weights, create_graph=True, allow_unused=True)
         self.unused = [k for k, g in enumerate(found) if g is None]
         return tuple(g for g in found if g is not None)
+
+    def names(self) -> list[str]:
+        """Names of the inputs, and of the gradients of the outputs."""
+        return [*input_names(self.call, self.count), *(f"grad_output{k}" for k in range(self.cotangents))]
 
     def functional(self, *given: Any) -> Tensors:
         """The same in terms that vmap takes."""
@@ -54,9 +59,10 @@ class Gradient:
 def random_cotangents(call: Callable[..., Any], inputs: tuple[Any, ...], noncontiguous: bool) -> Tensors:
     """Random gradients of the outputs, that require gradients themselves; the caller's random state is left alone."""
     outputs = [o for o in as_tuple(call(*inputs)) if isinstance(o, torch.Tensor) and o.requires_grad]
-    with torch.random.fork_rng():
-        return tuple(
-            torch.testing.make_tensor(
-                o.shape, dtype=o.dtype if floating(o) else torch.double, device=o.device, low=-1, high=1,
-                requires_grad=True, noncontiguous=noncontiguous)
-            for o in outputs)
+    found = []
+    for number, output in enumerate(outputs):
+        numbers = torch.from_numpy(random_numbers(number, output.numel() * (2 if output.is_complex() else 1)))
+        new = (torch.view_as_complex(numbers.reshape(-1, 2)) if output.is_complex() else numbers).reshape(output.shape)
+        new = new.to(output.device, output.dtype)
+        found.append((torch.stack((new, new), dim=-1)[..., 0] if noncontiguous else new).requires_grad_())
+    return tuple(found)

@@ -2,14 +2,13 @@
 
 import math
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..._types import Array, Indices, Mask
-from ...engines.finite.difference_table import ONE_SIDED_ROUNDING
-from ...engines.finite.noise import NEAR, line_noise
+from ...engines.finite.difference_table import ONE_SIDED_ROUNDING, table
+from ...engines.finite.stencils import power_of_two
 from ...engines.finite.steps import first_step, refine
 from .mismatch import NOISE, Mismatch
 from .point import Part, Point, Tolerances
@@ -26,8 +25,8 @@ ROUNDINGS = 16.0
 UNSEEN = 1e3
 # Outputs computed at once, to both sides.
 BLOCK = 1 << 22
-# Entries along which the noise of an output is measured; the least size that a step in proportion to them is for.
-MEASURED, LEAST = 3, 1e-6
+# Entries along which the noise of an output is measured, and at which steps, relative to them or to this size.
+MEASURED, SPACINGS, LEAST = 3, (1e-10, 1e-7, 1e-5), 1e-6
 
 
 def numerical_jacobian(point: Point, eps: float) -> Array:
@@ -90,10 +89,6 @@ class _Line:
         costs = self.point.function.outputs_at(positions, values)[:, self.row]
         return values.reshape(distances.shape) - start, costs.reshape(distances.shape)
 
-    def at(self, column: int, distances: Array) -> Array:
-        """The output (k,) with one entry moved by distances (k,)."""
-        return np.asarray(self(np.array([column]), distances[None])[1][0])
-
 
 class _Judge:
     """One Jacobian held against its numerical one.
@@ -143,7 +138,9 @@ class _Judge:
         point = self.point
         output = point.output_of(row)
         noise = np.full(columns.size, output.unit * abs(float(point.value[row])) + point.jitter)
-        slopes = refine(_Line(point, row), columns, first_step(point.theta[columns]), float(point.value[row]), noise,
+        steps = np.concatenate([point.steps(of, self.limits.eps) for of in point.inputs])[columns]
+        start = np.maximum(first_step(point.theta[columns]), power_of_two(steps))
+        slopes = refine(_Line(point, row), columns, start, float(point.value[row]), noise,
                         measure=lambda: np.full(columns.size, self._measured_noise(row, columns)))
         blurred = ONE_SIDED_ROUNDING * slopes.noise / slopes.nearest
         given, first = self.analytical[row, columns], self.numerical[row, columns]
@@ -152,7 +149,10 @@ class _Judge:
             at_kink = ~slopes.smooth & (high - low > NOISE * blurred)
             known = np.isfinite(slopes.error) & ~at_kink
             better = np.where(at_kink, np.clip(given, low, high), np.where(known, slopes.slope, first))
-            error = np.where(at_kink, blurred, np.where(known, slopes.error, 0.0))
+            # Where an output is made of nothing but rounding, better steps contradict each other: of the rounding of
+            # values near one, it seems.
+            first_error = max(output.unit, point.rounding(output)) / steps
+            error = np.where(at_kink, blurred, np.where(known, slopes.error, first_error))
         self.numerical[row, columns] = np.where(at_kink, first, better)
         self.error[row, columns] = error
         off, plain, allowed = np.abs(given - better), np.empty(columns.size), np.empty(columns.size)
@@ -165,15 +165,22 @@ class _Judge:
                 allowed[here] = self.allowed(output, of, block)[0, where]
         still = known & (slopes.slope == 0.0) & (slopes.error == 0.0)
         allowed[still] += min(self.limits.atol, UNSEEN * max(output.unit, self.limits.unit))
-        wrong = ~(off <= allowed + NOISE * error)
+        # An output that is small because large ones cancel in it is rounded as they are.
+        unseen = np.where(known, point.rounding(output) / slopes.step, 0.0)
+        wrong = ~(off <= allowed + NOISE * np.maximum(error, unseen))
         return wrong, ~wrong & (off > plain)
 
     def _measured_noise(self, row: int, columns: Indices) -> float:
-        """Standard deviation of one value of an output, from lines along a few of the entries."""
-        line, value = _Line(self.point, row), float(self.point.value[row])
-        return max(
-            line_noise(partial(line.at, column), NEAR * max(abs(float(self.point.theta[column])), LEAST), value)
-            for column in columns[:MEASURED])
+        """Standard deviation of one value of an output, from lines along a few of the entries.
+
+        The highest differences of a smooth function vanish at steps as short as these; those of its rounding stay, and
+        those of a kink shrink with the step, so that the least of them is nearest to the rounding.
+        """
+        line, value, which = _Line(self.point, row), float(self.point.value[row]), columns[:MEASURED]
+        sizes = np.maximum(np.abs(self.point.theta[which]), LEAST)
+        levels = [table(line, which, step * sizes, value, np.zeros(which.size)).level for step in SPACINGS]
+        seen = np.array([np.where(level > 0.0, level, np.inf) for level in levels]).min(axis=0)
+        return float(np.max(seen, initial=0.0, where=np.isfinite(seen)))
 
     def _together(self, hidden: NDArray[np.intp]) -> Mismatch | None:
         """Entries that noise hides each by itself: what all entries together say.

@@ -17,6 +17,18 @@ LEAST_STEP = 2.0**14
 DOUBLE_STEP = 1e-6
 
 
+def steps_of(theta: Array, unit: float, eps: float) -> Array:
+    """Steps for entries theta: eps, or more where it would be lost.
+
+    Parameters
+    ----------
+    unit : the largest unit roundoff of the entries and of the function's values.
+    """
+    least = DOUBLE_STEP * (unit / (ROUNDING / 2.0)) ** (1.0 / 3.0) if unit > ROUNDING else 0.0
+    sizes = unit * min(LEAST_STEP, unit ** (-2.0 / 3.0)) * np.abs(theta)
+    return np.asarray(np.where(np.isfinite(sizes), np.maximum(max(eps, least), sizes), max(eps, least)))
+
+
 class Perturbed(Protocol):
     """A function at a point theta (n,), its inputs and outputs each laid end to end as real numbers."""
 
@@ -96,11 +108,7 @@ class Point:
 
     def steps(self, part: Part, eps: float) -> Array:
         """Steps (size,) for the entries of an input: eps, or more where it would be lost in them or in the outputs."""
-        unit = max(part.unit, self.unit)
-        least = DOUBLE_STEP * (unit / (ROUNDING / 2.0)) ** (1.0 / 3.0) if unit > ROUNDING else 0.0
-        share = unit * min(LEAST_STEP, unit ** (-2.0 / 3.0))
-        sizes = np.abs(self.theta[part.span])
-        return np.asarray(np.maximum(max(eps, least), share * np.where(np.isfinite(sizes), sizes, 0.0)))
+        return steps_of(self.theta[part.span], max(part.unit, self.unit), eps)
 
     def rounding(self, output: Part) -> float:
         """The rounding of an output's largest value, and how much it may differ between two calls."""
