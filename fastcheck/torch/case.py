@@ -161,10 +161,15 @@ def preserved(module: nn.Module) -> Iterator[None]:
     tensors = [(t, t.detach().clone()) for t in (*module.parameters(), *module.buffers())]
     gradients = [(p, p.grad, None if p.grad is None else p.grad.detach().clone()) for p in module.parameters()]
     training = [(part, part.training) for part in module.modules()]
+    # functional_call leaves plain tensors behind in a part that is used twice.
+    places = [(part, dict(part._parameters), dict(part._buffers)) for part in module.modules()]
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         try:
             yield
         finally:
+            for part, parameters, buffers in places:
+                part._parameters.update(parameters)
+                part._buffers.update(buffers)
             with torch.no_grad():
                 for tensor, kept in tensors:
                     if not equal(tensor, kept):

@@ -145,6 +145,7 @@ def _columns(inputs: tuple[Any, ...], targets: Any, width: int, outputs: int) ->
     if len(inputs) != 1 or not floating(inputs[0]) or not isinstance(targets, torch.Tensor) or inputs[0].ndim < 2:
         raise chain.NotAChainError("its inputs and targets are not one tensor each, samples in rows")
     X = inputs[0].detach().flatten(1)
+    X = X.to(torch.float32) if X.dtype == torch.bfloat16 else X  # which NumPy does not have
     if X.shape[1] != width:
         raise chain.NotAChainError(f"it acts on an axis of its inputs {tuple(inputs[0].shape)} other than the second")
     Y: Any = targets.detach().cpu().numpy()

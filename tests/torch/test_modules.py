@@ -307,3 +307,17 @@ def test_what_has_no_rule_falls_back_and_says_so():
     assert report.ok
     assert report.engine == "differences"
     assert any("qr" in note for note in report.notes)
+
+
+def test_a_part_that_is_used_twice_keeps_its_parameters():
+    shared = nn.Linear(6, 6)
+    module = nn.Sequential(shared, nn.Tanh(), shared, nn.Tanh(), nn.Linear(6, 3)).double()
+    before = [id(p) for p in module.parameters()]
+    assert ft.check_module(module, nn.CrossEntropyLoss(), *data()).ok
+    assert [id(p) for p in module.parameters()] == before
+    assert all(isinstance(p, nn.Parameter) for p in module.parameters())
+
+
+def test_a_chain_in_bfloat16_does_not_crash():
+    x, y = data(torch.bfloat16)
+    assert ft.check_module(chain(dtype=torch.bfloat16), nn.CrossEntropyLoss(), x, y).verdict != "fail"
