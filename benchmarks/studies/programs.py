@@ -24,7 +24,7 @@ from threadpoolctl import threadpool_limits
 import fastcheck as fc
 from benchmarks.data.programs import SIZES, Subject, subject
 from benchmarks.measure import processor, readable, readable_ratio
-from fastcheck.engines.program.program import Program
+from fastcheck.engines.program.arrays.program import Program
 
 EPSILON = 1e-7
 # The complex step loses nothing to rounding, so that its size does not matter.

@@ -124,8 +124,8 @@ def as_program(
     """
     if hasattr(cost, "as_evaluator"):
         return Exact(cost.problem, problem.gradient, method)
+    from ..engines.program.arrays.program import Program, flattened
     from ..engines.program.problem import ProgramProblem
-    from ..engines.program.program import Program, flattened
 
     layout, theta = problem.layout, problem.theta
     function = ArrayFunction.of(cost, args, layout)

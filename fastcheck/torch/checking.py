@@ -19,17 +19,7 @@ from . import _compat
 from .backward import Backward
 from .directions import Directions
 from .forward import forward_jacobian
-from .function import (
-    Tensors,
-    TorchFunction,
-    as_tuple,
-    floating,
-    parts,
-    random_numbers,
-    real_outputs,
-    unit_of,
-    vector,
-)
+from .function import Tensors, TorchFunction, as_tuple, floating, parts, random_numbers, real_outputs, unit_of, vector
 from .precision import twin
 
 log = logging.getLogger("fastcheck.torch")

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 from scipy.special import erf, expit
 
-from .case import Layer, changed
+from tests.gallery.case import Layer, changed
 
 rng = np.random.default_rng(8)
 

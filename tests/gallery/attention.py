@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 from scipy.special import erf
 
-from .case import Layer, Model
+from tests.gallery.case import Layer, Model
 
 rng = np.random.default_rng(7)
 

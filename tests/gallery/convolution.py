@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
-from .case import Layer, cached, changed, with_cache
+from tests.gallery.case import Layer, cached, changed, with_cache
 
 rng = np.random.default_rng(3)
 

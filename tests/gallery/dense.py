@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from .case import Layer, Model, cached, changed, changed_in, with_cache
+from tests.gallery.case import Layer, Model, cached, changed, changed_in, with_cache
 
 rng = np.random.default_rng(1)
 

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import scipy.sparse as sp
 
-from .case import Layer, changed
+from tests.gallery.case import Layer, changed
 
 rng = np.random.default_rng(11)
 edges = np.array([[0, 0, 1, 2, 3, 4, 4, 5], [1, 2, 3, 3, 4, 5, 0, 2]])

@@ -4,10 +4,10 @@ from functools import partial
 
 import numpy as np
 
-from .case import Model
-from .convolution import conv_backward_im2col, conv_forward_im2col
-from .dense import affine_backward, affine_forward
-from .pooling import max_pool_backward_naive, max_pool_forward_naive
+from tests.gallery.case import Model
+from tests.gallery.convolution import conv_backward_im2col, conv_forward_im2col
+from tests.gallery.dense import affine_backward, affine_forward
+from tests.gallery.pooling import max_pool_backward_naive, max_pool_forward_naive
 
 rng = np.random.default_rng(12)
 

@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from .case import Layer, cached, changed, with_cache
+from tests.gallery.case import Layer, cached, changed, with_cache
 
 rng = np.random.default_rng(4)
 

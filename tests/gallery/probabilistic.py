@@ -6,7 +6,7 @@ import numpy as np
 from scipy.linalg import cho_solve
 from scipy.special import logsumexp
 
-from .case import Model, changed_in
+from tests.gallery.case import Model, changed_in
 
 rng = np.random.default_rng(9)
 

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 from scipy.special import expit
 
-from .case import Layer, Model, cached, changed, changed_in, with_cache
+from tests.gallery.case import Layer, Model, cached, changed, changed_in, with_cache
 
 rng = np.random.default_rng(6)
 

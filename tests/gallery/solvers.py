@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from .case import Layer, Model, changed, changed_in
+from tests.gallery.case import Layer, Model, changed, changed_in
 
 rng = np.random.default_rng(10)
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from . import CASES, NAMED, truth
-from .truth import cotangents, distance
+from tests.gallery import CASES, NAMED, truth
+from tests.gallery.truth import cotangents, distance
 
 # Together they take long, whether or not each of them does.
 pytestmark = pytest.mark.slow

@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 
 import fastcheck as fc
-
-from . import NAMED, truth
-from .case import Case, Layer
-from .normalization import bn_param
-from .truth import distance
+from tests.gallery import NAMED, truth
+from tests.gallery.case import Case, Layer
+from tests.gallery.normalization import bn_param
+from tests.gallery.truth import distance
 
 
 def checked(case: Case) -> tuple[fc.Report, tuple]:

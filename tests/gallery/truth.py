@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from .case import Case
+from tests.gallery.case import Case
 
 STEP = 1e-100
 MAKERS = ("zeros", "empty", "ones", "zeros_like", "empty_like", "ones_like")

@@ -6,9 +6,8 @@ import pytest
 
 from fastcheck.rules.branches import Branches
 from fastcheck.rules.table import RULES
-
-from .array_references import ARRAY_REFERENCES
-from .trials import PRECISION, SIZES, UNDERFLOW
+from tests.rules.array_references import ARRAY_REFERENCES
+from tests.rules.trials import PRECISION, SIZES, UNDERFLOW
 
 MIXING = [name for name, rule in RULES.items() if not rule.elementwise]
 CASES = [(name, k) for name in MIXING for k in range(len(ARRAY_REFERENCES.get(name, ())))]

@@ -5,9 +5,8 @@ import pytest
 
 from fastcheck.rules.branches import Branches
 from fastcheck.rules.table import RULES
-
-from .references import BOOLEAN, REFERENCES
-from .trials import STEPS, all_moving, arrays, change_of, found, groups, random_trials, rule_of, trials
+from tests.rules.references import BOOLEAN, REFERENCES
+from tests.rules.trials import STEPS, all_moving, arrays, change_of, found, groups, random_trials, rule_of, trials
 
 ELEMENTWISE = list(REFERENCES)
 

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from fastcheck.rules.normalisation import normalise
-
-from .array_references import root
+from tests.rules.array_references import root
 
 
 def exact(x):

@@ -8,9 +8,8 @@ import pytest
 
 from fastcheck.rules.branches import Branches
 from fastcheck.rules.normalisation import normalise
-
-from .references import REFERENCES
-from .trials import all_moving, arrays, change_of, groups
+from tests.rules.references import REFERENCES
+from tests.rules.trials import all_moving, arrays, change_of, groups
 
 # JAX compiles each operation for each shape
 NAMESPACES = ("torch", "array_api_compat.torch", pytest.param("jax.numpy", marks=pytest.mark.slow))

@@ -11,8 +11,7 @@ import mpmath as mp
 import numpy as np
 
 from fastcheck.rules.table import RULES, Rule
-
-from .references import BOOLEAN, REFERENCES
+from tests.rules.references import BOOLEAN, REFERENCES
 
 SIZES = (1e-12, 1e-9, 1e-6, 1e-3, 0.1, 1.0, 20.0)
 STEPS = tuple(sign * size for size in SIZES for sign in (1.0, -1.0))

@@ -7,7 +7,7 @@ import pytest
 from scipy.special import cosdg
 
 import fastcheck as fc
-from fastcheck.engines.program.program import Program
+from fastcheck.engines.program.arrays.program import Program
 from fastcheck.report import text
 from fastcheck.report.data import EntryData, ReportData, TensorData
 from fastcheck.rules.table import RULES, Rule

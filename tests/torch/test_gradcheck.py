@@ -10,8 +10,7 @@ from torch.nn import functional as F
 
 import fastcheck as fc
 import fastcheck.torch as ft
-
-from .support import function, tensor, theirs
+from tests.torch.support import function, tensor, theirs
 
 GradcheckError = ft.GradcheckError
 

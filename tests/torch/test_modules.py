@@ -8,8 +8,7 @@ from torch.nn import functional as F
 
 import fastcheck as fc
 import fastcheck.torch as ft
-
-from .support import function, tensor
+from tests.torch.support import function, tensor
 
 
 def chain(activation=None, dtype=torch.float64, last=None):

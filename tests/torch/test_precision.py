@@ -6,8 +6,7 @@ import pytest
 import torch
 
 import fastcheck.torch as ft
-
-from .support import function, tensor
+from tests.torch.support import function, tensor
 
 LOW = [torch.float32, torch.float16, torch.bfloat16]
 

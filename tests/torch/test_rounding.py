@@ -6,8 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import fastcheck.torch as ft
-
-from .support import function, tensor
+from tests.torch.support import function, tensor
 
 
 def attention(q, k, v):

@@ -6,8 +6,7 @@ import pytest
 import torch
 
 import fastcheck.torch as ft
-
-from .support import function, tensor, theirs
+from tests.torch.support import function, tensor, theirs
 
 
 def raw(g):

@@ -5,8 +5,7 @@ import torch
 from torch import nn
 
 import fastcheck.torch as ft
-
-from .support import tensor, theirs
+from tests.torch.support import tensor, theirs
 
 VIEWS = {
     "the input itself": lambda x: x,

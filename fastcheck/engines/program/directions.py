@@ -11,16 +11,7 @@ import numpy as np
 from ..._types import Array, Indices, Mask
 from ...problems.parameters.sampling import LEAST_SIZE, random_direction
 from ...problems.parameters.tensor import Tensor
-from ..finite.directional import (
-    CLOSER,
-    DIRECTIONS,
-    NOISE,
-    SPREAD,
-    Probe,
-    Suspect,
-    expected_along,
-    power_notes,
-)
+from ..finite.directional import CLOSER, DIRECTIONS, NOISE, SPREAD, Probe, Suspect, expected_along, power_notes
 from .columns import SHRINK, SHRINKS
 from .kinks import CONVENTIONS, JUMP
 from .problem import ProgramProblem

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import fastcheck as fc
+from fastcheck.engines.program.arrays.program import Program
 from fastcheck.engines.program.cut import terms_of
-from fastcheck.engines.program.program import Program
 
 N, D, H, C = 20, 6, 9, 4
 GENERATOR = np.random.default_rng(0)

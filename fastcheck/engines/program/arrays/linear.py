@@ -1,0 +1,122 @@
+"""Functions that are linear in an array, or in each of two: applied to the changes."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...._errors import NoRule
+from .array import DifferenceArray
+from .rearranging import still_value, value_of
+from .reductions import into, negative_axes
+from .run import Run
+
+Handler = Callable[..., Any]
+
+
+def along_axes(parameter: str, place: int, default: Any) -> Handler:
+    """The handler of a function that is linear in its first argument and acts along the axes that `parameter` names.
+
+    Parameters
+    ----------
+    parameter : the name of the parameter, "axis" or "axes".
+    place : its position.
+    default : what it is where nobody gives it; None for all axes.
+    """
+
+    def handler(run: Run, function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+        named = {key: still_value(option) for key, option in options.items() if key != "out"}
+        array, *rest = args
+        rest = [still_value(one) for one in rest]
+        result = function(value_of(array), *rest, **named)
+        change = array.change if type(array) is DifferenceArray else None
+        if change is None:
+            return into(run.fresh(result), options.get("out"))
+        if len(rest) >= place:
+            named[parameter] = rest.pop(place - 1) if len(rest) == place else _refuse(function)
+        axes = named.pop(parameter, default)
+        if axes is not None:
+            found = negative_axes(tuple(axes) if isinstance(axes, list) else axes, array.ndim)
+            named[parameter] = found if isinstance(axes, (tuple, list)) else found[0]
+        else:
+            named[parameter] = negative_axes(None, array.ndim)
+        return into(run.fresh(result, function(change, *rest, **named)), options.get("out"))
+
+    return handler
+
+
+def _refuse(function: Callable[..., Any]) -> Any:
+    raise NoRule(f"numpy.{function.__name__} with this many positional arguments", "name the arguments behind the axis")
+
+
+def each(*content: str | int) -> Handler:
+    """The handler of a function that is linear in the parameters named in `content` together: for each perturbation.
+
+    Parameters
+    ----------
+    content : the names and the positions of these parameters; all others must stand still.
+    """
+    chosen = frozenset(content)
+
+    def handler(run: Run, function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+        args = tuple(run.tables.gathered_in(run, arg) if place in chosen else arg for place, arg in enumerate(args))
+        positional = [value_of(arg) if place in chosen else still_value(arg) for place, arg in enumerate(args)]
+        named = {key: value_of(arg) if key in chosen else still_value(arg) for key, arg in options.items()}
+        result = function(*positional, **named)
+        moving = [arg for place, arg in enumerate(args) if place in chosen and _moves(arg)]
+        moving += [arg for key, arg in options.items() if key in chosen and _moves(arg)]
+        if not moving:
+            return _fresh_all(run, result, None)
+        found = []
+        for place in range(run.batch):
+            here = [_change_at(arg, place) if spot in chosen else arg for spot, arg in enumerate(positional_of(args))]
+            there = {key: _change_at(arg, place) if key in chosen else still_value(arg) for key, arg in options.items()}
+            found.append(function(*here, **there))
+        return _fresh_all(run, result, found)
+
+    return handler
+
+
+def positional_of(args: tuple[Any, ...]) -> list[Any]:
+    """The arguments, with plain arrays in the place of those that stand still."""
+    return [arg if _moves(arg) else value_of(arg) for arg in args]
+
+
+def _moves(arg: Any) -> bool:
+    return type(arg) is DifferenceArray and arg.change is not None
+
+
+def _change_at(arg: Any, place: int) -> Any:
+    if type(arg) is DifferenceArray and arg.change is not None:
+        return arg.change[place]
+    return np.zeros(np.shape(value_of(arg)))
+
+
+def _fresh_all(run: Run, result: Any, found: list[Any] | None) -> Any:
+    """The result, or list of results, with the changes of each perturbation."""
+    if isinstance(result, (list, tuple)):
+        return type(result)(
+            run.fresh(one, None if found is None else np.stack([each[place] for each in found]))
+            for place, one in enumerate(result)
+        )
+    return run.fresh(result, None if found is None else np.stack(found))
+
+
+def bilinear_each(run: Run, function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+    """numpy.convolve and others that are linear in each of their first two arguments: for each perturbation."""
+    a, b, *rest = (run.tables.gathered_in(run, arg) for arg in args)
+    rest = [still_value(one) for one in rest]
+    named = {key: still_value(option) for key, option in options.items()}
+    first, second = np.asarray(value_of(a)), np.asarray(value_of(b))
+    result = function(value_of(a), value_of(b), *rest, **named)
+    da, db = (one.change if type(one) is DifferenceArray else None for one in (a, b))
+    if da is None and db is None:
+        return run.fresh(result)
+    change: NDArray[Any] = np.zeros((run.batch, *result.shape), result.dtype)
+    for place in range(run.batch):
+        if da is not None:
+            change[place] += function(da[place], second, *rest, **named)
+        if db is not None:
+            change[place] += function(first if da is None else first + da[place], db[place], *rest, **named)
+    return run.fresh(result, change)

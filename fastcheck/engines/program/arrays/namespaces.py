@@ -1,0 +1,130 @@
+"""The functions that are replaced in the user's namespaces while a program runs, by the module that holds them.
+
+NumPy's do not ask their arguments who should answer, or make arrays of lists first. SciPy's and math's never ask.
+"""
+
+import math
+import sys
+from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from ...._errors import NoRule
+from . import algebra, creation, linear, reductions, scalars
+from .rearranging import arrays_in, rearrangement
+from .run import Run
+
+Handler = Callable[..., Any]
+_MADE = """zeros empty ones arange eye identity zeros_like empty_like ones_like linspace logspace geomspace tri fromiter
+    fromfunction frombuffer vander indices"""
+_CONVERTED = "array asarray asanyarray ascontiguousarray asfortranarray copy require asarray_chkfinite"
+_OF_LISTS = """sum mean max min amax amin prod std var median average argmax argmin dot matmul cumsum reshape transpose
+    outer inner any all where"""
+_SPECIAL = {
+    "logsumexp": reductions.by_rule("axis", "b", "keepdims", "return_sign"),
+    "softmax": reductions.by_rule("axis"),
+    "log_softmax": reductions.by_rule("axis"),
+}
+
+
+def _cholesky(run: Run, function: Any, args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+    """scipy.linalg.cholesky, whose factor is the upper one unless it is told otherwise."""
+    lower = bool(args[1] if len(args) > 1 else options.get("lower", False))
+    return algebra.by_rule("cholesky", 1, "upper")(
+        run, lambda a, upper: function(a, lower=lower), args[:1], {"upper": not lower}
+    )
+
+
+def _without_constant(handler: Handler) -> Handler:
+    """The handler of a filter that is linear where what it puts beyond the edge is zero."""
+
+    def checked(run: Run, function: Any, args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+        if options.get("cval"):
+            raise NoRule(f"scipy.ndimage.{function.__name__} with cval=", "add the constant by yourself")
+        return handler(run, function, args, options)
+
+    return checked
+
+
+_LINALG: dict[str, Handler] = {
+    "inv": algebra.by_rule("inv", 1),
+    "solve": algebra.by_rule("solve", 2),
+    "det": algebra.by_rule("det", 1),
+    "pinv": algebra.by_rule("pinv", 1),
+    "eigh": algebra.by_rule("eigh", 1),
+    "eigvalsh": algebra.by_rule("eigvalsh", 1),
+    "svd": algebra.svd,
+    "svdvals": algebra.by_rule("svdvals", 1),
+    "expm": algebra.by_rule("expm", 1),
+    "cholesky": _cholesky,
+    "norm": algebra.norm,
+    "cho_factor": algebra.cho_factor,
+    "cho_solve": algebra.cho_solve,
+    "solve_triangular": algebra.solve_triangular,
+    "block_diag": rearrangement(*range(64)),
+    "toeplitz": rearrangement(0, 1, "c", "r"),
+    "circulant": rearrangement(0, "c"),
+    "hankel": rearrangement(0, 1, "c", "r"),
+}
+_SIGNAL: dict[str, Handler] = dict.fromkeys(
+    ("convolve", "correlate", "fftconvolve", "oaconvolve", "convolve2d", "correlate2d"), linear.bilinear_each
+) | {"lfilter": linear.each(2, "x")}
+_NDIMAGE: dict[str, Handler] = dict.fromkeys(
+    ("convolve", "correlate", "convolve1d", "correlate1d"), _without_constant(linear.bilinear_each)
+) | dict.fromkeys(
+    (
+        "gaussian_filter",
+        "gaussian_filter1d",
+        "uniform_filter",
+        "uniform_filter1d",
+        "sobel",
+        "prewitt",
+        "laplace",
+        "zoom",
+        "shift",
+    ),
+    _without_constant(linear.each(0, "input")),
+)
+_FOURIER: dict[str, Handler] = (
+    dict.fromkeys(("fft", "ifft", "rfft", "irfft"), linear.along_axes("axis", 2, -1))
+    | dict.fromkeys(("dct", "idct", "dst", "idst"), linear.along_axes("axis", 3, -1))
+    | dict.fromkeys(("fft2", "ifft2", "rfft2", "irfft2"), linear.along_axes("axes", 2, (-2, -1)))
+    | dict.fromkeys(("fftn", "ifftn", "rfftn", "irfftn"), linear.along_axes("axes", 2, None))
+    | dict.fromkeys(("dctn", "idctn"), linear.along_axes("axes", 3, None))
+)
+_SCIPY = {
+    "scipy.special": _SPECIAL,
+    "scipy.linalg": _LINALG,
+    "scipy.signal": _SIGNAL,
+    "scipy.ndimage": _NDIMAGE,
+    "scipy.fft": _FOURIER,
+}
+
+
+def _asked(handler: Handler) -> Handler:
+    """The handler, for arrays that carry changes; everything else goes to the function itself."""
+
+    def checked(run: Run, function: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        if arrays_in(args) or arrays_in(options):
+            return handler(run, function, args, options)
+        return function(*args, **options)
+
+    return checked
+
+
+def replaced() -> Mapping[tuple[ModuleType, str], Handler]:
+    """By module and name: what stands in for the function, of all modules that are imported by now."""
+    handlers: dict[tuple[ModuleType, str], Handler] = {(np, name): creation.made for name in _MADE.split()}
+    handlers |= {(np, name): creation.converted for name in _CONVERTED.split()}
+    handlers |= {(np, "full"): creation.filled, (np, "full_like"): creation.filled}
+    handlers |= {(np, name): creation.of_list for name in _OF_LISTS.split()}
+    handlers[np.lib.stride_tricks, "as_strided"] = creation.strided
+    handlers[np, "ndenumerate"] = _asked(creation.enumerated)
+    handlers |= {(math, name): _asked(handler) for name, handler in scalars.HANDLERS.items()}
+    for module_name, table in _SCIPY.items():
+        module = sys.modules.get(module_name)
+        if module is not None:
+            handlers |= {(module, name): _asked(handler) for name, handler in table.items() if hasattr(module, name)}
+    return handlers

@@ -1,0 +1,184 @@
+"""Where the inputs of a program enter products, found by runs whose changes are labels.
+
+An input's entries are given the changes 1, 2, 3, ... times one tiny power of two. Whatever only moves entries around
+moves their labels around, exactly; so at a product the labels of an operand say which entries of the input it holds,
+however often the function has reshaped, gathered or padded them. An array whose changes were calculated has no labels.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...._types import Array, Indices
+from .array import DifferenceArray
+
+# The least label. Nothing crosses a kink by so little; twice its square still is no subnormal number.
+LABEL = 2.0**-400
+# An input that enters more products than these is not worth listing: its entries are moved instead.
+MOST_PRODUCTS = 4096
+# Numbers of labels of inputs that share a run.
+TOGETHER = 1 << 20
+
+Adjoint = Callable[[Array, Array], Array]
+
+
+@dataclass(frozen=True, eq=False)
+class Product:
+    """Where an input, or a rearrangement of it, is an operand of an operation that is linear in each of two operands.
+
+    Parameters
+    ----------
+    site : the operation's number.
+    input : the input's number.
+    side : which operand comes from the input, 0 or 1.
+    value : the operation's result at the inputs.
+    other : the other operand at the inputs.
+    other_moves : whether the other operand moves when that input does.
+    contraction : the operation as an einsum string in the operands' order; or, where an axis of length one of the
+        operand is broadcast, the adjoint in this operand: (response of the result, other operand) -> its shape.
+    owners : for each entry of the operand, its flat position in the input, or -1 where it does not come from it.
+    """
+
+    site: int
+    input: int
+    side: int
+    value: Array
+    other: Array
+    other_moves: bool
+    contraction: str | Adjoint
+    owners: Indices
+
+
+def labels(shape: tuple[int, ...]) -> Array:
+    """Changes of an input that are labels of its entries, (1, *shape)."""
+    count = int(np.prod(shape, dtype=np.int64))
+    return LABEL * np.arange(1.0, count + 1).reshape(1, *shape)
+
+
+def groups_of(shapes: Sequence[tuple[int, ...]]) -> Iterator[dict[int, Array]]:
+    """Changes of the inputs that label each of them in a row of its own, by number: as many in a run as take little.
+
+    Parameters
+    ----------
+    shapes : of the inputs.
+    """
+    group: list[int] = []
+    for number, shape in enumerate(shapes):
+        sizes = [math.prod(shapes[one]) for one in group]
+        if group and (len(group) + 1) * (sum(sizes) + math.prod(shape)) > TOGETHER:
+            yield _labelled(group, shapes)
+            group = []
+        group.append(number)
+    if group:
+        yield _labelled(group, shapes)
+
+
+def _labelled(group: Sequence[int], shapes: Sequence[tuple[int, ...]]) -> dict[int, Array]:
+    found = {}
+    for row, number in enumerate(group):
+        found[number] = np.zeros((len(group), *shapes[number]))
+        found[number][row] = labels(shapes[number])[0]
+    return found
+
+
+class ProductNotes:
+    """Notes the products of a run in which inputs are labelled, in the order of their operations.
+
+    Parameters
+    ----------
+    numbers : of the inputs, row by row.
+    """
+
+    def __init__(self, numbers: Sequence[int]) -> None:
+        self._numbers = numbers
+        self._pending: list[Product] = []
+        self.found: dict[int, list[Product]] = {number: [] for number in numbers}
+
+    def product(self, count: int, operands: tuple[Any, ...], letters: str) -> None:
+        """Operation number `count` is about to multiply these operands."""
+        if len(operands) != 2:
+            return
+        for side in (0, 1):
+            mine, other = operands[side], operands[1 - side]
+            if type(mine) is not DifferenceArray or mine.owner.computed or mine.change is None:
+                continue
+            plain = other.value if type(other) is DifferenceArray else other
+            if np.iscomplexobj(plain):
+                continue
+            beside = np.array(plain, dtype=np.float64)
+            way = contraction(letters, side, np.shape(mine.value))
+            for row, number in enumerate(self._numbers):
+                if not np.any(mine.change[row]) or len(self.found[number]) > MOST_PRODUCTS:
+                    continue
+                moves = type(other) is DifferenceArray and other.change is not None and bool(np.any(other.change[row]))
+                owners = np.rint(mine.change[row] / LABEL).astype(np.int64) - 1
+                self._pending.append(Product(count, number, side, np.zeros(0), beside, moves, way, owners))
+
+    def result(self, count: int, value: Any, change: NDArray[Any] | None) -> NDArray[Any] | None:
+        """Completes the products of the operation whose result this is."""
+        for product in self._pending:
+            if product.site == count and value.dtype.kind == "f":
+                self.found[product.input].append(replace(product, value=np.array(value)))
+        self._pending.clear()
+        return change
+
+
+class Suppression:
+    """Has, for each input's row, the results of that input's products stand still: what moves then enters elsewhere.
+
+    Parameters
+    ----------
+    sites : the operations' numbers, row by row.
+    """
+
+    def __init__(self, sites: Sequence[frozenset[int]]) -> None:
+        self._sites = sites
+
+    def result(self, count: int, value: Any, change: NDArray[Any] | None) -> NDArray[Any] | None:
+        """The change of operation number `count`."""
+        rows = [row for row, sites in enumerate(self._sites) if count in sites]
+        if change is None or not rows:
+            return change
+        kept = np.array(np.broadcast_to(change, (len(self._sites), *value.shape)))
+        kept[rows] = 0.0
+        return kept
+
+
+def contraction(letters: str, side: int, shape: tuple[int, ...]) -> str | Adjoint:
+    """The einsum string, or the adjoint where it alone would not give the operand's shape.
+
+    Parameters
+    ----------
+    letters : the einsum string of the product.
+    side : the operand in question.
+    shape : its shape.
+    """
+    inputs, result = letters.split("->")
+    parts = inputs.split(",")
+    mine, other = parts[side], parts[1 - side]
+    known = set(other) | set(result)
+    if len(set(mine)) == len(mine) and 1 not in shape and set(mine) <= known:
+        return letters
+
+    def adjoint(response: Array, beside: Array) -> Array:
+        kept = "".join(letter for letter in dict.fromkeys(mine) if letter in known)
+        sums = np.einsum(f"{result},{other}->{kept}", response, beside, optimize=True)
+        return _into_shape(sums, kept, mine, shape)
+
+    return adjoint
+
+
+def _into_shape(sums: Array, kept: str, mine: str, shape: tuple[int, ...]) -> Array:
+    """What each entry of the operand gets: the sum where it was broadcast, nothing off a repeated letter's diagonal."""
+    sizes = dict(zip(mine, shape, strict=True))
+    short = tuple(axis for axis, letter in enumerate(kept) if sizes[letter] == 1)
+    sums = np.sum(sums, axis=short, keepdims=True)
+    full = np.zeros(shape)
+    view = np.einsum(f"{mine}->{''.join(dict.fromkeys(mine))}", full) if mine else full
+    spread = sums.reshape([sizes[letter] if letter in kept else 1 for letter in dict.fromkeys(mine)])
+    view[...] = spread
+    return full

@@ -1,0 +1,146 @@
+"""Functions that do not ask their arguments who should answer, replaced where the user's code looks them up.
+
+numpy.zeros, numpy.asarray, scipy.special.logsumexp and others know nothing of arrays that carry changes. While a
+program runs, the user's own modules see other functions under these names: a global ``np`` is a copy of the module with
+some functions replaced, and a global ``zeros`` is the replacement itself. NumPy, SciPy and all other modules keep what
+they have, so nothing inside them is disturbed. Every replacement asks whether its own thread is inside a run, and calls
+the original otherwise: other threads may call the user's functions meanwhile.
+"""
+
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+from ...._errors import NoRule
+from .reachable import Reachable, assign, content
+from .run import AtWork, Run
+
+Handler = Callable[..., Any]
+Handlers = Mapping[tuple[ModuleType, str], Handler]
+
+
+class Wrapping:
+    """Replacements of functions in the user's namespaces, installed while runs last.
+
+    Parameters
+    ----------
+    handlers : gives, by module and name, what stands in for each function, called with (run, function, args, options);
+        asked again where a module has been imported since.
+    """
+
+    def __init__(self, handlers: Callable[[], Handlers]) -> None:
+        self._handlers = handlers
+        self._lock = threading.Lock()
+        self._at_work = AtWork()
+        self._known = 0
+        self._modules = 0
+        self._replacements: dict[int, tuple[Any, Any]] = {}
+        self._installed: dict[tuple[int, str], list[Any]] = {}
+
+    @contextmanager
+    def around(self, run: Run, user: Reachable) -> Iterator[None]:
+        """Has this thread's calls from the user's code go to the handlers while `run` lasts.
+
+        Parameters
+        ----------
+        run : the run that the handlers are called with.
+        user : where the user's code looks up names.
+        """
+        places = self._enter(user)
+        outer, self._at_work.run = self._at_work.run, run
+        try:
+            yield
+        finally:
+            self._at_work.run = outer
+            self._leave(places)
+
+    def _enter(self, user: Reachable) -> list[tuple[int, str]]:
+        with self._lock:
+            self._update()
+            places = []
+            for place in user.places(self._replacements):
+                key = (id(place.holder), place.name)
+                if key in self._installed:
+                    self._installed[key][0] += 1
+                else:
+                    original, replacement = self._replacements[id(place.value)]
+                    if content(place.holder, place.name) is not original:
+                        continue  # the user's code has put something else there
+                    self._installed[key] = [1, place.holder, place.name, original]
+                    assign(place.holder, place.name, replacement)
+                places.append(key)
+            return places
+
+    def _leave(self, places: list[tuple[int, str]]) -> None:
+        with self._lock:
+            for key in places:
+                entry = self._installed[key]
+                entry[0] -= 1
+                if not entry[0]:
+                    _, holder, name, original = self._installed.pop(key)
+                    assign(holder, name, original)
+
+    def _update(self) -> None:
+        """Makes the replacements of functions in modules that have been imported since the last time."""
+        if len(sys.modules) == self._modules:
+            return
+        self._modules = len(sys.modules)
+        handlers = self._handlers()
+        if len(handlers) == self._known:
+            return
+        self._known = len(handlers)
+        copies: dict[int, tuple[ModuleType, ModuleType]] = {}
+        for (module, name), handler in handlers.items():
+            original = getattr(module, name)
+            if id(original) not in self._replacements:
+                self._note(original, self._replacement(original, handler))
+            copy = copies.setdefault(id(module), (module, _copy_of(module)))[1]
+            setattr(copy, name, self._replacements[id(original)][1])
+        for original, copy in list(copies.values()):
+            _put_into_parents(original, copy, copies)
+        for module, copy in copies.values():
+            self._note(module, copy)
+
+    def _note(self, original: Any, replacement: Any) -> None:
+        """Remembers a replacement, by the original's identity and, as another run may have installed it, by its own."""
+        self._replacements[id(original)] = self._replacements[id(replacement)] = (original, replacement)
+
+    def _replacement(self, original: Callable[..., Any], handler: Handler) -> Callable[..., Any]:
+        at_work = self._at_work
+
+        def replacement(*args: Any, **options: Any) -> Any:
+            run = at_work.run
+            if run is None:
+                return original(*args, **options)
+            try:
+                return handler(run, original, args, options)
+            except NoRule as refusal:
+                run.refusal = refusal
+                raise
+
+        replacement.__name__ = getattr(original, "__name__", "replacement")
+        replacement.__doc__ = original.__doc__
+        replacement.__wrapped__ = original  # type: ignore[attr-defined]  # as functools.wraps leaves it
+        return replacement
+
+
+def _copy_of(module: ModuleType) -> ModuleType:
+    copy = ModuleType(module.__name__)
+    vars(copy).update(vars(module))
+    return copy
+
+
+def _put_into_parents(original: ModuleType, copy: ModuleType, copies: dict[int, tuple[ModuleType, ModuleType]]) -> None:
+    """Has ``np.lib.stride_tricks`` lead to the copy, from the copy of ``np`` on."""
+    parent_name, _, name = original.__name__.rpartition(".")
+    parent = sys.modules.get(parent_name)
+    if parent is None or getattr(parent, name, None) is not original:
+        return
+    known = id(parent) in copies
+    parent_copy = copies.setdefault(id(parent), (parent, _copy_of(parent)))[1]
+    setattr(parent_copy, name, copy)
+    if not known:
+        _put_into_parents(parent, parent_copy, copies)

@@ -1,0 +1,1 @@
+"""Tests of the front end for NumPy: single functions, chains of them, views, and what people write."""

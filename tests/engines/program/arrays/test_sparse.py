@@ -1,0 +1,67 @@
+"""Sparse matrices of SciPy times arrays that carry changes, held against literal subtraction."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from fastcheck import NoRule
+from fastcheck.engines.program.arrays.program import Program
+from tests.engines.program.arrays.literal import assert_exact, inputs_of
+
+DENSE = np.random.default_rng(5).standard_normal((3, 3)) * (np.arange(9).reshape(3, 3) % 3 > 0)
+SHAPES = [(3, 4), (4, 3), (3,)]
+FORMATS = ["csr_matrix", "csc_matrix", "coo_matrix", "dia_matrix", "lil_matrix", "bsr_matrix", "csr_array", "coo_array"]
+PRODUCTS = {
+    "from the left": lambda A, x, y, v: A @ x,
+    "dot": lambda A, x, y, v: A.dot(x),
+    "of a vector": lambda A, x, y, v: A @ v,
+    "from the right": lambda A, x, y, v: y @ A,
+    "of a vector from the right": lambda A, x, y, v: v @ A,
+    "transposed, twice": lambda A, x, y, v: A.T @ (A @ x),
+    "of a view": lambda A, x, y, v: A @ x[:, 1:3] + A @ x.T.T[:, :2],
+    "of something written": lambda A, x, y, v: A @ written(x),
+}
+
+
+def written(x):
+    out = np.zeros(x.shape)
+    out[1:] = np.tanh(x[1:])
+    return out
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_products_are_those_of_literal_subtraction(kind, name):
+    A = getattr(sp, kind)(DENSE)
+    assert_exact(lambda *inputs: PRODUCTS[name](A, *inputs), inputs_of(SHAPES), tolerance=1e-14)
+
+
+def test_the_star_of_matrices_is_their_product():
+    A = sp.csr_matrix(DENSE)
+    assert_exact(lambda x, y, v: A * x + (y * A).T, inputs_of(SHAPES), tolerance=1e-14)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: sp.csr_array(DENSE) * x,
+        lambda x: x * sp.csr_array(DENSE),
+        lambda x: sp.csr_matrix(DENSE).multiply(x),
+        lambda x: x + sp.csr_matrix(DENSE),
+        lambda x: sp.csr_matrix(x) @ DENSE,
+    ],
+)
+def test_whatever_else_has_no_rule(function):
+    """With as many perturbations as rows, shapes alone would not object."""
+    x = np.random.default_rng(6).standard_normal((3, 3))
+    with pytest.raises(NoRule):
+        Program(lambda x: np.asarray(function(x).sum()), [x]).run({0: np.ones((3, 3, 3))})
+
+
+def test_what_stands_still_counts_as_an_operation_too():
+    """Operations have the same numbers in every run, whatever moves."""
+    A, x = sp.csr_matrix(DENSE), np.random.default_rng(6).standard_normal((2, 3, 3))
+    program = Program(lambda x, y: np.tanh(A @ x) + A @ y, list(x))
+    for moving in ([0], [1], [0, 1]):
+        response = program.run({number: np.ones((2, 3, 3)) for number in moving})
+        assert response.changes[0].shape == (2, 3, 3)
