@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.gate.paired import TIMED
 from fastcheck._types import Array
-from fastcheck.engines.response.columns import activation_difference, softmax_difference
+from fastcheck.engines.response.kernel_arrays import activation_difference, softmax_difference
 from fastcheck.rules.activations import ACTIVATIONS, CODES
 from fastcheck.runtime.jit import compiled
 

@@ -1,8 +1,9 @@
 """Costs: textbook value, accurate loss, derivative and exact difference, one entry each.
 
-A cost is ``scale * sum over samples of loss``.  Costs that name an ``output`` activation take their loss, gradient
-and difference from the logits (the pre-activation of the last layer), the others from its activation.  To add a cost,
-write these functions and one entry in ``COSTS``; the engines and the tests find it there.
+A cost is ``scale * sum over samples of loss``; a loss need not be a sum over outputs.  Costs that name an ``output``
+activation take their loss, gradient and difference from the logits (the pre-activation of the last layer), the others
+from its activation.  To add a cost, write these functions and one entry in ``COSTS``; the engines and the tests find it
+there.
 
 The functions named ``*_columns`` are compiled: they take the changes ``d`` (outputs, columns) of one sample and add
 nothing to the data but the losses' differences, written to ``out`` (columns,).
@@ -34,6 +35,9 @@ class Cost:
     scale : (m, outputs) -> the factor before the sum over samples.
     columns : compiled exact difference of the loss, (z, a, y, d, out).
     column : compiled loss of one sample, (z, a, y).
+    rounding : (A, Y, variance of A's errors, unit roundoff) -> variance of the textbook gradient's errors, from those
+        of what it is made of.
+    separable : whether the loss is a sum over outputs; one that is not is differenced with all outputs together.
     """
 
     name: str
@@ -45,6 +49,18 @@ class Cost:
     scale: Callable[[int, int], float]
     columns: Callable[[Array, Array, Array, Array, Array], None]
     column: Callable[[Array, Array, Array], float]
+    rounding: Callable[[Array, Array, Array, float], Array]
+    separable: bool = True
+
+
+def rounding_of_difference(A: Array, Y: Array, A_variance: Array, unit: float) -> Array:
+    """Of a - y, which keeps no more digits than a and y have."""
+    return A_variance + unit**2 * (A**2 + Y**2)
+
+
+def rounding_of_twice_the_difference(A: Array, Y: Array, A_variance: Array, unit: float) -> Array:
+    """Of 2 (a - y)."""
+    return 4.0 * rounding_of_difference(A, Y, A_variance, unit)
 
 
 def sum_of_columns(values: Array) -> float:
@@ -247,13 +263,16 @@ COSTS: dict[str, Cost] = {
     for entry in (
         Cost("binary_cross_entropy", "sigmoid", False, binary_cross_entropy, binary_cross_entropy_losses,
              binary_cross_entropy_gradient, lambda m, outputs: 1.0 / m, binary_cross_entropy_columns,
-             binary_cross_entropy_column),
+             binary_cross_entropy_column, rounding_of_difference),
         Cost("cross_entropy", "softmax", True, cross_entropy, cross_entropy_losses, cross_entropy_gradient,
-             lambda m, outputs: 1.0 / m, cross_entropy_columns, cross_entropy_column),
+             lambda m, outputs: 1.0 / m, cross_entropy_columns, cross_entropy_column, rounding_of_difference,
+             separable=False),
         Cost("squared_error", None, False, squared_error, squared_error_losses, squared_error_gradient,
-             lambda m, outputs: 1.0 / (2 * m), squared_error_columns, squared_error_column),
+             lambda m, outputs: 1.0 / (2 * m), squared_error_columns, squared_error_column,
+             rounding_of_twice_the_difference),
         Cost("mean_squared_error", None, False, mean_squared_error, squared_error_losses, squared_error_gradient,
-             lambda m, outputs: 1.0 / (m * outputs), squared_error_columns, squared_error_column),
+             lambda m, outputs: 1.0 / (m * outputs), squared_error_columns, squared_error_column,
+             rounding_of_twice_the_difference),
     )
 }
 

@@ -53,9 +53,14 @@ def compiled(function: Callable[..., Any], *, flags: frozenset[str] = EXACT, par
     return dispatcher
 
 
-def inner(function: Callable[..., Any], *, flags: frozenset[str] = EXACT) -> Any:
-    """Compile a function that only kernels call: no wrapper for Python, which for many arguments costs a second."""
+def inner(function: Callable[..., Any], *, flags: frozenset[str] = EXACT, inline: bool = False) -> Any:
+    """Compile a function that only kernels call: no wrapper for Python, which for many arguments costs a second.
+
+    With ``inline`` it is written into its callers: a call passes a tuple of arrays by copying all their descriptions.
+    """
     options: dict[str, Any] = {} if _disabled() else {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    if inline:
+        options["inline"] = "always"
     return numba.njit(nogil=True, error_model="numpy", fastmath=set(flags) or False, **options)(function)
 
 

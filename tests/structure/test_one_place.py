@@ -69,6 +69,123 @@ def test_an_activation_is_one_entry(tmp_path):
     house.run(USES_ARCTAN)
 
 
+STAIRS = '''
+STAIR_ENDS = (-0.5, 0.0, 0.7)
+
+
+def stairs(z: Any) -> Any:
+    """Four straight pieces of slopes 0, 1, 1/2 and 2."""
+    return np.maximum(z + 0.5, 0.0) - 0.5 * np.maximum(z, 0.0) + 1.5 * np.maximum(z - 0.7, 0.0)
+
+
+def stairs_derivative(z: Array) -> Array:
+    """The slope of the piece."""
+    return (z > -0.5) - 0.5 * (z > 0.0) + 1.5 * (z > 0.7)
+
+
+def stairs_difference(z: float, d: float) -> float:
+    """Each corner's rise by sides."""
+    low, middle, high = relu_difference(z + 0.5, d), relu_difference(z, d), relu_difference(z - 0.7, d)
+    return low - 0.5 * middle + 1.5 * high
+'''
+USES_STAIRS = '''
+import numpy as np
+import fastcheck as fc
+from fastcheck.engines.base import ENGINES
+
+net = fc.Network([fc.Dense(3, 8, "stairs"), fc.Dense(8, 6, "stairs"), fc.Dense(6, 2, "stairs")], cost="squared_error")
+parameters, rng = net.initialize(0), np.random.default_rng(0)
+X, Y = rng.standard_normal((3, 40)), rng.standard_normal((2, 40))
+gradients = net.gradients(parameters, X, Y)
+for engine in ENGINES:
+    for epsilon in (1e-7, 1e-5, 1e-3, 1e-2) if engine == "response" else (1e-6,):
+        report = fc.check(net, parameters, gradients, X, Y, engine=engine, epsilon=epsilon)
+        assert report.ok, (engine, epsilon, str(report))
+        wrong = {**gradients, "dW1": 1.001 * gradients["dW1"]}
+        assert not fc.check(net, parameters, wrong, X, Y, engine=engine, epsilon=epsilon).ok, engine
+assert fc.check(net, parameters, gradients, X, Y, epsilon=1e-2).kinks > 10
+'''
+
+
+@pytest.mark.slow
+def test_an_activation_may_have_any_number_of_breakpoints(tmp_path):
+    house = House(tmp_path)
+    house.add("rules/activations.py", "ACTIVATIONS", STAIRS,
+              'Activation("stairs", stairs, stairs_derivative, stairs_difference, STAIR_ENDS, linear=True)')
+    house.run(USES_STAIRS)
+
+
+# log(1 + |a - y|^2): a loss that mixes the outputs
+CAUCHY = '''
+def cauchy(A: Array, Y: Array) -> float:
+    """log(1 + |a - y|^2), mean over samples."""
+    return float(np.mean(np.log(1.0 + np.sum((A - Y) ** 2, axis=0))))
+
+
+def cauchy_losses(Z: Array, A: Array, Y: Array) -> Array:
+    """One per sample."""
+    return np.log1p(np.sum((A - Y) ** 2, axis=0))
+
+
+def cauchy_gradient(Z: Array, A: Array, Y: Array) -> Array:
+    """2 (a - y) / (1 + |a - y|^2)."""
+    return 2.0 * (A - Y) / (1.0 + np.sum((A - Y) ** 2, axis=0))
+
+
+def cauchy_columns(z: Array, a: Array, y: Array, d: Array, out: Array) -> None:
+    """log1p of the change of |a - y|^2, divided by what it was plus one."""
+    size = 1.0
+    for k in range(d.shape[0]):
+        size += (a[k] - y[k]) ** 2
+    for c in range(out.size):
+        change = 0.0
+        for k in range(d.shape[0]):
+            change += d[k, c] * (2.0 * (a[k] - y[k]) + d[k, c])
+        out[c] = math.log1p(change / size)
+
+
+def cauchy_column(z: Array, a: Array, y: Array) -> float:
+    """The loss of one sample."""
+    total = 0.0
+    for k in range(a.size):
+        total += (a[k] - y[k]) ** 2
+    return math.log1p(total)
+'''
+USES_CAUCHY = '''
+import numpy as np
+import fastcheck as fc
+from fastcheck.engines.base import ENGINES
+
+rng = np.random.default_rng(0)
+for output in ("identity", "tanh", "relu", "hardtanh", "softmax"):
+    for widths in ((3, 2), (3, 5, 2), (3, 5, 4, 3)):
+        names = ["tanh", "relu"][: len(widths) - 2] + [output]
+        layers = [fc.Dense(a, b, name) for a, b, name in zip(widths, widths[1:], names)]
+        net = fc.Network(layers, cost="cauchy", l2=0.1)
+        parameters, m = net.initialize(0), 7
+        X, Y = rng.standard_normal((3, m)), rng.standard_normal((widths[-1], m))
+        gradients = net.gradients(parameters, X, Y)
+        for engine in ENGINES:
+            for epsilon in (1e-7, 1e-4) if engine == "response" else (1e-5,):
+                report = fc.check(net, parameters, gradients, X, Y, engine=engine, epsilon=epsilon)
+                assert report.ok, (output, widths, engine, str(report))
+                if engine == "response" and epsilon == 1e-7:
+                    assert report.difference < 1e-12, (output, widths, report.difference)
+                wrong = {**gradients, "dW1": 1.001 * gradients["dW1"]}
+                assert not fc.check(net, parameters, wrong, X, Y, engine=engine, epsilon=epsilon).ok, engine
+        assert fc.check(net, parameters, gradients, X, Y, method="directional").ok
+'''
+
+
+@pytest.mark.slow
+def test_a_loss_that_mixes_the_outputs_is_one_entry(tmp_path):
+    house = House(tmp_path)
+    house.add("rules/losses.py", "COSTS", CAUCHY,
+              'Cost("cauchy", None, False, cauchy, cauchy_losses, cauchy_gradient, lambda m, outputs: 1.0 / m, '
+              "cauchy_columns, cauchy_column, rounding_of_twice_the_difference, separable=False)")
+    house.run(USES_CAUCHY)
+
+
 def cosine_of_degrees_changes(xp, values, changes, out, branches):
     """cos(x + d) - cos(x) = -2 sin(x + d/2) sin(d/2), in degrees."""
     half = 0.5 * np.pi / 180.0 * changes[0]

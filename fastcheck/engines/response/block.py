@@ -15,7 +15,7 @@ from ...rules.short_series import REACH
 from ...runtime.run import Run
 from ...runtime.threads import run_all
 from . import loops
-from .columns import Flat, prepare
+from .kernel_arrays import KernelArrays, prepare
 
 UNIT = np.finfo(float).eps / 2
 FORWARD_SAMPLES = 64  # propagated at a time, whatever the number of threads: the same bits each time
@@ -36,7 +36,7 @@ class Block:
     last: int
     inputs: list[Array]
     losses: Array
-    flat: Flat
+    arrays: KernelArrays
     scale: float
 
     @property
@@ -60,7 +60,7 @@ class Block:
 
     def mirrored(self, layer: int) -> bool:
         """Whether negative columns are the positive ones negated up to the output, kinks apart."""
-        return bool(np.all(self.flat.linear[layer:-1]))
+        return bool(np.all(self.arrays.linear[layer:-1]))
 
 
 def blocks(problem: Problem, epsilon: float, run: Run) -> Iterator[Block]:
@@ -96,11 +96,12 @@ def _layout(problem: Problem) -> tuple[Any, Any, Any]:
 
 def _block(problem: Problem, epsilon: float, run: Run, norms: tuple[Array, Array], first: int, last: int) -> Block:
     net, m = problem.network, last - first
-    flat = _empty_flat(problem, norms, m)
-    flat.y[:] = problem.Y[:, first:last].T
+    arrays = _empty_arrays(problem, norms, m)
+    arrays.y[:] = problem.Y[:, first:last].T
     inputs = [np.ones((m, n + 1)) for n in net.widths[:-1]]
     losses = np.empty(m)
-    breakpoints = np.full((len(net.layers), 2), np.nan)
+    most = max(len(entry.breakpoints) for entry in net.activation_entries)
+    breakpoints = np.full((len(net.layers), most), np.nan)
     for k, entry in enumerate(net.activation_entries):
         breakpoints[k, : len(entry.breakpoints)] = entry.breakpoints
 
@@ -111,19 +112,19 @@ def _block(problem: Problem, epsilon: float, run: Run, norms: tuple[Array, Array
             run = net.forward(problem.parameters, data)
             targets = problem.Y[:, first + start : first + stop]
             losses[start:stop] = net.cost_entry.losses(run.Z[-1], run.A[-1], targets)
-            flat.out[start:stop] = run.A[-1].T
+            arrays.out[start:stop] = run.A[-1].T
             for k, b in enumerate(_biases(problem)):
                 a = run.inputs_of(k)
                 inputs[k][start:stop, :-1] = a.T
-                units = slice(flat.starts[k], flat.starts[k] + net.widths[k + 1])
-                flat.z[start:stop, units] = run.Z[k].T
-                if flat.linear[k]:
-                    flat.series[start:stop, units, 0] = net.activation_entries[k].derivative(run.Z[k]).T
-                flat.slack[start:stop, units] = _slack(flat.row_sum[units], np.abs(a).max(axis=0), np.abs(b))
-            prepare(flat, breakpoints, start, stop)
+                units = slice(arrays.starts[k], arrays.starts[k] + net.widths[k + 1])
+                arrays.z[start:stop, units] = run.Z[k].T
+                if arrays.linear[k]:
+                    arrays.series[start:stop, units, 0] = net.activation_entries[k].derivative(run.Z[k]).T
+                arrays.slack[start:stop, units] = _slack(arrays.row_sum[units], np.abs(a).max(axis=0), np.abs(b))
+            prepare(arrays, breakpoints, start, stop)
 
     run_all(propagate, range(0, m, FORWARD_SAMPLES), run.threads)
-    return Block(problem, epsilon, first, last, inputs, losses, flat, net.cost_entry.scale(problem.m, net.widths[-1]))
+    return Block(problem, epsilon, first, last, inputs, losses, arrays, net.cost_entry.scale(problem.m, net.widths[-1]))
 
 
 def _biases(problem: Problem) -> list[Array]:
@@ -135,15 +136,16 @@ def _slack(row_sum: Array, largest_input: Array, bias: Array) -> Array:
     return np.asarray(8.0 * UNIT * (np.outer(largest_input, row_sum) + bias) + 1e-30)
 
 
-def _empty_flat(problem: Problem, norms: tuple[Array, Array], m: int) -> Flat:
+def _empty_arrays(problem: Problem, norms: tuple[Array, Array], m: int) -> KernelArrays:
     net = problem.network
     offsets, widths, starts = _layout(problem)
     units = sum(net.widths[1:])
-    return Flat(
+    return KernelArrays(
         theta=problem.theta, offsets=offsets, widths=widths, starts=starts,
         codes=np.array([ACTIVATION_CODES[layer.activation] for layer in net.layers], np.int64),
         linear=np.array([entry.linear for entry in net.activation_entries]),
-        row_sum=norms[0], row_max=norms[1], cost=COST_CODES[net.cost], logits=net.cost_entry.output is not None,
+        row_sum=norms[0], row_max=norms[1], cost=COST_CODES[net.cost], separable=net.cost_entry.separable,
+        logits=net.cost_entry.output is not None,
         softmax=not ACTIVATIONS[net.layers[-1].activation].elementwise,
         z=np.empty((m, units)), out=np.empty((m, widths[-1])), y=np.empty((m, widths[-1])),
         series=np.empty((m, units, 4)), gap=np.empty((m, units)), slack=np.empty((m, units)),

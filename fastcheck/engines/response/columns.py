@@ -1,105 +1,53 @@
 """Kernels of the response engine: columns of exact differences carried through one sample's network.
 
 A *column* is a change ``x`` of one pre-activation of one unit; both ``r(x)`` and ``r(-x)`` are evaluated.  Rows are the
-units of the layer being crossed.  Everything here runs without the GIL on arrays that ``Flat`` holds.
+units of the layer being crossed.  Everything here runs without the GIL on the arrays of ``KernelArrays``.
+
+Derivation
+----------
+With z_k = W_k a_{k-1} + b_k and a_k = g_k(z_k), and everything but z_l[i] as it is, a change x of z_l[i] leads to
+
+    source        da_l[i]  = D_l(z_l[i], x),        D(z, d) = g(z + d) - g(z)
+    first layer   dz_{l+1} = W_{l+1}[:, i] da_l[i]                            one weight times one number a row
+    next layers   dz_{k+1} = W_{k+1} da_k                                     a matrix product over all columns
+    each row      da_k     = D_k(z_k, dz_k)
+    loss          r(x)     = loss(z_L + dz_L) - loss(z_L)
+
+No two values of the cost are subtracted: the affine steps are linear in the change, and D and the loss's difference are
+computed by identities that do not cancel (``rules``).  So r has the relative accuracy of its operations at any x.
+
+Three things keep the work small, and each is exact to rounding:
+
+- *Series.*  Where no kink lies within REACH and |d| <= REACH, D(z, d) is a polynomial of degree four in d, whose
+  coefficients ``prepare`` has fitted once per unit and sample; a product and a polynomial vectorise over the columns.
+- *Living rows.*  On a flat branch (a ReLU below zero) D is zero until d reaches the kink.  With |dz[u]| bounded by
+  max_j |W[u, j]| times the largest source in the first layer, and by sum_j |W[u, j]| times the largest change in the
+  next ones, the rows that no column can wake are left out: of this product, and as inputs of the next.
+- *Mirror.*  Where all functions on the way are straight and no kink is met, dz(-x) = -dz(x): only the positive columns
+  are carried to the output, and negated there.  A column that meets a kink on the way says so (``kinds``), and is then
+  evaluated again with both signs.
 """
 
-import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ..._types import Array
-from ...rules import activations, losses, short_series
-from ...rules.activations import ACTIVATIONS
-from ...rules.short_series import REACH, STEPS
-from ...runtime.jit import compiled, compiled_namespace, inner, switch
+from ...rules.short_series import REACH
+from ...runtime.jit import inner
+from .kernel_arrays import (
+    PANEL,
+    Buffers,
+    Change,
+    KernelArrays,
+    activation_difference,
+    cost_columns,
+    softmax_difference,
+)
 from .loops import NARROW, clear, gather, largest, multiply_narrow, product, scale, short, short_product
 
-_functions = compiled_namespace(short_series, activations, losses)
-fit = _functions["fit"]
-softmax_difference = _functions["softmax_difference"]
-activation_difference = switch(
-    {code: _functions[e.difference.__name__] for code, e in enumerate(ACTIVATIONS.values()) if e.elementwise}, "z, d"
-)
-cost_columns = switch(
-    {code: _functions[e.columns.__name__] for code, e in enumerate(losses.COSTS.values())}, "z, a, y, d, out"
-)
-
-CLEAN, AT_KINK, NEAR_KINK, FAR = 0, 1, 2, 3  # what a column met; the worst counts
-PANEL = 256  # rows of a gathered weight matrix at a time
-
-
-class Flat(NamedTuple):
-    """A network at one block of samples, as kernels see it; layers are counted from 0.
-
-    theta : (n,); offsets : (L,) place of each W in theta; widths : (L + 1,); starts : (L,) place of each layer's units
-    in the arrays below; codes, linear : (L,) activation code, and whether it is straight between breakpoints.
-    row_sum, row_max : (U,) sum and maximum of |W| over each unit's row.  cost : code; logits : whether the cost is
-    taken from the pre-activation; softmax : whether the output activation is one.
-    z : (m, U) pre-activations; out : (m, n_L) output activations; y : (m, n_L) targets.
-    series : (m, U, 4) coefficients of the activation's difference (a linear one's slope alone);
-    gap : (m, U) distance to the nearest breakpoint;
-    slack : (m, U) how far rounding may have moved z.
-    """
-
-    theta: Array
-    offsets: Any
-    widths: Any
-    starts: Any
-    codes: Any
-    linear: Any
-    row_sum: Array
-    row_max: Array
-    cost: int
-    logits: bool
-    softmax: bool
-    z: Array
-    out: Array
-    y: Array
-    series: Array
-    gap: Array
-    slack: Array
-
-
-class Work(NamedTuple):
-    """Buffers of one task: two blocks of columns, a panel of weights, rows that are alive, the sources' changes and
-    weights.
-    """
-
-    first: Array
-    second: Array
-    panel: Array
-    alive: Any
-    sources: Array
-    weights: Array
-
-
-def _prepare(net: Flat, breakpoints: Array, first: int, last: int) -> None:
-    """Fill gap, and the series of curved activations, for samples first to last.
-
-    breakpoints : (L, 2), NaN where there are fewer.
-    """
-    layers = net.codes.size
-    for s in range(first, last):
-        for k in range(layers):
-            if k == layers - 1 and (net.logits or net.softmax):
-                continue
-            for u in range(net.starts[k], net.starts[k] + net.widths[k + 1]):
-                z = net.z[s, u]
-                gap = math.inf
-                for b in breakpoints[k]:
-                    if abs(z - b) < gap:
-                        gap = abs(z - b)
-                net.gap[s, u] = gap if z == z else z
-                series = net.series[s, u]
-                if not net.linear[k] and gap > REACH and k > 0:  # no column ever crosses the first layer from below
-                    for i in range(4):
-                        series[i] = activation_difference(net.codes[k], z, STEPS[i])
-                    series[0], series[1], series[2], series[3] = fit(series[0], series[1], series[2], series[3])
-
-
-prepare = compiled(_prepare)
+# What a column has met; the worst counts.
+CLEAN, AT_KINK, NEAR_KINK, FAR = 0, 1, 2, 3
 
 
 def _met(gap: float, slack: float, size: float) -> int:
@@ -110,7 +58,7 @@ def _met(gap: float, slack: float, size: float) -> int:
 
 
 def _on_side(z: float, gap: float, slack: float, side: int) -> float:
-    """z, taken to the wanted side of the kink it stands on (side 0: left where it is)."""
+    """z, taken to one side of the kink it stands on (side 0: left where it is)."""
     if side != 0 and gap <= slack:
         return z + side * (gap + slack)
     return z
@@ -120,9 +68,70 @@ met = inner(_met)
 on_side = inner(_on_side)
 
 
+# --- the perturbed units ----------------------------------------------------------------------------------------
+
+
+def _source_changes(net: KernelArrays, s: int, change: Change, mirror: bool, sources: Array, kinds: Any) -> float:
+    """Changes of the perturbed units' activations (of the output's pre-activations where losses need those)."""
+    columns, layer = change.units.size, change.layer
+    reach = 0.0
+    raw = layer == net.codes.size - 1 and (net.logits or net.softmax or not net.separable)
+    for c in range(columns):
+        u = net.starts[layer] + change.units[c]
+        x = change.steps[c]
+        if raw:
+            reach = max(reach, abs(x))
+            sources[c] = x
+            if not mirror:
+                sources[columns + c] = -x
+            continue
+        gap, slack = net.gap[s, u], net.slack[s, u]
+        kinds[c] = max(kinds[c], met(gap, slack, abs(x)))
+        z = on_side(net.z[s, u], gap, slack, change.side)
+        # one call in a loop: every call of the dispatch is compiled into its place
+        for at in range(c, sources.size, columns):
+            sources[at] = activation_difference(net.codes[layer], z, x if at == c else -x)
+        if not net.linear[layer]:
+            reach = max(reach, abs(x))
+    return reach
+
+
+def _spread(net: KernelArrays, units: Any, sources: Array, into: Array) -> int:
+    """Write the changes of perturbed outputs into a block of all outputs, zero elsewhere; return their number."""
+    outputs = net.widths[net.codes.size]
+    block = into[: outputs * sources.size].reshape(outputs, sources.size)
+    clear(block)
+    for c in range(sources.size):
+        block[units[c % units.size], c] = sources[c]
+    return int(outputs)
+
+
+source_changes = inner(_source_changes)
+spread = inner(_spread)
+
+
+# --- layers -----------------------------------------------------------------------------------------------------
+
+
+def _living(net: KernelArrays, s: int, k: int, bound_of_row: Array, bound: float, alive: Any) -> int:
+    """List the units of layer k that a change bounded by ``bound * bound_of_row`` can reach; return their number."""
+    count = 0
+    last = k == net.codes.size - 1
+    for unit in range(net.widths[k + 1]):
+        u = net.starts[k] + unit
+        dead = not last and net.linear[k] and net.series[s, u, 0] == 0.0
+        if not (dead and bound * bound_of_row[u] < net.gap[s, u] - net.slack[s, u]):
+            alive[count] = unit
+            count += 1
+    return count
+
+
 def _activate(code: int, linear: bool, z: float, gap: float, slack: float, series: Array, side: int, kinds: Any,
               values: Array) -> float:
-    """Turn one row's changes of a pre-activation into changes of the activation; return the reach of a curved unit."""
+    """Turn one row's changes of a pre-activation into changes of the activation; return the reach of a curved unit.
+
+    The unit comes as numbers: a tuple with an array in it is counted in and out for every row.
+    """
     size = float(largest(values))
     if size < gap - slack:
         if linear:
@@ -140,27 +149,76 @@ def _activate(code: int, linear: bool, z: float, gap: float, slack: float, serie
     return 0.0 if linear else size
 
 
+living = inner(_living)
 activate = inner(_activate)
 
 
-def _living(net: Flat, s: int, k: int, bound_of_row: Array, bound: float, alive: Any) -> int:
-    """List the units of layer k that a change bounded by ``bound * bound_of_row`` can reach; return their number."""
-    count = 0
-    last = k == net.codes.size - 1
-    for unit in range(net.widths[k + 1]):
-        u = net.starts[k] + unit
-        dead = not last and net.linear[k] and net.series[s, u, 0] == 0.0
-        if not (dead and bound * bound_of_row[u] < net.gap[s, u] - net.slack[s, u]):
-            alive[count] = unit
-            count += 1
-    return count
+def _first_layer(net: KernelArrays, s: int, change: Change, sources: Array, work: Buffers, kinds: Any,
+                 into: Array) -> tuple[int, float]:
+    """Cross the layer behind the perturbed one: every row is one weight times one number, column by column.
+
+    Returns the number of living rows, listed in ``work.alive``, and the reach.
+    """
+    k, columns, width = change.layer + 1, change.units.size, sources.size
+    last = net.codes.size - 1
+    far, linear = largest(sources), net.linear[k]
+    alive = work.alive[k % 2]
+    count = living(net, s, k, net.row_max, far, alive)
+    block = into[: count * width].reshape(count, width)
+    first = change.units[0]
+    neighbours = change.units[columns - 1] - first == columns - 1
+    weights = net.theta if neighbours else work.weights
+    reach = 0.0
+    for r in range(count):
+        u = net.starts[k] + alive[r]
+        row, gap, slack, series = block[r], net.gap[s, u], net.slack[s, u], net.series[s, u]
+        start = net.offsets[k] + alive[r] * net.widths[k]
+        if neighbours:
+            start += first
+        else:
+            gather(net.theta, start, change.units, work.weights)
+            start = 0
+        bound = far * net.row_max[u]
+        if k < last and not linear and bound <= REACH and gap > REACH and bound < gap - slack:
+            for c in range(0, width, columns):  # positive columns, and negative ones where there are any
+                short_product(weights[start : start + columns], sources[c : c + columns], series[0], series[1],
+                              series[2], series[3], row[c : c + columns])
+            reach = max(reach, bound)
+            continue
+        for c in range(0, width, columns):
+            product(weights[start : start + columns], sources[c : c + columns], row[c : c + columns])
+        if k == last or (linear and series[0] == 1.0 and bound < gap - slack):
+            continue
+        reach = max(reach, activate(net.codes[k], linear, net.z[s, u], gap, slack, series, change.side, kinds, row))
+    return count, reach
 
 
-living = inner(_living)
+def _next_layer(net: KernelArrays, s: int, k: int, side: int, block: Array, work: Buffers, kinds: Any,
+                into: Array) -> tuple[int, float]:
+    """Cross a further layer, from the living rows of the one before: a matrix product.
+
+    Returns the number of living rows, listed in ``work.alive``, and the reach.
+    """
+    rows, width = block.shape
+    before, alive = work.alive[(k - 1) % 2][:rows], work.alive[k % 2]
+    count = living(net, s, k, net.row_sum, largest(block.reshape(block.size)), alive)
+    changes = into[: count * width].reshape(count, width)
+    if rows == 0:
+        clear(changes)
+    else:
+        multiply(net, k, before, alive[:count], block, work.panel, changes)
+    reach = 0.0
+    if k < net.codes.size - 1:
+        for r in range(count):
+            u = net.starts[k] + alive[r]
+            seen = activate(net.codes[k], net.linear[k], net.z[s, u], net.gap[s, u], net.slack[s, u],
+                            net.series[s, u], side, kinds, changes[r])
+            reach = max(reach, seen)
+    return count, reach
 
 
-def _multiply(net: Flat, k: int, before: Any, alive: Any, changes: Array, panel: Array, into: Array) -> None:
-    """into = W[alive][:, before] @ changes, gathering a panel of rows at a time unless W is wanted whole."""
+def _multiply(net: KernelArrays, k: int, before: Any, alive: Any, changes: Array, panel: Array, into: Array) -> None:
+    """into = W[alive][:, before] @ changes, gathering a panel of rows at a time unless all of W takes part."""
     inputs, outputs = net.widths[k], net.widths[k + 1]
     start = net.offsets[k]
     if alive.size <= NARROW:
@@ -184,38 +242,14 @@ def _multiply(net: Flat, k: int, before: Any, alive: Any, changes: Array, panel:
 
 
 multiply = inner(_multiply)
+first_layer = inner(_first_layer, inline=True)
+next_layer = inner(_next_layer, inline=True)
 
 
-def _source_changes(net: Flat, s: int, layer: int, units: Any, steps: Array, mirror: bool, side: int, sources: Array,
-                    kinds: Any) -> float:
-    """Changes of the perturbed units' activations (of their logits in an output layer that needs those)."""
-    columns = units.size
-    reach = 0.0
-    raw = layer == net.codes.size - 1 and (net.logits or net.softmax)
-    for c in range(columns):
-        u = net.starts[layer] + units[c]
-        x = steps[c]
-        if raw:
-            reach = max(reach, abs(x))
-            sources[c] = x
-            if not mirror:
-                sources[columns + c] = -x
-            continue
-        gap, slack = net.gap[s, u], net.slack[s, u]
-        kinds[c] = max(kinds[c], met(gap, slack, abs(x)))
-        z = on_side(net.z[s, u], gap, slack, side)
-        # one call in a loop: every call of the dispatch is compiled into its place
-        for at in range(c, sources.size, columns):
-            sources[at] = activation_difference(net.codes[layer], z, x if at == c else -x)
-        if not net.linear[layer]:
-            reach = max(reach, abs(x))
-    return reach
+# --- losses -----------------------------------------------------------------------------------------------------
 
 
-source_changes = inner(_source_changes)
-
-
-def _output_alone(net: Flat, s: int, units: Any, sources: Array, losses: Array) -> None:
+def _output_alone(net: KernelArrays, s: int, units: Any, sources: Array, losses: Array) -> None:
     """Losses' differences where the perturbed unit is an output and the loss is a sum over outputs."""
     columns = units.size
     layer = net.codes.size - 1
@@ -228,7 +262,7 @@ def _output_alone(net: Flat, s: int, units: Any, sources: Array, losses: Array) 
         losses[c], losses[columns + c] = loss[0], loss[1]
 
 
-def _losses(net: Flat, s: int, changes: Array, side: int, kinds: Any, losses: Array) -> float:
+def _losses(net: KernelArrays, s: int, changes: Array, side: int, kinds: Any, losses: Array) -> float:
     """Losses' differences from the changes (n_L, columns) of the output's pre-activations, changed in place."""
     layer = net.codes.size - 1
     reach = 0.0
@@ -249,104 +283,60 @@ def _losses(net: Flat, s: int, changes: Array, side: int, kinds: Any, losses: Ar
     else:
         for k in range(outputs):
             u = net.starts[layer] + k
-            found = activate(net.codes[layer], net.linear[layer], net.z[s, u], net.gap[s, u], net.slack[s, u],
-                             net.series[s, u], side, kinds, changes[k])
-            reach = max(reach, found)
+            seen = activate(net.codes[layer], net.linear[layer], net.z[s, u], net.gap[s, u], net.slack[s, u],
+                            net.series[s, u], side, kinds, changes[k])
+            reach = max(reach, seen)
     start = net.starts[layer]
     cost_columns(net.cost, net.z[s, start : start + outputs], net.out[s], net.y[s], changes, losses)
     return reach
 
 
+def _mirrored(block: Array, into: Array) -> None:
+    """Each row and, behind it, its negative."""
+    columns = block.shape[1]
+    for r in range(block.shape[0]):
+        for c in range(columns):
+            into[r, c], into[r, columns + c] = block[r, c], -block[r, c]
+
+
 output_alone = inner(_output_alone)
 losses_of = inner(_losses)
+mirrored = inner(_mirrored)
 
 
-def _respond(net: Flat, s: int, layer: int, units: Any, steps: Array, mirror: bool, side: int, work: Work, kinds: Any,
-             losses: Array) -> float:
+# --- all of it --------------------------------------------------------------------------------------------------
+
+
+def _respond(net: KernelArrays, s: int, change: Change, work: Buffers, kinds: Any, losses: Array) -> float:
     """Responses of one sample's loss to ``steps[c]`` (losses[c]) and ``-steps[c]`` (losses[C + c]) at ``units[c]``.
 
-    ``mirror`` carries only the positive columns through hidden layers whose differences are odd.  ``side`` chooses
-    the branch of units that stand on a kink.  ``kinds`` (C,) is raised to what each column met.  Returns the largest
-    change that a curved function saw.
+    ``kinds`` (C,) is raised to what each column met.  Returns the largest change that a curved function saw.
     """
-    columns, layers = units.size, net.codes.size
-    last = layers - 1
-    if layer == last:
-        mirror = False
+    columns, last = change.units.size, net.codes.size - 1
+    mirror = change.mirror and change.layer < last
     width = columns if mirror else 2 * columns
     sources = work.sources[:width]
-    reach = float(source_changes(net, s, layer, units, steps, mirror, side, sources, kinds))
-    if layer == last and not net.softmax:
-        output_alone(net, s, units, sources, losses)
+    reach = float(source_changes(net, s, change, mirror, sources, kinds))
+    if change.layer == last and net.separable and not net.softmax:
+        output_alone(net, s, change.units, sources, losses)
         return reach
-    changes, spare = work.first, work.second
-    alive = work.alive[0]
-    count = net.widths[layers] if layer == last else 0
-    block = changes[: count * width].reshape(count, width)
-    if layer == last:
-        clear(block)
-        for c in range(width):
-            block[units[c % columns], c] = sources[c]
-    both, gathered = work.weights[:width], work.weights[:columns]
-    for k in range(layer + 1, layers):
-        before = work.alive[(k - 1) % 2][:count]
-        alive = work.alive[k % 2]
-        far = largest(sources) if k == layer + 1 else largest(block.reshape(block.size))
-        norms = net.row_max if k == layer + 1 else net.row_sum
-        count = living(net, s, k, norms, far, alive)
-        target = (spare if (k - layer) % 2 else changes)[: count * width].reshape(count, width)
-        if k > layer + 1:
-            if before.size == 0:
-                clear(target)
-            else:
-                multiply(net, k, before, alive[:count], block, work.panel, target)
-        block = target
-        code, linear = net.codes[k], net.linear[k]
-        for r in range(count):
-            u = net.starts[k] + alive[r]
-            row, gap, slack, series = block[r], net.gap[s, u], net.slack[s, u], net.series[s, u]
-            if k == layer + 1:
-                begin = net.offsets[k] + alive[r] * net.widths[k]
-                weights = net.theta[begin : begin + net.widths[k]]
-                bound = far * norms[u]
-                gather(weights, units, gathered, both)
-                if k < last and not linear and bound <= REACH and gap > REACH and bound < gap - slack:
-                    short_product(both, sources, series[0], series[1], series[2], series[3], row)
-                    reach = max(reach, bound)
-                    continue
-                product(both, sources, row)
-                if linear and series[0] == 1.0 and bound < gap - slack:
-                    continue
-            if k < last:
-                reach = max(reach, activate(code, linear, net.z[s, u], gap, slack, series, side, kinds, row))
+    here, spare = work.first, work.second
+    if change.layer == last:
+        count = spread(net, change.units, sources, here)
+    else:
+        count, seen = first_layer(net, s, change, sources, work, kinds, here)
+        reach = max(reach, seen)
+        for k in range(change.layer + 2, last + 1):
+            block = here[: count * width].reshape(count, width)
+            count, seen = next_layer(net, s, k, change.side, block, work, kinds, spare)
+            reach = max(reach, seen)
+            here, spare = spare, here
+    block = here[: count * width].reshape(count, width)
     if mirror:
-        mirrored = (changes if (last - layer) % 2 else spare)[: count * 2 * columns].reshape(count, 2 * columns)
-        for r in range(count):
-            for c in range(columns):
-                mirrored[r, c], mirrored[r, columns + c] = block[r, c], -block[r, c]
-        block = mirrored
-    return max(reach, float(losses_of(net, s, block, side, kinds, losses)))
+        both = spare[: count * 2 * columns].reshape(count, 2 * columns)
+        mirrored(block, both)
+        block = both
+    return max(reach, float(losses_of(net, s, block, change.side, kinds, losses)))
 
 
 respond = inner(_respond)
-
-
-def _buffers(net: Flat, columns: int) -> Work:
-    """Buffers for blocks of so many columns."""
-    layers = net.codes.size
-    widest, panel = 1, 1
-    for k in range(layers):
-        widest = max(widest, net.widths[k + 1])
-        if k > 0:
-            panel = max(panel, min(PANEL, net.widths[k + 1]) * net.widths[k])
-    return Work(
-        np.empty(widest * 2 * columns),
-        np.empty(widest * 2 * columns),
-        np.empty(panel if layers > 2 else 1),
-        np.empty((2, widest), np.int64),
-        np.empty(2 * columns),
-        np.empty(2 * columns),
-    )
-
-
-buffers = inner(_buffers)

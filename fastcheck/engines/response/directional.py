@@ -10,7 +10,7 @@ from ...problems.networks.problem import Problem
 from ...rules.activations import CODES as ACTIVATION_CODES
 from ...rules.losses import CODES as COST_CODES
 from ...runtime.jit import compiled
-from .columns import activation_difference, cost_columns, softmax_difference
+from .kernel_arrays import activation_difference, cost_columns, softmax_difference
 
 
 def _activation_changes(code: int, z: Array, d: Array) -> None:

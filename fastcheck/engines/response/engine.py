@@ -66,18 +66,15 @@ def respond(block: Block, units: list[Any], run: Run) -> list[Responses]:
     tasks = [task for layer, chosen in enumerate(units) for task in _tasks(block, layer, chosen, width, size)]
     steps = [block.steps(layer) for layer in range(len(units))]
     mirrored = [block.mirrored(layer) for layer in range(len(units))]
-    powers, bounds, kinds = [], [], []
-    for layer in range(len(units)):
-        shape = (block.m, block.problem.network.widths[layer + 1])
-        powers.append(np.zeros((6, *shape)))
-        bounds.append(np.zeros((2, *shape)))
-        kinds.append(np.zeros(shape, np.uint8))
+    shapes = [(block.m, n) for n in widths[1:]]
+    filled = [unit_responses.Filled(np.zeros((6, *shape)), np.zeros((2, *shape)), np.zeros(shape, np.uint8))
+              for shape in shapes]
 
     def work(task: Task) -> int:
         k = task.layer
         return int(
             unit_responses.respond_block(
-                block.flat, k, task.units, task.first, task.last, steps[k], mirrored[k], powers[k], bounds[k], kinds[k]
+                block.arrays, k, task.units, task.first, task.last, steps[k], mirrored[k], filled[k]
             )
         )
 
@@ -86,7 +83,8 @@ def respond(block: Block, units: list[Any], run: Run) -> list[Responses]:
     degrees = [np.full(n, 2) for n in widths[1:]]
     for task, degree in zip(tasks, found, strict=True):
         degrees[task.layer][task.units] = np.maximum(degrees[task.layer][task.units], degree)
-    return [Responses(chosen, powers[k], degrees[k], bounds[k], kinds[k]) for k, chosen in enumerate(units)]
+    return [Responses(chosen, f.powers, degree, f.bounds, f.kinds)
+            for chosen, f, degree in zip(units, filled, degrees, strict=True)]
 
 
 def together(network: Network) -> int:

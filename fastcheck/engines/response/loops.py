@@ -34,20 +34,10 @@ def _clear(block: Array) -> None:
             block[r, c] = 0.0
 
 
-def _gather(weights: Array, units: Any, columns: Array, both: Array) -> None:
-    """One row's weights of the perturbed units, in one copy or two; ``columns`` is the first part of ``both``."""
-    first = units[0]
-    if units[units.size - 1] - first == units.size - 1:
-        run = weights[first : first + units.size]
-        for c in range(units.size):
-            columns[c] = run[c]
-    else:
-        for c in range(units.size):
-            columns[c] = weights[units[c]]
-    if both.size > units.size:
-        tail = both[units.size :]
-        for c in range(units.size):
-            tail[c] = columns[c]
+def _gather(weights: Array, start: int, units: Any, into: Array) -> None:
+    """One row's weights, from ``start`` on, of the perturbed units."""
+    for c in range(units.size):
+        into[c] = weights[start + units[c]]
 
 
 def _product(one: Array, other: Array, out: Array) -> None:

@@ -16,7 +16,6 @@ from .columns import AT_KINK, CLEAN, NEAR_KINK
 
 ROWS = 64  # units whose sums are taken at a time
 FINISH = 1 << 16  # entries whose costs are written at a time
-LITERAL_COLUMNS = 256
 LITERAL_OPERATIONS = 5e7  # multiply-adds of a piece of literal work: quick enough for Ctrl-C
 
 
@@ -189,9 +188,10 @@ class Sums:
 
 def _height(block: Block) -> float:
     """Largest pre-activation that a curved function sees."""
-    flat = block.flat
-    curved = [k for k, linear in enumerate(flat.linear) if not linear or (flat.logits and k == flat.linear.size - 1)]
-    parts = [flat.z[:, flat.starts[k] : flat.starts[k] + flat.widths[k + 1]] for k in curved]
+    arrays = block.arrays
+    last = arrays.linear.size - 1
+    curved = [k for k, linear in enumerate(arrays.linear) if not linear or (arrays.logits and k == last)]
+    parts = [arrays.z[:, arrays.starts[k] : arrays.starts[k] + arrays.widths[k + 1]] for k in curved]
     return float(max((np.abs(z).max() for z in parts), default=0.0))
 
 
@@ -295,10 +295,8 @@ def respond_literally(block: Block, layer: int, found: Responses, run: Run) -> d
         unit, sample, column = piece
         result, part = results[unit], slice(column, column + columns)
         chosen = sample + np.flatnonzero(concerned[sample : sample + samples, unit])
-        unit_responses.respond_literally(
-            block.flat, layer, unit, chosen, a, column, block.epsilon, LITERAL_COLUMNS, result.odd[part],
-            result.even[part], result.kinked[part],
-        )  # fmt: skip
+        totals = unit_responses.Totals(result.odd[part], result.even[part], result.kinked[part])
+        unit_responses.respond_literally(block.arrays, layer, unit, chosen, a[:, part], block.epsilon, totals)
 
     for sample in range(0, block.m, samples):
         pieces = [

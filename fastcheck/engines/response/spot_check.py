@@ -12,7 +12,7 @@ from ...problems.networks.operations import unit_operations
 from .block import UNIT, Block
 from .columns import CLEAN, NEAR_KINK
 from .sample_sums import Responses, Sums, powers_of
-from .unit_responses import respond_literally
+from .unit_responses import Totals, respond_literally
 
 PARAMETERS = 4
 SMALL = 1e7  # operations of a run for which one parameter is enough
@@ -91,7 +91,7 @@ def _polynomial(found: Responses, unit: int, epsilon: float, a: Array) -> Array:
 def _interpolation(block: Block, found: Responses, place: tuple[int, int, int], samples: Any) -> Array:
     """What odd and even part of some samples' responses are beyond the polynomials through their values at +-h.
 
-    Where targets are met exactly the loss is flat, and a response's odd part begins with its cubic term.  The
+    Where targets are met exactly the loss is arrays, and a response's odd part begins with its cubic term.  The
     polynomial through its values at +-h then gives that term as if it were linear: right to all digits of the slope's
     scale, but not to those of the odd part.  So the polynomials are compared with the responses at +-h that they come
     from, and literal propagation with the response itself.
@@ -115,8 +115,8 @@ def _responses(block: Block, layer: int, unit: int, samples: Any, steps: Array) 
     changes = np.zeros((block.m, 1))
     changes[samples, 0] = steps
     for k, sample in enumerate(samples):
-        respond_literally(block.flat, layer, unit, np.array([sample]), changes, 0, 1.0, 1, parts[0, k : k + 1],
-                          parts[1, k : k + 1], np.zeros(1, np.bool_))
+        totals = Totals(parts[0, k : k + 1], parts[1, k : k + 1], np.zeros(1, np.bool_))
+        respond_literally(block.arrays, layer, unit, np.array([sample]), changes, 1.0, totals)
     return parts
 
 
@@ -137,13 +137,14 @@ def _affordable(block: Block, layer: int) -> int:
 def _literal(block: Block, place: tuple[int, int, int], samples: Any) -> tuple[Array, float]:
     """Odd and even part of the losses' sum over samples by plain perturbed propagation, and a bound of its rounding."""
     layer, unit, column = place
-    Z, slack, Y = _by_layer(block, block.flat.z[samples]), _by_layer(block, block.flat.slack[samples]), block.flat.y
+    Z, slack = _by_layer(block, block.arrays.z[samples]), _by_layer(block, block.arrays.slack[samples])
+    Y = block.arrays.y
     weights, bias = block.problem.network.tensors[2 * layer : 2 * layer + 2]
     inputs = weights.shape[1]
     theta = block.problem.theta
     row = np.append(theta[weights.start + unit * inputs :][:inputs], theta[bias.start + unit])
     # theta + epsilon e, theta - epsilon e and theta side by side, so that they share one propagation; and theta with
-    # all that rounding can do added, and taken off: at a perfect fit losses are flat at theta, but not there
+    # all that rounding can do added, and taken off: at a perfect fit losses are arrays at theta, but not there
     count = len(samples)
     moved, targets = np.tile(Z[layer], 5), np.tile(Y[samples].T, 5)
     nudges: list[Any] = [np.kron([0.0, 0.0, 0.0, 1.0, -1.0], part) for part in slack]
@@ -160,7 +161,7 @@ def _literal(block: Block, place: tuple[int, int, int], samples: Any) -> tuple[A
 
 def _by_layer(block: Block, values: Array) -> list[Array]:
     """(m, all units) as one (units, m) array per layer."""
-    return [part.T for part in np.split(values, block.flat.starts[1:], axis=1)]
+    return [part.T for part in np.split(values, block.arrays.starts[1:], axis=1)]
 
 
 def _forward_from(block: Block, layer: int, Z: list[Array], Y: Array, nudges: list[Array]) -> tuple[Propagation, Array]:

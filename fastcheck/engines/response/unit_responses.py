@@ -1,17 +1,19 @@
 """Kernels of the response engine: each unit's response to each sample as a short polynomial, or at every step."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..._types import Array
 from ...runtime.jit import compiled, inner
-from .columns import AT_KINK, CLEAN, FAR, NEAR_KINK, Flat, buffers, respond
+from .columns import AT_KINK, CLEAN, FAR, NEAR_KINK, respond
+from .kernel_arrays import Change, KernelArrays, buffers
 
 # Largest change of a pre-activation for which r is a quadratic, and a quartic, to a relative 1e-13.
 QUADRATIC_REACH = 2e-7
 QUARTIC_REACH = 1e-3
 TINY = 1e-100  # a step that crosses no kink but those it stands on
+LITERAL_COLUMNS = 256  # of one block where every change is evaluated by itself
 
 
 def _coefficients(units: Any, s: int, h: float, kinds: Any, far: Array, near: Array, quartic: bool,
@@ -71,7 +73,7 @@ one_sided = inner(_one_sided)
 widen = inner(_widen)
 
 
-def _silent(net: Flat, s: int, layer: int, unit: int, h: float) -> bool:
+def _silent(net: KernelArrays, s: int, layer: int, unit: int, h: float) -> bool:
     """Whether a change of at most h at that unit cannot leave it: a flat branch, no kink within reach."""
     u = net.starts[layer] + unit
     return bool(net.linear[layer] and net.series[s, u, 0] == 0.0 and h < net.gap[s, u] - net.slack[s, u])
@@ -80,9 +82,22 @@ def _silent(net: Flat, s: int, layer: int, unit: int, h: float) -> bool:
 silent = inner(_silent)
 
 
-def _respond_block(net: Flat, layer: int, chosen: Any, first: int, last: int, h: Array, mirror: bool, powers: Array,
-                   bounds: Array, met_by: Any) -> int:
-    """Fill powers (6, m, units), bounds (2, m, units) and met_by (m, units) for some units and a range of samples.
+class Filled(NamedTuple):
+    """What is found about the units of one layer, all samples.
+
+    powers : (6, m, units) coefficients of x, x^2, x^3, x^4, |x|, x|x|.
+    bounds : (2, m, units) one-sided derivatives at kinks.
+    kinds : (m, units) what each unit met.
+    """
+
+    powers: Array
+    bounds: Array
+    kinds: Any
+
+
+def _respond_block(net: KernelArrays, layer: int, chosen: Any, first: int, last: int, h: Array, mirror: bool,
+                   filled: Filled) -> int:
+    """Fill in some units and the samples from first to last, whose changes are +-h (m,).
 
     Returns the highest degree used: 2, 4, or 6 when one-sided powers are in use.
     """
@@ -102,7 +117,8 @@ def _respond_block(net: Flat, layer: int, chosen: Any, first: int, last: int, h:
         units, steps, kinds, ignored = units_all[:count], steps_all[:count], kinds_all[:count], ignored_all[:count]
         far, near = far_all[: 2 * count], near_all[: 2 * count]
         # Typed zeros: plain literals would have ``respond`` compiled once for each of their values.
-        reach = respond(net, s, layer, units, steps, mirror, np.int64(0), work, kinds, far)
+        both_signs, as_it_is = np.bool_(False), np.int64(0)
+        reach = respond(net, s, Change(layer, units, steps, mirror, as_it_is), work, kinds, far)
         worst = CLEAN
         for c in range(count):
             if not reach <= QUARTIC_REACH:  # too far, or not a number
@@ -113,49 +129,58 @@ def _respond_block(net: Flat, layer: int, chosen: Any, first: int, last: int, h:
             steps[c] = 0.5 * h[s]
         if reach <= QUARTIC_REACH:
             if reach > QUADRATIC_REACH:
-                respond(net, s, layer, units, steps, mirror, np.int64(0), work, ignored, near)
+                respond(net, s, Change(layer, units, steps, mirror, as_it_is), work, ignored, near)
                 degree = max(degree, 4)
-            coefficients(units, s, h[s], kinds, far, near, reach > QUADRATIC_REACH, powers)
+            coefficients(units, s, h[s], kinds, far, near, reach > QUADRATIC_REACH,
+                         filled.powers)
         if worst > CLEAN:
             if reach <= QUADRATIC_REACH:
-                respond(net, s, layer, units, steps, np.bool_(False), np.int64(0), work, ignored, near)
+                respond(net, s, Change(layer, units, steps, both_signs, as_it_is), work, ignored, near)
                 for c in range(count):
                     steps[c] = h[s]
-                respond(net, s, layer, units, steps, np.bool_(False), np.int64(0), work, ignored, far)
-                one_sided(units, s, h[s], kinds, far, near, powers)
+                respond(net, s, Change(layer, units, steps, both_signs, as_it_is), work, ignored, far)
+                one_sided(units, s, h[s], kinds, far, near, filled.powers)
                 degree = 6
             for c in range(count):
                 steps[c] = TINY
             for side in range(-1, 2):
-                respond(net, s, layer, units, steps, np.bool_(False), side, work, ignored, far)
-                widen(units, s, kinds, far, side == -1, bounds)
+                respond(net, s, Change(layer, units, steps, both_signs, side), work, ignored, far)
+                widen(units, s, kinds, far, side == -1, filled.bounds)
         for c in range(count):
-            met_by[s, units[c]] = kinds[c]
+            filled.kinds[s, units[c]] = kinds[c]
     return degree
 
 
-def _respond_literally(net: Flat, layer: int, unit: int, samples: Any, a: Array, start: int, epsilon: float, block: int,
-                       odd: Array, even: Array, kinked: Any) -> None:
-    """Add (r(x) - r(-x)) / 2 and (r(x) + r(-x)) / 2 at x = epsilon a[s, j], summed over the samples, to odd and even.
+class Totals(NamedTuple):
+    """Sums over samples, (J,) each: odd and even parts of the responses, and whether one met a kink."""
 
-    a : (m, n + 1); odd, even, kinked : (J,), of its columns from ``start`` on; the last set where one met a kink.
+    odd: Array
+    even: Array
+    kinked: Any
+
+
+def _respond_literally(net: KernelArrays, layer: int, unit: int, samples: Any, a: Array, epsilon: float,
+                       totals: Totals) -> None:
+    """Add (r(x) - r(-x)) / 2 and (r(x) + r(-x)) / 2 at x = epsilon a[s, j] of some samples s to the totals.
+
+    a : (m, J).
     """
-    block = min(block, odd.size)
+    block = min(LITERAL_COLUMNS, a.shape[1])
     work = buffers(net, block)
     losses = np.empty(2 * block)
     for s in samples:
-        steps = epsilon * a[s, start : start + odd.size]
+        steps = epsilon * a[s]
         for first in range(0, steps.size, block):
             count = min(block, steps.size - first)
             units = np.full(count, unit, np.int64)
             kinds = np.zeros(count, np.uint8)
-            respond(net, s, layer, units, steps[first : first + count], np.bool_(False), np.int64(0), work, kinds,
-                    losses[: 2 * count])
+            change = Change(layer, units, steps[first : first + count], np.bool_(False), np.int64(0))
+            respond(net, s, change, work, kinds, losses[: 2 * count])
             for c in range(count):
-                odd[first + c] += 0.5 * (losses[c] - losses[count + c])
-                even[first + c] += 0.5 * (losses[c] + losses[count + c])
+                totals.odd[first + c] += 0.5 * (losses[c] - losses[count + c])
+                totals.even[first + c] += 0.5 * (losses[c] + losses[count + c])
                 if kinds[c] != CLEAN:
-                    kinked[first + c] = True
+                    totals.kinked[first + c] = True
 
 
 respond_block = compiled(_respond_block)

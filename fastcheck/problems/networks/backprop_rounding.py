@@ -100,15 +100,14 @@ class Rounding:
     def _output(
         self, Y: Array, Z: Array, A: Array, Z_variance: Array, A_variance: Array, unit: float
     ) -> tuple[Array, Array]:
-        """dZ of the last layer and the variance of its errors: a - y keeps no more digits than a and y have."""
+        """dZ of the last layer and the variance of its errors."""
         cost = self.problem.network.cost_entry
         entry = self.problem.network.activation_entries[-1]
         scale = cost.scale(self.problem.m, Y.shape[0])
         gradient = scale * cost.gradient(Z, A, Y)
-        lost = A_variance + unit**2 * (A**2 + Y**2)
+        lost = scale**2 * cost.rounding(A, Y, A_variance, unit)
         if cost.output:
-            return gradient, scale**2 * lost
-        lost = (2.0 * scale) ** 2 * lost  # the costs of this kind have the derivative 2 (a - y)
+            return gradient, lost
         if entry.elementwise:
             return _through(entry, Z, Z_variance, gradient, lost, unit)
         mean = (A * gradient).sum(axis=0, keepdims=True)

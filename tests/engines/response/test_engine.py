@@ -111,9 +111,9 @@ def test_a_fault_in_the_engine_is_an_error(monkeypatch, fault):
     given = problem(network(size([20, 30, 25, 5], [4, 6, 5, 3]), "tanh", "softmax", "cross_entropy"), 50)
     right = unit_responses.respond_block
 
-    def wrong(flat, layer, units, first, last, h, mirror, powers, *rest):
-        degree = right(flat, layer, units, first, last, h, mirror, powers, *rest)
-        powers[0] *= 1.0 + 1e-4
+    def wrong(*arguments):
+        degree = right(*arguments)
+        arguments[-1].powers[0] *= 1.0 + 1e-4
         return degree
 
     if fault == "row":
@@ -132,9 +132,9 @@ def test_where_little_can_be_afforded_a_sample_is_still_propagated(monkeypatch):
     given = problem(network([4, 6, 5, 3], "tanh", "softmax", "cross_entropy"), 1)
     right = unit_responses.respond_block
 
-    def wrong(flat, layer, units, first, last, h, mirror, powers, *rest):
-        degree = right(flat, layer, units, first, last, h, mirror, powers, *rest)
-        powers[0] *= 2.0
+    def wrong(*arguments):
+        degree = right(*arguments)
+        arguments[-1].powers[0] *= 2.0
         return degree
 
     monkeypatch.setattr(unit_responses, "respond_block", wrong)

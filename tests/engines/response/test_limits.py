@@ -28,7 +28,7 @@ def test_what_works_at_once_stays_within_its_share_of_the_memory(monkeypatch, li
     for block in islice(blocks(given, 1e-7, Run(64, limit)), 1):
         monkeypatch.setattr(engine, "run_all", only_count)
         found = engine.respond(block, [np.arange(n) for n in given.network.widths[1:]], Run(64, limit))
-        held = memory(block.flat) - theta + memory(block.inputs)
+        held = memory(block.arrays) - theta + memory(block.inputs)
         held += sum(memory([layer.powers, layer.bounds, layer.kinds]) for layer in found)
         assert held <= limit / 2 or block.m == FORWARD_SAMPLES
         items, threads = seen[-1]
