@@ -18,7 +18,7 @@ from ..runtime.cached_property import cached_property
 from ..verdict.diagnosis.location import first_to_look_at
 from ..verdict.judge import judge
 from ..verdict.judgement import Judgement
-from ..verdict.outcome import INCONCLUSIVE, PASS, Verdict
+from ..verdict.outcome import INCONCLUSIVE, PASS, Cause, Verdict
 from . import sentences
 from .tensor import Entry, TensorReport, merge
 from .text import html, plain, rich_parts
@@ -75,6 +75,14 @@ class Report:
         """The same report with more notes, before the engine's own."""
         differences = replace(self._differences, notes=(*notes, *self._differences.notes))
         return Report(self._subject, differences, self._judgement, self._run)
+
+    def held_open(self, cause: Cause) -> "Report":
+        """The same report where nothing that agrees is proven: what passed is inconclusive, for that cause."""
+        tensors = [replace(t, verdict=INCONCLUSIVE, cause=cause) if t.verdict == PASS else t
+                   for t in self._judgement.tensors]
+        verdict = INCONCLUSIVE if self.verdict == PASS else self.verdict
+        judgement = replace(self._judgement, verdict=verdict, tensors=tensors)
+        return Report(self._subject, self._differences, judgement, self._run)
 
     def renamed(self, names: Mapping[str, tuple[str, tuple[int, ...]]]) -> "Report":
         """The same report with tensors under other names and in other shapes of as many entries.

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.func import functional_call
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from .._errors import NondeterministicError
 from .._types import Array
@@ -17,6 +18,25 @@ from .function import as_tuple, floating
 
 REMEDY = "call module.eval() first, and backward() in that mode too"
 FROZEN = "frozen"
+
+
+HALVES = (torch.float16, torch.bfloat16)
+
+
+class Coarsest(TorchDispatchMode):
+    """Notices whether any operator computes in less than single precision, as autocast has it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found = False
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run the operator and look at what it made."""
+        out = func(*args, **(kwargs or {}))
+        for one in out if isinstance(out, (tuple, list)) else (out,):
+            if isinstance(one, torch.Tensor) and one.dtype in HALVES:
+                self.found = True
+        return out
 
 
 @dataclass
@@ -30,6 +50,7 @@ class Case:
     args, kwargs : what the module is called with.
     targets : of the loss.
     frozen : whether each run begins with the random state that the first one had.
+    coarse : whether the backward pass was seen to compute in less than single precision.
     """
 
     module: nn.Module
@@ -39,6 +60,7 @@ class Case:
     targets: Any
     frozen: bool = False
     state: Any = field(default=None, repr=False)
+    coarse: bool = False
 
     @classmethod
     def of(cls, module: nn.Module, loss: Any, inputs: Any, targets: Any, *, frozen: bool) -> "Case":
@@ -91,7 +113,10 @@ class Case:
         for parameter in parameters.values():
             parameter.grad = None
         args, kwargs = mapped(self.args, detached), mapped(self.kwargs, detached)
-        value = self.cost(self.module, args, kwargs, self.targets)
+        watching = Coarsest()
+        with watching:
+            value = self.cost(self.module, args, kwargs, self.targets)
+        self.coarse = watching.found or any(p.dtype in HALVES for p in parameters.values())
         value.backward()
         first = value.item()
         again = self.cost(self.module, args, kwargs, self.targets).item()

@@ -63,12 +63,16 @@ class Cause(StrEnum):
     )
     NOISE = "noise", f"{BUT} rounding of the cost can explain."
     BLIND = "blind", "The rounding of the cost hides {names}: it is larger than the gradient."
+    COARSE = (
+        "coarse", "{names} came in less than single precision, whose rounding hides errors of several per cent.",
+        "Check the module in float32 or double precision as well: the same backward code is then judged sharply.",
+    )
     POWER = (
         "power", "Random directions would not show a single wrong entry of ordinary size in {names}.",
         'Use method="all", or method="sample"; or check at parameters a little off, where no unit stands on a kink.',
     )
 
 
-DOUBTS = (Cause.STEP, Cause.KINKS, Cause.LOOSE, Cause.ROUNDING, Cause.NOISE, Cause.BLIND, Cause.POWER)
+DOUBTS = (Cause.STEP, Cause.KINKS, Cause.LOOSE, Cause.ROUNDING, Cause.NOISE, Cause.BLIND, Cause.COARSE, Cause.POWER)
 # Of these the remedy is a cost, or an engine, with less rounding.
 NOISY = (Cause.NOISE, Cause.BLIND)

@@ -320,3 +320,49 @@ def test_a_part_that_is_used_twice_keeps_its_parameters():
 def test_a_chain_in_bfloat16_does_not_crash():
     x, y = data(torch.bfloat16)
     assert ft.check_module(chain(dtype=torch.bfloat16), nn.CrossEntropyLoss(), x, y).verdict != "fail"
+
+
+class Autocast(nn.Module):
+    """A small net that casts by itself."""
+
+    def __init__(self, factor=1.0):
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 3))
+        self.scaled = Scaled(factor)
+
+    def forward(self, x):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return self.scaled(self.body(x)).float()
+
+
+def in_halves(case, factor=1.0):
+    """Modules that compute in less than single precision, and their data."""
+    x, y = data(torch.float32)
+    if case == "autocast":
+        return Autocast(factor), x, y
+    dtype = getattr(torch, case)
+    middle = nn.Sequential(nn.Tanh(), Scaled(factor))
+    return nn.Sequential(nn.Linear(6, 16), middle, nn.Linear(16, 3)).to(dtype), x.to(dtype), y
+
+
+@pytest.mark.parametrize("case", ["autocast", "float16", "bfloat16"])
+@pytest.mark.parametrize("seed", range(4))
+def test_less_than_single_precision_is_never_accused_and_never_proven(case, seed):
+    torch.manual_seed(seed)
+    report = ft.check_module(*(lambda m, x, y: (m, lambda o, t: F.cross_entropy(o.float(), t), x, y))(*in_halves(case)))
+    assert report.verdict == "inconclusive", str(report)
+    assert "less than single precision" in report.summary
+
+
+@pytest.mark.parametrize("case", ["autocast", "float16", "bfloat16"])
+@pytest.mark.parametrize(("factor", "verdict"), [(1.01, "inconclusive"), (-1.0, "fail"), (0.0, "fail")])
+def test_gross_mistakes_in_less_than_single_precision_fail(case, factor, verdict):
+    module, x, y = in_halves(case, factor)
+    assert ft.check_module(module, lambda o, t: F.cross_entropy(o.float(), t), x, y).verdict == verdict
+
+
+def test_autocast_around_the_call_counts_as_well():
+    x, y = data(torch.float32)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        report = ft.check_module(chain(nn.LayerNorm(5), dtype=torch.float32), nn.CrossEntropyLoss(), x, y)
+    assert report.verdict == "inconclusive", str(report)
