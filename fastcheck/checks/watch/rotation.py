@@ -29,7 +29,7 @@ class Rotation:
 
     def __init__(self, net: Network, generator: "Generator") -> None:
         self.generator = generator
-        self.pairs = list(zip(net.tensors[::2], net.tensors[1::2], strict=True))
+        self.pairs = [(place.tensors["W"], place.tensors["b"]) for place in net.places]
         self.first = np.cumsum([0, *net.widths[1:]])
         self.units = int(self.first[-1])
         self.finished = 0

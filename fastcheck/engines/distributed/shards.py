@@ -93,7 +93,8 @@ def _by_units(problem: Problem, indices: Indices | None, seconds: float, seed: i
         each = unit_operations(net.widths, layer, m)
         group = together(net) if seed is None else 1
         size = group * max(1, int(seconds * RATES["response"] / (each * group)))
-        found += list(_cut_units(net.tensors[2 * layer : 2 * layer + 2], indices, size))
+        own = net.places[layer].tensors
+        found += list(_cut_units(own["W"], own["b"], indices, size))
         layers.append(len(found))
     if seed is not None:
         edges = [0, *layers]
@@ -103,9 +104,8 @@ def _by_units(problem: Problem, indices: Indices | None, seconds: float, seed: i
     return [Shard(k, ranges) for k, ranges in enumerate(found)]
 
 
-def _cut_units(tensors: tuple[Tensor, ...], indices: Indices | None, size: int) -> Iterator[Any]:
-    """Ranges of weights and biases of so many units at a time, of those that have positions to check."""
-    weights, bias = tensors
+def _cut_units(weights: Tensor, bias: Tensor, indices: Indices | None, size: int) -> Iterator[Any]:
+    """Ranges of weights and biases of ``size`` units at a time, of those that have positions to check."""
     outputs, inputs = weights.shape
     units = np.arange(outputs)
     if indices is not None:

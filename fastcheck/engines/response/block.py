@@ -90,7 +90,7 @@ def _row_norms(problem: Problem) -> tuple[Array, Array]:
 def _layout(problem: Problem) -> tuple[Any, Any, Any]:
     """Places of the weights in theta, widths, places of each layer's units."""
     widths = np.array(problem.network.widths, np.int64)
-    offsets = np.array([t.start for t in problem.network.tensors[::2]], np.int64)
+    offsets = np.array([place.tensors["W"].start for place in problem.network.places], np.int64)
     return offsets, widths, np.concatenate([[0], np.cumsum(widths[1:])])[:-1]
 
 
@@ -128,7 +128,8 @@ def _block(problem: Problem, epsilon: float, run: Run, norms: tuple[Array, Array
 
 
 def _biases(problem: Problem) -> list[Array]:
-    return [problem.theta[t.start : t.stop] for t in problem.network.tensors[1::2]]
+    biases = (place.tensors["b"] for place in problem.network.places)
+    return [problem.theta[t.start : t.stop] for t in biases]
 
 
 def _slack(row_sum: Array, largest_input: Array, bias: Array) -> Array:

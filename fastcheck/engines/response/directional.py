@@ -61,11 +61,11 @@ def differences_along(problem: Problem, limit: float = math.inf) -> Callable[[Ar
         plus, minus = scale * total
         if network.l2:
             rate = network.l2 / (2 * m)
-            for name, V in network.to_parameters(direction).items():
-                if name[0] == "W":
-                    W = problem.parameters[name]
-                    linear, square = 2.0 * step * float(np.vdot(W, V)), step**2 * float(np.vdot(V, V))
-                    plus, minus = plus + rate * (linear + square), minus + rate * (square - linear)
+            along_it = network.to_parameters(direction)
+            for tensor in network.penalised:
+                W, V = problem.parameters[tensor.name], along_it[tensor.name]
+                linear, square = 2.0 * step * float(np.vdot(W, V)), step**2 * float(np.vdot(V, V))
+                plus, minus = plus + rate * (linear + square), minus + rate * (square - linear)
         return float(plus), float(minus)
 
     return along
@@ -85,15 +85,13 @@ def _losses_along(problem: Problem) -> Callable[[dict[str, Array]], Array]:
     def losses(moves: dict[str, Array]) -> Array:
         signs = np.repeat([1.0, -1.0], m)
         change, out = np.empty(0), np.empty(2)
-        for k in range(1, last + 1):
-            inputs = run.inputs_of(k - 1)
-            V, v = moves[f"W{k}"], moves[f"b{k}"]
+        for k, place in enumerate(network.places, 1):
+            inputs, values, own = run.inputs_of(k - 1), place.values(parameters), place.values(moves)
             if k == 1:  # the data do not change: both signs share one product
-                moved = V @ inputs + v
-                change = np.hstack([moved, -moved])
+                half = place.layer.difference(values, own, inputs, None)
+                change = np.hstack([half, -half])
             else:
-                moved = np.hstack([inputs, inputs]) + change
-                change = parameters[f"W{k}"] @ change + ((V @ moved) + v) * signs
+                change = place.layer.difference(values, own, np.hstack([inputs, inputs]), change, signs)
             if k < last or (cost.output is None and not softmax):
                 activation_changes(ACTIVATION_CODES[network.layers[k - 1].activation], run.Z[k - 1], change)
         by_sample = np.ascontiguousarray(change.reshape(-1, 2, m).transpose(2, 0, 1))

@@ -81,6 +81,8 @@ class Sums:
         self.places = [Places(problem, layer, indices) for layer in range(len(problem.network.layers))]
         self.kinks: list[tuple[Indices, Array, Array]] = []
         self.noise = np.zeros(len(problem.network.tensors))  # of one block at most
+        order = {tensor: number for number, tensor in enumerate(problem.network.tensors)}
+        self.numbers = [{kind: order[t] for kind, t in place.tensors.items()} for place in problem.network.places]
 
     def add(self, block: Block, responses: list[Responses], run: Run) -> None:
         """Add one block's responses."""
@@ -122,8 +124,9 @@ class Sums:
         largest = np.einsum("sj,sj->j", inputs, inputs)[:-1].max()
         unit = 4.0 * UNIT * (1.0 + height) * block.scale * float(np.sqrt(steepest))
         of_weights, of_biases = unit * float(np.sqrt(largest)), unit * float(np.sqrt(block.m))
-        both = slice(2 * layer, 2 * layer + 2)
-        self.noise[both] = np.maximum(self.noise[both], [of_weights, of_biases])
+        for kind, noise in (("W", of_weights), ("b", of_biases)):
+            number = self.numbers[layer][kind]
+            self.noise[number] = max(self.noise[number], noise)
 
     def _add_kinks(self, block: Block, layer: int, found: Responses, units: Any, literal: "dict[int, Literal]") -> None:
         """Note parameters at kinks, and how far their one-sided derivatives lie from the central difference."""
@@ -164,7 +167,7 @@ class Sums:
         cost = network.cost_entry.scale(m, network.widths[-1]) * self.loss
         cost += network.penalty(self.problem.parameters, m)
         J_minus = np.empty_like(self.odd)
-        weights = np.array([(t.start, t.stop) for t in network.tensors[::2]])
+        weights = np.array([(t.start, t.stop) for t in network.penalised])
         positions = np.empty(0, np.int64) if self.indices is None else self.indices
 
         def write(first: int) -> None:
@@ -208,7 +211,7 @@ class Places:
     """
 
     def __init__(self, problem: Problem, layer: int, indices: Indices | None) -> None:
-        weights, bias = problem.network.tensors[2 * layer : 2 * layer + 2]
+        weights, bias = (problem.network.places[layer].tensors[kind] for kind in ("W", "b"))
         self.outputs, self.inputs = weights.shape
         edges = np.array([weights.start, bias.start, bias.stop])
         first, middle, last = edges if indices is None else np.searchsorted(indices, edges)

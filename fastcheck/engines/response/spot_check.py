@@ -139,10 +139,7 @@ def _literal(block: Block, place: tuple[int, int, int], samples: Any) -> tuple[A
     layer, unit, column = place
     Z, slack = _by_layer(block, block.arrays.z[samples]), _by_layer(block, block.arrays.slack[samples])
     Y = block.arrays.y
-    weights, bias = block.problem.network.tensors[2 * layer : 2 * layer + 2]
-    inputs = weights.shape[1]
-    theta = block.problem.theta
-    row = np.append(theta[weights.start + unit * inputs :][:inputs], theta[bias.start + unit])
+    row = block.problem.network.places[layer].of_unit(block.problem.theta, unit)
     # theta + epsilon e, theta - epsilon e and theta side by side, so that they share one propagation; and theta with
     # all that rounding can do added, and taken off: at a perfect fit losses are arrays at theta, but not there
     count = len(samples)
@@ -169,7 +166,8 @@ def _forward_from(block: Block, layer: int, Z: list[Array], Y: Array, nudges: li
     network, parameters = block.problem.network, block.problem.parameters
     A = [entry.value(z) for entry, z in zip(network.activation_entries, Z, strict=False)]
     for k in range(layer + 1, len(network.layers)):
-        Z = [*Z, parameters[f"W{k + 1}"] @ A[-1] + parameters[f"b{k + 1}"] + nudges[k]]
+        place = network.places[k]
+        Z = [*Z, place.layer.forward(place.values(parameters), A[-1]) + nudges[k]]
         A.append(network.activation_entries[k].value(Z[-1]))
     return Propagation(A[0], Z, A), network.cost_entry.losses(Z[-1], A[-1], Y)
 
@@ -186,5 +184,7 @@ def _rounding(block: Block, layer: int, run: Propagation, slack: list[Array], Y:
     for k in range(len(network.layers) - 1, layer - 1, -1):
         total += np.sum(np.abs(dZ) * np.tile(slack[k], 5), axis=0)
         if k > layer:
-            dZ = (parameters[f"W{k + 1}"].T @ dZ) * network.activation_entries[k - 1].derivative(run.Z[k - 1])
+            place = network.places[k]
+            _, dA = place.layer.backward(place.values(parameters), run.inputs_of(k), dZ)
+            dZ = dA * network.activation_entries[k - 1].derivative(run.Z[k - 1])
     return total

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from ..._names import Activation, Cost
 from ..._validation import known, real_array
 from ...rules.losses import COSTS
+from ..networks.names import layer_of, name_of
 from ..networks.network import COST_OF_OUTPUT, Network
 from .npz import Dump
 
@@ -36,8 +37,8 @@ def infer_network(
     if output is None and cost is not None:
         output = cast(Activation, COSTS[known("cost", cost, COSTS)].output or "identity")
     if output is None:
-        last = max(int(name[1:]) for name in dump.parameters)
-        output = _output_for(real_array("Y", dump.Y), len(np.atleast_1d(dump.parameters[f"W{last}"])))
+        last = max(layer_of(name) for name in dump.parameters)
+        output = _output_for(real_array("Y", dump.Y), len(np.atleast_1d(dump.parameters[name_of("W", last)])))
     cost = COST_OF_OUTPUT.get(output, "squared_error") if cost is None else cost
     return Network.from_parameters(dump.parameters, HIDDEN if hidden is None else hidden, output, cost, l2)
 

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from ..networks.names import GRADIENT, PATTERN, kind_and_number, layer_of, name_of
 from . import matlab
 from .matlab import Refused, hold_against
 
@@ -28,7 +29,7 @@ Arrays = dict[str, NDArray[Any]]
 # Bytes that a file may unpack to: so many, and, beyond what is small anyway, so many times its own size.
 LIMIT = 4 << 30
 SMALL, RATIO = 96 << 20, 50
-NAME = re.compile(r"d?[Wb][1-9][0-9]{0,8}|X|Y")
+NAME = re.compile(f"{GRADIENT}?{PATTERN}|X|Y")
 # A .npy header is shorter than this unless it is made to do harm.
 HEADER = 1 << 16
 # Bytes of a zip archive's directory, which is read whole: thousands of members.
@@ -95,11 +96,11 @@ def _shortened(error: BaseException) -> str:
 
 
 def _sorted_out(path: str, arrays: Mapping[str, NDArray[Any]]) -> Dump:
-    parameters = {name: array for name, array in arrays.items() if name[0] in "Wb"}
-    gradients = {name: array for name, array in arrays.items() if name[0] == "d"}
-    depth = max((int(name[1:]) for name in parameters), default=1)
-    names = [f"{kind}{layer}" for layer in range(1, min(depth, len(arrays) + 1) + 1) for kind in "Wb"]
-    missing = [name for name in (*names, *(f"d{name}" for name in names), "X", "Y") if name not in arrays]
+    parameters = {name: array for name, array in arrays.items() if kind_and_number(name)}
+    gradients = {name: array for name, array in arrays.items() if name.startswith(GRADIENT)}
+    depth = max((layer_of(name) for name in parameters), default=1)
+    names = [name_of(kind, layer) for layer in range(1, min(depth, len(arrays) + 1) + 1) for kind in "Wb"]
+    missing = [name for name in (*names, *(GRADIENT + name for name in names), "X", "Y") if name not in arrays]
     if missing:
         found = ", ".join(sorted(arrays)) or "none of the names it looks for"
         raise ValueError(f"{path}: expected W1, b1, ..., dW1, db1, ..., X and Y, got {found}; "

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..._types import Array
 from ...rules.activations import Activation
+from .names import kind_and_number
 from .problem import Problem
 
 DOUBLE = 2.0**-53
@@ -53,17 +54,19 @@ class Rounding:
             variance: Array = np.zeros(1)
             for part in self.problem.parts(self.limit):
                 variance = variance + self._variance(part, name, unit)
-            if name[0] == "W" and self.problem.network.l2:
-                weight = unit * self.problem.network.l2 / self.problem.m
+            network = self.problem.network
+            if network.l2 and name in {tensor.name for tensor in network.penalised}:
+                weight = unit * network.l2 / self.problem.m
                 variance += (weight * self.problem.parameters[name]) ** 2
             return np.asarray(np.sqrt(variance, out=variance).reshape(-1))
 
     def _variance(self, part: Problem, name: str, unit: float) -> Array:
         """Of a tensor's sum over a part of the samples."""
-        layer = self._layers_of(part, unit)[int(name[1:]) - 1]
+        kind, number = kind_and_number(name) or ("", 0)
+        layer = self._layers_of(part, unit)[number - 1]
         squares = layer.dZ**2
         lost = layer.dZ_variance + unit**2 * squares
-        if name[0] == "b":
+        if kind == "b":
             return np.asarray(lost.sum(axis=1))
         return np.asarray(np.hstack([lost, squares]) @ np.hstack([layer.inputs**2, layer.inputs_variance]).T)
 
@@ -81,9 +84,10 @@ class Rounding:
         entries = network.activation_entries
         Z_variance, A_variance = [], [unit**2 * given.X**2]
         for k, entry in enumerate(entries, 1):
-            W, inputs = parameters[f"W{k}"], run.inputs_of(k - 1)
+            values, inputs = network.places[k - 1].values(parameters), run.inputs_of(k - 1)
+            W = values["W"]
             variance = W**2 @ (A_variance[-1] + unit**2 * inputs**2)
-            variance += unit**2 * (parameters[f"b{k}"].reshape(-1, 1) ** 2 + run.Z[k - 1] ** 2)
+            variance += unit**2 * (values["b"].reshape(-1, 1) ** 2 + run.Z[k - 1] ** 2)
             Z_variance.append(variance)
             rounded = run.Z[k - 1] if entry.cancels else run.A[k - 1]
             A_variance.append(_carried(entry, run.Z[k - 1], run.A[k - 1], variance) + unit**2 * rounded**2)
@@ -92,7 +96,7 @@ class Rounding:
         for k in range(len(entries), 0, -1):
             layers.append(Layer(dZ, variance, run.inputs_of(k - 1), A_variance[k - 1]))
             if k > 1:
-                W = parameters[f"W{k}"]
+                W = network.places[k - 1].values(parameters)["W"]
                 dA, dA_variance = W.T @ dZ, (W**2).T @ (variance + unit**2 * dZ**2)
                 dZ, variance = _through(entries[k - 2], run.Z[k - 2], Z_variance[k - 2], dA, dA_variance, unit)
         return layers[::-1]

@@ -17,7 +17,9 @@ from ...runtime.cached_property import cached_property
 from ..parameters.layout import Layout
 from ..parameters.tensor import Tensor
 from ..parameters.tree import Branch, Leaf, Tree
+from .layers.base import Layer
 from .layers.dense import Dense
+from .names import GRADIENT, PATTERN, name_of
 
 COST_OF_OUTPUT = {cost.output: cast(CostName, name) for name, cost in COSTS.items() if cost.output}
 
@@ -33,6 +35,31 @@ class Propagation:
     def inputs_of(self, layer: int) -> Array:
         """The activations that layer ``layer`` (0-based) reads."""
         return self.X if layer == 0 else self.A[layer - 1]
+
+
+@dataclass(frozen=True)
+class LayerPlace:
+    """A layer of a network, and where its parameters are.
+
+    Parameters
+    ----------
+    layer : what it computes.
+    number : from 1 on.
+    tensors : its parameters, by kind.
+    """
+
+    layer: Layer
+    number: int
+    tensors: dict[str, Tensor]
+
+    def values(self, parameters: Mapping[str, Array]) -> dict[str, Array]:
+        """Its own parameters, by kind, among all of the network's, by name."""
+        return {kind: parameters[tensor.name] for kind, tensor in self.tensors.items()}
+
+    def of_unit(self, theta: Array, unit: int) -> Array:
+        """The weights of one unit of a dense layer and, last, its bias."""
+        weights, bias = self.tensors["W"], self.tensors["b"]
+        return np.append(theta[weights.start : weights.stop].reshape(weights.shape)[unit], theta[bias.start + unit])
 
 
 class Network:
@@ -101,7 +128,7 @@ class Network:
         """
         if not isinstance(parameters, Mapping):
             raise TypeError(f"parameters: expected a dictionary of arrays, got {type(parameters).__name__}")
-        depth = sum(1 for name in parameters if re.fullmatch(r"W\d+", str(name)))
+        depth = sum(1 for name in parameters if re.fullmatch(PATTERN, str(name)) and str(name)[0] == "W")
         if depth == 0:
             raise ValueError("parameters: expected W1, b1, W2, b2, ..., got no weights")
         known("activation", hidden, ACTIVATIONS)
@@ -136,11 +163,28 @@ class Network:
         entries: dict[Any, Tree] = {}
         start = 0
         for number, layer in enumerate(self.layers, 1):
-            for kind, shape in layer.shapes.items():
-                tensor = Tensor(f"{kind}{number}", shape, start, start + math.prod(shape))
-                entries[tensor.name] = Leaf(tensor, flat=kind == "b")
+            for parameter in layer.parameters:
+                name = name_of(parameter.kind, number)
+                tensor = Tensor(name, parameter.shape, start, start + math.prod(parameter.shape))
+                entries[name] = Leaf(tensor, flat=parameter.flat)
                 start = tensor.stop
         return Layout(Branch(entries), closed=True)
+
+    @cached_property
+    def places(self) -> tuple[LayerPlace, ...]:
+        """The layers with the places of their parameters."""
+        by_name = {tensor.name: tensor for tensor in self.tensors}
+        return tuple(
+            LayerPlace(layer, number, {p.kind: by_name[name_of(p.kind, number)] for p in layer.parameters})
+            for number, layer in enumerate(self.layers, 1)
+        )
+
+    @cached_property
+    def penalised(self) -> tuple[Tensor, ...]:
+        """The tensors that the l2 penalty includes."""
+        return tuple(
+            place.tensors[p.kind] for place in self.places for p in place.layer.parameters if p.penalised
+        )
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:
@@ -181,11 +225,10 @@ class Network:
             rng = np.random.default_rng(seed)
         except (TypeError, ValueError) as error:
             raise type(error)(f"seed: expected an integer of at least 0 or a Generator, got {seed!r}") from None
-        parameters = {}
-        for tensor in self.tensors:
-            scale = np.sqrt(2.0 / tensor.shape[1]) if tensor.name[0] == "W" else 0.1
-            parameters[tensor.name] = scale * rng.standard_normal(tensor.shape)
-        return parameters
+        return {
+            name_of(p.kind, number): p.scale * rng.standard_normal(p.shape)
+            for number, layer in enumerate(self.layers, 1) for p in layer.parameters
+        }
 
     def to_vector(self, parameters: Mapping[str, Any]) -> Array:
         """Flatten a dictionary of tensors to theta, in the order W1, b1, W2, b2, ..., each in C order.
@@ -258,8 +301,8 @@ class Network:
         """Forward propagation of X (n_x, m) with tensors as ``to_parameters`` gives them."""
         Z, A, a = [], [], X
         with np.errstate(all="ignore"):
-            for index, entry in enumerate(self.activation_entries, 1):
-                Z.append(parameters[f"W{index}"] @ a + parameters[f"b{index}"].reshape(-1, 1))
+            for place, entry in zip(self.places, self.activation_entries, strict=True):
+                Z.append(place.layer.forward(place.values(parameters), a))
                 a = entry.value(Z[-1])
                 A.append(a)
         return Propagation(X, Z, A)
@@ -268,7 +311,7 @@ class Network:
         """l2/(2m) sum ||W||_F^2."""
         if self.l2 == 0.0:
             return 0.0
-        squares = [float(np.vdot(w, w)) for name, w in parameters.items() if name[0] == "W"]
+        squares = [float(np.vdot(parameters[t.name], parameters[t.name])) for t in self.penalised]
         return self.l2 / (2 * m) * sum(squares)
 
     def cost_at(self, parameters: Mapping[str, Array], propagation: Propagation, Y: Array) -> float:
@@ -313,13 +356,17 @@ class Network:
         with np.errstate(all="ignore"):
             run = self.forward(theta, data)
             dZ = self.output_gradient(run, targets)
-            for index in range(len(self.layers), 0, -1):
-                weights = theta[f"W{index}"]
-                gradients[f"dW{index}"] = dZ @ run.inputs_of(index - 1).T + self.l2 / m * weights
-                gradients[f"db{index}"] = dZ.sum(axis=1).reshape(np.shape(parameters[f"b{index}"]))
-                if index > 1:
-                    dZ = (weights.T @ dZ) * self.activation_entries[index - 2].derivative(run.Z[index - 2])
-        return {f"d{t.name}": gradients[f"d{t.name}"] for t in self.tensors}
+            for k in range(len(self.layers) - 1, -1, -1):
+                place = self.places[k]
+                found, dA = place.layer.backward(place.values(theta), run.inputs_of(k), dZ)
+                gradients |= {place.tensors[kind].name: gradient for kind, gradient in found.items()}
+                if k > 0:
+                    dZ = dA * self.activation_entries[k - 1].derivative(run.Z[k - 1])
+            for tensor in self.penalised:
+                gradients[tensor.name] = gradients[tensor.name] + self.l2 / m * theta[tensor.name]
+        return {
+            GRADIENT + t.name: gradients[t.name].reshape(np.shape(parameters[t.name])) for t in self.tensors
+        }
 
     def output_gradient(self, run: Propagation, targets: Array) -> Array:
         """dJ/dZ of the last layer."""

@@ -1,12 +1,15 @@
 """A fully connected layer."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from ...._names import Activation
+from ...._types import Array
 from ...._validation import known
 from ....rules.activations import ACTIVATIONS
+from .base import Parameter, Values
 
 
 @dataclass(frozen=True)
@@ -35,11 +38,6 @@ class Dense:
     activation: Activation = "identity"
     dropout: float = 0.0
 
-    @property
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shapes of the parameters: W (outputs, inputs) and b (outputs, 1)."""
-        return {"W": (self.outputs, self.inputs), "b": (self.outputs, 1)}
-
     def __post_init__(self) -> None:
         for name in ("inputs", "outputs"):
             width = getattr(self, name)
@@ -53,3 +51,24 @@ class Dense:
         if not 0.0 <= self.dropout < 1.0:
             raise ValueError(f"dropout: expected a number in [0, 1), got {self.dropout}")
 
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """W (outputs, inputs), He-scaled and penalised, and b (outputs, 1), small and not penalised."""
+        weights = Parameter("W", (self.outputs, self.inputs), math.sqrt(2.0 / self.inputs), penalised=True)
+        return weights, Parameter("b", (self.outputs, 1), 0.1, penalised=False, flat=True)
+
+    def forward(self, values: Values, a: Array) -> Array:
+        """W a + b."""
+        return np.asarray(values["W"] @ a + values["b"].reshape(-1, 1))
+
+    def backward(self, values: Values, a: Array, dZ: Array) -> tuple[dict[str, Array], Array]:
+        """dW = dZ a^T, db = dZ summed over samples, da = W^T dZ."""
+        return {"W": dZ @ a.T, "b": dZ.sum(axis=1, keepdims=True)}, values["W"].T @ dZ
+
+    def difference(
+        self, values: Values, changes: Values, a: Array, da: Array | None, factor: "Array | float" = 1.0
+    ) -> Array:
+        """W da + factor (V (a + da) + v), with changes V of W and v of b: nothing cancels."""
+        if da is None:
+            return np.asarray(self.forward(changes, a) * factor)
+        return np.asarray(values["W"] @ da + self.forward(changes, a + da) * factor)
