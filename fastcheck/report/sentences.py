@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..problems.gradients import AnalyticGradient, NumericalGradient
-from ..verdict.diagnosis.location import NETWORK_NAME, where_it_sits
+from ..problems.networks.names import kind_and_number
+from ..verdict.diagnosis.location import where_it_sits
 from ..verdict.judgement import Judgement
 from ..verdict.outcome import DOUBTS, FAIL, INCONCLUSIVE, NOISY, PASS, Cause
 from .tensor import TensorReport
@@ -165,7 +166,8 @@ def _coverage(subject: AnalyticGradient, tensors: Sequence[TensorReport]) -> lis
     if idle and len(idle) < len(tensors):
         found.append(f"Nothing was exercised in {names(idle, '')}: all zero on both sides.")
     for t in tensors:
-        if t.dead and NETWORK_NAME.fullmatch(t.name) and t.name[0] == "W" and t.dead < t.shape[0]:
+        place = kind_and_number(t.name)
+        if t.dead and place is not None and place[0] == "W" and t.dead < t.shape[0]:
             units = f"{t.dead:,} of {t.shape[0]:,} units of {t.name} {'is' if t.dead == 1 else 'are'}"
             found.append(f"{units} dead or saturated: no gradient at all.")
     return found

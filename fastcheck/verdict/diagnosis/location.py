@@ -1,13 +1,11 @@
 """Where a mistake sits: which of the failing tensors to look at first, and what the failing set says."""
 
 import math
-import re
 from collections.abc import Sequence
 
+from ...problems.networks.names import kind_and_number, layer_of, name_of
 from ..judgement import TensorVerdict
 from ..outcome import FAIL
-
-NETWORK_NAME = re.compile(r"([Wb])(\d+)")
 
 
 def first_to_look_at(found: Sequence[TensorVerdict]) -> list[TensorVerdict]:
@@ -17,18 +15,18 @@ def first_to_look_at(found: Sequence[TensorVerdict]) -> list[TensorVerdict]:
     so the failing tensor nearest the output is where it sits.  Where names do not tell layers, most wrong first.
     """
     failing = [t for t in found if t.verdict == FAIL]
-    layers = [NETWORK_NAME.fullmatch(t.name) for t in found]
+    layers = [kind_and_number(t.name) for t in found]
     if not all(layers):
         return sorted(failing, key=lambda t: -t.difference if math.isfinite(t.difference) else -math.inf)
-    return sorted(failing, key=lambda t: (-int(t.name[1:]), t.name[0] == "b"))
+    return sorted(failing, key=lambda t: (-layer_of(t.name), t.name[0] == "b"))
 
 
 def where_it_sits(found: Sequence[TensorVerdict]) -> str:
     """What the set of failing tensors says about the place of the mistake, or "" where it says nothing."""
     failing = first_to_look_at(found)
-    if not failing or not all(NETWORK_NAME.fullmatch(t.name) for t in found):
+    if not failing or not all(kind_and_number(t.name) for t in found):
         return ""
-    layer = int(failing[0].name[1:])
+    layer = layer_of(failing[0].name)
     names = {t.name for t in failing}
     if names == {failing[0].name}:
         return f"only d{failing[0].name} is wrong: the mistake is in its own line, not in what is passed back."
@@ -36,9 +34,9 @@ def where_it_sits(found: Sequence[TensorVerdict]) -> str:
         here = "dZ1" if {"W1", "b1"} <= names else f"d{failing[0].name}"
         return (f"layer 1 is wrong and all behind it are right, so look at {here} and what makes it: what layer 2 "
                 "passes back, and the derivative of layer 1's activation.")
-    earlier = {t.name for t in found if int(t.name[1:]) < layer and t.comparison.sizes.approx}
+    earlier = {t.name for t in found if layer_of(t.name) < layer and t.comparison.sizes.approx}
     if earlier and earlier <= names:
-        both = {f"W{layer}", f"b{layer}"} <= names
+        both = {name_of("W", layer), name_of("b", layer)} <= names
         here = f"dZ{layer}" if both else f"d{failing[0].name}"
         return (f"layer {layer} and all layers before it are wrong, all behind it are right: mistakes spread from the "
                 f"output to the input, so look first at {here} and what makes it.")
