@@ -18,8 +18,10 @@ SIZES = np.concatenate([np.linspace(1.0, 2.0, 128), -np.linspace(1.0, 2.0, 128)]
 STEP = 2.0**-60
 # A relative disagreement below this is rounding.
 ROUNDING = 1e-11
-# A disagreement that turned out harmless excuses those up to so many times larger.
+# A disagreement that turned out harmless excuses those up to this many times larger, ...
 EXCUSED = 2.0
+# ... and with every further glance a little less: rounding near an optimum does not excuse what comes elsewhere.
+DECAY = 0.98
 
 
 class Glance:
@@ -43,14 +45,16 @@ class Glance:
     def suspects(self, problem: Problem, gradient: Array) -> bool:
         """Whether the gradient (n,) disagrees with the cost's slope along a random direction by more than usual.
 
-        It may be rounding that does not matter: only a check can tell, and ``excuse`` then remembers.
+        It may be rounding that does not matter: only a check can tell, and ``excuse`` then remembers for a while.
         """
         with np.errstate(all="ignore"):
             self.seen = self._disagreement(problem, gradient)
-        return not self.seen <= self.allowed
+        suspicious = not self.seen <= self.allowed
+        self.allowed = max(ROUNDING, DECAY * self.allowed)
+        return suspicious
 
     def excuse(self) -> None:
-        """The last disagreement was found harmless: take no notice of its like."""
+        """A check of all parameters has passed: take no notice of disagreements as small as the last one."""
         if math.isfinite(self.seen):
             self.allowed = max(self.allowed, EXCUSED * self.seen)
 

@@ -7,6 +7,7 @@ import pytest
 
 import fastcheck as fc
 from fastcheck.checks.watch import watch as watching
+from fastcheck.checks.watch.random_direction import ROUNDING
 from fastcheck.checks.watch.time_budget import AFTERWARDS
 from tests.support.problems import HIDDEN, OUTPUTS, data, network
 
@@ -264,3 +265,44 @@ def test_the_mismatch_survives_pickling_and_the_watch_describes_itself():
     assert str(again) == str(caught.value)
     assert "1 steps, 1 glances" in repr(watch)
     assert "1 failures" in repr(watch)
+
+
+@pytest.mark.parametrize("verdict", ["inconclusive", "pass"])
+def test_only_a_check_that_passed_excuses_a_glance_and_not_for_good(monkeypatch, verdict):
+    """A check that comes to no verdict must not blind the watch to all that follows."""
+    net, parameters, right, X, Y = example()
+    watch = fc.Watch(net, overhead=ALWAYS)
+    seen = fc.check(net, parameters, right, X, Y)
+
+    class Harmless:
+        judgement = seen.judgement
+
+    Harmless.verdict = verdict
+    with monkeypatch.context() as patched:
+        patched.setattr(watching, "check", lambda *arguments, **options: Harmless)
+        repeat(watch, (parameters, {name: 3.0 * value for name, value in right.items()}, X, Y), 1)
+    assert watch.glances == 1
+    assert (watch._glance.allowed > 0.1) == (verdict == "pass")
+    while watch._glance.allowed > ROUNDING:
+        repeat(watch, (parameters, right, X, Y), 100)
+        assert watch.steps < 10_000
+    with pytest.raises(fc.GradientMismatch):
+        repeat(watch, (parameters, {name: -value for name, value in right.items()}, X, Y), 3)
+
+
+@pytest.mark.parametrize(("output", "cost"), [("identity", "squared_error"), ("sigmoid", "binary_cross_entropy"),
+                                              ("softmax", "cross_entropy")])
+def test_wrong_gradients_of_a_converged_training_are_raised(output, cost):
+    net, parameters, gradients, X, Y = example(widths=(3, 2), output=output, cost=cost, m=60)
+    for _ in range(30_000):
+        parameters = {name: value - 1.0 * gradients["d" + name] for name, value in parameters.items()}
+        gradients = net.gradients(parameters, X, Y)
+        if max(np.abs(g).max() for g in gradients.values()) < 1e-6:
+            break
+    watch = fc.Watch(net, overhead=ALWAYS)
+    repeat(watch, (parameters, gradients, X, Y), 20)
+    assert watch.failures == 0
+    for factor in (-1.0, 2.0, 1.01, 0.0):
+        wrong = {name: factor * gradient for name, gradient in gradients.items()}
+        with pytest.raises(fc.GradientMismatch):
+            repeat(fc.Watch(net, overhead=ALWAYS), (parameters, wrong, X, Y), 20)
