@@ -4,6 +4,7 @@ import errno
 import math
 import numbers
 import os
+import stat
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 NORMS = (1, 2, math.inf)
+# What a path may lead to instead of a file.
+KINDS_OF_FILES = (
+    (stat.S_ISDIR, "a directory"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"),
+    (stat.S_ISSOCK, "a socket"),
+)  # fmt: skip
 # Steps whose powers and products with costs are numbers.
 SHORTEST, LONGEST = 1e-100, 1e100
 
@@ -101,6 +107,21 @@ def path_of(name: str, value: Any) -> Path | None:
     path = Path(value)
     if not path.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, f"{name}: expected a file in a folder that exists", str(path))
+    return path
+
+
+def regular_file(path: Path) -> Path:
+    """A path that exists and can be read to its end; ValueError for pipes, devices and folders.
+
+    Raises
+    ------
+    ValueError : before anything is read: a pipe would wait for a writer, and a device may never end.
+    OSError : where there is nothing of that name.
+    """
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        kind = next((word for is_kind, word in KINDS_OF_FILES if is_kind(mode)), "something else")
+        raise ValueError(f"{path}: expected a regular file, got {kind}; copy its contents to a file first")
     return path
 
 

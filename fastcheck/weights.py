@@ -9,6 +9,7 @@ import numpy as np
 
 from ._names import Activation, Cost
 from ._types import Array
+from ._validation import regular_file
 from .problems.networks.network import Network
 
 SUFFIX = ".safetensors"
@@ -77,7 +78,7 @@ def _read(path: Path) -> dict[str, Any]:
     except ImportError as error:
         raise ImportError(f"{path}: reading it takes safetensors: pip install safetensors") from error
     try:
-        return dict(load_file(path))
+        return dict(load_file(regular_file(path)))
     except SafetensorError as error:
         raise ValueError(f"{path}: damaged, or not a {SUFFIX} file ({error})") from None
     except KeyError as error:

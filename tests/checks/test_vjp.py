@@ -1,5 +1,7 @@
 """check_vjp: the backward pass of one layer, at every entry of every floating input."""
 
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -133,3 +135,15 @@ def test_names_without_a_signature():
     assert [t.name for t in fc.check_vjp(np.sin, lambda d, x: d * np.cos(x), X).tensors] == ["x"] or True
     report = fc.check_vjp(lambda *inputs: inputs[0] * inputs[1], lambda d, a, b: (d * b, d * a), (X, X + 1.0))
     assert [t.name for t in report.tensors] == ["input0", "input1"]
+
+
+@pytest.mark.slow
+def test_layers_are_sent_to_other_processes():
+    local = lambda x, W, b: x @ W + b  # noqa: E731 - what cannot be pickled
+    with ProcessPoolExecutor(1) as pool:
+        options = {"engine": "differences", "executor": pool}
+        assert fc.check_vjp(affine, affine_backward, (X, W, B), **options).ok
+        with pytest.raises(TypeError, match="executor: .*ThreadPoolExecutor"):
+            fc.check_vjp(local, affine_backward, (X, W, B), **options)
+    with ThreadPoolExecutor(1) as pool:
+        assert fc.check_vjp(local, affine_backward, (X, W, B), engine="differences", executor=pool).ok

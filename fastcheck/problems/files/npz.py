@@ -20,6 +20,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from ..._validation import regular_file
 from ..networks.names import GRADIENT, PATTERN, kind_and_number, layer_of, name_of
 from . import matlab
 from .matlab import Refused, hold_against
@@ -76,7 +77,7 @@ def load(path: str | Path, limit: int = LIMIT) -> Dump:
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise ValueError(f"{path}: expected {' or '.join(readers)}, got an unknown kind of file, {path.suffix!r}")
-    with path.open("rb") as stream:
+    with regular_file(path).open("rb") as stream:
         try:
             size = path.stat().st_size
             hold_against(limit, size, "the file")

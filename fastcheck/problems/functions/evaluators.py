@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from itertools import pairwise
+from pickle import PicklingError
 from typing import Any, Protocol
 
 import numpy as np
@@ -153,6 +154,13 @@ class ExecutorCost:
         ]
         try:
             return np.concatenate([future.result() for future in futures] or [np.empty(0, dtype=values.dtype)])
+        except (PicklingError, AttributeError, TypeError) as error:
+            if "pickle" not in str(error):
+                raise
+            raise TypeError(
+                f"executor: expected a cost that can be sent to other processes, got one that cannot be pickled "
+                f"({error}); define it at the top level of a module, or use a ThreadPoolExecutor"
+            ) from error
         finally:
             for future in futures:
                 future.cancel()

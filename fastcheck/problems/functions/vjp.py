@@ -47,6 +47,10 @@ class LayerCost:
     cache: bool = False
     rounding: Rounding | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What is sent to other processes: rounding is asked for in this one only."""
+        return {**self.__dict__, "rounding": None}
+
     @property
     def user_code(self) -> tuple[Any, ...]:
         """What of the user's own is called."""

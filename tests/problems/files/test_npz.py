@@ -1,6 +1,7 @@
 """Files of other languages: what is read, and what is refused before it can do harm."""
 
 import io
+import os
 import random
 import struct
 import zipfile
@@ -273,3 +274,17 @@ def test_one_array_in_place_of_an_archive(tmp_path):
     path = tmp_path / "net.npz"
     path.write_bytes(buffer.getvalue())
     refused(path, "not a zip file")
+
+
+@pytest.mark.parametrize("target", ["pipe", "/dev/zero", "/dev/null", "folder"])
+@pytest.mark.parametrize("suffix", [".npz", ".mat"])
+def test_what_is_no_regular_file_is_refused_before_it_is_read(tmp_path, suffix, target):
+    """A pipe would wait for a writer for ever, a device gives zeros for ever."""
+    path = tmp_path / f"net{suffix}"
+    if target == "pipe":
+        os.mkfifo(path)
+    elif target == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to(target)
+    refused(path, "regular file", {"pipe": "a pipe", "folder": "a directory"}.get(target, "a device"))
