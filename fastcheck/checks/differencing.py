@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from ..engines.program.problem import ProgramProblem
 
 
+# Programs from this many entries on are run by several threads: smaller ones are done before a second one has begun.
+LARGE = 4096
+
+
 class Differencing(Protocol):
     """Cost differences of a function, along single entries and along directions."""
 
@@ -138,7 +142,7 @@ def as_program(
     return Exact(
         ProgramProblem(
             lambda values: Program(function, values, args), plain, Program(function, inputs, args), function.weights,
-            layout.tensors, theta, problem.cost,
+            layout.tensors, theta, problem.cost, side_by_side=theta.size >= LARGE,
         ),
         problem.gradient, method,
     )

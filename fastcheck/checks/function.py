@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, Unpack
 
@@ -27,8 +28,9 @@ from ..report.report import Report
 from ..runtime.progress import Progress, reporting
 from ..runtime.resources import memory_of, threads_of
 from ..runtime.run import Run
+from ..runtime.threads import one_blas_thread
 from ..verdict.tolerance import allowed_anywhere
-from .differencing import Differencing, Subtracted, as_program, follows
+from .differencing import LARGE, Differencing, Subtracted, as_program, follows
 from .directional import entries_beside, with_directions
 
 METHODS = ("all", "sample", "directional")
@@ -158,9 +160,12 @@ def _differenced(
     """Differences by the engine that was chosen; unasked, exact ones where the cost is a program that has them."""
     note = ""
     if chosen == PROGRAM or (chosen is None and follows(cost, problem.evaluator, choice)):
+        # Where threads share the columns BLAS is held at one, from the first run on: its rounding depends on that.
+        alone = problem.theta.size < LARGE or hasattr(cost, "as_evaluator")
         try:
-            exact = as_program(cost, args, problem, choice)
-            return (*_checked(exact, problem, subject, choice, run, method), PROGRAM)
+            with nullcontext() if alone else one_blas_thread():
+                exact = as_program(cost, args, problem, choice)
+                return (*_checked(exact, problem, subject, choice, run, method), PROGRAM)
         except NoRule as error:
             if chosen == PROGRAM:
                 raise

@@ -98,6 +98,7 @@ def _begin(problem: ProgramProblem, positions: Indices, run: Run, deadline: floa
     if positions.size >= CUT_FROM and getattr(problem.program, "observes", False):
         terms = terms_of(cast(ObservedProgram, problem.program), values, generator)
     runner = Runner(problem.program, problem.weights, run.memory_limit, terms)
+    runner.threads = run.threads if problem.side_by_side else 1
     inputs = [Place(number, value) for number, value in enumerate(values)]
     wanted = []
     for tensor in problem.tensors:

@@ -23,6 +23,7 @@ class ProgramProblem:
     theta : (n,).
     cost : J(theta).
     rounding : relative difference that outputs of ``plain`` may have from the program's; 0 for none, bit for bit.
+    side_by_side : whether columns may be shared by threads: the program takes several runs at once.
     """
 
     program_at: Callable[[list[Array]], DifferencedProgram]
@@ -33,6 +34,7 @@ class ProgramProblem:
     theta: Array
     cost: float
     rounding: float = 0.0
+    side_by_side: bool = False
 
     def inputs(self, theta: Array) -> list[Array]:
         """Copies of the inputs as arrays of their shapes."""

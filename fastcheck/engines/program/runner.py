@@ -4,11 +4,13 @@ import math
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol, cast
 
 import numpy as np
 
 from ..._types import Array, Indices, Mask
+from ...runtime.threads import run_all
 
 # The engine's own step, relative to each entry.  Nothing rounds in exact differences, so it is far smaller than any
 # step that subtraction allows: what a central difference leaves out is its square, 1e-29, times the curvature.
@@ -165,6 +167,7 @@ class Runner:
     ----------
     weights, weight : the same, flat, and all of them laid end to end.
     shapes : of the outputs.
+    threads : how many share the columns of a run, of programs that may run side by side.
     columns, runs, seconds : perturbations so far, calls of the program, and the time they took.
     """
 
@@ -179,12 +182,14 @@ class Runner:
         self.weights = tuple(weight.reshape(-1) for weight in chosen)
         self.weight = np.concatenate([np.empty(0), *self.weights])
         self.memory_limit = memory_limit
+        self.threads = 1
         self.columns = self.runs = 0
         self.seconds = 0.0
 
     def at(self, program: DifferencedProgram) -> "Runner":
         """The same of the program at other inputs."""
         found = Runner(program, (), self.memory_limit)
+        found.threads = self.threads
         found.terms, found.shapes, found.weights, found.weight = self.terms, self.shapes, self.weights, self.weight
         return found
 
@@ -204,11 +209,29 @@ class Runner:
         All of them stand ``without`` the same operations.
         """
         count = len(moved[0][1])
-        at = [{}, {}]  # type: list[dict[int, Array]]
+        started = time.perf_counter()
+        threads = min(self.threads, count // FIRST_COLUMNS)
+        if threads < 2:
+            found = self._called(moved, convention)
+        else:
+            parts = np.array_split(np.arange(count), threads)
+            share = partial(self._share, moved, convention)
+            found = _joined(run_all(share, parts, threads), [part.size for part in parts])
+        self.seconds += time.perf_counter() - started
+        self.columns += count
+        self.runs += 1
+        return found
+
+    def _share(self, moved: Sequence[tuple[Place, Array]], convention: float | None, part: Indices) -> Moved:
+        """Some of the columns, by a call of their own."""
+        return self._called([(place, change[part]) for place, change in moved], convention)
+
+    def _called(self, moved: Sequence[tuple[Place, Array]], convention: float | None) -> Moved:
+        """One call of the program."""
+        count, without = len(moved[0][1]), moved[0][0].without
+        at: list[dict[int, Array]] = [{}, {}]
         for place, change in moved:
             at[place.inside][place.number] = change.reshape(count, *place.shape)
-        without = moved[0][0].without
-        started = time.perf_counter()
         with np.errstate(all="ignore"):
             if not self.terms and not without:
                 found = self.program.run(at[False], at[True] or None, convention)
@@ -219,9 +242,6 @@ class Runner:
                 seen = observing.run(at[False], at[True] or None, convention, observe=sites, suppress=without)
                 found = seen
                 outputs = tuple(map(seen.observed.get, sites)) if self.terms else seen.changes
-        self.seconds += time.perf_counter() - started
-        self.columns += count
-        self.runs += 1
         changes = tuple(
             None if change is None or not weight.size else change.reshape(count, -1)
             for change, weight in zip(outputs, self.weights, strict=True)
@@ -273,3 +293,15 @@ def ranges(count: int, size: int) -> Iterator[slice]:
     """Slices of at most ``size`` of ``count`` things."""
     for first in range(0, count, size):
         yield slice(first, min(first + size, count))
+
+
+def _joined(parts: Sequence[Moved], counts: Sequence[int]) -> Moved:
+    """Columns that were run in parts, one behind the other."""
+    changes: list[Array | None] = []
+    for rows in zip(*(part.changes for part in parts), strict=True):
+        size = next((change.shape[1] for change in rows if change is not None), None)
+        changes.append(None if size is None else np.concatenate([
+            np.zeros((count, size)) if change is None else change for change, count in zip(rows, counts, strict=True)
+        ]))
+    return Moved(tuple(changes), np.concatenate([part.crossed for part in parts]),
+                 np.concatenate([part.ties for part in parts]))
