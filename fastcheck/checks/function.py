@@ -20,7 +20,6 @@ from ..engines.finite.stencils import ORDERS
 from ..problems.functions.c_functions import is_foreign
 from ..problems.functions.evaluators import BatchedCost, Evaluator, ExecutorCost, PythonCost
 from ..problems.functions.purity import examine
-from ..problems.functions.vjp import LayerCost, vjp_problem
 from ..problems.gradients import AnalyticGradient, NumericalGradient
 from ..problems.parameters.layout import Layout, lowest_precision
 from ..problems.parameters.sampling import choose, power
@@ -87,7 +86,7 @@ def check_function(
     directions : directions per tensor for method="directional"; None for three.
     seed : of all random choices.
     threads : at most so many; None for all cores.
-    memory_limit : bytes that stacks may take, beside some twenty vectors of n numbers; None for a quarter of the free
+    memory_limit : bytes that stacks may take, beside some 24 vectors of n numbers; None for a quarter of the free
         memory, at most 1 GiB.
     time_limit : seconds after which no further entries are begun; the report says how many were checked.
     progress : True for a bar, or a function of (done, total), which may raise to stop.
@@ -125,7 +124,7 @@ def check_function(
     layout = Layout.of(parameters)
     at, promised = layout.parameters(parameters), layout.gradients(gradients)
     theta, gradient = at.vector, promised.vector
-    precision, rounding = lowest_precision(at, promised), cost.rounding if isinstance(cost, LayerCost) else None
+    precision, rounding = lowest_precision(at, promised), cost.rounding if hasattr(cost, "user_code") else None
     subject = AnalyticGradient(layout.tensors, theta, gradient, None, precision, rounding=rounding)
     choice = Method(
         None if epsilon is None else epsilon_of(epsilon), _order(order),
@@ -242,6 +241,8 @@ def check_vjp(
     >>> check_vjp(lambda W, x: W @ x, lambda d, W, x: (np.outer(d, x), W.T @ d), (W, x)).verdict
     'pass'
     """
+    from ..problems.functions.vjp import vjp_problem  # imported where used, as the engines are
+
     cost, parameters, gradients, notes = vjp_problem(
         forward, backward, inputs, integer("seed", seed, 0), cache=boolean("cache", cache)
     )

@@ -28,7 +28,7 @@ from tests.support.problems import data, network
 STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 HIDDEN, SAMPLES, LIMIT = 20, 20_000, 8 << 20
 # Of functions: theta, gradients and costs, what is found of each entry, and what is made in passing to choose its step.
-FUNCTION_VECTORS = 20
+FUNCTION_VECTORS = 24
 SIZES = {"called": 100_000, "jitted": 100_000, "vectorized": 2_000}
 Case = tuple[str, int, int, Callable[[], fc.Report]]  # name, memory_limit, parameters, check
 

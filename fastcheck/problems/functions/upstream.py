@@ -39,7 +39,9 @@ def tried(call: Callable[[Values], Gradients], cotangents: Values, gradients: Gr
     -------
     The gradients, plus whatever differs; sentences for the report.
     """
-    notes = []
+    notes: list[str] = []
+    if any(np.asarray(value).dtype.kind not in "fiu" for value in gradients.values()):
+        return gradients, notes  # what is no array of real numbers is refused with the gradients themselves
     for kind, sentence, handed, expected in _trials(call, cotangents, gradients):
         try:
             found = call(handed)

@@ -205,7 +205,7 @@ class Program:
                 np.errstate(all="ignore"),
             ):
                 found = self._function(*handed, *args)
-        except NoRule:
+        except (NoRule, MemoryError):
             raise
         except Exception as error:
             if run.refusal is not None:
