@@ -65,7 +65,7 @@ class Subtracted:
     def probe(self, directions: int | None, generator: "Generator", rounded: bool, run: Run) -> tuple[Probe, int]:
         """What random directions find, and how many cost differences or evaluations that took."""
         problem = self.problem
-        ray = Ray(problem.evaluator.at, problem.theta, problem.cost)
+        ray = Ray(problem.evaluator.at, problem.theta, problem.cost, self.method.deadline)
         found = probe(problem.layout.tensors, problem.theta, problem.gradient, ray, directions=directions,
                       tolerance=self.method.tolerance, generator=generator, rounded=rounded)
         return found, ray.evaluations

@@ -43,7 +43,8 @@ def with_directions(
         there = place < checked.size and checked[place] == suspect.entry
         apart = abs(found.gradapprox[place] - subject.gradient[suspect.entry]) if there else 0.0
         size = abs(found.gradapprox[place]) + abs(subject.gradient[suspect.entry]) if there else 0.0
-        if suspect.beyond and apart <= tolerance * size + NOISE * noise[place if there else 0]:
+        room = tolerance * size + NOISE * noise[place] if there else 0.0
+        if suspect.beyond and apart <= room:
             lost.append(suspect)
     if not lost:
         return subject, found, step

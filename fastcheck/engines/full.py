@@ -1,15 +1,13 @@
 """The full engine: the textbook's loop compiled, one whole forward propagation for each perturbed vector.
 
-All 2n perturbed vectors are shared out over the cores by a parallel loop; no Python call per parameter.
+The 2n perturbed vectors are shared out over threads in blocks; there is no Python call for a parameter.
 """
 
 from collections.abc import Iterator
-from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numba import prange
 
 from .._types import Array, Indices
 from ..problems.gradients import NumericalGradient
@@ -18,13 +16,12 @@ from ..rules import activations, losses, short_series
 from ..rules.activations import ACTIVATIONS, CODES as ACTIVATION_CODES
 from ..rules.losses import CODES as COST_CODES
 from ..runtime.jit import compiled, compiled_namespace, switch
-from ..runtime.numba_parallel import launch, parallel_safe
 from ..runtime.run import Run
 from ..runtime.threads import one_blas_thread, run_all
 from .finite.noise import network_noise
 
 BLOCK_OPERATIONS = 5e7  # multiply-adds of one block and thread: some tens of milliseconds
-PIECES = 4  # per thread and block: each piece copies theta once
+PIECES = 4  # per thread and block: each piece copies theta once, and threads that are done early take another
 
 _functions = compiled_namespace(short_series, activations, losses)
 scalar_value = switch(
@@ -65,26 +62,19 @@ forward_cost = compiled(_forward_cost)
 
 
 def _perturbed_costs(theta: Array, positions: Any, epsilon: float, widths: Any, codes: Any, softmax: bool, cost: int,
-                     scale: float, penalty: float, X: Array, Y: Array, plus: Array, minus: Array, whole: Any) -> None:
-    """Add costs at theta +- epsilon e_k for every position, shared out in pieces; ``whole`` is set for those done.
-
-    A parallel loop loses exceptions: a piece that found no memory is left as it was, and only ``whole`` tells.
-    """
-    pieces = whole.size
-    for piece in prange(pieces):
-        own = theta.copy()
-        for p in range(piece * positions.size // pieces, (piece + 1) * positions.size // pieces):
-            k = positions[p]
-            own[k] = theta[k] + epsilon
-            plus[p] += forward_cost(own, widths, codes, softmax, cost, scale, penalty, X, Y)
-            own[k] = theta[k] - epsilon
-            minus[p] += forward_cost(own, widths, codes, softmax, cost, scale, penalty, X, Y)
-            own[k] = theta[k]
-        whole[piece] = True
+                     scale: float, penalty: float, X: Array, Y: Array, plus: Array, minus: Array) -> None:
+    """Add costs at theta +- epsilon e_k for some positions."""
+    own = theta.copy()
+    for p in range(positions.size):
+        k = positions[p]
+        own[k] = theta[k] + epsilon
+        plus[p] += forward_cost(own, widths, codes, softmax, cost, scale, penalty, X, Y)
+        own[k] = theta[k] - epsilon
+        minus[p] += forward_cost(own, widths, codes, softmax, cost, scale, penalty, X, Y)
+        own[k] = theta[k]
 
 
-parallel_costs = compiled(_perturbed_costs, parallel=True)
-serial_costs = compiled(_perturbed_costs)
+perturbed_costs = compiled(_perturbed_costs)
 
 
 def differences(problem: Problem, indices: Indices | None, epsilon: float, run: Run) -> NumericalGradient:
@@ -111,7 +101,11 @@ def differences(problem: Problem, indices: Indices | None, epsilon: float, run: 
                 _block(theta, positions[here], epsilon, part, J_plus[here], J_minus[here], threads)
                 run.progress((samples * positions.size + m * here.stop) // problem.m, positions.size)
             samples += m
-        cost, noise = cost_at(theta), network_noise(cost_at, theta, network.tensors, epsilon)
+        cost = problem.once("full cost", lambda: cost_at(theta))
+        noise = problem.once(
+            ("full noise", epsilon),
+            lambda: network_noise(cost_at, theta, network.tensors, epsilon, deadline=run.deadline),
+        )
     with np.errstate(invalid="ignore"):
         gradapprox = (J_plus - J_minus) / (2.0 * epsilon)
     return NumericalGradient(cost, J_plus, J_minus, gradapprox, network.layout.spread(noise, indices))
@@ -130,24 +124,10 @@ def _description(problem: Problem, part: Problem) -> tuple[Any, ...]:
 
 def _block(theta: Array, positions: Indices, epsilon: float, description: Any, plus: Array, minus: Array,
            threads: int) -> None:
-    """One block of perturbed vectors: in parallel, or where that would be unsafe serially in a pool of threads."""
+    """One block of perturbed vectors, in pieces for threads whose kernels hold no lock."""
 
-    def serial(part: slice) -> None:
-        whole = np.zeros(1, np.bool_)
-        serial_costs(theta, positions[part], epsilon, *description, plus[part], minus[part], whole)
+    def work(piece: slice) -> None:
+        perturbed_costs(theta, positions[piece], epsilon, *description, plus[piece], minus[piece])
 
-    if threads == 1:
-        serial(slice(0, positions.size))
-    elif parallel_safe():
-        whole = np.zeros(PIECES * threads, np.bool_)
-        # With some threading layers a lost exception of the caller's own thread ends as a SystemError.
-        with suppress(SystemError):
-            launch(lambda: parallel_costs(theta, positions, epsilon, *description, plus, minus, whole), threads)
-        if not whole.all():
-            raise MemoryError(
-                f"full engine: no memory for {np.count_nonzero(~whole)} of {whole.size} pieces of a block; they copy "
-                f"theta ({theta.nbytes:,} bytes) and propagate all samples, {threads} at a time: use fewer threads"
-            )
-    else:
-        edges = np.linspace(0, positions.size, threads + 1).astype(int)
-        run_all(serial, [slice(a, b) for a, b in pairwise(edges)], threads)
+    edges = np.linspace(0, positions.size, (PIECES * threads if threads > 1 else 1) + 1).astype(int)
+    run_all(work, [slice(a, b) for a, b in pairwise(edges) if a < b], threads)

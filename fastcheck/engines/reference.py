@@ -12,7 +12,7 @@ from .finite.noise import network_noise
 
 
 def textbook_cost(problem: Problem, theta: Array, limit: float = math.inf) -> float:
-    """J(theta) by the textbook's formula, rounding and all; of so many samples at a time as the limit in bytes lets."""
+    """J(theta) by the textbook's formula, rounding and all; of no more samples at a time than the limit in bytes."""
     network, mean = problem.network, 0.0
     parameters = network.to_parameters(theta)
     with np.errstate(all="ignore"):
@@ -36,21 +36,27 @@ def differences(problem: Problem, indices: Indices | None, epsilon: float, run: 
         run.progress(done + 1, positions.size)
     with np.errstate(invalid="ignore"):
         gradapprox = (J_plus - J_minus) / (2.0 * epsilon)
-    noise = textbook_noise(problem, epsilon, run.memory_limit)
+    noise = problem.once(
+        ("textbook noise", epsilon), lambda: textbook_noise(problem, epsilon, run.memory_limit, run.deadline)
+    )
     return NumericalGradient(
         textbook_cost(problem, problem.theta, run.memory_limit), J_plus, J_minus, gradapprox,
         problem.network.layout.spread(noise, indices),
     )
 
 
-def textbook_noise(problem: Problem, epsilon: float, limit: float = math.inf) -> Array:
+def textbook_noise(
+    problem: Problem, epsilon: float, limit: float = math.inf, deadline: float = math.inf
+) -> Array:
     """Standard error of central differences of the textbook's cost, one per tensor.
 
     Beside the measured noise, the formula's error at theta itself: log(1 - a) of a saturated output moves in steps
     that are too long for any small perturbation to notice, and then the difference is wrong without being noisy.
     """
     network, theta = problem.network, problem.theta
-    measured = network_noise(lambda moved: textbook_cost(problem, moved, limit), theta, network.tensors, epsilon)
+    measured = network_noise(
+        lambda moved: textbook_cost(problem, moved, limit), theta, network.tensors, epsilon, deadline=deadline
+    )
     accurate = network.penalty(problem.parameters, problem.m)
     for part in problem.parts(limit):
         accurate += network.mean_loss(part.forward(), part.Y) * (part.m / problem.m)

@@ -33,15 +33,9 @@ def _disabled() -> bool:
     return bool(getattr(numba.config, "DISABLE_JIT", False))
 
 
-def compiled(function: Callable[..., Any], *, flags: frozenset[str] = EXACT, parallel: bool = False) -> Any:
+def compiled(function: Callable[..., Any], *, flags: frozenset[str] = EXACT) -> Any:
     """Compile a module-level kernel: no Python objects, GIL released, cached on disk where that is possible."""
-    if parallel:
-        # The disk cache tells kernels apart by name and line alone: the serial twin of this one must not answer for it.
-        function = FunctionType(function.__code__, function.__globals__, function.__name__)
-        function.__qualname__ += "_parallel"
-    dispatcher: Any = numba.njit(
-        nogil=True, parallel=parallel, error_model="numpy", fastmath=set(flags) or False
-    )(function)
+    dispatcher: Any = numba.njit(nogil=True, error_model="numpy", fastmath=set(flags) or False)(function)
     if _disabled():
         return dispatcher
     try:

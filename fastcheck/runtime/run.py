@@ -1,5 +1,6 @@
 """How a check may use the machine."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -8,12 +9,14 @@ from dataclasses import dataclass
 class Run:
     """How an engine may use the machine.
 
-    threads : at most so many.
+    threads : at most this many.
     memory_limit : bytes beside the O(n) vectors.
     progress : called with (done, total) units of work; may raise to stop the run.
+    deadline : of ``time.perf_counter``: what only serves judging should be cut short to keep it.
     """
 
     threads: int
     memory_limit: int
     progress: Callable[[int, int], None] = lambda done, total: None
+    deadline: float = math.inf
 

@@ -84,7 +84,8 @@ class Shared:
         """The differences of each piece, as they come."""
         # a copy: what is kept lives as long as the pieces are worked on, and what was cached is not sent
         problem = Problem(problem.network, problem.theta, problem.X, problem.Y, {})
-        least = len(problem.network.layers)  # pieces of every one come first
+        # The pieces that represent every tensor come first: one of each layer's units, or one with some of each tensor.
+        least = len(problem.network.layers) if self.engine == "response" else 1
         timely = (s for s in shards if s.number < least or time.perf_counter() < self.deadline)
         if self.executor is not None:
             from .workers import Job, results
@@ -99,7 +100,7 @@ class Shared:
             def advance(done: int, total: int, before: int = before, size: int = positions.size) -> None:
                 run.progress(before + int(size * done / total), collected.size)
 
-            found = find(problem, positions, epsilon, replace(run, progress=advance))
+            found = find(problem, positions, epsilon, replace(run, progress=advance, deadline=self.deadline))
             yield shard, brief(problem, positions, found)
 
 

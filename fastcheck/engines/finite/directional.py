@@ -1,8 +1,9 @@
 """Random directions: a few cost differences that every entry takes part in, and bisection to the one that is wrong."""
 
 import math
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,7 @@ from ..._types import Array
 from ...problems.parameters.sampling import LEAST_SIZE, random_direction
 from ...problems.parameters.tensor import Tensor
 from .difference_table import table
+from .lines import OutOfTime
 from .noise import FAR, ROUNDING, line_noise
 from .stencils import central
 from .steps import ELSEWHERE, first_step, refine
@@ -79,6 +81,7 @@ class Ray:
     cost_at : the cost of a vector (n,).
     theta : (n,).
     cost : cost_at(theta).
+    deadline : of ``time.perf_counter``, after which no cost is evaluated: OutOfTime is raised.
 
     Notes
     -----
@@ -86,8 +89,10 @@ class Ray:
     has its step found, from there on.  A slope to be sure of has the noise measured, and a second step tried.
     """
 
-    def __init__(self, cost_at: Callable[[Array], float], theta: Array, cost: float) -> None:
-        self.cost_at, self.theta, self.cost = cost_at, theta, cost
+    def __init__(
+        self, cost_at: Callable[[Array], float], theta: Array, cost: float, deadline: float = math.inf
+    ) -> None:
+        self.cost_at, self.theta, self.cost, self.deadline = cost_at, theta, cost, deadline
         self.evaluations = 0
         self.start, self.step, self.error = float(first_step(np.ones(1))[0]), math.nan, math.inf
 
@@ -96,8 +101,12 @@ class Ray:
         one = np.zeros(1, dtype=np.int64)
 
         def line(which: object, distances: Array) -> tuple[Array, Array]:
-            self.evaluations += distances.size
-            costs = [self.cost_at(self.theta + t * direction) for t in distances[0]]
+            costs = []
+            for distance in distances[0]:
+                if time.perf_counter() >= self.deadline:
+                    raise OutOfTime
+                self.evaluations += 1
+                costs.append(self.cost_at(self.theta + distance * direction))
             return distances, np.array([costs])
 
         def noise() -> Array:
@@ -157,31 +166,53 @@ def probe(
     disagreement that counts.
     """
     count = DIRECTIONS if directions is None else directions
+    prober = Prober(theta, gradient, slope_along, count, tolerance, generator, rounded)
     found = Probe()
-    for tensor in tensors:
+    late = ""
+    for number, tensor in enumerate(tensors):
+        try:
+            found = prober.probed(found, tensor) if tensor.size else found
+        except OutOfTime:
+            late = f"The time limit let random directions be taken in {number:,} of {len(tensors):,} tensors."
+            break
+    notes = power_notes(tensors, gradient, found, count)
+    return replace(found, notes=[late, *notes] if late else notes)
+
+
+@dataclass(frozen=True)
+class Prober:
+    """How tensors are probed (see ``probe``)."""
+
+    theta: Array
+    gradient: Array
+    slope_along: SlopeAlong
+    count: int
+    tolerance: float
+    generator: "Generator"
+    rounded: bool
+
+    def probed(self, found: Probe, tensor: Tensor) -> Probe:
+        """What was found so far and, with it, what directions in one more tensor find."""
         here = slice(tensor.start, tensor.stop)
-        if tensor.start == tensor.stop:
-            continue
-        size = float(np.sqrt(np.mean(theta[here] ** 2))) or 1.0
-        largest = 0.0
-        for _ in range(count):
-            direction = np.zeros(theta.size)
-            direction[here] = size * random_direction(generator, tensor.size)
-            expected, allowed = expected_along(gradient[here], direction[here], tolerance)
-            close = allowed * (1.0 if rounded else CLOSER)
-            slope, error = slope_along(direction, allowed / NOISE, False)
+        size = float(np.sqrt(np.mean(self.theta[here] ** 2))) or 1.0
+        largest, suspects = 0.0, []
+        for _ in range(self.count):
+            direction = np.zeros(self.theta.size)
+            direction[here] = size * random_direction(self.generator, tensor.size)
+            expected, allowed = expected_along(self.gradient[here], direction[here], self.tolerance)
+            close = allowed * (1.0 if self.rounded else CLOSER)
+            slope, error = self.slope_along(direction, allowed / NOISE, False)
             if not abs(slope - expected) <= close + NOISE * error:  # a quick slope may have crossed a kink: ask again
-                slope, error = slope_along(direction, abs(slope - expected) / NOISE**2, True)
+                slope, error = self.slope_along(direction, abs(slope - expected) / NOISE**2, True)
             limit = close + NOISE * error
             largest = max(largest, limit)
             if not abs(slope - expected) <= limit:
-                entry = locate(gradient, direction, tensor, slope_along, slope - expected)
+                entry = locate(self.gradient, direction, tensor, self.slope_along, slope - expected)
                 beyond = not abs(slope - expected) <= allowed + NOISE * error
-                found.suspects.append(Suspect(tensor, direction, slope, error, expected, entry, beyond))
+                suspects.append(Suspect(tensor, direction, slope, error, expected, entry, beyond))
                 break
-        found.limits[tensor.name] = largest / (LEAST_SIZE * size)
-    found.notes = power_notes(tensors, gradient, found, count)
-    return found
+        limits = {**found.limits, tensor.name: largest / (LEAST_SIZE * size)}
+        return replace(found, suspects=[*found.suspects, *suspects], limits=limits)
 
 
 def expected_along(gradient: Array, direction: Array, tolerance: float) -> tuple[float, float]:
@@ -206,7 +237,7 @@ def locate(
 
     Returns
     -------
-    int : its position in theta.
+    int : its position in theta, or where halving got to before the deadline.
     """
     low, high = tensor.start, tensor.stop
     broken = np.flatnonzero(~np.isfinite(gradient[low:high]))
@@ -217,7 +248,10 @@ def locate(
         part = np.zeros_like(direction)
         part[low:middle] = direction[low:middle]
         expected, _ = expected_along(gradient[low:middle], direction[low:middle], 0.0)
-        first = slope_along(part, abs(disagreement) / NOISE, False)[0] - expected
+        try:
+            first = slope_along(part, abs(disagreement) / NOISE, False)[0] - expected
+        except OutOfTime:
+            break
         if not abs(first) < abs(disagreement - first):
             high, disagreement = middle, first
         else:

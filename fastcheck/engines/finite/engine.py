@@ -140,6 +140,8 @@ def _batches(check: Check, count: int, run: Run) -> Iterator[slice]:
     """Batches that take about BATCH_SECONDS each, or less where a deadline is near."""
     deadline, tensors = check.method.deadline, len(check.tensors)
     most = max(1, run.memory_limit // BYTES_PER_ENTRY)
+    if not check.lines.count:
+        check.lines.at(check.problem.theta.copy())  # how long does an evaluation take?
     seconds = min(BATCH_SECONDS / 4.0, (deadline - time.perf_counter()) / ROUNDS)
     first = max(tensors, int(seconds / max(6.0 * check.lines.seconds_each, 1e-7)))
     done, size = 0, min(first, most)

@@ -5,6 +5,7 @@ their public ECnoise algorithm.
 """
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -32,6 +33,10 @@ CLOSE = 4.0
 STILL = 3
 # Noise this many times the least that rounding can be is looked at again at a step this many times smaller.
 SUSPICIOUS, FINER = 1e6, 128.0
+# Evaluations that measuring one tensor's noise usually takes.
+EVALUATIONS = 21
+# Noise that is assumed where there is no time to measure it, in units of the cost's own rounding.
+ASSUMED = 16.0
 # Entries that move together where the noise of one tensor is measured.
 MOVED = 16
 # Noise is measured at small steps whatever epsilon is, for long ones cross kinks; and at a second one further out.
@@ -159,7 +164,8 @@ def _is_structure(along: Callable[[Array], Array], step: float, level: float, co
 
 
 def network_noise(
-    cost: Callable[[Array], float], theta: Array, tensors: Sequence[Tensor], epsilon: float, seed: int = 0
+    cost: Callable[[Array], float], theta: Array, tensors: Sequence[Tensor], epsilon: float, seed: int = 0,
+    deadline: float = math.inf,
 ) -> Array:
     """Standard error of each central difference of a network's cost that rounding alone can cause.
 
@@ -170,6 +176,7 @@ def network_noise(
     tensors : their places in theta, first layer first.
     epsilon : the step of the central difference.
     seed : of the random directions.
+    deadline : of ``time.perf_counter``, after which noise is assumed and no longer measured.
 
     Returns
     -------
@@ -181,7 +188,9 @@ def network_noise(
     of the tensors behind it, which makes up for what a few directions and points may miss.
     """
     generator = np.random.default_rng(seed)
+    started = time.perf_counter()
     center = cost(theta)
+    seconds = EVALUATIONS * (time.perf_counter() - started)  # of one tensor
 
     def costs_at(entries: NDArray[np.int64], values: Array) -> Array:
         costs = np.empty(len(entries))
@@ -194,6 +203,9 @@ def network_noise(
     sigma = np.zeros(len(tensors))
     near, largest = min(epsilon, NEAR), 0.0
     for number, tensor in reversed(list(enumerate(tensors))):
+        if time.perf_counter() + seconds > deadline:
+            sigma[: number + 1] = max(AGREEMENT * largest, ASSUMED * ROUNDING * abs(center))
+            break
         sigma[number] = largest = max(largest, tensor_noise(costs_at, theta, tensor, near, FAR, center, generator))
     return sigma * (math.sqrt(2.0) / (2.0 * epsilon))
 

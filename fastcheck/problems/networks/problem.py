@@ -1,14 +1,17 @@
 """A network at one point, validated: what every network engine starts from."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from ..._types import Array
 from ...runtime.cached_property import cached_property
 from .network import Network, Propagation
 
 BYTES_PER_UNIT = 160  # of a sample at work: pre-activation, activation, derivatives, and what is made in passing
+
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,15 @@ class Problem:
     def parameters(self) -> dict[str, Array]:
         """Views of theta by name."""
         return self.network.to_parameters(self.theta)
+
+    def once(self, name: Any, make: Callable[[], Made]) -> Made:
+        """What ``make`` makes, kept under a name for the further pieces of the same check."""
+        if self.kept is None:
+            return make()
+        if name not in self.kept:
+            self.kept[name] = make()
+        made: Made = self.kept[name]
+        return made
 
     def forward(self) -> Propagation:
         """Forward propagation at theta."""
