@@ -5,6 +5,7 @@ cache entry is keyed by the sources of all of them.
 """
 
 import hashlib
+import warnings
 from collections.abc import Callable, Mapping
 from functools import cache
 from types import FunctionType, ModuleType
@@ -17,6 +18,8 @@ from .kernel_sources import kernel_sources
 # Keeps NaN and infinity (unlike fastmath=True) yet lets loops vectorize and sums be reordered.
 FAST = frozenset({"contract", "nsz", "reassoc", "arcp"})
 EXACT: frozenset[str] = frozenset()
+# The private attribute of Numba's cache files that says which sources an entry was compiled from (Numba 0.61 to 0.68).
+STAMP = "_source_stamp"
 
 
 @cache
@@ -35,7 +38,8 @@ def _disabled() -> bool:
 
 def compiled(function: Callable[..., Any], *, flags: frozenset[str] = EXACT) -> Any:
     """Compile a module-level kernel: no Python objects, GIL released, cached on disk where that is possible."""
-    dispatcher: Any = numba.njit(nogil=True, error_model="numpy", fastmath=set(flags) or False)(function)
+    compile_it: Any = numba.njit(nogil=True, error_model="numpy", fastmath=set(flags) or False)
+    dispatcher = compile_it(function)
     if _disabled():
         return dispatcher
     try:
@@ -43,8 +47,22 @@ def compiled(function: Callable[..., Any], *, flags: frozenset[str] = EXACT) -> 
     except RuntimeError:
         return dispatcher  # neither the package nor the home folder can be written: compile in every process
     # Numba offers no public way to widen what a cache entry depends on (documented limitation).
-    dispatcher._cache._cache_file._source_stamp = source_stamp()
+    file = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
+    if not hasattr(file, STAMP):
+        _say_that_nothing_is_cached()
+        return compile_it(function)  # a stale kernel would be worse than a late one
+    setattr(file, STAMP, source_stamp())
     return dispatcher
+
+
+@cache
+def _say_that_nothing_is_cached() -> None:
+    """Once: a version of Numba that keeps its cache in another way costs every process its compilation."""
+    warnings.warn(
+        f"Numba {numba.__version__} keeps its disk cache in a way that fastcheck does not know, so kernels are "
+        "compiled in every process; please report this version to fastcheck, or use an earlier one",
+        RuntimeWarning, stacklevel=3,
+    )
 
 
 def inner(function: Callable[..., Any], *, flags: frozenset[str] = EXACT, inline: bool = False) -> Any:
