@@ -10,6 +10,7 @@ import numpy as np
 from ._names import Activation, Cost
 from ._types import Array
 from ._validation import regular_file
+from .problems.networks.defaults import output_and_cost
 from .problems.networks.network import Network
 
 SUFFIX = ".safetensors"
@@ -60,11 +61,7 @@ def from_torch(
 
         layers = layers_of(source)
         return network_from_chain(layers, cost, output, l2), parameters_of(layers)
-    from .rules.losses import COSTS
-
-    last: Any = output or (COSTS[cost].output if cost in COSTS else None) or "identity"
-    if cost is None and last == "identity":
-        cost = "mean_squared_error"
+    last, cost = output_and_cost(output, cost, "mean_squared_error")
     return Network.from_parameters(parameters, hidden, last, cost, l2), parameters
 
 

@@ -85,3 +85,11 @@ def test_a_module_tells_its_activations():
 def test_import_brings_no_framework():
     code = "import sys, fastcheck; print([m for m in ('torch', 'jax', 'safetensors') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("output", ["identity", "tanh", "relu"])
+def test_the_default_cost_of_regression_is_the_frameworks_own(output):
+    """It is said to be mean_squared_error, whatever the output."""
+    state = {"a.weight": np.ones((2, 3)), "a.bias": np.zeros(2)}
+    assert fc.from_torch(state, output=output)[0].cost == "mean_squared_error"
+    assert fc.from_torch(state, cost="cross_entropy")[0].layers[-1].activation == "softmax"

@@ -9,9 +9,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from .._types import Array
+from ..problems.networks.defaults import output_and_cost
 from ..problems.networks.layers.dense import Dense
 from ..problems.networks.network import Network
-from ..rules.losses import COSTS
 from .function import vector
 
 # An activation's name, or "" where its settings are none of ours.
@@ -119,12 +119,11 @@ def _is(loss: Any, kind: type[nn.Module], function: Callable[..., Any]) -> bool:
 
 def network_from_chain(layers: list[Layer], cost: Any, output: Any, l2: float = 0.0) -> Network:
     """The network of a chain; its cost, and its output where the chain leaves that to the loss, as told."""
-    last: Any = layers[-1].activation or output or (COSTS[cost].output if cost in COSTS else None) or "identity"
-    activations: list[Any] = [layer.activation or "identity" for layer in layers[:-1]] + [output or last]
-    by_output: dict[Any, Any] = {entry.output: name for name, entry in COSTS.items() if entry.output}
+    last, cost = output_and_cost(output or layers[-1].activation or None, cost, "mean_squared_error")
+    activations: list[Any] = [layer.activation or "identity" for layer in layers[:-1]] + [last]
     dense = [Dense(layer.linear.in_features, layer.linear.out_features, activation)
              for layer, activation in zip(layers, activations, strict=True)]
-    return Network(dense, cost or by_output.get(activations[-1], "mean_squared_error"), l2)
+    return Network(dense, cost, l2)
 
 
 def parameters_of(layers: list[Layer]) -> dict[str, Array]:

@@ -1,15 +1,15 @@
 """Which network a dump belongs to: what was said about it, and for the rest what its shapes and targets tell."""
 
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..._names import Activation, Cost
-from ..._validation import known, real_array
-from ...rules.losses import COSTS
+from ..._validation import real_array
+from ..networks.defaults import output_and_cost
 from ..networks.names import layer_of, name_of
-from ..networks.network import COST_OF_OUTPUT, Network
+from ..networks.network import Network
 from .npz import Dump
 
 HIDDEN: Final = "relu"
@@ -34,12 +34,10 @@ def infer_network(
     ------
     ValueError, TypeError : for names that are not known and tensors that do not make a network.
     """
-    if output is None and cost is not None:
-        output = cast(Activation, COSTS[known("cost", cost, COSTS)].output or "identity")
-    if output is None:
+    if output is None and cost is None:
         last = max(layer_of(name) for name in dump.parameters)
         output = _output_for(real_array("Y", dump.Y), len(np.atleast_1d(dump.parameters[name_of("W", last)])))
-    cost = COST_OF_OUTPUT.get(output, "squared_error") if cost is None else cost
+    output, cost = output_and_cost(output, cost, "squared_error")
     return Network.from_parameters(dump.parameters, HIDDEN if hidden is None else hidden, output, cost, l2)
 
 

@@ -17,11 +17,10 @@ from ...runtime.cached_property import cached_property
 from ..parameters.layout import Layout
 from ..parameters.tensor import Tensor
 from ..parameters.tree import Branch, Leaf, Tree
+from .defaults import output_and_cost
 from .layers.base import Layer
 from .layers.dense import Dense
 from .names import GRADIENT, PATTERN, name_of
-
-COST_OF_OUTPUT = {cost.output: cast(CostName, name) for name, cost in COSTS.items() if cost.output}
 
 
 @dataclass(frozen=True)
@@ -148,7 +147,7 @@ class Network:
                     f"its columns must match the rows of W{index - 1}"
                 )
             layers.append(Dense(weights.shape[1], weights.shape[0], activation))
-        net = cls(layers, COST_OF_OUTPUT.get(output, "squared_error") if cost is None else cost, l2)
+        net = cls(layers, output_and_cost(output, cost, "squared_error")[1], l2)
         net.to_vector(parameters)
         return net
 
