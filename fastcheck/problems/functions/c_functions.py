@@ -35,16 +35,17 @@ def address_of(cost: Any) -> tuple[int, int]:
     ------
     TypeError : where it does not have the one signature that is called.
     """
-    return {"ctypes": _ctypes_address, "scipy": _scipy_address, "cffi": _cffi_address,
-            "numba": _numba_address}[_kind(cost)](cost)
+    kind = _kind(cost)
+    if kind in ("ctypes", "numba"):
+        return _ctypes_address(cost if kind == "ctypes" else cost.ctypes), 0
+    if kind == "cffi":
+        from scipy import LowLevelCallable  # reads signatures of cffi's pointers
+
+        cost = LowLevelCallable(cost)
+    return _scipy_address(cost)
 
 
-def _require(found: str) -> None:
-    if found.replace(" ", "").replace("(*)", "") != _NORMAL:
-        raise TypeError(f"cost: expected {SIGNATURE}, got a C function of signature {found!r}")
-
-
-def _ctypes_address(cost: Any) -> tuple[int, int]:
+def _ctypes_address(cost: Any) -> int:
     if cost.restype is not ctypes.c_double:
         raise TypeError(f"cost: expected {SIGNATURE}, got a ctypes function that returns {cost.restype}; set "
                         "cost.restype = ctypes.c_double")
@@ -53,11 +54,12 @@ def _ctypes_address(cost: Any) -> tuple[int, int]:
     if kinds is not None and not (len(kinds) == 3 and kinds[0] is ctypes.c_int and kinds[1] in pointers
                                   and kinds[2] is ctypes.c_void_p):
         raise TypeError(f"cost: expected {SIGNATURE}, got a ctypes function of {[k.__name__ for k in kinds]}")
-    address = ctypes.cast(cost, ctypes.c_void_p).value
-    return int(address or 0), 0
+    return int(ctypes.cast(cost, ctypes.c_void_p).value or 0)
 
 
 def _scipy_address(cost: Any) -> tuple[int, int]:
+    if cost.signature.replace(" ", "") != _NORMAL:
+        raise TypeError(f"cost: expected {SIGNATURE}, got a C function of signature {cost.signature!r}")
     capsule = tuple.__getitem__(cost, 0)  # LowLevelCallable itself refuses to be indexed
     python = ctypes.pythonapi
     python.PyCapsule_GetName.restype, python.PyCapsule_GetName.argtypes = ctypes.c_char_p, [ctypes.py_object]
@@ -65,22 +67,7 @@ def _scipy_address(cost: Any) -> tuple[int, int]:
     python.PyCapsule_GetPointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
     python.PyCapsule_GetContext.restype, python.PyCapsule_GetContext.argtypes = ctypes.c_void_p, [ctypes.py_object]
     name = python.PyCapsule_GetName(capsule)
-    _require((name or b"").decode())
     return int(python.PyCapsule_GetPointer(capsule, name)), int(python.PyCapsule_GetContext(capsule) or 0)
-
-
-def _cffi_address(cost: Any) -> tuple[int, int]:
-    backend = sys.modules["_cffi_backend"]
-    ffi = backend.FFI()
-    _require(str(ffi.typeof(cost).cname))
-    return int(ffi.cast("intptr_t", cost)), 0
-
-
-def _numba_address(cost: Any) -> tuple[int, int]:
-    wanted = "(int32, float64*, void*) -> float64"
-    if str(cost._sig) != wanted:
-        raise TypeError(f"cost: expected a numba.cfunc of signature {wanted}, got {cost._sig}")
-    return int(cost.address), 0
 
 
 def data_address(args: tuple[Any, ...]) -> int:
