@@ -95,7 +95,7 @@ def overhead(name: str, seconds: float) -> list[str]:
             taken = run(watched, watch) if watching else run(plain, None)
             groups[pair // 2 % GROUPS, watching] += taken
             if not watching:
-                watch._allowance.stand_still(taken)
+                watch._budget.stand_still(taken)
         if groups[:, 1].sum() > seconds:
             break
     alone, beside = groups.sum(axis=0)

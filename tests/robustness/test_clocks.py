@@ -8,7 +8,7 @@ import pytest
 
 import fastcheck as fc
 import fastcheck.checks.watch.watch
-from fastcheck.checks.watch.time_budget import LONGEST, Allowance
+from fastcheck.checks.watch.time_budget import LONGEST, TimeBudget
 from fastcheck.problems.functions.evaluators import Pace
 from fastcheck.runtime.progress import _seldom
 from tests.support.jobs import in_python, jobs
@@ -97,9 +97,9 @@ def test_a_watch_goes_on_after_a_jump(monkeypatch, jump):
 
 def test_work_during_which_the_clock_jumps_is_paid_for_as_a_long_one():
     for jump in (-1e5, 1e5):
-        allowance = Allowance(0.01)
-        allowance.pay(0.0, jump, 1)
-        assert allowance.due - jump <= 2.0 * LONGEST / 0.01
+        budget = TimeBudget(0.01)
+        budget.pay(0.0, jump, 1)
+        assert budget.due - jump <= 2.0 * LONGEST / 0.01
 
 
 def test_a_stack_takes_no_longer_than_ctrl_c_may_wait():

@@ -23,14 +23,14 @@ from ...verdict.outcome import FAIL, INCONCLUSIVE, PASS, Cause
 from ..network import check, network_problem
 from .random_direction import Glance
 from .rotation import Rotation
-from .time_budget import Allowance, elapsed
+from .time_budget import TimeBudget, elapsed
 
 EPSILON = 1e-7
 # Units of the second look, as a share of all: the first is at one unit, for its fixed costs.
 SHARE = 1 / 16
 # A look at units takes between so many times its fixed costs: more would be felt, less would waste time.
 LEAST, MOST = 2.0, 4.0
-# Calls of which the time of one that does nothing is taken.
+# Number of no-op calls timed to estimate the cost of one.
 CALLS = 64
 
 
@@ -111,10 +111,9 @@ class Watch:
         self._share, self._fixed, self._rotation_began = 1, 0.0, 0
         self._spent = {"glances": 0.0, "looks": 0.0}
         warm_up(net)
-        # Calls are counted down to the one that reads the clock: reading it every time would cost far more.
-        self._wake = self._left = self._sleeping = self._looked = 0
-        self._allowance = Allowance(self.overhead, self._time_of_a_skip())
-        self._sleep(1)
+        self.steps = self._looked = 0
+        self._budget = TimeBudget(self.overhead)
+        self._budget.skip = self._time_of_a_skip()
 
     def __call__(self, parameters: Mapping[str, Any], gradients: Mapping[str, Any], X: Any, Y: Any) -> bool:
         """Look at a training step's gradients if it is time to.
@@ -131,15 +130,19 @@ class Watch:
         ------
         GradientMismatch : where the gradients are wrong and there is no ``on_fail``.
         """
-        self._left -= 1
-        if self._left > 0:
+        self.steps += 1
+        budget, started = self._budget, perf_counter()
+        if budget.paid <= started < budget.due:  # ``is_due`` written out: most calls end here
             return False
-        return self._awake(parameters, gradients, X, Y)
-
-    @property
-    def steps(self) -> int:
-        """Number of calls so far."""
-        return self._wake - self._left
+        report = self._look(parameters, gradients, X, Y)
+        self._budget.pay(started, perf_counter(), self.steps - self._looked)
+        self._looked = self.steps
+        if report is not None:
+            self.failures += 1
+            if self.on_fail is None:
+                raise GradientMismatch(report, self.steps)
+            self.on_fail(report)
+        return True
 
     @property
     def coverage(self) -> float:
@@ -154,7 +157,7 @@ class Watch:
     @property
     def seconds(self) -> float:
         """Time spent in calls, without making the watch."""
-        return sum(self._spent.values()) + self.steps * self._allowance.skip
+        return sum(self._spent.values()) + self.steps * self._budget.skip
 
     def __repr__(self) -> str:
         return (
@@ -162,29 +165,6 @@ class Watch:
             f"coverage {self.coverage:.0%}, {self.rotations:,} rotations, worst difference {self.worst:.2g}, "
             f"{self.failures:,} failures>"
         )
-
-    def _awake(self, parameters: Mapping[str, Any], gradients: Mapping[str, Any], X: Any, Y: Any) -> bool:
-        """Look if it is time to; else sleep for some more calls."""
-        started, slept = perf_counter(), self._sleeping
-        self._sleep(1)
-        calls = self._allowance.calls_to_skip(started, slept)
-        if calls:
-            self._sleep(calls)
-            return False
-        report = self._look(parameters, gradients, X, Y)
-        self._allowance.pay(started, perf_counter(), self.steps - self._looked)
-        self._looked = self.steps
-        if report is not None:
-            self.failures += 1
-            if self.on_fail is None:
-                raise GradientMismatch(report, self.steps)
-            self.on_fail(report)
-        return True
-
-    def _sleep(self, calls: int) -> None:
-        """Do nothing until so many calls from now."""
-        self._wake += calls - self._left
-        self._left = self._sleeping = calls
 
     def _look(self, parameters: Mapping[str, Any], gradients: Mapping[str, Any], X: Any, Y: Any) -> Report | None:
         """Glance or look at units, whichever has had less time; the report of a check that this led to and failed."""
@@ -243,12 +223,12 @@ class Watch:
         """Seconds of a call that does nothing: the least of a few, for others may use the machine meanwhile."""
         found = math.inf
         for _ in range(4):
-            self._left = 2 * CALLS
             started = perf_counter()
+            self._budget.paid, self._budget.due = -math.inf, math.inf
             for _ in range(CALLS):
                 self({}, {}, None, None)
             found = min(found, elapsed(started, perf_counter()) / CALLS)
-        self._left = 0
+        self._budget.due, self.steps = -math.inf, 0
         return found
 
 

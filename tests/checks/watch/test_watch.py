@@ -53,15 +53,15 @@ def no_glances(monkeypatch):
 def test_time_spent_is_the_share_asked_for(monkeypatch, overhead):
     clock, (net, *step) = Clock(monkeypatch), example()
     watch = fc.Watch(net, overhead=overhead)
-    watch._allowance.skip = 2e-6
+    watch._budget.skip = 2e-6
     began, looks, longest = clock.now, 0.0, 0.0
     while clock.now < began + 1.0 / overhead:
         before = clock.now
         watch(*step)
         looks, longest = looks + clock.now - before, max(longest, clock.now - before)
-        clock.now += 1e-3 + watch._allowance.skip
+        clock.now += 1e-3 + watch._budget.skip
     outside = clock.now - began - looks
-    spent = looks + watch.steps * watch._allowance.skip
+    spent = looks + watch.steps * watch._budget.skip
     charged = spent + AFTERWARDS * looks
     assert 0.6 * overhead * outside <= charged <= overhead * outside + (1.0 + AFTERWARDS) * longest
     assert watch.seconds == pytest.approx(spent)
@@ -72,7 +72,7 @@ def test_time_spent_is_the_share_asked_for(monkeypatch, overhead):
 def test_where_doing_nothing_costs_more_than_the_share_looks_go_on(monkeypatch):
     clock, (net, *step) = Clock(monkeypatch), example()
     watch = fc.Watch(net, overhead=0.01)
-    watch._allowance.skip = 1e-3
+    watch._budget.skip = 1e-3
     for _ in range(10_000):
         watch(*step)
         clock.now += 1e-3
