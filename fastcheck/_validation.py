@@ -18,7 +18,7 @@ KINDS_OF_FILES = (
     (stat.S_ISDIR, "a directory"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"),
     (stat.S_ISSOCK, "a socket"),
 )  # fmt: skip
-# Steps whose powers and products with costs are numbers.
+# Shortest and longest step whose powers and products with costs are still numbers.
 SHORTEST, LONGEST = 1e-100, 1e100
 
 
@@ -87,12 +87,12 @@ def only_for(name: str, value: Any, wanted: str, method: str) -> None:
 
 
 def deadline(started: float, time_limit: Any) -> float:
-    """When a check ends that began at ``started`` (of time.perf_counter) and may take so many seconds; None: never."""
+    """When a check that started at ``started`` (of time.perf_counter) has to end; never (infinity) without a limit."""
     return math.inf if time_limit is None else started + positive("time_limit", time_limit)
 
 
 def executor_of(value: Any) -> Any:
-    """A concurrent.futures.Executor or its like, or None."""
+    """A concurrent.futures.Executor, or something else with ``submit``, or None."""
     if value is not None and not hasattr(value, "submit"):
         raise TypeError(f"executor: expected a concurrent.futures.Executor, got {type(value).__name__}")
     return value

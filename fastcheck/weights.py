@@ -39,8 +39,9 @@ def from_torch(
 
     Raises
     ------
-    ValueError, TypeError : for modules and names that are no chain of dense layers, with the first that does not fit.
-    ImportError : where PyTorch or safetensors is wanted and not installed.
+    ValueError, TypeError : for modules and names that do not make a chain of dense layers; says which is the first
+        that does not fit.
+    ImportError : where PyTorch or safetensors is needed and not installed.
 
     Examples
     --------

@@ -34,7 +34,7 @@ from .directional import entries_beside, with_directions
 
 METHODS = ("all", "sample", "directional")
 PROGRAM, SUBTRACTED = "program", "differences"
-# From so many evaluations, or so many seconds of them, a compiled loop is worth compiling.
+# A loop is worth compiling from this many evaluations, or this many seconds of them.
 COMPILE_FROM, COMPILE_SECONDS = 1000, 0.3
 
 
@@ -85,10 +85,11 @@ def check_function(
     samples : entries in all for method="sample"; None for 1,000 of each tensor.
     directions : directions per tensor for method="directional"; None for three.
     seed : of all random choices.
-    threads : at most so many; None for all cores.
+    threads : at most this many; None for all cores.
     memory_limit : bytes that stacks may take, beside some 24 vectors of n numbers; None for a quarter of the free
         memory, at most 1 GiB.
-    time_limit : seconds after which no further entries are begun; the report says how many were checked.
+    time_limit : seconds that the check may take, to within one evaluation or a fifth of a second; the report says
+        how many entries were checked.
     progress : True for a bar, or a function of (done, total), which may raise to stop.
     executor : any concurrent.futures.Executor to call a Python cost in.
     engine : "program": exact differences of a cost made of NumPy operations, which nothing rounds, most entries many

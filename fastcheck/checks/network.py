@@ -85,16 +85,16 @@ def check(
     samples : entries in all for method="sample"; None for 1,000 of each tensor.
     directions : directions per tensor for method="directional"; None for three.
     seed : of random choices.
-    threads : at most so many; None for all cores.
-    memory_limit : bytes beside the vectors of n numbers, and X and Y; None for a quarter of the free memory, at most
+    threads : at most this many; None for all cores.
+    memory_limit : bytes on top of the vectors of n numbers, X and Y; None for a quarter of the free memory, at most
         1 GiB.
-    time_limit : seconds after which no further piece is begun; entries are taken at random then, and the report says
+    time_limit : seconds after which no further piece is started; entries are taken at random then, and the report says
         how many were checked.
     progress : True for a bar, or a function of (done, total).
     executor : any concurrent.futures.Executor, of threads, processes or other machines: its workers do the engine's
         work, one thread each; memory_limit holds for each of them.
     checkpoint : a file that keeps what is finished: the same call again goes on from there.  A file with ".data" after
-        its name stands beside it.
+        its name is written next to it.
 
     Returns
     -------

@@ -99,7 +99,7 @@ def _add_network_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cost", metavar="NAME", help="cost (default: the one that belongs to the output)")
     parser.add_argument("--l2", type=float, default=0.0, help="weight of the penalty l2/(2m) sum W^2 (default 0)")
     parser.add_argument("--norm", choices=NORMS, help="norm of the difference (default 2)")
-    parser.add_argument("--threads", type=int, metavar="N", help="at most so many (default all cores)")
+    parser.add_argument("--threads", type=int, metavar="N", help="at most this many (default all cores)")
     parser.add_argument("--plot", metavar="FILE", help="draw the result into an image file (needs fastcheck[plot])")
 
 

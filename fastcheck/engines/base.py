@@ -22,7 +22,7 @@ class Engine(Protocol):
 
 
 def engine(name: str) -> Engine:
-    """The engine of that name, imported only now: the compiled ones bring Numba with them."""
+    """The engine of that name; imported here and not before, because the compiled ones bring Numba with them."""
     chosen: Callable[..., object] = import_module(MODULES[name], __package__).differences
     return chosen  # type: ignore[return-value]  # import_module hides the module's types from mypy
 

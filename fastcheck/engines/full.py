@@ -20,8 +20,10 @@ from ..runtime.run import Run
 from ..runtime.threads import one_blas_thread, run_all
 from .finite.noise import network_noise
 
-BLOCK_OPERATIONS = 5e7  # multiply-adds of one block and thread: some tens of milliseconds
-PIECES = 4  # per thread and block: each piece copies theta once, and threads that are done early take another
+# Multiply-adds of one block and thread: some tens of milliseconds.
+BLOCK_OPERATIONS = 5e7
+# Pieces per thread and block: each copies theta once, and threads that are done early take another.
+PIECES = 4
 
 _functions = compiled_namespace(short_series, activations, losses)
 scalar_value = switch(
@@ -112,7 +114,7 @@ def differences(problem: Problem, indices: Indices | None, epsilon: float, run: 
 
 
 def _description(problem: Problem, part: Problem) -> tuple[Any, ...]:
-    """What ``forward_cost`` is to know beside theta: of the penalty, the part's share."""
+    """What ``forward_cost`` needs apart from theta; of the penalty, the part's share."""
     network = problem.network
     return (
         np.array(network.widths, np.int64), np.array([ACTIVATION_CODES[layer.activation] for layer in network.layers]),

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-INTERVAL = 0.05  # seconds between two reports: more would cost more than it tells
-REDRAWS = 4  # of the bar a second: each takes a millisecond or two
+# Seconds between two reports: more reports would cost more than they tell.
+INTERVAL = 0.05
+# Times a second that the bar is redrawn: each takes a millisecond or two.
+REDRAWS = 4
 
 Progress = Callable[[int, int], None]
 

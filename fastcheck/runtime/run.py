@@ -10,7 +10,7 @@ class Run:
     """How an engine may use the machine.
 
     threads : at most this many.
-    memory_limit : bytes beside the O(n) vectors.
+    memory_limit : bytes on top of the O(n) vectors.
     progress : called with (done, total) units of work; may raise to stop the run.
     deadline : of ``time.perf_counter``: what only serves judging should be cut short to keep it.
     """

@@ -111,11 +111,11 @@ class one_blas_thread:
 
 
 class _Helpers:
-    """The threads beside the caller's, and the tasks that wait for one.
+    """The threads next to the caller's, and the tasks that wait for one.
 
     Ctrl-C may come at any moment, also while the caller waits for them.  That they are busy is therefore kept in a set
-    of their own: ``Thread.join`` forgets a running thread when it is interrupted, and ``Thread.start`` may begin one
-    and not return.  A thread that begins after ``end`` finds nothing to do.
+    of their own: ``Thread.join`` forgets a running thread when it is interrupted, and ``Thread.start`` may start
+    one and not return.  A thread that starts after ``end`` finds nothing to do.
     """
 
     def __init__(self, items: Sequence[Any]) -> None:
@@ -126,7 +126,7 @@ class _Helpers:
         self.threads: list[threading.Thread] = []
 
     def begin(self, work: Callable[[], None], count: int) -> None:
-        """Let so many more threads work; fewer where the system gives no more."""
+        """Let ``count`` more threads work; fewer where the system allows no more."""
 
         def help_out() -> None:
             number = threading.get_ident()
@@ -164,7 +164,7 @@ class _Helpers:
 def run_all(
     task: Callable[[Any], Result], items: Sequence[Any], threads: int, done: Callable[[int], None] = lambda count: None
 ) -> list[Result]:
-    """``[task(item) for item in items]`` on so many threads, the caller's among them.
+    """``[task(item) for item in items]`` on ``threads`` threads, the caller's among them.
 
     Parameters
     ----------
@@ -186,7 +186,7 @@ def run_all(
             results[index] = task(item)
             told(len(results))
 
-    # The caller's thread takes part: where there is little to do, it is done before another has begun.
+    # The caller's thread takes part: where there is little to do, it is done before another has started.
     try:
         helpers.begin(work, min(threads, len(items)) - 1)
         work(done)

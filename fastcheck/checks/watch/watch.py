@@ -26,9 +26,9 @@ from .rotation import Rotation
 from .time_budget import TimeBudget, elapsed
 
 EPSILON = 1e-7
-# Units of the second look, as a share of all: the first is at one unit, for its fixed costs.
+# Share of all units in the second look; the first is at one unit, to measure its fixed costs.
 SHARE = 1 / 16
-# A look at units takes between so many times its fixed costs: more would be felt, less would waste time.
+# A look at units should take between these multiples of its fixed costs: more would be felt, less would waste time.
 LEAST, MOST = 2.0, 4.0
 # Number of no-op calls timed to estimate the cost of one.
 CALLS = 64

@@ -45,7 +45,7 @@ class Checkpoint:
 
     Parameters
     ----------
-    path : of the list; the data stand beside it, in a file with ".data" after its name.
+    path : of the list; the data are next to it, in a file with ".data" after its name.
     key : of the check that it is for (see ``digest_of``).
 
     Raises
@@ -150,7 +150,7 @@ class Checkpoint:
             raise self._unusable("its data are missing", self.data) from None
 
     def _unusable(self, reason: str, path: Path | None = None) -> ValueError:
-        return ValueError(f"checkpoint: {path or self.path} cannot be used: {reason}; delete it to begin anew")
+        return ValueError(f"checkpoint: {path or self.path} cannot be used: {reason}; delete it to start again")
 
 
 def _digest(data: bytes) -> str:

@@ -28,7 +28,7 @@ class Shared:
     engine : its name.
     executor : whose workers do it; None for this process.
     checkpoint : file that keeps finished pieces; None for none.
-    deadline : of ``time.perf_counter``; no piece is begun after it.
+    deadline : of ``time.perf_counter``; no piece is started after it.
     seed : of the order in which pieces are taken where there is a deadline.
     """
 

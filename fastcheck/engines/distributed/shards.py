@@ -15,9 +15,10 @@ from ...problems.networks.problem import Problem
 from ...problems.parameters.sampling import stratified_order
 from ...problems.parameters.tensor import Tensor
 
-# Seconds of an ordinary machine that a piece takes: so much is lost when a process is killed.  Under a time limit
-# pieces are shorter, and drawn at random.
-SECONDS, SHORT = 1.0, 0.01
+# Seconds of an ordinary machine that a piece takes: this much work is lost if a process is killed.
+SECONDS = 1.0
+# Under a time limit pieces take this long, and are drawn at random.
+SHORT = 0.01
 # Workers that add up in another order find another J(theta), but not by more than this share.
 COSTS_AGREE = 1e-9
 
@@ -51,8 +52,8 @@ def plan(problem: Problem, indices: Indices | None, engine: str, seed: int | Non
     Parameters
     ----------
     indices : the checked positions of theta, ascending; None for all.
-    seed : for shorter pieces in random order, every beginning of which represents every tensor; None for an order
-        from the first parameter to the last.
+    seed : for shorter pieces in random order, so that every tensor is represented wherever it is cut off; None for the
+        order from the first parameter to the last.
     """
     seconds = SECONDS if seed is None else SHORT
     if engine == "response":
@@ -84,7 +85,7 @@ def _ranges(places: Indices) -> Any:
 
 
 def _by_units(problem: Problem, indices: Indices | None, seconds: float, seed: int | None) -> list[Shard]:
-    """For the response engine: neighbouring units of one layer, as many as it takes together or several times that."""
+    """For the response engine: neighbouring units of one layer, a whole number of the groups that it takes together."""
     from ..response.engine import together  # compiled: brings Numba with it
 
     net, m = problem.network, problem.m

@@ -1,7 +1,7 @@
 """Pieces of a check in the workers of any executor: threads, processes, or other machines.
 
 A worker keeps the problem it was sent, so that it is sent once to each and not once with each piece: pieces go out
-without it, and a worker that has not got it says so.
+without it, and a worker that does not have it says so.
 """
 
 import os
@@ -29,7 +29,7 @@ _held: dict[str, "Job"] = {}
 class Job:
     """What every piece of a check needs.
 
-    key : tells it from others.
+    key : tells it apart from others.
     problem, indices, engine, epsilon, memory_limit : as for an engine, its name included.
     over : set where the check has ended; seen by workers that are threads of the caller's process.
     """
@@ -107,7 +107,7 @@ class Dispatcher:
 
     def __init__(self, executor: Executor, parcel: Job, shards: Iterable[Shard]) -> None:
         self.executor, self.parcel, self.shards = executor, parcel, iter(shards)
-        self.out: dict[Future[Answer], tuple[Shard, bool]] = {}  # and whether the parcel went with it
+        self.out: dict[Future[Answer], tuple[Shard, bool]] = {}  # and whether the job went with it
         self.returned: list[Shard] = []
         self.answered: set[tuple[tuple[str, int], int]] = set()
         self.lacking: set[tuple[str, int]] = set()

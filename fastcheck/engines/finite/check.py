@@ -37,7 +37,7 @@ class Check:
 
     @classmethod
     def of(cls, problem: FunctionProblem, positions: Indices, method: Method) -> "Check":
-        """A check at its beginning."""
+        """A check of which nothing is done yet."""
         generator = np.random.default_rng(method.seed)
         lines = ParameterLines(problem.evaluator, problem.theta, method.deadline)
         noise = TensorNoise(lines, problem.layout.tensors, problem.cost, generator)

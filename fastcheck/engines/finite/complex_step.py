@@ -23,7 +23,7 @@ LEAST = 2.0**-1000
 ROUNDINGS = 8.0
 # Complex and real derivatives of an analytic cost agree at least to this, relatively.
 ANALYTIC = 1e-6
-# Standard errors by which they may differ besides.
+# Standard errors by which they may differ on top of that.
 SIGMAS = 8.0
 
 

@@ -63,7 +63,7 @@ class SlopeEstimates:
 
     @classmethod
     def unknown(cls, count: int) -> "SlopeEstimates":
-        """Nothing known yet about so many lines."""
+        """Nothing known yet about ``count`` lines."""
         slope, rounding, step, noise, decay, below, above, left, right = (np.full(count, np.nan) for _ in range(9))
         return cls(slope, np.full(count, np.inf), rounding, step, noise, np.zeros((count, 6)), decay,
                    np.zeros(count, dtype=bool), below, above, left, right, np.full(count, np.inf))
@@ -75,12 +75,12 @@ class SlopeEstimates:
 
     @property
     def level(self) -> Array:
-        """The noise that would make the highest differences what they are."""
+        """Noise level implied by the highest differences."""
         return np.asarray(np.max(self.bend[:, 4:] / SPREAD[4:], axis=1))
 
     @property
     def quiet(self) -> Array:
-        """The noise that would make the lowest two orders in a row of the differences what they are."""
+        """Noise level implied by the two smallest consecutive difference orders."""
         levels = self.bend / SPREAD
         return np.asarray(np.min(np.maximum(levels[:, :-1], levels[:, 1:]), axis=1))
 
@@ -126,7 +126,7 @@ class Samples:
 
     @classmethod
     def of(cls, lines: Lines, which: Indices, step: Array, cost: float) -> "Samples":
-        """Evaluate the lines wanted (p,) at steps (p,); the cost at 0 is known."""
+        """Evaluate some lines (p,) at steps (p,); the cost at 0 is known."""
         distances, costs = lines(which, step[:, None] * WIDEST.nodes)
         half = WIDEST.nodes.size // 2
         values = np.empty((which.size, 2 * half + 1))

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 # Directions per tensor, unless the caller says how many.
 DIRECTIONS = 3
-# Errors within tolerance may add up to so many times their root mean square.
+# Errors within tolerance may add up to this many times their root mean square.
 SPREAD = 8.0
 # A direction that disagrees by this part of the tolerance is looked into: the entry found there is judged by itself.
 CLOSER = 1e-3
 # Standard errors that noise may reach.
 NOISE = 8.0
-# Errors of the norm that the statement of power speaks of, in units of what one wrong entry needs to be seen.
+# Error norm quoted in the power statement, as a multiple of the smallest detectable single-entry error.
 NORM = 10.0
 # A step at which exact differences have neither truncation nor noise worth mentioning, and hardly a kink.
 EXACT_STEP = 2.0**-30

@@ -24,12 +24,12 @@ AHEAD = np.arange(1.0, 8.0)  # steps to the points of a difference table
 ROUNDING = float(np.finfo(np.float64).eps) / 2.0
 # The table tells noise from smoothness where three estimates in a row agree within this factor.
 AGREEMENT = 4.0
-# A cost that varies by more than this part of itself over the table is not sampled closely enough.
+# A cost that varies by more than this share of itself over the table is not sampled closely enough.
 RANGE = 0.1
 TRIES = 6
 # No step is sought between two within this factor.
 CLOSE = 4.0
-# A cost that has not moved at so many steps does not depend on what was moved.
+# A cost that has not moved at this many steps does not depend on what was moved.
 STILL = 3
 # Noise this many times the least that rounding can be is looked at again at a step this many times smaller.
 SUSPICIOUS, FINER = 1e6, 128.0

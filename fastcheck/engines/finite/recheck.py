@@ -109,7 +109,7 @@ def recheck(check: Check, places: Indices, estimates: Estimates) -> Rechecked:
     found = Rechecked(estimates, suspects=suspects.size)
     looked: list[Indices] = []
     while waiting:
-        # With little time one tensor's answer is worth more than the beginnings of all.
+        # With little time, one tensor's answer is worth more than half of everybody's.
         together = len(waiting) if math.isinf(check.method.deadline) else 1
         asked, later = waiting[:together], waiting[together:]
         rows = np.sort(np.concatenate([rows[:size] for rows in asked]))

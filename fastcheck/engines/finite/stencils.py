@@ -19,7 +19,7 @@ class Lines(Protocol):
     """Costs on lines through theta."""
 
     def __call__(self, which: Indices, distances: Array) -> tuple[Array, Array]:
-        """Distances and costs (p, s) for the lines wanted (p,), asked for at some distances along them (p, s).
+        """Distances and costs (p, s) of some lines (p,), at some distances along them (p, s).
 
         The distances come back as floating point really made them.
         """

@@ -1,4 +1,4 @@
-"""Steps: where to begin, and how the best one for a line is found by a few rounds of trial.
+"""Steps: where to start, and how a few rounds of trial find the best one for a line.
 
 Source: J. J. More and S. M. Wild, "Estimating derivatives of noisy simulations", ACM TOMS 38 (2012), for steps from
 noise and curvature.
@@ -27,9 +27,10 @@ EXACT, FLAT = 3e-13, 1e-12
 ADVANCE = 32.0
 # How far to go where a function is not smooth at a step.
 RETREAT = 1.0 / 32.0
-# The step of a second opinion, as a part of the first: no power of two, and far enough to tell.
+# The step of a second opinion, as a part of the first: not a power of two, and far enough to tell.
 ELSEWHERE = 3.0 / 16.0
-# The step that confirms a slope, as a part of its own: no simple fraction, below most structure that was overlooked.
+# The step that confirms a slope, as a part of its own: not a simple fraction, and below most structure that was
+# overlooked.
 CONFIRMING = 0.00073
 # Where slopes contradict each other, the search goes on from this part of the step.
 NARROWER = 2.0**-10
@@ -50,7 +51,7 @@ def median(values: Array) -> float:
 
 
 def first_step(values: Array) -> Array:
-    """Where to begin looking for a step, for parameters of these values."""
+    """Where to start looking for a step, for parameters of these values."""
     sizes = np.abs(values)
     used = sizes[(sizes > 0.0) & np.isfinite(sizes)]
     usual = median(used) if used.size else 1.0
@@ -58,7 +59,7 @@ def first_step(values: Array) -> Array:
     return power_of_two(FIRST * np.where(sizes > TINY * usual, np.maximum(sizes, CLIP * usual), sizes))
 
 
-# Steps are taken to be in proportion to the parameters only where those differ by more than this.
+# Scale steps with the parameters only if their magnitudes span more than this factor.
 WIDE = 8.0
 
 
@@ -95,7 +96,7 @@ def refine(
     lines: Lines, which: Indices, start: Array, cost: float, noise: Array, *, wanted: float = 0.0,
     enough: float = 0.0, measure: Callable[[], Array] | None = None,
 ) -> SlopeEstimates:
-    """The most accurate slope of order 6 for each line, its step found by a few rounds of trial.
+    """The most accurate slope of order 6 for each line, with a step found by a few rounds of trial.
 
     Parameters
     ----------
@@ -115,8 +116,8 @@ def refine(
     Notes
     -----
     A cost that oscillates within the step may look smooth there, or flat where the step is a multiple of its period.
-    So every slope is held against a difference at a far smaller step, whose ratio to the first is no simple fraction.
-    It has few digits, but no smooth function contradicts itself beyond its noise.
+    So every slope is held against a difference at a far smaller step, whose ratio to the first is not a simple
+    fraction.  It has few digits, but no smooth function contradicts itself beyond its noise.
     """
     best = _search(lines, which, start, cost, noise, wanted, enough, measure)
     doubted = np.flatnonzero(best.smooth)

@@ -18,8 +18,10 @@ from . import loops
 from .kernel_arrays import KernelArrays, prepare
 
 UNIT = np.finfo(float).eps / 2
-FORWARD_SAMPLES = 64  # propagated at a time, whatever the number of threads: the same bits each time
-EXACT_OPERATIONS = 60.0  # multiply-adds that take as long as an activation's two differences without its series
+# Samples propagated together, whatever the number of threads: the bits are the same each time.
+FORWARD_SAMPLES = 64
+# An activation's two differences without its series take as long as this many multiply-adds.
+EXACT_OPERATIONS = 60.0
 
 
 @dataclass(frozen=True)

@@ -27,12 +27,18 @@ from .block import Block, blocks
 from .sample_sums import ROWS, Responses, Sums
 from .spot_check import spot_check
 
-COLUMNS_BYTES = 1 << 24  # of the two buffers of one task
-LEAST_COLUMNS, MOST_COLUMNS = 16, 512  # units of one task
-TASK_OPERATIONS = 2e6, 1e8  # multiply-adds of a task: worth its buffers, and quick enough for progress and Ctrl-C
-WIDE_OPERATIONS = 1e9  # multiply-adds of a single sample's columns, matrix products nearly all
-FAR_LOOKS = 4.0  # how often units are propagated whose steps are far: for the losses, and for slopes on three sides
-INLINE_OPERATIONS = 1e6  # less than this in all is not worth a thread
+# Bytes of the two buffers of one task.
+COLUMNS_BYTES = 1 << 24
+# Units of one task, at least and at most.
+LEAST_COLUMNS, MOST_COLUMNS = 16, 512
+# Multiply-adds of a task, at least and at most: worth its buffers, and done soon enough for progress and Ctrl-C.
+TASK_OPERATIONS = 2e6, 1e8
+# Multiply-adds of a single sample's columns, at most; nearly all of them are matrix products.
+WIDE_OPERATIONS = 1e9
+# Units whose steps are far are propagated this often: for the losses, and for slopes on three sides.
+FAR_LOOKS = 4.0
+# Less work than this in all is not worth a thread.
+INLINE_OPERATIONS = 1e6
 
 
 @dataclass(frozen=True)
@@ -99,12 +105,12 @@ def _parameters_done(block: Block, tasks: int, run: Run) -> Any:
 
 
 def _columns(network: Network, limit: int) -> int:
-    """Units per task: as many columns as the buffers hold."""
+    """Units per task: the buffers hold this many columns."""
     return _power_of_two(limit / _bytes_per_column(network), MOST_COLUMNS)
 
 
 def _power_of_two(count: float, most: int) -> int:
-    """The largest that is no more than count, from LEAST_COLUMNS to ``most``: large groups divide into small ones."""
+    """The largest power of two up to count, from LEAST_COLUMNS to ``most``: large groups divide into small ones."""
     return 1 << int(np.clip(count, LEAST_COLUMNS, most)).bit_length() - 1
 
 
@@ -114,7 +120,7 @@ def _bytes_per_column(network: Network) -> int:
 
 
 def _threads(block: Block, width: int, run: Run) -> int:
-    """As many as their buffers leave room for: half of the limit is the block's."""
+    """Number of threads whose buffers fit: half of the limit is the block's."""
     return max(1, min(run.threads, run.memory_limit // (2 * width * _bytes_per_column(block.problem.network))))
 
 

@@ -5,7 +5,8 @@ from typing import Any
 from ..._types import Array
 from ...runtime.jit import FAST, compiled, inner
 
-NARROW = 24  # rows of a product up to which our own loop beats BLAS
+# Our own loop beats BLAS for products of up to this many rows.
+NARROW = 24
 
 
 def _largest(values: Array) -> float:

@@ -14,9 +14,12 @@ from . import loops, unit_responses
 from .block import UNIT, Block
 from .columns import AT_KINK, CLEAN, NEAR_KINK
 
-ROWS = 64  # units whose sums are taken at a time
-FINISH = 1 << 16  # entries whose costs are written at a time
-LITERAL_OPERATIONS = 5e7  # multiply-adds of a piece of literal work: quick enough for Ctrl-C
+# Units whose sums are taken together.
+ROWS = 64
+# Entries whose costs are written together.
+FINISH = 1 << 16
+# Multiply-adds of a piece of literal work: it ends soon enough for Ctrl-C.
+LITERAL_OPERATIONS = 5e7
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,7 @@ class Sums:
         """Rounding of sums of slope times input, and of the pre-activations that curved functions see."""
         slopes, inputs = found.powers[0], block.inputs[layer]
         steepest = np.einsum("si,si->i", slopes, slopes).max()
-        if found.kinds.any():  # where responses are no polynomials, slopes are kept as bounds
+        if found.kinds.any():  # where responses are not polynomials, slopes are kept as bounds
             steepest = max(steepest, (found.bounds**2).sum(axis=1).max())
         largest = np.einsum("sj,sj->j", inputs, inputs)[:-1].max()
         unit = 4.0 * UNIT * (1.0 + height) * block.scale * float(np.sqrt(steepest))

@@ -14,14 +14,20 @@ from .columns import CLEAN, NEAR_KINK
 from .sample_sums import Responses, Sums, powers_of
 from .unit_responses import Totals, respond_literally
 
+# Parameters that are checked in a run, ...
 PARAMETERS = 4
-SMALL = 1e7  # operations of a run for which one parameter is enough
-SAFETY = 16.0  # by how much the first-order bound of literal propagation's rounding may be too small
-# Relative disagreement of two sums of the same numbers, and of polynomials with the values that they go through.
-CLOSE, INTERPOLATED = 1e-11, 1e-9
+# ... unless it has fewer operations than this: then one.
+SMALL = 1e7
+# The first-order bound of literal propagation's rounding may be this many times too small.
+SAFETY = 16.0
+# Two sums of the same numbers agree to this, relatively, ...
+CLOSE = 1e-11
+# ... and polynomials to this with the values that they go through.
+INTERPOLATED = 1e-9
 # Roundings that an activation goes through, of itself and of its argument.
 ACTIVATION = 4.0
-SHARE = 0.01  # of the engine's own operations that one parameter's check may cost
+# One parameter's check may cost this share of the engine's own operations.
+SHARE = 0.01
 
 
 def spot_check(block: Block, responses: list[Responses], sums: Sums) -> dict[str, Any]:
@@ -91,7 +97,7 @@ def _polynomial(found: Responses, unit: int, epsilon: float, a: Array) -> Array:
 def _interpolation(block: Block, found: Responses, place: tuple[int, int, int], samples: Any) -> Array:
     """What odd and even part of some samples' responses are beyond the polynomials through their values at +-h.
 
-    Where targets are met exactly the loss is arrays, and a response's odd part begins with its cubic term.  The
+    Where targets are met exactly the loss is flat, and a response's odd part begins with its cubic term.  The
     polynomial through its values at +-h then gives that term as if it were linear: right to all digits of the slope's
     scale, but not to those of the odd part.  So the polynomials are compared with the responses at +-h that they come
     from, and literal propagation with the response itself.
@@ -141,7 +147,7 @@ def _literal(block: Block, place: tuple[int, int, int], samples: Any) -> tuple[A
     Y = block.arrays.y
     row = block.problem.network.places[layer].of_unit(block.problem.theta, unit)
     # theta + epsilon e, theta - epsilon e and theta side by side, so that they share one propagation; and theta with
-    # all that rounding can do added, and taken off: at a perfect fit losses are arrays at theta, but not there
+    # all that rounding can do added, and taken off: at a perfect fit losses are flat at theta, but not there
     count = len(samples)
     moved, targets = np.tile(Z[layer], 5), np.tile(Y[samples].T, 5)
     nudges: list[Any] = [np.kron([0.0, 0.0, 0.0, 1.0, -1.0], part) for part in slack]

@@ -9,11 +9,14 @@ from ...runtime.jit import compiled, inner
 from .columns import AT_KINK, CLEAN, FAR, NEAR_KINK, respond
 from .kernel_arrays import Change, KernelArrays, buffers
 
-# Largest change of a pre-activation for which r is a quadratic, and a quartic, to a relative 1e-13.
+# Up to this change of a pre-activation r is a quadratic to a relative 1e-13, ...
 QUADRATIC_REACH = 2e-7
+# ... and up to this one a quartic.
 QUARTIC_REACH = 1e-3
-TINY = 1e-100  # a step that crosses no kink but those it stands on
-LITERAL_COLUMNS = 256  # of one block where every change is evaluated by itself
+# A step that crosses no kink but those it stands on.
+TINY = 1e-100
+# Columns of one block where every change is evaluated by itself.
+LITERAL_COLUMNS = 256
 
 
 def _coefficients(units: Any, s: int, h: float, kinds: Any, far: Array, near: Array, quartic: bool,

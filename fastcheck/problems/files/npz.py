@@ -27,9 +27,12 @@ from .matlab import Refused, hold_against
 
 Arrays = dict[str, NDArray[Any]]
 
-# Bytes that a file may unpack to: so many, and, beyond what is small anyway, so many times its own size.
+# Bytes that a file may unpack to.
 LIMIT = 4 << 30
-SMALL, RATIO = 96 << 20, 50
+# A compressed file may unpack to this many bytes in any case, ...
+SMALL = 96 << 20
+# ... and to this many times its own size.
+RATIO = 50
 NAME = re.compile(f"{GRADIENT}?{PATTERN}|X|Y")
 # A .npy header is shorter than this unless it is made to do harm.
 HEADER = 1 << 16
@@ -145,13 +148,13 @@ class _Directory:
         self.seek, self.tell, self.seekable = stream.seek, stream.tell, stream.seekable
 
     def read(self, size: int = -1) -> bytes:
-        """At most so many bytes."""
+        """Read at most ``size`` bytes."""
         hold_against(self.most, size, "its directory")
         return self.stream.read(size)
 
 
 def _read_npy(stream: Any, size: int, name: str) -> NDArray[Any] | None:
-    """One member; None where its name is none of ours.  The header is always read: pickles are refused anywhere."""
+    """One member; None where its name is not one of ours.  The header is always read: pickles are refused anywhere."""
     head = io.BytesIO(stream.read(HEADER))
     read_header = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(npy.read_magic(head))
     if read_header is None:

@@ -22,15 +22,15 @@ from ..parameters.layout import Layout
 from .c_functions import address_of, data_address
 from .evaluators import PythonCost, place_note
 
-# A chunk of work for one thread takes about so long: short enough to interrupt, long enough to forget its overhead.
+# A chunk of work for one thread takes about this long: short enough to interrupt, long enough to hide its overhead.
 CHUNK_SECONDS = 0.02
-# Work of less than this is done in the caller's thread: another takes as long to begin.
+# Shorter work is done in the caller's thread: starting another takes as long.
 SERIAL_SECONDS = 0.0003
-# A clock that stands still, or goes back, has seen at least so much.
+# Shortest time that a clock reading is trusted for: clocks stand still, or go back.
 LEAST_SECONDS = 1e-7
 # Chunks for each thread, where there is work enough: processors are not equally fast.
 CHUNKS = 4
-# So many jitted costs keep their compiled loops.
+# Number of jitted costs whose compiled loops are kept.
 LOOPS = 256
 
 
@@ -149,7 +149,7 @@ class Compiled:
         return out
 
     def _chunks(self, first: int, last: int) -> list[slice]:
-        """Pieces of work for the threads; one where it is done sooner than another thread has begun."""
+        """Pieces of work for the threads; one where it would be done before another thread has started."""
         size = CHUNK_SECONDS / self.seconds
         if self.threads > 1 and self.seconds * (last - first) > SERIAL_SECONDS:
             size = min(size, max((last - first) / (CHUNKS * self.threads), SERIAL_SECONDS / 2.0 / self.seconds))

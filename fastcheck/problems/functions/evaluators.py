@@ -171,8 +171,8 @@ class Pace:
 
     Parameters
     ----------
-    rows : to begin with.
-    most : at most so many; fewer where they take longer than LONGEST.
+    rows : to start with.
+    most : rows at most; fewer where they take longer than LONGEST.
     """
 
     def __init__(self, rows: int, most: int) -> None:
@@ -180,7 +180,7 @@ class Pace:
         self.seconds: dict[int, float] = {}
 
     def took(self, rows: int, seconds: float) -> None:
-        """Learn from a block of so many rows."""
+        """Learn from a block of this many rows."""
         if rows != self.rows:
             return
         self.seconds[rows] = min(max(seconds, CLOCK) / rows, self.seconds.get(rows, math.inf))
@@ -191,7 +191,7 @@ class Pace:
 
 
 class BatchedCost:
-    """A cost that takes a stack of parameters, with a leading axis, and returns as many costs.
+    """A cost that takes a stack of parameters, with a leading axis, and returns one cost a row.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ from .names import kind_and_number
 from .problem import Problem
 
 DOUBLE = 2.0**-53
-# A pre-activation so many standard errors from a breakpoint may have rounded to its other side.
+# A pre-activation within this many standard errors of a breakpoint may have rounded to its other side.
 NEAR = 4.0
 
 
@@ -130,7 +130,7 @@ def _carried(entry: Activation, Z: Array, A: Array, variance: Array) -> Array:
 def _through(
     entry: Activation, Z: Array, Z_variance: Array, dA: Array, dA_variance: Array, unit: float
 ) -> tuple[Array, Array]:
-    """dZ = dA g'(z) and the variance of its errors: 1 - a and its like are off by a unit of one, not of themselves."""
+    """dZ = dA g'(z) and the variance of its errors: 1 - a, for example, is off by a unit of one, not of itself."""
     slope = entry.derivative(Z)
     lost = np.zeros_like(Z) if entry.linear else (unit * (1.0 + np.abs(Z))) ** 2 + Z_variance
     for point in entry.breakpoints:

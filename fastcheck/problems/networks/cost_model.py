@@ -1,4 +1,4 @@
-"""What a check costs before it is begun: operations, seconds and bytes, on one machine or several workers."""
+"""What a check will cost: operations, seconds and bytes, on one machine or several workers."""
 
 from dataclasses import dataclass
 
@@ -15,15 +15,21 @@ from .operations import operations
 RATES = {"response": 1.5e10, "full": 1.2e10, "reference": 1.2e10}
 CALLS = {"response": 0.0, "full": 3e-7, "reference": 1.2e-5}
 ELEMENTS = {"response": 1.5e-9, "full": 1e-8, "reference": 2e-8}
-SECONDS_PER_COLUMN = 2e-7  # of the response engine: the loss of a unit's sample to one side
-# Of its work where hidden layers are piecewise linear: one side gives the other, units that are off give nothing.
+# Seconds of the response engine for the loss of a unit's sample to one side.
+SECONDS_PER_COLUMN = 2e-7
+# Share of the work left for piecewise-linear hidden layers: one sign follows from the other, and inactive units are
+# skipped.
 PIECEWISE_SHARE = 0.1
-# Of a check, whatever the engine: what the smallest takes, and judging and passing over the vectors of n numbers.
-LEAST_SECONDS, SECONDS_PER_PARAMETER = 2e-3, 3e-8
-# Vectors of n doubles: theta, gradients, gradapprox, both costs, and what is made in passing.
+# Seconds that the smallest check takes, ...
+LEAST_SECONDS = 2e-3
+# ... and that judging takes for each parameter, in passes over the vectors of n numbers.
+SECONDS_PER_PARAMETER = 3e-8
+# Vectors of n doubles: theta, gradients, gradapprox, both costs, and temporaries.
 VECTORS = 6
-BYTES_PER_SECOND = 2e8  # between the caller and its workers: pickled, through a pipe or a network
-RESULTS = 24  # bytes that come back for each parameter
+# Bytes a second between the caller and its workers: pickled, through a pipe or a network.
+BYTES_PER_SECOND = 2e8
+# Bytes that come back for each parameter.
+RESULTS = 24
 
 
 def evaluation_seconds(net: Network, samples: int, engine: str) -> float:
@@ -53,7 +59,7 @@ class Estimate:
     parameters, samples, engine, threads, workers : what it is for.
     operations : multiply-adds.
     seconds : on an ordinary machine.
-    memory : bytes at most, of this process, beside what the caller holds.
+    memory : bytes at most, of this process, on top of what the caller holds.
     worker_memory : bytes at most, of each worker; 0 without any.
     """
 
@@ -78,7 +84,7 @@ def estimate(
     net: Network, samples: int, *, engine: Engine = "response", threads: int | None = None,
     memory_limit: int | None = None, workers: int = 0,
 ) -> Estimate:
-    """How long a check of every parameter will take, and how much memory, before it is begun.
+    """How long a check of every parameter will take, and how much memory.
 
     Parameters
     ----------
@@ -115,7 +121,7 @@ def estimate(
 
 
 def require_memory(net: Network, memory_limit: int) -> None:
-    """Refuse a check of all parameters that this machine has not the memory for.
+    """Refuse a check of all parameters that does not fit this machine's memory.
 
     Raises
     ------

@@ -8,7 +8,8 @@ from ..._types import Array
 from ...runtime.cached_property import cached_property
 from .network import Network, Propagation
 
-BYTES_PER_UNIT = 160  # of a sample at work: pre-activation, activation, derivatives, and what is made in passing
+# Bytes of one unit of a sample at work: pre-activation, activation, derivatives, and temporaries.
+BYTES_PER_UNIT = 160
 
 
 Made = TypeVar("Made")
@@ -52,7 +53,7 @@ class Problem:
         return self.network.forward(self.parameters, self.X)
 
     def parts(self, limit: float) -> "Iterator[Problem]":
-        """The problem for some samples at a time, so many as take at most ``limit`` bytes; itself where all do.
+        """The problem in parts of some samples each, which take at most ``limit`` bytes; itself where all samples fit.
 
         Costs are means: a part's counts by its share of the samples, ``part.m / problem.m``.
         """

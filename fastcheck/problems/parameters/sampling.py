@@ -42,7 +42,7 @@ def choose(tensors: Sequence[Tensor], samples: int | None, generator: "Generator
 
 
 def shares(sizes: Sequence[int], samples: int | None) -> list[int]:
-    """How many entries to check of tensors of these sizes: the same number of each, as far as they have so many."""
+    """How many entries to check of tensors of these sizes: the same number of each, or all of a smaller one."""
     if samples is None:
         return [min(size, PER_TENSOR) for size in sizes]
     counts = [0] * len(sizes)
@@ -55,7 +55,7 @@ def shares(sizes: Sequence[int], samples: int | None) -> list[int]:
 
 
 def stratified_order(tensors: Sequence[Tensor], positions: Indices, generator: "Generator") -> Indices:
-    """An order in which to check positions so that each beginning of it represents every tensor.
+    """An order in which to check positions: wherever it is cut off, every tensor is represented.
 
     Parameters
     ----------
