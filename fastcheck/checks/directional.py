@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .._constants import NOISE_SIGMAS
 from .._types import Array, Indices
-from ..engines.finite.directional import NOISE, Probe, Suspect
+from ..engines.finite.directional import Probe, Suspect
 from ..problems.gradients import AnalyticGradient, NumericalGradient, Rounding
 from ..problems.parameters.sampling import choose
 from ..problems.parameters.tensor import Tensor
@@ -43,7 +44,7 @@ def with_directions(
         there = place < checked.size and checked[place] == suspect.entry
         apart = abs(found.gradapprox[place] - subject.gradient[suspect.entry]) if there else 0.0
         size = abs(found.gradapprox[place]) + abs(subject.gradient[suspect.entry]) if there else 0.0
-        room = tolerance * size + NOISE * noise[place] if there else 0.0
+        room = tolerance * size + NOISE_SIGMAS * noise[place] if there else 0.0
         if suspect.beyond and apart <= room:
             lost.append(suspect)
     if not lost:

@@ -11,12 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._constants import UNIT_ROUNDOFF
 from .._errors import NondeterministicError
 from .._types import Array, Indices
 from .._validation import integer, positive
 from ..checks.jacobian.judge import compare, numerical_jacobian
 from ..checks.jacobian.point import Part, Point, Tolerances
-from ..engines.finite.noise import ROUNDING
 from ..problems.parameters.sampling import random_direction
 from ..problems.parameters.tensor import Tensor
 
@@ -128,7 +128,7 @@ def _along(function: "Flat", mode: str, limits: Tolerances, name: str) -> None:
             sums, given = function.push(u, mode), rise
             noise, scale = np.abs(point.value), np.abs(rise) + np.linalg.norm(rise) / max(rise.size, 1) ** 0.5
         # Steps along all axes at once leave a share of eps squared; rtol is for single entries and would hide them.
-        allowed = 8.0 * ROUNDING * noise / limits.eps + max(AGREE, 1e2 * limits.eps**2) * scale
+        allowed = 8.0 * UNIT_ROUNDOFF * noise / limits.eps + max(AGREE, 1e2 * limits.eps**2) * scale
         wrong = ~((np.abs(sums - given) <= allowed) & np.isfinite(allowed))
         if wrong.any():
             row = int(np.argmax(wrong))

@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from torch.autograd.gradcheck import GradcheckError
 
+from .._constants import UNIT_ROUNDOFF
 from .._errors import NondeterministicError
 from .._types import Array, Indices
 from ..checks.jacobian.judge import compare, numerical_jacobian
 from ..checks.jacobian.point import Point, Tolerances
-from ..engines.finite.noise import ROUNDING, line_noise
+from ..engines.finite.noise import line_noise
 from . import _compat
 from .backward import Backward
 from .directions import Directions
@@ -135,13 +136,13 @@ class Check:
             self._require_constant()
             return
         unit = max(unit_of(t) for t in (*self.outputs, *self.wanted))
-        wide = twin(self.call, self.inputs, self.value) if unit > ROUNDING else None
+        wide = twin(self.call, self.inputs, self.value) if unit > UNIT_ROUNDOFF else None
         if wide is not None:
             self._require_function()
             self._beside(Check(self.call, wide, self.options, self.names, self.stacked), unit)
             return
         if self.options.backward:
-            self._backward(self.options.fast and unit <= ROUNDING)
+            self._backward(self.options.fast and unit <= UNIT_ROUNDOFF)
         if self.options.forward:
             self._require_function()
             self.compare(self.forward_jacobian(), "forward ")

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from torch.autograd.gradcheck import GradcheckError
 from torch.func import vmap
 
+from .._constants import UNIT_ROUNDOFF
 from .._errors import NoRule
 from .._types import Array, Indices
 from ..checks.jacobian.point import Part
-from ..engines.finite.noise import ROUNDING
 from ..problems.functions.vjp import input_names
 from ..problems.parameters.tensor import Tensor
 from ..runtime.run import Run
@@ -93,7 +93,8 @@ def parts(names: Sequence[str], tensors: Sequence[torch.Tensor]) -> tuple[Part, 
     for name, tensor in zip(names, tensors, strict=True):
         shape = (*tensor.shape, 2) if tensor.is_complex() else tuple(tensor.shape)
         stop = start + tensor.numel() * (2 if tensor.is_complex() else 1)
-        found.append(Part(Tensor(name, shape, start, stop), tensor.is_complex(), max(unit_of(tensor), ROUNDING / 2.0)))
+        unit = max(unit_of(tensor), UNIT_ROUNDOFF / 2.0)
+        found.append(Part(Tensor(name, shape, start, stop), tensor.is_complex(), unit))
         start = stop
     return tuple(found)
 
@@ -156,7 +157,7 @@ class TorchFunction:
         self._plain = tuple(i.detach() if isinstance(i, torch.Tensor) else i for i in self.inputs)
         self._forms: list[tuple[torch.Size, torch.dtype]] = []
         self.plain: Array = np.empty(0)
-        self.unit = ROUNDING / 2.0
+        self.unit = UNIT_ROUNDOFF / 2.0
         self._why: dict[_Group, str] = {}
         self.returned: tuple[Any, ...] = ()
 
@@ -175,7 +176,7 @@ class TorchFunction:
         found = real_outputs(self.returned)
         self._forms = [(o.shape, o.dtype) for o in found]
         self.plain = np.concatenate([np.empty(0), *(vector(o) for o in found)])
-        self.unit = max((unit_of(t) for t in (*found, *self.moving)), default=ROUNDING / 2.0)
+        self.unit = max((unit_of(t) for t in (*found, *self.moving)), default=UNIT_ROUNDOFF / 2.0)
         return found
 
     def rounded(self, positions: Indices, values: Array) -> Array:

@@ -6,8 +6,8 @@ from typing import Protocol
 
 import numpy as np
 
+from ..._constants import UNIT_ROUNDOFF
 from ..._types import Array, Indices
-from ...engines.finite.noise import ROUNDING
 from ...problems.parameters.tensor import Tensor
 
 # A step is at least this many unit roundoffs of the entry that it moves, or that entry would hardly move; in low
@@ -24,7 +24,7 @@ def steps_of(theta: Array, unit: float, eps: float) -> Array:
     ----------
     unit : the largest unit roundoff of the entries and of the function's values.
     """
-    least = DOUBLE_STEP * (unit / (ROUNDING / 2.0)) ** (1.0 / 3.0) if unit > ROUNDING else 0.0
+    least = DOUBLE_STEP * (unit / (UNIT_ROUNDOFF / 2.0)) ** (1.0 / 3.0) if unit > UNIT_ROUNDOFF else 0.0
     sizes = unit * min(LEAST_STEP, unit ** (-2.0 / 3.0)) * np.abs(theta)
     return np.asarray(np.where(np.isfinite(sizes), np.maximum(max(eps, least), sizes), max(eps, least)))
 
@@ -49,7 +49,7 @@ class Part:
 
     tensor: Tensor
     is_complex: bool = False
-    unit: float = ROUNDING / 2.0
+    unit: float = UNIT_ROUNDOFF / 2.0
 
     @property
     def name(self) -> str:
@@ -104,7 +104,7 @@ class Point:
     @property
     def unit(self) -> float:
         """The largest unit roundoff of the outputs."""
-        return max((part.unit for part in self.outputs), default=ROUNDING / 2.0)
+        return max((part.unit for part in self.outputs), default=UNIT_ROUNDOFF / 2.0)
 
     def steps(self, part: Part, eps: float) -> Array:
         """Steps (size,) for the entries of an input: eps, or more where it would be lost in them or in the outputs."""

@@ -6,12 +6,12 @@ Source: W. Squire and G. Trapp, "Using complex variables to estimate derivatives
 
 import numpy as np
 
+from ..._constants import NOISE_SIGMAS, UNIT_ROUNDOFF
 from ..._types import Array, Indices
 from ...problems.parameters.sampling import random_direction
 from .check import Check
 from .directional import Ray
 from .estimates import Estimates
-from .noise import ROUNDING
 from .stencils import power_of_two
 from .steps import median
 
@@ -23,8 +23,6 @@ LEAST = 2.0**-1000
 ROUNDINGS = 8.0
 # Complex and real derivatives of an analytic cost agree at least to this, relatively.
 ANALYTIC = 1e-6
-# Standard errors by which they may differ on top of that.
-SIGMAS = 8.0
 
 
 def complex_estimates(check: Check, places: Indices) -> Estimates:
@@ -33,7 +31,7 @@ def complex_estimates(check: Check, places: Indices) -> Estimates:
     step = np.maximum(PART * power_of_two(_sizes(check)[which]), LEAST)
     costs = check.lines.costs_at(which, check.problem.theta[which] + 1j * step)
     slope, cost = costs.imag / step, np.ascontiguousarray(costs.real)
-    return Estimates(slope, ROUNDINGS * ROUNDING * np.abs(slope), step, np.zeros(which.size), cost, cost)
+    return Estimates(slope, ROUNDINGS * UNIT_ROUNDOFF * np.abs(slope), step, np.zeros(which.size), cost, cost)
 
 
 def require_analytic(check: Check) -> None:
@@ -53,7 +51,7 @@ def require_analytic(check: Check) -> None:
     ray = Ray(check.lines.at, problem.theta, problem.cost)
     for sure in (False, True):
         real, error = ray(direction, 0.0, sure)
-        if not abs(slope - real) > ANALYTIC * (abs(slope) + abs(real)) + SIGMAS * error:
+        if not abs(slope - real) > ANALYTIC * (abs(slope) + abs(real)) + NOISE_SIGMAS * error:
             return
     raise not_analytic("along a random direction", slope, real)
 

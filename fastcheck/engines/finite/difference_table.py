@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._constants import UNIT_ROUNDOFF
 from ..._types import Array, Indices
-from .noise import AGREEMENT, ROUNDING
+from .noise import AGREEMENT
 from .stencils import STENCILS, WIDEST, Lines, power_of_two
 
 Mask = NDArray[np.bool_]
@@ -167,7 +168,7 @@ def judged(rows: Samples, noise: Array) -> SlopeEstimates:
         # because large terms cancel, and never more than the highest differences show.
         most = np.minimum(noise / np.abs(cost[:, 0]), COARSEST) * largest
         shown = AGREEMENT * np.max(bend[:, 4:] / SPREAD[4:], axis=1)
-        noise = np.fmax(noise, ROUNDING / 2.0 * largest)
+        noise = np.fmax(noise, UNIT_ROUNDOFF / 2.0 * largest)
         grown = np.fmax(noise, np.minimum(most, shown))
         own = bend > RESOLVED * SPREAD * grown[:, None]
         size = np.maximum(bend[:, 0], bend[:, 1])

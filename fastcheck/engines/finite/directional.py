@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..._constants import NOISE_SIGMAS, UNIT_ROUNDOFF
 from ..._types import Array
 from ...problems.parameters.sampling import LEAST_SIZE, random_direction
 from ...problems.parameters.tensor import Tensor
 from .difference_table import table
 from .lines import OutOfTime
-from .noise import FAR, ROUNDING, line_noise
+from .noise import FAR, line_noise
 from .stencils import central
 from .steps import ELSEWHERE, first_step, refine
 
@@ -26,8 +27,6 @@ DIRECTIONS = 3
 SPREAD = 8.0
 # A direction that disagrees by this part of the tolerance is looked into: the entry found there is judged by itself.
 CLOSER = 1e-3
-# Standard errors that noise may reach.
-NOISE = 8.0
 # Error norm quoted in the power statement, as a multiple of the smallest detectable single-entry error.
 NORM = 10.0
 # A step at which exact differences have neither truncation nor noise worth mentioning, and hardly a kink.
@@ -121,7 +120,7 @@ class Ray:
         slope, error = float(found.slope[0]), float(found.error[0])
         if sure:  # no gradient is blamed by one step alone
             shorter = table(line, one, found.step * ELSEWHERE, self.cost, found.noise)
-            error = max(error, float(shorter.error[0]) + abs(slope - float(shorter.slope[0])) / NOISE)
+            error = max(error, float(shorter.error[0]) + abs(slope - float(shorter.slope[0])) / NOISE_SIGMAS)
         return slope, error
 
 
@@ -137,7 +136,7 @@ def exact_slopes(difference_along: Callable[[Array, float], tuple[float, float]]
         plus, minus = difference_along(direction, EXACT_STEP)
         slope = (plus - minus) / (2.0 * EXACT_STEP)
         bent = abs(plus + minus) / EXACT_STEP  # of the order of the step, unless a kink lies within it
-        return slope, 64.0 * ROUNDING * abs(slope) + (bent if bent > 1e-6 * abs(slope) else 0.0)
+        return slope, 64.0 * UNIT_ROUNDOFF * abs(slope) + (bent if bent > 1e-6 * abs(slope) else 0.0)
 
     return slope_along
 
@@ -201,14 +200,15 @@ class Prober:
             direction[here] = size * random_direction(self.generator, tensor.size)
             expected, allowed = expected_along(self.gradient[here], direction[here], self.tolerance)
             close = allowed * (1.0 if self.rounded else CLOSER)
-            slope, error = self.slope_along(direction, allowed / NOISE, False)
-            if not abs(slope - expected) <= close + NOISE * error:  # a quick slope may have crossed a kink: ask again
-                slope, error = self.slope_along(direction, abs(slope - expected) / NOISE**2, True)
-            limit = close + NOISE * error
+            slope, error = self.slope_along(direction, allowed / NOISE_SIGMAS, False)
+            if not abs(slope - expected) <= close + NOISE_SIGMAS * error:
+                # a quick slope may have crossed a kink: ask again
+                slope, error = self.slope_along(direction, abs(slope - expected) / NOISE_SIGMAS**2, True)
+            limit = close + NOISE_SIGMAS * error
             largest = max(largest, limit)
             if not abs(slope - expected) <= limit:
                 entry = locate(self.gradient, direction, tensor, self.slope_along, slope - expected)
-                beyond = not abs(slope - expected) <= allowed + NOISE * error
+                beyond = not abs(slope - expected) <= allowed + NOISE_SIGMAS * error
                 suspects.append(Suspect(tensor, direction, slope, error, expected, entry, beyond))
                 break
         limits = {**found.limits, tensor.name: largest / (LEAST_SIZE * size)}
@@ -249,7 +249,7 @@ def locate(
         part[low:middle] = direction[low:middle]
         expected, _ = expected_along(gradient[low:middle], direction[low:middle], 0.0)
         try:
-            first = slope_along(part, abs(disagreement) / NOISE, False)[0] - expected
+            first = slope_along(part, abs(disagreement) / NOISE_SIGMAS, False)[0] - expected
         except OutOfTime:
             break
         if not abs(first) < abs(disagreement - first):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._constants import UNIT_ROUNDOFF
 from ..._types import Array
 from ...problems.parameters.tensor import Tensor
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from numpy.random import Generator
 
 AHEAD = np.arange(1.0, 8.0)  # steps to the points of a difference table
-ROUNDING = float(np.finfo(np.float64).eps) / 2.0
 # The table tells noise from smoothness where three estimates in a row agree within this factor.
 AGREEMENT = 4.0
 # A cost that varies by more than this share of itself over the table is not sampled closely enough.
@@ -131,7 +131,7 @@ def line_noise(along: Callable[[Array], Array], step: float, cost: float, first:
     """
     if not math.isfinite(cost):
         return 0.0
-    floor = ROUNDING * abs(cost)
+    floor = UNIT_ROUNDOFF * abs(cost)
     close, far = 0.0, math.inf  # steps known to be so
     still, seen = 0, 0.0
     for _ in range(TRIES):
@@ -204,7 +204,7 @@ def network_noise(
     near, largest = min(epsilon, NEAR), 0.0
     for number, tensor in reversed(list(enumerate(tensors))):
         if time.perf_counter() + seconds > deadline:
-            sigma[: number + 1] = max(AGREEMENT * largest, ASSUMED * ROUNDING * abs(center))
+            sigma[: number + 1] = max(AGREEMENT * largest, ASSUMED * UNIT_ROUNDOFF * abs(center))
             break
         sigma[number] = largest = max(largest, tensor_noise(costs_at, theta, tensor, near, FAR, center, generator))
     return sigma * (math.sqrt(2.0) / (2.0 * epsilon))

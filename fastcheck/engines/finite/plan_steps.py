@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..._constants import UNIT_ROUNDOFF
 from ..._types import Array, Indices
 from ...problems.parameters.tensor import Tensor
 from .check import Check
 from .difference_table import SlopeEstimates
 from .estimates import Estimates
-from .noise import ROUNDING
 from .stencils import WIDEST, power_of_two
 from .steps import FIRST, first_step, likely_step, median, refine
 
@@ -102,12 +102,12 @@ def _unplanned(check: Check, here: Indices) -> TensorPlan:
     """Steps that suit most functions, without a look at this one."""
     fixed = check.method.epsilon
     step = UNPLANNED * first_step(check.values[here]) if fixed is None else np.full(here.size, fixed)
-    return TensorPlan(step, np.full(here.size, ASSUMED_NOISE * ROUNDING * abs(check.problem.cost)))
+    return TensorPlan(step, np.full(here.size, ASSUMED_NOISE * UNIT_ROUNDOFF * abs(check.problem.cost)))
 
 
 def _planned(check: Check, here: Indices, tensor: Tensor) -> TensorPlan:
     """Steps of one tensor's entries, from difference tables of a few of them (of all, in a small tensor)."""
-    noise = np.full(here.size, ROUNDING / 2.0 * abs(check.problem.cost))
+    noise = np.full(here.size, UNIT_ROUNDOFF / 2.0 * abs(check.problem.cost))
     if here.size > SMALL or check.method.epsilon is not None:
         noise[:] = check.noise.of(tensor)
     if check.method.epsilon is not None:

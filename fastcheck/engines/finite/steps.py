@@ -8,9 +8,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..._constants import UNIT_ROUNDOFF
 from ..._types import Array, Indices, Mask
 from .difference_table import Samples, SlopeEstimates, judged
-from .noise import AGREEMENT, FINER, ROUNDING, line_noise
+from .noise import AGREEMENT, FINER, line_noise
 from .stencils import STENCILS, WIDEST, Lines, central, power_of_two
 
 # The first step, as a part of the parameter: near the best of order 6 for most functions.
@@ -155,7 +156,7 @@ def _search(
 ) -> SlopeEstimates:
     """The rounds of ``refine``."""
     best = SlopeEstimates.unknown(which.size)
-    step, tried, noise = start.copy(), [start.copy()], np.maximum(noise, ROUNDING * abs(cost) / 2.0)
+    step, tried, noise = start.copy(), [start.copy()], np.maximum(noise, UNIT_ROUNDOFF * abs(cost) / 2.0)
     rough, quiet = [np.full(which.size, np.nan)], np.full(which.size, np.inf)
     active = np.arange(which.size)
     for _ in range(ROUNDS):

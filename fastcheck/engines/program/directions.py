@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..._constants import NOISE_SIGMAS
 from ..._types import Array, Indices, Mask
 from ...problems.parameters.sampling import LEAST_SIZE, random_direction
 from ...problems.parameters.tensor import Tensor
-from ..finite.directional import CLOSER, DIRECTIONS, NOISE, SPREAD, Probe, Suspect, expected_along, power_notes
+from ..finite.directional import CLOSER, DIRECTIONS, SPREAD, Probe, Suspect, expected_along, power_notes
 from .columns import SHRINK, SHRINKS
 from .kinks import CONVENTIONS, JUMP
 from .problem import ProgramProblem
@@ -179,7 +180,8 @@ def _together(tensors: Sequence["_Tensor"], count: int) -> dict[str, float] | No
     ]  # fmt: skip
     noise = math.sqrt(float(np.mean([np.mean((other.difference - found.difference) ** 2) for other in others])))
     noise = 0.0 if found.flagged.any() else noise
-    limit = allowed * (1.0 if first.rounded else CLOSER) + NOISE * np.hypot(noise, ROUNDINGS * UNIT * found.terms)
+    reach = np.hypot(noise, ROUNDINGS * UNIT * found.terms)
+    limit = allowed * (1.0 if first.rounded else CLOSER) + NOISE_SIGMAS * reach
     if not (np.abs(found.difference - expected) <= limit).all():
         return None
     return {one.tensor.name: float(limit.max()) / (LEAST_SIZE * steps[one.place]) for one in tensors}
@@ -248,7 +250,7 @@ class _Tensor:
         expected, allowed = np.array([expected_along(self.gradient, v, self.tolerance) for v in directions]).T
         one = self._at_ties(directions, expected) if known is None else known
         close = allowed * (1.0 if self.rounded else CLOSER)
-        limit = close + NOISE * one.error
+        limit = close + NOISE_SIGMAS * one.error
         found.limits[self.tensor.name] = float(np.max(limit + one.blind))
         apart = np.abs(one.slope - expected)
         wrong = np.flatnonzero(~(apart <= limit))
@@ -258,7 +260,7 @@ class _Tensor:
         entry = self.locate(directions[row], float(one.slope[row] - expected[row]), one.convention)
         whole = np.zeros(n)
         whole[self.tensor.start : self.tensor.stop] = directions[row]
-        beyond = not apart[row] <= allowed[row] + NOISE * one.error[row] + one.blind[row]
+        beyond = not apart[row] <= allowed[row] + NOISE_SIGMAS * one.error[row] + one.blind[row]
         found.suspects.append(Suspect(
             self.tensor, whole, float(one.slope[row]), float(one.error[row] + one.blind[row]), float(expected[row]),
             self.tensor.start + entry, beyond,

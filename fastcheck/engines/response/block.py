@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..._constants import UNIT_ROUNDOFF
 from ..._types import Array
 from ...problems.networks.operations import column_operations
 from ...problems.networks.problem import BYTES_PER_UNIT, Problem
@@ -17,7 +18,6 @@ from ...runtime.threads import run_all
 from . import loops
 from .kernel_arrays import KernelArrays, prepare
 
-UNIT = np.finfo(float).eps / 2
 # Samples propagated together, whatever the number of threads: the bits are the same each time.
 FORWARD_SAMPLES = 64
 # An activation's two differences without its series take as long as this many multiply-adds.
@@ -136,7 +136,7 @@ def _biases(problem: Problem) -> list[Array]:
 
 def _slack(row_sum: Array, largest_input: Array, bias: Array) -> Array:
     """How far rounding may have moved each pre-activation, (m, units); never zero."""
-    return np.asarray(8.0 * UNIT * (np.outer(largest_input, row_sum) + bias) + 1e-30)
+    return np.asarray(8.0 * UNIT_ROUNDOFF * (np.outer(largest_input, row_sum) + bias) + 1e-30)
 
 
 def _empty_arrays(problem: Problem, norms: tuple[Array, Array], m: int) -> KernelArrays:

@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 
+from ..._constants import UNIT_ROUNDOFF
 from ..._types import Array, Indices
 from ...problems.gradients import Kinks, NumericalGradient
 from ...problems.networks.problem import Problem
 from ...runtime.run import Run
 from ...runtime.threads import run_all
 from . import loops, unit_responses
-from .block import UNIT, Block
+from .block import Block
 from .columns import AT_KINK, CLEAN, NEAR_KINK
 
 # Units whose sums are taken together.
@@ -125,7 +126,7 @@ class Sums:
         if found.kinds.any():  # where responses are not polynomials, slopes are kept as bounds
             steepest = max(steepest, (found.bounds**2).sum(axis=1).max())
         largest = np.einsum("sj,sj->j", inputs, inputs)[:-1].max()
-        unit = 4.0 * UNIT * (1.0 + height) * block.scale * float(np.sqrt(steepest))
+        unit = 4.0 * UNIT_ROUNDOFF * (1.0 + height) * block.scale * float(np.sqrt(steepest))
         of_weights, of_biases = unit * float(np.sqrt(largest)), unit * float(np.sqrt(block.m))
         for kind, noise in (("W", of_weights), ("b", of_biases)):
             number = self.numbers[layer][kind]

@@ -5,11 +5,12 @@ from zlib import crc32
 
 import numpy as np
 
+from ..._constants import UNIT_ROUNDOFF
 from ..._errors import EngineError
 from ..._types import Array
 from ...problems.networks.network import Propagation
 from ...problems.networks.operations import unit_operations
-from .block import UNIT, Block
+from .block import Block
 from .columns import CLEAN, NEAR_KINK
 from .sample_sums import Responses, Sums, powers_of
 from .unit_responses import Totals, respond_literally
@@ -157,7 +158,7 @@ def _literal(block: Block, place: tuple[int, int, int], samples: Any) -> tuple[A
         moved[unit, k * count : (k + 1) * count] = block.inputs[layer][samples] @ perturbed
     run, losses = _forward_from(block, layer, [*Z[:layer], moved + nudges[layer]], targets, nudges)
     up, down, base = losses[: 3 * count].reshape(3, count)
-    rounding = 8.0 * UNIT * np.abs(losses) + _rounding(block, layer, run, slack, targets)
+    rounding = 8.0 * UNIT_ROUNDOFF * np.abs(losses) + _rounding(block, layer, run, slack, targets)
     worst = float(rounding.reshape(5, count).sum(axis=1).max())
     return np.array([0.5 * (up - down).sum(), (0.5 * (up + down) - base).sum()]), SAFETY * worst
 
@@ -186,7 +187,7 @@ def _rounding(block: Block, layer: int, run: Propagation, slack: list[Array], Y:
     if not cost.output:  # taken from the activation, whose own rounding counts where it nearly meets the target
         entry, Z, A = network.activation_entries[-1], run.Z[-1], run.A[-1]
         lost = np.abs(A) + (np.abs(Z * entry.derivative(Z)) if entry.elementwise else 0.0)
-        total += ACTIVATION * UNIT * np.sum(np.abs(cost.gradient(Z, A, Y)) * lost, axis=0)
+        total += ACTIVATION * UNIT_ROUNDOFF * np.sum(np.abs(cost.gradient(Z, A, Y)) * lost, axis=0)
     for k in range(len(network.layers) - 1, layer - 1, -1):
         total += np.sum(np.abs(dZ) * np.tile(slack[k], 5), axis=0)
         if k > layer:

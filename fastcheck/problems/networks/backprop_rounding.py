@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..._constants import UNIT_ROUNDOFF
 from ..._types import Array
 from ...rules.activations import Activation
 from .names import kind_and_number
 from .problem import Problem
 
-DOUBLE = 2.0**-53
 # A pre-activation within this many standard errors of a breakpoint may have rounded to its other side.
 NEAR = 4.0
 
@@ -42,7 +42,7 @@ class Rounding:
         self.problem, self.limit = problem, limit
         self._layers: dict[float, list[Layer]] = {}
 
-    def __call__(self, name: str, unit: float = DOUBLE) -> Array:
+    def __call__(self, name: str, unit: float = UNIT_ROUNDOFF) -> Array:
         """Standard errors of one tensor's gradient, flat.
 
         Parameters
