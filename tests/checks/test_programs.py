@@ -82,3 +82,17 @@ def test_data_may_come_from_anywhere(name):
 def test_inputs_of_a_layer_that_stand_still_may_be_integers(still):
     report = fc.check_vjp(lambda t, W: t.T.dot(X @ W), lambda d, t, W: X.T @ (t @ d), (still, W))
     assert (report.verdict, report.engine) == ("pass", "program"), str(report)
+
+
+@pytest.mark.parametrize(("cost", "derivative"), [
+    (lambda t: t**1.5, lambda t: 1.5 * t**0.5), (lambda t: t * np.sqrt(t), lambda t: 1.5 * np.sqrt(t)),
+    (lambda t: t**2.5, lambda t: 2.5 * t**1.5), (lambda t: t * np.sqrt(t) + t, lambda t: 1.5 * np.sqrt(t) + 1.0),
+])
+def test_at_the_edge_of_a_domain_the_side_that_is_there_decides(cost, derivative):
+    """Right gradients pass there, and one that is wrong there alone fails."""
+    theta = np.array([0.0, 1.0, 4.0])
+    right = derivative(theta)
+    report = fc.check_function(lambda t: float(np.sum(cost(t))), theta, right, engine="program")
+    assert report.ok, str(report)
+    wrong = right + np.array([0.5, 0.0, 0.0])
+    assert fc.check_function(lambda t: float(np.sum(cost(t))), theta, wrong, engine="program").verdict == "fail"

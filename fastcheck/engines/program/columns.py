@@ -17,8 +17,9 @@ from .colouring import NEGLIGIBLE, UNSEEN, Colouring, ratio_of
 from .runner import FIRST_COLUMNS, Moved, Place, Runner
 
 # A column that crosses a kink, or leaves the function's domain, is taken again with a step this much smaller, at most
-# so often.
-SHRINK, SHRINKS = 2.0**-10, 2
+# twice.  Nothing rounds, so it may be tiny; it must be, where the edge of a domain is no smooth point: the quotient of
+# t**1.5 at 0 is the square root of the step.
+SHRINK, SHRINKS = 2.0**-20, 2
 TINY = float(np.finfo(np.float64).tiny)
 
 

@@ -202,6 +202,8 @@ def dithered_noise(directions: Sequence[Direction], base: Along, dithered: Seque
             if other.flagged[row]:
                 continue
             apart = float(other.difference[row] - base.difference[row])
+            if not math.isfinite(apart):
+                continue  # the direction leaves the function's domain, which tells nothing of rounding
             for place in direction.changes:
                 size = direction.norm(place)
                 if size > 0.0:
