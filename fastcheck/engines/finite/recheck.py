@@ -219,8 +219,8 @@ def _confirm(batch: Batch, slopes: SlopeEstimates, doubted: Mask) -> None:
 
 def _kinked(slopes: SlopeEstimates) -> tuple[Mask, Array]:
     """Which lines have a kink at 0, and the noise of their one-sided derivatives."""
-    blurred = ONE_SIDED_ROUNDING * slopes.noise / slopes.nearest
     with np.errstate(invalid="ignore"):
+        blurred = ONE_SIDED_ROUNDING * slopes.noise / slopes.nearest
         return ~slopes.smooth & (np.abs(slopes.right - slopes.left) > NOISE_SIGMAS * blurred), blurred
 
 
