@@ -192,6 +192,6 @@ def _rounding(block: Block, layer: int, run: Propagation, slack: list[Array], Y:
         total += np.sum(np.abs(dZ) * np.tile(slack[k], 5), axis=0)
         if k > layer:
             place = network.places[k]
-            _, dA = place.layer.backward(place.values(parameters), run.inputs_of(k), dZ)
-            dZ = dA * network.activation_entries[k - 1].derivative(run.Z[k - 1])
+            back = place.layer.backward(place.values(parameters), dZ)
+            dZ = back * network.activation_entries[k - 1].derivative(run.Z[k - 1])
     return total

@@ -357,10 +357,11 @@ class Network:
             dZ = self.output_gradient(run, targets)
             for k in range(len(self.layers) - 1, -1, -1):
                 place = self.places[k]
-                found, dA = place.layer.backward(place.values(theta), run.inputs_of(k), dZ)
+                values = place.values(theta)
+                found = place.layer.gradients(values, run.inputs_of(k), dZ)
                 gradients |= {place.tensors[kind].name: gradient for kind, gradient in found.items()}
                 if k > 0:
-                    dZ = dA * self.activation_entries[k - 1].derivative(run.Z[k - 1])
+                    dZ = place.layer.backward(values, dZ) * self.activation_entries[k - 1].derivative(run.Z[k - 1])
             for tensor in self.penalised:
                 gradients[tensor.name] = gradients[tensor.name] + self.l2 / m * theta[tensor.name]
         return {

@@ -4,7 +4,7 @@ Networks (W1, b1, ...) and the parameters of a user's cost are read by the same 
 their names, everything is read into double precision, and what came in less is remembered.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -157,32 +157,37 @@ def lowest_precision(*several: Values) -> dict[str, str]:
     return found
 
 
-def _matched(layout: Layout, values: Any, argument: str, prefix: str) -> Iterator[tuple[Leaf, Any]]:
+def _matched(layout: Layout, values: Any, argument: str, prefix: str) -> list[tuple[Leaf, Any]]:
     """The leaves of a layout with what another structure has in their places."""
+    matched: list[tuple[Leaf, Any]] = []
 
-    def match(tree: Tree, value: Any, path: tuple[str, ...]) -> Iterator[tuple[Leaf, Any]]:
+    def match(tree: Tree, value: Any, path: tuple[str, ...]) -> None:
         if isinstance(tree, Leaf):
-            yield tree, value
+            matched.append((tree, value))
             return
         where, entries = f"{'/'.join(path)} in {argument}" if path else argument, tree.entries
         if tree.is_mapping:
             if not isinstance(value, Mapping):
                 raise TypeError(f"{where}: expected a dictionary with {_listed(entries)}, got {type(value).__name__}")
-            if layout.closed:
+            if layout.closed and len(value) > len(entries):
                 _require_known(entries, value, where, prefix)
         elif not isinstance(value, (list, tuple)) or len(value) != len(entries):
             length = f" of {len(value)}" if isinstance(value, (list, tuple)) else ""
             raise TypeError(f"{where}: expected a sequence of {len(entries)}, got {type(value).__name__}{length}")
         for key, branch in entries.items():
-            there = _key_of(entries, key, value, where, prefix) if isinstance(value, Mapping) else key
-            yield from match(branch, value[there], (*path, tree.name_of(key)))
+            there = _key_of(entries, key, value, where, prefix) if tree.is_mapping else key
+            if isinstance(branch, Leaf):
+                matched.append((branch, value[there]))
+            else:
+                match(branch, value[there], (*path, tree.name_of(key)))
 
-    return match(layout.tree, values, ())
+    match(layout.tree, values, ())
+    return matched
 
 
 def _key_of(entries: dict[Any, Tree], key: Any, value: Mapping[Any, Any], where: str, prefix: str) -> Any:
     """Under which key a dictionary has the entry ``key`` of a layout: its own name, or that with the prefix."""
-    other = f"{prefix}{key}"
+    other = f"{prefix}{key}" if prefix else key
     if other in entries or other not in value:
         other = key
     if other not in value:

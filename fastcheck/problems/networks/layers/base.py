@@ -60,8 +60,12 @@ class Layer(Protocol):
         """Pre-activations (outputs, m) of inputs a (inputs, m)."""
         ...
 
-    def backward(self, values: Values, a: Array, dZ: Array) -> tuple[dict[str, Array], Array]:
-        """Gradients by kind, and the gradient of the inputs, from that of the pre-activations."""
+    def backward(self, values: Values, dZ: Array) -> Array:
+        """Gradient of the inputs from that of the pre-activations."""
+        ...
+
+    def gradients(self, values: Values, a: Array, dZ: Array) -> dict[str, Array]:
+        """Gradients of the parameters, by kind, from that of the pre-activations."""
         ...
 
     def difference(

@@ -61,9 +61,13 @@ class Dense:
         """W a + b."""
         return np.asarray(values["W"] @ a + values["b"].reshape(-1, 1))
 
-    def backward(self, values: Values, a: Array, dZ: Array) -> tuple[dict[str, Array], Array]:
-        """dW = dZ a^T, db = dZ summed over samples, da = W^T dZ."""
-        return {"W": dZ @ a.T, "b": dZ.sum(axis=1, keepdims=True)}, values["W"].T @ dZ
+    def backward(self, values: Values, dZ: Array) -> Array:
+        """da = W^T dZ."""
+        return np.asarray(values["W"].T @ dZ)
+
+    def gradients(self, values: Values, a: Array, dZ: Array) -> dict[str, Array]:
+        """dW = dZ a^T, and db is dZ summed over samples."""
+        return {"W": dZ @ a.T, "b": dZ.sum(axis=1, keepdims=True)}
 
     def difference(
         self, values: Values, changes: Values, a: Array, da: Array | None, factor: "Array | float" = 1.0
