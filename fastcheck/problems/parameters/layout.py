@@ -13,6 +13,8 @@ import numpy as np
 from ..._types import Array, Indices
 from .tree import Leaf, Tree, leaves, numbers, rebuilt, tree_of
 
+# What stands for a key that is not there.
+MISSING = object()
 # Bytes of a number in double precision.
 DOUBLE_BYTES = 8
 
@@ -175,7 +177,9 @@ def _matched(layout: Layout, values: Any, argument: str, prefix: str) -> list[tu
             length = f" of {len(value)}" if isinstance(value, (list, tuple)) else ""
             raise TypeError(f"{where}: expected a sequence of {len(entries)}, got {type(value).__name__}{length}")
         for key, branch in entries.items():
-            there = _key_of(entries, key, value, where, prefix) if tree.is_mapping else key
+            there = _key_of(entries, key, value, prefix) if tree.is_mapping else key
+            if there is MISSING:
+                raise _missing(layout, entries, key, value, where, prefix)
             if isinstance(branch, Leaf):
                 matched.append((branch, value[there]))
             else:
@@ -185,18 +189,28 @@ def _matched(layout: Layout, values: Any, argument: str, prefix: str) -> list[tu
     return matched
 
 
-def _key_of(entries: dict[Any, Tree], key: Any, value: Mapping[Any, Any], where: str, prefix: str) -> Any:
-    """Under which key a dictionary has the entry ``key`` of a layout: its own name, or that with the prefix."""
+def _key_of(entries: dict[Any, Tree], key: Any, value: Mapping[Any, Any], prefix: str) -> Any:
+    """Under which key a dictionary has the entry ``key`` of a layout: its own name, or that with the prefix.
+
+    MISSING where it has neither, or both.
+    """
     other = f"{prefix}{key}" if prefix else key
     if other in entries or other not in value:
         other = key
-    if other not in value:
-        leaf = entries[key]
-        shape = f" of shape {leaf.tensor.shape}" if isinstance(leaf, Leaf) else ""
-        raise ValueError(f"{where}: expected {prefix}{key}{shape}, got {_listed(value)}; {key} is missing")
-    if other != key and key in value:
-        raise ValueError(f"{key} in {where}: expected one of {key} and {other}, got both")
-    return other
+    return MISSING if other not in value or (other != key and key in value) else other
+
+
+def _missing(
+    layout: Layout, entries: dict[Any, Tree], key: Any, value: Mapping[Any, Any], where: str, prefix: str
+) -> ValueError:
+    """The error for a key that a dictionary does not have, or has twice."""
+    if layout.closed:
+        _require_known(entries, value, where, prefix)
+    if key in value:
+        return ValueError(f"{key} in {where}: expected one of {key} and {prefix}{key}, got both")
+    leaf = entries[key]
+    shape = f" of shape {leaf.tensor.shape}" if isinstance(leaf, Leaf) else ""
+    return ValueError(f"{where}: expected {prefix}{key}{shape}, got {_listed(value)}; {key} is missing")
 
 
 def _require_known(entries: dict[Any, Tree], value: Mapping[Any, Any], where: str, prefix: str) -> None:
