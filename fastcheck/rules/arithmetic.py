@@ -3,9 +3,9 @@
 from typing import Any
 
 from .._errors import NoRule
-from .base import Changes, Rule, Values, moved, plus, still_where_still, two_sum
-from .exponential import log_ratio
+from .base import Changes, Rule, Values, moved, plus, product_change, still_where_still, two_sum
 from .namespaces import any_of, as_float, cube_root, is_complex, largest
+from .small import log_ratio
 
 # Integer powers up to this one are differenced by products; beyond it, through logarithms.
 LAST_BY_PRODUCTS = 8
@@ -26,8 +26,7 @@ def subtract(xp: Any, values: Values, changes: Changes, out: Any, branches: Any)
 
 def multiply(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
     """da b + (a + da) db."""
-    (a, b), (da, db) = values, changes
-    return plus(None if da is None else da * b, None if db is None else moved(a, da) * db)
+    return product_change(*values, *changes)
 
 
 def divide(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:

@@ -1,5 +1,6 @@
 """Axes: several of them as one last axis, and back."""
 
+import math
 from typing import Any
 
 Axes = tuple[int, ...]
@@ -38,3 +39,18 @@ def inserted(x: Any) -> Any:
     """x with a last axis of length one."""
     return x.reshape((*x.shape, 1))
 
+
+def without(x: Any, axes: Axes) -> Any:
+    """x without ``axes`` of length one."""
+    gone = {axis + len(x.shape) for axis in axes}
+    return x.reshape(tuple(length for axis, length in enumerate(x.shape) if axis not in gone))
+
+
+def count_along(x: Any, axes: Axes) -> int:
+    """The number of elements along axes."""
+    return math.prod(x.shape[axis] for axis in axes)
+
+
+def centred(xp: Any, x: Any, axes: Axes) -> Any:
+    """x less its mean over axes."""
+    return x - xp.sum(x, axis=axes, keepdims=True) / count_along(x, axes)

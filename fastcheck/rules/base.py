@@ -64,6 +64,11 @@ def or_zero(change: Any) -> Any:
     return 0.0 if change is None else change
 
 
+def product_change(a: Any, b: Any, da: Any, db: Any) -> Any:
+    """The change of a product, da b + (a + da) db; None for a factor that stands still."""
+    return plus(None if da is None else da * b, None if db is None else moved(a, da) * db)
+
+
 def still_where_still(xp: Any, result: Any, *changes: Any) -> Any:
     """``result``, but zero where all of ``changes`` are exactly zero: 0/0 there is no change."""
     moves = None

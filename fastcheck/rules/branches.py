@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .namespaces import to_device_of
+from .namespaces import any_of, to_device_of
 
 
 class Branches:
@@ -61,3 +61,22 @@ def note_tie(branches: Branches | None, ties: Any) -> None:
 def convention_of(branches: Branches | None) -> float | None:
     """The convention at ties; None for the true finite change."""
     return None if branches is None else branches.convention
+
+
+def jump(xp: Any, change: Any, tied: Any, branches: Branches | None) -> Any:
+    """``change``, noted; at ties none at all under a convention, for no slope is different from zero.
+
+    Parameters
+    ----------
+    change : (*batch, *shape) change of the output.
+    tied : where the value stands on a boundary.
+    """
+    if branches is None:
+        return change
+    jumped = change != 0.0
+    if not any_of(xp, jumped):
+        return change
+    ties = jumped & tied
+    note(branches, jumped & ~tied)
+    note_tie(branches, ties)
+    return change if branches.convention is None else xp.where(ties, 0.0, change)

@@ -7,27 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from .base import Changes, Rule, Values, moved, or_zero, plus, two_sum
-from .branches import Branches, convention_of, note, note_tie
+from .branches import Branches, convention_of, jump, note, note_tie
 from .namespaces import any_of, as_float, largest, smallest
-
-
-def jump(xp: Any, change: Any, tied: Any, branches: Branches | None) -> Any:
-    """``change``, noted; at ties none at all under a convention, for no slope is different from zero.
-
-    Parameters
-    ----------
-    change : (*batch, *shape) change of the output.
-    tied : where the value stands on a boundary.
-    """
-    if branches is None:
-        return change
-    jumped = change != 0.0
-    if not any_of(xp, jumped):
-        return change
-    ties = jumped & tied
-    note(branches, jumped & ~tied)
-    note_tie(branches, ties)
-    return change if branches.convention is None else xp.where(ties, 0.0, change)
 
 
 def exact_sum(xp: Any, a: Any, b: Any, da: Any, db: Any) -> Any:

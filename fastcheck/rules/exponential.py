@@ -54,45 +54,25 @@ def exp2(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> 
     return xp.where(d > 1.0, xp.exp2(total) * (1.0 + LN_2 * error) - out, near)
 
 
-def log_ratio(xp: Any, x: Any, d: Any, low: Any = 0.0) -> Any:
-    """log((x + low + d) / (x + low)) with a rounding error ``low`` of x.
-
-    log1p(d / x) has no digits where d / x is near -1; then it is -log1p(-d / (x + d)), whose argument is positive.
-    """
-    ratio = d / x
-    reach = largest(xp, ratio)
-    if reach <= 0.5:
-        return small.log1p(xp, ratio, reach)
-    total = (x + d) + low
-    down = ratio < 0.0
-    argument = xp.where(down, -d / total, ratio)
-    change = xp.log1p(argument)
-    # the quotient overflows where the one is so much smaller than the other
-    change = xp.where(argument == math.inf, xp.abs(xp.log(xp.abs(total)) - xp.log(xp.abs(x))), change)
-    # as does everything where both signs differ: the logarithm of a negative number
-    change = xp.where(down & (ratio < -1.0), math.nan, xp.where(down, -change, change))
-    return still_where_still(xp, change, d)
-
-
 def log(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
     """log((x + d) / x)."""
-    return log_ratio(xp, values[0], changes[0])
+    return small.log_ratio(xp, values[0], changes[0])
 
 
 def log2(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
     """The logarithm's over log 2."""
-    return log_ratio(xp, values[0], changes[0]) / LN_2
+    return small.log_ratio(xp, values[0], changes[0]) / LN_2
 
 
 def log10(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
     """The logarithm's over log 10."""
-    return log_ratio(xp, values[0], changes[0]) / LN_10
+    return small.log_ratio(xp, values[0], changes[0]) / LN_10
 
 
 def log1p(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
     """log((1 + x + d) / (1 + x)), with 1 + x not rounded where it cancels with d."""
     total, low = two_sum(xp, values[0], 1.0)
-    return log_ratio(xp, total, changes[0], low)
+    return small.log_ratio(xp, total, changes[0], low)
 
 
 def sigmoids(xp: Any, z: Any) -> tuple[Any, Any]:

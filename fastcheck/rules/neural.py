@@ -3,13 +3,13 @@
 import math
 from typing import Any
 
-from .arithmetic import multiply
 from .axes import Axes
-from .base import Changes, Rule, Values, or_zero, plus, two_product, two_sum
+from .base import Changes, Rule, Values, or_zero, plus, product_change, two_product, two_sum
 from .branches import Branches, note
+from .entropies import xlog1py, xlogy
 from .exponential import exponential, gated_change, sigmoid_change, sigmoids, softplus_change, tanh
 from .namespaces import any_of
-from .piecewise import at_ties, clip, rise_above_zero
+from .piecewise import absolute, at_ties, clip, rise_above_zero
 
 SQRT_2_OVER_PI = 0.7978845608028654
 GELU_CUBIC = 0.044715
@@ -37,7 +37,7 @@ def prelu(xp: Any, values: Values, changes: Changes, out: Any, branches: Branche
         return xp.where(z > 0.0, 0.0, z) * ds
     rise = rise_above_zero(xp, z, d, branches)
     below = xp.where(z > 0.0, 0.0, z)
-    return rise + multiply(xp, (below, slope), (d - rise, ds), None, None)
+    return rise + product_change(below, slope, d - rise, ds)
 
 
 def exponential_below(
@@ -228,7 +228,7 @@ def glu(
     """a sigma(b), a and b the halves along one axis."""
     a, b = halves(xp, values[0], axes[0])
     da, db = halves(xp, changes[0], axes[0])
-    return multiply(xp, (a, sigmoids(xp, b)[0]), (da, sigmoid_change(xp, b, db)), None, None)
+    return product_change(a, sigmoids(xp, b)[0], da, sigmoid_change(xp, b, db))
 
 
 def halves(xp: Any, x: Any, axis: int) -> tuple[Any, Any]:
@@ -256,8 +256,6 @@ def smooth_l1(
 ) -> Any:
     """Huber's loss over beta, its delta; |r| for beta = 0."""
     if beta == 0.0:
-        from .piecewise import absolute
-
         return absolute(xp, values, changes, out, branches)
     return huber(xp, values, changes, out, branches, beta) / beta
 
@@ -277,8 +275,6 @@ def binary_cross_entropy(
     xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None
 ) -> Any:
     """-(y log p + (1 - y) log(1 - p))."""
-    from .special import xlog1py, xlogy
-
     (p, y), (dp, dy) = values, changes
     first = xlogy(xp, (y, p), (dy, dp), None, branches)
     second = xlog1py(

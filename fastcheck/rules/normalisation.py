@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from .axes import Axes
-from .reductions import centred, count_along
+from .axes import Axes, centred, count_along
 
 
 def normalise(xp: Any, x: Any, dx: Any, axes: Axes, eps: float) -> tuple[Any, Any]:

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from .namespaces import largest
+
 
 @cache
 def gauss(points: int) -> tuple[tuple[float, float], ...]:
@@ -49,8 +51,6 @@ def integral(
     reach : around x, how far it is analytic, and not much larger.
     far : where the way is longer than a quarter of that: the difference by subtraction, which cancels little there.
     """
-    from .namespaces import largest
-
     share = largest(xp, d / reach)
     if share <= 0.25:
         return d * mean_over(slope, x, d, points_for(share))

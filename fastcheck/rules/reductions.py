@@ -1,4 +1,4 @@
-"""Reductions over axes: extremes, products, variances, norms, logic.
+"""Reductions over axes: products, variances, norms, logic.
 
 All take ``axes``, a tuple of negative integers, and ``keepdims``.
 """
@@ -6,101 +6,13 @@ All take ``axes``, a tuple of negative integers, and ``keepdims``.
 import math
 from typing import Any
 
-from .axes import Axes, flattened, inserted, restored
+from .arithmetic import power
+from .axes import Axes, centred, count_along, flattened, inserted, restored, without
 from .base import Changes, Rule, Values, still_where_still
-from .branches import Branches, convention_of, note_tie
-from .discrete import jump
-from .namespaces import any_of, as_count, as_float, is_traced, largest_along
+from .branches import Branches, jump
+from .extremes import maximum_of, minimum_of
+from .namespaces import any_of, as_float
 from .piecewise import absolute
-
-
-def maximum_of(
-    xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None, axes: Axes, keepdims: bool = False
-) -> Any:
-    """max (x - top + d): the winner's change, or the way to another winner and that one's change."""
-    change = of_lasting_winners(xp, values[0], changes[0], out, axes, keepdims)
-    if change is not None:
-        return change
-    x, d = flattened(xp, values[0], axes), flattened(xp, changes[0], axes)
-    below = x - xp.amax(x, axis=-1, keepdims=True)
-    top = below == 0.0
-    change = xp.amax(below + d, axis=-1)
-    if branches is not None:
-        change = with_ties(xp, top, d, change, branches)
-    return restored(change, axes, keepdims)
-
-
-def of_lasting_winners(xp: Any, x: Any, d: Any, out: Any, axes: Axes, keepdims: bool) -> Any:
-    """The change where what is largest stays so everywhere, with others only where they move as it does; else None."""
-    if is_traced(d):
-        return None
-    below = x - (out if keepdims else restored(out, axes, True))
-    top = below == 0.0
-    moved = below + d
-    most = largest_along(xp, moved, axes)
-    # below is zero at the winner: its new lead is its change
-    winners = xp.count_nonzero((moved == most) & top)
-    if winners * math.prod(out.shape) != xp.count_nonzero(top) * math.prod(most.shape):
-        return None
-    return most if keepdims else without(most, axes)
-
-
-def with_ties(xp: Any, top: Any, d: Any, change: Any, branches: Branches) -> Any:
-    """Note crossings and ties of a maximum; under a convention, the change that it gives to ties."""
-    most = xp.amax(xp.where(top, d, -math.inf), axis=-1)
-    least = xp.amin(xp.where(top, d, math.inf), axis=-1)
-    branches.note(change > most)
-    ties = most > least
-    note_tie(branches, ties)
-    c = convention_of(branches)
-    if c is None or not any_of(xp, ties):
-        return change
-    return xp.where(ties, shared(xp, top, d, c), change)
-
-
-def shared(xp: Any, top: Any, d: Any, c: float) -> Any:
-    """What a convention gives to equal candidates: the first's change for 1, the last's for 0, the mean for 1/2."""
-    weights = as_float(xp, top, d)
-    if c == 0.5:
-        return xp.sum(weights * d, axis=-1) / xp.sum(weights, axis=-1)
-    count = xp.cumsum(as_count(xp, top), -1)
-    first, last = top & (count == 1), top & (count == count[..., -1:])
-    return c * xp.sum(as_float(xp, first, d) * d, axis=-1) + (1.0 - c) * xp.sum(as_float(xp, last, d) * d, axis=-1)
-
-
-def minimum_of(
-    xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None, axes: Axes, keepdims: bool = False
-) -> Any:
-    """-max(-x)."""
-    return -maximum_of(xp, (-values[0],), (-changes[0],), -out, branches, axes, keepdims)
-
-
-def range_of(
-    xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None, axes: Axes, keepdims: bool = False
-) -> Any:
-    """The maximum's change less the minimum's."""
-    (x,) = values
-    top, bottom = (find(x, axis=axes, keepdims=keepdims) for find in (xp.amax, xp.amin))
-    rise = maximum_of(xp, values, changes, top, branches, axes, keepdims)
-    return rise - minimum_of(xp, values, changes, bottom, branches, axes, keepdims)
-
-
-def winner_of(
-    xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None, axes: Axes, keepdims: bool = False
-) -> Any:
-    """The change of the place of the (first) maximum."""
-    x, d = flattened(xp, values[0], axes), flattened(xp, changes[0], axes)
-    below = x - xp.amax(x, axis=-1, keepdims=True)
-    old, new = xp.argmax(x, axis=-1), xp.argmax(below + d, axis=-1)
-    change = as_float(xp, new - old, d)
-    return restored(jump(xp, change, xp.sum(as_count(xp, below == 0.0), axis=-1) > 1, branches), axes, keepdims)
-
-
-def loser_of(
-    xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None, axes: Axes, keepdims: bool = False
-) -> Any:
-    """The change of the place of the (first) minimum."""
-    return winner_of(xp, (-values[0],), (-changes[0],), out, branches, axes, keepdims)
 
 
 def product(
@@ -129,16 +41,6 @@ def running_product(
     return xp.moveaxis(xp.concatenate(all_changes, axis=-1), -1, axes[0])
 
 
-def centred(xp: Any, x: Any, axes: Axes) -> Any:
-    """x less its mean over axes."""
-    return x - xp.sum(x, axis=axes, keepdims=True) / count_along(x, axes)
-
-
-def count_along(x: Any, axes: Axes) -> int:
-    """The number of elements along axes."""
-    return math.prod(x.shape[axis] for axis in axes)
-
-
 def variance(
     xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None,
     axes: Axes, keepdims: bool = False, ddof: float = 0,
@@ -163,12 +65,6 @@ def deviation(
     count = math.sqrt(count_along(values[0], axes) - ddof)
     result = change / (count * (xp.sqrt(old) + xp.sqrt(new)))
     return still_where_still(xp, result, change) if any_of(xp, old == 0.0) else result
-
-
-def without(x: Any, axes: Axes) -> Any:
-    """x without ``axes`` of length one."""
-    gone = {axis + len(x.shape) for axis in axes}
-    return x.reshape(tuple(length for axis, length in enumerate(x.shape) if axis not in gone))
 
 
 def euclidean(xp: Any, x: Any, d: Any, out: Any, axes: Axes) -> Any:
@@ -201,8 +97,6 @@ def norm(
 
 def norm_of_order(xp: Any, size: Any, d: Any, out: Any, axes: Axes, keepdims: bool, order: float) -> Any:
     """(sum |x|^p)^(1/p), by the rules of powers and of sums, relative to the old length so that nothing overflows."""
-    from .arithmetic import power
-
     length = out if keepdims else restored(out, axes, True)
     unit = xp.where(length == 0.0, 1.0, length)
     scaled, step = size / unit, d / unit
@@ -238,13 +132,6 @@ def count_nonzero(
 
 
 REDUCTIONS: dict[str, Rule] = {
-    "max": Rule(maximum_of, elementwise=False),
-    "amax": Rule(maximum_of, elementwise=False),
-    "min": Rule(minimum_of, elementwise=False),
-    "amin": Rule(minimum_of, elementwise=False),
-    "ptp": Rule(range_of, elementwise=False),
-    "argmax": Rule(winner_of, elementwise=False, discrete=True),
-    "argmin": Rule(loser_of, elementwise=False, discrete=True),
     "prod": Rule(product, elementwise=False, complex=True),
     "cumprod": Rule(running_product, elementwise=False, complex=True),
     "var": Rule(variance, elementwise=False),

@@ -1,7 +1,7 @@
 """Singular values and vectors, and the matrix norms that are made of them.
 
 The singular values of A are the positive eigenvalues of [[0, A], [A^T, 0]], whose eigenvectors are (u, v) / sqrt(2)
-and, for minus the same value, (u, -v) / sqrt(2): the rotations of ``spectral`` apply, and values that pass zero turn
+and, for minus the same value, (u, -v) / sqrt(2): the same rotations apply, and values that pass zero turn
 round.
 """
 
@@ -11,12 +11,12 @@ from typing import Any
 from .axes import Axes, restored
 from .base import Changes, Rule, Values
 from .branches import Branches
+from .extremes import maximum_of, minimum_of
 from .linear_algebra import transposed
 from .namespaces import identity, take_along
 from .piecewise import absolute
-from .reductions import maximum_of, minimum_of
+from .rotations import diagonalised, without_rounding
 from .sorting import order_of_sums, sorted_change
-from .spectral import diagonalised, without_rounding
 
 SQRT_HALF = math.sqrt(0.5)
 

@@ -4,8 +4,7 @@ from typing import Any
 
 from .axes import Axes, flattened, restored
 from .base import Changes, Rule, Values, two_sum
-from .branches import Branches, convention_of, note, note_tie
-from .discrete import jump
+from .branches import Branches, convention_of, jump, note, note_tie
 from .namespaces import any_of, as_float, take_along
 
 

@@ -1,13 +1,11 @@
-"""Special functions: gamma, Bessel, entropies, and inverses of distributions."""
+"""Special functions: gamma, Bessel, and inverses of distributions."""
 
 import math
 from typing import Any
 
 from .._errors import NoRule
-from .arithmetic import multiply
-from .base import Changes, Rule, Values, moved, or_zero, plus, still_where_still, two_sum
-from .exponential import log_ratio
-from .namespaces import any_of, as_float, largest, special
+from .base import Changes, Rule, Values, still_where_still, two_sum
+from .namespaces import any_of, largest, special
 from .quadrature import integral
 
 
@@ -133,63 +131,6 @@ def logit(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) ->
     return still_where_still(xp, xp.where(up, change, -change), d)
 
 
-def log_product(xp: Any, x: Any, dx: Any, logarithm: Any, step: Any) -> Any:
-    """The change of x log(...), which is 0 where x is, given the logarithm and its change."""
-    change = multiply(xp, (x, logarithm), (dx, step), None, None)
-    gone = moved(x, dx) == 0.0
-    if not any_of(xp, gone):
-        return change
-    return xp.where(gone, xp.where(x == 0.0, 0.0, -x * logarithm), change)
-
-
-def xlogy(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
-    """x log y: dx log y + (x + dx) log((y + dy) / y)."""
-    (x, y), (dx, dy) = values, changes
-    y = as_float(xp, y, dx if dy is None else dy)
-    return log_product(xp, x, dx, xp.log(y), None if dy is None else log_ratio(xp, y, dy))
-
-
-def xlog1py(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
-    """x log(1 + y), likewise."""
-    (x, y), (dx, dy) = values, changes
-    y = as_float(xp, y, dx if dy is None else dy)
-    total, low = two_sum(xp, y, 1.0 + 0.0 * y)
-    return log_product(xp, x, dx, xp.log1p(y), None if dy is None else log_ratio(xp, total, dy, low))
-
-
-def entr(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
-    """-x log x: the relative entropy to 1."""
-    (x,), (d,) = values, changes
-    return -rel_entr(xp, (x, 1.0 + 0.0 * x), (d, None), -out, branches)
-
-
-def log_of_quotient(xp: Any, x: Any, y: Any) -> Any:
-    """log(x / y), accurate where they are close."""
-    gap = x - y
-    return xp.where(xp.abs(gap) <= 0.5 * y, xp.log1p(gap / y), xp.log(x / y))
-
-
-def rel_entr(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
-    """x log(x / y): dx log(x / y) + (x + dx) times the change of the logarithm."""
-    (x, y), (dx, dy) = values, changes
-    step = None if dx is None else log_ratio(xp, x, dx)
-    if dy is not None:
-        step = plus(step, -log_ratio(xp, y, dy))
-    far_x = moved(x, dx)
-    change = plus(None if dx is None else dx * log_of_quotient(xp, x, y), far_x * step)
-    if any_of(xp, x == 0.0):
-        change = xp.where(x == 0.0, far_x * log_of_quotient(xp, far_x, moved(y, dy)), change)
-    gone = far_x == 0.0
-    return xp.where(gone, -out, change) if any_of(xp, gone) else change
-
-
-def kl_div(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
-    """x log(x / y) - x + y (SciPy's)."""
-    (x, y), (dx, dy) = values, changes
-    entropy = xp.where(x == 0.0, 0.0, x * log_of_quotient(xp, x, y))
-    return rel_entr(xp, values, changes, entropy, branches) + (or_zero(dy) - or_zero(dx))
-
-
 SPECIAL: dict[str, Rule] = {
     "gammaln": Rule(gammaln),
     "lgamma": Rule(gammaln),
@@ -202,9 +143,4 @@ SPECIAL: dict[str, Rule] = {
     "ndtri": Rule(ndtri),
     "erfcx": Rule(erfcx),
     "logit": Rule(logit),
-    "xlogy": Rule(xlogy),
-    "xlog1py": Rule(xlog1py),
-    "entr": Rule(entr),
-    "rel_entr": Rule(rel_entr),
-    "kl_div": Rule(kl_div),
 }

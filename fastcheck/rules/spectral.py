@@ -1,80 +1,12 @@
-"""Eigenvalues and eigenvectors of symmetric matrices: Jacobi's rotations of the change, as the old eigenvectors see it.
-
-With A = V diag(w) V^T, A + dA = V (diag(w) + S) V^T, S = V^T dA V.  Each rotation moves a pair of eigenvalues by
--t b and t b (Rutishauser, 1966), b being the entry of S that it removes, so that their changes are sums of small terms:
-nothing cancels however small dA is, and equal eigenvalues are no exception.
-"""
+"""Eigenvalues and eigenvectors of symmetric matrices, by rotations of the change (``rotations``)."""
 
 from typing import Any
 
-from .axes import inserted
 from .base import Changes, Rule, Values
 from .linear_algebra import from_lower, transposed
-from .namespaces import identity, largest, take_along
+from .namespaces import identity, take_along
+from .rotations import diagonalised, without_rounding
 from .sorting import order_of_sums, sorted_change
-
-# Off-diagonal entries below this share of the change are rounding.
-NEGLIGIBLE = 1e-20
-EPSILON = 2.0**-52
-# Sweeps converge quadratically: four to six are enough, even from far away.
-SWEEPS = 15
-
-
-def rotation(xp: Any, gap: Any, b: Any) -> tuple[Any, Any]:
-    """Tangent and sine of the rotation that removes b from [[w, b], [b, w + gap]]."""
-    size = xp.hypot(gap, 2.0 * b)
-    denominator = xp.where(gap < 0.0, gap - size, gap + size)
-    t = xp.where(b == 0.0, 0.0, 2.0 * b / xp.where(denominator == 0.0, 1.0, denominator))
-    return t, t / xp.sqrt(1.0 + t * t)
-
-
-def diagonalised(xp: Any, w: Any, s: Any) -> tuple[Any, Any]:
-    """The changes of the eigenvalues w, in their old order, and the eigenvectors of diag(w) + S less the unit one."""
-    n = s.shape[-1]
-    shift = 1.0 * xp.diagonal(s, 0, -2, -1)
-    off = s * (1.0 - identity(xp, n, s))
-    turned = 0.0 * s
-    scale = xp.amax(xp.abs(s), axis=(-2, -1), keepdims=True)
-    scale = xp.where(scale == 0.0, 1.0, scale)
-    for _ in range(SWEEPS):
-        if not largest(xp, off / scale) > NEGLIGIBLE:
-            break
-        for p in range(n):
-            for q in range(p + 1, n):
-                rotate(xp, w, shift, off, turned, p, q)
-    return shift, turned
-
-
-def rotate(xp: Any, w: Any, shift: Any, off: Any, turned: Any, p: int, q: int) -> None:
-    """Remove off[p, q] by a rotation of rows and columns p and q, in place."""
-    b = 1.0 * off[..., p, q]
-    t, sine = rotation(xp, (w[..., q] - w[..., p]) + (shift[..., q] - shift[..., p]), b)
-    less = -sine * sine / (1.0 + xp.sqrt(1.0 - sine * sine))  # cosine - 1
-    shift[..., p] -= t * b
-    shift[..., q] += t * b
-    sine, less = inserted(sine), inserted(less)
-    for rows in (off, transposed(xp, off)):
-        first, second = 1.0 * rows[..., p, :], 1.0 * rows[..., q, :]
-        rows[..., p, :] += less * first - sine * second
-        rows[..., q, :] += sine * first + less * second
-    off[..., p, q] = off[..., q, p] = 0.0
-    off[..., p, p] = off[..., q, q] = 0.0
-    first, second = 1.0 * turned[..., :, p], 1.0 * turned[..., :, q]
-    turned[..., :, p] += less * first - sine * second
-    turned[..., :, q] += sine * first + less * second
-    turned[..., p, p] += less[..., 0]
-    turned[..., q, p] -= sine[..., 0]
-    turned[..., p, q] += sine[..., 0]
-    turned[..., q, q] += less[..., 0]
-
-
-def without_rounding(xp: Any, w: Any) -> Any:
-    """Ascending eigenvalues, those that only rounding tells apart made equal: else it would break the tie."""
-    gap = 8.0 * w.shape[-1] * EPSILON * xp.amax(xp.abs(w), axis=-1)
-    kept = [w[..., 0]]
-    for k in range(1, w.shape[-1]):
-        kept.append(xp.where(w[..., k] - w[..., k - 1] <= gap, kept[-1], w[..., k]))
-    return xp.concatenate([inserted(x) for x in kept], axis=-1)
 
 
 def eigh(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> tuple[Any, Any]:

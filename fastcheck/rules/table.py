@@ -7,7 +7,9 @@ from .._errors import NoRule
 from .arithmetic import ARITHMETIC
 from .base import Rule
 from .discrete import DISCRETE
+from .entropies import ENTROPIES
 from .exponential import EXPONENTIAL
+from .extremes import EXTREMES
 from .gaussian import GAUSSIAN
 from .linear_algebra import LINEAR_ALGEBRA
 from .namespaces import is_complex
@@ -47,7 +49,9 @@ _ALL: dict[str, Rule] = {
     **DISCRETE,
     **GAUSSIAN,
     **SPECIAL,
+    **ENTROPIES,
     **NEURAL,
+    **EXTREMES,
     **REDUCTIONS,
     **SOFTMAX,
     **SORTING,

@@ -11,7 +11,7 @@ import torch
 from torch.autograd.gradcheck import GradcheckError
 
 from .._types import Array
-from .function import Tensors, in_short, quiet, unit_of, vector
+from .tensors import Tensors, in_short, quiet, unit_of, vector
 
 log = logging.getLogger("fastcheck.torch")
 

@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from .._errors import NondeterministicError
 from .._types import Array
 from ..problems.functions.purity import same
-from .function import as_tuple, floating
+from .tensors import as_tuple, floating
 
 REMEDY = "call module.eval() first, and backward() in that mode too"
 FROZEN = "frozen"

@@ -12,7 +12,7 @@ from .._types import Array
 from ..problems.networks.defaults import output_and_cost
 from ..problems.networks.layers.dense import Dense
 from ..problems.networks.network import Network
-from .function import vector
+from .tensors import vector
 
 # An activation's name, or "" where its settings are none of ours.
 ACTIVATION_OF: dict[type[nn.Module], Callable[[Any], str]] = {

@@ -20,8 +20,9 @@ from . import _compat
 from .backward import Backward
 from .directions import Directions
 from .forward import forward_jacobian
-from .function import Tensors, TorchFunction, as_tuple, floating, parts, random_numbers, real_outputs, unit_of, vector
+from .function import TorchFunction
 from .precision import twin
+from .tensors import Tensors, as_tuple, floating, parts, random_numbers, real_outputs, unit_of, vector
 
 log = logging.getLogger("fastcheck.torch")
 

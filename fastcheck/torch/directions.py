@@ -8,7 +8,8 @@ import numpy as np
 from .._types import Array, Indices
 from ..checks.jacobian.point import steps_of
 from .backward import Backward
-from .function import TorchFunction, random_numbers
+from .function import TorchFunction
+from .tensors import random_numbers
 
 # Relative error that truncation leaves along a random direction, at least, and in units of the step squared.
 AGREE, TRUNCATION = 1e-9, 1e2

@@ -8,7 +8,7 @@ import torch
 
 from .._types import Array, Indices
 from . import _compat
-from .function import Tensors
+from .tensors import Tensors
 
 
 def forward_jacobian(

@@ -2,34 +2,29 @@
 
 import contextlib
 import logging
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate, pairwise
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.autograd.gradcheck import GradcheckError
 from torch.func import vmap
 
 from .._constants import UNIT_ROUNDOFF
-from .._errors import NoRule
 from .._types import Array, Indices
 from ..checks.jacobian.point import Part
 from ..problems.functions.vjp import input_names
-from ..problems.parameters.tensor import Tensor
-from ..runtime.run import Run
 from . import _compat
+from .tensors import Tensors, as_tuple, fill, in_short, parts, put, quiet, real_outputs, rows_of, unit_of, vector
 
 if TYPE_CHECKING:
-    from ..engines.program.problem import ProgramProblem
+    pass
 
 log = logging.getLogger("fastcheck.torch")
 
-Tensors = tuple[torch.Tensor, ...]
 # Bytes that a stack of moved inputs, with what the function makes of it, may take: the processor's cache, about.
 STACK_BYTES = 8 << 20
 MOST_ROWS = 512
@@ -45,71 +40,6 @@ JOINT_BYTES = 1 << 20
 COARSE = 1e-5
 KEPT = "the function keeps this input itself instead of using what it is called with"
 OTHERWISE = "the function gives other values under vmap"
-
-
-def floating(tensor: Any) -> bool:
-    """Whether it is a tensor of real or complex numbers."""
-    return isinstance(tensor, torch.Tensor) and (tensor.is_floating_point() or tensor.is_complex())
-
-
-def as_tuple(value: Any) -> tuple[Any, ...]:
-    """What a function returned, as a tuple."""
-    return tuple(value) if isinstance(value, (tuple, list)) else (value,)
-
-
-def real_outputs(value: Any) -> Tensors:
-    """The floating outputs, complex ones as pairs of real numbers."""
-    return tuple(torch.view_as_real(o.resolve_conj()) if o.is_complex() else o.resolve_neg()
-                 for o in as_tuple(value) if floating(o))
-
-
-def vector(tensor: torch.Tensor) -> Array:
-    """A tensor as float64 numbers laid end to end; real and imaginary parts next to each other."""
-    zero = tensor._is_zerotensor()
-    if tensor.dtype is torch.float64 and tensor.is_cpu and not (zero or tensor.is_neg()):
-        return tensor.detach().numpy().reshape(-1)
-    if zero:
-        return np.zeros(tensor.numel() * (2 if tensor.is_complex() else 1))
-    plain = tensor.detach().resolve_conj().resolve_neg()
-    flat = torch.view_as_real(plain) if plain.is_complex() else plain
-    return flat.to("cpu", torch.float64).reshape(-1).numpy()
-
-
-def random_numbers(seed: int, size: int) -> Array:
-    """Numbers of sizes from 0.5 to 1.5 of both signs; drawn by torch, whose generators are quicker to make."""
-    generator = torch.Generator().manual_seed(seed)
-    numbers = 2.0 * torch.rand(size, generator=generator, dtype=torch.float64, device="cpu").numpy() - 1.0
-    return np.asarray(numbers + np.copysign(0.5, numbers))
-
-
-def unit_of(tensor: torch.Tensor) -> float:
-    """Unit roundoff of a tensor's precision."""
-    return torch.finfo(tensor.dtype).eps / 2.0
-
-
-def parts(names: Sequence[str], tensors: Sequence[torch.Tensor]) -> tuple[Part, ...]:
-    """Where tensors lie in one vector of real numbers."""
-    found, start = [], 0
-    for name, tensor in zip(names, tensors, strict=True):
-        shape = (*tensor.shape, 2) if tensor.is_complex() else tuple(tensor.shape)
-        stop = start + tensor.numel() * (2 if tensor.is_complex() else 1)
-        unit = max(unit_of(tensor), UNIT_ROUNDOFF / 2.0)
-        found.append(Part(Tensor(name, shape, start, stop), tensor.is_complex(), unit))
-        start = stop
-    return tuple(found)
-
-
-def in_short(error: Exception) -> str:
-    """The first sentence of an exception's message."""
-    return (str(error).strip("'\"\n ") or repr(error)).splitlines()[0].split(". ")[0]
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """No advice from vmap about operations that it runs one by one."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="There is a performance drop")
-        yield
 
 
 @dataclass(frozen=True)
@@ -193,7 +123,7 @@ class TorchFunction:
         """Outputs (M,) with all inputs at another point."""
         with self._restored(range(len(self.spans))):
             for span, tensor in zip(self.spans, self.moving, strict=True):
-                _fill(tensor, theta[span])
+                fill(tensor, theta[span])
             return self._called()
 
     @cached_property
@@ -215,7 +145,7 @@ class TorchFunction:
         with self._restored([number]):
             found = []
             for row in values:
-                _fill(self.moving[number], row)
+                fill(self.moving[number], row)
                 found.append(self._called())
         return np.stack(found)
 
@@ -328,7 +258,7 @@ class TorchFunction:
             in_dims[place] = 0
         with torch.enable_grad(), quiet():
             found = vmap(lambda *values: real_outputs((self.stacked or self.call)(*values)), tuple(in_dims))(*given)
-        return _rows(found, len(thetas))
+        return rows_of(found, len(thetas))
 
     def _one_by_one(self, positions: Indices, values: Array) -> Array:
         """Outputs with entries moved in place, for functions that keep their inputs or defy vmap."""
@@ -339,9 +269,9 @@ class TorchFunction:
                 continue
             with self._restored([number]):
                 for row in here:
-                    kept = _put(self.moving[number], int(positions[row]) - span.start, float(values[row]))
+                    kept = put(self.moving[number], int(positions[row]) - span.start, float(values[row]))
                     out[row] = self._called()
-                    _put(self.moving[number], int(positions[row]) - span.start, kept)
+                    put(self.moving[number], int(positions[row]) - span.start, kept)
         return out
 
     def _called(self) -> Array:
@@ -365,96 +295,7 @@ class TorchFunction:
                 data.copy_(before)
 
 
-def _put(tensor: torch.Tensor, position: int, value: float) -> float:
-    """Write one of the real numbers that a tensor holds, without history; returns the one that was there."""
-    data = tensor.data
-    place, part = (position // 2, position % 2) if data.is_complex() else (position, 0)
-    index = tuple(int(i) for i in np.unravel_index(place, tuple(data.shape)))
-    before = data[index].item()
-    if data.is_complex():
-        data[index] = complex(before.real, value) if part else complex(value, before.imag)
-        return float(before.imag if part else before.real)
-    data[index] = value
-    return float(before)
-
-
-def _fill(tensor: torch.Tensor, numbers: Array) -> None:
-    """Write all of the real numbers that a tensor holds, without history."""
-    new = torch.from_numpy(np.array(numbers, dtype=np.float64))
-    new = torch.view_as_complex(new.reshape(-1, 2)) if tensor.is_complex() else new
-    tensor.data.copy_(new.reshape(tensor.shape))
-
-
 def _listed(forms: Sequence[tuple[torch.Size, torch.dtype]]) -> str:
     return ", ".join(f"{tuple(shape)} of {dtype}" for shape, dtype in forms) or "no output"
 
 
-def _rows(found: Tensors, rows: int) -> Array:
-    """Outputs of a stack, (rows, M)."""
-    flat = [o.detach().resolve_neg().reshape(rows, o.numel() // rows).to("cpu", torch.float64) for o in found]
-    return (flat[0] if len(flat) == 1 else torch.cat(flat, dim=1)).numpy() if flat else np.empty((rows, 0))
-
-
-@dataclass(frozen=True, eq=False)
-class TorchCost:
-    """A function with one output as the cost of ``check_function``.
-
-    Parameters
-    ----------
-    function : the function.
-    value : its outputs at the point, by a plain call.
-    """
-
-    function: TorchFunction
-    value: Tensors
-
-    def as_evaluator(self) -> "TorchCost":
-        """How its costs are computed where they are subtracted: by itself, moved inputs in stacks."""
-        return self
-
-    @cached_property
-    def problem(self) -> "ProgramProblem":
-        """What the program engine takes.
-
-        Raises
-        ------
-        NoRule : where the function cannot be followed.
-        """
-        from .program.problem import program_problem
-
-        tensors = tuple(part.tensor for part in self.function.parts)
-        inputs = [tensor.detach().to(torch.float64) for tensor in self.function.moving]
-        return program_problem(self.function.call, inputs, tensors, self.function.theta, float(self.value[0]))
-
-    def method(self, run: Run) -> Literal["all", "directional"]:
-        """ "all" where all entries take a few seconds, or have to be subtracted; else "directional"."""
-        from .program.problem import affordable
-
-        try:
-            return "all" if affordable(self.problem, run) else "directional"
-        except NoRule:
-            return "all"
-
-    def at(self, theta: Array) -> float:
-        """The cost of one vector."""
-        return float(self.function.at(theta)[0])
-
-    def costs_at(self, positions: Indices, values: NDArray[Any]) -> Array:
-        """Costs (k,) with one entry moved each, or (positions and values (k, w)) several: those by a call each."""
-        if positions.ndim == 1 and positions.size:
-            return self.function.outputs_at(positions, values)[:, 0]
-        out = np.empty(len(positions))
-        for row, (places, to) in enumerate(zip(positions, values, strict=True)):
-            theta = self.function.theta.copy()
-            theta[places] = to
-            out[row] = self.at(theta)
-        return out
-
-    def how(self, engine: str) -> str:
-        """How its differences were taken, in a sentence."""
-        if engine == "program":
-            return "Exact differences of the loss, by the rules of its operators, in double precision."
-        reasons, parts = self.function.reasons, self.function.parts
-        slow = ", ".join(parts[number].name for number in reasons)
-        way = f"one call each for {slow} ({next(iter(reasons.values()))})" if slow else "vmap"
-        return f"Differences of the loss by functional_call and {way}."

@@ -13,8 +13,8 @@ from ..checks.jacobian.point import Tolerances
 from . import _compat
 from .checking import Check, Options
 from .forward import halves
-from .function import as_tuple
 from .second import Gradient, random_cotangents
+from .tensors import as_tuple
 
 
 def gradcheck(

@@ -18,7 +18,9 @@ from ..runtime.run import Run
 from ..verdict.outcome import Cause
 from . import chain
 from .case import FROZEN, Case, as_array, detached, double, preserved, require_still
-from .function import TorchCost, TorchFunction, floating, in_short
+from .cost import TorchCost
+from .function import TorchFunction
+from .tensors import floating, in_short
 
 # Relative errors below this are not told from rounding where a module computes in less than single precision: signs of
 # small entries turn over there, and masks with them.

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from .function import Tensors, floating, real_outputs, unit_of
+from .tensors import Tensors, floating, real_outputs, unit_of
 
 WIDE = {torch.float16: torch.float64, torch.bfloat16: torch.float64, torch.float32: torch.float64,
         torch.complex32: torch.complex128, torch.complex64: torch.complex128}

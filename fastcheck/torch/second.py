@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from ..problems.functions.vjp import input_names
-from .function import Tensors, as_tuple, random_numbers
+from .tensors import Tensors, as_tuple, random_numbers
 
 
 class Gradient:

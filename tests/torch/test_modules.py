@@ -209,7 +209,8 @@ def test_caller_in_no_grad_and_no_targets():
 
 def test_the_cost_moves_one_entry_several_or_none():
     """As an ``Evaluator`` must: costs at theta with those entries set, each as a whole evaluation has it."""
-    from fastcheck.torch.function import TorchCost, TorchFunction
+    from fastcheck.torch.cost import TorchCost
+    from fastcheck.torch.function import TorchFunction
 
     given = tensor(3, 4).detach(), tensor(3, 4).detach()
     function = TorchFunction(lambda a, b: (a.sin() * b).sum(), given, (0, 1), ("a", "b"))

@@ -66,6 +66,13 @@ def lifted(change: torch.Tensor, value: Any, count: int, batch: tuple[int, ...])
     return change.reshape(batch + (1,) * missing + tuple(value.shape))
 
 
+def axes_of(dims: Any, count: int) -> tuple[int, ...]:
+    """Axes counted from the end; all where none are named."""
+    if dims is None or dims == []:
+        return tuple(range(-count, 0))
+    return tuple(int(d) % count - count for d in (dims if isinstance(dims, (list, tuple)) else [dims]))
+
+
 def ruled(name: str, values: Sequence[Any], changes: Sequence[Any], out: Any, call: Call, **options: Any) -> Any:
     """The rule of ``fastcheck.rules`` with that name, its result in full shape."""
     rule = RULES.get(name)

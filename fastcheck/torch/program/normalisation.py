@@ -6,14 +6,7 @@ from typing import Any
 import torch
 
 from ...rules.normalisation import normalise
-from .call import Call, bilinear, ruled
-
-
-def axes_of(dims: Any, count: int) -> tuple[int, ...]:
-    """Axes counted from the end; all where none are named."""
-    if dims is None or dims == []:
-        return tuple(range(-count, 0))
-    return tuple(int(d) % count - count for d in (dims if isinstance(dims, (list, tuple)) else [dims]))
+from .call import Call, axes_of, bilinear, ruled
 
 
 def softmax(call: Call) -> Any:

@@ -5,8 +5,7 @@ from typing import Any
 
 import torch
 
-from .call import Call, Handler, ruled
-from .normalisation import axes_of
+from .call import Call, Handler, axes_of, ruled
 
 
 def extreme(name: str) -> Handler:

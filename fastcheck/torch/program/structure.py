@@ -5,8 +5,7 @@ from typing import Any
 import torch
 
 from ..._errors import NoRule
-from .call import Call, Handler, lifted, linear, zeros
-from .normalisation import axes_of
+from .call import Call, Handler, axes_of, lifted, linear, zeros
 
 
 def copy(call: Call) -> Any:

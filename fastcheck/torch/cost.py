@@ -1,0 +1,78 @@
+"""A PyTorch function with one output as the cost that ``check_function`` differences."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from .._errors import NoRule
+from .._types import Array, Indices
+from ..engines.program.problem import ProgramProblem
+from ..runtime.run import Run
+from .function import TorchFunction
+from .program.problem import affordable, program_problem
+from .tensors import Tensors
+
+
+@dataclass(frozen=True, eq=False)
+class TorchCost:
+    """A function with one output as the cost of ``check_function``.
+
+    Parameters
+    ----------
+    function : the function.
+    value : its outputs at the point, by a plain call.
+    """
+
+    function: TorchFunction
+    value: Tensors
+
+    def as_evaluator(self) -> "TorchCost":
+        """How its costs are computed where they are subtracted: by itself, moved inputs in stacks."""
+        return self
+
+    @cached_property
+    def problem(self) -> ProgramProblem:
+        """What the program engine takes.
+
+        Raises
+        ------
+        NoRule : where the function cannot be followed.
+        """
+        tensors = tuple(part.tensor for part in self.function.parts)
+        inputs = [tensor.detach().to(torch.float64) for tensor in self.function.moving]
+        return program_problem(self.function.call, inputs, tensors, self.function.theta, float(self.value[0]))
+
+    def method(self, run: Run) -> Literal["all", "directional"]:
+        """ "all" where all entries take a few seconds, or have to be subtracted; else "directional"."""
+        try:
+            return "all" if affordable(self.problem, run) else "directional"
+        except NoRule:
+            return "all"
+
+    def at(self, theta: Array) -> float:
+        """The cost of one vector."""
+        return float(self.function.at(theta)[0])
+
+    def costs_at(self, positions: Indices, values: NDArray[Any]) -> Array:
+        """Costs (k,) with one entry moved each, or (positions and values (k, w)) several: those by a call each."""
+        if positions.ndim == 1 and positions.size:
+            return self.function.outputs_at(positions, values)[:, 0]
+        out = np.empty(len(positions))
+        for row, (places, to) in enumerate(zip(positions, values, strict=True)):
+            theta = self.function.theta.copy()
+            theta[places] = to
+            out[row] = self.at(theta)
+        return out
+
+    def how(self, engine: str) -> str:
+        """How its differences were taken, in a sentence."""
+        if engine == "program":
+            return "Exact differences of the loss, by the rules of its operators, in double precision."
+        reasons, parts = self.function.reasons, self.function.parts
+        slow = ", ".join(parts[number].name for number in reasons)
+        way = f"one call each for {slow} ({next(iter(reasons.values()))})" if slow else "vmap"
+        return f"Differences of the loss by functional_call and {way}."
