@@ -35,3 +35,7 @@ ROUNDINGS: Final = 16.0
 
 # A relative difference above this cannot come from double-precision rounding.
 BEYOND_DOUBLE: Final = 3e-9
+
+# Share of a gradient's norm within which a mistaken back-propagation gives "the same numbers": far above what the order
+# of sums makes of double precision, and far below what two different mistakes have in common by chance.
+TRIAL_AGREES: Final = 1e-9

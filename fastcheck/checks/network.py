@@ -38,6 +38,7 @@ from ..runtime.progress import Progress, reporting
 from ..runtime.resources import memory_of, threads_of
 from ..runtime.run import Run
 from ..runtime.threads import one_blas_thread
+from ..verdict.diagnosis.trials import Trials
 from ..verdict.recheck import second_look
 from ..verdict.tolerance import allowed_anywhere
 from .directional import entries_beside, with_directions
@@ -198,6 +199,6 @@ def network_problem(
     problem = Problem(net, at.vector, data, net.targets(Y, data.shape[1]))
     subject = AnalyticGradient(
         net.tensors, at.vector, promised.vector, indices, lowest_precision(at, promised), net.l2 / problem.m,
-        problem.m, Rounding(problem, memory_limit),
+        problem.m, Rounding(problem, memory_limit), Trials(problem, promised.vector, lowest_precision(at, promised)),
     )
     return problem, subject

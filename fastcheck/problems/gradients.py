@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from .._types import Array, Indices
 from .costs_on_demand import CostsOnDemand
@@ -10,6 +10,33 @@ from .parameters.tensor import Tensor
 
 # (tensor's name, unit) -> standard errors that rounding in units of ``unit`` leaves in a right gradient of it, flat.
 Rounding = Callable[[str, float], Array]
+
+
+@dataclass(frozen=True)
+class NamedMistake:
+    """What trying the known mistakes found out about one gradient.
+
+    Parameters
+    ----------
+    words : the mistakes that give these numbers, each to follow "back-propagation "; none where it follows.
+    layer : where the mistake sits.
+    follows : whether the gradient has no mistake of its own and only follows from one behind it.
+    scaled : whether dZ is a multiple of the right one, which the gradient itself shows as well.
+    """
+
+    words: tuple[str, ...]
+    layer: int
+    follows: bool = False
+    scaled: bool = False
+
+
+class Trials(Protocol):
+    """Mistaken back-propagations held against gradients: see ``fastcheck.verdict.diagnosis.trials.Trials``."""
+
+    @property
+    def named(self) -> Mapping[str, NamedMistake]:
+        """The gradients that a known mistake gives, by the tensor's name."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -80,6 +107,7 @@ class AnalyticGradient:
     l2_weight : l2 / m for networks (the penalty adds l2_weight * W to the gradient), else 0.
     samples : m for networks, else 0: lets the diagnosis recognise a factor m or 1/m.
     rounding : errors that rounding leaves in a right gradient; asked only for tensors that disagree.
+    trials : the known mistakes to try, where what is checked is a network; asked only for tensors that fail.
     """
 
     tensors: tuple[Tensor, ...]
@@ -90,3 +118,4 @@ class AnalyticGradient:
     l2_weight: float = 0.0
     samples: int = 0
     rounding: Rounding | None = None
+    trials: Trials | None = None

@@ -10,6 +10,7 @@ from fastcheck.problems.gradients import AnalyticGradient, NumericalGradient
 from fastcheck.problems.networks.backprop_rounding import Rounding
 from fastcheck.problems.networks.problem import Problem
 from fastcheck.report.report import Report
+from fastcheck.verdict.diagnosis.trials import Trials
 from tests.reliability.bugs import BUGS, Planted, planted
 from tests.support.problems import HIDDEN, OUTPUTS, RUN, network, problem
 
@@ -79,7 +80,8 @@ def outcomes(case: Case, seed: int, engine_name: str = "response") -> Iterator[O
     for one in planted(given, other, seed, case.numbers):
         gradient = case.net.to_vector(one.gradients)
         subject = AnalyticGradient(
-            case.net.tensors, given.theta, gradient, None, {}, case.net.l2 / given.m, given.m, rounding
+            case.net.tensors, given.theta, gradient, None, {}, case.net.l2 / given.m, given.m, rounding,
+            Trials(given, gradient),
         )
         report = Report.of(
             subject, differences, epsilon=1e-7, norm=2, tolerance=None, engine=engine_name, method="all", seed=seed,

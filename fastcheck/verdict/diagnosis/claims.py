@@ -28,6 +28,7 @@ from .evidence import (
     same,
     wrong_entries,
 )
+from .known_mistakes import also_known, known_mistake
 
 
 def diagnose(found: TensorVerdict, subject: AnalyticGradient, others: Sequence[TensorVerdict]) -> str:
@@ -47,7 +48,7 @@ def diagnose(found: TensorVerdict, subject: AnalyticGradient, others: Sequence[T
     for claim in CLAIMS:
         sentence = claim(case)
         if sentence:
-            return sentence
+            return sentence + (also_known(case) if claim is not known_mistake else "")
     return ""
 
 
@@ -102,6 +103,8 @@ def _factor_sentence(case: Case, products: Products, lead: str, added: float = 0
     if not case.explained(left_by(case, c, added), math.sqrt(products.error), size):
         return ""
     meaning = factor_in_words(c, case.subject)
+    if case.found.name[0] == "b" and meaning.startswith("1/m is applied twice"):
+        meaning = meaning.replace(")", ": a mean stands where the sum over samples should)", 1)
     # Any one number is some multiple of another: a single entry proves nothing but a factor that people get wrong.
     if not meaning and np.count_nonzero(case.comparison.derivative) < 2:
         return ""
@@ -323,6 +326,6 @@ def _has_penalty(case: Case) -> bool:
 # What rounding explains is nothing else.  Then the penalty: where a layer does nothing, its numerical gradient is all
 # penalty, and a factor of that.
 CLAIMS: tuple[Callable[[Case], str], ...] = (
-    single_precision, own_penalty, still, zero, factor, transposed, another_tensor, foreign_penalty, one_value, masks,
-    few_places,
+    single_precision, own_penalty, still, zero, factor, transposed, another_tensor, foreign_penalty, one_value,
+    known_mistake, masks, few_places,
 )
