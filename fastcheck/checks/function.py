@@ -10,7 +10,7 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from .._errors import NoRule
+from .._errors import EngineError, NoRule
 from .._names import FunctionEngine, FunctionOptions, Method as MethodName, Order
 from .._types import Array, Indices
 from .._validation import boolean, deadline, epsilon_of, executor_of, integer, known, norm_of, only_for, tolerance_of
@@ -104,7 +104,7 @@ def check_function(
     Raises
     ------
     NoRule : with engine="program", for an operation that has no exact difference.
-    EngineError : where literal subtraction contradicts exact differences.
+    EngineError : with engine="program", where literal subtraction contradicts exact differences.
     ValueError, TypeError : for input that does not fit, and for costs that return anything but one real number.
     NondeterministicError : if the cost gives two values at the same parameters.
     ChangedArgumentError : if the cost changes its argument.
@@ -166,7 +166,7 @@ def _differenced(
             with nullcontext() if alone else one_blas_thread():
                 exact = as_program(cost, args, problem, choice)
                 return (*_checked(exact, problem, subject, choice, run, method), PROGRAM)
-        except NoRule as error:
+        except (NoRule, EngineError) as error:  # an operation without a rule, or the engine's cross-checks refuse
             if chosen == PROGRAM:
                 raise
             note = f"Ordinary differences were taken: {error}."

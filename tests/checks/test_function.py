@@ -354,3 +354,26 @@ def test_a_gradient_that_is_zero_in_theory_is_no_error_of_the_engine(seed):
     report = fc.check_function(normalized, p, normalized_gradient(p, x), (x,), engine="program")
     assert report.ok
     assert np.abs(report.gradapprox_of("b")).max() < 1e-14
+
+
+def test_a_program_that_its_own_cross_checks_refuse_is_checked_by_ordinary_differences(monkeypatch):
+    from fastcheck.engines.program.arrays import tables
+
+    def lost(run, function, args, options):
+        return run.fresh(function(args[0].value), None)
+
+    monkeypatch.setitem(tables.FUNCTIONS, np.flip, lost)
+
+    def forward(x):
+        return np.flip(x) ** 2
+
+    def backward(upstream, x):
+        return 2 * x * np.flip(upstream)
+
+    x = point(size=6)
+    report = fc.check_vjp(forward, backward, (x,))
+    assert report.ok, report
+    assert report.engine == "differences"
+    assert any("Ordinary differences" in note and "literal" in note for note in report.notes)
+    with pytest.raises(fc.EngineError, match="literal"):
+        fc.check_vjp(forward, backward, (x,), engine="program")

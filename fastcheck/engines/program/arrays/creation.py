@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ...._errors import NoRule
 from .array import DifferenceArray
 from .joining import gathered_in, nested_change
 from .rearranging import arrays_in, value_of
@@ -21,6 +22,18 @@ def made(run: Run, function: Maker, args: tuple[Any, ...], options: dict[str, An
     """numpy.zeros, empty, ones, arange, eye, zeros_like, ...: an array that stands still until it is filled."""
     value = function(*map(_shape_value, args), **{key: _shape_value(option) for key, option in options.items()})
     return DifferenceArray(value, run) if type(value) is np.ndarray else value
+
+
+def made_of_still(run: Run, function: Maker, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """The same for numpy.arange, geomspace, vander, ..., whose entries depend on their arguments.
+
+    Raises
+    ------
+    NoRule : where an argument moves.
+    """
+    if any(one.change is not None for one in (*arrays_in(args), *arrays_in(tuple(options.values())))):
+        raise NoRule(f"numpy.{function.__name__} of arguments that move", "write its entries with NumPy's arithmetic")
+    return made(run, function, args, options)
 
 
 def _shape_value(operand: Any) -> Any:

@@ -17,8 +17,8 @@ from .rearranging import arrays_in, rearrangement
 from .run import Run
 
 Handler = Callable[..., Any]
-_MADE = """zeros empty ones arange eye identity zeros_like empty_like ones_like linspace logspace geomspace tri fromiter
-    fromfunction frombuffer vander indices"""
+_MADE = "zeros empty ones zeros_like empty_like ones_like"
+_MADE_OF_STILL = "arange eye identity logspace geomspace tri fromiter fromfunction frombuffer vander indices"
 _CONVERTED = "array asarray asanyarray ascontiguousarray asfortranarray copy require asarray_chkfinite"
 _OF_LISTS = """sum mean max min amax amin prod std var median average argmax argmin dot matmul cumsum reshape transpose
     outer inner any all where"""
@@ -117,6 +117,8 @@ def _asked(handler: Handler) -> Handler:
 def replaced() -> Mapping[tuple[ModuleType, str], Handler]:
     """By module and name: what stands in for the function, of all modules that are imported by now."""
     handlers: dict[tuple[ModuleType, str], Handler] = {(np, name): creation.made for name in _MADE.split()}
+    handlers |= {(np, name): creation.made_of_still for name in _MADE_OF_STILL.split()}
+    handlers[np, "linspace"] = linear.each(0, 1, "start", "stop")
     handlers |= {(np, name): creation.converted for name in _CONVERTED.split()}
     handlers |= {(np, "full"): creation.filled, (np, "full_like"): creation.filled}
     handlers |= {(np, name): creation.of_list for name in _OF_LISTS.split()}

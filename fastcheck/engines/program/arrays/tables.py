@@ -28,7 +28,8 @@ from .run import Run, Tables
 
 Handler = Callable[..., Any]
 _FIRST = rearrangement(0, "a", "m", "v", "x", "arr", "ary", "array")
-_ALL = rearrangement(*range(8), "arrays", "tup", "arys", "args")
+_LIST = rearrangement(0, "arrays", "tup")
+_ALL = rearrangement(*range(8), "arys", "args")
 
 
 def unknown(run: Run, function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
@@ -190,10 +191,10 @@ _VIEWS_AND_COPIES: dict[Any, Handler] = dict.fromkeys((
     np.repeat, np.tile, np.take, np.take_along_axis, np.tril, np.triu, np.diag, np.diagflat, np.resize, np.delete,
     np.matrix_transpose, np.unstack, np.lib.stride_tricks.sliding_window_view, np.copy, np.trim_zeros,
 ), _FIRST)
-_JOINS: dict[Any, Handler] = dict.fromkeys((
-    np.stack, np.vstack, np.hstack, np.dstack, np.column_stack, np.block, np.atleast_1d, np.atleast_2d, np.atleast_3d,
-    np.broadcast_arrays, np.meshgrid,
-), _ALL)
+_JOINS: dict[Any, Handler] = {
+    **dict.fromkeys((np.stack, np.vstack, np.hstack, np.dstack, np.column_stack, np.block), _LIST),
+    **dict.fromkeys((np.atleast_1d, np.atleast_2d, np.atleast_3d, np.broadcast_arrays, np.meshgrid), _ALL),
+}
 _LOOKS: dict[Any, Handler] = dict.fromkeys((
     np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.iscomplexobj, np.isrealobj, np.common_type,
     np.min_scalar_type, np.shares_memory, np.may_share_memory, np.diag_indices_from, np.tril_indices_from,

@@ -106,6 +106,8 @@ REARRANGEMENTS = {
     "concatenate along the last": lambda x, y, v: np.concatenate((x, x * 2), axis=-1),
     "concatenate flat": lambda x, y, v: np.concatenate((x, y), axis=None),
     "stacks": lambda x, y, v: np.stack([x, x + 1], axis=1),
+    "stack, axis by position": lambda x, y, v: np.stack([x, x + 1], -1) + np.stack((x, 2 * x), 2) + np.stack([x, x])[0, 0, 0],
+    "linspace": lambda x, y, v: np.linspace(v[0], v[1], 5) + np.linspace(x[0], 2 * x[1], num=5)[:, 0] + np.linspace(0, 1, 5),
     "stack last": lambda x, y, v: np.stack([v, v * v, np.ones(4)], axis=-1),
     "hstack": lambda x, y, v: np.hstack([x, x]) + 0,
     "vstack": lambda x, y, v: np.vstack([x, v]),
