@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.data.networks import Case
-from fastcheck.problems.networks.operations import operations as multiply_adds
+from fastcheck.problems.networks.cost_model import operations as multiply_adds
 
 LIBRARIES = ("numpy", "numba", "llvmlite", "scipy")
 

@@ -131,7 +131,7 @@ def check(
             problem.theta, epsilon, "use a larger epsilon, or engine='response', which never adds it to a parameter"
         )
     saved, until = path_of("checkpoint", checkpoint), deadline(started, time_limit)
-    shared = Shared(engine, executor_of(executor), saved, until, seed)
+    shared = Shared(engine, engine_named(engine), executor_of(executor), saved, until, seed)
     if method == "all":
         require_memory(problem.network, limits[1])
     wanted = {"samples": samples, "directions": directions}

@@ -1,24 +1,12 @@
-"""The one protocol of the network engines, and the table of them."""
+"""The table of the network engines."""
 
 from collections.abc import Callable
 from importlib import import_module
-from typing import Protocol
 
-from .._types import Indices
-from ..problems.gradients import NumericalGradient
-from ..problems.networks.problem import Problem
-from ..runtime.run import Run
+from .protocol import Engine
 
 MODULES = {"response": ".response.engine", "full": ".full", "reference": ".reference"}
 ENGINES = tuple(MODULES)
-
-
-class Engine(Protocol):
-    """Costs at theta +- epsilon e_k for the given positions k of theta (None: all)."""
-
-    def __call__(self, problem: Problem, indices: Indices | None, epsilon: float, run: Run) -> NumericalGradient:
-        """Run the engine."""
-        ...
 
 
 def engine(name: str) -> Engine:

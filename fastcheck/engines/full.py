@@ -25,7 +25,7 @@ BLOCK_OPERATIONS = 5e7
 # Pieces per thread and block: each copies theta once, and threads that are done early take another.
 PIECES = 4
 
-_functions = compiled_namespace(short_series, activations, losses)
+_functions = compiled_namespace(short_series, *activations.FAMILIES, activations, losses)
 scalar_value = switch(
     {c: _functions[(e.scalar or e.value).__name__] for c, e in enumerate(ACTIVATIONS.values()) if e.elementwise}, "z"
 )

@@ -4,8 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .._types import Array, Indices
-from .costs_on_demand import CostsOnDemand
 from .parameters.tensor import Tensor
 
 # (tensor's name, unit) -> standard errors that rounding in units of ``unit`` leaves in a right gradient of it, flat.
@@ -57,6 +59,38 @@ class Kinks:
     high: Array
     conventions: Mapping[str, Array] = field(default_factory=dict)
     of_line: bool = False
+
+
+class CostsOnDemand:
+    """J(theta + step e_k) for the checked positions k, as an array that is computed where it is looked at.
+
+    Parameters
+    ----------
+    cost_at : (places,) -> costs: of some of the checked positions.
+    size : number of checked positions.
+
+    Notes
+    -----
+    It holds the program, and so the caller's function; pickled, it is the plain array.
+    """
+
+    def __init__(self, cost_at: Callable[[Indices], Array], size: int) -> None:
+        self._cost_at, self.size = cost_at, size
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, key: Any) -> Any:
+        places = np.arange(self.size)[key]
+        return self._cost_at(np.atleast_1d(places)).reshape(np.shape(places))[()]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        if copy is False:
+            raise ValueError("copy: expected None or True, got False; these costs are computed when asked for")
+        return np.asarray(self[:], dtype=dtype)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return np.asarray, (np.asarray(self),)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from .._types import Array
+from ..verdict.outcome import Cause
 
 
 class EntryData(Protocol):
@@ -95,6 +96,35 @@ class TensorData(Protocol):
 
     def entries(self, count: int) -> Sequence[EntryData]:
         """The worst entries, worst first."""
+        ...
+
+
+class TensorFacts(TensorData, Protocol):
+    """One tensor with what only sentences speak of."""
+
+    @property
+    def cause(self) -> Cause:
+        """What the verdict rests on beside the figures."""
+        ...
+
+    @property
+    def noisy(self) -> int:
+        """Number of entries that agree only within noise."""
+        ...
+
+    @property
+    def loose(self) -> int:
+        """Number of entries at kinks that are right by an interval alone."""
+        ...
+
+    @property
+    def moved(self) -> bool:
+        """Whether random directions through the tensor moved the cost."""
+        ...
+
+    @property
+    def dead(self) -> int:
+        """Number of units (rows) whose numerical gradient is exactly zero."""
         ...
 
 

@@ -15,9 +15,10 @@ from .._types import Array, Indices
 from .._validation import integer
 from ..problems.gradients import AnalyticGradient, NumericalGradient
 from ..runtime.cached_property import cached_property
+from ..verdict.diagnosis.claims import diagnose
 from ..verdict.diagnosis.location import first_to_look_at
 from ..verdict.judge import judge
-from ..verdict.judgement import Judgement
+from ..verdict.judgement import Judgement, TensorVerdict
 from ..verdict.outcome import INCONCLUSIVE, PASS, Cause, Verdict
 from . import sentences
 from .tensor import Entry, TensorReport, merge
@@ -211,7 +212,11 @@ class Report:
     def tensors(self) -> tuple[TensorReport, ...]:
         """One per tensor, in the order of theta."""
         found = self._judgement.tensors
-        return tuple(TensorReport(one, self._subject, self._differences, found) for one in found)
+
+        def diagnosis(one: TensorVerdict) -> str:
+            return diagnose(one, self._subject, found)
+
+        return tuple(TensorReport(one, self._differences, diagnosis) for one in found)
 
     @cached_property
     def failures(self) -> tuple[TensorReport, ...]:

@@ -11,7 +11,7 @@ from ..problems.networks.names import kind_and_number
 from ..verdict.diagnosis.location import where_it_sits
 from ..verdict.judgement import Judgement
 from ..verdict.outcome import DOUBTS, FAIL, INCONCLUSIVE, NOISY, PASS, Cause
-from .tensor import TensorReport
+from .data import TensorFacts
 
 # So many names are given before the rest is counted.
 NAMED = 4
@@ -35,7 +35,7 @@ def names(found: Iterable[str], prefix: str = "d") -> str:
     return listed[0] if len(listed) == 1 else f"{', '.join(listed[:-1])} and {listed[-1]}"
 
 
-def summary(judgement: Judgement, failures: Sequence[TensorReport], tensors: Sequence[TensorReport]) -> str:
+def summary(judgement: Judgement, failures: Sequence[TensorFacts], tensors: Sequence[TensorFacts]) -> str:
     """One sentence: what was found."""
     if judgement.cause in (Cause.COST, Cause.NOTHING):
         return judgement.cause.sentence
@@ -52,7 +52,7 @@ def summary(judgement: Judgement, failures: Sequence[TensorReport], tensors: Seq
     return " ".join(found)
 
 
-def advice(judgement: Judgement, tensors: Sequence[TensorReport], run: dict[str, Any]) -> list[str]:
+def advice(judgement: Judgement, tensors: Sequence[TensorFacts], run: dict[str, Any]) -> list[str]:
     """What to do next."""
     if judgement.cause in (Cause.COST, Cause.NOTHING):
         return [judgement.cause.remedy]
@@ -72,7 +72,7 @@ def advice(judgement: Judgement, tensors: Sequence[TensorReport], run: dict[str,
 
 
 def notes(
-    subject: AnalyticGradient, differences: NumericalGradient, tensors: Sequence[TensorReport], run: dict[str, Any]
+    subject: AnalyticGradient, differences: NumericalGradient, tensors: Sequence[TensorFacts], run: dict[str, Any]
 ) -> list[str]:
     """What else the reader should know: precision, kinks, noise, coverage."""
     return [
@@ -94,7 +94,7 @@ def _places_not_finite(subject: AnalyticGradient, differences: NumericalGradient
     return found
 
 
-def _precision(subject: AnalyticGradient, tensors: Sequence[TensorReport]) -> list[str]:
+def _precision(subject: AnalyticGradient, tensors: Sequence[TensorFacts]) -> list[str]:
     found = []
     for dtype in sorted(set(subject.precision.values())):
         chosen = [t for t in tensors if subject.precision.get(t.name) == dtype]
@@ -114,7 +114,7 @@ def _precision(subject: AnalyticGradient, tensors: Sequence[TensorReport]) -> li
     return found
 
 
-def _kinks(tensors: Sequence[TensorReport]) -> list[str]:
+def _kinks(tensors: Sequence[TensorFacts]) -> list[str]:
     count, loose = sum(t.kinks for t in tensors), sum(t.loose for t in tensors)
     if not count:
         return []
@@ -125,7 +125,7 @@ def _kinks(tensors: Sequence[TensorReport]) -> list[str]:
             "it is right by that interval alone, and left out of the differences."]
 
 
-def _cancelling(tensors: Sequence[TensorReport]) -> list[str]:
+def _cancelling(tensors: Sequence[TensorFacts]) -> list[str]:
     found = []
     zero = [t.name for t in tensors if t.cause is Cause.ZERO]
     if zero:
@@ -140,7 +140,7 @@ def _cancelling(tensors: Sequence[TensorReport]) -> list[str]:
     return found
 
 
-def _noise(tensors: Sequence[TensorReport], run: dict[str, Any]) -> list[str]:
+def _noise(tensors: Sequence[TensorFacts], run: dict[str, Any]) -> list[str]:
     count = sum(t.noisy for t in tensors)
     if not count:
         return []
@@ -149,7 +149,7 @@ def _noise(tensors: Sequence[TensorReport], run: dict[str, Any]) -> list[str]:
             "what disagrees there is rounding noise, or smaller than it."]
 
 
-def _coverage(subject: AnalyticGradient, tensors: Sequence[TensorReport]) -> list[str]:
+def _coverage(subject: AnalyticGradient, tensors: Sequence[TensorFacts]) -> list[str]:
     found = []
     checked, total = sum(t.checked for t in tensors), sum(t.size for t in tensors)
     if checked < total:

@@ -1,18 +1,16 @@
 """What a report says about one tensor, and about single entries.  Computed when asked for."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from .._constants import NOISE_SIGMAS
 from .._types import Array
-from ..problems.gradients import AnalyticGradient, NumericalGradient
+from ..problems.gradients import NumericalGradient
 from ..problems.parameters.tensor import index_text
 from ..runtime.cached_property import cached_property
 from ..verdict.comparison import Comparison, EntryChunk
-from ..verdict.diagnosis.claims import diagnose
 from ..verdict.judgement import TensorVerdict
 from ..verdict.outcome import Cause, Verdict
 
@@ -45,6 +43,11 @@ class Entry:
 class TensorReport:
     """One tensor of a report.
 
+    Parameters
+    ----------
+    found, differences : its verdict, and what the engine found.
+    diagnose : says what is wrong with it, or "", when asked.
+
     Attributes
     ----------
     name, shape : of the tensor.
@@ -62,9 +65,9 @@ class TensorReport:
     """
 
     def __init__(
-        self, found: TensorVerdict, subject: AnalyticGradient, differences: NumericalGradient, all_found: Any
+        self, found: TensorVerdict, differences: NumericalGradient, diagnose: Callable[[TensorVerdict], str]
     ) -> None:
-        self._found, self._subject, self._differences, self._all = found, subject, differences, all_found
+        self._found, self._differences, self._diagnose = found, differences, diagnose
         self.name = found.name
         self.shape = found.comparison.tensor.shape
         self.checked = found.comparison.checked
@@ -136,7 +139,7 @@ class TensorReport:
     @cached_property
     def diagnosis(self) -> str:
         """What is wrong, in words, or "" where the numbers prove nothing."""
-        return diagnose(self._found, self._subject, self._all)
+        return self._diagnose(self._found)
 
     @cached_property
     def relative_error(self) -> Array:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from .._types import Array, Indices
-from ..engines.base import Engine
+from ..engines.protocol import Engine
 from ..problems.gradients import AnalyticGradient, Kinks, NumericalGradient
 from ..problems.networks.problem import Problem
 from ..runtime.run import Run

@@ -41,7 +41,9 @@ from tests.support.repository import ROOT
 ENGINE = tuple(f"tests/engines/response/test_{name}.py" for name in ("engine", "kinks", "noise", "limits"))
 VERDICT = tuple(f"tests/verdict/test_{name}.py" for name in ("judge", "noise", "kinks_and_steps", "precision"))
 TESTS = {
-    "rules/activations": ("tests/rules/test_activations.py",),
+    "rules/kernels/pieces": ("tests/rules/test_activations.py",),
+    "rules/kernels/curves": ("tests/rules/test_activations.py",),
+    "rules/kernels/softmax": ("tests/rules/test_activations.py",),
     "rules/losses": ("tests/rules/test_losses.py",),
     "verdict/judge": VERDICT,
     "verdict/explanations": VERDICT,

@@ -9,7 +9,7 @@ import pytest
 import fastcheck as fc
 import fastcheck.checks.watch.watch
 from fastcheck.checks.watch.time_budget import LONGEST, TimeBudget
-from fastcheck.problems.functions.evaluators import Pace
+from fastcheck.runtime.pace import Pace
 from fastcheck.runtime.progress import _seldom
 from tests.support.jobs import in_python, jobs
 from tests.support.problems import data, network

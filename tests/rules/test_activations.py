@@ -9,8 +9,9 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from fastcheck.rules import activations
-from fastcheck.rules.activations import ACTIVATIONS, CODES, softmax_difference
+from fastcheck.rules.activations import ACTIVATIONS, CODES
+from fastcheck.rules.kernels import curves, pieces
+from fastcheck.rules.kernels.softmax import softmax_difference
 from tests.support import mpmath_rules
 from tests.support.mpmath_network import VALUES
 
@@ -46,13 +47,13 @@ def test_every_activation_has_an_exact_twin():
 
 def test_constants_are_the_published_ones():
     with mp.workdps(30):
-        assert float(mp.sqrt(2 / mp.pi)) == activations.SQRT_2_OVER_PI
-        assert float(mp.sqrt(2 * mp.pi)) == activations.SQRT_2_PI
-    assert math.sqrt(0.5) == activations.SQRT_HALF
-    assert (activations.LEAKY_SLOPE, activations.ELU_ALPHA, activations.GELU_CUBIC) == (0.01, 1.0, 0.044715)
+        assert float(mp.sqrt(2 / mp.pi)) == curves.SQRT_2_OVER_PI
+        assert float(mp.sqrt(2 * mp.pi)) == curves.SQRT_2_PI
+    assert math.sqrt(0.5) == curves.SQRT_HALF
+    assert (pieces.LEAKY_SLOPE, curves.ELU_ALPHA, curves.GELU_CUBIC) == (0.01, 1.0, 0.044715)
     # Klambauer et al., "Self-Normalizing Neural Networks"
-    assert activations.SELU_ALPHA == 1.6732632423543772848170429916717
-    assert activations.SELU_SCALE == 1.0507009873554804934193349852946
+    assert curves.SELU_ALPHA == 1.6732632423543772848170429916717
+    assert curves.SELU_SCALE == 1.0507009873554804934193349852946
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)
@@ -190,19 +191,19 @@ def test_derivative_at_a_kink_is_that_of_the_flatter_side():
     at = {"relu": [0.0], "relu6": [0.0, 6.0], "hardtanh": [-1.0, 1.0]}
     for name, points in at.items():
         assert ACTIVATIONS[name].derivative(np.array(points)).tolist() == [0.0] * len(points)
-    assert ACTIVATIONS["leaky_relu"].derivative(np.zeros(1)) == activations.LEAKY_SLOPE
-    assert ACTIVATIONS["elu"].derivative(np.zeros(1)) == activations.ELU_ALPHA
-    assert ACTIVATIONS["selu"].derivative(np.zeros(1)) == activations.SELU_SCALE * activations.SELU_ALPHA
+    assert ACTIVATIONS["leaky_relu"].derivative(np.zeros(1)) == pieces.LEAKY_SLOPE
+    assert ACTIVATIONS["elu"].derivative(np.zeros(1)) == curves.ELU_ALPHA
+    assert ACTIVATIONS["selu"].derivative(np.zeros(1)) == curves.SELU_SCALE * curves.SELU_ALPHA
 
 
 def test_sums_and_products_with_their_errors_are_exact():
     rng = random.Random(4)
     for _ in range(200):
         a, b = (rng.uniform(-1, 1) * 10 ** rng.uniform(-20, 20) for _ in range(2))
-        assert sum(map(Fraction, activations.two_product(a, b))) == Fraction(a) * Fraction(b)
-        assert sum(map(Fraction, activations.two_sum(a, b))) == Fraction(a) + Fraction(b)
+        assert sum(map(Fraction, curves.two_product(a, b))) == Fraction(a) * Fraction(b)
+        assert sum(map(Fraction, curves.two_sum(a, b))) == Fraction(a) + Fraction(b)
     for a, b in ((1e290, 3.0), (3.0, 1e290), (1e150, 3e140)):  # too large to be split: the product alone
-        assert activations.two_product(a, b) == (a * b, 0.0)
+        assert curves.two_product(a, b) == (a * b, 0.0)
 
 
 def test_softmax_difference_where_another_class_takes_over():

@@ -57,7 +57,6 @@ def test_few_floors_of_rooms():
     assert max(floors(contracted(GRAPH, "fastcheck")).values()) <= FLOORS_OF_ROOMS
 
 
-@pytest.mark.xfail(reason="the longest chain of imports is longer, yet", strict=False)
 def test_few_floors_of_files():
     chain = longest_chain(GRAPH)
     assert len(chain) <= FLOORS_OF_FILES, " -> ".join(chain)

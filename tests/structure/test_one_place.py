@@ -16,6 +16,11 @@ from tests.structure.house import House
 from tests.support.refusals import given
 
 ARCTAN = '''
+import math
+
+import numpy as np
+
+
 def arctan(z: Any) -> Any:
     """arctan z."""
     return np.arctan(z)
@@ -70,6 +75,10 @@ def test_an_activation_is_one_entry(tmp_path):
 
 
 STAIRS = '''
+import numpy as np
+
+from .kernels.pieces import relu_difference
+
 STAIR_ENDS = (-0.5, 0.0, 0.7)
 
 

@@ -4,7 +4,7 @@ import mpmath as mp
 import numpy as np
 
 from fastcheck.problems.networks.problem import Problem
-from fastcheck.rules import activations as a
+from fastcheck.rules.kernels import curves, pieces
 
 DIGITS = 50
 
@@ -14,17 +14,17 @@ def _sigmoid(z):
 
 
 def _gelu_tanh(z):
-    return z * _sigmoid(2 * mp.mpf(a.SQRT_2_OVER_PI) * (z + mp.mpf(a.GELU_CUBIC) * z**3))
+    return z * _sigmoid(2 * mp.mpf(curves.SQRT_2_OVER_PI) * (z + mp.mpf(curves.GELU_CUBIC) * z**3))
 
 
 def _selu(z):
-    return mp.mpf(a.SELU_SCALE) * (z if z > 0 else mp.mpf(a.SELU_ALPHA) * mp.expm1(z))
+    return mp.mpf(curves.SELU_SCALE) * (z if z > 0 else mp.mpf(curves.SELU_ALPHA) * mp.expm1(z))
 
 
 VALUES = {
     "identity": lambda z: z,
     "relu": lambda z: max(z, mp.mpf(0)),
-    "leaky_relu": lambda z: z if z > 0 else mp.mpf(a.LEAKY_SLOPE) * z,
+    "leaky_relu": lambda z: z if z > 0 else mp.mpf(pieces.LEAKY_SLOPE) * z,
     "relu6": lambda z: min(max(z, mp.mpf(0)), mp.mpf(6)),
     "hardtanh": lambda z: min(max(z, mp.mpf(-1)), mp.mpf(1)),
     "elu": lambda z: z if z > 0 else mp.expm1(z),

@@ -14,9 +14,10 @@ from ...problems.gradients import NumericalGradient
 from ...problems.networks.problem import Problem
 from ...problems.parameters.sampling import power
 from ...runtime.run import Run
-from ..base import engine
+from ..protocol import Engine
 from .checkpoint import Checkpoint, digest_of
-from .shards import Merged, Shard, brief, plan
+from .plan import plan
+from .shards import Merged, Shard, brief
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Shared:
     Parameters
     ----------
     engine : its name.
+    find : the engine itself.
     executor : whose workers do it; None for this process.
     checkpoint : file that keeps finished pieces; None for none.
     deadline : of ``time.perf_counter``; no piece is started after it.
@@ -33,6 +35,7 @@ class Shared:
     """
 
     engine: str
+    find: Engine
     executor: Executor | None = None
     checkpoint: str | PathLike[str] | None = None
     deadline: float = math.inf
@@ -53,7 +56,7 @@ class Shared:
         Whatever the engine or the executor raises.
         """
         if self.executor is None and self.checkpoint is None and self.deadline == math.inf:
-            return engine(self.engine)(problem, indices, epsilon, run), indices
+            return self.find(problem, indices, epsilon, run), indices
         seed = None if self.deadline == math.inf else self.seed
         shards = plan(problem, indices, self.engine, seed)
         collected = Merged(problem, indices)
@@ -90,17 +93,16 @@ class Shared:
         if self.executor is not None:
             from .workers import Job, results
 
-            parcel = Job(uuid.uuid4().hex, problem, indices, self.engine, epsilon, run.memory_limit)
+            parcel = Job(uuid.uuid4().hex, problem, indices, self.find, epsilon, run.memory_limit)
             yield from results(self.executor, parcel, timely)
             return
-        find = engine(self.engine)
         for shard in timely:
             positions, before = shard.positions(indices), collected.done
 
             def advance(done: int, total: int, before: int = before, size: int = positions.size) -> None:
                 run.progress(before + int(size * done / total), collected.size)
 
-            found = find(problem, positions, epsilon, replace(run, progress=advance, deadline=self.deadline))
+            found = self.find(problem, positions, epsilon, replace(run, progress=advance, deadline=self.deadline))
             yield shard, brief(problem, positions, found)
 
 

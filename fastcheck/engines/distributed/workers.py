@@ -16,7 +16,7 @@ from ..._types import Indices
 from ...problems.gradients import NumericalGradient
 from ...problems.networks.problem import Problem
 from ...runtime.run import Run
-from ..base import engine
+from ..protocol import Engine
 from .shards import Shard, brief
 
 # Pieces that are out at a time, for each worker that has answered, and at least: enough to keep all of them busy.
@@ -30,14 +30,15 @@ class Job:
     """What every piece of a check needs.
 
     key : tells it apart from others.
-    problem, indices, engine, epsilon, memory_limit : as for an engine, its name included.
+    problem, indices, epsilon, memory_limit : as for an engine.
+    engine : a function at the top of a module, so that it can be sent.
     over : set where the check has ended; seen by workers that are threads of the caller's process.
     """
 
     key: str
     problem: Problem
     indices: Indices | None
-    engine: str
+    engine: Engine
     epsilon: float
     memory_limit: int
     over: bool = False
@@ -78,7 +79,7 @@ def work(key: str, shard: Shard, parcel: Job | None, ticket: str) -> Answer:
             raise Cancelled
 
     positions = shard.positions(given.indices)
-    found = engine(given.engine)(given.problem, positions, given.epsilon, Run(1, given.memory_limit, progress))
+    found = given.engine(given.problem, positions, given.epsilon, Run(1, given.memory_limit, progress))
     return Answer(*worker, brief(given.problem, positions, found))
 
 

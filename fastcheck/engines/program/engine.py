@@ -15,12 +15,13 @@ from ...problems.parameters.sampling import stratified_order
 from ...runtime.run import Run
 from .choice import Way, choose
 from .colouring import Colouring
-from .columns import Job, Limits, Quotients, measure
+from .columns import Job, Limits, measure
 from .cut import terms_of
 from .gathering import gathered
 from .kinks import measure_way, under_conventions
 from .literal import require_literal, require_same_outputs
 from .problem import ProgramProblem
+from .quotients import Quotients
 from .runner import ObservedProgram, Place, Runner, Term
 from .state import Check
 from .trust import equal_shares

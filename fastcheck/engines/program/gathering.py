@@ -3,10 +3,9 @@
 import numpy as np
 
 from ..._types import Array, Indices
-from ...problems.costs_on_demand import CostsOnDemand
-from ...problems.gradients import Kinks, NumericalGradient
-from .columns import Quotients
+from ...problems.gradients import CostsOnDemand, Kinks, NumericalGradient
 from .kinks import CONVENTIONS, Candidates, at_kinks
+from .quotients import Quotients
 from .runner import ranges
 from .state import Check
 from .trust import UNIT

@@ -7,7 +7,8 @@ import numpy as np
 from ..._types import Array, Indices
 from .choice import Way
 from .colouring import Colouring
-from .columns import Job, Limits, Quotients, measure
+from .columns import Job, Limits, measure
+from .quotients import Quotients
 from .runner import Place, Runner
 from .units import combined
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 from ..._types import Indices
 from .choice import Way
 from .colouring import Colouring
-from .columns import Job, Limits, Quotients, measure
+from .columns import Job, Limits, measure
 from .problem import ProgramProblem
+from .quotients import Quotients
 from .runner import Place, Runner
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from ..._types import Array, Indices
-from .columns import Quotients
+from .quotients import Quotients
 from .runner import Place, Runner, ranges
 
 if TYPE_CHECKING:

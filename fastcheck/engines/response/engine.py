@@ -17,20 +17,18 @@ import numpy as np
 
 from ..._types import Indices
 from ...problems.gradients import NumericalGradient
-from ...problems.networks.network import Network
 from ...problems.networks.operations import column_operations
 from ...problems.networks.problem import Problem
 from ...runtime.run import Run
 from ...runtime.threads import one_blas_thread, run_all
 from . import unit_responses
-from .block import Block, blocks
-from .sample_sums import ROWS, Responses, Sums
+from .block import Block
+from .groups import COLUMNS_BYTES, bytes_per_column, columns, power_of_two
+from .prepare import blocks
+from .responses import Responses
+from .sample_sums import Sums
 from .spot_check import spot_check
 
-# Bytes of the two buffers of one task.
-COLUMNS_BYTES = 1 << 24
-# Units of one task, at least and at most.
-LEAST_COLUMNS, MOST_COLUMNS = 16, 512
 # Multiply-adds of a task, at least and at most: worth its buffers, and done soon enough for progress and Ctrl-C.
 TASK_OPERATIONS = 2e6, 1e8
 # Multiply-adds of a single sample's columns, at most; nearly all of them are matrix products.
@@ -59,14 +57,14 @@ def differences(problem: Problem, indices: Indices | None, epsilon: float, run: 
         for block in blocks(problem, epsilon, run):
             responses = respond(block, [place.units for place in sums.places], run)
             sums.add(block, responses, run)
-            facts = facts or spot_check(block, responses, sums)
+            facts = facts or spot_check(block, responses, sums.value)
         return sums.finish(run, facts or {})
 
 
 def respond(block: Block, units: list[Any], run: Run) -> list[Responses]:
     """Responses of the given units of every layer to every sample of the block."""
     widths = block.problem.network.widths
-    width = _columns(block.problem.network, min(COLUMNS_BYTES, run.memory_limit // 16))
+    width = columns(block.problem.network, min(COLUMNS_BYTES, run.memory_limit // 16))
     total = sum(block.m * len(chosen) * column_operations(widths, layer) for layer, chosen in enumerate(units))
     size = float(np.clip(total / (4 * run.threads), *TASK_OPERATIONS))
     tasks = [task for layer, chosen in enumerate(units) for task in _tasks(block, layer, chosen, width, size)]
@@ -93,42 +91,22 @@ def respond(block: Block, units: list[Any], run: Run) -> list[Responses]:
             for chosen, f, degree in zip(units, filled, degrees, strict=True)]
 
 
-def together(network: Network) -> int:
-    """Units whose columns and sums are taken together: checks of whole such groups give the same digits in any run."""
-    return max(ROWS, _columns(network, COLUMNS_BYTES))
-
-
 def _parameters_done(block: Block, tasks: int, run: Run) -> Any:
     """Progress in parameters, as the share of this block's tasks that are finished."""
     n, m = block.problem.network.size, block.problem.m
     return lambda count: run.progress(n * (block.first * tasks + block.m * count) // (m * tasks), n)
 
 
-def _columns(network: Network, limit: int) -> int:
-    """Units per task: the buffers hold this many columns."""
-    return _power_of_two(limit / _bytes_per_column(network), MOST_COLUMNS)
-
-
-def _power_of_two(count: float, most: int) -> int:
-    """The largest power of two up to count, from LEAST_COLUMNS to ``most``: large groups divide into small ones."""
-    return 1 << int(np.clip(count, LEAST_COLUMNS, most)).bit_length() - 1
-
-
-def _bytes_per_column(network: Network) -> int:
-    """Of the two buffers of a task, with both signs."""
-    return 32 * max(network.widths)
-
-
 def _threads(block: Block, width: int, run: Run) -> int:
     """Number of threads whose buffers fit: half of the limit is the block's."""
-    return max(1, min(run.threads, run.memory_limit // (2 * width * _bytes_per_column(block.problem.network))))
+    return max(1, min(run.threads, run.memory_limit // (2 * width * bytes_per_column(block.problem.network))))
 
 
 def _tasks(block: Block, layer: int, units: Any, width: int, size: float) -> list[Task]:
     """A layer's work in pieces of about ``size`` multiply-adds; how samples are shared out changes no digit."""
     far = block.far(layer)
     per_column = block.operations(layer) * (FAR_LOOKS if far else 1.0)
-    width = _power_of_two((TASK_OPERATIONS[1] if far else WIDE_OPERATIONS) / per_column, width)
+    width = power_of_two((TASK_OPERATIONS[1] if far else WIDE_OPERATIONS) / per_column, width)
     tasks = []
     for start in range(0, len(units), width):
         chosen = units[start : start + width]

@@ -11,7 +11,7 @@ from ...rules.activations import ACTIVATIONS
 from ...rules.short_series import REACH, STEPS
 from ...runtime.jit import compiled, compiled_namespace, inner, switch
 
-functions = compiled_namespace(short_series, activations, losses)
+functions = compiled_namespace(short_series, *activations.FAMILIES, activations, losses)
 fit = functions["fit"]
 softmax_difference = functions["softmax_difference"]
 activation_difference = switch(

@@ -14,62 +14,18 @@ from ...runtime.threads import run_all
 from . import loops, unit_responses
 from .block import Block
 from .columns import AT_KINK, CLEAN, NEAR_KINK
+from .groups import ROWS
+from .responses import Responses, powers_of
 
-# Units whose sums are taken together.
-ROWS = 64
 # Entries whose costs are written together.
 FINISH = 1 << 16
 # Multiply-adds of a piece of literal work: it ends soon enough for Ctrl-C.
 LITERAL_OPERATIONS = 5e7
 
 
-@dataclass(frozen=True)
-class Responses:
-    """Responses of one layer's units to the samples of a block.
-
-    units : (u,) those that were evaluated.
-    powers : (6, m, n_l) coefficients of x, x^2, x^3, x^4, |x|, x|x|.
-    degrees : (n_l,) how many of them are in use (2, 4 or 6), the same for all units of a task.
-    bounds : (2, m, n_l) one-sided derivatives at kinks.
-    kinds : (m, n_l) what each unit met (``columns.CLEAN`` ...).
-    """
-
-    units: Any
-    powers: Array
-    degrees: Any
-    bounds: Array
-    kinds: Any
-
-    def odd(self, rows: Any, epsilon: float) -> Array:
-        """Coefficients of the odd powers of epsilon a, one below the other, (m * degree/2, rows)."""
-        return self._scaled(rows, epsilon, [(0, 1), (2, 3), (5, 2)])
-
-    def even(self, rows: Any, epsilon: float) -> Array:
-        """Coefficients of the even powers, likewise."""
-        return self._scaled(rows, epsilon, [(1, 2), (3, 4), (4, 1)])
-
-    def degree(self, rows: Any) -> int:
-        """The degree of some units."""
-        return int(self.degrees[rows].max())
-
-    def _scaled(self, rows: Any, epsilon: float, terms: list[tuple[int, int]]) -> Array:
-        chosen = terms[: self.degree(rows) // 2]
-        parts = [self.powers[p][:, rows] * epsilon**k for p, k in chosen]
-        return np.asarray(parts[0] if len(parts) == 1 else np.concatenate(parts))
-
-
 def run_of(units: Any) -> Any:
     """Ascending indices as a slice where they have no gaps: a view instead of a copy."""
     return slice(units[0], units[-1] + 1) if units[-1] - units[0] == len(units) - 1 else units
-
-
-def powers_of(a: Array, degree: int) -> tuple[Array, Array]:
-    """The powers of the inputs (m, n + 1) that ``Responses.odd`` and ``Responses.even`` go with."""
-    if degree == 2:
-        return a, a * a
-    size = np.abs(a)
-    odd, even = [a, a**3, a * size], [a * a, a**4, size]
-    return np.vstack(odd[: degree // 2]), np.vstack(even[: degree // 2])
 
 
 class Sums:

@@ -1,5 +1,6 @@
 """The response engine distrusts itself: a few parameters by literal perturbed forward propagation, in every run."""
 
+from collections.abc import Callable
 from typing import Any
 from zlib import crc32
 
@@ -12,7 +13,7 @@ from ...problems.networks.network import Propagation
 from ...problems.networks.operations import unit_operations
 from .block import Block
 from .columns import CLEAN, NEAR_KINK
-from .sample_sums import Responses, Sums, powers_of
+from .responses import Responses, powers_of
 from .unit_responses import Totals, respond_literally
 
 # Parameters that are checked in a run, ...
@@ -31,8 +32,15 @@ ACTIVATION = 4.0
 SHARE = 0.01
 
 
-def spot_check(block: Block, responses: list[Responses], sums: Sums) -> dict[str, Any]:
+def spot_check(
+    block: Block, responses: list[Responses], sum_of: Callable[[int, int, int], Array | None]
+) -> dict[str, Any]:
     """Compare a random sample of parameters with literal forward propagation, to within its rounding.
+
+    Parameters
+    ----------
+    block, responses : what the sums were made of.
+    sum_of : odd and even part of one parameter by layer, unit and input, or None where it is not checked.
 
     Returns
     -------
@@ -49,7 +57,7 @@ def spot_check(block: Block, responses: list[Responses], sums: Sums) -> dict[str
         layer = layers[int(rng.integers(len(layers)))]
         column = int(rng.integers(block.inputs[layer].shape[1]))
         unit = rng.choice(responses[layer].units)
-        total = sums.value(layer, int(unit), column)
+        total = sum_of(layer, int(unit), column)
         if total is not None and np.all(np.isfinite(total)):
             errors.append(_check_one(block, responses[layer], (layer, int(unit), column), total, rng))
     return {"spot_checked": len(errors), "spot_check_error": max(errors, default=0.0)}

@@ -1,6 +1,5 @@
 """Costs of many perturbed parameter vectors at once, from a user's cost: called one by one, in stacks, or elsewhere."""
 
-import math
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._types import Array, Indices
+from ...runtime.pace import Pace
 from ..parameters.layout import Layout
 from .purity import as_cost, outside_domain, require_unchanged
 
@@ -21,10 +21,6 @@ Cost = Callable[..., Any]
 ROWS, STACK_BYTES = 32, 1 << 20
 # The memory limit holds for this many stacks: the cost makes others of its own.
 HEADROOM = 4
-# Longest time for one stack: it keeps Ctrl-C and the time limit responsive.
-LONGEST = 0.2
-# Shortest time that a reading of the clock is trusted for.
-CLOCK = 1e-7
 # Blocks handed to an executor for each batch: enough to keep its workers busy to the end.
 BLOCKS = 32
 
@@ -164,30 +160,6 @@ class ExecutorCost:
         finally:
             for future in futures:
                 future.cancel()
-
-
-class Pace:
-    """How many rows at a time: the number whose rows take least time each, found by doubling and halving.
-
-    Parameters
-    ----------
-    rows : to start with.
-    most : rows at most; fewer where they take longer than LONGEST.
-    """
-
-    def __init__(self, rows: int, most: int) -> None:
-        self.rows, self.most = min(rows, most), most
-        self.seconds: dict[int, float] = {}
-
-    def took(self, rows: int, seconds: float) -> None:
-        """Learn from a block of this many rows."""
-        if rows != self.rows:
-            return
-        self.seconds[rows] = min(max(seconds, CLOCK) / rows, self.seconds.get(rows, math.inf))
-        best = min(self.seconds, key=self.seconds.__getitem__)
-        most = min(self.most, max(1, int(LONGEST / self.seconds[best])))
-        untried = (other for other in (2 * best, best // 2) if 1 <= other <= most and other not in self.seconds)
-        self.rows = next(untried, min(best, most))
 
 
 class BatchedCost:

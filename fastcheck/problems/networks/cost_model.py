@@ -7,7 +7,7 @@ from ..._validation import integer, known
 from ...runtime.quantities import readable_bytes, readable_seconds
 from ...runtime.resources import available_bytes, memory_of, threads_of
 from .network import Network
-from .operations import operations
+from .operations import unit_operations
 
 # Multiply-adds a second of one thread; seconds of a call per layer and evaluation, and of an activation, by engine.
 # Measured by processor time on one core of an Intel Xeon (family 6, model 207); ``benchmarks/studies/cluster.py``
@@ -136,3 +136,11 @@ def require_memory(net: Network, memory_limit: int) -> None:
             "memory_limit, or use "
             'method="sample", which needs a small part of that, or method="directional", which needs less'
         )
+
+
+def operations(net: Network, samples: int, engine: str) -> float:
+    """Multiply-adds to difference the cost at every parameter."""
+    if engine != "response":
+        return 2.0 * net.size * net.size * samples
+    widths = net.widths
+    return sum(n * unit_operations(widths, layer, samples) for layer, n in enumerate(widths[1:]))

@@ -1,7 +1,5 @@
 """How many multiply-adds a check takes: what time is predicted from, and work shared out by."""
 
-from .network import Network
-
 
 def column_operations(widths: tuple[int, ...], layer: int) -> float:
     """Multiply-adds for one unit of a layer and one sample, both signs: an outer product, then matrix products."""
@@ -14,9 +12,3 @@ def unit_operations(widths: tuple[int, ...], layer: int, samples: int) -> float:
     return samples * (column_operations(widths, layer) + 2.0 * (widths[layer] + 1))
 
 
-def operations(net: Network, samples: int, engine: str) -> float:
-    """Multiply-adds to difference the cost at every parameter."""
-    if engine != "response":
-        return 2.0 * net.size * net.size * samples
-    widths = net.widths
-    return sum(n * unit_operations(widths, layer, samples) for layer, n in enumerate(widths[1:]))

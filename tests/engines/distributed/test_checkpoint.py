@@ -12,7 +12,7 @@ import pytest
 import fastcheck as fc
 from fastcheck.checks.network import network_problem
 from fastcheck.engines import base
-from fastcheck.engines.distributed import checkpoint, run as distributed_run, shards
+from fastcheck.engines.distributed import checkpoint, plan, run as distributed_run
 from tests.support.problems import many_pieces
 from tests.support.repository import ROOT
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch):
-    monkeypatch.setattr(shards, "SECONDS", 1e-4)
+    monkeypatch.setattr(plan, "SECONDS", 1e-4)
     monkeypatch.setattr(checkpoint, "INTERVAL", 0.0)
 
 
@@ -180,7 +180,7 @@ def test_a_full_disk_is_an_error_and_loses_nothing_finished(given, tmp_path, mon
     assert {p.name for p in tmp_path.iterdir()} <= {"run.npz", "run.npz.data"}
     rest = Counting(monkeypatch)
     assert_same(fc.check(*given, checkpoint=path), plain)
-    assert rest.calls == len(shards.plan(network_problem(*given)[0], None, "response")) - visits // 2
+    assert rest.calls == len(plan.plan(network_problem(*given)[0], None, "response")) - visits // 2
 
 
 def test_an_engine_error_keeps_what_is_finished(given, tmp_path, monkeypatch):
@@ -203,9 +203,9 @@ LONG_RUN = """
 import sys
 import numpy as np
 import fastcheck as fc
-from fastcheck.engines.distributed import checkpoint, shards
+from fastcheck.engines.distributed import checkpoint, plan
 
-shards.SECONDS, checkpoint.INTERVAL = 0.01, 0.0
+plan.SECONDS, checkpoint.INTERVAL = 0.01, 0.0
 net = fc.Network([fc.Dense(20, 30, "relu"), fc.Dense(30, 20, "relu"), fc.Dense(20, 5, "softmax")], "cross_entropy")
 parameters, rng = net.initialize(0), np.random.default_rng(0)
 X, Y = rng.standard_normal((20, 10)), rng.integers(0, 5, 10)

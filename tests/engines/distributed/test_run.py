@@ -12,7 +12,7 @@ import pytest
 
 import fastcheck as fc
 from fastcheck.engines.base import ENGINES
-from fastcheck.engines.distributed import shards, workers
+from fastcheck.engines.distributed import plan, workers
 from tests.support.problems import data, many_pieces, network
 
 # Together they take long, whether or not each of them does.
@@ -57,7 +57,7 @@ def executor(request):
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch):
-    monkeypatch.setattr(shards, "SECONDS", 1e-4)
+    monkeypatch.setattr(plan, "SECONDS", 1e-4)
 
 
 @pytest.fixture(scope="module")
@@ -208,7 +208,7 @@ def test_a_killed_worker_of_dask_is_made_up_for(given, plain):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_time_limit_takes_entries_at_random(engine, monkeypatch):
-    monkeypatch.setattr(shards, "SHORT", 1e-5)
+    monkeypatch.setattr(plan, "SHORT", 1e-5)
     net = network([6, 100, 50, 3], "relu", "softmax", "cross_entropy")
     parameters = net.initialize(0)
     X, Y = data(net, 9)

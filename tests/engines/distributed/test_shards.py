@@ -7,8 +7,8 @@ import pytest
 
 from fastcheck._errors import EngineError
 from fastcheck.engines.base import ENGINES, engine
-from fastcheck.engines.distributed import shards
-from fastcheck.engines.distributed.shards import Merged, brief, plan
+from fastcheck.engines.distributed import plan as plans
+from fastcheck.engines.distributed.shards import Merged, brief
 from fastcheck.runtime.run import Run
 from tests.support.jit_mode import size
 from tests.support.problems import RUN, network, problem
@@ -23,8 +23,8 @@ def subset(size, seed=0):
 @pytest.fixture
 def short(monkeypatch):
     """So little work for a piece that a small network makes several."""
-    monkeypatch.setattr(shards, "SECONDS", 1e-6)
-    monkeypatch.setattr(shards, "SHORT", 1e-6)
+    monkeypatch.setattr(plans, "SECONDS", 1e-6)
+    monkeypatch.setattr(plans, "SHORT", 1e-6)
 
 
 WIDE = [5, 1100, size(600, 60), 3]
@@ -37,7 +37,7 @@ def wide(hidden="relu", m=7):
 def together(given, indices, name, seed, epsilon=1e-7):
     """All pieces, put together in a shuffled order."""
     collected = Merged(given, indices)
-    pieces = plan(given, indices, name, seed)
+    pieces = plans.plan(given, indices, name, seed)
     for k in np.random.default_rng(1).permutation(len(pieces)):
         positions = pieces[k].positions(indices)
         found = engine(name)(given, positions, epsilon, Run(1, RUN.memory_limit))
@@ -51,7 +51,7 @@ def together(given, indices, name, seed, epsilon=1e-7):
 def test_every_position_is_in_one_piece(short, name, seed, part):
     given = problem(network([5, 40, 30, 3], "relu", "softmax", "cross_entropy"))
     indices = subset(given.theta.size) if part else None
-    pieces = plan(given, indices, name, seed)
+    pieces = plans.plan(given, indices, name, seed)
     places = np.concatenate([piece.places for piece in pieces])
     wanted = np.arange(given.theta.size) if indices is None else indices
     assert len(pieces) >= 3
@@ -63,14 +63,14 @@ def test_every_position_is_in_one_piece(short, name, seed, part):
 @pytest.mark.parametrize("name", ENGINES)
 def test_a_random_order_begins_with_every_layer(short, name):
     given = problem(network([5, 40, 30, 3], "relu", "softmax", "cross_entropy"))
-    first = plan(given, None, name, 0)[: len(given.network.layers) if name == "response" else 8]
+    first = plans.plan(given, None, name, 0)[: len(given.network.layers) if name == "response" else 8]
     positions = np.concatenate([piece.positions(None) for piece in first])
     for weights, bias in zip(given.network.tensors[::2], given.network.tensors[1::2], strict=True):
         assert np.any((positions >= weights.start) & (positions < bias.stop))
 
 
 def test_random_orders_repeat_and_differ_by_seed(short):
-    one, same, other = (plan(wide(), None, "response", seed) for seed in (0, 0, 1))
+    one, same, other = (plans.plan(wide(), None, "response", seed) for seed in (0, 0, 1))
     assert all(np.array_equal(a.ranges, b.ranges) for a, b in zip(one, same, strict=True))
     assert not all(np.array_equal(a.ranges, b.ranges) for a, b in zip(one, other, strict=True))
 
@@ -108,7 +108,7 @@ def test_some_pieces_say_what_they_are_of(short, indices):
     given = wide()
     whole = engine("response")(given, indices, 1e-7, RUN)
     collected = Merged(given, indices)
-    for piece in plan(given, indices, "response", 0)[:4]:
+    for piece in plans.plan(given, indices, "response", 0)[:4]:
         positions = piece.positions(indices)
         collected.put(piece, brief(given, positions, engine("response")(given, positions, 1e-7, RUN)))
     found, checked = collected.differences()
@@ -123,7 +123,7 @@ def test_some_pieces_say_what_they_are_of(short, indices):
 
 def test_pieces_of_another_cost_are_refused(short):
     given = wide()
-    first, second, *_ = plan(given, None, "response")
+    first, second, *_ = plans.plan(given, None, "response")
     collected = Merged(given, None)
     found = [brief(given, s.positions(None), engine("response")(given, s.positions(None), 1e-7, RUN))
              for s in (first, second)]

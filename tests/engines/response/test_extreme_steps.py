@@ -5,7 +5,8 @@ import pytest
 
 from fastcheck.checks.network import network_problem
 from fastcheck.engines.base import engine
-from fastcheck.rules.activations import ACTIVATIONS, softmax, softmax_difference
+from fastcheck.rules.activations import ACTIVATIONS
+from fastcheck.rules.kernels.softmax import softmax, softmax_difference
 from tests.support.problems import RUN, network
 
 FAR = [0.0, 1.0, 5.5, 30.0, 38.6, 39.5, 100.0, 700.0, 750.0, 1e3, 1e6, 1e12, 1e30]

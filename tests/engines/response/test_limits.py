@@ -5,8 +5,8 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from fastcheck.engines.response import engine
-from fastcheck.engines.response.block import FORWARD_SAMPLES, blocks
+from fastcheck.engines.response import engine, groups
+from fastcheck.engines.response.prepare import FORWARD_SAMPLES, blocks
 from fastcheck.runtime.run import Run
 from tests.support.problems import network, problem
 
@@ -34,7 +34,7 @@ def test_what_works_at_once_stays_within_its_share_of_the_memory(monkeypatch, li
         items, threads = seen[-1]
         most = max(task.units.size for task in items)
         buffers = 2 * 2 * 8 * 300 * most  # two, with a float for both signs of each unit at the widest layer
-        least = most == engine.LEAST_COLUMNS
+        least = most == groups.LEAST_COLUMNS
         assert buffers <= limit / 16 or least
         assert threads * buffers <= limit / 2 or threads == 1
         assert threads == 64 or (threads + 1) * buffers > limit / 4  # and no fewer than need be

@@ -8,8 +8,7 @@ import pytest
 
 import fastcheck as fc
 from fastcheck.engines.base import ENGINES
-from fastcheck.problems.networks.cost_model import CALLS, RATES, VECTORS
-from fastcheck.problems.networks.operations import operations
+from fastcheck.problems.networks.cost_model import CALLS, RATES, VECTORS, operations
 from fastcheck.runtime.resources import available_bytes
 from tests.support.problems import data, network
 from tests.support.refusals import refuses
