@@ -14,6 +14,7 @@ from ..checks.network import check
 from ..problems.files.infer import infer_network
 from ..problems.files.npz import load
 from ..problems.networks.network import Network
+from ..report.formats import FORMATS, write
 
 STATUS = {"pass": 0, "fail": 1, "inconclusive": 3}
 UNUSABLE, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
@@ -82,11 +83,14 @@ def _parser() -> argparse.ArgumentParser:
     checking.add_argument("--method", metavar="NAME", help="all, sample (of each tensor) or directional (default all)")
     checking.add_argument("--samples", type=int, metavar="N", help="how many entries with --method sample")
     checking.add_argument("--seed", type=int, metavar="N", help="of random choices (default 0)")
-    checking.add_argument("--json", metavar="FILE", help="write the report as JSON; - for the standard output, alone")
+    for name, form in FORMATS.items():
+        alone = "; - for the standard output, alone" if form.text else ""
+        checking.add_argument(f"--{name}", metavar="FILE", help=form.help + alone)
     checking.set_defaults(run=_check)
 
     sweeping = commands.add_parser("sweep", help="the difference over a range of epsilons", epilog=EPILOG)
     _add_network_options(sweeping)
+    sweeping.add_argument("--plot", metavar="FILE", help="draw the result into an image file (needs fastcheck[plot])")
     sweeping.add_argument("--engines", metavar="NAME,NAME", type=lambda names: names.split(","), help="default all")
     sweeping.set_defaults(run=_sweep)
     return parser
@@ -100,7 +104,6 @@ def _add_network_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--l2", type=float, default=0.0, help="weight of the penalty l2/(2m) sum W^2 (default 0)")
     parser.add_argument("--norm", choices=NORMS, help="norm of the difference (default 2)")
     parser.add_argument("--threads", type=int, metavar="N", help="at most this many (default all cores)")
-    parser.add_argument("--plot", metavar="FILE", help="draw the result into an image file (needs fastcheck[plot])")
 
 
 def _demo(arguments: argparse.Namespace) -> int:
@@ -112,17 +115,18 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    _refuse_missing_folders(arguments.json, arguments.plot)
+    wanted = {name: getattr(arguments, name) for name in FORMATS if getattr(arguments, name) is not None}
+    alone = [text for name, path in wanted.items() if path == "-" and (text := FORMATS[name].text)]
+    files = {name: path for name, path in wanted.items() if path != "-" or FORMATS[name].text is None}
+    _refuse_missing_folders(*files.values())
     problem = _problem(arguments)
     report = check(*problem, **_options(arguments, CHECK_OPTIONS), progress=sys.stderr.isatty())
-    if arguments.json == "-":
-        print(report.to_json())
-    else:
+    if not alone:
         _show(arguments, problem[0], report)
-    if arguments.json not in (None, "-"):
-        report.to_json(arguments.json)
-    if arguments.plot is not None:
-        report.plot(arguments.plot)
+    for text in alone:
+        print(text(report))
+    for name, path in files.items():
+        write(report, name, path)
     return STATUS[report.verdict]
 
 

@@ -217,6 +217,10 @@ class ReportData(Protocol):
         """The entries that disagree most, worst first."""
         ...
 
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the arrays, as JSON can hold it."""
+        ...
+
 
 class SweepData(Protocol):
     """Differences by engine and epsilon: see ``fastcheck.checks.sweep.Sweep``."""

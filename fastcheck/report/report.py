@@ -1,12 +1,9 @@
 """The report: what a check found, as attributes, text, dictionary, JSON, HTML and pictures."""
 
-import json
 import math
-import platform
 from collections.abc import Mapping
 from dataclasses import replace
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,12 +18,13 @@ from ..verdict.judge import judge
 from ..verdict.judgement import Judgement, TensorVerdict
 from ..verdict.outcome import INCONCLUSIVE, PASS, Cause, Verdict
 from . import sentences
+from .formats import format_of, write
+from .plain_data import json_text, plain_data, versions
 from .tensor import Entry, TensorReport, merge
 from .text import html, plain, rich_parts
 
 # Raised when a key of ``Report.to_dict`` changes its meaning or goes.
 SCHEMA = 1
-PACKAGES = ("fastcheck", "numpy", "numba", "scipy")
 SHOWN = 10
 
 
@@ -275,7 +273,7 @@ class Report:
         """Everything but the arrays, as plain numbers, strings, lists and dictionaries; numbers that are not finite
         become the strings "nan", "inf" and "-inf".
         """
-        return {str(key): _plain(value) for key, value in {
+        return {str(key): plain_data(value) for key, value in {
             "schema": SCHEMA,
             "verdict": self.verdict, "ok": self.ok, "summary": self.summary,
             "advice": self.advice, "notes": self.notes,
@@ -295,10 +293,23 @@ class Report:
 
     def to_json(self, path: str | PathLike[str] | None = None) -> str:
         """``to_dict`` as JSON text, written to ``path`` too if one is given."""
-        written = json.dumps(self.to_dict(), indent=2, allow_nan=False)
         if path is not None:
-            Path(path).write_text(written + "\n", encoding="utf-8")
-        return written
+            write(self, "json", path)
+        return json_text(self)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the report to a file, in the format that the ending of its name tells.
+
+        Parameters
+        ----------
+        path : "report.json", "report.png", ... (see ``fastcheck.report.formats.FORMATS``).
+
+        Raises
+        ------
+        ValueError : for an ending that no format has.
+        ImportError : for a picture without matplotlib, with the command that installs it.
+        """
+        write(self, format_of(path), path)
 
     def plot(self, path: str | PathLike[str] | None = None) -> Any:
         """Relative error of every tensor as a map, beside gradient against numerical gradient.
@@ -320,19 +331,6 @@ class Report:
         return plot_report(self, path)
 
 
-def versions() -> dict[str, str]:
-    """Versions of what the numbers depend on."""
-    from importlib.metadata import PackageNotFoundError, version  # imported where used: brings half of email along
-
-    found = {"python": platform.python_version(), "platform": platform.platform()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "unknown"
-    return found
-
-
 def _tensor_dict(tensor: TensorReport) -> dict[str, Any]:
     keys = ("name", "shape", "checked", "verdict", "difference", "tolerance", "wrong", "max_relative_error", "worst",
             "noise_floor", "kinks", "zeros", "dead", "diagnosis")
@@ -343,18 +341,3 @@ def _entry_dict(entry: Entry) -> dict[str, Any]:
     return {key: getattr(entry, key) for key in Entry.__dataclass_fields__}
 
 
-def _plain(value: Any) -> Any:
-    """What JSON can hold."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, (bool, np.bool_)):
-        return bool(value)
-    if isinstance(value, (int, np.integer)):
-        return int(value)
-    if isinstance(value, (float, np.floating)):
-        return float(value) if math.isfinite(value) else str(float(value))
-    return value if value is None or isinstance(value, str) else str(value)

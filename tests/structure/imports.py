@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 from tests.support.repository import ROOT
@@ -29,11 +30,9 @@ def imported(name: str, path: Path, known: Mapping[str, Path]) -> Iterator[str]:
 
     A name taken from a package counts as its module where there is one, else as the package's ``__init__``.
     """
-    tree = ast.parse(path.read_text(encoding="utf-8"))
     inside = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    by_name = any(isinstance(node, ast.Name | ast.Attribute) and _called(node) == "import_module"
-                  for node in ast.walk(tree))
-    for node in ast.walk(tree):
+    by_name, nodes = importing(path)
+    for node in nodes:
         if isinstance(node, ast.Import):
             targets = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -44,6 +43,21 @@ def imported(name: str, path: Path, known: Mapping[str, Path]) -> Iterator[str]:
         else:
             continue
         yield from (target for target in targets if target in known)
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    """The syntax tree of a file, read once."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def importing(path: Path) -> tuple[bool, list[ast.AST]]:
+    """Whether a file calls ``import_module``, and the nodes that may import: statements, and texts where it does."""
+    nodes = list(ast.walk(parsed(path)))
+    by_name = any(isinstance(node, ast.Name | ast.Attribute) and _called(node) == "import_module" for node in nodes)
+    kinds = (ast.Import, ast.ImportFrom, ast.Constant) if by_name else (ast.Import, ast.ImportFrom)
+    return by_name, [node for node in nodes if isinstance(node, kinds)]
 
 
 def absolute(name: str, inside: str) -> str:

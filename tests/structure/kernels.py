@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.structure.imports import absolute, modules
+from tests.structure.imports import absolute, modules, parsed
 
 JIT = "fastcheck.runtime.jit"
 COMPILERS = {"compiled", "inner", "switch", "compiled_namespace", "njit", "vectorize", "guvectorize", "cfunc"}
@@ -35,7 +35,7 @@ class Module:
 
 def read(name: str, path: Path, known: dict[str, Path]) -> Module:
     """Read one module; imports from outside of the package are left out."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = parsed(path)
     inside = name if path.name == "__init__.py" else name.rpartition(".")[0]
     found = Module({}, {}, {}, tree)
     for node in tree.body:

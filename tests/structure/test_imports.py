@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from tests.structure.imports import circle, contracted, floors, import_graph, imported, longest_chain, modules
+from tests.structure.imports import circle, contracted, floors, import_graph, imported, longest_chain, modules, parsed
 
 # From the ground up; what stands on one line may not import each other in both directions, either.
 ROOMS = (
@@ -66,7 +66,7 @@ def test_few_floors_of_files():
 def test_every_package_has_its_sentence(package):
     for name, path in modules(package).items():
         if path.name == "__init__.py":
-            sentence = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+            sentence = ast.get_docstring(parsed(path)) or ""
             assert sentence.rstrip().endswith((".", "?")), name
 
 

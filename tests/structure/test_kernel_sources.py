@@ -1,12 +1,20 @@
 """No file whose code ends in kernels is left out of what caches of machine code depend on."""
 
+import pytest
+
 from fastcheck.runtime.kernel_sources import kernel_sources
 from tests.structure.kernels import kernel_files
 from tests.support.repository import ROOT
 
 
-def test_every_file_that_machine_code_is_made_from_is_covered():
-    left_out = kernel_files("fastcheck") - set(kernel_sources())
+@pytest.fixture(scope="module")
+def found():
+    """The files of fastcheck/ that the derivation finds."""
+    return kernel_files("fastcheck")
+
+
+def test_every_file_that_machine_code_is_made_from_is_covered(found):
+    left_out = found - set(kernel_sources())
     assert not left_out, "stale machine code would be used after a change of these"
 
 
@@ -34,8 +42,8 @@ def test_the_derivation_follows_functions_constants_tables_and_namespaces(tmp_pa
     }
 
 
-def test_known_kernels_are_found():
+def test_known_kernels_are_found(found):
     """The derivation is held against what is known to be compiled, so that it cannot come out empty unnoticed."""
     known = {"rules/kernels/curves.py", "rules/losses.py", "engines/full.py", "engines/response/columns.py",
              "problems/functions/compiled.py", "runtime/jit.py"}
-    assert {ROOT / "fastcheck" / name for name in known} <= kernel_files("fastcheck")
+    assert {ROOT / "fastcheck" / name for name in known} <= found

@@ -7,9 +7,11 @@ import pytest
 from scipy.special import cosdg
 
 import fastcheck as fc
+from fastcheck.cli import main
 from fastcheck.engines.program.arrays.program import Program
 from fastcheck.report import text
 from fastcheck.report.data import EntryData, ReportData, TensorData
+from fastcheck.report.formats import FORMATS, Format
 from fastcheck.rules.table import RULES, Rule
 from fastcheck.verdict.diagnosis import claims
 from tests.structure.house import House
@@ -260,13 +262,30 @@ def markdown(report: ReportData) -> str:
                       "|---|---|---|", *rows])
 
 
-def test_a_report_format_is_one_renderer():
-    """It takes the data that the protocol promises and nothing else, as those that there are do."""
+def test_a_report_format_is_one_renderer_and_one_entry(monkeypatch, tmp_path, capsys):
+    """``Report.save`` and the command line have it from the table alone, and it is gone when it is taken out.
+
+    A renderer takes the data that the protocol promises and nothing else, as those that there are do.
+    """
     case = given()
     case["gradients"]["dW2"] = 2.0 * case["gradients"]["dW2"]
     report = fc.check(**case)
-    shown = markdown(report)
-    assert "**fail**: " in shown
-    assert "| W2 | 3.3e-01 | fail |" in shown
-    for renderer in (markdown, text.plain, text.html):
-        assert renderer(plain_copy(report)) == renderer(report)
+    net, file = case["net"], tmp_path / "dump.npz"
+    np.savez(file, X=case["X"], Y=case["Y"], **case["parameters"], **case["gradients"])
+    command = ["check", str(file), "--hidden", net.layers[0].activation, "--output", net.layers[-1].activation,
+               "--cost", net.cost, "--l2", str(net.l2)]
+    with monkeypatch.context() as patched:
+        patched.setitem(FORMATS, "markdown", Format("markdown", "as a table", (".md",), text=markdown))
+        report.save(tmp_path / "report.md")
+        shown = (tmp_path / "report.md").read_text()
+        assert main([*command, "--markdown", "-"]) == 1
+        assert capsys.readouterr().out == shown
+        assert "**fail**: " in shown
+        assert "| W2 | 3.3e-01 | fail |" in shown
+        renderers = [form.text for form in FORMATS.values() if form.text]
+        for renderer in (*renderers, text.plain, text.html):
+            assert renderer(plain_copy(report)) == renderer(report)
+    with pytest.raises(ValueError, match=r"\.md"):
+        report.save(tmp_path / "report.md")
+    with pytest.raises(SystemExit):
+        main([*command, "--markdown", "-"])
