@@ -19,6 +19,7 @@ from ..engines.finite.problem import FunctionProblem, Method
 from ..engines.finite.stencils import ORDERS
 from ..problems.functions.c_functions import is_foreign
 from ..problems.functions.evaluators import BatchedCost, Evaluator, ExecutorCost, PythonCost
+from ..problems.functions.integers import integer_arrays
 from ..problems.functions.purity import examine
 from ..problems.gradients import AnalyticGradient, NumericalGradient
 from ..problems.parameters.layout import Layout, lowest_precision
@@ -126,7 +127,8 @@ def check_function(
     at, promised = layout.parameters(parameters), layout.gradients(gradients)
     theta, gradient = at.vector, promised.vector
     precision, rounding = lowest_precision(at, promised), cost.rounding if hasattr(cost, "user_code") else None
-    subject = AnalyticGradient(layout.tensors, theta, gradient, None, precision, rounding=rounding)
+    integers = integer_arrays(cost, _tuple(args))
+    subject = AnalyticGradient(layout.tensors, theta, gradient, None, precision, rounding=rounding, integers=integers)
     choice = Method(
         None if epsilon is None else epsilon_of(epsilon), _order(order),
         boolean("complex_step", complex_step), allowed_anywhere(subject, tolerance), deadline(started, time_limit),

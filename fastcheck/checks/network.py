@@ -197,8 +197,9 @@ def network_problem(
     at, promised = net.layout.parameters(parameters), net.layout.gradients(gradients)
     data = net.inputs(X)
     problem = Problem(net, at.vector, data, net.targets(Y, data.shape[1]))
+    precision = lowest_precision(at, promised)
     subject = AnalyticGradient(
-        net.tensors, at.vector, promised.vector, indices, lowest_precision(at, promised), net.l2 / problem.m,
-        problem.m, Rounding(problem, memory_limit), Trials(problem, promised.vector, lowest_precision(at, promised)),
+        net.tensors, at.vector, promised.vector, indices, precision, net.l2 / problem.m, problem.m,
+        Rounding(problem, memory_limit), trials=Trials(problem, promised.vector, precision),
     )
     return problem, subject

@@ -141,6 +141,7 @@ class AnalyticGradient:
     l2_weight : l2 / m for networks (the penalty adds l2_weight * W to the gradient), else 0.
     samples : m for networks, else 0: lets the diagnosis recognise a factor m or 1/m.
     rounding : errors that rounding leaves in a right gradient; asked only for tensors that disagree.
+    integers : integer arrays that the cost reads beside the tensors, by name: they may be indices into them.
     trials : the known mistakes to try, where what is checked is a network; asked only for tensors that fail.
     """
 
@@ -152,4 +153,5 @@ class AnalyticGradient:
     l2_weight: float = 0.0
     samples: int = 0
     rounding: Rounding | None = None
+    integers: Mapping[str, Indices] = field(default_factory=dict)
     trials: Trials | None = None

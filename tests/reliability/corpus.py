@@ -81,7 +81,7 @@ def outcomes(case: Case, seed: int, engine_name: str = "response") -> Iterator[O
         gradient = case.net.to_vector(one.gradients)
         subject = AnalyticGradient(
             case.net.tensors, given.theta, gradient, None, {}, case.net.l2 / given.m, given.m, rounding,
-            Trials(given, gradient),
+            trials=Trials(given, gradient),
         )
         report = Report.of(
             subject, differences, epsilon=1e-7, norm=2, tolerance=None, engine=engine_name, method="all", seed=seed,

@@ -57,6 +57,11 @@ class LayerCost:
         return (self.forward,)
 
     @property
+    def named_inputs(self) -> tuple[tuple[str, Any], ...]:
+        """The inputs with their names in forward's signature."""
+        return tuple(zip(input_names(self.forward, len(self.given)), self.given, strict=True))
+
+    @property
     def still(self) -> tuple[Any, ...]:
         """Copies of the inputs that are no parameters."""
         moving = {place for _, place in self.floating}

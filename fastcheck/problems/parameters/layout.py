@@ -99,6 +99,7 @@ class Layout:
                 flat = f" or {tensor.shape[:1]}" if leaf.flat else ""
                 raise ValueError(
                     f"{tensor.name} in {argument}: expected shape {tensor.shape}{flat}, got shape {array.shape}"
+                    f"{_missing_sum(tensor.shape, array.shape) if prefix else ''}"
                 )
             if array.dtype.kind == "f" and array.dtype.itemsize < DOUBLE_BYTES:
                 precision[tensor.name] = array.dtype.name
@@ -148,6 +149,18 @@ class Layout:
                 f"epsilon: expected a step that changes every parameter, got {epsilon:g}, which is lost in rounding "
                 f"against {self.place(k)} ({theta[k]:g}); {remedy}"
             )
+
+
+def _missing_sum(wanted: tuple[int, ...], shape: tuple[int, ...]) -> str:
+    """The remedy where a gradient has its shape but for axes that were broadcast, and are still to be summed over."""
+    lead = len(shape) - len(wanted)
+    if lead < 0:
+        return ""
+    spread = [lead + k for k, size in enumerate(wanted) if size == 1 and shape[lead + k] != 1]
+    if any(size not in (1, shape[lead + k]) for k, size in enumerate(wanted)):
+        return ""
+    axes = [*range(lead), *spread]
+    return f"; sum it over {'axis' if len(axes) == 1 else 'axes'} {' and '.join(map(str, axes))}" if axes else ""
 
 
 def lowest_precision(*several: Values) -> dict[str, str]:

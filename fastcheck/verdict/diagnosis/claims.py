@@ -15,6 +15,7 @@ from ...problems.parameters.tensor import index_text
 from ..judgement import TensorVerdict
 from ..low_precision import representable
 from ..outcome import FAIL, Cause
+from .axes import clipped, left_out, repeated, scaled_slices, shifted, slices, unmasked
 from .evidence import (
     FEW,
     LEFT_OF_GRADIENT,
@@ -29,6 +30,7 @@ from .evidence import (
     wrong_entries,
 )
 from .known_mistakes import also_known, known_mistake
+from .rearranged import rearranged, sum_of_tensors
 
 
 def diagnose(found: TensorVerdict, subject: AnalyticGradient, others: Sequence[TensorVerdict]) -> str:
@@ -323,9 +325,11 @@ def _has_penalty(case: Case) -> bool:
     return case.subject.l2_weight > 0.0 and case.found.name[0] == "W"
 
 
-# What rounding explains is nothing else.  Then the penalty: where a layer does nothing, its numerical gradient is all
-# penalty, and a factor of that.
+# Their order matters.  Rounding first: what it explains is nothing else.  Then L2: in a layer that does nothing the
+# numerical gradient is the L2 term, so any mistake in it would also look like a factor.  Claims about all of a tensor
+# come before those about some of its places, and what only says where comes last.
 CLAIMS: tuple[Callable[[Case], str], ...] = (
-    single_precision, own_penalty, still, zero, factor, transposed, another_tensor, foreign_penalty, one_value,
-    known_mistake, masks, few_places,
+    single_precision, own_penalty, still, zero, factor, transposed, another_tensor, sum_of_tensors, foreign_penalty,
+    one_value, known_mistake, clipped, masks, unmasked, repeated, rearranged, few_places, left_out, shifted,
+    scaled_slices, slices,
 )

@@ -48,6 +48,15 @@ class Case:
         """Whether the tensor is a matrix or vector all of whose entries were checked."""
         return self.comparison.where is None and len(self.comparison.tensor.shape) == 2
 
+    @property
+    def all_checked(self) -> bool:
+        """Whether all entries of an array, not of a plain number, were checked."""
+        return self.comparison.where is None and len(self.comparison.tensor.shape) > 0
+
+    def arrays(self) -> tuple[Array, Array]:
+        """Gradient and numerical gradient in the tensor's shape, where all entries were checked."""
+        return self.matrices()
+
     def matrices(self) -> tuple[Array, Array]:
         """Gradient and numerical gradient in the tensor's shape, for whole tensors."""
         shape = self.comparison.tensor.shape
@@ -153,6 +162,17 @@ def same(case: Case, model: Callable[[slice], Array]) -> bool:
         d = (gradient[rows] - model(rows)) * c.unit
         left += float(np.vdot(d, d))
     return case.explained(math.sqrt(left), c.sizes.error * c.unit, c.sizes.gradient * c.unit)
+
+
+def fits(case: Case, model: Array) -> bool:
+    """Whether the gradient equals a model of it, in the tensor's shape, where all entries were checked.  At kinks,
+    where several derivatives are right, no model is asked for more.
+    """
+    c = case.comparison
+    d = (case.arrays()[0] - model).reshape(-1) * c.unit
+    d[c.kinks_within(0, d.size)] = 0.0
+    left = float(np.linalg.norm(d))
+    return case.explained(left, c.sizes.error * c.unit, min(c.sizes.gradient, c.sizes.approx) * c.unit)
 
 
 def biggest_rows(matrix: Array) -> Iterator[slice]:

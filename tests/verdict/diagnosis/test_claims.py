@@ -3,8 +3,17 @@ import re
 import numpy as np
 import pytest
 
+from fastcheck.verdict.diagnosis import claims
+from fastcheck.verdict.diagnosis.claims import CLAIMS as ALL
 from fastcheck.verdict.diagnosis.location import where_it_sits
 from tests.support.fake_gradients import Made
+from tests.verdict.diagnosis.patterns import (
+    PATTERNS,
+    spoiled,
+    with_a_mask_not_applied,
+    with_a_shared_array,
+    with_repeats,
+)
 
 
 def spoil(made, name, new):
@@ -219,3 +228,31 @@ def test_what_the_failing_set_says():
     assert "look first at dW2" in " ".join(wrong_in("W1", "b1", "W2").advice)
     assert wrong_in("W1", "W3").advice == ()
     assert where_it_sits([]) == ""
+
+
+def test_every_claim_speaks_in_a_test(monkeypatch):
+    """Each claim is heard here, but for those of test_true_sentences and test_known_mistakes."""
+    heard = set()
+
+    def listening(claim):
+        def heard_if_it_speaks(case):
+            sentence = claim(case)
+            if sentence:
+                heard.add(claim.__name__)
+            return sentence
+
+        return heard_if_it_speaks
+
+    monkeypatch.setattr(claims, "CLAIMS", tuple(listening(claim) for claim in ALL))
+    for shape, new, _ in PATTERNS.values():
+        assert spoiled(shape, new)
+    for change, _, _ in CLAIMS.values():
+        made = Made(l2_weight=0.2, samples=50)
+        change(made)
+        assert any(t.diagnosis for t in made.report().tensors)
+    made = Made()
+    made.approx("W2")[1] = 0.0
+    for report in (with_a_mask_not_applied(), with_a_shared_array(), with_repeats(np.array([0, 1, 1, 5, 3])),
+                   made.report()):
+        assert any(t.diagnosis for t in report.tensors)
+    assert {claim.__name__ for claim in ALL} - heard == {"single_precision", "still", "known_mistake"}
