@@ -1,6 +1,7 @@
 """Integer arrays that a function reads: they may be indices into its parameters."""
 
 from collections.abc import Mapping, Sequence
+from types import FunctionType, MethodType
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,9 @@ def integer_arrays(cost: Any, args: Sequence[Any]) -> Mapping[str, Indices]:
     found = {f"args[{place}]": value for place, value in enumerate(args)}
     found |= dict(getattr(cost, "named_inputs", ()))
     for function in (cost, *getattr(cost, "user_code", ())):
-        code = getattr(function, "__code__", None)
-        if code is None:
+        if not isinstance(function, (FunctionType, MethodType)):
             continue
+        code = function.__code__
         for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
             try:
                 found[name] = cell.cell_contents
