@@ -1,0 +1,1 @@
+"""Adjoint codes of simulations and inverse problems."""

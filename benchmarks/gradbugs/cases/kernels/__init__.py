@@ -1,0 +1,1 @@
+"""Fused operations and custom autograd functions of frameworks."""

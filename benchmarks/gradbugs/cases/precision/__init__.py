@@ -1,0 +1,1 @@
+"""Mistakes that show, or hide, in less than double precision."""

@@ -1,0 +1,1 @@
+"""Gradients as training loops put them together."""

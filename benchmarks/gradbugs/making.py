@@ -1,0 +1,54 @@
+"""What many cases need: fixed random arrays, the usual functions, and custom autograd functions in one line."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+
+def normal(*shapes: tuple[int, ...], seed: int = 0, dtype: Any = float) -> tuple[Any, ...]:
+    """Standard normal arrays of these shapes, the same ones for the same seed."""
+    rng = np.random.default_rng(seed)
+    return tuple(rng.standard_normal(shape).astype(dtype) for shape in shapes)
+
+
+def sigmoid(z: Any) -> Any:
+    """1 / (1 + exp(-z))."""
+    return 1 / (1 + np.exp(-z))
+
+
+def softmax(z: Any, axis: int = -1) -> Any:
+    """exp(z), normalised along an axis."""
+    e = np.exp(z - z.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
+
+
+def tensors(*arrays: Any, dtype: str = "float64") -> tuple[Any, ...]:
+    """PyTorch tensors that require gradients, of NumPy arrays."""
+    import torch
+
+    return tuple(torch.tensor(array, dtype=getattr(torch, dtype), requires_grad=True) for array in arrays)
+
+
+def custom(forward: Callable[..., Any], backward: Callable[..., Any]) -> Callable[..., Any]:
+    """A differentiable function of tensors with a backward pass by hand.
+
+    Parameters
+    ----------
+    forward : forward(*inputs) -> the output.
+    backward : backward(upstream, *inputs) -> the gradient of each input, None where there is none.
+    """
+    import torch
+
+    class Custom(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, *inputs: Any) -> Any:
+            ctx.inputs = inputs
+            return forward(*inputs)
+
+        @staticmethod
+        def backward(ctx: Any, *upstream: Any) -> Any:
+            found = backward(upstream if len(upstream) > 1 else upstream[0], *ctx.inputs)
+            return found if isinstance(found, tuple) else (found,)
+
+    return lambda *inputs: Custom.apply(*inputs)
