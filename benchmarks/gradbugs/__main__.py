@@ -1,6 +1,6 @@
 """Hold all cases against all checkers and print who finds what.
 
-    python -m benchmarks.gradbugs [NAME ...] [--third 1] [--checkers fastcheck ...] [--sample 30] [--json FILE] [--misses]
+python -m benchmarks.gradbugs [NAME ...] [--third 1] [--checkers fastcheck ...] [--sample 30] [--json FILE] [--misses]
 """
 
 import argparse
@@ -19,8 +19,11 @@ from .table import misses, table
 def main(arguments: list[str] | None = None) -> int:
     """Run what was asked for; the exit status is 1 if fastcheck was wrong about a case."""
     asked = _parser().parse_args(arguments)
-    cases = [case for case in load() if (not asked.names or case.name in asked.names)
-             and (asked.third is None or case.third == asked.third)]
+    cases = [
+        case
+        for case in load()
+        if (not asked.names or case.name in asked.names) and (asked.third is None or case.third == asked.third)
+    ]
     if asked.sample:
         cases = cases[:: max(1, len(cases) // asked.sample)]
     outcomes = []

@@ -30,7 +30,7 @@ def backward(upstream: Any, x: Any, W: Any, U: Any, b: Any, mistake: str = "") -
     """Gradients of x, W, U, b, right unless a mistake is asked for.
 
     mistake : "last cell" ignores the upstream gradient of the last cell state; "state" passes no gradient to the hidden
-        state of the step before; "cell" none to its cell state; "output gate" takes the cell's error for the output gate.
+        state of the step before; "cell" none to its cell state; "output gate" takes the cell's error.
     """
     dhs, dc_last = upstream
     dx, dW, dU, db = (np.zeros_like(array) for array in (x, W, U, b))

@@ -51,14 +51,22 @@ class Outcome:
     def as_dict(self) -> dict[str, Any]:
         """Everything, for a file."""
         return {
-            "case": f"{self.case.area}/{self.case.name}", "third": self.case.third, "checker": self.checker,
-            "wrong": self.wrong.opinion, "right": self.right.opinion, "named": self.named,
-            "explained": self.explained, "seconds": [round(self.wrong.seconds, 4), round(self.right.seconds, 4)],
-            "text": self.wrong.text if self.found else self.wrong.text[:2000], "right_text": self.right.text[:2000],
+            "case": f"{self.case.area}/{self.case.name}",
+            "third": self.case.third,
+            "checker": self.checker,
+            "wrong": self.wrong.opinion,
+            "right": self.right.opinion,
+            "named": self.named,
+            "explained": self.explained,
+            "seconds": [round(self.wrong.seconds, 4), round(self.right.seconds, 4)],
+            "text": self.wrong.text if self.found else self.wrong.text[:2000],
+            "right_text": self.right.text[:2000],
         }
 
 
 def outcome_of(case: Case, checker: str) -> Outcome:
     """Hold a case against a checker by its name in ``CHECKERS``."""
     check = CHECKERS[checker]
-    return Outcome(case, checker, timed(lambda: check(case.subject, "wrong")), timed(lambda: check(case.subject, "right")))
+    return Outcome(
+        case, checker, timed(lambda: check(case.subject, "wrong")), timed(lambda: check(case.subject, "right"))
+    )

@@ -81,9 +81,12 @@ def _module_as_function(subject: TorchModule, version: Version) -> tuple[Callabl
 
     module, (inputs, targets) = subject.make(version), subject.data()
     names = [name for name, parameter in module.named_parameters() if parameter.requires_grad]
-    moved = tuple(parameter.detach().clone().requires_grad_() for parameter in module.parameters()
-                  if parameter.requires_grad)
-    return lambda *given: subject.loss(functional_call(module, dict(zip(names, given, strict=True)), inputs), targets), moved
+    moved = tuple(
+        parameter.detach().clone().requires_grad_() for parameter in module.parameters() if parameter.requires_grad
+    )
+    return lambda *given: subject.loss(
+        functional_call(module, dict(zip(names, given, strict=True)), inputs), targets
+    ), moved
 
 
 def _for_jax(subject: Subject, version: Version) -> tuple[Callable[..., Any], tuple[Any, ...]]:
@@ -113,13 +116,17 @@ def _for_jax(subject: Subject, version: Version) -> tuple[Callable[..., Any], tu
     return function, inputs
 
 
-def _plain(subject: Layer | Cost | Dense, version: Version) -> tuple[Callable[..., Any], Callable[..., Any], tuple[Any, ...]]:
+def _plain(
+    subject: Layer | Cost | Dense, version: Version
+) -> tuple[Callable[..., Any], Callable[..., Any], tuple[Any, ...]]:
     """forward(*floating arrays), backward(upstream, *floating arrays) -> a tuple, and the arrays."""
     if not isinstance(subject, Layer):
         problem = scalar_problem(subject, version)
-        return (lambda *arrays: np.array(problem.cost(arrays)),
-                lambda upstream, *arrays: tuple(upstream * np.asarray(g) for g in problem.gradients),
-                tuple(problem.arrays))
+        return (
+            lambda *arrays: np.array(problem.cost(arrays)),
+            lambda upstream, *arrays: tuple(upstream * np.asarray(g) for g in problem.gradients),
+            tuple(problem.arrays),
+        )
     inputs = subject.inputs()
     moved = [number for number, value in enumerate(inputs) if floating(value)]
 

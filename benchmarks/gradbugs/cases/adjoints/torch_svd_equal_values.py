@@ -8,8 +8,7 @@ from benchmarks.gradbugs.subjects import TorchFunction
 
 
 def forward(a):
-    u, s, vh = torch.linalg.svd(a, full_matrices=False)
-    return (s**2).sum()[None]
+    return (torch.linalg.svdvals(a) ** 2).sum()[None]
 
 
 def backward(upstream, a, guarded):

@@ -31,8 +31,14 @@ def backward(upstream, q, k, v, causal):
 CASE = Case(
     source="triton-lang/triton#5660",
     mistake="The loops of the backward kernel start where a causal mask lets them, also where there is no mask.",
-    kind="blocks", precision="float64", wrong=("input 0", "input 1", "input 2"), says=r"block|last rows?|rows?|mask|right only",
-    subject=TorchFunction(forward, custom(forward, lambda d, *a: backward(d, *a, causal=False)),
-                          custom(forward, lambda d, *a: backward(d, *a, causal=True)),
-                          lambda: tensors(*normal((6, 3), (6, 3), (6, 3), seed=26))),
+    kind="blocks",
+    precision="float64",
+    wrong=("input 0", "input 1", "input 2"),
+    says=r"block|last rows?|rows?|mask|right only",
+    subject=TorchFunction(
+        forward,
+        custom(forward, lambda d, *a: backward(d, *a, causal=False)),
+        custom(forward, lambda d, *a: backward(d, *a, causal=True)),
+        lambda: tensors(*normal((6, 3), (6, 3), (6, 3), seed=26)),
+    ),
 )

@@ -19,15 +19,26 @@ def right(upstream, q, k, v):
 
 
 def wrong(upstream, q, k, v):
-    read = torch.as_strided(upstream, upstream.shape, (upstream.shape[-1], 1)) if upstream.storage_offset() == 0 and \
-        upstream.untyped_storage().nbytes() >= 8 * upstream.numel() else upstream
+    read = (
+        torch.as_strided(upstream, upstream.shape, (upstream.shape[-1], 1))
+        if upstream.storage_offset() == 0 and upstream.untyped_storage().nbytes() >= 8 * upstream.numel()
+        else upstream
+    )
     return right(read, q, k, v)
 
 
 CASE = Case(
     source="Dao-AILab/flash-attention#355",
-    mistake="The backward kernel assumes that the gradient of the output is contiguous, and reads wrong entries otherwise.",
-    kind="strides", precision="float64", wrong=("input 0", "input 1", "input 2"), says=r"contiguous|stride",
-    subject=TorchFunction(forward, custom(forward, right), custom(forward, wrong),
-                          lambda: tensors(*normal((5, 4), (5, 4), (5, 4), seed=24))),
+    mistake="The backward kernel assumes that the gradient of the output is contiguous, and reads wrong entries "
+            "otherwise.",
+    kind="strides",
+    precision="float64",
+    wrong=("input 0", "input 1", "input 2"),
+    says=r"contiguous|stride",
+    subject=TorchFunction(
+        forward,
+        custom(forward, right),
+        custom(forward, wrong),
+        lambda: tensors(*normal((5, 4), (5, 4), (5, 4), seed=24)),
+    ),
 )

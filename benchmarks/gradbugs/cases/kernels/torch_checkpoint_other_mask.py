@@ -22,7 +22,8 @@ def backward(upstream, x, w, mask):
 
 CASE = Case(
     source="pytorch/pytorch#190758",
-    mistake="The backward pass recomputes the activations with fresh random numbers, and so with another dropout mask.",
+    mistake="The backward pass recomputes the activations with fresh random numbers, and so with another dropout "
+            "mask.",
     kind="mask", precision="float64", wrong=("input 0", "input 1"), says=r"mask|not zero where|zero where|rows?",
     subject=TorchFunction(forward, custom(forward, lambda d, x, w: backward(d, x, w, FIRST)),
                           custom(forward, lambda d, x, w: backward(d, x, w, SECOND)),

@@ -23,13 +23,18 @@ def right(upstream, x):
 def wrong(upstream, x):
     size = min(upstream.numel(), upstream.untyped_storage().nbytes() // upstream.element_size())
     memory = torch.as_strided(upstream, (size,), (1,), 0)
-    return right(memory.repeat(upstream.numel())[:upstream.numel()].reshape(upstream.shape), x)
+    return right(memory.repeat(upstream.numel())[: upstream.numel()].reshape(upstream.shape), x)
 
 
 CASE = Case(
     source="open-mmlab/mmcv#737",
     mistake="The gradient of the output is not made contiguous before the kernel reads it.",
-    kind="strides", precision="float64", wrong=("input 0",), says=r"contiguous|stride",
-    subject=TorchFunction(forward, custom(forward, right), custom(forward, wrong), lambda: tensors(*normal((3, 4, 4), seed=83))),
+    kind="strides",
+    precision="float64",
+    wrong=("input 0",),
+    says=r"contiguous|stride",
+    subject=TorchFunction(
+        forward, custom(forward, right), custom(forward, wrong), lambda: tensors(*normal((3, 4, 4), seed=83))
+    ),
     third=2,
 )

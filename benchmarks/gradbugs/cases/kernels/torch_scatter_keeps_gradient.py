@@ -24,7 +24,11 @@ def wrong(upstream, x, updates):
 CASE = Case(
     source="PaddlePaddle/Paddle#30604",
     mistake="The rows that the updates replace are not set to zero in the gradient of the original.",
-    kind="mask", precision="float64", wrong=("input 0",), says=r"not zero where|mask|should be zero|expected to be zero|zero",
-    subject=TorchFunction(forward, custom(forward, right), custom(forward, wrong),
-                          lambda: tensors(*normal((6, 3), (2, 3), seed=27))),
+    kind="mask",
+    precision="float64",
+    wrong=("input 0",),
+    says=r"not zero where|mask|should be zero|expected to be zero|zero",
+    subject=TorchFunction(
+        forward, custom(forward, right), custom(forward, wrong), lambda: tensors(*normal((6, 3), (2, 3), seed=27))
+    ),
 )

@@ -30,6 +30,11 @@ def wrong(upstream, x, values):
 CASE = Case(
     source="tracel-ai/burn#4909",
     mistake="Where two values multiply one entry, each gradient leaves the other factor out.",
-    kind="accumulation", precision="float64", wrong=("input 0", "input 1"), says=r"repeated|overwritten|entries? .*wrong|times",
-    subject=TorchFunction(forward, custom(forward, right), custom(forward, wrong), lambda: tensors(*normal((5,), (3,), seed=31))),
+    kind="accumulation",
+    precision="float64",
+    wrong=("input 0", "input 1"),
+    says=r"repeated|overwritten|entries? .*wrong|times",
+    subject=TorchFunction(
+        forward, custom(forward, right), custom(forward, wrong), lambda: tensors(*normal((5,), (3,), seed=31))
+    ),
 )

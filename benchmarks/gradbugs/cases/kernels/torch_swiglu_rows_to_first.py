@@ -28,8 +28,13 @@ def wrong(upstream, x):
 
 CASE = Case(
     source="ByteDance-Seed/Triton-distributed#180",
-    mistake="The pointers of the inputs advance by a row, those of the outputs do not, so that all rows are written into "
-            "the first.",
-    kind="pointer", precision="float64", wrong=("input 0",), says=r"zero (where|but)|only the first row|rows?",
-    subject=TorchFunction(forward, custom(forward, right), custom(forward, wrong), lambda: tensors(*normal((5, 8), seed=21))),
+    mistake="The pointers of the inputs advance by a row, those of the outputs do not, so that all rows are "
+    "written into the first.",
+    kind="pointer",
+    precision="float64",
+    wrong=("input 0",),
+    says=r"zero (where|but)|only the first row|rows?",
+    subject=TorchFunction(
+        forward, custom(forward, right), custom(forward, wrong), lambda: tensors(*normal((5, 8), seed=21))
+    ),
 )

@@ -26,7 +26,11 @@ def wrong(upstream, x, gamma, beta):
 
 CASE = Case(
     source="torch/nn#768",
-    mistake="In evaluation mode the forward pass normalises with running statistics, the backward pass with the batch's.",
-    kind="mode", precision="float64", wrong=("x", "gamma"), says=r"add(s)? up to zero|mean|batch|sum",
+    mistake="In evaluation mode the forward pass normalises with running statistics, the backward pass with the "
+            "batch's.",
+    kind="mode",
+    precision="float64",
+    wrong=("x", "gamma"),
+    says=r"add(s)? up to zero|mean|batch|sum",
     subject=Layer(forward, right, wrong, lambda: normal((8, 4), (4,), (4,), seed=1)),
 )

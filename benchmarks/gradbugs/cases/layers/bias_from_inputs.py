@@ -31,7 +31,14 @@ def backward(p, right):
 CASE = Case(
     source="rust0258/Deeplearning.ai-Natural-Language-Processing-Specialization#64",
     mistake="The bias gradient sums the rows of the weight gradient instead of the errors of the samples.",
-    kind="bias", precision="float64", wrong=("b1",), says=r"bias|own line|sum of the rows|weight gradient",
-    subject=Cost(cost, lambda p: backward(p, True), lambda p: backward(p, False),
-                 lambda: dict(zip(("W1", "b1", "W2", "b2"), normal((4, 6), (4, 1), (6, 4), (6, 1), seed=9), strict=True))),
+    kind="bias",
+    precision="float64",
+    wrong=("b1",),
+    says=r"bias|own line|sum of the rows|weight gradient",
+    subject=Cost(
+        cost,
+        lambda p: backward(p, True),
+        lambda p: backward(p, False),
+        lambda: dict(zip(("W1", "b1", "W2", "b2"), normal((4, 6), (4, 1), (6, 4), (6, 1), seed=9), strict=True)),
+    ),
 )

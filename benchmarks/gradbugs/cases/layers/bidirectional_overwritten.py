@@ -42,8 +42,11 @@ def wrong(upstream, x, W, V):
 
 CASE = Case(
     source="apache/mxnet#18203",
-    mistake="The buffer of the output gradient is overwritten with the input gradient of one direction before the other "
-            "direction has read it.",
-    kind="overwritten", precision="float64", wrong=("V", "x"), says=r"overwrit|stale|in place|own line",
+    mistake="The buffer of the output gradient is overwritten with the input gradient of one direction "
+    "before the other direction has read it.",
+    kind="overwritten",
+    precision="float64",
+    wrong=("V", "x"),
+    says=r"overwrit|stale|in place|own line",
     subject=Layer(forward, right, wrong, lambda: normal((5, 3), (3, 3), (3, 3), seed=15)),
 )

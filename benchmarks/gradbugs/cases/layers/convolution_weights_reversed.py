@@ -20,8 +20,13 @@ def wrong(upstream, x, w):
 
 
 CASE = Case(
-    source="https://end-to-end-machine-learning.teachable.com/courses/322-convolutional-neural-networks-in-two-dimensions",
-    mistake="The arguments of the cross-correlation of input and output gradient are swapped, which reverses the result.",
-    kind="order", precision="float64", wrong=("w",), says=r"revers|flip|permut|backwards|order",
+    source=""
+           "https://end-to-end-machine-learning.teachable.com/courses/322-convolutional-neural-networks-in-two-dimensions",
+    mistake="The arguments of the cross-correlation of input and output gradient are swapped, which reverses the "
+            "result.",
+    kind="order",
+    precision="float64",
+    wrong=("w",),
+    says=r"revers|flip|permut|backwards|order",
     subject=Layer(forward, right, wrong, lambda: normal((16,), (5,), seed=10)),
 )

@@ -27,7 +27,12 @@ def inputs():
 
 CASE = Case(
     source="kaldi-asr/kaldi#3890",
-    mistake="The mask is found by dividing the output by the input; where the input is zero a gradient of one is taken.",
-    kind="mask", precision="float64", wrong=("x",), says=r"mask|not zero where|zero where",
-    subject=Layer(forward, right, wrong, inputs), third=2,
+    mistake="The mask is found by dividing the output by the input; where the input is zero a gradient of one is "
+            "taken.",
+    kind="mask",
+    precision="float64",
+    wrong=("x",),
+    says=r"mask|not zero where|zero where",
+    subject=Layer(forward, right, wrong, inputs),
+    third=2,
 )

@@ -32,7 +32,12 @@ def wrong(upstream, x):
 
 CASE = Case(
     source="ahrefs/ocannl#512",
-    mistake="One flag an entry says whether it won its window, and the last window that it is in decides for all of them.",
-    kind="pooling", precision="float64", wrong=("x",), says=r"overwritten|mask|zero where|not zero|window",
-    subject=Layer(forward, right, wrong, lambda: normal((10,), seed=64)), third=2,
+    mistake="One flag an entry says whether it won its window, and the last window that it is in decides for all "
+            "of them.",
+    kind="pooling",
+    precision="float64",
+    wrong=("x",),
+    says=r"overwritten|mask|zero where|not zero|window",
+    subject=Layer(forward, right, wrong, lambda: normal((10,), seed=64)),
+    third=2,
 )

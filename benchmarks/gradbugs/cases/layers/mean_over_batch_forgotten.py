@@ -29,9 +29,16 @@ def backward(p, share):
 
 CASE = Case(
     source="hunkim/DeepLearningZeroToAll#173",
-    mistake="The gradients are sums over the samples where the cost is their mean, and grow with the number of samples.",
-    kind="batch factor", precision="float64", wrong=("W1", "b1", "W2", "b2"),
+    mistake="The gradients are sums over the samples where the cost is their mean, and grow with the number of "
+            "samples.",
+    kind="batch factor",
+    precision="float64",
+    wrong=("W1", "b1", "W2", "b2"),
     says=r"20(\.0+)? times|mean over|number of samples|batch|divided by",
-    subject=Cost(cost, lambda p: backward(p, 1 / len(X)), lambda p: backward(p, 1.0),
-                 lambda: dict(zip(("W1", "b1", "W2", "b2"), normal((2, 3), (3,), (3, 1), (1,), seed=4), strict=True))),
+    subject=Cost(
+        cost,
+        lambda p: backward(p, 1 / len(X)),
+        lambda p: backward(p, 1.0),
+        lambda: dict(zip(("W1", "b1", "W2", "b2"), normal((2, 3), (3,), (3, 1), (1,), seed=4), strict=True)),
+    ),
 )

@@ -31,7 +31,8 @@ def backward(upstream, x, U, W, before):
 
 CASE = Case(
     source="VikParuchuri/zero_to_gpt#9",
-    mistake="The gradient of the recurrent weights takes the hidden state of its own step instead of the step before.",
+    mistake="The gradient of the recurrent weights takes the hidden state of its own step instead of the step "
+            "before.",
     kind="off by one", precision="float64", wrong=("W",), says=r"step|shifted|off by one|own line|before",
     subject=Layer(forward, lambda d, x, U, W: backward(d, x, U, W, 1), lambda d, x, U, W: backward(d, x, U, W, 0),
                   lambda: normal((5, 3), (3, 4), (4, 4), seed=11)),

@@ -23,7 +23,12 @@ def wrong(upstream, x):
 
 CASE = Case(
     source="pytorch/pytorch#61568",
-    mistake="The backward pass compares beta times the output with the threshold, the forward pass beta times the input.",
-    kind="activation", precision="float64", wrong=("x",), says=r"branch|threshold|derivative|\b1\b|constant",
-    subject=Layer(forward, right, wrong, lambda: (normal((4, 6), seed=63)[0] * 0.5,)), third=2,
+    mistake="The backward pass compares beta times the output with the threshold, the forward pass beta times the "
+            "input.",
+    kind="activation",
+    precision="float64",
+    wrong=("x",),
+    says=r"branch|threshold|derivative|\b1\b|constant",
+    subject=Layer(forward, right, wrong, lambda: (normal((4, 6), seed=63)[0] * 0.25,)),
+    third=2,
 )

@@ -11,7 +11,11 @@ def combined(gradients, batches):
 
 CASE = Case(
     source="meta-pytorch/torchtune#2172",
-    mistake="The sum over all tokens is divided by their number, and again by the workers that the all-reduce averages over.",
-    kind="ranks", precision="float64", wrong=("W1", "W2"), says=r"0\.333|divided|factor|times",
+    mistake="The sum over all tokens is divided by their number, and again by the workers that the all-reduce "
+            "averages over.",
+    kind="ranks",
+    precision="float64",
+    wrong=("W1", "W2"),
+    says=r"0\.333|divided|factor|times",
     subject=mean_over_tokens(combined),
 )

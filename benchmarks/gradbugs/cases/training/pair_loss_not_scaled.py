@@ -11,7 +11,12 @@ def combined(gradients, batches):
 
 CASE = Case(
     source="JohnGiorgi/DeCLUTR#212",
-    mistake="Each worker passes gradients to its own samples only and the sum is averaged over the workers, which leaves a share of one worker.",
-    kind="ranks", precision="float64", wrong=("W1", "W2"), says=r"0\.333|divided|factor|times",
-    subject=mean_over_tokens(combined), third=2,
+    mistake="Each worker passes gradients to its own samples only and the sum is averaged over the workers, which "
+            "leaves a share of one worker.",
+    kind="ranks",
+    precision="float64",
+    wrong=("W1", "W2"),
+    says=r"0\.333|divided|factor|times",
+    subject=mean_over_tokens(combined),
+    third=2,
 )
