@@ -21,7 +21,8 @@ def integer_arrays(cost: Any, args: Sequence[Any]) -> Mapping[str, Indices]:
     found = {f"args[{place}]": value for place, value in enumerate(args)}
     found |= dict(getattr(cost, "named_inputs", ()))
     for function in (cost, *getattr(cost, "user_code", ())):
-        if not isinstance(function, (FunctionType, MethodType)):
+        function = function.__func__ if isinstance(function, MethodType) else function
+        if not isinstance(function, FunctionType):
             continue
         code = function.__code__
         for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
