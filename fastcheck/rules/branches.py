@@ -1,8 +1,46 @@
 """Which perturbations took another branch of a piecewise operation than the value did."""
 
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from .namespaces import any_of, to_device_of
+
+# What a value can stand on: the boundary of two slopes (relu, clip), equal candidates for a maximum or a place in an
+# order, the zero of a magnitude, or the equality that a comparison asks about.
+Kind = Literal["kink", "tie", "modulus", "comparison"]
+
+
+# As many masks say (``x == x.max()``): every one of several equal candidates wins.
+ALL = 2.0
+
+
+class Convention(NamedTuple):
+    """How ties are resolved, for each kind of them.
+
+    Parameters
+    ----------
+    kink : the slope is that of the left branch for 0, of the right branch for 1, and this share of the way between.
+    tie : among equal candidates the first wins for 1, the last for 0, all share alike for 1/2, and for ALL each moves
+        the maximum as if it were the only one.
+    modulus : the slope of a magnitude at zero: -1 for 0, 0 for 1/2, 1 for 1.
+    comparison : booleans at equality stay as they are for 0, and turn into their opposites for 1, as if the strict
+        comparison had been written with equality, or the other way round.
+    """
+
+    kink: float
+    tie: float
+    modulus: float
+    comparison: float = 0.0
+
+    @classmethod
+    def of(cls, held: "Held") -> "Convention":
+        """A number stands for the same convention of all kinds, with booleans as they are."""
+        return held if isinstance(held, Convention) else cls(held, held, held)
+
+
+# A convention, or one number for the first three kinds alike.
+Held = float | Convention
+# With this, whatever can move an output on either side moves it (but for booleans): no slopes of two sides cancel.
+ANY_SIDE = Convention(0.3, 0.5, 0.3)
 
 
 class Branches:
@@ -15,17 +53,17 @@ class Branches:
     ----------
     xp : the array namespace.
     batch : the shape of the batch axes, () for a single perturbation.
-    convention : None for the true finite change at ties.  A number c from 0 to 1 freezes the slope there: that of the
-        left branch for 0, of the right branch for 1, and c of the way between; among equal candidates of a maximum the
-        first wins for 1, the last for 0, and all share alike for 1/2.
+    convention : None for the true finite change at ties; else how they are resolved.
 
     Attributes
     ----------
     crossed, ties : (*batch) booleans.
+    kinds : of the ties that were moved.
     """
 
-    def __init__(self, xp: Any, batch: tuple[int, ...] = (), convention: float | None = None) -> None:
-        self.convention = convention
+    def __init__(self, xp: Any, batch: tuple[int, ...] = (), convention: Held | None = None) -> None:
+        self.convention = None if convention is None else Convention.of(convention)
+        self.kinds: set[Kind] = set()
         self.crossed = xp.zeros(batch, dtype=bool)
         self.ties = xp.zeros(batch, dtype=bool)
         self._xp = xp
@@ -36,9 +74,11 @@ class Branches:
         found = self._by_perturbation(differs)
         self.crossed = found | to_device_of(found, self.crossed)
 
-    def note_tie(self, ties: Any) -> None:
+    def note_tie(self, ties: Any, kind: Kind) -> None:
         """Note where (*batch, *shape) a value stands exactly on a boundary and moves."""
         found = self._by_perturbation(ties)
+        if any_of(self._xp, found):
+            self.kinds.add(kind)
         self.ties = found | to_device_of(found, self.ties)
 
     def _by_perturbation(self, where: Any) -> Any:
@@ -52,19 +92,19 @@ def note(branches: Branches | None, differs: Any) -> None:
         branches.note(differs)
 
 
-def note_tie(branches: Branches | None, ties: Any) -> None:
+def note_tie(branches: Branches | None, ties: Any, kind: Kind) -> None:
     """``branches.note_tie`` where somebody asks."""
     if branches is not None:
-        branches.note_tie(ties)
+        branches.note_tie(ties, kind)
 
 
-def convention_of(branches: Branches | None) -> float | None:
+def convention_of(branches: Branches | None) -> Convention | None:
     """The convention at ties; None for the true finite change."""
     return None if branches is None else branches.convention
 
 
 def jump(xp: Any, change: Any, tied: Any, branches: Branches | None) -> Any:
-    """``change``, noted; at ties none at all under a convention, for no slope is different from zero.
+    """``change``, noted; at ties none at all under a convention that leaves booleans as they are.
 
     Parameters
     ----------
@@ -78,5 +118,6 @@ def jump(xp: Any, change: Any, tied: Any, branches: Branches | None) -> Any:
         return change
     ties = jumped & tied
     note(branches, jumped & ~tied)
-    note_tie(branches, ties)
-    return change if branches.convention is None else xp.where(ties, 0.0, change)
+    note_tie(branches, ties, "comparison")
+    convention = branches.convention
+    return change if convention is None or convention.comparison else xp.where(ties, 0.0, change)

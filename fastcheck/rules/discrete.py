@@ -30,7 +30,13 @@ def comparison(compare: Callable[[Any, Any], Any]) -> Rule:
         new = compare(exact_sum(xp, a, b, or_zero(da) + 0.0 * step, or_zero(db) + 0.0 * step), 0.0)
         if any_of(xp, ~xp.isfinite(gap)):  # beside infinity the gap tells nothing, and steps do not matter
             new = xp.where(xp.isfinite(gap) | (0.0 * step != 0.0), new, compare(1.0 * a, 1.0 * b))
-        return jump(xp, as_float(xp, new, step) - as_float(xp, out, step), gap == 0.0, branches)
+        tied, turned = gap == 0.0, as_float(xp, new, step) - as_float(xp, out, step)
+        if branches is not None and any_of(xp, tied):
+            moving = tied & (step != 0.0)  # to the other side the truth may change, where to this one it does not
+            note_tie(branches, moving, "comparison")
+            if branches.convention is not None and branches.convention.comparison:
+                turned = xp.where(moving, 1.0 - 2.0 * as_float(xp, out, step), turned)
+        return jump(xp, turned, tied, branches)
 
     return Rule(change, discrete=True)
 
@@ -148,7 +154,7 @@ def fmod(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches
     new = xp.fmod(far_x, far_y)
     crossed = ~inside
     note(branches, crossed & (out != 0.0))
-    note_tie(branches, crossed & (out == 0.0))
+    note_tie(branches, crossed & (out == 0.0), "comparison")
     freeze = crossed & (out == 0.0) if convention_of(branches) is not None else crossed & False
     return xp.where(crossed & ~freeze, new - out, step)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from .axes import Axes, flattened, restored, without
 from .base import Changes, Rule, Values
-from .branches import Branches, convention_of, jump, note_tie
+from .branches import ALL, Branches, convention_of, jump, note_tie
 from .namespaces import any_of, as_count, as_float, is_traced, largest_along
 
 
@@ -49,16 +49,20 @@ def with_ties(xp: Any, top: Any, d: Any, change: Any, branches: Branches) -> Any
     least = xp.amin(xp.where(top, d, math.inf), axis=-1)
     branches.note(change > most)
     ties = most > least
-    note_tie(branches, ties)
+    note_tie(branches, ties, "tie")
     c = convention_of(branches)
     if c is None or not any_of(xp, ties):
         return change
-    return xp.where(ties, shared(xp, top, d, c), change)
+    return xp.where(ties, shared(xp, top, d, c.tie), change)
 
 
 def shared(xp: Any, top: Any, d: Any, c: float) -> Any:
-    """What a convention gives to equal candidates: the first's change for 1, the last's for 0, the mean for 1/2."""
+    """What a convention gives to equal candidates: the first's change for 1, the last's for 0, the mean for 1/2,
+    the sum for ALL.
+    """
     weights = as_float(xp, top, d)
+    if c == ALL:
+        return xp.sum(weights * d, axis=-1)
     if c == 0.5:
         return xp.sum(weights * d, axis=-1) / xp.sum(weights, axis=-1)
     count = xp.cumsum(as_count(xp, top), -1)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from .base import Changes, Rule, Values, or_zero, two_sum
-from .branches import Branches, convention_of, note, note_tie
+from .branches import ALL, Branches, Kind, convention_of, note, note_tie
 from .namespaces import any_of, is_complex, largest, smallest
 
 
@@ -19,7 +19,8 @@ def rise_above_zero(xp: Any, z: Any, d: Any, branches: Branches | None) -> Any:
 
 
 def at_ties(
-    xp: Any, tied: Any, differs: Any, change: Any, right: Any, left: Any, branches: Branches | None
+    xp: Any, tied: Any, differs: Any, change: Any, right: Any, left: Any, branches: Branches | None,
+    kind: Kind = "kink",
 ) -> Any:
     """``change``, but by the convention where the value stands on a kink: the way between the sides' changes.
 
@@ -29,13 +30,17 @@ def at_ties(
     differs : what is not zero where the sides change differently.
     change : the true finite change.
     right, left : the changes that the two sides have with their own slopes.
+    kind : of the kink.
     """
     if branches is None or not any_of(xp, tied):
         return change
     ties = tied & (differs != 0.0)
-    note_tie(branches, ties)
-    c = convention_of(branches)
-    return change if c is None else xp.where(ties, left + c * (right - left), change)
+    note_tie(branches, ties, kind)
+    convention = convention_of(branches)
+    if convention is None:
+        return change
+    c: float = getattr(convention, kind)
+    return xp.where(ties, left + right if c == ALL else left + c * (right - left), change)
 
 
 def relu(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:
@@ -56,7 +61,7 @@ def absolute(xp: Any, values: Values, changes: Changes, out: Any, branches: Bran
     crossed = inward > size
     note(branches, crossed & (x != 0.0))
     change = xp.where(crossed, inward - 2.0 * size, -inward)
-    return at_ties(xp, x == 0.0, d, change, d, -d, branches)
+    return at_ties(xp, x == 0.0, d, change, d, -d, branches, "modulus")
 
 
 def modulus_change(xp: Any, z: Any, d: Any, out: Any, branches: Branches | None) -> Any:
@@ -64,7 +69,7 @@ def modulus_change(xp: Any, z: Any, d: Any, out: Any, branches: Branches | None)
     total = out + xp.abs(z + d)
     change = xp.real(xp.conj(d) * (2.0 * z + d)) / xp.where(total == 0.0, 1.0, total)
     if any_of(xp, out == 0.0):
-        note_tie(branches, (out == 0.0) & (d != 0.0))
+        note_tie(branches, (out == 0.0) & (d != 0.0), "modulus")
     return change
 
 
@@ -75,13 +80,14 @@ def maximum(xp: Any, values: Values, changes: Changes, out: Any, branches: Branc
     first = gap > 0.0
     if largest(xp, da) + largest(xp, db) < smallest(xp, gap):
         return xp.where(first, 0.0 if da is None else da, 0.0 if db is None else db)
+    kind: Kind = "kink" if da is None or db is None else "tie"
     da, db = or_zero_like(da, db), or_zero_like(db, da)
     low = two_sum(xp, a, -b)[1]
     lead = xp.where(first, gap, -gap)
     winner, loser = xp.where(first, da, db), (xp.where(first, db, da) - lead) - xp.where(first, low, -low)
     note(branches, (loser > winner) & (gap != 0.0))
     change = xp.maximum(winner, loser)
-    return at_ties(xp, gap == 0.0, da - db, change, *tied_pair(changes, da, db), branches)
+    return at_ties(xp, gap == 0.0, da - db, change, *tied_pair(changes, da, db), branches, kind)
 
 
 def or_zero_like(change: Any, other: Any) -> Any:

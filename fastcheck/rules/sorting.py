@@ -4,7 +4,7 @@ from typing import Any
 
 from .axes import Axes, flattened, restored
 from .base import Changes, Rule, Values, two_sum
-from .branches import Branches, convention_of, jump, note, note_tie
+from .branches import ALL, Branches, convention_of, jump, note, note_tie
 from .namespaces import any_of, as_float, take_along
 
 
@@ -19,7 +19,7 @@ def sorted_change(xp: Any, x: Any, d: Any, branches: Branches | None) -> tuple[A
     broken = gap + step < 0.0
     crossed = broken & (gap > 0.0)
     note(branches, crossed)
-    note_tie(branches, (gap == 0.0) & (step != 0.0))
+    note_tie(branches, (gap == 0.0) & (step != 0.0), "tie")
     result = change
     if any_of(xp, broken):
         anew = order_of_sums(xp, ranked, change)
@@ -27,7 +27,7 @@ def sorted_change(xp: Any, x: Any, d: Any, branches: Branches | None) -> tuple[A
     c = convention_of(branches)
     if c is not None and any_of(xp, gap == 0.0):
         stays = ~xp.any(crossed, axis=-1, keepdims=True)
-        result = xp.where(stays, by_convention(xp, x, d, ranked, change, c), result)
+        result = xp.where(stays, by_convention(xp, x, d, ranked, change, c.tie), result)
     return ranked, result
 
 
@@ -41,7 +41,7 @@ def order_of_sums(xp: Any, x: Any, d: Any) -> Any:
 
 def by_convention(xp: Any, x: Any, d: Any, ranked: Any, first: Any, c: float) -> Any:
     """Changes in an order that ties keep: as they come for 1, the other way round for 0, all alike for 1/2."""
-    if c == 1.0:
+    if c in (1.0, ALL):
         return first
     if c == 0.5:
         same = as_float(xp, ranked[..., :, None] == ranked[..., None, :], first)

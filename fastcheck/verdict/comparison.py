@@ -118,8 +118,15 @@ class Comparison:
 
     @property
     def mostly_loose(self) -> bool:
-        """Whether so much is right by intervals of derivatives along single lines alone that it proves nothing."""
-        return self.kinks is not None and self.kinks.of_line and 2 * self.loose.size > self.checked
+        """Whether so much is right by intervals of derivatives along single lines alone that it proves nothing.
+
+        Entries that are zero on both sides prove no more than that: what counts are the others.
+        """
+        if self.kinks is None or not self.kinks.of_line or not self.loose.size:
+            return False
+        shown = (self.gradient != 0.0) | (self.reference != 0.0)
+        shown[self.loose] = True
+        return 2 * self.loose.size > int(np.count_nonzero(shown))
 
     @cached_property
     def reference(self) -> Array:

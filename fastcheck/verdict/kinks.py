@@ -13,7 +13,7 @@ class Settled:
     """What the gradient is held against at kinks, (k,) each.
 
     nearest : the derivative nearest to the gradient that is right there; the gradient itself inside the interval.
-    loose : whether the gradient is right by the interval alone: it equals no convention and neither end.
+    loose : whether the gradient is right by the interval alone: it does not follow the convention that the others do.
     """
 
     nearest: Array
@@ -47,20 +47,31 @@ class TensorKinks:
 
         Notes
         -----
-        The ends of the interval are derivatives of branches as much as what a convention gives: each is the limit of
-        derivatives at points nearby.  A value in between is right only if the gradient was meant to be a subgradient,
-        and any value in between would pass: it proves less.
+        What a convention gives at all entries together is the gradient of a branch: the limit of gradients at points
+        nearby.  So are the ends of the interval, each by itself; but ends of several entries need not belong to one
+        branch (where two are largest, that neither moves the maximum).  So where conventions are known, entries count
+        as exact that follow the one which most of them follow.  A value in between is right only if the gradient was
+        meant to be a subgradient, and any value in between would pass: it proves less.
         """
+        candidates = (self.low, self.high, *self.conventions.values())
         nearest, distance = np.clip(gradient, self.low, self.high), np.full(gradient.shape, np.inf)
         with np.errstate(invalid="ignore"):
             outside = np.abs(gradient - nearest)
-            for values in (self.low, self.high, *self.conventions.values()):
-                off = np.abs(gradient - values)
-                off[np.isnan(off)] = np.inf
-                equal = off <= tolerance * (np.abs(gradient) + np.abs(values)) + noise
+            for values in candidates:
+                off, equal = _equal(gradient, values, tolerance, noise)
                 closer = (off < distance) & (equal | (off < outside))
                 nearest[closer], distance[closer] = values[closer], off[closer]
             size = np.abs(gradient) + np.abs(nearest)
             exact = distance <= tolerance * size + noise
+            if self.conventions:
+                follow = (_equal(gradient, values, tolerance, noise)[1] for values in self.conventions.values())
+                exact = max(follow, key=np.count_nonzero)
             narrow = self.high - self.low <= 2.0 * (tolerance * size + noise)
         return Settled(nearest, ~exact & ~narrow)
+
+
+def _equal(gradient: Array, values: Array, tolerance: float, noise: Array) -> tuple[Array, Mask]:
+    """How far a gradient is from some values, and whether it equals them; what is unknown is infinitely far."""
+    off = np.abs(gradient - values)
+    off[np.isnan(off)] = np.inf
+    return off, off <= tolerance * (np.abs(gradient) + np.abs(values)) + noise

@@ -28,3 +28,68 @@ def test_what_follows_no_convention_does_not_pass():
         return 2 * BACKWARDS["slope 1"](d, x)
 
     assert fc.check_vjp(lambda x: np.maximum(W @ x, 0), wrong, np.zeros(2)).verdict != "pass"
+
+
+X = np.random.default_rng(0).integers(-2, 3, (6, 4)).astype(float)
+PICTURES = np.random.default_rng(1).integers(-1, 2, (2, 4, 4)).astype(float)
+
+
+def pool(x):
+    n, h, w = x.shape
+    return x.reshape(n, h // 2, 2, w // 2, 2).max(axis=(2, 4))
+
+
+def pool_backward(d, x, ties):
+    """``ties`` : "first", "last", "share", "all", or "none" (wrong wherever two are largest)."""
+    n, h, w = x.shape
+    windows = x.reshape(n, h // 2, 2, w // 2, 2).transpose(0, 1, 3, 2, 4).reshape(n, h // 2, w // 2, 4)
+    top = windows == windows.max(axis=-1, keepdims=True)
+    count = np.cumsum(top, axis=-1)
+    last = count[..., -1:]
+    shares = {"first": top & (count == 1), "last": top & (count == last), "share": top / last, "all": top,
+              "none": top & (last == 1)}  # fmt: skip
+    back = shares[ties] * d[..., None]
+    return back.reshape(n, h // 2, w // 2, 2, 2).transpose(0, 1, 3, 2, 4).reshape(x.shape)
+
+
+ONE_KIND = {
+    "leaky relu by where, >": (lambda x: np.where(x > 0, x, 0.2 * x), lambda d, x: d * np.where(x > 0, 1, 0.2)),
+    "leaky relu by where, >=": (lambda x: np.where(x > 0, x, 0.2 * x), lambda d, x: d * np.where(x >= 0, 1, 0.2)),
+    "leaky relu by maximum": (lambda x: np.maximum(x, 0.2 * x), lambda d, x: d * np.where(x > 0, 1, 0.2)),
+    "relu by a mask": (lambda x: x * (x > 0), lambda d, x: d * (x >= 0)),
+    "hardtanh": (lambda x: np.clip(x, -1, 1), lambda d, x: d * ((x > -1) & (x < 1))),
+    "hardtanh, ends too": (lambda x: np.clip(x, -1, 1), lambda d, x: d * ((x >= -1) & (x <= 1))),
+    "abs": (np.abs, lambda d, x: d * np.sign(x)),
+    "abs, slope 1": (np.abs, lambda d, x: d * np.where(x >= 0, 1, -1)),
+}
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("name", list(ONE_KIND))
+def test_kinks_in_integer_inputs(name, seed):
+    forward, backward = ONE_KIND[name]
+    x = np.random.default_rng(seed).integers(-2, 3, (6, 4)).astype(float)
+    report = fc.check_vjp(forward, backward, x)
+    assert (report.verdict, report.engine) == ("pass", "program"), report
+    for factor in (-1.0, 1.01, 0.0):
+        assert fc.check_vjp(forward, lambda d, x, f=factor: f * backward(d, x), x).verdict == "fail"
+
+
+@pytest.mark.parametrize("ties", ["first", "last", "share", "all"])
+@pytest.mark.parametrize("slope", [0.0, 0.5, 1.0])
+def test_mixtures_of_conventions(slope, ties):
+    """Each convention is held at every kink of its kind: relu's slope and the winner of a maximum are chosen apart."""
+    def backward(d, x):
+        return pool_backward(d, np.maximum(x, 0), ties) * np.where(x == 0, slope, x > 0)
+
+    report = fc.check_vjp(lambda x: pool(np.maximum(x, 0)), backward, PICTURES)
+    assert report.verdict == "pass", report
+    assert not any(tensor.loose for tensor in report.tensors)
+
+
+def test_ends_of_intervals_of_several_entries_need_not_belong_to_one_branch():
+    """No gradient where two are largest: each entry by itself does not move the maximum, but one of them has to."""
+    x = np.random.default_rng(0).integers(0, 2, (2, 4, 4)).astype(float)
+    assert fc.check_vjp(pool, lambda d, x: 0.0 * x, x).verdict != "pass"
+    assert fc.check_vjp(pool, lambda d, x: pool_backward(d, x, "none"), x).verdict != "pass"
+    assert fc.check_vjp(pool, lambda d, x: pool_backward(d, x, "first"), x).verdict == "pass"

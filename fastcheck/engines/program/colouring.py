@@ -20,13 +20,16 @@ J. Inst. Maths Applics 13 (1974), 117-119.
 
 import math
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..._errors import NoRule
 from ..._types import Array, Indices, Mask
+from ...rules.branches import ANY_SIDE
 from ...runtime.cached_property import cached_property
 from .runner import Place, Runner, ranges
 
@@ -47,8 +50,8 @@ UNSEEN = 4.0
 MOST_CODES = 1 << 20
 # Outputs that weigh less than this share of the heaviest need not tell: their changes may be all rounding.
 NEGLIGIBLE = 1e-11
-# The convention for ties while colours are looked for: with it, whatever can move an output on either side moves it.
-HALFWAY = 0.5
+# What the opposite of comparisons at equality is weighed with, where both are added up: no two slopes cancel so.
+OTHERWISE = 0.37
 # Periods that are tried along an axis that is not free.
 PERIODS = (2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 16, 24, 32)
 
@@ -521,5 +524,17 @@ def _outputs_of(wanted: Sequence[tuple[Place, Array]], runner: Runner) -> list[A
             for row, number in enumerate(numbers):
                 place, change = wanted[number]
                 changes.setdefault(place, np.zeros((len(numbers), place.size)))[row] = change
-            found.update(zip(numbers, runner.laid_out(runner.run(list(changes.items()), HALFWAY)), strict=True))
+            found.update(zip(numbers, _on_any_side(list(changes.items()), runner), strict=True))
     return [found[number] for number in range(len(wanted))]
+
+
+def _on_any_side(moved: Sequence[tuple[Place, Array]], runner: Runner) -> Array:
+    """What changes do to all outputs, linear in them, where ties let whatever can move an output move it.
+
+    A mask that is false at equality hides what it multiplies, and its opposite shows it: both are added up.
+    """
+    found = runner.laid_out(runner.run(moved, ANY_SIDE))
+    if "comparison" in runner.kinds:
+        with suppress(NoRule):
+            found += OTHERWISE * runner.laid_out(runner.run(moved, ANY_SIDE._replace(comparison=1.0)))
+    return found

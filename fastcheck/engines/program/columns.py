@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..._types import Array, Indices, Mask
+from ...rules.branches import Held
 from ...runtime.pace import Pace
 from .colouring import NEGLIGIBLE, UNSEEN, Colouring, ratio_of
 from .quotients import Quotients
@@ -65,7 +66,7 @@ class _Queue:
 
 
 def measure(
-    jobs: Sequence[Job], runner: Runner, limits: Limits, convention: float | None = None,
+    jobs: Sequence[Job], runner: Runner, limits: Limits, convention: Held | None = None,
     order: Indices | None = None,
 ) -> list[Quotients]:
     """Quotients of the entries of all jobs, in blocks that may hold columns of several places.
@@ -94,7 +95,7 @@ def measure(
 
 
 def _measure(
-    jobs: Sequence[Job], runner: Runner, limits: Limits, convention: float | None, order: Indices | None
+    jobs: Sequence[Job], runner: Runner, limits: Limits, convention: Held | None, order: Indices | None
 ) -> list[Quotients]:
     """The same for places that all stand without the same operations."""
     found = [Quotients.of(job.place.size) for job in jobs]
@@ -146,7 +147,7 @@ class _Work:
     jobs: Sequence[Job]
     found: list[Quotients]
     runner: Runner
-    convention: float | None
+    convention: Held | None
     met: list[list[int]]
 
     def block(self, which: Indices, colours: Indices, level: int) -> Mask:

@@ -12,9 +12,10 @@ from ..._constants import NOISE_SIGMAS
 from ..._types import Array, Indices, Mask
 from ...problems.parameters.sampling import LEAST_SIZE, random_direction
 from ...problems.parameters.tensor import Tensor
+from ...rules.branches import Held
 from ..finite.directional import CLOSER, DIRECTIONS, SPREAD, Probe, Suspect, expected_along, power_notes
 from .columns import SHRINK, SHRINKS
-from .kinks import CONVENTIONS, JUMP
+from .kinks import JUMP, under_each
 from .problem import ProgramProblem
 from .runner import INNER_STEP, Place, Runner
 from .trust import TOGETHER, UNIT, Along, Direction, along, dither, equal_shares
@@ -53,7 +54,7 @@ class Slopes:
 
 
 def slopes_along(
-    place: Place, directions: Array, runner: Runner, convention: float | None = None, *, both: bool = True
+    place: Place, directions: Array, runner: Runner, convention: Held | None = None, *, both: bool = True
 ) -> Slopes:
     """Slopes along directions (k, n) through one input; unless ``both``, to the right alone, which stand for the left.
 
@@ -217,8 +218,8 @@ def _closest(directions: Sequence[Direction], expected: Array, runner: Runner) -
         return None
     if not base.flagged.any():
         return base
-    tries = [along(directions, runner, convention) for convention in CONVENTIONS]
-    return min(tries, key=lambda one: float(np.max(np.abs(one.difference - expected))))
+    tries = under_each(runner.kinds, lambda convention: along(directions, runner, convention))
+    return min((one for _, one in tries), key=lambda one: float(np.max(np.abs(one.difference - expected))))
 
 
 @dataclass(frozen=True)
@@ -230,7 +231,7 @@ class _Measured:
     slope: Array
     error: Array
     blind: Array
-    convention: float | None
+    convention: Held | None
 
 
 @dataclass(frozen=True)
@@ -278,18 +279,18 @@ class _Tensor:
     def _at_ties(self, directions: Array, expected: Array) -> "_Measured":
         """Slopes under the convention that is closest to what is expected."""
         base = slopes_along(self.place, directions, self.runners[0])
-        tries = [
-            (slopes_along(self.place, directions, self.runners[0], convention).central, convention)
-            for convention in CONVENTIONS
-        ]
-        slope, convention = min(tries, key=lambda one: float(np.max(np.abs(one[0] - expected))))
+        tries = under_each(
+            self.runners[0].kinds,
+            lambda convention: slopes_along(self.place, directions, self.runners[0], convention).central,
+        )
+        convention, slope = min(tries, key=lambda one: float(np.max(np.abs(one[1] - expected))))
         size = np.abs(base.right) + np.abs(base.left)
         jump = np.abs(base.right - base.left)
         equal = float(np.max(np.abs(slope - expected))) <= JUMP * float(np.max(size, initial=0.0))
         blind = np.zeros_like(jump) if equal else np.where(jump > JUMP * size, jump, 0.0)
         return _Measured(slope, ROUNDINGS * UNIT * base.terms, blind, convention)
 
-    def locate(self, direction: Array, disagreement: float, convention: float | None) -> int:
+    def locate(self, direction: Array, disagreement: float, convention: Held | None) -> int:
         """The entry that disagrees most along a direction: from masks of bits if it is alone, else part by part."""
         broken = np.flatnonzero(~np.isfinite(self.gradient))
         if broken.size:
@@ -305,7 +306,7 @@ class _Tensor:
                     return alone
         return self._part_by_part(direction, entries, convention)
 
-    def _part_by_part(self, direction: Array, entries: Indices, convention: float | None) -> int:
+    def _part_by_part(self, direction: Array, entries: Indices, convention: Held | None) -> int:
         """The worst entry of the worst part of the worst part ..."""
         while entries.size > 1:
             parts = np.array_split(self.generator.permutation(entries), min(PARTS, entries.size))
@@ -313,7 +314,7 @@ class _Tensor:
             entries = parts[int(np.argmax(np.abs(self._apart(direction, masks, convention))))]
         return int(entries[0])
 
-    def _apart(self, direction: Array, masks: Iterable[Mask], convention: float | None) -> Array:
+    def _apart(self, direction: Array, masks: Iterable[Mask], convention: Held | None) -> Array:
         """How far slopes and gradient are apart along parts of a direction."""
         found, masks = [], iter(masks)
         while chosen := list(islice(masks, max(1, TOGETHER // (8 * direction.size)))):

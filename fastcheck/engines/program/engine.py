@@ -65,7 +65,7 @@ def differences(
     check = _begin(problem, positions, run, deadline, seed)
     _measure_all(check, positions)
     candidates = under_conventions(check.ways, check.places, check.runner, check.limits)
-    dithered = verify(check, candidates, joint=joint)
+    candidates, dithered = verify(check, candidates, joint=joint)
     shares = equal_shares(check.inputs, [q.done for q in check.quotients], [q.slope for q in check.quotients])
     literal = require_literal(
         problem, check.runner, check.inputs, dithered.outputs, shares if joint else None, check.generator

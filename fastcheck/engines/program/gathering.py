@@ -4,7 +4,7 @@ import numpy as np
 
 from ..._types import Array, Indices
 from ...problems.gradients import CostsOnDemand, Kinks, NumericalGradient
-from .kinks import CONVENTIONS, Candidates, at_kinks
+from .kinks import Candidates, at_kinks, name_of
 from .quotients import Quotients
 from .runner import ranges
 from .state import Check
@@ -32,7 +32,8 @@ def gathered(
         rounding = ROUNDINGS * UNIT * quotients.terms[here]
         noises.append(np.hypot(rounding, dithered.noise.get(place, 0.0)) + quotients.unseen[here])
         done.append(here + tensor.start)
-        options = {CONVENTIONS[held]: slopes_of[place.number] for held, slopes_of in candidates.items()}
+        kinds = check.runner.kinds
+        options = {name_of(held, kinds): slopes_of[place.number] for held, slopes_of in candidates.items()}
         kinks.append(_kinks(quotients, options, here, start))
         start += here.size
     positions = np.concatenate(done)

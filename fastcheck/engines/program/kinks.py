@@ -1,10 +1,14 @@
 """Entries at kinks: one-sided derivatives, and what the gradient is under each convention for ties."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from itertools import product
+from typing import TypeVar
 
 import numpy as np
 
+from ..._errors import NoRule
 from ..._types import Array, Indices
+from ...rules.branches import ALL, Convention, Kind
 from .choice import Way
 from .colouring import Colouring
 from .columns import Job, Limits, measure
@@ -12,15 +16,46 @@ from .quotients import Quotients
 from .runner import Place, Runner
 from .units import combined
 
-# The slope that every tie is given in turn, and what that is called: the losing branch's (relu's slope at 0 is 0), half
-# of each (equal maxima share), the winning or first branch's.
-CONVENTIONS = {0.0: "slope 0, last of the ties", 0.5: "slope 1/2, ties share alike", 1.0: "slope 1, first of the ties"}
+# What is held in turn at all ties of a kind, and what that is called.
+HELD: dict[Kind, dict[float, str]] = {
+    "kink": {0.0: "slope 0", 0.5: "slope 1/2", 1.0: "slope 1"},
+    "tie": {0.0: "last of the ties", 0.5: "ties share alike", 1.0: "first of the ties", ALL: "all of the ties"},
+    "modulus": {0.0: "slope -1 of magnitudes", 0.5: "slope 0 of magnitudes", 1.0: "slope 1 of magnitudes"},
+    "comparison": {0.0: "comparisons as written", 1.0: "comparisons the other way at equality"},
+}
+# One of the conventions that are always tried.
+FROZEN = Convention(1.0, 1.0, 1.0)
 # A jump between the one-sided derivatives counts from this share of the entry, or of the usual one of its tensor: a
 # smaller one moves no verdict, and curvature over the engine's own step leaves less.
 JUMP = 1e-8
 
+Found = TypeVar("Found")
+
 # Slopes of every input by convention; empty where no column moved a tie.
-Candidates = dict[float, list[Array]]
+Candidates = dict[Convention, list[Array]]
+
+
+def conventions(kinds: Collection[Kind]) -> list[Convention]:
+    """Every mixture of conventions, one for each kind of kink that was met."""
+    options = [list(names) if kind in kinds else [getattr(FROZEN, kind)] for kind, names in HELD.items()]
+    return [Convention(*chosen) for chosen in product(*options)]
+
+
+def under_each(kinds: Collection[Kind], found_under: Callable[[Convention], Found]) -> list[tuple[Convention, Found]]:
+    """What is found under each convention, but those under which the program would take another path."""
+    found = []
+    for convention in conventions(kinds):
+        try:
+            found.append((convention, found_under(convention)))
+        except NoRule:
+            if convention == FROZEN:
+                raise
+    return found
+
+
+def name_of(convention: Convention, kinds: Collection[Kind]) -> str:
+    """What a convention is called, where values stood on kinks of some kinds."""
+    return ", ".join(names[getattr(convention, kind)] for kind, names in HELD.items() if kind in kinds)
 
 
 def measure_way(way: Way, found: dict[Place, Quotients], size: int) -> Quotients:
@@ -34,16 +69,19 @@ def measure_way(way: Way, found: dict[Place, Quotients], size: int) -> Quotients
 def under_conventions(
     ways: Sequence[Way], found: dict[Place, Quotients], runner: Runner, limits: Limits
 ) -> Candidates:
-    """The central difference of every input with all ties frozen to one convention, by convention.
+    """The central difference of every input with all ties of a kind frozen to one convention, by convention.
 
-    Only columns that moved a tie are run again: in the others there is nothing to freeze.
+    Only columns that moved a tie are run again: in the others there is nothing to freeze.  Conventions under which the
+    program would take another path are left out.
     """
     jobs = [
         Job(colouring, np.unique(colouring.colour[found[colouring.place].flagged]))
         for colouring in _moved(ways) if found[colouring.place].flagged.any()
     ]
-    slopes: Candidates = {}
-    for convention in CONVENTIONS if jobs else ():
+    if not jobs:
+        return {}
+
+    def held(convention: Convention) -> list[Array]:
         frozen = dict(found)
         for job, quotients in zip(jobs, measure(jobs, runner, limits, convention), strict=True):
             old, moved = found[job.place], quotients.done
@@ -51,8 +89,9 @@ def under_conventions(
                 np.where(moved, quotients.right, old.right), np.where(moved, quotients.left, old.left),
                 old.terms, old.flagged, old.done, old.unseen,
             )
-        slopes[convention] = [measure_way(way, frozen, way.colouring.place.size).slope for way in ways]
-    return slopes
+        return [measure_way(way, frozen, way.colouring.place.size).slope for way in ways]
+
+    return dict(under_each(runner.kinds, held))
 
 
 def _moved(ways: Sequence[Way]) -> list[Colouring]:

@@ -10,6 +10,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 
 from ..._types import Array, Indices, Mask
+from ...rules.branches import Held, Kind
 from ...runtime.threads import run_all
 
 # The engine's own step, relative to each entry.  Nothing rounds in exact differences, so it is far smaller than any
@@ -42,6 +43,11 @@ class Response(Protocol):
         """(columns,): which moved a value that stands exactly on the boundary of two branches."""
         ...
 
+    @property
+    def kinds(self) -> frozenset[Kind]:
+        """Of these boundaries."""
+        ...
+
 
 class DifferencedProgram(Protocol):
     """A program whose differences are exact (see ``fastcheck.engines.program``)."""
@@ -49,7 +55,7 @@ class DifferencedProgram(Protocol):
     outputs: tuple[Any, ...]
 
     def run(
-        self, changes: dict[int, Array], sites: dict[int, Array] | None = None, convention: float | None = None
+        self, changes: dict[int, Array], sites: dict[int, Array] | None = None, convention: Held | None = None
     ) -> Response:
         """Changes of the outputs for changes of inputs and of operations' outputs, by number."""
         ...
@@ -61,7 +67,7 @@ class ObservedProgram(DifferencedProgram, Protocol):
     observes: bool
 
     def run(
-        self, changes: dict[int, Array], sites: dict[int, Array] | None = None, convention: float | None = None, *,
+        self, changes: dict[int, Array], sites: dict[int, Array] | None = None, convention: Held | None = None, *,
         observe: Collection[int] | None = (), suppress: Collection[int] = (),
     ) -> "ObservedResponse":
         """Changes of the outputs, and of the results of operations that are to be observed."""
@@ -169,6 +175,7 @@ class Runner:
     shapes : of the outputs.
     threads : how many share the columns of a run, of programs that may run side by side.
     columns, runs, seconds : perturbations so far, calls of the program, and the time they took.
+    kinds : of the kinks on which values stood that were moved.
     """
 
     def __init__(
@@ -185,6 +192,7 @@ class Runner:
         self.threads = 1
         self.columns = self.runs = 0
         self.seconds = 0.0
+        self.kinds: set[Kind] = set()
 
     def at(self, program: DifferencedProgram) -> "Runner":
         """The same of the program at other inputs."""
@@ -203,7 +211,7 @@ class Runner:
         """Number of entries of all outputs."""
         return self.weight.size
 
-    def run(self, moved: Sequence[tuple[Place, Array]], convention: float | None = None) -> Moved:
+    def run(self, moved: Sequence[tuple[Place, Array]], convention: Held | None = None) -> Moved:
         """Move some places, (columns, size of the place) each, and see what changes.
 
         All of them stand ``without`` the same operations.
@@ -222,11 +230,11 @@ class Runner:
         self.runs += 1
         return found
 
-    def _share(self, moved: Sequence[tuple[Place, Array]], convention: float | None, part: Indices) -> Moved:
+    def _share(self, moved: Sequence[tuple[Place, Array]], convention: Held | None, part: Indices) -> Moved:
         """Some of the columns, by a call of their own."""
         return self._called([(place, change[part]) for place, change in moved], convention)
 
-    def _called(self, moved: Sequence[tuple[Place, Array]], convention: float | None) -> Moved:
+    def _called(self, moved: Sequence[tuple[Place, Array]], convention: Held | None) -> Moved:
         """One call of the program."""
         count, without = len(moved[0][1]), moved[0][0].without
         at: list[dict[int, Array]] = [{}, {}]
@@ -242,6 +250,7 @@ class Runner:
                 seen = observing.run(at[False], at[True] or None, convention, observe=sites, suppress=without)
                 found = seen
                 outputs = tuple(map(seen.observed.get, sites)) if self.terms else seen.changes
+        self.kinds.update(found.kinds)
         changes = tuple(
             None if change is None or not weight.size else change.reshape(count, -1)
             for change, weight in zip(outputs, self.weights, strict=True)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..._types import Array, Indices, Mask
 from ...problems.parameters.sampling import random_direction
+from ...rules.branches import Held
 from .runner import Place, Runner
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def equal_shares(places: Sequence[Place], done: Sequence[Mask], slopes: Sequence
     return {place: max(least / effect, LEAST_SHARE) if effect > 0.0 else 1.0 for place, effect in effects.items()}
 
 
-def along(directions: Sequence[Direction], runner: Runner, convention: float | None = None) -> Along:
+def along(directions: Sequence[Direction], runner: Runner, convention: Held | None = None) -> Along:
     """Differences along directions, several to a run.
 
     The step is so small that what curvature leaves in a difference to one side is rounding; the left is looked at only
@@ -138,7 +139,7 @@ def along(directions: Sequence[Direction], runner: Runner, convention: float | N
     return Along(right.right, left, right.terms, flagged)
 
 
-def _one_sided(directions: Sequence[Direction], runner: Runner, convention: float | None) -> Along:
+def _one_sided(directions: Sequence[Direction], runner: Runner, convention: Held | None) -> Along:
     found = []
     for group in _groups(directions):
         changes: dict[Place, Array] = {}

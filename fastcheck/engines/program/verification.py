@@ -9,7 +9,7 @@ from ..._errors import EngineError
 from ..._types import Array
 from .choice import Way
 from .colouring import Colouring
-from .kinks import Candidates
+from .kinks import FROZEN, Candidates, under_conventions
 from .runner import Place, Runner
 from .state import Check
 from .trust import (
@@ -29,8 +29,6 @@ from .trust import (
 DITHERS = 1
 # Steps with other digits whose roundings are compared, at the inputs themselves and at dithered ones.
 FACTORS = 1
-# The convention that ties are held to while entries are compared with directions.
-FROZEN = 1.0
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ class Dithered:
     outputs: list[float]
 
 
-def verify(check: Check, candidates: Candidates, *, joint: bool) -> Dithered:
+def verify(check: Check, candidates: Candidates, *, joint: bool) -> tuple[Candidates, Dithered]:
     """Hold the entries against directions, mend what disagrees, and measure the noise.
 
     Parameters
@@ -49,6 +47,10 @@ def verify(check: Check, candidates: Candidates, *, joint: bool) -> Dithered:
     check : the entries.
     candidates : their slopes under conventions.
     joint : let all inputs share one direction.
+
+    Returns
+    -------
+    The slopes under conventions, mended too, and the noise.
 
     Raises
     ------
@@ -76,13 +78,16 @@ def verify(check: Check, candidates: Candidates, *, joint: bool) -> Dithered:
         check.take_single(place, check.wanted[place.number])
         check.quotients[place.number].done[:] = False
         check.quotients[place.number].done[check.wanted[place.number]] = True
+        check.places[place] = check.quotients[place.number]
+    if wrong and candidates:
+        candidates = under_conventions(check.ways, check.places, check.runner, check.limits)
     if wrong and (still := _contradicted(check, directions, base, candidates, dithered.noise)):
         name = check.problem.tensors[still[0].number].name
         raise EngineError(
             f"exact differences: the entries of {name} do not add up to the change along a direction; "
             'use engine="differences", and please report the program'
         )
-    return dithered
+    return candidates, dithered
 
 
 def _contradicted(

@@ -9,7 +9,7 @@ import torch
 
 from ..._errors import NoRule
 from ..._types import Array, Mask
-from ...rules.branches import Branches
+from ...rules.branches import Branches, Held, Kind
 from .call import Call, Handler
 from .cut import cut
 from .operators import CONSTANT, OPERATORS
@@ -25,11 +25,13 @@ class Response:
     ----------
     changes : one per output, (B, *shape); None for an output that stands still.
     crossed, ties : (B,) which perturbations crossed a kink; which moved a value that stands on one.
+    kinds : of the latter kinks.
     """
 
     changes: tuple[Array | None, ...]
     crossed: Mask
     ties: Mask
+    kinds: frozenset[Kind] = frozenset()
 
 
 class TorchProgram:
@@ -70,7 +72,7 @@ class TorchProgram:
         self._count = slots.count
 
     def run(
-        self, changes: Mapping[int, Array], sites: Mapping[int, Array] | None = None, convention: float | None = None
+        self, changes: Mapping[int, Array], sites: Mapping[int, Array] | None = None, convention: Held | None = None
     ) -> Response:
         """The outputs' changes where inputs, or outputs of single operators, change.
 
@@ -101,7 +103,7 @@ class TorchProgram:
                     raise NoRule("a branch that a perturbation takes the other way", "use torch.where")
             outputs = (None if slot is None else found[slot] for slot in self._results)
             return Response(tuple(None if o is None else _array(o) for o in outputs),
-                            _array(branches.crossed), _array(branches.ties))
+                            _array(branches.crossed), _array(branches.ties), frozenset(branches.kinds))
 
 
 @dataclass(slots=True)

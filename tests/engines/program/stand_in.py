@@ -4,12 +4,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from fastcheck.rules.branches import Convention
+
 
 @dataclass
 class Response:
     changes: tuple
     crossed: np.ndarray
     ties: np.ndarray
+    kinds: frozenset = frozenset()
     observed: dict = field(default_factory=dict)
 
 
@@ -103,7 +106,7 @@ class StandIn:
             notes["crossed"]((x != 0) & ((x > 0) != (x + d > 0)))
             notes["tie"]((x == 0) & (d != 0))
             found = np.where(x > 0, np.maximum(d, -x), np.maximum(x + d, 0.0))
-            return found if convention is None else np.where(x == 0, convention * d, found)
+            return found if convention is None else np.where(x == 0, Convention.of(convention).kink * d, found)
 
         return self._add((a,), np.maximum(self.values[a], 0.0), change)
 
@@ -135,4 +138,5 @@ class StandIn:
             if sites and number in sites:
                 found = sites[number] if found is None else found + sites[number]
             moved.append(found)
-        return Response(tuple(moved[place] for place in self.given), crossed, ties)
+        kinds = frozenset({"kink"} if ties.any() else ())
+        return Response(tuple(moved[place] for place in self.given), crossed, ties, kinds)

@@ -9,7 +9,7 @@ import pytest
 
 from fastcheck._errors import EngineError
 from fastcheck.engines.program.engine import differences
-from fastcheck.engines.program.kinks import CONVENTIONS
+from fastcheck.engines.program.kinks import HELD
 from fastcheck.engines.program.problem import ProgramProblem
 from fastcheck.problems.parameters.tensor import Tensor
 from fastcheck.runtime.run import Run
@@ -135,7 +135,7 @@ def test_ties_are_kinks_with_conventions():
     problem = _problem(_relu, [x, W])
     found, _ = _all(problem)
     z, d = x @ W, problem.weights[0]
-    for convention, name in CONVENTIONS.items():
+    for convention, name in HELD["kink"].items():
         dz = d * np.where(z == 0, convention, z > 0)
         exact = (dz @ W.T).reshape(-1)
         candidate = found.gradapprox.copy()

@@ -126,6 +126,12 @@ class ProductNotes:
         self._pending.clear()
         return change
 
+    def keep_alike(self, other: "ProductNotes") -> None:
+        """Keep the products whose other operand moves in another run as it does in this one."""
+        for number, mine in self.found.items():
+            there = {(one.site, one.side): one.other_moves for one in other.found[number]}
+            self.found[number] = [one for one in mine if there.get((one.site, one.side)) == one.other_moves]
+
 
 class Suppression:
     """Has, for each input's row, the results of that input's products stand still: what moves then enters elsewhere.

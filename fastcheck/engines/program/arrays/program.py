@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ...._errors import NoRule
 from ...._types import Array, Mask
+from ....rules.branches import ANY_SIDE, Convention, Held, Kind
 from .array import DifferenceArray
 from .namespaces import replaced
 from .products import MOST_PRODUCTS, Product, ProductNotes, Suppression, groups_of
@@ -36,6 +37,7 @@ class Response:
     changes : for every output, (batch, *shape), or None where none of the perturbations reaches it.
     crossed : (batch,), which perturbations crossed a kink: their changes are exact, but no derivatives.
     ties : (batch,), which perturbations moved a value that stands exactly on a kink.
+    kinds : of these kinks.
     observed : by the number of an operation that was to be observed, (batch, *shape) of its result; only of those that
         move.
     """
@@ -43,6 +45,7 @@ class Response:
     changes: tuple[Changes | None, ...]
     crossed: Mask
     ties: Mask
+    kinds: frozenset[Kind] = frozenset()
     observed: Mapping[int, Changes] = field(default_factory=dict)
 
 
@@ -100,7 +103,7 @@ class Program:
         self,
         changes: Mapping[int, Changes],
         sites: Mapping[int, Changes] | None = None,
-        convention: float | None = None,
+        convention: Held | None = None,
         *,
         observe: Collection[int] | None = (),
         suppress: Collection[int] = (),
@@ -148,14 +151,27 @@ class Program:
         return groups_of([one.shape for one in self._inputs])
 
     def _products_of(self, given: dict[int, Array]) -> ProductNotes:
+        """Products of some inputs, but those by a mask that ties turn: moving their outputs does not move the mask."""
+        notes, kinds = self._noted_products(given, Convention(0.0, 0.0, 0.0))
+        if "comparison" in kinds:
+            try:
+                turned, _ = self._noted_products(given, Convention(0.0, 0.0, 0.0, comparison=1.0))
+            except NoRule:
+                return ProductNotes(list(given))
+            notes.keep_alike(turned)
+        return notes
+
+    def _noted_products(
+        self, given: dict[int, Array], convention: Convention
+    ) -> tuple[ProductNotes, frozenset[Kind]]:
         tries: list[ProductNotes] = []
 
         def new_run() -> Run:
             tries.append(ProductNotes(list(given)))
-            return Run(len(given), TABLES, 0.0, tries[-1], tries[-1])
+            return Run(len(given), TABLES, convention, tries[-1], tries[-1])
 
-        self._response(new_run, given)
-        return tries[-1]
+        response = self._response(new_run, given)
+        return tries[-1], response.kinds
 
     @cached_property
     def complete(self) -> tuple[bool, ...]:
@@ -163,7 +179,7 @@ class Program:
         found: list[bool] = []
         for given in self._labelled():
             sites = [frozenset(one.site for one in self.products if one.input == number) for number in given]
-            response = self._response(partial(Run, len(given), TABLES, 0.0, Suppression(sites)), given)
+            response = self._response(partial(Run, len(given), TABLES, ANY_SIDE, Suppression(sites)), given)
             moving = [change for change in response.changes if change is not None]
             found += [bool(mine) and not any(np.any(one[row]) for one in moving) for row, mine in enumerate(sites)]
         return tuple(found)
@@ -232,7 +248,8 @@ class Program:
                     "a function that returns other values when it is followed", "it may be random or keep a state"
                 )
             changes.append(None if array is None or array.change is None else np.array(array.change))
-        return Response(tuple(changes), run.branches.crossed, run.branches.ties)
+        branches = run.branches
+        return Response(tuple(changes), branches.crossed, branches.ties, frozenset(branches.kinds))
 
 
 class Intervention:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...._errors import NoRule
-from ....rules.branches import Branches
+from ....rules.branches import Branches, Held
 from .array import DifferenceArray
 from .floats import Floats
 
@@ -97,7 +97,7 @@ class Run:
         self,
         batch: int,
         tables: Tables,
-        convention: float | None = None,
+        convention: Held | None = None,
         observer: Observer | None = None,
         notes: Notes | None = None,
     ) -> None:
