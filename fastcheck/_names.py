@@ -11,6 +11,24 @@ Engine = Literal["response", "full", "reference"]
 FunctionEngine = Literal["program", "differences"]
 Method = Literal["all", "sample", "directional"]
 Order = Literal[2, 4, 6]
+# The axes of weights: W @ a with (outputs, inputs), a @ W with (inputs, outputs); and where samples lie in X and Y.
+Weights = Literal["out_in", "in_out"]
+Samples = Literal["columns", "rows"]
+
+# What others call them, in small letters and digits alone.
+ACTIVATION_SYNONYMS: dict[str, Activation] = {
+    "linear": "identity", "none": "identity", "id": "identity", "rectifier": "relu", "rectifiedlinear": "relu",
+    "lrelu": "leaky_relu", "logistic": "sigmoid", "sigm": "sigmoid", "expit": "sigmoid", "swish": "silu",
+    "softrelu": "softplus", "gelunew": "gelu_tanh", "geluapproximate": "gelu_tanh",
+}  # fmt: skip
+COST_SYNONYMS: dict[str, Cost] = {
+    "mse": "mean_squared_error", "mseloss": "mean_squared_error", "bce": "binary_cross_entropy",
+    "bceloss": "binary_cross_entropy", "binarycrossentropyloss": "binary_cross_entropy",
+    "logloss": "binary_cross_entropy", "logistic": "binary_cross_entropy", "binary": "binary_cross_entropy",
+    "ce": "cross_entropy", "crossentropyloss": "cross_entropy", "categoricalcrossentropy": "cross_entropy",
+    "sparsecategoricalcrossentropy": "cross_entropy", "softmaxcrossentropy": "cross_entropy",
+    "quadratic": "squared_error", "halfmse": "squared_error",
+}  # fmt: skip
 
 
 class CheckOptions(TypedDict, total=False):

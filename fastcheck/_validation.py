@@ -5,7 +5,7 @@ import math
 import numbers
 import os
 import stat
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -125,17 +125,73 @@ def regular_file(path: Path) -> Path:
     return path
 
 
-def known(kind: str, name: object, names: Collection[str]) -> str:
-    """Return ``name`` if it is one of the names, else raise TypeError or ValueError with those there are."""
+def known(kind: str, name: object, names: Collection[str], synonyms: Mapping[str, str] | None = None) -> str:
+    """The one of the names that is meant, else TypeError or ValueError with those there are.
+
+    Parameters
+    ----------
+    kind : what it is a name of, for messages.
+    name : what the caller wrote.
+    names : those there are.
+    synonyms : other words for some of them, in small letters and digits alone; with them "ReLU" and "leaky-relu" are
+        understood too.  None where only the names themselves are.
+    """
     if not isinstance(name, str):
         raise TypeError(f"{kind}: expected one of {', '.join(names)}, got {type(name).__name__}")
-    if name not in names:
-        from difflib import get_close_matches  # only where it is needed: brings other modules along
+    if name in names:
+        return name
+    if synonyms is not None:
+        plain = {_plain(one): one for one in names}
+        understood = plain.get(_plain(name), synonyms.get(_plain(name)))
+        if understood in names:
+            return str(understood)
+    raise ValueError(f"{kind}: expected one of {', '.join(names)}, got {name!r}{meant(name, names)}")
 
-        near = get_close_matches(name, names, 1)
-        meant = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"{kind}: expected one of {', '.join(names)}, got {name!r}{meant}")
-    return name
+
+def meant(name: str, names: Collection[str]) -> str:
+    """ "; did you mean 'relu'?" for what is near one of the names, whatever its upper case; else ""."""
+    from difflib import get_close_matches  # only where it is needed: brings other modules along
+
+    plain = {_plain(one): one for one in names}
+    near = get_close_matches(name, names, 1) or [plain[one] for one in get_close_matches(_plain(name), plain, 1)]
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _plain(name: str) -> str:
+    """Small letters and digits alone."""
+    return "".join(letter for letter in name.lower() if letter.isalnum())
+
+
+def package_of(value: Any) -> str:
+    """The package that an object's class comes from."""
+    return type(value).__module__.partition(".")[0]
+
+
+def as_numpy(name: str, value: Any) -> Any:
+    """An array of another package as NumPy can read it: off its device, without its gradient.
+
+    Parameters
+    ----------
+    name : how messages call it.
+
+    Raises
+    ------
+    TypeError : for sparse arrays, and for precisions that NumPy does not have, with what to call.
+    """
+    package = package_of(value)
+    if hasattr(value, "toarray") and not hasattr(value, "__array__"):
+        raise TypeError(f"{name}: expected a dense array, got {type(value).__name__}; pass its toarray()")
+    if package == "torch" and hasattr(value, "detach"):
+        if str(value.layout) != "torch.strided":
+            raise TypeError(f"{name}: expected a dense array, got a {value.layout} tensor; pass its to_dense()")
+        try:
+            return value.detach().cpu().resolve_conj().resolve_neg().numpy()
+        except TypeError:
+            raise TypeError(f"{name}: expected a dtype that NumPy has, got a tensor of {value.dtype}; pass its "
+                            "float(), or check it with fastcheck.torch") from None
+    if package == "cupy":
+        return value.get()
+    return value
 
 
 def real_array(name: str, value: Any) -> NDArray[Any]:
@@ -153,7 +209,7 @@ def real_array(name: str, value: Any) -> NDArray[Any]:
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{name}: expected a plain array, got a masked one; fill it first (array.filled(...))")
     try:
-        array = np.asarray(value)
+        array = np.asarray(value if type(value) is np.ndarray else as_numpy(name, value))
     except ValueError as error:
         raise ValueError(f"{name}: expected an array, got a sequence that cannot be made one: {error}") from None
     if array.dtype.kind not in "fiub":

@@ -24,6 +24,7 @@ from ..problems.functions.purity import examine
 from ..problems.gradients import AnalyticGradient, NumericalGradient
 from ..problems.parameters.layout import Layout, lowest_precision
 from ..problems.parameters.sampling import choose, power
+from ..problems.parameters.tree import require_numpy
 from ..report.report import Report
 from ..runtime.progress import Progress, reporting
 from ..runtime.resources import memory_of, threads_of
@@ -123,6 +124,7 @@ def check_function(
     norm, tolerance, vectorized = norm_of(norm), tolerance_of(tolerance), boolean("vectorized", vectorized)
     only_for("samples", samples, "sample", method)
     only_for("directions", directions, "directional", method)
+    require_numpy("parameters", parameters, "pass their NumPy arrays, or check it with fastcheck.torch.gradcheck")
     layout = Layout.of(parameters)
     at, promised = layout.parameters(parameters), layout.gradients(gradients)
     theta, gradient = at.vector, promised.vector

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from .._names import Engine, Method
-from .._types import Indices
 from .._validation import (
     deadline,
     epsilon_of,
@@ -28,17 +27,22 @@ from ..engines.distributed.run import Shared
 from ..engines.finite.directional import Probe, exact_slopes, probe
 from ..problems.gradients import AnalyticGradient
 from ..problems.networks.backprop_rounding import Rounding
+from ..problems.networks.conventions.layout_back import users_layout
 from ..problems.networks.cost_model import require_memory
 from ..problems.networks.network import Network
+from ..problems.networks.other_readings import agreeing_readings
 from ..problems.networks.problem import Problem
+from ..problems.networks.reading import Reading, read_call
 from ..problems.parameters.layout import lowest_precision
 from ..problems.parameters.sampling import choose, power
+from ..problems.parameters.tensor import Tensor
 from ..report.report import Report
 from ..runtime.progress import Progress, reporting
 from ..runtime.resources import memory_of, threads_of
 from ..runtime.run import Run
 from ..runtime.threads import one_blas_thread
 from ..verdict.diagnosis.trials import Trials
+from ..verdict.outcome import FAIL
 from ..verdict.recheck import second_look
 from ..verdict.tolerance import allowed_anywhere
 from .directional import entries_beside, with_directions
@@ -73,10 +77,12 @@ def check(
     Parameters
     ----------
     net : the network the gradients belong to.
-    parameters : {"W1": (n_1, n_x), "b1": (n_1, 1) or (n_1,), ...}.
-    gradients : the same shapes, named "dW1", "db1", ... or "W1", "b1", ...
-    X : (n_x, m), samples in columns.
-    Y : binary (m,) or (1, m); labels (m,) or one-hot (n_L, m) for softmax; (n_L, m) for regression.
+    parameters : {"W1": (n_1, n_x), "b1": (n_1, 1) or (n_1,), ...}; other names ("w0", "fc1.weight"), lists of (W, b),
+        (weights, biases), networks without biases and weights as (inputs, outputs) are read too.
+    gradients : the same shapes, named "dW1", "db1", ... or "W1", "b1", ..., "grad_W1", "W1_grad"; or only some of them,
+        and then only those are checked.  What stands beside them (dZ3, dA2) is ignored.
+    X : (n_x, m), samples in columns, or (m, n_x), in rows: see ``Network``.
+    Y : binary (m,) or (1, m); labels (m,) or one-hot (n_L, m) for softmax; (n_L, m) for regression; or in rows, as X.
     epsilon : the perturbation.
     tolerance : largest relative difference; None for 1e-7, or what the gradients' precision allows.
     norm : 1, 2 or numpy.inf, of the difference.
@@ -125,7 +131,8 @@ def check(
     only_for("samples", samples, "sample", method)
     only_for("directions", directions, "directional", method)
     limits = threads_of(threads), memory_of(memory_limit)
-    problem, subject = network_problem(net, parameters, gradients, X, Y, memory_limit=limits[1])
+    read = read_call(_checkable(net), parameters, gradients, X, Y)
+    problem, subject = _problem(net, read, limits[1])
     if engine != "response":
         net.layout.require_visible(
             problem.theta, epsilon, "use a larger epsilon, or engine='response', which never adds it to a parameter"
@@ -151,7 +158,17 @@ def check(
             closer = second_look(looked, problem, subject, found, made.judgement, epsilon, Run(*limits), exact=exact)
             if closer is not None:
                 made = Report.of(subject, closer, **how, seconds=time.perf_counter() - started)
-        return made
+        return _as_the_user_has_it(made, problem, subject, read)
+
+
+def _as_the_user_has_it(made: Report, problem: Problem, subject: AnalyticGradient, read: Reading) -> Report:
+    """The report with tensors laid out as they came, and what was found out about that."""
+    notes = list(read.notes)
+    if made.verdict == FAIL:
+        notes += agreeing_readings(problem, subject.gradient, read)
+    if read.own is not None:
+        made = made.rearranged(*users_layout(made.layout, read.own))
+    return made.noted(*notes) if notes else made
 
 
 def _chosen(
@@ -159,7 +176,8 @@ def _chosen(
     memory_limit: int,
 ) -> tuple[AnalyticGradient, Probe, tuple[str, ...]]:
     """Which entries a method checks, what random directions found, and what that proves."""
-    tensors, generator = problem.network.tensors, np.random.default_rng(seed)
+    generator = np.random.default_rng(seed)
+    tensors = tuple(tensor for tensor in problem.network.tensors if _is_checked(subject, tensor))
     if method == "sample":
         indices = choose(tensors, count, generator)
         return replace(subject, indices=indices), Probe(), (power(tensors, indices),)
@@ -175,15 +193,49 @@ def _chosen(
     return subject, Probe(), ()
 
 
-def network_problem(
-    net: Network, parameters: Any, gradients: Any, X: Any, Y: Any, indices: Indices | None = None,
-    memory_limit: float = math.inf,
-) -> tuple[Problem, AnalyticGradient]:
-    """Validate a network, its parameters and gradients, and its data.
+def _is_checked(subject: AnalyticGradient, tensor: Tensor) -> bool:
+    """Whether there is a gradient of a tensor to check."""
+    if subject.indices is None:
+        return True
+    first, last = np.searchsorted(subject.indices, (tensor.start, tensor.stop))
+    return bool(last > first)
+
+
+def network_problem(net: Network, parameters: Any, gradients: Any, X: Any, Y: Any) -> tuple[Problem, AnalyticGradient]:
+    """Validate a network, its parameters and all of its gradients, and its data.
 
     Raises
     ------
-    ValueError, TypeError : see ``check``.
+    ValueError, TypeError : see ``check``; and for gradients that are missing.
+    """
+    read = read_call(_checkable(net), parameters, gradients, X, Y)
+    missing = [name for name in read.unchecked if read.own is None or name in read.own]
+    if missing:
+        raise ValueError(f"gradients: expected one for every parameter, got none for {', '.join(sorted(missing))}")
+    return _problem(net, read)
+
+
+def _problem(net: Network, read: Reading, memory_limit: float = math.inf) -> tuple[Problem, AnalyticGradient]:
+    """What engines start from, and what is judged."""
+    problem = Problem(net.canonical, read.parameters.vector, read.X, read.Y)
+    indices = None
+    if read.unchecked:
+        parts = [np.arange(t.start, t.stop) for t in net.tensors if t.name not in read.unchecked]
+        indices = np.concatenate(parts)
+    low = lowest_precision(read.parameters, read.gradients)
+    subject = AnalyticGradient(
+        net.tensors, read.parameters.vector, read.gradients.vector, indices, low, net.l2 / problem.m, problem.m,
+        Rounding(problem, memory_limit), trials=Trials(problem, read.gradients.vector, low),
+    )
+    return problem, subject
+
+
+def _checkable(net: Any) -> Network:
+    """The network, if its cost can be differenced.
+
+    Raises
+    ------
+    TypeError, ValueError : for anything but a network, and for dropout.
     """
     if not isinstance(net, Network):
         raise TypeError(f"net: expected a fastcheck.Network, got {type(net).__name__}")
@@ -194,12 +246,4 @@ def network_problem(
                 "make the cost random, and a random cost cannot be differenced; check with dropout off "
                 "(net.without_dropout(), and the gradients likewise)"
             )
-    at, promised = net.layout.parameters(parameters), net.layout.gradients(gradients)
-    data = net.inputs(X)
-    problem = Problem(net, at.vector, data, net.targets(Y, data.shape[1]))
-    precision = lowest_precision(at, promised)
-    subject = AnalyticGradient(
-        net.tensors, at.vector, promised.vector, indices, precision, net.l2 / problem.m, problem.m,
-        Rounding(problem, memory_limit), trials=Trials(problem, promised.vector, precision),
-    )
-    return problem, subject
+    return net

@@ -1,7 +1,8 @@
 """The report: what a check found, as attributes, text, dictionary, JSON, HTML and pictures."""
 
 import math
-from collections.abc import Mapping
+import platform
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from typing import Any
@@ -11,6 +12,8 @@ import numpy as np
 from .._types import Array, Indices
 from .._validation import integer
 from ..problems.gradients import AnalyticGradient, NumericalGradient
+from ..problems.parameters.tensor import Tensor
+from ..problems.rearranged import rearranged
 from ..runtime.cached_property import cached_property
 from ..verdict.diagnosis.claims import diagnose
 from ..verdict.diagnosis.location import first_to_look_at
@@ -99,6 +102,23 @@ class Report:
             rounding=None if rounding is None else lambda name, unit: rounding(before[name], unit),
         )
         return Report.of(subject, self._differences, **self._run)
+
+    def rearranged(self, tensors: Sequence[Tensor], order: Indices) -> "Report":
+        """The same report with the entries of theta in another order, or without some of them.
+
+        Parameters
+        ----------
+        tensors : the new ones, end to end, by the same names.
+        order : (k,) for every new position of theta, the one it had.
+        """
+        subject, found, chosen = rearranged(self._subject, self._differences, tensors, order)
+        epsilon = self._run["epsilon"]
+        return Report.of(subject, found, **{**self._run, "epsilon": epsilon[chosen] if np.ndim(epsilon) else epsilon})
+
+    @property
+    def layout(self) -> tuple[Tensor, ...]:
+        """The checked tensors and their places in theta."""
+        return self._subject.tensors
 
     @property
     def judgement(self) -> Judgement:

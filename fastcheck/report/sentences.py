@@ -167,7 +167,7 @@ def _coverage(subject: AnalyticGradient, tensors: Sequence[TensorFacts]) -> list
         found.append(f"Nothing was exercised in {names(idle, '')}: all zero on both sides.")
     for t in tensors:
         place = kind_and_number(t.name)
-        if t.dead and place is not None and place[0] == "W" and t.dead < t.shape[0]:
-            units = f"{t.dead:,} of {t.shape[0]:,} units of {t.name} {'is' if t.dead == 1 else 'are'}"
+        if t.dead and place is not None and place[0] == "W" and t.dead < t.units:
+            units = f"{t.dead:,} of {t.units:,} units of {t.name} {'is' if t.dead == 1 else 'are'}"
             found.append(f"{units} dead or saturated: no gradient at all.")
     return found

@@ -60,7 +60,7 @@ class TensorReport:
     noise_floor : the smallest gradient error that the rounding of the cost lets a difference resolve.
     kinks : number of entries at kinks, as far as the engine knows them.
     zeros : number of entries that are exactly zero on both sides.
-    dead : number of units (rows) whose numerical gradient is exactly zero.
+    dead : number of units (rows, columns of weights (inputs, outputs)) whose numerical gradient is exactly zero.
     diagnosis : what is wrong, in words, or "".
     """
 
@@ -131,10 +131,16 @@ class TensorReport:
 
     @cached_property
     def dead(self) -> int:
-        """Number of rows whose numerical gradient is exactly zero throughout; 0 where not all was checked."""
+        """Number of units whose numerical gradient is exactly zero throughout; 0 where not all was checked."""
         if len(self.shape) != 2 or self.checked < self.size:
             return 0
-        return self.shape[0] - int(np.count_nonzero(self._found.comparison.approx.reshape(self.shape).any(axis=1)))
+        alive = self._found.comparison.approx.reshape(self.shape).any(axis=1 - self._found.comparison.tensor.units)
+        return alive.size - int(np.count_nonzero(alive))
+
+    @property
+    def units(self) -> int:
+        """Number of a layer's units, where this is the weights of one."""
+        return self.shape[self._found.comparison.tensor.units]
 
     @cached_property
     def diagnosis(self) -> str:

@@ -53,7 +53,7 @@ def test_parameters(name, value, kind, words):
     refuses(kind, words, net.to_vector, parameters)
 
 
-@pytest.mark.parametrize(("name", "value", "kind", "words"), [*TENSORS, *GONE, EXTRA[0]])
+@pytest.mark.parametrize(("name", "value", "kind", "words"), [*TENSORS, EXTRA[0]])
 def test_gradients(name, value, kind, words):
     refuses(kind, words, fc.check, **changed(**{f"d{name}": value}))
 
@@ -81,7 +81,7 @@ def test_network_of_another_kind():
 
 X_AND_Y = [
     ("X", np.ones((3, 6)), ValueError, ["X", "(3, 6)", "(4, m)"]),
-    ("X", np.ones((6, 4)), ValueError, ["X", "(6, 4)", "(4, m)"]),
+    ("X", np.ones((6, 3)), ValueError, ["X", "(6, 3)", "(4, m)"]),
     ("X", np.ones(4), ValueError, ["X", "(4,)", "(4, m)"]),
     ("X", np.ones((4, 0)), ValueError, ["X", "empty batch", "(4, 0)"]),
     ("X", np.ones((4, 5)), ValueError, ["Y", "(6,)", "(3, 5)"]),
@@ -217,7 +217,7 @@ def test_networks(layers, options, kind, words):
     ({"W1": np.ones((1, 4)), "b1": np.ones(1)}, {"hidden": "rellu"}, ValueError, ["activation", "rellu"]),
     ({"W1": np.ones((1, 4)), "b1": np.ones(1)}, {"output": "logit"}, ValueError, ["activation", "logit"]),
     ({"W1": np.ones((1, 4)), "b1": np.ones(1)}, {"cost": "logit"}, ValueError, ["cost", "logit"]),
-    ([np.ones((1, 4))], {}, TypeError, ["parameters", "dictionary", "list"]),
+    ([1.0, 2.0], {}, TypeError, ["parameters", "dictionary", "list"]),
 ])
 def test_networks_from_parameters(tensors, options, kind, words):
     refuses(kind, words, fc.Network.from_parameters, tensors, **options)

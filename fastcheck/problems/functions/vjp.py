@@ -15,6 +15,7 @@ from ..._types import Array
 from ..._validation import real_array
 from ..gradients import Rounding
 from ..parameters.sampling import random_direction
+from ..parameters.tree import require_numpy
 from .upstream import tried
 
 Values = tuple[NDArray[Any], ...]
@@ -101,6 +102,8 @@ def vjp_problem(
             raise TypeError(f"{argument}: expected a function, got {type(function).__name__}")
     given = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
     names = input_names(forward, len(given))
+    require_numpy("inputs", dict(zip(names, given, strict=True)),
+                  "pass their NumPy arrays, or check it with fastcheck.torch.gradcheck")
     arrays = [real_array(f"{name} in inputs", value) for name, value in zip(names, given, strict=True)]
     floating = [place for place, array in enumerate(arrays) if array.dtype.kind == "f"]
     if not sum(arrays[place].size for place in floating):

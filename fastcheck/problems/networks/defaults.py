@@ -2,7 +2,7 @@
 
 from typing import cast
 
-from ..._names import Activation, Cost
+from ..._names import ACTIVATION_SYNONYMS, COST_SYNONYMS, Activation, Cost
 from ..._validation import known
 from ...rules.activations import ACTIVATIONS
 from ...rules.losses import COSTS
@@ -25,8 +25,8 @@ def output_and_cost(output: Activation | None, cost: Cost | None, regression: Co
     ValueError, TypeError : for names that are not known.
     """
     if cost is not None:
-        known("cost", cost, COSTS)
+        cost = cast(Cost, known("cost", cost, COSTS, COST_SYNONYMS))
     if output is None:
         output = cast(Activation, (COSTS[cost].output if cost is not None else None) or "identity")
-    known("activation", output, ACTIVATIONS)
+    output = cast(Activation, known("activation", output, ACTIVATIONS, ACTIVATION_SYNONYMS))
     return output, COST_OF_OUTPUT.get(output, regression) if cost is None else cost

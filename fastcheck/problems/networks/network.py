@@ -1,26 +1,41 @@
 """Networks of dense layers: description, shapes, names, forward propagation and back-propagation in plain NumPy."""
 
 import math
-import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, cast
 
 import numpy as np
 
-from ..._names import Activation as ActivationName, Cost as CostName
+from ..._names import (
+    ACTIVATION_SYNONYMS,
+    COST_SYNONYMS,
+    Activation as ActivationName,
+    Cost as CostName,
+    Samples,
+    Weights,
+)
 from ..._types import Array
 from ..._validation import known, real_array, real_number
 from ...rules.activations import ACTIVATIONS, Activation
 from ...rules.losses import COSTS, Cost
 from ...runtime.cached_property import cached_property
-from ..parameters.layout import Layout
+from ..parameters.layout import Layout, Values
 from ..parameters.tensor import Tensor
 from ..parameters.tree import Branch, Leaf, Tree
+from .conventions.arrays import read_parameters
+from .conventions.fitting import IN_OUT, OUT_IN
+from .conventions.structures import is_canonical
 from .defaults import output_and_cost
 from .layers.base import Layer
 from .layers.dense import Dense
-from .names import GRADIENT, PATTERN, name_of
+from .names import GRADIENT, name_of
+from .targets import targets_of
+
+COLUMNS: Samples = "columns"
+ROWS: Samples = "rows"
 
 
 @dataclass(frozen=True)
@@ -70,6 +85,9 @@ class Network:
     cost : "binary_cross_entropy" (sigmoid output), "cross_entropy" (softmax output), "squared_error" or
         "mean_squared_error" (any output).
     l2 : weight of the penalty l2/(2m) sum ||W||_F^2 (the course's lambd); biases are not penalised.
+    samples : where they lie in X and Y, "columns" or "rows"; None for what the shapes tell, columns where they tell
+        nothing.
+    weights : their axes, "out_in" (W @ a) or "in_out" (a @ W); None for what the shapes tell, else "out_in".
 
     Raises
     ------
@@ -83,14 +101,19 @@ class Network:
     (31, ['W1', 'b1', 'W2', 'b2'])
     """
 
-    def __init__(self, layers: Sequence[Dense], cost: CostName, l2: float = 0.0) -> None:
+    def __init__(
+        self, layers: Sequence[Dense], cost: CostName, l2: float = 0.0, *, samples: Samples | None = None,
+        weights: Weights | None = None,
+    ) -> None:
         self.layers = _checked_layers(layers)
-        self.cost = cast(CostName, known("cost", cost, COSTS))
+        self.cost = cast(CostName, known("cost", cost, COSTS, COST_SYNONYMS))
+        self.samples = None if samples is None else cast(Samples, known("samples", samples, (COLUMNS, ROWS)))
+        self.weights = None if weights is None else cast(Weights, known("weights", weights, (OUT_IN, IN_OUT)))
         output = self.layers[-1].activation
-        wanted = COSTS[cost].output
+        wanted = COSTS[self.cost].output
         if wanted and output != wanted:
             raise ValueError(
-                f"cost: expected a {wanted} output with {cost!r}, got {output!r}; "
+                f"cost: expected a {wanted} output with {self.cost!r}, got {output!r}; "
                 f"use a {wanted} output, or squared_error or mean_squared_error, which take any"
             )
         self.l2 = real_number("l2", l2)
@@ -101,7 +124,9 @@ class Network:
         chain = "-".join(str(n) for n in self.widths)
         names = ", ".join(layer.activation for layer in self.layers)
         penalty = f", l2={self.l2}" if self.l2 else ""
-        return f"Network({chain}: {names}; {self.cost}{penalty})"
+        rows = ", samples in rows" if self.samples == ROWS else ""
+        turned = ", weights (inputs, outputs)" if self.weights == IN_OUT else ""
+        return f"Network({chain}: {names}; {self.cost}{penalty}{rows}{turned})"
 
     @classmethod
     def from_parameters(
@@ -111,45 +136,34 @@ class Network:
         output: ActivationName = "sigmoid",
         cost: CostName | None = None,
         l2: float = 0.0,
+        *,
+        samples: Samples | None = None,
+        weights: Weights | None = None,
     ) -> "Network":
         """Describe a network by its parameters: widths from the shapes, the cost from the output.
 
         Parameters
         ----------
-        parameters : {"W1": (n_1, n_x), "b1": (n_1, 1) or (n_1,), "W2": ...}.
+        parameters : {"W1": (n_1, n_x), "b1": (n_1, 1) or (n_1,), "W2": ...}; or with other names ("w0", "fc1.weight"),
+            nested, in lists of (W, b), as (weights, biases), without biases, or with weights as (inputs, outputs).
         hidden, output : names of activations.
         cost : name of the cost; by default the one that belongs to ``output``, else "squared_error".
         l2 : weight of the penalty.
+        samples, weights : as for ``Network``; the order of the weights' axes is found out where the shapes tell.
 
         Raises
         ------
         ValueError, TypeError : for missing or extra tensors, and for what ``Network`` refuses.
         """
-        if not isinstance(parameters, Mapping):
-            raise TypeError(f"parameters: expected a dictionary of arrays, got {type(parameters).__name__}")
-        depth = sum(1 for name in parameters if re.fullmatch(PATTERN, str(name)) and str(name)[0] == "W")
-        if depth == 0:
-            raise ValueError("parameters: expected W1, b1, W2, b2, ..., got no weights")
-        known("activation", hidden, ACTIVATIONS)
-        known("activation", output, ACTIVATIONS)
-        layers: list[Dense] = []
-        for index in range(1, depth + 1):
-            if f"W{index}" not in parameters:
-                found = ", ".join(map(str, parameters))
-                raise ValueError(f"parameters: expected W1, b1, W2, ..., got {found}; W{index} is missing")
-            weights = real_array(f"W{index}", parameters[f"W{index}"])
-            if weights.ndim != 2 or 0 in weights.shape:
-                raise ValueError(f"W{index}: expected shape (n_{index}, n_{index - 1}), got shape {weights.shape}")
-            activation = output if index == depth else hidden
-            if layers and layers[-1].outputs != weights.shape[1]:
-                raise ValueError(
-                    f"W{index}: expected shape (n_{index}, {layers[-1].outputs}), got shape {weights.shape}; "
-                    f"its columns must match the rows of W{index - 1}"
-                )
-            layers.append(Dense(weights.shape[1], weights.shape[0], activation))
-        net = cls(layers, output_and_cost(output, cost, "squared_error")[1], l2)
-        net.to_vector(parameters)
-        return net
+        inside = cast(ActivationName, known("activation", hidden, ACTIVATIONS, ACTIVATION_SYNONYMS))
+        last, cost = output_and_cost(output, cost, "squared_error")
+        if weights is not None:
+            known("weights", weights, (OUT_IN, IN_OUT))
+        read = read_parameters(parameters, None, weights)
+        pairs = list(pairwise(read.widths))
+        layers = [Dense(a, b, last if number == len(pairs) else inside) for number, (a, b) in enumerate(pairs, 1)]
+        turned = read.weights if read.told and read.weights == IN_OUT else weights
+        return cls(layers, cost, l2, samples=samples, weights=turned)
 
     @cached_property
     def widths(self) -> tuple[int, ...]:
@@ -207,7 +221,15 @@ class Network:
 
     def without_dropout(self) -> "Network":
         """The same network with dropout off: the one whose gradients can be checked."""
-        return Network([replace(layer, dropout=0.0) for layer in self.layers], self.cost, self.l2)
+        layers = [replace(layer, dropout=0.0) for layer in self.layers]
+        return Network(layers, self.cost, self.l2, samples=self.samples, weights=self.weights)
+
+    @cached_property
+    def canonical(self) -> "Network":
+        """The same network with samples in columns and weights as (outputs, inputs), as all engines have it."""
+        if self.weights != IN_OUT and self.samples != ROWS:
+            return self
+        return Network(self.layers, self.cost, self.l2)
 
     def initialize(self, seed: "int | np.random.Generator | None" = None) -> dict[str, Array]:
         """Random parameters: He-scaled normal weights (scale sqrt(2 / inputs)) and small normal biases.
@@ -218,23 +240,28 @@ class Network:
 
         Returns
         -------
-        {"W1": (n_1, n_x), "b1": (n_1, 1), ...}, float64.
+        {"W1": (n_1, n_x), "b1": (n_1, 1), ...}, float64; with weights="in_out" (n_x, n_1) and (1, n_1).
         """
         try:
             rng = np.random.default_rng(seed)
         except (TypeError, ValueError) as error:
             raise type(error)(f"seed: expected an integer of at least 0 or a Generator, got {seed!r}") from None
-        return {
+        made = {
             name_of(p.kind, number): p.scale * rng.standard_normal(p.shape)
             for number, layer in enumerate(self.layers, 1) for p in layer.parameters
         }
+        return {name: np.ascontiguousarray(array) for name, array in self._laid_out(made).items()}
+
+    def _laid_out(self, tensors: Mapping[str, Array]) -> dict[str, Array]:
+        """Tensors as its user has them: transposed views where weights are (inputs, outputs), biases as rows then."""
+        return {name: array.T if self.weights == IN_OUT else array for name, array in tensors.items()}
 
     def to_vector(self, parameters: Mapping[str, Any]) -> Array:
         """Flatten a dictionary of tensors to theta, in the order W1, b1, W2, b2, ..., each in C order.
 
         Parameters
         ----------
-        parameters : the tensors; b may be (n, 1) or flat (n,).
+        parameters : the tensors, as ``from_parameters`` takes them; weights lie in theta as (outputs, inputs).
 
         Returns
         -------
@@ -244,10 +271,42 @@ class Network:
         ------
         ValueError, TypeError : for missing or extra tensors and wrong shapes or dtypes.
         """
-        return self.layout.parameters(parameters).vector
+        return self.read(parameters, row_biases=self.samples == ROWS).vector
+
+    def read(self, parameters: Any, *, row_biases: bool = False) -> Values:
+        """Parameters as the engines have them; biases that are not there are zero.
+
+        Parameters
+        ----------
+        parameters : as ``from_parameters`` takes them.
+        row_biases : whether (1, n) is a bias where weights are (outputs, inputs).
+
+        Raises
+        ------
+        ValueError, TypeError : for missing or extra tensors and wrong shapes or dtypes.
+        """
+        refusal: Exception | None = None
+        if self.weights != IN_OUT:
+            try:
+                return self.layout.parameters(parameters)
+            except (TypeError, ValueError) as error:
+                refusal = error
+        try:
+            found = read_parameters(parameters, self.widths, self.weights, row_biases=row_biases)
+        except (TypeError, ValueError):
+            if refusal is not None and is_canonical(parameters):
+                raise refusal from None  # it names what the network's own names and shapes are
+            raise
+        return self.layout.parameters(self.completed(found.tensors))
+
+    def completed(self, tensors: Mapping[str, Any]) -> dict[str, Any]:
+        """The tensors with zeros for those that are not there."""
+        return {t.name: tensors[t.name] if t.name in tensors else np.zeros(t.shape) for t in self.tensors}
 
     def to_parameters(self, theta: Any) -> dict[str, Array]:
         """Unpack theta (n,) into {"W1": ..., "b1": ..., ...}: views of theta where it is a float64 vector.
+
+        With weights="in_out" they are (inputs, outputs), and biases rows.
 
         Raises
         ------
@@ -257,7 +316,39 @@ class Network:
         if vector.shape not in ((self.size,), (self.size, 1)):
             raise ValueError(f"theta: expected shape ({self.size},), got shape {vector.shape}")
         views: dict[str, Array] = self.layout.views(vector.reshape(-1))
-        return views
+        return self._laid_out(views) if self.weights == IN_OUT else views
+
+    def data(self, X: Any, Y: Any) -> tuple[Array, Array, Samples]:
+        """X as (n_x, m) and Y as (n_L, m), float64 and C-contiguous, and where samples lay.
+
+        Parameters
+        ----------
+        X, Y : with samples in columns, or in rows: (m, n_x), and (m, n_L), (m, 1) or (m,).
+
+        Raises
+        ------
+        ValueError, TypeError : see ``inputs`` and ``targets``.
+        """
+        if self.samples == ROWS:
+            return (*self._data_in_rows(X, Y), ROWS)
+        try:
+            data = self.inputs(X)
+            return data, self.targets(Y, data.shape[1]), COLUMNS
+        except ValueError:
+            if self.samples is None:
+                with suppress(TypeError, ValueError):
+                    return (*self._data_in_rows(X, Y), ROWS)
+            raise
+
+    def _data_in_rows(self, X: Any, Y: Any) -> tuple[Array, Array]:
+        data, targets = real_array("X", X), real_array("Y", Y)
+        if data.ndim != 2 or data.shape[1] != self.widths[0]:
+            raise ValueError(f"X: expected shape (m, {self.widths[0]}), samples in rows, got shape {data.shape}")
+        m, outputs = data.shape[0], self.widths[-1]
+        if targets.ndim != 1 and targets.shape not in ((m, outputs), (m, 1)):
+            raise ValueError(f"Y: expected shape ({m}, {outputs}) or ({m},) for X with {m} samples in rows, "
+                             f"got shape {targets.shape}")
+        return self.inputs(data.T), self.targets(targets.T, m)
 
     def inputs(self, X: Any) -> Array:
         """X as (n_x, m) float64, C-contiguous.  Raises ValueError or TypeError if it does not fit."""
@@ -276,25 +367,7 @@ class Network:
         ValueError, TypeError : for a wrong shape, labels out of range or not integers, targets outside [0, 1] for a
             cross-entropy, or soft targets that do not sum to one.
         """
-        outputs = self.widths[-1]
-        data = real_array("Y", Y)
-        if self.cost_entry.labels and data.shape in ((m,), (1, m)) and (data.ndim == 1 or outputs != 1):
-            return _one_hot(data.reshape(-1), outputs)
-        if data.shape == (m,) and outputs == 1:
-            data = data.reshape(1, m)
-        if data.shape != (outputs, m):
-            labels = f" or integer labels ({m},)" if self.cost_entry.labels else ""
-            raise ValueError(
-                f"Y: expected shape ({outputs}, {m}){labels} for X with {m} samples, got shape {data.shape}"
-            )
-        data = np.ascontiguousarray(data, dtype=np.float64)
-        if self.cost_entry.output and not bool(np.all((data >= 0.0) & (data <= 1.0) | ~np.isfinite(data))):
-            raise ValueError(f"Y: expected targets between 0 and 1 for {self.cost}, got {data.min()} to {data.max()}")
-        if self.cost_entry.labels:
-            sums = data.sum(axis=0)
-            if np.any(np.abs(sums - 1.0) > 1e-6):
-                raise ValueError(f"Y: expected soft targets that sum to one, got a sum over classes of {sums.min()}")
-        return data
+        return targets_of(Y, m, self.widths[-1], self.cost_entry, self.cost)
 
     def forward(self, parameters: Mapping[str, Array], X: Array) -> Propagation:
         """Forward propagation of X (n_x, m) with tensors as ``to_parameters`` gives them."""
@@ -335,9 +408,9 @@ class Network:
         -------
         float
         """
-        tensors = self.to_parameters(self.to_vector(parameters))
-        data = self.inputs(X)
-        return self.cost_at(tensors, self.forward(tensors, data), self.targets(Y, data.shape[1]))
+        data, targets, samples = self.data(X, Y)
+        tensors = self.layout.views(self.read(parameters, row_biases=samples == ROWS).vector)
+        return self.cost_at(tensors, self.forward(tensors, data), targets)
 
     def gradients(self, parameters: Mapping[str, Any], X: Any, Y: Any) -> dict[str, Array]:
         """Back-propagation in plain NumPy, dropout off: {"dW1": ..., "db1": ...}, each in its tensor's shape.
@@ -347,9 +420,14 @@ class Network:
         parameters : {"W1": ..., "b1": ..., ...}.
         X : (n_x, m); Y : targets (see ``targets``).
         """
-        theta = self.to_parameters(self.to_vector(parameters))
-        data = self.inputs(X)
-        targets = self.targets(Y, data.shape[1])
+        data, targets, samples = self.data(X, Y)
+        rows = samples == ROWS
+        found = self.backpropagated(self.layout.views(self.read(parameters, row_biases=rows).vector), data, targets)
+        own = read_parameters(parameters, self.widths, self.weights, row_biases=True).own
+        return {GRADIENT + name: one.as_user(found[name]) for name, one in own.items()}
+
+    def backpropagated(self, theta: Mapping[str, Array], data: Array, targets: Array) -> dict[str, Array]:
+        """Back-propagation by the parameters' names: tensors, data and targets as the engines have them."""
         m = data.shape[1]
         gradients: dict[str, Array] = {}
         with np.errstate(all="ignore"):
@@ -364,9 +442,7 @@ class Network:
                     dZ = place.layer.backward(values, dZ) * self.activation_entries[k - 1].derivative(run.Z[k - 1])
             for tensor in self.penalised:
                 gradients[tensor.name] = gradients[tensor.name] + self.l2 / m * theta[tensor.name]
-        return {
-            GRADIENT + t.name: gradients[t.name].reshape(np.shape(parameters[t.name])) for t in self.tensors
-        }
+        return {tensor.name: gradients[tensor.name] for tensor in self.tensors}
 
     def output_gradient(self, run: Propagation, targets: Array) -> Array:
         """dJ/dZ of the last layer."""
@@ -396,14 +472,3 @@ def _checked_layers(layers: Sequence[Dense]) -> tuple[Dense, ...]:
         if index < len(layers) and not ACTIVATIONS[layer.activation].elementwise:
             raise ValueError(f"layers: expected {layer.activation} in the output layer only, got it in layer {index}")
     return tuple(layers)
-
-
-def _one_hot(labels: Array, classes: int) -> Array:
-    if not bool(np.all(np.isfinite(labels))) or bool(np.any(labels != np.floor(labels))):
-        raise ValueError(f"Y: expected labels that are integers from 0 to {classes - 1}, got others")
-    if labels.min() < 0 or labels.max() >= classes:
-        raise ValueError(
-            f"Y: expected labels from 0 to {classes - 1} (the output layer has {classes} units), "
-            f"got {labels.min():g} to {labels.max():g}"
-        )
-    return np.asarray(labels[None, :] == np.arange(classes)[:, None], dtype=np.float64)

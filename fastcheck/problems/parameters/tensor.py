@@ -19,12 +19,14 @@ class Tensor:
     name : as users write it: "W1", "layer/W".
     shape : of the array.
     start, stop : its first place in theta, and the first one after it.
+    units : the axis along which a layer's units lie, where it is the weights of one.
     """
 
     name: str
     shape: tuple[int, ...]
     start: int
     stop: int
+    units: int = 0
 
     @property
     def size(self) -> int:

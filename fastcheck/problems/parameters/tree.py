@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from ..._validation import real_array
+from ..._validation import package_of, real_array
 from .tensor import Tensor
 
 # The name of a single array that was passed without one.
 ALONE = "theta"
+# Packages whose arrays functions do not take NumPy arrays for.
+ELSEWHERE = ("torch", "cupy")
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,28 @@ def numbers(name: str, value: Any) -> Any:
     if array.dtype.kind == "b":
         raise TypeError(f"{name}: expected real numbers, got dtype bool; pass what is not to be perturbed in args")
     return array
+
+
+def require_numpy(argument: str, value: Any, remedy: str) -> None:
+    """Refuse arrays of other packages where functions will be called with NumPy arrays in their places.
+
+    Raises
+    ------
+    TypeError : naming the first of them, with the remedy.
+    """
+    for path, leaf in _paths(value, ()):
+        if package_of(leaf) in ELSEWHERE:
+            where = f"{'/'.join(path)} in {argument}" if path else argument
+            raise TypeError(f"{where}: expected NumPy arrays, got a {package_of(leaf)} {type(leaf).__name__}; {remedy}")
+
+
+def _paths(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """The leaves of a structure with their paths."""
+    if not is_container(value):
+        yield path, value
+        return
+    for key, item in value.items() if isinstance(value, Mapping) else enumerate(value):
+        yield from _paths(item, (*path, str(key)))
 
 
 def is_named(value: Any) -> bool:

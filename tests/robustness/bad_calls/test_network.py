@@ -113,7 +113,7 @@ def test_reports(ask, kind, words):
     (lambda: fc.Network({}, "squared_error"), TypeError, ["layers", "dict"]),
     (lambda: fc.Network(iter([]), "squared_error"), TypeError, ["layers", "list_iterator"]),
     (lambda: fc.Dense(), TypeError, ["inputs", "outputs"]),
-    (lambda: fc.Network.from_parameters({"W1": np.ones((2, 4)), "b1": None}), TypeError, ["b1", "object"]),
+    (lambda: fc.Network.from_parameters({"W1": np.ones((2, 4)), "b1": "?"}), TypeError, ["b1", "<U1"]),
     (lambda: fc.Network.from_parameters({"W1": np.ones((2, 4)), "b1": np.ones(2), 3: 1}), ValueError, ["3", "W1"]),
     (lambda: load(None), TypeError, ["NoneType"]),
     (lambda: load("net"), ValueError, ["net", ".npz or .mat"]),

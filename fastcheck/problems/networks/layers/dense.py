@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...._names import Activation
+from ...._names import ACTIVATION_SYNONYMS, Activation
 from ...._types import Array
 from ...._validation import known
 from ....rules.activations import ACTIVATIONS
@@ -45,7 +45,8 @@ class Dense:
                 raise TypeError(f"{name}: expected an integer, got {width!r}")
             if width < 1:
                 raise ValueError(f"{name}: expected at least 1, got {width}")
-        known("activation", self.activation, ACTIVATIONS)
+        meant = known("activation", self.activation, ACTIVATIONS, ACTIVATION_SYNONYMS)
+        object.__setattr__(self, "activation", meant)  # frozen: "ReLU" becomes "relu" here and nowhere else
         if isinstance(self.dropout, bool) or not isinstance(self.dropout, (int, float, np.floating)):
             raise TypeError(f"dropout: expected a number in [0, 1), got {self.dropout!r}")
         if not 0.0 <= self.dropout < 1.0:

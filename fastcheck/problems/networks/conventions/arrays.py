@@ -1,0 +1,222 @@
+"""A user's parameters and gradients under the network's names, in its shapes, and how the user had them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...._names import Weights
+from ...._validation import meant
+from ...parameters.tree import numbers
+from ..names import GRADIENT, name_of
+from .fitting import IN_OUT, OUT_IN, Shape, fits, is_bias, misfit
+from .names import Group
+from .structures import Found, Key, canonical, readings
+
+
+@dataclass(frozen=True)
+class Own:
+    """One parameter as its user has it.
+
+    Parameters
+    ----------
+    called : its name there.
+    shape : its shape there.
+    transposed : whether that is (inputs, outputs).
+    """
+
+    called: str
+    shape: Shape
+    transposed: bool = False
+
+    def as_network(self, name: str, array: NDArray[Any]) -> NDArray[Any]:
+        """An array of that shape in the network's: weights (outputs, inputs), biases (outputs, 1)."""
+        if name[0] == "b":
+            return array.reshape(-1, 1)
+        return array.reshape(1, -1) if array.ndim < 2 else array.T if self.transposed else array
+
+    def as_user(self, array: NDArray[Any]) -> NDArray[Any]:
+        """An array in the network's shape in that one."""
+        return (array.T if self.transposed else array).reshape(self.shape)
+
+
+@dataclass(frozen=True)
+class ReadParameters:
+    """Parameters of a user under the network's names and in its shapes.
+
+    Parameters
+    ----------
+    tensors : {"W1": (n_1, n_x), "b1": (n_1, 1), ...}, without the biases that are not there.
+    own : by the same names, how the user has them.
+    weights : the order of the weights' axes there.
+    told : whether the shapes allow this order alone.
+    groups : by what the user's names of a layer share, its number from 1 on.
+    """
+
+    tensors: dict[str, NDArray[Any]]
+    own: dict[str, Own]
+    weights: Weights
+    told: bool
+    groups: dict[Group, int]
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Number of inputs, then the units of every layer."""
+        matrices = [self.tensors[name_of("W", number)] for number in range(1, len(self.groups) + 1)]
+        return (int(matrices[0].shape[1]), *(int(matrix.shape[0]) for matrix in matrices))
+
+
+def read_parameters(
+    structure: Any, widths: tuple[int, ...] | None = None, weights: Weights | None = None, *, row_biases: bool = True,
+    argument: str = "parameters",
+) -> ReadParameters:
+    """Read the parameters of a chain of dense layers, however they are called, nested and laid out.
+
+    Parameters
+    ----------
+    structure : a dictionary by names, or lists; see ``structures``.
+    widths : of the network; None for what the shapes chain to.
+    weights : order of the weights' axes; None for what the shapes tell, (outputs, inputs) where they tell nothing.
+    row_biases : whether (1, n) is a bias where weights are (outputs, inputs).
+    argument : how messages call the structure.
+
+    Raises
+    ------
+    TypeError, ValueError : where that makes no chain, or not the network's.
+    """
+    refusal = _unreadable(structure, argument, "")
+    for attempt, found in enumerate(readings(structure)):
+        try:
+            groups = _numbered(found, argument)
+            named = {canonical(groups, key): (found.called[key], value) for key, value in found.arrays.items()}
+            _refuse_unknown(found.ignored, named, argument)
+            arrays = {name: numbers(f"{called} in {argument}", value) for name, (called, value) in named.items()}
+            orders = [order for order in (OUT_IN, IN_OUT) if weights in (None, order)]
+            fitting = [o for o in orders if fits(arrays, o, widths, row_biases or o == IN_OUT)
+                       and not (found.placed and o == IN_OUT and _has_columns(arrays))]
+            if not fitting:
+                raise ValueError(misfit(arrays, named, weights or OUT_IN, widths, argument))
+            own = {name: Own(named[name][0], array.shape, name[0] == "W" and array.ndim == 2 and fitting[0] == IN_OUT)
+                   for name, array in arrays.items()}
+            tensors = {name: own[name].as_network(name, array) for name, array in arrays.items()}
+            return ReadParameters(tensors, own, fitting[0], len(fitting) < 2, groups)
+        except ValueError as error:
+            if attempt == 0:
+                refusal = error
+    raise refusal
+
+
+def read_gradients(structure: Any, parameters: ReadParameters, argument: str = "gradients") -> dict[str, NDArray[Any]]:
+    """Read gradients of parameters that were read: all of them, or a part.
+
+    Parameters
+    ----------
+    structure : as for parameters; names may say that they are gradients, and what back-propagation computes on its
+        way (dZ3, dA2) is ignored.
+    parameters : what ``read_parameters`` found.
+
+    Returns
+    -------
+    By the network's names, in its shapes.
+
+    Raises
+    ------
+    TypeError, ValueError : naming what is unknown or does not fit, and where nothing is there.
+    """
+    refusal = _unreadable(structure, argument, GRADIENT)
+    for attempt, found in enumerate(readings(structure)):
+        try:
+            return _gradients_as(found, parameters, argument)
+        except ValueError as error:
+            if attempt == 0:
+                refusal = error
+    raise refusal
+
+
+def _has_columns(arrays: Mapping[str, NDArray[Any]]) -> bool:
+    """Whether a bias is a column, as none is where samples are rows: then what stands there is the next weights."""
+    return any(name[0] == "b" and array.ndim == 2 and array.shape[0] > 1 for name, array in arrays.items())
+
+
+def _unreadable(structure: Any, argument: str, prefix: str) -> Exception:
+    """The error for what has no parameters in it at all."""
+    wanted = f"{prefix}W1, {prefix}b1, ..."
+    if isinstance(structure, Mapping):
+        listed = ", ".join(map(str, structure))
+        found = f"the unknown {listed}" if listed else f"no weights; {prefix}W1 is missing"
+        return ValueError(f"{argument}: expected {wanted}, got {found}")
+    return TypeError(f"{argument}: expected a dictionary of arrays ({wanted}) or lists of them, "
+                     f"got {type(structure).__name__}")
+
+
+def _numbered(found: Found, argument: str) -> dict[Group, int]:
+    """The number, from 1 on, of every layer."""
+    groups = found.groups()
+    if not groups:
+        raise ValueError(f"{argument}: expected W1, b1, W2, b2, ..., got no weights")
+    numbers = {group: place for place, group in enumerate(groups, 1)}
+    listed = ", ".join(found.called.values())
+    if found.numbered:
+        first = min(1, int(groups[0][0]))
+        gap = next((first + place for place, group in enumerate(groups) if group != (first + place,)), None)
+        if gap is not None:
+            raise ValueError(f"{argument}: expected W{first}, b{first}, ..., got {listed}; W{gap} is missing")
+    for kind, group in found.arrays:
+        if group not in numbers:
+            name = found.called[kind, group]
+            raise ValueError(f"{argument}: expected weights for every bias, got the unknown {name}")
+    biases = [group for kind, group in found.arrays if kind == "b"]
+    absent = [group for group in groups if biases and group not in biases and ("b", group) not in found.called]
+    if found.numbered and absent:
+        name, size = name_of("b", int(absent[0][0])), np.shape(found.arrays["W", absent[0]])[:1]
+        raise ValueError(f"{argument}: expected {name} of shape {(*size, 1)}, got {listed}; {name} is missing (None "
+                         "stands for a layer without bias)")
+    return numbers
+
+
+def _refuse_unknown(ignored: Iterable[str], names: Iterable[str], argument: str, prefix: str = "") -> None:
+    """Refuse what is neither a parameter nor a known intermediate value: it may be a misspelt parameter."""
+    unknown, names = list(ignored), list(names)
+    if unknown:
+        hint = meant(unknown[0], [f"{prefix}{name}" for name in names])
+        raise ValueError(f"{argument}: expected {', '.join(names)}, got the unknown {', '.join(unknown)}{hint}")
+
+
+def _gradients_as(found: Found, parameters: ReadParameters, argument: str) -> dict[str, NDArray[Any]]:
+    """One reading of gradients against the parameters."""
+    own = parameters.own
+    names = {key: _name_of_gradient(key, found, parameters) for key in found.arrays}
+    unknown = [found.called[key] for key, name in names.items() if name not in own]
+    _refuse_unknown([*unknown, *found.ignored], own, argument, GRADIENT)
+    gradients = {}
+    for key, name in names.items():
+        array = numbers(f"{found.called[key]} in {argument}", found.arrays[key])
+        wanted, size = own[name].shape, parameters.tensors[name].size
+        alike = is_bias(array.shape, size, wanted != (size, 1)) if name[0] == "b" else array.shape == wanted
+        if not alike:
+            hint = f"; it looks transposed, pass {found.called[key]}.T" if array.shape == wanted[::-1] else ""
+            flat = f" or ({size},)" if name[0] == "b" and wanted != (size,) else ""
+            raise ValueError(
+                f"{found.called[key]} in {argument}: expected shape {wanted}{flat} as {own[name].called} has, "
+                f"got shape {array.shape}{hint}"
+            )
+        gradients[name] = own[name].as_network(name, array)
+    if not gradients:
+        listed = ", ".join(f"{GRADIENT}{name}" for name in own)
+        raise ValueError(f"{argument}: expected {listed} or some of them, got none; {next(iter(own))} is missing")
+    return gradients
+
+
+def _name_of_gradient(key: Key, found: Found, parameters: ReadParameters) -> str:
+    """The network's name of the parameter that a gradient is of: by its layer's name, else by its place; else ""."""
+    kind, group = key
+    without_d = tuple(part[1:] if isinstance(part, str) and part[:1] == "d" else part for part in group)
+    for known in (group, without_d):
+        if known in parameters.groups:
+            return name_of(kind, parameters.groups[known])
+    order = list(dict.fromkeys(group for _, group in found.called))
+    if not found.numbered and len(order) == len(parameters.groups):
+        return name_of(kind, order.index(group) + 1)
+    return ""

@@ -1,0 +1,143 @@
+"""Which array of a user's structure is which parameter: dictionaries by names, lists by places."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ...parameters.tree import is_container, is_named
+from ..names import GRADIENT, kind_and_number, name_of
+from .names import Group, Name, Path, read_name
+
+Key = tuple[str, Group]
+
+
+@dataclass(frozen=True)
+class Found:
+    """One way to read a structure.
+
+    Parameters
+    ----------
+    arrays : by kind and group, what stands there.
+    called : by the same, how the user calls it.
+    ignored : names of what is neither a parameter nor a known intermediate value.
+    numbered : whether all names are a kind and a number, which leave no gaps.
+    placed : whether places tell what is what, and not names.
+    """
+
+    arrays: dict[Key, Any] = field(default_factory=dict)
+    called: dict[Key, str] = field(default_factory=dict)
+    ignored: tuple[str, ...] = ()
+    numbered: bool = False
+    placed: bool = False
+
+    def groups(self) -> list[Group]:
+        """The layers in their order: by number where that is all they differ by, else as they come."""
+        found = list(dict.fromkeys(group for kind, group in self.arrays if kind == "W"))
+        texts = {tuple(part for part in group if isinstance(part, str)) for group in found}
+        lengths = {len(group) for group in found}
+        if len(texts) == 1 and len(lengths) == 1:
+            found.sort(key=lambda group: [part for part in group if isinstance(part, int)])
+        return found
+
+
+def readings(structure: Any) -> Iterator[Found]:
+    """The ways to read a structure of parameters or gradients, the likeliest first.
+
+    Parameters
+    ----------
+    structure : dictionaries, lists and tuples of arrays; None stands for an array that is not there.
+    """
+    leaves = list(_leaves(structure, ()))
+    names = [read_name(path) for path, _ in leaves]
+    if any(name.kind for name in names):
+        yield _by_name(leaves, names)
+        return
+    pairs = [(path, value) for path, value in leaves if path and isinstance(path[-1], int)]
+    if not pairs or len(pairs) < len(leaves):
+        return
+    if all(len(path) >= 2 for path, _ in pairs):
+        yield _placed(pairs, lambda path: (_kind_at(path[-1]), path[:-1]))
+        yield _placed(pairs, lambda path: (_kind_at(path[0]), path[1:]))
+        yield _placed(pairs, lambda path: (_kind_at(path[0], "bW"), path[1:]))
+    elif all(len(path) == 1 for path, _ in pairs) and not isinstance(structure, Mapping):
+        yield _placed(pairs, lambda path: (_kind_at(path[0] % 2), (path[0] // 2,)))
+        yield _placed(pairs, lambda path: ("W", path))
+
+
+def _by_name(leaves: Sequence[tuple[Path, Any]], names: Sequence[Name]) -> Found:
+    arrays: dict[Key, Any] = {}
+    called: dict[Key, str] = {}
+    marked: dict[Key, bool] = {}
+    ignored = []
+    for (path, value), name in zip(leaves, names, strict=True):
+        key = (name.kind, name.group)
+        if not name.kind:
+            if not name.intermediate:
+                ignored.append(_text(path))
+        elif key in called:
+            one, other = sorted((called[key], _text(path)), key=len)
+            raise ValueError(f"{one}: expected one of {one} and {other}, got both")
+        else:
+            arrays[key], called[key], marked[key] = value, _text(path), name.gradient
+    arrays = {key: value for key, value in arrays.items() if value is not None}
+    return Found(arrays, called, tuple(ignored), all(name.numbered for name in names if name.kind))
+
+
+def _placed(leaves: Sequence[tuple[Path, Any]], key_of: Any) -> Found:
+    arrays, called = {}, {}
+    for path, value in leaves:
+        kind, group = key_of(path)
+        if kind and value is not None:
+            arrays[kind, tuple(group)] = value
+        called[kind, tuple(group)] = _text(path)
+    return Found(arrays, called, placed=True)
+
+
+def _kind_at(place: Any, kinds: str = "Wb") -> str:
+    return kinds[place] if place in (0, 1) else ""
+
+
+def _leaves(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _leaves(item, (*path, key if isinstance(key, (int, str)) else str(key)))
+    elif isinstance(value, (list, tuple)) and _holds_arrays(value):
+        fields = getattr(value, "_fields", range(len(value))) if is_named(value) else range(len(value))
+        for key, item in zip(fields, value, strict=True):
+            yield from _leaves(item, (*path, key))
+    else:
+        yield path, value
+
+
+def _holds_arrays(value: Any) -> bool:
+    """Whether this is a structure and not an array written as a list; None may stand for arrays."""
+    if is_container(value):
+        return True
+    return bool(value) and all(item is None or np.ndim(item) for item in value) and any(item is None for item in value)
+
+
+def _text(path: Path) -> str:
+    """How the user would write it: fc1.weight, layers/0/b, [0][1]."""
+    if path and not any(isinstance(part, str) for part in path):
+        return "".join(f"[{part}]" for part in path)
+    return "/".join(map(str, path))
+
+
+def like(called: str, name: str) -> bool:
+    """Whether a user's name is the network's own, but for upper case, underscores and marks of a gradient."""
+    read, own = read_name((called,)), kind_and_number(name)
+    return own is not None and (read.kind, read.group) == (own[0], (own[1],)) and read.numbered
+
+
+def canonical(numbers: Mapping[Group, int], key: Key) -> str:
+    """The network's name of a parameter."""
+    return name_of(key[0], numbers[key[1]])
+
+
+def is_canonical(structure: Any) -> bool:
+    """Whether a structure is a dictionary with the network's own names alone."""
+    return isinstance(structure, Mapping) and all(
+        isinstance(name, str) and kind_and_number(name.removeprefix(GRADIENT)) for name in structure
+    )

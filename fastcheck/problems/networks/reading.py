@@ -1,0 +1,73 @@
+"""What a user calls a check with, read as the engines have it, and the way back."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..._types import Array
+from ..parameters.layout import Values
+from .conventions.arrays import Own, read_gradients, read_parameters
+from .conventions.fitting import IN_OUT
+from .conventions.structures import is_canonical, like
+from .network import COLUMNS, ROWS, Network
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A network's parameters, gradients and data as the engines have them.
+
+    Parameters
+    ----------
+    parameters, gradients : zeros where there are none.
+    X, Y : (n_x, m) and (n_L, m).
+    own : by the network's names, how the user has the tensors that there are; None where all is as the network has it.
+    unchecked : names of the tensors for which no gradient was given.
+    notes : what was found out, in sentences.
+    """
+
+    parameters: Values
+    gradients: Values
+    X: Array
+    Y: Array
+    own: dict[str, Own] | None = None
+    unchecked: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
+
+
+def read_call(net: Network, parameters: Any, gradients: Any, X: Any, Y: Any) -> Reading:
+    """Read what a user calls a check with.
+
+    Raises
+    ------
+    ValueError, TypeError : for input that does not fit, by name.
+    """
+    refusals: list[Exception] = []
+    X, Y, samples = net.data(X, Y)
+    notes: tuple[str, ...] = ()
+    if samples == ROWS and net.samples is None:
+        notes = ("Samples were read in rows, as the shapes tell.",)
+    if net.weights != IN_OUT:
+        try:
+            at = net.layout.parameters(parameters)
+            return Reading(at, net.layout.gradients(gradients), X, Y, notes=notes)
+        except (TypeError, ValueError) as error:
+            refusals.append(error)
+    try:
+        read = read_parameters(parameters, net.widths, net.weights, row_biases=samples != COLUMNS)
+    except (TypeError, ValueError):
+        if refusals and is_canonical(parameters):
+            raise refusals[0] from None  # it names what the network's own names and shapes are
+        raise
+    found = read_gradients(gradients, read)
+    if read.weights == IN_OUT and net.weights is None:
+        notes += ("Weights were read as (inputs, outputs), as the shapes tell.",)
+    return Reading(
+        net.layout.parameters(net.completed(read.tensors)), net.layout.gradients(net.completed(found)), X, Y, read.own,
+        frozenset(tensor.name for tensor in net.tensors if tensor.name not in found), (*notes, *_names(read.own)),
+    )
+
+
+def _names(own: dict[str, Own]) -> list[str]:
+    """Which names the report has for the user's, where they are not alike."""
+    if all(like(one.called, name) for name, one in own.items()):
+        return []
+    return [f"Names: {', '.join(f'{name} is {one.called}' for name, one in own.items())}."]
