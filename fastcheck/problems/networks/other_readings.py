@@ -45,26 +45,29 @@ def _backpropagated(problem: Problem) -> Array:
 def _others(problem: Problem, gradient: Array) -> Iterator[tuple[Problem, Array, str]]:
     """Other readings: what would be checked, the gradient as it would be read, and what to say if they agree."""
     net, square = problem.network, _square(problem)
-    rows = problem.X.shape[0] == problem.X.shape[1] and problem.Y.shape[0] in (1, problem.m)
-    targets = problem.Y if problem.Y.shape[0] == 1 else problem.Y.T.copy()
-    in_rows = Problem(net, problem.theta, problem.X.T.copy(), targets)
-    if rows:
+    for in_rows in _with_data(problem, problem.theta):
         yield in_rows, gradient, 'The gradients agree with samples in rows: fastcheck.Network(..., samples="rows").'
-    every = len(square) == len(net.layers)
-    if every:
-        turned = _turned(problem.theta, problem, square), _turned(gradient, problem, square)
-        yield (Problem(net, turned[0], problem.X, problem.Y), turned[1],
+    if len(square) == len(net.layers):
+        theta, handed = _turned(problem.theta, problem, square), _turned(gradient, problem, square)
+        yield (Problem(net, theta, problem.X, problem.Y), handed,
                'The gradients agree with weights as (inputs, outputs): fastcheck.Network(..., weights="in_out").')
-        if rows:
-            yield (Problem(net, turned[0], in_rows.X, in_rows.Y), turned[1],
-                   "The gradients agree with samples in rows and weights as (inputs, outputs): "
-                   'fastcheck.Network(..., samples="rows", weights="in_out").')
+        for in_rows in _with_data(problem, theta):
+            yield (in_rows, handed, "The gradients agree with samples in rows and weights as (inputs, outputs): "
+                                    'fastcheck.Network(..., samples="rows", weights="in_out").')
     for number in square:
         name = name_of("W", number)
         theta, handed = (_turned(vector, problem, [number]) for vector in (problem.theta, gradient))
         turned_both = Problem(net, theta, problem.X, problem.Y)
         yield turned_both, handed, f"The gradients agree if {name} and d{name} are transposed."
         yield problem, handed, f"The gradients agree if d{name} is transposed."
+
+
+def _with_data(problem: Problem, theta: Array) -> list[Problem]:
+    """The problem with samples in rows where X may be read so: targets as labels or one for each, or in rows too."""
+    if problem.X.shape[0] != problem.X.shape[1]:
+        return []
+    targets = [problem.Y, problem.Y.T.copy()] if problem.Y.shape[0] == problem.Y.shape[1] else [problem.Y]
+    return [Problem(problem.network, theta, problem.X.T.copy(), Y) for Y in targets]
 
 
 def _square(problem: Problem) -> list[int]:
