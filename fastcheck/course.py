@@ -59,7 +59,8 @@ def gradient_check_n(
     net = Network.from_parameters(theta, hidden="relu", output="sigmoid")
     missing = [tensor.name for tensor in net.tensors if f"d{tensor.name}" not in slopes]
     if missing:
-        raise ValueError(f"gradients: expected d{missing[0]}, got {', '.join(slopes) or 'none'}; {missing[0]} is missing")
+        given = ", ".join(slopes) or "none"
+        raise ValueError(f"gradients: expected d{missing[0]}, got {given}; {missing[0]} is missing")
     gradapprox = check(net, theta, slopes, X, Y, epsilon=epsilon, engine="reference").gradapprox
     difference = textbook_difference(gradients_to_vector(slopes).reshape(-1), gradapprox)
     if print_msg:

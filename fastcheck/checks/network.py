@@ -225,7 +225,8 @@ def _problem(net: Network, read: Reading, memory_limit: float = math.inf) -> tup
     low = lowest_precision(read.parameters, read.gradients)
     subject = AnalyticGradient(
         net.tensors, read.parameters.vector, read.gradients.vector, indices, low, net.l2 / problem.m, problem.m,
-        Rounding(problem, memory_limit), trials=Trials(problem, read.gradients.vector, low),
+        Rounding(problem, memory_limit),
+        trials=None if read.unchecked else Trials(problem, read.gradients.vector, low),  # they take all gradients together
     )
     return problem, subject
 

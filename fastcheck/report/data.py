@@ -124,7 +124,12 @@ class TensorFacts(TensorData, Protocol):
 
     @property
     def dead(self) -> int:
-        """Number of units (rows) whose numerical gradient is exactly zero."""
+        """Number of units whose numerical gradient is exactly zero."""
+        ...
+
+    @property
+    def units(self) -> int:
+        """Number of a layer's units, where this is the weights of one."""
         ...
 
 

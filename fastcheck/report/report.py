@@ -1,7 +1,6 @@
 """The report: what a check found, as attributes, text, dictionary, JSON, HTML and pictures."""
 
 import math
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from os import PathLike

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..._validation import package_of, real_array
+from .containers import is_container, is_named
 from .tensor import Tensor
 
 # The name of a single array that was passed without one.
@@ -144,22 +145,6 @@ def _paths(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...],
         return
     for key, item in value.items() if isinstance(value, Mapping) else enumerate(value):
         yield from _paths(item, (*path, str(key)))
-
-
-def is_named(value: Any) -> bool:
-    """Whether this is a NamedTuple, or the type of one."""
-    return hasattr(value, "_fields")
-
-
-def is_container(value: Any) -> bool:
-    """Whether this is a structure, and not an array written as a list of numbers."""
-    if isinstance(value, Mapping) or (isinstance(value, tuple) and is_named(value)):
-        return True
-    return isinstance(value, (list, tuple)) and any(is_container(item) or _is_array(item) for item in value)
-
-
-def _is_array(value: Any) -> bool:
-    return isinstance(value, np.ndarray) or (hasattr(value, "__array__") and not np.isscalar(value))
 
 
 def _kind_of(container: Any) -> tuple[type, Any]:

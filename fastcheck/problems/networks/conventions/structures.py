@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ...parameters.tree import is_container, is_named
+from ...parameters.containers import is_container, is_named
 from ..names import GRADIENT, kind_and_number, name_of
 from .names import Group, Name, Path, read_name
 

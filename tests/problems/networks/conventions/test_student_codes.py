@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import fastcheck as fc
-from fastcheck.problems.parameters.tree import is_container
+from fastcheck.problems.parameters.containers import is_container
 
 RNG = np.random.default_rng(7)
 X, LABELS = RNG.standard_normal((6, 4)), np.array([0, 1, 2, 1, 0, 2])  # samples in rows
