@@ -1,81 +1,190 @@
-"""``fast_mode``: derivatives and differences along random directions, held against each other to rounding."""
+"""Derivatives and differences along random directions, held against each other to rounding."""
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from .._types import Array, Indices
-from ..checks.jacobian.point import steps_of
+from ..checks.jacobian.judge import SHARE
+from ..checks.jacobian.point import Tolerances, steps_of
 from .backward import Backward
 from .function import TorchFunction
 from .tensors import random_numbers
 
 # Relative error that truncation leaves along a random direction, at least, and in units of the step squared.
 AGREE, TRUNCATION = 1e-9, 1e2
+# The steps of all entries together are no longer than this many single steps: truncation grows with their square.
+LONGEST = 8.0
 # Share of a product along a direction that the rounding of the outputs may make up, for the direction to show anything.
 RESOLVED = 1e-3
+# Where rows of a Jacobian are compared: the relative error that truncation may leave, and the share of what single
+# entries may be off by that rounding and truncation may make up, so that no entry that is off by more hides in them.
+TRUNCATED, HIDDEN = 1e-8, 0.5
 # Rounding of a value, in unit roundoffs, that noise is not expected to exceed.
 NOISE = 8.0
+# Outputs whose rises differ by more than this factor are weighted by them, so that small ones do not drown; and how
+# far a rise has to be above its rounding to be taken for one.
+UNEVEN, RISEN = 1e3, 1e4
 SIGNS = np.array([[1.0], [-1.0]])
 
 
 @dataclass(frozen=True)
-class Directions:
-    """A function and its backward mode.
+class Rise:
+    """What one direction, along which one input moves, does to the outputs.
 
-    function, backward : at one point, after ``function.value()``.
-    rows : places (M,) of the outputs that backward starts from among the numbers of all outputs.
-    eps : the step.
+    span : where the input lies among the entries of theta.
+    move : (its size,) from one end to the other.
+    rise : (M,) of the outputs, meanwhile.
+    """
+
+    span: slice
+    move: Array
+    rise: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Directions:
+    """A function along random directions, one for each input, so that small inputs do not drown in large ones.
+
+    function : at one point, after ``function.value()``.
+    rows : places (M,) of the outputs with gradients among the numbers of all outputs.
+    limits : the tolerances and the step.
+    jitter : how much the outputs may differ between two calls.
     """
 
     function: TorchFunction
-    backward: Backward
     rows: Indices
-    eps: float
+    limits: Tolerances
+    jitter: float = 0.0
 
-    def agree(self) -> bool:
-        """Whether derivatives and differences agree along random directions, and rounding lets them show it.
+    @cached_property
+    def rises(self) -> list[Rise]:
+        """Along one direction for each input."""
+        return self._rises(0)
 
-        One direction for each input and one for each output, so that small ones do not drown in large ones.  For these
-        to miss a wrong entry, its part of the product would have to be below AGREE of the whole.
+    def _rises(self, seed: int) -> list[Rise]:
+        function, found = self.function, []
+        for number, span in enumerate(function.spans):
+            theta = function.theta[span]
+            steps = steps_of(theta, function.unit, self.limits.eps) * random_numbers(2 * number + seed, theta.size)
+            ends = theta + SIGNS * (steps * min(1.0, LONGEST / math.sqrt(max(theta.size, 1))))
+            values = function.with_input(number, ends)
+            with np.errstate(invalid="ignore"):  # entries at infinity show nothing along a direction
+                found.append(Rise(span, ends[0] - ends[1], self._of_rows(values[0] - values[1])))
+        return found
+
+    def _of_rows(self, values: Array) -> Array:
+        return values if self.rows.size == values.size else values[self.rows]
+
+    @cached_property
+    def _noise(self) -> Array:
+        """What rounding may do to the rises (M,)."""
+        return NOISE * self.function.unit * np.abs(self._of_rows(self.function.plain)) + 2.0 * self.jitter
+
+    # --- all entries of a Jacobian at once ----------------------------------------------------------------------
+
+    def prove(self, jacobian: Array) -> bool:
+        """Whether a Jacobian (M, n) is right in all its entries: each of its rows rises along random directions as the
+        outputs do, to far less than any of its entries may be off by.
+
+        Notes
+        -----
+        Let D be the error of a row, u the direction, of entries of sizes from 1/2 to 3/2 steps and of both signs.  An
+        error of a single entry shows as |D.u| >= |D_j| / 2 steps.  Several errors can make up for one another along u
+        only by chance; for them to do so along two directions is beyond what is worth asking.
+        """
+        rowmax: dict[int, Array] = {}
+        for seed in (0, 1):
+            for rise in self.rises if seed == 0 else self._rises(seed):
+                if seed and rise.move.size < 2:
+                    continue
+                if not self._row_by_row(jacobian[:, rise.span], rise, rowmax):
+                    return False
+        return True
+
+    def _row_by_row(self, jacobian: Array, rise: Rise, largest: dict[int, Array]) -> bool:
+        if not rise.move.size:
+            return True
+        with np.errstate(all="ignore"):
+            if rise.span.start not in largest:
+                largest[rise.span.start] = np.abs(jacobian).max(axis=1)
+            top = largest[rise.span.start]
+            off = np.abs(jacobian @ rise.move - rise.rise)
+            longest = math.sqrt(rise.move @ rise.move)
+            size = np.sqrt(np.square(jacobian) @ np.square(rise.move)) if longest < math.inf else math.inf
+            hidden = self._noise + max(TRUNCATED, TRUNCATION * self.limits.eps**2) * size
+            allowed = np.minimum(self.limits.atol, SHARE * top) * (0.5 * np.abs(rise.move).min())
+            still = (top == 0.0) & (rise.rise == 0.0)
+            return bool((still | ((off <= hidden) & (hidden <= HIDDEN * allowed))).all())
+
+    # --- products with one random gradient of the outputs -------------------------------------------------------
+
+    def agree(self, backward: Backward) -> bool:
+        """Whether products of backward and rises agree, and rounding lets them show it.
+
+        For these to miss a wrong entry, its part of the product would have to be below AGREE of the whole.
+
+        Parameters
+        ----------
+        backward : backward mode of the outputs with gradients.
 
         Raises
         ------
         GradcheckError : if backward gives two answers to one question, is not linear, or does not heed strides.
         """
-        function, backward = self.function, self.backward
-        drawn = random_numbers(0, function.theta.size + self.rows.size)
-        u, v = drawn[: function.theta.size], drawn[function.theta.size :]
-        rises, moves = [], []
-        for number, span in enumerate(function.spans):
-            theta = function.theta[span]
-            ends = theta + SIGNS * (steps_of(theta, function.unit, self.eps) * u[span])
-            values = function.with_input(number, ends)
-            rises.append((values[0] - values[1])[self.rows])
-            with np.errstate(invalid="ignore"):  # entries at infinity show nothing along a direction
-                moves.append(ends[0] - ends[1])
+        v = self._weights()
         once = backward.probed(v)
+        sizes = self._sizes(once)
         for number, rows in enumerate(backward.rows):
             product = once if len(backward.rows) == 1 else backward.product(v[rows], number)
-            if not self._agree(product, v, rows, rises, moves):
+            if not self._agree(product, v, rows, self._sizes(product)):
                 return False
         expanded = backward.expanded(v)
-        every, firsts = slice(0, v.size), backward.first_numbers(v)
-        if expanded is not None and not self._agree(expanded, firsts, every, rises, moves):
-            backward.require_expanded(v, expanded)
+        if expanded is not None:
+            firsts = backward.first_numbers(v)
+            # One number for all of an output may give nothing where the others gave much: it is measured by those.
+            least = [max(a, b) for a, b in zip(sizes, self._sizes(expanded), strict=True)]
+            if not self._agree(expanded, firsts, slice(0, v.size), least):
+                backward.require_expanded(v, expanded)
         return True
 
-    def _agree(self, product: Array, v: Array, rows: slice, rises: list[Array], moves: list[Array]) -> bool:
-        """Whether a product of backward is what the outputs of some rows, weighted by v, rise by along all inputs."""
-        weighted = v[rows] * self.function.plain[self.rows[rows]]
-        noise = NOISE * self.function.unit * math.sqrt(weighted @ weighted)
-        share = max(AGREE, TRUNCATION * self.eps**2)
-        for span, rise, move in zip(self.function.spans, rises, moves, strict=True):
-            terms = product[span] * move
-            numerical, size = float(v[rows] @ rise[rows]), math.sqrt(terms @ terms)
+    def _weights(self) -> Array:
+        """A random gradient of the outputs (M,), larger where they rise little."""
+        v = random_numbers(1, self.rows.size)
+        if v.size < 2:
+            return v
+        with np.errstate(all="ignore"):
+            risen = np.abs(self.rises[0].rise)
+            for rise in self.rises[1:]:
+                risen = np.maximum(risen, np.abs(rise.rise))
+            risen = np.maximum(risen, RISEN * self._noise)
+            most, least = float(risen.max()), float(risen.min())
+            if least * UNEVEN >= most or not 0.0 < least < math.inf or most == math.inf:
+                return v
+            return np.asarray(v * (most / risen))
+
+    def _sizes(self, product: Array) -> list[float]:
+        """Of the terms that a product makes along each direction."""
+        found = []
+        for rise in self.rises:
+            terms = product[rise.span] * rise.move
+            found.append(math.sqrt(terms @ terms))
+        return found
+
+    def _agree(self, product: Array, v: Array, rows: slice, sizes: list[float]) -> bool:
+        """Whether a product of backward is what the outputs of some rows, weighted by v, rise by along all inputs.
+
+        sizes : of the terms that are compared, for each input.
+        """
+        weighted = v[rows] * self._noise[rows]
+        noise, share = math.sqrt(weighted @ weighted), max(AGREE, TRUNCATION * self.limits.eps**2)
+        for rise, size in zip(self.rises, sizes, strict=True):
+            numerical = float(v[rows] @ rise.rise[rows])
             if noise > RESOLVED * size and (size or numerical):
                 return False
-            if not (math.isfinite(size) and abs(numerical - float(terms.sum())) <= noise + share * size):
+            off = abs(numerical - float(product[rise.span] @ rise.move))
+            if not (math.isfinite(size) and off <= noise + share * size):
                 return False
         return True
