@@ -22,6 +22,9 @@ if _missing:
     raise ImportError(f"torch: expected a version from 2.6 on with torch.autograd.gradcheck.{_missing[0]}, got "
                       f"{torch.__version__}; install a version that fastcheck was tested with, such as torch==2.13.0")
 
+# (outputs, their gradients, retain_graph, create_graph, inputs, allow_unused, accumulate_grad): torch.autograd.grad
+# without its checks of shapes.
+run_backward = torch.autograd.graph._engine_run_backward
 gradcheck = _theirs.gradcheck
 check_inputs = _theirs._check_inputs
 check_outputs = _theirs._check_outputs

@@ -4,14 +4,15 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import numpy as np
 import torch
 from torch.autograd.gradcheck import GradcheckError
 
 from .._types import Array
-from .tensors import Tensors, in_short, quiet, unit_of, vector
+from . import _compat
+from .tensors import Tensors, in_short, numbers_in, quiet, unit_of, vector
 
 log = logging.getLogger("fastcheck.torch")
 
@@ -49,8 +50,8 @@ class Backward:
     @cached_property
     def rows(self) -> tuple[slice, ...]:
         """Where each output lies among the rows of the Jacobian."""
-        stops = np.cumsum([0, *(_numbers(o) for o in self.outputs)])
-        return tuple(slice(int(a), int(b)) for a, b in pairwise(stops))
+        stops = accumulate((numbers_in(o) for o in self.outputs), initial=0)
+        return tuple(slice(start, stop) for start, stop in pairwise(stops))
 
     def cotangents(
         self, v: Array, layout: Callable[[torch.Tensor], torch.Tensor] = lambda g: g
@@ -67,7 +68,7 @@ class Backward:
 
     def passed(self, outputs: Tensors, cotangents: Sequence[torch.Tensor]) -> Array:
         """What backward makes of gradients of outputs: (n,)."""
-        found = torch.autograd.grad(outputs, self.inputs, cotangents, retain_graph=True, allow_unused=True)
+        found = _compat.run_backward(outputs, tuple(cotangents), True, False, self.inputs, True, accumulate_grad=False)
         return laid_out(found, self.inputs)
 
     def require_types(self) -> None:
@@ -213,7 +214,7 @@ class Backward:
 
     def _batched_rows(self, out: Array) -> None:
         for rows, output in zip(self.rows, self.outputs, strict=True):
-            count = _numbers(output)
+            count = numbers_in(output)
             step = max(1, BATCH_BYTES // max(1, output.element_size() * max(count, *(i.numel() for i in self.inputs))))
             for start in range(0, count, step):
                 some = min(step, count - start)
@@ -222,7 +223,7 @@ class Backward:
                                             is_grads_batched=True)
                 first, column = rows.start + start, 0
                 for gradient, given in zip(found, self.inputs, strict=True):
-                    width = _numbers(given)
+                    width = numbers_in(given)
                     block = out[first : first + some, column : column + width]
                     block[...] = 0.0 if gradient is None else vector(_as(gradient, given)).reshape(some, width)
                     column += width
@@ -253,16 +254,16 @@ def laid_out(gradients: Sequence[torch.Tensor | None], inputs: Tensors) -> Array
     ------
     GradcheckError : where one has another shape than its input.
     """
-    found = []
+    found: list[Array] = []
     for gradient, given in zip(gradients, inputs, strict=True):
         if gradient is None:
-            found.append(np.zeros(_numbers(given)))
+            found.append(np.zeros(numbers_in(given)))
             continue
         if gradient.shape != given.shape:
             raise GradcheckError(f"Analytical gradient has incorrect size: {tuple(gradient.shape)} for an input of "
                                  f"{tuple(given.shape)}")
         found.append(vector(_as(gradient, given)))
-    return np.concatenate(found)
+    return found[0].copy() if len(found) == 1 else np.concatenate(found)  # backward may write to its memory
 
 
 def _as(gradient: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
@@ -277,11 +278,6 @@ def _strided(g: torch.Tensor) -> torch.Tensor:
     wide = g.new_full((*reversed(g.shape), 2), torch.nan)
     strided = wide[..., 0].permute(axes)
     return strided.copy_(g)
-
-
-def _numbers(tensor: torch.Tensor) -> int:
-    """How many real numbers a tensor holds."""
-    return tensor.numel() * (2 if tensor.is_complex() else 1)
 
 
 def _shaped(numbers: Array, output: torch.Tensor, *batch: int) -> torch.Tensor:

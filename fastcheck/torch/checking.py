@@ -58,21 +58,24 @@ class Check:
     names : gives those of all inputs; None for those of the function's parameters.
     wanted : the inputs that are checked.
     stacked : the same function in a form that vmap can take, where ``call`` itself is none.
+    values : the same function without history, where that is cheaper.
     """
 
     def __init__(
         self, call: Callable[..., Any], inputs: tuple[Any, ...], options: Options,
         names: Callable[[], Sequence[str]] | None = None, stacked: Callable[..., Any] | None = None,
+        values: Callable[..., Any] | None = None,
     ) -> None:
-        self.call, self.inputs, self.options, self.stacked = call, inputs, options, stacked
-        self.names = names
+        self.call, self.inputs, self.options = call, inputs, options
+        self.names, self.stacked, self.values = names, stacked, values
+        self.proven: Array | None = None
         self.places = tuple(k for k, i in enumerate(inputs) if isinstance(i, torch.Tensor) and i.requires_grad)
         self.wanted: Tensors = tuple(inputs[k] for k in self.places)
 
     @cached_property
     def function(self) -> TorchFunction:
         """The function of the inputs that are checked, which are dense."""
-        return TorchFunction(self.call, self.inputs, self.places, self.names, self.stacked)
+        return TorchFunction(self.call, self.inputs, self.places, self.names, self.stacked, self.values)
 
     @cached_property
     def value(self) -> Tensors:
@@ -116,7 +119,9 @@ class Check:
 
     @cached_property
     def numerical(self) -> Array:
-        """Its Jacobian (M, n) by differences; overwritten where better ones are found."""
+        """Its Jacobian (M, n) by differences, or as they proved it; overwritten where better ones are found."""
+        if self.proven is not None:
+            return self.proven.copy()
         return numerical_jacobian(self.point, self.options.limits.eps)
 
     @property
@@ -145,24 +150,28 @@ class Check:
         wide = twin(self.call, self.inputs, self.value) if unit > UNIT_ROUNDOFF else None
         if wide is not None:
             self._require_function()
-            self._beside(Check(self.call, wide, self.options, self.names, self.stacked), unit)
+            self._beside(Check(self.call, wide, self.options, self.names, self.stacked, self.values), unit)
             return
         if self.options.backward:
             self._backward(self.options.fast and unit <= UNIT_ROUNDOFF)
         if self.options.forward:
-            self._require_function()
-            self.compare(self.forward_jacobian(), "forward ")
+            self._require(self.forward_jacobian(), "forward ")
 
     def _backward(self, fast: bool) -> None:
         if self.options.dtypes:
             self.backward.require_types()
         if fast and self.directions.agree(self.backward):
             return
-        jacobian = self.backward.jacobian(self._measured_unit)
-        if not self.directions.prove(jacobian):
-            self._require_function()
-            self.compare(jacobian)
+        self._require(self.backward.jacobian(self._measured_unit))
         self.backward.require_expanded(random_numbers(3, self.rows.size))
+
+    def _require(self, jacobian: Array, mode: str = "") -> None:
+        """A Jacobian is right along random directions, or, where those do not prove it, entry by entry."""
+        if self.directions.prove(jacobian):
+            self.proven = jacobian
+            return
+        self._require_function()
+        self.compare(jacobian, mode)
 
     def _measured_unit(self) -> float:
         """The relative noise of the outputs along a random direction: a function may work in less than double."""

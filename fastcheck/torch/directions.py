@@ -27,7 +27,6 @@ NOISE = 8.0
 # Outputs whose rises differ by more than this factor are weighted by them, so that small ones do not drown; and how
 # far a rise has to be above its rounding to be taken for one.
 UNEVEN, RISEN = 1e3, 1e4
-SIGNS = np.array([[1.0], [-1.0]])
 
 
 @dataclass(frozen=True)
@@ -60,19 +59,26 @@ class Directions:
     jitter: float = 0.0
 
     @cached_property
+    def _drawn(self) -> Array:
+        """Random numbers for all entries, and then for all outputs."""
+        return random_numbers(0, self.function.theta.size + self.rows.size)
+
+    @cached_property
     def rises(self) -> list[Rise]:
         """Along one direction for each input."""
-        return self._rises(0)
+        return self._rises(self._drawn)
 
-    def _rises(self, seed: int) -> list[Rise]:
+    def _rises(self, drawn: Array) -> list[Rise]:
         function, found = self.function, []
         for number, span in enumerate(function.spans):
             theta = function.theta[span]
-            steps = steps_of(theta, function.unit, self.limits.eps) * random_numbers(2 * number + seed, theta.size)
-            ends = theta + SIGNS * (steps * min(1.0, LONGEST / math.sqrt(max(theta.size, 1))))
-            values = function.with_input(number, ends)
+            steps = steps_of(theta, function.unit, self.limits.eps) * drawn[span]
+            if theta.size > LONGEST**2:
+                steps *= LONGEST / math.sqrt(theta.size)
+            above, below = theta + steps, theta - steps
+            high, low = function.with_input(number, (above, below))
             with np.errstate(invalid="ignore"):  # entries at infinity show nothing along a direction
-                found.append(Rise(span, ends[0] - ends[1], self._of_rows(values[0] - values[1])))
+                found.append(Rise(span, above - below, self._of_rows(high - low)))
         return found
 
     def _of_rows(self, values: Array) -> Array:
@@ -97,7 +103,7 @@ class Directions:
         """
         rowmax: dict[int, Array] = {}
         for seed in (0, 1):
-            for rise in self.rises if seed == 0 else self._rises(seed):
+            for rise in self.rises if seed == 0 else self._rises(random_numbers(seed, self.function.theta.size)):
                 if seed and rise.move.size < 2:
                     continue
                 if not self._row_by_row(jacobian[:, rise.span], rise, rowmax):
@@ -152,18 +158,17 @@ class Directions:
 
     def _weights(self) -> Array:
         """A random gradient of the outputs (M,), larger where they rise little."""
-        v = random_numbers(1, self.rows.size)
+        v = self._drawn[self.function.theta.size :]
         if v.size < 2:
             return v
-        with np.errstate(all="ignore"):
-            risen = np.abs(self.rises[0].rise)
-            for rise in self.rises[1:]:
-                risen = np.maximum(risen, np.abs(rise.rise))
-            risen = np.maximum(risen, RISEN * self._noise)
-            most, least = float(risen.max()), float(risen.min())
-            if least * UNEVEN >= most or not 0.0 < least < math.inf or most == math.inf:
-                return v
-            return np.asarray(v * (most / risen))
+        risen = np.abs(self.rises[0].rise)
+        for rise in self.rises[1:]:
+            risen = np.maximum(risen, np.abs(rise.rise))
+        most = float(risen.max())
+        if not risen.min() * UNEVEN < most < math.inf:
+            return v
+        risen = np.maximum(risen, RISEN * self._noise)
+        return v if risen.min() == 0.0 else np.asarray(v * (most / risen))
 
     def _sizes(self, product: Array) -> list[float]:
         """Of the terms that a product makes along each direction."""

@@ -18,7 +18,21 @@ from .._types import Array, Indices
 from ..checks.jacobian.point import Part
 from ..problems.functions.vjp import input_names
 from . import _compat
-from .tensors import Tensors, as_tuple, fill, in_short, parts, put, quiet, real_outputs, rows_of, unit_of, vector
+from .tensors import (
+    Tensors,
+    as_tuple,
+    fill,
+    in_short,
+    joined,
+    numbers_in,
+    parts,
+    put,
+    quiet,
+    real_outputs,
+    recording,
+    rows_of,
+    unit_of,
+)
 
 if TYPE_CHECKING:
     pass
@@ -62,6 +76,7 @@ class TorchFunction:
     places : which of them are moved: dense floating tensors.
     names : of all inputs, or a function that gives them; None for those of the function's parameters.
     stacked : the same function in a form that vmap can take, where ``call`` itself is none.
+    values : the same function without history, where that is cheaper.
 
     Attributes
     ----------
@@ -76,20 +91,24 @@ class TorchFunction:
     places: tuple[int, ...]
     names: Sequence[str] | Callable[[], Sequence[str]] | None = None
     stacked: Callable[..., Any] | None = None
+    values: Callable[..., Any] | None = None
     reasons: dict[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.moving: Tensors = tuple(self.inputs[place] for place in self.places)
-        numbers = [vector(t) for t in self.moving]
-        self.theta: Array = np.concatenate(numbers) if numbers else np.empty(0)
-        stops = list(accumulate((n.size for n in numbers), initial=0))
+        self.theta: Array = joined(self.moving)
+        stops = list(accumulate((numbers_in(t) for t in self.moving), initial=0))
         self.spans = tuple(slice(start, stop) for start, stop in pairwise(stops))
-        self._plain = tuple(i.detach() if isinstance(i, torch.Tensor) else i for i in self.inputs)
         self._forms: list[tuple[torch.Size, torch.dtype]] = []
         self.plain: Array = np.empty(0)
         self.unit = UNIT_ROUNDOFF / 2.0
         self._why: dict[_Group, str] = {}
         self.returned: tuple[Any, ...] = ()
+
+    @cached_property
+    def _plain(self) -> tuple[Any, ...]:
+        """All inputs, without their history."""
+        return tuple(i.detach() if isinstance(i, torch.Tensor) else i for i in self.inputs)
 
     @cached_property
     def parts(self) -> tuple[Part, ...]:
@@ -100,12 +119,12 @@ class TorchFunction:
 
     def value(self) -> Tensors:
         """The real outputs at the point, by a plain call; raises ValueError for sparse ones."""
-        with torch.enable_grad():
+        with recording():
             self.returned = as_tuple(self.call(*self.inputs))
         _compat.check_outputs(tuple(o for o in self.returned if isinstance(o, torch.Tensor)))
         found = real_outputs(self.returned)
         self._forms = [(o.shape, o.dtype) for o in found]
-        self.plain = np.concatenate([np.empty(0), *(vector(o) for o in found)])
+        self.plain = joined(found)
         self.unit = max((unit_of(t) for t in (*found, *self.moving)), default=UNIT_ROUNDOFF / 2.0)
         return found
 
@@ -140,14 +159,14 @@ class TorchFunction:
             found = real_outputs(self.call(*self.inputs))
         return saved + sum(o.numel() * o.element_size() for o in found)
 
-    def with_input(self, number: int, values: Array) -> Array:
-        """Outputs (k, M) with all of one input set to each row of values (k, its size)."""
+    def with_input(self, number: int, values: Sequence[Array]) -> list[Array]:
+        """Outputs (M,) with all of one input set to each of some values (its size,)."""
         with self._restored([number]):
             found = []
             for row in values:
                 fill(self.moving[number], row)
                 found.append(self._called())
-        return np.stack(found)
+        return found
 
     def outputs_at(self, positions: Indices, values: Array) -> Array:
         """Outputs (k, M) with one entry moved each."""
@@ -275,14 +294,15 @@ class TorchFunction:
         return out
 
     def _called(self) -> Array:
-        with contextlib.nullcontext() if torch.is_grad_enabled() else torch.enable_grad():
-            found = real_outputs(self.call(*self.inputs))
+        call = self.call if self.values is None else self.values
+        with recording():
+            found = real_outputs(call(*self.inputs))
         forms = [(o.shape, o.dtype) for o in found]
         if self._forms and forms != self._forms:
             what = "shape" if [s for s, _ in forms] != [s for s, _ in self._forms] else "dtype"
             raise GradcheckError(f"Expected `func` to return outputs with the same {what} when inputs are perturbed, "
                                  f"got {_listed(forms)} after {_listed(self._forms)}: there is no derivative to check")
-        return np.concatenate([np.empty(0), *(vector(o) for o in found)])
+        return joined(found)
 
     @contextlib.contextmanager
     def _restored(self, numbers: Sequence[int]) -> Iterator[None]:

@@ -27,12 +27,19 @@ class Gradient:
 
     def __call__(self, *given: Any) -> Tensors:
         """Gradients that can be differentiated again."""
+        return self._gradients(given, create_graph=True)
+
+    def values(self, *given: Any) -> Tensors:
+        """The same gradients, without history."""
+        return self._gradients(given, create_graph=False)
+
+    def _gradients(self, given: tuple[Any, ...], *, create_graph: bool) -> Tensors:
         inputs = tuple(i.requires_grad_() if k in self.wanted else i for k, i in enumerate(given[: self.count]))
         weights = tuple(w.requires_grad_() if k in self.weights else w for k, w in enumerate(given[self.count :]))
         outputs = as_tuple(self.call(*inputs))
         self.outputs = [k for k, o in enumerate(outputs) if isinstance(o, torch.Tensor) and o.requires_grad]
         found = torch.autograd.grad(tuple(outputs[k] for k in self.outputs), tuple(inputs[k] for k in self.wanted),
-                                    weights, create_graph=True, allow_unused=True)
+                                    weights, create_graph=create_graph, allow_unused=True)
         self.unused = [k for k, g in enumerate(found) if g is None]
         return tuple(g for g in found if g is not None)
 

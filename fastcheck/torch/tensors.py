@@ -51,9 +51,21 @@ def random_numbers(seed: int, size: int) -> Array:
     return np.asarray(numbers + np.copysign(0.5, numbers))
 
 
+def joined(tensors: Sequence[torch.Tensor]) -> Array:
+    """A copy of tensors as real numbers laid end to end."""
+    if len(tensors) == 1:
+        return vector(tensors[0]).copy()
+    return np.concatenate([np.empty(0), *(vector(t) for t in tensors)])
+
+
 def unit_of(tensor: torch.Tensor) -> float:
     """Unit roundoff of a tensor's precision."""
     return torch.finfo(tensor.dtype).eps / 2.0
+
+
+def numbers_in(tensor: torch.Tensor) -> int:
+    """How many real numbers a tensor holds."""
+    return tensor.numel() * (2 if tensor.is_complex() else 1)
 
 
 def parts(names: Sequence[str], tensors: Sequence[torch.Tensor]) -> tuple[Part, ...]:
@@ -61,7 +73,7 @@ def parts(names: Sequence[str], tensors: Sequence[torch.Tensor]) -> tuple[Part, 
     found, start = [], 0
     for name, tensor in zip(names, tensors, strict=True):
         shape = (*tensor.shape, 2) if tensor.is_complex() else tuple(tensor.shape)
-        stop = start + tensor.numel() * (2 if tensor.is_complex() else 1)
+        stop = start + numbers_in(tensor)
         unit = max(unit_of(tensor), UNIT_ROUNDOFF / 2.0)
         found.append(Part(Tensor(name, shape, start, stop), tensor.is_complex(), unit))
         start = stop
@@ -79,6 +91,14 @@ def quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="There is a performance drop")
         yield
+
+
+NOTHING: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+
+
+def recording() -> contextlib.AbstractContextManager[None]:
+    """Autograd is on."""
+    return NOTHING if torch.is_grad_enabled() else torch.enable_grad()
 
 
 def put(tensor: torch.Tensor, position: int, value: float) -> float:
