@@ -117,13 +117,14 @@ def _checked(check: Check, small: Small) -> None:
             return
         for number, output in enumerate(outputs if small.batched else ()):
             _compat.test_batched_grad(inputs, output, number)
-        if not (options.fast and small.undefined and check.dense):
-            # In fast mode the undefined gradients below, which reach most functions as zeros, tell it as well.
+        # In fast mode undefined gradients, which reach most functions as zeros, tell it as well.
+        told = options.fast and small.undefined and check.dense
+        if not told:
             _compat.test_backward_mul_by_grad_output(outputs, inputs, options.masked)
         if small.undefined:
-            # Of several outputs it leaves out one at a time, each in a graph of its own.
-            again = func if len(outputs) > 1 else lambda *_: check.returned
-            _compat.test_undefined_backward(again, outputs, inputs)
+            # The last use of the graph, unless several outputs want one each or it is used up.
+            last = told and len(outputs) == 1 and not small.batched
+            _compat.test_undefined_backward((lambda *_: check.returned) if last else func, outputs, inputs)
 
 
 @contextlib.contextmanager
