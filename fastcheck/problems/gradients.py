@@ -40,6 +40,11 @@ class Trials(Protocol):
         """The gradients that a known mistake gives, by the tensor's name."""
         ...
 
+    @property
+    def descriptions(self) -> tuple[str, ...]:
+        """The descriptions of other networks whose right gradient this is, by what they change."""
+        ...
+
 
 @dataclass(frozen=True)
 class Kinks:

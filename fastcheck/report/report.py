@@ -244,12 +244,12 @@ class Report:
     @cached_property
     def summary(self) -> str:
         """What was found, in a sentence."""
-        return sentences.summary(self._judgement, self.failures, self.tensors)
+        return sentences.summary(self._judgement, self.failures, self.tensors, self._subject.trials)
 
     @cached_property
     def advice(self) -> tuple[str, ...]:
         """What to do next."""
-        return tuple(sentences.advice(self._judgement, self.tensors, self._run))
+        return tuple(sentences.advice(self._judgement, self.tensors, self._run, self._subject.trials))
 
     @cached_property
     def notes(self) -> tuple[str, ...]:

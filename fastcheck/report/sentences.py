@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ..problems.gradients import AnalyticGradient, NumericalGradient
+from ..problems.gradients import AnalyticGradient, NumericalGradient, Trials
 from ..problems.networks.names import kind_and_number
-from ..verdict.diagnosis.location import where_it_sits
+from ..verdict.diagnosis.location import other_description, where_it_sits
 from ..verdict.judgement import Judgement
 from ..verdict.outcome import DOUBTS, FAIL, INCONCLUSIVE, NOISY, PASS, Cause
 from .data import TensorFacts
@@ -35,13 +35,16 @@ def names(found: Iterable[str], prefix: str = "d") -> str:
     return listed[0] if len(listed) == 1 else f"{', '.join(listed[:-1])} and {listed[-1]}"
 
 
-def summary(judgement: Judgement, failures: Sequence[TensorFacts], tensors: Sequence[TensorFacts]) -> str:
-    """One sentence: what was found."""
+def summary(
+    judgement: Judgement, failures: Sequence[TensorFacts], tensors: Sequence[TensorFacts], trials: Trials | None
+) -> str:
+    """What was found, in a sentence; and where every gradient is wrong, the network for which all are right."""
     if judgement.cause in (Cause.COST, Cause.NOTHING):
         return judgement.cause.sentence
     if judgement.verdict == FAIL:
         verb = "disagrees" if len(failures) == 1 else "disagree"
-        return f"{names(t.name for t in failures)} {verb} with the numerical gradient."
+        described = other_description(judgement.tensors, trials)
+        return f"{names(t.name for t in failures)} {verb} with the numerical gradient. {described}".rstrip()
     if judgement.verdict == PASS:
         return "The gradients agree with the numerical gradient."
     found = []
@@ -52,11 +55,15 @@ def summary(judgement: Judgement, failures: Sequence[TensorFacts], tensors: Sequ
     return " ".join(found)
 
 
-def advice(judgement: Judgement, tensors: Sequence[TensorFacts], run: dict[str, Any]) -> list[str]:
+def advice(
+    judgement: Judgement, tensors: Sequence[TensorFacts], run: dict[str, Any], trials: Trials | None
+) -> list[str]:
     """What to do next."""
     if judgement.cause in (Cause.COST, Cause.NOTHING):
         return [judgement.cause.remedy]
     if judgement.verdict == FAIL:
+        if other_description(judgement.tensors, trials):
+            return ["Check with the description that agrees: what is then still wrong is a mistake in the gradients."]
         place = where_it_sits(judgement.tensors)
         return [place[0].upper() + place[1:]] if place else []
     if judgement.verdict == PASS:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+from ...problems.gradients import Trials
 from ...problems.networks.names import kind_and_number, layer_of, name_of
 from ..judgement import TensorVerdict
 from ..outcome import FAIL
@@ -36,8 +37,21 @@ def where_it_sits(found: Sequence[TensorVerdict]) -> str:
                 "passes back, and the derivative of layer 1's activation.")
     earlier = {t.name for t in found if layer_of(t.name) < layer and t.comparison.sizes.approx}
     if earlier and earlier <= names:
+        last = max(layer_of(t.name) for t in found) == layer
+        behind = "" if last else ", all behind it are right"
         both = {name_of("W", layer), name_of("b", layer)} <= names
         here = f"dZ{layer}" if both else f"d{failing[0].name}"
-        return (f"layer {layer} and all layers before it are wrong, all behind it are right: mistakes spread from the "
-                f"output to the input, so look first at {here} and what makes it.")
+        return (f"layer {layer} and all layers before it are wrong{behind}: mistakes spread from the output to the "
+                f"input, so look first at {here} and what makes it.")
     return ""
+
+
+def other_description(found: Sequence[TensorVerdict], trials: Trials | None) -> str:
+    """Which other network all gradients are right for, where every one is wrong for the one described; else ""."""
+    if trials is None or any(t.verdict != FAIL for t in found if t.moves):
+        return ""
+    agreeing = trials.descriptions
+    if not agreeing:
+        return ""
+    return (f"All of them agree with {', or '.join(agreeing)} instead: question the description of the network before "
+            "the gradients.")

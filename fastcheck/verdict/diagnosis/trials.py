@@ -7,7 +7,7 @@ rounding are kept.  The next layer is then held against what the mistake makes o
 follow from it or have a mistake of their own.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -22,9 +22,12 @@ from ...problems.networks.mistakes.slopes import free_slopes
 from ...problems.networks.names import name_of
 from ...problems.networks.problem import Problem
 from ...runtime.cached_property import cached_property
+from .description import agreeing_descriptions
 
 # Suppositions carried on to the next layer: more than these give the same numbers only in the smallest networks.
 CARRIED = 6
+# Unit roundoffs of less than double precision that a gradient may be off by and still be the same.
+ROUNDINGS_IN_TRIALS = 128.0
 # A number that is fitted is proved by at least this many entries of dZ that it moves, and of the two gradients.
 FITTED_IN_DZ, FITTED_IN_GRADIENTS = 2, 4
 
@@ -68,12 +71,19 @@ class Trials:
         with np.errstate(all="ignore"):
             return self._walk(Backward(self.problem))
 
+    @cached_property
+    def descriptions(self) -> tuple[str, ...]:
+        """The descriptions of other networks whose right gradient this is, by what they change."""
+        names = [tensor.name for tensor in self.problem.network.tensors]
+        return agreeing_descriptions(self.problem, self.gradient, self._precision(names))
+
     def _walk(self, b: Backward) -> dict[str, NamedMistake]:
         """From the output to the input."""
         suppositions = [Supposition(b.output())]
         named: dict[str, NamedMistake] = {}
         for k in range(b.depth, 0, -1):
-            layer = _Layer(b, k, self._given("W", k), self._given("b", k), self._precision(k))
+            layer = _Layer(b, k, self._given("W", k), self._given("b", k),
+                           self._precision([name_of("W", k), name_of("b", k)]))
             right = [s for s in suppositions if layer.agrees(s.signal.dZ)]
             if right:
                 suppositions = right
@@ -91,10 +101,10 @@ class Trials:
         tensor = self.problem.network.places[k - 1].tensors[kind]
         return self.gradient[tensor.start : tensor.stop].reshape(tensor.shape)
 
-    def _precision(self, k: int) -> float:
-        units = [UNIT_ROUNDOFFS[self.precision[name]] for name in (name_of("W", k), name_of("b", k))
-                 if name in self.precision]
-        return max([TRIAL_AGREES, *(128.0 * unit for unit in units)])
+    def _precision(self, names: Sequence[str]) -> float:
+        """Share of a gradient's norm within which it is the same, for the least precise of some gradients."""
+        units = [UNIT_ROUNDOFFS[self.precision[name]] for name in names if name in self.precision]
+        return max([TRIAL_AGREES, *(ROUNDINGS_IN_TRIALS * unit for unit in units)])
 
 
 class _Layer:

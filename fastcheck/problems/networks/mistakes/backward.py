@@ -48,9 +48,11 @@ class Backward:
     Parameters
     ----------
     problem : the network with its parameters and data.
+    run : its forward propagation, where that is known.
     """
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, run: Propagation | None = None) -> None:
+        self._run = run
         self.problem, self.network, self.m = problem, problem.network, problem.m
         self.depth = len(self.network.layers)
         self.widths = self.network.widths
@@ -59,7 +61,7 @@ class Backward:
     @cached_property
     def run(self) -> Propagation:
         """Forward propagation."""
-        return self.problem.forward()
+        return self.problem.forward() if self._run is None else self._run
 
     def Z(self, k: int) -> Array:
         """Pre-activations of layer k, (units, m)."""
