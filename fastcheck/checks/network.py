@@ -226,7 +226,7 @@ def _problem(net: Network, read: Reading, memory_limit: float = math.inf) -> tup
     subject = AnalyticGradient(
         net.tensors, read.parameters.vector, read.gradients.vector, indices, low, net.l2 / problem.m, problem.m,
         Rounding(problem, memory_limit),
-        trials=None if read.unchecked else Trials(problem, read.gradients.vector, low),  # of all gradients together
+        trials=Trials(problem, read.gradients.vector, low, read.unchecked),
     )
     return problem, subject
 

@@ -7,7 +7,7 @@ rounding are kept.  The next layer is then held against what the mistake makes o
 follow from it or have a mistake of their own.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -59,11 +59,13 @@ class Trials:
     problem : the network with its data.
     gradient : (n,) the gradients handed in.
     precision : dtypes of tensors that came in less than double precision.
+    unchecked : the tensors for which no gradient was handed in: any would agree.
     """
 
     problem: Problem
     gradient: Array
     precision: Mapping[str, str] = field(default_factory=dict)
+    unchecked: Collection[str] = ()
 
     @cached_property
     def named(self) -> Mapping[str, NamedMistake]:
@@ -75,7 +77,7 @@ class Trials:
     def descriptions(self) -> tuple[str, ...]:
         """The descriptions of other networks whose right gradient this is, by what they change."""
         names = [tensor.name for tensor in self.problem.network.tensors]
-        return agreeing_descriptions(self.problem, self.gradient, self._precision(names))
+        return () if self.unchecked else agreeing_descriptions(self.problem, self.gradient, self._precision(names))
 
     def _walk(self, b: Backward) -> dict[str, NamedMistake]:
         """From the output to the input."""
@@ -97,7 +99,9 @@ class Trials:
                 suppositions = [replace(s, signal=b.passed_back(k - 1, s.signal)) for s in suppositions[:CARRIED]]
         return named
 
-    def _given(self, kind: str, k: int) -> Array:
+    def _given(self, kind: str, k: int) -> Array | None:
+        if name_of(kind, k) in self.unchecked:
+            return None
         tensor = self.problem.network.places[k - 1].tensors[kind]
         return self.gradient[tensor.start : tensor.stop].reshape(tensor.shape)
 
@@ -110,21 +114,22 @@ class Trials:
 class _Layer:
     """The gradients of one layer, held against what back-propagation gives."""
 
-    def __init__(self, b: Backward, k: int, W: Array, bias: Array, precision: float) -> None:
+    def __init__(self, b: Backward, k: int, W: Array | None, bias: Array | None, precision: float) -> None:
         self.b, self.k, self.W, self.bias, self.precision = b, k, W, bias, precision
-        self.W_size, self.bias_size = float(np.linalg.norm(W)), float(np.linalg.norm(bias))
 
     def agrees(self, dZ: Array) -> bool:
         """Whether both gradients are those of dZ.  The biases, which are far quicker, are asked first."""
-        return self.bias_agrees(self.b.biases(dZ)) and self.W_agrees(self.b.weights(self.k, dZ))
+        if self.bias is not None and not self.bias_agrees(self.b.biases(dZ)):
+            return False
+        return self.W is None or self.W_agrees(self.b.weights(self.k, dZ))
 
     def W_agrees(self, model: Array) -> bool:
         """Whether dW is this."""
-        return _equal(self.W, self.W_size, model, self.precision)
+        return self.W is None or _equal(self.W, model, self.precision)
 
     def bias_agrees(self, model: Array) -> bool:
         """Whether db is this."""
-        return _equal(self.bias, self.bias_size, model, self.precision)
+        return self.bias is None or _equal(self.bias, model, self.precision)
 
     def explained(self, suppositions: list[Supposition]) -> tuple[list[Supposition], dict[str, NamedMistake]]:
         """The suppositions that explain the layer, with those they replace, and what that says of its gradients."""
@@ -152,12 +157,14 @@ class _Layer:
     def _fitted(self, fixed: Array, free: Array) -> float | None:
         """The number for which fixed + number times free comes nearest the two gradients; None where none is sure."""
         b = self.b
-        off = np.append((self.W - b.weights(self.k, fixed)).ravel(), (self.bias - b.biases(fixed)).ravel())
-        along = np.append((free @ b.A(self.k - 1).T).ravel(), b.biases(free).ravel())
-        square = float(along @ along)
-        if np.count_nonzero(free) < FITTED_IN_DZ or np.count_nonzero(along) < FITTED_IN_GRADIENTS or not square > 0.0:
-            return None
-        return float(off @ along) / square
+        off, along = [np.empty(0)], [np.empty(0)]
+        if self.W is not None:
+            off.append((self.W - b.weights(self.k, fixed)).ravel())
+            along.append((free @ b.A(self.k - 1).T).ravel())
+        if self.bias is not None:
+            off.append((self.bias - b.biases(fixed)).ravel())
+            along.append(b.biases(free).ravel())
+        return _factor(np.concatenate(off), np.concatenate(along), free)
 
     def _scaled(self, s: Supposition) -> Iterator[Supposition]:
         factor = self._fitted(np.zeros_like(s.signal.dZ), s.signal.dZ)
@@ -197,12 +204,21 @@ def _words(found: "Iterator[str] | list[str]") -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _equal(given: Array, size: float, model: Array, precision: float) -> bool:
-    """Whether a gradient of norm ``size`` is a model of it, to rounding."""
-    if size == 0.0 or not np.isfinite(size):
-        return not model.any()
+def _factor(off: Array, along: Array, free: Array) -> float | None:
+    """The factor of ``along`` nearest to ``off``, where enough depends on it; ``free`` is what it scales in dZ."""
+    square = float(along @ along)
+    if np.count_nonzero(free) < FITTED_IN_DZ or np.count_nonzero(along) < FITTED_IN_GRADIENTS or not square > 0.0:
+        return None
+    return float(off @ along) / square
+
+
+def _equal(given: Array, model: Array, precision: float) -> bool:
+    """Whether a gradient is a model of it, to rounding."""
     # One entry rules out most models.
     first = int(np.argmax(np.abs(given)))
+    size = float(np.linalg.norm(given))
+    if size == 0.0 or not np.isfinite(size):
+        return not model.any()
     if not abs(given.flat[first] - model.flat[first]) <= precision * size:
         return False
     return bool(np.linalg.norm(given - model) <= precision * size)

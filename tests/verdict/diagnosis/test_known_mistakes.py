@@ -114,6 +114,32 @@ def test_of_a_sample_of_entries_the_mistake_is_named_as_well():
     assert "with 1 - a instead of 1 - a^2" in report.tensor("W2").diagnosis
 
 
+def test_of_some_of_the_gradients_the_mistake_is_named_as_well():
+    X, Y = data(NET, 6, 0)
+    gradients = by_hand(NET, second=lambda a: 1 - a, first=np.ones_like)
+    for names in (["dW3", "db3", "dW2", "db2"], ["dW2", "db2"], ["dW1", "dW2"], ["db2"], ["dW3", "dW2", "dW1"]):
+        report = fc.check(NET, NET.initialize(0), {name: gradients[name] for name in names}, X, Y)
+        assert all("equals what back-propagation gives with" in t.diagnosis for t in report.failures), report
+        assert {t.name for t in report.failures} == {name[1:] for name in names if "3" not in name}
+
+
+def test_without_biases_the_mistake_is_named_as_well():
+    p, (X, Y) = NET.initialize(0), data(NET, 6, 0)
+    weights = {name: value for name, value in p.items() if name[0] == "W"}
+    still = {name: value if name[0] == "W" else 0 * value for name, value in p.items()}
+    A1 = np.tanh(p["W1"] @ X)
+    A2 = np.tanh(p["W2"] @ A1)
+    P = np.exp(p["W3"] @ A2)
+    dZ3 = (P / P.sum(axis=0) - np.eye(3)[Y].T) / 6
+    dZ2 = p["W3"].T @ dZ3
+    dZ1 = p["W2"].T @ dZ2 * (1 - A1**2)
+    gradients = {"dW1": dZ1 @ X.T, "dW2": dZ2 @ A1.T, "dW3": dZ3 @ A2.T}
+    for parameters in (weights, still):
+        report = fc.check(NET, parameters, gradients, X, Y)
+        assert "without tanh's derivative in layer 2" in report.tensor("W2").diagnosis
+        assert report.tensor("W1").diagnosis.startswith("dW1 follows from the mistake in layer 2")
+
+
 def test_mistakes_that_give_the_same_numbers_are_named_together():
     net = network([3, 4, 1], "tanh", "sigmoid", "squared_error")
     for outcome in outcomes(Case("", net, {17, 38}), 0):
