@@ -7,8 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from .._types import Array, Indices
-from ..checks.jacobian.judge import SHARE
-from ..checks.jacobian.point import Tolerances, steps_of
+from ..checks.jacobian.point import SHARE, Tolerances, steps_of
 from .backward import Backward
 from .function import TorchFunction
 from .tensors import random_numbers

@@ -11,10 +11,8 @@ from ...engines.finite.difference_table import ONE_SIDED_ROUNDING, table
 from ...engines.finite.stencils import power_of_two
 from ...engines.finite.steps import first_step, refine
 from .mismatch import NOISE, Mismatch
-from .point import Part, Point, Tolerances
+from .point import SHARE, Part, Point, Tolerances
 
-# An absolute tolerance counts up to this share of the largest derivative of the same output by the same input.
-SHARE = 1e-2
 # Entries looked at again before it is asked whether they show a mistake.
 FIRST_LOOK, LOOK = 64, 4096
 # Rounding of the derivatives themselves: this many unit roundoffs of each, and of the largest one of all.  A derivative

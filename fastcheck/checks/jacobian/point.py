@@ -15,6 +15,8 @@ from ...problems.parameters.tensor import Tensor
 LEAST_STEP = 2.0**14
 # The step that unit roundoff to the power 1/3 makes of 1 in double precision, for which the default steps are.
 DOUBLE_STEP = 1e-6
+# An absolute tolerance counts up to this share of the largest derivative of the same output by the same input.
+SHARE = 1e-2
 
 
 def steps_of(theta: Array, unit: float, eps: float) -> Array:
