@@ -4,6 +4,7 @@ Both engines are imported where they are used: their modules made ``import fastc
 """
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,6 +15,7 @@ from ..engines.finite.directional import Probe, Ray, probe
 from ..engines.finite.problem import FunctionProblem, Method
 from ..problems.functions.array_function import ArrayFunction
 from ..problems.functions.evaluators import Evaluator, PythonCost
+from ..problems.functions.held import HeldCost
 from ..problems.gradients import NumericalGradient
 from ..runtime.run import Run
 
@@ -133,6 +135,8 @@ def as_program(
     from ..engines.program.problem import ProgramProblem
 
     layout, theta = problem.layout, problem.theta
+    if isinstance(problem.evaluator, HeldCost):
+        return Exact(_held_program(problem.evaluator, problem), problem.gradient, method)
     function = ArrayFunction.of(cost, args, layout)
     args = function.args
 
@@ -149,9 +153,29 @@ def as_program(
     )
 
 
+def _held_program(held: HeldCost, problem: FunctionProblem) -> "ProgramProblem":
+    """A cost without arguments as a program, whose parameters are exchanged where the cost finds them."""
+    from ..engines.program.arrays.program import Program, flattened
+    from ..engines.program.problem import ProgramProblem
+
+    arrays = dict(enumerate(held.arrays))
+
+    def program_at(values: Sequence[Array]) -> Program:
+        with held.holding(values):  # a program begins with a plain run
+            return Program(held.cost, values, (), arrays)
+
+    def plain(values: Any) -> list[Any]:
+        with held.holding(values):
+            return [np.asarray(output) for output in flattened(held.cost())]
+
+    tensors, theta = problem.layout.tensors, problem.theta
+    inputs = [theta[t.start : t.stop].reshape(t.shape) for t in tensors]
+    return ProgramProblem(program_at, plain, program_at(inputs), (1.0,), tensors, theta, problem.cost)
+
+
 def follows(cost: Any, evaluator: Evaluator, method: Method) -> bool:
     """Whether a cost could be a program: a Python function, of which nothing was asked that only subtraction does."""
     dispatcher = sys.modules.get("numba.core.dispatcher")
     compiled = dispatcher is not None and isinstance(cost, dispatcher.Dispatcher)
-    known = isinstance(evaluator, PythonCost) or hasattr(cost, "as_evaluator")
+    known = isinstance(evaluator, (PythonCost, HeldCost)) or hasattr(cost, "as_evaluator")
     return known and not compiled and not method.complex_step and method.order == 2

@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any, Unpack
 
@@ -19,6 +19,7 @@ from ..engines.finite.problem import FunctionProblem, Method
 from ..engines.finite.stencils import ORDERS
 from ..problems.functions.c_functions import is_foreign
 from ..problems.functions.evaluators import BatchedCost, Evaluator, ExecutorCost, PythonCost
+from ..problems.functions.held import HeldCost, state_restored, takes_nothing
 from ..problems.functions.integers import integer_arrays
 from ..problems.functions.purity import examine
 from ..problems.gradients import AnalyticGradient, NumericalGradient
@@ -67,8 +68,10 @@ def check_function(
 
     Parameters
     ----------
-    cost : cost(parameters, *args) -> number.  A Python callable; a Numba-jitted function of one array (called from a
-        compiled loop on several threads); with ``vectorized`` a function of a stack of parameters; or a C function
+    cost : cost(parameters, *args) -> number.  A Python callable (one without arguments, ``lambda: model.loss(X, y)``,
+        finds its parameters by itself: they are moved where they are and put back bit for bit, whatever happens);
+        a Numba-jitted function of one array (called from a compiled loop on several threads); with ``vectorized`` a
+        function of a stack of parameters; or a C function
         ``double f(int n, double *theta, void *data)`` as scipy.LowLevelCallable, ctypes or cffi pointer or
         numba.cfunc, called from several threads unless threads=1.
     parameters : an array of any shape, a number, or dictionaries and lists of them, nested at will.  The cost gets
@@ -141,15 +144,22 @@ def check_function(
         layout.require_visible(theta, choice.epsilon, remedy)
     limits = Run(threads_of(threads), memory_of(memory_limit))
     evaluator = _evaluator(cost, layout, theta, _tuple(args), vectorized, executor, limits)
+    if isinstance(evaluator, PythonCost) and not args and takes_nothing(cost):
+        evaluator = HeldCost(cost, layout, theta, layout.arrays_of(parameters))
+        if choice.complex_step:
+            raise ValueError("complex_step: expected False where the cost takes no argument, got True; its parameters "
+                             "are moved in place, and they are real")
     if chosen == PROGRAM and not follows(cost, evaluator, choice):
         raise ValueError(f'engine: expected "{SUBTRACTED}" or None, got "{PROGRAM}"; exact differences are those of a '
                          "Python cost with order=2, without vectorized, executor, complex_step and compiled code")
-    value = examine(evaluator.at, theta)
-    evaluator = _worth_compiling(evaluator, cost, limits.threads)
-    problem = FunctionProblem(evaluator, layout, theta, gradient, value)
-    with reporting(progress) as report:
-        run = Run(limits.threads, limits.memory_limit, report)
-        found = _differenced(cost, _tuple(args), problem, subject, choice, run, chosen, (method, samples, directions))
+    with _state_kept(cost, evaluator):
+        value = examine(evaluator.at, theta)
+        evaluator = _worth_compiling(evaluator, cost, limits.threads)
+        problem = FunctionProblem(evaluator, layout, theta, gradient, value)
+        with reporting(progress) as report:
+            run = Run(limits.threads, limits.memory_limit, report)
+            how = method, samples, directions
+            found = _differenced(cost, _tuple(args), problem, subject, choice, run, chosen, how)
     subject, numerical, step, name = found
     return Report.of(
         subject, numerical, epsilon=step, norm=norm, tolerance=tolerance, engine=name, method=method, seed=seed,
@@ -280,6 +290,15 @@ def _evaluator(
         return BatchedCost(cost, layout, theta, args, limits.memory_limit)
     called = PythonCost(cost, layout, theta, args)
     return called if executor is None else ExecutorCost(called, executor_of(executor))
+
+
+def _state_kept(cost: Any, evaluator: Evaluator) -> AbstractContextManager[None]:
+    """What a model keeps is put back after the check, where its cost takes no argument."""
+    if not isinstance(evaluator, HeldCost):
+        return nullcontext()
+    from ..engines.program.arrays.reachable import Reachable  # imported where used, as the engines are
+
+    return state_restored(Reachable(cost).containers, evaluator)
 
 
 def _worth_compiling(evaluator: Evaluator, cost: Any, threads: int) -> Evaluator:

@@ -128,6 +128,11 @@ class TensorFacts(TensorData, Protocol):
         ...
 
     @property
+    def unmoved(self) -> bool:
+        """Whether the numerical gradient is exactly zero wherever it was checked."""
+        ...
+
+    @property
     def units(self) -> int:
         """Number of a layer's units, where this is the weights of one."""
         ...

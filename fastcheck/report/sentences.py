@@ -41,6 +41,9 @@ def summary(
     """What was found, in a sentence; and where every gradient is wrong, the network for which all are right."""
     if judgement.cause in (Cause.COST, Cause.NOTHING):
         return judgement.cause.sentence
+    if judgement.verdict == FAIL and trials is None and _unused(failures, tensors):
+        unused = names((t.name for t in tensors if t.checked), "")
+        return f"The cost does not change with {unused}: does it use its argument?"
     if judgement.verdict == FAIL:
         verb = "disagrees" if len(failures) == 1 else "disagree"
         described = other_description(judgement.tensors, trials)
@@ -53,6 +56,11 @@ def summary(
         if unsure:
             found.append(cause.sentence.format(names=names(unsure), s="s" if len(unsure) == 1 else ""))
     return " ".join(found)
+
+
+def _unused(failures: Sequence[TensorFacts], tensors: Sequence[TensorFacts]) -> bool:
+    """Whether a cost moves with nothing at all that was checked."""
+    return len(failures) == sum(t.checked > 0 for t in tensors) and all(t.unmoved for t in failures)
 
 
 def advice(

@@ -138,6 +138,11 @@ class TensorReport:
         return alive.size - int(np.count_nonzero(alive))
 
     @property
+    def unmoved(self) -> bool:
+        """Whether the numerical gradient is exactly zero wherever it was checked."""
+        return not self._found.comparison.approx.any()
+
+    @property
     def units(self) -> int:
         """Number of a layer's units, where this is the weights of one."""
         return self.shape[self._found.comparison.tensor.units]

@@ -26,6 +26,9 @@ def as_cost(value: Any, *, complex_allowed: bool = False) -> Any:
     """
     if value is None:
         raise TypeError("cost: expected a number, got None; is a return statement missing?")
+    if isinstance(value, (tuple, list)) and len(value) > 1:
+        raise TypeError(f"cost: expected a number, got a {type(value).__name__} of {len(value)}; return the first of "
+                        "them alone where that is the cost (loss(...)[0])")
     try:
         array = np.asarray(value)
     except MemoryError:

@@ -106,6 +106,10 @@ class Layout:
             vector[tensor.start : tensor.stop] = array.reshape(-1)
         return Values(vector, precision)
 
+    def arrays_of(self, values: Any, argument: str = "parameters") -> list[Any]:
+        """What stands in the places of the tensors, as it stands there."""
+        return [value for _, value in _matched(self, values, argument, "")]
+
     def views(self, theta: Any) -> Any:
         """What the user passed, made of views of ``theta`` (n,): float64 or complex128 arrays, numbers as numbers."""
         return rebuilt(self.tree, lambda leaf: _view(leaf, theta))
