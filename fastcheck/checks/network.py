@@ -43,7 +43,7 @@ from ..runtime.run import Run
 from ..runtime.threads import one_blas_thread
 from ..verdict.diagnosis.trials import Trials
 from ..verdict.outcome import FAIL
-from ..verdict.recheck import second_look
+from ..verdict.recheck import recheck
 from ..verdict.tolerance import allowed_anywhere
 from .directional import entries_beside, with_directions
 
@@ -155,7 +155,7 @@ def check(
         if not made.ok and len(subject.tensors) == len(net.tensors):
             exact = engine == "response"
             looked = shared if exact else engine_named("response")
-            closer = second_look(looked, problem, subject, found, made.judgement, epsilon, Run(*limits), exact=exact)
+            closer = recheck(looked, problem, subject, found, made.judgement, epsilon, Run(*limits), exact=exact)
             if closer is not None:
                 made = Report.of(subject, closer, **how, seconds=time.perf_counter() - started)
         return _as_the_user_has_it(made, problem, subject, read)

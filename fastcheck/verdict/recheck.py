@@ -1,15 +1,17 @@
-"""A second look at what disagrees, with a far smaller step: is it the gradient, or was epsilon too large there?
+"""Where a network's gradient disagrees, a far smaller step tells: is it the gradient, or was epsilon too large there?
 
 The second look needs an engine whose differences are exact at any epsilon: its step is so small that it meets neither
-curvature nor a kink nearby.
+curvature nor a kink nearby.  Which entries are asked is the policy of ``engines.second_looks``: all suspects are one
+group, and settled where the step explains nothing.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from .._types import Array, Indices
 from ..engines.protocol import Engine
+from ..engines.second_looks import SecondLooks
 from ..problems.gradients import AnalyticGradient, Kinks, NumericalGradient
 from ..problems.networks.problem import Problem
 from ..runtime.run import Run
@@ -24,7 +26,16 @@ FIRST = 4096
 SHARE = 0.01
 
 
-def second_look(
+@dataclass(frozen=True)
+class Derivatives:
+    """What the second look found: derivatives of some of the first look's entries, and kinks, by their places there."""
+
+    places: Indices
+    derivative: Array
+    kinks: Kinks
+
+
+def recheck(
     engine: Engine, problem: Problem, subject: AnalyticGradient, found: NumericalGradient, judgement: Judgement,
     epsilon: float, run: Run, *, exact: bool = True,
 ) -> NumericalGradient | None:
@@ -40,25 +51,39 @@ def second_look(
     suspects = _suspects(judgement, noisy=exact)
     if not suspects.size:
         return None
-    places = suspects if subject.indices is None else subject.indices[suspects]
-    chosen = np.arange(suspects.size)
-    if suspects.size > FIRST:
-        chosen = np.sort(np.random.default_rng(0).choice(suspects.size, FIRST, replace=False))
-    error = np.abs(subject.gradient[places[chosen]] - found.gradapprox[suspects[chosen]])
-    step = min(epsilon, ORDINARY) * CLOSER
-    closer = engine(problem, places[chosen], step, run)
-    moved = np.abs(found.gradapprox[suspects[chosen]] - closer.gradapprox)
-    if not bool(np.any(moved > SHARE * error)):
+    closer = _closer_look(engine, problem, subject, found, suspects, min(epsilon, ORDINARY) * CLOSER, run)
+    if closer is None:
         if not any(tensor.entries.stepped.size for tensor in judgement.tensors):
             return None
         # The step explains nothing, so it excuses nothing either: no doubt is left.
         return replace(found, truncation=np.zeros(found.gradapprox.size))
-    if chosen.size < suspects.size:
-        closer = engine(problem, places, step, run)
     how = "by a far smaller one" if exact else "by exact differences with a far smaller one"
     entries = "1 entry" if suspects.size == 1 else f"{suspects.size:,} entries"
     note = f"At {entries} epsilon = {epsilon:g} is a large step; judged there {how}."
-    return replace(_with_derivative(found, suspects, closer), notes=(*found.notes, note))
+    return replace(_with_derivative(found, closer), notes=(*found.notes, note))
+
+
+def _closer_look(
+    engine: Engine, problem: Problem, subject: AnalyticGradient, found: NumericalGradient, suspects: Indices,
+    step: float, run: Run,
+) -> Derivatives | None:
+    """The derivatives at the suspects, or None where those of the first batch say that the step explains nothing."""
+    positions = suspects if subject.indices is None else subject.indices[suspects]
+    derivative = np.empty(suspects.size)
+    kinks: list[Kinks] = []
+    explains = False
+    looks = SecondLooks([_few_first(suspects.size)], FIRST, growth=suspects.size)
+    for rows in looks:
+        closer = engine(problem, positions[rows], step, run)
+        derivative[rows] = closer.gradapprox
+        if closer.kinks is not None:
+            kinks.append(replace(closer.kinks, where=suspects[rows][closer.kinks.where]))
+        before = found.gradapprox[suspects[rows]]
+        error = np.abs(subject.gradient[positions[rows]] - before)
+        explains = explains or bool(np.any(np.abs(before - closer.gradapprox) > SHARE * error))
+        if not explains:
+            looks.settle(rows)
+    return Derivatives(suspects, derivative, _joined(kinks)) if explains else None
 
 
 def _suspects(judgement: Judgement, noisy: bool) -> Indices:
@@ -77,17 +102,29 @@ def _suspects(judgement: Judgement, noisy: bool) -> Indices:
     return np.concatenate(found)
 
 
-def _with_derivative(found: NumericalGradient, suspects: Indices, closer: NumericalGradient) -> NumericalGradient:
+def _few_first(count: int) -> Indices:
+    """Rows in an order in which the first few are drawn at random."""
+    if count <= FIRST:
+        return np.arange(count)
+    drawn = np.random.default_rng(0).choice(count, FIRST, replace=False)
+    return np.concatenate([drawn, np.setdiff1d(np.arange(count), drawn)])
+
+
+def _joined(kinks: list[Kinks]) -> Kinks:
+    """Kinks of several batches in the order of their places."""
+    where = np.concatenate([np.empty(0, np.int64), *(k.where for k in kinks)])
+    low, high = (np.concatenate([np.empty(0), *(getattr(k, side) for k in kinks)]) for side in ("low", "high"))
+    order = np.argsort(where)
+    return Kinks(where[order], low[order], high[order])
+
+
+def _with_derivative(found: NumericalGradient, closer: Derivatives) -> NumericalGradient:
     """The first look, judged by the second one's derivatives and kinks at the suspects."""
     truncation: Array = np.zeros(found.gradapprox.size)
-    truncation[suspects] = found.gradapprox[suspects] - closer.gradapprox
+    truncation[closer.places] = found.gradapprox[closer.places] - closer.derivative
     truncation[~np.isfinite(truncation)] = 0.0
-    kinks = found.kinks or Kinks(np.empty(0, np.int64), np.empty(0), np.empty(0))
-    if closer.kinks is not None:
-        old = ~np.isin(kinks.where, suspects)
-        where = np.concatenate([kinks.where[old], suspects[closer.kinks.where]])
-        low = np.concatenate([kinks.low[old], closer.kinks.low])
-        high = np.concatenate([kinks.high[old], closer.kinks.high])
-        order = np.argsort(where)
-        kinks = Kinks(where[order], low[order], high[order])
-    return replace(found, truncation=truncation, kinks=kinks)
+    kinks = [closer.kinks]
+    if found.kinks is not None:
+        old = ~np.isin(found.kinks.where, closer.places)
+        kinks.append(Kinks(found.kinks.where[old], found.kinks.low[old], found.kinks.high[old]))
+    return replace(found, truncation=truncation, kinks=_joined(kinks))

@@ -3,8 +3,9 @@ import pytest
 
 from fastcheck.checks.network import check, network_problem
 from fastcheck.engines.base import engine
+from fastcheck.verdict import recheck as module
 from fastcheck.verdict.judge import judge
-from fastcheck.verdict.recheck import second_look
+from fastcheck.verdict.recheck import recheck
 from tests.support.problems import RUN, data, network
 
 
@@ -72,7 +73,7 @@ def test_where_steps_explain_nothing_there_is_none():
         problem, subject = network_problem(net, parameters, gradients, X, Y)
         found = engine("response")(problem, None, 1e-7, RUN)
         judgement = judge(subject, found, epsilon=1e-7, norm=2)
-        assert second_look(engine("response"), problem, subject, found, judgement, 1e-7, RUN) is None
+        assert recheck(engine("response"), problem, subject, found, judgement, 1e-7, RUN) is None
 
 
 def test_more_disagreements_than_are_looked_at_first(monkeypatch):
@@ -89,3 +90,21 @@ def test_no_step_makes_a_right_gradient_fail(power, hidden):
     report = check(net, parameters, net.gradients(parameters, X, Y), X, Y, epsilon=10.0**power)
     assert report.verdict != "fail", report
     assert power > 0 or report.ok, report
+
+
+def test_a_few_at_first_come_to_what_all_at_once_do(monkeypatch):
+    """With kinks on the way, and the first few drawn at random."""
+    net = network([4, 6, 6, 2], "relu", "identity", "squared_error")
+    rng = np.random.default_rng(5)
+    parameters, X, Y = net.initialize(5), 1e6 * rng.standard_normal((4, 3)), rng.standard_normal((2, 3))
+    problem, subject = network_problem(net, parameters, net.gradients(parameters, X, Y), X, Y)
+    found = engine("response")(problem, None, 1e-3, RUN)
+    judgement = judge(subject, found, epsilon=1e-3, norm=2, tolerance=None)
+    whole = module.recheck(engine("response"), problem, subject, found, judgement, 1e-3, RUN)
+    assert np.count_nonzero(whole.truncation) > 10
+    monkeypatch.setattr(module, "FIRST", 4)
+    parts = module.recheck(engine("response"), problem, subject, found, judgement, 1e-3, RUN)
+    assert parts.notes == whole.notes
+    np.testing.assert_allclose(parts.truncation, whole.truncation, rtol=1e-9)
+    np.testing.assert_array_equal(parts.kinks.where, whole.kinks.where)
+    assert (np.diff(parts.kinks.where) > 0).all()

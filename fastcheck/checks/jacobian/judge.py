@@ -6,14 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._constants import NOISE_SIGMAS
 from ..._types import Array, Indices, Mask
-from ...engines.finite.difference_table import ONE_SIDED_ROUNDING, table
+from ...engines.finite.difference_table import table
 from ...engines.finite.stencils import power_of_two
 from ...engines.finite.steps import first_step, refine
-from .mismatch import NOISE, Mismatch
+from ...engines.second_looks import SecondLooks
+from .mismatch import Mismatch
 from .point import SHARE, Part, Point, Tolerances
 
-# Entries looked at again before it is asked whether they show a mistake.
+# Entries looked at again in the first batch, and in each later one at most.
 FIRST_LOOK, LOOK = 64, 4096
 # Rounding of the derivatives themselves: this many unit roundoffs of each, and of the largest one of all.  A derivative
 # that is zero because others cancel in it is made of nothing else.
@@ -112,22 +114,20 @@ class _Judge:
 
     def _noise(self, output: Part, steps: Array) -> Array:
         """What the rounding of the outputs may do to a difference."""
-        return NOISE * self.point.rounding(output) / steps
+        return NOISE_SIGMAS * self.point.rounding(output) / steps
 
     def looked_again(self, doubted: NDArray[np.intp]) -> Mismatch | None:
         """Look with better steps at entries in doubt, worst first, until some are wrong beyond doubt."""
         unsure: list[NDArray[np.intp]] = []
-        start, size = 0, FIRST_LOOK
-        while start < len(doubted):
-            batch, wrong = doubted[start : start + size], np.zeros(len(doubted[start : start + size]), dtype=bool)
+        for rows in SecondLooks([np.arange(len(doubted))], FIRST_LOOK, LOOK // FIRST_LOOK, most=LOOK):
+            batch, wrong = doubted[rows], np.zeros(rows.size, dtype=bool)
             for row in np.unique(batch[:, 0]):
                 here = np.flatnonzero(batch[:, 0] == row)
                 wrong[here], hidden = self._row(int(row), batch[here, 1])
                 unsure.append(batch[here[hidden]])
             if wrong.any():
                 # One mistake is enough for a verdict: the others in doubt are counted as the first look had them.
-                return self._mismatch(np.concatenate([batch[wrong], doubted[start + size :]]))
-            start, size = start + size, LOOK
+                return self._mismatch(np.concatenate([batch[wrong], doubted[rows[-1] + 1 :]]))
         left = np.concatenate(unsure) if unsure else doubted[:0]
         return self._together(left) if left.size else None
 
@@ -140,11 +140,10 @@ class _Judge:
         start = np.maximum(first_step(point.theta[columns]), power_of_two(steps))
         slopes = refine(_Line(point, row), columns, start, float(point.value[row]), noise,
                         measure=lambda: np.full(columns.size, self._measured_noise(row, columns)))
-        blurred = ONE_SIDED_ROUNDING * slopes.noise / slopes.nearest
+        at_kink, blurred = slopes.kinked()
         given, first = self.analytical[row, columns], self.numerical[row, columns]
         with np.errstate(all="ignore"):
             low, high = np.fmin(slopes.left, slopes.right), np.fmax(slopes.left, slopes.right)
-            at_kink = ~slopes.smooth & (high - low > NOISE * blurred)
             known = np.isfinite(slopes.error) & ~at_kink
             better = np.where(at_kink, np.clip(given, low, high), np.where(known, slopes.slope, first))
             # Where an output is made of nothing but rounding, better steps contradict each other: of the rounding of
@@ -165,7 +164,7 @@ class _Judge:
         allowed[still] += min(self.limits.atol, UNSEEN * max(output.unit, self.limits.unit))
         # An output that is small because large ones cancel in it is rounded as they are.
         unseen = np.where(known, point.rounding(output) / slopes.step, 0.0)
-        wrong = ~(off <= allowed + NOISE * np.maximum(error, unseen))
+        wrong = ~(off <= allowed + NOISE_SIGMAS * np.maximum(error, unseen))
         return wrong, ~wrong & (off > plain)
 
     def _measured_noise(self, row: int, columns: Indices) -> float:
@@ -192,10 +191,10 @@ class _Judge:
         with np.errstate(all="ignore"):
             weight = 1.0 / self._standard_errors()
             a, n = (np.nan_to_num(j * weight, posinf=0.0, neginf=0.0) for j in (self.analytical, self.numerical))
-        spread = NOISE * math.sqrt(2.0 * a.size)
+        spread = NOISE_SIGMAS * math.sqrt(2.0 * a.size)
         norm = float(np.linalg.norm(a))
         off = abs(float(np.sum(a * n)) / norm**2 - 1.0) * norm if norm else 0.0
-        if off > NOISE or float(np.sum((n - a) ** 2)) > a.size + spread:
+        if off > NOISE_SIGMAS or float(np.sum((n - a) ** 2)) > a.size + spread:
             return self._mismatch(hidden)
         return None if float(np.sum(n**2)) > a.size + spread else self._mismatch(hidden, inconclusive=True)
 
@@ -203,7 +202,7 @@ class _Judge:
         """Of all differences (M, n): as found where they were looked at again, else what is allowed for."""
         found = np.empty_like(self.error)
         for output, of in self.point.blocks():
-            noise = self._noise(output, self.point.steps(of, self.limits.eps)) / NOISE
+            noise = self._noise(output, self.point.steps(of, self.limits.eps)) / NOISE_SIGMAS
             found[output.span, of.span] = np.hypot(self.allowed(output, of), noise)
         better = np.hypot(self.error, self.limits.rtol * np.abs(self.numerical))
         return np.where(np.isnan(self.error), found, better)

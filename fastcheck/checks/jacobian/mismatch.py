@@ -6,15 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._constants import UNIT_ROUNDOFF
+from ..._constants import NOISE_SIGMAS, UNIT_ROUNDOFF
 from ..._types import Array
 from ...problems.gradients import AnalyticGradient, NumericalGradient
 from ...problems.parameters.tensor import Tensor
 from ...report.report import Report
 from .point import Part, Point
 
-# Standard errors that noise may reach.
-NOISE = 8.0
 # Disagreeing entries that a message lists.
 LISTED = 5
 
@@ -56,7 +54,7 @@ class Mismatch:
         analytical, numerical = (np.ascontiguousarray(j[block]) for j in (self.analytical, self.numerical))
         shape = of.tensor.shape if output.tensor.shape == () else (*output.tensor.shape, *of.tensor.shape)
         named = of.name if len(self.point.outputs) == 1 else f"{output.name}/d{of.name}"
-        noise = np.full(1, NOISE * self.point.rounding(output) / math.sqrt(UNIT_ROUNDOFF))
+        noise = np.full(1, NOISE_SIGMAS * self.point.rounding(output) / math.sqrt(UNIT_ROUNDOFF))
         found = NumericalGradient(0.0, np.empty(0), np.empty(0), numerical.reshape(-1), noise, settled=True)
         subject = AnalyticGradient((Tensor(named, shape, 0, analytical.size),), np.zeros(analytical.size),
                           analytical.reshape(-1))

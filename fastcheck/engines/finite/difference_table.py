@@ -7,14 +7,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..._constants import UNIT_ROUNDOFF
-from ..._types import Array, Indices
+from ..._constants import NOISE_SIGMAS, UNIT_ROUNDOFF
+from ..._types import Array, Indices, Mask
 from .noise import AGREEMENT
 from .stencils import STENCILS, WIDEST, Lines, power_of_two
-
-Mask = NDArray[np.bool_]
 
 # The derivative to one side, from the rises over one, two and three steps; and its error where each cost has error one.
 ONE_SIDED = np.array([3.0, -1.5, 1.0 / 3.0])
@@ -73,6 +70,12 @@ class SlopeEstimates:
     def resolved(self) -> Mask:
         """Which differences stand out of the noise: (p, 6)."""
         return np.asarray(self.bend > RESOLVED * SPREAD * self.noise[:, None])
+
+    def kinked(self) -> tuple[Mask, Array]:
+        """Which lines have a kink at 0, and the noise of their one-sided derivatives."""
+        with np.errstate(invalid="ignore"):
+            blurred = ONE_SIDED_ROUNDING * self.noise / self.nearest
+            return ~self.smooth & (np.abs(self.right - self.left) > NOISE_SIGMAS * blurred), blurred
 
     @property
     def level(self) -> Array:

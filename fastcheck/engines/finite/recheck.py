@@ -1,8 +1,7 @@
 """Entries that disagree are looked at again, with other steps: is it the step, a kink, an edge, or a mistake?
 
-A first look never fails a gradient by itself: a step may be too long for one entry, or cross a kink.  A few entries of
-each tensor are asked first.  Where one of them is wrong beyond doubt, the tensor fails, and the others need no second
-look; else all of them do, in growing batches.
+Which entries are asked, and when there is nothing left to ask, is the policy of ``second_looks``: a tensor is a group,
+and settled where one of its entries is wrong beyond doubt.
 """
 
 import math
@@ -12,9 +11,10 @@ import numpy as np
 
 from ..._constants import NOISE_SIGMAS
 from ..._types import Array, Indices, Mask
+from ..second_looks import SecondLooks
 from .check import Check
 from .complex_step import ANALYTIC, not_analytic
-from .difference_table import ONE_SIDED_ROUNDING, SlopeEstimates, table
+from .difference_table import SlopeEstimates, table
 from .edges import edge_slopes
 from .estimates import Estimates
 from .lines import OutOfTime
@@ -103,25 +103,20 @@ def recheck(check: Check, places: Indices, estimates: Estimates) -> Rechecked:
     suspects = suspects_among(check, places, estimates)
     if not suspects.size or not math.isfinite(check.problem.cost):
         return Rechecked(estimates)
-    waiting = _by_tensor(check, places, check.generator.permutation(suspects))
-    count = check.lines.count
-    size = int(np.clip(SHARE * count / (EACH * len(waiting)), FEWEST, MOST))
+    groups = _by_tensor(check, places, check.generator.permutation(suspects))
+    first = int(np.clip(SHARE * check.lines.count / (EACH * len(groups)), FEWEST, MOST))
+    # With little time, one tensor's answer is worth more than half of everybody's.
+    looks = SecondLooks(groups, first, GROWTH, together=None if math.isinf(check.method.deadline) else 1)
     found = Rechecked(estimates, suspects=suspects.size)
     looked: list[Indices] = []
-    while waiting:
-        # With little time, one tensor's answer is worth more than half of everybody's.
-        together = len(waiting) if math.isinf(check.method.deadline) else 1
-        asked, later = waiting[:together], waiting[together:]
-        rows = np.sort(np.concatenate([rows[:size] for rows in asked]))
+    for rows in looks:
         try:
             again, blamed = _look(Batch(check, rows, places[rows]), found.estimates)
         except OutOfTime:
-            return found.followed_by(_unsure(check, places, found.estimates, np.concatenate(waiting)))
+            return found.followed_by(_unsure(check, places, found.estimates, looks.waiting))
         found = found.followed_by(again)
         looked.append(rows)
-        left = [rows[size:] for rows in asked if rows.size > size and not np.isin(rows[:size], blamed).any()]
-        size *= GROWTH if left else 1
-        waiting = left + later
+        looks.settle(blamed)
     if check.method.epsilon is not None and found.looked < suspects.size:
         others = np.setdiff1d(suspects, np.concatenate(looked))
         found = found.followed_by(Rechecked(_own_up_for_others(found.estimates, np.concatenate(looked), others)))
@@ -155,7 +150,7 @@ def _look(batch: Batch, estimates: Estimates) -> tuple[Rechecked, Indices]:
     """Replace or qualify some estimates; with the rows that are wrong beyond doubt."""
     check, rows = batch.check, batch.rows
     slopes = _slopes(batch)
-    at_kink, blurred = _kinked(slopes)
+    at_kink, blurred = slopes.kinked()
     kinks = {
         int(batch.places[k]): (min(slopes.left[k], slopes.right[k]), max(slopes.left[k], slopes.right[k]))
         for k in np.flatnonzero(at_kink)
@@ -204,7 +199,7 @@ def _subtle(batch: Batch, slopes: SlopeEstimates) -> Mask:
     """Which entries are wrong, but by so little that a cost in single precision could be the reason."""
     coarse = WIDEST.rounding * SINGLE * abs(batch.check.problem.cost) / slopes.step
     gross = _apart(batch, slopes.slope, slopes.error + coarse)
-    return np.asarray(_apart(batch, slopes.slope, slopes.error) & ~gross & ~_kinked(slopes)[0])
+    return np.asarray(_apart(batch, slopes.slope, slopes.error) & ~gross & ~slopes.kinked()[0])
 
 
 def _confirm(batch: Batch, slopes: SlopeEstimates, doubted: Mask) -> None:
@@ -215,13 +210,6 @@ def _confirm(batch: Batch, slopes: SlopeEstimates, doubted: Mask) -> None:
                     slopes.noise[blamed])
     excused = ~_apart(some, shorter.slope, shorter.error) & shorter.smooth
     slopes.take(shorter, blamed[excused], excused)
-
-
-def _kinked(slopes: SlopeEstimates) -> tuple[Mask, Array]:
-    """Which lines have a kink at 0, and the noise of their one-sided derivatives."""
-    with np.errstate(invalid="ignore"):
-        blurred = ONE_SIDED_ROUNDING * slopes.noise / slopes.nearest
-        return ~slopes.smooth & (np.abs(slopes.right - slopes.left) > NOISE_SIGMAS * blurred), blurred
 
 
 def _apart(batch: Batch, slope: Array, error: Array) -> Mask:
