@@ -94,17 +94,19 @@ def test_no_step_makes_a_right_gradient_fail(power, hidden):
 
 def test_a_few_at_first_come_to_what_all_at_once_do(monkeypatch):
     """With kinks on the way, and the first few drawn at random."""
-    net = network([4, 6, 6, 2], "relu", "identity", "squared_error")
-    rng = np.random.default_rng(5)
-    parameters, X, Y = net.initialize(5), 1e6 * rng.standard_normal((4, 3)), rng.standard_normal((2, 3))
+    net = network([4, 6, 6, 2], "relu", "tanh", "squared_error")
+    rng = np.random.default_rng(3)
+    parameters, X, Y = net.initialize(3), rng.standard_normal((4, 3)), rng.standard_normal((2, 3))
+    Z = parameters["W1"] @ X + parameters["b1"]
+    parameters["b1"][:3, 0] -= Z[:3, 0] + 1e-4
     problem, subject = network_problem(net, parameters, net.gradients(parameters, X, Y), X, Y)
     found = engine("response")(problem, None, 1e-3, RUN)
     judgement = judge(subject, found, epsilon=1e-3, norm=2, tolerance=None)
     whole = module.recheck(engine("response"), problem, subject, found, judgement, 1e-3, RUN)
-    assert np.count_nonzero(whole.truncation) > 10
+    assert np.count_nonzero(whole.truncation) > 5
     monkeypatch.setattr(module, "FIRST", 4)
     parts = module.recheck(engine("response"), problem, subject, found, judgement, 1e-3, RUN)
     assert parts.notes == whole.notes
-    np.testing.assert_allclose(parts.truncation, whole.truncation, rtol=1e-9)
+    np.testing.assert_allclose(parts.truncation, whole.truncation, rtol=1e-9, atol=1e-15)
     np.testing.assert_array_equal(parts.kinks.where, whole.kinks.where)
     assert (np.diff(parts.kinks.where) > 0).all()
