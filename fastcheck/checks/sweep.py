@@ -11,7 +11,7 @@ from ..problems.networks.network import Network
 from ..runtime.progress import Progress, reporting
 from ..runtime.resources import memory_of, threads_of
 from ..runtime.run import Run
-from ..verdict.comparison import comparisons
+from ..verdict.compare import comparisons
 from ..verdict.judge import overall_difference
 from .network import network_problem
 

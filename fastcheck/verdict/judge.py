@@ -14,7 +14,8 @@ import numpy as np
 from .._constants import BEYOND_DOUBLE, NOISE_SIGMAS, NORM_SIGMAS, RESOLVED, RESOLVED_LOW
 from .._types import Array
 from ..problems.gradients import AnalyticGradient, NumericalGradient
-from .comparison import Comparison, comparisons, relative
+from .compare import comparisons
+from .comparison import Comparison, relative
 from .entries import broken_entries, disagreeing_entries, join_norms
 from .explanations import Evidence, Explanations
 from .judgement import Disagreeing, Judgement, TensorVerdict
