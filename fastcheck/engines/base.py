@@ -5,7 +5,7 @@ from importlib import import_module
 
 from .protocol import Engine
 
-MODULES = {"response": ".response.engine", "full": ".full", "reference": ".reference"}
+MODULES = {"response": ".response.choice", "full": ".full", "reference": ".reference"}
 ENGINES = tuple(MODULES)
 
 

@@ -55,6 +55,15 @@ def compiled(function: Callable[..., Any], *, flags: frozenset[str] = EXACT) -> 
     return dispatcher
 
 
+def is_at_hand(kernel: Any) -> bool:
+    """Whether what ``compiled`` made has machine code in this process, or on disk for these sources."""
+    if _disabled() or kernel.signatures:
+        return True
+    file = getattr(getattr(kernel, "_cache", None), "_cache_file", None)
+    load = getattr(file, "_load_index", None)  # private, as is the stamp
+    return bool(load and load())
+
+
 @cache
 def _say_that_nothing_is_cached() -> None:
     """Once: a version of Numba that keeps its cache in another way costs every process its compilation."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..._constants import UNIT_ROUNDOFF
 from ..._types import Array, Indices
-from ...problems.gradients import Kinks, NumericalGradient
+from ...problems.gradients import NumericalGradient
 from ...problems.networks.problem import Problem
 from ...runtime.run import Run
 from ...runtime.threads import run_all
@@ -15,6 +15,7 @@ from . import loops, unit_responses
 from .block import Block
 from .columns import AT_KINK, CLEAN, NEAR_KINK
 from .groups import ROWS
+from .places import Places, kinks_of
 from .responses import Responses, powers_of
 
 # Entries whose costs are written together.
@@ -138,15 +139,7 @@ class Sums:
 
         run_all(write, range(0, self.odd.size, FINISH), run.threads)
         noise = network.layout.spread(self.blocks * self.noise, self.indices)
-        return NumericalGradient(cost, self.even, J_minus, self.odd, noise, self._kinks_found(self.odd), notes, facts)
-
-    def _kinks_found(self, gradapprox: Array) -> Kinks:
-        if not self.kinks:
-            return Kinks(np.empty(0, np.int64), np.empty(0), np.empty(0))
-        where, back = np.unique(np.concatenate([k[0] for k in self.kinks]), return_inverse=True)
-        low = gradapprox[where] + np.bincount(back, np.concatenate([k[1] for k in self.kinks]))
-        high = gradapprox[where] + np.bincount(back, np.concatenate([k[2] for k in self.kinks]))
-        return Kinks(where, low, high)
+        return NumericalGradient(cost, self.even, J_minus, self.odd, noise, kinks_of(self.kinks, self.odd), notes, facts)
 
 
 def _height(block: Block) -> float:
@@ -156,79 +149,6 @@ def _height(block: Block) -> float:
     curved = [k for k, linear in enumerate(arrays.linear) if not linear or (arrays.logits and k == last)]
     parts = [arrays.z[:, arrays.starts[k] : arrays.starts[k] + arrays.widths[k + 1]] for k in curved]
     return float(max((np.abs(z).max() for z in parts), default=0.0))
-
-
-class Places:
-    """Where the parameters of one layer's units stand among the checked positions.
-
-    Parameters
-    ----------
-    indices : the checked positions of theta, ascending; None for all.
-
-    Attributes
-    ----------
-    units : those that have parameters to check.
-    """
-
-    def __init__(self, problem: Problem, layer: int, indices: Indices | None) -> None:
-        weights, bias = (problem.network.places[layer].tensors[kind] for kind in ("W", "b"))
-        self.outputs, self.inputs = weights.shape
-        edges = np.array([weights.start, bias.start, bias.stop])
-        first, middle, last = edges if indices is None else np.searchsorted(indices, edges)
-        self.weights, self.biases = slice(int(first), int(middle)), slice(int(middle), int(last))
-        self.units = np.arange(self.outputs)
-        if indices is not None:
-            self.units = self._whole_units(weights.start, bias.start, indices)
-        self.whole = self.units.size > 0
-        if indices is not None and not self.whole:
-            of_weight, of_bias = indices[self.weights] - weights.start, indices[self.biases] - bias.start
-            self.rows = np.concatenate([of_weight // self.inputs, of_bias])
-            self.columns = np.concatenate([of_weight % self.inputs, np.full(of_bias.size, self.inputs)])
-            self.positions = np.arange(first, last)
-            self.units = np.unique(self.rows)
-
-    def _whole_units(self, weights: int, bias: int, indices: Indices) -> Indices:
-        """The units, where the checked positions are all those of neighbouring units; else none."""
-        of_weights, of_biases = indices[self.weights], indices[self.biases]
-        count = of_biases.size
-        if not count or of_weights.size != count * self.inputs:
-            return np.empty(0, np.int64)
-        unit = int(of_biases[0] - bias)
-        ends = of_biases[-1] - bias - unit, of_weights[0] - weights, of_weights[-1] - weights
-        wanted = count - 1, unit * self.inputs, (unit + count) * self.inputs - 1
-        return np.arange(unit, unit + count if ends == wanted else unit)
-
-    def add(self, total: Array, units: Any, values: Array) -> None:
-        """Add values (units, inputs + 1), bias last, where they belong."""
-        if self.whole:
-            first, last = units[0] - self.units[0], units[-1] + 1 - self.units[0]
-            total[self.weights].reshape(-1, self.inputs)[first:last] += values[:, :-1]
-            total[self.biases][first:last] += values[:, -1]
-            return
-        chosen = np.isin(self.rows, units)
-        rows = np.searchsorted(units, self.rows[chosen])
-        total[self.positions[chosen]] += values[rows, self.columns[chosen]]
-
-    def position(self, unit: int, column: int) -> int | None:
-        """Checked position of one parameter, None where it is not checked."""
-        if self.whole:
-            row = unit - int(self.units[0])
-            return self.biases.start + row if column == self.inputs else (
-                self.weights.start + row * self.inputs + column)
-        found = self.positions[(self.rows == unit) & (self.columns == column)]
-        return int(found[0]) if found.size else None
-
-    def select(self, units: Any, mask: Any) -> tuple[Indices, Any, Any]:
-        """Checked positions where mask (units, inputs + 1) holds, with their rows and columns in it."""
-        if self.whole:
-            rows, columns = np.nonzero(mask)
-            row = units[rows] - self.units[0]
-            weight, bias = self.weights.start + row * self.inputs + columns, self.biases.start + row
-            return np.asarray(np.where(columns < self.inputs, weight, bias)), rows, columns
-        chosen = np.isin(self.rows, units)
-        rows, columns = np.asarray(np.searchsorted(units, self.rows[chosen])), self.columns[chosen]
-        kept = mask[rows, columns]
-        return self.positions[chosen][kept], rows[kept], columns[kept]
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,12 @@ from zlib import crc32
 
 import numpy as np
 
-from ..._constants import UNIT_ROUNDOFF
 from ..._errors import EngineError
 from ..._types import Array
-from ...problems.networks.network import Propagation
 from ...problems.networks.operations import unit_operations
 from .block import Block
 from .columns import CLEAN, NEAR_KINK
+from .literal_losses import SAFETY, SomeSamples, literal_parts
 from .responses import Responses, powers_of
 from .unit_responses import Totals, respond_literally
 
@@ -20,14 +19,10 @@ from .unit_responses import Totals, respond_literally
 PARAMETERS = 4
 # ... unless it has fewer operations than this: then one.
 SMALL = 1e7
-# The first-order bound of literal propagation's rounding may be this many times too small.
-SAFETY = 16.0
 # Two sums of the same numbers agree to this, relatively, ...
 CLOSE = 1e-11
 # ... and polynomials to this with the values that they go through.
 INTERPOLATED = 1e-9
-# Roundings that an activation goes through, of itself and of its argument.
-ACTIVATION = 4.0
 # One parameter's check may cost this share of the engine's own operations.
 SHARE = 0.01
 
@@ -151,55 +146,12 @@ def _affordable(block: Block, layer: int) -> int:
 
 def _literal(block: Block, place: tuple[int, int, int], samples: Any) -> tuple[Array, float]:
     """Odd and even part of the losses' sum over samples by plain perturbed propagation, and a bound of its rounding."""
-    layer, unit, column = place
     Z, slack = _by_layer(block, block.arrays.z[samples]), _by_layer(block, block.arrays.slack[samples])
-    Y = block.arrays.y
-    row = block.problem.network.places[layer].of_unit(block.problem.theta, unit)
-    # theta + epsilon e, theta - epsilon e and theta side by side, so that they share one propagation; and theta with
-    # all that rounding can do added, and taken off: at a perfect fit losses are flat at theta, but not there
-    count = len(samples)
-    moved, targets = np.tile(Z[layer], 5), np.tile(Y[samples].T, 5)
-    nudges: list[Any] = [np.kron([0.0, 0.0, 0.0, 1.0, -1.0], part) for part in slack]
-    for k, step in enumerate((block.epsilon, -block.epsilon, 0.0)):
-        perturbed = row.copy()
-        perturbed[column] += step
-        moved[unit, k * count : (k + 1) * count] = block.inputs[layer][samples] @ perturbed
-    run, losses = _forward_from(block, layer, [*Z[:layer], moved + nudges[layer]], targets, nudges)
-    up, down, base = losses[: 3 * count].reshape(3, count)
-    rounding = 8.0 * UNIT_ROUNDOFF * np.abs(losses) + _rounding(block, layer, run, slack, targets)
-    worst = float(rounding.reshape(5, count).sum(axis=1).max())
-    return np.array([0.5 * (up - down).sum(), (0.5 * (up + down) - base).sum()]), SAFETY * worst
+    chosen = SomeSamples(block.problem, block.epsilon, block.inputs[place[0]][samples], Z, slack, block.arrays.y[samples].T)
+    parts, rounding = literal_parts(chosen, place)
+    return parts, SAFETY * rounding
 
 
 def _by_layer(block: Block, values: Array) -> list[Array]:
     """(m, all units) as one (units, m) array per layer."""
     return [part.T for part in np.split(values, block.arrays.starts[1:], axis=1)]
-
-
-def _forward_from(block: Block, layer: int, Z: list[Array], Y: Array, nudges: list[Array]) -> tuple[Propagation, Array]:
-    """Plain forward propagation from a layer's pre-activations (the last of Z) on, later ones nudged; the losses."""
-    network, parameters = block.problem.network, block.problem.parameters
-    A = [entry.value(z) for entry, z in zip(network.activation_entries, Z, strict=False)]
-    for k in range(layer + 1, len(network.layers)):
-        place = network.places[k]
-        Z = [*Z, place.layer.forward(place.values(parameters), A[-1]) + nudges[k]]
-        A.append(network.activation_entries[k].value(Z[-1]))
-    return Propagation(A[0], Z, A), network.cost_entry.losses(Z[-1], A[-1], Y)
-
-
-def _rounding(block: Block, layer: int, run: Propagation, slack: list[Array], Y: Array) -> Array:
-    """How far rounding of what is computed from ``layer`` on may move each loss, to first order."""
-    network, parameters, cost = block.problem.network, block.problem.parameters, block.problem.network.cost_entry
-    dZ = network.output_gradient(run, Y) / cost.scale(*Y.shape[::-1])
-    total = np.zeros(Y.shape[1])
-    if not cost.output:  # taken from the activation, whose own rounding counts where it nearly meets the target
-        entry, Z, A = network.activation_entries[-1], run.Z[-1], run.A[-1]
-        lost = np.abs(A) + (np.abs(Z * entry.derivative(Z)) if entry.elementwise else 0.0)
-        total += ACTIVATION * UNIT_ROUNDOFF * np.sum(np.abs(cost.gradient(Z, A, Y)) * lost, axis=0)
-    for k in range(len(network.layers) - 1, layer - 1, -1):
-        total += np.sum(np.abs(dZ) * np.tile(slack[k], 5), axis=0)
-        if k > layer:
-            place = network.places[k]
-            back = place.layer.backward(place.values(parameters), dZ)
-            dZ = back * network.activation_entries[k - 1].derivative(run.Z[k - 1])
-    return total

@@ -7,9 +7,9 @@ from tests.support.mpmath_network import central_differences
 from tests.support.problems import RUN
 
 
-def agrees(given, epsilon, bound=1e-12, oracle=central_differences):
-    """Hold the engine's numbers against fifty digits, to ``bound`` of each tensor's scale."""
-    found = engine.differences(given, None, epsilon, RUN)
+def agrees(given, epsilon, bound=1e-12, oracle=central_differences, form=engine):
+    """Hold the engine's numbers, of either form, against fifty digits, to ``bound`` of each tensor's scale."""
+    found = form.differences(given, None, epsilon, RUN)
     plus, minus, quotient = oracle(given, epsilon)
     for tensor in given.network.tensors:
         part = slice(tensor.start, tensor.stop)

@@ -8,6 +8,8 @@ from tests.engines.response.digits import agrees
 from tests.support.mpmath_network import literal_differences
 from tests.support.problems import PIECEWISE, RUN, gradient, network, problem
 
+pytestmark = pytest.mark.usefixtures("each_form")
+
 
 @pytest.mark.parametrize("hidden", PIECEWISE)
 @pytest.mark.parametrize("offset", [0.0, 1e-8, -1e-8, 1e-12, -1e-12])

@@ -7,6 +7,8 @@ from fastcheck.engines.response import engine
 from tests.support.mpmath_network import central_differences
 from tests.support.problems import RUN, data, network, problem
 
+pytestmark = pytest.mark.usefixtures("each_form")
+
 
 def homogeneous(kinks):
     """A network of straight pieces, its parameters, X and Y; where wanted every unit of it stands on its kink."""

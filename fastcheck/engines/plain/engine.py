@@ -1,0 +1,224 @@
+"""The response engine in plain NumPy: the same differences as ``engines.response`` finds, with nothing to compile.
+
+r(x) of every unit and sample is taken from pairs of columns +-h (and +-h/2 where curved functions see more than a
+quadratic is good for), and evaluated literally where kinks or long steps are in the way, as there.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ..._constants import UNIT_ROUNDOFF
+from ..._types import Array, Indices
+from ...problems.costs_on_demand import CostsOnDemand
+from ...problems.gradients import NumericalGradient
+from ...problems.networks.problem import Problem
+from ...runtime.run import Run
+from ..response.places import Places, kinks_of
+from .found import LayerFound, literal_of, with_ones
+from .pairs import Pair, responses
+from .point import Point
+from .spot_check import spot_check
+
+# Up to this change of a pre-activation r is a quadratic to a relative 1e-13, and up to this one a quartic.
+QUADRATIC_REACH, QUARTIC_REACH = 2e-7, 1e-3
+# Numbers in one block of columns: what stays in a processor's cache.
+BLOCK = 1 << 16
+
+
+def differences(problem: Problem, indices: Indices | None, epsilon: float, run: Run) -> NumericalGradient:
+    """All perturbed costs from the responses of single units (see ``engines.response.engine``)."""
+    with np.errstate(all="ignore"):
+        point = Point(problem, epsilon)
+        places = None if indices is None else [Places(problem, k, indices) for k in range(len(point.weights))]
+        units = [slice(None) if places is None else places[k].units for k in range(len(point.weights))]
+        layers = _all_layers(point, units, run)
+        return _costs(point, layers, places, indices)
+
+
+def _all_layers(point: Point, chosen: list[Any], run: Run) -> list[LayerFound]:
+    """Responses of the chosen units of every layer."""
+    sizes = [n if isinstance(u, slice) else len(u) for n, u in zip(point.net.widths[1:], chosen, strict=True)]
+    parts: list[list[LayerFound]] = [[] for _ in sizes]
+    done, total = 0, sum(sizes)
+    for group in _groups(point, chosen, sizes):
+        for found in _respond(point, group):
+            parts[found.layer].append(found)
+            done += found.powers[0].shape[0]
+        run.progress(point.net.size * done // max(total, 1), point.net.size)
+    return [_whole(point, k, units, part) for k, (units, part) in enumerate(zip(chosen, parts, strict=True)) if part]
+
+
+def _groups(point: Point, chosen: list[Any], sizes: list[int]) -> Iterator[list[Any]]:
+    """Units by layer that travel together: all of them where they fit a block, else some of one layer at a time."""
+    widths = point.net.widths
+    each = [point.m * max(widths[k + 1 if k == point.last else k + 2 :]) for k in range(len(sizes))]
+    if sum(size * numbers for size, numbers in zip(sizes, each, strict=True)) <= BLOCK:
+        yield [units if size else None for units, size in zip(chosen, sizes, strict=True)]
+        return
+    for k, units in enumerate(chosen):
+        count = max(1, BLOCK // each[k])
+        numbers = np.arange(sizes[k]) if isinstance(units, slice) else units
+        for first in range(0, sizes[k], count):
+            yield [numbers[first : first + count] if layer == k else None for layer in range(len(chosen))]
+
+
+def _respond(point: Point, group: list[Any]) -> Iterator[LayerFound]:
+    """Polynomials of a group's units."""
+    far = responses(point, group)
+    near = None
+    if QUADRATIC_REACH < far.reach <= QUARTIC_REACH:
+        near = responses(point, group, 0.5)
+    first = 0
+    for k, units in enumerate(group):
+        if units is None:
+            continue
+        numbers = np.arange(point.net.widths[k + 1])[units]
+        part = slice(first, first + numbers.size)
+        first = part.stop
+        met = None if far.met is None else far.met[part]
+        if not far.reach <= QUARTIC_REACH:
+            met = np.ones((numbers.size, point.m), np.bool_)
+        powers = _powers(far, near, part, point.steps[k])
+        literal = None
+        if met is not None and met.any():
+            for power in powers:
+                power[met] = 0.0
+            literal = literal_of(point, k, numbers, met)
+        yield LayerFound(k, units, powers, literal)
+
+
+def _powers(far: Pair, near: Pair | None, part: slice, h: Array) -> list[Array]:
+    """Coefficients of x and x^2 from responses at +-h; of x^3 and x^4 as well from those at +-h/2."""
+    odd = far.odd[part] / h
+    even = np.zeros_like(odd) if far.even is None else far.even[part] / (h * h)
+    if near is None:
+        return [odd, even]
+    half_odd = near.odd[part] / (0.5 * h)
+    half_even = np.zeros_like(odd) if near.even is None else near.even[part] / (0.25 * h * h)
+    c3, c4 = (odd - half_odd) / (0.75 * h * h), (even - half_even) / (0.75 * h * h)
+    return [half_odd - c3 * (0.25 * h * h), half_even - c4 * (0.25 * h * h), c3, c4]
+
+
+def _whole(point: Point, layer: int, units: Any, parts: list[LayerFound]) -> LayerFound:
+    """The groups of one layer together."""
+    if len(parts) == 1:
+        return parts[0]
+    degree = max(len(part.powers) for part in parts)
+    zeros = [[*p.powers, *[np.zeros_like(p.powers[0])] * (degree - len(p.powers))] for p in parts]
+    powers = [np.concatenate(each) for each in zip(*zeros, strict=True)]
+    starts = np.cumsum([0, *(part.powers[0].shape[0] for part in parts)])
+    literals = [(start, p.literal) for start, p in zip(starts, parts, strict=False) if p.literal is not None]
+    literal = None
+    if literals:
+        first = literals[0][1]
+        joined = {name: np.concatenate([getattr(one, name) for _, one in literals])
+                  for name in ("odd", "even", "kinked", "low", "high")}
+        rows = np.concatenate([start + one.rows for start, one in literals])
+        literal = type(first)(rows, **joined, steepest=max(one.steepest for _, one in literals))
+    return LayerFound(layer, units, powers, literal)
+
+
+def _costs(
+    point: Point, layers: list[LayerFound], places: list[Places] | None, indices: Indices | None
+) -> NumericalGradient:
+    """Sums over samples, the penalty, noise and kinks."""
+    problem, net = point.problem, point.net
+    losses = point.losses
+    gradapprox = np.zeros(net.size if indices is None else indices.size)
+    noise, kinks = np.zeros(len(net.tensors)), []
+    numbers = {tensor.name: number for number, tensor in enumerate(net.tensors)}
+    height = _height(point)
+    for found in layers:
+        place = None if places is None else places[found.layer]
+        slopes = point.scale * found.odd(with_ones(point.inputs[found.layer]), point.epsilon)
+        if found.literal is not None:
+            slopes[found.literal.rows] += point.scale / point.epsilon * found.literal.odd
+        _put(point, found, place, gradapprox, slopes)
+        tensors = net.places[found.layer].tensors
+        of_weights, of_biases = _noise(point, found, height)
+        noise[numbers[tensors["W"].name]], noise[numbers[tensors["b"].name]] = of_weights, of_biases
+        if found.literal is not None:
+            kinks += _kinks(point, found, place or Places(problem, found.layer, None))
+    facts = spot_check(point, layers, losses)
+    cost = point.scale * float(losses.sum()) + net.penalty(problem.parameters, point.m)
+    rate = net.l2 / point.m
+    if rate:
+        positions = slice(None) if indices is None else indices
+        penalised = np.zeros(net.size)
+        for tensor in net.penalised:
+            penalised[tensor.start : tensor.stop] = rate * problem.theta[tensor.start : tensor.stop]
+        gradapprox += penalised[positions]
+    found_kinks = kinks_of(kinks, gradapprox)
+    sides = _sides(point, layers, places, gradapprox, indices, cost)
+    return NumericalGradient(cost, *sides, gradapprox, net.layout.spread(noise, indices), found_kinks, facts=facts)
+
+
+def _put(point: Point, found: LayerFound, place: Places | None, total: Array, values: Array) -> None:
+    """Write values (units, inputs + 1), bias last, where they belong."""
+    if place is not None:
+        place.add(total, place.units, values)
+        return
+    tensors = point.net.places[found.layer].tensors
+    weights, biases = tensors["W"], tensors["b"]
+    total[weights.start : weights.stop].reshape(weights.shape)[:] = values[:, :-1]
+    total[biases.start : biases.stop] = values[:, -1]
+
+
+def _sides(
+    point: Point, layers: list[LayerFound], places: list[Places] | None, gradapprox: Array, indices: Indices | None,
+    cost: float,
+) -> tuple[CostsOnDemand, CostsOnDemand]:
+    """J_plus and J_minus, whose even parts are summed when somebody asks."""
+    net, epsilon = point.net, point.epsilon
+    kept: list[Array] = []
+
+    def even() -> Array:
+        if not kept:
+            total = np.zeros(gradapprox.size)
+            with np.errstate(all="ignore"):
+                for found in layers:
+                    bends = found.even(with_ones(point.inputs[found.layer]), epsilon)
+                    if found.literal is not None:
+                        bends[found.literal.rows] += found.literal.even
+                    _put(point, found, None if places is None else places[found.layer], total, point.scale * bends)
+            if net.l2:
+                penalised = np.zeros(net.size)
+                for tensor in net.penalised:
+                    penalised[tensor.start : tensor.stop] = 0.5 * net.l2 / point.m * epsilon**2
+                total += penalised if indices is None else penalised[indices]
+            kept.append(total)
+        return kept[0]
+
+    def side(sign: float) -> CostsOnDemand:
+        return CostsOnDemand(lambda at: cost + (even()[at] + sign * epsilon * gradapprox[at]), gradapprox.size)
+
+    return side(1.0), side(-1.0)
+
+
+def _height(point: Point) -> float:
+    """Largest pre-activation that a curved function sees."""
+    curved = [k for k in range(point.last + 1) if point.curved(k) or (point.logits and k == point.last)]
+    return max((float(np.abs(point.run.Z[k]).max()) for k in curved), default=0.0)
+
+
+def _noise(point: Point, found: LayerFound, height: float) -> tuple[float, float]:
+    """Rounding of sums of slope times input, and of the pre-activations that curved functions see."""
+    slopes, inputs = found.powers[0], point.inputs[found.layer]
+    steepest = float((slopes * slopes).sum(axis=1).max(initial=0.0))
+    if found.literal is not None:
+        steepest = max(steepest, found.literal.steepest)
+    unit = 4.0 * UNIT_ROUNDOFF * (1.0 + height) * point.scale * float(np.sqrt(steepest))
+    return unit * float(np.sqrt((inputs * inputs).sum(axis=1).max())), unit * float(np.sqrt(point.m))
+
+
+def _kinks(point: Point, found: LayerFound, place: Places) -> list[tuple[Indices, Array, Array]]:
+    """Parameters at kinks, and how far their one-sided derivatives lie from the central difference."""
+    literal = found.literal
+    if literal is None or not literal.kinked.any():
+        return []
+    central = literal.odd / point.epsilon
+    positions, rows, inputs = place.select(place.units[literal.rows], literal.kinked)
+    return [(positions, point.scale * (literal.low - central)[rows, inputs],
+             point.scale * (literal.high - central)[rows, inputs])]

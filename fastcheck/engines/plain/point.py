@@ -1,0 +1,142 @@
+"""A network at theta with its samples, and what each layer's units do to a change that passes through them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..._constants import UNIT_ROUNDOFF
+from ..._types import Array
+from ...problems.networks.network import Propagation
+from ...problems.networks.problem import Problem
+from ...rules.activation_changes import ACTIVATION_CHANGES
+from ...rules.activations import Activation
+from ...rules.small import SHORT
+from ...runtime.cached_property import cached_property
+
+# Changes up to twice this are cubics to rounding, and short for the rules too.
+STEP = 0.5 * SHORT
+NODES = np.array([-2.0, -1.0, 1.0, 2.0])
+
+
+@dataclass(frozen=True)
+class Series:
+    """D(z, d) = d (c1 + d (c2 + d c3)) of every unit and sample, (units, m) each; no c2, c3 where it is straight."""
+
+    c1: Array
+    c2: Array | None = None
+    c3: Array | None = None
+
+    def of(self, rows: Any) -> "Series":
+        """Those of some units, or with an axis for columns, by an index."""
+        return Series(self.c1[rows], None if self.c2 is None else self.c2[rows],
+                      None if self.c3 is None else self.c3[rows])
+
+
+class Point:
+    """A network at theta and its samples; arrays are (units, m), lists by layer.
+
+    Parameters
+    ----------
+    problem : the network, theta and data.
+    epsilon : the perturbation.
+
+    Attributes
+    ----------
+    run : forward propagation at theta; inputs : what each layer reads.
+    steps : (m,) each, h: the largest change of a pre-activation of the layer, epsilon max(1, max |a|).
+    slacks : how far rounding may have moved each pre-activation; never zero.
+    margins : distance to the nearest kink less that, infinite where there is none; None for layers without kinks.
+    curved : whether a layer's activation is neither straight nor taken together with the loss.
+    """
+
+    def __init__(self, problem: Problem, epsilon: float) -> None:
+        net = self.net = problem.network
+        self.problem, self.epsilon, self.m = problem, epsilon, problem.m
+        self.run: Propagation = problem.forward()
+        self.last = len(net.layers) - 1
+        self.entries = net.activation_entries
+        self.inputs = [self.run.inputs_of(k) for k in range(len(net.layers))]
+        self.weights = [problem.parameters[place.tensors["W"].name] for place in net.places]
+        # the loss is differenced at the last pre-activations, or at the activations that are its changes of these
+        self.logits = net.cost_entry.output is not None
+        self.softmax = not self.entries[-1].elementwise
+        self.largest = [np.abs(a).max(axis=0) for a in self.inputs]
+        self.steps = [epsilon * np.maximum(1.0, top) for top in self.largest]
+        self.slacks = [self._slack(k) for k in range(len(net.layers))]
+        self.gaps = [self._gap(k) for k in range(len(net.layers))]
+        self.margins = [None if gap is None else gap - self.slacks[k] for k, gap in enumerate(self.gaps)]
+        self.least_margins = [np.inf if margin is None else float(margin.min()) for margin in self.margins]
+        self._series: dict[int, Series] = {}
+
+    @property
+    def losses(self) -> Array:
+        """(m,) at theta."""
+        return self.net.cost_entry.losses(self.run.Z[-1], self.run.A[-1], self.problem.Y)
+
+    @cached_property
+    def scale(self) -> float:
+        """The cost's factor before the sum over samples."""
+        return self.net.cost_entry.scale(self.m, self.net.widths[-1])
+
+    def passes(self, k: int) -> bool:
+        """Whether layer k has an activation that changes pass through, rather than a loss of its pre-activations."""
+        return k < self.last or not (self.logits or self.softmax)
+
+    def curved(self, k: int) -> bool:
+        """Whether that activation is not straight between its kinks."""
+        return not self.entries[k].linear
+
+    def _slack(self, k: int) -> Array:
+        rows = np.abs(self.weights[k]).sum(axis=1)
+        bias = self.problem.parameters[self.net.places[k].tensors["b"].name].reshape(-1, 1)
+        return np.asarray(8.0 * UNIT_ROUNDOFF * (rows[:, None] * self.largest[k] + np.abs(bias)) + 1e-30)
+
+    def _gap(self, k: int) -> Array | None:
+        """Distance of each pre-activation to the nearest kink."""
+        points, z = self.entries[k].breakpoints, self.run.Z[k]
+        if not points or not self.passes(k):
+            return None
+        gap = np.abs(z - points[0])
+        for point in points[1:]:
+            gap = np.minimum(gap, np.abs(z - point))
+        return gap
+
+    def series(self, k: int) -> Series:
+        """How layer k's activation answers short changes."""
+        if k not in self._series:
+            self._series[k] = self._fitted(k)
+        return self._series[k]
+
+    def _fitted(self, k: int) -> Series:
+        entry, z = self.entries[k], self.run.Z[k]
+        if entry.linear:
+            return Series(entry.derivative(z))
+        step: Any = STEP
+        gap = self.gaps[k]
+        if gap is not None:  # short enough to stay on this side
+            step = np.where(gap > 0.0, np.minimum(STEP, 0.25 * gap), STEP)
+        nodes = NODES[:, None, None] * np.broadcast_to(step, z.shape)
+        return fitted(difference(entry, z, self.run.A[k], nodes), step)
+
+    @cached_property
+    def loss_series(self) -> Series:
+        """How each output's share of a separable loss answers short changes of what the loss is differenced at."""
+        z = self.run.Z[-1]
+        nodes = np.broadcast_to(STEP * NODES[:, None, None], (4, *z.shape))
+        return fitted(self.net.cost_entry.change(z, self.run.A[-1], self.problem.Y, nodes), STEP)
+
+
+def difference(entry: Activation, z: Array, a: Array, d: Array) -> Array:
+    """D(z, d) of an elementwise activation by its array rule; shapes broadcast."""
+    return np.asarray(ACTIVATION_CHANGES[entry.name](np, (z,), (d,), a, None))
+
+
+def fitted(values: Array, step: Any) -> Series:
+    """The series through exact differences at -2, -1, 1 and 2 steps (see ``rules.short_series``)."""
+    far_below, below, above, far_above = values
+    near, far = (above - below) / (2.0 * step), (far_above - far_below) / (4.0 * step)
+    rise = (far - near) / 3.0
+    square = step * step
+    even_near, even_far = (above + below) / (2.0 * square), (far_above + far_below) / (8.0 * square)
+    return Series(near - rise, even_near - (even_far - even_near) / 3.0, rise / square)

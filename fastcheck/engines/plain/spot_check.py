@@ -1,0 +1,127 @@
+"""The engine distrusts itself: one parameter by literal perturbed forward propagation, in every run."""
+
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+
+from ..._constants import UNIT_ROUNDOFF
+from ..._errors import EngineError
+from ..._types import Array
+from ..response.literal_losses import SAFETY, SomeSamples, literal_parts
+from .found import LayerFound
+from .literally import literal_parts as responses_at
+from .point import Point
+
+# Two evaluations of one sum agree to this, relatively, ...
+CLOSE = 1e-11
+# ... and polynomials with the values that they go through to this.
+INTERPOLATED = 1e-9
+
+
+def spot_check(point: Point, layers: list[LayerFound], losses: Array) -> dict[str, Any]:
+    """Compare one parameter, drawn at random, with literal forward propagation, to within its rounding.
+
+    Returns
+    -------
+    {"spot_checked": number of parameters, "spot_check_error": the disagreement in units of its bound}
+
+    Raises
+    ------
+    EngineError : where they disagree.
+    """
+    draw = crc32(point.problem.theta[:4096].tobytes())
+    found = layers[draw % len(layers)]
+    units = np.arange(point.net.widths[found.layer + 1])[found.units]
+    row = draw // 7 % units.size
+    column = draw // 11 % (point.net.widths[found.layer] + 1)
+    place = found.layer, int(units[row]), int(column)
+    own = _own(point, found, row, column)
+    if not np.isfinite(own).all():
+        return {"spot_checked": 0, "spot_check_error": 0.0}
+    literal = _literal(point, place, losses)
+    slopes = _moved_by_rounding(point, layers, found.layer)
+    bound = SAFETY * (slopes + 8.0 * UNIT_ROUNDOFF * float(np.abs(losses).sum())) + CLOSE * float(np.abs(own).max())
+    error = float(np.abs(literal - own).max())
+    if not error <= bound:  # what rounding does at theta alone does not explain it
+        error, bound = _looked_closer(point, found, place, row, own)
+    return {"spot_checked": 1, "spot_check_error": error / bound if bound else 0.0}
+
+
+def _own(point: Point, found: LayerFound, row: int, column: int) -> Array:
+    """Odd and even part of the losses' sum at one parameter, as the engine's own sums have them."""
+    inputs, epsilon = point.inputs[found.layer], point.epsilon
+    a = inputs[column] if column < len(inputs) else np.ones(point.m)
+    x = epsilon * a
+    powers = [power[row] for power in found.powers]
+    odd, even = powers[0] * x, powers[1] * x * x
+    if len(powers) > 2:
+        odd, even = odd + powers[2] * x**3, even + powers[3] * x**4
+    parts = np.array([odd.sum(), even.sum()])
+    if found.literal is not None:
+        where = np.flatnonzero(found.literal.rows == row)
+        if where.size:
+            parts += (found.literal.odd[where[0], column], found.literal.even[where[0], column])
+    return parts
+
+
+def _literal(point: Point, place: tuple[int, int, int], losses: Array) -> Array:
+    """Odd and even part by plain propagation of theta +- epsilon e."""
+    layer, unit, column = place
+    net, parameters, m = point.net, point.problem.parameters, point.m
+    own = net.places[layer]
+    perturbed = own.of_unit(point.problem.theta, unit)
+    base = perturbed[column]
+    z = np.concatenate([point.run.Z[layer]] * 3, axis=1)
+    for k, value in enumerate((base + point.epsilon, base - point.epsilon, base)):
+        perturbed[column] = value
+        z[unit, k * m : (k + 1) * m] = perturbed[:-1] @ point.inputs[layer] + perturbed[-1]
+    for k in range(layer, point.last):
+        following = net.places[k + 1]
+        z = following.layer.forward(following.values(parameters), point.entries[k].value(z))
+    targets = np.concatenate([point.problem.Y] * 3, axis=1)
+    up, down, here = net.cost_entry.losses(z, point.entries[-1].value(z), targets).reshape(3, m)
+    return np.array([0.5 * (up - down).sum(), (0.5 * (up + down) - here).sum()])
+
+
+def _moved_by_rounding(point: Point, layers: list[LayerFound], first: int) -> float:
+    """How far rounding of pre-activations from a layer on may move the losses' sum, by the slopes found at theta."""
+    return sum(
+        float(np.vdot(np.abs(found.powers[0]), point.slacks[found.layer][found.units]))
+        for found in layers if found.layer >= first
+    )
+
+
+def _looked_closer(
+    point: Point, found: LayerFound, place: tuple[int, int, int], row: int, own: Array
+) -> tuple[float, float]:
+    """The same held against all that rounding can do near theta too, and against columns at the steps themselves.
+
+    Where targets are met exactly the loss is flat, and a response's odd part begins with its cubic term: the polynomial
+    is then right to all digits of the slope's scale, but not to those of the odd part.
+    """
+    layer, unit, column = place
+    reads = np.vstack([point.inputs[layer], np.ones(point.m)]).T
+    chosen = SomeSamples(point.problem, point.epsilon, reads, point.run.Z, point.slacks, point.problem.Y)
+    literal, rounding = literal_parts(chosen, place)
+    bound = SAFETY * rounding + CLOSE * float(np.abs(own).max())
+    error = float(np.abs(literal - own).max())
+    if not error <= bound:
+        samples = np.arange(point.m)
+        steps = point.epsilon * reads[:, [column]]
+        odd, even, _ = responses_at(point, layer, np.full(point.m, unit), samples, steps)
+        far, bend, _ = responses_at(point, layer, np.full(point.m, unit), samples, point.steps[layer][:, None])
+        at_steps = np.array([odd.sum(), even.sum()])
+        _require(own, at_steps, INTERPOLATED * float(np.abs(far).sum() + np.abs(bend).sum()) + 1e-300, place)
+        error = _require(literal, at_steps, bound, place)
+    return error, bound
+
+
+def _require(one: Array, other: Array, bound: float, place: tuple[int, int, int]) -> float:
+    error = float(np.max(np.abs(one - other)))
+    if error > bound:
+        raise EngineError(
+            f"response engine: its spot check failed at layer {place[0] + 1}, unit {place[1]}, input {place[2]}: "
+            f"expected {one} by literal propagation, got {other}, bound {bound:.3g}; use engine='full' and report this"
+        )
+    return error

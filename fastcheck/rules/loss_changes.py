@@ -1,0 +1,37 @@
+"""Losses' exact differences for arrays (z, a, y, d), outputs first: of each output's share, or of the whole loss.
+
+``z`` and ``a`` are the output's pre-activations and activations, ``y`` the targets, all broadcast against the changes
+``d``: of the pre-activations where the cost names an output activation, else of the activations.
+"""
+
+import numpy as np
+
+from .._types import Array
+from .namespaces import largest
+from .neural import binary_cross_entropy_with_logits
+from .short_series import SERIES_REACH
+from .small import log1p
+from .softmax import logsumexp
+
+
+def binary_cross_entropy_change(z: Array, a: Array, y: Array, d: Array) -> Array:
+    """(1 - y) D(z, d) + y D(-z, -d), D softplus' change, of each output."""
+    return np.asarray(binary_cross_entropy_with_logits(np, (z, y), (d, None), None, None))
+
+
+def cross_entropy_change(z: Array, a: Array, y: Array, d: Array) -> Array:
+    """log1p(sum_k p_k expm1(d_k - dbar)), dbar = sum y_k d_k, times the targets' total weight."""
+    weight = y.sum(axis=0)
+    mean = (y / weight * d).sum(axis=0)
+    u = d - mean
+    if largest(np, u) <= SERIES_REACH:
+        grown = u * (1.0 + u * (0.5 + u * (1.0 / 6.0 + u * (1.0 / 24.0 + u * (1.0 / 120.0)))))
+        total = (a * grown).sum(axis=0)
+        return np.asarray(weight * log1p(np, total))
+    grown = logsumexp(np, (z,), (d,), None, None, axes=(-d.ndim,))
+    return np.asarray(weight * (grown - mean))
+
+
+def squared_error_change(z: Array, a: Array, y: Array, d: Array) -> Array:
+    """d (2 (a - y) + d), of each output."""
+    return np.asarray(d * (2.0 * (a - y) + d))
