@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Mapping
 from concurrent.futures import Executor
+from contextlib import nullcontext
 from dataclasses import replace
 from os import PathLike
 from typing import Any
@@ -48,6 +49,8 @@ from ..verdict.tolerance import allowed_anywhere
 from .directional import entries_beside, with_directions
 
 METHODS = ("all", "sample", "directional")
+# Up to this many parameters BLAS works on one thread anyway, outside of the engines, which see to it themselves.
+SMALL = 10_000
 
 
 def check(
@@ -143,7 +146,8 @@ def check(
         require_memory(problem.network, limits[1])
     wanted = {"samples": samples, "directions": directions}
     count = next((integer(name, value, 1) for name, value in wanted.items() if value is not None), None)
-    with reporting(progress) as report, one_blas_thread():
+    alone = engine == "response" and method == "all" and executor is None and net.size <= SMALL
+    with reporting(progress) as report, nullcontext() if alone else one_blas_thread():
         subject, probed, notes = _chosen(problem, subject, method, count, tolerance, seed, limits[1])
         found, checked = shared.as_far_as(problem, subject.indices, epsilon, Run(*limits, report))
         subject, found = replace(subject, indices=checked), replace(found, notes=(*notes, *found.notes))

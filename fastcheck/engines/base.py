@@ -1,16 +1,95 @@
-"""The table of the network engines."""
+"""The table of the network engines, and which of its two forms the response engine takes: plain NumPy or machine code.
 
-from collections.abc import Callable
+
+Both find the same differences by the same rules.  Plain NumPy has nothing to load and nothing to compile; machine code
+is several times faster where there is much to do.  So the smallest checks are always done in NumPy; larger ones by
+machine code where that lies on disk; and where it does not, in NumPy, until as much time has gone there as compiling
+takes.
+"""
+
 from importlib import import_module
+from itertools import pairwise
 
+from .._types import Indices
+from ..problems.gradients import NumericalGradient
+from ..problems.networks.network import Network
+from ..problems.networks.problem import BYTES_PER_UNIT, Problem
+from ..runtime.run import Run
 from .protocol import Engine
 
-MODULES = {"response": ".response.choice", "full": ".full", "reference": ".reference"}
+MODULES = {"response": ".response.engine", "full": ".full", "reference": ".reference"}
 ENGINES = tuple(MODULES)
+# Seconds in NumPy up to which machine code gains nothing: its own work around the kernels takes about as long.
+ALWAYS = 1e-3
+# Seconds in NumPy of a single check, and of all of them together, that are spent rather than compile.
+WORTH_COMPILING, COMPILING = 2.0, 8.0
+# Seconds of NumPy for a multiply-add of a matrix product, for a number in a straight layer, in a curved one and in a
+# loss, and for a layer whatever its size; one core of an AMD EPYC (family 25, model 17).
+MULTIPLY_ADD, STRAIGHT, CURVED, LOSS, LAYER = 2e-10, 4e-9, 1.2e-8, 3e-8, 6e-5
 
 
 def engine(name: str) -> Engine:
     """The engine of that name; imported here and not before, because the compiled ones bring Numba with them."""
-    chosen: Callable[..., object] = import_module(MODULES[name], __package__).differences
-    return chosen  # type: ignore[return-value]  # import_module hides the module's types from mypy
+    return respond if name == "response" else _imported(name)
 
+
+def _imported(name: str) -> Engine:
+    chosen: Engine = import_module(MODULES[name], __package__).differences
+    return chosen
+
+
+def respond(problem: Problem, indices: Indices | None, epsilon: float, run: Run) -> NumericalGradient:
+    """All perturbed costs from the responses of single units (see ``engines.response.engine``)."""
+    from .plain import engine as plain
+
+    if problem.kept is None and _ledger.in_numpy(problem, run):  # pieces of one check are all done in the same way
+        return plain.differences(problem, indices, epsilon, run)
+    return _imported("response")(problem, indices, epsilon, run)
+
+
+def numpy_seconds(net: Network, samples: int) -> float:
+    """About how long plain NumPy takes for all parameters."""
+    widths, entries = net.widths, net.activation_entries
+    each = [STRAIGHT if entry.linear else CURVED for entry in entries[:-1]] + [LOSS]
+    total = LAYER * len(entries)
+    for k in range(len(entries)):
+        columns = samples * widths[k + 1]
+        numbers = sum(n * seconds for n, seconds in zip(widths[k + 2 :], each[k + 1 :], strict=True))
+        products = sum(2 * a * b for a, b in pairwise(widths[k + 2 :])) + 2 * (widths[k] + 1)
+        total += columns * (numbers + MULTIPLY_ADD * products)
+    return total
+
+
+class _Ledger:
+    """What is known of the machine code in this process, and how much time went into doing without."""
+
+    def __init__(self) -> None:
+        self.at_hand: bool | None = None
+        self.spent = 0.0
+
+    def in_numpy(self, problem: Problem, run: Run) -> bool:
+        """Whether a check is to be done in NumPy."""
+        net, m = problem.network, problem.m
+        seconds = numpy_seconds(net, m)
+        from .plain.engine import has_rules
+
+        if not has_rules(net) or BYTES_PER_UNIT * sum(net.widths) * m > run.memory_limit // 2:
+            return False
+        if seconds <= ALWAYS:
+            return True
+        if seconds > WORTH_COMPILING or self.spent + seconds > COMPILING or self._at_hand():
+            return False
+        self.spent += seconds
+        return True
+
+    def _at_hand(self) -> bool:
+        """Whether machine code has been loaded, or lies on disk."""
+        if not self.at_hand:
+            from ..runtime.jit import is_at_hand  # brings Numba with it, as kernels do
+            from .response.unit_responses import respond_block
+
+            self.at_hand = is_at_hand(respond_block)
+        return self.at_hand
+
+
+_ledger = _Ledger()

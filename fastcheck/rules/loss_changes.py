@@ -1,8 +1,13 @@
-"""Losses' exact differences for arrays (z, a, y, d), outputs first: of each output's share, or of the whole loss.
+"""Losses' exact differences for arrays (z, a, y, d), by the cost's name, outputs first.
+
+They are those of each output's share where the loss is separable, else of the whole loss.  A cost that has none here is
+differenced by its kernel alone, and its small checks are compiled as well.
 
 ``z`` and ``a`` are the output's pre-activations and activations, ``y`` the targets, all broadcast against the changes
 ``d``: of the pre-activations where the cost names an output activation, else of the activations.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -35,3 +40,11 @@ def cross_entropy_change(z: Array, a: Array, y: Array, d: Array) -> Array:
 def squared_error_change(z: Array, a: Array, y: Array, d: Array) -> Array:
     """d (2 (a - y) + d), of each output."""
     return np.asarray(d * (2.0 * (a - y) + d))
+
+
+LOSS_CHANGES: dict[str, Callable[[Array, Array, Array, Array], Array]] = {
+    "binary_cross_entropy": binary_cross_entropy_change,
+    "cross_entropy": cross_entropy_change,
+    "squared_error": squared_error_change,
+    "mean_squared_error": squared_error_change,
+}

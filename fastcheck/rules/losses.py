@@ -17,7 +17,6 @@ import numpy as np
 
 from .._types import Array
 from .kernels.curves import sigmoid, softplus, softplus_difference
-from .loss_changes import binary_cross_entropy_change, cross_entropy_change, squared_error_change
 from .short_series import REACH, SERIES_REACH, STEPS, fit, short_expm1, short_log1p
 
 
@@ -38,8 +37,6 @@ class Cost:
     column : compiled loss of one sample, (z, a, y).
     rounding : (A, Y, variance of A's errors, unit roundoff) -> variance of the textbook gradient's errors, from those
         of what it is made of.
-    change : exact difference for arrays, (z, a, y, d) with outputs first: of each output's share where the loss is
-        separable, else of the loss.
     separable : whether the loss is a sum over outputs; one that is not is differenced with all outputs together.
     """
 
@@ -53,7 +50,6 @@ class Cost:
     columns: Callable[[Array, Array, Array, Array, Array], None]
     column: Callable[[Array, Array, Array], float]
     rounding: Callable[[Array, Array, Array, float], Array]
-    change: Callable[[Array, Array, Array, Array], Array]
     separable: bool = True
 
 
@@ -267,16 +263,16 @@ COSTS: dict[str, Cost] = {
     for entry in (
         Cost("binary_cross_entropy", "sigmoid", False, binary_cross_entropy, binary_cross_entropy_losses,
              binary_cross_entropy_gradient, lambda m, outputs: 1.0 / m, binary_cross_entropy_columns,
-             binary_cross_entropy_column, rounding_of_difference, binary_cross_entropy_change),
+             binary_cross_entropy_column, rounding_of_difference),
         Cost("cross_entropy", "softmax", True, cross_entropy, cross_entropy_losses, cross_entropy_gradient,
              lambda m, outputs: 1.0 / m, cross_entropy_columns, cross_entropy_column, rounding_of_difference,
-             cross_entropy_change, separable=False),
+             separable=False),
         Cost("squared_error", None, False, squared_error, squared_error_losses, squared_error_gradient,
              lambda m, outputs: 1.0 / (2 * m), squared_error_columns, squared_error_column,
-             rounding_of_twice_the_difference, squared_error_change),
+             rounding_of_twice_the_difference),
         Cost("mean_squared_error", None, False, mean_squared_error, squared_error_losses, squared_error_gradient,
              lambda m, outputs: 1.0 / (m * outputs), squared_error_columns, squared_error_column,
-             rounding_of_twice_the_difference, squared_error_change),
+             rounding_of_twice_the_difference),
     )
 }
 

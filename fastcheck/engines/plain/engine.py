@@ -11,10 +11,13 @@ import numpy as np
 
 from ..._constants import UNIT_ROUNDOFF
 from ..._types import Array, Indices
-from ...problems.costs_on_demand import CostsOnDemand
-from ...problems.gradients import NumericalGradient
+from ...problems.gradients import CostsOnDemand, NumericalGradient
+from ...problems.networks.network import Network
 from ...problems.networks.problem import Problem
+from ...rules.activation_changes import ACTIVATION_CHANGES
+from ...rules.loss_changes import LOSS_CHANGES
 from ...runtime.run import Run
+from ..response.literal_losses import SAFETY, SomeSamples, literal_parts
 from ..response.places import Places, kinks_of
 from .found import LayerFound, literal_of, with_ones
 from .pairs import Pair, responses
@@ -30,11 +33,18 @@ BLOCK = 1 << 16
 def differences(problem: Problem, indices: Indices | None, epsilon: float, run: Run) -> NumericalGradient:
     """All perturbed costs from the responses of single units (see ``engines.response.engine``)."""
     with np.errstate(all="ignore"):
-        point = Point(problem, epsilon)
+        net = problem.network
+        changes = [ACTIVATION_CHANGES[entry.name] for entry in net.activation_entries]
+        point = Point(problem, epsilon, changes, LOSS_CHANGES[net.cost])
         places = None if indices is None else [Places(problem, k, indices) for k in range(len(point.weights))]
         units = [slice(None) if places is None else places[k].units for k in range(len(point.weights))]
         layers = _all_layers(point, units, run)
         return _costs(point, layers, places, indices)
+
+
+def has_rules(network: Network) -> bool:
+    """Whether all of a network's functions have exact differences for arrays."""
+    return network.cost in LOSS_CHANGES and all(e.name in ACTIVATION_CHANGES for e in network.activation_entries)
 
 
 def _all_layers(point: Point, chosen: list[Any], run: Run) -> list[LayerFound]:
@@ -141,7 +151,7 @@ def _costs(
         noise[numbers[tensors["W"].name]], noise[numbers[tensors["b"].name]] = of_weights, of_biases
         if found.literal is not None:
             kinks += _kinks(point, found, place or Places(problem, found.layer, None))
-    facts = spot_check(point, layers, losses)
+    facts = spot_check(point, layers, losses, _literal)
     cost = point.scale * float(losses.sum()) + net.penalty(problem.parameters, point.m)
     rate = net.l2 / point.m
     if rate:
@@ -153,6 +163,14 @@ def _costs(
     found_kinks = kinks_of(kinks, gradapprox)
     sides = _sides(point, layers, places, gradapprox, indices, cost)
     return NumericalGradient(cost, *sides, gradapprox, net.layout.spread(noise, indices), found_kinks, facts=facts)
+
+
+def _literal(point: Point, place: tuple[int, int, int]) -> tuple[Array, float]:
+    """Odd and even part of one parameter by plain propagation, and a bound of its rounding near theta."""
+    reads = with_ones(point.inputs[place[0]]).T
+    chosen = SomeSamples(point.problem, point.epsilon, reads, point.run.Z, point.slacks, point.problem.Y)
+    parts, rounding = literal_parts(chosen, place)
+    return parts, SAFETY * rounding
 
 
 def _put(point: Point, found: LayerFound, place: Places | None, total: Array, values: Array) -> None:

@@ -74,17 +74,17 @@ def literal_of(point: Point, layer: int, units: Any, met: Mask) -> Literal:
     inputs = with_ones(point.inputs[layer]).T
     rows = np.flatnonzero(met.any(axis=1))
     shape = (rows.size, inputs.shape[1])
-    made = Literal(rows, *(np.zeros(shape) for _ in range(2)), np.zeros(shape, np.bool_),
-                   *(np.zeros(shape) for _ in range(2)), 0.0)
+    odd_sum, even_sum, lowest, highest = (np.zeros(shape) for _ in range(4))
+    met_by = np.zeros(shape, np.bool_)
     steepest = 0.0
     for place, row in enumerate(rows):
         samples = np.flatnonzero(met[row])
         unit = np.full(samples.size, units[row])
         a = inputs[samples]
         odd, even, kinked = literal_parts(point, layer, unit, samples, point.epsilon * a)
-        made.odd[place], made.even[place], made.kinked[place] = odd.sum(axis=0), even.sum(axis=0), kinked.any(axis=0)
+        odd_sum[place], even_sum[place], met_by[place] = odd.sum(axis=0), even.sum(axis=0), kinked.any(axis=0)
         low, high = slopes(point, layer, unit, samples)
         up, down = np.maximum(a, 0.0), np.maximum(-a, 0.0)
-        made.low[place], made.high[place] = low @ up - high @ down, high @ up - low @ down
+        lowest[place], highest[place] = low @ up - high @ down, high @ up - low @ down
         steepest = max(steepest, float(low @ low), float(high @ high))
-    return Literal(rows, made.odd, made.even, made.kinked, made.low, made.high, steepest)
+    return Literal(rows, odd_sum, even_sum, met_by, lowest, highest, steepest)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..._types import Array, Mask
 from .pairs import softmax_difference
-from .point import Point, difference
+from .point import Point
 
 # A step that crosses no kink but those it stands on.
 TINY = 1e-100
@@ -62,7 +62,7 @@ def _respond(point: Point, columns: Columns, side: int, met: Mask) -> Array:
     cost = point.net.cost_entry
     if point.softmax and not point.logits:
         d = softmax_difference(point, z, a, d)
-    found = cost.change(z, a, y, d)
+    found = point.loss_change(z, a, y, d)
     return np.asarray(found.sum(axis=0) if cost.separable else found)
 
 
@@ -77,7 +77,7 @@ def _activated(point: Point, k: int, where: Any, d: Array, side: int, met: Mask)
         met |= near if near.ndim == 1 else near.any(axis=0)
         if side:
             z = np.where(here <= slack, z + side * (here + slack), z)
-    return difference(point.entries[k], z, point.entries[k].value(z), d)
+    return point.difference(k, z, point.entries[k].value(z), d)
 
 
 def literal_parts(point: Point, layer: int, units: Any, samples: Any, steps: Array) -> tuple[Array, Array, Mask]:
@@ -87,7 +87,7 @@ def literal_parts(point: Point, layer: int, units: Any, samples: Any, steps: Arr
                        np.concatenate([steps, -steps], axis=1).reshape(-1))
     losses, met = respond(point, repeated)
     plus, minus = losses.reshape(-1, 2, count).transpose(1, 0, 2)
-    return 0.5 * (plus - minus), 0.5 * (plus + minus), met.reshape(-1, 2, count).any(axis=1)
+    return 0.5 * (plus - minus), 0.5 * (plus + minus), np.asarray(met.reshape(-1, 2, count).any(axis=1))
 
 
 def slopes(point: Point, layer: int, units: Any, samples: Any) -> tuple[Array, Array]:

@@ -1,7 +1,8 @@
 """Both signs of a change at once: pairs of changes, even + odd and even - odd, carried through a network.
 
-A *column* is a change of one pre-activation of one unit by x and by -x, in all samples.  Its changes further on are kept
-as odd and even part in x, (rows, columns, samples) each; where nothing has been curved yet the even part is None, zero.
+A *column* is a change of one pre-activation of one unit by x and by -x, in all samples.  Its changes further on are
+kept as odd and even part in x, (rows, columns, samples) each; where nothing has been curved yet the even part is None,
+for zero.
 With D(z, d) = c1 d + c2 d^2 + c3 d^3 they become
 
     odd:  o (c1 + 2 c2 e + c3 o^2)        even:  c1 e + c2 o^2
@@ -18,7 +19,7 @@ import numpy as np
 from ..._types import Array, Mask
 from ...rules.namespaces import largest
 from ...rules.small import SHORT
-from .point import Point, Series, difference
+from .point import Point, Series
 
 
 @dataclass
@@ -72,9 +73,8 @@ def responses(point: Point, chosen: list[Any], fraction: float = 1.0) -> Pair:
     ends: Pair | None = None
     for k, units in enumerate(chosen):
         rows = None if units is None else _sources(point, k, units, fraction)
-        if block is not None:
-            if point.passes(k):
-                _activate(point, k, block, None)
+        if block is not None and point.passes(k):
+            _activate(point, k, block, None)
         if k < point.last:
             block = _next(point, k, units, block, rows)
         else:
@@ -104,7 +104,7 @@ def _activate(point: Point, k: int, pair: Pair, units: Any) -> None:
         pair.sees(size)
         if not size <= SHORT:
             z, a = point.run.Z[k][lift], point.run.A[k][lift]
-            _by_rule(lambda d: difference(point.entries[k], z[:, None], a[:, None], d), pair)
+            _by_rule(lambda d: point.difference(k, z[:, None], a[:, None], d), pair)
             return
     _by_series(point.series(k).of(lift), pair)
 
@@ -175,8 +175,8 @@ def _losses(point: Point, block: Pair | None, ends: Pair | None, units: Any) -> 
         if ends is not None:
             alone = _spread(point, ends, units)
             block = alone if block is None else _joined(block, alone, axis=1)
-        assert block is not None, "no column was chosen"
-        return _mixed(point, block)
+        if block is not None:
+            return _mixed(point, block)
     found = []
     if block is not None:
         _separate(point, block, (slice(None), None))
@@ -185,7 +185,7 @@ def _losses(point: Point, block: Pair | None, ends: Pair | None, units: Any) -> 
     if ends is not None:
         _separate(point, ends, units)
         found.append(ends)
-    return found[0] if len(found) == 1 else _joined(*found, axis=0)
+    return found[0] if len(found) == 1 else _joined(found[0], found[1], axis=0)
 
 
 def _separate(point: Point, pair: Pair, rows: Any) -> None:
@@ -197,7 +197,7 @@ def _separate(point: Point, pair: Pair, rows: Any) -> None:
         _by_series(point.loss_series.of(rows), pair)
         return
     z, a, y = (part[rows][:, None] for part in (point.run.Z[-1], point.run.A[-1], point.problem.Y))
-    _by_rule(lambda d: point.net.cost_entry.change(z, a, y, d), pair)
+    _by_rule(lambda d: point.loss_change(z, a, y, d), pair)
 
 
 def _spread(point: Point, ends: Pair, units: Any) -> Pair:
@@ -215,13 +215,11 @@ def _mixed(point: Point, block: Pair) -> Pair:
     block.sees(block.size)
     if point.softmax and not point.logits:
         signs = softmax_difference(point, z, a, signs)
-    change = point.net.cost_entry.change(z, a, y, signs)
+    change = point.loss_change(z, a, y, signs)
     plus, minus = change.sum(axis=0) if point.net.cost_entry.separable else change
     return Pair(0.5 * (plus - minus), 0.5 * (plus + minus), block.met, block.reach)
 
 
 def softmax_difference(point: Point, z: Array, a: Array, d: Array) -> Array:
     """Changes of the output's probabilities; outputs first, as many axes everywhere."""
-    from ...rules.softmax import softmax
-
-    return np.asarray(softmax(np, (z,), (d,), a, None, axes=(-d.ndim,)))
+    return np.asarray(point.changes[-1](np, (z,), (d,), a, None, axes=(-d.ndim,)))

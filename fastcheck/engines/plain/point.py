@@ -1,5 +1,6 @@
 """A network at theta with its samples, and what each layer's units do to a change that passes through them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,10 +8,6 @@ import numpy as np
 
 from ..._constants import UNIT_ROUNDOFF
 from ..._types import Array
-from ...problems.networks.network import Propagation
-from ...problems.networks.problem import Problem
-from ...rules.activation_changes import ACTIVATION_CHANGES
-from ...rules.activations import Activation
 from ...rules.small import SHORT
 from ...runtime.cached_property import cached_property
 
@@ -38,8 +35,10 @@ class Point:
 
     Parameters
     ----------
-    problem : the network, theta and data.
+    problem : the network, theta and data (a ``Problem``).
     epsilon : the perturbation.
+    changes : the array rule of each layer's activation.
+    loss_change : the loss's exact difference (see ``rules.loss_changes``).
 
     Attributes
     ----------
@@ -50,10 +49,13 @@ class Point:
     curved : whether a layer's activation is neither straight nor taken together with the loss.
     """
 
-    def __init__(self, problem: Problem, epsilon: float) -> None:
+    def __init__(
+        self, problem: Any, epsilon: float, changes: list[Callable[..., Any]], loss_change: Callable[..., Array]
+    ) -> None:
         net = self.net = problem.network
+        self.changes, self.loss_change = changes, loss_change
         self.problem, self.epsilon, self.m = problem, epsilon, problem.m
-        self.run: Propagation = problem.forward()
+        self.run = problem.forward()
         self.last = len(net.layers) - 1
         self.entries = net.activation_entries
         self.inputs = [self.run.inputs_of(k) for k in range(len(net.layers))]
@@ -72,20 +74,21 @@ class Point:
     @property
     def losses(self) -> Array:
         """(m,) at theta."""
-        return self.net.cost_entry.losses(self.run.Z[-1], self.run.A[-1], self.problem.Y)
+        losses: Array = self.net.cost_entry.losses(self.run.Z[-1], self.run.A[-1], self.problem.Y)
+        return losses
 
     @cached_property
     def scale(self) -> float:
         """The cost's factor before the sum over samples."""
-        return self.net.cost_entry.scale(self.m, self.net.widths[-1])
+        return float(self.net.cost_entry.scale(self.m, self.net.widths[-1]))
 
     def passes(self, k: int) -> bool:
         """Whether layer k has an activation that changes pass through, rather than a loss of its pre-activations."""
-        return k < self.last or not (self.logits or self.softmax)
+        return bool(k < self.last or not (self.logits or self.softmax))
 
     def curved(self, k: int) -> bool:
         """Whether that activation is not straight between its kinks."""
-        return not self.entries[k].linear
+        return not bool(self.entries[k].linear)
 
     def _slack(self, k: int) -> Array:
         rows = np.abs(self.weights[k]).sum(axis=1)
@@ -97,10 +100,14 @@ class Point:
         points, z = self.entries[k].breakpoints, self.run.Z[k]
         if not points or not self.passes(k):
             return None
-        gap = np.abs(z - points[0])
+        gap: Array = np.abs(z - points[0])
         for point in points[1:]:
             gap = np.minimum(gap, np.abs(z - point))
         return gap
+
+    def difference(self, k: int, z: Array, a: Array, d: Array) -> Array:
+        """D(z, d) of layer k's activation by its array rule; shapes broadcast."""
+        return np.asarray(self.changes[k](np, (z,), (d,), a, None))
 
     def series(self, k: int) -> Series:
         """How layer k's activation answers short changes."""
@@ -117,19 +124,14 @@ class Point:
         if gap is not None:  # short enough to stay on this side
             step = np.where(gap > 0.0, np.minimum(STEP, 0.25 * gap), STEP)
         nodes = NODES[:, None, None] * np.broadcast_to(step, z.shape)
-        return fitted(difference(entry, z, self.run.A[k], nodes), step)
+        return fitted(self.difference(k, z, self.run.A[k], nodes), step)
 
     @cached_property
     def loss_series(self) -> Series:
         """How each output's share of a separable loss answers short changes of what the loss is differenced at."""
         z = self.run.Z[-1]
         nodes = np.broadcast_to(STEP * NODES[:, None, None], (4, *z.shape))
-        return fitted(self.net.cost_entry.change(z, self.run.A[-1], self.problem.Y, nodes), STEP)
-
-
-def difference(entry: Activation, z: Array, a: Array, d: Array) -> Array:
-    """D(z, d) of an elementwise activation by its array rule; shapes broadcast."""
-    return np.asarray(ACTIVATION_CHANGES[entry.name](np, (z,), (d,), a, None))
+        return fitted(self.loss_change(z, self.run.A[-1], self.problem.Y, nodes), STEP)
 
 
 def fitted(values: Array, step: Any) -> Series:

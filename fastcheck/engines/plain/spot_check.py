@@ -1,5 +1,6 @@
 """The engine distrusts itself: one parameter by literal perturbed forward propagation, in every run."""
 
+from collections.abc import Callable
 from typing import Any
 from zlib import crc32
 
@@ -8,19 +9,28 @@ import numpy as np
 from ..._constants import UNIT_ROUNDOFF
 from ..._errors import EngineError
 from ..._types import Array
-from ..response.literal_losses import SAFETY, SomeSamples, literal_parts
 from .found import LayerFound
-from .literally import literal_parts as responses_at
+from .literally import literal_parts
 from .point import Point
 
+# The first-order bound of literal propagation's rounding may be this many times too small.
+SAFETY = 16.0
 # Two evaluations of one sum agree to this, relatively, ...
 CLOSE = 1e-11
 # ... and polynomials with the values that they go through to this.
 INTERPOLATED = 1e-9
 
 
-def spot_check(point: Point, layers: list[LayerFound], losses: Array) -> dict[str, Any]:
+def spot_check(
+    point: Point, layers: list[LayerFound], losses: Array,
+    literal_at: Callable[[Point, tuple[int, int, int]], tuple[Array, float]],
+) -> dict[str, Any]:
     """Compare one parameter, drawn at random, with literal forward propagation, to within its rounding.
+
+    Parameters
+    ----------
+    layers : what was found, by layer; losses : (m,) at theta.
+    literal_at : odd and even part by plain propagation and a bound of all that rounding can do to them near theta.
 
     Returns
     -------
@@ -44,7 +54,7 @@ def spot_check(point: Point, layers: list[LayerFound], losses: Array) -> dict[st
     bound = SAFETY * (slopes + 8.0 * UNIT_ROUNDOFF * float(np.abs(losses).sum())) + CLOSE * float(np.abs(own).max())
     error = float(np.abs(literal - own).max())
     if not error <= bound:  # what rounding does at theta alone does not explain it
-        error, bound = _looked_closer(point, found, place, row, own)
+        error, bound = _looked_closer(point, place, own, literal_at)
     return {"spot_checked": 1, "spot_check_error": error / bound if bound else 0.0}
 
 
@@ -93,7 +103,8 @@ def _moved_by_rounding(point: Point, layers: list[LayerFound], first: int) -> fl
 
 
 def _looked_closer(
-    point: Point, found: LayerFound, place: tuple[int, int, int], row: int, own: Array
+    point: Point, place: tuple[int, int, int], own: Array,
+    literal_at: Callable[[Point, tuple[int, int, int]], tuple[Array, float]],
 ) -> tuple[float, float]:
     """The same held against all that rounding can do near theta too, and against columns at the steps themselves.
 
@@ -101,16 +112,15 @@ def _looked_closer(
     is then right to all digits of the slope's scale, but not to those of the odd part.
     """
     layer, unit, column = place
-    reads = np.vstack([point.inputs[layer], np.ones(point.m)]).T
-    chosen = SomeSamples(point.problem, point.epsilon, reads, point.run.Z, point.slacks, point.problem.Y)
-    literal, rounding = literal_parts(chosen, place)
-    bound = SAFETY * rounding + CLOSE * float(np.abs(own).max())
+    literal, bound = literal_at(point, place)
+    bound += CLOSE * float(np.abs(own).max())
     error = float(np.abs(literal - own).max())
     if not error <= bound:
         samples = np.arange(point.m)
-        steps = point.epsilon * reads[:, [column]]
-        odd, even, _ = responses_at(point, layer, np.full(point.m, unit), samples, steps)
-        far, bend, _ = responses_at(point, layer, np.full(point.m, unit), samples, point.steps[layer][:, None])
+        inputs = point.inputs[layer]
+        steps = point.epsilon * (inputs[column] if column < len(inputs) else np.ones(point.m))[:, None]
+        odd, even, _ = literal_parts(point, layer, np.full(point.m, unit), samples, steps)
+        far, bend, _ = literal_parts(point, layer, np.full(point.m, unit), samples, point.steps[layer][:, None])
         at_steps = np.array([odd.sum(), even.sum()])
         _require(own, at_steps, INTERPOLATED * float(np.abs(far).sum() + np.abs(bend).sum()) + 1e-300, place)
         error = _require(literal, at_steps, bound, place)

@@ -139,7 +139,8 @@ class Sums:
 
         run_all(write, range(0, self.odd.size, FINISH), run.threads)
         noise = network.layout.spread(self.blocks * self.noise, self.indices)
-        return NumericalGradient(cost, self.even, J_minus, self.odd, noise, kinks_of(self.kinks, self.odd), notes, facts)
+        kinks = kinks_of(self.kinks, self.odd)
+        return NumericalGradient(cost, self.even, J_minus, self.odd, noise, kinks, notes, facts)
 
 
 def _height(block: Block) -> float:

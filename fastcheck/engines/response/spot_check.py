@@ -147,7 +147,8 @@ def _affordable(block: Block, layer: int) -> int:
 def _literal(block: Block, place: tuple[int, int, int], samples: Any) -> tuple[Array, float]:
     """Odd and even part of the losses' sum over samples by plain perturbed propagation, and a bound of its rounding."""
     Z, slack = _by_layer(block, block.arrays.z[samples]), _by_layer(block, block.arrays.slack[samples])
-    chosen = SomeSamples(block.problem, block.epsilon, block.inputs[place[0]][samples], Z, slack, block.arrays.y[samples].T)
+    reads, targets = block.inputs[place[0]][samples], block.arrays.y[samples].T
+    chosen = SomeSamples(block.problem, block.epsilon, reads, Z, slack, targets)
     parts, rounding = literal_parts(chosen, place)
     return parts, SAFETY * rounding
 

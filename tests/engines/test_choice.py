@@ -1,0 +1,141 @@
+"""Which form of the response engine does a check: small ones compile nothing, and load nothing that could."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import fastcheck as fc
+from fastcheck.engines import base
+from fastcheck.engines.plain import engine as plain
+from fastcheck.problems.networks.problem import Problem
+from fastcheck.rules.activation_changes import ACTIVATION_CHANGES
+from fastcheck.rules.activations import ACTIVATIONS
+from fastcheck.rules.loss_changes import LOSS_CHANGES
+from fastcheck.rules.losses import COSTS
+from fastcheck.runtime.run import Run
+from tests.support.problems import RUN, data, network, problem
+
+FRESH = """
+import sys
+import numpy as np
+import fastcheck as fc
+net = fc.Network([fc.Dense(4, 5, "relu"), fc.Dense(5, 3, "tanh"), fc.Dense(3, 1, "sigmoid")], "binary_cross_entropy")
+parameters, X, Y = net.initialize(0), np.ones((4, 3)), np.array([1, 1, 0])
+gradients = net.gradients(parameters, X, Y)
+gradients["dW2"] = gradients["dW2"] * 2.0
+report = fc.check(net, parameters, gradients, X, Y)
+print(report.verdict, [t.name for t in report.failures], "numba" in sys.modules, "scipy" in sys.modules)
+print(report)
+"""
+
+
+def test_a_small_check_loads_neither_numba_nor_scipy():
+    """Diagnosis and second look included, in a fresh process."""
+    done = subprocess.run([sys.executable, "-c", FRESH], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.splitlines()[0] == "fail ['W2'] False False"
+    assert "2.000 times" in done.stdout
+
+
+@pytest.fixture
+def ledger(monkeypatch):
+    """A process that has not looked for machine code yet; that there is none is what it finds."""
+    made = base._Ledger()
+    monkeypatch.setattr(base, "_ledger", made)
+    monkeypatch.setattr(made, "at_hand", False)
+    monkeypatch.setattr("fastcheck.runtime.jit.is_at_hand", lambda kernel: False)
+    return made
+
+
+@pytest.fixture
+def compiled(monkeypatch):
+    """How often the compiled engine was asked."""
+    calls = []
+
+    def differences(given, indices, epsilon, run):
+        calls.append(given.network.size)
+
+    monkeypatch.setattr("fastcheck.engines.response.engine.differences", differences)
+    return calls
+
+
+@pytest.mark.parametrize("at_hand", [False, True])
+def test_what_is_small_is_done_in_numpy_whatever_lies_on_disk(ledger, compiled, at_hand):
+    ledger.at_hand = at_hand
+    base.engine("response")(problem(network([4, 5, 1], "relu", "sigmoid", "binary_cross_entropy")), None, 1e-7, RUN)
+    assert compiled == []
+
+
+def test_what_is_larger_is_done_by_machine_code_where_there_is_some(ledger, compiled):
+    given = problem(network([64, 48, 32, 10], "tanh", "softmax", "cross_entropy"), 128)
+    assert base.ALWAYS < base.numpy_seconds(given.network, given.m) < base.WORTH_COMPILING
+    base.engine("response")(given, None, 1e-7, RUN)
+    assert compiled == []
+    ledger.at_hand = True
+    base.engine("response")(given, None, 1e-7, RUN)
+    assert compiled == [given.network.size]
+
+
+def test_what_takes_longer_in_numpy_than_compiling_is_compiled(ledger, compiled, monkeypatch):
+    given = problem(network([8, 6, 5, 4], "tanh", "softmax", "cross_entropy"), 4)
+    monkeypatch.setattr(base, "ALWAYS", 0.0)
+    seconds = base.numpy_seconds(given.network, given.m)
+    monkeypatch.setattr(base, "COMPILING", 2.5 * seconds)
+    for asked in (0, 0, 1):
+        base.engine("response")(given, None, 1e-7, RUN)
+        assert len(compiled) == asked
+    ledger.spent = 0.0
+    monkeypatch.setattr(base, "WORTH_COMPILING", 0.5 * seconds)
+    base.engine("response")(given, None, 1e-7, RUN)
+    assert len(compiled) == 2
+
+
+def test_pieces_of_a_check_and_little_memory_take_machine_code(ledger, compiled):
+    given = problem(network([4, 5, 1], "relu", "sigmoid", "binary_cross_entropy"), 50)
+    base.engine("response")(given, None, 1e-7, Run(1, 1 << 16))
+    base.engine("response")(Problem(given.network, given.theta, given.X, given.Y, {}), None, 1e-7, RUN)
+    assert len(compiled) == 2
+
+
+def test_a_function_without_an_array_rule_is_left_to_its_kernel(ledger, compiled, monkeypatch):
+    monkeypatch.delitem(ACTIVATION_CHANGES, "relu")
+    base.engine("response")(problem(network([4, 5, 1], "relu", "sigmoid", "binary_cross_entropy")), None, 1e-7, RUN)
+    assert len(compiled) == 1
+
+
+def test_all_functions_have_array_rules():
+    assert ACTIVATION_CHANGES.keys() >= ACTIVATIONS.keys()
+    assert LOSS_CHANGES.keys() >= COSTS.keys()
+
+
+def test_the_same_check_gives_the_same_bits():
+    net = network([6, 7, 5, 3], "gelu", "softmax", "cross_entropy")
+    parameters, (X, Y) = net.initialize(0), data(net, 9)
+    reports = [fc.check(net, parameters, net.gradients(parameters, X, Y), X, Y) for _ in range(2)]
+    for name in ("gradapprox", "J_plus", "J_minus"):
+        assert np.array_equal(getattr(reports[0], name), getattr(reports[1], name))
+
+
+@pytest.mark.parametrize("hidden", ["relu", "tanh"])
+def test_groups_of_units_change_only_the_last_digits(monkeypatch, hidden):
+    given = problem(network([5, 9, 7, 4], hidden, "softmax", "cross_entropy", 0.2), 6)
+    whole = plain.differences(given, None, 1e-7, RUN)
+    monkeypatch.setattr(plain, "BLOCK", 100)
+    parts = plain.differences(given, None, 1e-7, RUN)
+    np.testing.assert_allclose(parts.gradapprox, whole.gradapprox, rtol=0, atol=1e-14 * np.abs(whole.gradapprox).max())
+    np.testing.assert_allclose(parts.J_plus, whole.J_plus, rtol=1e-15)
+
+
+def test_a_fault_in_the_sums_is_an_error(monkeypatch):
+    given = problem(network([6, 7, 5, 3], "tanh", "softmax", "cross_entropy"), 5)
+    right = plain.responses
+
+    def wrong(*arguments):
+        pair = right(*arguments)
+        pair.odd *= 1.0 + 1e-4
+        return pair
+
+    monkeypatch.setattr(plain, "responses", wrong)
+    with pytest.raises(fc.EngineError, match="spot check"):
+        plain.differences(given, None, 1e-7, RUN)
