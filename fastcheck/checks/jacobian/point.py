@@ -42,9 +42,6 @@ class Perturbed(Protocol):
         """``values`` as the inputs' own precision holds them."""
         ...
 
-# An absolute tolerance counts up to this share of the largest derivative of the same output by the same input.
-SHARE = 1e-2
-
 
 @dataclass(frozen=True)
 class Part:
