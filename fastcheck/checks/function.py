@@ -13,7 +13,7 @@ import numpy as np
 from .._errors import EngineError, NoRule
 from .._names import FunctionEngine, FunctionOptions, Method as MethodName, Order
 from .._types import Array, Indices
-from .._validation import boolean, deadline, epsilon_of, executor_of, integer, known, norm_of, only_for, tolerance_of
+from .._validation import boolean, deadline, epsilon_of, executor_of, integer, known, norm_of, tolerance_of
 from ..engines.finite.directional import Probe
 from ..engines.finite.problem import FunctionProblem, Method
 from ..engines.finite.stencils import ORDERS
@@ -34,8 +34,8 @@ from ..runtime.threads import one_blas_thread
 from ..verdict.tolerance import allowed_anywhere
 from .differencing import LARGE, Differencing, Subtracted, as_program, follows
 from .directional import entries_beside, with_directions
+from .selection import Selection
 
-METHODS = ("all", "sample", "directional")
 PROGRAM, SUBTRACTED = "program", "differences"
 # A loop is worth compiling from this many evaluations, or this many seconds of them.
 COMPILE_FROM, COMPILE_SECONDS = 1000, 0.3
@@ -122,11 +122,9 @@ def check_function(
     'pass'
     """
     started = time.perf_counter()
-    known("method", method, METHODS)
+    selection = Selection.of(method, samples, directions, seed)
     chosen = None if engine is None else known("engine", engine, (PROGRAM, SUBTRACTED))
     norm, tolerance, vectorized = norm_of(norm), tolerance_of(tolerance), boolean("vectorized", vectorized)
-    only_for("samples", samples, "sample", method)
-    only_for("directions", directions, "directional", method)
     require_numpy("parameters", parameters, "pass their NumPy arrays, or check it with fastcheck.torch.gradcheck")
     layout = Layout.of(parameters)
     at, promised = layout.parameters(parameters), layout.gradients(gradients)
@@ -137,7 +135,7 @@ def check_function(
     choice = Method(
         None if epsilon is None else epsilon_of(epsilon), _order(order),
         boolean("complex_step", complex_step), allowed_anywhere(subject, tolerance), deadline(started, time_limit),
-        integer("seed", seed, 0),
+        selection.seed,
     )
     if choice.epsilon is not None:
         remedy = "use a larger one, or epsilon=None, which chooses one per parameter"
@@ -158,8 +156,7 @@ def check_function(
         problem = FunctionProblem(evaluator, layout, theta, gradient, value)
         with reporting(progress) as report:
             run = Run(limits.threads, limits.memory_limit, report)
-            how = method, samples, directions
-            found = _differenced(cost, _tuple(args), problem, subject, choice, run, chosen, how)
+            found = _differenced(cost, _tuple(args), problem, subject, choice, run, chosen, selection)
     subject, numerical, step, name = found
     return Report.of(
         subject, numerical, epsilon=step, norm=norm, tolerance=tolerance, engine=name, method=method, seed=seed,
@@ -169,7 +166,7 @@ def check_function(
 
 def _differenced(
     cost: Any, args: tuple[Any, ...], problem: FunctionProblem, subject: AnalyticGradient, choice: Method, run: Run,
-    chosen: str | None, method: tuple[str, int | None, int | None],
+    chosen: str | None, selection: Selection,
 ) -> tuple[AnalyticGradient, NumericalGradient, float | Array, str]:
     """Differences by the engine that was chosen; unasked, exact ones where the cost is a program that has them."""
     note = ""
@@ -179,39 +176,37 @@ def _differenced(
         try:
             with nullcontext() if alone else one_blas_thread():
                 exact = as_program(cost, args, problem, choice)
-                return (*_checked(exact, problem, subject, choice, run, method), PROGRAM)
+                return (*_checked(exact, problem, subject, choice, run, selection), PROGRAM)
         except (NoRule, EngineError) as error:  # an operation without a rule, or the engine's cross-checks refuse
             if chosen == PROGRAM:
                 raise
             note = f"Ordinary differences were taken: {error}."
-    subject, found, step = _checked(Subtracted(problem, choice), problem, subject, choice, run, method)
+    subject, found, step = _checked(Subtracted(problem, choice), problem, subject, choice, run, selection)
     return subject, replace(found, notes=(*found.notes, note) if note else found.notes), step, SUBTRACTED
 
 
 def _checked(
     differencing: Differencing, problem: FunctionProblem, subject: AnalyticGradient, choice: Method, run: Run,
-    asked: tuple[str, int | None, int | None],
+    selection: Selection,
 ) -> tuple[AnalyticGradient, NumericalGradient, float | Array]:
     """Run a method: which entries, their differences, and what that proves."""
     tensors, generator = problem.layout.tensors, np.random.default_rng(choice.seed)
-    method, samples, directions = asked
     notes: list[str] = []
     facts: dict[str, Any] = {}
     probed = Probe()
     wanted: Indices = np.arange(problem.theta.size)
-    if method == "sample":
-        wanted = choose(tensors, None if samples is None else integer("samples", samples, 1), generator)
-    elif method == "directional":
-        count = None if directions is None else integer("directions", directions, 1)
-        probed, effort = differencing.probe(count, generator, bool(subject.precision), run)
+    if selection.method == "sample":
+        wanted = choose(tensors, selection.count, generator)
+    elif selection.method == "directional":
+        probed, effort = differencing.probe(selection.count, generator, bool(subject.precision), run)
         wanted = entries_beside(probed, tensors, generator)
         kind = "exact cost differences" if differencing.name == PROGRAM else "cost evaluations"
         notes += [*probed.notes, f"{effort:,} {kind} went into directions."]
         facts["direction_evaluations"] = effort
-    found, checked, step = differencing.differences(wanted, run, beside=method == "directional")
+    found, checked, step = differencing.differences(wanted, run, beside=selection.method == "directional")
     if checked.size < wanted.size:
         notes.append(f"The time limit let {checked.size:,} of {wanted.size:,} entries be checked, at random.")
-    if checked.size < problem.theta.size and method != "directional":
+    if checked.size < problem.theta.size and selection.method != "directional":
         notes.append(power(tensors, checked))
     subject = replace(subject, indices=None if checked.size == problem.theta.size else checked)
     found = replace(found, notes=(*notes, *found.notes), facts={**found.facts, **facts}, settled=True)

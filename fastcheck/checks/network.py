@@ -16,10 +16,8 @@ from .._validation import (
     deadline,
     epsilon_of,
     executor_of,
-    integer,
     known,
     norm_of,
-    only_for,
     path_of,
     tolerance_of,
 )
@@ -47,8 +45,8 @@ from ..verdict.outcome import FAIL
 from ..verdict.recheck import recheck
 from ..verdict.tolerance import allowed_anywhere
 from .directional import entries_beside, with_directions
+from .selection import Selection
 
-METHODS = ("all", "sample", "directional")
 # Up to this many parameters BLAS works on one thread anyway, outside of the engines, which see to it themselves.
 SMALL = 10_000
 
@@ -128,11 +126,8 @@ def check(
     """
     started = time.perf_counter()
     known("engine", engine, ENGINES)
-    known("method", method, METHODS)
+    selection = Selection.of(method, samples, directions, seed)
     epsilon, norm, tolerance = epsilon_of(epsilon), norm_of(norm), tolerance_of(tolerance)
-    integer("seed", seed, 0)
-    only_for("samples", samples, "sample", method)
-    only_for("directions", directions, "directional", method)
     limits = threads_of(threads), memory_of(memory_limit)
     read = read_call(_checkable(net), parameters, gradients, X, Y)
     problem, subject = _problem(net, read, limits[1])
@@ -144,11 +139,9 @@ def check(
     shared = Shared(engine, engine_named(engine), executor_of(executor), saved, until, seed)
     if method == "all":
         require_memory(problem.network, limits[1])
-    wanted = {"samples": samples, "directions": directions}
-    count = next((integer(name, value, 1) for name, value in wanted.items() if value is not None), None)
     alone = engine == "response" and method == "all" and executor is None and net.size <= SMALL
     with reporting(progress) as report, nullcontext() if alone else one_blas_thread():
-        subject, probed, notes = _chosen(problem, subject, method, count, tolerance, seed, limits[1])
+        subject, probed, notes = _chosen(problem, subject, selection, tolerance, limits[1])
         found, checked = shared.as_far_as(problem, subject.indices, epsilon, Run(*limits, report))
         subject, found = replace(subject, indices=checked), replace(found, notes=(*notes, *found.notes))
         if method == "directional":
@@ -176,21 +169,20 @@ def _as_the_user_has_it(made: Report, problem: Problem, subject: AnalyticGradien
 
 
 def _chosen(
-    problem: Problem, subject: AnalyticGradient, method: str, count: int | None, tolerance: float | None, seed: int,
-    memory_limit: int,
+    problem: Problem, subject: AnalyticGradient, selection: Selection, tolerance: float | None, memory_limit: int
 ) -> tuple[AnalyticGradient, Probe, tuple[str, ...]]:
     """Which entries a method checks, what random directions found, and what that proves."""
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(selection.seed)
     tensors = tuple(tensor for tensor in problem.network.tensors if _is_checked(subject, tensor))
-    if method == "sample":
-        indices = choose(tensors, count, generator)
+    if selection.method == "sample":
+        indices = choose(tensors, selection.count, generator)
         return replace(subject, indices=indices), Probe(), (power(tensors, indices),)
-    if method == "directional":
+    if selection.method == "directional":
         from ..engines.response.directional import differences_along  # compiled: brings Numba with it
 
         slopes = exact_slopes(differences_along(problem, memory_limit))
         probed = probe(
-            tensors, problem.theta, subject.gradient, slopes, directions=count,
+            tensors, problem.theta, subject.gradient, slopes, directions=selection.count,
             tolerance=allowed_anywhere(subject, tolerance), generator=generator, rounded=bool(subject.precision),
         )
         return replace(subject, indices=entries_beside(probed, tensors, generator)), probed, tuple(probed.notes)

@@ -9,7 +9,7 @@ import time
 import pytest
 
 import fastcheck as fc
-from fastcheck.checks.network import METHODS
+from fastcheck.checks.selection import METHODS
 from fastcheck.engines.base import ENGINES
 from fastcheck.problems.networks.backprop_rounding import Rounding
 from fastcheck.problems.networks.problem import BYTES_PER_UNIT, Problem

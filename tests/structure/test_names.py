@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 
 from fastcheck import _names
-from fastcheck.checks import function, network
+from fastcheck.checks import function, selection
 from fastcheck.engines.base import ENGINES
 from fastcheck.engines.finite.stencils import ORDERS
 from fastcheck.rules.activations import ACTIVATIONS
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.parametrize(("names", "table"), [
     (_names.Activation, ACTIVATIONS), (_names.Cost, COSTS), (_names.Engine, ENGINES),
-    (_names.FunctionEngine, (function.PROGRAM, function.SUBTRACTED)), (_names.Method, network.METHODS),
+    (_names.FunctionEngine, (function.PROGRAM, function.SUBTRACTED)), (_names.Method, selection.METHODS),
     (_names.Order, ORDERS),
 ])
 def test_literals_are_the_tables_names(names, table):

@@ -20,7 +20,7 @@ import numba
 import numpy as np
 
 import fastcheck as fc
-from fastcheck.checks.network import METHODS
+from fastcheck.checks.selection import METHODS
 from fastcheck.engines.base import ENGINES
 from fastcheck.problems.networks.cost_model import VECTORS
 from tests.support.problems import data, network
