@@ -11,6 +11,7 @@ from ._errors import (
 )
 from ._version import __version__
 from .checks.function import check_function, check_vjp
+from .checks.layer import check_layer
 from .checks.network import check
 from .checks.sweep import Sweep, sweep
 from .checks.watch.watch import Watch
@@ -23,5 +24,5 @@ from .weights import from_torch
 __all__ = [
     "ChangedArgumentError", "Dense", "EngineError", "Estimate", "FastcheckError", "GradientMismatch", "Network",
     "NoRule", "NondeterministicError", "Report", "Sweep", "Watch",
-    "__version__", "check", "check_function", "check_vjp", "estimate", "from_torch", "sweep", "testing",
+    "__version__", "check", "check_function", "check_layer", "check_vjp", "estimate", "from_torch", "sweep", "testing",
 ]  # fmt: skip

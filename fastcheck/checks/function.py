@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -221,6 +221,7 @@ def check_vjp(
     epsilon: float | None = None,
     seed: int = 0,
     cache: bool = False,
+    names: Sequence[str] | None = None,
     **options: Unpack[FunctionOptions],
 ) -> Report:
     """Check the backward pass of one layer: its vector-Jacobian product, at every entry of every input.
@@ -232,12 +233,14 @@ def check_vjp(
     ----------
     forward : forward(*inputs) -> array, or tuple of arrays.
     backward : backward(cotangents, *inputs) -> the gradient of each floating input, in order: a tuple, or one array
-        where there is one such input.  It may also give one entry for each input, None for the others.  The
-        cotangents have the structure and shapes of the outputs.
+        where there is one such input.  It may also give one entry for each input, None for those without influence, or
+        a dictionary by the inputs' names ("W", "dW", "grad_W").  The cotangents have the structure and shapes of the
+        outputs.
     inputs : tuple of arrays (or one array); integer and boolean ones are passed on and not checked.
     epsilon : the step; None chooses one per entry.
     seed : of the random cotangents, whose signs are mixed and whose sizes lie between 0.5 and 1.5.
     cache : whether forward returns a pair (output, cache), and backward is called as backward(cotangents, cache).
+    names : of the inputs, one for each; None for those of forward's signature.
     options : as in ``check_function``.
 
     Returns
@@ -254,7 +257,7 @@ def check_vjp(
     from ..problems.functions.vjp import vjp_problem  # imported where used, as the engines are
 
     cost, parameters, gradients, notes = vjp_problem(
-        forward, backward, inputs, integer("seed", seed, 0), cache=boolean("cache", cache)
+        forward, backward, inputs, integer("seed", seed, 0), cache=boolean("cache", cache), names=names
     )
     report = check_function(cost, parameters, gradients, epsilon=epsilon, seed=seed, **options)
     return report.noted(*notes) if notes else report

@@ -116,7 +116,7 @@ def test_other_methods_and_single_precision():
 
 @pytest.mark.parametrize(("backward", "words"), [
     (lambda d, x, W, b: (d @ W.T,), "backward: expected a gradient for each of x, W, b, got 1 gradient"),
-    (lambda d, x, W, b: (None, x.T @ d, d), "backward: expected an array of the shape of x, got None"),
+    (lambda d, x, W, b: None, "backward: expected a gradient for each of x, W, b, got None; is a return"),
     (lambda d, x, W, b: (x, W, W), r"b in gradients: expected shape \(3,\), got shape \(4, 3\)"),
 ])
 def test_gradients_that_do_not_fit_are_named(backward, words):
@@ -147,3 +147,38 @@ def test_layers_are_sent_to_other_processes():
             fc.check_vjp(local, affine_backward, (X, W, B), **options)
     with ThreadPoolExecutor(1) as pool:
         assert fc.check_vjp(local, affine_backward, (X, W, B), engine="differences", executor=pool).ok
+
+
+def test_backward_may_give_a_dictionary():
+    for form in ("{}", "d{}", "grad_{}"):
+        def backward(d, x, W, b, form=form):
+            gradients = dict(zip("xWb", affine_backward(d, x, W, b), strict=True))
+            return {"cache": None, **{form.format(name): value for name, value in reversed(gradients.items())}}
+
+        assert fc.check_vjp(affine, backward, (X, W, B)).ok
+    with pytest.raises(ValueError, match="backward: expected a gradient of W, named W or dW, got dx, dw2, db"):
+        fc.check_vjp(affine, lambda d, *given: dict(zip(("dx", "dw2", "db"), affine_backward(d, *given), strict=True)),
+                     (X, W, B))
+
+
+def test_none_stands_for_no_influence():
+    def stopped(x, mask):
+        return x * np.floor(mask)
+
+    report = fc.check_vjp(stopped, lambda d, x, mask: (d * np.floor(mask), None), (X, np.full_like(X, 1.5)))
+    assert report.ok
+    assert "backward gave None for mask: it was taken as zeros." in report.notes
+    report = fc.check_vjp(affine, lambda d, x, W, b: (None, x.T @ d, d.sum(axis=0)), (X, W, B))
+    assert [t.name for t in report.failures] == ["x"]
+
+
+def test_inputs_may_be_named():
+    def forward(*inputs):
+        return affine(*inputs)
+
+    report = fc.check_vjp(forward, affine_backward, (X, W, B), names=("data", "weights", "bias"))
+    assert [t.name for t in report.tensors] == ["data", "weights", "bias"]
+    refused = ((("a", "b"), ValueError), (("a", "a", "b"), ValueError), ("abc", TypeError), ((1, 2, 3), TypeError))
+    for names, kind in refused:
+        with pytest.raises(kind, match="names: expected"):
+            fc.check_vjp(forward, affine_backward, (X, W, B), names=names)

@@ -2,7 +2,7 @@
 
 import inspect
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +16,7 @@ from ..._validation import real_array
 from ..gradients import Rounding
 from ..parameters.sampling import random_direction
 from ..parameters.tree import require_numpy
+from .gradient_names import by_name
 from .upstream import tried
 
 Values = tuple[NDArray[Any], ...]
@@ -88,7 +89,8 @@ class LayerCost:
 
 
 def vjp_problem(
-    forward: Callable[..., Any], backward: Callable[..., Any], inputs: Any, seed: int, *, cache: bool = False
+    forward: Callable[..., Any], backward: Callable[..., Any], inputs: Any, seed: int, *, cache: bool = False,
+    names: Sequence[str] | None = None,
 ) -> tuple[LayerCost, dict[str, Any], dict[str, Any], list[str]]:
     """The cost sum(cotangents * forward(*inputs)), its parameters (the floating inputs), backward's gradients, and
     notes on what it does with other upstream gradients (see ``upstream``).
@@ -101,7 +103,7 @@ def vjp_problem(
         if not callable(function):
             raise TypeError(f"{argument}: expected a function, got {type(function).__name__}")
     given = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
-    names = input_names(forward, len(given))
+    names = input_names(forward, len(given)) if names is None else _names_of(names, len(given))
     require_numpy("inputs", dict(zip(names, given, strict=True)),
                   "pass their NumPy arrays, or check it with fastcheck.torch.gradcheck")
     arrays = [real_array(f"{name} in inputs", value) for name, value in zip(names, given, strict=True)]
@@ -112,11 +114,13 @@ def vjp_problem(
         returned = forward(*copies(given))
     weights = _cotangents(_outputs(without_cache(returned) if cache else returned), np.random.default_rng(seed))
 
+    nothing: set[str] = set()
+
     def gradients_at(values: tuple[Any, ...], returned: Any, cotangents: Values) -> dict[str, Any]:
         output = without_cache(returned) if cache else returned
         passed: Any = cotangents if isinstance(output, (tuple, list)) else cotangents[0]
         found = backward(passed, returned[1]) if cache else backward(passed, *copies(values))
-        return _gradients(found, names, given, floating)
+        return _gradients(found, names, given, floating, nothing)
 
     def anew(values: tuple[Any, ...], cotangents: Values) -> dict[str, Any]:
         # forward again: a backward may use its cache up
@@ -127,6 +131,7 @@ def vjp_problem(
         gradients = gradients_at(given, returned, copies(weights))
     rounding = _rounding(lambda values, cotangents: anew(values, copies(cotangents)), given, weights, gradients)
     gradients, notes = tried(lambda handed: anew(given, handed), weights, gradients)
+    notes += [f"backward gave None for {name}: it was taken as zeros." for name in names if name in nothing]
     parameters = tuple((names[place], place) for place in floating)
     cost = LayerCost(forward, given, parameters, _in_double(weights), cache, rounding)
     return cost, {names[place]: arrays[place] for place in floating}, gradients, notes
@@ -165,6 +170,15 @@ def input_names(forward: Callable[..., Any], count: int) -> list[str]:
         return plain
     positional = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     return positional[:count] + plain[len(positional) :]
+
+
+def _names_of(names: Any, count: int) -> list[str]:
+    """The names that the caller gave the inputs."""
+    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        raise TypeError(f"names: expected a list of strings, one for each input, got {names!r}")
+    if len(names) != count or len(set(names)) != count:
+        raise ValueError(f"names: expected {count} different names, one for each input, got {', '.join(names)}")
+    return list(names)
 
 
 def copies(values: Sequence[Any]) -> tuple[Any, ...]:
@@ -252,17 +266,23 @@ def _in_double(values: Sequence[Any]) -> tuple[Any, ...]:
     return tuple(value.astype(np.float64) if one else value for value, one in zip(values, low, strict=True))
 
 
-def _gradients(found: Any, names: list[str], given: tuple[Any, ...], floating: list[int]) -> dict[str, Any]:
-    """What backward returned, by the names of the floating inputs."""
+def _gradients(
+    found: Any, names: list[str], given: tuple[Any, ...], floating: list[int], nothing: set[str]
+) -> dict[str, Any]:
+    """What backward returned, by the names of the floating inputs; zeros for None, whose names go to ``nothing``."""
+    wanted = [names[place] for place in floating]
+    if isinstance(found, Mapping):
+        found = tuple(by_name(found, wanted).values())
+    if found is None:
+        raise ValueError(f"backward: expected a gradient for each of {', '.join(wanted)}, got None; is a return "
+                         "statement missing?")
     values = list(found) if isinstance(found, (tuple, list)) else [found]
     if len(values) == len(given):
         values = [values[place] for place in floating]
     if len(values) != len(floating):
-        wanted = ", ".join(names[place] for place in floating)
         plural = "" if len(values) == 1 else "s"
-        raise ValueError(f"backward: expected a gradient for each of {wanted}, got {len(values)} gradient{plural}")
-    for place, value in zip(floating, values, strict=True):
-        if value is None:
-            raise ValueError(f"backward: expected an array of the shape of {names[place]}, got None; return zeros if "
-                             "it has no influence")
-    return {names[place]: value for place, value in zip(floating, values, strict=True)}
+        raise ValueError(f"backward: expected a gradient for each of {', '.join(wanted)}, "
+                         f"got {len(values)} gradient{plural}")
+    nothing.update(name for name, value in zip(wanted, values, strict=True) if value is None)
+    return {name: np.zeros(np.shape(given[place])) if value is None else value
+            for name, place, value in zip(wanted, floating, values, strict=True)}
