@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..._types import Indices
-from .colouring import Colouring, discover, trial_columns
+from .colouring import Colouring
+from .discovery import discover, trial_columns
 from .runner import Place, Runner
 from .units import Product, Unit, merged, units_of
 

@@ -14,7 +14,8 @@ import numpy as np
 from ..._types import Array, Indices, Mask
 from ...rules.branches import Held
 from ...runtime.pace import Pace
-from .colouring import NEGLIGIBLE, UNSEEN, Colouring, ratio_of
+from .codes import NEGLIGIBLE, UNSEEN, ratio_of
+from .colouring import Colouring
 from .quotients import Quotients
 from .runner import FIRST_COLUMNS, Moved, Place, Runner
 
