@@ -11,7 +11,6 @@ from fastcheck.problems.parameters.tensor import Tensor
 from fastcheck.rules.branches import Branches
 from fastcheck.rules.table import RULES
 
-
 # --- a layer: whatever NumPy computes is differenced exactly, with nothing written for it --------------------------
 
 def gated_shift(W, g, x):
@@ -36,7 +35,7 @@ def test_a_layer_needs_no_place():
     assert report.difference < 1e-13
 
     def not_rolled_back(d, W, g, x):
-        dW, dg, dx = gated_shift_backward(d, W, g, x)
+        _, dg, dx = gated_shift_backward(d, W, g, x)
         return np.stack([(d[k] * g[k] / (1.0 + abs(g[k]))) @ x.T for k in range(len(W))]), dg, dx
 
     wrong = fc.check_vjp(gated_shift, not_rolled_back, inputs, engine="program")
