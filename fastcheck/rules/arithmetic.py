@@ -4,7 +4,7 @@ from typing import Any
 
 from .._errors import NoRule
 from .base import Changes, Rule, Values, moved, plus, product_change, still_where_still, two_sum
-from .namespaces import any_of, as_float, cube_root, is_complex, largest
+from .namespaces import any_of, as_float, cube_root, is_complex, is_traced, largest
 from .small import log_ratio
 
 # Integer powers up to this one are differenced by products; beyond it, through logarithms.
@@ -120,7 +120,7 @@ def small_integer(p: Any) -> int | None:
     size = 1
     for length in getattr(p, "shape", ()):
         size *= length
-    if size != 1:
+    if size != 1 or is_traced(p):
         return None
     number = float(p)
     return int(number) if number in range(LAST_BY_PRODUCTS + 1) else None

@@ -1,0 +1,279 @@
+"""A JAX function at one point, of real arrays: its value, its derivatives by JAX, and its exact differences."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .._errors import NoRule
+from .._types import Array
+from ..checks.jacobian.point import Part
+from ..problems.parameters.tensor import Tensor
+from .program.precision import lowest_precision
+from .program.program import JaxProgram
+from .program.traced import Traced, traced
+
+# Bytes that one stack of tangents or cotangents may take.
+STACK_BYTES = 8 << 20
+
+
+class CannotDifferentiateError(Exception):
+    """JAX's own differentiation failed; the cause is what it raised."""
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One floating array of a pytree, complex numbers as pairs of real ones."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: Any
+
+    @property
+    def is_complex(self) -> bool:
+        """Whether it holds complex numbers."""
+        return bool(jnp.issubdtype(self.dtype, jnp.complexfloating))
+
+    def assembled(self, real: Any) -> Any:
+        """The array, from real numbers."""
+        return jax.lax.complex(real[..., 0], real[..., 1]) if self.is_complex else real
+
+
+def as_real(array: Any) -> Any:
+    """An array as real numbers; real and imaginary parts along a last axis."""
+    array = jnp.asarray(array)
+    return jnp.stack([array.real, array.imag], axis=-1) if jnp.iscomplexobj(array) else array
+
+
+def is_floating(leaf: Any) -> bool:
+    """Whether it is an array of real or complex numbers."""
+    return hasattr(leaf, "dtype") and bool(jnp.issubdtype(leaf.dtype, jnp.inexact))
+
+
+@dataclass
+class JaxFunction:
+    """A function of pytrees as one of real arrays, at one point.
+
+    Parameters
+    ----------
+    f, args : the function and what it is called with; floating arrays and numbers among them are moved.
+    owner : the function that compiled code is kept for.
+    wide : whether it is run in double precision.
+
+    Raises
+    ------
+    ValueError : where nothing floating goes in or comes out.
+    Whatever f raises.
+    """
+
+    f: Callable[..., Any]
+    args: tuple[Any, ...]
+    owner: Any
+    wide: bool
+    inputs: list[Leaf] = field(init=False)
+    outputs: list[Leaf] = field(init=False)
+    reason: str = field(init=False, default="")
+
+    def __post_init__(self) -> None:
+        with self.precision():
+            paths, self._tree = jax.tree_util.tree_flatten_with_path(self.args)
+            leaves = [self._numbers(leaf) for _, leaf in paths]
+            self._given = leaves
+            self.moving = [k for k, leaf in enumerate(leaves) if is_floating(leaf)]
+            if not self.moving:
+                raise ValueError("args: expected floating or complex arrays, got none; there is nothing to check")
+            self.inputs = [Leaf(named(paths[k][0]), tuple(leaves[k].shape), leaves[k].dtype) for k in self.moving]
+            self.real = tuple(as_real(leaves[k]) for k in self.moving)
+            self._found = self._called()
+
+    def _numbers(self, leaf: Any) -> Any:
+        """Python's floats as arrays; in double precision where that is wanted."""
+        if isinstance(leaf, (float, complex)) and not isinstance(leaf, np.generic):
+            leaf = jnp.asarray(leaf)
+        if not is_floating(leaf):
+            return leaf
+        if not self.wide:
+            return jnp.asarray(leaf)
+        return jnp.asarray(leaf, jnp.complex128 if jnp.issubdtype(leaf.dtype, jnp.complexfloating) else jnp.float64)
+
+    @contextlib.contextmanager
+    def precision(self) -> Iterator[None]:
+        """Double precision where it is wanted; the caller's own settings otherwise."""
+        if not self.wide:
+            yield
+            return
+        with jax.enable_x64(True):
+            yield
+
+    def _called(self) -> list[Array]:
+        """The floating outputs by a plain call."""
+        value = self.of_leaves(*(leaf.assembled(r) for leaf, r in zip(self.inputs, self.real, strict=True)))
+        paths = jax.tree_util.tree_flatten_with_path(value)[0]
+        self._kept = [k for k, (_, leaf) in enumerate(paths) if is_floating(leaf)]
+        if not self._kept:
+            raise ValueError("f: expected floating or complex outputs, got none; there is nothing to check")
+        self.outputs = [Leaf("output" + jax.tree_util.keystr(paths[k][0]), tuple(paths[k][1].shape), paths[k][1].dtype)
+                        for k in self._kept]
+        return [np.asarray(as_real(paths[k][1]), np.float64) for k in self._kept]
+
+    def of_leaves(self, *leaves: Any) -> Any:
+        """What f returns for its floating arguments, the others being as they were given."""
+        given = list(self._given)
+        for place, leaf in zip(self.moving, leaves, strict=True):
+            given[place] = leaf
+        return self.f(*jax.tree.unflatten(self._tree, given))
+
+    def __call__(self, *real: Any) -> tuple[Any, ...]:
+        """The floating outputs as real arrays, for real arrays."""
+        value = self.of_leaves(*(leaf.assembled(r) for leaf, r in zip(self.inputs, real, strict=True)))
+        leaves = jax.tree.leaves(value)
+        return tuple(as_real(leaves[k]) for k in self._kept)
+
+    def at(self, theta: Array) -> Array:
+        """Outputs (M,) at another point, by a plain call."""
+        with self.precision():
+            return joined(self(*self.apart(theta)))
+
+    def apart(self, theta: Any) -> list[Any]:
+        """A vector (n,) as the real arrays that the function takes."""
+        parts = np.split(np.asarray(theta), np.cumsum([r.size for r in self.real])[:-1])
+        with self.precision():
+            return [jnp.asarray(part.reshape(r.shape), r.dtype) for part, r in zip(parts, self.real, strict=True)]
+
+    @property
+    def value(self) -> Array:
+        """Outputs (M,)."""
+        return joined(self._found)
+
+    @property
+    def theta(self) -> Array:
+        """Inputs (n,)."""
+        return joined(self.real)
+
+    def parts(self) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
+        """Where inputs and outputs lie in their vectors."""
+        return _parts(self.inputs), _parts(self.outputs)
+
+    @cached_property
+    def traced(self) -> Traced | None:
+        """The function as a jaxpr; None, and ``reason``, where it cannot be traced."""
+        try:
+            with self.precision():
+                return traced(self, self.real, self.owner)
+        except Exception as error:  # whatever the function does with tracers: it is then called in the plain way
+            self.reason = in_short(error)
+            return None
+
+    @property
+    def dtype(self) -> str:
+        """The lowest precision that the function works in, as far as that is known."""
+        types = [leaf.dtype for leaf in self.outputs] + ([] if self.wide else [leaf.dtype for leaf in self.inputs])
+        found = [jnp.finfo(dtype).dtype for dtype in types]
+        if self.traced is not None:
+            found += lowest_precision(self.traced.jaxpr.jaxpr)
+        return str(min(found, key=lambda dtype: jnp.finfo(dtype).bits).name)
+
+    @property
+    def unit(self) -> float:
+        """The unit roundoff of that precision."""
+        return float(jnp.finfo(self.dtype).eps) / 2.0
+
+    def program(self) -> JaxProgram:
+        """Its exact differences.
+
+        Raises
+        ------
+        NoRule : where it has none.
+        """
+        if self.traced is None:
+            raise NoRule(f"a function that JAX cannot trace ({self.reason})")
+        return JaxProgram(self.traced, self.real, range(len(self.real)))
+
+    def columns(self, directions: Array, *, linearize: bool) -> Array:
+        """Jacobian @ v (k, M) for directions (k, n), by forward mode."""
+
+        def push(real: Any, row: Any) -> Any:
+            if linearize:
+                return jax.linearize(self, *real)[1](*row)
+            return jax.jvp(self, tuple(real), tuple(row))[1]
+
+        return self._stacked(push, directions, self.real)
+
+    def rows(self, cotangents: Array) -> Array:
+        """v @ Jacobian (k, n) for cotangents (k, M), by reverse mode."""
+
+        def pull(real: Any, row: Any) -> Any:
+            return jax.vjp(self, *real)[1](tuple(row))
+
+        return self._stacked(pull, cotangents, self._outputs_like)
+
+    @property
+    def _outputs_like(self) -> list[Any]:
+        return [jax.ShapeDtypeStruct(found.shape, jnp.finfo(leaf.dtype).dtype)
+                for found, leaf in zip(self._found, self.outputs, strict=True)]
+
+    def _stacked(self, apply: Callable[[Any, Any], Any], vectors: Array, like: Sequence[Any]) -> Array:
+        """A linear function of many vectors: by compiled code, or a call for each where it cannot be stacked."""
+        if not len(vectors) or not vectors.size:
+            return np.zeros((len(vectors), self.theta.size if like is not self.real else self.value.size))
+        with self.precision():
+            rows = self._rows(vectors, like)
+            try:
+                size = max(1, min(len(vectors), STACK_BYTES // (8 * max(1, vectors.shape[1]))))
+                many = jax.vmap(apply, (None, 0))
+                run = traced(lambda real, row: jax.tree.leaves(many(real, row)),
+                             (self.real, [part[:size] for part in rows]), self.owner)
+                found = [self._block(run, [part[k : k + size] for part in rows], size)
+                         for k in range(0, len(vectors), size)]
+                return np.concatenate(found)[: len(vectors)]
+            except Exception:  # whatever the user's rules do with tracers
+                return self._one_by_one(apply, rows, len(vectors))
+
+    def _block(self, run: Traced, rows: Sequence[Any], size: int) -> Array:
+        fill = size - len(rows[0])
+        filled = [np.concatenate([part, np.zeros((fill, *part.shape[1:]), part.dtype)]) if fill else part
+                  for part in rows]
+        found = run(*self.real, *filled)
+        return np.concatenate([np.asarray(part, np.float64).reshape(size, -1) for part in found], axis=1)
+
+    def _one_by_one(self, apply: Callable[[Any, Any], Any], rows: Sequence[Any], count: int) -> Array:
+        try:
+            return np.stack([joined(jax.tree.leaves(apply(self.real, [jnp.asarray(part[k]) for part in rows])))
+                             for k in range(count)])
+        except Exception as error:
+            raise CannotDifferentiateError from error
+
+    def _rows(self, vectors: Array, like: Sequence[Any]) -> list[Any]:
+        parts = np.split(vectors, np.cumsum([int(np.prod(one.shape)) for one in like])[:-1], axis=1)
+        return [part.reshape((len(vectors), *one.shape)).astype(one.dtype)
+                for part, one in zip(parts, like, strict=True)]
+
+
+def joined(arrays: Sequence[Any]) -> Array:
+    """Real arrays end to end."""
+    return np.concatenate([np.empty(0), *(np.asarray(array, np.float64).reshape(-1) for array in arrays)])
+
+
+def _parts(leaves: Sequence[Leaf]) -> tuple[Part, ...]:
+    found, start = [], 0
+    for leaf in leaves:
+        shape = (*leaf.shape, 2) if leaf.is_complex else leaf.shape
+        stop = start + int(np.prod(shape, dtype=np.int64))
+        found.append(Part(Tensor(leaf.name, shape, start, stop), leaf.is_complex, float(jnp.finfo(leaf.dtype).eps) / 2))
+        start = stop
+    return tuple(found)
+
+
+def named(path: Any) -> str:
+    """arg0, arg0['w'], ..."""
+    return f"arg{getattr(path[0], 'idx', path[0])}" + jax.tree_util.keystr(path[1:])
+
+
+def in_short(error: Exception) -> str:
+    """The first sentence of an exception's message."""
+    return (str(error).strip("'\"\n ") or repr(error)).splitlines()[0].split(". ")[0]

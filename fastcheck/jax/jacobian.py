@@ -1,0 +1,173 @@
+"""Numerical Jacobians of a JAX function: by exact differences, or by subtraction where it has none."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from .._errors import NondeterministicError
+from .._types import Array, Indices, Mask
+from ..checks.jacobian.exact import ExactJacobian
+from ..engines.program.runner import inner_steps
+from .function import JaxFunction, joined
+from .program.program import JaxProgram, Response
+
+# The step of literal subtraction, relative to the entries, against which exact differences are held.
+LITERAL_STEP = 2.0**-10
+# A literal difference may be off by this share of the change, and by this many roundings of the outputs.
+AGREEMENT, SAME = 1e-7, 1e3
+# Outputs are stacked as long as they take no more bytes than this.
+STACK_BYTES = 8 << 20
+
+
+class ContradictedError(Exception):
+    """Exact differences are not those of plain calls: they are not to be used."""
+
+
+@dataclass(frozen=True)
+class Exact:
+    """Exact differences of a function.
+
+    Parameters
+    ----------
+    function, program : the function and its program.
+    """
+
+    function: JaxFunction
+    program: JaxProgram
+
+    @property
+    def steps(self) -> Array:
+        """(n,) so small that what curvature leaves of a difference is rounding."""
+        return np.concatenate([inner_steps(np.asarray(r, np.float64)) for r in self.function.real])
+
+    def along(self, changes: Array, convention: float | None = None) -> tuple[Array, Response]:
+        """Changes of all outputs (k, M) for changes (k, n) of all inputs."""
+        parts = np.split(changes, np.cumsum([r.size for r in self.function.real])[:-1], axis=1)
+        given = {k: part.reshape(len(changes), *r.shape)
+                 for k, (part, r) in enumerate(zip(parts, self.function.real, strict=True))}
+        found = self.program.run(given, None, convention)
+        rows = [np.zeros((len(changes), out.size)) if change is None else change.reshape(len(changes), -1)
+                for change, out in zip(found.changes, self.program.outputs, strict=True)]
+        return np.concatenate(rows, axis=1), found
+
+    def jacobian(self) -> ExactJacobian:
+        """Of all entries, and one literal difference beside them.
+
+        Raises
+        ------
+        ContradictedError : where plain calls give something else.
+        NondeterministicError : where the function gives two values.
+        """
+        steps = self.steps
+        n = steps.size
+        moves = np.zeros((2 * n + 1, n))
+        moves[np.arange(n), np.arange(n)], moves[n + np.arange(n), np.arange(n)] = steps, -steps
+        moves[-1] = self.literal_move()
+        found, response = self.along(moves)
+        self.require_literal(moves[-1], found[-1], bool(response.crossed[-1]))
+        flagged = (response.crossed | response.ties)[: 2 * n].reshape(2, n).any(axis=0)
+
+        def under(convention: float) -> Array:
+            columns = np.flatnonzero(flagged)
+            some = np.zeros((columns.size, n))
+            some[np.arange(columns.size), columns] = steps[columns]
+            return np.asarray(self.along(some, convention)[0].T / steps[columns])
+
+        with np.errstate(all="ignore"):
+            right, left = found[:n].T / steps, -found[n : 2 * n].T / steps
+        known = [np.isfinite(side) for side in (right, left)]
+        flagged |= (known[0] != known[1]).any(axis=0)
+        return ExactJacobian(np.asarray(right), np.asarray(left), flagged, under)
+
+    def literal_move(self) -> Array:
+        """A random step through all inputs at which subtraction keeps most of its digits, as their type holds it."""
+        theta, signs = self.function.theta, np.random.default_rng(0).choice((-1.0, 1.0), self.function.theta.size)
+        wanted = theta + signs * self.steps * (LITERAL_STEP / 2.0**-48)
+        return joined(self.function.apart(wanted)) - theta
+
+    def require_literal(self, move: Array, change: Array, crossed: bool) -> None:
+        """Compare values, and their change, with those of plain calls."""
+        function = self.function
+        value = joined(self.program.outputs)
+        with np.errstate(all="ignore"):
+            same = _alike(value, function.value, SAME * function.unit)
+            literal = function.at(function.theta + move) - function.value
+            largest = max(float(np.max(np.abs(value), initial=0.0, where=np.isfinite(value))),
+                          float(np.max(np.abs(literal), initial=0.0, where=np.isfinite(literal))))
+            known = np.isfinite(literal) & np.isfinite(change)
+            allowed = AGREEMENT * np.abs(change) + SAME * function.unit * largest
+            same &= crossed or bool((np.abs(literal - change) <= allowed)[known].all())
+        if not same:
+            require_function(function)
+            raise ContradictedError
+
+
+def require_function(function: JaxFunction) -> None:
+    """Raise NondeterministicError where two plain calls give different values."""
+    again = function.at(function.theta)
+    if not _alike(again, function.value, SAME * function.unit):
+        raise NondeterministicError("f is random: two calls with the same arguments differ. Draw its random numbers "
+                                    "from a key that is fixed inside, or passed as an argument")
+
+
+def _alike(one: Array, other: Array, tolerance: float) -> bool:
+    scale = float(np.max(np.abs(other), initial=0.0, where=np.isfinite(other)))
+    with np.errstate(invalid="ignore"):
+        same = (np.abs(one - other) <= tolerance * scale) | (one == other) | (np.isnan(one) & np.isnan(other))
+    return bool(same.all())
+
+
+class Moved:
+    """A function whose values are subtracted (see ``checks.jacobian.point.Perturbed``)."""
+
+    def __init__(self, function: JaxFunction) -> None:
+        self.function = function
+        self.stacked = function.traced is not None
+
+    def outputs_at(self, positions: Indices, values: Array) -> Array:
+        """Outputs (k, M) with one entry moved each: in stacks, or by a plain call each."""
+        theta, size = self.function.theta, max(1, self.function.value.size)
+        rows = max(1, min(positions.size, STACK_BYTES // (8 * (theta.size + size))))
+        out = np.empty((positions.size, self.function.value.size))
+        for start in range(0, positions.size, rows):
+            block = slice(start, min(start + rows, positions.size))
+            count = block.stop - block.start
+            thetas = np.repeat(theta[None], count, axis=0)
+            thetas[np.arange(count), positions[block]] = values[block]
+            out[block] = self._at_all(thetas, rows)
+        return out
+
+    def _at_all(self, thetas: Array, rows: int) -> Array:
+        function = self.function
+        if self.stacked and function.traced is not None:
+            fill = np.repeat(thetas[:1], rows - len(thetas), axis=0)
+            parts = np.split(np.concatenate([thetas, fill]), np.cumsum([r.size for r in function.real])[:-1], axis=1)
+            given = [part.reshape(rows, *r.shape).astype(r.dtype)
+                     for part, r in zip(parts, function.real, strict=True)]
+            try:
+                with function.precision():
+                    found = function.traced.stacked(given)
+                return np.concatenate([np.asarray(one, np.float64).reshape(rows, -1) for one in found],
+                                      axis=1)[: len(thetas)]
+            except Exception:  # whatever the function does under vmap: it is then called in the plain way
+                self.stacked = False
+        return np.stack([function.at(theta) for theta in thetas])
+
+    def rounded(self, positions: Indices, values: Array) -> Array:
+        """Values as the inputs' own precision holds them."""
+        out = np.array(values, np.float64)
+        stops = np.cumsum([r.size for r in self.function.real])
+        which = np.searchsorted(stops, positions, side="right")
+        for number, real in enumerate(self.function.real):
+            here = which == number
+            if here.any() and real.dtype != jnp.float64:
+                out[here] = out[here].astype(real.dtype).astype(np.float64)
+        return out
+
+
+def any_flagged(response: Any) -> Mask:
+    """Which perturbations met a kink."""
+    found: Mask = np.asarray(response.crossed | response.ties)
+    return found

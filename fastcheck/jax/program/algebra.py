@@ -1,0 +1,122 @@
+"""Factorisations and solvers of matrices.
+
+Rules that loop over rows or write to entries are run with NumPy, which compiled code calls.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..._errors import NoRule
+from ...rules.table import RULES
+from .call import Call, Handler
+
+# (values, changes, outputs) as NumPy arrays -> changes of the outputs, in order.
+HostRule = Callable[[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]], tuple[Any, ...]]
+
+
+def hosted(rule: HostRule, values: Sequence[Any], changes: Sequence[Any], outs: Sequence[Any]) -> list[Any]:
+    """Changes of ``outs`` by a rule that runs outside of compiled code; batches are its arrays' leading axes."""
+    moving = [k for k, change in enumerate(changes) if change is not None]
+    still = (*values, *outs)
+    ranks = [value.ndim for value in still]
+
+    def run(*given: Any) -> tuple[Any, ...]:
+        arrays = [np.asarray(array) for array in given]
+        fixed = [a.reshape(a.shape[a.ndim - rank :]) for a, rank in zip(arrays, ranks, strict=False)]
+        full: list[Any] = [None] * len(values)
+        for place, change in zip(moving, arrays[len(ranks) :], strict=True):
+            full[place] = change
+        first = arrays[len(ranks)]
+        lead = first.shape[: first.ndim - ranks[moving[0]]]
+        with np.errstate(all="ignore"):
+            found = rule(tuple(fixed[: len(values)]), tuple(full), tuple(fixed[len(values) :]))
+        return tuple(np.broadcast_to(change, lead + out.shape).astype(out.dtype, copy=False)
+                     for change, out in zip(found, fixed[len(values) :], strict=True))
+
+    shapes = tuple(jax.ShapeDtypeStruct(out.shape, out.dtype) for out in outs)
+    return list(jax.pure_callback(run, shapes, *still, *(changes[k] for k in moving), vmap_method="expand_dims"))
+
+
+def by_name(name: str, values: Any, changes: Any, outs: Any, **options: Any) -> tuple[Any, ...]:
+    """The rule of ``fastcheck.rules`` with that name, as a rule for ``hosted``."""
+    out = outs if len(outs) > 1 else outs[0]
+    found = RULES[name].change(np, values, changes, out, None, **options)
+    return found if isinstance(found, tuple) else (found,)
+
+
+def with_numpy(name: str) -> Handler:
+    """A function of single numbers whose rule looks at them."""
+    return lambda call: hosted(partial(by_name, name), call.values, call.changes, call.outputs)[0]
+
+
+def cholesky(call: Call) -> Any:
+    """The lower factor, above which the primitive leaves what it likes."""
+    return jnp.tril(hosted(partial(by_name, "cholesky"), call.values, call.changes, [jnp.tril(call.out)])[0])
+
+
+def eigh(call: Call) -> Any:
+    """Eigenvectors and eigenvalues of symmetric matrices."""
+    if call.params.get("subset_by_index") is not None or not call.params["sort_eigenvalues"]:
+        raise NoRule("lax.linalg.eigh of some eigenvalues, or in another order")
+    v, w = call.outputs
+    a, da = call.values[0], call.changes[0]
+    if not call.params["lower"]:
+        a, da = jnp.swapaxes(a, -1, -2), jnp.swapaxes(da, -1, -2)
+    dw, dv = hosted(partial(by_name, "eigh"), [a], [da], [w, v])
+    return [dv, dw]
+
+
+def svd(call: Call) -> Any:
+    """Singular values, and singular vectors where they are wanted."""
+    if not call.params["compute_uv"]:
+        return hosted(partial(by_name, "svdvals"), call.values, call.changes, call.outputs)
+    if call.params["full_matrices"] and call.values[0].shape[-1] != call.values[0].shape[-2]:
+        raise NoRule("lax.linalg.svd with full_matrices=True", "use full_matrices=False")
+    s, u, vt = call.outputs
+    du, ds, dvt = hosted(partial(by_name, "svd"), call.values, call.changes, [u, s, vt])
+    return [ds, du, dvt]
+
+
+def lu(call: Call) -> Any:
+    """Both factors in one matrix; rows are exchanged as they are for the values."""
+    found, pivots, permutation = call.outputs
+    change = hosted(_eliminated, [call.values[0], 1.0 * permutation], [call.changes[0], None], [found])[0]
+    return [change, *(None for _ in (pivots, permutation))]
+
+
+def _eliminated(values: Any, changes: Any, outs: Any) -> tuple[Any, ...]:
+    """Gauss' elimination on values and changes: l of a row, then the rest less l u."""
+    order = values[1].astype(np.int64)
+    s = np.take_along_axis(values[0], order[..., None], -2)
+    ds = np.take_along_axis(changes[0], np.broadcast_to(order, changes[0].shape[:-1])[..., None], -2)
+    found = np.zeros_like(ds)
+    for k in range(min(s.shape[-2:])):
+        u, du = s[..., :1, :], ds[..., :1, :]
+        found[..., k, k:] = du[..., 0, :]
+        pivot, d_pivot = u[..., :1], du[..., :1]
+        left = s[..., 1:, :1] / pivot
+        d_left = (ds[..., 1:, :1] - left * d_pivot) / (pivot + d_pivot)
+        found[..., k + 1 :, k] = d_left[..., 0]
+        ds = ds[..., 1:, 1:] - d_left * u[..., 1:] - (left + d_left) * du[..., 1:]
+        s = s[..., 1:, 1:] - left * u[..., 1:]
+    return (found,)
+
+
+def triangular_solve(call: Call) -> Any:
+    """X of A X = B or X A = B, of whose A one triangle counts: (A + dA)^-1 (dB - dA X)."""
+    (a, _), (da, db) = call.values, call.changes
+    if da is None:
+        return call.again(a, db)
+    params = call.params
+    part = jnp.tril if params["lower"] else jnp.triu
+    inner = part(da, -1 if params["lower"] else 1) if params["unit_diagonal"] else part(da)
+    if params["conjugate_a"]:
+        inner = jnp.conj(inner)
+    inner = jnp.swapaxes(inner, -1, -2) if params["transpose_a"] else inner
+    turned = inner @ call.out if params["left_side"] else call.out @ inner
+    return call.again(a + da, -turned if db is None else db - turned)

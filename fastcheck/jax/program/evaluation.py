@@ -1,0 +1,68 @@
+"""Values of primitives in double precision, whatever precision their equation was traced with."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+# Parameters that name the type of a result.
+PRECISION = ("preferred_element_type", "out_dtype")
+# Primitives that hold an operation of their own for scalars, of the type that was traced.
+SCATTERS = {
+    "scatter-add": lax.scatter_add, "scatter": lax.scatter, "scatter-mul": lax.scatter_mul,
+    "scatter-min": lax.scatter_min, "scatter-max": lax.scatter_max, "scatter-sub": lax.scatter_sub,
+}
+# Primitives that are the identity but for the type.
+SAME = ("convert_element_type", "reduce_precision", "stop_gradient", "copy", "copy_p", "device_put",
+        "optimization_barrier")
+
+
+def is_inexact(value: Any) -> bool:
+    """Whether it is an array of real or complex numbers."""
+    return bool(jnp.issubdtype(value.dtype, jnp.inexact))
+
+
+def wide_type(dtype: Any) -> Any:
+    """The double precision of a type of real or complex numbers; other types as they are."""
+    if jnp.issubdtype(dtype, jnp.complexfloating):
+        return np.dtype(np.complex128)
+    return np.dtype(np.float64) if jnp.issubdtype(dtype, jnp.floating) else dtype
+
+
+def widened(value: Any) -> Any:
+    """Real and complex numbers in double precision."""
+    return jnp.asarray(value, wide_type(value.dtype)) if is_inexact(value) else value
+
+
+def zeros(value: Any) -> Any:
+    """The change of something that stands still."""
+    dtype = np.complex128 if jnp.issubdtype(value.dtype, jnp.complexfloating) else np.float64
+    return jnp.zeros(value.shape, dtype)
+
+
+def bound(primitive: Any, params: dict[str, Any], values: Sequence[Any]) -> list[Any]:
+    """The outputs of a primitive, always as a list."""
+    given = primitive.get_bind_params(params)
+    functions, given = given if isinstance(given, tuple) else ((), given)  # the functions apart: before JAX 0.10
+    found = primitive.bind(*functions, *values, **given)
+    return list(found) if primitive.multiple_results else [found]
+
+
+def evaluated(primitive: Any, params: dict[str, Any], values: Sequence[Any], outvars: Sequence[Any]) -> list[Any]:
+    """The outputs of an equation whose operands ``values`` are in double precision."""
+    if primitive.name not in SAME:
+        return evaluated_by(primitive, params, values)
+    dtypes = [wide_type(variable.aval.dtype) for variable in outvars]
+    return [v if v.dtype == d else lax.convert_element_type(v, d) for v, d in zip(values, dtypes, strict=True)]
+
+
+def evaluated_by(primitive: Any, params: dict[str, Any], values: Sequence[Any]) -> list[Any]:
+    """The outputs of a primitive for operands in double precision."""
+    if primitive.name in SCATTERS:
+        how = {key: params[key] for key in ("dimension_numbers", "indices_are_sorted", "unique_indices", "mode")}
+        return [SCATTERS[primitive.name](*values, **how)]
+    if any(params.get(key) is not None for key in PRECISION) and any(is_inexact(value) for value in values):
+        params = {key: None if key in PRECISION else value for key, value in params.items()}
+    return bound(primitive, params, values)

@@ -1,0 +1,183 @@
+"""A JAX function on arrays that carry changes: the front end of the program engine for JAX."""
+
+import contextlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..._errors import NoRule
+from ..._types import Array, Mask
+from ...rules.branches import Branches
+from .evaluation import is_inexact
+from .interpreter import MOVES, Interpreter, Moving
+from .primitives import PRIMITIVES
+from .structures import STRUCTURES
+from .traced import Traced
+
+# Perturbations run together: as many as there are, rounded up to a power of this, for each number is compiled anew.
+POWER = 8
+# ... but no more bytes of changes than this, of what goes in and comes out.
+MOST_BYTES = 32 << 20
+
+
+@dataclass(frozen=True)
+class Response:
+    """What perturbations do to a program's outputs.
+
+    Parameters
+    ----------
+    changes : one per output, (B, *shape); None for an output that stands still.
+    crossed, ties : (B,) which perturbations crossed a kink; which moved a value that stands on one.
+    """
+
+    changes: tuple[Array | None, ...]
+    crossed: Mask
+    ties: Mask
+
+
+class JaxProgram:
+    """A function of arrays at one point; changes go in and come out as NumPy arrays.
+
+    Parameters
+    ----------
+    function : the jaxpr, traced at whatever precision.
+    inputs : values of its arguments; those that are real numbers are moved, in double precision.
+    moving : which of them are moved.
+
+    Attributes
+    ----------
+    outputs : in double precision.
+
+    Raises
+    ------
+    NoRule : where an operation has no exact difference.
+    """
+
+    def __init__(self, function: Traced, inputs: Sequence[Any], moving: Collection[int]) -> None:
+        self.function, self.moving = function, tuple(moving)
+        self.inputs = tuple(np.asarray(value, np.float64) if k in self.moving else value
+                            for k, value in enumerate(inputs))
+        try:
+            with double_precision():
+                self.outputs = tuple(np.asarray(out) for out in self._values(self.inputs))
+                self._moves = function.once(("moves", self.moving), self._find_moving)
+        except (TypeError, ValueError, NotImplementedError, KeyError) as error:
+            if isinstance(error, NoRule):
+                raise
+            raise NoRule(f"a function that JAX cannot run on changes ({str(error)[:200]})") from error
+
+    @property
+    def size(self) -> int:
+        """Numbers of all inputs that are moved, and of all outputs."""
+        return sum(self.inputs[k].size for k in self.moving) + sum(out.size for out in self.outputs)
+
+    def _values(self, inputs: Sequence[Any]) -> Any:
+        """The outputs in double precision."""
+        build = partial(_values_of, self.function.jaxpr, self.moving)
+        run = self.function.once(("wide values", self.moving), lambda: jax.jit(build))
+        return run(self.function.constants, inputs)
+
+    def values_at(self, rows: Sequence[Array]) -> list[Array]:
+        """Outputs (k, *shape) at several points, the inputs that are moved given as (k, *shape) each."""
+        build = partial(_values_of, self.function.jaxpr, self.moving)
+        axes = [0 if k in self.moving else None for k in range(len(self.inputs))]
+        run = self.function.once(("stacked values", self.moving), lambda: jax.jit(jax.vmap(build, (None, axes))))
+        given = list(self.inputs)
+        for place, value in zip(self.moving, rows, strict=True):
+            given[place] = value
+        with double_precision():
+            return [np.asarray(out) for out in run(self.function.constants, given)]
+
+    def _find_moving(self) -> tuple[bool, ...]:
+        """Which outputs move at all; raises NoRule."""
+        found: list[bool] = []
+
+        def trial(constants: Any, inputs: Any, changes: Any) -> Any:
+            outputs, branches = _changes_of(self.function.jaxpr, self.moving, None, constants, inputs, changes)
+            found.extend(change is not None for _, change in outputs)
+            return branches.crossed
+
+        jax.eval_shape(trial, self.function.constants, list(self.inputs), [self.inputs[k] for k in self.moving])
+        return tuple(found)
+
+    def run(
+        self, changes: Mapping[int, Array], sites: Mapping[int, Array] | None = None, convention: float | None = None
+    ) -> Response:
+        """The outputs' changes where inputs change.
+
+        Parameters
+        ----------
+        changes : by the number among the inputs that are moved, (B, *shape).
+        sites : none: operations inside are not moved by themselves.
+        convention : how ties are resolved (see ``fastcheck.rules.branches``).
+        """
+        count = len(next(iter(changes.values())))
+        given = [np.asarray(changes[number], np.float64) if number in changes
+                 else np.zeros((count, *self.inputs[place].shape)) for number, place in enumerate(self.moving)]
+        rows = self._rows(count)
+        parts = [self._block([change[start : start + rows] for change in given], rows, convention)
+                 for start in range(0, count, rows)]
+        joined = [np.concatenate(part) if len(part) > 1 else part[0] for part in zip(*parts, strict=True)]
+        crossed, ties, *rest = (part[:count] for part in joined)
+        moved = iter(rest)
+        return Response(tuple(next(moved) if moves else None for moves in self._moves), crossed, ties)
+
+    def _rows(self, count: int) -> int:
+        most = max(1, MOST_BYTES // (8 * max(1, self.size)))
+        rows = 1
+        while rows < min(count, most):
+            rows *= POWER
+        return count if count <= most and rows > most else min(rows, max(1, most))
+
+    def _block(self, changes: Sequence[Array], rows: int, convention: float | None) -> list[Any]:
+        """Flags and changes of up to ``rows`` perturbations, as one call of compiled code."""
+        fill = rows - len(changes[0])
+        if fill:
+            changes = [np.concatenate([change, np.zeros((fill, *change.shape[1:]))]) for change in changes]
+        build = partial(_moved, self.function.jaxpr, self.moving, convention)
+        run = self.function.once(("changes", self.moving, convention),
+                                 lambda: jax.jit(jax.vmap(build, (None, None, 0))))
+        with double_precision():
+            return [np.asarray(part) for part in run(self.function.constants, list(self.inputs), list(changes))]
+
+
+@contextlib.contextmanager
+def double_precision() -> Iterator[None]:
+    """JAX computes in double precision where it is asked to, without a change of the caller's settings."""
+    with jax.enable_x64(True):
+        yield
+
+
+def _given(moving: Collection[int], inputs: Sequence[Any], changes: Sequence[Any] | None) -> list[Moving]:
+    """The arguments of a jaxpr with their changes."""
+    rest = iter(changes or ())
+    return [(value, (MOVES if changes is None else next(rest)) if place in moving else None)
+            for place, value in enumerate(inputs)]
+
+
+def _values_of(jaxpr: Any, moving: Collection[int], constants: Any, inputs: Sequence[Any]) -> list[Any]:
+    run = Interpreter(PRIMITIVES, STRUCTURES, exact=False)
+    found = run.run_open(jaxpr.jaxpr, [(c, None) for c in constants], _given(moving, inputs, None), Branches(jnp))
+    return [jnp.asarray(value, jnp.float64) if is_inexact(value) else value for value, _ in found]
+
+
+def _changes_of(
+    jaxpr: Any, moving: Collection[int], convention: float | None, constants: Any, inputs: Any, changes: Any
+) -> tuple[list[Moving], Branches]:
+    branches = Branches(jnp, (), convention)
+    run = Interpreter(PRIMITIVES, STRUCTURES)
+    found = run.run_open(jaxpr.jaxpr, [(c, None) for c in constants], _given(moving, inputs, changes), branches)
+    return found, branches
+
+
+def _moved(
+    jaxpr: Any, moving: Collection[int], convention: float | None, constants: Any, inputs: Any, changes: Any
+) -> list[Any]:
+    """Flags, and the changes of the outputs that move."""
+    found, branches = _changes_of(jaxpr, moving, convention, constants, inputs, changes)
+    return [branches.crossed, branches.ties, *(change for _, change in found if change is not None)]
