@@ -55,7 +55,7 @@ def is_floating(leaf: Any) -> bool:
     return hasattr(leaf, "dtype") and bool(jnp.issubdtype(leaf.dtype, jnp.inexact))
 
 
-@dataclass
+@dataclass(repr=False)  # JAX asks every function that it traces for its representation
 class JaxFunction:
     """A function of pytrees as one of real arrays, at one point.
 
@@ -183,8 +183,8 @@ class JaxFunction:
         """The unit roundoff of that precision."""
         return float(jnp.finfo(self.dtype).eps) / 2.0
 
-    def program(self) -> JaxProgram:
-        """Its exact differences.
+    def program(self, rows: int | None = None) -> JaxProgram:
+        """Its exact differences, of ``rows`` perturbations at a time where that is given.
 
         Raises
         ------
@@ -192,7 +192,7 @@ class JaxFunction:
         """
         if self.traced is None:
             raise NoRule(f"a function that JAX cannot trace ({self.reason})")
-        return JaxProgram(self.traced, self.real, range(len(self.real)))
+        return JaxProgram(self.traced, self.real, range(len(self.real)), rows)
 
     def columns(self, directions: Array, *, linearize: bool) -> Array:
         """Jacobian @ v (k, M) for directions (k, n), by forward mode."""

@@ -146,7 +146,7 @@ class _Numerical:
         self.exact: Exact | None = None
         self.jacobian: ExactJacobian | Array | None = None
         try:
-            self.exact = Exact(function, function.program())
+            self.exact = Exact(function, function.program(function.theta.size + 1))
             if function.value.size * function.theta.size <= WHOLE:
                 self.jacobian = self.exact.jacobian()
         except (NoRule, ContradictedError):

@@ -62,24 +62,29 @@ class Exact:
         """
         steps = self.steps
         n = steps.size
-        moves = np.zeros((2 * n + 1, n))
-        moves[np.arange(n), np.arange(n)], moves[n + np.arange(n), np.arange(n)] = steps, -steps
-        moves[-1] = self.literal_move()
-        found, response = self.along(moves)
-        self.require_literal(moves[-1], found[-1], bool(response.crossed[-1]))
-        flagged = (response.crossed | response.ties)[: 2 * n].reshape(2, n).any(axis=0)
+        move = self.literal_move()
+        found, response = self.along(np.concatenate([np.diag(steps), move[None]]))
+        self.require_literal(move, found[-1], bool(response.crossed[-1]))
+        with np.errstate(all="ignore"):
+            right = np.asarray(found[:n].T / steps)
+        flagged = (response.crossed | response.ties)[:n] | ~np.isfinite(right).all(axis=0)
+        columns = np.flatnonzero(flagged)
+        left = right
+        if columns.size:
+            left = right.copy()
+            left[:, columns] = -self._quotients(columns, -steps)
 
         def under(convention: float) -> Array:
-            columns = np.flatnonzero(flagged)
-            some = np.zeros((columns.size, n))
-            some[np.arange(columns.size), columns] = steps[columns]
-            return np.asarray(self.along(some, convention)[0].T / steps[columns])
+            return self._quotients(columns, steps, convention)
 
+        return ExactJacobian(right, left, flagged, under)
+
+    def _quotients(self, columns: Indices, steps: Array, convention: float | None = None) -> Array:
+        """Difference quotients (M, k) of some entries, by the sizes of their steps."""
+        some = np.zeros((columns.size, steps.size))
+        some[np.arange(columns.size), columns] = steps[columns]
         with np.errstate(all="ignore"):
-            right, left = found[:n].T / steps, -found[n : 2 * n].T / steps
-        known = [np.isfinite(side) for side in (right, left)]
-        flagged |= (known[0] != known[1]).any(axis=0)
-        return ExactJacobian(np.asarray(right), np.asarray(left), flagged, under)
+            return np.asarray(self.along(some, convention)[0].T / np.abs(steps[columns]))
 
     def literal_move(self) -> Array:
         """A random step through all inputs at which subtraction keeps most of its digits, as their type holds it."""

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from ..._errors import NoRule
 from ...rules.table import RULES
@@ -20,13 +21,18 @@ HostRule = Callable[[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]], tuple[A
 
 
 def hosted(rule: HostRule, values: Sequence[Any], changes: Sequence[Any], outs: Sequence[Any]) -> list[Any]:
-    """Changes of ``outs`` by a rule that runs outside of compiled code; batches are its arrays' leading axes."""
+    """Changes of ``outs`` by a rule that runs outside of compiled code; batches are its arrays' leading axes.
+
+    JAX halves the precision of what it hands to another thread, for the caller's setting holds there; so numbers go
+    there and back as pairs of integers.
+    """
     moving = [k for k, change in enumerate(changes) if change is not None]
     still = (*values, *outs)
-    ranks = [value.ndim for value in still]
+    ranks, types = [value.ndim for value in still], [value.dtype for value in still]
+    types += [values[k].dtype for k in moving]
 
     def run(*given: Any) -> tuple[Any, ...]:
-        arrays = [np.asarray(array) for array in given]
+        arrays = [_unpacked(array, dtype) for array, dtype in zip(given, types, strict=True)]
         fixed = [a.reshape(a.shape[a.ndim - rank :]) for a, rank in zip(arrays, ranks, strict=False)]
         full: list[Any] = [None] * len(values)
         for place, change in zip(moving, arrays[len(ranks) :], strict=True):
@@ -35,11 +41,38 @@ def hosted(rule: HostRule, values: Sequence[Any], changes: Sequence[Any], outs: 
         lead = first.shape[: first.ndim - ranks[moving[0]]]
         with np.errstate(all="ignore"):
             found = rule(tuple(fixed[: len(values)]), tuple(full), tuple(fixed[len(values) :]))
-        return tuple(np.broadcast_to(change, lead + out.shape).astype(out.dtype, copy=False)
+        return tuple(_halves(np.broadcast_to(change, lead + out.shape).astype(out.dtype, copy=False))
                      for change, out in zip(found, fixed[len(values) :], strict=True))
 
-    shapes = tuple(jax.ShapeDtypeStruct(out.shape, out.dtype) for out in outs)
-    return list(jax.pure_callback(run, shapes, *still, *(changes[k] for k in moving), vmap_method="expand_dims"))
+    shapes = tuple(jax.ShapeDtypeStruct((*out.shape, out.dtype.itemsize // 4), jnp.uint32) for out in outs)
+    given = [_packed(array) for array in (*still, *(changes[k] for k in moving))]
+    found = jax.pure_callback(run, shapes, *given, vmap_method="expand_dims")
+    return [_numbers(pairs, out.dtype) for pairs, out in zip(found, outs, strict=True)]
+
+
+def _packed(array: Any) -> Any:
+    """Numbers in double precision as integers of 32 bits, along a new last axis."""
+    if jnp.iscomplexobj(array):
+        array = jnp.stack([array.real, array.imag], axis=-1)
+        return lax.bitcast_convert_type(array, jnp.uint32).reshape((*array.shape[:-1], 4))
+    return lax.bitcast_convert_type(array, jnp.uint32)
+
+
+def _numbers(pairs: Any, dtype: Any) -> Any:
+    """The inverse of ``_packed``."""
+    if jnp.issubdtype(dtype, jnp.complexfloating):
+        real = lax.bitcast_convert_type(pairs.reshape((*pairs.shape[:-1], 2, 2)), jnp.float64)
+        return lax.complex(real[..., 0], real[..., 1])
+    return lax.bitcast_convert_type(pairs, jnp.float64)
+
+
+def _unpacked(pairs: Any, dtype: Any) -> Any:
+    """The inverse of ``_packed``, outside of compiled code."""
+    return np.ascontiguousarray(np.asarray(pairs)).view(dtype)[..., 0]
+
+
+def _halves(array: Any) -> Any:
+    return np.ascontiguousarray(array)[..., None].view(np.uint32)
 
 
 def by_name(name: str, values: Any, changes: Any, outs: Any, **options: Any) -> tuple[Any, ...]:

@@ -12,6 +12,7 @@ import numpy as np
 from ...rules.discrete import jump
 from . import algebra, ordering
 from .call import Call, Handler, bilinear, elementwise, linear, ruled
+from .convolution import convolution
 from .evaluation import evaluated_by, is_inexact, wide_type, zeros
 
 
@@ -106,7 +107,7 @@ LINEAR = (
     "concatenate", "reduce_window_sum", "cumsum", "real", "imag", "complex", "fft", "split", "tile",
 )
 SPECIAL: dict[str, Handler] = {
-    "dot_general": bilinear, "conv_general_dilated": bilinear,
+    "dot_general": bilinear, "conv_general_dilated": convolution,
     "integer_pow": _integer_power, "clamp": _clamp, "select_n": _select, "convert_element_type": _convert,
     "stop_gradient": _same, "copy": _same, "copy_p": _same, "reduce_precision": _same, "optimization_barrier": _same,
     "round": _rounded, "nextafter": _rounded, "and": _logic, "or": _logic, "xor": _logic, "not": _logic,

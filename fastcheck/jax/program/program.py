@@ -22,7 +22,10 @@ from .traced import Traced
 # Perturbations run together: as many as there are, rounded up to a power of this, for each number is compiled anew.
 POWER = 8
 # ... but no more bytes of changes than this, of what goes in and comes out.
-MOST_BYTES = 32 << 20
+MOST_BYTES = 8 << 20
+MOST_ROWS = 512
+# XLA compiles in two thirds of the time without LLVM's optimizations; what is run is mostly calls of libraries.
+QUICKLY: dict[str, bool | int | str] = {"xla_backend_optimization_level": 0}
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class JaxProgram:
     function : the jaxpr, traced at whatever precision.
     inputs : values of its arguments; those that are real numbers are moved, in double precision.
     moving : which of them are moved.
+    rows : how many perturbations are run together; None for as many as there are, rounded up.
 
     Attributes
     ----------
@@ -58,8 +62,10 @@ class JaxProgram:
     NoRule : where an operation has no exact difference.
     """
 
-    def __init__(self, function: Traced, inputs: Sequence[Any], moving: Collection[int]) -> None:
-        self.function, self.moving = function, tuple(moving)
+    def __init__(
+        self, function: Traced, inputs: Sequence[Any], moving: Collection[int], rows: int | None = None
+    ) -> None:
+        self.function, self.moving, self.together = function, tuple(moving), rows
         self.inputs = tuple(np.asarray(value, np.float64) if k in self.moving else value
                             for k, value in enumerate(inputs))
         try:
@@ -129,10 +135,12 @@ class JaxProgram:
 
     def _rows(self, count: int) -> int:
         most = max(1, MOST_BYTES // (8 * max(1, self.size)))
-        rows = 1
-        while rows < min(count, most):
+        if self.together is not None:
+            return min(self.together, most)
+        rows = POWER
+        while rows < min(count, MOST_ROWS):
             rows *= POWER
-        return count if count <= most and rows > most else min(rows, max(1, most))
+        return min(rows, most)
 
     def _block(self, changes: Sequence[Array], rows: int, convention: float | None) -> list[Any]:
         """Flags and changes of up to ``rows`` perturbations, as one call of compiled code."""
@@ -141,7 +149,7 @@ class JaxProgram:
             changes = [np.concatenate([change, np.zeros((fill, *change.shape[1:]))]) for change in changes]
         build = partial(_moved, self.function.jaxpr, self.moving, convention)
         run = self.function.once(("changes", self.moving, convention),
-                                 lambda: jax.jit(jax.vmap(build, (None, None, 0))))
+                                 lambda: jax.jit(jax.vmap(build, (None, None, 0)), compiler_options=QUICKLY))
         with double_precision():
             return [np.asarray(part) for part in run(self.function.constants, list(self.inputs), list(changes))]
 
