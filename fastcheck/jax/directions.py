@@ -4,8 +4,8 @@ import numpy as np
 
 from .._constants import UNIT_ROUNDOFF
 from .._types import Array
-from ..checks.jacobian.exact import CONVENTIONS
 from ..checks.jacobian.point import Part, Tolerances
+from ..engines.program.kinks import conventions
 from ..engines.program.runner import INNER_STEP
 from ..problems.parameters.sampling import random_direction
 from .function import JaxFunction
@@ -73,7 +73,8 @@ def _rises(function: JaxFunction, exact: Exact | None, us: Array, eps: float) ->
     if not any_flagged(response).any():
         return [right, right]
     left = -exact.along(-INNER_STEP * us)[0] / (INNER_STEP * scale)
-    return [right, left, *(exact.along(INNER_STEP * us, c)[0] / (INNER_STEP * scale) for c in CONVENTIONS)]
+    held = [exact.along(INNER_STEP * us, convention)[0] for convention in conventions(response.kinds)]
+    return [right, left, *(one / (INNER_STEP * scale) for one in held)]
 
 
 def _location(

@@ -15,9 +15,10 @@ import numpy as np
 from .._errors import NondeterministicError, NoRule
 from .._types import Array
 from .._validation import integer, positive
-from ..checks.jacobian.exact import ExactJacobian, compare_exactly
+from ..checks.jacobian.exact import compare_exactly
 from ..checks.jacobian.judge import compare, numerical_jacobian
 from ..checks.jacobian.point import Point, Tolerances
+from ..checks.jacobian.quotients import ExactJacobian
 from .directions import along_directions
 from .function import CannotDifferentiateError, JaxFunction
 from .jacobian import ContradictedError, Exact, Moved, require_function

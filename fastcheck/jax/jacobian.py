@@ -1,5 +1,6 @@
 """Numerical Jacobians of a JAX function: by exact differences, or by subtraction where it has none."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,8 +9,10 @@ import numpy as np
 
 from .._errors import NondeterministicError
 from .._types import Array, Indices, Mask
-from ..checks.jacobian.exact import ExactJacobian
+from ..checks.jacobian.quotients import ExactJacobian
+from ..engines.program.kinks import conventions
 from ..engines.program.runner import inner_steps
+from ..rules.branches import Convention
 from .function import JaxFunction, joined
 from .program.program import JaxProgram, Response
 
@@ -17,6 +20,8 @@ from .program.program import JaxProgram, Response
 LITERAL_STEP = 2.0**-10
 # A literal difference may be off by this share of the change, and by this many roundings of the outputs.
 AGREEMENT, SAME = 1e-7, 1e3
+# Where a function ends, slopes may grow or vanish like a root of the step: then it is this share of the others.
+EDGE = 2.0**-150
 # Outputs are stacked as long as they take no more bytes than this.
 STACK_BYTES = 8 << 20
 
@@ -42,7 +47,7 @@ class Exact:
         """(n,) so small that what curvature leaves of a difference is rounding."""
         return np.concatenate([inner_steps(np.asarray(r, np.float64)) for r in self.function.real])
 
-    def along(self, changes: Array, convention: float | None = None) -> tuple[Array, Response]:
+    def along(self, changes: Array, convention: Convention | None = None) -> tuple[Array, Response]:
         """Changes of all outputs (k, M) for changes (k, n) of all inputs."""
         parts = np.split(changes, np.cumsum([r.size for r in self.function.real])[:-1], axis=1)
         given = {k: part.reshape(len(changes), *r.shape)
@@ -69,17 +74,19 @@ class Exact:
             right = np.asarray(found[:n].T / steps)
         flagged = (response.crossed | response.ties)[:n] | ~np.isfinite(right).all(axis=0)
         columns = np.flatnonzero(flagged)
-        left = right
+        left = right.copy()
         if columns.size:
-            left = right.copy()
             left[:, columns] = -self._quotients(columns, -steps)
 
-        def under(convention: float) -> Array:
-            return self._quotients(columns, steps, convention)
+        def under() -> Iterator[Array]:
+            return (self._quotients(columns, steps, convention) for convention in conventions(response.kinds))
 
-        return ExactJacobian(right, left, flagged, under)
+        def nearer(doubted: Indices) -> tuple[Array, Array]:
+            return self._quotients(doubted, EDGE * steps), -self._quotients(doubted, -EDGE * steps)
 
-    def _quotients(self, columns: Indices, steps: Array, convention: float | None = None) -> Array:
+        return ExactJacobian(right, left, flagged, under, nearer)
+
+    def _quotients(self, columns: Indices, steps: Array, convention: Convention | None = None) -> Array:
         """Difference quotients (M, k) of some entries, by the sizes of their steps."""
         some = np.zeros((columns.size, steps.size))
         some[np.arange(columns.size), columns] = steps[columns]

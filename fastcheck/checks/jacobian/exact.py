@@ -1,43 +1,14 @@
 """Jacobians against exact differences: what disagrees is wrong, but at kinks, where several derivatives are right."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import numpy as np
 
-from ..._types import Array, Mask
-from .judge import ROUNDINGS, SHARE
+from ..._types import Array, Indices, Mask
 from .mismatch import Mismatch
-from .point import Point, Tolerances
+from .point import ROUNDINGS, SHARE, Point, Tolerances
+from .quotients import ExactJacobian
 
-# Slopes that every tie is given in turn: those of the losing branch, of half of each, of the winning branch.
-CONVENTIONS = (0.5, 0.0, 1.0)
 # A derivative that is zero but for rounding: this many unit roundoffs of the outputs, over the size of the input.
 ZEROS = 1e3
-
-
-@dataclass(frozen=True)
-class ExactJacobian:
-    """One-sided exact difference quotients (M, n).
-
-    Parameters
-    ----------
-    right, left : NaN where a side is not known.
-    flagged : (n,) entries that stand on a kink.
-    under : the quotients of those entries, (M, number of flagged), with all ties frozen to a convention.
-    """
-
-    right: Array
-    left: Array
-    flagged: Mask
-    under: Callable[[float], Array]
-
-    @property
-    def central(self) -> Array:
-        """Means of both sides; the other one where a side is not known."""
-        right, left = np.isfinite(self.right), np.isfinite(self.left)
-        both = 0.5 * (self.right + self.left)
-        return np.where(right == left, both, np.where(right, self.right, self.left))
 
 
 def compare_exactly(point: Point, analytical: Array, exact: ExactJacobian, limits: Tolerances) -> Mismatch | None:
@@ -48,11 +19,14 @@ def compare_exactly(point: Point, analytical: Array, exact: ExactJacobian, limit
     """
     numerical = exact.central
     allowed = _allowed(point, numerical, limits)
-    with np.errstate(invalid="ignore"):
-        wrong = ~(np.abs(analytical - numerical) <= allowed)
-        wrong &= ~((analytical == numerical) & np.isinf(numerical))
-    doubted = wrong & exact.flagged
-    if doubted.any():
+    wrong = _apart(analytical, numerical, allowed)
+    doubted = np.flatnonzero(wrong.any(axis=0) & ~exact.flagged)
+    if doubted.size:
+        # At the edge of a domain slopes go like a root of the step.
+        exact.right[:, doubted], exact.left[:, doubted] = exact.nearer(doubted)
+        numerical = exact.central
+        wrong[:, doubted] = _apart(analytical[:, doubted], numerical[:, doubted], allowed[:, doubted])
+    if (wrong & exact.flagged).any():
         columns = np.flatnonzero(exact.flagged)
         wrong[:, columns] &= ~_one_sided(analytical[:, columns], exact, columns, allowed[:, columns])
     places = np.argwhere(wrong)
@@ -65,15 +39,19 @@ def compare_exactly(point: Point, analytical: Array, exact: ExactJacobian, limit
     return Mismatch(point, analytical, numerical, places[order], inconclusive=unknown)
 
 
-def _one_sided(analytical: Array, exact: ExactJacobian, columns: Array, allowed: Array) -> Mask:
+def _apart(analytical: Array, numerical: Array, allowed: Array) -> Mask:
+    with np.errstate(invalid="ignore"):
+        apart: Mask = ~(np.abs(analytical - numerical) <= allowed)
+    return apart
+
+
+def _one_sided(analytical: Array, exact: ExactJacobian, columns: Indices, allowed: Array) -> Mask:
     """Which derivatives at kinks are those of a convention, column by column, or lie between both sides."""
     right, left = exact.right[:, columns], exact.left[:, columns]
     with np.errstate(invalid="ignore"):
         fine: Mask = (analytical >= np.fmin(right, left) - allowed) & (analytical <= np.fmax(right, left) + allowed)
-        for convention in CONVENTIONS:
-            if fine.all():
-                break
-            fine |= (np.abs(analytical - exact.under(convention)) <= allowed).all(axis=0)
+        for found in () if fine.all() else exact.under_conventions():
+            fine |= (np.abs(analytical - found) <= allowed).all(axis=0)
     return fine
 
 

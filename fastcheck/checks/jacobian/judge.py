@@ -13,13 +13,10 @@ from ...engines.finite.stencils import power_of_two
 from ...engines.finite.steps import first_step, refine
 from ...engines.second_looks import SecondLooks
 from .mismatch import Mismatch
-from .point import SHARE, Part, Point, Tolerances
+from .point import ROUNDINGS, SHARE, Part, Point, Tolerances
 
 # Entries looked at again in the first batch, and in each later one at most.
 FIRST_LOOK, LOOK = 64, 4096
-# Rounding of the derivatives themselves: this many unit roundoffs of each, and of the largest one of all.  A derivative
-# that is zero because others cancel in it is made of nothing else.
-ROUNDINGS = 16.0
 # A difference whose costs never moved may hide a derivative of this many unit roundoffs: the values that the function
 # works with in between are rounded, too.
 UNSEEN = 1e3

@@ -10,6 +10,9 @@ from ..._constants import UNIT_ROUNDOFF
 from ..._types import Array, Indices
 from ...problems.parameters.tensor import Tensor
 
+# Rounding of the derivatives themselves: this many unit roundoffs of each, and of the largest one of all.  A derivative
+# that is zero because others cancel in it is made of nothing else.
+ROUNDINGS = 16.0
 # A step is at least this many unit roundoffs of the entry that it moves, or that entry would hardly move; in low
 # precision no more than the power of the unit roundoff at which rounding and truncation of a difference meet.
 LEAST_STEP = 2.0**14

@@ -5,19 +5,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 from ..._errors import NoRule
-from ...rules.branches import Branches
 from .call import Call, Handler
 from .evaluation import bound, evaluated, is_inexact, widened, zeros
+from .flags import TracedBranches
 
 # A value with its change; None for what stands still.
 Moving = tuple[Any, Any]
 # An equation that holds other jaxprs: (interpreter, equation, operands, branches) -> outputs.
-Structure = Callable[["Interpreter", Any, Sequence[Moving], Branches], list[Moving]]
+Structure = Callable[["Interpreter", Any, Sequence[Moving], TracedBranches], list[Moving]]
 # In place of a change where nobody asks for changes.
 MOVES = True
 
@@ -38,7 +37,7 @@ class Interpreter:
     structures: Mapping[str, Structure]
     exact: bool = True
 
-    def run(self, jaxpr: ClosedJaxpr, operands: Sequence[Moving], branches: Branches) -> list[Moving]:
+    def run(self, jaxpr: ClosedJaxpr, operands: Sequence[Moving], branches: TracedBranches) -> list[Moving]:
         """The outputs of a closed jaxpr.
 
         Raises
@@ -48,7 +47,7 @@ class Interpreter:
         return self.run_open(jaxpr.jaxpr, [(value, None) for value in jaxpr.consts], operands, branches)
 
     def run_open(
-        self, jaxpr: Jaxpr, constants: Sequence[Moving], operands: Sequence[Moving], branches: Branches
+        self, jaxpr: Jaxpr, constants: Sequence[Moving], operands: Sequence[Moving], branches: TracedBranches
     ) -> list[Moving]:
         """The outputs of a jaxpr, of whose constants some may move."""
         known: dict[Any, Moving] = dict(zip(jaxpr.constvars, constants, strict=True))
@@ -62,7 +61,7 @@ class Interpreter:
             known.update(zip(equation.outvars, found, strict=True))
         return [read(atom) for atom in jaxpr.outvars]
 
-    def _equation(self, equation: Any, operands: Sequence[Moving], branches: Branches) -> list[Moving]:
+    def _equation(self, equation: Any, operands: Sequence[Moving], branches: TracedBranches) -> list[Moving]:
         primitive, params = equation.primitive, equation.params
         if all(change is None for _, change in operands):
             return [(value, None) for value in bound(primitive, params, [value for value, _ in operands])]
@@ -89,7 +88,7 @@ class Interpreter:
         def trial(values: Sequence[Any]) -> None:
             some = [(widened(v), self.still_change(v)) if moving else (v, None)
                     for v, moving in zip(values, given, strict=True)]
-            found.extend(change is not None for _, change in self.run(jaxpr, some, Branches(jnp)))
+            found.extend(change is not None for _, change in self.run(jaxpr, some, TracedBranches()))
 
         jax.eval_shape(trial, [value for value, _ in operands])
         return found

@@ -79,7 +79,7 @@ def sort(call: Call) -> Any:
         ranked = jnp.take_along_axis(values[0], old, -1)
         # Equal keys that move apart change their order; equal keys that move alike keep it.
         call.branches.note((new != old) & (jnp.take_along_axis(values[0], new, -1) != ranked))
-        call.branches.note_tie((new != old) & (jnp.take_along_axis(values[0], new, -1) == ranked))
+        call.branches.note_tie((new != old) & (jnp.take_along_axis(values[0], new, -1) == ranked), "tie")
     return [jnp.moveaxis(_reordered(value, change, old, new), -1, axis)
             for value, change in zip(values, changes, strict=True)]
 

@@ -9,7 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from ...rules.discrete import jump
+from ...rules.branches import jump
 from . import algebra, ordering
 from .call import Call, Handler, bilinear, elementwise, linear, ruled
 from .convolution import convolution

@@ -12,8 +12,9 @@ import numpy as np
 
 from ..._errors import NoRule
 from ..._types import Array, Mask
-from ...rules.branches import Branches
+from ...rules.branches import Convention, Held, Kind
 from .evaluation import is_inexact
+from .flags import KINDS, TracedBranches
 from .interpreter import MOVES, Interpreter, Moving
 from .primitives import PRIMITIVES
 from .structures import STRUCTURES
@@ -24,7 +25,8 @@ POWER = 8
 # ... but no more bytes of changes than this, of what goes in and comes out.
 MOST_BYTES = 8 << 20
 MOST_ROWS = 512
-# XLA compiles in two thirds of the time without LLVM's optimizations; what is run is mostly calls of libraries.
+# XLA compiles in two thirds of the time without LLVM's optimizations, which pay from this many numbers on.
+SMALL = 100_000
 QUICKLY: dict[str, bool | int | str] = {"xla_backend_optimization_level": 0}
 
 
@@ -36,11 +38,13 @@ class Response:
     ----------
     changes : one per output, (B, *shape); None for an output that stands still.
     crossed, ties : (B,) which perturbations crossed a kink; which moved a value that stands on one.
+    kinds : of the latter kinks.
     """
 
     changes: tuple[Array | None, ...]
     crossed: Mask
     ties: Mask
+    kinds: frozenset[Kind] = frozenset()
 
 
 class JaxProgram:
@@ -112,7 +116,7 @@ class JaxProgram:
         return tuple(found)
 
     def run(
-        self, changes: Mapping[int, Array], sites: Mapping[int, Array] | None = None, convention: float | None = None
+        self, changes: Mapping[int, Array], sites: Mapping[int, Array] | None = None, convention: Held | None = None
     ) -> Response:
         """The outputs' changes where inputs change.
 
@@ -126,12 +130,15 @@ class JaxProgram:
         given = [np.asarray(changes[number], np.float64) if number in changes
                  else np.zeros((count, *self.inputs[place].shape)) for number, place in enumerate(self.moving)]
         rows = self._rows(count)
+        convention = None if convention is None else Convention.of(convention)
         parts = [self._block([change[start : start + rows] for change in given], rows, convention)
                  for start in range(0, count, rows)]
         joined = [np.concatenate(part) if len(part) > 1 else part[0] for part in zip(*parts, strict=True)]
-        crossed, ties, *rest = (part[:count] for part in joined)
+        crossed, by_kind, *rest = (part[:count] for part in joined)
         moved = iter(rest)
-        return Response(tuple(next(moved) if moves else None for moves in self._moves), crossed, ties)
+        kinds = frozenset(kind for number, kind in enumerate(KINDS) if by_kind[:, number].any())
+        found = tuple(next(moved) if moves else None for moves in self._moves)
+        return Response(found, crossed, np.asarray(by_kind.any(axis=1)), kinds)
 
     def _rows(self, count: int) -> int:
         most = max(1, MOST_BYTES // (8 * max(1, self.size)))
@@ -142,14 +149,15 @@ class JaxProgram:
             rows *= POWER
         return min(rows, most)
 
-    def _block(self, changes: Sequence[Array], rows: int, convention: float | None) -> list[Any]:
+    def _block(self, changes: Sequence[Array], rows: int, convention: Held | None) -> list[Any]:
         """Flags and changes of up to ``rows`` perturbations, as one call of compiled code."""
         fill = rows - len(changes[0])
         if fill:
             changes = [np.concatenate([change, np.zeros((fill, *change.shape[1:]))]) for change in changes]
         build = partial(_moved, self.function.jaxpr, self.moving, convention)
-        run = self.function.once(("changes", self.moving, convention),
-                                 lambda: jax.jit(jax.vmap(build, (None, None, 0)), compiler_options=QUICKLY))
+        quickly = QUICKLY if rows * self.size < SMALL else None
+        run = self.function.once(("changes", self.moving, convention, quickly is None),
+                                 lambda: jax.jit(jax.vmap(build, (None, None, 0)), compiler_options=quickly))
         with double_precision():
             return [np.asarray(part) for part in run(self.function.constants, list(self.inputs), list(changes))]
 
@@ -170,22 +178,22 @@ def _given(moving: Collection[int], inputs: Sequence[Any], changes: Sequence[Any
 
 def _values_of(jaxpr: Any, moving: Collection[int], constants: Any, inputs: Sequence[Any]) -> list[Any]:
     run = Interpreter(PRIMITIVES, STRUCTURES, exact=False)
-    found = run.run_open(jaxpr.jaxpr, [(c, None) for c in constants], _given(moving, inputs, None), Branches(jnp))
+    found = run.run_open(jaxpr.jaxpr, [(c, None) for c in constants], _given(moving, inputs, None), TracedBranches())
     return [jnp.asarray(value, jnp.float64) if is_inexact(value) else value for value, _ in found]
 
 
 def _changes_of(
-    jaxpr: Any, moving: Collection[int], convention: float | None, constants: Any, inputs: Any, changes: Any
-) -> tuple[list[Moving], Branches]:
-    branches = Branches(jnp, (), convention)
+    jaxpr: Any, moving: Collection[int], convention: Held | None, constants: Any, inputs: Any, changes: Any
+) -> tuple[list[Moving], TracedBranches]:
+    branches = TracedBranches(convention)
     run = Interpreter(PRIMITIVES, STRUCTURES)
     found = run.run_open(jaxpr.jaxpr, [(c, None) for c in constants], _given(moving, inputs, changes), branches)
     return found, branches
 
 
 def _moved(
-    jaxpr: Any, moving: Collection[int], convention: float | None, constants: Any, inputs: Any, changes: Any
+    jaxpr: Any, moving: Collection[int], convention: Held | None, constants: Any, inputs: Any, changes: Any
 ) -> list[Any]:
     """Flags, and the changes of the outputs that move."""
     found, branches = _changes_of(jaxpr, moving, convention, constants, inputs, changes)
-    return [branches.crossed, branches.ties, *(change for _, change in found if change is not None)]
+    return [*branches.flags, *(change for _, change in found if change is not None)]

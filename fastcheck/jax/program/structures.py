@@ -12,8 +12,8 @@ import jax.numpy as jnp
 from jax import lax
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
-from ...rules.branches import Branches
 from .evaluation import is_inexact, widened
+from .flags import TracedBranches
 from .interpreter import MOVES, Interpreter, Moving, Structure
 
 # Calls, with the name of the parameter that holds the jaxpr: custom rules for derivatives are left aside.
@@ -22,13 +22,14 @@ CALLS = {
     "checkpoint": "jaxpr", "custom_jvp_call": "call_jaxpr", "custom_vjp_call": "call_jaxpr",
     "custom_vjp_call_jaxpr": "fun_jaxpr", "remat": "jaxpr",
 }
-Flags = tuple[Any, Any]
 
 
 def called(name: str) -> Structure:
     """A call, whose jaxpr stands in a parameter of that name."""
 
-    def structure(self: Interpreter, equation: Any, operands: Sequence[Moving], branches: Branches) -> list[Moving]:
+    def structure(
+        self: Interpreter, equation: Any, operands: Sequence[Moving], branches: TracedBranches
+    ) -> list[Moving]:
         inner = equation.params[name]
         if isinstance(inner, Jaxpr):
             return self.run_open(inner, [], operands, branches)
@@ -37,7 +38,7 @@ def called(name: str) -> Structure:
     return structure
 
 
-def cond(self: Interpreter, equation: Any, operands: Sequence[Moving], branches: Branches) -> list[Moving]:
+def cond(self: Interpreter, equation: Any, operands: Sequence[Moving], branches: TracedBranches) -> list[Moving]:
     """The branch that an index chooses."""
     (index, d_index), *rest = operands
     cases: tuple[ClosedJaxpr, ...] = equation.params["branches"]
@@ -55,7 +56,7 @@ def cond(self: Interpreter, equation: Any, operands: Sequence[Moving], branches:
 
 
 def _switched(
-    self: Interpreter, choice: Moving, options: tuple[Sequence[ClosedJaxpr], Sequence[Moving]], branches: Branches
+    self: Interpreter, choice: Moving, options: tuple[Sequence[ClosedJaxpr], Sequence[Moving]], branches: TracedBranches
 ) -> list[Moving]:
     """All branches, where perturbations may choose another one."""
     (index, d_index), (cases, rest) = choice, options
@@ -68,9 +69,8 @@ def _switched(
         return [(value, jnp.where(new != index, jnp.nan, change)) for value, change in found]
     every = [_function(self, case, rest, union, branches)() for case in cases]
     branches.note(new != index)
-    for kind in ("crossed", "ties"):
-        flags = jnp.stack([one[2][kind == "ties"] for one in every])
-        setattr(branches, kind, getattr(branches, kind) | flags[index] | flags[new])
+    crossed, by_kind = (jnp.stack(flags) for flags in zip(*(one[2] for one in every), strict=True))
+    branches.join((crossed[index] | crossed[new], by_kind[index] | by_kind[new]))
     found = []
     for place in range(len(union)):
         values, changes = (jnp.stack([one[part][place] for one in every]) for part in (0, 1))
@@ -88,33 +88,29 @@ def _loops(jaxpr: Jaxpr) -> bool:
 
 
 def _function(
-    self: Interpreter, case: ClosedJaxpr, rest: Sequence[Moving], union: Sequence[bool], branches: Branches
+    self: Interpreter, case: ClosedJaxpr, rest: Sequence[Moving], union: Sequence[bool], branches: TracedBranches
 ) -> Callable[[], Any]:
     """A branch as a function that gives its values, the changes of what moves in any branch, and its flags."""
 
     def run() -> Any:
-        inner = Branches(jnp, (), branches.convention)
+        inner = branches.inside()
         found = self.run(case, rest, inner)
         found = [self.as_moving(one) if moving else one for one, moving in zip(found, union, strict=True)]
         changes = [change for (_, change), moving in zip(found, union, strict=True) if moving and self.exact]
-        return [value for value, _ in found], changes, (inner.crossed, inner.ties)
+        return [value for value, _ in found], changes, inner.flags
 
     return run
 
 
-def _unpacked(self: Interpreter, found: Any, union: Sequence[bool], branches: Branches) -> list[Moving]:
+def _unpacked(self: Interpreter, found: Any, union: Sequence[bool], branches: TracedBranches) -> list[Moving]:
     values, changes, flags = found
-    _note(branches, flags)
+    branches.join(flags)
     rest = iter(changes)
     return [(value, (next(rest) if self.exact else MOVES) if moving else None)
             for value, moving in zip(values, union, strict=True)]
 
 
-def _note(branches: Branches, flags: Flags) -> None:
-    branches.crossed, branches.ties = branches.crossed | flags[0], branches.ties | flags[1]
-
-
-def scan(self: Interpreter, equation: Any, operands: Sequence[Moving], branches: Branches) -> list[Moving]:
+def scan(self: Interpreter, equation: Any, operands: Sequence[Moving], branches: TracedBranches) -> list[Moving]:
     """A loop of fixed length: its carry and its flags go from step to step with their changes."""
     params = equation.params
     body, n, count = params["jaxpr"], params["num_consts"], params["num_carry"]
@@ -131,19 +127,18 @@ def scan(self: Interpreter, equation: Any, operands: Sequence[Moving], branches:
 
     def step(state: Any, row: Any) -> Any:
         values, changes, flags = state
-        inner = Branches(jnp, (), branches.convention)
-        _note(inner, flags)
+        inner = branches.inside(flags)
         given = [*constants, *_joined(self, values, changes, moving), *_joined(self, row[0], row[1], ahead[1])]
         found = self.run(body, given, inner)
         state = [self.as_moving(one) if moves else one for one, moves in zip(found[:count], moving, strict=True)]
         out = found[count:]
-        return (*_apart(self, state, moving), (inner.crossed, inner.ties)), _apart(self, out, moving_out[count:])
+        return (*_apart(self, state, moving), inner.flags), _apart(self, out, moving_out[count:])
 
     rows = [self.as_moving(one) if moves else one for one, moves in zip(rows, ahead[1], strict=True)]
-    state = (*_apart(self, start, moving), (branches.crossed, branches.ties))
+    state = (*_apart(self, start, moving), branches.flags)
     (values, changes, flags), out = lax.scan(step, state, _apart(self, rows, ahead[1]), length=params["length"],
                                              reverse=params["reverse"])
-    _note(branches, flags)
+    branches.join(flags)
     return [*_joined(self, values, changes, moving), *_joined(self, out[0], out[1], moving_out[count:])]
 
 
@@ -175,7 +170,7 @@ def _joined(
             for value, moves in zip(values, moving, strict=True)]
 
 
-def while_loop(self: Interpreter, equation: Any, operands: Sequence[Moving], branches: Branches) -> list[Moving]:
+def while_loop(self: Interpreter, equation: Any, operands: Sequence[Moving], branches: TracedBranches) -> list[Moving]:
     """A loop that goes on as long as it does for the values; a perturbation that would end it elsewhere is lost."""
     params = equation.params
     m, n = params["cond_nconsts"], params["body_nconsts"]
@@ -191,30 +186,29 @@ def while_loop(self: Interpreter, equation: Any, operands: Sequence[Moving], bra
 
     def answer(values: Sequence[Any], changes: Sequence[Any]) -> tuple[Any, Any]:
         """Whether it goes on, and whether that is different for the perturbation."""
-        found = self.run(test, [*tested, *_joined(self, values, changes, moving)], Branches(jnp))[0]
+        found = self.run(test, [*tested, *_joined(self, values, changes, moving)], TracedBranches())[0]
         moved = found[1] is not None and self.exact
         return found[0], found[1] != 0.0 if moved else jnp.zeros((), bool)
 
     def step(state: Any) -> Any:
         values, changes, flags, lost = state
-        inner = Branches(jnp, (), branches.convention)
-        _note(inner, flags)
+        inner = branches.inside(flags)
         lost = lost | answer(values, changes)[1]
         found = self.run(body, [*constants, *_joined(self, values, changes, moving)], inner)
         found = [self.as_moving(one) if moves else one for one, moves in zip(found, moving, strict=True)]
-        return (*_apart(self, found, moving), (inner.crossed, inner.ties), lost)
+        return (*_apart(self, found, moving), inner.flags, lost)
 
     def goes_on(state: Any) -> Any:
         """By the values alone, so that one loop serves all perturbations."""
         given = [*((v, None) for v, _ in tested), *((v, None) for v in state[0])]
         plain = [(v, None) for v, _ in given]
         return Interpreter(self.handlers, self.structures, exact=False).run(
-            test, _typed(test, plain, [*(c is not None for _, c in tested), *moving]), Branches(jnp))[0][0]
+            test, _typed(test, plain, [*(c is not None for _, c in tested), *moving]), TracedBranches())[0][0]
 
-    state = (*_apart(self, start, moving), (branches.crossed, branches.ties), jnp.zeros((), bool))
+    state = (*_apart(self, start, moving), branches.flags, jnp.zeros((), bool))
     values, changes, flags, lost = lax.while_loop(goes_on, step, state)
     lost = lost | answer(values, changes)[1]
-    _note(branches, flags)
+    branches.join(flags)
     if self.exact:
         branches.note(lost)
         changes = [jnp.where(lost, jnp.nan, change) for change in changes]
@@ -226,7 +220,9 @@ def _typed(jaxpr: ClosedJaxpr, operands: Sequence[Moving], moving: Sequence[bool
     return [(value, MOVES if moves else None) for (value, _), moves in zip(operands, moving, strict=True)]
 
 
-def linear_solve(self: Interpreter, equation: Any, operands: Sequence[Moving], branches: Branches) -> list[Moving]:
+def linear_solve(
+    self: Interpreter, equation: Any, operands: Sequence[Moving], branches: TracedBranches
+) -> list[Moving]:
     """x of A x = b for a linear function A: (A + dA)^-1 (db - dA x)."""
     lengths, jaxprs = equation.params["const_lengths"], equation.params["jaxprs"]
     start = lengths.matvec + lengths.vecmat
@@ -236,7 +232,7 @@ def linear_solve(self: Interpreter, equation: Any, operands: Sequence[Moving], b
 
     def solved(at: Sequence[Moving], b: Sequence[Any]) -> list[Any]:
         given = [(widened(v), MOVES) if is_inexact(v) else (v, None) for v, _ in at]
-        return [value for value, _ in plain.run(jaxprs.solve, [*given, *((v, MOVES) for v in b)], Branches(jnp))]
+        return [value for value, _ in plain.run(jaxprs.solve, [*given, *((v, MOVES) for v in b)], TracedBranches())]
 
     x = solved(solve, [value for value, _ in right])
     if not self.exact:
