@@ -134,6 +134,21 @@ class NumericalGradient:
 
 
 @dataclass(frozen=True)
+class Dithered:
+    """A backward pass in low precision at several points that differ by roundings, and the truth at each.
+
+    Parameters
+    ----------
+    gradients, truths : (runs, n) of all tensors laid end to end; the first run is at the point that is judged.
+    unit : the unit roundoff of the lowest precision that the backward pass computes in.
+    """
+
+    gradients: Array
+    truths: Array
+    unit: float
+
+
+@dataclass(frozen=True)
 class AnalyticGradient:
     """What is judged: named tensors laid end to end in one vector, and the gradients handed in for them.
 
@@ -148,6 +163,7 @@ class AnalyticGradient:
     rounding : errors that rounding leaves in a right gradient; asked only for tensors that disagree.
     integers : integer arrays that the cost reads beside the tensors, by name: they may be indices into them.
     trials : the known mistakes to try, where what is checked is a network; asked only for tensors that fail.
+    dithered : runs in low precision, by whose measured spread the gradients are judged; None judges by tolerances.
     """
 
     tensors: tuple[Tensor, ...]
@@ -160,3 +176,4 @@ class AnalyticGradient:
     rounding: Rounding | None = None
     integers: Mapping[str, Indices] = field(default_factory=dict)
     trials: Trials | None = None
+    dithered: Dithered | None = None

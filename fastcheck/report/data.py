@@ -108,6 +108,11 @@ class TensorFacts(TensorData, Protocol):
         ...
 
     @property
+    def power(self) -> float:
+        """The relative error that would be seen with probability 0.999, where the spread of rounding was measured."""
+        ...
+
+    @property
     def noisy(self) -> int:
         """Number of entries that agree only within noise."""
         ...

@@ -92,7 +92,7 @@ def notes(
     """What else the reader should know: precision, kinks, noise, coverage."""
     return [
         *_places_not_finite(subject, differences), *_precision(subject, tensors), *_kinks(tensors),
-        *_cancelling(tensors),
+        *_cancelling(tensors), *_power(tensors),
         *_noise(tensors, run), *_coverage(subject, tensors), *differences.notes,
     ]
 
@@ -127,6 +127,18 @@ def _precision(subject: AnalyticGradient, tensors: Sequence[TensorFacts]) -> lis
         if any(t.verdict == FAIL for t in single):
             found.append("Numbers in float64 are held to double precision; float32 arrays to what that allows.")
     return found
+
+
+def _power(tensors: Sequence[TensorFacts]) -> list[str]:
+    """What the measured spread of rounding lets a check in low precision see, from the sharpest to the bluntest."""
+    measured = sorted((t for t in tensors if t.cause is Cause.SPREAD and t.power), key=lambda t: t.power)
+    if not measured:
+        return []
+    sharpest, bluntest = measured[0], measured[-1]
+    told = f"An error of {100 * sharpest.power:.2g} % of d{sharpest.name}"
+    if len(measured) > 1:
+        told += f", and of {100 * bluntest.power:.2g} % of d{bluntest.name} (the bluntest),"
+    return [f"{told} would be seen with probability 0.999: the spread of its rounding was measured, run beside run."]
 
 
 def _kinks(tensors: Sequence[TensorFacts]) -> list[str]:

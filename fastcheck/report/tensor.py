@@ -181,6 +181,11 @@ class TensorReport:
         return self._found.cause
 
     @property
+    def power(self) -> float:
+        """The relative error that would be seen with probability 0.999, where the spread of rounding was measured."""
+        return self._found.power
+
+    @property
     def noisy(self) -> int:
         """Number of entries that agree only within noise."""
         return int(self._found.entries.noisy.size)

@@ -11,6 +11,7 @@ from torch import nn
 from torch.func import functional_call
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from .._constants import UNIT_ROUNDOFFS
 from .._errors import NondeterministicError
 from .._types import Array
 from ..problems.functions.purity import same
@@ -20,22 +21,27 @@ REMEDY = "call module.eval() first, and backward() in that mode too"
 FROZEN = "frozen"
 
 
-HALVES = (torch.float16, torch.bfloat16)
+HALVES = {torch.float16: "float16", torch.bfloat16: "bfloat16"}
 
 
 class Coarsest(TorchDispatchMode):
-    """Notices whether any operator computes in less than single precision, as autocast has it."""
+    """Notices in which precision below single operators compute, as autocast has it.
+
+    Attributes
+    ----------
+    found : the unit roundoff of the lowest such precision; 0.0 where there is none.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.found = False
+        self.found = 0.0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run the operator and look at what it made."""
         out = func(*args, **(kwargs or {}))
         for one in out if isinstance(out, (tuple, list)) else (out,):
             if isinstance(one, torch.Tensor) and one.dtype in HALVES:
-                self.found = True
+                self.found = max(self.found, UNIT_ROUNDOFFS[HALVES[one.dtype]])
         return out
 
 
@@ -50,7 +56,8 @@ class Case:
     args, kwargs : what the module is called with.
     targets : of the loss.
     frozen : whether each run begins with the random state that the first one had.
-    coarse : whether the backward pass was seen to compute in less than single precision.
+    coarse : the unit roundoff of the lowest precision below single that the forward pass was seen to compute in, or
+        that a parameter has; 0.0 where there is none.
     """
 
     module: nn.Module
@@ -60,7 +67,7 @@ class Case:
     targets: Any
     frozen: bool = False
     state: Any = field(default=None, repr=False)
-    coarse: bool = False
+    coarse: float = 0.0
 
     @classmethod
     def of(cls, module: nn.Module, loss: Any, inputs: Any, targets: Any, *, frozen: bool) -> "Case":
@@ -116,7 +123,8 @@ class Case:
         watching = Coarsest()
         with watching:
             value = self.cost(self.module, args, kwargs, self.targets)
-        self.coarse = watching.found or any(p.dtype in HALVES for p in parameters.values())
+        own = (UNIT_ROUNDOFFS[HALVES[p.dtype]] for p in parameters.values() if p.dtype in HALVES)
+        self.coarse = max([watching.found, *own])
         value.backward()
         first = value.item()
         again = self.cost(self.module, args, kwargs, self.targets).item()

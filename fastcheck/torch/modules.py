@@ -15,11 +15,12 @@ from ..checks.network import check
 from ..report.report import Report
 from ..runtime.resources import memory_of, threads_of
 from ..runtime.run import Run
-from ..verdict.outcome import Cause
+from ..verdict.outcome import FAIL, Cause
 from . import chain
-from .case import FROZEN, Case, as_array, detached, double, preserved, require_still
+from .case import FROZEN, Case, as_array, detached, double, mapped, preserved, require_still
 from .cost import TorchCost
 from .function import TorchFunction
+from .low_precision import NoTruthError, Twin, judged_by_spread
 from .tensors import floating, in_short
 
 # Relative errors below this are not told from rounding where a module computes in less than single precision: signs of
@@ -47,8 +48,11 @@ def check_module(
 ) -> Report:
     """Check what loss.backward() puts into every parameter of a module.
 
-    Where the module computes in float16 or bfloat16 (autocast, or parameters of these types), only gross mistakes can
-    be told from rounding: nothing passes then, what agrees is inconclusive.
+    Where the module computes in float16 or bfloat16 (autocast, or parameters of these types), its gradients are judged
+    as they ran: the same module in double precision is proven first, and gives the truth; the spread of the rounding
+    around it is measured by repeated runs (see ``fastcheck.verdict.spread``), and what it cannot explain fails.  The
+    report says how large an error would have been seen.  Modules that cannot run in double precision are inconclusive
+    there, but for gross mistakes.
 
     The loss is differenced exactly, in double precision: a nn.Sequential of Linear layers and known activations with a
     known loss by the response engine, any other module by the rules of its operators (``fastcheck.torch.program``).
@@ -89,15 +93,36 @@ def check_module(
         "threads": threads, "memory_limit": memory_limit, "time_limit": time_limit, "progress": progress,
     }
     case = Case.of(module, loss, inputs, targets, frozen=randomness is not None)
+    notes = []
     with torch.inference_mode(False), torch.enable_grad(), preserved(case.module):
         value, gradients = case.backward()
         if case.coarse and tolerance is None:
+            try:
+                return _by_spread(case, method, options)
+            except NoTruthError as reason:
+                notes.append(f"The spread of rounding was not measured: {reason}.")
             options["tolerance"] = COARSE
         try:
             report = _by_response(case, value, gradients, {**options, "method": method or "all"})
         except chain.NotAChainError as reason:
             report = _by_operators(case, gradients, str(reason), method, options)
-    return report.held_open(Cause.COARSE) if case.coarse and tolerance is None else report
+    return report.held_open(Cause.COARSE).noted(*notes) if case.coarse and tolerance is None else report
+
+
+def _by_spread(case: Case, method: Method | None, options: dict[str, Any]) -> Report:
+    """By the truth in double precision, proven by exact differences, and the measured spread of rounding around it."""
+    if case.frozen:
+        raise NoTruthError("random numbers differ between precisions")
+    twin = Twin(case)
+    inputs = mapped(case.kwargs or case.args, double)
+    with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+        proof = check_module(twin.module, twin.loss, inputs, mapped(case.targets, double), method=method, **options)
+    if proof.verdict == FAIL:
+        return proof.noted("In double precision, too, the backward pass is wrong; this is the report on that.")
+    report = judged_by_spread(case, twin, options["norm"], options["seed"], options["time_limit"])
+    if proof.ok:
+        return report
+    return report.held_open(Cause.COARSE).noted("The truth in double precision could not be proven.", *proof.notes)
 
 
 def _by_response(case: Case, value: float, gradients: dict[str, Array], options: dict[str, Any]) -> Report:

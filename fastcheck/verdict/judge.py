@@ -11,9 +11,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from .._constants import BEYOND_DOUBLE, NOISE_SIGMAS, NORM_SIGMAS, RESOLVED, RESOLVED_LOW
+from .._constants import BEYOND_DOUBLE, NOISE_SIGMAS, NORM_SIGMAS, RESOLVED, RESOLVED_LOW, ROUNDINGS
 from .._types import Array
-from ..problems.gradients import AnalyticGradient, NumericalGradient
+from ..problems.gradients import AnalyticGradient, Dithered, NumericalGradient
 from .compare import comparisons
 from .comparison import Comparison, relative
 from .entries import broken_entries, disagreeing_entries, join_norms
@@ -21,6 +21,7 @@ from .explanations import Evidence, Explanations
 from .judgement import Disagreeing, Judgement, TensorVerdict
 from .low_precision import computed_in_single
 from .outcome import FAIL, INCONCLUSIVE, PASS, Cause, Verdict
+from .spread import spread_of
 from .tolerance import tolerance_in
 
 
@@ -75,11 +76,40 @@ def overall_difference(comparisons: list[Comparison], norm: float) -> float:
 
 
 def _judge_tensor(comparison: Comparison, given: Evidence) -> TensorVerdict:
+    if given.subject.dithered is not None:
+        return _judge_spread(comparison, given, given.subject.dithered)
     dtype = given.subject.precision.get(comparison.tensor.name)
     found = _judge_at(comparison, given, dtype)
     if dtype is None and given.tolerance is None and _only_single(found, given):
         found.cause = Cause.SINGLE
     return found
+
+
+def _judge_spread(comparison: Comparison, given: Evidence, runs: Dithered) -> TensorVerdict:
+    """The verdict on a tensor whose rounding was measured."""
+    sizes, tensor = comparison.norms(given.norm), comparison.tensor
+    difference = relative(sizes.error, sizes.gradient, sizes.approx)
+    if not sizes.finite:
+        return TensorVerdict(comparison, difference, FAIL, broken_entries(comparison), Cause.NOT_FINITE)
+    gradients, truths = (part[:, tensor.start : tensor.stop] for part in (runs.gradients, runs.truths))
+    spread = spread_of(gradients, truths, tensor.shape, runs.unit)
+    found = TensorVerdict(comparison.held(spread.power, 1.0), difference)
+    if not spread.resolved:
+        return _judge_unresolved(found, given, gradients, runs.unit)
+    if spread.finding:
+        return replace(found, verdict=FAIL, cause=Cause.SPREAD, finding=spread.finding, power=spread.power,
+                       entries=Disagreeing(wrong=spread.wrong))
+    verdict: Verdict = PASS if spread.power <= RESOLVED_LOW else INCONCLUSIVE
+    return replace(found, verdict=verdict, cause=Cause.SPREAD if verdict == PASS else Cause.COARSE, power=spread.power)
+
+
+def _judge_unresolved(found: TensorVerdict, given: Evidence, gradients: Array, unit: float) -> TensorVerdict:
+    """A tensor with no more than rounding in it: right if that is no more than the other tensors' scale explains."""
+    scale = given.scale_beside(found.comparison)
+    size = float(np.sqrt(np.mean(gradients**2)))
+    if found.comparison.approx_rms <= unit * scale and size <= ROUNDINGS * unit * scale:
+        return replace(found, verdict=PASS, cause=Cause.ZERO)
+    return replace(found, verdict=INCONCLUSIVE, cause=Cause.COARSE)
 
 
 def _judge_at(comparison: Comparison, given: Evidence, dtype: str | None) -> TensorVerdict:

@@ -54,6 +54,8 @@ class TensorVerdict:
     entries : those that disagree, by what could explain it.
     promised_rms : root mean square of the whole gradient, where random directions were taken through it; else 0.
     cause : what the verdict rests on beside the figures.
+    finding : what is wrong, to follow the gradient's name, where measured spread says so; else "".
+    power : the relative error of the whole tensor that would be seen with probability 0.999, where spread is measured.
     """
 
     comparison: Comparison
@@ -62,6 +64,8 @@ class TensorVerdict:
     entries: Disagreeing = field(default_factory=Disagreeing)
     cause: Cause = Cause.NONE
     promised_rms: float = 0.0
+    finding: str = ""
+    power: float = 0.0
 
     @property
     def name(self) -> str:

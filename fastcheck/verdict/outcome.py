@@ -37,6 +37,7 @@ class Cause(StrEnum):
     UNCHECKED = "unchecked"
     SINGLE = "single"
     ZERO = "zero"
+    SPREAD = "spread"
     # Of the whole check.
     COST = (
         "cost", "The cost itself is not finite: there is nothing to check the gradients against.",

@@ -47,6 +47,8 @@ def diagnose(found: TensorVerdict, subject: AnalyticGradient, others: Sequence[T
     case = Case(found, subject, others)
     if found.cause is Cause.NOT_FINITE:
         return not_finite(case)
+    if found.finding:  # every claim would have to hold exactly, which nothing does in low precision
+        return f"{case.name}{'' if found.finding.startswith('[') else ' '}{found.finding}."
     for claim in CLAIMS:
         sentence = claim(case)
         if sentence:

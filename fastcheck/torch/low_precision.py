@@ -1,0 +1,193 @@
+"""Gradients in less than single precision against the truth: the same module, at the same point, in double precision.
+
+The double-precision gradient is proven first, by exact differences; only then it is the truth.  The backward pass in
+low precision then runs again and again at points that differ by about one rounding, with the truth beside each run, so
+that the spread of its rounding is measured (``fastcheck.verdict.spread``).
+"""
+
+import copy
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from .._types import Array
+from ..problems.gradients import AnalyticGradient, Dithered, NumericalGradient
+from ..problems.parameters.layout import Layout
+from ..report.report import Report
+from .case import Case, Coarsest, as_array, detached, double, mapped
+from .tensors import floating
+
+# Runs whose spread is measured; fewer where they take longer than this in all, but never less than the least.
+RUNS, LEAST_RUNS, SECONDS = 32, 8, 20.0
+
+
+class NoTruthError(Exception):
+    """The module does not run in double precision throughout; the message says why."""
+
+
+class Twin:
+    """A module and its loss in double precision.
+
+    Parameters
+    ----------
+    case : the module as the caller has it.
+
+    Raises
+    ------
+    NoTruthError : where no copy in double precision can be made.
+    """
+
+    def __init__(self, case: Case) -> None:
+        try:
+            self.module = copy.deepcopy(case.plain).double()
+            self.loss = copy.deepcopy(case.loss).double() if isinstance(case.loss, nn.Module) else case.loss
+        except Exception as error:
+            raise NoTruthError(f"no copy of the module in double precision ({error})") from error
+        self.names = tuple(case.parameters)
+
+    def gradient(self, point: "Point") -> tuple[float, Array]:
+        """The loss and the gradients, end to end, at a point.
+
+        Raises
+        ------
+        NoTruthError : where the module fails in double precision, or computes in less all the same.
+        """
+        parameters = dict(self.module.named_parameters())
+        with torch.no_grad():
+            for name, value in zip(self.names, point.parameters, strict=True):
+                parameters[name].copy_(value)
+                parameters[name].grad = None
+        args, kwargs, targets = (mapped(part, double) for part in (point.args, point.kwargs, point.targets))
+        watching = Coarsest()
+        try:
+            with watching, torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+                outputs = self.module(*args, **kwargs)
+                value = self.loss(outputs) if targets is None else self.loss(outputs, targets)
+            value.backward()
+        except Exception as error:
+            raise NoTruthError(f"it fails in double precision ({type(error).__name__}: {error})") from error
+        if watching.found:
+            raise NoTruthError("it computes in less than double precision by itself")
+        return value.item(), _joined(_gradient_of(parameters[name]) for name in self.names)
+
+
+class Point:
+    """Where a backward pass runs: parameters and inputs, moved by about one rounding each unless it is the first.
+
+    Parameters
+    ----------
+    case : the module as the caller has it.
+    generator : of the moves; None stays at the caller's point.
+    """
+
+    def __init__(self, case: Case, generator: torch.Generator | None) -> None:
+        def moved(value: Any) -> Any:
+            if generator is None or not floating(value) or value.is_complex():
+                return detached(value)
+            return _jiggled(value.detach(), case.coarse, generator)
+
+        self.parameters = [moved(parameter).clone() for parameter in case.parameters.values()]
+        self.args, self.kwargs = mapped(case.args, moved), mapped(case.kwargs, moved)
+        self.targets = case.targets
+
+
+def dithered(case: Case, twin: Twin, seed: int, seconds: float) -> tuple[float, Dithered]:
+    """Run the backward pass at the caller's point and beside it, with the truth at each.
+
+    Parameters
+    ----------
+    case, twin : the module, and the same in double precision.
+    seed : of the points.
+    seconds : how long that may take, beside the least number of runs.
+
+    Returns
+    -------
+    The true loss at the caller's point, and the runs.
+    """
+    started = time.perf_counter()
+    own = [parameter.detach().clone() for parameter in case.parameters.values()]
+    low, true, losses = [], [], []
+    try:
+        for point in _points(case, seed):
+            loss, truth = twin.gradient(point)
+            losses.append(loss)
+            true.append(truth)
+            low.append(_low(case, point))
+            spent = time.perf_counter() - started
+            if len(low) >= LEAST_RUNS and spent + spent / len(low) > seconds:
+                break
+    finally:
+        _put(case, own)
+    return losses[0], Dithered(np.stack(low), np.stack(true), case.coarse)
+
+
+def judged_by_spread(case: Case, twin: Twin, norm: float, seed: int, seconds: float | None) -> Report:
+    """Judge a module's gradients in low precision by the measured spread of their rounding.
+
+    Parameters
+    ----------
+    case : the module as the caller has it.
+    twin : the same in double precision; its gradients have been proven.
+    norm, seed : as in ``check_module``.
+    seconds : how long the runs may take; None for some seconds.
+
+    Raises
+    ------
+    NoTruthError : where the module does not run in double precision throughout.
+    """
+    started = time.perf_counter()
+    loss, runs = dithered(case, twin, seed, SECONDS if seconds is None else min(seconds, SECONDS))
+    layout = Layout.of({name: np.zeros(tuple(p.shape)) for name, p in case.parameters.items()})
+    theta = _joined(as_array(p) for p in case.parameters.values())
+    subject = AnalyticGradient(layout.tensors, theta, runs.gradients[0], dithered=runs)
+    spread = np.std(runs.gradients - runs.truths, axis=0, ddof=1)
+    costs = np.full(theta.size, loss)
+    found = NumericalGradient(loss, costs, costs, runs.truths[0], spread, settled=True)
+    return Report.of(
+        subject, found, epsilon=1.0, norm=norm, tolerance=None, engine="program", method="all", seed=seed,
+        seconds=time.perf_counter() - started,
+    ).noted(f"The gradients were computed in low precision: {len(runs.gradients)} backward passes, at points that "
+            "differ by about one rounding, were held against the truth in double precision, which was proven first.")
+
+
+def _points(case: Case, seed: int) -> Iterator[Point]:
+    yield Point(case, None)
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(RUNS - 1):
+        yield Point(case, generator)
+
+
+def _jiggled(value: torch.Tensor, unit: float, generator: torch.Generator) -> torch.Tensor:
+    """Every entry moved by up to two roundings of the low precision, to either side."""
+    drawn = torch.rand(value.shape, generator=generator, dtype=torch.float64).to(value.device)
+    sides = torch.randint(0, 2, value.shape, generator=generator).to(value.device) * 2 - 1
+    return (value.double() * (1 + 2 * unit * sides * (0.25 + 0.75 * drawn))).to(value.dtype)
+
+
+def _low(case: Case, point: Point) -> Array:
+    """The gradients of the module as it is, end to end, at a point."""
+    _put(case, point.parameters)
+    for parameter in case.parameters.values():
+        parameter.grad = None
+    case.cost(case.module, point.args, point.kwargs, point.targets).backward()
+    return _joined(_gradient_of(parameter) for parameter in case.parameters.values())
+
+
+def _put(case: Case, values: list[torch.Tensor]) -> None:
+    with torch.no_grad():
+        for parameter, value in zip(case.parameters.values(), values, strict=True):
+            parameter.copy_(value)
+
+
+def _gradient_of(parameter: torch.Tensor) -> Array:
+    if parameter.grad is None:
+        return np.zeros(tuple(parameter.shape))
+    return np.asarray(parameter.grad.detach().to_dense().double().cpu().numpy())
+
+
+def _joined(arrays: Any) -> Array:
+    return np.concatenate([np.asarray(array, np.float64).ravel() for array in arrays])

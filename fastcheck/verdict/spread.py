@@ -1,0 +1,149 @@
+"""Whether the error of a gradient in low precision is rounding, whose spread is measured and not assumed.
+
+The same backward pass runs at several points that differ by a rounding of its inputs, and beside each run stands the
+truth at its own point.  Rounding differs from run to run, a mistake does not.  So for every quantity q of the error E
+(a factor, a norm, one entry) the mean over the runs is compared with its own standard error
+
+    s = sd(q_1 ... q_n) / sqrt(n),
+
+and a mistake is what stands many standard errors beyond a floor for the rounding that the runs share.  The factor of
+a gradient G to the truth T is <G, T> / <T, T>, by least squares: rounding moves it by a thousandth, since it averages
+over all entries, while a factor of 1.01 moves it by a hundredth.
+"""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._constants import (
+    ENTRY_ROUNDINGS,
+    LEAST_SHARED,
+    MOST_SHARED,
+    NOISE_SIGMAS,
+    NORM_SIGMAS,
+    POWER_SIGMAS,
+    SLICE_FLOORS,
+    SPREADS_SHARED,
+)
+from .._types import Array, Indices
+from .judgement import NONE
+
+# Slices of an axis with less than this share of the mean slice's norm have no factor worth measuring.
+FAINT = 0.05
+
+
+@dataclass(frozen=True)
+class Spread:
+    """What the runs say about one tensor.
+
+    Parameters
+    ----------
+    factor, factor_error : the least-squares factor of the gradient to the truth less one, and its standard error.
+    floor : what rounding that all runs share may leave in it.
+    wrong : the entries whose errors no rounding explains.
+    finding : what is wrong, to follow the gradient's name; "" where nothing is.
+    resolved : whether the runs can tell the gradient from rounding at all.
+    """
+
+    factor: float = 0.0
+    factor_error: float = 0.0
+    floor: float = 0.0
+    wrong: Indices = field(default_factory=lambda: NONE)
+    finding: str = ""
+    resolved: bool = True
+
+    @property
+    def power(self) -> float:
+        """The relative error of the whole tensor that would be seen with probability 0.999."""
+        return max(self.floor, NOISE_SIGMAS * self.factor_error) + POWER_SIGMAS * self.factor_error
+
+
+def spread_of(gradients: Array, truths: Array, shape: tuple[int, ...], unit: float) -> Spread:
+    """Judge one tensor by several runs.
+
+    Parameters
+    ----------
+    gradients, truths : (runs, entries), of at least four runs.
+    shape : the tensor's.
+    unit : the unit roundoff of the lowest precision that the backward pass computes in.
+    """
+    errors = gradients - truths
+    size = math.sqrt(float(np.mean(truths**2)))
+    rounding = math.sqrt(float(np.mean(np.var(errors, axis=0, ddof=1))))
+    if not size > NORM_SIGMAS * rounding:
+        return Spread(resolved=False)
+    factor, factor_error, scatter = _factor(errors, truths)
+    floor = min(max(LEAST_SHARED, SPREADS_SHARED * scatter), MOST_SHARED)
+    found = Spread(factor, factor_error, floor)
+    wrong = _wrong_entries(errors, truths, size, unit)
+    finding = _of_whole(found, errors, truths) or _of_slices(errors, truths, shape, floor) or _of_entries(wrong)
+    return Spread(factor, factor_error, floor, wrong, finding)
+
+
+def _factor(errors: Array, truths: Array) -> tuple[float, float, float]:
+    """Mean over the runs of <E, T> / <T, T>, its standard error, and its spread from run to run."""
+    each = np.sum(errors * truths, axis=1) / np.maximum(np.sum(truths**2, axis=1), np.finfo(float).tiny)
+    scatter = float(np.std(each, ddof=1))
+    return float(np.mean(each)), scatter / math.sqrt(len(each)), scatter
+
+
+def _of_whole(found: Spread, errors: Array, truths: Array) -> str:
+    """A factor of the whole tensor, or an error of its norm."""
+    runs = len(errors)
+    mean = errors.mean(axis=0)
+    shared = math.sqrt(float(np.sum(np.var(errors, axis=0, ddof=1))) / runs)
+    norm = math.sqrt(float(np.sum(truths.mean(axis=0) ** 2)))
+    left = float(np.linalg.norm(mean - found.factor * truths.mean(axis=0)))
+    limit = max(found.floor, NOISE_SIGMAS * found.factor_error)
+    beside = left > NORM_SIGMAS * shared + found.floor * norm
+    if abs(found.factor) > limit and not left > max(2 * NORM_SIGMAS * shared, 0.1 * abs(found.factor) * norm):
+        return (f"is {1.0 + found.factor:.4g} times the truth, to within {100 * found.factor_error:.2g} %: "
+                "rounding does not do that")
+    if beside or abs(found.factor) > limit:
+        apart = float(np.linalg.norm(mean)) / norm
+        return (f"differs from the truth by {100 * apart:.3g} % of its norm, of which rounding explains "
+                f"{100 * shared / norm:.2g} %")
+    return ""
+
+
+def _of_slices(errors: Array, truths: Array, shape: tuple[int, ...], floor: float) -> str:
+    """A row, column or any other slice that is off as a whole."""
+    for axis, length in enumerate(shape):
+        if length < 2 or length == truths.shape[1]:
+            continue
+        others = tuple(a + 1 for a in range(len(shape)) if a != axis)
+        e, t = errors.reshape(-1, *shape), truths.reshape(-1, *shape)
+        squares = np.sum(t**2, axis=others)
+        each = np.sum(e * t, axis=others) / np.maximum(squares, np.finfo(float).tiny)
+        mean, error = each.mean(axis=0), each.std(axis=0, ddof=1) / math.sqrt(len(each))
+        norms = np.sqrt(squares.mean(axis=0))
+        seen = norms > FAINT * math.sqrt(float(np.mean(norms**2)))
+        off = seen & (np.abs(mean) > np.maximum(SLICE_FLOORS * floor, NOISE_SIGMAS * error))
+        if off.any():
+            return _slices_in_words(mean, off, axis, len(shape))
+    return ""
+
+
+def _slices_in_words(mean: Array, off: NDArray[np.bool_], axis: int, axes: int) -> str:
+    places = np.flatnonzero(off)
+    worst = int(places[np.argmax(np.abs(mean[places]))])
+    index = ", ".join(str(worst) if a == axis else ":" for a in range(axes))
+    more = f", and {places.size - 1} more along that axis are off" if places.size > 1 else ""
+    last = " (the last)" if worst == len(mean) - 1 else ""
+    return f"[{index}]{last} is {1.0 + mean[worst]:.4g} times the truth{more}: rounding does not do that"
+
+
+def _wrong_entries(errors: Array, truths: Array, size: float, unit: float) -> Indices:
+    """Single entries that are off by more than their own spread and some roundings explain."""
+    mean = errors.mean(axis=0)
+    error = errors.std(axis=0, ddof=1) / math.sqrt(len(errors))
+    allowed = (2 * NOISE_SIGMAS) * error + ENTRY_ROUNDINGS * unit * (np.abs(truths.mean(axis=0)) + size)
+    return np.flatnonzero(np.abs(mean) > allowed)
+
+
+def _of_entries(wrong: Indices) -> str:
+    if not wrong.size:
+        return ""
+    return f"is off in {wrong.size:,} entr{'y' if wrong.size == 1 else 'ies'} by more than rounding explains"
