@@ -43,8 +43,8 @@ TRIAL_AGREES: Final = 1e-9
 # Gradients in less than single precision are judged by their measured spread (``fastcheck.verdict.spread``).  Over 60
 # seeds each of an MLP and a transformer layer, the factor of a right gradient to the truth varies by 0.03 to 0.25 % per
 # weight tensor in bfloat16 and by 0.01 to 0.07 % in float16; ReLU masks that flip are the long tail, up to 1 %.
-# Rounding that all runs share may leave this many times that spread in the factor, and no less than the least: where the
-# spread is below 0.15 % an error of 1 % is seen, elsewhere one of 3 %.
+# Rounding that all runs share may leave this many times that spread in the factor, and no less than the least: where
+# the spread is below 0.15 % an error of 1 % is seen, elsewhere one of 3 %.
 SPREADS_SHARED: Final = 4.0
 LEAST_SHARED: Final = 6e-3
 MOST_SHARED: Final = 1.8e-2

@@ -16,6 +16,7 @@ from .._errors import NondeterministicError
 from .._types import Array
 from ..problems.functions.purity import same
 from .tensors import as_tuple, floating
+from .widened import Widened
 
 REMEDY = "call module.eval() first, and backward() in that mode too"
 FROZEN = "frozen"
@@ -158,7 +159,8 @@ class Case:
                 if name in given:
                     given[name] = torch.where(row, still, given[name])
             given.update({name: value.clone() for name, value in rest.items()})
-            return self.cost(lambda *a, **k: functional_call(module, given, a, k), args, kwargs, targets)
+            with Widened() if widen is double else contextlib.nullcontext():
+                return self.cost(lambda *a, **k: functional_call(module, given, a, k), args, kwargs, targets)
 
         return cost
 

@@ -14,7 +14,7 @@ from ..engines.program.problem import ProgramProblem
 from ..runtime.run import Run
 from .function import TorchFunction
 from .program.problem import affordable, program_problem
-from .tensors import Tensors
+from .tensors import Tensors, in_short
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,13 @@ class TorchCost:
         """
         tensors = tuple(part.tensor for part in self.function.parts)
         inputs = [tensor.detach().to(torch.float64) for tensor in self.function.moving]
-        return program_problem(self.function.call, inputs, tensors, self.function.theta, float(self.value[0]))
+        value = float(self.value[0])
+        try:
+            return program_problem(self.function.call, inputs, tensors, self.function.theta, value)
+        except NoRule:
+            raise
+        except (RuntimeError, TypeError, ValueError) as error:  # a kernel that exists in one precision only
+            raise NoRule(f"a function that fails in double precision ({in_short(error)})") from error
 
     def method(self, run: Run) -> Literal["all", "directional"]:
         """ "all" where all entries take a few seconds, or have to be subtracted; else "directional"."""

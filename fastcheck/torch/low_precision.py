@@ -20,6 +20,7 @@ from ..problems.parameters.layout import Layout
 from ..report.report import Report
 from .case import Case, Coarsest, as_array, detached, double, mapped
 from .tensors import floating
+from .widened import Widened
 
 # Runs whose spread is measured; fewer where they take longer than this in all, but never less than the least.
 RUNS, LEAST_RUNS, SECONDS = 32, 8, 20.0
@@ -49,8 +50,8 @@ class Twin:
             raise NoTruthError(f"no copy of the module in double precision ({error})") from error
         self.names = tuple(case.parameters)
 
-    def gradient(self, point: "Point") -> tuple[float, Array]:
-        """The loss and the gradients, end to end, at a point.
+    def run(self, point: "Point") -> tuple[float, dict[str, Array]]:
+        """The loss and the gradients at a point.
 
         Raises
         ------
@@ -64,7 +65,7 @@ class Twin:
         args, kwargs, targets = (mapped(part, double) for part in (point.args, point.kwargs, point.targets))
         watching = Coarsest()
         try:
-            with watching, torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+            with watching, Widened(), torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
                 outputs = self.module(*args, **kwargs)
                 value = self.loss(outputs) if targets is None else self.loss(outputs, targets)
             value.backward()
@@ -72,7 +73,7 @@ class Twin:
             raise NoTruthError(f"it fails in double precision ({type(error).__name__}: {error})") from error
         if watching.found:
             raise NoTruthError("it computes in less than double precision by itself")
-        return value.item(), _joined(_gradient_of(parameters[name]) for name in self.names)
+        return value.item(), {name: _gradient_of(parameters[name]) for name in self.names}
 
 
 class Point:
@@ -113,9 +114,9 @@ def dithered(case: Case, twin: Twin, seed: int, seconds: float) -> tuple[float, 
     low, true, losses = [], [], []
     try:
         for point in _points(case, seed):
-            loss, truth = twin.gradient(point)
+            loss, truth = twin.run(point)
             losses.append(loss)
-            true.append(truth)
+            true.append(_joined(truth.values()))
             low.append(_low(case, point))
             spent = time.perf_counter() - started
             if len(low) >= LEAST_RUNS and spent + spent / len(low) > seconds:

@@ -20,7 +20,7 @@ from . import chain
 from .case import FROZEN, Case, as_array, detached, double, mapped, preserved, require_still
 from .cost import TorchCost
 from .function import TorchFunction
-from .low_precision import NoTruthError, Twin, judged_by_spread
+from .low_precision import NoTruthError, Point, Twin, judged_by_spread
 from .tensors import floating, in_short
 
 # Relative errors below this are not told from rounding where a module computes in less than single precision: signs of
@@ -102,11 +102,18 @@ def check_module(
             except NoTruthError as reason:
                 notes.append(f"The spread of rounding was not measured: {reason}.")
             options["tolerance"] = COARSE
-        try:
-            report = _by_response(case, value, gradients, {**options, "method": method or "all"})
-        except chain.NotAChainError as reason:
-            report = _by_operators(case, gradients, str(reason), method, options)
+        report = _exactly(case, value, gradients, method, options)
     return report.held_open(Cause.COARSE).noted(*notes) if case.coarse and tolerance is None else report
+
+
+def _exactly(
+    case: Case, value: float, gradients: dict[str, Array], method: Method | None, options: dict[str, Any]
+) -> Report:
+    """Gradients against exact differences, by the engine for dense chains where a Network can stand for the module."""
+    try:
+        return _by_response(case, value, gradients, {**options, "method": method or "all"})
+    except chain.NotAChainError as reason:
+        return _by_operators(case, gradients, str(reason), method, options)
 
 
 def _by_spread(case: Case, method: Method | None, options: dict[str, Any]) -> Report:
@@ -114,9 +121,9 @@ def _by_spread(case: Case, method: Method | None, options: dict[str, Any]) -> Re
     if case.frozen:
         raise NoTruthError("random numbers differ between precisions")
     twin = Twin(case)
-    inputs = mapped(case.kwargs or case.args, double)
-    with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
-        proof = check_module(twin.module, twin.loss, inputs, mapped(case.targets, double), method=method, **options)
+    value, gradients = twin.run(Point(case, None))
+    inputs, targets = mapped(case.kwargs or case.args, double), mapped(case.targets, double)
+    proof = _exactly(Case.of(twin.module, twin.loss, inputs, targets, frozen=False), value, gradients, method, options)
     if proof.verdict == FAIL:
         return proof.noted("In double precision, too, the backward pass is wrong; this is the report on that.")
     report = judged_by_spread(case, twin, options["norm"], options["seed"], options["time_limit"])

@@ -78,7 +78,8 @@ def spread_of(gradients: Array, truths: Array, shape: tuple[int, ...], unit: flo
     floor = min(max(LEAST_SHARED, SPREADS_SHARED * scatter), MOST_SHARED)
     found = Spread(factor, factor_error, floor)
     wrong = _wrong_entries(errors, truths, size, unit)
-    finding = _of_whole(found, errors, truths) or _of_slices(errors, truths, shape, floor) or _of_entries(wrong)
+    finding = (_of_factor(found, errors, truths) or _of_slices(errors, truths, shape, floor)
+               or _of_norm(found, errors, truths) or _of_entries(wrong))
     return Spread(factor, factor_error, floor, wrong, finding)
 
 
@@ -89,23 +90,33 @@ def _factor(errors: Array, truths: Array) -> tuple[float, float, float]:
     return float(np.mean(each)), scatter / math.sqrt(len(each)), scatter
 
 
-def _of_whole(found: Spread, errors: Array, truths: Array) -> str:
-    """A factor of the whole tensor, or an error of its norm."""
-    runs = len(errors)
-    mean = errors.mean(axis=0)
-    shared = math.sqrt(float(np.sum(np.var(errors, axis=0, ddof=1))) / runs)
-    norm = math.sqrt(float(np.sum(truths.mean(axis=0) ** 2)))
-    left = float(np.linalg.norm(mean - found.factor * truths.mean(axis=0)))
-    limit = max(found.floor, NOISE_SIGMAS * found.factor_error)
-    beside = left > NORM_SIGMAS * shared + found.floor * norm
-    if abs(found.factor) > limit and not left > max(2 * NORM_SIGMAS * shared, 0.1 * abs(found.factor) * norm):
-        return (f"is {1.0 + found.factor:.4g} times the truth, to within {100 * found.factor_error:.2g} %: "
-                "rounding does not do that")
-    if beside or abs(found.factor) > limit:
-        apart = float(np.linalg.norm(mean)) / norm
-        return (f"differs from the truth by {100 * apart:.3g} % of its norm, of which rounding explains "
-                f"{100 * shared / norm:.2g} %")
-    return ""
+def _of_factor(found: Spread, errors: Array, truths: Array) -> str:
+    """A factor of the whole tensor that leaves next to nothing else."""
+    factor, size = found.factor, float(np.linalg.norm(truths.mean(axis=0)))
+    if not abs(factor) > max(found.floor, NOISE_SIGMAS * found.factor_error):
+        return ""
+    left = float(np.linalg.norm((errors - factor * truths).mean(axis=0)))
+    if left > max(2 * NORM_SIGMAS * _shared(errors), 0.1 * abs(factor) * size):
+        return ""
+    return (f"is {1.0 + factor:.4g} times the truth, to within {100 * found.factor_error:.2g} %: "
+            "rounding does not do that")
+
+
+def _of_norm(found: Spread, errors: Array, truths: Array) -> str:
+    """An error of the whole tensor that is larger than rounding makes it, along the gradient or across."""
+    size, shared = float(np.linalg.norm(truths.mean(axis=0))), _shared(errors)
+    left = float(np.linalg.norm((errors - found.factor * truths).mean(axis=0)))
+    along = abs(found.factor) > max(found.floor, NOISE_SIGMAS * found.factor_error)
+    if not along and not left > NORM_SIGMAS * shared + found.floor * size:
+        return ""
+    apart = float(np.linalg.norm(errors.mean(axis=0)))
+    return (f"differs from the truth by {100 * apart / size:.3g} % of its norm, of which rounding explains "
+            f"{100 * shared / size:.2g} %")
+
+
+def _shared(errors: Array) -> float:
+    """Norm of what rounding leaves in the mean over the runs."""
+    return math.sqrt(float(np.sum(np.var(errors, axis=0, ddof=1))) / len(errors))
 
 
 def _of_slices(errors: Array, truths: Array, shape: tuple[int, ...], floor: float) -> str:
@@ -121,7 +132,7 @@ def _of_slices(errors: Array, truths: Array, shape: tuple[int, ...], floor: floa
         norms = np.sqrt(squares.mean(axis=0))
         seen = norms > FAINT * math.sqrt(float(np.mean(norms**2)))
         off = seen & (np.abs(mean) > np.maximum(SLICE_FLOORS * floor, NOISE_SIGMAS * error))
-        if off.any():
+        if 0 < np.count_nonzero(off) <= length / 2:
             return _slices_in_words(mean, off, axis, len(shape))
     return ""
 

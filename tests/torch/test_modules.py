@@ -348,22 +348,25 @@ def in_halves(case, factor=1.0):
 
 @pytest.mark.parametrize("case", ["autocast", "float16", "bfloat16"])
 @pytest.mark.parametrize("seed", range(4))
-def test_less_than_single_precision_is_never_accused_and_never_proven(case, seed):
+def test_right_gradients_in_less_than_single_precision_pass_with_their_power(case, seed):
     torch.manual_seed(seed)
     report = ft.check_module(*(lambda m, x, y: (m, lambda o, t: F.cross_entropy(o.float(), t), x, y))(*in_halves(case)))
-    assert report.verdict == "inconclusive", str(report)
-    assert "less than single precision" in report.summary
+    assert report.verdict == "pass", str(report)
+    assert any("would be seen with probability 0.999" in note for note in report.notes)
 
 
 @pytest.mark.parametrize("case", ["autocast", "float16", "bfloat16"])
-@pytest.mark.parametrize(("factor", "verdict"), [(1.01, "inconclusive"), (-1.0, "fail"), (0.0, "fail")])
-def test_gross_mistakes_in_less_than_single_precision_fail(case, factor, verdict):
+@pytest.mark.parametrize("factor", [1.01, -1.0, 0.0])
+def test_mistakes_that_are_in_every_precision_fail(case, factor):
     module, x, y = in_halves(case, factor)
-    assert ft.check_module(module, lambda o, t: F.cross_entropy(o.float(), t), x, y).verdict == verdict
+    report = ft.check_module(module, lambda o, t: F.cross_entropy(o.float(), t), x, y)
+    assert report.verdict == "fail"
+    assert any("In double precision, too" in note for note in report.notes)
 
 
 def test_autocast_around_the_call_counts_as_well():
     x, y = data(torch.float32)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         report = ft.check_module(chain(nn.LayerNorm(5), dtype=torch.float32), nn.CrossEntropyLoss(), x, y)
-    assert report.verdict == "inconclusive", str(report)
+    assert report.verdict == "pass", str(report)
+    assert any("low precision" in note for note in report.notes)

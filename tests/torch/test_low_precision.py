@@ -1,0 +1,170 @@
+"""Mistakes that only the low-precision code makes: found and named where the stated power reaches them."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import fastcheck.torch as ft
+from fastcheck.torch.widened import Widened
+
+HALVES = [torch.bfloat16, torch.float16]
+
+
+class Mistaken(torch.autograd.Function):
+    """x W^T whose gradients a mistake changes, in low precision alone."""
+
+    @staticmethod
+    def forward(ctx, x, w, mistake):
+        ctx.save_for_backward(x, w)
+        ctx.mistake = mistake
+        return x @ w.mT
+
+    @staticmethod
+    def backward(ctx, upstream):
+        x, w = ctx.saved_tensors
+        dx, dw = upstream @ w, upstream.flatten(0, -2).mT @ x.flatten(0, -2)
+        return (dx, dw, None) if x.dtype == torch.float64 else (*ctx.mistake(dx, dw), None)
+
+
+class Layer(nn.Module):
+    def __init__(self, mistake):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(24, 16) / 4)
+        self.mistake = mistake
+
+    def forward(self, x):
+        return Mistaken.apply(x, self.weight, self.mistake)
+
+
+def right(dx, dw):
+    return dx, dw
+
+
+def factor(dx, dw):
+    return dx, dw * 1.02
+
+
+def last_row(dx, dw):
+    dw = dw.clone()
+    dw[-1] = 0
+    return dx, dw
+
+
+def one_head(dx, dw):
+    dw = dw.clone()
+    dw[8:16] *= 2
+    return dx, dw
+
+
+def one_entry(dx, dw):
+    dw = dw.clone()
+    dw.view(-1)[dw.abs().argmax()] = 0
+    return dx, dw
+
+
+def block_dropped(dx, dw):
+    return dx, dw.mT.contiguous().index_fill(0, torch.arange(12, 16), 0.0).mT
+
+
+def negated_input(dx, dw):
+    return -dx, dw
+
+
+def module_with(mistake, dtype):
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(10, 16), nn.SiLU(), Layer(mistake), nn.ReLU(), nn.Linear(24, 4)).to(dtype)
+
+
+def report_of(mistake, dtype):
+    generator = torch.Generator().manual_seed(1)
+    x, y = torch.randn(96, 10, generator=generator), torch.randint(0, 4, (96,), generator=generator)
+    return ft.check_module(module_with(mistake, dtype), nn.CrossEntropyLoss(), x.to(dtype), y)
+
+
+@pytest.mark.parametrize("dtype", HALVES, ids=str)
+def test_the_right_backward_pass_passes(dtype):
+    report = report_of(right, dtype)
+    assert report.verdict == "pass", str(report)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", HALVES, ids=str)
+@pytest.mark.parametrize("mistake", [factor, last_row, one_head, one_entry, block_dropped], ids=lambda m: m.__name__)
+def test_a_mistake_of_low_precision_alone_fails_in_its_own_tensor(mistake, dtype):
+    report = report_of(mistake, dtype)
+    assert report.verdict == "fail", str(report)
+    assert [tensor.name for tensor in report.failures] == ["2.weight"]
+    assert report.failures[0].diagnosis
+
+
+def test_the_sentence_says_the_factor_or_the_row():
+    assert "is 1.02 times the truth" in report_of(factor, torch.float16).failures[0].diagnosis
+    assert "[23, :] (the last)" in report_of(last_row, torch.float16).failures[0].diagnosis
+
+
+def test_what_is_passed_back_wrongly_shows_in_front_of_it():
+    report = report_of(negated_input, torch.bfloat16)
+    assert {tensor.name for tensor in report.failures} == {"0.weight", "0.bias"}
+
+
+def test_nothing_is_left_changed():
+    module = module_with(right, torch.bfloat16)
+    before = [parameter.detach().clone() for parameter in module.parameters()]
+    state = torch.get_rng_state()
+    ft.check_module(module, nn.MSELoss(), torch.randn(8, 10).bfloat16(), torch.zeros(8, 4).bfloat16())
+    assert all(torch.equal(a, b) for a, b in zip(before, module.parameters(), strict=True))
+    assert all(parameter.grad is None for parameter in module.parameters())
+    assert torch.get_rng_state().numel() == state.numel()
+
+
+def test_a_module_that_cannot_be_copied_stays_inconclusive():
+    class Fixed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(4, 10).bfloat16())
+
+        def forward(self, x):
+            if x.dtype != torch.bfloat16:
+                raise TypeError("this kernel exists in bfloat16 only")
+            return F.linear(x, self.weight)
+
+    report = ft.check_module(Fixed(), nn.MSELoss(), torch.randn(8, 10).bfloat16(), torch.zeros(8, 4).bfloat16())
+    assert report.verdict == "inconclusive"
+    assert any("bfloat16 only" in note for note in report.notes)
+
+
+CASTS = {
+    "float": lambda x: x.float(),
+    "to": lambda x: x.to(torch.bfloat16),
+    "softmax": lambda x: torch.softmax(x, -1, dtype=torch.float32),
+    "sum": lambda x: x.sum(-1, dtype=torch.float32),
+    "zeros": lambda x: torch.zeros(3, 4).copy_(x),
+    "type_as": lambda x: x.type_as(torch.zeros(1)),
+    "half": lambda x: x.half(),
+}
+
+
+@pytest.mark.parametrize("name", CASTS)
+def test_casts_to_less_leave_double_precision_double(name):
+    x = torch.randn(3, 4, dtype=torch.float64, requires_grad=True)
+    with Widened():
+        out = CASTS[name](x)
+    assert out.dtype == torch.float64
+    out.sum().backward()
+    assert x.grad.dtype == torch.float64
+
+
+def test_a_float32_module_that_casts_by_itself_is_exact():
+    class RMSNorm(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(6))
+
+        def forward(self, x):
+            wide = x.float()
+            return self.weight * (wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + 1e-6)).type_as(x)
+
+    module = nn.Sequential(nn.Linear(5, 6), RMSNorm(), nn.Linear(6, 2)).double()
+    report = ft.check_module(module, nn.MSELoss(), torch.randn(7, 5).double(), torch.zeros(7, 2).double())
+    assert report.engine == "program", report.notes
