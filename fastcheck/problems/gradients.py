@@ -118,6 +118,8 @@ class NumericalGradient:
     limits : where random directions were taken through tensors, by the tensor's name: the error of a single entry that
         they would have shown for certain.
     settled : whether the engine has looked at step errors and kinks itself: they are in ``noise`` and ``kinks``.
+    smallest : derivatives below this are lost in the differences; None where that is where they fall below the smallest
+        normal number.
     """
 
     cost: float
@@ -131,6 +133,7 @@ class NumericalGradient:
     settled: bool = False
     truncation: Array | None = None
     limits: Mapping[str, float] = field(default_factory=dict)
+    smallest: float | None = None
 
 
 @dataclass(frozen=True)

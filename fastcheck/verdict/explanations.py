@@ -56,6 +56,8 @@ class Evidence:
     @property
     def smallest(self) -> float:
         """Derivatives below this are lost: the costs' differences then fall below the smallest normal number."""
+        if self.differences.smallest is not None:
+            return self.differences.smallest
         return SMALLEST_NORMALS["float64"] / float(np.min(self.epsilon))
 
     def promised_rms(self, comparison: Comparison) -> float:

@@ -18,7 +18,7 @@ from .columns import SHRINK, SHRINKS
 from .kinks import JUMP, under_each
 from .problem import ProgramProblem
 from .runner import INNER_STEP, Place, Runner
-from .trust import TOGETHER, UNIT, Along, Direction, along, dither, equal_shares
+from .trust import TOGETHER, UNIT, Along, Direction, along, dither, equal_shares, norm_of, root_mean_square
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -164,7 +164,7 @@ def _together(tensors: Sequence["_Tensor"], count: int) -> dict[str, float] | No
         return None
     done = [np.ones(place.size, dtype=bool) for place in places]
     shares = equal_shares(places, done, list(gradients.values()))
-    steps = {place: float(np.sqrt(np.mean(place.step**2))) * shares[place] for place in places}
+    steps = {place: root_mean_square(place.step) * shares[place] for place in places}
     directions = [
         Direction({place: steps[place] * random_direction(first.generator, place.size) for place in places})
         for _ in range(count)
@@ -179,7 +179,7 @@ def _together(tensors: Sequence["_Tensor"], count: int) -> dict[str, float] | No
         along([one.scaled(factor) for one in directions], runner) / factor
         for runner in first.runners[1:] for factor in first.generator.uniform(1.0, 2.0, 1)
     ]  # fmt: skip
-    noise = math.sqrt(float(np.mean([np.mean((other.difference - found.difference) ** 2) for other in others])))
+    noise = root_mean_square(np.concatenate([other.difference - found.difference for other in others]))
     noise = 0.0 if found.flagged.any() else noise
     reach = np.hypot(noise, ROUNDINGS * UNIT * found.terms)
     limit = allowed * (1.0 if first.rounded else CLOSER) + NOISE_SIGMAS * reach
@@ -198,7 +198,7 @@ def _each(tensors: Sequence["_Tensor"], chosen: Sequence[Array]) -> list["_Measu
     found: list[_Measured | None] = []
     for part in np.split(np.arange(len(directions)), np.cumsum([len(own) for own in chosen])[:-1]):
         one = base.rows(part)
-        noise = math.sqrt(float(np.mean([np.mean((o.difference[part] - one.difference) ** 2) for o in others])))
+        noise = root_mean_square(np.concatenate([o.difference[part] - one.difference for o in others]))
         known = np.isfinite(one.difference).all() and not one.flagged.any()
         found.append(
             _Measured(one.difference, np.hypot(ROUNDINGS * UNIT * one.terms, noise), np.zeros(part.size), None)
@@ -270,7 +270,7 @@ class _Tensor:
     @property
     def size(self) -> float:
         """The usual size of its entries."""
-        return float(np.sqrt(np.mean(self.place.value**2))) or 1.0
+        return norm_of(self.place.value.reshape(-1)) / math.sqrt(max(self.place.size, 1)) or 1.0
 
     def directions(self, count: int) -> Array:
         """Random directions, (count, entries)."""

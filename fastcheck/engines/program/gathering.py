@@ -2,11 +2,12 @@
 
 import numpy as np
 
+from ..._constants import SMALLEST_NORMALS
 from ..._types import Array, Indices
 from ...problems.gradients import CostsOnDemand, Kinks, NumericalGradient
 from .kinks import Candidates, at_kinks, name_of
 from .quotients import Quotients
-from .runner import ranges
+from .runner import FLUSHED, ranges
 from .state import Check
 from .trust import UNIT
 from .verification import Dithered
@@ -30,7 +31,8 @@ def gathered(
         slope = quotients.settled
         slopes.append(slope[here])
         rounding = ROUNDINGS * UNIT * quotients.terms[here]
-        noises.append(np.hypot(rounding, dithered.noise.get(place, 0.0)) + quotients.unseen[here])
+        flushed = FLUSHED / place.step[here]
+        noises.append(np.hypot(rounding, dithered.noise.get(place, 0.0)) + quotients.unseen[here] + flushed)
         done.append(here + tensor.start)
         kinds = check.runner.kinds
         options = {name_of(held, kinds): slopes_of[place.number] for held, slopes_of in candidates.items()}
@@ -46,6 +48,7 @@ def gathered(
         np.concatenate(noises),
         _joined(kinks),
         settled=True,
+        smallest=SMALLEST_NORMALS["float64"],
     )
     return found, positions
 

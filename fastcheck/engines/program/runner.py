@@ -16,8 +16,11 @@ from ...runtime.threads import run_all
 # The engine's own step, relative to each entry.  Nothing rounds in exact differences, so it is far smaller than any
 # step that subtraction allows: what a central difference leaves out is its square, 1e-29, times the curvature.
 INNER_STEP = 2.0**-48
-# Entries below this have their step from the others: the changes they cause would underflow.
-LEAST_SIZE = 1e-200
+# Entries below this have their step from the others: the changes they cause would underflow.  Where the step itself is
+# small, it is a larger part of the entry, so that changes keep their digits; what curvature leaves is rounding still.
+LEAST_SIZE, SMALL_SIZE, SMALL_PART = 1e-306, 1e-200, 2.0**-24
+# What rounding below the smallest normal number makes of a change, at the usual length of a computation.
+FLUSHED = 2.0**-1064
 # Seconds that a block of columns may take, for Ctrl-C, progress and the time limit.
 BLOCK_SECONDS = 0.2
 # The first block, and the bytes of changes beside its inputs and outputs that a column is taken to need, as a multiple
@@ -104,16 +107,23 @@ class Place:
     value : its value where nothing moves.
     inside : whether it is an operation's output.
     without : numbers of operations whose outputs stand still meanwhile: what it moves through them is known otherwise.
+
+    Attributes
+    ----------
+    scale, step : of each entry, flat: its size, or the usual one where it is zero, and the engine's own step.
     """
 
     number: int
     value: Array
     inside: bool = False
     without: frozenset[int] = frozenset()
+    scale: Array = field(init=False, repr=False)
     step: Array = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "step", inner_steps(self.value))
+        scale = scales(self.value)
+        object.__setattr__(self, "scale", scale)
+        object.__setattr__(self, "step", np.where(scale < SMALL_SIZE, SMALL_PART, INNER_STEP) * scale)
 
     @property
     def size(self) -> int:
@@ -126,13 +136,13 @@ class Place:
         return self.value.shape
 
 
-def inner_steps(value: Array) -> Array:
-    """The engine's own step for each entry, flat: relative to the entry, or to the usual one where that is zero."""
+def scales(value: Array) -> Array:
+    """What each entry's steps are relative to, flat: to the entry, or to the usual one where that is zero."""
     size = np.abs(value).reshape(-1)
     moving = size[(size > LEAST_SIZE) & np.isfinite(size)]
     largest = float(moving.max()) if moving.size else 1.0
     usual = largest * math.sqrt(float(np.mean((moving / largest) ** 2))) if moving.size else 1.0
-    return INNER_STEP * np.where(size > LEAST_SIZE, size, usual)
+    return np.where(size > LEAST_SIZE, size, usual)
 
 
 @dataclass

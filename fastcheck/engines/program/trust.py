@@ -10,7 +10,7 @@ import numpy as np
 from ..._types import Array, Indices, Mask
 from ...problems.parameters.sampling import random_direction
 from ...rules.branches import Held
-from .runner import Place, Runner
+from .runner import FLUSHED, Place, Runner
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -41,7 +41,7 @@ class Direction:
 
     def norm(self, place: Place) -> float:
         """Euclidean length within one input."""
-        return float(np.linalg.norm(self.changes[place]))
+        return norm_of(self.changes[place])
 
     def scaled(self, factor: float) -> "Direction":
         """The same with longer steps."""
@@ -117,7 +117,7 @@ def equal_shares(places: Sequence[Place], done: Sequence[Mask], slopes: Sequence
     effects = {}
     for place, looked_at, slope in zip(places, done, slopes, strict=True):
         with np.errstate(invalid="ignore", over="ignore"):
-            effect = float(np.linalg.norm((slope * place.step)[looked_at]))
+            effect = norm_of((slope * place.step)[looked_at])
         effects[place] = effect if math.isfinite(effect) else 0.0
     least = min((effect for effect in effects.values() if effect > 0.0), default=1.0)
     return {place: max(least / effect, LEAST_SHARE) if effect > 0.0 else 1.0 for place, effect in effects.items()}
@@ -179,7 +179,8 @@ def disagrees(direction: Direction, slopes: Mapping[Place, Array], found: Along,
     noise : standard error of an entry of each input: it is far more than what rounding of the cost's own change tells
         where terms cancel on the way (the gradient of a bias before a normalization is zero but for rounding).
     """
-    difference, total, allowed = float(found.difference[0]), 0.0, ROUNDINGS * UNIT * float(found.terms[0])
+    difference, total = float(found.difference[0]), 0.0
+    allowed = ROUNDINGS * (UNIT * float(found.terms[0]) + FLUSHED)
     for place, change in direction.changes.items():
         with np.errstate(invalid="ignore"):
             parts = np.where(change != 0.0, slopes[place], 0.0) * change
@@ -195,7 +196,7 @@ def dithered_noise(directions: Sequence[Direction], base: Along, dithered: Seque
     Entries' errors e are independent of the direction v, so e . v has the size of e's entries times the norm of v.
     Where several inputs share a direction, each of them is taken to have made all of it.
     """
-    squares: dict[Place, list[float]] = {}
+    errors: dict[Place, list[float]] = {}
     for row, direction in enumerate(directions):
         if base.flagged[row]:
             continue
@@ -208,8 +209,19 @@ def dithered_noise(directions: Sequence[Direction], base: Along, dithered: Seque
             for place in direction.changes:
                 size = direction.norm(place)
                 if size > 0.0:
-                    squares.setdefault(place, []).append((apart / size) ** 2)
-    return {place: math.sqrt(float(np.mean(values))) for place, values in squares.items()}
+                    errors.setdefault(place, []).append(apart / size)
+    return {place: root_mean_square(values) for place, values in errors.items()}
+
+
+def norm_of(vector: Array) -> float:
+    """The Euclidean norm of a vector, whose squares may lie beyond the range of numbers."""
+    largest = float(np.max(np.abs(vector), initial=0.0))
+    return largest * float(np.linalg.norm(vector / largest)) if 0.0 < largest < math.inf else largest
+
+
+def root_mean_square(values: Sequence[float] | Array) -> float:
+    """The root of the mean of squares, which may lie beyond the range of numbers."""
+    return math.hypot(*values) / math.sqrt(len(values))
 
 
 def dither(value: Array, generator: "Generator") -> Array:
