@@ -53,7 +53,8 @@ class TensorKinks:
         as exact that follow the one which most of them follow.  A value in between is right only if the gradient was
         meant to be a subgradient, and any value in between would pass: it proves less.
         """
-        candidates = (self.low, self.high, *self.conventions.values())
+        middle = () if self.conventions else (0.5 * (self.low + self.high),)  # slope 1/2, or equal shares of two
+        candidates = (self.low, self.high, *middle, *self.conventions.values())
         nearest, distance = np.clip(gradient, self.low, self.high), np.full(gradient.shape, np.inf)
         with np.errstate(invalid="ignore"):
             outside = np.abs(gradient - nearest)

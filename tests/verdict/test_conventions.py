@@ -93,3 +93,19 @@ def test_ends_of_intervals_of_several_entries_need_not_belong_to_one_branch():
     assert fc.check_vjp(pool, lambda d, x: 0.0 * x, x).verdict != "pass"
     assert fc.check_vjp(pool, lambda d, x: pool_backward(d, x, "none"), x).verdict != "pass"
     assert fc.check_vjp(pool, lambda d, x: pool_backward(d, x, "first"), x).verdict == "pass"
+
+
+@pytest.mark.parametrize("name", list(ONE_KIND))
+def test_kinks_by_ordinary_differences(name):
+    """One-sided derivatives are exact enough to be compared with, and so is the mean of both."""
+    forward, backward = ONE_KIND[name]
+    assert fc.check_vjp(forward, backward, X, engine="differences").verdict == "pass"
+    for factor in (-1.0, 1.01):
+        wrong = fc.check_vjp(forward, lambda d, x, f=factor: f * backward(d, x), X, engine="differences")
+        assert wrong.verdict == "fail"
+
+
+@pytest.mark.parametrize("ties", ["first", "last"])
+def test_ties_by_ordinary_differences(ties):
+    report = fc.check_vjp(pool, lambda d, x: pool_backward(d, x, ties), PICTURES, engine="differences")
+    assert report.verdict == "pass", report

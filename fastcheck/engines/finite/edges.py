@@ -8,8 +8,8 @@ from ..._types import Array, Indices, Mask
 from .difference_table import ONE_SIDED, ONE_SIDED_ROUNDING
 from .stencils import Lines
 
-# Steps that are tried, each this part of the one before.
-STEPS, FINER = 5, 2.0**-5
+# Steps that are tried, each this part of the one before; and how many of them, where both sides are looked for.
+STEPS, FINER, REACH = 5, 2.0**-5, 9
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,18 @@ class EdgeSlopes:
     step: Array
     below: Array
     above: Array
+
+
+def inner_step(lines: Lines, which: Indices, start: Array) -> Array:
+    """The largest step, at most ``start``, at which lines have costs to both sides, (p,); nan where there is none.
+
+    The edge of the domain may be as near as the parameter's last digits.
+    """
+    steps = start[:, None] * FINER ** np.arange(1.0, REACH + 1.0)
+    distances, costs = lines(which, np.concatenate([-3.0 * steps, 3.0 * steps], axis=1))
+    usable = (np.isfinite(costs) & (distances != 0.0)).reshape(which.size, 2, REACH).all(axis=1)
+    first = np.argmax(usable, axis=1)
+    return np.where(usable.any(axis=1), steps[np.arange(which.size), first], np.nan)
 
 
 def edge_slopes(lines: Lines, which: Indices, start: Array, cost: float, noise: Array) -> EdgeSlopes:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..._constants import NOISE_SIGMAS
 from ..._types import Array, Indices, Mask
+from ...problems.functions.evaluators import ExecutorCost, PythonCost
 from ...problems.functions.purity import require_same
 from ...problems.gradients import Kinks, NumericalGradient
 from ...problems.parameters.sampling import stratified_order
@@ -85,12 +86,25 @@ def differences(
     again = float(np.real(check.lines.at(problem.theta.copy())))
     require_same(problem.cost, again, "after other parameters were tried")
     estimates = looked.found.estimates
+    _require_defined(check, positions[looked.done], estimates)
     facts = {"evaluations": check.lines.count, "order": "complex step" if method.complex_step else method.order}
     result = NumericalGradient(
         problem.cost, estimates.above, estimates.below, estimates.slope, estimates.error, _kinks(looked),
         tuple(_notes(check, looked)), facts, settled=True,
     )
     return result, positions[looked.done], estimates.step if method.epsilon is None else method.epsilon
+
+
+def _require_defined(check: Check, positions: Indices, estimates: Estimates) -> None:
+    """Raise what a Python cost raises beside theta where that left no derivative of an entry."""
+    evaluator = check.problem.evaluator
+    called = evaluator.called if isinstance(evaluator, ExecutorCost) else evaluator
+    lost = np.flatnonzero(~np.isfinite(estimates.slope))
+    if not lost.size or not math.isfinite(check.problem.cost) or not isinstance(called, PythonCost):
+        return
+    k, step = int(positions[lost[0]]), float(estimates.step[lost[0]])
+    for side in (1.0, -1.0):
+        called.require_defined(k, float(check.problem.theta[k]) + side * step)
 
 
 def _all_at_leisure(check: Check, run: Run) -> Looked:

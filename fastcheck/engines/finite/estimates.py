@@ -55,6 +55,11 @@ class Estimates:
         """The same with some entries replaced by others."""
         return type(self)(*(_with(getattr(self, name), where, getattr(others, name)) for name in _names()))
 
+    def assuming(self, where: Indices, slope: Array) -> Self:
+        """The same with slopes that are assumed at some entries: nothing is known about them."""
+        slopes, errors = _with(self.slope, where, slope), _with(self.error, where, np.full(where.size, np.inf))
+        return replace(self, slope=slopes, error=errors)
+
     def with_errors(self, where: Indices | Mask, errors: Array) -> Self:
         """The same with other errors at some entries."""
         return replace(self, error=_with(self.error, where, errors))

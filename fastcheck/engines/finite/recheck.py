@@ -15,10 +15,12 @@ from ..second_looks import SecondLooks
 from .check import Check
 from .complex_step import ANALYTIC, not_analytic
 from .difference_table import SlopeEstimates, table
-from .edges import edge_slopes
+from .edges import edge_slopes, inner_step
 from .estimates import Estimates
 from .lines import OutOfTime
 from .noise import AGREEMENT
+from .sides import side_slopes
+from .spread import spread, stair_heights
 from .stencils import WIDEST
 from .steps import ELSEWHERE, first_step, refine
 
@@ -26,6 +28,12 @@ from .steps import ELSEWHERE, first_step, refine
 FEWEST, MOST, GROWTH = 1, 8, 8
 # The first batch may take this share of the evaluations so far, at this many an entry.
 SHARE, EACH = 0.25, 12
+# Entries of a batch at which the errors of slopes are measured, by slopes at other steps; the others' follow from them.
+MEASURED = 6
+# A step that had to become this much shorter may still not be short enough.
+SHORT = 2.0**-20
+# Near the edge of a domain, steps are looked for from this part of the largest one on at which both sides have costs.
+INWARD = 2.0**-4
 # Relative rounding of single precision: what is wrong beyond it needs no measurement of the cost's noise.
 SINGLE = 2.0**-24
 
@@ -103,7 +111,9 @@ def recheck(check: Check, places: Indices, estimates: Estimates) -> Rechecked:
     suspects = suspects_among(check, places, estimates)
     if not suspects.size or not math.isfinite(check.problem.cost):
         return Rechecked(estimates)
-    groups = _by_tensor(check, places, check.generator.permutation(suspects))
+    shuffled = check.generator.permutation(suspects)
+    lost_first = np.argsort(np.isfinite(estimates.slope[shuffled]), kind="stable")
+    groups = _by_tensor(check, places, shuffled[lost_first])
     first = int(np.clip(SHARE * check.lines.count / (EACH * len(groups)), FEWEST, MOST))
     # With little time, one tensor's answer is worth more than half of everybody's.
     looks = SecondLooks(groups, first, GROWTH, together=None if math.isinf(check.method.deadline) else 1)
@@ -117,6 +127,11 @@ def recheck(check: Check, places: Indices, estimates: Estimates) -> Rechecked:
         found = found.followed_by(again)
         looked.append(rows)
         looks.settle(blamed)
+    # Of a tensor that fails, the entries that have no estimate and were not looked at neither blame nor excuse.
+    others = np.setdiff1d(suspects, np.concatenate(looked))
+    others = others[~np.isfinite(found.estimates.slope[others])]
+    if others.size:
+        found = found.followed_by(Rechecked(found.estimates.assuming(others, check.gradient[places[others]])))
     if check.method.epsilon is not None and found.looked < suspects.size:
         others = np.setdiff1d(suspects, np.concatenate(looked))
         found = found.followed_by(Rechecked(_own_up_for_others(found.estimates, np.concatenate(looked), others)))
@@ -151,16 +166,23 @@ def _look(batch: Batch, estimates: Estimates) -> tuple[Rechecked, Indices]:
     check, rows = batch.check, batch.rows
     slopes = _slopes(batch)
     at_kink, blurred = slopes.kinked()
+    # A line that is smooth at no step, and has no kink at 0, has no slope that could blame anything.
+    slopes.truncation[~slopes.smooth & ~at_kink & np.isfinite(slopes.slope)] = np.inf
+    if at_kink.any():
+        blurred = _sharpened(batch, slopes, at_kink, blurred)
     kinks = {
         int(batch.places[k]): (min(slopes.left[k], slopes.right[k]), max(slopes.left[k], slopes.right[k]))
         for k in np.flatnonzero(at_kink)
     }
-    found = Rechecked(estimates.with_errors(rows[at_kink], blurred[at_kink]), kinks, looked=rows.size)
+    noisier = _noisier(batch, estimates, slopes, ~at_kink)
+    found = Rechecked(noisier.with_errors(rows[at_kink], blurred[at_kink]), kinks, looked=rows.size)
     known = ~at_kink & np.isfinite(slopes.error)
+    unknown = rows[~at_kink & ~known & np.isfinite(slopes.slope)]
+    found = found.followed_by(Rechecked(found.estimates.with_errors(unknown, np.full(unknown.size, np.inf))))
     if check.method.complex_step:
-        _require_analytic(batch.some(known), estimates, slopes.slope[known], slopes.error[known])
+        _require_analytic(batch.some(known), found.estimates, slopes.slope[known], slopes.error[known])
     elif check.method.epsilon is None:
-        better = known & _better(batch, estimates.at(rows), slopes)
+        better = known & _better(batch, found.estimates.at(rows), slopes)
         subset = Estimates.from_slopes(_subset(slopes, better))
         found = found.followed_by(Rechecked(found.estimates.with_entries(rows[better], subset)))
         found = found.followed_by(_at_edges(batch.some(~at_kink & ~np.isfinite(slopes.slope)), found.estimates))
@@ -168,6 +190,32 @@ def _look(batch: Batch, estimates: Estimates) -> tuple[Rechecked, Indices]:
         found = found.followed_by(_own_up(batch.some(known), found.estimates, _subset(slopes, known)))
     wrong = _apart(batch, slopes.slope, slopes.error) & ~at_kink
     return found, rows[wrong]
+
+
+def _sharpened(batch: Batch, slopes: SlopeEstimates, at_kink: Mask, blurred: Array) -> Array:
+    """Take one-sided derivatives from costs on one side alone, where that is more exact; their errors."""
+    check, where = batch.check, np.flatnonzero(at_kink)
+    which = batch.which[where]
+    found = side_slopes(check.lines, which, first_step(check.problem.theta[which]), check.problem.cost,
+                        slopes.noise[where])
+    error = NOISE_SIGMAS * (blurred[where] + found.error)
+    with np.errstate(invalid="ignore"):
+        alike = np.abs(found.left - slopes.left[where]) <= error
+        alike &= np.abs(found.right - slopes.right[where]) <= error
+    sharper = alike & (found.error < blurred[where])
+    slopes.left[where[sharper]], slopes.right[where[sharper]] = found.left[sharper], found.right[sharper]
+    errors = blurred.copy()
+    errors[where[sharper]] = found.error[sharper]
+    return errors
+
+
+def _noisier(batch: Batch, estimates: Estimates, slopes: SlopeEstimates, where: Mask) -> Estimates:
+    """The first look's estimates, with as much noise as the second one saw."""
+    before = estimates.at(batch.rows)
+    with np.errstate(all="ignore"):
+        factor = slopes.noise / before.noise
+    factor = np.where(where & np.isfinite(factor) & (before.noise > 0.0), np.maximum(factor, 1.0), 1.0)
+    return estimates.with_errors(batch.rows, before.error * factor)
 
 
 def _better(batch: Batch, before: Estimates, slopes: SlopeEstimates) -> Mask:
@@ -185,6 +233,7 @@ def _slopes(batch: Batch) -> SlopeEstimates:
     lines, start, cost = check.lines, first_step(check.problem.theta[which]), check.problem.cost
     slopes = refine(lines, which, start, cost, check.noise.at(which, measure=False),
                     measure=lambda: check.noise.at(which))
+    _look_inward(batch, slopes, start)
     doubted = _subtle(batch, slopes)
     if doubted.any():
         noise = check.noise.at(which[doubted])
@@ -192,7 +241,47 @@ def _slopes(batch: Batch) -> SlopeEstimates:
             again = refine(lines, which[doubted], start[doubted], cost, noise)
             slopes.take(again, doubted, np.ones(again.slope.size, dtype=bool))
         _confirm(batch, slopes, doubted)
+    _measure_errors(batch, slopes)
     return slopes
+
+
+def _look_inward(batch: Batch, slopes: SlopeEstimates, start: Array) -> None:
+    """Where costs are missing on one side at all steps that were tried, try those at which both sides have one."""
+    check, lost = batch.check, np.flatnonzero(~np.isfinite(slopes.slope))
+    if not lost.size:
+        return
+    inner = inner_step(check.lines, batch.which[lost], start[lost])
+    lost, inner = lost[np.isfinite(inner)], inner[np.isfinite(inner)]
+    if lost.size:
+        which = batch.which[lost]
+        found = refine(check.lines, which, INWARD * inner, check.problem.cost, check.noise.at(which))
+        slopes.take(found, lost, np.ones(lost.size, dtype=bool))
+
+
+def _measure_errors(batch: Batch, slopes: SlopeEstimates) -> None:
+    """Hold the errors of slopes that disagree, but not grossly, against their scatter at other steps."""
+    check = batch.check
+    coarse = WIDEST.rounding * SINGLE * abs(check.problem.cost) / slopes.step
+    subtle = ~_apart(batch, slopes.slope, slopes.error + coarse)
+    subtle |= slopes.step < SHORT * first_step(check.problem.theta[batch.which])
+    apart = _apart(batch, slopes.slope, slopes.error / NOISE_SIGMAS) & np.isfinite(slopes.error) & slopes.smooth
+    still = np.flatnonzero(apart & (slopes.bend[:, 0] == 0.0))[:MEASURED]
+    moving = np.flatnonzero(apart & subtle & (slopes.bend[:, 0] > 0.0))
+    chosen = moving[:: max(1, -(-moving.size // MEASURED))]
+    if chosen.size:
+        found = spread(check.lines, batch.which[chosen], slopes.step[chosen], slopes.slope[chosen])
+        with np.errstate(all="ignore"):
+            ratios = found.deviation / slopes.rounding[chosen]
+        ratio = float(np.sqrt(np.mean(ratios[np.isfinite(ratios)] ** 2))) if np.isfinite(ratios).any() else 1.0
+        slopes.slope[chosen] = found.mean
+        factor = np.full(moving.size, max(ratio, 1.0))
+        slopes.rounding[moving] *= factor
+        slopes.noise[moving] *= factor
+        slopes.rounding[chosen] = np.fmax(slopes.rounding[chosen], found.deviation)
+    if still.size:
+        height = stair_heights(check.lines, batch.which[still], slopes.step[still], check.problem.cost)
+        slopes.noise[still] = np.maximum(slopes.noise[still], height)
+        slopes.rounding[still] = np.maximum(slopes.rounding[still], height / slopes.step[still])
 
 
 def _subtle(batch: Batch, slopes: SlopeEstimates) -> Mask:

@@ -1,6 +1,5 @@
 """Literal subtraction: the plain function at moved inputs, against the program's changes for the same step."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,8 +18,8 @@ if TYPE_CHECKING:
 
 # The literal step, relative to the entries: so large that subtraction keeps most of its digits.
 LITERAL_STEP = 2.0**-10
-# Where it disagrees, it is looked at again with steps longer by these factors: what is apart must by then have become
-# this much smaller a share of the change, if it is rounding.
+# Where it disagrees, it is looked at again with steps longer by these factors: what is apart must by then have fallen
+# behind the step by this factor, if it is rounding.
 LONGER, GROWN = (2.0**6, 2.0**12, 2.0**18), 16.0
 # A literal difference may be off by this share of the change, and by this many roundings of the outputs.
 AGREEMENT, ROUNDINGS = 1e-8, 1e3
@@ -117,7 +116,7 @@ def _rounds(
         exact = [None if r is None else r[0] for r in runner.run_outputs([changes])]
         at = [values.get(place, place.value).copy() for place in inputs]
         found = _compare_all(problem, runner, at, exact, [0.0] * len(runner.outputs), only=apart.output)
-        if found is None or found.share <= apart.share / GROWN:
+        if found is None or found.error / longer <= apart.error / GROWN:
             return True
     return False
 
@@ -139,14 +138,11 @@ def _move(
 
 @dataclass(frozen=True)
 class Apart:
-    """A literal difference of an output that disagrees: by how much at most, what rounding explains of that, and which
-    share it is of the largest change.
-    """
+    """A literal difference of an output that disagrees: by how much at most, and what rounding explains of that."""
 
     output: int
     error: float
     allowed: float
-    share: float
 
 
 def _compare_all(
@@ -174,12 +170,12 @@ def _compare(output: int, was: Any, now: Any, exact: Array, noise: float, roundi
         known = np.isfinite(subtracted) & np.isfinite(exact)
         apart = np.abs(subtracted - exact)[known]
     size = max(finite_scale(was), finite_scale(now))
-    change = float(np.abs(exact[known]).max(initial=0.0))
-    allowed = AGREEMENT * change + max(ROUNDINGS * UNIT, 2.0 * rounding) * size + noise + FLUSHED
+    allowed = AGREEMENT * float(np.abs(exact[known]).max(initial=0.0))
+    allowed += max(ROUNDINGS * UNIT, 2.0 * rounding) * size + noise + FLUSHED
     worst = float(apart.max(initial=0.0))
     if worst <= allowed:
         return None
-    return Apart(output, worst, allowed, worst / change if change else math.inf)
+    return Apart(output, worst, allowed)
 
 
 def finite_scale(values: Any) -> float:

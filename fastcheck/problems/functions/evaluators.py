@@ -81,6 +81,18 @@ class PythonCost:
         return costs_one_by_one(self.cost, self.layout, self.theta, self.args, positions, values)
 
 
+    def require_defined(self, position: int, value: float) -> None:
+        """Raise what the cost raises, if anything, with one entry moved, and say where."""
+        moved = self.theta.copy()
+        moved[position] = value
+        try:
+            with np.errstate(all="ignore"):
+                self.cost(self.layout.views(moved), *self.args)
+        except Exception as error:
+            error.add_note(place_note(self.layout, self.theta, np.array([position]), np.array([value]), 0))
+            raise
+
+
 def costs_one_by_one(
     cost: Cost, layout: Layout, theta: Array, args: tuple[Any, ...], positions: Indices, values: NDArray[Any]
 ) -> NDArray[Any]:

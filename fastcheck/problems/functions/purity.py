@@ -48,10 +48,11 @@ def as_cost(value: Any, *, complex_allowed: bool = False) -> Any:
 
 
 def outside_domain(error: Exception) -> bool:
-    """Whether a cost that raised this says that it is not defined at its argument: its value there is then nan."""
-    if isinstance(error, (ArithmeticError, np.linalg.LinAlgError)):
-        return True
-    return isinstance(error, ValueError) and "domain" in str(error)
+    """Whether a cost that raised this beside theta may say that it is not defined there: its value is then nan.
+
+    Where no costs are left to difference, it is raised after all.
+    """
+    return isinstance(error, (ArithmeticError, np.linalg.LinAlgError, ValueError, AssertionError))
 
 
 def same(first: float, second: float) -> bool:
