@@ -121,9 +121,8 @@ class Place:
     step: Array = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        scale = scales(self.value)
-        object.__setattr__(self, "scale", scale)
-        object.__setattr__(self, "step", np.where(scale < SMALL_SIZE, SMALL_PART, INNER_STEP) * scale)
+        object.__setattr__(self, "scale", scales(self.value))
+        object.__setattr__(self, "step", inner_steps(self.value))
 
     @property
     def size(self) -> int:
@@ -134,6 +133,12 @@ class Place:
     def shape(self) -> tuple[int, ...]:
         """Shape of its value."""
         return self.value.shape
+
+
+def inner_steps(value: Array) -> Array:
+    """The engine's own step for each entry, flat."""
+    scale = scales(value)
+    return np.where(scale < SMALL_SIZE, SMALL_PART, INNER_STEP) * scale
 
 
 def scales(value: Array) -> Array:
