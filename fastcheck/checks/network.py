@@ -181,16 +181,14 @@ def _chosen(
     if selection.method == "sample":
         indices = choose(tensors, selection.count, generator)
         return replace(subject, indices=indices), Probe(), (power(tensors, indices),)
-    if selection.method == "directional":
-        from ..engines.response.directional import differences_along  # compiled: brings Numba with it
+    from ..engines.response.directional import differences_along  # compiled: brings Numba with it
 
-        slopes = exact_slopes(differences_along(problem, memory_limit))
-        probed = probe(
-            tensors, problem.theta, subject.gradient, slopes, directions=selection.count,
-            tolerance=allowed_anywhere(subject, tolerance), generator=generator, rounded=bool(subject.precision),
-        )
-        return replace(subject, indices=entries_beside(probed, tensors, generator)), probed, tuple(probed.notes)
-    return subject, Probe(), ()
+    slopes = exact_slopes(differences_along(problem, memory_limit))
+    probed = probe(
+        tensors, problem.theta, subject.gradient, slopes, directions=selection.count,
+        tolerance=allowed_anywhere(subject, tolerance), generator=generator, rounded=bool(subject.precision),
+    )
+    return replace(subject, indices=entries_beside(probed, tensors, generator)), probed, tuple(probed.notes)
 
 
 def _is_checked(subject: AnalyticGradient, tensor: Tensor) -> bool:
