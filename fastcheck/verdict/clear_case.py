@@ -23,7 +23,7 @@ def difference_if_clear(
     kinks, noise = differences.kinks, np.asarray(differences.noise)
     plain = (
         norm == 2 and subject.indices is None and not subject.precision and differences.truncation is None
-        and not differences.limits and (kinks is None or not kinks.where.size)
+        and subject.dithered is None and not differences.limits and (kinks is None or not kinks.where.size)
         and noise.size == len(subject.tensors) and subject.gradient.size <= MOST
     )
     if not plain or not math.isfinite(differences.cost) or any(not t.size for t in subject.tensors):
