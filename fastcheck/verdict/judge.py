@@ -55,8 +55,8 @@ def judge(
     if clear is not None:
         return Judgement(PASS, clear, Later(find, len(subject.tensors)))
     found = find()
-    checked = [t for t in found if t.comparison.checked]
-    verdicts = {t.verdict for t in found if t.comparison.checked or t.verdict == FAIL}
+    checked = [t for t in found if t.comparison.checked or t.name in differences.limits]
+    verdicts = {t.verdict for t in found if t in checked or t.verdict == FAIL}
     overall: Verdict = FAIL if FAIL in verdicts else INCONCLUSIVE if INCONCLUSIVE in verdicts else PASS
     judgement = Judgement(overall, overall_difference([t.comparison for t in checked], norm), found)
     if not math.isfinite(differences.cost):
@@ -132,7 +132,7 @@ def _judge_at(comparison: Comparison, given: Evidence, dtype: str | None) -> Ten
     if not np.isfinite(promised).all() or not sizes.finite:
         return replace(found, verdict=FAIL, cause=Cause.NOT_FINITE, entries=broken_entries(comparison))
     if not comparison.checked:
-        return replace(found, verdict=INCONCLUSIVE, cause=Cause.UNCHECKED)
+        return _by_directions_alone(found, given)
     explanations = Explanations(given, comparison, dtype)
     if sizes.peak > comparison.tolerance * comparison.negligible * comparison.root_mean_square:
         # In most checks every error is below what even the smallest entry is allowed, and this is not reached.
@@ -148,6 +148,15 @@ def _judge_at(comparison: Comparison, given: Evidence, dtype: str | None) -> Ten
     if found.verdict == PASS and not _seen_by_directions(found, given):
         found.verdict, found.cause = INCONCLUSIVE, Cause.POWER
     return found
+
+
+def _by_directions_alone(found: TensorVerdict, given: Evidence) -> TensorVerdict:
+    """The verdict on a tensor of which no entry was checked: that of the directions through it, if there were any."""
+    if found.name not in given.differences.limits:
+        return replace(found, verdict=INCONCLUSIVE, cause=Cause.UNCHECKED)
+    if _seen_by_directions(found, given):
+        return found
+    return replace(found, verdict=INCONCLUSIVE, cause=Cause.POWER)
 
 
 def _seen_by_directions(found: TensorVerdict, given: Evidence) -> bool:
