@@ -1,10 +1,13 @@
-"""The command line: ``fastcheck demo``, ``fastcheck check FILE``, ``fastcheck sweep FILE``."""
+"""The command line: ``fastcheck demo``, ``check FILE``, ``sweep FILE`` and ``run FILE_OR_MODULE:NAME``."""
 
 import argparse
 import errno
 import os
+import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,6 +18,8 @@ from ..problems.files.infer import infer_network
 from ..problems.files.npz import load
 from ..problems.networks.network import Network
 from ..report.formats import FORMATS, write
+from ..report.report import Report
+from .target import RETURNS, checked
 
 STATUS = {"pass": 0, "fail": 1, "inconclusive": 3}
 UNUSABLE, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
@@ -38,6 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         arguments = _parser().parse_args(argv)
+        arguments.argv = list(sys.argv[1:] if argv is None else argv)
         status = int(arguments.run(arguments))
         sys.stdout.flush()
         return status
@@ -83,10 +89,13 @@ def _parser() -> argparse.ArgumentParser:
     checking.add_argument("--method", metavar="NAME", help="all, sample (of each tensor) or directional (default all)")
     checking.add_argument("--samples", type=int, metavar="N", help="how many entries with --method sample")
     checking.add_argument("--seed", type=int, metavar="N", help="of random choices (default 0)")
-    for name, form in FORMATS.items():
-        alone = "; - for the standard output, alone" if form.text else ""
-        checking.add_argument(f"--{name}", metavar="FILE", help=form.help + alone)
+    _add_formats(checking)
     checking.set_defaults(run=_check)
+
+    running = commands.add_parser("run", help="call a function of yours and check what it returns", epilog=EPILOG)
+    running.add_argument("target", metavar="FILE_OR_MODULE:NAME", help="a function that returns " + RETURNS)
+    _add_formats(running)
+    running.set_defaults(run=_run)
 
     sweeping = commands.add_parser("sweep", help="the difference over a range of epsilons", epilog=EPILOG)
     _add_network_options(sweeping)
@@ -96,9 +105,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_formats(parser: argparse.ArgumentParser) -> None:
+    for name, form in FORMATS.items():
+        alone = "; - for the standard output, alone" if form.text else ""
+        parser.add_argument(f"--{name}", metavar="FILE", help=form.help + alone)
+
+
 def _add_network_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help=".npz or .mat with W1, b1, ..., dW1, db1, ..., X and Y")
-    parser.add_argument("--hidden", metavar="NAME", help="activation of the hidden layers (default relu)")
+    parser.add_argument("--hidden", metavar="NAME", help="activation of the hidden layers, or one for each, tanh,relu "
+                        "(default relu)")
     parser.add_argument("--output", metavar="NAME", help="activation of the output layer (default: by the targets)")
     parser.add_argument("--cost", metavar="NAME", help="cost (default: the one that belongs to the output)")
     parser.add_argument("--l2", type=float, default=0.0, help="weight of the penalty l2/(2m) sum W^2 (default 0)")
@@ -115,31 +131,71 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    wanted = {name: getattr(arguments, name) for name in FORMATS if getattr(arguments, name) is not None}
-    alone = [text for name, path in wanted.items() if path == "-" and (text := FORMATS[name].text)]
-    files = {name: path for name, path in wanted.items() if path != "-" or FORMATS[name].text is None}
-    _refuse_missing_folders(*files.values())
+    outputs = Outputs.of(arguments)
     problem = _problem(arguments)
+    net = problem[0]
     report = check(*problem, **_options(arguments, CHECK_OPTIONS), progress=sys.stderr.isatty())
-    if not alone:
-        _show(arguments, problem[0], report)
-    for text in alone:
-        print(text(report))
-    for name, path in files.items():
-        write(report, name, path)
+    report = report.told(network=str(net), inferred=_inferred(arguments, net), command=_command(arguments))
+    if arguments.html is not None:
+        from ..checks.sweep import sweep
+
+        report = report.told(sweep=sweep(*problem, engines=("response",)).to_dict())
+    outputs.write(report, *_described(arguments, net))
     return STATUS[report.verdict]
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    outputs = Outputs.of(arguments)
+    with redirect_stdout(sys.stderr) if outputs.alone else nullcontext():  # only the report is wanted there
+        report = checked(arguments.target).told(command=_command(arguments))
+    outputs.write(report)
+    return STATUS[report.verdict]
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where the report goes.
+
+    Parameters
+    ----------
+    alone : texts that go to the standard output instead of the report for people.
+    files : names of files, by format.
+    """
+
+    alone: tuple[Callable[[Report], str], ...]
+    files: dict[str, str]
+
+    @classmethod
+    def of(cls, arguments: argparse.Namespace) -> "Outputs":
+        """What was asked for; what cannot be written is refused before the work, not after it."""
+        wanted = {name: path for name in FORMATS if (path := getattr(arguments, name)) is not None}
+        alone = [text for name, path in wanted.items() if path == "-" and (text := FORMATS[name].text)]
+        files = {name: path for name, path in wanted.items() if path != "-" or FORMATS[name].text is None}
+        _refuse_missing_folders(*files.values())
+        _refuse_other_pictures(files.get("plot"))
+        return cls(tuple(alone), files)
+
+    def write(self, report: Report, first: str = "", last: str = "") -> None:
+        """Write it everywhere; for people between a first and a last line."""
+        if not self.alone:
+            _show(report, first, last)
+        for text in self.alone:
+            print(text(report))
+        for name, path in self.files.items():
+            write(report, name, path)
 
 
 def _sweep(arguments: argparse.Namespace) -> int:
     from ..checks.sweep import sweep
 
     _refuse_missing_folders(arguments.plot)
+    _refuse_other_pictures(arguments.plot)
     problem = _problem(arguments)
     found = sweep(*problem, **_options(arguments, SWEEP_OPTIONS), progress=sys.stderr.isatty())
-    _show(arguments, problem[0], str(found))
+    _show(f"{found}\n\n{found.conclusion}", *_described(arguments, problem[0]))
     if arguments.plot is not None:
         found.plot(arguments.plot)
-    return 0
+    return STATUS[found.verdict]
 
 
 def _refuse_missing_folders(*paths: str | None) -> None:
@@ -149,10 +205,18 @@ def _refuse_missing_folders(*paths: str | None) -> None:
             raise FileNotFoundError(errno.ENOENT, "its folder does not exist", path)
 
 
+def _refuse_other_pictures(path: str | None) -> None:
+    """Before the work, not after it."""
+    endings = FORMATS["plot"].endings
+    if path is not None and Path(path).suffix.lower() not in endings:
+        raise ValueError(f"--plot: expected a name that ends in one of {', '.join(endings)}, got {path!r}")
+
+
 def _problem(arguments: argparse.Namespace) -> tuple[Any, ...]:
     """What ``check`` and ``sweep`` take first: the network, parameters, gradients, X and Y."""
     dump = load(arguments.file)
-    net = infer_network(dump, arguments.hidden, arguments.output, arguments.cost, arguments.l2)
+    hidden = arguments.hidden if arguments.hidden is None else arguments.hidden.split(",")
+    net = infer_network(dump, hidden, arguments.output, arguments.cost, arguments.l2)
     return net, dump.parameters, dump.gradients, dump.X, dump.Y
 
 
@@ -163,10 +227,34 @@ def _options(arguments: argparse.Namespace, names: Sequence[str]) -> dict[str, A
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _show(arguments: argparse.Namespace, net: Network, found: Any) -> None:
+def _inferred(arguments: argparse.Namespace, net: Network) -> dict[str, str]:
+    """What was not told and had to be inferred."""
+    hidden = ", ".join(dict.fromkeys(layer.activation for layer in net.layers[:-1]))
+    found = {"hidden": hidden, "output": net.layers[-1].activation, "cost": net.cost}
+    return {name: value for name, value in found.items() if value and getattr(arguments, name) is None}
+
+
+def _described(arguments: argparse.Namespace, net: Network) -> tuple[str, str]:
+    """The network, for the first line; and for the last, which is read first, what of it is no more than inferred."""
+    inferred = _inferred(arguments, net)
+    if not inferred:
+        return str(net), ""
+    told = ", ".join(f"--{name} {value}" for name, value in inferred.items())
+    return (f"{net} (inferred: {', '.join(inferred)})",
+            f"INFERRED, NOT TOLD: {told}. If one of them is wrong, so is the verdict.")
+
+
+def _command(arguments: argparse.Namespace) -> str:
+    """The command that gives the same report again."""
+    return shlex.join(["fastcheck", *arguments.argv])
+
+
+def _show(found: Any, first: str = "", last: str = "") -> None:
     from rich.console import Console
 
-    guessed = [name for name in ("hidden", "output", "cost") if getattr(arguments, name) is None]
     console = Console(highlight=False)
-    console.print(f"{net}" + (f" (inferred: {', '.join(guessed)})" if guessed else ""), markup=False, soft_wrap=True)
+    if first:
+        console.print(first, markup=False, soft_wrap=True)
     console.print(found, markup=False)
+    if last:
+        console.print(f"\n{last}", markup=False, style="bold yellow")

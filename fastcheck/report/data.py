@@ -228,6 +228,11 @@ class ReportData(Protocol):
         """What else to know."""
         ...
 
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """Figures about the run, by name."""
+        ...
+
     def worst(self, count: int) -> Sequence[EntryData]:
         """The entries that disagree most, worst first."""
         ...
@@ -248,4 +253,9 @@ class SweepData(Protocol):
     @property
     def differences(self) -> Mapping[str, Sequence[float]]:
         """For each engine one difference per epsilon."""
+        ...
+
+    @property
+    def conclusion(self) -> str:
+        """What they prove, in a sentence."""
         ...

@@ -12,6 +12,7 @@ from typing import Any
 
 from .._validation import path_of
 from .data import ReportData
+from .page import page
 from .plain_data import json_text
 
 
@@ -48,6 +49,7 @@ FORMATS: dict[str, Format] = {
         Format("json", "write the report as JSON", (".json",), text=json_text),
         Format("plot", "draw the report into an image file (needs fastcheck[plot])", (".png", ".pdf", ".svg", ".jpg"),
                draw=picture),
+        Format("html", "write the report as one page, with maps and a sweep", (".html", ".htm"), text=page),
     )
 }
 

@@ -1,6 +1,8 @@
 """Pictures of a report: where the relative error is, and gradient against numerical gradient."""
 
 import math
+import sys
+import textwrap
 from os import PathLike
 from typing import Any
 
@@ -17,6 +19,8 @@ PIXELS = 256
 # Points of a scatter: the worst ones and a random share of the others.
 POINTS = 4000
 ROWS = 12
+# Characters of a line of a sweep's title.
+TITLE = 78
 MATRIX_HEIGHT, VECTOR_HEIGHT = 2.5, 1.8  # inches
 RING: dict[str, Any] = {"marker": "o", "markersize": 11, "markerfacecolor": "none", "markeredgecolor": "#c62828",
                         "markeredgewidth": 1.5, "clip_on": False}
@@ -41,7 +45,7 @@ def plot_report(report: ReportData, path: str | PathLike[str] | None = None) -> 
     """
     chosen = shown(report)
     heights = [VECTOR_HEIGHT if min(as_matrix_shape(t.shape)) == 1 else MATRIX_HEIGHT for t in chosen]
-    figure = _figure(10.5, 1.0 + sum(heights))
+    figure = _figure(10.5, 1.0 + sum(heights), path)
     axes = figure.subplots(len(chosen), 2, squeeze=False, width_ratios=(1.5, 1.0), height_ratios=heights)
     image = None
     for row, tensor in zip(axes, chosen, strict=True):
@@ -172,7 +176,7 @@ def plot_sweep(sweep: SweepData, path: str | PathLike[str] | None = None) -> Any
     ------
     ImportError : without matplotlib.
     """
-    figure = _figure(7.0, 4.5)
+    figure = _figure(7.0, 4.8, path)
     axes = figure.subplots()
     for (name, differences), marker in zip(sweep.differences.items(), "osv^D", strict=False):
         # Exact agreement has no place on a logarithmic axis: it is drawn at the rounding unit.
@@ -181,6 +185,7 @@ def plot_sweep(sweep: SweepData, path: str | PathLike[str] | None = None) -> Any
     axes.annotate("the textbook's 1e-7", (min(sweep.epsilons), TOLERANCE), ha="left", va="bottom", color="gray")
     axes.set_xlabel("epsilon")
     axes.set_ylabel("||grad - gradapprox|| / (||grad|| + ||gradapprox||)")
+    axes.set_title("\n".join(textwrap.wrap(sweep.conclusion, TITLE)), fontsize=10, loc="left")
     axes.legend(title="engine")
     axes.grid(True, which="major", alpha=0.3)
     if path is not None:
@@ -188,10 +193,17 @@ def plot_sweep(sweep: SweepData, path: str | PathLike[str] | None = None) -> Any
     return figure
 
 
-def _figure(width: float, height: float) -> Any:
-    """An empty figure of that size in inches, without touching matplotlib's global state."""
+def _figure(width: float, height: float, path: str | PathLike[str] | None) -> Any:
+    """An empty figure of that size in inches.
+
+    Where the caller has imported pyplot, and no file is asked for, it is one of pyplot's, so that ``plt.show()`` shows
+    it; notebooks show what a cell returns, and would show it twice.
+    """
     try:
         from matplotlib.figure import Figure
     except ImportError:
         raise ImportError('plots need matplotlib: pip install "fastcheck[plot]"') from None
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if path is None and pyplot is not None and "inline" not in pyplot.get_backend().lower():
+        return pyplot.figure(figsize=(width, height), layout="constrained")
     return Figure(figsize=(width, height), layout="constrained")

@@ -77,6 +77,15 @@ class Report:
         differences = replace(self._differences, notes=(*notes, *self._differences.notes))
         return Report(self._subject, differences, self._judgement, self._run)
 
+    def told(self, **facts: Any) -> "Report":
+        """The same report with further figures about the run among its ``facts``.
+
+        Parameters
+        ----------
+        facts : what JSON can hold, by name: the command, what was inferred, a sweep.
+        """
+        return Report(self._subject, self._differences, self._judgement, {**self._run, **facts})
+
     def held_open(self, cause: Cause) -> "Report":
         """The same report where nothing that agrees is proven: what passed is inconclusive, for that cause."""
         tensors = [replace(t, verdict=INCONCLUSIVE, cause=cause) if t.verdict == PASS else t

@@ -15,9 +15,13 @@ WIDTH = 80
 # Tensors shown one by one, and entries.
 ROWS = 24
 WORST = 5
+WORST_TITLE = "Worst entries"
 NAME_WIDTH = 24
 COLOURS = {PASS: "green", FAIL: "bold red", INCONCLUSIVE: "yellow"}
-HTML_COLOURS = {PASS: "#2e7d32", FAIL: "#c62828", INCONCLUSIVE: "#b26a00"}
+# Backgrounds of white words: their contrast, 5 to 1 and more, is the same on light and dark pages.
+HTML_COLOURS = {PASS: "#2e7d32", FAIL: "#c62828", INCONCLUSIVE: "#8a5300"}
+RIGHT = "text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap"
+LEFT = "text-align:left;white-space:nowrap"
 # Columns that may be left out, first to go first, where the table is too wide.
 OPTIONAL = ("noise", "worst entry", "zeros", "checked", "shape")
 
@@ -91,24 +95,54 @@ def rich_parts(report: ReportData, console: Any, options: Any) -> Iterable[Any]:
 
 
 def html(report: ReportData) -> str:
-    """The report for notebooks."""
-    table, colour = tensor_table(report), HTML_COLOURS[report.verdict]
-    parts = ['<div class="fastcheck">', f'<p><b style="color:{colour}">{escape.escape(headline(report))}</b><br>',
+    """The report for notebooks: colours of its own for the verdicts alone, all else in those of the page."""
+    table = tensor_table(report)
+    first, _, rest = headline(report).partition("  ")
+    parts = [f'<div class="fastcheck"><p>{_badge(first, report.verdict)} <b>{escape.escape(rest)}</b><br>',
              f"{escape.escape(report.summary)}</p>", "<table><thead><tr>"]
-    parts += [f"<th>{escape.escape(name)}</th>" for name in table.headings]
+    lefts = [_is_left(name, k) for k, name in enumerate(table.headings)]
+    parts += [_cell("th", escape.escape(name), left) for name, left in zip(table.headings, lefts, strict=True)]
     parts.append("</tr></thead><tbody>")
     for row, verdict in zip(table.rows, table.verdicts, strict=True):
-        cells = "".join(f"<td>{escape.escape(cell)}</td>" for cell in row[:-1])
-        shade = HTML_COLOURS.get(verdict, "inherit")
-        parts.append(f'<tr>{cells}<td style="color:{shade}">{escape.escape(row[-1])}</td></tr>')
+        cells = [escape.escape(cell) for cell in row]
+        cells[-1] = _badge(row[-1], verdict)
+        parts.append(f"<tr>{''.join(_cell('td', cell, left) for cell, left in zip(cells, lefts, strict=True))}</tr>")
     parts.append("</tbody></table>")
     if hidden_tensors(report):
         parts.append(f"<p>{escape.escape(hidden_tensors(report))}</p>")
     for title, body in sections(report):
-        items = "".join(f"<li>{escape.escape(item)}</li>" for item in body)
-        parts.append(f"<p><b>{escape.escape(title)}</b></p><ul>{items}</ul>")
+        parts.append(f"<p><b>{escape.escape(title)}</b></p>")
+        if title == WORST_TITLE:
+            parts.append(_html_entries(report.worst(WORST)))
+        else:
+            parts.append(f"<ul>{''.join(f'<li>{escape.escape(item)}</li>' for item in body)}</ul>")
     parts.append(f"<p><small>{escape.escape(footer(report))}</small></p></div>")
     return "".join(parts)
+
+
+def _badge(word: str, verdict: str) -> str:
+    colour = HTML_COLOURS.get(verdict)
+    if colour is None:
+        return escape.escape(word)
+    style = f"background:{colour};color:#fff;padding:0 .4em;border-radius:.25em"
+    return f'<span style="{style}">{escape.escape(word)}</span>'
+
+
+def _cell(kind: str, content: str, left: bool) -> str:
+    return f'<{kind} style="{LEFT if left else RIGHT}">{content}</{kind}>'
+
+
+def _html_entries(entries: Sequence[EntryData]) -> str:
+    """A table of entries; its rows have a class, so that scripts tell them from the tensors'."""
+    headings = ("entry", "grad", "gradapprox", "error")
+    parts = ["<table><thead><tr class='entry'>"]
+    parts += [_cell("th", name, name == "entry") for name in headings]
+    parts.append("</tr></thead><tbody>")
+    for e in entries:
+        cells = (escape.escape(e.place), f"{e.grad:+.4e}", f"{e.gradapprox:+.4e}", f"{e.relative_error:.1e}")
+        rows = "".join(_cell("td", cell, k == 0) for k, cell in enumerate(cells))
+        parts.append(f"<tr class='entry'>{rows}</tr>")
+    return "".join([*parts, "</tbody></table>"])
 
 
 def headline(report: ReportData) -> str:
@@ -146,7 +180,7 @@ def tensor_table(report: ReportData) -> Table:
     rows = [
         [_short(t.name), "x".join(map(str, t.shape)) or "scalar", f"{t.checked:,}", f"{t.difference:.1e}",
          f"{t.max_relative_error:.1e}", f"{t.relative_noise:.0e}", f"{t.zeros:,}", f"{t.kinks:,}",
-         t.verdict if t.checked or t.verdict == PASS else "not checked"]
+         t.verdict if t.checked else "not checked"]
         for t in shown
     ]  # fmt: skip
     table = Table(headings, rows, [t.verdict if t.checked else "" for t in shown])
@@ -182,7 +216,7 @@ def sections(report: ReportData) -> list[tuple[str, list[str]]]:
     if diagnoses:
         found.append(("Diagnosis", diagnoses))
     if report.verdict != PASS and report.failures:
-        found.append(("Worst entries", _entry_lines(report.worst(WORST))))
+        found.append((WORST_TITLE, _entry_lines(report.worst(WORST))))
     if report.advice:
         found.append(("What to do", list(report.advice)))
     if report.notes:

@@ -1,6 +1,8 @@
 """Progress for whoever asks for it: a bar, or a call to the caller's own function; silence otherwise."""
 
+import importlib.util
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,31 +16,12 @@ REDRAWS = 4
 Progress = Callable[[int, int], None]
 
 
-class Reporter:
-    """What engines report to: called with (done, total) parameters.
-
-    Parameters
-    ----------
-    call : told of progress at most every INTERVAL, and at the end; None for nobody.
-    says : shows a few words on what goes on instead.
-    """
-
-    def __init__(self, call: Progress | None = None, says: Callable[[str], None] = lambda text: None) -> None:
-        self.call, self.says = call, says
-        self.last = -math.inf
-
-    def __call__(self, done: int, total: int) -> None:
-        """Report ``done`` of ``total`` parameters."""
-        if self.call is None:
-            return
-        now = time.monotonic()
-        if done >= total or not 0.0 <= now - self.last < INTERVAL:  # also where the clock went back
-            self.last = now
-            self.call(done, total)
+def _silent(done: int, total: int) -> None:
+    pass
 
 
 @contextmanager
-def reporting(progress: bool | Progress | None) -> Iterator[Reporter]:
+def reporting(progress: bool | Progress | None) -> Iterator[Progress]:
     """The function that engines call with (done, total) parameters.
 
     Parameters
@@ -51,19 +34,45 @@ def reporting(progress: bool | Progress | None) -> Iterator[Reporter]:
     TypeError : for anything else.
     """
     if callable(progress):
-        yield Reporter(progress)
+        yield _seldom(progress)
     elif progress is True:
-        with _bar() as bar:
-            yield bar
+        with _bar() as advance:
+            yield _seldom(advance)
     elif progress is False or progress is None:
-        yield Reporter()
+        yield _silent
     else:
         raise TypeError(f"progress: expected True, False or a function of (done, total), got {progress!r}")
 
 
+def _seldom(call: Progress) -> Progress:
+    """``call`` at most every INTERVAL, and at the end."""
+    last = -math.inf
+
+    def report(done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if done >= total or not 0.0 <= now - last < INTERVAL:  # also where the clock went back
+            last = now
+            call(done, total)
+
+    return report
+
+
+def _line(done: int, total: int) -> None:
+    """One line of text, written over itself."""
+    share = f"{done / total:.0%}" if total else ""
+    print(f"\rchecking {share:>4}  {done:,} of {total:,} parameters", end="\n" if done >= total else "",
+          file=sys.stderr, flush=True)
+
+
 @contextmanager
-def _bar() -> Iterator[Reporter]:
+def _bar() -> Iterator[Progress]:
     from rich.console import Console
+
+    console = Console(stderr=True)
+    if console.is_jupyter and importlib.util.find_spec("ipywidgets") is None:  # rich would warn, and draw nothing
+        yield _line
+        return
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -80,9 +89,8 @@ def _bar() -> Iterator[Reporter]:
         def render(self, task: Any) -> Text:
             return Text(f"{task.speed:,.0f}/s" if task.speed else "")
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("parameters"), Rate(),
+    columns = (TextColumn("checking"), BarColumn(), MofNCompleteColumn(), TextColumn("parameters"), Rate(),
                TimeRemainingColumn())
-    with RichProgress(*columns, console=Console(stderr=True), refresh_per_second=REDRAWS) as bar:
+    with RichProgress(*columns, console=console, refresh_per_second=REDRAWS) as bar:
         task = bar.add_task("checking", total=None)
-        yield Reporter(lambda done, total: bar.update(task, completed=done, total=total),
-                       lambda text: bar.update(task, description=text, refresh=True))
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -176,7 +176,7 @@ def test_file_without_gradients(tmp_path, capsys):
     ({"W2": np.ones((3, 4))}, ["W2", "(3, 4)", "(n_2, 5)"]),
     ({"dW2": np.ones((5, 3))}, ["W2", "(5, 3)", "(3, 5)"]),
     ({"b1": np.ones(4)}, ["b1", "(4,)", "(5, 1)"]),
-    ({"X": np.ones((3, 4))}, ["X", "(3, 4)", "(4, m)"]),
+    ({"X": np.ones((3, 5))}, ["X", "(3, 5)", "(4, m)"]),
     ({"X": np.ones((4, 0))}, ["X", "empty batch"]),
     ({"Y": np.ones(7)}, ["Y", "(7,)", "(1, 3)"]),
     ({"X": np.ones((4, 3), complex)}, ["X", "complex128"]),
@@ -190,7 +190,7 @@ def test_arrays_that_do_not_fit(tmp_path, capsys, others, words):
 
 @pytest.mark.parametrize(("options", "words"), [
     (["--hidden", "rellu"], ["rellu", "expected one of", "relu"]),
-    (["--output", "logistic"], ["logistic", "sigmoid"]),
+    (["--output", "logit"], ["logit", "sigmoid"]),
     (["--cost", "hinge"], ["hinge", "squared_error"]),
     (["--engine", "warp"], ["warp", "reference"]),
     (["--epsilon", "0"], ["epsilon"]),

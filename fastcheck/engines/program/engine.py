@@ -123,7 +123,8 @@ def _require_unmoved(check: Check) -> None:
     problem = check.problem
     inputs = problem.inputs(problem.theta)
     with np.errstate(all="ignore"):
-        again = problem.literal_cost(inputs)
+        outputs = problem.plain(inputs)
+        again = sum(float(np.vdot(weight, out)) for weight, out in zip(problem.weights, outputs, strict=True))
     require_unchanged(np.concatenate([value.reshape(-1) for value in inputs]), problem.theta)
     require_same(problem.cost, again, "after other parameters were tried")
 

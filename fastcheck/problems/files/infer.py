@@ -1,5 +1,7 @@
 """Which network a dump belongs to: what was said about it, and for the rest what its shapes and targets tell."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -16,15 +18,15 @@ HIDDEN: Final = "relu"
 
 
 def infer_network(
-    dump: Dump, hidden: Activation | None = None, output: Activation | None = None, cost: Cost | None = None,
-    l2: float = 0.0,
+    dump: Dump, hidden: Activation | Sequence[Activation] | None = None, output: Activation | None = None,
+    cost: Cost | None = None, l2: float = 0.0,
 ) -> Network:
     """Describe the network of a dump.
 
     Parameters
     ----------
     dump : what ``fastcheck.problems.files.npz.load`` returned.
-    hidden : activation of the hidden layers, by default relu.
+    hidden : activation of the hidden layers, or one for each of them; by default relu.
     output : activation of the output layer, by default the one that the cost needs, else what the targets suggest:
         class labels and targets that sum to one softmax, targets that are 0 or 1 sigmoid, all others identity.
     cost : by default the one that belongs to the output activation, else squared_error.
@@ -38,7 +40,16 @@ def infer_network(
         last = max(layer_of(name) for name in dump.parameters)
         output = _output_for(real_array("Y", dump.Y), len(np.atleast_1d(dump.parameters[name_of("W", last)])))
     output, cost = output_and_cost(output, cost, "squared_error")
-    return Network.from_parameters(dump.parameters, HIDDEN if hidden is None else hidden, output, cost, l2)
+    names = [HIDDEN if hidden is None else hidden] if hidden is None or isinstance(hidden, str) else list(hidden)
+    net = Network.from_parameters(dump.parameters, names[0] if names else HIDDEN, output, cost, l2)
+    if len(names) == 1:
+        return net
+    before = net.layers[:-1]
+    if len(names) != len(before):
+        raise ValueError(f"hidden: expected one activation, or one for each of the {len(before)} hidden layers, got "
+                         f"{len(names)}: {', '.join(names)}")
+    layers = [replace(layer, activation=name) for layer, name in zip(before, names, strict=True)]
+    return Network([*layers, net.layers[-1]], net.cost, net.l2, samples=net.samples, weights=net.weights)
 
 
 def _output_for(Y: NDArray[Any], outputs: int) -> Activation:
