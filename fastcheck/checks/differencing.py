@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator
 
     from ..engines.program.problem import ProgramProblem
+    from ..engines.program.proof import Proof
 
 
 # Programs from this many entries on are run by several threads: smaller ones are done before a second one has begun.
@@ -37,8 +38,19 @@ class Differencing(Protocol):
         """ "program" or "differences": what reports call it."""
         ...
 
+    @property
+    def dear(self) -> bool:
+        """Whether an entry by itself costs about as much as a direction through everything."""
+        ...
+
     def probe(self, directions: int | None, generator: "Generator", rounded: bool, run: Run) -> tuple[Probe, int]:
         """What random directions find, and how many cost differences or evaluations that took."""
+        ...
+
+    def proof(
+        self, directions: int | None, generator: "Generator", rounded: bool, run: Run
+    ) -> tuple["Proof", float] | None:
+        """Directions and a few entries in one go, and the step; None where anything disagrees or that cannot be."""
         ...
 
     def differences(
@@ -63,6 +75,7 @@ class Subtracted:
     problem: FunctionProblem
     method: Method
     name: str = "differences"
+    dear: bool = False
 
     def probe(self, directions: int | None, generator: "Generator", rounded: bool, run: Run) -> tuple[Probe, int]:
         """What random directions find, and how many cost differences or evaluations that took."""
@@ -71,6 +84,9 @@ class Subtracted:
         found = probe(problem.layout.tensors, problem.theta, problem.gradient, ray, directions=directions,
                       tolerance=self.method.tolerance, generator=generator, rounded=rounded)
         return found, ray.evaluations
+
+    def proof(self, directions: int | None, generator: "Generator", rounded: bool, run: Run) -> None:
+        """Nothing: noise has to be measured first."""
 
     def differences(
         self, wanted: Indices, run: Run, *, beside: bool = False
@@ -97,6 +113,11 @@ class Exact:
     method: Method
     name: str = "program"
 
+    @property
+    def dear(self) -> bool:
+        """Whether an entry by itself costs about as much as a direction through everything."""
+        return self.problem.plain_cost is not None
+
     def probe(self, directions: int | None, generator: "Generator", rounded: bool, run: Run) -> tuple[Probe, int]:
         """What random directions find, and how many cost differences or evaluations that took."""
         from ..engines.program.directions import probe_exactly
@@ -105,6 +126,25 @@ class Exact:
             self.problem, self.gradient, run.memory_limit, directions=directions, tolerance=self.method.tolerance,
             generator=generator, rounded=rounded,
         )
+
+    def proof(
+        self, directions: int | None, generator: "Generator", rounded: bool, run: Run
+    ) -> tuple["Proof", float] | None:
+        """Directions and a few entries in one go, and the step; None where anything disagrees or that cannot be.
+
+        Programs whose outputs can be compared one by one are checked more closely, at entries of every tensor.
+        """
+        if not self.dear:
+            return None
+        from ..engines.program.engine import EPSILON
+        from ..engines.program.proof import proof
+
+        epsilon = EPSILON if self.method.epsilon is None else self.method.epsilon
+        found = proof(
+            self.problem, self.gradient, run, directions=directions, tolerance=self.method.tolerance,
+            generator=generator, epsilon=epsilon, rounded=rounded,
+        )
+        return None if found is None else (found, epsilon)
 
     def differences(
         self, wanted: Indices, run: Run, *, beside: bool = False

@@ -20,9 +20,12 @@ if TYPE_CHECKING:
 BESIDE = 2
 
 
-def entries_beside(probed: Probe, tensors: Sequence[Tensor], generator: "Generator") -> Indices:
-    """The entries that directions led to and a few of each tensor, ascending."""
-    few = choose(tensors, BESIDE * len(tensors), generator)
+def entries_beside(
+    probed: Probe, tensors: Sequence[Tensor], generator: "Generator", *, dear: bool = False
+) -> Indices:
+    """The entries that directions led to and a few of each tensor, or where they are ``dear`` of all, ascending."""
+    size = max(tensor.stop for tensor in tensors)
+    few = generator.integers(size, size=BESIDE) if dear and size else choose(tensors, BESIDE * len(tensors), generator)
     return np.union1d(few, [s.entry for s in probed.suspects]).astype(np.int64)
 
 

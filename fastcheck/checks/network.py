@@ -21,7 +21,7 @@ from .._validation import (
     path_of,
     tolerance_of,
 )
-from ..engines.base import ENGINES, engine as engine_named
+from ..engines.base import COMPILING_SECONDS, ENGINES, engine as engine_named
 from ..engines.distributed.run import Shared
 from ..engines.finite.directional import Probe, exact_slopes, probe
 from ..problems.gradients import AnalyticGradient
@@ -47,7 +47,8 @@ from ..verdict.tolerance import allowed_anywhere
 from .directional import entries_beside, with_directions
 from .selection import Selection
 
-# Up to this many parameters BLAS works on one thread anyway, outside of the engines, which see to it themselves.
+# Up to this many parameters BLAS works on one thread anyway, outside of the engines, which see to it themselves; and
+# the results take no memory worth asking for.
 SMALL = 10_000
 
 
@@ -137,17 +138,18 @@ def check(
         )
     saved, until = path_of("checkpoint", checkpoint), deadline(started, time_limit)
     shared = Shared(engine, engine_named(engine), executor_of(executor), saved, until, seed)
-    if method == "all":
+    if method == "all" and (memory_limit is not None or net.size > SMALL):
         require_memory(problem.network, limits[1])
     alone = engine == "response" and method == "all" and executor is None and net.size <= SMALL
     with reporting(progress) as report, nullcontext() if alone else one_blas_thread():
         subject, probed, notes = _chosen(problem, subject, selection, tolerance, limits[1])
-        found, checked = shared.as_far_as(problem, subject.indices, epsilon, Run(*limits, report))
+        found, checked = shared.as_far_as(problem, subject.indices, epsilon, Run(*limits, report, says=report.says))
         subject, found = replace(subject, indices=checked), replace(found, notes=(*notes, *found.notes))
         if method == "directional":
             subject, found, _ = with_directions(probed, subject, found, epsilon, allowed_anywhere(subject, tolerance))
         how: dict[str, Any] = {"epsilon": epsilon, "norm": norm, "tolerance": tolerance, "engine": engine,
                                "method": method, "seed": seed}
+        started += found.facts.get(COMPILING_SECONDS, 0.0)  # said apart
         made = Report.of(subject, found, **how, seconds=time.perf_counter() - started)
         if not made.ok and len(subject.tensors) == len(net.tensors):
             exact = engine == "response"
@@ -172,21 +174,21 @@ def _chosen(
     problem: Problem, subject: AnalyticGradient, selection: Selection, tolerance: float | None, memory_limit: int
 ) -> tuple[AnalyticGradient, Probe, tuple[str, ...]]:
     """Which entries a method checks, what random directions found, and what that proves."""
+    if selection.method == "all":
+        return subject, Probe(), ()
     generator = np.random.default_rng(selection.seed)
     tensors = tuple(tensor for tensor in problem.network.tensors if _is_checked(subject, tensor))
     if selection.method == "sample":
         indices = choose(tensors, selection.count, generator)
         return replace(subject, indices=indices), Probe(), (power(tensors, indices),)
-    if selection.method == "directional":
-        from ..engines.response.directional import differences_along  # compiled: brings Numba with it
+    from ..engines.response.directional import differences_along  # compiled: brings Numba with it
 
-        slopes = exact_slopes(differences_along(problem, memory_limit))
-        probed = probe(
-            tensors, problem.theta, subject.gradient, slopes, directions=selection.count,
-            tolerance=allowed_anywhere(subject, tolerance), generator=generator, rounded=bool(subject.precision),
-        )
-        return replace(subject, indices=entries_beside(probed, tensors, generator)), probed, tuple(probed.notes)
-    return subject, Probe(), ()
+    slopes = exact_slopes(differences_along(problem, memory_limit))
+    probed = probe(
+        tensors, problem.theta, subject.gradient, slopes, directions=selection.count,
+        tolerance=allowed_anywhere(subject, tolerance), generator=generator, rounded=bool(subject.precision),
+    )
+    return replace(subject, indices=entries_beside(probed, tensors, generator)), probed, tuple(probed.notes)
 
 
 def _is_checked(subject: AnalyticGradient, tensor: Tensor) -> bool:

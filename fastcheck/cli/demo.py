@@ -26,19 +26,7 @@ TENSORS = ("dW", "db")
 
 def run(console: "Console") -> int:
     """Show both parts; 0 if every planted mistake was found and nothing else was called one, 1 otherwise."""
-    console.print("Compiling what the first check of a process needs (kept on disk for the next one) ...")
-    started = time.perf_counter()
-    _warm_up()
-    console.print(f"... {time.perf_counter() - started:.1f} s, not counted below.")
     return 0 if all((show_course(console), show_digits(console))) else 1
-
-
-def _warm_up() -> None:
-    for net in (course_network(), digits_network()):
-        parameters = net.initialize(0)
-        X = np.ones((net.widths[0], 2))
-        Y = np.zeros(2, dtype=int)
-        check(net, parameters, net.gradients(parameters, X, Y), X, Y)
 
 
 # --- the course exercise ----------------------------------------------------------------------------------------

@@ -1,12 +1,13 @@
 """The table of the network engines, and which of its two forms the response engine takes: plain NumPy or machine code.
 
-
 Both find the same differences by the same rules.  Plain NumPy has nothing to load and nothing to compile; machine code
 is several times faster where there is much to do.  So the smallest checks are always done in NumPy; larger ones by
 machine code where that lies on disk; and where it does not, in NumPy, until as much time has gone there as compiling
 takes.
 """
 
+import math
+from dataclasses import replace
 from importlib import import_module
 from itertools import pairwise
 
@@ -23,6 +24,8 @@ ENGINES = tuple(MODULES)
 ALWAYS = 1e-3
 # Seconds in NumPy of a single check, and of all of them together, that are spent rather than compile.
 WORTH_COMPILING, COMPILING = 2.0, 8.0
+# The fact of a report that says how long it took to compile, where it took longer than this.
+COMPILING_SECONDS, LEAST_COMPILING = "compiling_seconds", 0.05
 # Seconds of NumPy for a multiply-add of a matrix product, for a number in a straight layer, in a curved one and in a
 # loss, and for a layer whatever its size; one core of an AMD EPYC (family 25, model 17).
 MULTIPLY_ADD, STRAIGHT, CURVED, LOSS, LAYER = 2e-10, 4e-9, 1.2e-8, 3e-8, 6e-5
@@ -44,7 +47,41 @@ def respond(problem: Problem, indices: Indices | None, epsilon: float, run: Run)
 
     if problem.kept is None and _ledger.in_numpy(problem, run):  # pieces of one check are all done in the same way
         return plain.differences(problem, indices, epsilon, run)
-    return _imported("response")(problem, indices, epsilon, run)
+    find = _imported("response")
+    if _ledger.finds_machine_code():
+        return find(problem, indices, epsilon, run)
+    return _compiled(find, problem, indices, epsilon, run)
+
+
+def _compiled(
+    find: Engine, problem: Problem, indices: Indices | None, epsilon: float, run: Run
+) -> NumericalGradient:
+    """What an engine finds that has to be compiled first; the report says how long that took."""
+    from ..runtime.jit import compiling  # brings Numba with it, as kernels do
+
+    run.says("compiling, once")
+    with compiling() as seconds:
+        found = find(problem, indices, epsilon, replace(run, progress=_Announced(run)))
+    _ledger.at_hand = True
+    total = math.fsum(seconds)
+    if total < LEAST_COMPILING:
+        return found
+    note = f"Compiling took {total:.1f} s; the machine code is kept on disk for the next process."
+    return replace(found, facts={**found.facts, COMPILING_SECONDS: total}, notes=(*found.notes, note))
+
+
+class _Announced:
+    """Progress after compiling: what is compiled is compiled when it is first heard of."""
+
+    def __init__(self, run: Run) -> None:
+        self.run, self.begun = run, False
+
+    def __call__(self, done: int, total: int) -> None:
+        """Report ``done`` of ``total`` parameters."""
+        if not self.begun:
+            self.begun = True
+            self.run.says("checking")
+        self.run.progress(done, total)
 
 
 def numpy_seconds(net: Network, samples: int) -> float:
@@ -77,12 +114,12 @@ class _Ledger:
             return False
         if seconds <= ALWAYS:
             return True
-        if seconds > WORTH_COMPILING or self.spent + seconds > COMPILING or self._at_hand():
+        if seconds > WORTH_COMPILING or self.spent + seconds > COMPILING or self.finds_machine_code():
             return False
         self.spent += seconds
         return True
 
-    def _at_hand(self) -> bool:
+    def finds_machine_code(self) -> bool:
         """Whether machine code has been loaded, or lies on disk."""
         if not self.at_hand:
             from ..runtime.jit import is_at_hand  # brings Numba with it, as kernels do

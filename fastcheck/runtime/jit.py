@@ -6,7 +6,8 @@ cache entry is keyed by the sources of all of them.
 
 import hashlib
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from types import FunctionType, ModuleType
 from typing import Any
@@ -62,6 +63,16 @@ def is_at_hand(kernel: Any) -> bool:
     file = getattr(getattr(kernel, "_cache", None), "_cache_file", None)
     load = getattr(file, "_load_index", None)  # private, as is the stamp
     return bool(load and load())
+
+
+@contextmanager
+def compiling() -> Iterator[list[float]]:
+    """Measure what is compiled meanwhile: afterwards the list holds the seconds of each compilation, if any."""
+    from numba.core import event
+
+    seconds: list[float] = []
+    with event.install_timer("numba:compile", seconds.append):
+        yield seconds
 
 
 @cache

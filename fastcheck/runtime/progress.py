@@ -16,12 +16,31 @@ REDRAWS = 4
 Progress = Callable[[int, int], None]
 
 
-def _silent(done: int, total: int) -> None:
-    pass
+class Reporter:
+    """What engines report to: called with (done, total) parameters.
+
+    Parameters
+    ----------
+    call : told of progress at most every INTERVAL, and at the end; None for nobody.
+    says : shows a few words on what goes on instead.
+    """
+
+    def __init__(self, call: Progress | None = None, says: Callable[[str], None] = lambda text: None) -> None:
+        self.call, self.says = call, says
+        self.last = -math.inf
+
+    def __call__(self, done: int, total: int) -> None:
+        """Report ``done`` of ``total`` parameters."""
+        if self.call is None:
+            return
+        now = time.monotonic()
+        if done >= total or not 0.0 <= now - self.last < INTERVAL:  # also where the clock went back
+            self.last = now
+            self.call(done, total)
 
 
 @contextmanager
-def reporting(progress: bool | Progress | None) -> Iterator[Progress]:
+def reporting(progress: bool | Progress | None) -> Iterator[Reporter]:
     """The function that engines call with (done, total) parameters.
 
     Parameters
@@ -34,28 +53,14 @@ def reporting(progress: bool | Progress | None) -> Iterator[Progress]:
     TypeError : for anything else.
     """
     if callable(progress):
-        yield _seldom(progress)
+        yield Reporter(progress)
     elif progress is True:
-        with _bar() as advance:
-            yield _seldom(advance)
+        with _bar() as bar:
+            yield bar
     elif progress is False or progress is None:
-        yield _silent
+        yield Reporter()
     else:
         raise TypeError(f"progress: expected True, False or a function of (done, total), got {progress!r}")
-
-
-def _seldom(call: Progress) -> Progress:
-    """``call`` at most every INTERVAL, and at the end."""
-    last = -math.inf
-
-    def report(done: int, total: int) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if done >= total or not 0.0 <= now - last < INTERVAL:  # also where the clock went back
-            last = now
-            call(done, total)
-
-    return report
 
 
 def _line(done: int, total: int) -> None:
@@ -66,12 +71,12 @@ def _line(done: int, total: int) -> None:
 
 
 @contextmanager
-def _bar() -> Iterator[Progress]:
+def _bar() -> Iterator[Reporter]:
     from rich.console import Console
 
     console = Console(stderr=True)
     if console.is_jupyter and importlib.util.find_spec("ipywidgets") is None:  # rich would warn, and draw nothing
-        yield _line
+        yield Reporter(_line, lambda text: print(text, file=sys.stderr, flush=True))
         return
     from rich.progress import (
         BarColumn,
@@ -89,8 +94,9 @@ def _bar() -> Iterator[Progress]:
         def render(self, task: Any) -> Text:
             return Text(f"{task.speed:,.0f}/s" if task.speed else "")
 
-    columns = (TextColumn("checking"), BarColumn(), MofNCompleteColumn(), TextColumn("parameters"), Rate(),
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("parameters"), Rate(),
                TimeRemainingColumn())
     with RichProgress(*columns, console=console, refresh_per_second=REDRAWS) as bar:
         task = bar.add_task("checking", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        yield Reporter(lambda done, total: bar.update(task, completed=done, total=total),
+                       lambda text: bar.update(task, description=text, refresh=True))

@@ -34,6 +34,11 @@ class TorchCost:
         """How its costs are computed where they are subtracted: by itself, moved inputs in stacks."""
         return self
 
+    @property
+    def examined(self) -> float:
+        """Its value at the point, which ``Case.backward`` has seen twice."""
+        return float(self.value[0])
+
     @cached_property
     def problem(self) -> ProgramProblem:
         """What the program engine takes.
@@ -44,9 +49,8 @@ class TorchCost:
         """
         tensors = tuple(part.tensor for part in self.function.parts)
         inputs = [tensor.detach().to(torch.float64) for tensor in self.function.moving]
-        value = float(self.value[0])
         try:
-            return program_problem(self.function.call, inputs, tensors, self.function.theta, value)
+            return program_problem(self.function.call, inputs, tensors, self.function.theta, self.examined)
         except NoRule:
             raise
         except (RuntimeError, TypeError, ValueError) as error:  # a kernel that exists in one precision only

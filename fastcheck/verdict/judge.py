@@ -14,11 +14,12 @@ import numpy as np
 from .._constants import BEYOND_DOUBLE, NOISE_SIGMAS, NORM_SIGMAS, RESOLVED, RESOLVED_LOW, ROUNDINGS
 from .._types import Array
 from ..problems.gradients import AnalyticGradient, Dithered, NumericalGradient
+from .clear_case import difference_if_clear
 from .compare import comparisons
 from .comparison import Comparison, relative
 from .entries import broken_entries, disagreeing_entries, join_norms
 from .explanations import Evidence, Explanations
-from .judgement import Disagreeing, Judgement, TensorVerdict
+from .judgement import Disagreeing, Judgement, Later, TensorVerdict
 from .low_precision import computed_in_single
 from .outcome import FAIL, INCONCLUSIVE, PASS, Cause, Verdict
 from .spread import spread_of
@@ -44,11 +45,18 @@ def judge(
     ValueError : where a step is not finite or not above zero: what follows from it would excuse anything.
     """
     _require_steps(epsilon)
-    compared = comparisons(subject, differences, tolerance)
-    given = Evidence(subject, differences, epsilon, norm, tolerance, compared)
-    found = [_judge_tensor(comparison, given) for comparison in compared]
-    checked = [t for t in found if t.comparison.checked]
-    verdicts = {t.verdict for t in found if t.comparison.checked or t.verdict == FAIL}
+
+    def find() -> list[TensorVerdict]:
+        compared = comparisons(subject, differences, tolerance)
+        given = Evidence(subject, differences, epsilon, norm, tolerance, compared)
+        return [_judge_tensor(comparison, given) for comparison in compared]
+
+    clear = difference_if_clear(subject, differences, norm, tolerance)
+    if clear is not None:
+        return Judgement(PASS, clear, Later(find, len(subject.tensors)))
+    found = find()
+    checked = [t for t in found if t.comparison.checked or t.name in differences.limits]
+    verdicts = {t.verdict for t in found if t in checked or t.verdict == FAIL}
     overall: Verdict = FAIL if FAIL in verdicts else INCONCLUSIVE if INCONCLUSIVE in verdicts else PASS
     judgement = Judgement(overall, overall_difference([t.comparison for t in checked], norm), found)
     if not math.isfinite(differences.cost):
@@ -59,6 +67,8 @@ def judge(
 
 
 def _require_steps(epsilon: float | Array) -> None:
+    if isinstance(epsilon, float) and 0.0 < epsilon < math.inf:
+        return
     steps = np.atleast_1d(epsilon)
     broken = np.flatnonzero(~(np.isfinite(steps) & (steps > 0.0)))
     if broken.size:
@@ -122,7 +132,7 @@ def _judge_at(comparison: Comparison, given: Evidence, dtype: str | None) -> Ten
     if not np.isfinite(promised).all() or not sizes.finite:
         return replace(found, verdict=FAIL, cause=Cause.NOT_FINITE, entries=broken_entries(comparison))
     if not comparison.checked:
-        return replace(found, verdict=INCONCLUSIVE, cause=Cause.UNCHECKED)
+        return _by_directions_alone(found, given)
     explanations = Explanations(given, comparison, dtype)
     if sizes.peak > comparison.tolerance * comparison.negligible * comparison.root_mean_square:
         # In most checks every error is below what even the smallest entry is allowed, and this is not reached.
@@ -138,6 +148,15 @@ def _judge_at(comparison: Comparison, given: Evidence, dtype: str | None) -> Ten
     if found.verdict == PASS and not _seen_by_directions(found, given):
         found.verdict, found.cause = INCONCLUSIVE, Cause.POWER
     return found
+
+
+def _by_directions_alone(found: TensorVerdict, given: Evidence) -> TensorVerdict:
+    """The verdict on a tensor of which no entry was checked: that of the directions through it, if there were any."""
+    if found.name not in given.differences.limits:
+        return replace(found, verdict=INCONCLUSIVE, cause=Cause.UNCHECKED)
+    if _seen_by_directions(found, given):
+        return found
+    return replace(found, verdict=INCONCLUSIVE, cause=Cause.POWER)
 
 
 def _seen_by_directions(found: TensorVerdict, given: Evidence) -> bool:

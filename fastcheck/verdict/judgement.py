@@ -1,10 +1,13 @@
 """What a verdict consists of: for every tensor the entries that disagree, for the whole the verdict and its cause."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from .._types import Indices
+from ..runtime.cached_property import cached_property
 from .comparison import Comparison
 from .outcome import PASS, Cause, Verdict
 
@@ -89,6 +92,33 @@ class TensorVerdict:
         return self.comparison.tolerance
 
 
+class Later(Sequence[TensorVerdict]):
+    """Verdicts on tensors that are worked out when somebody looks at them.
+
+    Parameters
+    ----------
+    find : gives them all.
+    size : how many there are.
+    """
+
+    def __init__(self, find: Callable[[], list[TensorVerdict]], size: int) -> None:
+        self._find, self._size = find, size
+
+    @cached_property
+    def all(self) -> list[TensorVerdict]:
+        """All of them."""
+        return self._find()
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.all[key]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return list, (self.all,)
+
+
 @dataclass
 class Judgement:
     """The verdict with what it rests on.
@@ -103,5 +133,5 @@ class Judgement:
 
     verdict: Verdict
     difference: float
-    tensors: list[TensorVerdict] = field(default_factory=list)
+    tensors: Sequence[TensorVerdict] = ()
     cause: Cause = Cause.NONE

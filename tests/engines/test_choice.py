@@ -1,5 +1,6 @@
 """Which form of the response engine does a check: small ones compile nothing, and load nothing that could."""
 
+import os
 import subprocess
 import sys
 
@@ -132,10 +133,41 @@ def test_a_fault_in_the_sums_is_an_error(monkeypatch):
     right = plain.responses
 
     def wrong(*arguments):
-        pair = right(*arguments)
-        pair.odd *= 1.0 + 1e-4
-        return pair
+        far, near = right(*arguments)
+        far.odd *= 1.0 + 1e-4
+        return far, near
 
     monkeypatch.setattr(plain, "responses", wrong)
     with pytest.raises(fc.EngineError, match="spot check"):
         plain.differences(given, None, 1e-7, RUN)
+
+
+COLD = """
+import numpy as np
+import fastcheck as fc
+from fastcheck.engines import base
+from numba.core import event
+base.ALWAYS = base.WORTH_COMPILING = 0.0
+net = fc.Network([fc.Dense(4, 3, "relu"), fc.Dense(3, 1, "sigmoid")], "binary_cross_entropy")
+parameters, X, Y = net.initialize(0), np.ones((4, 3)), np.array([1, 1, 0])
+said = []
+for _ in range(2):
+    with event.install_recorder("numba:compile") as record:
+        report = fc.check(net, parameters, net.gradients(parameters, X, Y), X, Y, progress=True)
+    print(report.ok, len(record.buffer) > 0, report.facts.get("compiling_seconds", 0.0), report.seconds,
+          any("Compiling took" in note for note in report.notes))
+"""
+
+
+@pytest.mark.slow
+def test_compiling_is_said_and_counted_apart(tmp_path):
+    """In a process without machine code on disk: the first report says so, the second has nothing to say."""
+    environment = dict(os.environ, NUMBA_CACHE_DIR=str(tmp_path))
+    done = subprocess.run([sys.executable, "-c", COLD], capture_output=True, text=True, check=True, timeout=300,
+                          env=environment)
+    first, second = (line.split() for line in done.stdout.splitlines()[:2])
+    assert first[:2] == ["True", "True"]
+    assert float(first[2]) > max(1.0, 3.0 * float(first[3]))  # what is left is loading Numba
+    assert first[4] == "True"
+    assert second[:3] == ["True", "False", "0.0"]
+    assert second[4] == "False"

@@ -47,3 +47,13 @@ def test_the_bar_is_redrawn_a_few_times_a_second(monkeypatch):
             report(1, 10)
             time.sleep(0.01)
     assert 2 <= len(drawn) <= REDRAWS + 4  # it is drawn at the beginning and at the end as well
+
+
+def test_what_goes_on_is_said_where_there_is_a_bar(monkeypatch, capsys):
+    monkeypatch.setattr("rich.console.Console.is_terminal", True)
+    with reporting(True) as report:
+        report.says("compiling, once")
+        report(1, 10)
+    assert "compiling, once" in capsys.readouterr().err
+    with reporting(lambda done, total: None) as report:
+        report.says("nobody hears it")

@@ -15,17 +15,15 @@ from ...problems.gradients import CostsOnDemand, NumericalGradient
 from ...problems.networks.network import Network
 from ...problems.networks.problem import Problem
 from ...rules.activation_changes import ACTIVATION_CHANGES
-from ...rules.loss_changes import LOSS_CHANGES
+from ...rules.loss_changes import LOSS_CHANGES, LOSS_PARTS
 from ...runtime.run import Run
 from ..response.literal_losses import SAFETY, SomeSamples, literal_parts
 from ..response.places import Places, kinks_of
 from .found import LayerFound, literal_of, with_ones
-from .pairs import Pair, responses
+from .pairs import QUARTIC_REACH, Pair, responses
 from .point import Point
 from .spot_check import spot_check
 
-# Up to this change of a pre-activation r is a quadratic to a relative 1e-13, and up to this one a quartic.
-QUADRATIC_REACH, QUARTIC_REACH = 2e-7, 1e-3
 # Numbers in one block of columns: what stays in a processor's cache.
 BLOCK = 1 << 16
 
@@ -35,7 +33,7 @@ def differences(problem: Problem, indices: Indices | None, epsilon: float, run: 
     with np.errstate(all="ignore"):
         net = problem.network
         changes = [ACTIVATION_CHANGES[entry.name] for entry in net.activation_entries]
-        point = Point(problem, epsilon, changes, LOSS_CHANGES[net.cost])
+        point = Point(problem, epsilon, changes, LOSS_CHANGES[net.cost], LOSS_PARTS.get(net.cost))
         places = None if indices is None else [Places(problem, k, indices) for k in range(len(point.weights))]
         units = [slice(None) if places is None else places[k].units for k in range(len(point.weights))]
         layers = _all_layers(point, units, run)
@@ -76,26 +74,23 @@ def _groups(point: Point, chosen: list[Any], sizes: list[int]) -> Iterator[list[
 
 def _respond(point: Point, group: list[Any]) -> Iterator[LayerFound]:
     """Polynomials of a group's units."""
-    far = responses(point, group)
-    near = None
-    if QUADRATIC_REACH < far.reach <= QUARTIC_REACH:
-        near = responses(point, group, 0.5)
+    far, near = responses(point, group)
     first = 0
     for k, units in enumerate(group):
         if units is None:
             continue
-        numbers = np.arange(point.net.widths[k + 1])[units]
-        part = slice(first, first + numbers.size)
+        count = point.net.widths[k + 1] if isinstance(units, slice) else len(units)
+        part = slice(first, first + count)
         first = part.stop
         met = None if far.met is None else far.met[part]
         if not far.reach <= QUARTIC_REACH:
-            met = np.ones((numbers.size, point.m), np.bool_)
+            met = np.ones((count, point.m), np.bool_)
         powers = _powers(far, near, part, point.steps[k])
         literal = None
         if met is not None and met.any():
             for power in powers:
                 power[met] = 0.0
-            literal = literal_of(point, k, numbers, met)
+            literal = literal_of(point, k, np.arange(point.net.widths[k + 1])[units], met)
         yield LayerFound(k, units, powers, literal)
 
 
@@ -142,11 +137,17 @@ def _costs(
     height = _height(point)
     for found in layers:
         place = None if places is None else places[found.layer]
-        slopes = point.scale * found.odd(with_ones(point.inputs[found.layer]), point.epsilon)
-        if found.literal is not None:
-            slopes[found.literal.rows] += point.scale / point.epsilon * found.literal.odd
-        _put(point, found, place, gradapprox, slopes)
         tensors = net.places[found.layer].tensors
+        if place is None and found.literal is None:
+            weights, biases = tensors["W"], tensors["b"]
+            found.add_slopes(point.inputs[found.layer], point.epsilon, point.scale,
+                             gradapprox[weights.start : weights.stop].reshape(weights.shape),
+                             gradapprox[biases.start : biases.stop])
+        else:
+            slopes = point.scale * found.odd(with_ones(point.inputs[found.layer]), point.epsilon)
+            if found.literal is not None:
+                slopes[found.literal.rows] += point.scale / point.epsilon * found.literal.odd
+            _put(point, found, place, gradapprox, slopes)
         of_weights, of_biases = _noise(point, found, height)
         noise[numbers[tensors["W"].name]], noise[numbers[tensors["b"].name]] = of_weights, of_biases
         if found.literal is not None:

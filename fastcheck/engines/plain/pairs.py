@@ -57,18 +57,39 @@ class Pair:
             self.met |= where
 
 
-def responses(point: Point, chosen: list[Any], fraction: float = 1.0) -> Pair:
+# Up to this change of a pre-activation r is a quadratic to a relative 1e-13, and up to this one a quartic.
+QUADRATIC_REACH, QUARTIC_REACH = 2e-7, 1e-3
+
+
+def responses(point: Point, chosen: list[Any]) -> tuple[Pair, Pair | None]:
     """Odd and even part of the losses' responses to changes of pre-activations by the layers' steps.
 
     Parameters
     ----------
     chosen : for each layer the units that are changed, ascending, or a slice of them; None for none.
-    fraction : of the steps.
 
     Returns
     -------
-    Pair : (columns, m), the units of all layers one after the other.
+    far, near : (columns, m), the units of all layers one after the other; near, to half the steps, where a curved
+        function sees more than a quadratic is good for, and no more than a quartic is.
     """
+    block, ends = _arriving(point, chosen, 1.0)
+    halves = None
+    parts = [part for part in (block, ends) if part is not None]
+    if point.logits and all(part.even is None and part.reach == 0.0 for part in parts):
+        # nothing was curved on the way: half the steps arrive as half the changes
+        seen = max(part.size for part in parts)
+        if QUADRATIC_REACH < seen <= QUARTIC_REACH:
+            halves = tuple(None if part is None else Pair(0.5 * part.odd) for part in (block, ends))
+    far, near = _losses(point, block, ends, chosen[-1]), None
+    if QUADRATIC_REACH < far.reach <= QUARTIC_REACH:
+        block, ends = halves or _arriving(point, chosen, 0.5)
+        near = _losses(point, block, ends, chosen[-1])
+    return far, near
+
+
+def _arriving(point: Point, chosen: list[Any], fraction: float) -> tuple[Pair | None, Pair | None]:
+    """What arrives at the loss, of all outputs (outputs, columns, m) and of single changed outputs (units, m)."""
     block: Pair | None = None
     ends: Pair | None = None
     for k, units in enumerate(chosen):
@@ -79,13 +100,15 @@ def responses(point: Point, chosen: list[Any], fraction: float = 1.0) -> Pair:
             block = _next(point, k, units, block, rows)
         else:
             ends = rows
-    return _losses(point, block, ends, chosen[-1])
+    return block, ends
 
 
 def _sources(point: Point, k: int, units: Any, fraction: float) -> Pair:
     """Changes (units, m) of the changed units' activations, or pre-activations where losses need those."""
     count = point.run.Z[k][units].shape[0]
-    rows = Pair(np.broadcast_to(fraction * point.steps[k], (count, point.m)).copy())
+    changes = np.empty((count, point.m))
+    changes[:] = fraction * point.steps[k]
+    rows = Pair(changes)
     if point.passes(k):
         _activate(point, k, rows, units)
     return rows
@@ -210,6 +233,11 @@ def _spread(point: Point, ends: Pair, units: Any) -> Pair:
 
 def _mixed(point: Point, block: Pair) -> Pair:
     """Responses of a loss that mixes the outputs."""
+    if point.loss_parts is not None and block.size <= SHORT:
+        block.sees(block.size)
+        even = np.zeros_like(block.odd) if block.even is None else block.even
+        parts = point.loss_parts(point.run.A[-1], point.problem.Y, block.odd, even)
+        return Pair(*parts, block.met, block.reach)
     signs = block.signs()
     z, a, y = (part[:, None, None] for part in (point.run.Z[-1], point.run.A[-1], point.problem.Y))
     block.sees(block.size)

@@ -13,7 +13,7 @@ from ...runtime.cached_property import cached_property
 
 # Changes up to twice this are cubics to rounding, and short for the rules too.
 STEP = 0.5 * SHORT
-NODES = np.array([-2.0, -1.0, 1.0, 2.0])
+NODES = np.array([-2.0, -1.0, 1.0, 2.0])[:, None, None]
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Point:
     epsilon : the perturbation.
     changes : the array rule of each layer's activation.
     loss_change : the loss's exact difference (see ``rules.loss_changes``).
+    loss_parts : the same for both signs of a short change of logits at once, where the loss mixes the outputs.
 
     Attributes
     ----------
@@ -50,10 +51,11 @@ class Point:
     """
 
     def __init__(
-        self, problem: Any, epsilon: float, changes: list[Callable[..., Any]], loss_change: Callable[..., Array]
+        self, problem: Any, epsilon: float, changes: list[Callable[..., Any]], loss_change: Callable[..., Array],
+        loss_parts: Callable[..., tuple[Array, Array]] | None = None,
     ) -> None:
         net = self.net = problem.network
-        self.changes, self.loss_change = changes, loss_change
+        self.changes, self.loss_change, self.loss_parts = changes, loss_change, loss_parts
         self.problem, self.epsilon, self.m = problem, epsilon, problem.m
         self.run = problem.forward()
         self.last = len(net.layers) - 1
@@ -119,19 +121,17 @@ class Point:
         entry, z = self.entries[k], self.run.Z[k]
         if entry.linear:
             return Series(entry.derivative(z))
-        step: Any = STEP
         gap = self.gaps[k]
-        if gap is not None:  # short enough to stay on this side
-            step = np.where(gap > 0.0, np.minimum(STEP, 0.25 * gap), STEP)
-        nodes = NODES[:, None, None] * np.broadcast_to(step, z.shape)
-        return fitted(self.difference(k, z, self.run.A[k], nodes), step)
+        if gap is None:
+            return fitted(self.difference(k, z, self.run.A[k], STEP * NODES), STEP)
+        # short enough to stay on this side of the kink
+        step = np.where(gap > 0.0, np.minimum(STEP, 0.25 * gap), STEP)
+        return fitted(self.difference(k, z, self.run.A[k], NODES * step), step)
 
     @cached_property
     def loss_series(self) -> Series:
         """How each output's share of a separable loss answers short changes of what the loss is differenced at."""
-        z = self.run.Z[-1]
-        nodes = np.broadcast_to(STEP * NODES[:, None, None], (4, *z.shape))
-        return fitted(self.loss_change(z, self.run.A[-1], self.problem.Y, nodes), STEP)
+        return fitted(self.loss_change(self.run.Z[-1], self.run.A[-1], self.problem.Y, STEP * NODES), STEP)
 
 
 def fitted(values: Array, step: Any) -> Series:

@@ -1,7 +1,7 @@
 """Directions through a program: exact slopes, several at once, and the entry that is to blame by masks in one batch."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -10,10 +10,10 @@ import numpy as np
 
 from ..._constants import NOISE_SIGMAS
 from ..._types import Array, Indices, Mask
-from ...problems.parameters.sampling import LEAST_SIZE, random_direction
+from ...problems.parameters.sampling import LEAST_SIZE, MOST_SIZE, random_direction
 from ...problems.parameters.tensor import Tensor
 from ...rules.branches import Held
-from ..finite.directional import CLOSER, DIRECTIONS, SPREAD, Probe, Suspect, expected_along, power_notes
+from ..finite.directional import DIRECTIONS, SPREAD, Probe, Suspect, expected_along, power_notes
 from .columns import SHRINK, SHRINKS
 from .kinks import JUMP, under_each
 from .problem import ProgramProblem
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 # Programs at dithered inputs that a slope's noise is measured with, and roundings of its |terms| beside that.
 DITHERS, ROUNDINGS = 2, 4.0
+# A direction that disagrees by this part of the tolerance is looked into: right gradients in double precision agree a
+# thousand times better, and a wrong entry may be one of a million.
+EXACTLY = 1e-5
 # Parts that a tensor is cut into at random, again and again, where several entries are wrong.
 PARTS = 32
 # Share of the disagreement by which the masks of single bits may miss one wrong entry's.
@@ -138,8 +141,9 @@ def probe_exactly(
     if limits is not None:
         found.limits = limits
     else:
-        own = [one.directions(count) for one in tensors]
-        for one, chosen, known in zip(tensors, own, _each(tensors, own), strict=True):
+        doubtful, found.limits = _apart(tensors, count)
+        own = [one.directions(count) for one in doubtful]
+        for one, chosen, known in zip(doubtful, own, _each(doubtful, own), strict=True):
             one.compare(chosen, known, found, gradient.size)
             found.limits[one.tensor.name] /= LEAST_SIZE * one.size
     found.notes = power_notes(problem.tensors, gradient, found, count)
@@ -158,20 +162,12 @@ def _together(tensors: Sequence["_Tensor"], count: int) -> dict[str, float] | No
     Each tensor takes part alike, so that none drowns in the noise of another.  A direction through everything takes as
     long as one through a single tensor, and a right gradient needs no other.
     """
-    first, places = tensors[0], [one.place for one in tensors]
+    first = tensors[0]
     gradients = {one.place: one.gradient for one in tensors}
     if not all(np.isfinite(gradient).all() for gradient in gradients.values()):
         return None
-    done = [np.ones(place.size, dtype=bool) for place in places]
-    shares = equal_shares(places, done, list(gradients.values()))
-    steps = {place: root_mean_square(place.step) * shares[place] for place in places}
-    directions = [
-        Direction({place: steps[place] * random_direction(first.generator, place.size) for place in places})
-        for _ in range(count)
-    ]
-    parts = [np.concatenate([gradients[place] * step for place, step in one.changes.items()]) for one in directions]
-    expected = np.array([math.fsum(terms) for terms in parts])
-    allowed = SPREAD * first.tolerance * np.array([float(np.linalg.norm(terms)) for terms in parts])
+    chosen = through_everything(gradients, count, first.tolerance, first.generator)
+    directions, expected, allowed, steps = chosen.directions, chosen.expected, chosen.allowed, chosen.steps
     found = _closest(directions, expected, first.runners[0])
     if found is None:
         return None
@@ -182,10 +178,76 @@ def _together(tensors: Sequence["_Tensor"], count: int) -> dict[str, float] | No
     noise = root_mean_square(np.concatenate([other.difference - found.difference for other in others]))
     noise = 0.0 if found.flagged.any() else noise
     reach = np.hypot(noise, ROUNDINGS * UNIT * found.terms)
-    limit = allowed * (1.0 if first.rounded else CLOSER) + NOISE_SIGMAS * reach
+    limit = allowed * (1.0 if first.rounded else EXACTLY) + NOISE_SIGMAS * reach
     if not (np.abs(found.difference - expected) <= limit).all():
         return None
-    return {one.tensor.name: float(limit.max()) / (LEAST_SIZE * steps[one.place]) for one in tensors}
+    return limits_of([one.tensor for one in tensors], steps, limit)
+
+
+def _apart(tensors: Sequence["_Tensor"], count: int) -> tuple[Sequence["_Tensor"], dict[str, float]]:
+    """The tensors along whose own direction the gradient disagrees, and the limits of the others if those agree.
+
+    All tensors, and no limits, where the others do not agree together, or none disagrees by itself.
+    """
+    own = [one.directions(1) for one in tensors]
+    directions = [Direction({one.place: INNER_STEP * v}) for one, (v,) in zip(tensors, own, strict=True)]
+    found = along(directions, tensors[0].runners[0]) / INNER_STEP
+    doubtful: list[_Tensor] = []
+    rest: list[_Tensor] = []
+    for row, (one, (v,)) in enumerate(zip(tensors, own, strict=True)):
+        expected, allowed = expected_along(one.gradient, v, one.tolerance)
+        limit = allowed * (1.0 if one.rounded else EXACTLY) + NOISE_SIGMAS * ROUNDINGS * UNIT * found.terms[row]
+        agrees = abs(found.difference[row] - expected) <= limit and not found.flagged[row]
+        (rest if agrees else doubtful).append(one)
+    limits = _together(rest, count) if rest and doubtful else None
+    return (tensors, {}) if limits is None else (doubtful, limits)
+
+
+def limits_of(tensors: Sequence[Tensor], steps: Mapping[Place, float], limit: Array) -> dict[str, float]:
+    """By tensor, how far one entry may be off where directions agree to within ``limit``; steps in the same order."""
+    return {tensor.name: float(limit.max()) / (LEAST_SIZE * step)
+            for tensor, step in zip(tensors, steps.values(), strict=True)}
+
+
+@dataclass(frozen=True)
+class Everything:
+    """Directions through all inputs at once.
+
+    Parameters
+    ----------
+    directions : (k,) of them; steps : the size of each input's share in them.
+    expected : (k,) what a gradient promises along them.
+    allowed : (k,) what errors within tolerance may add up to there.
+    """
+
+    directions: list[Direction]
+    steps: dict[Place, float]
+    expected: Array
+    allowed: Array
+
+
+def through_everything(
+    gradients: Mapping[Place, Array], count: int, tolerance: float, generator: "Generator"
+) -> Everything:
+    """Random directions through all inputs, in which each takes part alike, by what its gradient (n,) promises."""
+    places = list(gradients)
+    done = [np.ones(place.size, dtype=bool) for place in places]
+    shares = equal_shares(places, done, list(gradients.values()))
+    steps = {place: root_mean_square(place.step) * shares[place] for place in places}
+    directions = [
+        Direction({place: steps[place] * _signed_sizes(generator, place.size) for place in places})
+        for _ in range(count)
+    ]
+    parts = [[gradients[place] * step for place, step in one.changes.items()] for one in directions]
+    expected = np.array([math.fsum(float(np.sum(terms)) for terms in one) for one in parts])
+    allowed = SPREAD * tolerance * np.array([math.hypot(*(float(np.linalg.norm(t)) for t in one)) for one in parts])
+    return Everything(directions, steps, expected, allowed)
+
+
+def _signed_sizes(generator: "Generator", size: int) -> Array:
+    """Numbers of sizes from LEAST_SIZE to MOST_SIZE and of both signs, from one draw each."""
+    drawn = generator.uniform(LEAST_SIZE - MOST_SIZE, MOST_SIZE - LEAST_SIZE, size)
+    return np.asarray(drawn + np.copysign(LEAST_SIZE, drawn))
 
 
 def _each(tensors: Sequence["_Tensor"], chosen: Sequence[Array]) -> list["_Measured | None"]:
@@ -250,7 +312,7 @@ class _Tensor:
         """Hold the gradient against directions (k, size); note how far it may be off, and one that disagrees."""
         expected, allowed = np.array([expected_along(self.gradient, v, self.tolerance) for v in directions]).T
         one = self._at_ties(directions, expected) if known is None else known
-        close = allowed * (1.0 if self.rounded else CLOSER)
+        close = allowed * (1.0 if self.rounded else EXACTLY)
         limit = close + NOISE_SIGMAS * one.error
         found.limits[self.tensor.name] = float(np.max(limit + one.blind))
         apart = np.abs(one.slope - expected)

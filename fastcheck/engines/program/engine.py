@@ -123,8 +123,7 @@ def _require_unmoved(check: Check) -> None:
     problem = check.problem
     inputs = problem.inputs(problem.theta)
     with np.errstate(all="ignore"):
-        outputs = problem.plain(inputs)
-        again = sum(float(np.vdot(weight, out)) for weight, out in zip(problem.weights, outputs, strict=True))
+        again = problem.literal_cost(inputs)
     require_unchanged(np.concatenate([value.reshape(-1) for value in inputs]), problem.theta)
     require_same(problem.cost, again, "after other parameters were tried")
 

@@ -1,13 +1,16 @@
 """What was found of all inputs, as one numerical gradient."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..._constants import SMALLEST_NORMALS
 from ..._types import Array, Indices
 from ...problems.gradients import CostsOnDemand, Kinks, NumericalGradient
 from .kinks import Candidates, at_kinks, name_of
+from .problem import ProgramProblem
 from .quotients import Quotients
-from .runner import FLUSHED, ranges
+from .runner import FLUSHED, Place, Runner, ranges
 from .state import Check
 from .trust import UNIT
 from .verification import Dithered
@@ -39,11 +42,9 @@ def gathered(
         kinks.append(_kinks(quotients, options, here, start))
         start += here.size
     positions = np.concatenate(done)
-    costs = [CostsOnDemand(_CostsBeside(check, positions, sign * epsilon), positions.size) for sign in (1.0, -1.0)]
     found = NumericalGradient(
         check.problem.cost,
-        costs[0],
-        costs[1],
+        *costs_beside(check.problem, check.runner, check.inputs, positions, epsilon),
         np.concatenate(slopes),
         np.concatenate(noises),
         _joined(kinks),
@@ -75,13 +76,26 @@ def _joined(kinks: list[Kinks]) -> Kinks | None:
     return Kinks(where, low, high, conventions, of_line=True)
 
 
+def costs_beside(
+    problem: ProgramProblem, runner: Runner, inputs: Sequence[Place], positions: Indices, epsilon: float
+) -> tuple[CostsOnDemand, CostsOnDemand]:
+    """Costs with one entry of ``positions`` moved up and down by a step, where somebody asks for them."""
+    up, down = (
+        CostsOnDemand(_CostsBeside(problem, runner, inputs, positions, sign * epsilon), positions.size)
+        for sign in (1.0, -1.0)
+    )
+    return up, down
+
+
 class _CostsBeside:
     """Costs with one checked entry moved by a step."""
 
-    def __init__(self, check: Check, positions: Indices, step: float) -> None:
-        self.runner, self.inputs, self.cost = check.runner, check.inputs, check.problem.cost
-        self.starts = np.array([tensor.stop for tensor in check.problem.tensors])
-        self.tensors, self.positions, self.step = check.problem.tensors, positions, step
+    def __init__(
+        self, problem: ProgramProblem, runner: Runner, inputs: Sequence[Place], positions: Indices, step: float
+    ) -> None:
+        self.runner, self.inputs, self.cost = runner, inputs, problem.cost
+        self.starts = np.array([tensor.stop for tensor in problem.tensors])
+        self.tensors, self.positions, self.step = problem.tensors, positions, step
 
     def __call__(self, places: Indices) -> Array:
         """Costs, one for each place among the checked positions."""

@@ -27,6 +27,8 @@ AGREEMENT, ROUNDINGS = 1e-8, 1e3
 
 def require_same_outputs(problem: ProgramProblem) -> None:
     """Raise EngineError unless the program's outputs are the function's: bit for bit, or to the problem's rounding."""
+    if problem.plain is None:
+        return  # its cost was compared where the problem was made
     with np.errstate(all="ignore"):
         plain = problem.plain(problem.inputs(problem.theta))
     for place, (one, other) in enumerate(zip(problem.program.outputs, plain, strict=True)):
@@ -85,7 +87,7 @@ def require_literal(
         groups = [[p for p in moving if generator.random() < 0.5] or moving for _ in range(HALVES)]
     evaluations = len(groups)
     moves = [_move(group, shares or {}, generator) for group in groups]
-    largest = max(1, TOGETHER // (8 * max(1, sum(place.size for place in moving))))
+    largest = max(1, min(runner.fitting, TOGETHER // (8 * max(1, sum(place.size for place in moving)))))
     for block in ranges(len(groups), largest):
         responses = runner.run_outputs([changes for changes, _ in moves[block]])
         for row, (group, (_, values)) in enumerate(zip(groups[block], moves[block], strict=True)):
@@ -150,6 +152,8 @@ def _compare_all(
     noise: Sequence[float], *, only: int | None = None,
 ) -> Apart | None:
     """The first output (or this one) whose literal difference disagrees, if any."""
+    if problem.plain is None:
+        return cost_apart(problem, at, _change_of_cost(problem, changes), _noise_of_cost(problem, noise))
     with np.errstate(all="ignore"):
         literal = problem.plain(at)
     for output, (was, now, moved) in enumerate(zip(runner.outputs, literal, changes, strict=True)):
@@ -160,6 +164,33 @@ def _compare_all(
             if apart is not None:
                 return apart
     return None
+
+
+def cost_apart(problem: ProgramProblem, at: Sequence[Array], change: float, noise: float) -> Apart | None:
+    """How far the cost by a plain call is from changing as the program says, if by more than rounding explains.
+
+    Parameters
+    ----------
+    at : the moved inputs.
+    change : of the cost, by the program.
+    noise : what is allowed beside the rounding of the cost.
+    """
+    with np.errstate(all="ignore"):
+        subtracted = problem.literal_cost(at) - problem.cost
+    if not (np.isfinite(subtracted) and np.isfinite(change)):
+        return None
+    allowed = AGREEMENT * abs(change) + ROUNDINGS * UNIT * (abs(problem.cost) + abs(subtracted)) + noise
+    error = abs(subtracted - change)
+    return None if error <= allowed else Apart(0, error, allowed)
+
+
+def _change_of_cost(problem: ProgramProblem, changes: Sequence[Array | None]) -> float:
+    return sum(float(np.vdot(weight, change)) for weight, change in zip(problem.weights, changes, strict=True)
+               if change is not None)
+
+
+def _noise_of_cost(problem: ProgramProblem, noise: Sequence[float]) -> float:
+    return DITHERED * sum(float(np.abs(weight).sum()) * one for weight, one in zip(problem.weights, noise, strict=True))
 
 
 def _compare(output: int, was: Any, now: Any, exact: Array, noise: float, rounding: float) -> Apart | None:

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ..._types import Array
 from ...problems.parameters.tensor import Tensor
 from .runner import DifferencedProgram
@@ -16,7 +18,7 @@ class ProgramProblem:
     Parameters
     ----------
     program_at : the program at other inputs, one array for each tensor.
-    plain : the function on plain arrays of its own: inputs -> outputs.
+    plain : the function on plain arrays of its own: inputs -> outputs.  None where only its cost can be had so.
     program : the program at theta.
     weights : one array for each output, of its shape: the cost is the sum of their products.
     tensors : the program's inputs, as they lie in theta.
@@ -24,10 +26,11 @@ class ProgramProblem:
     cost : J(theta).
     rounding : relative difference that outputs of ``plain`` may have from the program's; 0 for none, bit for bit.
     side_by_side : whether columns may be shared by threads: the program takes several runs at once.
+    plain_cost : the cost by a plain call: inputs -> J.  None where the outputs are had so.
     """
 
     program_at: Callable[[list[Array]], DifferencedProgram]
-    plain: Callable[[Sequence[Array]], Sequence[Any]]
+    plain: Callable[[Sequence[Array]], Sequence[Any]] | None
     program: DifferencedProgram
     weights: tuple[Any, ...]
     tensors: tuple[Tensor, ...]
@@ -35,7 +38,16 @@ class ProgramProblem:
     cost: float
     rounding: float = 0.0
     side_by_side: bool = False
+    plain_cost: Callable[[Sequence[Array]], float] | None = None
 
     def inputs(self, theta: Array) -> list[Array]:
         """Copies of the inputs as arrays of their shapes."""
         return [theta[t.start : t.stop].reshape(t.shape).copy() for t in self.tensors]
+
+    def literal_cost(self, values: Sequence[Array]) -> float:
+        """The cost at other inputs, by a plain call of the function."""
+        if self.plain_cost is not None:
+            return self.plain_cost(values)
+        assert self.plain is not None  # noqa: S101 - one of the two is given
+        outputs = self.plain(values)
+        return sum(float(np.vdot(weight, out)) for weight, out in zip(self.weights, outputs, strict=True))

@@ -1,6 +1,7 @@
 """Runs of a program with many changes at once, and what they change in the weighted sum of its outputs."""
 
 import math
+import sys
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -233,17 +234,24 @@ class Runner:
         """
         count = len(moved[0][1])
         started = time.perf_counter()
-        threads = min(self.threads, count // FIRST_COLUMNS)
-        if threads < 2:
+        threads = max(1, min(self.threads, count // FIRST_COLUMNS))
+        pieces = max(threads, -(-count // self.fitting))
+        if pieces < 2:
             found = self._called(moved, convention)
         else:
-            parts = np.array_split(np.arange(count), threads)
+            parts = np.array_split(np.arange(count), pieces)
             share = partial(self._share, moved, convention)
             found = _joined(run_all(share, parts, threads), [part.size for part in parts])
         self.seconds += time.perf_counter() - started
         self.columns += count
         self.runs += 1
         return found
+
+    @property
+    def fitting(self) -> int:
+        """Columns that fit into the memory limit at once, of programs that know what one takes."""
+        each: int = getattr(self.program, "column_bytes", 0)
+        return max(1, self.memory_limit // each) if each else sys.maxsize
 
     def _share(self, moved: Sequence[tuple[Place, Array]], convention: Held | None, part: Indices) -> Moved:
         """Some of the columns, by a call of their own."""
@@ -301,7 +309,7 @@ class Runner:
     def most_columns(self, sizes: Sequence[int]) -> int:
         """Columns that fit into the memory limit, where places of these sizes move."""
         bytes_each = 8 * INTERMEDIATE * (self.size + sum(sizes))
-        return max(2, self.memory_limit // bytes_each)
+        return max(2, min(self.fitting, self.memory_limit // bytes_each))
 
 
 def _flags(found: Any, count: int) -> Mask:

@@ -129,17 +129,18 @@ def along(directions: Sequence[Direction], runner: Runner, convention: Held | No
     The step is so small that what curvature leaves in a difference to one side is rounding; the left is looked at only
     where a tie is moved, whose slopes differ.
     """
-    right = _one_sided(directions, runner, convention)
+    right = one_sided(directions, runner, convention)
     if convention is not None or not right.flagged.any():
         return right
     rows = np.flatnonzero(right.flagged).tolist()
-    other = _one_sided([directions[row].scaled(-1.0) for row in rows], runner, convention)
+    other = one_sided([directions[row].scaled(-1.0) for row in rows], runner, convention)
     left, flagged = right.left.copy(), right.flagged.copy()
     left[rows], flagged[rows] = -other.right, True
     return Along(right.right, left, right.terms, flagged)
 
 
-def _one_sided(directions: Sequence[Direction], runner: Runner, convention: Held | None) -> Along:
+def one_sided(directions: Sequence[Direction], runner: Runner, convention: Held | None = None) -> Along:
+    """Differences to the right along directions, several to a run; flagged are those that met a tie or a kink."""
     found = []
     for group in _groups(directions):
         changes: dict[Place, Array] = {}

@@ -42,6 +42,10 @@ def program_problem(
         return [torch.as_tensor(np.ascontiguousarray(value), device=like.device)
                 for value, like in zip(values, inputs, strict=True)]
 
+    def plain(values: Sequence[Array]) -> float:
+        with torch.no_grad(), torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+            return float(function(*given(values)))
+
     program = TorchProgram(function, inputs, cut_loss=True)
     if program.loss is None or program.weights is None:
         raise NoRule("a loss that does not depend on the parameters")
@@ -49,13 +53,14 @@ def program_problem(
     if not abs(value - cost) <= SAME * max(abs(cost), 1e-300) and not (np.isnan(value) and np.isnan(cost)):
         raise NoRule(f"a loss of {cost!r} whose operators, one by one, give {value!r}")
     return ProgramProblem(
-        program_at=lambda values: TorchProgram(function, given(values), cut_loss=True),
-        plain=lambda values: TorchProgram(function, given(values), cut_loss=True).outputs,
+        program_at=lambda values: program.at(given(values)),
+        plain=None,
         program=program,
         weights=(program.weights,),
         tensors=tensors,
         theta=theta,
         cost=value,
+        plain_cost=plain,
     )
 
 

@@ -1,6 +1,7 @@
 """A PyTorch function on tensors that carry changes: the front end of the program engine for PyTorch."""
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,9 +13,11 @@ from ..._types import Array, Mask
 from ...rules.branches import Branches, Held, Kind
 from .call import Call, Handler
 from .cut import cut
+from .memory import bytes_of_column, last_uses
 from .operators import CONSTANT, OPERATORS
 from .products import products_of
-from .recorder import Node, Ref, Tape, record
+from .recorder import Node, Ref, Tape, record, refs_of
+from .replay import replayed
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class TorchProgram:
     outputs : what the function returned, flattened; of a function that was cut the tensor that it sums.
     loss, weights : of a function that was cut, its value, and the weights of the sum.
     products, complete : where inputs enter operators that are linear in them, and whether that is all they do.
+    column_bytes : bytes that one perturbation takes at most, estimated (see ``program.memory``).
 
     Raises
     ------
@@ -55,6 +59,7 @@ class TorchProgram:
     """
 
     def __init__(self, function: Callable[..., Any], inputs: Sequence[torch.Tensor], *, cut_loss: bool = False) -> None:
+        self._function, self._cut_loss = function, cut_loss
         tape = record(function, inputs, OPERATORS, CONSTANT)
         self.loss, self.weights = None, None
         found = cut(tape) if cut_loss else None
@@ -62,6 +67,7 @@ class TorchProgram:
             self.loss, self.weights = float(tape.outputs[0].value), _array(found[1])
             tape = replace(tape, outputs=(found[0],))
         nodes = _needed(tape)
+        self._tape = replace(tape, nodes=nodes)
         self.outputs = tuple(_array(o.value if isinstance(o, Ref) else o) for o in tape.outputs)
         self.products, self.complete = products_of(nodes, tape.inputs, tape.outputs)
         self._inputs = tape.inputs
@@ -70,6 +76,28 @@ class TorchProgram:
         self._results = [slots.of(o) if isinstance(o, Ref) else None for o in tape.outputs]
         self._guards = [slots.of(guard) for guard in tape.guards]
         self._count = slots.count
+        kept = {slot for slot in (*self._results, *self._guards) if slot is not None}
+        freed = last_uses([(step.read, step.slots) for step in self._steps], kept)
+        for step, slots_freed in zip(self._steps, freed, strict=True):
+            step.freed = slots_freed
+        self.column_bytes = bytes_of_column(nodes, [(step.slots, step.freed) for step in self._steps], self._inputs)
+
+    def at(self, inputs: Sequence[torch.Tensor]) -> "TorchProgram":
+        """The program at other inputs, by running its operators again; recorded anew where that might not follow.
+
+        Operators that draw random numbers would draw others, and where a truth that the function branched on comes
+        out differently it takes another path.
+        """
+        again = replayed(self._tape, inputs)
+        if again is None:
+            return TorchProgram(self._function, inputs, cut_loss=self._cut_loss)
+        program = copy(self)
+        program._tape, program._inputs = again, again.inputs
+        slots = _Slots(again.inputs)
+        program._steps = [replace(_Step.of(node, slots), freed=step.freed)
+                          for node, step in zip(again.nodes, self._steps, strict=True)]
+        program.outputs = tuple(_array(o.value if isinstance(o, Ref) else o) for o in again.outputs)
+        return program
 
     def run(
         self, changes: Mapping[int, Array], sites: Mapping[int, Array] | None = None, convention: Held | None = None
@@ -86,7 +114,7 @@ class TorchProgram:
         ------
         NoRule : at an operator without a rule, or where a perturbation would take another path.
         """
-        found: list[Any] = [None] * self._count
+        found: list[Any] = [None] * self._count  # changes by slot, each let go after its last reader
         for number, change in changes.items():
             found[number] = _tensor(change, self._inputs[number].values[0])
         injected = {number: _tensor(change, self._steps[number].outputs[0]) for number, change in (sites or {}).items()}
@@ -98,6 +126,8 @@ class TorchProgram:
                 if number in injected:
                     extra, here = injected[number], step.slots[0]
                     found[here] = extra if found[here] is None else found[here] + extra
+                for slot in step.freed:
+                    found[slot] = None
             for guard in self._guards:
                 if found[guard] is not None and bool((found[guard] != 0.0).any()):
                     raise NoRule("a branch that a perturbation takes the other way", "use torch.where")
@@ -111,7 +141,7 @@ class _Step:
     """One operator, ready to be differenced.
 
     operands : for each argument the slot that its change is in, a list of them for a list, None for what stands still.
-    read : all of them; slots : where the outputs' changes go.
+    read : all of them; slots : where the outputs' changes go; freed : slots that nobody reads afterwards.
     """
 
     operator: Any
@@ -122,12 +152,13 @@ class _Step:
     read: tuple[int, ...]
     slots: tuple[int, ...]
     outputs: list[Any]
+    freed: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, node: Node, slots: "_Slots") -> "_Step":
         """The step of a node."""
         operands = tuple(slots.in_place_of(a) for a in node.args)
-        read = tuple(slots.of(ref) for ref in _refs((*node.args, *node.kwargs.values())))
+        read = tuple(slots.of(ref) for ref in refs_of((*node.args, *node.kwargs.values())))
         handler = OPERATORS.get(node.operator)
         if any(isinstance(value, Ref) for value in node.kwargs.values()):
             handler = None
@@ -193,18 +224,8 @@ def _needed(tape: Tape) -> tuple[Node, ...]:
     for node in reversed(tape.nodes):
         if id(node) in wanted:
             kept.append(node)
-            wanted.update(id(ref.node) for ref in _refs((*node.args, *node.kwargs.values())))
+            wanted.update(id(ref.node) for ref in refs_of((*node.args, *node.kwargs.values())))
     return tuple(reversed(kept))
-
-
-def _refs(arguments: Sequence[Any]) -> list[Ref]:
-    found: list[Ref] = []
-    for argument in arguments:
-        if isinstance(argument, Ref):
-            found.append(argument)
-        elif isinstance(argument, (list, tuple)):
-            found += _refs(argument)
-    return found
 
 
 def _holds_refs(argument: Any) -> bool:

@@ -63,6 +63,17 @@ class Ref:
         return tensor
 
 
+def refs_of(arguments: Sequence[Any]) -> list[Ref]:
+    """All that arguments refer to, in lists as well."""
+    found: list[Ref] = []
+    for argument in arguments:
+        if isinstance(argument, Ref):
+            found.append(argument)
+        elif isinstance(argument, (list, tuple)):
+            found += refs_of(argument)
+    return found
+
+
 @dataclass(frozen=True)
 class Tape:
     """A recorded function.
@@ -129,7 +140,7 @@ def record(
     recorder = Recorder(known, constant)
     copies = [tensor.detach().clone() for tensor in inputs]
     nodes = tuple(recorder.input(copy) for copy in copies)
-    with _recordable(), Refuse(recorder), recorder:
+    with recordable(), Refuse(recorder), recorder:
         returned = function(*copies)
     outputs: list[Ref | torch.Tensor] = []
     for tensor in tree_leaves(returned):
@@ -139,7 +150,7 @@ def record(
 
 
 @contextlib.contextmanager
-def _recordable() -> Iterator[None]:
+def recordable() -> Iterator[None]:
     """Without autograd, autocast, and fused implementations, whose one operator has no rule."""
     fast = torch.backends.mha.get_fastpath_enabled()
     try:

@@ -1,0 +1,48 @@
+"""The usual case told apart at once: small gradients that agree everywhere to far more digits than is asked of them."""
+
+import math
+
+import numpy as np
+
+from .._constants import NEGLIGIBLE, NOISE_SIGMAS, TOLERANCE
+from ..problems.gradients import AnalyticGradient, NumericalGradient
+from .comparison import SAFE_SQUARES, relative
+
+# Beyond this many entries the sums are no longer small beside the rest of a check.
+MOST = 1 << 14
+
+
+def difference_if_clear(
+    subject: AnalyticGradient, differences: NumericalGradient, norm: float, tolerance: float | None
+) -> float | None:
+    """The overall difference of gradients that are right beyond any doubt; None where they must be looked at closely.
+
+    They are where every error is below what is allowed the smallest entry of its tensor, and the noise below what can
+    be seen of each: what ``judge`` then finds of every tensor is "pass", without a cause.
+    """
+    kinks, noise = differences.kinks, np.asarray(differences.noise)
+    plain = (
+        norm == 2 and subject.indices is None and not subject.precision and differences.truncation is None
+        and subject.dithered is None and not differences.limits and (kinks is None or not kinks.where.size)
+        and noise.size == len(subject.tensors) and subject.gradient.size <= MOST
+    )
+    if not plain or not math.isfinite(differences.cost) or any(not t.size for t in subject.tensors):
+        return None
+    starts = [tensor.start for tensor in subject.tensors]
+    if starts[0] != 0 or subject.tensors[-1].stop != subject.gradient.size:
+        return None
+    gradient, approx = subject.gradient, differences.gradapprox
+    with np.errstate(all="ignore"):
+        errors = np.abs(gradient - approx)
+        peaks = np.maximum.reduceat(errors, starts).tolist()
+        squares = [np.add.reduceat(values * values, starts).tolist() for values in (gradient, approx)]
+        total = float(np.dot(errors, errors))
+    allowed = (TOLERANCE if tolerance is None else tolerance) * NEGLIGIBLE
+    low, high = SAFE_SQUARES
+    for tensor, peak, own, other, of_noise in zip(subject.tensors, peaks, *squares, noise.tolist(), strict=True):
+        size = math.sqrt(max(own, other))
+        root = math.sqrt(tensor.size)
+        if not (low < own < high and low < other < high and peak <= allowed * (size / root)
+                and of_noise * root <= NOISE_SIGMAS * size):
+            return None
+    return relative(math.sqrt(total), math.sqrt(math.fsum(squares[0])), math.sqrt(math.fsum(squares[1])))
