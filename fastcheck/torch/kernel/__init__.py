@@ -1,0 +1,8 @@
+"""Custom kernels against a reference in plain PyTorch: what they compute, and what autograd may ask of them.
+
+Modules and their losses belong into ``fastcheck.torch.modules``.
+"""
+
+from .check import KernelReport, check_kernel
+
+__all__ = ["KernelReport", "check_kernel"]
