@@ -4,7 +4,7 @@ from torch.autograd.gradcheck import GradcheckError
 
 from .checking import RandomFunctionError
 from .gradients import gradcheck, gradgradcheck
-from .kernel import check_kernel
+from .kernel.check import check_kernel
 from .modules import check_module
 
 __all__ = ["GradcheckError", "RandomFunctionError", "check_kernel", "check_module", "gradcheck", "gradgradcheck"]

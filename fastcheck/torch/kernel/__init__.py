@@ -2,7 +2,3 @@
 
 Modules and their losses belong into ``fastcheck.torch.modules``.
 """
-
-from .check import KernelReport, check_kernel
-
-__all__ = ["KernelReport", "check_kernel"]
