@@ -11,9 +11,10 @@ import torch
 from torch.autograd.gradcheck import GradcheckError
 
 from .._constants import UNIT_ROUNDOFF
-from .._errors import NondeterministicError
+from .._errors import NondeterministicError, NoRule
 from .._types import Array, Indices
 from ..checks.jacobian.judge import compare, numerical_jacobian
+from ..checks.jacobian.mismatch import NOISE, Mismatch
 from ..checks.jacobian.point import Point, Tolerances
 from ..engines.finite.noise import line_noise
 from . import _compat
@@ -28,6 +29,8 @@ log = logging.getLogger("fastcheck.torch")
 
 # Step, relative to the usual entry, at which noise is looked for.
 NOISE_STEP = 1e-7
+# Relative difference of an exact change from one by subtraction that truncation may make up.
+CONFIRMED = 1e-3
 # Two values of a function that differ by more unit roundoffs of the largest one are not the same.
 RANDOM = 1e3
 
@@ -118,10 +121,21 @@ class Check:
         return Directions(self.function, self.rows, self.options.limits, self.options.nondet_tol)
 
     @cached_property
-    def numerical(self) -> Array:
-        """Its Jacobian (M, n) by differences, or as they proved it; overwritten where better ones are found."""
+    def exact(self) -> Array | None:
+        """Its Jacobian (M, n) by exact changes; None where the function cannot be followed."""
         if self.proven is not None:
-            return self.proven.copy()
+            return self.proven
+        from .exact import exact_jacobian
+
+        try:
+            return exact_jacobian(self.function, self.directions)
+        except NoRule as refused:
+            log.info("ordinary differences: %s", refused)
+            return None
+
+    @cached_property
+    def numerical(self) -> Array:
+        """Its Jacobian (M, n) by ordinary differences; overwritten where better ones are found."""
         return numerical_jacobian(self.point, self.options.limits.eps)
 
     @property
@@ -202,7 +216,7 @@ class Check:
             self.backward.require_types()
         for mode, jacobian in modes:
             found = jacobian()
-            if compare(wide.point, found, wide.numerical, replace(self.options.limits, unit=unit)) is not None:
+            if wide._disagreeing(found, replace(self.options.limits, unit=unit)) is not None:
                 # It may have taken another branch: its own differences, less precise, decide.
                 self.compare(found, mode)
         if self.options.backward:
@@ -214,11 +228,28 @@ class Check:
                                 self.options.dtypes)
 
     def compare(self, analytical: Array, mode: str = "") -> None:
-        """Hold a Jacobian against the differences; raises GradcheckError."""
-        found = compare(self.point, analytical, self.numerical, self.options.limits)
+        """Hold a Jacobian against the differences, exact ones where there are; raises GradcheckError."""
+        found = self._disagreeing(analytical, self.options.limits)
         if found is not None:
             text = str(found)
             raise GradcheckError(text.replace("Jacobian ", "Jacobian computed with forward mode ", 1) if mode else text)
+
+    def _disagreeing(self, analytical: Array, limits: Tolerances) -> Mismatch | None:
+        if self.exact is not None:
+            found = compare(self.point, analytical, self.exact, limits, exact=True)
+            if found is None or self._by_subtraction(found):
+                return found
+        return compare(self.point, analytical, self.numerical, limits)
+
+    def _by_subtraction(self, found: Mismatch) -> bool:
+        """Whether subtraction gives what exact changes give for the worst entry of a mismatch, but for its noise."""
+        row, column = map(int, found.places[0])
+        step = np.concatenate([self.point.steps(of, self.options.limits.eps) for of in self.point.inputs])[column]
+        theta = self.point.theta[column]
+        ends = self.point.function.outputs_at(np.array([column, column]), theta + step * np.array([1.0, -1.0]))[:, row]
+        noise = NOISE * self.point.rounding(self.point.output_of(row)) / step
+        exact = found.numerical[row, column]
+        return bool(abs((ends[0] - ends[1]) / (2.0 * step) - exact) <= noise + CONFIRMED * abs(exact))
 
     def _require_finite(self) -> None:
         """Outputs are finite numbers; raises GradcheckError."""

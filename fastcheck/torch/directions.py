@@ -84,7 +84,7 @@ class Directions:
         return values if self.rows.size == values.size else values[self.rows]
 
     @cached_property
-    def _noise(self) -> Array:
+    def noise(self) -> Array:
         """What rounding may do to the rises (M,)."""
         return NOISE * self.function.unit * np.abs(self._of_rows(self.function.plain)) + 2.0 * self.jitter
 
@@ -119,7 +119,7 @@ class Directions:
             off = np.abs(jacobian @ rise.move - rise.rise)
             longest = math.sqrt(rise.move @ rise.move)
             size = np.sqrt(np.square(jacobian) @ np.square(rise.move)) if longest < math.inf else math.inf
-            hidden = self._noise + max(TRUNCATED, TRUNCATION * self.limits.eps**2) * size
+            hidden = self.noise + max(TRUNCATED, TRUNCATION * self.limits.eps**2) * size
             allowed = np.minimum(self.limits.atol, SHARE * top) * (0.5 * np.abs(rise.move).min())
             still = (top == 0.0) & (rise.rise == 0.0)
             return bool((still | ((off <= hidden) & (hidden <= HIDDEN * allowed))).all())
@@ -166,7 +166,7 @@ class Directions:
         most = float(risen.max())
         if not risen.min() * UNEVEN < most < math.inf:
             return v
-        risen = np.maximum(risen, RISEN * self._noise)
+        risen = np.maximum(risen, RISEN * self.noise)
         return v if risen.min() == 0.0 else np.asarray(v * (most / risen))
 
     def _sizes(self, product: Array) -> list[float]:
@@ -182,7 +182,7 @@ class Directions:
 
         sizes : of the terms that are compared, for each input.
         """
-        weighted = v[rows] * self._noise[rows]
+        weighted = v[rows] * self.noise[rows]
         noise, share = math.sqrt(weighted @ weighted), max(AGREE, TRUNCATION * self.limits.eps**2)
         for rise, size in zip(self.rises, sizes, strict=True):
             numerical = float(v[rows] @ rise.rise[rows])

@@ -16,17 +16,22 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, islice
 from typing import Any
 
+import numpy as np
 import torch
 from torch.testing._internal.common_methods_invocations import op_db
 
 import fastcheck.torch as ft
+from fastcheck.checks.jacobian.point import Tolerances
+from fastcheck.torch.checking import Check, Options
+from fastcheck.torch.exact import exact_jacobian
 from tests.support.repository import ROOT
 
 RESULTS = ROOT / "build" / "operators"
-KINDS = ("double", "complex", "second", "mistakes")
+KINDS = ("double", "complex", "second", "mistakes", "program")
 # Inputs with more numbers than this are left out: torch's slow mode would take minutes for them.
 MOST = 600
 
@@ -174,7 +179,7 @@ def run(kind: str, part: str, samples: int, seconds: float, only: str) -> None:
     for op in chosen:
         started = time.perf_counter()
         for case in islice(cases(op, kind), samples):
-            found += _mistakes(case) if kind == "mistakes" else _compared(case, kind)
+            found += WAYS.get(kind, partial(_compared, kind=kind))(case)
             if time.perf_counter() - started > seconds:
                 break
     (RESULTS / f"{kind}-{only or number}.json").write_text(json.dumps(found, indent=1))
@@ -202,6 +207,42 @@ def _mistakes(case: Case) -> Iterator[dict[str, Any]]:
                    "seconds": took, "their_seconds": torch_took, "message": message[:600], "their_message": ""}
 
 
+def _program(case: Case) -> Iterator[dict[str, Any]]:
+    """How far exact changes of the recorded operators are from backward's Jacobian, or why there are none."""
+    check = Check(case.function, case.inputs, Options(Tolerances(1e-5, 1e-3, 1e-6)))
+    try:
+        if not (check.dense and check.value and check.kept and np.isfinite(check.function.plain).all()):
+            return
+        jacobian = check.backward.jacobian()
+        exact = exact_jacobian(check.function, check.directions)
+    except Exception as error:
+        # A refusal of any kind counts as one.
+        yield {"kind": "program", "case": case.name, "error": None, "message": str(error)[:300]}
+        return
+    scale = float(np.max(np.abs(jacobian), initial=0.0)) or 1.0
+    yield {"kind": "program", "case": case.name, "error": float(np.max(np.abs(exact - jacobian), initial=0.0)) / scale,
+           "message": ""}
+
+
+WAYS = {"mistakes": _mistakes, "program": _program}
+
+
+def programs(rows: list[dict[str, Any]]) -> None:
+    """Print how many operators exact changes can follow, and why not the others."""
+    names = {name: [r for r in rows if r["case"].split("#")[0] == name] for name in
+             dict.fromkeys(r["case"].split("#")[0] for r in rows)}
+    followed = [name for name, found in names.items() if all(r["error"] is not None for r in found)]
+    errors = sorted(r["error"] for r in rows if r["error"] is not None)
+    print(f"\n{len(followed)} of {len(names)} operators are followed on all samples "
+          f"({len(followed) / max(len(names), 1):.0%}); errors: median {statistics.median(errors):.1e}, largest "
+          f"{errors[-3:]}\n")
+    for name, found in names.items():
+        for r in found:
+            if r["error"] is None or r["error"] > 1e-9:
+                print(f"{name}: {r['message'] or r['error']}")
+                break
+
+
 def table() -> int:
     """Print everything that was written; returns the number of operators that torch passes and fastcheck does not."""
     found = [row for path in sorted(RESULTS.glob("*.json")) for row in json.loads(path.read_text())]
@@ -209,7 +250,7 @@ def table() -> int:
           "| time, median of ratios | time, total |")
     print("|---|---|---|---|---|---|---|---|---|---|")
     bad: list[dict[str, Any]] = []
-    for kind in KINDS:
+    for kind in KINDS[:-1]:
         for fast in (False, True):
             rows = [row for row in found if row["kind"] == kind and row["fast"] == fast]
             if rows:
@@ -217,6 +258,8 @@ def table() -> int:
                 missed = [r for r in rows if r["ours"] == "pass"] if kind == "mistakes" else [
                     r for r in rows if r["theirs"] == "pass" != r["ours"]]
                 bad += missed
+    if any(row["kind"] == "program" for row in found):
+        programs([row for row in found if row["kind"] == "program"])
     for row in bad:
         print(f"\n{row['kind']}, {'fast' if row['fast'] else 'slow'}: {row['case']}: {row['ours']}, torch "
               f"{row['theirs']}\n{row['message']}")

@@ -42,17 +42,20 @@ def numerical_jacobian(point: Point, eps: float) -> Array:
     return found
 
 
-def compare(point: Point, analytical: Array, numerical: Array, limits: Tolerances) -> Mismatch | None:
+def compare(
+    point: Point, analytical: Array, numerical: Array, limits: Tolerances, *, exact: bool = False
+) -> Mismatch | None:
     """Judge a Jacobian by its numerical one; None where they agree.
 
     Parameters
     ----------
     analytical, numerical : (M, n); entries of the second that are looked at again are overwritten by better ones.
+    exact : whether the numerical one has no noise: nothing is allowed for it, and nothing looked at again.
     """
     broken = np.argwhere(~(np.isfinite(analytical) & np.isfinite(numerical)))
     if broken.size:
         return Mismatch(point, analytical, numerical, broken)
-    judge = _Judge(point, analytical, numerical, limits)
+    judge = _Judge(point, analytical, numerical, limits, exact)
     excess = np.empty_like(analytical)
     for output, of in point.blocks():
         block = (output.span, of.span)
@@ -62,7 +65,8 @@ def compare(point: Point, analytical: Array, numerical: Array, limits: Tolerance
     doubted = np.argwhere(excess > 1.0)
     if not doubted.size:
         return None
-    return judge.looked_again(doubted[np.argsort(-excess[tuple(doubted.T)], kind="stable")])
+    worst_first = doubted[np.argsort(-excess[tuple(doubted.T)], kind="stable")]
+    return Mismatch(point, analytical, numerical, worst_first) if exact else judge.looked_again(worst_first)
 
 
 def _size(numerical: Array, of: Part) -> Array:
@@ -92,10 +96,14 @@ class _Judge:
 
     analytical, numerical : (M, n); the second is overwritten where better differences are found.
     error : standard errors of those (M, n), NaN where none were looked for.
+    exact : whether the numerical one has no noise.
     """
 
-    def __init__(self, point: Point, analytical: Array, numerical: Array, limits: Tolerances) -> None:
+    def __init__(
+        self, point: Point, analytical: Array, numerical: Array, limits: Tolerances, exact: bool = False
+    ) -> None:
         self.point, self.analytical, self.numerical, self.limits = point, analytical, numerical, limits
+        self.exact = exact
         self.error = np.full_like(numerical, np.nan)
         self.largest = float(np.max(np.abs(numerical), initial=0.0))
 
@@ -111,6 +119,8 @@ class _Judge:
 
     def _noise(self, output: Part, steps: Array) -> Array:
         """What the rounding of the outputs may do to a difference."""
+        if self.exact:
+            return np.zeros_like(steps)
         return NOISE_SIGMAS * self.point.rounding(output) / steps
 
     def looked_again(self, doubted: NDArray[np.intp]) -> Mismatch | None:
