@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch.autograd.gradcheck import GradcheckError
 
-from .._constants import UNIT_ROUNDOFF
+from .._constants import NOISE_SIGMAS, UNIT_ROUNDOFF
 from .._errors import NondeterministicError, NoRule
 from .._types import Array, Indices
 from ..checks.jacobian.judge import compare, numerical_jacobian
-from ..checks.jacobian.mismatch import NOISE, Mismatch
+from ..checks.jacobian.mismatch import Mismatch
 from ..checks.jacobian.point import Point, Tolerances
 from ..engines.finite.noise import line_noise
 from . import _compat
@@ -247,7 +247,7 @@ class Check:
         step = np.concatenate([self.point.steps(of, self.options.limits.eps) for of in self.point.inputs])[column]
         theta = self.point.theta[column]
         ends = self.point.function.outputs_at(np.array([column, column]), theta + step * np.array([1.0, -1.0]))[:, row]
-        noise = NOISE * self.point.rounding(self.point.output_of(row)) / step
+        noise = NOISE_SIGMAS * self.point.rounding(self.point.output_of(row)) / step
         exact = found.numerical[row, column]
         return bool(abs((ends[0] - ends[1]) / (2.0 * step) - exact) <= noise + CONFIRMED * abs(exact))
 

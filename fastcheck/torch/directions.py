@@ -28,7 +28,7 @@ NOISE = 8.0
 UNEVEN, RISEN = 1e3, 1e4
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rise:
     """What one direction, along which one input moves, does to the outputs.
 
@@ -40,6 +40,11 @@ class Rise:
     span: slice
     move: Array
     rise: Array
+
+    @cached_property
+    def visible(self) -> float:
+        """What a derivative of one, by a single entry, shows as at least, halved."""
+        return 0.5 * float(np.abs(self.move).min(initial=math.inf))
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,8 +125,9 @@ class Directions:
             longest = math.sqrt(rise.move @ rise.move)
             size = np.sqrt(np.square(jacobian) @ np.square(rise.move)) if longest < math.inf else math.inf
             hidden = self.noise + max(TRUNCATED, TRUNCATION * self.limits.eps**2) * size
-            allowed = np.minimum(self.limits.atol, SHARE * top) * (0.5 * np.abs(rise.move).min())
-            still = (top == 0.0) & (rise.rise == 0.0)
+            allowed = np.minimum(self.limits.atol, SHARE * top) * rise.visible
+            # Outputs that do not move at all: no more than atol hides in their rounding.
+            still = (top == 0.0) & (rise.rise == 0.0) & (self.noise <= self.limits.atol * rise.visible)
             return bool((still | ((off <= hidden) & (hidden <= HIDDEN * allowed))).all())
 
     # --- products with one random gradient of the outputs -------------------------------------------------------
@@ -186,7 +192,7 @@ class Directions:
         noise, share = math.sqrt(weighted @ weighted), max(AGREE, TRUNCATION * self.limits.eps**2)
         for rise, size in zip(self.rises, sizes, strict=True):
             numerical = float(v[rows] @ rise.rise[rows])
-            if noise > RESOLVED * size and (size or numerical):
+            if noise > RESOLVED * size and (size or numerical or noise > self.limits.atol * rise.visible):
                 return False
             off = abs(numerical - float(product[rise.span] @ rise.move))
             if not (math.isfinite(size) and off <= noise + share * size):

@@ -115,7 +115,10 @@ class _Judge:
         share = max(SHARE, rtol) * size.max(axis=1, keepdims=True, initial=0.0)
         # Noise that is no small part of the derivatives excuses nothing here: it is for the second look to tell.
         noise = np.minimum(self._noise(output, self.point.steps(of, limits.eps)), share)
-        return np.asarray(rtol * size + np.minimum(limits.atol, share) + noise + unit * self.largest)
+        rounding = unit * self.largest
+        if self.exact:
+            rounding = max(rounding, min(limits.atol, UNSEEN * max(output.unit, limits.unit)))
+        return np.asarray(rtol * size + np.minimum(limits.atol, share) + noise + rounding)
 
     def _noise(self, output: Part, steps: Array) -> Array:
         """What the rounding of the outputs may do to a difference."""

@@ -128,6 +128,13 @@ def algebra(name: str) -> Handler:
     return handler
 
 
+def cholesky(call: Call) -> Any:
+    """The lower factor, of the lower triangle, or the upper one, of the upper triangle, and an error code."""
+    call.only(0)
+    upper = bool(call.option(1, "upper", False))
+    return [ruled("cholesky", call.args[:1], call.changes[:1], call.out, call, upper=upper), None]
+
+
 def slogdet(call: Call) -> Any:
     """Sign and logarithm of a determinant."""
     call.only(0)

@@ -103,6 +103,8 @@ def batch_norm(call: Call) -> Any:
 def vector_norm(call: Call) -> Any:
     """The p-norm over some axes."""
     order, dims = call.option(1, "ord", 2), call.option(2, "dim")
+    if not call.args[0].ndim and order != 0:
+        return ruled("absolute", call.args[:1], call.changes[:1], call.out, call)
     options = {"axes": axes_of(dims, call.args[0].ndim), "keepdims": bool(call.option(3, "keepdim", False))}
     order = math.inf if order == float("inf") else order
     return ruled("norm", call.args[:1], call.changes[:1], call.out, call, ord=order, **options)

@@ -109,9 +109,14 @@ BINARY = {
 }
 LINEAR = (
     "roll", "index", "gather", "take", "repeat", "diagonal", "tril", "triu", "movedim", "trace", "diag_embed",
-    "rot90", "pixel_shuffle", "pixel_unshuffle", "_embedding_bag_forward_only", "nll_loss2d_forward",
+    "rot90", "pixel_shuffle", "pixel_unshuffle", "_embedding_bag_forward_only",
     "channel_shuffle", "nansum", "_fft_r2c", "_fft_c2c", "_fft_c2r", "view_as_real", "view_as_complex", "_conj",
-    "_neg_view", "real", "imag", "as_strided_copy", "diagonal_copy", "conj", "resolve_conj", "nll_loss_forward",
+    "_neg_view", "real", "imag", "as_strided_copy", "diagonal_copy", "conj", "resolve_conj",
+)
+# They leave a tensor without axes as it is.
+THEMSELVES = (
+    "cumsum", "cumprod", "cummax", "cummin", "sort", "topk", "median", "max", "min", "amax", "amin", "prod", "sum",
+    "mean", "logsumexp", "flip", "roll", "nansum",
 )
 LINEAR_PRIMS = ("broadcast_in_dim",)
 SAME_ORDER = (
@@ -163,6 +168,10 @@ def _table() -> dict[Any, Handler]:
         table.update(dict.fromkeys(_overloads(aten, name), handler))
     for name, handler in SPECIAL_PRIMS.items():
         table.update(dict.fromkeys(_overloads(prims, name), handler))
+    for name in THEMSELVES:
+        for overload in (*_overloads(aten, name), *_overloads(prims, name)):
+            if overload in table:
+                table[overload] = structure.of_numbers(table[overload])
     for overload in ("Tensor_mode", "Scalar_mode"):  # rounding towards zero or down
         table.pop(getattr(aten.div, overload), None)
     return table
@@ -207,8 +216,9 @@ SPECIAL: dict[str, Handler] = {
     "cummax": ordering.running("max"), "cummin": ordering.running("min"), "median": ordering.median,
     "linalg_vector_norm": normalisation.vector_norm,
     "linalg_inv_ex": contractions.algebra("inv"), "_linalg_det": contractions.algebra("det"),
-    "_linalg_slogdet": contractions.slogdet, "linalg_cholesky_ex": contractions.algebra("cholesky"),
-    "_linalg_solve_ex": contractions.solve,
+    "_linalg_slogdet": contractions.slogdet, "linalg_cholesky_ex": contractions.cholesky,
+    "_linalg_solve_ex": contractions.solve, "nll_loss_forward": structure.labelled, "nll_loss2d_forward":
+    structure.labelled,
 }
 SPECIAL_PRIMS: dict[str, Handler] = {
     "add": _scaled_sum(1.0), "sub": _scaled_sum(-1.0), "convert_element_type": _convert,

@@ -131,9 +131,23 @@ class TorchProgram:
             for guard in self._guards:
                 if found[guard] is not None and bool((found[guard] != 0.0).any()):
                     raise NoRule("a branch that a perturbation takes the other way", "use torch.where")
-            outputs = (None if slot is None else found[slot] for slot in self._results)
+            outputs = [None if slot is None or not _moves(found[slot]) else found[slot] for slot in self._results]
             return Response(tuple(None if o is None else _array(o) for o in outputs),
                             _array(branches.crossed), _array(branches.ties), frozenset(branches.kinds))
+
+
+# In place of the change of an output that moves and that the operator's rule leaves out: a saved mean, a factorisation.
+LOST = object()
+
+
+def _moves(change: Any) -> bool:
+    if change is LOST:
+        raise NoRule("a further output of an operator, whose rule has its first one only")
+    return change is not None
+
+
+def _real(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and value.is_floating_point()
 
 
 @dataclass(slots=True)
@@ -168,10 +182,7 @@ class _Step:
 
     def run(self, found: list[Any], batch: tuple[int, ...], branches: Branches) -> None:
         """Find the outputs' changes, if any operand has one."""
-        for slot in self.read:
-            if found[slot] is not None:
-                break
-        else:
+        if not any([_moves(found[slot]) for slot in self.read]):
             return
         if self.handler is None:
             raise NoRule(str(self.operator))
@@ -179,8 +190,8 @@ class _Step:
                                                                                   for i in o] for o in self.operands)
         change = self.handler(Call(self.operator, self.args, self.kwargs, changes, self.outputs, batch, branches))
         if isinstance(change, (list, tuple)):
-            for slot, one in zip(self.slots, change, strict=True):
-                found[slot] = one
+            for slot, one, value in zip(self.slots, change, self.outputs, strict=True):
+                found[slot] = LOST if one is None and _real(value) else one
         else:
             found[self.slots[0]] = change
 

@@ -48,6 +48,23 @@ def along(place: int, name: str = "dim", default: int = 0, *, new: bool = False)
     return handler
 
 
+def of_numbers(handler: Handler) -> Handler:
+    """An operator along axes that leaves a tensor without any as it is; further outputs stand still."""
+
+    def itself(call: Call) -> Any:
+        value = call.args[0]
+        if not isinstance(value, torch.Tensor) or value.ndim or any(c is not None for c in call.changes[1:]):
+            return handler(call)
+        return [call.changes[0], *(None for _ in call.outputs[1:])]
+
+    return itself
+
+
+def labelled(call: Call) -> Any:
+    """The sum of the labelled entries; the sum of their weights, beside it, stands still."""
+    return [linear(0)(call)[0], zeros(call, call.outputs[1])]
+
+
 def reduced(call: Call) -> Any:
     """A sum or mean over some axes or all."""
     call.only(0)
