@@ -23,8 +23,8 @@ log = logging.getLogger("fastcheck.torch")
 
 # Steps, relative to an entry and at least.
 STEP, LEAST = 2.0**-27, 2.0**-27
-# Numbers that a block of columns may make, in all operators together.
-BLOCK = 1 << 22
+# Bytes that a block of columns may take.
+BLOCK_BYTES = 1 << 25
 # The recorded function may differ from the plain one by the rounding of fused implementations, relative to its largest
 # value; and exact changes along a direction from literal ones, relative to what made them up.
 SAME, LITERAL = 1e-9, 1e-4
@@ -104,7 +104,7 @@ def _columns(program: TorchProgram, number: int, function: TorchFunction) -> Arr
     shape, theta = function.parts[number].tensor.shape, function.theta[function.spans[number]]
     out = np.zeros((sum(np.asarray(o).size for o in program.outputs), theta.size))
     steps = np.maximum(STEP * np.abs(theta), LEAST)
-    width = max(1, min(theta.size, BLOCK // max(2 * program.size, 1)))
+    width = max(1, min(theta.size, BLOCK_BYTES // max(2 * program.column_bytes, 1)))
     for start in range(0, theta.size, width):
         some = np.arange(start, min(start + width, theta.size))
         changes = np.zeros((2, some.size, theta.size))

@@ -182,7 +182,7 @@ class _Step:
 
     def run(self, found: list[Any], batch: tuple[int, ...], branches: Branches) -> None:
         """Find the outputs' changes, if any operand has one."""
-        if not sum(_moves(found[slot]) for slot in self.read):
+        if not sum(_moves(found[slot]) for slot in self.read):  # all of them are asked: one may be lost
             return
         if self.handler is None:
             raise NoRule(str(self.operator))
