@@ -32,7 +32,7 @@ class Format:
     name : the command line's option is ``--name FILE``.
     help : what the command line says about it.
     endings : of the names of such files, the usual one first.
-    text : report -> its text; None for what is no text.
+    text : report -> its text; None for a picture.
     draw : (report, path), writes the file itself; None for a text.
     """
 

@@ -13,7 +13,7 @@ from ..verdict.judgement import Judgement
 from ..verdict.outcome import DOUBTS, FAIL, INCONCLUSIVE, NOISY, PASS, Cause
 from .data import TensorFacts
 
-# So many names are given before the rest is counted.
+# Up to this many names are given; the rest is counted.
 NAMED = 4
 LESS_NOISE = {
     "reference": 'Use engine="response", which subtracts no costs and has no such noise.',

@@ -34,7 +34,7 @@ HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_p
 
 
 class NotAChainError(ValueError):
-    """The module is no chain of Linear layers and known activations; says where."""
+    """The module is not a chain of Linear layers and known activations; says where."""
 
 
 @dataclass

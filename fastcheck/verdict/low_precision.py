@@ -11,9 +11,9 @@ NEAREST = 1e-9
 SHARE = 0.8
 # Standard errors of noise that an error must exceed to count.
 BEYOND_NOISE = 3.0
-# So many entries are needed to tell rounding from a systematic error.
+# At least this many entries are needed to tell rounding from a systematic error.
 ENOUGH = 4
-# An error that follows the gradient this closely is no rounding.
+# An error that follows the gradient this closely is not rounding.
 SYSTEMATIC = 0.9
 # Entries looked at.
 SAMPLE = 1 << 15

@@ -113,7 +113,7 @@ class _Judge:
         unit = ROUNDINGS * max(output.unit, of.unit, limits.unit)
         rtol, size = max(limits.rtol, unit), _size(numerical, of)
         share = max(SHARE, rtol) * size.max(axis=1, keepdims=True, initial=0.0)
-        # Noise that is no small part of the derivatives excuses nothing here: it is for the second look to tell.
+        # Noise that is a large part of the derivatives excuses nothing here: the second look has to tell.
         noise = np.minimum(self._noise(output, self.point.steps(of, limits.eps)), share)
         rounding = unit * self.largest
         if self.exact:

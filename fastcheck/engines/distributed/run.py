@@ -93,8 +93,8 @@ class Shared:
         if self.executor is not None:
             from .workers import Job, results
 
-            parcel = Job(uuid.uuid4().hex, problem, indices, self.find, epsilon, run.memory_limit)
-            yield from results(self.executor, parcel, timely)
+            job = Job(uuid.uuid4().hex, problem, indices, self.find, epsilon, run.memory_limit)
+            yield from results(self.executor, job, timely)
             return
         for shard in timely:
             positions, before = shard.positions(indices), collected.done

@@ -50,26 +50,26 @@ class Cancelled(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """What a worker says: who it is, as a process and a thread, and what it found; None if it lacks the parcel."""
+    """What a worker says: who it is, as a process and a thread, and what it found; None if it lacks the job."""
 
     process: tuple[str, int]
     thread: int
     found: NumericalGradient | None
 
 
-def work(key: str, shard: Shard, parcel: Job | None, ticket: str) -> Answer:
+def work(key: str, shard: Shard, job: Job | None, ticket: str) -> Answer:
     """In a worker: the differences of one piece, on one thread.
 
     Parameters
     ----------
-    key : of the parcel that it belongs to.
-    parcel : that parcel, or None where the worker is thought to have it.
+    key : of the job that it belongs to.
+    job : that job, or None where the worker is thought to have it.
     ticket : another one each time: Dask answers a call that it has seen before from memory.
     """
     worker = (socket.gethostname(), os.getpid()), threading.get_ident()
-    if parcel is not None and key not in _held:
+    if job is not None and key not in _held:
         _held.clear()
-        _held[key] = parcel
+        _held[key] = job
     given = _held.get(key)
     if given is None:
         return Answer(*worker, None)
@@ -83,31 +83,31 @@ def work(key: str, shard: Shard, parcel: Job | None, ticket: str) -> Answer:
     return Answer(*worker, brief(given.problem, positions, found))
 
 
-def results(executor: Executor, parcel: Job, shards: Iterable[Shard]) -> Iterator[tuple[Shard, NumericalGradient]]:
+def results(executor: Executor, job: Job, shards: Iterable[Shard]) -> Iterator[tuple[Shard, NumericalGradient]]:
     """What workers find, piece by piece, as it comes.
 
     Raises
     ------
     Whatever an engine or the executor raises.  At the end, however it comes about, waiting pieces are cancelled.
     """
-    errands = Dispatcher(executor, parcel, shards)
-    _held[parcel.key] = parcel
+    dispatcher = Dispatcher(executor, job, shards)
+    _held[job.key] = job
     try:
-        errands.refill()
-        while errands.out:
-            yield from errands.collect()
+        dispatcher.refill()
+        while dispatcher.out:
+            yield from dispatcher.collect()
     finally:
-        parcel.over = True
-        del _held[parcel.key]
-        for future in errands.out:
+        job.over = True
+        del _held[job.key]
+        for future in dispatcher.out:
             future.cancel()
 
 
 class Dispatcher:
     """Pieces that wait, and those that are out."""
 
-    def __init__(self, executor: Executor, parcel: Job, shards: Iterable[Shard]) -> None:
-        self.executor, self.parcel, self.shards = executor, parcel, iter(shards)
+    def __init__(self, executor: Executor, job: Job, shards: Iterable[Shard]) -> None:
+        self.executor, self.job, self.shards = executor, job, iter(shards)
         self.out: dict[Future[Answer], tuple[Shard, bool]] = {}  # and whether the job went with it
         self.returned: list[Shard] = []
         self.answered: set[tuple[tuple[str, int], int]] = set()
@@ -126,7 +126,7 @@ class Dispatcher:
                 self.answered.add((answer.process, answer.thread))
                 self.refill()
                 yield shard, answer.found
-        # One parcel at a time for each worker that lacks it; whoever is idle takes it, which is most likely that one.
+        # One job at a time goes to each worker that lacks it; whoever is idle takes it, which is most likely that one.
         for _ in range(len(self.lacking) - sum(whole for _, whole in self.out.values())):
             self._send(self._next(), whole=True)
 
@@ -140,6 +140,6 @@ class Dispatcher:
 
     def _send(self, shard: Shard | None, *, whole: bool) -> None:
         if shard is not None:
-            parcel = self.parcel if whole else None
-            future = self.executor.submit(work, self.parcel.key, shard, parcel, uuid.uuid4().hex)
+            job = self.job if whole else None
+            future = self.executor.submit(work, self.job.key, shard, job, uuid.uuid4().hex)
             self.out[future] = shard, whole

@@ -31,7 +31,7 @@ class Codes:
 
     @classmethod
     def draw(cls, count: int, generator: "Generator") -> "Codes":
-        """Codes of so many things."""
+        """Draw codes for this many things."""
         by_rank = generator.permutation(count)
         value = np.empty(count)
         value[by_rank] = LEAST + (MOST - LEAST) * (np.arange(count) + generator.uniform(0.25, 0.75, count)) / count

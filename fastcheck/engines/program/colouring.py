@@ -2,7 +2,7 @@
 
 Differences do not round, and at the engine's step they are linear to many digits.  So entries can be *coded*: move all
 of them, and again each by its own multiple of that; where one entry alone moves an output, the ratio of the output's
-two changes is that entry's code, and where several do it is a blend, which is no code but by a chance of one in a
+two changes is that entry's code, and where several do it is a blend, which equals a code by a chance of one in a
 million.  A few columns tell whether all entries can be moved together, and which one each output belongs to.  What an
 entry might add unseen to another's output is no more than the ratio's distance from the code, and counts as noise.
 

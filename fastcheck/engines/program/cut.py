@@ -88,7 +88,7 @@ class _Cut:
                 continue
             if self.proven(found, far, effect):
                 return found
-            # Something else flows in behind one of them: that one is no cut, but what comes after it may be.
+            # Something else flows in behind one of them: that one is not a cut, but what comes after it may be.
             waiting += [without | {term.site} for term in found if term.weight.size > 1]
         return ()
 

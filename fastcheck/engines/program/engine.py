@@ -46,7 +46,7 @@ def differences(
     problem : the program.
     positions : (k,) ascending.
     run : how the machine may be used.
-    deadline : of ``time.perf_counter``, after which no block of columns is begun.
+    deadline : of ``time.perf_counter``, after which no block of columns is started.
     seed : of random amounts and directions.
     epsilon : the step of J_plus and J_minus; gradapprox has a far smaller one, since nothing rounds.
     joint : hold all inputs against directions and literal subtraction together, not each by itself: for a few entries

@@ -6,8 +6,8 @@ import numpy as np
 
 from ..._constants import UNIT_ROUNDOFF
 from ..._types import Array
-from ...problems.networks.network import Propagation
 from ...problems.networks.problem import Problem
+from ...problems.networks.propagation import Propagation
 
 # The first-order bound of literal propagation's rounding may be this many times too small.
 SAFETY = 16.0

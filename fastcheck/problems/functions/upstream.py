@@ -41,7 +41,7 @@ def tried(call: Callable[[Values], Gradients], cotangents: Values, gradients: Gr
     """
     notes: list[str] = []
     if any(np.asarray(value).dtype.kind not in "fiu" for value in gradients.values()):
-        return gradients, notes  # what is no array of real numbers is refused with the gradients themselves
+        return gradients, notes  # what is not an array of real numbers is refused with the gradients themselves
     for kind, sentence, handed, expected in _trials(call, cotangents, gradients):
         try:
             found = call(handed)

@@ -22,9 +22,9 @@ from .upstream import tried
 Values = tuple[NDArray[Any], ...]
 
 # Roundings of its precision, times the largest gradient and the root of the number of terms, that a right backward may
-# be off by; a mistake in one precision alone is no rounding.
+# be off by; a mistake in one precision alone is not rounding.
 MOST_ROUNDINGS = 256.0
-# An error that follows the gradient this closely is not rounding; fewer entries than so many tell nothing of it.
+# An error that follows the gradient this closely is not rounding; fewer entries than this tell nothing about it.
 SYSTEMATIC, ENOUGH = 0.999, 8
 
 

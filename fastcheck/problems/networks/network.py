@@ -1,9 +1,9 @@
-"""Networks of dense layers: description, shapes, names, forward propagation and back-propagation in plain NumPy."""
+"""Networks of dense layers: description, shapes, names, and what they compute."""
 
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, cast
 
@@ -28,52 +28,14 @@ from ..parameters.tree import Branch, Leaf, Tree
 from .conventions.arrays import read_parameters
 from .conventions.fitting import IN_OUT, OUT_IN
 from .conventions.structures import is_canonical
+from .data import in_columns, inputs_of, targets_of
 from .defaults import output_and_cost
-from .layers.base import Layer
 from .layers.dense import Dense
 from .names import GRADIENT, name_of
-from .targets import targets_of
+from .propagation import LayerPlace, Propagation, backward, forward, output_gradient
 
 COLUMNS: Samples = "columns"
 ROWS: Samples = "rows"
-
-
-@dataclass(frozen=True)
-class Propagation:
-    """What forward propagation leaves behind: inputs and, per layer, pre-activations and activations (units, m)."""
-
-    X: Array
-    Z: list[Array]
-    A: list[Array]
-
-    def inputs_of(self, layer: int) -> Array:
-        """The activations that layer ``layer`` (0-based) reads."""
-        return self.X if layer == 0 else self.A[layer - 1]
-
-
-@dataclass(frozen=True)
-class LayerPlace:
-    """A layer of a network, and where its parameters are.
-
-    Parameters
-    ----------
-    layer : what it computes.
-    number : from 1 on.
-    tensors : its parameters, by kind.
-    """
-
-    layer: Layer
-    number: int
-    tensors: dict[str, Tensor]
-
-    def values(self, parameters: Mapping[str, Array]) -> dict[str, Array]:
-        """Its own parameters, by kind, among all of the network's, by name."""
-        return {kind: parameters[tensor.name] for kind, tensor in self.tensors.items()}
-
-    def of_unit(self, theta: Array, unit: int) -> Array:
-        """The weights of one unit of a dense layer and, last, its bias."""
-        weights, bias = self.tensors["W"], self.tensors["b"]
-        return np.append(theta[weights.start : weights.stop].reshape(weights.shape)[unit], theta[bias.start + unit])
 
 
 class Network:
@@ -330,34 +292,23 @@ class Network:
         ValueError, TypeError : see ``inputs`` and ``targets``.
         """
         if self.samples == ROWS:
-            return (*self._data_in_rows(X, Y), ROWS)
+            return (*self._transposed(X, Y), ROWS)
         try:
             data = self.inputs(X)
             return data, self.targets(Y, data.shape[1]), COLUMNS
         except ValueError:
             if self.samples is None:
                 with suppress(TypeError, ValueError):
-                    return (*self._data_in_rows(X, Y), ROWS)
+                    return (*self._transposed(X, Y), ROWS)
             raise
 
-    def _data_in_rows(self, X: Any, Y: Any) -> tuple[Array, Array]:
-        data, targets = real_array("X", X), real_array("Y", Y)
-        if data.ndim != 2 or data.shape[1] != self.widths[0]:
-            raise ValueError(f"X: expected shape (m, {self.widths[0]}), samples in rows, got shape {data.shape}")
-        m, outputs = data.shape[0], self.widths[-1]
-        if targets.ndim != 1 and targets.shape not in ((m, outputs), (m, 1)):
-            raise ValueError(f"Y: expected shape ({m}, {outputs}) or ({m},) for X with {m} samples in rows, "
-                             f"got shape {targets.shape}")
-        return self.inputs(data.T), self.targets(targets.T, m)
+    def _transposed(self, X: Any, Y: Any) -> tuple[Array, Array]:
+        data, targets = in_columns(X, Y, self.widths[0], self.widths[-1])
+        return self.inputs(data), self.targets(targets, data.shape[1])
 
     def inputs(self, X: Any) -> Array:
         """X as (n_x, m) float64, C-contiguous.  Raises ValueError or TypeError if it does not fit."""
-        data = real_array("X", X)
-        if data.ndim != 2 or data.shape[0] != self.widths[0]:
-            raise ValueError(f"X: expected shape ({self.widths[0]}, m), samples in columns, got shape {data.shape}")
-        if data.shape[1] == 0:
-            raise ValueError(f"X: expected at least one sample (column), got an empty batch of shape {data.shape}")
-        return np.ascontiguousarray(data, dtype=np.float64)
+        return inputs_of(X, self.widths[0])
 
     def targets(self, Y: Any, m: int) -> Array:
         """Y as (n_L, m) float64: binary (m,) or (1, m), labels (m,), one-hot, soft or real targets (n_L, m).
@@ -371,13 +322,7 @@ class Network:
 
     def forward(self, parameters: Mapping[str, Array], X: Array) -> Propagation:
         """Forward propagation of X (n_x, m) with tensors as ``to_parameters`` gives them."""
-        Z, A, a = [], [], X
-        with np.errstate(all="ignore"):
-            for place, entry in zip(self.places, self.activation_entries, strict=True):
-                Z.append(place.layer.forward(place.values(parameters), a))
-                a = entry.value(Z[-1])
-                A.append(a)
-        return Propagation(X, Z, A)
+        return forward(self.places, parameters, X)
 
     def penalty(self, parameters: Mapping[str, Array], m: int) -> float:
         """l2/(2m) sum ||W||_F^2."""
@@ -428,32 +373,16 @@ class Network:
 
     def backpropagated(self, theta: Mapping[str, Array], data: Array, targets: Array) -> dict[str, Array]:
         """Back-propagation by the parameters' names: tensors, data and targets as the engines have them."""
-        m = data.shape[1]
-        gradients: dict[str, Array] = {}
+        run = self.forward(theta, data)
+        gradients = backward(self.places, theta, run, self.output_gradient(run, targets))
         with np.errstate(all="ignore"):
-            run = self.forward(theta, data)
-            dZ = self.output_gradient(run, targets)
-            for k in range(len(self.layers) - 1, -1, -1):
-                place = self.places[k]
-                values = place.values(theta)
-                found = place.layer.gradients(values, run.inputs_of(k), dZ)
-                gradients |= {place.tensors[kind].name: gradient for kind, gradient in found.items()}
-                if k > 0:
-                    dZ = place.layer.backward(values, dZ) * self.activation_entries[k - 1].derivative(run.Z[k - 1])
             for tensor in self.penalised:
-                gradients[tensor.name] = gradients[tensor.name] + self.l2 / m * theta[tensor.name]
+                gradients[tensor.name] = gradients[tensor.name] + self.l2 / data.shape[1] * theta[tensor.name]
         return {tensor.name: gradients[tensor.name] for tensor in self.tensors}
 
     def output_gradient(self, run: Propagation, targets: Array) -> Array:
         """dJ/dZ of the last layer."""
-        cost, entry, A = self.cost_entry, self.activation_entries[-1], run.A[-1]
-        gradient = cost.gradient(run.Z[-1], A, targets) * cost.scale(targets.shape[1], targets.shape[0])
-        if cost.output:
-            return gradient
-        if entry.elementwise:
-            return gradient * entry.derivative(run.Z[-1])
-        others = np.ones((A.shape[0], A.shape[0])) - np.eye(A.shape[0])
-        return np.asarray(A * (gradient * (others @ A) - others @ (A * gradient)))
+        return output_gradient(self.cost_entry, self.activation_entries[-1], run, targets)
 
 
 def _checked_layers(layers: Sequence[Dense]) -> tuple[Dense, ...]:

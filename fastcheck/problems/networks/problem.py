@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 
 from ..._types import Array
 from ...runtime.cached_property import cached_property
-from .network import Network, Propagation
+from .network import Network
+from .propagation import Propagation
 
 # Bytes of one unit of a sample at work: pre-activation, activation, derivatives, and temporaries.
 BYTES_PER_UNIT = 160

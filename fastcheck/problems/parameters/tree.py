@@ -41,7 +41,7 @@ class Branch:
     ----------
     entries : by key, or by place.
     kind : the type it is made again as: the caller's own for dictionaries and NamedTuples, else list or tuple.
-    empty : a dictionary of the caller's own type without entries; None where ``kind`` is no such type.
+    empty : a dictionary of the caller's own type without entries; None where ``kind`` is not such a type.
     """
 
     entries: "dict[Any, Tree]"

@@ -39,7 +39,7 @@ class Call:
         return self.outputs[0]
 
     def option(self, place: int, name: str, default: Any = None) -> Any:
-        """An argument that is no tensor, by its place or its name."""
+        """Give an argument that is not a tensor, by its place or its name."""
         return self.args[place] if place < len(self.args) else self.kwargs.get(name, default)
 
     def only(self, *places: int) -> None:

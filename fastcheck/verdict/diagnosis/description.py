@@ -11,8 +11,9 @@ from ..._names import Activation, Cost
 from ..._types import Array
 from ...problems.networks.layers.dense import Dense
 from ...problems.networks.mistakes.backward import Backward
-from ...problems.networks.network import Network, Propagation
+from ...problems.networks.network import Network
 from ...problems.networks.problem import Problem
+from ...problems.networks.propagation import Propagation
 from ...rules.activations import ACTIVATIONS
 from ...rules.losses import COSTS
 

@@ -18,7 +18,7 @@ LEFT_OF_GRADIENT = 1e-6
 LEFT_OF_ERROR = 1e-2
 # An error below this share of the gradient is too much rounding for claims about it.
 ROUNDING = 1e-12
-# So many rows, columns or entries are still named one by one.
+# Up to this many rows, columns or entries are named one by one.
 FEW = 3
 
 

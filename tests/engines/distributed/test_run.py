@@ -81,7 +81,7 @@ def test_bitwise_what_one_process_finds(executor, given, plain):
     assert_same(fc.check(*given, executor=executor), plain)
 
 
-def test_the_parcel_goes_once_to_each_worker(executor, given, monkeypatch):
+def test_the_job_goes_once_to_each_worker(executor, given, monkeypatch):
     sent = []
     right = workers.Dispatcher._send
 

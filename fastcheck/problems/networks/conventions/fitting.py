@@ -43,7 +43,7 @@ def _ends(array: NDArray[Any], order: Weights) -> tuple[int, int] | None:
 
 
 def is_bias(shape: Shape, size: int, rows: bool) -> bool:
-    """Whether a bias of so many units may have this shape."""
+    """Whether a bias of this many units may have this shape."""
     return shape in ((size,), (size, 1)) or (rows and shape == (1, size)) or (size == 1 and shape == ())
 
 

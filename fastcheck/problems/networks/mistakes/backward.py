@@ -8,8 +8,8 @@ from ...._types import Array
 from ....rules.activations import ACTIVATIONS, Activation
 from ....runtime.cached_property import cached_property
 from ..names import name_of
-from ..network import Propagation
 from ..problem import Problem
+from ..propagation import Propagation
 
 
 @dataclass(frozen=True)

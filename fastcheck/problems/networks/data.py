@@ -1,4 +1,4 @@
-"""Targets as every network has them: (n_L, m), from labels, vectors and one-hot columns."""
+"""Data as every network has them: inputs (n_x, m), and targets (n_L, m) from labels, vectors and one-hot columns."""
 
 from typing import Any
 
@@ -7,6 +7,38 @@ import numpy as np
 from ..._types import Array
 from ..._validation import real_array
 from ...rules.losses import Cost
+
+
+def inputs_of(X: Any, inputs: int) -> Array:
+    """Give X as (n_x, m) float64, C-contiguous.
+
+    Raises
+    ------
+    ValueError, TypeError : for another number of rows than ``inputs``, no columns, and what is not an array of numbers.
+    """
+    data = real_array("X", X)
+    if data.ndim != 2 or data.shape[0] != inputs:
+        raise ValueError(f"X: expected shape ({inputs}, m), samples in columns, got shape {data.shape}")
+    if data.shape[1] == 0:
+        raise ValueError(f"X: expected at least one sample (column), got an empty batch of shape {data.shape}")
+    return np.ascontiguousarray(data, dtype=np.float64)
+
+
+def in_columns(X: Any, Y: Any, inputs: int, outputs: int) -> tuple[Any, Any]:
+    """Turn data with samples in rows, X (m, n_x) and Y (m, n_L), (m, 1) or (m,), into data with samples in columns.
+
+    Raises
+    ------
+    ValueError, TypeError : for other shapes, and for what is not an array of numbers.
+    """
+    data, targets = real_array("X", X), real_array("Y", Y)
+    if data.ndim != 2 or data.shape[1] != inputs:
+        raise ValueError(f"X: expected shape (m, {inputs}), samples in rows, got shape {data.shape}")
+    m = data.shape[0]
+    if targets.ndim != 1 and targets.shape not in ((m, outputs), (m, 1)):
+        raise ValueError(f"Y: expected shape ({m}, {outputs}) or ({m},) for X with {m} samples in rows, "
+                         f"got shape {targets.shape}")
+    return data.T, targets.T
 
 
 def targets_of(Y: Any, m: int, outputs: int, cost: Cost, name: str) -> Array:
