@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..engines.program.proof import Proof
 
 
-# Programs from this many entries on are run by several threads: smaller ones are done before a second thread has started.
+# Programs from this many entries on are run by several threads; smaller ones are done before a second one has started.
 LARGE = 4096
 
 

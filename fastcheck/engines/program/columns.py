@@ -20,8 +20,8 @@ from .quotients import Quotients
 from .runner import FIRST_COLUMNS, Moved, Place, Runner
 
 # A column that crosses a kink, or leaves the function's domain, is taken again with a step this much smaller, at most
-# twice.  Nothing rounds, so it may be tiny; it must be, where the cost is not smooth at the edge of its domain: the quotient of
-# t**1.5 at 0 is the square root of the step.
+# twice.  Nothing rounds, so the step may be tiny; and it must be, where the cost is not smooth at the edge of its
+# domain: the quotient of t**1.5 at 0 is the square root of the step.
 SHRINK, SHRINKS = 2.0**-20, 2
 TINY = float(np.finfo(np.float64).tiny)
 

@@ -12,7 +12,7 @@ import torch
 from .recorder import Node, Ref, Tape
 
 aten, prims = torch.ops.aten, torch.ops.prims
-# (the node, the weights of its output) -> the weights of its first operand, or None where it is not a fixed weighted sum.
+# (the node, the weights of its output) -> the weights of its first operand; None where it is not a fixed weighted sum.
 Back = Callable[[Node, torch.Tensor], torch.Tensor | None]
 
 

@@ -173,7 +173,7 @@ def _lifted(change: Change, ndim: int) -> Change:
 
 
 def operate_in_place(run: Run, name: str, plain: Callable[..., Any], target: Any, operand: Any) -> Any:
-    """``target += operand`` and the other in-place operators give a new value for a scalar, the same array with new contents otherwise."""
+    """Apply ``target += operand`` or another of these: a scalar gets a new value, an array keeps its place."""
     if name == "matmul":
         result = run.tables.contract(run, plain, (target, operand))
     else:
