@@ -30,7 +30,7 @@ from .conventions.fitting import IN_OUT, OUT_IN
 from .conventions.structures import is_canonical
 from .data import in_columns, inputs_of, targets_of
 from .defaults import output_and_cost
-from .layers.dense import Dense
+from .layers.dense import Dense, checked_chain
 from .names import GRADIENT, name_of
 from .propagation import LayerPlace, Propagation, backward, forward, output_gradient
 
@@ -67,7 +67,7 @@ class Network:
         self, layers: Sequence[Dense], cost: CostName, l2: float = 0.0, *, samples: Samples | None = None,
         weights: Weights | None = None,
     ) -> None:
-        self.layers = _checked_layers(layers)
+        self.layers = checked_chain(layers)
         self.cost = cast(CostName, known("cost", cost, COSTS, COST_SYNONYMS))
         self.samples = None if samples is None else cast(Samples, known("samples", samples, (COLUMNS, ROWS)))
         self.weights = None if weights is None else cast(Weights, known("weights", weights, (OUT_IN, IN_OUT)))
@@ -383,21 +383,3 @@ class Network:
     def output_gradient(self, run: Propagation, targets: Array) -> Array:
         """dJ/dZ of the last layer."""
         return output_gradient(self.cost_entry, self.activation_entries[-1], run, targets)
-
-
-def _checked_layers(layers: Sequence[Dense]) -> tuple[Dense, ...]:
-    if isinstance(layers, Dense) or not isinstance(layers, Sequence):
-        raise TypeError(f"layers: expected a list of Dense, got {type(layers).__name__}")
-    if not layers:
-        raise ValueError("layers: expected at least one Dense layer, got an empty list")
-    for index, layer in enumerate(layers, 1):
-        if not isinstance(layer, Dense):
-            raise TypeError(f"layers: expected Dense as layer {index}, got {type(layer).__name__}")
-        if index > 1 and layers[index - 2].outputs != layer.inputs:
-            raise ValueError(
-                f"layers: expected layer {index} to take the {layers[index - 2].outputs} outputs of layer {index - 1}, "
-                f"got {layer.inputs} inputs"
-            )
-        if index < len(layers) and not ACTIVATIONS[layer.activation].elementwise:
-            raise ValueError(f"layers: expected {layer.activation} in the output layer only, got it in layer {index}")
-    return tuple(layers)

@@ -1,6 +1,7 @@
 """A fully connected layer."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,3 +78,27 @@ class Dense:
         if da is None:
             return np.asarray(self.forward(changes, a) * factor)
         return np.asarray(values["W"] @ da + self.forward(changes, a + da) * factor)
+
+
+def checked_chain(layers: Sequence[Dense]) -> tuple[Dense, ...]:
+    """Validate a chain of layers: each reads what the one before it gives, and softmax is in the output alone.
+
+    Raises
+    ------
+    ValueError, TypeError : for anything else, and for an empty chain.
+    """
+    if isinstance(layers, Dense) or not isinstance(layers, Sequence):
+        raise TypeError(f"layers: expected a list of Dense, got {type(layers).__name__}")
+    if not layers:
+        raise ValueError("layers: expected at least one Dense layer, got an empty list")
+    for index, layer in enumerate(layers, 1):
+        if not isinstance(layer, Dense):
+            raise TypeError(f"layers: expected Dense as layer {index}, got {type(layer).__name__}")
+        if index > 1 and layers[index - 2].outputs != layer.inputs:
+            raise ValueError(
+                f"layers: expected layer {index} to take the {layers[index - 2].outputs} outputs of layer {index - 1}, "
+                f"got {layer.inputs} inputs"
+            )
+        if index < len(layers) and not ACTIVATIONS[layer.activation].elementwise:
+            raise ValueError(f"layers: expected {layer.activation} in the output layer only, got it in layer {index}")
+    return tuple(layers)
