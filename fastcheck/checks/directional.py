@@ -73,7 +73,7 @@ def with_directions(
 
 
 def _noise_of_entries(subject: AnalyticGradient, found: NumericalGradient) -> Array:
-    """The noise of every checked entry, which may be known for all at once or for each tensor."""
+    """Return the noise of every checked entry, which may be known for all at once or for each tensor."""
     if found.noise.size == found.gradapprox.size:
         return found.noise
     if found.noise.size == 1:

@@ -26,7 +26,7 @@ class Selection:
 
     @classmethod
     def of(cls, method: Any, samples: Any, directions: Any, seed: Any) -> "Selection":
-        """What a caller asked for.
+        """Return what a caller asked for.
 
         Raises
         ------

@@ -64,7 +64,7 @@ class Sweep:
         return f"The differences of engine {name} decide nothing: they lie between {low:.0e} and {high:.0e}."
 
     def __str__(self) -> str:
-        """A table, one row per epsilon."""
+        """Return a table, one row per epsilon."""
         names = list(self.differences)
         lines = ["epsilon  " + "".join(f"{name:>12}" for name in names)]
         for k, epsilon in enumerate(self.epsilons):
@@ -72,7 +72,7 @@ class Sweep:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        """A title, the conclusion, a picture and the table, for notebooks."""
+        """Return a title, the conclusion, a picture and the table, for notebooks."""
         from ..report.page import sweep_in_html
 
         return f'<div class="fastcheck"><p><b>{TITLE}</b></p>{sweep_in_html(self.to_dict())}</div>'
@@ -113,7 +113,7 @@ def sweep(
     memory_limit: int | None = None,
     progress: bool | Progress = False,
 ) -> Sweep:
-    """The difference between gradients and central differences for many epsilons and every engine.
+    """Return the difference between gradients and central differences for many epsilons and every engine.
 
     Parameters
     ----------
@@ -159,7 +159,7 @@ def sweep(
 
 
 def _several(name: str, values: Any) -> list[Any]:
-    """The members of a sequence, else TypeError; ValueError where it has none."""
+    """Return the members of a sequence, else TypeError; ValueError where it has none."""
     if isinstance(values, str) or not isinstance(values, Iterable):
         raise TypeError(f"{name}: expected a list of them, got {type(values).__name__} {values!r}")
     found = list(values)

@@ -32,7 +32,7 @@ MULTIPLY_ADD, STRAIGHT, CURVED, LOSS, LAYER = 2e-10, 4e-9, 1.2e-8, 3e-8, 6e-5
 
 
 def engine(name: str) -> Engine:
-    """The engine of that name; imported here and not before, because the compiled ones bring Numba with them."""
+    """Return the engine of that name; imported here and not before, because the compiled ones bring Numba with them."""
     return respond if name == "response" else _imported(name)
 
 
@@ -42,7 +42,7 @@ def _imported(name: str) -> Engine:
 
 
 def respond(problem: Problem, indices: Indices | None, epsilon: float, run: Run) -> NumericalGradient:
-    """All perturbed costs from the responses of single units (see ``engines.response.engine``)."""
+    """Return all perturbed costs from the responses of single units (see ``engines.response.engine``)."""
     from .plain import engine as plain
 
     if problem.kept is None and _ledger.in_numpy(problem, run):  # pieces of one check are all done in the same way
@@ -56,7 +56,7 @@ def respond(problem: Problem, indices: Indices | None, epsilon: float, run: Run)
 def _compiled(
     find: Engine, problem: Problem, indices: Indices | None, epsilon: float, run: Run
 ) -> NumericalGradient:
-    """What an engine finds that has to be compiled first; the report says how long that took."""
+    """Return what an engine finds that has to be compiled first; the report says how long that took."""
     from ..runtime.jit import compiling  # brings Numba with it, as kernels do
 
     run.says("compiling, once")
@@ -105,7 +105,7 @@ class _Ledger:
         self.spent = 0.0
 
     def in_numpy(self, problem: Problem, run: Run) -> bool:
-        """Whether a check is to be done in NumPy."""
+        """Tell whether a check is to be done in NumPy."""
         net, m = problem.network, problem.m
         seconds = numpy_seconds(net, m)
         from .plain.engine import has_rules
@@ -120,7 +120,7 @@ class _Ledger:
         return True
 
     def finds_machine_code(self) -> bool:
-        """Whether machine code has been loaded, or lies on disk."""
+        """Tell whether machine code has been loaded, or lies on disk."""
         if not self.at_hand:
             from ..runtime.jit import is_at_hand  # brings Numba with it, as kernels do
             from .response.unit_responses import respond_block

@@ -80,7 +80,7 @@ perturbed_costs = compiled(_perturbed_costs)
 
 
 def differences(problem: Problem, indices: Indices | None, epsilon: float, run: Run) -> NumericalGradient:
-    """Central differences of the compiled cost, all parameters at once."""
+    """Return central differences of the compiled cost, all parameters at once."""
     positions = np.arange(problem.theta.size) if indices is None else indices
     theta, network, samples = problem.theta, problem.network, 0
     J_plus, J_minus = np.zeros(positions.size), np.zeros(positions.size)
@@ -114,7 +114,7 @@ def differences(problem: Problem, indices: Indices | None, epsilon: float, run: 
 
 
 def _description(problem: Problem, part: Problem) -> tuple[Any, ...]:
-    """What ``forward_cost`` needs apart from theta; of the penalty, the part's share."""
+    """Return what ``forward_cost`` needs apart from theta; of the penalty, the part's share."""
     network = problem.network
     return (
         np.array(network.widths, np.int64), np.array([ACTIVATION_CODES[layer.activation] for layer in network.layers]),

@@ -23,7 +23,7 @@ def textbook_cost(problem: Problem, theta: Array, limit: float = math.inf) -> fl
 
 
 def differences(problem: Problem, indices: Indices | None, epsilon: float, run: Run) -> NumericalGradient:
-    """Central differences of the cost, one parameter at a time (deeplearning.ai, "Gradient Checking")."""
+    """Return central differences of the cost, one parameter at a time (deeplearning.ai, "Gradient Checking")."""
     positions = np.arange(problem.theta.size) if indices is None else indices
     J_plus, J_minus = np.empty(positions.size), np.empty(positions.size)
     for done, k in enumerate(positions):
@@ -48,7 +48,7 @@ def differences(problem: Problem, indices: Indices | None, epsilon: float, run: 
 def textbook_noise(
     problem: Problem, epsilon: float, limit: float = math.inf, deadline: float = math.inf
 ) -> Array:
-    """Standard error of central differences of the textbook's cost, one per tensor.
+    """Return the standard error of central differences of the textbook's cost, one per tensor.
 
     Beside the measured noise, the formula's error at theta itself: log(1 - a) of a saturated output moves in steps
     that are too long for any small perturbation to notice, and then the difference is wrong without being noisy.

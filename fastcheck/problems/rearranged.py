@@ -14,7 +14,7 @@ from .parameters.tensor import Tensor
 def rearranged(
     subject: AnalyticGradient, found: NumericalGradient, tensors: Sequence[Tensor], order: Indices
 ) -> tuple[AnalyticGradient, NumericalGradient, Indices]:
-    """The same with tensors laid out otherwise.
+    """Return the same with tensors laid out otherwise.
 
     Parameters
     ----------
@@ -49,14 +49,14 @@ def rearranged(
 
 
 def _noise(subject: AnalyticGradient, found: NumericalGradient, checked: Indices) -> Array:
-    """The noise of every checked entry."""
+    """Return the noise of every checked entry."""
     if found.noise.size in (1, checked.size):
         return np.broadcast_to(found.noise, checked.shape)
     return np.repeat(found.noise, [tensor.size for tensor in subject.tensors])
 
 
 def _kinks(found: NumericalGradient, chosen: Indices) -> Kinks | None:
-    """The kinks at their new places."""
+    """Return the kinks at their new places."""
     kinks = found.kinks
     if kinks is None:
         return None
@@ -70,7 +70,7 @@ def _kinks(found: NumericalGradient, chosen: Indices) -> Kinks | None:
 
 
 def _rounding(subject: AnalyticGradient, tensors: Sequence[Tensor], order: Indices) -> Rounding | None:
-    """The rounding of each tensor's gradient in its new order."""
+    """Return the rounding of each tensor's gradient in its new order."""
     asked = subject.rounding
     if asked is None:
         return None

@@ -95,7 +95,7 @@ class TensorData(Protocol):
         ...
 
     def entries(self, count: int) -> Sequence[EntryData]:
-        """The worst entries, worst first."""
+        """Return the worst entries, worst first."""
         ...
 
 
@@ -234,7 +234,7 @@ class ReportData(Protocol):
         ...
 
     def worst(self, count: int) -> Sequence[EntryData]:
-        """The entries that disagree most, worst first."""
+        """Return the entries that disagree most, worst first."""
         ...
 
     def to_dict(self) -> dict[str, Any]:

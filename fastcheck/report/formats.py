@@ -55,7 +55,7 @@ FORMATS: dict[str, Format] = {
 
 
 def format_of(path: str | PathLike[str]) -> str:
-    """The name of the format that a file's ending tells.
+    """Return the name of the format that a file's ending tells.
 
     Raises
     ------

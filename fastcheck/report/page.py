@@ -33,7 +33,7 @@ WIDTH, HEIGHT, MARGIN = 520, 260, 46
 
 
 def page(report: ReportData) -> str:
-    """The page."""
+    """Return the page."""
     facts = report.facts
     parts = ["<!DOCTYPE html>", '<html lang="en"><head><meta charset="utf-8">',
              f"<title>fastcheck: {report.verdict}</title><style>{STYLE}</style></head><body>", "<h1>fastcheck</h1>"]
@@ -53,7 +53,7 @@ def _inferred(facts: Mapping[str, Any]) -> str:
 
 
 def _command(report: ReportData) -> str:
-    """The command, or the options of the call, that gave the report."""
+    """Return the command, or the options of the call, that gave the report."""
     if report.facts.get("command"):
         return str(report.facts["command"])
     epsilon = f"{report.epsilon:g}" if isinstance(report.epsilon, float) else "None"
@@ -81,7 +81,7 @@ def _map(tensor: TensorData) -> str:
 
 
 def sweep_in_html(sweep: Mapping[str, Any]) -> str:
-    """A picture and a table of what ``fastcheck.checks.sweep.Sweep.to_dict`` gives, with its conclusion."""
+    """Return a picture and a table of what ``fastcheck.checks.sweep.Sweep.to_dict`` gives, with its conclusion."""
     epsilons, differences = sweep["epsilons"], sweep["differences"]
     rows = [(f"{epsilon:.0e}", *(_number(values[k]) for values in differences.values()))
             for k, epsilon in enumerate(epsilons)]
@@ -94,7 +94,7 @@ def _number(value: Any) -> str:
 
 
 def _curves(epsilons: Sequence[float], differences: Mapping[str, Sequence[Any]]) -> str:
-    """The lines of a sweep, both axes logarithmic; what is not a number is left out."""
+    """Return the lines of a sweep, both axes logarithmic; what is not a number is left out."""
     left, right = (math.log10(value) for value in (min(epsilons), max(epsilons)))
     low, high = math.log10(LOWEST), math.log10(HIGHEST)
 

@@ -17,7 +17,7 @@ UNCHECKED = (200, 200, 200)
 
 
 def coloured(errors: Array) -> NDArray[np.uint8]:
-    """A map of relative errors (rows, columns) as (rows, columns, 3) bytes; what was not checked is grey."""
+    """Return a map of relative errors (rows, columns) as (rows, columns, 3) bytes; what was not checked is grey."""
     low, high = math.log10(LOWEST), math.log10(HIGHEST)
     with np.errstate(invalid="ignore"):
         place = (np.log10(np.clip(errors, LOWEST, HIGHEST)) - low) / (high - low) * (len(COLOURS) - 1)
@@ -41,5 +41,5 @@ def png(pixels: NDArray[np.uint8]) -> bytes:
 
 
 def as_address(pixels: NDArray[np.uint8]) -> str:
-    """The image as an address that holds it, for a page that needs no other file."""
+    """Return the image as an address that holds it, for a page that needs no other file."""
     return f"data:image/png;base64,{base64.b64encode(png(pixels)).decode()}"

@@ -32,7 +32,7 @@ def versions() -> dict[str, str]:
 
 
 def plain_data(value: Any) -> Any:
-    """What JSON can hold."""
+    """Return what JSON can hold."""
     if isinstance(value, dict):
         return {str(key): plain_data(item) for key, item in value.items()}
     if isinstance(value, np.ndarray):

@@ -67,7 +67,7 @@ def plot_report(report: ReportData, path: str | PathLike[str] | None = None) -> 
 
 
 def shown(report: ReportData) -> list[TensorData]:
-    """The tensors drawn: all, or the failing ones and then the others up to a readable number."""
+    """Return the tensors drawn: all, or the failing ones and then the others up to a readable number."""
     checked = [t for t in report.tensors if t.checked]
     if len(checked) <= ROWS:
         return checked
@@ -90,7 +90,7 @@ def blocks_of(errors: Array) -> Array:
 
 
 def as_matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
-    """How a tensor is laid flat for drawing: columns as a row, more than two axes with the first kept."""
+    """Return how a tensor is laid flat for drawing: columns as a row, more than two axes with the first kept."""
     size = math.prod(shape)
     if len(shape) < 2 or size == shape[0]:
         return 1, size
@@ -151,7 +151,7 @@ def _draw_scatter(axis: Any, tensor: TensorData) -> None:
 
 
 def _points(tensor: TensorData) -> Any:
-    """Positions drawn: all, or the most wrong tenth of what is drawn, and a random share of the others."""
+    """Return positions drawn: all, or the most wrong tenth of what is drawn, and a random share of the others."""
     if tensor.checked <= POINTS:
         return np.arange(tensor.checked)
     gradient, approx = tensor.pair
@@ -194,7 +194,7 @@ def plot_sweep(sweep: SweepData, path: str | PathLike[str] | None = None) -> Any
 
 
 def _figure(width: float, height: float, path: str | PathLike[str] | None) -> Any:
-    """An empty figure of that size in inches.
+    """Return an empty figure of that size in inches.
 
     Where the caller has imported pyplot, and no file is asked for, it is one of pyplot's, so that ``plt.show()`` shows
     it; notebooks show what a cell returns, and would show it twice.

@@ -73,12 +73,12 @@ class Report:
         return cls(subject, differences, judgement, run)
 
     def noted(self, *notes: str) -> "Report":
-        """The same report with more notes, before the engine's own."""
+        """Return the same report with more notes, before the engine's own."""
         differences = replace(self._differences, notes=(*notes, *self._differences.notes))
         return Report(self._subject, differences, self._judgement, self._run)
 
     def told(self, **facts: Any) -> "Report":
-        """The same report with further figures about the run among its ``facts``.
+        """Return the same report with further figures about the run among its ``facts``.
 
         Parameters
         ----------
@@ -87,7 +87,7 @@ class Report:
         return Report(self._subject, self._differences, self._judgement, {**self._run, **facts})
 
     def held_open(self, cause: Cause) -> "Report":
-        """The same report where nothing that agrees is proven: what passed is inconclusive, for that cause."""
+        """Return the same report where nothing that agrees is proven: what passed is inconclusive, for that cause."""
         tensors = [replace(t, verdict=INCONCLUSIVE, cause=cause) if t.verdict == PASS else t
                    for t in self._judgement.tensors]
         verdict = INCONCLUSIVE if self.verdict == PASS else self.verdict
@@ -95,7 +95,7 @@ class Report:
         return Report(self._subject, self._differences, judgement, self._run)
 
     def renamed(self, names: Mapping[str, tuple[str, tuple[int, ...]]]) -> "Report":
-        """The same report with tensors under other names and in other shapes of as many entries.
+        """Return the same report with tensors under other names and in other shapes of as many entries.
 
         Parameters
         ----------
@@ -112,7 +112,7 @@ class Report:
         return Report.of(subject, self._differences, **self._run)
 
     def rearranged(self, tensors: Sequence[Tensor], order: Indices) -> "Report":
-        """The same report with the entries of theta in another order, or without some of them.
+        """Return the same report with the entries of theta in another order, or without some of them.
 
         Parameters
         ----------
@@ -139,7 +139,7 @@ class Report:
         return self.verdict == PASS
 
     def __bool__(self) -> bool:
-        """The same, so that ``assert fastcheck.check(...)`` means what it says."""
+        """Return the same, so that ``assert fastcheck.check(...)`` means what it says."""
         return self.ok
 
     def raise_if_wrong(self, inconclusive_ok: bool = False) -> None:
@@ -266,7 +266,7 @@ class Report:
         return tuple(sentences.notes(self._subject, self._differences, self.tensors, self._run))
 
     def tensor(self, name: str) -> TensorReport:
-        """The report of one tensor.  Raises KeyError, with the names there are, for an unknown name."""
+        """Return the report of one tensor.  Raises KeyError, with the names there are, for an unknown name."""
         for tensor in self.tensors:
             if tensor.name == name:
                 return tensor
@@ -277,11 +277,11 @@ class Report:
         return self.tensor(name).gradapprox()
 
     def worst(self, count: int = SHOWN) -> list[Entry]:
-        """The entries that disagree most, worst first; those that are not finite before all others."""
+        """Return the entries that disagree most, worst first; those that are not finite before all others."""
         return merge(self.tensors, integer("count", count, 0))
 
     def at_kinks(self, count: int = SHOWN) -> list[Entry]:
-        """The first parameters at kinks, with the costs on both sides."""
+        """Return the first parameters at kinks, with the costs on both sides."""
         return [entry for tensor in self.tensors for entry in tensor.at_kinks(count)][:count]
 
     def __repr__(self) -> str:
@@ -340,7 +340,7 @@ class Report:
         write(self, format_of(path), path)
 
     def plot(self, path: str | PathLike[str] | None = None) -> Any:
-        """Relative error of every tensor as a map, beside gradient against numerical gradient.
+        """Return the relative error of every tensor as a map, beside gradient against numerical gradient.
 
         Parameters
         ----------

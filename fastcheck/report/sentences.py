@@ -38,7 +38,7 @@ def names(found: Iterable[str], prefix: str = "d") -> str:
 def summary(
     judgement: Judgement, failures: Sequence[TensorFacts], tensors: Sequence[TensorFacts], trials: Trials | None
 ) -> str:
-    """What was found, in a sentence; and where every gradient is wrong, the network for which all are right."""
+    """Return what was found, in a sentence; and where every gradient is wrong, the network for which all are right."""
     if judgement.cause in (Cause.COST, Cause.NOTHING):
         return judgement.cause.sentence
     if judgement.verdict == FAIL and trials is None and _unused(failures, tensors):
@@ -59,14 +59,14 @@ def summary(
 
 
 def _unused(failures: Sequence[TensorFacts], tensors: Sequence[TensorFacts]) -> bool:
-    """Whether a cost moves with nothing at all that was checked."""
+    """Tell whether a cost moves with nothing at all that was checked."""
     return len(failures) == sum(t.checked > 0 for t in tensors) and all(t.unmoved for t in failures)
 
 
 def advice(
     judgement: Judgement, tensors: Sequence[TensorFacts], run: dict[str, Any], trials: Trials | None
 ) -> list[str]:
-    """What to do next."""
+    """Return what to do next."""
     if judgement.cause in (Cause.COST, Cause.NOTHING):
         return [judgement.cause.remedy]
     if judgement.verdict == FAIL:
@@ -89,7 +89,7 @@ def advice(
 def notes(
     subject: AnalyticGradient, differences: NumericalGradient, tensors: Sequence[TensorFacts], run: dict[str, Any]
 ) -> list[str]:
-    """What else the reader should know: precision, kinks, noise, coverage."""
+    """Return what else the reader should know: precision, kinks, noise, coverage."""
     return [
         *_places_not_finite(subject, differences), *_precision(subject, tensors), *_kinks(tensors),
         *_cancelling(tensors), *_power(tensors),

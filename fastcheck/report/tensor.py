@@ -191,11 +191,11 @@ class TensorReport:
         return int(self._found.entries.noisy.size)
 
     def entries(self, count: int) -> list[Entry]:
-        """The entries that disagree most, worst first."""
+        """Return the entries that disagree most, worst first."""
         return [entry for _, entry in self.ranked(count)]
 
     def ranked(self, count: int) -> list[tuple[float, Entry]]:
-        """The same with what they are ranked by, so that tensors can be merged."""
+        """Return the same with what they are ranked by, so that tensors can be merged."""
         c = self._found.comparison
         keys, places, errors = [np.empty(0)], [np.empty(0, np.intp)], [np.empty(0)]
         for part in c.entries():
@@ -210,7 +210,7 @@ class TensorReport:
         return [(float(key[k]), self._entry(c, int(place[k]), float(error[k]))) for k in order]
 
     def _rank(self, part: EntryChunk, relative: Array) -> Array:
-        """Entries that are not finite first, then the wrong ones, then those beyond noise, then the others.
+        """Return entries that are not finite first, then the wrong ones, then those beyond noise, then the others.
 
         Wrong ones and those beyond noise are ranked by how far beyond it they are.
         """
@@ -224,7 +224,7 @@ class TensorReport:
         return key
 
     def at_kinks(self, count: int) -> list[Entry]:
-        """The first entries at kinks."""
+        """Return the first entries at kinks."""
         c = self._found.comparison
         if c.kinks is None:
             return []
@@ -239,7 +239,7 @@ class TensorReport:
 
 
 def merge(reports: Iterable[TensorReport], count: int) -> list[Entry]:
-    """The entries that disagree most over several tensors, worst first."""
+    """Return the entries that disagree most over several tensors, worst first."""
     ranked = [pair for report in reports for pair in report.ranked(count)]
     return [entry for _, entry in sorted(ranked, key=lambda pair: -pair[0])[:count]]
 

@@ -39,12 +39,12 @@ class Table:
         return [max(len(cell) for cell in column) for column in zip(self.headings, *self.rows, strict=True)]
 
     def without(self, heading: str) -> "Table":
-        """The table without one column."""
+        """Return the table without one column."""
         kept = [k for k, name in enumerate(self.headings) if name != heading]
         return Table([self.headings[k] for k in kept], [[row[k] for k in kept] for row in self.rows], self.verdicts)
 
     def within(self, width: int) -> "Table":
-        """The table with so few columns that it fits."""
+        """Return the table with so few columns that it fits."""
         table = self
         for heading in OPTIONAL:
             if sum(table.widths()) + 2 * len(table.headings) - 2 <= width:
@@ -54,7 +54,7 @@ class Table:
 
 
 def plain(report: ReportData, width: int = WIDTH) -> str:
-    """The report in plain text, no line longer than ``width``."""
+    """Return the report in plain text, no line longer than ``width``."""
     table = tensor_table(report).within(width)
     lines = [*_wrapped(headline(report), width), *_wrapped(report.summary, width), "", *_aligned(table)]
     hidden = hidden_tensors(report)
@@ -68,7 +68,7 @@ def plain(report: ReportData, width: int = WIDTH) -> str:
 
 
 def rich_parts(report: ReportData, console: Any, options: Any) -> Iterable[Any]:
-    """What rich prints: coloured in a terminal, the plain text elsewhere."""
+    """Yield what rich prints: coloured in a terminal, the plain text elsewhere."""
     from rich.padding import Padding
     from rich.table import Table as RichTable
     from rich.text import Text
@@ -95,7 +95,7 @@ def rich_parts(report: ReportData, console: Any, options: Any) -> Iterable[Any]:
 
 
 def html(report: ReportData) -> str:
-    """The report for notebooks: colours of its own for the verdicts alone, all else in those of the page."""
+    """Return the report for notebooks: colours of its own for the verdicts alone, all else in those of the page."""
     table = tensor_table(report)
     first, _, rest = headline(report).partition("  ")
     parts = [f'<div class="fastcheck"><p>{_badge(first, report.verdict)} <b>{escape.escape(rest)}</b><br>',
@@ -133,7 +133,7 @@ def _cell(kind: str, content: str, left: bool) -> str:
 
 
 def _html_entries(entries: Sequence[EntryData]) -> str:
-    """A table of entries; its rows have a class, so that scripts tell them from the tensors'."""
+    """Return a table of entries; its rows have a class, so that scripts tell them from the tensors'."""
     headings = ("entry", "grad", "gradapprox", "error")
     parts = ["<table><thead><tr class='entry'>"]
     parts += [_cell("th", name, name == "entry") for name in headings]
@@ -163,7 +163,7 @@ def headline(report: ReportData) -> str:
 
 
 def footer(report: ReportData) -> str:
-    """How it was checked."""
+    """Return how it was checked."""
     size = sum(t.size for t in report.tensors)
     epsilon = f"{report.epsilon:g}" if isinstance(report.epsilon, float) else "chosen per parameter"
     parts = [f"{report.gradapprox.size:,} of {size:,} parameters", f"engine {report.engine}", f"epsilon {epsilon}",
@@ -174,7 +174,7 @@ def footer(report: ReportData) -> str:
 
 
 def tensor_table(report: ReportData) -> Table:
-    """One row per tensor; failing ones first if there are too many to show all."""
+    """Return one row per tensor; failing ones first if there are too many to show all."""
     shown = shown_tensors(report)
     headings = ["tensor", "shape", "checked", "difference", "worst entry", "noise", "zeros", "kinks", "verdict"]
     rows = [
@@ -190,7 +190,7 @@ def tensor_table(report: ReportData) -> Table:
 
 
 def shown_tensors(report: ReportData) -> Sequence[TensorData]:
-    """All tensors, or the most interesting ones in the order of theta."""
+    """Return all tensors, or the most interesting ones in the order of theta."""
     if len(report.tensors) <= ROWS:
         return report.tensors
     first = {t.name for t in report.failures[:ROWS]}
@@ -210,7 +210,7 @@ def hidden_tensors(report: ReportData) -> str:
 
 
 def sections(report: ReportData) -> list[tuple[str, list[str]]]:
-    """What follows the table: diagnosis, worst entries, what to do, notes."""
+    """Return what follows the table: diagnosis, worst entries, what to do, notes."""
     found: list[tuple[str, list[str]]] = []
     diagnoses = [t.diagnosis for t in report.failures[:ROWS] if t.diagnosis]
     if diagnoses:

@@ -52,17 +52,17 @@ def positive(xp: Any, values: Values, changes: Changes, out: Any, branches: Any)
 
 
 def conjugate(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
-    """The conjugate of d."""
+    """Return the conjugate of d."""
     return xp.conj(changes[0]) if is_complex(changes[0]) else changes[0]
 
 
 def degrees(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
-    """The change in degrees, of an angle in radians."""
+    """Return the change in degrees, of an angle in radians."""
     return xp.rad2deg(changes[0])
 
 
 def radians(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
-    """The change in radians, of an angle in degrees."""
+    """Return the change in radians, of an angle in degrees."""
     return xp.deg2rad(changes[0])
 
 
@@ -116,7 +116,7 @@ def power(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) ->
 
 
 def small_integer(p: Any) -> int | None:
-    """The exponent where it is one small non-negative integer."""
+    """Return the exponent where it is one small non-negative integer."""
     size = 1
     for length in getattr(p, "shape", ()):
         size *= length

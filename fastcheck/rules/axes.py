@@ -27,7 +27,7 @@ def restored(x: Any, axes: Axes, keepdims: bool) -> Any:
 
 
 def unflattened(xp: Any, x: Any, axes: Axes, lengths: tuple[int, ...]) -> Any:
-    """The inverse of ``flattened``, for axes that had ``lengths`` (in the order of the sorted axes)."""
+    """Return the inverse of ``flattened``, for axes that had ``lengths`` (in the order of the sorted axes)."""
     axes = tuple(sorted(axes))
     if axes == (-1,):
         return x
@@ -47,7 +47,7 @@ def without(x: Any, axes: Axes) -> Any:
 
 
 def count_along(x: Any, axes: Axes) -> int:
-    """The number of elements along axes."""
+    """Return the number of elements along axes."""
     return math.prod(x.shape[axis] for axis in axes)
 
 

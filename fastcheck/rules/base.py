@@ -53,19 +53,19 @@ def moved(value: Any, change: Any) -> Any:
 
 
 def plus(a: Any, b: Any) -> Any:
-    """The sum of two changes of which either may be None, for nothing."""
+    """Return the sum of two changes of which either may be None, for nothing."""
     if a is None:
         return b
     return a if b is None else a + b
 
 
 def or_zero(change: Any) -> Any:
-    """The change as something to calculate with."""
+    """Return the change as something to calculate with."""
     return 0.0 if change is None else change
 
 
 def product_change(a: Any, b: Any, da: Any, db: Any) -> Any:
-    """The change of a product, da b + (a + da) db; None for a factor that stands still."""
+    """Return the change of a product, da b + (a + da) db; None for a factor that stands still."""
     return plus(None if da is None else da * b, None if db is None else moved(a, da) * db)
 
 

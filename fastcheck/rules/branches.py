@@ -99,7 +99,7 @@ def note_tie(branches: Branches | None, ties: Any, kind: Kind) -> None:
 
 
 def convention_of(branches: Branches | None) -> Convention | None:
-    """The convention at ties; None for the true finite change."""
+    """Return the convention at ties; None for the true finite change."""
     return None if branches is None else branches.convention
 
 

@@ -19,7 +19,7 @@ def exact_sum(xp: Any, a: Any, b: Any, da: Any, db: Any) -> Any:
 
 
 def comparison(compare: Callable[[Any, Any], Any]) -> Rule:
-    """The rule of ``compare(a, b)``: the sign of a - b, whose change is not rounded away by a large a."""
+    """Return the rule of ``compare(a, b)``: the sign of a - b, whose change is not rounded away by a large a."""
 
     def change(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:
         (a, b), (da, db) = values, changes
@@ -42,7 +42,7 @@ def comparison(compare: Callable[[Any, Any], Any]) -> Rule:
 
 
 def logical(combine: Callable[..., Any]) -> Rule:
-    """The rule of a logical operation: on the truth of the operands' new values."""
+    """Return the rule of a logical operation: on the truth of the operands' new values."""
 
     def change(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:
         new = combine(*((v if d is None else v + d) != 0 for v, d in zip(values, changes, strict=True)))
@@ -59,7 +59,7 @@ def logical(combine: Callable[..., Any]) -> Rule:
 
 
 def test_of(predicate: str) -> Rule:
-    """The rule of isfinite, isnan, isinf or signbit, by name: evaluated anew."""
+    """Return the rule of isfinite, isnan, isinf or signbit, by name: evaluated anew."""
 
     def change(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:
         (x,), (d,) = values, changes
@@ -82,7 +82,7 @@ def whole_below(xp: Any, total: Any, error: Any) -> Any:
 
 
 def floor(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:
-    """The largest whole number that is not above x."""
+    """Return the largest whole number that is not above x."""
     (x,), (d,) = values, changes
     return jump(xp, whole_below(xp, *two_sum(xp, x, d)) - out, x == out, branches)
 
@@ -103,7 +103,7 @@ def trunc(xp: Any, values: Values, changes: Changes, out: Any, branches: Branche
 
 
 def rint(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:
-    """The nearest whole number, the even one in the middle."""
+    """Return the nearest whole number, the even one in the middle."""
     (x,), (d,) = values, changes
     total, error = two_sum(xp, x, d)
     below = xp.floor(total)
@@ -113,7 +113,7 @@ def rint(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches
 
 
 def quotient_change(xp: Any, rest: Any, step: Any, divisor: Any) -> Any:
-    """How many times more the divisor goes into rest + step than into rest, which is less than it."""
+    """Return how many times more the divisor goes into rest + step than into rest, which is less than it."""
     total, error = two_sum(xp, rest, step)
     times = xp.floor_divide(total, divisor)
     exact = (times * divisor == total) & ((error < 0.0) != (divisor < 0.0)) & (error != 0.0)
@@ -121,7 +121,7 @@ def quotient_change(xp: Any, rest: Any, step: Any, divisor: Any) -> Any:
 
 
 def times_more(xp: Any, values: Values, changes: Changes, quotient: Any, rest: Any) -> Any:
-    """How much floor(x / y) changes, given its value and the remainder."""
+    """Return how much floor(x / y) changes, given its value and the remainder."""
     (x, y), (dx, dy) = values, changes
     if dy is None:
         return quotient_change(xp, rest, dx, y)
@@ -144,7 +144,7 @@ def floor_divide(xp: Any, values: Values, changes: Changes, out: Any, branches: 
 
 
 def fmod(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:
-    """The remainder with the sign of x: that of magnitudes, times the sign."""
+    """Return the remainder with the sign of x: that of magnitudes, times the sign."""
     (x, y), (dx, dy) = values, changes
     far_x, far_y = moved(x, dx), moved(y, dy)
     k = xp.trunc((x - out) / y + 0.25 * xp.sign(1.0 * x) * xp.sign(1.0 * y))

@@ -8,7 +8,7 @@ from .small import log_ratio
 
 
 def log_product(xp: Any, x: Any, dx: Any, logarithm: Any, step: Any) -> Any:
-    """The change of x log(...), which is 0 where x is, given the logarithm and its change."""
+    """Return the change of x log(...), which is 0 where x is, given the logarithm and its change."""
     change = product_change(x, logarithm, dx, step)
     gone = moved(x, dx) == 0.0
     if not any_of(xp, gone):

@@ -40,7 +40,7 @@ def complex_expm1(xp: Any, d: Any) -> Any:
 
 
 def expm1(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
-    """The same: out + 1 would lose the digits of exp(x) where x is far below zero."""
+    """Return the same: out + 1 would lose the digits of exp(x) where x is far below zero."""
     return exponential(xp, values[0], changes[0], xp.exp(values[0]))
 
 
@@ -60,12 +60,12 @@ def log(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> A
 
 
 def log2(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
-    """The logarithm's over log 2."""
+    """Return the logarithm's over log 2."""
     return small.log_ratio(xp, values[0], changes[0]) / LN_2
 
 
 def log10(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
-    """The logarithm's over log 10."""
+    """Return the logarithm's over log 10."""
     return small.log_ratio(xp, values[0], changes[0]) / LN_10
 
 
@@ -216,7 +216,7 @@ def atanh(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) ->
 
 
 def logaddexp(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
-    """The larger operand's change and that of log(1 + exp(-gap))."""
+    """Return the larger operand's change and that of log(1 + exp(-gap))."""
     (a, b), (da, db) = values, changes
     if da is None or db is None:
         here, there, d = (a, b, da) if db is None else (b, a, db)

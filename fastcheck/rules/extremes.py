@@ -57,7 +57,7 @@ def with_ties(xp: Any, top: Any, d: Any, change: Any, branches: Branches) -> Any
 
 
 def shared(xp: Any, top: Any, d: Any, c: float) -> Any:
-    """What a convention gives to equal candidates: the first's change for 1, the last's for 0, the mean for 1/2,
+    """Return what a convention gives to equal candidates: the first's change for 1, the last's for 0, the mean for 1/2,
     the sum for ALL.
     """
     weights = as_float(xp, top, d)
@@ -80,7 +80,7 @@ def minimum_of(
 def range_of(
     xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None, axes: Axes, keepdims: bool = False
 ) -> Any:
-    """The maximum's change less the minimum's."""
+    """Return the maximum's change less the minimum's."""
     (x,) = values
     top, bottom = (find(x, axis=axes, keepdims=keepdims) for find in (xp.amax, xp.amin))
     rise = maximum_of(xp, values, changes, top, branches, axes, keepdims)
@@ -90,7 +90,7 @@ def range_of(
 def winner_of(
     xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None, axes: Axes, keepdims: bool = False
 ) -> Any:
-    """The change of the place of the (first) maximum."""
+    """Return the change of the place of the (first) maximum."""
     x, d = flattened(xp, values[0], axes), flattened(xp, changes[0], axes)
     below = x - xp.amax(x, axis=-1, keepdims=True)
     old, new = xp.argmax(x, axis=-1), xp.argmax(below + d, axis=-1)
@@ -101,7 +101,7 @@ def winner_of(
 def loser_of(
     xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None, axes: Axes, keepdims: bool = False
 ) -> Any:
-    """The change of the place of the (first) minimum."""
+    """Return the change of the place of the (first) minimum."""
     return winner_of(xp, (-values[0],), (-changes[0],), out, branches, axes, keepdims)
 
 

@@ -49,7 +49,7 @@ def bell_change_near(xp: Any, x: Any, d: Any, half: float, scale: float, reach: 
 
 
 def points_for_bell(reach: float) -> int:
-    """How many points integrate exp(-s) to rounding, s of degree two in t on [0, 1] and at most ``reach`` <= 1.
+    """Return how many points integrate exp(-s) to rounding, s of degree two in t on [0, 1] and at most ``reach`` <= 1.
 
     The rule of n points leaves reach^n / n! times its error for t^(2 n), n!^4 / ((2 n + 1) (2 n)!^2).
     """
@@ -59,7 +59,7 @@ def points_for_bell(reach: float) -> int:
 
 
 def bell_change_far(xp: Any, x: Any, d: Any, half: float, scale: float, tail: Callable[[Any], Any]) -> Any:
-    """The same by the smaller tails, one less the other: so far apart they do not cancel."""
+    """Return the same by the smaller tails, one less the other: so far apart they do not cancel."""
     y, error = two_sum(xp, x, d)
     near_tail, far_tail = tail(xp.abs(x)), tail(xp.abs(y))
     whole = scale * math.sqrt(math.pi / half)
@@ -79,23 +79,23 @@ def erfc(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> 
 
 
 def normal_tail(xp: Any) -> Callable[[Any], Any]:
-    """The normal distribution's tail above x."""
+    """Return the normal distribution's tail above x."""
     erfc_of = special(xp, "erfc")
     return lambda x: 0.5 * erfc_of(SQRT_HALF * x)
 
 
 def normal_change(xp: Any, x: Any, d: Any) -> Any:
-    """The change of the normal distribution function."""
+    """Return the change of the normal distribution function."""
     return bell_change(xp, x, d, 0.5, 1.0 / math.sqrt(2.0 * math.pi), normal_tail(xp))
 
 
 def ndtr(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
-    """The normal distribution function."""
+    """Return the normal distribution function."""
     return normal_change(xp, values[0], changes[0])
 
 
 def log_ndtr(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
-    """The integral of density over distribution, 2 / sqrt(2 pi) / erfcx(-t / sqrt(2))."""
+    """Return the integral of density over distribution, 2 / sqrt(2 pi) / erfcx(-t / sqrt(2))."""
     (x,), (d,) = values, changes
     scaled = special(xp, "erfcx")
 

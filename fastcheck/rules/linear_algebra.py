@@ -17,7 +17,7 @@ BY_COLUMNS = 4
 
 
 def transposed(xp: Any, a: Any) -> Any:
-    """The matrices transposed."""
+    """Return the matrices transposed."""
     return xp.swapaxes(a, -1, -2)
 
 
@@ -51,7 +51,7 @@ def solve(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) ->
 def solve_triangular(
     xp: Any, values: Values, changes: Changes, out: Any, branches: Any, lower: bool = False, transpose: bool = False
 ) -> Any:
-    """The same with the triangle of A that counts."""
+    """Return the same with the triangle of A that counts."""
 
     def triangle(a: Any) -> Any:
         part = xp.tril(a) if lower else xp.triu(a)
@@ -62,7 +62,7 @@ def solve_triangular(
 
 
 def pivots(xp: Any, s: Any) -> Any:
-    """What the pivots of 1 + S differ from one, by elimination without exchanging rows."""
+    """Return what the pivots of 1 + S differ from one, by elimination without exchanging rows."""
     found = []
     for _ in range(s.shape[-1]):
         pivot = s[..., :1, :1]
@@ -80,7 +80,7 @@ def log_determinant_change(xp: Any, a: Any, da: Any) -> Any:
 
 
 def slogdet(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> tuple[Any, Any]:
-    """The sign's change and that of the logarithm of the determinant's magnitude."""
+    """Return the sign's change and that of the logarithm of the determinant's magnitude."""
     (a,), (da,) = values, changes
     sign = xp.linalg.slogdet(a + da)[0] - out[0]
     if branches is not None:
@@ -111,7 +111,7 @@ def determinant_by_columns(xp: Any, a: Any, da: Any) -> Any:
 
 
 def from_lower(xp: Any, a: Any) -> Any:
-    """The symmetric matrix of which the lower triangle is given."""
+    """Return the symmetric matrix of which the lower triangle is given."""
     return xp.tril(a) + transposed(xp, xp.tril(a, -1))
 
 
@@ -125,7 +125,7 @@ def cholesky(xp: Any, values: Values, changes: Changes, out: Any, branches: Any,
 
 
 def unit_cholesky(xp: Any, s: Any) -> Any:
-    """The Cholesky factor of 1 + S, less one, column by column: sqrt(1 + p) - 1 = p / (1 + sqrt(1 + p))."""
+    """Return the Cholesky factor of 1 + S, less one, column by column: sqrt(1 + p) - 1 = p / (1 + sqrt(1 + p))."""
     n = s.shape[-1]
     columns = []
     for _ in range(n):
@@ -165,7 +165,7 @@ def pseudoinverse(xp: Any, values: Values, changes: Changes, out: Any, branches:
 
 
 def matrix_exponential_change(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
-    """The corner of exp([[A + E, E], [0, A]]), for any function f of that matrix has f(A + E) - f(A) there."""
+    """Return the corner of exp([[A + E, E], [0, A]]), for any function f of that matrix has f(A + E) - f(A) there."""
     (a,), (e,) = values, changes
     old = xp.broadcast_to(a, e.shape)
     upper = xp.concatenate((old + e, e), axis=-1)

@@ -38,7 +38,7 @@ def cross_entropy_change(z: Array, a: Array, y: Array, d: Array) -> Array:
 
 
 def cross_entropy_parts(a: Array, y: Array, odd: Array, even: Array) -> tuple[Array, Array]:
-    """Odd and even part of the same for changes even +- odd of some 1e-6 at most, to rounding.
+    """Return the odd and even part of the same for changes even +- odd of some 1e-6 at most, to rounding.
 
     With u = e +- o relative to dbar, the parts of expm1(u) are o (1 + e + o^2 / 6) and e + o^2 / 2, and those of
     log1p(t) are t_o (1 - t_e + t_o^2 / 3) and t_e - t_o^2 / 2, up to terms of the fourth order.

@@ -115,7 +115,7 @@ def binary_cross_entropy_columns(z: Array, a: Array, y: Array, d: Array, out: Ar
 
 
 def binary_cross_entropy_column(z: Array, a: Array, y: Array) -> float:
-    """The loss of one sample."""
+    """Return the loss of one sample."""
     total = 0.0
     for k in range(z.size):
         tail = math.log1p(math.exp(-abs(z[k])))
@@ -199,7 +199,7 @@ def log_mean_exp(p: Array, d: Array, mean: float) -> float:
 
 
 def cross_entropy_column(z: Array, a: Array, y: Array) -> float:
-    """The loss of one sample."""
+    """Return the loss of one sample."""
     top = 0
     for k in range(z.size):
         if z[k] > z[top]:
@@ -251,7 +251,7 @@ def squared_error_columns(z: Array, a: Array, y: Array, d: Array, out: Array) ->
 
 
 def squared_error_column(z: Array, a: Array, y: Array) -> float:
-    """The loss of one sample."""
+    """Return the loss of one sample."""
     total = 0.0
     for k in range(a.size):
         total += (a[k] - y[k]) ** 2

@@ -12,20 +12,20 @@ LEAST_SQUARE = 1e-280
 
 
 def is_traced(x: Any) -> bool:
-    """Whether ``x`` is a symbol of a JAX trace, whose numbers no Python branch can see."""
+    """Tell whether ``x`` is a symbol of a JAX trace, whose numbers no Python branch can see."""
     jax = sys.modules.get("jax")
     return jax is not None and isinstance(x, jax.core.Tracer)
 
 
 def is_complex(x: Any) -> bool:
-    """Whether x is an array of complex numbers."""
+    """Tell whether x is an array of complex numbers."""
     dtype = getattr(x, "dtype", None)
     kind = getattr(dtype, "kind", None)
     return bool(getattr(dtype, "is_complex", False)) if kind is None else kind == "c"
 
 
 def largest(xp: Any, *changes: Any) -> float:
-    """The largest magnitude in ``changes``; NaN where there is one, infinity where it cannot be known.
+    """Return the largest magnitude in ``changes``; NaN where there is one, infinity where it cannot be known.
 
     Where all are tiny, and that is the usual case, it may be a bound on it instead, of at most ``TINY``.
     """
@@ -59,14 +59,14 @@ def largest_of_array(change: Any) -> float:
 
 
 def largest_along(xp: Any, x: Any, axes: tuple[int, ...]) -> Any:
-    """The largest element along axes, which are kept."""
+    """Return the largest element along axes, which are kept."""
     if type(x) is np.ndarray:
         return np.maximum.reduce(x, axis=axes, keepdims=True)
     return xp.amax(x, axis=axes, keepdims=True)
 
 
 def any_of(xp: Any, condition: Any) -> bool:
-    """Whether ``condition`` holds anywhere, or might."""
+    """Tell whether ``condition`` holds anywhere, or might."""
     if type(condition) is np.ndarray or type(condition) is np.bool_:
         return bool(np.count_nonzero(condition))
     return is_traced(condition) or bool(condition.any() if hasattr(condition, "any") else condition)
@@ -83,7 +83,7 @@ def as_count(xp: Any, condition: Any) -> Any:
 
 
 def cube_root(xp: Any, x: Any) -> Any:
-    """The real cube root."""
+    """Return the real cube root."""
     if hasattr(xp, "cbrt"):
         return xp.cbrt(x)
     return xp.sign(x) * xp.abs(x) ** (1.0 / 3.0)
@@ -105,7 +105,7 @@ def take_along(xp: Any, x: Any, places: Any) -> Any:
 
 
 def special(xp: Any, name: str) -> Any:
-    """A special function by SciPy's name."""
+    """Return a special function by SciPy's name."""
     if "torch" in xp.__name__:
         import torch
 
@@ -119,7 +119,7 @@ def special(xp: Any, name: str) -> Any:
 
 
 def gamma_of_torch(x: Any) -> Any:
-    """The gamma function of positive numbers, which PyTorch knows by its logarithm only."""
+    """Return the gamma function of positive numbers, which PyTorch knows by its logarithm only."""
     import torch
 
     return torch.exp(torch.special.gammaln(x))
@@ -131,7 +131,7 @@ def to_device_of(like: Any, x: Any) -> Any:
 
 
 def identity(xp: Any, n: int, like: Any) -> Any:
-    """The unit matrix of ``like``'s type, on its device."""
+    """Return the unit matrix of ``like``'s type, on its device."""
     return to_device_of(like, xp.eye(n, dtype=like.dtype))
 
 

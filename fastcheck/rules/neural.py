@@ -16,7 +16,7 @@ GELU_CUBIC = 0.044715
 
 
 def between(xp: Any, z: Any, d: Any, low: float, high: float, branches: Branches | None) -> Any:
-    """The change of z clipped to [low, high]."""
+    """Return the change of z clipped to [low, high]."""
     ends = (low + 0.0 * z, high + 0.0 * z)
     return clip(xp, (z, *ends), (d, None, None), None, branches)
 
@@ -24,14 +24,14 @@ def between(xp: Any, z: Any, d: Any, low: float, high: float, branches: Branches
 def leaky_relu(
     xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None, slope: float = 0.01
 ) -> Any:
-    """The part of the way above zero, and ``slope`` times the part below."""
+    """Return the part of the way above zero, and ``slope`` times the part below."""
     (z,), (d,) = values, changes
     rise = rise_above_zero(xp, z, d, branches)
     return rise + slope * (d - rise)
 
 
 def prelu(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:
-    """The same with a slope that is an operand and may move."""
+    """Return the same with a slope that is an operand and may move."""
     (z, slope), (d, ds) = values, changes
     if d is None:
         return xp.where(z > 0.0, 0.0, z) * ds
@@ -191,7 +191,7 @@ def hardshrink(
 
 
 def beyond(xp: Any, z: Any, d: Any, bound: float) -> Any:
-    """Whether z + d > bound, unrounded."""
+    """Tell whether z + d > bound, unrounded."""
     gap, low = two_sum(xp, z, -bound + 0.0 * z)
     return (gap + d) + low > 0.0
 
@@ -232,7 +232,7 @@ def glu(
 
 
 def halves(xp: Any, x: Any, axis: int) -> tuple[Any, Any]:
-    """The first and second half along an axis (negative)."""
+    """Return the first and second half along an axis (negative)."""
     last = xp.moveaxis(x, axis, -1)
     middle = last.shape[-1] // 2
     return xp.moveaxis(last[..., :middle], -1, axis), xp.moveaxis(last[..., middle:], -1, axis)

@@ -74,7 +74,7 @@ def modulus_change(xp: Any, z: Any, d: Any, out: Any, branches: Branches | None)
 
 
 def maximum(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:
-    """The winner's change, or where the other overtakes it, the gap between them and the other's change."""
+    """Return the winner's change, or where the other overtakes it, the gap between them and the other's change."""
     (a, b), (da, db) = values, changes
     gap = a - b
     first = gap > 0.0
@@ -91,12 +91,12 @@ def maximum(xp: Any, values: Values, changes: Changes, out: Any, branches: Branc
 
 
 def or_zero_like(change: Any, other: Any) -> Any:
-    """The change, or zeros of the other's shape."""
+    """Return the change, or zeros of the other's shape."""
     return 0.0 * other if change is None else change
 
 
 def tied_pair(changes: Changes, da: Any, db: Any) -> tuple[Any, Any]:
-    """What wins at a tie for convention 1 and 0: the first of two that move, else the one that moves."""
+    """Return what wins at a tie for convention 1 and 0: the first of two that move, else the one that moves."""
     return (db, da) if changes[0] is None else (da, db)
 
 
@@ -107,12 +107,12 @@ def minimum(xp: Any, values: Values, changes: Changes, out: Any, branches: Branc
 
 
 def fmax(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:
-    """The maximum, where NaN gives way to a number."""
+    """Return the maximum, where NaN gives way to a number."""
     return without_nan(xp, values, changes, maximum(xp, values, changes, out, branches))
 
 
 def fmin(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:
-    """The minimum, where NaN gives way to a number."""
+    """Return the minimum, where NaN gives way to a number."""
     return without_nan(xp, values, changes, minimum(xp, values, changes, out, branches))
 
 
@@ -154,7 +154,7 @@ def where(xp: Any, values: Values, changes: Changes, out: Any, branches: Branche
 
 
 def copysign(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:
-    """The magnitude's change with the sign; twice the magnitude where the sign changes."""
+    """Return the magnitude's change with the sign; twice the magnitude where the sign changes."""
     (x, y), (dx, dy) = values, changes
     size = 0.0 * out if dx is None else absolute(xp, (x,), (dx,), xp.abs(x), branches)
     sign = xp.copysign(xp.ones_like(out), y + 0.0 * out)

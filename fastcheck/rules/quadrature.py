@@ -17,7 +17,7 @@ def gauss(points: int) -> tuple[tuple[float, float], ...]:
 
 
 def points_for(share: float) -> int:
-    """How many points integrate to rounding what is analytic within the reach of the way over ``share`` <= 1/4.
+    """Return how many points integrate to rounding what is analytic within the reach of the way over ``share`` <= 1/4.
 
     The rule of n points is off by about (4 / share)^(-2 n) then (Bernstein's ellipse).
     """
@@ -27,7 +27,7 @@ def points_for(share: float) -> int:
 
 
 def mean_over(function: Callable[[Any], Any], x: Any, d: Any, points: int) -> Any:
-    """The mean of ``function`` over [x, x + d]."""
+    """Return the mean of ``function`` over [x, x + d]."""
     total = None
     for node, weight in gauss(points):
         part = weight * function(x + node * d)
@@ -43,7 +43,7 @@ def integral(
     reach: Any,
     far: Callable[[], Any],
 ) -> Any:
-    """The integral of ``slope`` from x to x + d.
+    """Return the integral of ``slope`` from x to x + d.
 
     Parameters
     ----------

@@ -30,7 +30,7 @@ def product(
 def running_product(
     xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None, axes: Axes
 ) -> Any:
-    """The product rule from factor to factor, along one axis."""
+    """Return the product rule from factor to factor, along one axis."""
     x, d = xp.moveaxis(values[0], axes[0], -1), xp.moveaxis(changes[0], axes[0], -1)
     before = xp.moveaxis(out, axes[0], -1)
     change = d[..., 0]
@@ -57,7 +57,7 @@ def deviation(
     xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None,
     axes: Axes, keepdims: bool = False, ddof: float = 0,
 ) -> Any:  # fmt: skip
-    """The square root of the variance: its change over the sum of the roots."""
+    """Return the square root of the variance: its change over the sum of the roots."""
     c, dc = centred(xp, values[0], axes), centred(xp, changes[0], axes)
     change, old, new = (
         xp.sum(terms, axis=axes, keepdims=keepdims) for terms in (dc * (2.0 * c + dc), c * c, (c + dc) ** 2)
@@ -109,7 +109,7 @@ def norm_of_order(xp: Any, size: Any, d: Any, out: Any, axes: Axes, keepdims: bo
 
 
 def truth(combine: str) -> Rule:
-    """The rule of ``any`` or ``all``, by name."""
+    """Return the rule of ``any`` or ``all``, by name."""
 
     def change(
         xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None, axes: Axes,
@@ -125,7 +125,7 @@ def truth(combine: str) -> Rule:
 def count_nonzero(
     xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None, axes: Axes, keepdims: bool = False
 ) -> Any:
-    """How many more elements are not zero."""
+    """Return how many more elements are not zero."""
     x, d = values[0], changes[0]
     more = as_float(xp, x + d != 0, d) - as_float(xp, x != 0, d)
     return xp.sum(jump(xp, more, x == 0, branches), axis=axes, keepdims=keepdims)

@@ -34,7 +34,7 @@ def eigenvectors(xp: Any, a: Any, u: Any, vh: Any) -> Any:
 
 
 def svd(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> tuple[Any, Any, Any]:
-    """The changes of u, s and v^T (reduced).  Where singular values stay apart, signs are those at A."""
+    """Return the changes of u, s and v^T (reduced).  Where singular values stay apart, signs are those at A."""
     (a,), (da,), (u, s, vh) = values, changes, out
     m, k = a.shape[-2], min(a.shape[-2:])
     w = eigenvectors(xp, a, u, vh)
@@ -51,7 +51,7 @@ def svd(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches 
 
 
 def singular_values(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:
-    """The changes of the singular values alone, in descending order."""
+    """Return the changes of the singular values alone, in descending order."""
     u, s, vh = xp.linalg.svd(values[0], full_matrices=False)
     return svd(xp, values, changes, (u, s, vh), branches)[1]
 
@@ -60,7 +60,7 @@ def matrix_norm(
     xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None,
     axes: Axes = (-2, -1), keepdims: bool = False, ord: float | str = 2,
 ) -> Any:  # fmt: skip
-    """A norm of matrices in two axes: of order 2 or -2 (largest, smallest singular value), "nuc" (their sum),
+    """Return a norm of matrices in two axes: of order 2 or -2 (largest, smallest singular value), "nuc" (their sum),
     1 or -1 (largest, smallest column sum of magnitudes), infinity or -infinity (row sum).
     """
     x, d = xp.moveaxis(values[0], axes, (-2, -1)), xp.moveaxis(changes[0], axes, (-2, -1))

@@ -41,7 +41,7 @@ def growth(xp: Any, p: Any, u: Any, reach: float) -> Any:
 def logsumexp(
     xp: Any, values: Values, changes: Changes, out: Any, branches: Any, axes: Axes, keepdims: bool = False
 ) -> Any:
-    """The likeliest class's change and the growth of the sum relative to it."""
+    """Return the likeliest class's change and the growth of the sum relative to it."""
     x, d = flattened(xp, values[0], axes), flattened(xp, changes[0], axes)
     p, leader, u = relative(xp, x, d)
     change = leader + growth(xp, p, u, largest(xp, u))
@@ -49,7 +49,7 @@ def logsumexp(
 
 
 def along(x: Any, axes: Axes) -> tuple[int, ...]:
-    """The lengths of axes, in their order."""
+    """Return the lengths of axes, in their order."""
     return tuple(x.shape[axis] for axis in sorted(axes))
 
 

@@ -32,7 +32,7 @@ def sorted_change(xp: Any, x: Any, d: Any, branches: Branches | None) -> tuple[A
 
 
 def order_of_sums(xp: Any, x: Any, d: Any) -> Any:
-    """The order of x + d, not of its rounded sums: by the sum, then by its error."""
+    """Return the order of x + d, not of its rounded sums: by the sum, then by its error."""
     total, error = two_sum(xp, x, d)
     by_error = xp.argsort(error, axis=-1, stable=True)
     by_sum = xp.argsort(take_along(xp, total, by_error), axis=-1, stable=True)
@@ -51,13 +51,13 @@ def by_convention(xp: Any, x: Any, d: Any, ranked: Any, first: Any, c: float) ->
 
 
 def sort(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None, axes: Axes) -> Any:
-    """The values along one axis, in order."""
+    """Return the values along one axis, in order."""
     x, d = xp.moveaxis(values[0], axes[0], -1), xp.moveaxis(changes[0], axes[0], -1)
     return xp.moveaxis(sorted_change(xp, x, d, branches)[1], -1, axes[0])
 
 
 def argsort(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None, axes: Axes) -> Any:
-    """The places of the values along one axis, in order; of ties, the first one first."""
+    """Return the places of the values along one axis, in order; of ties, the first one first."""
     x, d = xp.moveaxis(values[0], axes[0], -1), xp.moveaxis(changes[0], axes[0], -1)
     old = xp.argsort(x, axis=-1, stable=True)
     ranked = take_along(xp, x, old)
@@ -76,7 +76,7 @@ def quantile(
     keepdims: bool = False,
     q: float = 0.5,
 ) -> Any:
-    """The value below which the share q lies, linearly between its neighbours in order."""
+    """Return the value below which the share q lies, linearly between its neighbours in order."""
     x, d = flattened(xp, values[0], axes), flattened(xp, changes[0], axes)
     change = sorted_change(xp, x, d, branches)[1]
     place = q * (x.shape[-1] - 1)

@@ -10,12 +10,12 @@ from .quadrature import integral
 
 
 def to_pole(xp: Any, x: Any) -> Any:
-    """How far the nearest of the poles 0, -1, -2, ... is."""
+    """Return how far the nearest of the poles 0, -1, -2, ... is."""
     return xp.where(x > 0.0, x, xp.abs(x - xp.round(x)))
 
 
 def gammaln(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
-    """The integral of digamma."""
+    """Return the integral of digamma."""
     (x,), (d,) = values, changes
     return integral(xp, special(xp, "digamma"), x, d, to_pole(xp, x), lambda: special(xp, "gammaln")(x + d) - out)
 
@@ -33,7 +33,7 @@ def gamma(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) ->
 
 
 def digamma(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
-    """The integral of trigamma, for positive x."""
+    """Return the integral of trigamma, for positive x."""
     (x,), (d,) = values, changes
     if any_of(xp, x <= 0.0):
         raise NoRule("digamma of negative numbers")
@@ -43,13 +43,13 @@ def digamma(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) 
 
 
 def bessel_i0(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
-    """The integral of I1."""
+    """Return the integral of I1."""
     (x,), (d,) = values, changes
     return integral(xp, special(xp, "i1"), x, d, 4.0 + 0.0 * x, lambda: special(xp, "i0")(x + d) - out)
 
 
 def bessel_i1(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
-    """The integral of I0 - I1 / x."""
+    """Return the integral of I0 - I1 / x."""
     (x,), (d,) = values, changes
     first, second = special(xp, "i0"), special(xp, "i1")
 
@@ -60,13 +60,13 @@ def bessel_i1(xp: Any, values: Values, changes: Changes, out: Any, branches: Any
 
 
 def quantile_change(xp: Any, p: Any, d: Any, far: Any) -> Any:
-    """The change of the normal distribution's quantile at p <= 1/2: the integral of sqrt(2 pi) exp(w^2 / 2)."""
+    """Return the change of the normal distribution's quantile at p <= 1/2: the integral of sqrt(2 pi) exp(w^2 / 2)."""
     inverse = special(xp, "ndtri")
     return integral(xp, lambda t: math.sqrt(2.0 * math.pi) * xp.exp(0.5 * inverse(t) ** 2), p, d, p, far)
 
 
 def ndtri(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
-    """The normal distribution's quantile; above 1/2, minus that of the upper tail."""
+    """Return the normal distribution's quantile; above 1/2, minus that of the upper tail."""
     (x,), (d,) = values, changes
     inverse, upper = special(xp, "ndtri"), x > 0.5
 

@@ -10,7 +10,7 @@ from .sorting import order_of_sums, sorted_change
 
 
 def eigh(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> tuple[Any, Any]:
-    """The changes of eigenvalues and eigenvectors, of which the lower triangle counts.
+    """Return the changes of eigenvalues and eigenvectors, of which the lower triangle counts.
 
     Where eigenvalues stay apart, the eigenvectors' sign is the one that they have at A.
     """
@@ -25,7 +25,7 @@ def eigh(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> 
 
 
 def eigvalsh(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
-    """The eigenvalues' changes alone."""
+    """Return the eigenvalues' changes alone."""
     w, v = xp.linalg.eigh(values[0])
     return eigh(xp, values, changes, (w, v), branches)[0]
 

@@ -27,7 +27,7 @@ __all__ = ["RULES", "Rule"]
 
 
 def without_complex(name: str, rule: Rule) -> Rule:
-    """The rule that raises ``NoRule`` where an operand or the result is complex, unless it holds there."""
+    """Return the rule that raises ``NoRule`` where an operand or the result is complex, unless it holds there."""
     if rule.complex:
         return rule
     change = rule.change

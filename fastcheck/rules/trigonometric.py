@@ -57,7 +57,7 @@ def acos(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> 
 
 
 def atan(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
-    """The angle whose tangent is d / (1 + x (x + d)), up to pi."""
+    """Return the angle whose tangent is d / (1 + x (x + d)), up to pi."""
     (x,), (d,) = values, changes
     return xp.atan2(d, 1.0 + x * (x + d))
 

@@ -25,7 +25,7 @@ STAMP = "_source_stamp"
 
 @cache
 def source_stamp() -> str:
-    """Digest of every source file whose code ends up in a kernel."""
+    """Return the digest of every source file whose code ends up in a kernel."""
     digest = hashlib.blake2b(digest_size=16)
     for path in kernel_sources():
         digest.update(path.read_bytes())
@@ -33,7 +33,7 @@ def source_stamp() -> str:
 
 
 def _disabled() -> bool:
-    """Whether NUMBA_DISABLE_JIT is set: kernels then run as plain Python."""
+    """Tell whether NUMBA_DISABLE_JIT is set: kernels then run as plain Python."""
     return bool(getattr(numba.config, "DISABLE_JIT", False))
 
 
@@ -57,7 +57,7 @@ def compiled(function: Callable[..., Any], *, flags: frozenset[str] = EXACT) -> 
 
 
 def is_at_hand(kernel: Any) -> bool:
-    """Whether what ``compiled`` made has machine code in this process, or on disk for these sources."""
+    """Tell whether what ``compiled`` made has machine code in this process, or on disk for these sources."""
     if _disabled() or kernel.signatures:
         return True
     file = getattr(getattr(kernel, "_cache", None), "_cache_file", None)
@@ -97,7 +97,7 @@ def inner(function: Callable[..., Any], *, flags: frozenset[str] = EXACT, inline
 
 
 def compiled_namespace(*modules: ModuleType) -> dict[str, Any]:
-    """The functions of ``modules`` compiled together, so that they can call each other inside kernels.
+    """Return the functions of ``modules`` compiled together, so that they can call each other inside kernels.
 
     Those named ``*_columns`` are loops over independent columns and vectorize; all others keep every rounding as
     written, which error-free transformations rely on.

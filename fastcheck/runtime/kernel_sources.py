@@ -9,7 +9,7 @@ PLACES = ("rules", "engines", "problems/functions/compiled.py", "runtime/jit.py"
 
 
 def kernel_sources() -> Iterator[Path]:
-    """The files, in an order that stays the same."""
+    """Yield the files, in an order that stays the same."""
     for place in PLACES:
         path = PACKAGE / place
         yield from [path] if path.is_file() else sorted(path.rglob("*.py"))

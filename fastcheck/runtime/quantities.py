@@ -5,7 +5,7 @@ SIZES = (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")
 
 
 def readable_seconds(seconds: float) -> str:
-    """A length of time in words, to two digits: "3.4 ms", "1.5 h"."""
+    """Return a length of time in words, to two digits: "3.4 ms", "1.5 h"."""
     # A unit serves until there are two of the next one; milliseconds and less until there is one.
     factor, name = next(
         (factor, name) for (factor, name), (following, _) in zip(TIMES, (*TIMES[1:], (float("inf"), "")), strict=True)
@@ -15,6 +15,6 @@ def readable_seconds(seconds: float) -> str:
 
 
 def readable_bytes(count: float) -> str:
-    """An amount of memory in words, to three digits: "1.5 GiB"."""
+    """Return an amount of memory in words, to three digits: "1.5 GiB"."""
     factor, name = next((each for each in SIZES if count >= each[0]), SIZES[-1])
     return f"{count / factor:.3g} {name}"

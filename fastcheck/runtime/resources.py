@@ -9,14 +9,14 @@ DEFAULT_MEMORY = 1 << 30
 
 
 def threads_of(value: Any) -> int:
-    """Number of threads; None for the number of cores that this process may run on."""
+    """Return the number of threads; None for the number of cores that this process may run on."""
     if value is not None:
         return integer("threads", value, 1)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def memory_of(value: Any) -> int:
-    """Bytes on top of the O(n) vectors; None for a quarter of the free memory, at most 1 GiB."""
+    """Return the bytes on top of the O(n) vectors; None for a quarter of the free memory, at most 1 GiB."""
     if value is not None:
         whole = int(value) if isinstance(value, float) and value.is_integer() else value
         return integer("memory_limit", whole, 1 << 20)

@@ -11,7 +11,7 @@ from .tolerance import held_to
 def comparisons(
     subject: AnalyticGradient, differences: NumericalGradient, tolerance: float | None = None
 ) -> list[Comparison]:
-    """One comparison per tensor, in the order of theta; views wherever all of theta is checked.
+    """Return one comparison per tensor, in the order of theta; views wherever all of theta is checked.
 
     Parameters
     ----------

@@ -85,7 +85,7 @@ class Comparison:
         self.negligible = negligible
 
     def held(self, tolerance: float, negligible: float) -> "Comparison":
-        """The same entries held to something else."""
+        """Return the same entries held to something else."""
         return Comparison(self.tensor, self.first, self.where, self.gradient, self.approx, self.noise, self.truncation,
                           self.kinks, tolerance, negligible)
 
@@ -95,7 +95,7 @@ class Comparison:
         return self.approx.size
 
     def index(self, position: int) -> tuple[int, ...]:
-        """Index, in the tensor's shape, of a position among the checked entries."""
+        """Return the index, in the tensor's shape, of a position among the checked entries."""
         flat = position if self.where is None else int(self.where[position])
         return self.tensor.index(flat)
 
@@ -187,7 +187,7 @@ class Comparison:
         return count
 
     def norms(self, norm: float) -> Sizes:
-        """The sizes in norm 1, 2 or infinity."""
+        """Return the sizes in norm 1, 2 or infinity."""
         if norm == 2 or not self.sizes.finite:
             return self.sizes
         gradient, approx, error = [], [], []
@@ -200,7 +200,7 @@ class Comparison:
         return Sizes(totals[0], totals[1], totals[2], self.sizes.peak)
 
     def entries(self, *, judged: bool = True) -> Iterator[EntryChunk]:
-        """The comparison entry by entry, in chunks.
+        """Yield the comparison entry by entry, in chunks.
 
         Parameters
         ----------
@@ -218,7 +218,7 @@ class Comparison:
             yield EntryChunk(start, gradient, approx, error, size, noise)
 
     def kinks_within(self, first: int, size: int) -> Indices:
-        """The entries at kinks among ``size`` of them from ``first`` on, counted from there."""
+        """Return the entries at kinks among ``size`` of them from ``first`` on, counted from there."""
         if self.kinks is None:
             return np.empty(0, np.int64)
         where = self.kinks.where
@@ -226,14 +226,14 @@ class Comparison:
 
 
 def power_towards_one(value: float) -> float:
-    """A power of two that brings ``value`` near one, as far as the exponents reach."""
+    """Return a power of two that brings ``value`` near one, as far as the exponents reach."""
     if not math.isfinite(value) or value == 0.0:
         return 1.0
     return math.ldexp(1.0, max(-1000, min(1000, -math.frexp(value)[1])))
 
 
 def two_norms(gradient: Array, approx: Array) -> Sizes:
-    """Euclidean norms of two vectors and of their difference; inf or nan where an entry is not finite."""
+    """Return Euclidean norms of two vectors and of their difference; inf or nan where an entry is not finite."""
     sizes = _sums(gradient, approx, 1.0)
     low, high = SAFE_SQUARES
     if low < sizes.gradient < high and low < sizes.approx < high and sizes.error < high:
@@ -253,7 +253,7 @@ def _nan_first(value: float) -> float:
 
 
 def _sums(gradient: Array, approx: Array, unit: float) -> Sizes:
-    """Sums of squares of two vectors, times ``unit``, and of their difference, and its largest entry."""
+    """Return sums of squares of two vectors, times ``unit``, and of their difference, and its largest entry."""
     squares = other = errors = peak = 0.0
     buffer = np.empty(min(CHUNK, gradient.size))
     with np.errstate(over="ignore", invalid="ignore"):

@@ -73,7 +73,7 @@ class _Sorter:
         self.rounded_at_kinks += int(np.count_nonzero(rounded[kinks]))
 
     def result(self) -> Disagreeing:
-        """What all chunks came to."""
+        """Return what all chunks came to."""
         places = {name: np.concatenate(found) if found else NONE for name, found in self.places.items()}
         return Disagreeing(
             **places, rounded_at_kinks=self.rounded_at_kinks, error=join_norms(self.errors, self.norm),
@@ -92,7 +92,7 @@ class _Sorter:
 
 
 def join_norms(norms: list[float], norm: float) -> float:
-    """The norm of a vector from the norms of its parts."""
+    """Return the norm of a vector from the norms of its parts."""
     if norm == 2:
         return math.hypot(*norms)
     return math.fsum(norms) if norm == 1 else float(np.max(norms, initial=0.0))  # unlike max, keeps nan

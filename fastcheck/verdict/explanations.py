@@ -61,7 +61,7 @@ class Evidence:
         return SMALLEST_NORMALS["float64"] / float(np.min(self.epsilon))
 
     def promised_rms(self, comparison: Comparison) -> float:
-        """Root mean square of a tensor's whole gradient, as it was handed in."""
+        """Return the root mean square of a tensor's whole gradient, as it was handed in."""
         promised = self.subject.gradient[comparison.tensor.start : comparison.tensor.stop]
         return two_norms(promised, promised).gradient / math.sqrt(max(promised.size, 1))
 
@@ -205,13 +205,13 @@ class Explanations:
         return float(np.linalg.norm(self.rounding, self.given.norm)) * self.comparison.unit
 
     def rounding_of(self, part: EntryChunk) -> Array:
-        """The same for a chunk, in its unit; zeros where it cannot be told."""
+        """Return the same for a chunk, in its unit; zeros where it cannot be told."""
         if self.rounding is None:
             return np.zeros(part.error.size)
         return self.rounding[part.first : part.first + part.error.size] * self.comparison.unit
 
     def by_kinks(self, part: EntryChunk, wrong: Mask, allowed: Array) -> Mask:
-        """Which of a chunk's wrong entries are at kinks whose other branches the engine does not know."""
+        """Tell which of a chunk's wrong entries are at kinks whose other branches the engine does not know."""
         found, kinks = np.zeros_like(wrong), self.comparison.kinks
         if kinks is None or not kinks.of_line:
             return found
@@ -222,7 +222,7 @@ class Explanations:
         return found
 
     def by_step(self, part: EntryChunk, wrong: Mask, allowed: Array) -> Mask:
-        """Which of a chunk's wrong entries so large an epsilon, or a kink within it, could explain."""
+        """Tell which of a chunk's wrong entries so large an epsilon, or a kink within it, could explain."""
         differences = self.given.differences
         if differences.settled or differences.truncation is not None:
             return np.zeros_like(wrong)
@@ -234,7 +234,7 @@ class Explanations:
 
 
 def step_at(comparison: Comparison, epsilon: float | Array, places: NDArray[np.intp]) -> float | Array:
-    """The perturbation at positions of a tensor's checked entries."""
+    """Return the perturbation at positions of a tensor's checked entries."""
     if isinstance(epsilon, np.ndarray) and epsilon.size > 1:
         return np.asarray(epsilon[comparison.first + places])
     return epsilon
@@ -255,7 +255,7 @@ def one_sided(
 
 
 def bend(comparison: Comparison, differences: NumericalGradient, epsilon: float | Array) -> Bend:
-    """The usual bend of a tensor's cost, over entries that do something.
+    """Return the usual bend of a tensor's cost, over entries that do something.
 
     Notes
     -----

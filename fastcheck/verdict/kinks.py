@@ -72,7 +72,7 @@ class TensorKinks:
 
 
 def _equal(gradient: Array, values: Array, tolerance: float, noise: Array) -> tuple[Array, Mask]:
-    """How far a gradient is from some values, and whether it equals them; what is unknown is infinitely far."""
+    """Return how far a gradient is from some values, and whether it equals them; what is unknown is infinitely far."""
     off = np.abs(gradient - values)
     off[np.isnan(off)] = np.inf
     return off, off <= tolerance * (np.abs(gradient) + np.abs(values)) + noise

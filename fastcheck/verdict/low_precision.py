@@ -20,7 +20,7 @@ SAMPLE = 1 << 15
 
 
 def computed_in_single(comparison: Comparison) -> bool:
-    """Whether a gradient that is off by about what single precision rounds seems to have been computed in it.
+    """Tell whether a gradient that is off by about what single precision rounds seems to have been computed in it.
 
     A guess where it is not ``representable``: the errors of a few entries look like anything.
     """
@@ -28,7 +28,7 @@ def computed_in_single(comparison: Comparison) -> bool:
 
 
 def representable(comparison: Comparison) -> bool:
-    """Whether every entry of the gradient is a single-precision number: it was one before it became a double."""
+    """Tell whether every entry of the gradient is a single-precision number: it was one before it became a double."""
     for start in range(0, comparison.checked, SAMPLE):
         part = comparison.gradient[start : start + SAMPLE]
         with np.errstate(over="ignore"):
@@ -38,7 +38,7 @@ def representable(comparison: Comparison) -> bool:
 
 
 def rounded_throughout(comparison: Comparison) -> bool:
-    """Whether nearly all entries that count are off by what single precision rounds, to either side alike."""
+    """Tell whether nearly all entries that count are off by what single precision rounds, to either side alike."""
     part = next(comparison.entries())
     counts = np.abs(part.approx) > 1e-3 * comparison.root_mean_square * comparison.unit
     if np.count_nonzero(counts) < ENOUGH:

@@ -25,7 +25,7 @@ class Cause(StrEnum):
     remedy: str
 
     def __new__(cls, name: str, sentence: str = "", remedy: str = "") -> "Cause":
-        """A member from its short name and its sentences."""
+        """Return a member from its short name and its sentences."""
         member = str.__new__(cls, name)
         member._value_ = name
         member.sentence, member.remedy = sentence, remedy

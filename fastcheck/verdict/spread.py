@@ -91,7 +91,7 @@ def _factor(errors: Array, truths: Array) -> tuple[float, float, float]:
 
 
 def _of_factor(found: Spread, errors: Array, truths: Array) -> str:
-    """A factor of the whole tensor that leaves next to nothing else."""
+    """Return a factor of the whole tensor that leaves next to nothing else."""
     factor, size = found.factor, float(np.linalg.norm(truths.mean(axis=0)))
     if not abs(factor) > max(found.floor, NOISE_SIGMAS * found.factor_error):
         return ""
@@ -103,7 +103,7 @@ def _of_factor(found: Spread, errors: Array, truths: Array) -> str:
 
 
 def _of_norm(found: Spread, errors: Array, truths: Array) -> str:
-    """An error of the whole tensor that is larger than rounding makes it, along the gradient or across."""
+    """Return an error of the whole tensor that is larger than rounding makes it, along the gradient or across."""
     size, shared = float(np.linalg.norm(truths.mean(axis=0))), _shared(errors)
     left = float(np.linalg.norm((errors - found.factor * truths).mean(axis=0)))
     along = abs(found.factor) > max(found.floor, NOISE_SIGMAS * found.factor_error)
@@ -120,7 +120,7 @@ def _shared(errors: Array) -> float:
 
 
 def _of_slices(errors: Array, truths: Array, shape: tuple[int, ...], floor: float) -> str:
-    """A row, column or any other slice that is off as a whole."""
+    """Return a row, column or any other slice that is off as a whole."""
     for axis, length in enumerate(shape):
         if length < 2 or length == truths.shape[1]:
             continue

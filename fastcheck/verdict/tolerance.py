@@ -7,7 +7,7 @@ from ..problems.gradients import AnalyticGradient
 
 
 def tolerance_in(dtype: str, subject: AnalyticGradient) -> float:
-    """Relative difference that rounding in ``dtype`` allows a gradient.
+    """Return the relative difference that rounding in ``dtype`` allows a gradient.
 
     It grows with the root of the number of terms in the sums, as the errors of independent roundings do.
     """
@@ -32,7 +32,7 @@ def held_to(name: str, subject: AnalyticGradient, asked: float | None) -> tuple[
 
 
 def allowed_anywhere(subject: AnalyticGradient, asked: float | None) -> float:
-    """Relative disagreement that no tensor is blamed for: the largest tolerance of all."""
+    """Return the relative disagreement that no tensor is blamed for: the largest tolerance of all."""
     if asked is not None:
         return asked
     return max([TOLERANCE, *(tolerance_in(dtype, subject) for dtype in subject.precision.values())])

@@ -27,7 +27,7 @@ MEASURED, SPACINGS, LEAST = 3, (1e-10, 1e-7, 1e-5), 1e-6
 
 
 def numerical_jacobian(point: Point, eps: float) -> Array:
-    """Central differences (M, n) with one step for each entry, as the function's precision holds it."""
+    """Return central differences (M, n) with one step for each entry, as the function's precision holds it."""
     found = np.empty((point.value.size, point.theta.size))
     steps = np.concatenate([np.empty(0), *(point.steps(part, eps) for part in point.inputs)])
     size = max(1, min(steps.size, BLOCK // max(point.value.size, 1)))
@@ -70,7 +70,7 @@ def compare(
 
 
 def _size(numerical: Array, of: Part) -> Array:
-    """Sizes of the entries; of a complex input's derivatives, those of the complex numbers."""
+    """Return the sizes of the entries; of a complex input's derivatives, those of the complex numbers."""
     if not of.is_complex:
         return np.abs(numerical)
     return np.repeat(np.hypot(numerical[:, ::2], numerical[:, 1::2]), 2, axis=1)
@@ -108,7 +108,7 @@ class _Judge:
         self.largest = float(np.max(np.abs(numerical), initial=0.0))
 
     def allowed(self, output: Part, of: Part, rows: slice | None = None) -> Array:
-        """How far the entries of a block, or of some of its rows, may be off."""
+        """Return how far the entries of a block, or of some of its rows, may be off."""
         numerical, limits = self.numerical[rows or output.span, of.span], self.limits
         unit = ROUNDINGS * max(output.unit, of.unit, limits.unit)
         rtol, size = max(limits.rtol, unit), _size(numerical, of)
@@ -121,7 +121,7 @@ class _Judge:
         return np.asarray(rtol * size + np.minimum(limits.atol, share) + noise + rounding)
 
     def _noise(self, output: Part, steps: Array) -> Array:
-        """What the rounding of the outputs may do to a difference."""
+        """Return what the rounding of the outputs may do to a difference."""
         if self.exact:
             return np.zeros_like(steps)
         return NOISE_SIGMAS * self.point.rounding(output) / steps
@@ -178,7 +178,7 @@ class _Judge:
         return wrong, ~wrong & (off > plain)
 
     def _measured_noise(self, row: int, columns: Indices) -> float:
-        """Standard deviation of one value of an output, from lines along a few of the entries.
+        """Return the standard deviation of one value of an output, from lines along a few of the entries.
 
         The highest differences of a smooth function vanish at steps as short as these; those of its rounding stay, and
         those of a kink shrink with the step, so that the least of them is nearest to the rounding.
@@ -190,7 +190,7 @@ class _Judge:
         return float(np.max(seen, initial=0.0, where=np.isfinite(seen)))
 
     def _together(self, hidden: NDArray[np.intp]) -> Mismatch | None:
-        """Entries that noise hides each by itself: what all entries together say.
+        """Return entries that noise hides each by itself: what all entries together say.
 
         Notes
         -----

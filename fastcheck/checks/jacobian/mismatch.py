@@ -49,7 +49,7 @@ class Mismatch:
         return f"  {where}: analytical {self.analytical[row, column]:.9g}, numerical {self.numerical[row, column]:.9g}"
 
     def diagnosis(self, output: Part, of: Part) -> str:
-        """What is wrong with one block, in words, or "" where the numbers prove nothing."""
+        """Return what is wrong with one block, in words, or "" where the numbers prove nothing."""
         block = (output.span, of.span)
         analytical, numerical = (np.ascontiguousarray(j[block]) for j in (self.analytical, self.numerical))
         shape = of.tensor.shape if output.tensor.shape == () else (*output.tensor.shape, *of.tensor.shape)

@@ -23,7 +23,7 @@ SHARE = 1e-2
 
 
 def steps_of(theta: Array, unit: float, eps: float) -> Array:
-    """Steps for entries theta: eps, or more where it would be lost.
+    """Return steps for entries theta: eps, or more where it would be lost.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class Perturbed(Protocol):
     """A function at a point theta (n,), its inputs and outputs each laid end to end as real numbers."""
 
     def outputs_at(self, positions: Indices, values: Array) -> Array:
-        """Outputs (k, M) with the entry ``positions[i]`` of theta set to ``values[i]``."""
+        """Return the outputs (k, M) with the entry ``positions[i]`` of theta set to ``values[i]``."""
         ...
 
     def rounded(self, positions: Indices, values: Array) -> Array:
@@ -67,7 +67,7 @@ class Part:
         return slice(self.tensor.start, self.tensor.stop)
 
     def place(self, position: int) -> str:
-        """An entry in words: "[2, 0]", "[2, 0].imag", or nothing for a number."""
+        """Return an entry in words: "[2, 0]", "[2, 0].imag", or nothing for a number."""
         index = [int(i) for i in np.unravel_index(position - self.tensor.start, self.tensor.shape or (1,))]
         tail = ""
         if self.is_complex:
@@ -116,17 +116,17 @@ class Point:
         return steps_of(self.theta[part.span], max(part.unit, self.unit), eps)
 
     def rounding(self, output: Part) -> float:
-        """The rounding of an output's largest value, and how much it may differ between two calls."""
+        """Return the rounding of an output's largest value, and how much it may differ between two calls."""
         return output.unit * float(np.max(np.abs(self.value[output.span]), initial=0.0)) + self.jitter
 
     def blocks(self) -> Iterator[tuple[Part, Part]]:
-        """Every output with every input."""
+        """Yield every output with every input."""
         return ((output, of) for output in self.outputs for of in self.inputs)
 
     def output_of(self, row: int) -> Part:
-        """The output that a row of the Jacobian belongs to."""
+        """Return the output that a row of the Jacobian belongs to."""
         return next(part for part in self.outputs if row < part.tensor.stop)
 
     def input_of(self, position: int) -> Part:
-        """The input that a column of the Jacobian belongs to."""
+        """Return the input that a column of the Jacobian belongs to."""
         return next(part for part in self.inputs if position < part.tensor.stop)

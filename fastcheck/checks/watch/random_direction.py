@@ -43,7 +43,7 @@ class Glance:
         self.seen = 0.0
 
     def suspects(self, problem: Problem, gradient: Array) -> bool:
-        """Whether the gradient (n,) disagrees with the cost's slope along a random direction by more than usual.
+        """Tell whether the gradient (n,) disagrees with the cost's slope along a random direction by more than usual.
 
         It may be rounding that does not matter: only a check can tell, and ``excuse`` then remembers for a while.
         """

@@ -10,7 +10,7 @@ LONGEST = 10.0
 
 
 def elapsed(started: float, now: float) -> float:
-    """Seconds of a piece of work, by a clock that may have been put back or forward meanwhile."""
+    """Return the seconds of a piece of work, by a clock that may have been put back or forward meanwhile."""
     return min(max(now - started, 0.0), LONGEST)
 
 
@@ -37,7 +37,7 @@ class TimeBudget:
         self.paid = self.due = -math.inf
 
     def is_due(self, now: float) -> bool:
-        """Whether it is time to work."""
+        """Tell whether it is time to work."""
         return not self.paid <= now < self.due
 
     def pay(self, started: float, now: float, skipped: int) -> None:

@@ -29,7 +29,7 @@ INTERVAL = 1.0  # seconds between two visits to the disk
 
 
 def digest_of(problem: Problem, indices: Indices | None, engine: str, epsilon: float, seed: int | None) -> str:
-    """Digest of all that the pieces of a check and their results depend on, but for rounding."""
+    """Return the digest of all that the pieces of a check and their results depend on, but for rounding."""
     digest = hashlib.blake2b(digest_size=16)
     net = problem.network
     words = FORMAT, repr(net), net.layers, net.cost, net.l2, engine, epsilon, seed, indices is None
@@ -158,7 +158,7 @@ def _digest(data: bytes) -> str:
 
 
 def _packed(found: NumericalGradient) -> bytes:
-    """One piece's results as bytes."""
+    """Return one piece's results as bytes."""
     kinks = found.kinks or Kinks(np.empty(0, np.int64), np.empty(0), np.empty(0))
     words = json.dumps({"cost": found.cost.hex(), "notes": found.notes, "facts": found.facts}).encode()
     buffer = io.BytesIO()

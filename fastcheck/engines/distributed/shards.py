@@ -89,7 +89,7 @@ class Merged:
         self.done += start
 
     def differences(self) -> tuple[NumericalGradient, Indices | None]:
-        """All that was found, as one engine would have found it, and the positions it is of."""
+        """Return all that was found, as one engine would have found it, and the positions it is of."""
         checked, places = self.indices, None
         if self.done < self.size:
             places = np.sort(np.concatenate([s.places for s in self.shards] or [np.empty(0, np.int64)]))
@@ -110,7 +110,7 @@ class Merged:
 
 
 def brief(problem: Problem, positions: Indices, found: NumericalGradient) -> NumericalGradient:
-    """Differences with one noise for each tensor, 0 where none of its entries are among the positions."""
+    """Return differences with one noise for each tensor, 0 where none of its entries are among the positions."""
     noise = np.zeros(len(problem.network.tensors))
     np.maximum.at(noise, problem.network.layout.tensor_of(positions), found.noise)
     return replace(found, noise=noise)

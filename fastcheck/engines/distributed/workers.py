@@ -84,7 +84,7 @@ def work(key: str, shard: Shard, job: Job | None, ticket: str) -> Answer:
 
 
 def results(executor: Executor, job: Job, shards: Iterable[Shard]) -> Iterator[tuple[Shard, NumericalGradient]]:
-    """What workers find, piece by piece, as it comes.
+    """Yield what workers find, piece by piece, as it comes.
 
     Raises
     ------

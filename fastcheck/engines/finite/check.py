@@ -37,7 +37,7 @@ class Check:
 
     @classmethod
     def of(cls, problem: FunctionProblem, positions: Indices, method: Method) -> "Check":
-        """A check of which nothing is done yet."""
+        """Return a check of which nothing is done yet."""
         generator = np.random.default_rng(method.seed)
         lines = ParameterLines(problem.evaluator, problem.theta, method.deadline)
         noise = TensorNoise(lines, problem.layout.tensors, problem.cost, generator)
@@ -59,7 +59,7 @@ class Check:
         return self.problem.gradient[self.positions]
 
     def places_of(self, tensor: Tensor, places: Indices | None = None) -> Indices:
-        """The places of a tensor's entries: all, or those among some ascending places."""
+        """Return the places of a tensor's entries: all, or those among some ascending places."""
         first, last = np.searchsorted(self.positions, (tensor.start, tensor.stop))
         if places is None:
             return np.arange(first, last)

@@ -72,7 +72,7 @@ class SlopeEstimates:
         return np.asarray(self.bend > RESOLVED * SPREAD * self.noise[:, None])
 
     def kinked(self) -> tuple[Mask, Array]:
-        """Which lines have a kink at 0, and the noise of their one-sided derivatives."""
+        """Tell which lines have a kink at 0, and the noise of their one-sided derivatives."""
         with np.errstate(invalid="ignore"):
             blurred = ONE_SIDED_ROUNDING * self.noise / self.nearest
             return ~self.smooth & (np.abs(self.right - self.left) > NOISE_SIGMAS * blurred), blurred
@@ -94,7 +94,7 @@ class SlopeEstimates:
         return self.truncation + self.rounding
 
     def best_step(self, order: int) -> Array:
-        """The best step of another order, from what the table says of |f^(order + 1)|."""
+        """Return the best step of another order, from what the table says of |f^(order + 1)|."""
         if order == WIDEST.order:
             return self.step
         with np.errstate(all="ignore"):
@@ -138,12 +138,12 @@ class Samples:
         return cls(step, distances, costs, values)
 
     def some(self, where: Mask) -> "Samples":
-        """Some of the lines."""
+        """Return some of the lines."""
         return Samples(self.step[where], self.distances[where], self.costs[where], self.values[where])
 
 
 def table(lines: Lines, which: Indices, step: Array, cost: float, noise: Array) -> SlopeEstimates:
-    """Slopes of order 6 at a step, with what their difference table says about noise, step and smoothness.
+    """Return slopes of order 6 at a step, with what their difference table says about noise, step and smoothness.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ def table(lines: Lines, which: Indices, step: Array, cost: float, noise: Array) 
 
 
 def judged(rows: Samples, noise: Array) -> SlopeEstimates:
-    """What rows of costs say of slopes, given the noise of a cost near 0 (p,).
+    """Return what rows of costs say of slopes, given the noise of a cost near 0 (p,).
 
     Notes
     -----
@@ -191,7 +191,7 @@ def judged(rows: Samples, noise: Array) -> SlopeEstimates:
 
 
 def _differences(row: Array) -> Array:
-    """Root mean squares of the differences of order 1 to 6 of seven values: (p, 7) -> (p, 6)."""
+    """Return the root mean squares of the differences of order 1 to 6 of seven values: (p, 7) -> (p, 6)."""
     # The middle value first taken off: differences do not see it, but their rounding would.
     columns = (row - row[:, 3:4]) @ _DIFFERENCES
     with np.errstate(over="ignore"):
@@ -202,7 +202,7 @@ def _differences(row: Array) -> Array:
 
 
 def _left_out(size: Array, rho: Array) -> Array:
-    """The error of the order 6 stencil times its step, with a margin of two."""
+    """Return the error of the order 6 stencil times its step, with a margin of two."""
     return 2.0 * WIDEST.truncation * size * rho**WIDEST.order
 
 

@@ -42,7 +42,7 @@ def inner_step(lines: Lines, which: Indices, start: Array) -> Array:
 
 
 def edge_slopes(lines: Lines, which: Indices, start: Array, cost: float, noise: Array) -> EdgeSlopes:
-    """One-sided derivatives of lines that have no cost on one of their sides.
+    """Return one-sided derivatives of lines that have no cost on one of their sides.
 
     Parameters
     ----------

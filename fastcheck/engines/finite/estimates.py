@@ -35,7 +35,7 @@ class Estimates:
 
     @classmethod
     def from_slopes(cls, slopes: SlopeEstimates) -> Self:
-        """The slopes of difference tables, with their own steps."""
+        """Return the slopes of difference tables, with their own steps."""
         return cls(slopes.slope, slopes.error, slopes.step, slopes.noise, slopes.below, slopes.above)
 
     @classmethod
@@ -48,20 +48,20 @@ class Estimates:
         return whole
 
     def at(self, where: Indices | Mask) -> Self:
-        """Some of the entries."""
+        """Return some of the entries."""
         return type(self)(*(getattr(self, name)[where] for name in _names()))
 
     def with_entries(self, where: Indices | Mask, others: "Estimates") -> Self:
-        """The same with some entries replaced by others."""
+        """Return the same with some entries replaced by others."""
         return type(self)(*(_with(getattr(self, name), where, getattr(others, name)) for name in _names()))
 
     def assuming(self, where: Indices, slope: Array) -> Self:
-        """The same with slopes that are assumed at some entries: nothing is known about them."""
+        """Return the same with slopes that are assumed at some entries: nothing is known about them."""
         slopes, errors = _with(self.slope, where, slope), _with(self.error, where, np.full(where.size, np.inf))
         return replace(self, slope=slopes, error=errors)
 
     def with_errors(self, where: Indices | Mask, errors: Array) -> Self:
-        """The same with other errors at some entries."""
+        """Return the same with other errors at some entries."""
         return replace(self, error=_with(self.error, where, errors))
 
 

@@ -53,7 +53,7 @@ class ParameterLines:
             return values - start, costs.reshape(values.shape)
 
     def costs_at(self, positions: Indices, values: NDArray[Any]) -> NDArray[Any]:
-        """Costs with some entries moved (see ``Evaluator``).
+        """Return costs with some entries moved (see ``Evaluator``).
 
         Raises
         ------
@@ -78,7 +78,7 @@ class ParameterLines:
         return costs
 
     def at(self, theta: Any) -> Any:
-        """The cost of a whole vector."""
+        """Return the cost of a whole vector."""
         started = time.perf_counter()
         cost = self.evaluator.at(theta)
         self.seconds += time.perf_counter() - started

@@ -155,7 +155,7 @@ def line_noise(along: Callable[[Array], Array], step: float, cost: float, first:
 
 
 def _is_structure(along: Callable[[Array], Array], step: float, level: float, cost: float) -> bool:
-    """Whether what looks like noise at a step is the cost's own fast change: at a far smaller step it is smooth.
+    """Tell whether what looks like noise at a step is the cost's own fast change: at a far smaller step it is smooth.
 
     Noise is as large at any step, or, where it comes from coarse rounding, absent between the jumps.
     """
@@ -167,7 +167,7 @@ def network_noise(
     cost: Callable[[Array], float], theta: Array, tensors: Sequence[Tensor], epsilon: float, seed: int = 0,
     deadline: float = math.inf,
 ) -> Array:
-    """Standard error of each central difference of a network's cost that rounding alone can cause.
+    """Return the standard error of each central difference of a network's cost that rounding alone can cause.
 
     Parameters
     ----------
@@ -213,7 +213,7 @@ def network_noise(
 def tensor_noise(
     costs_at: CostsAt, theta: Array, tensor: Tensor, near: float, far: float, center: float, generator: "Generator"
 ) -> float:
-    """Standard deviation of the rounding of a cost when entries of one tensor move a little.
+    """Return the standard deviation of the rounding of a cost when entries of one tensor move a little.
 
     Parameters
     ----------

@@ -88,7 +88,7 @@ def plan(check: Check) -> Plan:
 
 
 def _takes_too_long(check: Check) -> bool:
-    """Whether a deadline leaves no time to choose steps."""
+    """Tell whether a deadline leaves no time to choose steps."""
     if not math.isfinite(check.method.deadline):
         return False
     counts = [check.places_of(tensor).size for tensor in check.tensors]
@@ -99,14 +99,14 @@ def _takes_too_long(check: Check) -> bool:
 
 
 def _unplanned(check: Check, here: Indices) -> TensorPlan:
-    """Steps that suit most functions, without a look at this one."""
+    """Return steps that suit most functions, without a look at this one."""
     fixed = check.method.epsilon
     step = UNPLANNED * first_step(check.values[here]) if fixed is None else np.full(here.size, fixed)
     return TensorPlan(step, np.full(here.size, ASSUMED_NOISE * UNIT_ROUNDOFF * abs(check.problem.cost)))
 
 
 def _planned(check: Check, here: Indices, tensor: Tensor) -> TensorPlan:
-    """Steps of one tensor's entries, from difference tables of a few of them (of all, in a small tensor)."""
+    """Return steps of one tensor's entries, from difference tables of a few of them (of all, in a small tensor)."""
     noise = np.full(here.size, UNIT_ROUNDOFF / 2.0 * abs(check.problem.cost))
     if here.size > SMALL or check.method.epsilon is not None:
         noise[:] = check.noise.of(tensor)
@@ -119,7 +119,7 @@ def _planned(check: Check, here: Indices, tensor: Tensor) -> TensorPlan:
 
 
 def _from_pilots(check: Check, here: Indices, tensor: Tensor, noise: Array) -> TensorPlan:
-    """Steps of a large tensor's entries from those of a few."""
+    """Return steps of a large tensor's entries from those of a few."""
     order, values = check.method.order, check.values[here]
     pilots = _across(values)
     slopes = _refined(check, tensor, here[pilots], first_step(values)[pilots], noise[pilots])
@@ -133,7 +133,7 @@ def _from_pilots(check: Check, here: Indices, tensor: Tensor, noise: Array) -> T
 
 
 def _across(values: Array) -> Indices:
-    """Places of a few parameters of all sizes but the extreme ones."""
+    """Return the places of a few parameters of all sizes but the extreme ones."""
     places = (np.linspace(0.05, 0.95, PILOTS) * values.size).astype(np.int64)
     return np.sort(np.argpartition(np.abs(values), places)[places])
 
@@ -146,7 +146,7 @@ def _refined(check: Check, tensor: Tensor, chosen: Indices, start: Array, noise:
 
 
 def _learn(check: Check, tensor: Tensor, chosen: Indices, noise: Array) -> SlopeEstimates:
-    """Slopes of all entries of a small tensor: the least and the largest first, whose steps tell the others'."""
+    """Return slopes of all entries of a small tensor: the least and the largest first, whose steps tell the others'."""
     values = check.values[chosen]
     start = first_step(values)
     if chosen.size < 4:

@@ -90,7 +90,7 @@ class Batch:
         return self.check.gradient[self.places]
 
     def some(self, where: Mask | Indices) -> "Batch":
-        """Some of them."""
+        """Return some of them."""
         return Batch(self.check, self.rows[where], self.places[where])
 
 
@@ -145,13 +145,13 @@ def _unsure(check: Check, places: Indices, estimates: Estimates, rows: Indices) 
 
 
 def _by_tensor(check: Check, places: Indices, rows: Indices) -> list[Indices]:
-    """Rows in lists by tensor, in the order given."""
+    """Return rows in lists by tensor, in the order given."""
     owner = check.problem.layout.tensor_of(check.positions[places[rows]])
     return [rows[owner == tensor] for tensor in np.unique(owner)]
 
 
 def suspects_among(check: Check, places: Indices, estimates: Estimates) -> Indices:
-    """Rows of the entries that disagree with the gradient."""
+    """Return rows of the entries that disagree with the gradient."""
     gradient = check.gradient[places]
     with np.errstate(invalid="ignore"):
         allowed = check.method.tolerance * (np.abs(estimates.slope) + np.abs(gradient))
@@ -210,7 +210,7 @@ def _sharpened(batch: Batch, slopes: SlopeEstimates, at_kink: Mask, blurred: Arr
 
 
 def _noisier(batch: Batch, estimates: Estimates, slopes: SlopeEstimates, where: Mask) -> Estimates:
-    """The first look's estimates, with as much noise as the second one saw."""
+    """Return the first look's estimates, with as much noise as the second one saw."""
     before = estimates.at(batch.rows)
     with np.errstate(all="ignore"):
         factor = slopes.noise / before.noise
@@ -219,7 +219,7 @@ def _noisier(batch: Batch, estimates: Estimates, slopes: SlopeEstimates, where: 
 
 
 def _better(batch: Batch, before: Estimates, slopes: SlopeEstimates) -> Mask:
-    """Where the second look's slopes are to replace those of the first."""
+    """Return where the second look's slopes are to replace those of the first."""
     # A first look that is off by more than its error, or saw less noise, did not know its error.
     misjudged = ~(np.abs(slopes.slope - before.slope) <= NOISE_SIGMAS * (slopes.error + before.error))
     misjudged |= slopes.noise > AGREEMENT * before.noise
@@ -285,7 +285,7 @@ def _measure_errors(batch: Batch, slopes: SlopeEstimates) -> None:
 
 
 def _subtle(batch: Batch, slopes: SlopeEstimates) -> Mask:
-    """Which entries are wrong, but by so little that a cost in single precision could be the reason."""
+    """Tell which entries are wrong, but by so little that a cost in single precision could be the reason."""
     coarse = WIDEST.rounding * SINGLE * abs(batch.check.problem.cost) / slopes.step
     gross = _apart(batch, slopes.slope, slopes.error + coarse)
     return np.asarray(_apart(batch, slopes.slope, slopes.error) & ~gross & ~slopes.kinked()[0])
@@ -302,14 +302,14 @@ def _confirm(batch: Batch, slopes: SlopeEstimates, doubted: Mask) -> None:
 
 
 def _apart(batch: Batch, slope: Array, error: Array) -> Mask:
-    """Where a slope and the gradient differ by more than tolerance and error."""
+    """Return where a slope and the gradient differ by more than tolerance and error."""
     with np.errstate(invalid="ignore"):
         allowed = batch.check.method.tolerance * (np.abs(slope) + np.abs(batch.gradient)) + NOISE_SIGMAS * error
         return np.asarray(np.abs(slope - batch.gradient) > allowed)
 
 
 def _at_edges(batch: Batch, estimates: Estimates) -> Rechecked:
-    """Entries at which the cost is defined on one side only, with the derivative from that side."""
+    """Return entries at which the cost is defined on one side only, with the derivative from that side."""
     if not batch.rows.size:
         return Rechecked(estimates)
     check, which = batch.check, batch.which

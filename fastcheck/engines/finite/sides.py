@@ -41,7 +41,7 @@ class SideSlopes:
 
 
 def side_slopes(lines: Lines, which: Indices, start: Array, cost: float, noise: Array) -> SideSlopes:
-    """One-sided derivatives of lines at a kink.
+    """Return one-sided derivatives of lines at a kink.
 
     Parameters
     ----------

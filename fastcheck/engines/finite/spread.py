@@ -22,7 +22,7 @@ class Spread:
 
 
 def spread(lines: Lines, which: Indices, step: Array, slope: Array) -> Spread:
-    """How slopes of order 6 scatter at steps near the one that is used.
+    """Return how slopes of order 6 scatter at steps near the one that is used.
 
     Parameters
     ----------

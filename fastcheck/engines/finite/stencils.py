@@ -49,7 +49,7 @@ class Stencil:
         return np.concatenate([-steps[::-1], steps])
 
     def slope(self, distances: Array, costs: Array) -> Array:
-        """The derivative at 0 from costs at the distances, both (p, 2s); exact for straight lines."""
+        """Return the derivative at 0 from costs at the distances, both (p, 2s); exact for straight lines."""
         half = len(self.weights)
         weights = np.array(self.weights)
         with np.errstate(all="ignore"):  # pairs first: equal costs then leave nothing, not even rounding
@@ -57,13 +57,13 @@ class Stencil:
             return np.asarray(rise / ((distances[:, half:] - distances[:, half - 1 :: -1]) @ weights))
 
     def best_step(self, noise: Array, bend: Array) -> Array:
-        """The step with the least error, given the noise of the costs and |f^(order+1)|."""
+        """Return the step with the least error, given the noise of the costs and |f^(order+1)|."""
         with np.errstate(divide="ignore"):
             ratio = self.rounding * noise / (self.order * self.truncation * bend)
         return np.asarray(ratio ** (1.0 / (self.order + 1)))
 
     def error(self, step: Array, noise: Array, bend: Array) -> Array:
-        """Standard error of the slope."""
+        """Return the standard error of the slope."""
         return np.asarray(self.truncation * bend * step**self.order + self.rounding * noise / step)
 
 
@@ -77,7 +77,7 @@ ORDERS = tuple(STENCILS)
 
 
 def power_of_two(value: Array) -> Array:
-    """The nearest power of two: steps that floating point adds without rounding."""
+    """Return the nearest power of two: steps that floating point adds without rounding."""
     with np.errstate(all="ignore"):
         return np.asarray(np.exp2(np.rint(np.log2(value))))
 
@@ -85,7 +85,7 @@ def power_of_two(value: Array) -> Array:
 def central(
     lines: Lines, which: Indices, step: Array, order: int, *, literal: bool = False
 ) -> tuple[Array, Array, Array]:
-    """Central differences of a given step and order.
+    """Return central differences of a given step and order.
 
     Parameters
     ----------

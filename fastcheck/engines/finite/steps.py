@@ -52,7 +52,7 @@ def median(values: Array) -> float:
 
 
 def first_step(values: Array) -> Array:
-    """Where to start looking for a step, for parameters of these values."""
+    """Return where to start looking for a step, for parameters of these values."""
     sizes = np.abs(values)
     used = sizes[(sizes > 0.0) & np.isfinite(sizes)]
     usual = median(used) if used.size else 1.0
@@ -65,7 +65,7 @@ WIDE = 8.0
 
 
 def likely_step(values: Array, known: Array, steps: Array) -> Array:
-    """Steps for parameters from the best steps of a few: the same for all, or in proportion to their size.
+    """Return steps for parameters from the best steps of a few: the same for all, or in proportion to their size.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def refine(
     lines: Lines, which: Indices, start: Array, cost: float, noise: Array, *, wanted: float = 0.0,
     enough: float = 0.0, measure: Callable[[], Array] | None = None,
 ) -> SlopeEstimates:
-    """The most accurate slope of order 6 for each line, with a step found by a few rounds of trial.
+    """Return the most accurate slope of order 6 for each line, with a step found by a few rounds of trial.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def refine(
 
 
 def _contradicted(lines: Lines, which: Indices, cost: float, best: SlopeEstimates, some: Indices) -> Mask:
-    """Which of some lines have another slope at a far smaller step."""
+    """Tell which of some lines have another slope at a far smaller step."""
     step = best.step[some] * CONFIRMING
     slope, below, above = central(lines, which[some], step, 2)
     with np.errstate(all="ignore"):
@@ -154,7 +154,7 @@ def _search(
     lines: Lines, which: Indices, start: Array, cost: float, noise: Array, wanted: float, enough: float,
     measure: Callable[[], Array] | None = None, *, noise_known: bool = False,
 ) -> SlopeEstimates:
-    """The rounds of ``refine``."""
+    """Return the rounds of ``refine``."""
     best = SlopeEstimates.unknown(which.size)
     step, tried, noise = start.copy(), [start.copy()], np.maximum(noise, UNIT_ROUNDOFF * abs(cost) / 2.0)
     rough, quiet = [np.full(which.size, np.nan)], np.full(which.size, np.inf)
@@ -193,7 +193,7 @@ def _search(
 
 
 def _is_noise(lines: Lines, which: Indices, found: SlopeEstimates, steady: Mask, cost: float) -> bool:
-    """Whether lines that are as rough at one step as at another are noisy: one of them is asked, at smaller steps.
+    """Tell whether lines that are as rough at one step as at another are noisy: one of them is asked, at smaller steps.
 
     A cost that oscillates fast is as rough at all steps beyond its period, and smooth below.
     """
@@ -211,7 +211,7 @@ def _is_noise(lines: Lines, which: Indices, found: SlopeEstimates, steady: Mask,
 
 
 def _may_be_noise(found: SlopeEstimates, before: Array) -> bool:
-    """Whether some line does not move at all, or is rough and hardly less so than at the step before (p,).
+    """Tell whether some line does not move at all, or is rough and hardly less so than at the step before (p,).
 
     A kink's differences shrink with the step; those of coarse rounding stay, until all costs are equal.
     """
@@ -220,13 +220,13 @@ def _may_be_noise(found: SlopeEstimates, before: Array) -> bool:
 
 
 def usual_slope(slopes: SlopeEstimates) -> float:
-    """The median size of the slopes that are known."""
+    """Return the median size of the slopes that are known."""
     known = np.abs(slopes.slope[np.isfinite(slopes.slope) & slopes.smooth])
     return median(known) if known.size else 0.0
 
 
 def _good(found: SlopeEstimates, following: Array, usual: float, wanted: float, enough: float) -> Mask:
-    """Which lines need no further step: theirs is near the best, their error small enough, or they are flat."""
+    """Tell which lines need no further step: theirs is near the best, their error small enough, or they are flat."""
     with np.errstate(all="ignore"):
         change = following / found.step
         share = np.where(found.resolved[:, 2:].any(axis=1), max(EXACT, enough), max(FLAT, enough))
@@ -250,7 +250,7 @@ def _keep(best: SlopeEstimates, found: SlopeEstimates, active: Indices, steady: 
 
 
 def _next_step(found: SlopeEstimates) -> Array:
-    """The step to try after a table."""
+    """Return the step to try after a table."""
     with np.errstate(all="ignore"):
         factor = (found.rounding / (WIDEST.order * found.truncation)) ** (1.0 / (WIDEST.order + 1))
     factor = np.where(found.smooth, np.minimum(factor, ADVANCE), RETREAT)

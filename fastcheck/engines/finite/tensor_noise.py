@@ -32,7 +32,7 @@ class TensorNoise:
         self.known: dict[Tensor, float] = {}
 
     def of(self, tensor: Tensor) -> float:
-        """Standard deviation of the cost's rounding as entries of a tensor move a little."""
+        """Return the standard deviation of the cost's rounding as entries of a tensor move a little."""
         if tensor not in self.known:
             theta = self.lines.theta
             size = median(np.abs(theta[tensor.start : tensor.stop])) or 1.0

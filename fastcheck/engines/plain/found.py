@@ -45,7 +45,7 @@ class LayerFound:
     literal: Literal | None = None
 
     def odd(self, inputs: Array, epsilon: float) -> Array:
-        """Slopes (units, inputs) from sums over samples: the odd parts over epsilon, without the cost's scale.
+        """Return slopes (units, inputs) from sums over samples: the odd parts over epsilon, without the cost's scale.
 
         Parameters
         ----------
@@ -67,7 +67,7 @@ class LayerFound:
             biases += cubes.sum(axis=1)
 
     def even(self, inputs: Array, epsilon: float) -> Array:
-        """The even parts likewise."""
+        """Return the even parts likewise."""
         total = epsilon**2 * (self.powers[1] @ (inputs**2).T)
         if len(self.powers) > 2:
             total += epsilon**4 * (self.powers[3] @ (inputs**4).T)
@@ -75,12 +75,12 @@ class LayerFound:
 
 
 def with_ones(inputs: Array) -> Array:
-    """The inputs of a layer and, last, those of its biases."""
+    """Return the inputs of a layer and, last, those of its biases."""
     return np.vstack([inputs, np.ones(inputs.shape[1])])
 
 
 def literal_of(point: Point, layer: int, units: Any, met: Mask) -> Literal:
-    """The responses of units (U,) to every step of the samples where they met something, (U, m)."""
+    """Return the responses of units (U,) to every step of the samples where they met something, (U, m)."""
     inputs = with_ones(point.inputs[layer]).T
     rows = np.flatnonzero(met.any(axis=1))
     shape = (rows.size, inputs.shape[1])

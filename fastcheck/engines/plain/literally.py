@@ -30,7 +30,7 @@ class Columns:
 
 
 def respond(point: Point, columns: Columns, side: int = 0) -> tuple[Array, Mask]:
-    """Differences of the losses (C,), and which columns met a kink.
+    """Return differences of the losses (C,), and which columns met a kink.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ class Series:
     c3: Array | None = None
 
     def of(self, rows: Any) -> "Series":
-        """Those of some units, or with an axis for columns, by an index."""
+        """Return those of some units, or with an axis for columns, by an index."""
         return Series(self.c1[rows], None if self.c2 is None else self.c2[rows],
                       None if self.c3 is None else self.c3[rows])
 
@@ -89,7 +89,7 @@ class Point:
         return bool(k < self.last or not (self.logits or self.softmax))
 
     def curved(self, k: int) -> bool:
-        """Whether that activation is not straight between its kinks."""
+        """Tell whether that activation is not straight between its kinks."""
         return not bool(self.entries[k].linear)
 
     def _slack(self, k: int) -> Array:
@@ -112,7 +112,7 @@ class Point:
         return np.asarray(self.changes[k](np, (z,), (d,), a, None))
 
     def series(self, k: int) -> Series:
-        """How layer k's activation answers short changes."""
+        """Return how layer k's activation answers short changes."""
         if k not in self._series:
             self._series[k] = self._fitted(k)
         return self._series[k]
@@ -135,7 +135,7 @@ class Point:
 
 
 def fitted(values: Array, step: Any) -> Series:
-    """The series through exact differences at -2, -1, 1 and 2 steps (see ``rules.short_series``)."""
+    """Return the series through exact differences at -2, -1, 1 and 2 steps (see ``rules.short_series``)."""
     far_below, below, above, far_above = values
     near, far = (above - below) / (2.0 * step), (far_above - far_below) / (4.0 * step)
     rise = (far - near) / 3.0

@@ -59,7 +59,7 @@ def spot_check(
 
 
 def _own(point: Point, found: LayerFound, row: int, column: int) -> Array:
-    """Odd and even part of the losses' sum at one parameter, as the engine's own sums have them."""
+    """Return the odd and even part of the losses' sum at one parameter, as the engine's own sums have them."""
     inputs, epsilon = point.inputs[found.layer], point.epsilon
     a = inputs[column] if column < len(inputs) else np.ones(point.m)
     x = epsilon * a
@@ -76,7 +76,7 @@ def _own(point: Point, found: LayerFound, row: int, column: int) -> Array:
 
 
 def _literal(point: Point, place: tuple[int, int, int], losses: Array) -> Array:
-    """Odd and even part by plain propagation of theta +- epsilon e."""
+    """Return the odd and even part by plain propagation of theta +- epsilon e."""
     layer, unit, column = place
     net, parameters, m = point.net, point.problem.parameters, point.m
     own = net.places[layer]

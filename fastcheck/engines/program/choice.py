@@ -44,7 +44,7 @@ class Way:
         return "units" if self.units else "entries" if self.colouring.single else "colours"
 
     def moved(self) -> list[Colouring]:
-        """The colourings of all places that are moved."""
+        """Return the colourings of all places that are moved."""
         return [*self.sites, *(() if self.whole else (self.colouring,))]
 
 
@@ -71,7 +71,7 @@ class _Served:
 def choose(
     runner: Runner, inputs: Sequence[Place], wanted: Sequence[Indices], generator: "Generator"
 ) -> list[Way]:
-    """The way for each input.
+    """Return the way for each input.
 
     Parameters
     ----------

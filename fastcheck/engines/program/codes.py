@@ -38,7 +38,7 @@ class Codes:
         return cls(value, by_rank)
 
     def decoded(self, ratio: Array, share: Array) -> tuple[Indices, Array]:
-        """The things whose codes are nearest to ratios, and how far off these are (see ``distance``)."""
+        """Return the things whose codes are nearest to ratios, and how far off these are (see ``distance``)."""
         count = self.value.size
         with np.errstate(invalid="ignore"):
             rank = np.clip((ratio - LEAST) * (count / (MOST - LEAST)), 0, count - 1)
@@ -47,7 +47,7 @@ class Codes:
 
 
 def distance(code: Array, ratio: Array, share: Array) -> Array:
-    """How far ratios are from codes; infinite where that is not near.
+    """Return how far ratios are from codes; infinite where that is not near.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def distance(code: Array, ratio: Array, share: Array) -> Array:
 
 
 def ratio_of(odd: Array, even: Array, coded: Array) -> Array:
-    """The code r of a change f(r h) = r odd + r^2 even, to the third order in h.
+    """Return the code r of a change f(r h) = r odd + r^2 even, to the third order in h.
 
     Parameters
     ----------

@@ -43,14 +43,14 @@ class Groups:
 
     @classmethod
     def of(cls, labels: Indices) -> "Groups":
-        """Those with the same label."""
+        """Return those with the same label."""
         order = None if (np.diff(labels) >= 0).all() else np.argsort(labels, kind="stable")
         ordered = labels if order is None else labels[order]
         starts = np.flatnonzero(np.concatenate([[True], np.diff(ordered) > 0]))
         return cls(ordered[starts], starts, order)
 
     def sums(self, terms: Array) -> Array:
-        """Sums over each group, (rows, groups), of terms (rows, entries)."""
+        """Return sums over each group, (rows, groups), of terms (rows, entries)."""
         return np.asarray(np.add.reduceat(terms if self.order is None else terms[:, self.order], self.starts, axis=1))
 
 
@@ -82,7 +82,7 @@ class Colouring:
         return self.alone
 
     def without_periods(self) -> "Colouring":
-        """The same with a colour for each value of the digits that have periods."""
+        """Return the same with a colour for each value of the digits that have periods."""
         unique = (*self.unique, *(digit for digit, _ in self.periods))
         return Colouring(self.place, self.free, unique, (), self.free is None, self.unseen)
 
@@ -146,7 +146,7 @@ class Colouring:
         return {}
 
     def groups(self, output: int, sizes: Sequence[int]) -> "Groups":
-        """The entries of an output by the free part of the entry that moves them.
+        """Return the entries of an output by the free part of the entry that moves them.
 
         Parameters
         ----------
@@ -159,7 +159,7 @@ class Colouring:
         return self._grouped[output]
 
     def members(self, colours: Indices) -> tuple[Indices, Indices]:
-        """Rows and entries: the entries of ``colours[row]``, for all rows."""
+        """Return rows and entries: the entries of ``colours[row]``, for all rows."""
         if self.alone:
             return np.arange(colours.size), colours
         order, starts = self.sorted
@@ -169,7 +169,7 @@ class Colouring:
         return rows, order[starts[colours][rows] + within]
 
     def decoded(self, colours: Indices, ratio: Array, share: Array) -> tuple[Indices, Array]:
-        """The entries of the colours (k,) whose codes are nearest to ratios (k,), and how far off they are."""
+        """Return the entries of the colours (k,) whose codes are nearest to ratios (k,), and how far off they are."""
         order, starts = self.sorted
         counts = starts[colours + 1] - starts[colours]
         with np.errstate(invalid="ignore"):

@@ -98,7 +98,7 @@ def measure(
 def _measure(
     jobs: Sequence[Job], runner: Runner, limits: Limits, convention: Held | None, order: Indices | None
 ) -> list[Quotients]:
-    """The same for places that all stand without the same operations."""
+    """Return the same for places that all stand without the same operations."""
     found = [Quotients.of(job.place.size) for job in jobs]
     which = np.repeat(np.arange(len(jobs)), [job.colours.size for job in jobs])
     colours = np.concatenate([np.empty(0, np.int64), *(job.colours for job in jobs)])
@@ -179,7 +179,7 @@ class _Work:
         return redo
 
     def _coded_rows(self, rows: dict[int, Indices], count: int) -> dict[int, Indices]:
-        """The third column of each colour of coded jobs: they follow those of all colours up and down."""
+        """Return the third column of each colour of coded jobs: they follow those of all colours up and down."""
         found, start = {}, 2 * count
         for number, here in rows.items():
             if self.jobs[number].colouring.coded:

@@ -40,7 +40,7 @@ FAR = 0.1
 
 
 def terms_of(program: ObservedProgram, inputs: Sequence[Array], generator: "Generator") -> tuple[Term, ...]:
-    """The terms of a program with one number for output; none where they cannot be told, or would not help.
+    """Return the terms of a program with one number for output; none where they cannot be told, or would not help.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ class _Cut:
         return tuple(Term(site, weight) for site, weight in weighed.items())
 
     def _linear(self) -> list[int]:
-        """Numbers of operations whose results' changes, of any size, the cost's is proportional to."""
+        """Return numbers of operations whose results' changes, of any size, the cost's is proportional to."""
         found: list[int] = []
         sites = sorted(self.moved, reverse=True)
         while sites:
@@ -120,7 +120,7 @@ class _Cut:
         return 2 * len(chunk) * sum(int(self.moved[site][0].size) for site in chunk)
 
     def _linear_of(self, chunk: Sequence[int], later: Sequence[int]) -> list[int]:
-        """Those of a chunk that the cost is linear in, and feels at all; it notes what else they move."""
+        """Return those of a chunk that the cost is linear in, and feels at all; it notes what else they move."""
         injected = {}
         for row, site in enumerate(chunk):
             change = self._random(site)
@@ -139,12 +139,12 @@ class _Cut:
         return [site for site, found in zip(chunk, linear, strict=True) if found]
 
     def _random(self, site: int) -> Array:
-        """A change of a result as large as the one that it made when the inputs moved far."""
+        """Return a change of a result as large as the one that it made when the inputs moved far."""
         size = float(np.sqrt(np.mean(self.moved[site] ** 2))) or 1.0
         return size * self.generator.normal(size=self.moved[site].shape[1:])
 
     def _weight(self, site: int) -> Array | None:
-        """What a result weighs in the cost; None where it cannot be told."""
+        """Return what a result weighs in the cost; None where it cannot be told."""
         if site not in self.weights:
             self.weights[site] = self._find_weight(site)
         return self.weights[site]
@@ -177,7 +177,7 @@ class _Cut:
         return bool((np.abs(parts.sum(axis=1) - effect) <= ROUNDING * np.abs(parts).sum(axis=1)).all())
 
     def proven(self, terms: Sequence[Term], far: dict[int, Array], effect: Array) -> bool:
-        """Whether the cost moves by the terms' weighted changes, and not at all where they stand still."""
+        """Tell whether the cost moves by the terms' weighted changes, and not at all where they stand still."""
         if not terms:
             return False
         still = self.program.run(far, suppress=[term.site for term in terms]).changes[0]

@@ -25,19 +25,19 @@ class Digit:
     extent: int
 
     def of(self, shape: tuple[int, ...]) -> Indices:
-        """The digit of every entry of a place of that shape, flat."""
+        """Return the digit of every entry of a place of that shape, flat."""
         values = np.arange(shape[self.axis]) // self.stride % self.extent
         along = [1] * len(shape)
         along[self.axis] = values.size
         return np.broadcast_to(values.reshape(along), shape).reshape(-1)
 
     def apart(self, shape: tuple[int, ...]) -> int:
-        """How far apart in the flat place two entries are whose digit differs by one."""
+        """Return how far apart in the flat place two entries are whose digit differs by one."""
         return self.stride * math.prod(shape[self.axis + 1 :])
 
 
 def digits_of(shape: tuple[int, ...], hints: Iterable[tuple[int, ...]] = ()) -> list[Digit]:
-    """The digits of an array's indices, axis by axis; axes of one index have none.
+    """Return the digits of an array's indices, axis by axis; axes of one index have none.
 
     Parameters
     ----------

@@ -79,7 +79,7 @@ class _Trial:
         return 2 + (self.whole is not None) + len(self.digits)
 
     def changes(self) -> Iterable[Array]:
-        """All entries up and down, all by their codes, and all by the codes of one digit."""
+        """Yield all entries up and down, all by their codes, and all by the codes of one digit."""
         yield self.amount
         yield -self.amount
         if self.whole is not None:
@@ -122,7 +122,7 @@ class _Trial:
         return [_Test(self, drawn[first : first + parts], within) for first in range(0, len(drawn), parts)]
 
     def colouring(self) -> Colouring:
-        """What came of it."""
+        """Return what came of it."""
         if self.free is None and self.owners:
             shape = self.place.shape
             self.free = np.asarray(sum(owner * digit.apart(shape) for digit, owner in self.owners.items()))
@@ -155,7 +155,7 @@ class Told:
         return cls(odd, 0.5 * (up + down), size, size > NEGLIGIBLE * float(size.max(initial=0.0)))
 
     def owners(self, codes: Codes, coded: Array, within: Mask | None = None) -> tuple[Indices | None, float]:
-        """Which coded thing moves each output, and what others may add unseen, as a share of the largest change.
+        """Tell which coded thing moves each output, and what others may add unseen, as a share of the largest change.
 
         None where several things move one output.
         """
@@ -221,7 +221,7 @@ class _Test:
 
 
 def _outputs_of(wanted: Sequence[tuple[Place, Array]], runner: Runner) -> list[Array]:
-    """What each change of a place does to all outputs, laid end to end."""
+    """Return what each change of a place does to all outputs, laid end to end."""
     found: dict[int, Array] = {}
     for without in dict.fromkeys(place.without for place, _ in wanted):
         mine = [number for number, (place, _) in enumerate(wanted) if place.without == without]
@@ -237,7 +237,7 @@ def _outputs_of(wanted: Sequence[tuple[Place, Array]], runner: Runner) -> list[A
 
 
 def _on_any_side(moved: Sequence[tuple[Place, Array]], runner: Runner) -> Array:
-    """What changes do to all outputs, linear in them, where ties let whatever can move an output move it.
+    """Return what changes do to all outputs, linear in them, where ties let whatever can move an output move it.
 
     A mask that is false at equality hides what it multiplies, and its opposite shows it: both are added up.
     """

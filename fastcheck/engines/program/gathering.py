@@ -24,7 +24,7 @@ COLUMNS = 256
 def gathered(
     check: Check, candidates: Candidates, dithered: Dithered, epsilon: float
 ) -> tuple[NumericalGradient, Indices]:
-    """One vector of all tensors."""
+    """Return one vector of all tensors."""
     slopes, noises, done, kinks = [], [], [], []
     start = 0
     for tensor, place, wanted, quotients in zip(
@@ -67,7 +67,7 @@ def _kinks(quotients: Quotients, candidates: dict[str, Array], here: Indices, st
 
 
 def _joined(kinks: list[Kinks]) -> Kinks | None:
-    """The kinks of all tensors; each has all conventions or, where no tie moved anywhere, none."""
+    """Return the kinks of all tensors; each has all conventions or, where no tie moved anywhere, none."""
     if not any(one.where.size for one in kinks):
         return None
     where, low, high = (np.concatenate([getattr(one, name) for one in kinks]) for name in ("where", "low", "high"))
@@ -79,7 +79,7 @@ def _joined(kinks: list[Kinks]) -> Kinks | None:
 def costs_beside(
     problem: ProgramProblem, runner: Runner, inputs: Sequence[Place], positions: Indices, epsilon: float
 ) -> tuple[CostsOnDemand, CostsOnDemand]:
-    """Costs with one entry of ``positions`` moved up and down by a step, where somebody asks for them."""
+    """Return costs with one entry of ``positions`` moved up and down by a step, where somebody asks for them."""
     up, down = (
         CostsOnDemand(_CostsBeside(problem, runner, inputs, positions, sign * epsilon), positions.size)
         for sign in (1.0, -1.0)
@@ -98,7 +98,7 @@ class _CostsBeside:
         self.tensors, self.positions, self.step = problem.tensors, positions, step
 
     def __call__(self, places: Indices) -> Array:
-        """Costs, one for each place among the checked positions."""
+        """Return costs, one for each place among the checked positions."""
         costs = np.empty(places.size)
         owner = np.searchsorted(self.starts, self.positions[places], side="right")
         for number in np.unique(owner):

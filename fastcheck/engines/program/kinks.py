@@ -36,13 +36,13 @@ Candidates = dict[Convention, list[Array]]
 
 
 def conventions(kinds: Collection[Kind]) -> list[Convention]:
-    """Every mixture of conventions, one for each kind of kink that was met."""
+    """Return every mixture of conventions, one for each kind of kink that was met."""
     options = [list(names) if kind in kinds else [getattr(FROZEN, kind)] for kind, names in HELD.items()]
     return [Convention(*chosen) for chosen in product(*options)]
 
 
 def under_each(kinds: Collection[Kind], found_under: Callable[[Convention], Found]) -> list[tuple[Convention, Found]]:
-    """What is found under each convention, but those under which the program would take another path."""
+    """Return what is found under each convention, but those under which the program would take another path."""
     found = []
     for convention in conventions(kinds):
         try:
@@ -54,12 +54,12 @@ def under_each(kinds: Collection[Kind], found_under: Callable[[Convention], Foun
 
 
 def name_of(convention: Convention, kinds: Collection[Kind]) -> str:
-    """What a convention is called, where values stood on kinks of some kinds."""
+    """Return what a convention is called, where values stood on kinks of some kinds."""
     return ", ".join(names[getattr(convention, kind)] for kind, names in HELD.items() if kind in kinds)
 
 
 def measure_way(way: Way, found: dict[Place, Quotients], size: int) -> Quotients:
-    """An input's quotients from those of the places that its way moves."""
+    """Return an input's quotients from those of the places that its way moves."""
     if not way.units:
         return found[way.colouring.place]
     served = combined(way.units, [found[site.place] for site in way.sites], size)
@@ -69,7 +69,7 @@ def measure_way(way: Way, found: dict[Place, Quotients], size: int) -> Quotients
 def under_conventions(
     ways: Sequence[Way], found: dict[Place, Quotients], runner: Runner, limits: Limits
 ) -> Candidates:
-    """The central difference of every input with all ties of a kind frozen to one convention, by convention.
+    """Return the central difference of every input with all ties of a kind frozen to one convention, by convention.
 
     Only columns that moved a tie are run again: in the others there is nothing to freeze.  Conventions under which the
     program would take another path are left out.
@@ -95,12 +95,12 @@ def under_conventions(
 
 
 def _moved(ways: Sequence[Way]) -> list[Colouring]:
-    """The colourings of all places that are moved."""
+    """Return the colourings of all places that are moved."""
     return list({colouring.place: colouring for way in ways for colouring in way.moved()}.values())
 
 
 def at_kinks(quotients: Quotients, candidates: Sequence[Array]) -> Indices:
-    """Entries whose derivative depends on the side or on the convention.
+    """Return entries whose derivative depends on the side or on the convention.
 
     Parameters
     ----------

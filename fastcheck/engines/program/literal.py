@@ -109,7 +109,7 @@ def _rounds(
     problem: ProgramProblem, runner: Runner, inputs: Sequence[Place], group: tuple[Sequence[Place], dict[Place, float]],
     generator: "Generator", apart: "Apart",
 ) -> bool:
-    """Whether what is apart is rounding inside the function, as of (x + 1e16) - 1e16: with steps it does not grow.
+    """Tell whether what is apart is rounding inside the function, as of (x + 1e16) - 1e16: with steps it does not grow.
 
     What the program misses does, in proportion to the step; both are differences for the same one, however long.
     """
@@ -126,7 +126,7 @@ def _rounds(
 def _move(
     group: Sequence[Place], shares: dict[Place, float], generator: "Generator", longer: float = 1.0
 ) -> tuple[dict[Place, Array], dict[Place, Array]]:
-    """A random step through some inputs: their changes, and their values afterwards."""
+    """Return a random step through some inputs: their changes, and their values afterwards."""
     changes, values = {}, {}
     for place in group:
         value = place.value.reshape(-1)
@@ -151,7 +151,7 @@ def _compare_all(
     problem: ProgramProblem, runner: Runner, at: Sequence[Array], changes: Sequence[Array | None],
     noise: Sequence[float], *, only: int | None = None,
 ) -> Apart | None:
-    """The first output (or this one) whose literal difference disagrees, if any."""
+    """Return the first output (or this one) whose literal difference disagrees, if any."""
     if problem.plain is None:
         return cost_apart(problem, at, _change_of_cost(problem, changes), _noise_of_cost(problem, noise))
     with np.errstate(all="ignore"):
@@ -167,7 +167,7 @@ def _compare_all(
 
 
 def cost_apart(problem: ProgramProblem, at: Sequence[Array], change: float, noise: float) -> Apart | None:
-    """How far the cost by a plain call is from changing as the program says, if by more than rounding explains.
+    """Return how far the cost by a plain call is from changing as the program says, if by more than rounding explains.
 
     Parameters
     ----------
@@ -210,5 +210,5 @@ def _compare(output: int, was: Any, now: Any, exact: Array, noise: float, roundi
 
 
 def finite_scale(values: Any) -> float:
-    """The largest size of a finite entry."""
+    """Return the largest size of a finite entry."""
     return scale_of([values[np.isfinite(values)]])

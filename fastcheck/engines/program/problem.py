@@ -41,11 +41,11 @@ class ProgramProblem:
     plain_cost: Callable[[Sequence[Array]], float] | None = None
 
     def inputs(self, theta: Array) -> list[Array]:
-        """Copies of the inputs as arrays of their shapes."""
+        """Return copies of the inputs as arrays of their shapes."""
         return [theta[t.start : t.stop].reshape(t.shape).copy() for t in self.tensors]
 
     def literal_cost(self, values: Sequence[Array]) -> float:
-        """The cost at other inputs, by a plain call of the function."""
+        """Return the cost at other inputs, by a plain call of the function."""
         if self.plain_cost is not None:
             return self.plain_cost(values)
         assert self.plain is not None  # noqa: S101 - one of the two is given

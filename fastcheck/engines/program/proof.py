@@ -103,7 +103,7 @@ def proof(
 def _literal_step(
     steps: dict[Place, float], every: Sequence[Place], generator: "Generator"
 ) -> tuple[Direction, list[Array]]:
-    """A step through everything that is long enough to be subtracted, and all inputs behind it."""
+    """Return a step through everything that is long enough to be subtracted, and all inputs behind it."""
     changes, values = {}, []
     for place in every:
         value = place.value.reshape(-1)
@@ -117,7 +117,7 @@ def _literal_step(
 
 
 def _entries(pairs: Sequence[tuple[Place, Tensor]], generator: "Generator") -> list[tuple[int, Direction]]:
-    """A few entries of different inputs at random, ascending, and the direction that moves each."""
+    """Return a few entries of different inputs at random, ascending, and the direction that moves each."""
     found = []
     for number in np.sort(generator.choice(len(pairs), min(ENTRIES, len(pairs)), replace=False)):
         place, tensor = pairs[int(number)]
@@ -129,7 +129,7 @@ def _entries(pairs: Sequence[tuple[Place, Tensor]], generator: "Generator") -> l
 
 
 def _run(directions: Sequence[Direction], entries: Sequence[Direction], runner: Runner) -> tuple[Along, Along]:
-    """All of them in one run; entries of large programs in another, in which all other inputs stand still."""
+    """Return all of them in one run; entries of large programs in another, in which all other inputs stand still."""
     size = sum(place.size for place in directions[0].changes)
     if 8 * size <= LARGE:
         found = one_sided([*directions, *entries], runner)

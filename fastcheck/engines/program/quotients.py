@@ -39,7 +39,7 @@ class Quotients:
             getattr(self, name)[other.done] = getattr(other, name)[other.done]
 
     def plus(self, other: "Quotients") -> "Quotients":
-        """Those of a sum."""
+        """Return those of a sum."""
         return Quotients(
             self.right + other.right, self.left + other.left, self.terms + other.terms, self.flagged | other.flagged,
             self.done & other.done, self.unseen + other.unseen,

@@ -137,13 +137,13 @@ class Place:
 
 
 def inner_steps(value: Array) -> Array:
-    """The engine's own step for each entry, flat."""
+    """Return the engine's own step for each entry, flat."""
     scale = scales(value)
     return np.where(scale < SMALL_SIZE, SMALL_PART, INNER_STEP) * scale
 
 
 def scales(value: Array) -> Array:
-    """What each entry's steps are relative to, flat: to the entry, or to the usual one where that is zero."""
+    """Return what each entry's steps are relative to, flat: to the entry, or to the usual one where that is zero."""
     size = np.abs(value).reshape(-1)
     moving = size[(size > LEAST_SIZE) & np.isfinite(size)]
     largest = float(moving.max()) if moving.size else 1.0
@@ -166,12 +166,12 @@ class Moved:
     ties: Mask
 
     def rows(self, chosen: Indices) -> "Moved":
-        """Some of the columns."""
+        """Return some of the columns."""
         changes = tuple(None if change is None else change[chosen] for change in self.changes)
         return Moved(changes, self.crossed[chosen], self.ties[chosen])
 
     def moving(self) -> Iterator[tuple[int, Array]]:
-        """The outputs that moved, with their places."""
+        """Yield the outputs that moved, with their places."""
         return ((place, change) for place, change in enumerate(self.changes) if change is not None)
 
 
@@ -211,7 +211,7 @@ class Runner:
         self.kinds: set[Kind] = set()
 
     def at(self, program: DifferencedProgram) -> "Runner":
-        """The same of the program at other inputs."""
+        """Return the same of the program at other inputs."""
         found = Runner(program, (), self.memory_limit)
         found.threads = self.threads
         found.terms, found.shapes, found.weights, found.weight = self.terms, self.shapes, self.weights, self.weight
@@ -254,11 +254,11 @@ class Runner:
         return max(1, self.memory_limit // each) if each else sys.maxsize
 
     def _share(self, moved: Sequence[tuple[Place, Array]], convention: Held | None, part: Indices) -> Moved:
-        """Some of the columns, by a call of their own."""
+        """Return some of the columns, by a call of their own."""
         return self._called([(place, change[part]) for place, change in moved], convention)
 
     def _called(self, moved: Sequence[tuple[Place, Array]], convention: Held | None) -> Moved:
-        """One call of the program."""
+        """Return one call of the program."""
         count, without = len(moved[0][1]), moved[0][0].without
         at: list[dict[int, Array]] = [{}, {}]
         for place, change in moved:
@@ -317,7 +317,7 @@ def _flags(found: Any, count: int) -> Mask:
 
 
 def scale_of(values: Sequence[Any]) -> float:
-    """The largest size of an entry."""
+    """Return the largest size of an entry."""
     return max((float(np.max(np.abs(value), initial=0.0)) for value in values), default=0.0)
 
 

@@ -40,11 +40,11 @@ class Direction:
     changes: Mapping[Place, Array]
 
     def norm(self, place: Place) -> float:
-        """Euclidean length within one input."""
+        """Return Euclidean length within one input."""
         return norm_of(self.changes[place])
 
     def scaled(self, factor: float) -> "Direction":
-        """The same with longer steps."""
+        """Return the same with longer steps."""
         return Direction({place: factor * change for place, change in self.changes.items()})
 
 
@@ -66,17 +66,17 @@ class Along:
         return 0.5 * (self.right + self.left)
 
     def __truediv__(self, factor: float) -> "Along":
-        """What steps that are shorter by a factor would have given, but for rounding."""
+        """Return what steps that are shorter by a factor would have given, but for rounding."""
         return Along(self.right / factor, self.left / factor, self.terms / factor, self.flagged)
 
     def rows(self, chosen: Sequence[int] | Indices) -> "Along":
-        """Some of the directions."""
+        """Return some of the directions."""
         where = np.asarray(chosen)
         return Along(self.right[where], self.left[where], self.terms[where], self.flagged[where])
 
 
 def through_each(places: Sequence[Place], done: Sequence[Mask], generator: "Generator") -> list[Direction]:
-    """Random directions through the entries of each input that were looked at."""
+    """Return random directions through the entries of each input that were looked at."""
     found = []
     for place, looked_at in zip(places, done, strict=True):
         for _ in range(DIRECTIONS if looked_at.any() else 0):
@@ -87,7 +87,7 @@ def through_each(places: Sequence[Place], done: Sequence[Mask], generator: "Gene
 def through_several(
     places: Sequence[Place], done: Sequence[Mask], slopes: Sequence[Array], generator: "Generator", count: int
 ) -> list[Direction]:
-    """Random directions through random halves of the inputs, in which each takes part alike.
+    """Return random directions through random halves of the inputs, in which each takes part alike.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ def equal_shares(places: Sequence[Place], done: Sequence[Mask], slopes: Sequence
 
 
 def along(directions: Sequence[Direction], runner: Runner, convention: Held | None = None) -> Along:
-    """Differences along directions, several to a run.
+    """Return differences along directions, several to a run.
 
     The step is so small that what curvature leaves in a difference to one side is rounding; the left is looked at only
     where a tie is moved, whose slopes differ.
@@ -171,7 +171,7 @@ def _groups(directions: Sequence[Direction]) -> Iterator[list[Direction]]:
 
 
 def disagrees(direction: Direction, slopes: Mapping[Place, Array], found: Along, noise: Mapping[Place, float]) -> bool:
-    """Whether entries do not add up to what a direction through them shows.
+    """Tell whether entries do not add up to what a direction through them shows.
 
     Parameters
     ----------
@@ -215,16 +215,16 @@ def dithered_noise(directions: Sequence[Direction], base: Along, dithered: Seque
 
 
 def norm_of(vector: Array) -> float:
-    """The Euclidean norm of a vector, whose squares may lie beyond the range of numbers."""
+    """Return the Euclidean norm of a vector, whose squares may lie beyond the range of numbers."""
     largest = float(np.max(np.abs(vector), initial=0.0))
     return largest * float(np.linalg.norm(vector / largest)) if 0.0 < largest < math.inf else largest
 
 
 def root_mean_square(values: Sequence[float] | Array) -> float:
-    """The root of the mean of squares, which may lie beyond the range of numbers."""
+    """Return the root of the mean of squares, which may lie beyond the range of numbers."""
     return math.hypot(*values) / math.sqrt(len(values))
 
 
 def dither(value: Array, generator: "Generator") -> Array:
-    """A value whose entries are off by up to two units in the last place."""
+    """Return a value whose entries are off by up to two units in the last place."""
     return np.asarray(value * (1.0 + 2.0 * UNIT * generator.integers(-1, 2, value.shape)))

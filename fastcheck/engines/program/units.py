@@ -53,7 +53,7 @@ class Unit:
     place: Place
 
     def adjoint(self, response: Array, *, absolute: bool = False) -> Array:
-        """What responses of the output are to the input: flat, both.
+        """Return what responses of the output are to the input: flat, both.
 
         Parameters
         ----------
@@ -70,14 +70,14 @@ class Unit:
 
 
 def turned(contraction: str, side: int) -> str:
-    """The einsum of (output, other operand) that is the adjoint of ``contraction`` in its operand ``side``."""
+    """Return the einsum of (output, other operand) that is the adjoint of ``contraction`` in its operand ``side``."""
     operands, out = contraction.split("->")
     mine, other = operands.split(",")[:: 1 - 2 * side]
     return f"{out},{other}->{mine}"
 
 
 def units_of(products: Sequence[Product]) -> list[Unit]:
-    """The products, with one place for each site."""
+    """Return the products, with one place for each site."""
     places: dict[int, Place] = {}
     for product in products:
         if product.site not in places:

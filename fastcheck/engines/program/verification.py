@@ -122,7 +122,7 @@ def _dithered(check: Check, directions: Sequence[Direction], base: Along) -> Dit
 
 
 def _other_digits(check: Check, directions: Sequence[Direction], runner: Runner) -> list[Along]:
-    """The directions with longer steps, in one go."""
+    """Return the directions with longer steps, in one go."""
     factors = check.generator.uniform(1.0, 2.0, FACTORS)
     all_of_them = along([one.scaled(factor) for factor in factors for one in directions], runner)
     parts = np.split(np.arange(len(factors) * len(directions)), len(factors))

@@ -41,7 +41,7 @@ class Block:
         return np.asarray(self.epsilon * np.max(np.abs(self.inputs[layer]), axis=1))
 
     def far(self, layer: int) -> bool:
-        """Whether the layer's steps are too long for the short series of activations."""
+        """Tell whether the layer's steps are too long for the short series of activations."""
         return bool(self.steps(layer).max() > REACH)
 
     def operations(self, layer: int) -> float:
@@ -51,5 +51,5 @@ class Block:
         return column_operations(widths, layer) + exact
 
     def mirrored(self, layer: int) -> bool:
-        """Whether negative columns are the positive ones negated up to the output, kinks apart."""
+        """Tell whether negative columns are the positive ones negated up to the output, kinks apart."""
         return bool(np.all(self.arrays.linear[layer:-1]))

@@ -51,7 +51,7 @@ CLEAN, AT_KINK, NEAR_KINK, FAR = 0, 1, 2, 3
 
 
 def _met(gap: float, slack: float, size: float) -> int:
-    """What a change of that size meets at a unit that far from its kink."""
+    """Return what a change of that size meets at a unit that far from its kink."""
     if size == 0.0 or size < gap - slack:
         return CLEAN
     return AT_KINK if gap == 0.0 else NEAR_KINK

@@ -50,7 +50,7 @@ class Task:
 
 
 def differences(problem: Problem, indices: Indices | None, epsilon: float, run: Run) -> NumericalGradient:
-    """All perturbed costs from the responses of single units (see the module's text)."""
+    """Return all perturbed costs from the responses of single units (see the module's text)."""
     with one_blas_thread(), np.errstate(all="ignore"):
         sums = Sums(problem, indices, epsilon)
         facts = None
@@ -98,12 +98,12 @@ def _parameters_done(block: Block, tasks: int, run: Run) -> Any:
 
 
 def _threads(block: Block, width: int, run: Run) -> int:
-    """Number of threads whose buffers fit: half of the limit is the block's."""
+    """Return the number of threads whose buffers fit: half of the limit is the block's."""
     return max(1, min(run.threads, run.memory_limit // (2 * width * bytes_per_column(block.problem.network))))
 
 
 def _tasks(block: Block, layer: int, units: Any, width: int, size: float) -> list[Task]:
-    """A layer's work in pieces of about ``size`` multiply-adds; how samples are shared out changes no digit."""
+    """Return a layer's work in pieces of about ``size`` multiply-adds; how samples are shared out changes no digit."""
     far = block.far(layer)
     per_column = block.operations(layer) * (FAR_LOOKS if far else 1.0)
     width = power_of_two((TASK_OPERATIONS[1] if far else WIDE_OPERATIONS) / per_column, width)

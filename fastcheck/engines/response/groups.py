@@ -18,7 +18,7 @@ def together(network: Network) -> int:
 
 
 def columns(network: Network, limit: int) -> int:
-    """Units per task: the buffers hold this many columns."""
+    """Return units per task: the buffers hold this many columns."""
     return power_of_two(limit / bytes_per_column(network), MOST_COLUMNS)
 
 

@@ -67,7 +67,7 @@ def _forward_from(
 
 
 def _rounding(chosen: SomeSamples, layer: int, run: Propagation, Y: Array) -> Array:
-    """How far rounding of what is computed from ``layer`` on may move each loss, to first order."""
+    """Return how far rounding of what is computed from ``layer`` on may move each loss, to first order."""
     network, parameters, cost = chosen.problem.network, chosen.problem.parameters, chosen.problem.network.cost_entry
     dZ = network.output_gradient(run, Y) / cost.scale(*Y.shape[::-1])
     total = np.zeros(Y.shape[1])

@@ -10,7 +10,7 @@ NARROW = 24
 
 
 def _largest(values: Array) -> float:
-    """Largest magnitude; unspecified where one is NaN, which stays NaN whatever is then done with it."""
+    """Return the largest magnitude; unspecified where one is NaN, which stays NaN whatever is then done with it."""
     largest = 0.0
     for c in range(values.size):
         size = abs(values[c])

@@ -40,7 +40,7 @@ class Places:
             self.units = np.unique(self.rows)
 
     def _whole_units(self, weights: int, bias: int, indices: Indices) -> Indices:
-        """The units, where the checked positions are all those of neighbouring units; else none."""
+        """Return the units, where the checked positions are all those of neighbouring units; else none."""
         of_weights, of_biases = indices[self.weights], indices[self.biases]
         count = of_biases.size
         if not count or of_weights.size != count * self.inputs:

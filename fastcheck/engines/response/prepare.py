@@ -19,7 +19,7 @@ from .kernel_arrays import KernelArrays, prepare
 # Samples propagated together, whatever the number of threads: the bits are the same each time.
 FORWARD_SAMPLES = 64
 def blocks(problem: Problem, epsilon: float, run: Run) -> Iterator[Block]:
-    """The problem in blocks of samples small enough for half the memory limit."""
+    """Yield the problem in blocks of samples small enough for half the memory limit."""
     per_sample = BYTES_PER_UNIT * sum(problem.network.widths)
     samples = max(FORWARD_SAMPLES, run.memory_limit // 2 // per_sample)
     name, kept = ("block", epsilon), problem.kept if samples >= problem.m else None
@@ -43,7 +43,7 @@ def _row_norms(problem: Problem) -> tuple[Array, Array]:
 
 
 def _layout(problem: Problem) -> tuple[Any, Any, Any]:
-    """Places of the weights in theta, widths, places of each layer's units."""
+    """Return the places of the weights in theta, widths, places of each layer's units."""
     widths = np.array(problem.network.widths, np.int64)
     offsets = np.array([place.tensors["W"].start for place in problem.network.places], np.int64)
     return offsets, widths, np.concatenate([[0], np.cumsum(widths[1:])])[:-1]
@@ -88,7 +88,7 @@ def _biases(problem: Problem) -> list[Array]:
 
 
 def _slack(row_sum: Array, largest_input: Array, bias: Array) -> Array:
-    """How far rounding may have moved each pre-activation, (m, units); never zero."""
+    """Return how far rounding may have moved each pre-activation, (m, units); never zero."""
     return np.asarray(8.0 * UNIT_ROUNDOFF * (np.outer(largest_input, row_sum) + bias) + 1e-30)
 
 

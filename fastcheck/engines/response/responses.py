@@ -34,7 +34,7 @@ class Responses:
         return self._scaled(rows, epsilon, [(1, 2), (3, 4), (4, 1)])
 
     def degree(self, rows: Any) -> int:
-        """The degree of some units."""
+        """Return the degree of some units."""
         return int(self.degrees[rows].max())
 
     def _scaled(self, rows: Any, epsilon: float, terms: list[tuple[int, int]]) -> Array:
@@ -44,7 +44,7 @@ class Responses:
 
 
 def powers_of(a: Array, degree: int) -> tuple[Array, Array]:
-    """The powers of the inputs (m, n + 1) that ``Responses.odd`` and ``Responses.even`` go with."""
+    """Return the powers of the inputs (m, n + 1) that ``Responses.odd`` and ``Responses.even`` go with."""
     if degree == 2:
         return a, a * a
     size = np.abs(a)

@@ -123,7 +123,7 @@ class Sums:
         return None if position is None else np.array([self.odd[position], self.even[position]])
 
     def finish(self, run: Run, facts: dict[str, Any], notes: tuple[str, ...] = ()) -> NumericalGradient:
-        """The costs themselves, the penalty included; the sums' memory becomes the results'."""
+        """Return the costs themselves, the penalty included; the sums' memory becomes the results'."""
         network, m = self.problem.network, self.problem.m
         cost = network.cost_entry.scale(m, network.widths[-1]) * self.loss
         cost += network.penalty(self.problem.parameters, m)
@@ -144,7 +144,7 @@ class Sums:
 
 
 def _height(block: Block) -> float:
-    """Largest pre-activation that a curved function sees."""
+    """Return the largest pre-activation that a curved function sees."""
     arrays = block.arrays
     last = arrays.linear.size - 1
     curved = [k for k, linear in enumerate(arrays.linear) if not linear or (arrays.logits and k == last)]

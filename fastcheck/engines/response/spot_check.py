@@ -91,7 +91,7 @@ def _compare(one: Array, other: Array, bound: float, place: tuple[int, int, int]
 
 
 def _polynomial(found: Responses, unit: int, epsilon: float, a: Array) -> Array:
-    """Odd and even part (2, m) of one parameter's responses."""
+    """Return the odd and even part (2, m) of one parameter's responses."""
     odd_powers, even_powers = powers_of(a[:, None], found.degree([unit]))
     odd = found.odd([unit], epsilon) * odd_powers
     even = found.even([unit], epsilon) * even_powers
@@ -99,7 +99,7 @@ def _polynomial(found: Responses, unit: int, epsilon: float, a: Array) -> Array:
 
 
 def _interpolation(block: Block, found: Responses, place: tuple[int, int, int], samples: Any) -> Array:
-    """What odd and even part of some samples' responses are beyond the polynomials through their values at +-h.
+    """Return what odd and even part of some samples' responses are beyond the polynomials through their values at +-h.
 
     Where targets are met exactly the loss is flat, and a response's odd part begins with its cubic term.  The
     polynomial through its values at +-h then gives that term as if it were linear: right to all digits of the slope's
@@ -120,7 +120,7 @@ def _interpolation(block: Block, found: Responses, place: tuple[int, int, int], 
 
 
 def _responses(block: Block, layer: int, unit: int, samples: Any, steps: Array) -> Array:
-    """Odd and even part (2, samples) of one unit's responses to a change of its own for each sample."""
+    """Return the odd and even part (2, samples) of one unit's responses to a change of its own for each sample."""
     parts = np.zeros((2, len(samples)))
     changes = np.zeros((block.m, 1))
     changes[samples, 0] = steps
@@ -137,7 +137,7 @@ def _operations(block: Block) -> float:
 
 
 def _affordable(block: Block, layer: int) -> int:
-    """How many samples one parameter's check may propagate."""
+    """Return how many samples one parameter's check may propagate."""
     widths = block.problem.network.widths
     passes = 15  # forward at five points, and the bound's way back, twice as long
     each = passes * (widths[layer] + sum(widths[k] * widths[k + 1] for k in range(layer + 1, len(widths) - 1)))

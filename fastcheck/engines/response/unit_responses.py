@@ -77,7 +77,7 @@ widen = inner(_widen)
 
 
 def _silent(net: KernelArrays, s: int, layer: int, unit: int, h: float) -> bool:
-    """Whether a change of at most h at that unit cannot leave it: a flat branch, no kink within reach."""
+    """Tell whether a change of at most h at that unit cannot leave it: a flat branch, no kink within reach."""
     u = net.starts[layer] + unit
     return bool(net.linear[layer] and net.series[s, u, 0] == 0.0 and h < net.gap[s, u] - net.slack[s, u])
 

@@ -37,7 +37,7 @@ def hold_against(limit: int, size: int, what: str) -> None:
 
 
 def read(data: bytes, names: re.Pattern[str], limit: int) -> dict[str, NDArray[Any]]:
-    """The arrays of a file.
+    """Return the arrays of a file.
 
     Parameters
     ----------

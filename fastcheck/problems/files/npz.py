@@ -94,7 +94,7 @@ def load(path: str | Path, limit: int = LIMIT) -> Dump:
 
 
 def _shortened(error: BaseException) -> str:
-    """The message in one line."""
+    """Return the message in one line."""
     reason = " ".join(str(error).split())
     return reason if len(reason) <= LONGEST else f"{reason[:LONGEST]} ..."
 

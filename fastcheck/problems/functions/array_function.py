@@ -27,7 +27,7 @@ class WeightedOutputs(Protocol):
         ...
 
     def outputs(self, parameters: Any, *still: Any) -> Any:
-        """The outputs: an array, or arrays in tuples and lists."""
+        """Return the outputs: an array, or arrays in tuples and lists."""
         ...
 
 
@@ -52,12 +52,12 @@ class ArrayFunction:
 
     @classmethod
     def of(cls, cost: Any, args: tuple[Any, ...], layout: Layout) -> "ArrayFunction":
-        """What a cost is a weighted sum of: its own outputs, or itself, once."""
+        """Return what a cost is a weighted sum of: its own outputs, or itself, once."""
         if isinstance(cost, WeightedOutputs):
             return cls(cost.outputs, cost.still, layout, cost.weights, cost.user_code)
         return cls(cost, args, layout, (1.0,), (cost, *args))
 
     def __call__(self, *values: Any) -> Any:
-        """The outputs for one array of each tensor's shape, and for further arguments."""
+        """Return the outputs for one array of each tensor's shape, and for further arguments."""
         count = len(self.layout.tensors)
         return self.function(self.layout.filled(values[:count]), *values[count:])

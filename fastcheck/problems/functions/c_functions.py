@@ -11,7 +11,7 @@ _NORMAL = "double(int,double*,void*)"
 
 
 def is_foreign(cost: Any) -> bool:
-    """Whether a cost is a C function of one of the kinds that can be called without Python."""
+    """Tell whether a cost is a C function of one of the kinds that can be called without Python."""
     return _kind(cost) != ""
 
 

@@ -36,7 +36,7 @@ LOOPS = 256
 
 @lru_cache(maxsize=LOOPS)
 def loop_around(cost: Any) -> Any:
-    """The compiled loop of a jitted cost.
+    """Return the compiled loop of a jitted cost.
 
     Its own for each cost: to find the compiled code for a cost that is an argument takes longer than many costs do.
     """
@@ -123,14 +123,14 @@ class Compiled:
         self.seconds = math.inf  # that an evaluation takes
 
     def at(self, theta: Any) -> Any:
-        """The cost of one vector."""
+        """Return the cost of one vector."""
         return self._launched(lambda: self.call(theta))
 
     def _launched(self, kernel: Callable[[], Any]) -> Any:
         return launch(kernel, self.processors) if self.alone else kernel()
 
     def costs_at(self, positions: Indices, values: NDArray[Any]) -> NDArray[Any]:
-        """Costs with some entries moved."""
+        """Return costs with some entries moved."""
         theta, count = self.theta.astype(values.dtype), len(positions)
         out = np.empty(count, dtype=values.dtype)
         if not count:
@@ -149,7 +149,7 @@ class Compiled:
         return out
 
     def _chunks(self, first: int, last: int) -> list[slice]:
-        """Pieces of work for the threads; one where it would be done before another thread has started."""
+        """Return pieces of work for the threads; one where it would be done before another thread has started."""
         size = CHUNK_SECONDS / self.seconds
         if self.threads > 1 and self.seconds * (last - first) > SERIAL_SECONDS:
             size = min(size, max((last - first) / (CHUNKS * self.threads), SERIAL_SECONDS / 2.0 / self.seconds))
@@ -195,7 +195,7 @@ def jitted(called: PythonCost, threads: int) -> Compiled:
 
 
 def foreign(cost: Any, layout: Layout, theta: Array, args: tuple[Any, ...], threads: int) -> Compiled:
-    """The evaluator of a C function ``double f(int n, double *theta, void *data)``.
+    """Return the evaluator of a C function ``double f(int n, double *theta, void *data)``.
 
     Parameters
     ----------

@@ -29,7 +29,7 @@ class Evaluator(Protocol):
     """A user's cost, ready for many evaluations."""
 
     def at(self, theta: Any) -> Any:
-        """The cost of one vector (n,)."""
+        """Return the cost of one vector (n,)."""
         ...
 
     def costs_at(self, positions: Indices, values: NDArray[Any]) -> NDArray[Any]:
@@ -58,7 +58,7 @@ class PythonCost:
     args: tuple[Any, ...]
 
     def at(self, theta: Any) -> Any:
-        """The cost of one vector."""
+        """Return the cost of one vector."""
         try:
             with np.errstate(all="ignore"):
                 value = self.cost(self.layout.views(theta), *self.args)
@@ -77,7 +77,7 @@ class PythonCost:
         return f"with {moved.size} parameters moved, the first {first}"
 
     def costs_at(self, positions: Indices, values: NDArray[Any]) -> NDArray[Any]:
-        """Costs with some entries moved."""
+        """Return costs with some entries moved."""
         return costs_one_by_one(self.cost, self.layout, self.theta, self.args, positions, values)
 
 
@@ -96,7 +96,7 @@ class PythonCost:
 def costs_one_by_one(
     cost: Cost, layout: Layout, theta: Array, args: tuple[Any, ...], positions: Indices, values: NDArray[Any]
 ) -> NDArray[Any]:
-    """The loop of ``PythonCost``, as a function that an executor can send elsewhere."""
+    """Return the loop of ``PythonCost``, as a function that an executor can send elsewhere."""
     work = theta.astype(values.dtype)
     given = None if layout.numbers else layout.views(work)
     out = np.empty(len(positions), dtype=values.dtype)
@@ -126,7 +126,7 @@ def costs_one_by_one(
 
 
 def place_note(layout: Layout, theta: Array, positions: Indices, values: NDArray[Any], index: int) -> str:
-    """Where an exception of the user's cost arose."""
+    """Return where an exception of the user's cost arose."""
     entries = np.atleast_1d(positions[index])
     k, value = int(entries[0]), np.atleast_1d(values[index])[0]
     more = f", and {entries.size - 1} more entries moved" if entries.size > 1 else ""
@@ -148,11 +148,11 @@ class ExecutorCost:
     executor: Executor
 
     def at(self, theta: Any) -> Any:
-        """The cost of one vector, in this thread."""
+        """Return the cost of one vector, in this thread."""
         return self.called.at(theta)
 
     def costs_at(self, positions: Indices, values: NDArray[Any]) -> NDArray[Any]:
-        """Costs with some entries moved."""
+        """Return costs with some entries moved."""
         c = self.called
         cuts = np.linspace(0, len(positions), min(BLOCKS, len(positions)) + 1).astype(np.int64)
         blocks = [slice(int(a), int(b)) for a, b in pairwise(cuts)]
@@ -193,12 +193,12 @@ class BatchedCost:
         self.stacks: dict[np.dtype[Any], list[NDArray[Any]]] = {}
 
     def at(self, theta: Any) -> Any:
-        """The cost of one vector."""
+        """Return the cost of one vector."""
         vector = np.asarray(theta)
         return self._costs(self._repeated(vector, 1), 1, vector.dtype)[0].item()
 
     def costs_at(self, positions: Indices, values: NDArray[Any]) -> NDArray[Any]:
-        """Costs with some entries moved."""
+        """Return costs with some entries moved."""
         count, dtype = len(positions), values.dtype
         if not count:
             return np.empty(0, dtype=dtype)
@@ -217,7 +217,7 @@ class BatchedCost:
         return out
 
     def _block(self, positions: Indices, values: NDArray[Any]) -> NDArray[Any]:
-        """Costs of one stack; both (rows, w)."""
+        """Return costs of one stack; both (rows, w)."""
         rows, dtype = len(positions), values.dtype
         if len(self.stacks.get(dtype, [()])[0]) < rows:
             self.stacks[dtype] = self._repeated(self.theta.astype(dtype), rows)

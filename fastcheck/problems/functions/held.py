@@ -17,7 +17,7 @@ from .purity import as_cost, outside_domain, require_unchanged
 
 
 def takes_nothing(cost: Any) -> bool:
-    """Whether a function cannot be handed anything: ``lambda: model.loss(X, y)``."""
+    """Tell whether a function cannot be handed anything: ``lambda: model.loss(X, y)``."""
     try:
         parameters = inspect.signature(cost).parameters.values()
     except (TypeError, ValueError):
@@ -67,7 +67,7 @@ class HeldCost:
                 np.copyto(array, kept)
 
     def at(self, theta: Any) -> Any:
-        """The cost of one vector (n,)."""
+        """Return the cost of one vector (n,)."""
         with self.holding([theta[t.start : t.stop].reshape(t.shape) for t in self.layout.tensors]):
             value = self._value(partial(self._where, theta), bool(np.array_equal(theta, self.theta)))
             after = np.concatenate([array.reshape(-1) for array in self.arrays])
@@ -75,7 +75,7 @@ class HeldCost:
         return value
 
     def costs_at(self, positions: Indices, values: NDArray[Any]) -> NDArray[Any]:
-        """Costs (k,) with the entry ``positions[i]``, or several, set to ``values[i]``."""
+        """Return costs (k,) with the entry ``positions[i]``, or several, set to ``values[i]``."""
         out = np.empty(len(positions))
         for index in range(len(positions)):
             entries = np.atleast_1d(positions[index])

@@ -10,7 +10,7 @@ from ..._types import Indices
 
 
 def integer_arrays(cost: Any, args: Sequence[Any]) -> Mapping[str, Indices]:
-    """The integer arrays among a cost's arguments, in its closure and among the globals that it names.
+    """Return the integer arrays among a cost's arguments, in its closure and among the globals that it names.
 
     Parameters
     ----------

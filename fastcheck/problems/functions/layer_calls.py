@@ -72,7 +72,7 @@ class LayerCalls:
             return self._pass(layer, self.forward, *values[:count])
 
     def backward_of(self, upstream: Any, *values: Any) -> tuple[Any, ...]:
-        """The gradients of the inputs and of the parameters, as the layer gives them."""
+        """Return the gradients of the inputs and of the parameters, as the layer gives them."""
         layer, count = self._fresh(), len(self.inputs)
         wide = not self._low and not any(np.asarray(value).dtype.name in LOW for value in values)
         if wide:
@@ -88,7 +88,7 @@ class LayerCalls:
                      for one in (*inputs, *gradients))
 
     def _first(self, slot: Slot) -> Any:
-        """A parameter in a new layer."""
+        """Return a parameter in a new layer."""
         try:
             return slot.array(self._fresh()).copy()
         except (AttributeError, KeyError, IndexError) as error:
@@ -110,7 +110,7 @@ class LayerCalls:
         return self._method(layer, method)(*values)
 
     def _kept(self, layer: Any) -> list[Any]:
-        """The gradients that a layer keeps."""
+        """Return the gradients that a layer keeps."""
         return gradients_of(layer, self._slots, self.grads) if self._slots else []
 
     def _told_apart(self, returned: Any, layer: Any) -> tuple[list[Any], list[Any]]:
@@ -149,7 +149,7 @@ class LayerCalls:
 
 
 def _arrays_of(layer: Any) -> Iterator[Any]:
-    """The floating arrays that a layer keeps."""
+    """Yield the floating arrays that a layer keeps."""
     for container in containers_of(layer):
         for value in container.values() if isinstance(container, dict) else container:
             if type(value) is np.ndarray and value.dtype.kind == "f":
@@ -157,12 +157,12 @@ def _arrays_of(layer: Any) -> Iterator[Any]:
 
 
 def _widened(array: Any) -> Any:
-    """An array of less than double precision in it; any other as it is."""
+    """Return an array of less than double precision in it; any other as it is."""
     return array.astype(np.float64) if array.dtype.name in LOW else array
 
 
 def _mapped(change: Callable[[Any], Any], upstream: Any) -> Any:
-    """The same structure with each array changed."""
+    """Return the same structure with each array changed."""
     return tuple(map(change, upstream)) if isinstance(upstream, (tuple, list)) else change(upstream)
 
 

@@ -46,17 +46,17 @@ class Slot:
         return self.path[-1 if self.holder is None else self.holder - 1][1]
 
     def array(self, layer: Any) -> NDArray[Any]:
-        """The array in a layer."""
+        """Return the array in a layer."""
         found: NDArray[Any] = follow(layer, self.path)
         return found
 
     def owner(self, layer: Any) -> Any:
-        """The object that stands for the parameter, or the one that keeps it."""
+        """Return the object that stands for the parameter, or the one that keeps it."""
         return follow(layer, self.path[: len(self.path) - 1 if self.holder is None else self.holder])
 
 
 def follow(layer: Any, path: Path) -> Any:
-    """What stands at the end of a path."""
+    """Return what stands at the end of a path."""
     found = layer
     for step, key in path:
         found = found[key] if step == "item" else getattr(found, key)() if step == "call" else getattr(found, key)
@@ -64,7 +64,7 @@ def follow(layer: Any, path: Path) -> Any:
 
 
 def fresh_from(make: Any) -> Callable[[], Any]:
-    """A function that gives a new layer at each call.
+    """Return a function that gives a new layer at each call.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def slots_of(layer: Any, params: "str | Sequence[str] | None" = None) -> list[Sl
 
 
 def _slots_at(layer: Any, path: Path, name: str) -> Iterator[Slot]:
-    """The parameters in one place: an array, an object that stands for one, or dictionaries and lists of them."""
+    """Yield the parameters in one place: an array, an object that stands for one, or dictionaries and lists of them."""
     try:
         held = follow(layer, path)
     except AttributeError:
@@ -152,13 +152,13 @@ def _is_float_array(value: Any) -> bool:
 
 
 def _is_parameter_object(value: Any) -> bool:
-    """Whether an object stands for a parameter: with its value and its gradient."""
+    """Tell whether an object stands for a parameter: with its value and its gradient."""
     has_value = any(_is_float_array(vars_of(value).get(one)) for one in VALUES)
     return has_value and any(one in vars_of(value) for one in SLOPES)
 
 
 def vars_of(value: Any) -> dict[str, Any]:
-    """The attributes of an object of the user's own; nothing of any other."""
+    """Return the attributes of an object of the user's own; nothing of any other."""
     if isinstance(value, type) or package_of(value) in CLOSED:
         return {}
     return getattr(value, "__dict__", {})
@@ -183,7 +183,7 @@ def _beside_gradients(layer: Any, path: Path, prefix: str) -> Iterator[Slot]:
 
 
 def gradients_of(layer: Any, slots: Sequence[Slot], grads: "str | None" = None) -> list[Any]:
-    """The gradients that a layer keeps, one for each slot; None where there is none.
+    """Return the gradients that a layer keeps, one for each slot; None where there is none.
 
     Parameters
     ----------
@@ -209,14 +209,14 @@ def gradients_of(layer: Any, slots: Sequence[Slot], grads: "str | None" = None) 
 
 
 def _beside(layer: Any, slot: Slot) -> Any:
-    """The gradient beside one parameter."""
+    """Return the gradient beside one parameter."""
     forms = [form.format(slot.key) for form in GRADIENT_OF] if slot.holder is None else SLOPES
     own = vars_of(slot.owner(layer))
     return next((own[form] for form in forms if form in own), None)
 
 
 def containers_of(layer: Any) -> Iterator[Any]:
-    """The dictionaries (of objects, too) and lists that a layer keeps things in."""
+    """Yield the dictionaries (of objects, too) and lists that a layer keeps things in."""
     seen: set[int] = set()
     waiting = [layer]
     while waiting:

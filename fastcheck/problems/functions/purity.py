@@ -14,7 +14,7 @@ ROUNDING_LEVEL = 1e-12
 
 
 def as_cost(value: Any, *, complex_allowed: bool = False) -> Any:
-    """A cost as float (or complex, where allowed).
+    """Return a cost as float (or complex, where allowed).
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def as_cost(value: Any, *, complex_allowed: bool = False) -> Any:
 
 
 def outside_domain(error: Exception) -> bool:
-    """Whether a cost that raised this beside theta may say that it is not defined there: its value is then nan.
+    """Tell whether a cost that raised this beside theta may say that it is not defined there: its value is then nan.
 
     Where no costs are left to difference, it is raised after all.
     """
@@ -56,7 +56,7 @@ def outside_domain(error: Exception) -> bool:
 
 
 def same(first: float, second: float) -> bool:
-    """Whether two values of a cost at one theta are the same but for the rounding of sums in another order."""
+    """Tell whether two values of a cost at one theta are the same but for the rounding of sums in another order."""
     if not (math.isfinite(first) and math.isfinite(second)):
         return first == second or (math.isnan(first) and math.isnan(second))
     return abs(first - second) <= ROUNDING_LEVEL * max(abs(first), abs(second))

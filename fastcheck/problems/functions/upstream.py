@@ -27,7 +27,7 @@ ZERO = "backward does not give zeros for an upstream gradient of zeros: it is no
 
 
 def tried(call: Callable[[Values], Gradients], cotangents: Values, gradients: Gradients) -> tuple[Gradients, list[str]]:
-    """The gradients with what other upstream gradients bring to light, and notes.
+    """Return the gradients with what other upstream gradients bring to light, and notes.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def tried(call: Callable[[Values], Gradients], cotangents: Values, gradients: Gr
 def _trials(
     call: Callable[[Values], Gradients], cotangents: Values, gradients: Gradients
 ) -> Iterator[tuple[str, str, Values, Mapping[str, Any]]]:
-    """What to hand over, what that is called, and what should come out."""
+    """Yield what to hand over, what that is called, and what should come out."""
     if any(c.ndim and c.size > 1 for c in cotangents):
         yield "not contiguous", STRIDED, tuple(map(_strided, cotangents)), gradients
         same = tuple(np.full(c.shape, 0.75, c.dtype) for c in cotangents)
@@ -71,7 +71,7 @@ def _trials(
 
 
 def _strided(values: Any) -> Any:
-    """The same numbers, every second one of a longer array."""
+    """Return the same numbers, every second one of a longer array."""
     if not values.ndim:
         return values.copy()
     longer = np.full((*values.shape[:-1], 2 * values.shape[-1]), np.nan, values.dtype)

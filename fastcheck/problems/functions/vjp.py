@@ -50,7 +50,7 @@ class LayerCost:
     rounding: Rounding | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """What is sent to other processes: rounding is asked for in this one only."""
+        """Return what is sent to other processes: rounding is asked for in this one only."""
         return {**self.__dict__, "rounding": None}
 
     @property
@@ -70,7 +70,7 @@ class LayerCost:
         return copies([value for place, value in enumerate(self.given) if place not in moving])
 
     def outputs(self, parameters: dict[str, Any], *still: Any) -> Any:
-        """What forward returns, without its cache, for the parameters and the other inputs."""
+        """Return what forward returns, without its cache, for the parameters and the other inputs."""
         moving = {place: parameters[name] for name, place in self.floating}
         others = iter(still)
         values = [moving[place] if place in moving else next(others) for place in range(len(self.given))]
@@ -78,7 +78,7 @@ class LayerCost:
         return without_cache(returned) if self.cache else returned
 
     def __call__(self, parameters: dict[str, Any]) -> float:
-        """The cost."""
+        """Return the cost."""
         total = 0.0
         for weight, output in zip(self.weights, _outputs(self.outputs(parameters, *self.still)), strict=True):
             if output.shape != weight.shape:
@@ -138,7 +138,7 @@ def vjp_problem(
 
 
 def without_cache(returned: Any) -> Any:
-    """The output of a forward pass that returns (output, cache).
+    """Return the output of a forward pass that returns (output, cache).
 
     Raises
     ------
@@ -162,7 +162,7 @@ def _told(name: str) -> Iterator[None]:
 
 
 def input_names(forward: Callable[..., Any], count: int) -> list[str]:
-    """Names of the inputs from forward's signature, else input0, input1, ..."""
+    """Return the names of the inputs from forward's signature, else input0, input1, ..."""
     plain = [f"input{place}" for place in range(count)]
     try:
         parameters = list(inspect.signature(forward).parameters.values())
@@ -173,7 +173,7 @@ def input_names(forward: Callable[..., Any], count: int) -> list[str]:
 
 
 def _names_of(names: Any, count: int) -> list[str]:
-    """The names that the caller gave the inputs."""
+    """Return the names that the caller gave the inputs."""
     if isinstance(names, str) or not all(isinstance(name, str) for name in names):
         raise TypeError(f"names: expected a list of strings, one for each input, got {names!r}")
     if len(names) != count or len(set(names)) != count:
@@ -182,7 +182,7 @@ def _names_of(names: Any, count: int) -> list[str]:
 
 
 def copies(values: Sequence[Any]) -> tuple[Any, ...]:
-    """Copies of the arrays among some values."""
+    """Return copies of the arrays among some values."""
     return tuple(np.array(value) if isinstance(value, np.ndarray) else value for value in values)
 
 
@@ -198,7 +198,7 @@ def _outputs(value: Any) -> Values:
 
 
 def _cotangents(outputs: Values, generator: np.random.Generator) -> Values:
-    """Random signs and sizes, in each output's precision: ones would hide errors that cancel over the outputs.
+    """Return random signs and sizes, in each output's precision: ones would hide errors that cancel over the outputs.
 
     Both signs occur however few numbers there are (a single one is negative): a backward that uses |d| is then wrong.
     """
@@ -218,7 +218,7 @@ def _rounding(
     gradients_of: Callable[[tuple[Any, ...], Values], dict[str, Any]], given: tuple[Any, ...], cotangents: Values,
     gradients: dict[str, Any],
 ) -> Rounding | None:
-    """How far the same backward in double precision is from what it gave in less: its rounding, as it is.
+    """Return how far the same backward in double precision is from what it gave in less: its rounding, as it is.
 
     None where all is in double precision, where the layer does not run in it, and where it is not the same every time.
     """
@@ -255,13 +255,13 @@ def _rounding(
 
 
 def _systematic(error: Array, gradient: Array) -> bool:
-    """Whether an error follows the gradient, as a factor does and rounding does not."""
+    """Tell whether an error follows the gradient, as a factor does and rounding does not."""
     off, size = float(np.linalg.norm(error)), float(np.linalg.norm(gradient))
     return error.size >= ENOUGH and off <= size and abs(float(error @ gradient)) > SYSTEMATIC * off * size
 
 
 def _in_double(values: Sequence[Any]) -> tuple[Any, ...]:
-    """The values, floating arrays of less than double precision as float64."""
+    """Return the values, floating arrays of less than double precision as float64."""
     low = [isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.dtype.itemsize < 8 for value in values]
     return tuple(value.astype(np.float64) if one else value for value, one in zip(values, low, strict=True))
 

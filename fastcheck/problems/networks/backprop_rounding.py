@@ -43,7 +43,7 @@ class Rounding:
         self._layers: dict[float, list[Layer]] = {}
 
     def __call__(self, name: str, unit: float = UNIT_ROUNDOFF) -> Array:
-        """Standard errors of one tensor's gradient, flat.
+        """Return the standard errors of one tensor's gradient, flat.
 
         Parameters
         ----------

@@ -33,13 +33,13 @@ RESULTS = 24
 
 
 def evaluation_seconds(net: Network, samples: int, engine: str) -> float:
-    """Seconds of one forward propagation by an engine that makes two for every parameter."""
+    """Return the seconds of one forward propagation by an engine that makes two for every parameter."""
     elements = samples * sum(net.widths[1:]) * ELEMENTS[engine]
     return net.size * samples / RATES[engine] + len(net.layers) * CALLS[engine] + elements
 
 
 def engine_seconds(net: Network, samples: int, engine: str) -> float:
-    """Seconds that all parameters take one thread of an ordinary machine."""
+    """Return the seconds that all parameters take one thread of an ordinary machine."""
     if engine != "response":
         return 2.0 * net.size * evaluation_seconds(net, samples, engine)
     widths = net.widths
@@ -84,7 +84,7 @@ def estimate(
     net: Network, samples: int, *, engine: Engine = "response", threads: int | None = None,
     memory_limit: int | None = None, workers: int = 0,
 ) -> Estimate:
-    """How long a check of every parameter will take, and how much memory.
+    """Return how long a check of every parameter will take, and how much memory.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ COST_OF_OUTPUT = {cost.output: cast(Cost, name) for name, cost in COSTS.items() 
 
 
 def output_and_cost(output: Activation | None, cost: Cost | None, regression: Cost) -> tuple[Activation, Cost]:
-    """The output activation and the cost of a network, each from the other where only one is given.
+    """Return the output activation and the cost of a network, each from the other where only one is given.
 
     Parameters
     ----------

@@ -9,18 +9,18 @@ _NAME = re.compile(PATTERN)
 
 
 def name_of(kind: str, number: int) -> str:
-    """What the parameter of a kind in layer ``number``, from 1 on, is called."""
+    """Return what the parameter of a kind in layer ``number``, from 1 on, is called."""
     return f"{kind}{number}"
 
 
 def kind_and_number(name: str) -> tuple[str, int] | None:
-    """The kind of a parameter and the number of its layer; None for names of another form."""
+    """Return the kind of a parameter and the number of its layer; None for names of another form."""
     match = _NAME.fullmatch(name)
     return None if match is None else (match[1], int(match[2]))
 
 
 def layer_of(name: str) -> int:
-    """The number of the layer, from 1 on, that a network's parameter belongs to."""
+    """Return the number of the layer, from 1 on, that a network's parameter belongs to."""
     match = _NAME.fullmatch(name)
     if match is None:
         raise ValueError(f"name: expected one like W1 or b1, got {name!r}")

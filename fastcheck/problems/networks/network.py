@@ -182,7 +182,7 @@ class Network:
         return [ACTIVATIONS[layer.activation] for layer in self.layers]
 
     def without_dropout(self) -> "Network":
-        """The same network with dropout off: the one whose gradients can be checked."""
+        """Return the same network with dropout off: the one whose gradients can be checked."""
         layers = [replace(layer, dropout=0.0) for layer in self.layers]
         return Network(layers, self.cost, self.l2, samples=self.samples, weights=self.weights)
 
@@ -194,7 +194,7 @@ class Network:
         return Network(self.layers, self.cost, self.l2)
 
     def initialize(self, seed: "int | np.random.Generator | None" = None) -> dict[str, Array]:
-        """Random parameters: He-scaled normal weights (scale sqrt(2 / inputs)) and small normal biases.
+        """Return random parameters: He-scaled normal weights (scale sqrt(2 / inputs)) and small normal biases.
 
         Parameters
         ----------
@@ -262,7 +262,7 @@ class Network:
         return self.layout.parameters(self.completed(found.tensors))
 
     def completed(self, tensors: Mapping[str, Any]) -> dict[str, Any]:
-        """The tensors with zeros for those that are not there."""
+        """Return the tensors with zeros for those that are not there."""
         return {t.name: tensors[t.name] if t.name in tensors else np.zeros(t.shape) for t in self.tensors}
 
     def to_parameters(self, theta: Any) -> dict[str, Array]:

@@ -71,12 +71,12 @@ def _with_data(problem: Problem, theta: Array) -> list[Problem]:
 
 
 def _square(problem: Problem) -> list[int]:
-    """Numbers of the layers whose weights may be read both ways."""
+    """Return numbers of the layers whose weights may be read both ways."""
     return [place.number for place in problem.network.places if place.layer.inputs == place.layer.outputs]
 
 
 def _turned(vector: Array, problem: Problem, numbers: list[int]) -> Array:
-    """The vector with the weights of some layers transposed."""
+    """Return the vector with the weights of some layers transposed."""
     made = vector.copy()
     for number in numbers:
         tensor = problem.network.places[number - 1].tensors["W"]

@@ -41,7 +41,7 @@ class Problem:
         return self.network.to_parameters(self.theta)
 
     def once(self, name: Any, make: Callable[[], Made]) -> Made:
-        """What ``make`` makes, kept under a name for the further pieces of the same check."""
+        """Return what ``make`` makes, kept under a name for the further pieces of the same check."""
         if self.kept is None:
             return make()
         if name not in self.kept:

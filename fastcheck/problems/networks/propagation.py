@@ -21,7 +21,7 @@ class Propagation:
     A: list[Array]
 
     def inputs_of(self, layer: int) -> Array:
-        """The activations that layer ``layer`` (0-based) reads."""
+        """Return the activations that layer ``layer`` (0-based) reads."""
         return self.X if layer == 0 else self.A[layer - 1]
 
 
@@ -50,7 +50,7 @@ class LayerPlace:
         return {kind: parameters[tensor.name] for kind, tensor in self.tensors.items()}
 
     def of_unit(self, theta: Array, unit: int) -> Array:
-        """The weights of one unit of a dense layer and, last, its bias."""
+        """Return the weights of one unit of a dense layer and, last, its bias."""
         weights, bias = self.tensors["W"], self.tensors["b"]
         return np.append(theta[weights.start : weights.stop].reshape(weights.shape)[unit], theta[bias.start + unit])
 

@@ -67,7 +67,7 @@ def read_call(net: Network, parameters: Any, gradients: Any, X: Any, Y: Any) -> 
 
 
 def _names(own: dict[str, Own]) -> list[str]:
-    """Which names the report has for the user's, where they are not alike."""
+    """Tell which names the report has for the user's, where they are not alike."""
     if all(like(one.called, name) for name, one in own.items()):
         return []
     return [f"Names: {', '.join(f'{name} is {one.called}' for name, one in own.items())}."]

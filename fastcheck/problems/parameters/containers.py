@@ -7,12 +7,12 @@ import numpy as np
 
 
 def is_named(value: Any) -> bool:
-    """Whether this is a NamedTuple, or the type of one."""
+    """Tell whether this is a NamedTuple, or the type of one."""
     return hasattr(value, "_fields")
 
 
 def is_container(value: Any) -> bool:
-    """Whether this is a structure, and not an array written as a list of numbers."""
+    """Tell whether this is a structure, and not an array written as a list of numbers."""
     if isinstance(value, Mapping) or (isinstance(value, tuple) and is_named(value)):
         return True
     return isinstance(value, (list, tuple)) and any(is_container(item) or _is_array(item) for item in value)

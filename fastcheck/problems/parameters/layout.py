@@ -56,7 +56,7 @@ class Layout:
 
     @classmethod
     def of(cls, parameters: Any, argument: str = "parameters") -> "Layout":
-        """The layout of what a user passes.
+        """Return the layout of what a user passes.
 
         Parameters
         ----------
@@ -107,7 +107,7 @@ class Layout:
         return Values(vector, precision)
 
     def arrays_of(self, values: Any, argument: str = "parameters") -> list[Any]:
-        """What stands in the places of the tensors, as it stands there."""
+        """Return what stands in the places of the tensors, as it stands there."""
         return [value for _, value in _matched(self, values, argument, "")]
 
     def views(self, theta: Any) -> Any:
@@ -115,12 +115,12 @@ class Layout:
         return rebuilt(self.tree, lambda leaf: _view(leaf, theta))
 
     def stacked(self, stacks: Sequence[Any]) -> Any:
-        """What the user passed, with a leading axis: one array (rows, *shape) per tensor."""
+        """Return what the user passed, with a leading axis: one array (rows, *shape) per tensor."""
         arrays = {leaf.tensor.name: stack for leaf, stack in zip(self.leaves, stacks, strict=True)}
         return rebuilt(self.tree, lambda leaf: arrays[leaf.tensor.name])
 
     def tensor_of(self, positions: Indices) -> Indices:
-        """The number of the tensor that each position in theta is in."""
+        """Return the number of the tensor that each position in theta is in."""
         return np.searchsorted([tensor.start for tensor in self.tensors], positions, side="right") - 1
 
     def spread(self, values: Array, positions: Indices | None) -> Array:
@@ -128,7 +128,7 @@ class Layout:
         return values if positions is None else values[self.tensor_of(positions)]
 
     def filled(self, arrays: Sequence[Any]) -> Any:
-        """What the user passed, made of one array for each tensor; numbers as arrays without axes."""
+        """Return what the user passed, made of one array for each tensor; numbers as arrays without axes."""
         given = {leaf.tensor.name: array for leaf, array in zip(self.leaves, arrays, strict=True)}
         return rebuilt(self.tree, lambda leaf: given[leaf.tensor.name][()] if leaf.number else given[leaf.tensor.name])
 
@@ -168,7 +168,7 @@ def _missing_sum(wanted: tuple[int, ...], shape: tuple[int, ...]) -> str:
 
 
 def lowest_precision(*several: Values) -> dict[str, str]:
-    """The lowest precision of each tensor that came in less than double precision in any of them."""
+    """Return the lowest precision of each tensor that came in less than double precision in any of them."""
     found: dict[str, str] = {}
     for values in several:
         for name, dtype in values.precision.items():
@@ -177,7 +177,7 @@ def lowest_precision(*several: Values) -> dict[str, str]:
 
 
 def _matched(layout: Layout, values: Any, argument: str, prefix: str) -> list[tuple[Leaf, Any]]:
-    """The leaves of a layout with what another structure has in their places."""
+    """Return the leaves of a layout with what another structure has in their places."""
     matched: list[tuple[Leaf, Any]] = []
 
     def match(tree: Tree, value: Any, path: tuple[str, ...]) -> None:
@@ -220,7 +220,7 @@ def _key_of(entries: dict[Any, Tree], key: Any, value: Mapping[Any, Any], prefix
 def _missing(
     layout: Layout, entries: dict[Any, Tree], key: Any, value: Mapping[Any, Any], where: str, prefix: str
 ) -> ValueError:
-    """The error for a key that a dictionary does not have, or has twice."""
+    """Return the error for a key that a dictionary does not have, or has twice."""
     if layout.closed:
         _require_known(entries, value, where, prefix)
     if key in value:

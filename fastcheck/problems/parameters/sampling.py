@@ -21,7 +21,7 @@ LEAST_SIZE, MOST_SIZE = 0.5, 1.5
 
 
 def choose(tensors: Sequence[Tensor], samples: int | None, generator: "Generator") -> Indices:
-    """Positions of a stratified random sample: every tensor represented, small ones wholly, large ones alike.
+    """Return positions of a stratified random sample: every tensor represented, small ones wholly, large ones alike.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def choose(tensors: Sequence[Tensor], samples: int | None, generator: "Generator
 
 
 def shares(sizes: Sequence[int], samples: int | None) -> list[int]:
-    """How many entries to check of tensors of these sizes: the same number of each, or all of a smaller one."""
+    """Return how many entries to check of tensors of these sizes: the same number of each, or all of a smaller one."""
     if samples is None:
         return [min(size, PER_TENSOR) for size in sizes]
     counts = [0] * len(sizes)
@@ -55,7 +55,7 @@ def shares(sizes: Sequence[int], samples: int | None) -> list[int]:
 
 
 def stratified_order(tensors: Sequence[Tensor], positions: Indices, generator: "Generator") -> Indices:
-    """An order in which to check positions: wherever it is cut off, every tensor is represented.
+    """Return an order in which to check positions: wherever it is cut off, every tensor is represented.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def stratified_order(tensors: Sequence[Tensor], positions: Indices, generator: "
 
 
 def random_direction(generator: "Generator", shape: "int | tuple[int, ...]") -> Array:
-    """A direction in which every entry takes part: random signs, sizes at random from LEAST_SIZE to MOST_SIZE.
+    """Return a direction in which every entry takes part: random signs, sizes at random from LEAST_SIZE to MOST_SIZE.
 
     Errors of continuous random sizes cancel only by the rarest chance, and no entry is left out.
     """
@@ -96,7 +96,7 @@ def miss_probability(size: int, checked: int, wrong: int) -> float:
 
 
 def power(tensors: Sequence[Tensor], positions: Indices) -> str:
-    """What a random sample proves, in a sentence: about the tensor of which it proves least.
+    """Return what a random sample proves, in a sentence: about the tensor of which it proves least.
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ import numpy as np
 
 
 def index_text(index: tuple[int, ...]) -> str:
-    """An index as users write it, "[3, 5]"; nothing for a plain number."""
+    """Return an index as users write it, "[3, 5]"; nothing for a plain number."""
     return f"[{', '.join(str(int(i)) for i in index)}]" if index else ""
 
 
@@ -34,7 +34,7 @@ class Tensor:
         return self.stop - self.start
 
     def index(self, entry: int) -> tuple[int, ...]:
-        """Index, in the tensor's shape, of its entry number ``entry`` (flat, from 0)."""
+        """Return the index, in the tensor's shape, of its entry number ``entry`` (flat, from 0)."""
         return tuple(int(i) for i in np.unravel_index(entry, self.shape))
 
     def place(self, position: int) -> str:

@@ -54,12 +54,12 @@ class Branch:
         return issubclass(self.kind, Mapping)
 
     def name_of(self, key: Any) -> str:
-        """What messages call an entry: its key, its field in a NamedTuple, or its place."""
+        """Return what messages call an entry: its key, its field in a NamedTuple, or its place."""
         fields: tuple[str, ...] | None = getattr(self.kind, "_fields", None)
         return str(key if fields is None else fields[key])
 
     def filled(self, items: list[Any]) -> Any:
-        """A container of the same kind that holds other items."""
+        """Return a container of the same kind that holds other items."""
         if not self.is_mapping:
             return self.kind(*items) if is_named(self.kind) else self.kind(items)
         made: Any = {} if self.empty is None else copy.copy(self.empty)
@@ -72,7 +72,7 @@ Tree = Leaf | Branch
 
 
 def tree_of(parameters: Any, argument: str) -> Tree:
-    """The tree of a user's parameters, their tensors end to end in theta, named by their paths ("layer/W").
+    """Return the tree of a user's parameters, their tensors end to end in theta, named by their paths ("layer/W").
 
     Raises
     ------
@@ -97,7 +97,7 @@ def tree_of(parameters: Any, argument: str) -> Tree:
 
 
 def leaves(tree: Tree) -> Iterator[Leaf]:
-    """The leaves, in the order of theta."""
+    """Yield the leaves, in the order of theta."""
     if isinstance(tree, Leaf):
         yield tree
     else:
@@ -106,14 +106,14 @@ def leaves(tree: Tree) -> Iterator[Leaf]:
 
 
 def rebuilt(tree: Tree, value_of: Callable[[Leaf], Any]) -> Any:
-    """What the user passed, with another value in the place of each leaf."""
+    """Return what the user passed, with another value in the place of each leaf."""
     if isinstance(tree, Leaf):
         return value_of(tree)
     return tree.filled([rebuilt(item, value_of) for item in tree.entries.values()])
 
 
 def numbers(name: str, value: Any) -> Any:
-    """An array of real numbers that can be perturbed.
+    """Return an array of real numbers that can be perturbed.
 
     Raises
     ------
@@ -139,7 +139,7 @@ def require_numpy(argument: str, value: Any, remedy: str) -> None:
 
 
 def _paths(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """The leaves of a structure with their paths."""
+    """Yield the leaves of a structure with their paths."""
     if not is_container(value):
         yield path, value
         return
@@ -148,7 +148,7 @@ def _paths(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...],
 
 
 def _kind_of(container: Any) -> tuple[type, Any]:
-    """The type that a container is made again as, and an empty dictionary of the caller's own type."""
+    """Return the type that a container is made again as, and an empty dictionary of the caller's own type."""
     if isinstance(container, tuple):
         return (type(container) if is_named(container) else tuple), None
     if isinstance(container, list):

@@ -79,7 +79,7 @@ def sigmoid_difference(z: float, d: float) -> float:
 
 
 def sigmoid_difference_up(z: float, d: float) -> float:
-    """The same for d >= 0, divided by exp(d), which may overflow."""
+    """Return the same for d >= 0, divided by exp(d), which may overflow."""
     if d > 40.0:  # nothing cancels, and p and exp(-d) could both be zero
         return scalar_sigmoid(-z) - scalar_sigmoid(-(z + d)) if z > 0.0 else scalar_sigmoid(z + d) - scalar_sigmoid(z)
     p = scalar_sigmoid(z)
@@ -129,7 +129,7 @@ def softplus_difference(z: float, d: float) -> float:
 
 
 def softplus_difference_up(z: float, d: float) -> float:
-    """The same for d >= 0."""
+    """Return the same for d >= 0."""
     if d <= 40.0:
         return math.log1p(scalar_sigmoid(z) * math.expm1(d))
     # Nothing cancels over so long a step, and sigma(z) might have underflowed though z + d is not so low.
@@ -164,7 +164,7 @@ def gelu(z: Any) -> Any:
 
 
 def gelu_scalar(z: float) -> float:
-    """The same for a scalar, compilable."""
+    """Return the same for a scalar, compilable."""
     return z * normal_distribution(z)
 
 
@@ -214,7 +214,7 @@ def normal_distribution_difference(z: float, d: float) -> float:
 
 
 def gelu_tanh(z: Any) -> Any:
-    """The approximation z (1 + tanh(sqrt(2/pi) (z + GELU_CUBIC z^3))) / 2 of gelu."""
+    """Return the approximation z (1 + tanh(sqrt(2/pi) (z + GELU_CUBIC z^3))) / 2 of gelu."""
     return 0.5 * z * (1.0 + np.tanh(SQRT_2_OVER_PI * (z + GELU_CUBIC * z * z * z)))
 
 
@@ -251,7 +251,7 @@ def gelu_tanh_difference(z: float, d: float) -> float:
 
 
 def gelu_tanh_plainly(z: float) -> float:
-    """The value itself for a scalar."""
+    """Return the value itself for a scalar."""
     return z * scalar_sigmoid(2.0 * SQRT_2_OVER_PI * (z + GELU_CUBIC * z * z * z))
 
 

@@ -14,7 +14,7 @@ def identity(z: Any) -> Any:
 
 
 def identity_derivative(z: NDArray[np.float64]) -> NDArray[np.float64]:
-    """One everywhere."""
+    """Return one everywhere."""
     return np.ones_like(z)
 
 
@@ -52,7 +52,7 @@ def leaky_relu_derivative(z: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def leaky_relu_difference(z: float, d: float) -> float:
-    """The part of the step above zero, and LEAKY_SLOPE times the part below."""
+    """Return the part of the step above zero, and LEAKY_SLOPE times the part below."""
     rise = relu_difference(z, d)
     return rise + LEAKY_SLOPE * (d - rise)
 
@@ -68,7 +68,7 @@ def relu6_derivative(z: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def relu6_difference(z: float, d: float) -> float:
-    """The part of the step between 0 and 6."""
+    """Return the part of the step between 0 and 6."""
     return clip_difference(z, d, 0.0, 6.0)
 
 
@@ -83,7 +83,7 @@ def hardtanh_derivative(z: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def hardtanh_difference(z: float, d: float) -> float:
-    """The part of the step between -1 and 1."""
+    """Return the part of the step between -1 and 1."""
     return clip_difference(z, d, -1.0, 1.0)
 
 

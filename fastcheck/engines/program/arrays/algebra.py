@@ -17,7 +17,7 @@ Change = NDArray[Any]
 
 
 def by_rule(name: str, operands: int, *options_of_rule: str) -> Handler:
-    """The handler of a function of one or two (stacks of) matrices with a rule of that name.
+    """Return the handler of a function of one or two (stacks of) matrices with a rule of that name.
 
     Parameters
     ----------
@@ -172,7 +172,7 @@ def cho_solve(run: Run, function: Callable[..., Any], args: tuple[Any, ...], opt
 def _triangular(
     values: list[Any], changes: list[Change | None], out: Any, lower: Any, transpose: bool, run: Run
 ) -> tuple[Any, Change | None]:
-    """The solution of a triangular system and its change."""
+    """Return the solution of a triangular system and its change."""
     from scipy.linalg import solve_triangular
 
     if out is None:

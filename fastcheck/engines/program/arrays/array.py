@@ -106,7 +106,7 @@ class DifferenceArray(Methods, Operators):
         return layout
 
     def writable_change(self) -> Change:
-        """The changes to write to: allocated, and exactly zero, where nothing has moved this array yet."""
+        """Return the changes to write to: allocated, and exactly zero, where nothing has moved this array yet."""
         owner = self.owner
         if owner._change is None:
             self.run.check_precision(owner.value)
@@ -119,7 +119,7 @@ class DifferenceArray(Methods, Operators):
         return found
 
     def cut(self, value: Value, change: Change | None = None) -> "DifferenceArray":
-        """An array whose values are a view of this one's; `change`, where given, is that view of its changes."""
+        """Return an array whose values are a view of this one's; `change`, where given, is that view of its changes."""
         base = self.owner
         return DifferenceArray(value, self.run, change, base, None if change is None else base._change)
 

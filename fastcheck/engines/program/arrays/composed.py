@@ -16,7 +16,7 @@ Handler = Callable[..., Any]
 
 
 def composed(definition: Callable[..., Any]) -> Handler:
-    """The handler of a function whose changes are those of `definition`: the same from other operations."""
+    """Return the handler of a function whose changes are those of `definition`: the same from other operations."""
 
     def handler(run: Run, function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
         named = {key: option for key, option in options.items() if key != "out"}
@@ -34,7 +34,7 @@ def composed(definition: Callable[..., Any]) -> Handler:
 
 
 def decided(run: Run, function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
-    """A function that decides, such as numpy.allclose: what it gives must be the same for every perturbation."""
+    """Return a function that decides, such as numpy.allclose: what it gives must be the same for every perturbation."""
     arrays = arrays_in(args) + arrays_in(dict(options))
     value = function(*value_of(args), **value_of(dict(options)))
     if any(array.change is not None for array in arrays):
@@ -167,7 +167,7 @@ def nan_mean(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
 
 
 def running(ufunc: Any) -> Callable[..., Any]:
-    """The definition of ``ufunc.accumulate``: step by step along the axis."""
+    """Return the definition of ``ufunc.accumulate``: step by step along the axis."""
 
     def definition(a: Any, axis: int = 0) -> Any:
         rows = np.moveaxis(a, axis, 0)
@@ -180,7 +180,7 @@ def running(ufunc: Any) -> Callable[..., Any]:
 
 
 def folded(ufunc: Any) -> Callable[..., Any]:
-    """The definition of ``ufunc.reduce``: step by step along the axis."""
+    """Return the definition of ``ufunc.reduce``: step by step along the axis."""
 
     def definition(a: Any, axis: Any = 0, keepdims: bool = False) -> Any:
         rows = np.moveaxis(a, axis, 0) if isinstance(axis, int) else np.reshape(a, -1)

@@ -59,7 +59,7 @@ def _each_times(da: Change, b: NDArray[Any]) -> Change:
 
 
 def matmul_letters(left: int, right: int) -> str:
-    """The einsum string of a matrix product of arrays with that many axes."""
+    """Return the einsum string of a matrix product of arrays with that many axes."""
     lead = _LETTERS[3 : 3 + max(left, right, 2) - 2]
     first = "b" if left == 1 else lead[len(lead) - (left - 2) :] + "ab"
     second = "b" if right == 1 else lead[len(lead) - (right - 2) :] + "bc"
@@ -133,7 +133,7 @@ def einsum_pair(left: str, right: str, result: str, a: NDArray[Any], b: NDArray[
 
 
 def _without_short_axes(letters: str, a: NDArray[Any], others: str, b: NDArray[Any]) -> tuple[str, NDArray[Any]]:
-    """The operand without axes of length one that the other operand has longer: they are broadcast."""
+    """Return the operand without axes of length one that the other operand has longer: they are broadcast."""
     for axis in reversed(range(len(letters))):
         if a.shape[axis] == 1 and letters[axis] in others and b.shape[others.index(letters[axis])] != 1:
             a = a[(slice(None),) * axis + (0,)]
@@ -142,7 +142,7 @@ def _without_short_axes(letters: str, a: NDArray[Any], others: str, b: NDArray[A
 
 
 def _summed_alone(letters: str, a: NDArray[Any], needed: str) -> tuple[str, NDArray[Any]]:
-    """The operand summed over axes that nothing else has."""
+    """Return the operand summed over axes that nothing else has."""
     alone = tuple(axis for axis, letter in enumerate(letters) if letter not in needed)
     if alone:
         a = np.add.reduce(a, axis=alone)
@@ -151,7 +151,7 @@ def _summed_alone(letters: str, a: NDArray[Any], needed: str) -> tuple[str, NDAr
 
 
 def contracted(run: Run, letters: str, operands: tuple[Any, ...], out: Any) -> DifferenceArray:
-    """The result `out` of an einsum of any number of operands, with its change."""
+    """Return the result `out` of an einsum of any number of operands, with its change."""
     values, changes, moving = split(run, operands)
     if run.notes is not None:
         run.notes.product(run.count + 1, operands, letters)
@@ -189,7 +189,7 @@ def _einsum(terms: list[tuple[str, Any]], result: str) -> NDArray[Any]:
 
 
 def explicit_letters(subscripts: str, ndims: list[int]) -> str:
-    """An einsum string with its arrow and with letters in the place of "...".
+    """Return an einsum string with its arrow and with letters in the place of "...".
 
     Parameters
     ----------
@@ -350,7 +350,7 @@ UFUNCS = frozenset((np.matmul, *_BY_LETTERS))
 
 
 def contract(run: Run, plain: Callable[..., Any], operands: tuple[Any, ...]) -> Any:
-    """A ufunc that sums products."""
+    """Return a ufunc that sums products."""
     letters_of = _BY_LETTERS.get(plain)
     if letters_of is None:
         left, right = operands

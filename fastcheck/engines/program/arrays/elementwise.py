@@ -21,7 +21,7 @@ _PLAIN = frozenset((np.ndarray, np.float64, float, int, bool))
 
 
 def operate(run: Run, name: str, plain: Callable[..., Any], operands: Operands) -> DifferenceArray:
-    """The result of an elementwise operation: `plain` of the values, and the changes by the rule of that name.
+    """Return the result of an elementwise operation: `plain` of the values, and the changes by the rule of that name.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def operate_on_two(run: Run, name: str, plain: Callable[..., Any], a: Any, b: An
 
 
 def split(run: Run, operands: Operands) -> tuple[list[Any], list[Change | None], bool]:
-    """The operands' values, their changes (None where they stand still), and whether one of them moves."""
+    """Return the operands' values, their changes (None where they stand still), and whether one of them moves."""
     values: list[Any] = []
     changes: list[Change | None] = []
     moving = False
@@ -136,7 +136,7 @@ def split(run: Run, operands: Operands) -> tuple[list[Any], list[Change | None],
 def change_of(
     run: Run, name: str, values: list[Any], changes: list[Change | None], out: Any, **options: Any
 ) -> Change | None:
-    """The change of an elementwise operation's result, (batch, *out.shape), shared with no operand."""
+    """Return the change of an elementwise operation's result, (batch, *out.shape), shared with no operand."""
     ndim = out.ndim + 1
     lifted = [change if change is None or change.ndim == ndim else _lifted(change, ndim) for change in changes]
     rule = run.tables.rules.get(name)
@@ -211,7 +211,7 @@ def write(target: Any, result: DifferenceArray, where: Any = True) -> None:
 
 
 def call(run: Run, ufunc: Any, inputs: Operands) -> Any:
-    """A ufunc called with nothing but inputs."""
+    """Return a ufunc called with nothing but inputs."""
     if ufunc in run.tables.contractions:
         return run.tables.contract(run, ufunc, inputs)
     if ufunc.nout > 1:
@@ -224,7 +224,7 @@ def call(run: Run, ufunc: Any, inputs: Operands) -> Any:
 
 
 def full_name(name: str) -> str:
-    """A ufunc as users write it."""
+    """Return a ufunc as users write it."""
     if " " in name:
         return name
     return f"numpy.{name}" if hasattr(np, name) else f"scipy.special.{name}"
@@ -232,7 +232,7 @@ def full_name(name: str) -> str:
 
 @lru_cache(maxsize=512)
 def name_of(ufunc: Any) -> str:
-    """The name of a ufunc's rule: its own name, if it is NumPy's or SciPy's ufunc of that name."""
+    """Return the name of a ufunc's rule: its own name, if it is NumPy's or SciPy's ufunc of that name."""
     name: str = ufunc.__name__
     special = sys.modules.get("scipy.special")
     if getattr(np, name, None) is ufunc or (special is not None and getattr(special, name, None) is ufunc):

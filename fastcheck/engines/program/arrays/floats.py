@@ -33,7 +33,7 @@ class Floats:
         return number
 
     def array_of(self, number: Any) -> Any:
-        """The array that this very object was made of."""
+        """Return the array that this very object was made of."""
         found = self._handed_out.get(id(number))
         return None if found is None else found[1]
 

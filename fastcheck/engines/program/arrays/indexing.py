@@ -88,7 +88,7 @@ def aligned(change: NDArray[Any], ndim: int) -> NDArray[Any]:
 
 
 def moving_mask(run: Any, index: Any) -> Any:
-    """The index itself, where it is a mask that differs between perturbations; else None."""
+    """Return the index itself, where it is a mask that differs between perturbations; else None."""
     if type(index) is run.array_type and index.value.dtype == bool:
         change = index.change
         if change is not None and change.any():
@@ -127,13 +127,13 @@ def change_key(value: NDArray[Any], key: Any) -> Any:
 
 
 def gathered(value: NDArray[Any], change: NDArray[Any], key: Any) -> NDArray[Any]:
-    """A copy of the changes of ``value[key]``."""
+    """Return a copy of the changes of ``value[key]``."""
     found: NDArray[Any] = change[change_key(value, key)]
     return found if found.base is None else found.copy()
 
 
 def _batch_stays_first(parts: tuple[Any, ...]) -> bool:
-    """Whether the index's arrays stand side by side, so that their axes stay where the first of them stands."""
+    """Tell whether the index's arrays stand side by side, so that their axes stay where the first of them stands."""
     last, separated, arrays = -1, False, False
     for place, part in enumerate(parts):
         kind = type(part)

@@ -76,7 +76,7 @@ def pad(run: Run, function: Callable[..., Any], args: tuple[Any, ...], options: 
 
 
 def gathered_in(run: Run, content: Any) -> Any:
-    """One array of a nested list that holds arrays which carry changes; anything else as it is."""
+    """Return one array of a nested list that holds arrays which carry changes; anything else as it is."""
     if type(content) not in (list, tuple) or not arrays_in(content):
         return content
     value = np.array(value_of(content))
@@ -84,7 +84,7 @@ def gathered_in(run: Run, content: Any) -> Any:
 
 
 def nested_change(run: Run, content: Any) -> NDArray[Any] | None:
-    """The change of numpy.array(content), (batch, *shape); None where nothing in it moves."""
+    """Return the change of numpy.array(content), (batch, *shape); None where nothing in it moves."""
     if type(content) is DifferenceArray:
         return content.change
     if type(content) not in (list, tuple):

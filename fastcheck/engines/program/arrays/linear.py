@@ -79,7 +79,7 @@ def each(*content: str | int) -> Handler:
 
 
 def positional_of(args: tuple[Any, ...]) -> list[Any]:
-    """The arguments, with plain arrays in the place of those that stand still."""
+    """Return the arguments, with plain arrays in the place of those that stand still."""
     return [arg if _moves(arg) else value_of(arg) for arg in args]
 
 
@@ -94,7 +94,7 @@ def _change_at(arg: Any, place: int) -> Any:
 
 
 def _fresh_all(run: Run, result: Any, found: list[Any] | None) -> Any:
-    """The result, or list of results, with the changes of each perturbation."""
+    """Return the result, or list of results, with the changes of each perturbation."""
     if isinstance(result, (list, tuple)):
         return type(result)(
             run.fresh(one, None if found is None else np.stack([each[place] for each in found]))

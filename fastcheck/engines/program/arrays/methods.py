@@ -12,7 +12,7 @@ from ...._errors import NoRule
 
 
 def _like(function: Any) -> Callable[..., Any]:
-    """The method that does what `function` does with the array as its first argument."""
+    """Return the method that does what `function` does with the array as its first argument."""
 
     def method(self: Any, *args: Any, **options: Any) -> Any:
         run = self.run
@@ -74,31 +74,31 @@ class Methods:
         return self.run.tables.flat(self)
 
     def transpose(self: Any, *axes: Any) -> Any:
-        """The array with its axes permuted, a view."""
+        """Return the array with its axes permuted, a view."""
         value = self.value
         out = value.transpose(*axes)
         return self.cut(out) if type(out) is np.ndarray else self
 
     def reshape(self: Any, *shape: Any, order: str = "C", copy: bool | None = None) -> Any:
-        """The array in another shape, a view where NumPy gives one."""
+        """Return the array in another shape, a view where NumPy gives one."""
         return self.run.tables.reshape(self, shape[0] if len(shape) == 1 else shape, order, copy)
 
     def ravel(self: Any, order: str = "C") -> Any:
-        """The array as one axis, a view where NumPy gives one."""
+        """Return the array as one axis, a view where NumPy gives one."""
         return self.run.tables.ravel(self, order)
 
     def flatten(self: Any, order: str = "C") -> Any:
-        """A copy of the array as one axis."""
+        """Return a copy of the array as one axis."""
         return self.run.tables.ravel(self.copy(order="K"), order)
 
     def view(self: Any, *types: Any, **named: Any) -> Any:
-        """A view of the whole array; views as another type have no rule."""
+        """Return a view of the whole array; views as another type have no rule."""
         if types or named:
             self.run.refuse("numpy.ndarray.view as another type", "")
         return self[...]
 
     def copy(self: Any, order: Any = "C") -> Any:
-        """A copy of the values and of the changes."""
+        """Return a copy of the values and of the changes."""
         change = self.change
         value = self.value.copy(order) if type(self.value) is np.ndarray else self.value
         return self.run.rearranged(value, None if change is None else change.copy(), self.owner.computed)
@@ -106,7 +106,7 @@ class Methods:
     def astype(
         self: Any, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
     ) -> Any:
-        """The array in another type."""
+        """Return the array in another type."""
         return self.run.tables.astype(self, np.dtype(dtype), order, casting, copy)
 
     def fill(self: Any, content: Any) -> None:
@@ -114,11 +114,11 @@ class Methods:
         self[...] = content
 
     def compress(self: Any, condition: Any, axis: Any = None, out: Any = None) -> Any:
-        """The slices for which the condition holds."""
+        """Return the slices for which the condition holds."""
         return self.run.tables.functions[np.compress](self.run, np.compress, (condition, self, axis, out), {})
 
     def searchsorted(self: Any, v: Any, side: Any = "left", sorter: Any = None) -> Any:
-        """Where to put entries so that order is kept."""
+        """Return where to put entries so that order is kept."""
         return self.run.tables.functions[np.searchsorted](self.run, np.searchsorted, (self, v, side, sorter), {})
 
     def sort(self: Any, axis: int = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> None:
@@ -126,13 +126,13 @@ class Methods:
         self[...] = self.run.tables.functions[np.sort](self.run, np.sort, (self, axis, kind, order), {"stable": stable})
 
     def conjugate(self: Any) -> Any:
-        """The complex conjugate; the array itself where it is real."""
+        """Return the complex conjugate; the array itself where it is real."""
         return np.conjugate(self) if self.value.dtype.kind == "c" else self
 
     conj = conjugate
 
     def item(self: Any, *index: Any) -> float:
-        """One entry as a Python number."""
+        """Return one entry as a Python number."""
         if index:
             return self[index[0] if len(index) == 1 and type(index[0]) is tuple else index].item()  # type: ignore[no-any-return]  # a Python number
         number = self.value.item()
@@ -142,14 +142,14 @@ class Methods:
         return self.run.floats.hand_out(self.ravel()[0] if self.ndim else self, number)  # type: ignore[no-any-return]  # a Python number
 
     def tolist(self: Any) -> Any:
-        """The entries as nested lists."""
+        """Return the entries as nested lists."""
         change = self.change
         if change is not None and change.any():
             self.run.refuse("tolist() of an array that moves", "keep it an array")
         return self.value.tolist()
 
     def tobytes(self: Any, order: Any = "C") -> bytes:
-        """The memory of an array that stands still."""
+        """Return the memory of an array that stands still."""
         if self.change is not None:
             self.run.refuse("tobytes() of an array that moves", "keep it an array")
         return self.value.tobytes(order)  # type: ignore[no-any-return]  # bytes

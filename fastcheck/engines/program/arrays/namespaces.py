@@ -38,7 +38,7 @@ def _cholesky(run: Run, function: Any, args: tuple[Any, ...], options: Mapping[s
 
 
 def _without_constant(handler: Handler) -> Handler:
-    """The handler of a filter that is linear where what it puts beyond the edge is zero."""
+    """Return the handler of a filter that is linear where what it puts beyond the edge is zero."""
 
     def checked(run: Run, function: Any, args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
         if options.get("cval"):
@@ -104,7 +104,7 @@ _SCIPY = {
 
 
 def _asked(handler: Handler) -> Handler:
-    """The handler, for arrays that carry changes; everything else goes to the function itself."""
+    """Return the handler, for arrays that carry changes; everything else goes to the function itself."""
 
     def checked(run: Run, function: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         if arrays_in(args) or arrays_in(options):

@@ -145,7 +145,7 @@ class Suppression:
         self._sites = sites
 
     def result(self, count: int, value: Any, change: NDArray[Any] | None) -> NDArray[Any] | None:
-        """The change of operation number `count`."""
+        """Return the change of operation number `count`."""
         rows = [row for row, sites in enumerate(self._sites) if count in sites]
         if change is None or not rows:
             return change
@@ -155,7 +155,7 @@ class Suppression:
 
 
 def contraction(letters: str, side: int, shape: tuple[int, ...]) -> str | Adjoint:
-    """The einsum string, or the adjoint where it alone would not give the operand's shape.
+    """Return the einsum string, or the adjoint where it alone would not give the operand's shape.
 
     Parameters
     ----------

@@ -185,7 +185,7 @@ class Program:
         return tuple(found)
 
     def _response(self, new_run: Callable[[], Run], given: Mapping[int, Changes]) -> Response:
-        """A run, with the function's surroundings carrying changes where it turns out to need that."""
+        """Return a run, with the function's surroundings carrying changes where it turns out to need that."""
         try:
             return self._run_once(new_run(), given)
         except NoRule:
@@ -273,7 +273,7 @@ class Intervention:
         self.observed: dict[int, Changes] = {}
 
     def result(self, count: int, value: Any, change: Changes | None) -> Changes | None:
-        """The change of operation number `count` to go on with."""
+        """Return the change of operation number `count` to go on with."""
         if count in self._suppress:
             return None
         extra = self._sites.get(count)
@@ -296,7 +296,7 @@ def copied(operand: Any, copy: Callable[[NDArray[Any]], Any], kinds: str = "fc")
 
 
 def flattened(found: Any) -> list[Any]:
-    """The arrays and numbers in nested tuples, lists and dictionaries, in order."""
+    """Return the arrays and numbers in nested tuples, lists and dictionaries, in order."""
     if isinstance(found, dict):
         return [output for part in found.values() for output in flattened(part)]
     if type(found) is not DifferenceArray and isinstance(found, (list, tuple)):
@@ -305,7 +305,7 @@ def flattened(found: Any) -> list[Any]:
 
 
 def same(value: NDArray[Any], expected: NDArray[Any]) -> bool:
-    """Whether two arrays are alike bit for bit, any NaN being like any other."""
+    """Tell whether two arrays are alike bit for bit, any NaN being like any other."""
     if value.shape != expected.shape or value.dtype != expected.dtype:
         return False
     if np.array_equal(value, expected):
@@ -314,7 +314,7 @@ def same(value: NDArray[Any], expected: NDArray[Any]) -> bool:
 
 
 def _own(change: Changes | None) -> Changes | None:
-    """The change of an input: not to be written to, so that whoever wants to makes a copy first."""
+    """Return the change of an input: not to be written to, so that whoever wants to makes a copy first."""
     if change is None:
         return None
     shared = np.ascontiguousarray(change, dtype=np.float64).view()

@@ -43,7 +43,7 @@ def assign(holder: Any, name: Any, content: Any) -> None:
 
 
 def content(holder: Any, name: Any) -> Any:
-    """The object in a place, None where nothing is."""
+    """Return the object in a place, None where nothing is."""
     if type(holder) is CellType:
         try:
             return holder.cell_contents
@@ -77,7 +77,7 @@ class Reachable:
         self._walk(function, *getattr(function, "user_code", ()))
 
     def places(self, wanted: Mapping[int, Any]) -> list[Place]:
-        """Where the user's code looks up objects with these identities; found once for as many."""
+        """Return where the user's code looks up objects with these identities; found once for as many."""
         if self._looked_for != len(wanted):
             self._places = list(self._find(wanted))
             self._looked_for = len(wanted)
@@ -97,7 +97,7 @@ class Reachable:
                 yield Place(cell, "", value)
 
     def holders(self) -> Iterator[Place]:
-        """Where the user's code may keep arrays: everything that it reaches, of globals those that it names."""
+        """Yield where the user's code may keep arrays: everything that it reaches, of globals those that it names."""
         for namespace, names in zip(self.namespaces, self._named, strict=True):
             yield from (Place(namespace, name, namespace[name]) for name in names if name in namespace)
         for cell in self.cells:
@@ -123,7 +123,7 @@ class Reachable:
             queue.extend(self._beside(found))
 
     def _beside(self, found: Any) -> Iterator[Any]:
-        """What an object leads to."""
+        """Yield what an object leads to."""
         kind = type(found)
         if kind is FunctionType:
             yield from self._of_function(found)
@@ -191,7 +191,7 @@ class Reachable:
 
 
 def _names(code: CodeType) -> Iterator[str]:
-    """The globals and attributes that a function's code and the functions inside it name."""
+    """Yield the globals and attributes that a function's code and the functions inside it name."""
     yield from code.co_names
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
@@ -199,6 +199,6 @@ def _names(code: CodeType) -> Iterator[str]:
 
 
 def is_foreign(module: str | None) -> bool:
-    """Whether a module belongs to Python or to a package whose functions are not the user's."""
+    """Tell whether a module belongs to Python or to a package whose functions are not the user's."""
     root = (module or "").partition(".")[0]
     return root in FOREIGN or (root in sys.stdlib_module_names and root != "__main__")

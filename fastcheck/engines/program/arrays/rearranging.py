@@ -40,7 +40,7 @@ def still_value(operand: Any) -> Any:
 
 
 def value_of(operand: Any) -> Any:
-    """The operand with plain arrays in the place of those that carry changes, in nested lists and tuples too."""
+    """Return the operand with plain arrays in the place of those that carry changes, in nested lists and tuples too."""
     if type(operand) is DifferenceArray:
         return operand.value
     if type(operand) is list:
@@ -53,7 +53,7 @@ def value_of(operand: Any) -> Any:
 
 
 def arrays_in(operand: Any) -> list[DifferenceArray]:
-    """The arrays that carry changes, in nested lists and tuples too."""
+    """Return the arrays that carry changes, in nested lists and tuples too."""
     if type(operand) is DifferenceArray:
         return [operand]
     if type(operand) in (list, tuple):
@@ -64,7 +64,7 @@ def arrays_in(operand: Any) -> list[DifferenceArray]:
 
 
 def rearrangement(*content: str | int) -> Handler:
-    """The handler of a function that rearranges the entries of the parameters named in `content`.
+    """Return the handler of a function that rearranges the entries of the parameters named in `content`.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ class _Numbers:
         return numbers
 
     def gather(self, batch: int, numbers: NDArray[Any]) -> NDArray[Any]:
-        """The changes of the entries with these numbers."""
+        """Return the changes of the entries with these numbers."""
         dtype = np.result_type(*(change for _, change in self.changes))
         pool = np.zeros((batch, self.count), dtype)
         for start, change in self.changes:

@@ -18,7 +18,7 @@ _NO_VALUE: Any = np._NoValue  # NumPy's own sign for "not given"
 
 
 def negative_axes(axis: Any, ndim: int) -> tuple[int, ...]:
-    """The axes counted from the last one, all of them for None: the same with and without batch axes."""
+    """Return the axes counted from the last one, all of them for None: the same with and without batch axes."""
     if axis is None:
         return tuple(range(-ndim, 0))
     if isinstance(axis, tuple):
@@ -28,7 +28,7 @@ def negative_axes(axis: Any, ndim: int) -> tuple[int, ...]:
 
 
 def reduce_linearly(run: Run, function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
-    """A sum or mean (axis, dtype, out, keepdims, initial, where)."""
+    """Return a sum or mean (axis, dtype, out, keepdims, initial, where)."""
     args, named = _by_name(args, options, ("axis", "dtype", "out", "keepdims", "initial", "where"))
     array, out = args[0], named.pop("out", None)
     value, change = array.value, array.change
@@ -101,7 +101,7 @@ def cumulative_sum(run: Run, function: Callable[..., Any], args: tuple[Any, ...]
 
 
 def by_rule(*names: str) -> Handler:
-    """The handler of a reduction with a rule of its own, with parameters of these names behind the array."""
+    """Return the handler of a reduction with a rule of its own, with parameters of these names behind the array."""
 
     def handler(run: Run, function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
         args, named = _by_name(args, options, names)
@@ -165,7 +165,7 @@ def change_by_rule(
 def _by_name(
     args: tuple[Any, ...], options: Mapping[str, Any], names: tuple[str, ...]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The array alone, and all other arguments by name."""
+    """Return the array alone, and all other arguments by name."""
     named = dict(options)
     for name, arg in zip(names, args[1:], strict=False):
         named[name] = arg

@@ -138,7 +138,7 @@ class Run:
             self.count, self.observer, self.notes = kept
 
     def foreign(self, array: DifferenceArray) -> Any:
-        """What an array of another run is to this one: a plain array, if that run has ended."""
+        """Return what an array of another run is to this one: a plain array, if that run has ended."""
         if array.run.retired or (self.retired and array.change is None):
             return array.value
         raise NoRule("an array of another run of the function", "make arrays anew at each call")

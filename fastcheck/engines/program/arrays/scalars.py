@@ -25,7 +25,7 @@ _DECIDED = ("isnan", "isfinite", "isinf", "isclose", "floor", "ceil", "trunc")
 
 
 def _by_rule(name: str) -> Handler:
-    """The handler of a function with a rule of that name."""
+    """Return the handler of a function with a rule of that name."""
 
     def handler(run: Run, function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
         values, changes, moving = split(run, args)

@@ -22,7 +22,7 @@ _ASKING = ("_matmul_dispatch",)
 
 
 def is_sparse(operand: Any) -> bool:
-    """Whether an operand is one of SciPy's sparse matrices or arrays."""
+    """Tell whether an operand is one of SciPy's sparse matrices or arrays."""
     sparse = sys.modules.get("scipy.sparse")
     return sparse is not None and bool(sparse.issparse(operand))
 
@@ -33,7 +33,7 @@ def hands_back(frame: FrameType) -> bool:
 
 
 def boxed(operand: Any) -> NDArray[Any]:
-    """An array of objects without axes that holds `operand`."""
+    """Return an array of objects without axes that holds `operand`."""
     box = np.empty((), dtype=object)
     box[()] = operand
     return box
@@ -72,7 +72,7 @@ def product(run: Any, name: str, plain: Callable[..., Any], operands: tuple[Any,
 
 
 def _after(matrix: Any, change: Change) -> Change:
-    """The product of a sparse matrix and each of a batch of vectors or matrices."""
+    """Return the product of a sparse matrix and each of a batch of vectors or matrices."""
     columns = np.moveaxis(change, 0, -1)
     found: Change = matrix @ columns.reshape(len(columns), -1)
     return np.moveaxis(found.reshape(matrix.shape[0], *columns.shape[1:]), -1, 0)

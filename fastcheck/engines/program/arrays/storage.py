@@ -22,12 +22,12 @@ class Store(NamedTuple):
 
 
 def address(value: NDArray[Any]) -> int:
-    """Where the first entry of an array lies in memory."""
+    """Return where the first entry of an array lies in memory."""
     return value.__array_interface__["data"][0]  # type: ignore[no-any-return]  # an int by NumPy's array interface
 
 
 def change_type(value: NDArray[Any]) -> np.dtype[Any]:
-    """What the changes of an array are kept in: complex128 for complex arrays, float64 for all others."""
+    """Return what the changes of an array are kept in: complex128 for complex arrays, float64 for all others."""
     return np.dtype(np.complex128 if value.dtype.kind == "c" else np.float64)
 
 
@@ -55,7 +55,7 @@ def mirrored(value: NDArray[Any], changes: NDArray[Any]) -> Store:
 
 
 def cut_of(store: Store, value: NDArray[Any]) -> NDArray[Any]:
-    """The changes of `value`, a view of the array that `store` was laid out for."""
+    """Return the changes of `value`, a view of the array that `store` was laid out for."""
     return _cut(store.memory, store.start, value)
 
 

@@ -35,7 +35,7 @@ def kept(containers: Sequence[Container], alone: bool = False) -> Iterator[None]
 
 
 def _same(container: Container, content: Container) -> bool:
-    """Whether a container holds the very objects that it held."""
+    """Tell whether a container holds the very objects that it held."""
     if len(container) != len(content):
         return False
     if isinstance(container, dict):

@@ -43,7 +43,7 @@ def swapped(user: Reachable, substitute: Substitute) -> Iterator[None]:
 
 
 def _substituted(value: Any, substitute: Substitute) -> Any:
-    """The array's substitute; a tuple with substitutes in it; anything else as it is."""
+    """Return the array's substitute; a tuple with substitutes in it; anything else as it is."""
     if type(value) is np.ndarray:
         return substitute(value)
     if type(value) is tuple:
@@ -53,7 +53,7 @@ def _substituted(value: Any, substitute: Substitute) -> Any:
 
 
 def holds_array(value: Any) -> bool:
-    """Whether a value is an array that could be replaced, or has one in nested tuples, lists and dictionaries."""
+    """Tell whether a value is an array that could be replaced, or has one in nested tuples, lists and dictionaries."""
     if type(value) in (tuple, list):
         return any(holds_array(part) for part in value)
     if type(value) is dict:
@@ -78,7 +78,7 @@ class Carriers:
         self._everything = everything
 
     def __call__(self, array: NDArray[Any]) -> Any:
-        """The substitute of an array."""
+        """Return the substitute of an array."""
         found = self._found.get(id(array))
         if found is None:
             owner = _owner(array)
@@ -105,7 +105,7 @@ class Carriers:
 
 
 def _owner(array: NDArray[Any]) -> NDArray[Any]:
-    """The array that owns the memory, as far as NumPy says."""
+    """Return the array that owns the memory, as far as NumPy says."""
     while type(array.base) is np.ndarray:
         array = array.base
     return array

@@ -43,7 +43,7 @@ def unknown(run: Run, function: Callable[..., Any], args: tuple[Any, ...], optio
 
 
 def carried(run: Run, out: Any, arrays: Sequence[DifferenceArray] = ()) -> Any:
-    """What a function has given for `arrays` that stand still, as arrays of this run."""
+    """Return what a function has given for `arrays` that stand still, as arrays of this run."""
     if isinstance(out, (np.ndarray, np.generic)):
         for array in arrays:
             if out is array.value:
@@ -64,7 +64,7 @@ def of_values(run: Run, function: Callable[..., Any], args: tuple[Any, ...], opt
 
 
 def as_ufunc(ufunc: Any) -> Handler:
-    """The handler of a function that is a ufunc in disguise."""
+    """Return the handler of a function that is a ufunc in disguise."""
 
     def handler(run: Run, function: Any, args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
         return ufunc(*args, **options)

@@ -21,7 +21,7 @@ _REDUCTIONS = {
 
 
 def call_method(run: Run, ufunc: Any, method: str, inputs: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
-    """A ufunc called with options, or one of its methods."""
+    """Return a ufunc called with options, or one of its methods."""
     if method == "__call__":
         return _call(run, ufunc, inputs, dict(options))
     if method == "at":
@@ -174,7 +174,7 @@ def _carrying(run: Run, content: Any) -> DifferenceArray:
 
 
 def rounds(positions: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    """Where each position occurs for the first time, then where for the second, and so on.
+    """Yield where each position occurs for the first time, then where for the second, and so on.
 
     Parameters
     ----------

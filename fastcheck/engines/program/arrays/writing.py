@@ -46,7 +46,7 @@ class Flat:
 
 
 def _receiver(function: Callable[..., Any], target: Any, args: tuple[Any, ...]) -> DifferenceArray | None:
-    """The array to write to; None where it is a plain one that receives nothing that moves."""
+    """Return the array to write to; None where it is a plain one that receives nothing that moves."""
     if type(target) is DifferenceArray:
         return target
     if any(array.change is not None for array in arrays_in(args)):

@@ -32,13 +32,13 @@ class Own:
     transposed: bool = False
 
     def as_network(self, name: str, array: NDArray[Any]) -> NDArray[Any]:
-        """An array of that shape in the network's: weights (outputs, inputs), biases (outputs, 1)."""
+        """Return an array of that shape in the network's: weights (outputs, inputs), biases (outputs, 1)."""
         if name[0] == "b":
             return array.reshape(-1, 1)
         return array.reshape(1, -1) if array.ndim < 2 else array.T if self.transposed else array
 
     def as_user(self, array: NDArray[Any]) -> NDArray[Any]:
-        """An array in the network's shape in that one."""
+        """Return an array in the network's shape in that one."""
         return (array.T if self.transposed else array).reshape(self.shape)
 
 
@@ -152,7 +152,7 @@ def _unreadable(structure: Any, argument: str, prefix: str) -> Exception:
 
 
 def _numbered(found: Found, argument: str) -> dict[Group, int]:
-    """The number, from 1 on, of every layer."""
+    """Return the number, from 1 on, of every layer."""
     groups = found.groups()
     if not groups:
         raise ValueError(f"{argument}: expected W1, b1, W2, b2, ..., got no weights")
@@ -185,7 +185,7 @@ def _refuse_unknown(ignored: Iterable[str], names: Iterable[str], argument: str,
 
 
 def _gradients_as(found: Found, parameters: ReadParameters, argument: str) -> dict[str, NDArray[Any]]:
-    """One reading of gradients against the parameters."""
+    """Return one reading of gradients against the parameters."""
     own = parameters.own
     names = {key: _name_of_gradient(key, found, parameters) for key in found.arrays}
     unknown = [found.called[key] for key, name in names.items() if name not in own]

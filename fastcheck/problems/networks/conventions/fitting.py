@@ -17,7 +17,7 @@ Shape = tuple[int, ...]
 def fits(
     arrays: Mapping[str, NDArray[Any]], order: Weights, widths: tuple[int, ...] | None, row_biases: bool
 ) -> bool:
-    """Whether weights in this order chain, to the widths where these are known, and biases belong to them."""
+    """Tell whether weights in this order chain, to the widths where these are known, and biases belong to them."""
     pairs = {name: _ends(array, order) for name, array in arrays.items() if name[0] == "W"}
     chain = [pairs[name_of("W", number)] for number in range(1, len(pairs) + 1)]
     if None in chain or 0 in [end for pair in chain for end in pair or ()]:
@@ -34,7 +34,7 @@ def fits(
 
 
 def _ends(array: NDArray[Any], order: Weights) -> tuple[int, int] | None:
-    """Outputs and inputs of weights; None for what are none."""
+    """Return the outputs and inputs of weights; None for what are none."""
     if array.ndim == 1:
         return 1, array.size
     if array.ndim != 2:
@@ -43,7 +43,7 @@ def _ends(array: NDArray[Any], order: Weights) -> tuple[int, int] | None:
 
 
 def is_bias(shape: Shape, size: int, rows: bool) -> bool:
-    """Whether a bias of this many units may have this shape."""
+    """Tell whether a bias of this many units may have this shape."""
     return shape in ((size,), (size, 1)) or (rows and shape == (1, size)) or (size == 1 and shape == ())
 
 
@@ -51,7 +51,7 @@ def misfit(
     arrays: Mapping[str, NDArray[Any]], named: Mapping[str, tuple[str, Any]], order: Weights,
     widths: tuple[int, ...] | None, argument: str,
 ) -> str:
-    """What the first tensor that does not fit should have been."""
+    """Return what the first tensor that does not fit should have been."""
     before: int | None = None
     for number in range(1, sum(name[0] == "W" for name in arrays) + 1):
         name = name_of("W", number)
@@ -79,5 +79,5 @@ def misfit(
 
 
 def _known_or(wanted: "int | str", found: int) -> int:
-    """A width that is known, else the one that is found."""
+    """Return a width that is known, else the one that is found."""
     return wanted if isinstance(wanted, int) else found

@@ -11,7 +11,7 @@ from .arrays import Own
 
 
 def users_layout(tensors: Sequence[Tensor], own: Mapping[str, Own]) -> tuple[list[Tensor], Indices]:
-    """Tensors in the user's shapes, and for each of their entries its position in theta.
+    """Return tensors in the user's shapes, and for each of their entries its position in theta.
 
     Parameters
     ----------

@@ -42,7 +42,7 @@ class Name:
 
 
 def read_name(path: Path) -> Name:
-    """What a path through nested dictionaries and lists says.
+    """Return what a path through nested dictionaries and lists says.
 
     Examples
     --------
@@ -69,7 +69,7 @@ def read_name(path: Path) -> Name:
 
 
 def _kind(word: str) -> "tuple[str, bool] | None":
-    """The kind that a word tells, and whether it says that it is a gradient: "dW", "db", "dweight"."""
+    """Return the kind that a word tells, and whether it says that it is a gradient: "dW", "db", "dweight"."""
     for rest, gradient in ((word.lower(), False), (word.lower()[1:], True)):
         if gradient and word[0] not in "dDg":
             break
@@ -81,7 +81,7 @@ def _kind(word: str) -> "tuple[str, bool] | None":
 
 
 def _kind_first(words: "list[str | int]") -> bool:
-    """Whether the kind stands before the number: W1, unlike 0.weight of a torch.nn.Sequential."""
+    """Tell whether the kind stands before the number: W1, unlike 0.weight of a torch.nn.Sequential."""
     numbers = [place for place, word in enumerate(words) if isinstance(word, int)]
     kinds = [place for place, word in enumerate(words) if isinstance(word, str) and _kind(word)]
     return bool(numbers) and kinds[-1] < numbers[0]

@@ -33,7 +33,7 @@ class Found:
     placed: bool = False
 
     def groups(self) -> list[Group]:
-        """The layers in their order: by number where that is all they differ by, else as they come."""
+        """Return the layers in their order: by number where that is all they differ by, else as they come."""
         found = list(dict.fromkeys(group for kind, group in self.arrays if kind == "W"))
         texts = {tuple(part for part in group if isinstance(part, str)) for group in found}
         lengths = {len(group) for group in found}
@@ -43,7 +43,7 @@ class Found:
 
 
 def readings(structure: Any) -> Iterator[Found]:
-    """The ways to read a structure of parameters or gradients, the likeliest first.
+    """Yield the ways to read a structure of parameters or gradients, the likeliest first.
 
     Parameters
     ----------
@@ -112,32 +112,32 @@ def _leaves(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
 
 
 def _holds_arrays(value: Any) -> bool:
-    """Whether this is a structure and not an array written as a list; None may stand for arrays."""
+    """Tell whether this is a structure and not an array written as a list; None may stand for arrays."""
     if is_container(value):
         return True
     return bool(value) and all(item is None or np.ndim(item) for item in value) and any(item is None for item in value)
 
 
 def _text(path: Path) -> str:
-    """How the user would write it: fc1.weight, layers/0/b, [0][1]."""
+    """Return how the user would write it: fc1.weight, layers/0/b, [0][1]."""
     if path and not any(isinstance(part, str) for part in path):
         return "".join(f"[{part}]" for part in path)
     return "/".join(map(str, path))
 
 
 def like(called: str, name: str) -> bool:
-    """Whether a user's name is the network's own, but for upper case, underscores and marks of a gradient."""
+    """Tell whether a user's name is the network's own, but for upper case, underscores and marks of a gradient."""
     read, own = read_name((called,)), kind_and_number(name)
     return own is not None and (read.kind, read.group) == (own[0], (own[1],)) and read.numbered
 
 
 def canonical(numbers: Mapping[Group, int], key: Key) -> str:
-    """The network's name of a parameter."""
+    """Return the network's name of a parameter."""
     return name_of(key[0], numbers[key[1]])
 
 
 def is_canonical(structure: Any) -> bool:
-    """Whether a structure is a dictionary with the network's own names alone."""
+    """Tell whether a structure is a dictionary with the network's own names alone."""
     return isinstance(structure, Mapping) and all(
         isinstance(name, str) and kind_and_number(name.removeprefix(GRADIENT)) for name in structure
     )

@@ -76,7 +76,7 @@ class Backward:
         return self.problem.parameters[name_of("W", k)]
 
     def activation(self, k: int) -> Activation:
-        """The table entry of layer k's activation."""
+        """Return the table entry of layer k's activation."""
         return ACTIVATIONS[self.network.layers[k - 1].activation]
 
     def slope(self, k: int) -> Array:
@@ -89,7 +89,7 @@ class Backward:
         return self.network.cost_entry.scale(self.m, self.widths[-1])
 
     def output(self) -> Signal:
-        """What the cost hands to the last layer."""
+        """Return what the cost hands to the last layer."""
         cost = self.network.cost_entry
         dA = None
         if not cost.output:
@@ -97,7 +97,7 @@ class Backward:
         return Signal(self.network.output_gradient(self.run, self.problem.Y), dA)
 
     def passed_back(self, k: int, behind: Signal) -> Signal:
-        """What layer k receives from layer k + 1."""
+        """Return what layer k receives from layer k + 1."""
         dA = self.W(k + 1).T @ behind.dZ
         return Signal(dA * self.slope(k), dA, behind)
 

@@ -9,7 +9,7 @@ from .backward import Backward, Mistake, Signal
 
 
 def mistaken_weights(b: Backward, k: int, signal: Signal) -> Iterator[Mistake]:
-    """What may stand for dW of layer k where dZ is right."""
+    """Yield what may stand for dW of layer k where dZ is right."""
     for words, inputs in mistaken_inputs(b, k, signal):
         yield Mistake(words, b.weights(k, signal.dZ, inputs))
     if b.m > 1:
@@ -21,7 +21,7 @@ def mistaken_weights(b: Backward, k: int, signal: Signal) -> Iterator[Mistake]:
 
 
 def mistaken_inputs(b: Backward, k: int, signal: Signal) -> Iterator[tuple[str, Array]]:
-    """What may stand for the inputs of layer k in its dW: words, and values (units, m)."""
+    """Yield what may stand for the inputs of layer k in its dW: words, and values (units, m)."""
     a, right = _called(k - 1), b.A(k - 1)
     for j in range(b.depth + 1):
         if j != k - 1 and b.widths[j] == b.widths[k - 1]:
@@ -44,7 +44,7 @@ def mistaken_inputs(b: Backward, k: int, signal: Signal) -> Iterator[tuple[str, 
 
 
 def mistaken_biases(b: Backward, k: int, signal: Signal) -> Iterator[Mistake]:
-    """What may stand for db of layer k where dZ is right."""
+    """Yield what may stand for db of layer k where dZ is right."""
     dZ = signal.dZ
     if dZ.shape[0] == dZ.shape[1] > 1:
         yield Mistake(f"with db{k} summed over the wrong axis, units instead of samples", dZ.sum(axis=0)[:, None])
@@ -59,7 +59,7 @@ def mistaken_biases(b: Backward, k: int, signal: Signal) -> Iterator[Mistake]:
 
 
 def _other_signals(b: Backward, k: int, signal: Signal) -> Iterator[tuple[str, Array]]:
-    """What may stand for dZ of layer k in one gradient alone."""
+    """Yield what may stand for dZ of layer k in one gradient alone."""
     if signal.dA is not None:
         yield f"dA{k} instead of dZ{k} (the derivative is missing)", signal.dA
     if signal.behind is not None and b.widths[k] == b.widths[k + 1]:

@@ -11,7 +11,7 @@ from .slopes import mistaken_slopes, mistaken_thresholds
 
 
 def mistaken_signals(b: Backward, k: int, right: Signal) -> Iterator[Mistake]:
-    """What layer k may receive instead of ``right.dZ``."""
+    """Yield what layer k may receive instead of ``right.dZ``."""
     if k == b.depth:
         yield from _at_the_output(b, right)
     else:

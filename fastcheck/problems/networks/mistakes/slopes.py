@@ -28,7 +28,7 @@ TOLD_APART = 256
 
 
 def mistaken_slopes(b: Backward, k: int) -> Iterator[tuple[str, Array]]:
-    """What people put in place of g'(z) in layer k: words, and the values (units, m)."""
+    """Yield what people put in place of g'(z) in layer k: words, and the values (units, m)."""
     entry, Z, A = b.activation(k), b.Z(k), b.A(k)
     g = entry.name
     yield f"without {g}'s derivative in layer {k} (its mask is forgotten)", np.ones_like(Z)
