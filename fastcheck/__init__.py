@@ -1,28 +1,68 @@
 """fastcheck: is your back-propagation right?  Every derivative against a central difference of the cost."""
 
-from . import testing
-from ._errors import (
-    ChangedArgumentError,
-    EngineError,
-    FastcheckError,
-    GradientMismatch,
-    NondeterministicError,
-    NoRule,
-)
+from typing import TYPE_CHECKING, Any
+
 from ._version import __version__
-from .checks.function import check_function, check_vjp
-from .checks.layer import check_layer
-from .checks.network import check
-from .checks.sweep import Sweep, sweep
-from .checks.watch.watch import Watch
-from .problems.networks.cost_model import Estimate, estimate
-from .problems.networks.layers.dense import Dense
-from .problems.networks.network import Network
-from .report.report import Report
-from .weights import from_torch
+
+if TYPE_CHECKING:
+    from . import testing
+    from ._errors import (
+        ChangedArgumentError,
+        EngineError,
+        FastcheckError,
+        GradientMismatch,
+        NondeterministicError,
+        NoRule,
+    )
+    from .checks.function import check_function, check_vjp
+    from .checks.layer import check_layer
+    from .checks.network import check
+    from .checks.sweep import Sweep, sweep
+    from .checks.watch.watch import Watch
+    from .problems.networks.cost_model import Estimate, estimate
+    from .problems.networks.layers.dense import Dense
+    from .problems.networks.network import Network
+    from .report.report import Report
+    from .weights import from_torch
 
 __all__ = [
     "ChangedArgumentError", "Dense", "EngineError", "Estimate", "FastcheckError", "GradientMismatch", "Network",
     "NoRule", "NondeterministicError", "Report", "Sweep", "Watch",
     "__version__", "check", "check_function", "check_layer", "check_vjp", "estimate", "from_torch", "sweep", "testing",
 ]  # fmt: skip
+
+# Where each name is; a module is imported when a name of it is first asked for, so that ``fastcheck.pytest_plugin``,
+# which every run of pytest imports where fastcheck is installed, brings nothing along.
+_PLACES = {
+    "._errors": ("ChangedArgumentError", "EngineError", "FastcheckError", "GradientMismatch", "NoRule",
+                 "NondeterministicError"),
+    ".checks.function": ("check_function", "check_vjp"),
+    ".checks.layer": ("check_layer",),
+    ".checks.network": ("check",),
+    ".checks.sweep": ("Sweep", "sweep"),
+    ".checks.watch.watch": ("Watch",),
+    ".problems.networks.cost_model": ("Estimate", "estimate"),
+    ".problems.networks.layers.dense": ("Dense",),
+    ".problems.networks.network": ("Network",),
+    ".report.report": ("Report",),
+    ".weights": ("from_torch",),
+}  # fmt: skip
+_MODULE_OF = {name: module for module, names in _PLACES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, imported when it is first asked for."""
+    from importlib import import_module
+
+    if name == "testing":
+        return import_module(".testing", __name__)
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(_MODULE_OF[name], __name__), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    """The public names, whether they were imported yet or not."""
+    return sorted({*globals(), *__all__})

@@ -1,10 +1,13 @@
 import subprocess
 import sys
 import unittest
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
 
+import fastcheck as fc
+from fastcheck import testing
 from fastcheck.testing import assert_gradients
 from tests.support.problems import data, network
 
@@ -64,3 +67,50 @@ def test_under_python_without_assertions(case):
     )
     done = subprocess.run([sys.executable, "-O", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["raised", "True", "False"]
+
+
+class Scale:
+    def __init__(self, wrong=1.0):
+        self.w, self.wrong = np.arange(1.0, 4.0), wrong
+
+    def forward(self, x):
+        self.x = x
+        return self.w * x
+
+    def backward(self, d):
+        self.dw = self.wrong * d * self.x
+        return d * self.w
+
+
+@pytest.mark.parametrize(("call", "wrong"), [
+    (lambda c: testing.assert_function(lambda x: np.sum(x**2), np.arange(3.0), 2 * c * np.arange(3.0)), "dtheta"),
+    (lambda c: testing.assert_function(lambda x, a: a * np.sum(x), np.ones(3), np.full(3, 2 * c), (2.0,)), "dtheta"),
+    (lambda c: testing.assert_vjp(np.tanh, lambda d, x: c * d * (1 - np.tanh(x) ** 2), np.arange(3.0)), "dx"),
+    (lambda c: testing.assert_layer(lambda: Scale(c), np.arange(1.0, 4.0)), "dw"),
+])
+def test_every_door_has_an_assertion(call, wrong):
+    assert call(1.0).ok
+    with pytest.raises(AssertionError, match=rf"{wrong} is 1\.500 times the numerical gradient"):
+        call(1.5)
+
+
+@pytest.mark.skipif(find_spec("torch") is None, reason="PyTorch is not installed")
+def test_modules():
+    import torch
+
+    module = torch.nn.Linear(3, 2).double()
+    X, Y = torch.ones(4, 3).double(), torch.zeros(4, 2).double()
+    assert testing.assert_module(module, torch.nn.functional.mse_loss, X, Y).ok
+    module.weight.register_hook(lambda gradient: 2.0 * gradient)
+    with pytest.raises(AssertionError, match=r"2\.000 times"):
+        testing.assert_module(module, torch.nn.functional.mse_loss, X, Y)
+
+
+def test_public_names_are_imported_when_they_are_asked_for():
+    code = "import sys, fastcheck as fc; one = 'numpy' in sys.modules; fc.check; print(one, 'numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
+    assert set(fc.__all__) <= set(dir(fc))
+    assert all(getattr(fc, name) is not None for name in fc.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        fc.nonsense  # noqa: B018 - asked for, not used
