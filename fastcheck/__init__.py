@@ -14,8 +14,7 @@ if TYPE_CHECKING:
         NondeterministicError,
         NoRule,
     )
-    from .checks.function import check_function, check_vjp
-    from .checks.layer import check_layer
+    from .checks.function import check_function, check_layer, check_vjp
     from .checks.network import check
     from .checks.sweep import Sweep, sweep
     from .checks.watch.watch import Watch
@@ -36,8 +35,7 @@ __all__ = [
 _PLACES = {
     "._errors": ("ChangedArgumentError", "EngineError", "FastcheckError", "GradientMismatch", "NoRule",
                  "NondeterministicError"),
-    ".checks.function": ("check_function", "check_vjp"),
-    ".checks.layer": ("check_layer",),
+    ".checks.function": ("check_function", "check_layer", "check_vjp"),
     ".checks.network": ("check",),
     ".checks.sweep": ("Sweep", "sweep"),
     ".checks.watch.watch": ("Watch",),

@@ -9,6 +9,7 @@ import sys
 import time
 import zlib
 from collections.abc import Callable, Generator, Iterable
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -74,16 +75,15 @@ class GradCheck:
     def layer(self, make: Any, inputs: Any, **options: Any) -> "Report":
         """As ``fastcheck.check_layer``."""
         __tracebackhide__ = True
-        from .checks.layer import check_layer
+        from .checks.function import check_layer
 
         return self._checked(check_layer, make, inputs, **options)
 
     def module(self, module: Any, loss: Any, inputs: Any, targets: Any = None, **options: Any) -> "Report":
         """As ``fastcheck.torch.check_module``."""
         __tracebackhide__ = True
-        from .torch import check_module
-
-        return self._checked(check_module, module, loss, inputs, targets, **options)
+        # by its name: the door for PyTorch, which not everybody has, stands beside this one and not below it
+        return self._checked(resolve_name("fastcheck.torch:check_module"), module, loss, inputs, targets, **options)
 
     def _checked(self, check: Callable[..., "Report"], *arguments: Any, **options: Any) -> "Report":
         __tracebackhide__ = True

@@ -1,11 +1,11 @@
 """Gradient checks inside tests: an AssertionError whose message is the report."""
 
 from collections.abc import Callable
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Unpack
 
 from ._names import CheckOptions
-from .checks.function import check_function, check_vjp
-from .checks.layer import check_layer
+from .checks.function import check_function, check_layer, check_vjp
 from .checks.network import check
 from .report.report import Report
 
@@ -146,8 +146,8 @@ def assert_module(module: Any, loss: Any, inputs: Any, targets: Any = None, **op
     ImportError : without PyTorch.
     """
     __tracebackhide__ = True
-    from .torch import check_module  # imported where used: not everybody has it
-
+    # by its name: the door for PyTorch, which not everybody has, stands beside this one and not below it
+    check_module = resolve_name("fastcheck.torch:check_module")
     return _right(check_module(module, loss, inputs, targets, **options))
 
 

@@ -33,8 +33,10 @@ def run(pytester):
     return call
 
 
-@pytest.mark.parametrize("assertion", ["assert report()", "found = report()\n    assert found", "assert report().ok",
-                                       "assert report().verdict == 'pass'", "r = report()\n    assert r.difference < 1e-7"])
+@pytest.mark.parametrize("assertion", [
+    "assert report()", "found = report()\n    assert found", "assert report().ok", "assert report().verdict == 'pass'",
+    "found = report()\n    assert found.difference < 1e-7",
+])
 def test_the_whole_report_is_shown_where_an_assertion_fails(run, assertion):
     result = run(f"{WRONG}\ndef test_it():\n    {assertion}\n")
     result.assert_outcomes(failed=1)

@@ -1,10 +1,9 @@
-"""The front door for any cost and any layer: check_function and check_vjp."""
+"""The front door for any cost and any layer: check_function, check_vjp and check_layer."""
 
-import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -13,13 +12,10 @@ import numpy as np
 from .._errors import EngineError, NoRule
 from .._names import FunctionEngine, FunctionOptions, Method as MethodName, Order
 from .._types import Array, Indices
-from .._validation import boolean, deadline, epsilon_of, executor_of, integer, known, norm_of, tolerance_of
+from .._validation import boolean, deadline, epsilon_of, integer, known, norm_of, tolerance_of
 from ..engines.finite.directional import Probe
 from ..engines.finite.problem import FunctionProblem, Method
 from ..engines.finite.stencils import ORDERS
-from ..problems.functions.c_functions import is_foreign
-from ..problems.functions.evaluators import BatchedCost, Evaluator, ExecutorCost, PythonCost
-from ..problems.functions.held import HeldCost, state_restored, takes_nothing
 from ..problems.functions.integers import integer_arrays
 from ..problems.functions.purity import examine
 from ..problems.gradients import AnalyticGradient, NumericalGradient
@@ -34,14 +30,13 @@ from ..runtime.threads import one_blas_thread
 from ..verdict.tolerance import allowed_anywhere
 from .differencing import LARGE, Differencing, Subtracted, as_program, follows
 from .directional import entries_beside, with_directions
+from .evaluating import evaluator_of, state_kept, worth_compiling
 from .selection import Selection
 
 if TYPE_CHECKING:
     from ..engines.program.proof import Proof
 
 PROGRAM, SUBTRACTED = "program", "differences"
-# A loop is worth compiling from this many evaluations, or this many seconds of them.
-COMPILE_FROM, COMPILE_SECONDS = 1000, 0.3
 
 
 def check_function(
@@ -144,19 +139,15 @@ def check_function(
         remedy = "use a larger one, or epsilon=None, which chooses one per parameter"
         layout.require_visible(theta, choice.epsilon, remedy)
     limits = Run(threads_of(threads), memory_of(memory_limit))
-    evaluator = _evaluator(cost, layout, theta, _tuple(args), vectorized, executor, limits)
-    if isinstance(evaluator, PythonCost) and not args and takes_nothing(cost):
-        evaluator = HeldCost(cost, layout, theta, layout.arrays_of(parameters))
-        if choice.complex_step:
-            raise ValueError("complex_step: expected False where the cost takes no argument, got True; its parameters "
-                             "are moved in place, and they are real")
+    how = (vectorized, executor, choice.complex_step)
+    evaluator = evaluator_of(cost, parameters, layout, theta, _tuple(args), how, limits)
     if chosen == PROGRAM and not follows(cost, evaluator, choice):
         raise ValueError(f'engine: expected "{SUBTRACTED}" or None, got "{PROGRAM}"; exact differences are those of a '
                          "Python cost with order=2, without vectorized, executor, complex_step and compiled code")
-    with _state_kept(cost, evaluator):
+    with state_kept(cost, evaluator):
         # A framework's cost comes with its value, once the framework's door has seen it twice.
         value = cost.examined if hasattr(cost, "examined") else examine(evaluator.at, theta)
-        evaluator = _worth_compiling(evaluator, cost, limits.threads)
+        evaluator = worth_compiling(evaluator, cost, limits.threads)
         problem = FunctionProblem(evaluator, layout, theta, gradient, value)
         with reporting(progress) as report:
             run = Run(limits.threads, limits.memory_limit, report)
@@ -280,58 +271,69 @@ def check_vjp(
     return report.noted(*notes) if notes else report
 
 
-def _evaluator(
-    cost: Any, layout: Layout, theta: Array, args: tuple[Any, ...], vectorized: bool, executor: Executor | None,
-    limits: Run,
-) -> Evaluator:
-    """How costs are to be computed."""
-    if hasattr(cost, "as_evaluator"):
-        evaluator: Evaluator = cost.as_evaluator()
-        return evaluator
-    if is_foreign(cost):
-        if vectorized or executor is not None:
-            raise ValueError("cost: expected a Python function with vectorized or executor, got a C function, which is "
-                             "called from a compiled loop; leave them out")
-        if len(layout.tensors) > 1:
-            raise TypeError("parameters: expected one array for a C function, got several; flatten them into a vector")
-        from ..problems.functions.compiled import foreign
+def check_layer(
+    make: Any,
+    inputs: Any,
+    *,
+    forward: "str | Callable[..., Any]" = "forward",
+    backward: "str | Callable[..., Any]" = "backward",
+    params: "str | Sequence[str] | None" = None,
+    grads: str | None = None,
+    epsilon: float | None = None,
+    seed: int = 0,
+    **options: Unpack[FunctionOptions],
+) -> Report:
+    """Check the backward pass of a layer that is a class: the gradients of its inputs and of its parameters.
 
-        return foreign(cost, layout, theta, args, limits.threads)
-    if not callable(cost):
-        raise TypeError(f"cost: expected a function of (parameters, *args), got {type(cost).__name__}")
-    if vectorized:
-        if executor is not None:
-            raise ValueError("executor: expected None with vectorized=True, got an executor; leave one of them out")
-        return BatchedCost(cost, layout, theta, args, limits.memory_limit)
-    called = PythonCost(cost, layout, theta, args)
-    return called if executor is None else ExecutorCost(called, executor_of(executor))
+    Every run has a layer of its own, so that nothing which one run leaves behind reaches another.
 
+    Parameters
+    ----------
+    make : a class or function that makes the layer, ``lambda: Affine(W, b)``; or a layer, which is copied for each run.
+    inputs : tuple of arrays (or one array) that forward takes; integer ones are passed on and not checked.
+    forward : the method's name, or a function of the layer and the inputs.
+    backward : the method's name, or a function of the layer and the gradient of its output.  It returns the gradients
+        of the inputs: one, or a tuple, or a dictionary by their names.
+    params : the attribute that holds the parameters, a dictionary or list; or the names of single attributes.  None to
+        look where layers keep them: in ``params`` and the like, in attributes beside whose names there are gradients
+        (W and dW, grad_W or W_grad), in objects with ``data`` and ``grad``, in the layers that a layer holds.
+    grads : the attribute that holds the gradients after backward; None to look for them likewise.  They may be added
+        to what was there before.
+    epsilon, seed, options : as in ``check_vjp``.
 
-def _state_kept(cost: Any, evaluator: Evaluator) -> AbstractContextManager[None]:
-    """What a model keeps is put back after the check, where its cost takes no argument."""
-    if not isinstance(evaluator, HeldCost):
-        return nullcontext()
-    from ..engines.program.arrays.reachable import Reachable  # imported where used, as the engines are
+    Returns
+    -------
+    Report : one tensor for each floating input, and for each parameter.
 
-    return state_restored(Reachable(cost).containers, evaluator)
+    Raises
+    ------
+    ValueError, TypeError : for a layer without such methods, parameters or gradients, by name.
 
+    Examples
+    --------
+    >>> import numpy as np
+    >>> class Affine:
+    ...     def __init__(self, W, b):
+    ...         self.W, self.b = W, b
+    ...     def forward(self, x):
+    ...         self.x = x
+    ...         return x @ self.W + self.b
+    ...     def backward(self, d):
+    ...         self.dW, self.db = self.x.T @ d, d.sum(axis=0)
+    ...         return d @ self.W.T
+    >>> layer = Affine(np.arange(6.0).reshape(3, 2), np.ones(2))
+    >>> report = check_layer(layer, np.eye(4, 3))
+    >>> report.verdict, [tensor.name for tensor in report.tensors]
+    ('pass', ['x', 'W', 'b'])
+    """
+    from ..problems.functions.layer_calls import LayerCalls  # imported where used, as the engines are
 
-def _worth_compiling(evaluator: Evaluator, cost: Any, threads: int) -> Evaluator:
-    """A compiled loop for a jitted cost, unless a Python loop would be done before it is compiled."""
-    dispatcher = sys.modules.get("numba.core.dispatcher")
-    if dispatcher is None or not isinstance(cost, dispatcher.Dispatcher) or not isinstance(evaluator, PythonCost):
-        return evaluator
-    layout = evaluator.layout
-    if len(layout.tensors) > 1 or layout.numbers:
-        return evaluator
-    if 2 * layout.size < COMPILE_FROM:
-        started = time.perf_counter()
-        evaluator.at(evaluator.theta.copy())
-        if 2 * layout.size * (time.perf_counter() - started) < COMPILE_SECONDS:
-            return evaluator
-    from ..problems.functions.compiled import jitted
-
-    return jitted(evaluator, threads)
+    given = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
+    calls = LayerCalls(make, given, forward, backward, params, grads)
+    report = check_vjp(
+        calls.forward_of, calls.backward_of, calls.values, names=calls.names, epsilon=epsilon, seed=seed, **options
+    )
+    return report.noted(*calls.notes) if calls.notes else report
 
 
 def _tuple(args: Any) -> tuple[Any, ...]:

@@ -1,0 +1,88 @@
+"""How a user's cost is called: by what it is, one at a time, in stacks, compiled, elsewhere, or without arguments."""
+
+import sys
+import time
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from .._types import Array
+from .._validation import executor_of
+from ..problems.functions.c_functions import is_foreign
+from ..problems.functions.evaluators import BatchedCost, Evaluator, ExecutorCost, PythonCost
+from ..problems.functions.held import HeldCost, state_restored, takes_nothing
+from ..problems.parameters.layout import Layout
+from ..runtime.run import Run
+
+# A loop is worth compiling from this many evaluations, or this many seconds of them.
+COMPILE_FROM, COMPILE_SECONDS = 1000, 0.3
+
+def evaluator_of(
+    cost: Any, parameters: Any, layout: Layout, theta: Array, args: tuple[Any, ...],
+    how: tuple[bool, Executor | None, bool], limits: Run,
+) -> Evaluator:
+    """How costs are to be computed.
+
+    Parameters
+    ----------
+    cost, parameters, args : the caller's; layout, theta : of the parameters.
+    how : whether the cost is vectorized, the executor if any, and whether steps are complex.
+    limits : threads and memory.
+
+    Raises
+    ------
+    TypeError, ValueError : for a cost that cannot be called so.
+    """
+    vectorized, executor, complex_step = how
+    if hasattr(cost, "as_evaluator"):
+        evaluator: Evaluator = cost.as_evaluator()
+        return evaluator
+    if is_foreign(cost):
+        if vectorized or executor is not None:
+            raise ValueError("cost: expected a Python function with vectorized or executor, got a C function, which is "
+                             "called from a compiled loop; leave them out")
+        if len(layout.tensors) > 1:
+            raise TypeError("parameters: expected one array for a C function, got several; flatten them into a vector")
+        from ..problems.functions.compiled import foreign
+
+        return foreign(cost, layout, theta, args, limits.threads)
+    if not callable(cost):
+        raise TypeError(f"cost: expected a function of (parameters, *args), got {type(cost).__name__}")
+    if vectorized:
+        if executor is not None:
+            raise ValueError("executor: expected None with vectorized=True, got an executor; leave one of them out")
+        return BatchedCost(cost, layout, theta, args, limits.memory_limit)
+    if executor is None and not args and takes_nothing(cost):
+        if complex_step:
+            raise ValueError("complex_step: expected False where the cost takes no argument, got True; its parameters "
+                             "are moved in place, and they are real")
+        return HeldCost(cost, layout, theta, layout.arrays_of(parameters))
+    called = PythonCost(cost, layout, theta, args)
+    return called if executor is None else ExecutorCost(called, executor_of(executor))
+
+
+def state_kept(cost: Any, evaluator: Evaluator) -> AbstractContextManager[None]:
+    """What a model keeps is put back after the check, where its cost takes no argument."""
+    if not isinstance(evaluator, HeldCost):
+        return nullcontext()
+    from ..engines.program.arrays.reachable import Reachable  # imported where used, as the engines are
+
+    return state_restored(Reachable(cost).containers, evaluator)
+
+
+def worth_compiling(evaluator: Evaluator, cost: Any, threads: int) -> Evaluator:
+    """A compiled loop for a jitted cost, unless a Python loop would be done before it is compiled."""
+    dispatcher = sys.modules.get("numba.core.dispatcher")
+    if dispatcher is None or not isinstance(cost, dispatcher.Dispatcher) or not isinstance(evaluator, PythonCost):
+        return evaluator
+    layout = evaluator.layout
+    if len(layout.tensors) > 1 or layout.numbers:
+        return evaluator
+    if 2 * layout.size < COMPILE_FROM:
+        started = time.perf_counter()
+        evaluator.at(evaluator.theta.copy())
+        if 2 * layout.size * (time.perf_counter() - started) < COMPILE_SECONDS:
+            return evaluator
+    from ..problems.functions.compiled import jitted
+
+    return jitted(evaluator, threads)
