@@ -1,0 +1,75 @@
+"""check_distributed: right workers pass, under DDP, FSDP and by hand; what goes wrong between them is named."""
+
+import pytest
+import torch
+from torch import nn
+
+from fastcheck.torch import check_distributed
+from fastcheck.torch.distributed.suspects import Shares, named
+from fastcheck.torch.distributed.workers import WorkerError
+from tests.torch import distributed_steps as steps
+
+LOSS = nn.CrossEntropyLoss()
+
+
+def test_distributed_data_parallel_passes():
+    report = check_distributed(steps.make, LOSS, steps.batches())
+    assert report.ok, str(report)
+    assert any("2 workers with 6, 6 samples" in note for note in report.notes)
+
+
+@pytest.mark.slow
+def test_shards_pass():
+    report = check_distributed(steps.make, LOSS, steps.batches(), wrap=steps.sharded)
+    assert report.ok, str(report)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("step", "says"), [
+    (steps.no_all_reduce, "the all-reduce is missing"), (steps.divided_twice, "divided by the 2 workers twice"),
+    (steps.summed, "summed over the 2 workers"), (steps.one_dropped, "the samples of worker 1 are dropped"),
+    (steps.one_parameter_left_out, "missing from the all-reduce"),
+], ids=lambda one: getattr(one, "__name__", ""))
+def test_what_went_wrong_is_named(step, says):
+    report = check_distributed(steps.make, LOSS, steps.batches(), wrap=steps.bare, step=step)
+    assert report.verdict == "fail", str(report)
+    assert any(says in note for note in report.notes), report.notes
+
+
+@pytest.mark.slow
+def test_unequal_batches():
+    unequal = steps.batches((3, 9))
+    report = check_distributed(steps.make, LOSS, unequal)
+    assert report.verdict == "fail"
+    assert any("means of batches of unequal sizes are averaged" in note for note in report.notes)
+    assert check_distributed(steps.make, LOSS, unequal, wrap=steps.bare, step=steps.weighted).ok
+
+
+@pytest.mark.slow
+def test_accumulation_of_unequal_micro_batches_fails():
+    assert check_distributed(steps.make, LOSS, steps.batches(), step=steps.accumulated).verdict == "fail"
+
+
+@pytest.mark.slow
+def test_a_worker_that_fails_says_why():
+    with pytest.raises(WorkerError, match="no such batch"):
+        check_distributed(steps.make, LOSS, steps.batches(), wrap=steps.bare, step=steps.failing)
+
+
+def test_one_batch_is_refused():
+    with pytest.raises(ValueError, match="batches: expected one for each of at least two workers"):
+        check_distributed(steps.make, LOSS, steps.batches((4,)))
+
+
+def test_suspects_are_told_apart():
+    generator = torch.Generator().manual_seed(2)
+    own = [torch.randn(7, generator=generator).numpy().astype(float) for _ in range(3)]
+    sizes = [2, 5, 3]
+    whole = sum(n * g for n, g in zip(sizes, own, strict=True)) / 10
+    shares = Shares(whole, own, sizes)
+    assert named(shares, [whole] * 3) == ""
+    assert "all-reduce is missing" in named(shares, own)
+    assert "divided by the 3 workers twice" in named(shares, [whole / 3] * 3)
+    assert "worker 2 are dropped" in named(shares, [whole - 0.3 * own[2]] * 3)
+    assert "unequal sizes" in named(shares, [sum(own) / 3] * 3)
+    assert named(shares, [whole * 1.234] * 3) == ""
