@@ -1,4 +1,4 @@
-"""PyTorch's door: ``gradcheck`` and ``gradgradcheck`` in place of torch.autograd's, and checks of modules and kernels."""
+"""PyTorch's door: ``gradcheck`` and ``gradgradcheck`` in place of torch.autograd's, checks of modules and kernels."""
 
 from torch.autograd.gradcheck import GradcheckError
 

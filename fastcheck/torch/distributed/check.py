@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.func import functional_call
 from torch.nn.parallel import DistributedDataParallel
 
 from ..._types import Array
 from ...problems.gradients import AnalyticGradient, NumericalGradient
 from ...problems.parameters.layout import Layout
 from ...report.report import Report
-from ...verdict.outcome import FAIL
 from ..case import as_array, double, mapped
-from ..modules import check_module
+from ..gradients import gradcheck
 from ..tensors import in_short
 from .suspects import Shares, named
 from .workers import Batch, Work, backward, gradients_of_workers
@@ -57,6 +57,7 @@ def check_distributed(
     ------
     ValueError : for less than two batches.
     WorkerError : where a worker fails, or they do not finish.
+    GradcheckError : where the module's gradients are wrong in one process already.
 
     Notes
     -----
@@ -70,9 +71,7 @@ def check_distributed(
     found = gradients_of_workers(Work(make, state, loss, wrap, step, batches), seconds)
     twin, twin_loss, wide = _in_double(module, loss, batches)
     together = tuple(_joined([batch[part] for batch in wide]) for part in (0, 1))
-    proof = check_module(twin, twin_loss, *together)
-    if proof.verdict == FAIL:
-        return proof.noted("One process with all samples is wrong already; this is the report on that.")
+    _prove(twin, twin_loss, together)
     names = [name for name, parameter in twin.named_parameters() if parameter.requires_grad]
     cost, whole = _gradient(twin, twin_loss, together)
     own = [_gradient(twin, twin_loss, batch)[1] for batch in wide]
@@ -105,6 +104,17 @@ def _in_double(module: nn.Module, loss: Any, batches: Sequence[Batch]) -> tuple[
             f"make: expected a module that can be copied in double precision, got {in_short(error)}"
         ) from None
     return twin, twin_loss, [(mapped(inputs, double), mapped(targets, double)) for inputs, targets in batches]
+
+
+def _prove(module: nn.Module, loss: Any, batch: Batch) -> None:
+    """Hold autograd's gradients in one process against exact differences; raises GradcheckError."""
+    parameters = {name: p for name, p in module.named_parameters() if p.requires_grad}
+    values = tuple(p.detach().clone().requires_grad_() for p in parameters.values())
+
+    def cost(*given: torch.Tensor) -> torch.Tensor:
+        return loss(functional_call(module, dict(zip(parameters, given, strict=True)), batch[0]), batch[1])
+
+    gradcheck(cost, values, fast_mode=True, check_undefined_grad=False)
 
 
 def _gradient(module: nn.Module, loss: Any, batch: Batch) -> tuple[float, Array]:
