@@ -5,6 +5,7 @@ import math
 import numbers
 import os
 import stat
+import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -88,9 +89,18 @@ def only_for(name: str, value: Any, wanted: str, method: str) -> None:
         raise ValueError(f'{name}: expected with method="{wanted}" only, got method="{method}"')
 
 
+# A check whose time is over before it begins still has to say something.
+LEAST_SECONDS = 1e-6
+
+
 def deadline(started: float, time_limit: Any) -> float:
     """When a check that started at ``started`` (of time.perf_counter) has to end; never (infinity) without a limit."""
     return math.inf if time_limit is None else started + positive("time_limit", time_limit)
+
+
+def time_left(started: float, time_limit: Any) -> float | None:
+    """What is left of a time limit for a check within one that started at ``started``; None without a limit."""
+    return None if time_limit is None else max(deadline(started, time_limit) - time.perf_counter(), LEAST_SECONDS)
 
 
 def executor_of(value: Any) -> Any:

@@ -124,7 +124,7 @@ class Exact:
 
         return probe_exactly(
             self.problem, self.gradient, run.memory_limit, directions=directions, tolerance=self.method.tolerance,
-            generator=generator, rounded=rounded,
+            generator=generator, rounded=rounded, deadline=self.method.deadline,
         )
 
     def proof(

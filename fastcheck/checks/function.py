@@ -12,7 +12,7 @@ import numpy as np
 from .._errors import EngineError, NoRule
 from .._names import FunctionEngine, FunctionOptions, Method as MethodName, Order
 from .._types import Array, Indices
-from .._validation import boolean, deadline, epsilon_of, integer, known, norm_of, tolerance_of
+from .._validation import boolean, deadline, epsilon_of, integer, known, norm_of, time_left, tolerance_of
 from ..engines.finite.directional import Probe
 from ..engines.finite.problem import FunctionProblem, Method
 from ..engines.finite.stencils import ORDERS
@@ -264,9 +264,11 @@ def check_vjp(
     """
     from ..problems.functions.vjp import vjp_problem  # imported where used, as the engines are
 
+    started = time.perf_counter()
     cost, parameters, gradients, notes = vjp_problem(
         forward, backward, inputs, integer("seed", seed, 0), cache=boolean("cache", cache), names=names
     )
+    options["time_limit"] = time_left(started, options.get("time_limit"))
     report = check_function(cost, parameters, gradients, epsilon=epsilon, seed=seed, **options)
     return report.noted(*notes) if notes else report
 

@@ -23,7 +23,7 @@ from .._validation import (
 )
 from ..engines.base import COMPILING_SECONDS, ENGINES, engine as engine_named
 from ..engines.distributed.run import Shared
-from ..engines.finite.directional import Probe, exact_slopes, probe
+from ..engines.finite.directional import Probe, exact_slopes, probe, until_the
 from ..problems.gradients import AnalyticGradient
 from ..problems.networks.backprop_rounding import Rounding
 from ..problems.networks.conventions.layout_back import users_layout
@@ -142,7 +142,7 @@ def check(
         require_memory(problem.network, limits[1])
     alone = engine == "response" and method == "all" and executor is None and net.size <= SMALL
     with reporting(progress) as report, nullcontext() if alone else one_blas_thread():
-        subject, probed, notes = _chosen(problem, subject, selection, tolerance, limits[1])
+        subject, probed, notes = _chosen(problem, subject, selection, tolerance, limits[1], until)
         found, checked = shared.as_far_as(problem, subject.indices, epsilon, Run(*limits, report, says=report.says))
         subject, found = replace(subject, indices=checked), replace(found, notes=(*notes, *found.notes))
         if method == "directional":
@@ -154,7 +154,8 @@ def check(
         if not made.ok and len(subject.tensors) == len(net.tensors):
             exact = engine == "response"
             looked = shared if exact else engine_named("response")
-            closer = recheck(looked, problem, subject, found, made.judgement, epsilon, Run(*limits), exact=exact)
+            late = Run(*limits, deadline=until)
+            closer = recheck(looked, problem, subject, found, made.judgement, epsilon, late, exact=exact)
             if closer is not None:
                 made = Report.of(subject, closer, **how, seconds=time.perf_counter() - started)
         return _as_the_user_has_it(made, problem, subject, read)
@@ -171,7 +172,8 @@ def _as_the_user_has_it(made: Report, problem: Problem, subject: AnalyticGradien
 
 
 def _chosen(
-    problem: Problem, subject: AnalyticGradient, selection: Selection, tolerance: float | None, memory_limit: int
+    problem: Problem, subject: AnalyticGradient, selection: Selection, tolerance: float | None, memory_limit: int,
+    until: float,
 ) -> tuple[AnalyticGradient, Probe, tuple[str, ...]]:
     """Which entries a method checks, what random directions found, and what that proves."""
     if selection.method == "all":
@@ -183,7 +185,7 @@ def _chosen(
         return replace(subject, indices=indices), Probe(), (power(tensors, indices),)
     from ..engines.response.directional import differences_along  # compiled: brings Numba with it
 
-    slopes = exact_slopes(differences_along(problem, memory_limit))
+    slopes = until_the(until, exact_slopes(differences_along(problem, memory_limit)))
     probed = probe(
         tensors, problem.theta, subject.gradient, slopes, directions=selection.count,
         tolerance=allowed_anywhere(subject, tolerance), generator=generator, rounded=bool(subject.precision),

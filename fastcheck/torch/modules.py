@@ -1,5 +1,6 @@
 """``check_module``: every parameter of an nn.Module against loss.backward()."""
 
+import time
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -9,7 +10,7 @@ from torch import nn
 
 from .._names import Method
 from .._types import Array
-from .._validation import known
+from .._validation import known, time_left
 from ..checks.function import check_function
 from ..checks.network import check
 from ..report.report import Report
@@ -82,6 +83,7 @@ def check_module(
     ValueError : where dropout is active; and for what does not fit.
     NondeterministicError : if the loss is random.
     """
+    started = time.perf_counter()
     if not isinstance(module, nn.Module):
         raise TypeError(f"module: expected a torch.nn.Module, got {type(module).__name__}")
     if randomness is not None:
@@ -96,6 +98,7 @@ def check_module(
     notes = []
     with torch.inference_mode(False), torch.enable_grad(), preserved(case.module):
         value, gradients = case.backward()
+        options["time_limit"] = time_left(started, time_limit)
         if case.coarse and tolerance is None:
             try:
                 return _by_spread(case, method, options)

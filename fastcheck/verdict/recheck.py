@@ -5,6 +5,7 @@ curvature nor a kink nearby.  Which entries are asked is the policy of ``engines
 group, and settled where the step explains nothing.
 """
 
+import time
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,8 +21,8 @@ from .outcome import PASS, Cause
 
 # The second step, as a share of the first or of a step of ordinary length.
 CLOSER, ORDINARY = 2.0**-30, 1e-7
-# Entries looked at before it is clear that steps explain something.
-FIRST = 4096
+# Entries looked at before it is clear that steps explain something; and where the time is over.
+FIRST, FIRST_LATE = 4096, 32
 # A step explains something where it moves a difference by this share of the disagreement.
 SHARE = 0.01
 
@@ -47,6 +48,10 @@ def recheck(
     problem, subject, run : as for the first look.
     found, judgement : the first look, at ``epsilon``, and what came of it.
     exact : whether the first look was without noise too; where it was not, noise stays an excuse.
+
+    Notes
+    -----
+    After the run's deadline a few entries are asked, and no more: they tell whether the step explains nothing.
     """
     suspects = _suspects(judgement, noisy=exact)
     if not suspects.size:
@@ -72,8 +77,11 @@ def _closer_look(
     derivative = np.empty(suspects.size)
     kinks: list[Kinks] = []
     explains = False
-    looks = SecondLooks([_few_first(suspects.size)], FIRST, growth=suspects.size)
+    first = FIRST if time.perf_counter() < run.deadline else FIRST_LATE
+    looks = SecondLooks([_few_first(suspects.size, first)], first, growth=suspects.size)
     for rows in looks:
+        if explains and time.perf_counter() >= run.deadline:
+            return None
         closer = engine(problem, positions[rows], step, run)
         derivative[rows] = closer.gradapprox
         if closer.kinks is not None:
@@ -98,16 +106,20 @@ def _suspects(judgement: Judgement, noisy: bool) -> Indices:
         entries = tensor.entries
         kinds = [entries.wrong, entries.stepped, entries.kinked, tensor.comparison.loose]
         places = np.concatenate([*kinds, entries.rounded, entries.noisy] if noisy else kinds)
-        found.append(tensor.comparison.first + np.unique(places))
+        among = np.zeros(tensor.comparison.checked, dtype=bool)
+        among[places] = True
+        found.append(tensor.comparison.first + np.flatnonzero(among))
     return np.concatenate(found)
 
 
-def _few_first(count: int) -> Indices:
+def _few_first(count: int, few: int) -> Indices:
     """Rows in an order in which the first few are drawn at random."""
-    if count <= FIRST:
+    if count <= few:
         return np.arange(count)
-    drawn = np.random.default_rng(0).choice(count, FIRST, replace=False)
-    return np.concatenate([drawn, np.setdiff1d(np.arange(count), drawn)])
+    drawn = np.random.default_rng(0).choice(count, few, replace=False)
+    others = np.ones(count, dtype=bool)
+    others[drawn] = False
+    return np.concatenate([drawn, np.flatnonzero(others)])
 
 
 def _joined(kinks: list[Kinks]) -> Kinks:

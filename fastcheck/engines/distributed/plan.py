@@ -1,7 +1,8 @@
 """How a check is cut into pieces: ranges of units, or of parameters."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, overload
 
 import numpy as np
 
@@ -20,7 +21,38 @@ SECONDS = 1.0
 SHORT = 0.01
 
 
-def plan(problem: Problem, indices: Indices | None, engine: str, seed: int | None = None) -> list[Shard]:
+@dataclass(frozen=True)
+class RandomPieces(Sequence[Shard]):
+    """Pieces of entries in random order, each made when it is asked for: under a time limit most never are.
+
+    Parameters
+    ----------
+    order : (k,) all places among the checked positions.
+    size : entries of a piece.
+    """
+
+    order: Indices
+    size: int
+
+    def __len__(self) -> int:
+        return -(-self.order.size // self.size)
+
+    @overload
+    def __getitem__(self, number: int) -> Shard: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> Sequence[Shard]: ...
+
+    def __getitem__(self, number: int | slice) -> Shard | Sequence[Shard]:
+        """The piece of that number."""
+        if isinstance(number, slice):
+            return [self[k] for k in range(*number.indices(len(self)))]
+        if not 0 <= number < len(self):
+            raise IndexError(number)
+        return Shard(number, _ranges(np.sort(self.order[number * self.size : (number + 1) * self.size])))
+
+
+def plan(problem: Problem, indices: Indices | None, engine: str, seed: int | None = None) -> Sequence[Shard]:
     """The pieces of a check: the same for the same arguments, on any machine.
 
     Parameters
@@ -37,7 +69,7 @@ def plan(problem: Problem, indices: Indices | None, engine: str, seed: int | Non
 
 def _by_parameters(
     problem: Problem, indices: Indices | None, engine: str, seconds: float, seed: int | None
-) -> list[Shard]:
+) -> Sequence[Shard]:
     """For engines that take one parameter after the other."""
     net = problem.network
     count = net.size if indices is None else indices.size
@@ -48,8 +80,7 @@ def _by_parameters(
         return [Shard(k, edges[None, k : k + 2]) for k in range(edges.size - 1)]
     checked = np.arange(count) if indices is None else indices
     order = stratified_order(net.tensors, checked, np.random.default_rng(seed))
-    return [Shard(k, _ranges(np.sort(order[first : first + size])))
-            for k, first in enumerate(range(0, count, size))]
+    return RandomPieces(order, size)
 
 
 def _ranges(places: Indices) -> Any:

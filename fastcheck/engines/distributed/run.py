@@ -3,10 +3,11 @@
 import math
 import time
 import uuid
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from os import PathLike
 
 from ..._types import Indices
@@ -64,7 +65,7 @@ class Shared:
             for number, found in saved.finished() if saved else ():
                 collected.put(shards[number], found)
             have = {shard.number for shard in collected.shards}
-            left = [shard for shard in shards if shard.number not in have]
+            left = (shard for shard in shards if shard.number not in have)
             with closing(self._pieces(problem, indices, epsilon, run, collected, left)) as pieces:
                 for shard, found in pieces:
                     collected.put(shard, found)
@@ -82,14 +83,14 @@ class Shared:
 
     def _pieces(
         self, problem: Problem, indices: Indices | None, epsilon: float, run: Run, collected: Merged,
-        shards: Sequence[Shard],
+        shards: Iterable[Shard],
     ) -> Generator[tuple[Shard, NumericalGradient]]:
         """The differences of each piece, as they come."""
         # a copy: what is kept lives as long as the pieces are worked on, and what was cached is not sent
         problem = Problem(problem.network, problem.theta, problem.X, problem.Y, {})
         # The pieces that represent every tensor come first: one of each layer's units, or one with some of each tensor.
         least = len(problem.network.layers) if self.engine == "response" else 1
-        timely = (s for s in shards if s.number < least or time.perf_counter() < self.deadline)
+        timely = takewhile(lambda s: s.number < least or time.perf_counter() < self.deadline, shards)
         if self.executor is not None:
             from .workers import Job, results
 

@@ -48,7 +48,7 @@ def require_analytic(check: Check) -> None:
     problem = check.problem
     direction = _sizes(check) * random_direction(check.generator, problem.theta.size)
     slope = float(np.imag(check.lines.at(problem.theta + 1j * PART * direction))) / PART
-    ray = Ray(check.lines.at, problem.theta, problem.cost)
+    ray = Ray(check.lines.at, problem.theta, problem.cost, check.method.deadline)
     for sure in (False, True):
         real, error = ray(direction, 0.0, sure)
         if not abs(slope - real) > ANALYTIC * (abs(slope) + abs(real)) + NOISE_SIGMAS * error:

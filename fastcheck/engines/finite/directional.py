@@ -141,6 +141,17 @@ def exact_slopes(difference_along: Callable[[Array, float], tuple[float, float]]
     return slope_along
 
 
+def until_the(deadline: float, slope_along: SlopeAlong) -> SlopeAlong:
+    """The same slopes, of which none is begun after a deadline of ``time.perf_counter``: OutOfTime is raised."""
+
+    def timely(direction: Array, wanted: float, sure: bool) -> tuple[float, float]:
+        if time.perf_counter() >= deadline:
+            raise OutOfTime
+        return slope_along(direction, wanted, sure)
+
+    return timely
+
+
 def probe(
     tensors: Sequence[Tensor], theta: Array, gradient: Array, slope_along: SlopeAlong, *, directions: int | None,
     tolerance: float, generator: "Generator", rounded: bool = False,
@@ -175,7 +186,11 @@ def probe(
             late = f"The time limit let random directions be taken in {number:,} of {len(tensors):,} tensors."
             break
     notes = power_notes(tensors, gradient, found, count)
-    return replace(found, notes=[late, *notes] if late else notes)
+    if not late:
+        return replace(found, notes=notes)
+    # What no direction was taken through may be wrong anywhere.
+    unseen = {tensor.name: math.inf for tensor in tensors if tensor.size}
+    return replace(found, limits=unseen | found.limits, notes=[late, *notes])
 
 
 @dataclass(frozen=True)

@@ -79,10 +79,10 @@ def differences(
     Whatever the cost raises, with a note that says at which parameter.
     """
     check = Check.of(problem, positions, method)
-    looked = _all_at_leisure(check, run) if math.isinf(method.deadline) else _until_the_deadline(check, run)
     if method.complex_step:
         with suppress(OutOfTime):
             require_analytic(check)
+    looked = _all_at_leisure(check, run) if math.isinf(method.deadline) else _until_the_deadline(check, run)
     again = float(np.real(check.lines.at(problem.theta.copy())))
     require_same(problem.cost, again, "after other parameters were tried")
     estimates = looked.found.estimates

@@ -1,6 +1,7 @@
 """Directions through a program: exact slopes, several at once, and the entry that is to blame by masks in one batch."""
 
 import math
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -14,10 +15,11 @@ from ...problems.parameters.sampling import LEAST_SIZE, MOST_SIZE, random_direct
 from ...problems.parameters.tensor import Tensor
 from ...rules.branches import Held
 from ..finite.directional import DIRECTIONS, SPREAD, Probe, Suspect, expected_along, power_notes
+from ..finite.lines import OutOfTime
 from .columns import SHRINK, SHRINKS
 from .kinks import JUMP, under_each
 from .problem import ProgramProblem
-from .runner import INNER_STEP, Place, Runner
+from .runner import INNER_STEP, Moved, Place, Runner
 from .trust import TOGETHER, UNIT, Along, Direction, along, dither, equal_shares, norm_of, root_mean_square
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ DITHERS, ROUNDINGS = 2, 4.0
 # A direction that disagrees by this part of the tolerance is looked into: right gradients in double precision agree a
 # thousand times better, and a wrong entry may be one of a million.
 EXACTLY = 1e-5
+# Evaluations that entries beside directions take, at least.
+CLOSING = 12
 # Parts that a tensor is cut into at random, again and again, where several entries are wrong.
 PARTS = 32
 # Share of the disagreement by which the masks of single bits may miss one wrong entry's.
@@ -100,6 +104,7 @@ def probe_exactly(
     tolerance: float,
     generator: "Generator",
     rounded: bool = False,
+    deadline: float = math.inf,
 ) -> tuple[Probe, int]:
     """Compare the gradient with exact slopes along random directions, tensor by tensor (see ``finite.directional``).
 
@@ -110,6 +115,7 @@ def probe_exactly(
     memory_limit : bytes that changes may take.
     directions : how many per tensor; None for three.
     tolerance, generator, rounded : as in ``finite.directional.probe``.
+    deadline : of ``time.perf_counter``, after which no run is begun.
 
     Returns
     -------
@@ -123,12 +129,15 @@ def probe_exactly(
     of the direction, and their distance is an error; but the entry that the nearest convention disagrees with most can
     be looked at by itself.
     """
-    runners = [Runner(problem.program, problem.weights, memory_limit)]
+    started = time.perf_counter()
+    runners = [TimedRunner(problem.program, problem.weights, memory_limit)]
     runners += [
-        Runner(problem.program_at([dither(value, generator) for value in problem.inputs(problem.theta)]),
-               problem.weights, memory_limit)
+        TimedRunner(problem.program_at([dither(value, generator) for value in problem.inputs(problem.theta)]),
+                    problem.weights, memory_limit)
         for _ in range(DITHERS)
     ]  # fmt: skip
+    for runner in runners:  # the entries beside need some time, too
+        runner.deadline = deadline - CLOSING / DITHERS * (time.perf_counter() - started)
     count = DIRECTIONS if directions is None else directions
     tensors: list[_Tensor] = [
         _Tensor(tensor, Place(number, value), gradient[tensor.start : tensor.stop], runners, tolerance, rounded,
@@ -137,17 +146,40 @@ def probe_exactly(
         if tensor.size
     ]  # fmt: skip
     found = Probe()
+    late = []
+    try:
+        _hold_against_directions(tensors, count, found, gradient.size)
+    except OutOfTime:
+        late.append(f"The time limit let random directions be taken in {len(found.limits):,} of {len(tensors):,} "
+                    "tensors.")
+    found.notes = [*late, *power_notes(problem.tensors, gradient, found, count)]
+    found.limits = {tensor.name: math.inf for tensor in problem.tensors if late and tensor.size} | found.limits
+    return found, sum(runner.columns for runner in runners)
+
+
+def _hold_against_directions(tensors: Sequence["_Tensor"], count: int, found: Probe, n: int) -> None:
+    """Note what directions would have shown, and what they have."""
     limits = _together(tensors, count)
     if limits is not None:
         found.limits = limits
-    else:
-        doubtful, found.limits = _apart(tensors, count)
-        own = [one.directions(count) for one in doubtful]
-        for one, chosen, known in zip(doubtful, own, _each(doubtful, own), strict=True):
-            one.compare(chosen, known, found, gradient.size)
-            found.limits[one.tensor.name] /= LEAST_SIZE * one.size
-    found.notes = power_notes(problem.tensors, gradient, found, count)
-    return found, sum(runner.columns for runner in runners)
+        return
+    doubtful, found.limits = _apart(tensors, count)
+    own = [one.directions(count) for one in doubtful]
+    for one, chosen, known in zip(doubtful, own, _each(doubtful, own), strict=True):
+        one.compare(chosen, known, found, n)
+        found.limits[one.tensor.name] /= LEAST_SIZE * one.size
+
+
+class TimedRunner(Runner):
+    """A runner that gives up where the time is over: it raises OutOfTime."""
+
+    deadline = math.inf
+
+    def run(self, moved: Sequence[tuple[Place, Array]], convention: Held | None = None) -> Moved:
+        """See ``Runner``."""
+        if time.perf_counter() >= self.deadline:
+            raise OutOfTime
+        return super().run(moved, convention)
 
 
 def _together(tensors: Sequence["_Tensor"], count: int) -> dict[str, float] | None:

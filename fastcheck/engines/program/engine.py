@@ -24,13 +24,15 @@ from .problem import ProgramProblem
 from .quotients import Quotients
 from .runner import ObservedProgram, Place, Runner, Term
 from .state import Check
-from .trust import equal_shares
+from .trust import MANY, equal_shares
 from .verification import verify
 
 # Entries that may be moved by themselves where a faster way is in doubt, however few columns that way took.
 MOST_SINGLE = 256
 # Entries from which a scalar cost is worth cutting where it is a weighted sum.
 CUT_FROM = 150
+# Runs of the program that follow the last entry, beside a literal one for each input.
+CLOSING_RUNS = 6
 # The step at which J_plus and J_minus are given where the caller has not asked for one.
 EPSILON = 1e-7
 
@@ -113,7 +115,15 @@ def _begin(problem: ProgramProblem, positions: Indices, run: Run, deadline: floa
         run.progress(min(done, positions.size - 1), positions.size)
 
     ways = choose(runner, inputs, wanted, generator)
-    return Check(problem, runner, inputs, wanted, generator, Limits(deadline, progress), ways, {}, [])
+    limits = Limits(deadline if math.isinf(deadline) else deadline - _closing_seconds(runner, inputs), progress)
+    return Check(problem, runner, inputs, wanted, generator, limits, ways, {}, [])
+
+
+def _closing_seconds(runner: Runner, inputs: Sequence[Place]) -> float:
+    """How long it takes to hold what was measured against directions, dithered inputs and literal subtraction."""
+    if not runner.runs:
+        runner.run([(place, place.step[None]) for place in inputs if place.size])
+    return (CLOSING_RUNS + min(len(inputs), MANY)) * runner.seconds / runner.runs
 
 
 def _require_unmoved(check: Check) -> None:
