@@ -72,11 +72,47 @@ def test_of_a_network(engine):
     net = network([300, 200, 100, 10], "tanh", "softmax", "cross_entropy")
     parameters, (X, Y) = net.initialize(0), data(net, 64)
     gradients = net.gradients(parameters, X, Y)
-    small = network([3, 4, 2], "tanh", "softmax", "cross_entropy")
-    tiny, (x, y) = small.initialize(0), data(small, 2)
-    fc.check(small, tiny, small.gradients(tiny, x, y), x, y, engine=engine)  # compiles
+    fc.check(net, parameters, gradients, X, Y, engine=engine, method="sample", samples=4)  # compiles
     seconds, report = took(lambda: fc.check(net, parameters, gradients, X, Y, engine=engine, time_limit=0.5,
                                             epsilon=1e-6))
     assert seconds < 0.5 + 0.2 + ROOM
     assert report.verdict != "fail"
     assert all(tensor.checked for tensor in report.tensors)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["all", "sample", "directional"])
+@pytest.mark.parametrize("engine", ["full", "reference"])
+def test_of_wide_networks(engine, method):
+    """Most of the fifty thousand pieces are never begun, so they are not made either."""
+    net = network([784, 256, 10], "relu", "softmax", "cross_entropy")
+    parameters, (X, Y) = net.initialize(0), data(net, 128)
+    gradients = net.gradients(parameters, X, Y)
+    gradients = {name: 1.4 * gradient for name, gradient in gradients.items()}
+    small = network([3, 4, 2], "relu", "softmax", "cross_entropy")
+    tiny, (x, y) = small.initialize(0), data(small, 2)
+    fc.check(small, tiny, small.gradients(tiny, x, y), x, y, engine=engine, method=method)  # compiles
+    seconds, report = took(lambda: fc.check(net, parameters, gradients, X, Y, engine=engine, method=method,
+                                            time_limit=0.3))
+    assert seconds < 0.3 + 0.2 + ROOM
+    assert report.verdict != "pass"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["all", "sample", "directional"])
+@pytest.mark.parametrize("engine", ["program", "differences"])
+def test_of_a_layer_whose_own_passes_take_long(engine, method):
+    W, x = np.random.default_rng(0).standard_normal((60, 50)), np.random.default_rng(1).standard_normal((50, 40))
+
+    def forward(W, x):
+        time.sleep(2 * SECONDS)
+        return np.tanh(W @ x)
+
+    def backward(d, W, x):
+        dz = -d * (1 - np.tanh(W @ x) ** 2)
+        return dz @ x.T, W.T @ dz
+
+    seconds, report = took(lambda: fc.check_vjp(forward, backward, (W, x), engine=engine, method=method,
+                                                time_limit=1.0))
+    assert seconds < 1.0 + 4 * SECONDS + ROOM
+    assert report.verdict != "pass"
