@@ -1,9 +1,9 @@
 """The table of the network engines, and which of its two forms the response engine takes: plain NumPy or machine code.
 
-Both find the same differences by the same rules.  Plain NumPy has nothing to load and nothing to compile; machine code
-is several times faster where there is much to do.  So the smallest checks are always done in NumPy; larger ones by
-machine code where that lies on disk; and where it does not, in NumPy, until as much time has gone there as compiling
-takes.
+Both find the same differences by the same rules.  Plain NumPy has nothing to load and nothing to compile, and crosses
+two layers with one matrix product; machine code skips inactive units, and takes less memory.  So small checks, and
+those of shallow networks with few outputs, are always done in NumPy; larger ones by machine code where that lies on
+disk; and where it does not, in NumPy, until as much time has gone there as compiling takes.
 """
 
 import math
@@ -21,14 +21,16 @@ from .protocol import Engine
 MODULES = {"response": ".response.engine", "full": ".full", "reference": ".reference"}
 ENGINES = tuple(MODULES)
 # Seconds in NumPy up to which machine code gains nothing: its own work around the kernels takes about as long.
-ALWAYS = 1e-3
+ALWAYS = 2e-3
+# The same for networks of at most so many layers and outputs, nearly all of whose work is two products of matrices.
+ALWAYS_SHALLOW, LAYERS, OUTPUTS = 0.5, 3, 32
 # Seconds in NumPy of a single check, and of all of them together, that are spent rather than compile.
 WORTH_COMPILING, COMPILING = 2.0, 8.0
 # The fact of a report that says how long it took to compile, where it took longer than this.
 COMPILING_SECONDS, LEAST_COMPILING = "compiling_seconds", 0.05
 # Seconds of NumPy for a multiply-add of a matrix product, for a number in a straight layer, in a curved one and in a
 # loss, and for a layer whatever its size; one core of an AMD EPYC (family 25, model 17).
-MULTIPLY_ADD, STRAIGHT, CURVED, LOSS, LAYER = 2e-10, 4e-9, 1.2e-8, 3e-8, 6e-5
+MULTIPLY_ADD, STRAIGHT, CURVED, LOSS, LAYER = 5e-11, 4e-9, 1.2e-8, 2e-8, 6e-5
 
 
 def engine(name: str) -> Engine:
@@ -91,8 +93,9 @@ def numpy_seconds(net: Network, samples: int) -> float:
     total = LAYER * len(entries)
     for k in range(len(entries)):
         columns = samples * widths[k + 1]
-        numbers = sum(n * seconds for n, seconds in zip(widths[k + 2 :], each[k + 1 :], strict=True))
-        products = sum(2 * a * b for a, b in pairwise(widths[k + 2 :])) + 2 * (widths[k] + 1)
+        behind = min(k + 2, len(entries) - 1)  # two layers are crossed at once
+        numbers = sum(n * seconds for n, seconds in zip(widths[behind + 1 :], each[behind:], strict=True))
+        products = sum(a * b for a, b in pairwise(widths[k + 2 :])) + widths[k] + 1
         total += columns * (numbers + MULTIPLY_ADD * products)
     return total
 
@@ -112,7 +115,8 @@ class _Ledger:
 
         if not has_rules(net) or BYTES_PER_UNIT * sum(net.widths) * m > run.memory_limit // 2:
             return False
-        if seconds <= ALWAYS:
+        shallow = len(net.layers) <= LAYERS and net.widths[-1] <= OUTPUTS
+        if seconds <= (ALWAYS_SHALLOW if shallow else ALWAYS):
             return True
         if seconds > WORTH_COMPILING or self.spent + seconds > COMPILING or self.finds_machine_code():
             return False

@@ -1,6 +1,7 @@
 """Work on several cores: Python threads running kernels that hold no lock, BLAS held at one thread each."""
 
 import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -15,9 +16,16 @@ Result = TypeVar("Result")
 PATIENCE = 0.05
 
 
-@cache
 def _blas() -> Any:
-    import scipy.linalg  # noqa: F401 - kernels call its BLAS: it must be loaded when the libraries are listed
+    """The BLAS libraries: NumPy's, and SciPy's where kernels, which call it, or others have been loaded."""
+    kernels = f"{__package__}.jit" in sys.modules
+    return _listed(kernels or "scipy.linalg" in sys.modules)
+
+
+@cache
+def _listed(with_scipy: bool) -> Any:
+    if with_scipy:
+        import scipy.linalg  # noqa: F401 - it must be loaded when the libraries are listed
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController().select(user_api="blas")

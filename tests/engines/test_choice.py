@@ -69,7 +69,7 @@ def test_what_is_small_is_done_in_numpy_whatever_lies_on_disk(ledger, compiled, 
 
 
 def test_what_is_larger_is_done_by_machine_code_where_there_is_some(ledger, compiled):
-    given = problem(network([64, 48, 32, 10], "tanh", "softmax", "cross_entropy"), 128)
+    given = problem(network([32, 32, 32, 32, 10], "tanh", "softmax", "cross_entropy"), 64)
     assert base.ALWAYS < base.numpy_seconds(given.network, given.m) < base.WORTH_COMPILING
     base.engine("response")(given, None, 1e-7, RUN)
     assert compiled == []
@@ -80,7 +80,7 @@ def test_what_is_larger_is_done_by_machine_code_where_there_is_some(ledger, comp
 
 def test_what_takes_longer_in_numpy_than_compiling_is_compiled(ledger, compiled, monkeypatch):
     given = problem(network([8, 6, 5, 4], "tanh", "softmax", "cross_entropy"), 4)
-    monkeypatch.setattr(base, "ALWAYS", 0.0)
+    monkeypatch.setattr(base, "ALWAYS_SHALLOW", 0.0)
     seconds = base.numpy_seconds(given.network, given.m)
     monkeypatch.setattr(base, "COMPILING", 2.5 * seconds)
     for asked in (0, 0, 1):
@@ -118,11 +118,29 @@ def test_the_same_check_gives_the_same_bits():
         assert np.array_equal(getattr(reports[0], name), getattr(reports[1], name))
 
 
+def test_shallow_networks_are_done_in_numpy_up_to_half_a_second(ledger, compiled):
+    given = problem(network([64, 128, 64, 10], "relu", "softmax", "cross_entropy"), 64)
+    assert base.ALWAYS < base.numpy_seconds(given.network, given.m) < base.ALWAYS_SHALLOW
+    ledger.at_hand = True
+    base.engine("response")(given, None, 1e-7, RUN)
+    assert compiled == []
+
+
+@pytest.mark.parametrize("hidden", ["relu", "tanh"])
+def test_groups_on_threads_are_the_same_bits(hidden):
+    given = problem(network([30, 60, 40, 10], hidden, "softmax", "cross_entropy"), 64)
+    runs = [plain.differences(given, None, 1e-7, Run(threads, 1 << 30)) for threads in (1, 2, 5)]
+    for other in runs[1:]:
+        assert np.array_equal(runs[0].gradapprox, other.gradapprox)
+        assert np.array_equal(np.asarray(runs[0].J_plus), np.asarray(other.J_plus))
+
+
 @pytest.mark.parametrize("hidden", ["relu", "tanh"])
 def test_groups_of_units_change_only_the_last_digits(monkeypatch, hidden):
     given = problem(network([5, 9, 7, 4], hidden, "softmax", "cross_entropy", 0.2), 6)
     whole = plain.differences(given, None, 1e-7, RUN)
     monkeypatch.setattr(plain, "BLOCK", 100)
+    monkeypatch.setattr(plain, "TOGETHER", 0)
     parts = plain.differences(given, None, 1e-7, RUN)
     np.testing.assert_allclose(parts.gradapprox, whole.gradapprox, rtol=0, atol=1e-14 * np.abs(whole.gradapprox).max())
     np.testing.assert_allclose(parts.J_plus, whole.J_plus, rtol=1e-15)
@@ -147,7 +165,7 @@ import numpy as np
 import fastcheck as fc
 from fastcheck.engines import base
 from numba.core import event
-base.ALWAYS = base.WORTH_COMPILING = 0.0
+base.ALWAYS_SHALLOW = base.WORTH_COMPILING = 0.0
 net = fc.Network([fc.Dense(4, 3, "relu"), fc.Dense(3, 1, "sigmoid")], "binary_cross_entropy")
 parameters, X, Y = net.initialize(0), np.ones((4, 3)), np.array([1, 1, 0])
 said = []

@@ -17,15 +17,19 @@ from ...problems.networks.problem import Problem
 from ...rules.activation_changes import ACTIVATION_CHANGES
 from ...rules.loss_changes import LOSS_CHANGES, LOSS_PARTS
 from ...runtime.run import Run
+from ...runtime.threads import run_all
 from ..response.literal_losses import SAFETY, SomeSamples, literal_parts
 from ..response.places import Places, kinks_of
 from .found import LayerFound, literal_of, with_ones
-from .pairs import QUARTIC_REACH, Pair, responses
+from .pairs import QUARTIC_REACH, responses
+from .pairs_of_changes import Pair
 from .point import Point
 from .spot_check import spot_check
 
 # Numbers in one block of columns: what stays in a processor's cache.
-BLOCK = 1 << 16
+BLOCK = 1 << 17
+# Up to this many numbers of all layers' columns, the columns of all layers travel together.
+TOGETHER = 1 << 16
 
 
 def differences(problem: Problem, indices: Indices | None, epsilon: float, run: Run) -> NumericalGradient:
@@ -48,21 +52,24 @@ def has_rules(network: Network) -> bool:
 def _all_layers(point: Point, chosen: list[Any], run: Run) -> list[LayerFound]:
     """Responses of the chosen units of every layer."""
     sizes = [n if isinstance(u, slice) else len(u) for n, u in zip(point.net.widths[1:], chosen, strict=True)]
-    parts: list[list[LayerFound]] = [[] for _ in sizes]
-    done, total = 0, sum(sizes)
-    for group in _groups(point, chosen, sizes):
-        for found in _respond(point, group):
-            parts[found.layer].append(found)
-            done += found.powers[0].shape[0]
-        run.progress(point.net.size * done // max(total, 1), point.net.size)
+    groups = list(_groups(point, chosen, sizes))
+
+    def work(group: list[Any]) -> list[LayerFound]:
+        with np.errstate(all="ignore"):  # NumPy keeps this per thread
+            return list(_respond(point, group))
+
+    size = point.net.size
+    found = run_all(work, groups, run.threads, lambda done: run.progress(size * done // len(groups), size))
+    parts: list[list[LayerFound]] = [[one for part in found for one in part if one.layer == k]
+                                     for k in range(len(sizes))]
     return [_whole(point, k, units, part) for k, (units, part) in enumerate(zip(chosen, parts, strict=True)) if part]
 
 
 def _groups(point: Point, chosen: list[Any], sizes: list[int]) -> Iterator[list[Any]]:
     """Units by layer that travel together: all of them where they fit a block, else some of one layer at a time."""
     widths = point.net.widths
-    each = [point.m * max(widths[k + 1 if k == point.last else k + 2 :]) for k in range(len(sizes))]
-    if sum(size * numbers for size, numbers in zip(sizes, each, strict=True)) <= BLOCK:
+    each = [point.m * max(widths[min(k + 3, len(widths) - 1) :]) for k in range(len(sizes))]
+    if point.m * sum(sizes) * max(widths[1:]) <= TOGETHER:
         yield [units if size else None for units, size in zip(chosen, sizes, strict=True)]
         return
     for k, units in enumerate(chosen):

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from ..._types import Array, Mask
-from .pairs import softmax_difference
 from .point import Point
 
 # A step that crosses no kink but those it stands on.
@@ -61,7 +60,7 @@ def _respond(point: Point, columns: Columns, side: int, met: Mask) -> Array:
     z, a, y = (part[:, samples] for part in (point.run.Z[-1], point.run.A[-1], point.problem.Y))
     cost = point.net.cost_entry
     if point.softmax and not point.logits:
-        d = softmax_difference(point, z, a, d)
+        d = point.softmax_difference(z, a, d)
     found = point.loss_change(z, a, y, d)
     return np.asarray(found.sum(axis=0) if cost.separable else found)
 

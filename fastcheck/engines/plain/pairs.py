@@ -11,51 +11,15 @@ up to terms of the fourth order in changes of some 1e-6 at most, that is to roun
 array rules, each sign by itself.  The columns of all layers travel together: those of a layer join where they begin.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..._types import Array, Mask
-from ...rules.namespaces import largest
+from ..._types import Array
 from ...rules.small import SHORT
+from .pairs_of_changes import Pair, larger
 from .point import Point, Series
-
-
-@dataclass
-class Pair:
-    """Odd and even parts of changes, (rows, columns, m), or of responses, (columns, m).
-
-    met : (columns, m) which columns have met a kink; None for none of them.
-    reach : the largest change that a curved function has seen.
-    """
-
-    odd: Array
-    even: Array | None = None
-    met: Mask | None = None
-    reach: float = 0.0
-
-    @property
-    def size(self) -> float:
-        """A bound of the largest change."""
-        return largest(np, self.odd) + (0.0 if self.even is None else largest(np, self.even))
-
-    def sees(self, size: float) -> None:
-        """Note a change that a curved function sees; NaN counts as the largest."""
-        self.reach = _larger(size, self.reach)
-
-    def signs(self) -> Array:
-        """(rows, 2, columns, m): plus and minus."""
-        even = 0.0 if self.even is None else self.even
-        return np.stack([even + self.odd, even - self.odd], axis=1)
-
-    def meets(self, where: Mask) -> None:
-        """Note which columns have met a kink."""
-        if self.met is None:
-            self.met = where
-        else:
-            self.met |= where
-
+from .two_layers import across
 
 # Up to this change of a pre-activation r is a quadratic to a relative 1e-13, and up to this one a quartic.
 QUADRATIC_REACH, QUARTIC_REACH = 2e-7, 1e-3
@@ -92,10 +56,19 @@ def _arriving(point: Point, chosen: list[Any], fraction: float) -> tuple[Pair | 
     """What arrives at the loss, of all outputs (outputs, columns, m) and of single changed outputs (units, m)."""
     block: Pair | None = None
     ends: Pair | None = None
+    alone = sum(units is not None for units in chosen) == 1
+    reached = 0
     for k, units in enumerate(chosen):
         rows = None if units is None else _sources(point, k, units, fraction)
+        if k < reached:
+            continue
         if block is not None and point.passes(k):
             _activate(point, k, block, None)
+        if alone and rows is not None and k + 2 <= point.last:
+            block = across(point, k, units, rows)
+            if block is not None:
+                reached = k + 2
+                continue
         if k < point.last:
             block = _next(point, k, units, block, rows)
         else:
@@ -184,11 +157,7 @@ def _joined(one: Pair, other: Pair, axis: int) -> Pair:
     met = None
     if one.met is not None or other.met is not None:
         met = np.concatenate([np.zeros(p.odd.shape[-2:], np.bool_) if p.met is None else p.met for p in (one, other)])
-    return Pair(np.concatenate([one.odd, other.odd], axis), even, met, _larger(one.reach, other.reach))
-
-
-def _larger(one: float, other: float) -> float:
-    return one if not one <= other else other
+    return Pair(np.concatenate([one.odd, other.odd], axis), even, met, larger(one.reach, other.reach))
 
 
 def _losses(point: Point, block: Pair | None, ends: Pair | None, units: Any) -> Pair:
@@ -242,12 +211,7 @@ def _mixed(point: Point, block: Pair) -> Pair:
     z, a, y = (part[:, None, None] for part in (point.run.Z[-1], point.run.A[-1], point.problem.Y))
     block.sees(block.size)
     if point.softmax and not point.logits:
-        signs = softmax_difference(point, z, a, signs)
+        signs = point.softmax_difference(z, a, signs)
     change = point.loss_change(z, a, y, signs)
     plus, minus = change.sum(axis=0) if point.net.cost_entry.separable else change
     return Pair(0.5 * (plus - minus), 0.5 * (plus + minus), block.met, block.reach)
-
-
-def softmax_difference(point: Point, z: Array, a: Array, d: Array) -> Array:
-    """Changes of the output's probabilities; outputs first, as many axes everywhere."""
-    return np.asarray(point.changes[-1](np, (z,), (d,), a, None, axes=(-d.ndim,)))

@@ -111,6 +111,10 @@ class Point:
         """D(z, d) of layer k's activation by its array rule; shapes broadcast."""
         return np.asarray(self.changes[k](np, (z,), (d,), a, None))
 
+    def softmax_difference(self, z: Array, a: Array, d: Array) -> Array:
+        """Changes of the output's probabilities; outputs first, as many axes everywhere."""
+        return np.asarray(self.changes[-1](np, (z,), (d,), a, None, axes=(-d.ndim,)))
+
     def series(self, k: int) -> Series:
         """Return how layer k's activation answers short changes."""
         if k not in self._series:
