@@ -179,6 +179,7 @@ def _low(case: Case, point: Point) -> Array:
 
 
 def _put(case: Case, values: list[torch.Tensor]) -> None:
+    torch.clear_autocast_cache()  # which holds the parameters of the last run in low precision
     with torch.no_grad():
         for parameter, value in zip(case.parameters.values(), values, strict=True):
             parameter.copy_(value)
