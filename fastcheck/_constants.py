@@ -54,3 +54,7 @@ SLICE_FLOORS: Final = 4.0
 ENTRY_ROUNDINGS: Final = 8.0
 # A normal variable stays above its mean less this many standard errors with probability 0.999.
 POWER_SIGMAS: Final = 3.1
+
+# Relative errors below this are not told from rounding where a program computes in less than single precision: signs of
+# small entries turn over there, and masks with them.
+COARSE: Final = 0.5

@@ -8,7 +8,7 @@ from ..checks.jacobian.point import Part, Tolerances
 from ..engines.program.kinks import conventions
 from ..engines.program.runner import INNER_STEP
 from ..problems.parameters.sampling import random_direction
-from .function import JaxFunction
+from .function import JaxFunction, WrongDerivativeError
 from .jacobian import Exact, any_flagged
 
 # Directions, and how far derivatives and differences along one may be apart: what exact differences leave, what steps
@@ -23,7 +23,7 @@ def along_directions(function: JaxFunction, exact: Exact | None, mode: str, limi
 
     Raises
     ------
-    AssertionError : where they disagree, with the output and the entry that disagree most.
+    WrongDerivativeError : where they disagree, with the output and the entry that disagree most.
     """
     generator = np.random.default_rng(0)
     theta, value = function.theta, function.value
@@ -53,7 +53,7 @@ def along_directions(function: JaxFunction, exact: Exact | None, mode: str, limi
         worst = int(np.argmax(~right))
         where = "of all outputs" if mode == "rev" else f"of {_place(function.parts()[1], worst)}"
         entry = _location(function, exact, mode, u, (v, worst), limits.eps)
-        raise AssertionError(
+        raise WrongDerivativeError(
             f"{name}: mismatch along a random direction {where}: derivative {sums[worst]:.9g}, numerical "
             f"{given[0] if pulled is not None else given[0][worst]:.9g}. The Jacobian has "
             f"{value.size * theta.size:,} entries; those of {entry} disagree most; check a smaller example to learn "

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -20,6 +20,12 @@ from .program.traced import Traced, traced
 
 # Bytes that one stack of tangents or cotangents may take.
 STACK_BYTES = 8 << 20
+# The value that comes with a derivative may differ from the function's by this many roundings of the largest output.
+SAME_VALUE = 1e3
+
+
+class WrongDerivativeError(AssertionError):
+    """A derivative, or what is differentiated, is wrong: our own, apart from what a function asserts."""
 
 
 class CannotDifferentiateError(Exception):
@@ -145,6 +151,10 @@ class JaxFunction:
         with self.precision():
             return [jnp.asarray(part.reshape(r.shape), r.dtype) for part, r in zip(parts, self.real, strict=True)]
 
+    def rename(self, names: Sequence[str]) -> None:
+        """Give the inputs other names."""
+        self.inputs = [replace(leaf, name=name) for leaf, name in zip(self.inputs, names, strict=True)]
+
     @property
     def value(self) -> Array:
         """Outputs (M,)."""
@@ -199,8 +209,9 @@ class JaxFunction:
 
         def push(real: Any, row: Any) -> Any:
             if linearize:
-                return jax.linearize(self, *real)[1](*row)
-            return jax.jvp(self, tuple(real), tuple(row))[1]
+                value, forward = jax.linearize(self, *real)
+                return value, forward(*row)
+            return jax.jvp(self, tuple(real), tuple(row))
 
         return self._stacked(push, directions, self.real)
 
@@ -208,7 +219,8 @@ class JaxFunction:
         """v @ Jacobian (k, n) for cotangents (k, M), by reverse mode."""
 
         def pull(real: Any, row: Any) -> Any:
-            return jax.vjp(self, *real)[1](tuple(row))
+            value, backward = jax.vjp(self, *real)
+            return value, backward(tuple(row))
 
         return self._stacked(pull, cotangents, self._outputs_like)
 
@@ -218,7 +230,10 @@ class JaxFunction:
                 for found, leaf in zip(self._found, self.outputs, strict=True)]
 
     def _stacked(self, apply: Callable[[Any, Any], Any], vectors: Array, like: Sequence[Any]) -> Array:
-        """A linear function of many vectors: by compiled code, or a call for each where it cannot be stacked."""
+        """A linear function of many vectors: by compiled code, or a call for each where it cannot be stacked.
+
+        apply : (point, vector) -> (value, image of the vector).
+        """
         if not len(vectors) or not vectors.size:
             return np.zeros((len(vectors), self.theta.size if like is not self.real else self.value.size))
         with self.precision():
@@ -226,11 +241,17 @@ class JaxFunction:
             try:
                 size = max(1, min(len(vectors), STACK_BYTES // (8 * max(1, vectors.shape[1]))))
                 many = jax.vmap(apply, (None, 0))
-                run = traced(lambda real, row: jax.tree.leaves(many(real, row)),
-                             (self.real, [part[:size] for part in rows]), self.owner)
+
+                def stacked(real: Any, row: Any) -> list[Any]:
+                    value, image = many(real, row)
+                    return [*(one[0] for one in value), *image]
+
+                run = traced(stacked, (self.real, [part[:size] for part in rows]), self.owner)
                 found = [self._block(run, [part[k : k + size] for part in rows], size)
                          for k in range(0, len(vectors), size)]
                 return np.concatenate(found)[: len(vectors)]
+            except WrongDerivativeError:
+                raise
             except Exception:  # whatever the user's rules do with tracers
                 return self._one_by_one(apply, rows, len(vectors))
 
@@ -239,14 +260,35 @@ class JaxFunction:
         filled = [np.concatenate([part, np.zeros((fill, *part.shape[1:]), part.dtype)]) if fill else part
                   for part in rows]
         found = run(*self.real, *filled)
+        self._require_value(found[: len(self.outputs)])
+        found = found[len(self.outputs) :]
         return np.concatenate([np.asarray(part, np.float64).reshape(size, -1) for part in found], axis=1)
 
     def _one_by_one(self, apply: Callable[[Any, Any], Any], rows: Sequence[Any], count: int) -> Array:
-        try:
-            return np.stack([joined(jax.tree.leaves(apply(self.real, [jnp.asarray(part[k]) for part in rows])))
-                             for k in range(count)])
-        except Exception as error:
-            raise CannotDifferentiateError from error
+        images = []
+        for k in range(count):
+            try:
+                value, image = apply(self.real, [jnp.asarray(part[k]) for part in rows])
+            except Exception as error:
+                raise CannotDifferentiateError from error
+            self._require_value(value)
+            images.append(joined(image))
+        return np.stack(images)
+
+    def _require_value(self, value: Sequence[Any]) -> None:
+        """Raise WrongDerivativeError where differentiating a function gives another value than calling it."""
+        found, called = joined(value), self.value
+        scale = float(np.max(np.abs(called), initial=0.0))
+        with np.errstate(invalid="ignore"):
+            apart = ~(np.abs(found - called) <= SAME_VALUE * self.unit * scale)
+        if apart.any():
+            row = int(np.argmax(apart))
+            part = next(part for part in self.parts()[1] if row < part.tensor.stop)
+            raise WrongDerivativeError(
+                f"value mismatch: {part.name}{part.place(row)} is {found[row]:.9g} where the function is "
+                f"differentiated, and {called[row]:.9g} where it is called: a custom rule's forward pass computes "
+                "something else"
+            )
 
     def _rows(self, vectors: Array, like: Sequence[Any]) -> list[Any]:
         parts = np.split(vectors, np.cumsum([int(np.prod(one.shape)) for one in like])[:-1], axis=1)

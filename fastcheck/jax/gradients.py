@@ -20,7 +20,7 @@ from ..checks.jacobian.judge import compare, numerical_jacobian
 from ..checks.jacobian.point import Point, Tolerances
 from ..checks.jacobian.quotients import ExactJacobian
 from .directions import along_directions
-from .function import CannotDifferentiateError, JaxFunction
+from .function import CannotDifferentiateError, JaxFunction, WrongDerivativeError
 from .jacobian import ContradictedError, Exact, Moved, require_function
 
 MODES = ("fwd", "rev", "lin")
@@ -74,7 +74,7 @@ def check_grads(
     try:
         function = JaxFunction(f, args, f, wide=True)
         asked.check(function, order, "")
-    except (AssertionError, NondeterministicError):
+    except (WrongDerivativeError, NondeterministicError):
         raise
     except Exception:  # what double precision does to code that fixes its own types is not the caller's mistake
         asked.check(JaxFunction(f, args, f, wide=False), order, "")
@@ -95,7 +95,7 @@ class Asked:
 
     def check(self, function: JaxFunction, order: int, path: str) -> None:
         """One order in all modes, then the next order of each mode's derivative."""
-        numerical = _Numerical(function, self.eps)
+        numerical = Numerical(function, self.eps)
         for mode in self.modes:
             name = {"fwd": "JVP", "rev": "VJP", "lin": "LIN"}[mode] + (f" of {path}" if path else "")
             try:
@@ -108,10 +108,9 @@ class Asked:
                     further = JaxFunction(derivative, args, self.owner, function.wide)
                 self.check(further, order - 1, name)
 
-    def _compare(self, numerical: "_Numerical", mode: str, name: str) -> None:
+    def _compare(self, numerical: "Numerical", mode: str, name: str) -> None:
         function = numerical.function
-        limits = Tolerances(self._tolerance(self.atol, function.dtype), self._tolerance(self.rtol, function.dtype),
-                            self.eps, function.unit)
+        limits = self.limits(function)
         if function.value.size * function.theta.size > WHOLE:
             along_directions(function, numerical.exact, mode, limits, name)
             return
@@ -121,7 +120,12 @@ class Asked:
             analytical = function.columns(np.eye(function.theta.size), linearize=mode == "lin").T
         found = numerical.compare(analytical, limits)
         if found is not None:
-            raise AssertionError(f"{name}: {found}")
+            raise WrongDerivativeError(f"{name}: {found}")
+
+    def limits(self, function: JaxFunction) -> Tolerances:
+        """The tolerances for a function."""
+        return Tolerances(self._tolerance(self.atol, function.dtype), self._tolerance(self.rtol, function.dtype),
+                          self.eps, function.unit)
 
     @staticmethod
     def _tolerance(given: Any, dtype: str) -> float:
@@ -132,7 +136,7 @@ class Asked:
         return TOLERANCES.get(dtype, TOLERANCES["float64"]) if given is None else float(given)
 
 
-class _Numerical:
+class Numerical:
     """A function's differences, found once for all modes."""
 
     def __init__(self, function: JaxFunction, eps: float) -> None:
@@ -142,8 +146,10 @@ class _Numerical:
         broken = np.flatnonzero(~np.isfinite(function.value))
         if broken.size:
             part = self.point.output_of(int(broken[0]))
-            raise AssertionError(f"{part.name}{part.place(int(broken[0]))} is {function.value[broken[0]]} at these "
-                                 "arguments: there is no derivative to check; check arguments at which f is finite")
+            raise WrongDerivativeError(
+                f"{part.name}{part.place(int(broken[0]))} is {function.value[broken[0]]} at these arguments: there is "
+                "no derivative to check; check arguments at which f is finite"
+            )
         self.exact: Exact | None = None
         self.jacobian: ExactJacobian | Array | None = None
         try:

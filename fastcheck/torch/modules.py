@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from .._constants import COARSE
 from .._names import Method
 from .._types import Array
 from .._validation import known, time_left
@@ -23,10 +24,6 @@ from .cost import TorchCost
 from .function import TorchFunction
 from .low_precision import NoTruthError, Point, Twin, judged_by_spread
 from .tensors import floating, in_short
-
-# Relative errors below this are not told from rounding where a module computes in less than single precision: signs of
-# small entries turn over there, and masks with them.
-COARSE = 0.5
 
 
 def check_module(

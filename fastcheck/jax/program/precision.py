@@ -1,10 +1,11 @@
-"""The precision that a jaxpr computes in."""
+"""The precision that a jaxpr computes in, and how large its arrays are."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import Jaxpr, Literal, jaxprs_in_params
+from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 
 def lowest_precision(jaxpr: Jaxpr) -> list[Any]:
@@ -22,6 +23,24 @@ def _types(jaxpr: Jaxpr) -> list[Any]:
             continue
         moving.update(equation.outvars)
         types += [variable.aval.dtype for variable in equation.outvars if hasattr(variable.aval, "dtype")]
-        for inner in jaxprs_in_params(equation.params):
+        for inner in inner_jaxprs(equation):
             types += _types(inner)
     return [dtype for dtype in types if not jax.dtypes.issubdtype(dtype, jax.dtypes.extended)]
+
+
+def largest_array(jaxpr: Jaxpr) -> int:
+    """Numbers in the largest array that a jaxpr makes."""
+    sizes = [variable.aval.size for equation in jaxpr.eqns for variable in equation.outvars
+             if hasattr(variable.aval, "size")]
+    inner = [largest_array(one) for equation in jaxpr.eqns for one in inner_jaxprs(equation)]
+    return max([*sizes, *inner], default=0)
+
+
+def inner_jaxprs(equation: Any) -> Iterator[Jaxpr]:
+    """The jaxprs that an equation holds."""
+    for value in equation.params.values():
+        for one in value if isinstance(value, (tuple, list)) else (value,):
+            if isinstance(one, ClosedJaxpr):
+                yield one.jaxpr
+            elif isinstance(one, Jaxpr):
+                yield one

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import jax
@@ -16,15 +16,15 @@ from ...rules.branches import Convention, Held, Kind
 from .evaluation import is_inexact
 from .flags import KINDS, TracedBranches
 from .interpreter import MOVES, Interpreter, Moving
+from .precision import largest_array
 from .primitives import PRIMITIVES
 from .structures import STRUCTURES
 from .traced import Traced
 
-# Perturbations run together: as many as there are, rounded up to a power of this, for each number is compiled anew.
-POWER = 8
-# ... but no more bytes of changes than this, of what goes in and comes out.
-MOST_BYTES = 8 << 20
-MOST_ROWS = 512
+# Perturbations run together, for each number of them would be compiled anew, unless the caller says how many ...
+ROWS = 64
+# ... but no more bytes of changes than this.
+MOST_BYTES = 64 << 20
 # XLA compiles in two thirds of the time without LLVM's optimizations, which pay from this many numbers on.
 SMALL = 100_000
 QUICKLY: dict[str, bool | int | str] = {"xla_backend_optimization_level": 0}
@@ -55,7 +55,7 @@ class JaxProgram:
     function : the jaxpr, traced at whatever precision.
     inputs : values of its arguments; those that are real numbers are moved, in double precision.
     moving : which of them are moved.
-    rows : how many perturbations are run together; None for as many as there are, rounded up.
+    rows : how many perturbations are run together, at most; None for a usual number.
 
     Attributes
     ----------
@@ -81,10 +81,19 @@ class JaxProgram:
                 raise
             raise NoRule(f"a function that JAX cannot run on changes ({str(error)[:200]})") from error
 
-    @property
+    @classmethod
+    def values_only(cls, function: Traced, inputs: Sequence[Any], moving: Collection[int]) -> "JaxProgram":
+        """A program of which only values in double precision are wanted: operations need no rules."""
+        program = cls.__new__(cls)
+        program.function, program.moving, program.together = function, tuple(moving), None
+        program.inputs = tuple(np.asarray(value, np.float64) for value in inputs)
+        return program
+
+    @cached_property
     def size(self) -> int:
-        """Numbers of all inputs that are moved, and of all outputs."""
-        return sum(self.inputs[k].size for k in self.moving) + sum(out.size for out in self.outputs)
+        """Numbers that a perturbation changes: of inputs, outputs, and a few times the largest array in between."""
+        largest = self.function.once("largest", lambda: largest_array(self.function.jaxpr.jaxpr))
+        return sum(self.inputs[k].size for k in self.moving) + sum(out.size for out in self.outputs) + 2 * largest
 
     def _values(self, inputs: Sequence[Any]) -> Any:
         """The outputs in double precision."""
@@ -129,7 +138,7 @@ class JaxProgram:
         count = len(next(iter(changes.values())))
         given = [np.asarray(changes[number], np.float64) if number in changes
                  else np.zeros((count, *self.inputs[place].shape)) for number, place in enumerate(self.moving)]
-        rows = self._rows(count)
+        rows = self.rows
         convention = None if convention is None else Convention.of(convention)
         parts = [self._block([change[start : start + rows] for change in given], rows, convention)
                  for start in range(0, count, rows)]
@@ -140,14 +149,10 @@ class JaxProgram:
         found = tuple(next(moved) if moves else None for moves in self._moves)
         return Response(found, crossed, np.asarray(by_kind.any(axis=1)), kinds)
 
-    def _rows(self, count: int) -> int:
-        most = max(1, MOST_BYTES // (8 * max(1, self.size)))
-        if self.together is not None:
-            return min(self.together, most)
-        rows = POWER
-        while rows < min(count, MOST_ROWS):
-            rows *= POWER
-        return min(rows, most)
+    @property
+    def rows(self) -> int:
+        """How many perturbations are run together."""
+        return max(1, min(self.together or ROWS, MOST_BYTES // (8 * max(1, self.size))))
 
     def _block(self, changes: Sequence[Array], rows: int, convention: Held | None) -> list[Any]:
         """Flags and changes of up to ``rows`` perturbations, as one call of compiled code."""

@@ -7,7 +7,6 @@ its change is known where all branches can be run, and NaN where it is not.
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.extend.core import ClosedJaxpr, Jaxpr
@@ -15,6 +14,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr
 from .evaluation import is_inexact, widened
 from .flags import TracedBranches
 from .interpreter import MOVES, Interpreter, Moving, Structure
+from .precision import inner_jaxprs
 
 # Calls, with the name of the parameter that holds the jaxpr: custom rules for derivatives are left aside.
 CALLS = {
@@ -82,7 +82,7 @@ def _switched(
 def _loops(jaxpr: Jaxpr) -> bool:
     """Whether a jaxpr holds a loop that may not end where nobody meant it to run."""
     return any(
-        equation.primitive.name == "while" or any(_loops(inner) for inner in jax.core.jaxprs_in_params(equation.params))
+        equation.primitive.name == "while" or any(_loops(inner) for inner in inner_jaxprs(equation))
         for equation in jaxpr.eqns
     )
 

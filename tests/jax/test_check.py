@@ -1,0 +1,139 @@
+"""fastcheck.jax.check: losses of pytrees, as reports."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+import fastcheck as fc
+
+jax = pytest.importorskip("jax")
+door = pytest.importorskip("fastcheck.jax")
+jnp, lax = jax.numpy, jax.lax
+RNG = np.random.default_rng(11)
+X, Y = RNG.standard_normal((8, 5)).astype(np.float32), RNG.integers(0, 3, 8).astype(np.int32)
+
+
+class Dense(NamedTuple):
+    w: object
+    b: object
+
+
+def net(dtype=np.float32, units=6):
+    rng = np.random.default_rng(2)
+    return {"layers": [Dense(rng.standard_normal((5, units)).astype(dtype), np.zeros(units, dtype)),
+                       Dense(rng.standard_normal((units, 3)).astype(dtype), np.zeros(3, dtype))], "steps": np.int32(7)}
+
+
+def loss(p, x, y):
+    first, second = p["layers"]
+    logits = jax.nn.relu(x @ first.w + first.b) @ second.w + second.b
+    return -jnp.mean(jax.nn.log_softmax(logits)[jnp.arange(len(y)), y])
+
+
+def own_gradients(p):
+    found = jax.grad(loss, allow_int=True)(p, X, Y)
+    return jax.tree.map(lambda g, leaf: np.array(g) if np.asarray(leaf).dtype.kind == "f" else leaf, found, p)
+
+
+def test_the_gradients_of_jax_pass_and_are_named_by_their_paths():
+    report = door.check(loss, net(), args=(X, Y))
+    assert report.ok
+    assert report.engine == "program"
+    assert [t.name for t in report.tensors] == ["layers.0.w", "layers.0.b", "layers.1.w", "layers.1.b"]
+    assert report.difference < 1e-6
+
+
+def test_double_precision_is_exact():
+    with jax.enable_x64(True):
+        report = door.check(loss, net(np.float64), args=(X.astype(np.float64), Y))
+    assert report.ok
+    assert report.difference < 1e-13
+
+
+@pytest.mark.parametrize("method", ["all", "sample", "directional"])
+def test_wrong_gradients_fail_by_every_method(method):
+    gradients = own_gradients(net())
+    gradients["layers"][1].w[...] *= 1.01
+    report = door.check(loss, net(), gradients, args=(X, Y), method=method)
+    assert report.verdict == "fail"
+    assert next(t.name for t in report.tensors if t.verdict == "fail").startswith("layers.1.w")
+    assert door.check(loss, net(), own_gradients(net()), args=(X, Y), method=method).ok
+
+
+def test_one_wrong_entry_is_named():
+    gradients = own_gradients(net())
+    gradients["layers"][0].w[3, 2] += 0.01
+    report = door.check(loss, net(), gradients, args=(X, Y))
+    assert report.worst(1)[0].tensor == "layers.0.w"
+    assert tuple(report.worst(1)[0].index) == (3, 2)
+
+
+def test_large_parameters_go_along_directions(monkeypatch):
+    monkeypatch.setattr("fastcheck.jax.cost.PATIENCE", 0.0)
+    report = door.check(loss, net(), args=(X, Y))
+    assert report.ok
+    assert any("directions through everything" in note for note in report.notes)
+
+
+def test_operations_without_a_rule_are_named():
+    report = door.check(lambda w: jnp.sum(jnp.linalg.qr(w)[1] ** 2 * np.arange(3.0)), np.eye(3) + X[:3, :3])
+    assert report.ok
+    assert report.engine == "differences"
+    assert any("lax.qr" in note for note in report.notes)
+
+
+def test_branches_in_python():
+    report = door.check(lambda w: jnp.sum(w**2) if w[0] > 0 else jnp.sum(w**3), np.array([1.0, 2.0], np.float32))
+    assert report.ok
+    assert any("cannot trace" in note for note in report.notes)
+
+
+def test_half_precision_is_never_passed_and_gross_mistakes_fail():
+    w = jnp.asarray(RNG.standard_normal((5, 3)), jnp.bfloat16)
+
+    def half(p):
+        return jnp.mean(jnp.tanh(jnp.asarray(X, jnp.bfloat16) @ p) ** 2)
+
+    assert door.check(half, w).verdict == "inconclusive"
+    assert door.check(half, w, -jax.grad(half)(w)).verdict == "fail"
+
+
+def test_complex_parameters():
+    z = (X[0] + 1j * X[1]).astype(np.complex64)
+    assert door.check(lambda p: jnp.sum(jnp.abs(jnp.exp(p) * p) ** 2), z).ok
+    gradient = jax.grad(lambda p: jnp.sum(jnp.abs(p) ** 2))(z)
+    assert door.check(lambda p: jnp.sum(jnp.abs(p) ** 2), z, gradient).ok
+    assert door.check(lambda p: jnp.sum(jnp.abs(p) ** 2), z, jnp.conj(gradient)).verdict == "fail"
+
+
+def test_kinks_are_judged_by_conventions():
+    w = np.array([0.0, 1.0, -2.0, 0.0])
+    assert door.check(lambda p: jnp.sum(jax.nn.relu(p) * 3.0), w).ok
+    assert door.check(lambda p: jnp.sum(jnp.maximum(p, 0.0) * 3.0), w).ok
+    assert door.check(lambda p: jnp.sum(jax.nn.relu(p)), w, np.array([0.0, 1.1, 0.0, 0.0])).verdict == "fail"
+
+
+def test_random_losses_are_refused():
+    counter = iter(range(10**6))
+    with pytest.raises(fc.NondeterministicError, match="random"):
+        door.check(lambda w: jnp.sum(w) * (1.0 + next(counter)), np.ones(3))
+
+
+def test_what_does_not_fit_is_named():
+    with pytest.raises(ValueError, match="loss: expected one real number, got an array of shape"):
+        door.check(lambda w: w * 2.0, np.ones(3))
+    with pytest.raises(ValueError, match="parameters: expected floating arrays, got none"):
+        door.check(lambda w: jnp.sum(w) * 1.0, np.arange(3))
+    with pytest.raises(ValueError, match="gradients: expected one of 'b'"):
+        door.check(lambda p: jnp.sum(p["a"] * p["b"]), {"a": np.ones(2), "b": np.ones(2)}, {"a": np.ones(2)})
+    with pytest.raises(ValueError, match=r"gradients: expected shape \(2,\) for 'a', got \(3,\)"):
+        door.check(lambda p: jnp.sum(p["a"]), {"a": np.ones(2)}, {"a": np.ones(3)})
+    with pytest.raises(TypeError, match="args: expected a tuple"):
+        door.check(lambda p, x: jnp.sum(p * x), np.ones(2), args=np.ones(2))
+
+
+def test_time_limits_hold():
+    report = door.check(loss, net(units=150), args=(X, Y), method="all", time_limit=0.001)
+    assert report.verdict in ("pass", "inconclusive")
+    assert any("time limit" in note for note in report.notes)
