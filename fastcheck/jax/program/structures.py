@@ -10,6 +10,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 from jax.extend.core import ClosedJaxpr, Jaxpr
+from jax.lax import switch as by_index
 
 from .evaluation import is_inexact, widened
 from .flags import TracedBranches
@@ -51,7 +52,7 @@ def cond(self: Interpreter, equation: Any, operands: Sequence[Moving], branches:
         if d_index is not None:
             union = [True] * len(union)
         runs = [_function(self, case, rest, union, branches) for case in cases]
-        return _unpacked(self, lax.switch(index, runs), union, branches)
+        return _unpacked(self, by_index(index, runs), union, branches)
     return _switched(self, (index, d_index), (cases, rest), branches)
 
 
@@ -64,7 +65,7 @@ def _switched(
     union = [True] * len(cases[0].out_avals)
     if any(_loops(case.jaxpr) for case in cases):
         runs = [_function(self, case, rest, union, branches) for case in cases]
-        found = _unpacked(self, lax.switch(index, runs), union, branches)
+        found = _unpacked(self, by_index(index, runs), union, branches)
         branches.note(new != index)
         return [(value, jnp.where(new != index, jnp.nan, change)) for value, change in found]
     every = [_function(self, case, rest, union, branches)() for case in cases]
@@ -201,9 +202,9 @@ def while_loop(self: Interpreter, equation: Any, operands: Sequence[Moving], bra
     def goes_on(state: Any) -> Any:
         """By the values alone, so that one loop serves all perturbations."""
         given = [*((v, None) for v, _ in tested), *((v, None) for v in state[0])]
-        plain = [(v, None) for v, _ in given]
-        return Interpreter(self.handlers, self.structures, exact=False).run(
-            test, _typed(test, plain, [*(c is not None for _, c in tested), *moving]), TracedBranches())[0][0]
+        moves = [*(c is not None for _, c in tested), *moving]
+        operands = [(value, MOVES if one else None) for (value, _), one in zip(given, moves, strict=True)]
+        return Interpreter(self.handlers, self.structures, exact=False).run(test, operands, TracedBranches())[0][0]
 
     state = (*_apart(self, start, moving), branches.flags, jnp.zeros((), bool))
     values, changes, flags, lost = lax.while_loop(goes_on, step, state)
@@ -213,11 +214,6 @@ def while_loop(self: Interpreter, equation: Any, operands: Sequence[Moving], bra
         branches.note(lost)
         changes = [jnp.where(lost, jnp.nan, change) for change in changes]
     return _joined(self, values, changes, moving)
-
-
-def _typed(jaxpr: ClosedJaxpr, operands: Sequence[Moving], moving: Sequence[bool]) -> list[Moving]:
-    """Operands of which some are in double precision, as an interpreter without changes takes them."""
-    return [(value, MOVES if moves else None) for (value, _), moves in zip(operands, moving, strict=True)]
 
 
 def linear_solve(
