@@ -14,9 +14,12 @@ if TYPE_CHECKING:
         NondeterministicError,
         NoRule,
     )
+    from .checks.adjoint import Adjoint, check_adjoint
     from .checks.function import check_function, check_layer, check_vjp
     from .checks.network import check
+    from .checks.numerical import numerical_gradient, rel_error
     from .checks.sweep import Sweep, sweep
+    from .checks.taylor import check_taylor
     from .checks.watch.watch import Watch
     from .problems.networks.cost_model import Estimate, estimate
     from .problems.networks.layers.dense import Dense
@@ -25,9 +28,10 @@ if TYPE_CHECKING:
     from .weights import from_torch
 
 __all__ = [
-    "ChangedArgumentError", "Dense", "EngineError", "Estimate", "FastcheckError", "GradientMismatch", "Network",
-    "NoRule", "NondeterministicError", "Report", "Sweep", "Watch",
-    "__version__", "check", "check_function", "check_layer", "check_vjp", "estimate", "from_torch", "sweep", "testing",
+    "Adjoint", "ChangedArgumentError", "Dense", "EngineError", "Estimate", "FastcheckError", "GradientMismatch",
+    "Network", "NoRule", "NondeterministicError", "Report", "Sweep", "Watch",
+    "__version__", "check", "check_adjoint", "check_function", "check_layer", "check_taylor", "check_vjp", "estimate",
+    "from_torch", "numerical_gradient", "rel_error", "sweep", "testing",
 ]  # fmt: skip
 
 # Where each name is; a module is imported when a name of it is first asked for, so that ``fastcheck.pytest_plugin``,
@@ -35,9 +39,12 @@ __all__ = [
 _PLACES = {
     "._errors": ("ChangedArgumentError", "EngineError", "FastcheckError", "GradientMismatch", "NoRule",
                  "NondeterministicError"),
+    ".checks.adjoint": ("Adjoint", "check_adjoint"),
     ".checks.function": ("check_function", "check_layer", "check_vjp"),
     ".checks.network": ("check",),
+    ".checks.numerical": ("numerical_gradient", "rel_error"),
     ".checks.sweep": ("Sweep", "sweep"),
+    ".checks.taylor": ("check_taylor",),
     ".checks.watch.watch": ("Watch",),
     ".problems.networks.cost_model": ("Estimate", "estimate"),
     ".problems.networks.layers.dense": ("Dense",),

@@ -50,6 +50,21 @@ class CheckOptions(TypedDict, total=False):
     checkpoint: Any
 
 
+class NumericalOptions(TypedDict, total=False):
+    """Options of ``fastcheck.numerical_gradient``."""
+
+    vectorized: bool
+    epsilon: float | None
+    order: Order
+    complex_step: bool
+    seed: int
+    engine: FunctionEngine | None
+    threads: int | None
+    memory_limit: int | None
+    progress: Any
+    executor: Any
+
+
 class FunctionOptions(TypedDict, total=False):
     """Options of ``fastcheck.check_function``, for what passes them on."""
 

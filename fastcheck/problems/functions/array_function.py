@@ -55,7 +55,7 @@ class ArrayFunction:
         """Return what a cost is a weighted sum of: its own outputs, or itself, once."""
         if isinstance(cost, WeightedOutputs):
             return cls(cost.outputs, cost.still, layout, cost.weights, cost.user_code)
-        return cls(cost, args, layout, (1.0,), (cost, *args))
+        return cls(cost, args, layout, (1.0,), (*getattr(cost, "user_code", (cost,)), *args))
 
     def __call__(self, *values: Any) -> Any:
         """Return the outputs for one array of each tensor's shape, and for further arguments."""
