@@ -12,6 +12,13 @@ from benchmarks.gate.paired import Paired, planted
 collect_ignore = ["__main__.py", "measure.py", "data", "gate", "studies"]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark all benchmarks as slow: run once untimed, as tests are, they take long together."""
+    for item in items:
+        if item.path.name.startswith("bench_"):
+            item.add_marker("slow")
+
+
 @pytest.fixture
 def paired(benchmark: Any, request: pytest.FixtureRequest) -> Paired:
     """Times a subject in turn with the frozen reference: ``paired(subject, mixture)`` gives the subject's result."""

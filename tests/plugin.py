@@ -5,8 +5,11 @@ pyproject.toml hands this module to pytest as a plugin, whatever files it is to 
 
 import hashlib
 import os
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+
+import pytest
 
 from fastcheck.runtime.kernel_sources import kernel_sources
 from tests.support.repository import ROOT
@@ -14,6 +17,10 @@ from tests.support.repository import ROOT
 # Tests and doctests are collected by importing the module they stand in: without its framework it is left out.
 NEEDS = {"fastcheck/torch": "torch", "fastcheck/jax": "jax", "tests/torch": "torch", "tests/jax": "jax",
          "tests/reliability/mutants.py": "cosmic_ray"}
+
+# A test that takes more processor seconds than this, those of its child processes included, is to bear the mark slow.
+QUICK = 2.0
+_unmarked: dict[str, float] = {}
 
 
 def kernel_digest() -> str:
@@ -34,6 +41,25 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
     """Leave out modules that cannot be imported here, because what they need is not installed."""
     lacking = [ROOT / place for place, needed in NEEDS.items() if find_spec(needed) is None]
     return True if any(collection_path.is_relative_to(place) for place in lacking) else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Note the tests that take long and do not say so: what compiles a kernel first may be among them by chance."""
+    started = sum(os.times()[:4])
+    result = yield
+    taken = sum(os.times()[:4]) - started
+    if taken > QUICK and item.get_closest_marker("slow") is None:
+        _unmarked[item.nodeid] = taken
+    return result
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """List those tests, so that nobody lengthens ``-m "not slow"`` unseen."""
+    if _unmarked:
+        terminalreporter.section(f"over {QUICK:g} processor seconds without the mark slow")
+        for name, seconds in sorted(_unmarked.items(), key=lambda pair: -pair[1]):
+            terminalreporter.write_line(f"{seconds:6.1f} s  {name}")
 
 
 os.environ["NUMBA_CACHE_DIR"] = str(ROOT / ".pytest_cache" / f"numba-{kernel_digest()}")
