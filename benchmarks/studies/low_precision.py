@@ -25,7 +25,7 @@ from benchmarks.data.torch_layers import LAYERS
 from fastcheck.problems.gradients import Dithered
 from fastcheck.torch import check_module
 from fastcheck.torch.case import Case, preserved
-from fastcheck.torch.low_precision import Twin, dithered
+from fastcheck.torch.low_precision import Twin, dithered, report_of
 from fastcheck.verdict.spread import spread_of
 
 PRECISIONS = ("bfloat16", "float16", "autocast")
@@ -114,16 +114,17 @@ def _prove(name: str) -> None:
         raise SystemExit(f"{name} in double precision:\n{report}")
 
 
-def measured(case: Case, twin: Twin, seed: int, context: Any) -> dict[str, Dithered]:
-    """The runs, tensor by tensor."""
+def measured(case: Case, twin: Twin, seed: int, context: Any) -> tuple[dict[str, Dithered], dict[str, str]]:
+    """The runs and the verdict on the right gradients, tensor by tensor."""
     with preserved(case.module), context:
         case.backward()
-        _, runs = dithered(case, twin, seed, 60.0)
+        cost, runs = dithered(case, twin, seed, 60.0)
+    report = report_of(case, cost, runs, norm=2, seed=seed, seconds=0.0)
     found, start = {}, 0
     for name, parameter in case.parameters.items():
         part = slice(start, start := start + parameter.numel())
         found[name] = replace(runs, gradients=runs.gradients[:, part], truths=runs.truths[:, part])
-    return found
+    return found, {tensor.name: tensor.verdict for tensor in report.tensors}
 
 
 def judged(runs: Dithered, shape: tuple[int, ...], gradients: Gradient, precision: str) -> dict[str, str]:
@@ -153,10 +154,12 @@ def main() -> None:
     beyond: Counter[str] = Counter()
     tensors = 0
     for _, precision, seed, case, twin, context in subjects(asked.layers, asked.seeds):
-        for name, runs in measured(case, twin, seed, context).items():
+        tensors_of, verdicts = measured(case, twin, seed, context)
+        for name, runs in tensors_of.items():
             shape = tuple(case.parameters[name].shape)
             tensors += 1
-            for way, verdict in judged(runs, shape, runs.gradients, precision).items():
+            opinions = judged(runs, shape, runs.gradients, precision)
+            for way, verdict in {**opinions, "fastcheck": verdicts[name]}.items():
                 right[way, verdict] += 1
             if seed < asked.planted and len(shape) >= 2 and runs.truths.shape[1] > ENTRIES:
                 _plant(runs, shape, precision, planted, beyond)

@@ -142,6 +142,18 @@ def judged_by_spread(case: Case, twin: Twin, norm: float, seed: int, seconds: fl
     """
     started = time.perf_counter()
     loss, runs = dithered(case, twin, seed, SECONDS if seconds is None else min(seconds, SECONDS))
+    return report_of(case, loss, runs, norm=norm, seed=seed, seconds=time.perf_counter() - started)
+
+
+def report_of(case: Case, loss: float, runs: Dithered, *, norm: float, seed: int, seconds: float) -> Report:
+    """The report on a module whose backward passes have run.
+
+    Parameters
+    ----------
+    case : the module as the caller has it.
+    loss, runs : see ``dithered``.
+    norm, seed, seconds : for the report.
+    """
     layout = Layout.of({name: np.zeros(tuple(p.shape)) for name, p in case.parameters.items()})
     theta = _joined(as_array(p) for p in case.parameters.values())
     subject = AnalyticGradient(layout.tensors, theta, runs.gradients[0], dithered=runs)
@@ -150,7 +162,7 @@ def judged_by_spread(case: Case, twin: Twin, norm: float, seed: int, seconds: fl
     found = NumericalGradient(loss, costs, costs, runs.truths[0], spread, settled=True)
     return Report.of(
         subject, found, epsilon=1.0, norm=norm, tolerance=None, engine="program", method="all", seed=seed,
-        seconds=time.perf_counter() - started,
+        seconds=seconds,
     ).noted(f"The gradients were computed in low precision: {len(runs.gradients)} backward passes, at points that "
             "differ by about one rounding, were held against the truth in double precision, which was proven first.")
 

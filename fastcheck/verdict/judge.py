@@ -115,7 +115,8 @@ def _judge_spread(comparison: Comparison, given: Evidence, runs: Dithered) -> Te
 
 def _judge_unresolved(found: TensorVerdict, given: Evidence, gradients: Array, unit: float) -> TensorVerdict:
     """A tensor with no more than rounding in it: right if that is no more than the other tensors' scale explains."""
-    scale = given.scale_beside(found.comparison)
+    # Noise is the spread of rounding here, beside which no tensor is resolved to a thousandth.
+    scale = max((c.approx_rms for c in given.comparisons if c.tensor is not found.comparison.tensor), default=0.0)
     size = float(np.sqrt(np.mean(gradients**2)))
     if found.comparison.approx_rms <= unit * scale and size <= ROUNDINGS * unit * scale:
         return replace(found, verdict=PASS, cause=Cause.ZERO)

@@ -108,6 +108,14 @@ def test_what_is_passed_back_wrongly_shows_in_front_of_it():
     assert {tensor.name for tensor in report.failures} == {"0.weight", "0.bias"}
 
 
+def test_a_gradient_that_is_zero_in_theory_passes():
+    torch.manual_seed(3)
+    module = nn.Sequential(nn.Linear(10, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 4)).bfloat16()
+    report = ft.check_module(module, nn.MSELoss(), torch.randn(48, 10).bfloat16(), torch.randn(48, 4).bfloat16())
+    assert report.verdict == "pass", str(report)
+    assert any("zero but for rounding" in note for note in report.notes)
+
+
 def test_nothing_is_left_changed():
     module = module_with(right, torch.bfloat16)
     before = [parameter.detach().clone() for parameter in module.parameters()]
