@@ -127,7 +127,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 
     from .demo import run
 
-    return run(Console(highlight=False, soft_wrap=True))
+    return run(Console(highlight=False))
 
 
 def _check(arguments: argparse.Namespace) -> int:

@@ -138,7 +138,7 @@ class _Layer:
             both += [replace(s, signal=Signal(m.value, s.signal.dA, s.signal.behind), words=m.words, layer=self.k)
                      for m in self._mistaken(s.signal) if self.agrees(m.value)]
         if not both:
-            both = [found for s in suppositions for found in self._scaled(s)]
+            both = [found for s in suppositions for found in (*self._with_free_slope(s), *self._scaled(s))]
         if both:
             named = NamedMistake(_words(s.words for s in both), self.k, scaled=all(s.scaled for s in both))
             # A mistake may sit in these two gradients and not in what is passed on.
@@ -146,13 +146,18 @@ class _Layer:
         return suppositions, self._own_lines(suppositions)
 
     def _mistaken(self, signal: Signal) -> Iterator[Mistake]:
-        yield from mistaken_signals(self.b, self.k, signal)
-        if signal.dA is None or not self.b.activation(self.k).elementwise:
+        return mistaken_signals(self.b, self.k, signal)
+
+    def _with_free_slope(self, s: Supposition) -> Iterator[Supposition]:
+        """Derivatives with one number that was wrong, where no other mistake gives these gradients."""
+        dA = s.signal.dA
+        if dA is None or not self.b.activation(self.k).elementwise:
             return
         for words, fixed, free in free_slopes(self.b, self.k):
-            share = self._fitted(signal.dA * fixed, signal.dA * free)
-            if share is not None:
-                yield Mistake(words.format(share), signal.dA * (fixed + share * free))
+            share = self._fitted(dA * fixed, dA * free)
+            if share is not None and self.agrees(dA * (fixed + share * free)):
+                signal = Signal(dA * (fixed + share * free), dA, s.signal.behind)
+                yield Supposition(signal, words.format(share), self.k)
 
     def _fitted(self, fixed: Array, free: Array) -> float | None:
         """The number for which fixed + number times free comes nearest the two gradients; None where none is sure."""
