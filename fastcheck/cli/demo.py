@@ -160,7 +160,8 @@ def show_digits(console: "Console") -> Shown:
         right.ok and _wrong(found) == {"W1", "b1"},
         (f"A forgotten mask: {found.failures[0].diagnosis if found.failures else 'it was not found.'}",
          f"All {net.size:,} parameters took {readable_seconds(ours)}, and would take the textbook's loop "
-         f"{readable_seconds(seconds)} ({timed} timed, BLAS on one thread as here): {seconds / ours:,.0f} times as long."),
+         f"{readable_seconds(seconds)} ({timed} timed, BLAS on one thread as here): {seconds / ours:,.0f} times "
+         "as long."),
     )
 
 
