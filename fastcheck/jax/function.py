@@ -3,8 +3,8 @@
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import Any
+from functools import cached_property, partial
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -14,14 +14,16 @@ from .._errors import NoRule
 from .._types import Array
 from ..checks.jacobian.point import Part
 from ..problems.parameters.tensor import Tensor
-from .program.precision import lowest_precision
+from .program.contents import has_custom_rules, largest_array, lowest_precision
 from .program.program import JaxProgram
 from .program.traced import Traced, traced
 
-# Bytes that one stack of tangents or cotangents may take.
-STACK_BYTES = 8 << 20
+# Bytes that one stack of tangents or cotangents may take, counting the largest array on the way.
+STACK_BYTES = 32 << 20
 # The value that comes with a derivative may differ from the function's by this many roundings of the largest output.
 SAME_VALUE = 1e3
+
+Mode = Literal["jvp", "linearize", "vjp"]
 
 
 class WrongDerivativeError(AssertionError):
@@ -155,12 +157,12 @@ class JaxFunction:
         """Give the inputs other names."""
         self.inputs = [replace(leaf, name=name) for leaf, name in zip(self.inputs, names, strict=True)]
 
-    @property
+    @cached_property
     def value(self) -> Array:
         """Outputs (M,)."""
         return joined(self._found)
 
-    @property
+    @cached_property
     def theta(self) -> Array:
         """Inputs (n,)."""
         return joined(self.real)
@@ -179,7 +181,7 @@ class JaxFunction:
             self.reason = in_short(error)
             return None
 
-    @property
+    @cached_property
     def dtype(self) -> str:
         """The lowest precision that the function works in, as far as that is known."""
         types = [leaf.dtype for leaf in self.outputs] + ([] if self.wide else [leaf.dtype for leaf in self.inputs])
@@ -188,7 +190,7 @@ class JaxFunction:
             found += lowest_precision(self.traced.jaxpr.jaxpr)
         return str(min(found, key=lambda dtype: jnp.finfo(dtype).bits).name)
 
-    @property
+    @cached_property
     def unit(self) -> float:
         """The unit roundoff of that precision."""
         return float(jnp.finfo(self.dtype).eps) / 2.0
@@ -206,56 +208,57 @@ class JaxFunction:
 
     def columns(self, directions: Array, *, linearize: bool) -> Array:
         """Jacobian @ v (k, M) for directions (k, n), by forward mode."""
-
-        def push(real: Any, row: Any) -> Any:
-            if linearize:
-                value, forward = jax.linearize(self, *real)
-                return value, forward(*row)
-            return jax.jvp(self, tuple(real), tuple(row))
-
-        return self._stacked(push, directions, self.real)
+        return self._stacked("linearize" if linearize else "jvp", directions, self.real)
 
     def rows(self, cotangents: Array) -> Array:
         """v @ Jacobian (k, n) for cotangents (k, M), by reverse mode."""
-
-        def pull(real: Any, row: Any) -> Any:
-            value, backward = jax.vjp(self, *real)
-            return value, backward(tuple(row))
-
-        return self._stacked(pull, cotangents, self._outputs_like)
+        return self._stacked("vjp", cotangents, self._outputs_like)
 
     @property
     def _outputs_like(self) -> list[Any]:
         return [jax.ShapeDtypeStruct(found.shape, jnp.finfo(leaf.dtype).dtype)
                 for found, leaf in zip(self._found, self.outputs, strict=True)]
 
-    def _stacked(self, apply: Callable[[Any, Any], Any], vectors: Array, like: Sequence[Any]) -> Array:
-        """A linear function of many vectors: by compiled code, or a call for each where it cannot be stacked.
-
-        apply : (point, vector) -> (value, image of the vector).
-        """
+    def _stacked(self, mode: Mode, vectors: Array, like: Sequence[Any]) -> Array:
+        """A linear function of many vectors: by compiled code, or a call for each where it cannot be stacked."""
         if not len(vectors) or not vectors.size:
-            return np.zeros((len(vectors), self.theta.size if like is not self.real else self.value.size))
+            return np.zeros((len(vectors), self.theta.size if mode == "vjp" else self.value.size))
         with self.precision():
             rows = self._rows(vectors, like)
             try:
-                size = max(1, min(len(vectors), STACK_BYTES // (8 * max(1, vectors.shape[1]))))
-                many = jax.vmap(apply, (None, 0))
-
-                def stacked(real: Any, row: Any) -> list[Any]:
-                    value, image = many(real, row)
-                    return [*(one[0] for one in value), *image]
-
-                run = traced(stacked, (self.real, [part[:size] for part in rows]), self.owner)
+                size = max(1, min(len(vectors), STACK_BYTES // (8 * max(vectors.shape[1], self.theta.size,
+                                                                       self._largest))))
+                run = self._compiled(mode, [part[:size] for part in rows])
                 found = [self._block(run, [part[k : k + size] for part in rows], size)
                          for k in range(0, len(vectors), size)]
                 return np.concatenate(found)[: len(vectors)]
             except WrongDerivativeError:
                 raise
             except Exception:  # whatever the user's rules do with tracers
-                return self._one_by_one(apply, rows, len(vectors))
+                return self._one_by_one(partial(image_of, mode, self), rows, len(vectors))
 
-    def _block(self, run: Traced, rows: Sequence[Any], size: int) -> Array:
+    @property
+    def _largest(self) -> int:
+        """Numbers in the largest array on the way, as far as that is known."""
+        return 1 if self.traced is None else largest_array(self.traced.jaxpr.jaxpr)
+
+    def _compiled(self, mode: Mode, rows: Sequence[Any]) -> Callable[..., Any]:
+        """A mode's images of many vectors: (*point, *vectors) -> (*value, *images), flat.
+
+        Where no custom rule takes part, a function's derivative is that of its jaxpr, and need not be traced again.
+        """
+        if self.traced is None or has_custom_rules(self.traced.jaxpr.jaxpr):
+            return traced(partial(_images, mode, self), (self.real, rows), self.owner)
+        plain = self.traced
+
+        def of_jaxpr(constants: Any, *flat: Any) -> Any:
+            function = partial(jax.core.eval_jaxpr, plain.jaxpr.jaxpr, constants)
+            return _images(mode, function, flat[: len(self.real)], flat[len(self.real) :])
+
+        run = plain.once((mode, len(rows[0])), lambda: jax.jit(of_jaxpr))
+        return partial(run, plain.constants)
+
+    def _block(self, run: Callable[..., Any], rows: Sequence[Any], size: int) -> Array:
         fill = size - len(rows[0])
         filled = [np.concatenate([part, np.zeros((fill, *part.shape[1:]), part.dtype)]) if fill else part
                   for part in rows]
@@ -294,6 +297,24 @@ class JaxFunction:
         parts = np.split(vectors, np.cumsum([int(np.prod(one.shape)) for one in like])[:-1], axis=1)
         return [part.reshape((len(vectors), *one.shape)).astype(one.dtype)
                 for part, one in zip(parts, like, strict=True)]
+
+
+def image_of(mode: Mode, function: Callable[..., Any], real: Any, row: Any) -> tuple[Any, Any]:
+    """The value of a function of flat arrays, and the image of a vector under a mode of its derivative."""
+    if mode == "jvp":
+        value, image = jax.jvp(lambda *given: tuple(function(*given)), tuple(real), tuple(row))
+        return value, image
+    if mode == "linearize":
+        value, forward = jax.linearize(lambda *given: tuple(function(*given)), *real)
+        return value, forward(*row)
+    value, backward = jax.vjp(lambda *given: tuple(function(*given)), *real)
+    return value, backward(tuple(row))
+
+
+def _images(mode: Mode, function: Callable[..., Any], real: Any, rows: Any) -> list[Any]:
+    """The value, and the images of many vectors, flat."""
+    value, image = jax.vmap(partial(image_of, mode, function), (None, 0))(tuple(real), tuple(rows))
+    return [*(one[0] for one in value), *image]
 
 
 def joined(arrays: Sequence[Any]) -> Array:

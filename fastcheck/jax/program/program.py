@@ -13,10 +13,10 @@ import numpy as np
 from ..._errors import NoRule
 from ..._types import Array, Mask
 from ...rules.branches import Convention, Held, Kind
+from .contents import largest_array
 from .evaluation import is_inexact
 from .flags import KINDS, TracedBranches
 from .interpreter import MOVES, Interpreter, Moving
-from .precision import largest_array
 from .primitives import PRIMITIVES
 from .structures import STRUCTURES
 from .traced import Traced

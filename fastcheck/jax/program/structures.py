@@ -12,10 +12,10 @@ from jax import lax
 from jax.extend.core import ClosedJaxpr, Jaxpr
 from jax.lax import switch as by_index
 
+from .contents import inner_jaxprs
 from .evaluation import is_inexact, widened
 from .flags import TracedBranches
 from .interpreter import MOVES, Interpreter, Moving, Structure
-from .precision import inner_jaxprs
 
 # Calls, with the name of the parameter that holds the jaxpr: custom rules for derivatives are left aside.
 CALLS = {

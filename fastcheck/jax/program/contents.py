@@ -1,4 +1,4 @@
-"""The precision that a jaxpr computes in, and how large its arrays are."""
+"""What a jaxpr is made of: its precision, the size of its arrays, functions with derivatives of their own."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -44,3 +44,9 @@ def inner_jaxprs(equation: Any) -> Iterator[Jaxpr]:
                 yield one.jaxpr
             elif isinstance(one, Jaxpr):
                 yield one
+
+
+def has_custom_rules(jaxpr: Jaxpr) -> bool:
+    """Tell whether a jaxpr holds functions with derivatives of their own."""
+    return any(equation.primitive.name.startswith("custom_") or any(map(has_custom_rules, inner_jaxprs(equation)))
+               for equation in jaxpr.eqns)
