@@ -19,8 +19,13 @@ log = logging.getLogger("fastcheck.torch")
 # Bytes of gradients of outputs handed to one batched backward pass.
 BATCH_BYTES = 1 << 24
 # Two ways to one product of backward agree to this relative difference, or to this many unit roundoffs where that is
-# more; in half precision to the last of these, or to fewer unit roundoffs where that is more.
-AGREE, ROUNDINGS, MOST, LEAST_ROUNDINGS = 1e-10, 1e4, 1e-2, 64.0
+# more; in half precision to the last of these, or to fewer unit roundoffs where that is more.  A backward that chooses
+# its own accuracy by the size of its gradients (that of the matrix exponential) is linear to no more than 1e-7; mistakes
+# (a clamp, a sign, strides) show in the first digits.
+AGREE, ROUNDINGS, MOST, LEAST_ROUNDINGS = 1e-6, 1e4, 1e-2, 64.0
+# Gradients that are zero in theory may be this share of the largest, or of one; with inputs of 1e4 in an exponential
+# their rounding is 1e-11.
+FLOOR = 1e-9
 # The rows of this many outputs or fewer are asked for one by one: quicker than a batch.
 FEW = 6
 # How often a backward that does not seem linear is asked the same question, to see whether it is random instead.
@@ -90,7 +95,7 @@ class Backward:
         share = max(AGREE, min(ROUNDINGS * self.unit, max(LEAST_ROUNDINGS * self.unit, MOST)))
         with np.errstate(all="ignore"):
             off, sizes = np.abs(found - expected), np.abs(expected) if size is None else size
-            floor = min(share, ROUNDINGS * self.unit) * max(float(np.max(sizes, initial=0.0)), 1.0)
+            floor = min(share, max(FLOOR, ROUNDINGS * self.unit)) * max(float(np.max(sizes, initial=0.0)), 1.0)
             return bool((~(off > share * sizes + floor + self.nondet_tol) | ~np.isfinite(off)).all())
 
     def probed(self, v: Array) -> Array:

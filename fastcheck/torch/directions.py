@@ -145,12 +145,17 @@ class Directions:
         ------
         GradcheckError : if backward gives two answers to one question, is not linear, or does not heed strides.
         """
-        v = self._weights()
+        v = self._drawn[self.function.theta.size :]
         once = backward.probed(v)
         sizes = self._sizes(once)
         for number, rows in enumerate(backward.rows):
             product = once if len(backward.rows) == 1 else backward.product(v[rows], number)
             if not self._agree(product, v, rows, self._sizes(product)):
+                return False
+        weighted = self._evened(v)
+        if weighted is not None:
+            product = backward.product(weighted)
+            if not self._agree(product, weighted, slice(0, v.size), self._sizes(product)):
                 return False
         expanded = backward.expanded(v)
         if expanded is not None:
@@ -161,19 +166,18 @@ class Directions:
                 backward.require_expanded(v, expanded)
         return True
 
-    def _weights(self) -> Array:
-        """A random gradient of the outputs (M,), larger where they rise little."""
-        v = self._drawn[self.function.theta.size :]
+    def _evened(self, v: Array) -> Array | None:
+        """A gradient of the outputs (M,) made larger where they rise little; None where they rise alike."""
         if v.size < 2:
-            return v
+            return None
         risen = np.abs(self.rises[0].rise)
         for rise in self.rises[1:]:
             risen = np.maximum(risen, np.abs(rise.rise))
         most = float(risen.max())
         if not risen.min() * UNEVEN < most < math.inf:
-            return v
+            return None
         risen = np.maximum(risen, RISEN * self.noise)
-        return v if risen.min() == 0.0 else np.asarray(v * (most / risen))
+        return None if risen.min() * UNEVEN >= most or not risen.all() else np.asarray(v * (most / risen))
 
     def _sizes(self, product: Array) -> list[float]:
         """Of the terms that a product makes along each direction."""

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch.autograd.gradcheck import GradcheckError
 from torch.func import vmap
 
 from .._constants import UNIT_ROUNDOFF
+from .._errors import FastcheckError
 from .._types import Array, Indices
 from ..checks.jacobian.point import Part
 from ..problems.functions.vjp import input_names
@@ -54,6 +54,10 @@ JOINT_BYTES = 1 << 20
 COARSE = 1e-5
 KEPT = "the function keeps this input itself instead of using what it is called with"
 OTHERWISE = "the function gives other values under vmap"
+
+
+class ChangedOutputsError(FastcheckError, AssertionError):
+    """The form of the outputs depends on the values of the inputs; an AssertionError, as in torch."""
 
 
 @dataclass(frozen=True)
@@ -300,8 +304,8 @@ class TorchFunction:
         forms = [(o.shape, o.dtype) for o in found]
         if self._forms and forms != self._forms:
             what = "shape" if [s for s, _ in forms] != [s for s, _ in self._forms] else "dtype"
-            raise GradcheckError(f"Expected `func` to return outputs with the same {what} when inputs are perturbed, "
-                                 f"got {_listed(forms)} after {_listed(self._forms)}: there is no derivative to check")
+            raise ChangedOutputsError(f"Expected `func` to return outputs with the same {what} when inputs are perturbed, "
+                                      f"got {_listed(forms)} after {_listed(self._forms)}: there is no derivative to check")
         return joined(found)
 
     @contextlib.contextmanager
