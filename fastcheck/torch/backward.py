@@ -19,13 +19,13 @@ log = logging.getLogger("fastcheck.torch")
 # Bytes of gradients of outputs handed to one batched backward pass.
 BATCH_BYTES = 1 << 24
 # Two ways to one product of backward agree to this relative difference, or to this many unit roundoffs where that is
-# more; in half precision to the last of these, or to fewer unit roundoffs where that is more.  A backward that chooses
-# its own accuracy by the size of its gradients (that of the matrix exponential) is linear to no more than 1e-7; mistakes
-# (a clamp, a sign, strides) show in the first digits.
-AGREE, ROUNDINGS, MOST, LEAST_ROUNDINGS = 1e-6, 1e4, 1e-2, 64.0
-# Gradients that are zero in theory may be this share of the largest, or of one; with inputs of 1e4 in an exponential
-# their rounding is 1e-11.
-FLOOR = 1e-9
+# more; in half precision to the last of these, or to fewer unit roundoffs where that is more.
+AGREE, ROUNDINGS, MOST, LEAST_ROUNDINGS = 1e-10, 1e4, 1e-2, 64.0
+# Nothing is called a mistake below this relative difference: a backward that chooses its accuracy by the size of its
+# gradients (that of the matrix exponential) is linear to 1e-7 only, while a clamp, a sign or strides show in the first
+# digits.  Gradients that are zero in theory may be this share of the largest, or of one: with inputs of 1e4 in an
+# exponential their rounding is 1e-11.
+MISTAKEN, FLOOR = 1e-6, 1e-9
 # The rows of this many outputs or fewer are asked for one by one: quicker than a batch.
 FEW = 6
 # How often a backward that does not seem linear is asked the same question, to see whether it is random instead.
@@ -83,7 +83,9 @@ class Backward:
         if any(g is not None and g.dtype != i.dtype for g, i in zip(found, self.inputs, strict=True)):
             raise GradcheckError("Gradient has dtype mismatch")
 
-    def close(self, found: Array, expected: Array, size: Array | None = None) -> bool:
+    def close(
+        self, found: Array, expected: Array, size: Array | None = None, agree: float = MISTAKEN, floor: float = FLOOR
+    ) -> bool:
         """Whether two ways to one product (n,) give the same, but for rounding.
 
         Gradients that are zero in theory consist of rounding, of numbers near one: that share of one is allowed.
@@ -91,11 +93,12 @@ class Backward:
         Parameters
         ----------
         size : the sums of the sizes (n,) of what was added to make them; None for their own.
+        agree, floor : the relative difference that is allowed, of each and of the largest; more in low precision.
         """
-        share = max(AGREE, min(ROUNDINGS * self.unit, max(LEAST_ROUNDINGS * self.unit, MOST)))
+        share = max(agree, min(ROUNDINGS * self.unit, max(LEAST_ROUNDINGS * self.unit, MOST)))
         with np.errstate(all="ignore"):
             off, sizes = np.abs(found - expected), np.abs(expected) if size is None else size
-            floor = min(share, max(FLOOR, ROUNDINGS * self.unit)) * max(float(np.max(sizes, initial=0.0)), 1.0)
+            floor = min(share, max(floor, ROUNDINGS * self.unit)) * max(float(np.max(sizes, initial=0.0)), 1.0)
             return bool((~(off > share * sizes + floor + self.nondet_tol) | ~np.isfinite(off)).all())
 
     def probed(self, v: Array) -> Array:
@@ -198,24 +201,30 @@ class Backward:
                 if rows == self._single_rows:
                     raise
                 continue
-            if self._adds_up(found, v, once):
+            if self._adds_up(found, v, once, AGREE, 0.0):
                 return found
-        if replace(self, unit=max(self.unit, measured_unit()))._adds_up(found, v, once):
+        if replace(self, unit=max(self.unit, measured_unit()))._adds_up(found, v, once, AGREE, 0.0):
             return found
         second = np.empty_like(found)
         self._single_rows(second)
-        self._require_same(found, second)
+        third = np.empty_like(found)
+        self._single_rows(third)
+        self._require_same(second, third)
+        if self._adds_up(second, v, once):
+            return second
         raise GradcheckError(
             "backward is not linear in the gradients of the outputs: for several at once it gives another answer than "
             "the sum over each of them. Look for a maximum, a median, a norm or a sorting of grad_output in backward"
         )
 
-    def _adds_up(self, found: Array, v: Array, once: Array) -> bool:
+    def _adds_up(
+        self, found: Array, v: Array, once: Array, agree: float = MISTAKEN, floor: float = FLOOR
+    ) -> bool:
         """Whether the rows of a Jacobian, weighted and added, are what a single backward pass gave."""
         with np.errstate(all="ignore"):
             if not np.isfinite(found).all():
                 return True  # judged where it is compared, with its place
-            return self.close(v @ found, once, np.abs(v) @ np.abs(found))
+            return self.close(v @ found, once, np.abs(v) @ np.abs(found), agree, floor)
 
     def _batched_rows(self, out: Array) -> None:
         for rows, output in zip(self.rows, self.outputs, strict=True):

@@ -304,8 +304,9 @@ class TorchFunction:
         forms = [(o.shape, o.dtype) for o in found]
         if self._forms and forms != self._forms:
             what = "shape" if [s for s, _ in forms] != [s for s, _ in self._forms] else "dtype"
-            raise ChangedOutputsError(f"Expected `func` to return outputs with the same {what} when inputs are perturbed, "
-                                      f"got {_listed(forms)} after {_listed(self._forms)}: there is no derivative to check")
+            raise ChangedOutputsError(
+                f"Expected `func` to return outputs with the same {what} when inputs are perturbed, got "
+                f"{_listed(forms)} after {_listed(self._forms)}: there is no derivative to check")
         return joined(found)
 
     @contextlib.contextmanager

@@ -124,7 +124,13 @@ def _checked(check: Check, small: Small) -> None:
         if small.undefined:
             # The last use of the graph, unless several outputs want one each or it is used up.
             last = told and len(outputs) == 1 and not small.batched
-            _compat.test_undefined_backward((lambda *_: check.returned) if last else func, outputs, inputs)
+            try:
+                _compat.test_undefined_backward((lambda *_: check.returned) if last else func, outputs, inputs)
+            except GradcheckError:
+                if told:  # with zeros it may say more
+                    fresh = _compat.differentiable_outputs(as_tuple(func(*inputs)))
+                    _compat.test_backward_mul_by_grad_output(fresh, inputs, options.masked)
+                raise
 
 
 @contextlib.contextmanager

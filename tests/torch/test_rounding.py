@@ -132,3 +132,29 @@ def test_infinite_entries_that_a_function_allows_do_not_move(value, fast):
     wrong = function(torch.sigmoid, lambda g, x: 1.1 * g * x.sigmoid() * (1.0 - x.sigmoid()))
     with pytest.raises(ft.GradcheckError, match="mismatch"):
         ft.gradcheck(wrong, (given,), fast_mode=fast)
+
+
+@pytest.mark.parametrize("fast", [False, True])
+@pytest.mark.parametrize(("size", "dtype"), [(1.0, torch.float64), (8.0, torch.float64), (9.0, torch.complex128)])
+def test_a_backward_that_chooses_its_accuracy_by_its_gradients_is_not_called_nonlinear(size, dtype, fast):
+    torch.manual_seed(0)
+    given = (size * torch.randn(3, 4, 4, dtype=dtype)).requires_grad_()
+    assert ft.gradcheck(torch.matrix_exp, (given,), fast_mode=fast)
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_second_derivatives_at_large_logits_and_of_directions_of_large_vectors(fast):
+    logits = (1e4 * torch.ones(3, 5, dtype=torch.float64) + torch.arange(5)).requires_grad_()
+    assert ft.gradgradcheck(lambda x: x.logcumsumexp(1), (logits,), fast_mode=fast)
+    assert ft.gradgradcheck(lambda x: F.normalize(x, dim=1), (tensor(2, 1, 3),), fast_mode=fast)
+
+
+@pytest.mark.parametrize("fast", [False, True])
+@pytest.mark.parametrize("small", [1e-4, 1e-8])
+def test_a_backward_that_is_slightly_nonlinear_is_judged_by_its_entries(small, fast):
+    """Below the tolerances it is no mistake; above them it is."""
+    def backward(g, x):
+        return g * x.cos() * (1.0 + small * g.abs())
+
+    right = ft.gradcheck(function(torch.sin, backward), (tensor(3, 4),), fast_mode=fast, raise_exception=False)
+    assert right is (small < 1e-6)
