@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from ..._names import Activation, Cost
 from ..._validation import real_array
+from ..networks.conventions.arrays import read_parameters
 from ..networks.defaults import output_and_cost
-from ..networks.names import layer_of, name_of
 from ..networks.network import Network
 from .npz import Dump
 
@@ -37,8 +37,9 @@ def infer_network(
     ValueError, TypeError : for names that are not known and tensors that do not make a network.
     """
     if output is None and cost is None:
-        last = max(layer_of(name) for name in dump.parameters)
-        output = _output_for(real_array("Y", dump.Y), len(np.atleast_1d(dump.parameters[name_of("W", last)])))
+        widths, X, Y = read_parameters(dump.parameters).widths, np.shape(dump.X), real_array("Y", dump.Y)
+        rows = len(X) == 2 and X[1] == widths[0] != X[0]
+        output = _output_for(Y.T if rows else Y, widths[-1])
     output, cost = output_and_cost(output, cost, "squared_error")
     names = [HIDDEN if hidden is None else hidden] if hidden is None or isinstance(hidden, str) else list(hidden)
     net = Network.from_parameters(dump.parameters, names[0] if names else HIDDEN, output, cost, l2)

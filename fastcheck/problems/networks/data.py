@@ -61,7 +61,10 @@ def targets_of(Y: Any, m: int, outputs: int, cost: Cost, name: str) -> Array:
         data = data.reshape(1, m)
     if data.shape != (outputs, m):
         labels = f" or integer labels ({m},)" if cost.labels else ""
-        raise ValueError(f"Y: expected shape ({outputs}, {m}){labels} for X with {m} samples, got shape {data.shape}")
+        hint = "; samples lie in columns, pass Y.T" if data.shape == (m, outputs) else ""
+        raise ValueError(
+            f"Y: expected shape ({outputs}, {m}){labels} for X with {m} samples, got shape {data.shape}{hint}"
+        )
     data = np.ascontiguousarray(data, dtype=np.float64)
     if cost.output and not bool(np.all((data >= 0.0) & (data <= 1.0) | ~np.isfinite(data))):
         raise ValueError(f"Y: expected targets between 0 and 1 for {name}, got {data.min()} to {data.max()}")

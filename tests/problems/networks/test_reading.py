@@ -39,7 +39,7 @@ def test_what_back_propagation_computes_on_its_way_is_ignored():
 
 @pytest.mark.parametrize(("changes", "words"), [
     ({"dW2": None, "dWW2": 1}, ["unknown", "dWW2", "did you mean 'dW2'"]),
-    ({"dgamma1": 1}, ["unknown", "dgamma1"]),
+    ({"dgamma1": 1}, ["unknown", "dgamma1"]), ({"weight_decay": 0.1}, ["unknown", "weight_decay"]),
     ({"dW3": np.ones((3, 3))}, ["unknown", "dW3"]),
     ({"dW1": np.ones((4, 5)), "dZ1": 0}, ["dW1", "(5, 4)", "(4, 5)", "transposed", "dW1.T"]),
     ({"db1": np.ones((1, 5)), "dZ1": 0}, ["db1", "(5, 1)", "(1, 5)"]),

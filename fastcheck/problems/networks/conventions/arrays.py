@@ -11,7 +11,7 @@ from ...._names import Weights
 from ...._validation import meant
 from ...parameters.tree import numbers
 from ..names import GRADIENT, name_of
-from .fitting import IN_OUT, OUT_IN, Shape, fits, is_bias, misfit
+from .fitting import IN_OUT, OUT_IN, Shape, fits, has_bias_columns, is_bias, misfit, unfolded
 from .names import Group
 from .structures import Found, Key, canonical, readings
 
@@ -53,6 +53,7 @@ class ReadParameters:
     weights : the order of the weights' axes there.
     told : whether the shapes allow this order alone.
     groups : by what the user's names of a layer share, its number from 1 on.
+    folded : whether the biases are the first column of the weights.
     """
 
     tensors: dict[str, NDArray[Any]]
@@ -60,6 +61,7 @@ class ReadParameters:
     weights: Weights
     told: bool
     groups: dict[Group, int]
+    folded: bool = False
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -96,12 +98,15 @@ def read_parameters(
             orders = [order for order in (OUT_IN, IN_OUT) if weights in (None, order)]
             fitting = [o for o in orders if fits(arrays, o, widths, row_biases or o == IN_OUT)
                        and not (found.placed and o == IN_OUT and _has_columns(arrays))]
+            folded = not fitting and weights != IN_OUT and _are_thetas(named) and has_bias_columns(arrays, widths)
+            if folded:
+                arrays, named, fitting = unfolded(arrays), _called_apart(named), [OUT_IN]
             if not fitting:
                 raise ValueError(misfit(arrays, named, weights or OUT_IN, widths, argument))
             own = {name: Own(named[name][0], array.shape, name[0] == "W" and array.ndim == 2 and fitting[0] == IN_OUT)
                    for name, array in arrays.items()}
             tensors = {name: own[name].as_network(name, array) for name, array in arrays.items()}
-            return ReadParameters(tensors, own, fitting[0], len(fitting) < 2, groups)
+            return ReadParameters(tensors, own, fitting[0], len(fitting) < 2, groups, folded)
         except ValueError as error:
             if attempt == 0:
                 refusal = error
@@ -187,6 +192,8 @@ def _refuse_unknown(ignored: Iterable[str], names: Iterable[str], argument: str,
 def _gradients_as(found: Found, parameters: ReadParameters, argument: str) -> dict[str, NDArray[Any]]:
     """Return one reading of gradients against the parameters."""
     own = parameters.own
+    if parameters.folded:
+        found = _gradients_apart(found, parameters, argument)
     names = {key: _name_of_gradient(key, found, parameters) for key in found.arrays}
     unknown = [found.called[key] for key, name in names.items() if name not in own]
     _refuse_unknown([*unknown, *found.ignored], own, argument, GRADIENT)
@@ -207,6 +214,33 @@ def _gradients_as(found: Found, parameters: ReadParameters, argument: str) -> di
         listed = ", ".join(f"{GRADIENT}{name}" for name in own)
         raise ValueError(f"{argument}: expected {listed} or some of them, got none; {next(iter(own))} is missing")
     return gradients
+
+
+def _are_thetas(named: Mapping[str, tuple[str, Any]]) -> bool:
+    """Whether all are called Theta: by any other name one column too many is a mistake."""
+    return all("theta" in called.lower() for called, _ in named.values())
+
+
+def _called_apart(named: Mapping[str, tuple[str, Any]]) -> dict[str, tuple[str, Any]]:
+    """What weights and biases are called where both are one matrix."""
+    parts = {"W": "[:, 1:]", "b": "[:, 0]"}
+    return {f"{kind}{name[1:]}": (f"{called}{part}", value)
+            for name, (called, value) in named.items() for kind, part in parts.items()}
+
+
+def _gradients_apart(found: Found, parameters: ReadParameters, argument: str) -> Found:
+    """Gradients of weights and of biases, where both are one matrix."""
+    arrays: dict[Key, Any] = {}
+    called: dict[Key, str] = {}
+    for (kind, group), value in found.arrays.items():
+        name = found.called[kind, group]
+        array = numbers(f"{name} in {argument}", value)
+        number = parameters.groups.get(group)
+        if kind != "W" or number is None or array.ndim != 2:
+            raise ValueError(f"{argument}: expected one matrix for each layer, biases in its first column, got {name}")
+        arrays["W", group], arrays["b", group] = array[:, 1:], array[:, 0]
+        called["W", group], called["b", group] = f"{name}[:, 1:]", f"{name}[:, 0]"
+    return Found(arrays, called, found.ignored, found.numbered)
 
 
 def _name_of_gradient(key: Key, found: Found, parameters: ReadParameters) -> str:

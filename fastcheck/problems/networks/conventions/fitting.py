@@ -47,6 +47,19 @@ def is_bias(shape: Shape, size: int, rows: bool) -> bool:
     return shape in ((size,), (size, 1)) or (rows and shape == (1, size)) or (size == 1 and shape == ())
 
 
+def has_bias_columns(arrays: Mapping[str, NDArray[Any]], widths: tuple[int, ...] | None) -> bool:
+    """Whether every matrix is (outputs, 1 + inputs), with the biases in its first column, as in Theta1 and Theta2."""
+    if any(name[0] == "b" or array.ndim != 2 or array.shape[1] < 2 for name, array in arrays.items()):
+        return False
+    return (widths is not None or len(arrays) > 1) and fits(unfolded(arrays), OUT_IN, widths, row_biases=False)
+
+
+def unfolded(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Weights and biases of matrices that have the biases in their first column."""
+    parts = {name: {name: array[:, 1:], f"b{name[1:]}": array[:, 0]} for name, array in arrays.items()}
+    return {name: part for both in parts.values() for name, part in both.items()}
+
+
 def misfit(
     arrays: Mapping[str, NDArray[Any]], named: Mapping[str, tuple[str, Any]], order: Weights,
     widths: tuple[int, ...] | None, argument: str,

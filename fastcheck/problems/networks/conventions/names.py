@@ -7,8 +7,15 @@ what is left tells the layer.
 import re
 from dataclasses import dataclass
 
-WEIGHTS = frozenset(("w", "wt", "weight", "weights", "kernel", "kernels", "coef", "coefs", "coefficients"))
-BIASES = frozenset(("b", "bias", "biases", "intercept", "intercepts"))
+WEIGHTS = ("weights", "weight", "kernels", "kernel", "coefficients", "coefs", "coef", "theta", "syn", "wt", "w")
+BIASES = ("biases", "bias", "intercepts", "intercept", "b")
+# One word: a mark of a gradient (dW, gradW, dLdW), the kind, and the layer or a mark behind it (wh, wout, Wgrad).
+_KIND = re.compile(
+    r"(?P<cost>d(?:l|j|c|e|loss|cost))?(?P<mark>d|g|grad|delta|nabla)?"
+    rf"(?:(?P<W>{'|'.join(WEIGHTS)})|(?P<b>{'|'.join(BIASES)}))(?P<behind>h|o|i|in|out|hidden|input|output|grad|gradient)?"
+)
+# d loss / d W: what stands before the kind then.
+_COST = re.compile(r"d(?:l|j|c|e|loss|cost)")
 GRADIENTS = frozenset(("d", "g", "grad", "grads", "gradient", "gradients", "nabla", "delta"))
 # What lies beside parameters and gradients in the dictionaries that people pass on: pre-activations, activations, data.
 INTERMEDIATE = frozenset((
@@ -54,40 +61,30 @@ def read_name(path: Path) -> Name:
     words: list[str | int] = []
     for part in path:
         found = [part] if isinstance(part, int) else _WORDS.findall(str(part))
-        words += [int(word) if str(word).isdigit() else str(word) for word in found]
-    kinds = [place for place, word in enumerate(words) if isinstance(word, str) and _kind(word)]
-    kind, gradient, left = "", False, list(words)
-    if kinds:
-        place = kinds[-1]
-        kind, gradient = _kind(str(words[place])) or ("", False)
-        left = words[:place] + words[place + 1 :]
-    rest = tuple(word for word in left if str(word).lower() not in GRADIENTS)
-    gradient = gradient or len(rest) < len(left)
-    group = tuple(word if isinstance(word, int) else word.lower() for word in rest)
-    numbered = bool(kinds) and len(group) == 1 and isinstance(group[0], int) and _kind_first(words)
-    return Name(kind, group, gradient, numbered, not kind and _is_intermediate(words))
+        words += [int(word) if str(word).isdigit() else str(word).lower() for word in found]
+    told = [(place, match) for place, word in enumerate(words) if isinstance(word, str) and (match := _kind(word))]
+    if not told:
+        rest = tuple(word for word in words if word not in GRADIENTS)
+        return Name("", rest, len(rest) < len(words), False, _is_intermediate(words))
+    place, match = told[-1]
+    behind = match["behind"] or ""
+    marked = bool(match["mark"]) or behind in GRADIENTS
+    own = [behind] if behind and behind not in GRADIENTS else []
+    left = [*words[:place], *own, *words[place + 1 :]]
+    group = tuple(w for w in left if w not in GRADIENTS and not (isinstance(w, str) and _COST.fullmatch(w)))
+    marked = marked or any(word in GRADIENTS for word in left)
+    first = next((number for number, word in enumerate(words) if isinstance(word, int)), -1)
+    numbered = len(group) == 1 and isinstance(group[0], int) and place < first
+    return Name("W" if match["W"] else "b", group, marked, numbered, False)
 
 
-def _kind(word: str) -> "tuple[str, bool] | None":
-    """Return the kind that a word tells, and whether it says that it is a gradient: "dW", "db", "dweight"."""
-    for rest, gradient in ((word.lower(), False), (word.lower()[1:], True)):
-        if gradient and word[0] not in "dDg":
-            break
-        if rest in WEIGHTS:
-            return "W", gradient
-        if rest in BIASES:
-            return "b", gradient
-    return None
-
-
-def _kind_first(words: "list[str | int]") -> bool:
-    """Tell whether the kind stands before the number: W1, unlike 0.weight of a torch.nn.Sequential."""
-    numbers = [place for place, word in enumerate(words) if isinstance(word, int)]
-    kinds = [place for place, word in enumerate(words) if isinstance(word, str) and _kind(word)]
-    return bool(numbers) and kinds[-1] < numbers[0]
+def _kind(word: str) -> "re.Match[str] | None":
+    """What a word tells about the kind; None for words that tell nothing."""
+    match = _KIND.fullmatch(word)
+    return None if match is None or (match["cost"] and not match["mark"]) else match
 
 
 def _is_intermediate(words: "list[str | int]") -> bool:
-    named = [word.lower() for word in words if isinstance(word, str)]
+    named = [word for word in words if isinstance(word, str)]
     plain = [word for word in named if word not in GRADIENTS] or named
     return bool(plain) and (plain[0] in INTERMEDIATE or (plain[0][0] == "d" and plain[0][1:] in INTERMEDIATE))

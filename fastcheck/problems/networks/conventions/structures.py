@@ -73,7 +73,7 @@ def _by_name(leaves: Sequence[tuple[Path, Any]], names: Sequence[Name]) -> Found
     ignored = []
     for (path, value), name in zip(leaves, names, strict=True):
         key = (name.kind, name.group)
-        if not name.kind:
+        if not name.kind or (name.kind == "W" and _is_number(value)):  # weight_decay, say
             if not name.intermediate:
                 ignored.append(_text(path))
         elif key in called:
@@ -93,6 +93,10 @@ def _placed(leaves: Sequence[tuple[Path, Any]], key_of: Any) -> Found:
             arrays[kind, tuple(group)] = value
         called[kind, tuple(group)] = _text(path)
     return Found(arrays, called, placed=True)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) or getattr(value, "ndim", None) == 0
 
 
 def _kind_at(place: Any, kinds: str = "Wb") -> str:

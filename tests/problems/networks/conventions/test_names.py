@@ -33,3 +33,18 @@ def test_neither(name):
     found = read_name((name,))
     assert not found.kind
     assert not found.intermediate
+
+
+@pytest.mark.parametrize(("name", "kind", "group"), [
+    ("gradW1", "W", (1,)), ("dLdW1", "W", (1,)), ("dL_dW2", "W", (2,)), ("dJdb1", "b", (1,)), ("dLoss_db3", "b", (3,)),
+    ("Wgrad1", "W", (1,)), ("W1grad", "W", (1,)), ("dwout", "W", ("out",)), ("Theta1_grad", "W", (1,)),
+    ("syn0_delta", "W", (0,)),
+])
+def test_gradients_by_rarer_names(name, kind, group):
+    read = read_name((name,))
+    assert (read.kind, read.group, read.gradient) == (kind, group, True)
+
+
+@pytest.mark.parametrize("name", ["vW1", "who", "batch", "beta1", "wait"])
+def test_words_that_only_begin_like_a_parameter(name):
+    assert not read_name((name,)).kind

@@ -189,8 +189,28 @@ def kinds_of_lists():
             {"dW": [g[0][0], g[1][0]], "db": [g[0][1], g[1][1]]}, *data)
 
 
+def thetas():
+    """Andrew Ng's first course: Theta1 and Theta2 with the biases in their first columns, samples in rows."""
+    Theta1, Theta2 = normal(5, 5), normal(3, 6)
+    ones = np.ones((6, 1))
+    a1 = np.hstack([ones, X])
+    a2 = np.hstack([ones, sigmoid(a1 @ Theta1.T)])
+    d3 = sigmoid(a2 @ Theta2.T) - ONE_HOT
+    d2 = (d3 @ Theta2)[:, 1:] * a2[:, 1:] * (1 - a2[:, 1:])
+    return (("sigmoid", "sigmoid", "bce"), {"Theta1": Theta1, "Theta2": Theta2},
+            {"Theta1_grad": d2.T @ a1 / 6, "Theta2_grad": d3.T @ a2 / 6}, X, ONE_HOT)
+
+
+def letters():
+    """wh, bh, wout, bout."""
+    settings, p, g, *data = pairs()
+    parameters = {"wh": p[0][0], "bh": p[0][1][None, :], "wout": p[1][0], "bout": p[1][1][None, :]}
+    gradients = {"d_wout": g[1][0], "d_bout": g[1][1][None, :], "d_wh": g[0][0], "d_bh": g[0][1][None, :]}
+    return settings, parameters, gradients, *data
+
+
 CODES = [cs231n, deep_learning_ai, nielsen, scikit_learn, keras, flax, torch_names, fastai, pairs, named_tuples,
-         zero_based, suffixes, no_biases, logistic, micrograd, kinds_of_lists]
+         zero_based, suffixes, no_biases, logistic, micrograd, kinds_of_lists, letters]
 
 
 @pytest.mark.parametrize("code", CODES)
@@ -234,6 +254,18 @@ def replaced(value, path, made):
     if isinstance(value, dict):
         return items
     return type(value)(*items.values()) if hasattr(value, "_fields") else type(value)(items.values())
+
+
+def test_biases_in_the_first_column():
+    (hidden, output, cost), parameters, gradients, X, Y = thetas()
+    net = fc.Network.from_parameters(parameters, hidden, output, cost)
+    assert net.widths == (4, 5, 3)
+    report = fc.check(net, parameters, gradients, X, Y)
+    assert report.ok, str(report)
+    assert "Names: W1 is Theta1[:, 1:], b1 is Theta1[:, 0], W2 is Theta2[:, 1:], b2 is Theta2[:, 0]." in report.notes
+    gradients["Theta1_grad"][2, 0] += 0.1
+    report = fc.check(net, parameters, gradients, X, Y)
+    assert [(t.name, t.worst) for t in report.failures] == [("b1", (2,))]
 
 
 @pytest.mark.parametrize("method", ["sample", "directional"])
