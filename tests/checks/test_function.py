@@ -377,3 +377,38 @@ def test_a_program_that_its_own_cross_checks_refuse_is_checked_by_ordinary_diffe
     assert any("Ordinary differences" in note and "literal" in note for note in report.notes)
     with pytest.raises(fc.EngineError, match="literal"):
         fc.check_vjp(forward, backward, (x,), engine="program")
+
+
+@pytest.mark.parametrize("bounded", [
+    lambda x: 1 / (1 + np.flip(x) ** 2), lambda x: np.tanh(np.flip(x)), lambda x: np.sin(np.flip(x)),
+    lambda x: np.exp(-np.flip(x) ** 2), lambda x: np.linalg.inv(np.diag(np.flip(x) + 3)),
+])
+def test_what_a_program_misses_is_found_where_the_function_levels_off(bounded, monkeypatch):
+    from fastcheck.engines.program.arrays import tables
+
+    def lost(run, function, args, options):
+        return run.fresh(function(args[0].value), None)
+
+    monkeypatch.setitem(tables.FUNCTIONS, np.flip, lost)
+    x = point(size=6)
+    with pytest.raises(fc.EngineError, match="literal"):
+        fc.check_vjp(bounded, lambda d, x: np.zeros_like(x), (x,), engine="program")
+
+
+def test_complex_matrices_keep_their_imaginary_parts():
+    rng = np.random.default_rng(3)
+    base = np.diag(np.full(5, 3.0)) + 0.3 * rng.standard_normal((5, 5)) + 0.7j * np.eye(5)
+    source = rng.standard_normal(5) + 0.5j
+
+    def cost(p):
+        return float(np.sum(np.abs(np.linalg.solve(base + np.diag(p), source)) ** 2))
+
+    def gradient(p):
+        a = base + np.diag(p)
+        u = np.linalg.solve(a, source)
+        return -2 * (np.linalg.solve(a.T, u.conj()) * u).real
+
+    p = rng.uniform(0.5, 2, 5)
+    report = fc.check_function(cost, p, gradient(p))
+    assert report.ok, report
+    assert not fc.check_function(cost, p, gradient(p) * 1.001).ok

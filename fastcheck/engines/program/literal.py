@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 # The literal step, relative to the entries: so large that subtraction keeps most of its digits.
 LITERAL_STEP = 2.0**-10
-# Where it disagrees, it is looked at again with steps longer by these factors: what is apart must by then have fallen
-# behind the step by this factor, if it is rounding.
-LONGER, GROWN = (2.0**6, 2.0**12, 2.0**18), 16.0
+# Where it disagrees, it is looked at again with steps longer by these factors, the longest still a share of the entries:
+# functions that level off far away would hide what the program misses.  Rounding stays as large as it was, but for this
+# factor; what is missed grows with the step.
+LONGER, GROWN = (2.0**3, 2.0**6), 4.0
 # A literal difference may be off by this share of the change, and by this many roundings of the outputs.
 AGREEMENT, ROUNDINGS = 1e-8, 1e3
 
@@ -118,9 +119,9 @@ def _rounds(
         exact = [None if r is None else r[0] for r in runner.run_outputs([changes])]
         at = [values.get(place, place.value).copy() for place in inputs]
         found = _compare_all(problem, runner, at, exact, [0.0] * len(runner.outputs), only=apart.output)
-        if found is None or found.error / longer <= apart.error / GROWN:
-            return True
-    return False
+        if found is not None and not found.error <= GROWN * apart.error:
+            return False
+    return True
 
 
 def _move(

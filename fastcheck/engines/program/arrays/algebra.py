@@ -40,7 +40,7 @@ def by_rule(name: str, operands: int, *options_of_rule: str) -> Handler:
         given = {**dict(zip(options_of_rule, rest, strict=False)), **named}
         if set(given) - set(options_of_rule):
             raise NoRule(f"numpy.linalg.{name} with {', '.join(given)}", "leave these options out")
-        values = [np.asarray(value, dtype=float) for value in values]
+        values = [np.asarray(value, dtype=np.result_type(value, float)) for value in values]
         values, changes = _lifted(values, changes)
         if isinstance(out, tuple):
             rule = run.tables.rules[name]
