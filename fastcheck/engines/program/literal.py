@@ -18,10 +18,13 @@ if TYPE_CHECKING:
 
 # The literal step, relative to the entries: so large that subtraction keeps most of its digits.
 LITERAL_STEP = 2.0**-10
-# Where it disagrees, it is looked at again with steps longer by these factors, the longest still a share of the entries:
-# functions that level off far away would hide what the program misses.  Rounding stays as large as it was, but for this
-# factor; what is missed grows with the step.
-LONGER, GROWN = (2.0**3, 2.0**6), 4.0
+# Where it disagrees, it is looked at again with a step longer by this factor, still a share of the entries: functions
+# that level off far away would hide what the program misses.  Rounding stays about as large as it was, but for a factor
+# by chance; what is missed grows with the step.
+LONGER, BY_CHANCE = 2.0**6, 16.0
+# A function that stands still on most of this many points along the step is a staircase, as (x + 1e16) - 1e16 is: only
+# a step over many stairs shows what it does, and what is apart must by then have fallen behind the step.
+POINTS, FEW, FAR, BEHIND = 8, 4, 2.0**18, 16.0
 # A literal difference may be off by this share of the change, and by this many roundings of the outputs.
 AGREEMENT, ROUNDINGS = 1e-8, 1e3
 
@@ -102,7 +105,7 @@ def require_literal(
                     f"less than literal subtraction says, where rounding explains {apart.allowed:.3g}; "
                     'use engine="differences", and please report the program'
                 )
-            evaluations += 0 if apart is None else len(LONGER)
+            evaluations += 0 if apart is None else POINTS + 1
     return evaluations
 
 
@@ -110,18 +113,32 @@ def _rounds(
     problem: ProgramProblem, runner: Runner, inputs: Sequence[Place], group: tuple[Sequence[Place], dict[Place, float]],
     generator: "Generator", apart: "Apart",
 ) -> bool:
-    """Tell whether what is apart is rounding inside the function, as of (x + 1e16) - 1e16: with steps it does not grow.
+    """Tell whether what is apart is rounding inside the function.
 
-    What the program misses does, in proportion to the step; both are differences for the same one, however long.
+    It then stays as large as it is, however long the step; what the program misses grows in proportion.
     """
-    for longer in LONGER:
-        changes, values = _move(*group, generator, longer)
-        exact = [None if r is None else r[0] for r in runner.run_outputs([changes])]
-        at = [values.get(place, place.value).copy() for place in inputs]
-        found = _compare_all(problem, runner, at, exact, [0.0] * len(runner.outputs), only=apart.output)
-        if found is not None and not found.error <= GROWN * apart.error:
-            return False
-    return True
+    staircase = _stands_still(problem, _move(*group, generator), inputs, apart.output)
+    longer = FAR if staircase else LONGER
+    changes, values = _move(*group, generator, longer)
+    exact = [None if r is None else r[0] for r in runner.run_outputs([changes])]
+    at = [values.get(place, place.value).copy() for place in inputs]
+    found = _compare_all(problem, runner, at, exact, [0.0] * len(runner.outputs), only=apart.output)
+    return found is None or found.error <= apart.error * (FAR / BEHIND if staircase else BY_CHANCE)
+
+
+def _stands_still(
+    problem: ProgramProblem, move: tuple[dict[Place, Array], dict[Place, Array]], inputs: Sequence[Place], output: int
+) -> bool:
+    """Tell whether the plain function takes few values along a step."""
+    changes, _ = move
+    seen = set()
+    with np.errstate(all="ignore"):
+        for share in np.arange(1, POINTS + 1) / POINTS:
+            at = [place.value + share * changes[place].reshape(place.value.shape) if place in changes
+                  else place.value.copy() for place in inputs]
+            value = problem.literal_cost(at) if problem.plain is None else problem.plain(at)[output]
+            seen.add(np.asarray(value).tobytes())
+    return len(seen) <= FEW
 
 
 def _move(
