@@ -1,4 +1,5 @@
-"""PyTorch's door: ``gradcheck`` and ``gradgradcheck`` in place of torch.autograd's, checks of modules and kernels."""
+"""PyTorch's door: ``gradcheck`` and ``gradgradcheck`` in place of torch.autograd's, checks of modules and kernels,
+and ``Watch`` for training."""
 
 from torch.autograd.gradcheck import GradcheckError
 
@@ -7,8 +8,9 @@ from .distributed.check import check_distributed
 from .gradients import gradcheck, gradgradcheck
 from .kernel.check import check_kernel
 from .modules import check_module
+from .watch import Watch
 
 __all__ = [
-    "GradcheckError", "RandomFunctionError", "check_distributed", "check_kernel", "check_module", "gradcheck",
-    "gradgradcheck",
+    "GradcheckError", "RandomFunctionError", "Watch", "check_distributed", "check_kernel", "check_module",
+    "gradcheck", "gradgradcheck",
 ]

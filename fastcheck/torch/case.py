@@ -74,7 +74,7 @@ class Case:
     def of(cls, module: nn.Module, loss: Any, inputs: Any, targets: Any, *, frozen: bool) -> "Case":
         """A case of what the caller passed: inputs are a tensor, a tuple, or a dictionary of keyword arguments."""
         args, kwargs = ((), dict(inputs)) if isinstance(inputs, Mapping) else (as_tuple(inputs), {})
-        return cls(module, loss, args, kwargs, targets, frozen, _random_state() if frozen else None)
+        return cls(module, loss, args, kwargs, targets, frozen, random_state() if frozen else None)
 
     @property
     def plain(self) -> nn.Module:
@@ -177,6 +177,15 @@ def _padding_rows(module: nn.Module, widen: Callable[[Any], Any]) -> dict[str, t
     return found
 
 
+def still(module: nn.Module) -> bool:
+    """Whether no dropout is active."""
+    try:
+        require_still(module)
+    except ValueError:
+        return False
+    return True
+
+
 def require_still(module: nn.Module) -> None:
     """Refuse dropout that is active, which makes a loss random, with the remedies."""
     for name, part in module.named_modules():
@@ -217,8 +226,25 @@ def preserved(module: nn.Module) -> Iterator[None]:
                 part.training = mode
 
 
-def _random_state() -> tuple[torch.Tensor, list[torch.Tensor]]:
+def random_state() -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """That of the processor's generator and of every device's."""
     return torch.get_rng_state(), torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+
+
+@contextlib.contextmanager
+def untouched(module: nn.Module, buffers: Mapping[str, torch.Tensor]) -> Iterator[None]:
+    """Give a module other buffers, by name, for a while; its parameters, buffers and modes are afterwards as before."""
+    places = [(part, dict(part._parameters), dict(part._buffers), part.training) for part in module.modules()]
+    try:
+        for name, buffer in buffers.items():
+            owner, _, own = name.rpartition(".")
+            module.get_submodule(owner)._buffers[own] = buffer
+        yield
+    finally:
+        for part, parameters, kept, mode in places:
+            part._parameters.update(parameters)
+            part._buffers.update(kept)
+            part.training = mode
 
 
 def _set_random_state(state: tuple[torch.Tensor, list[torch.Tensor]]) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -19,7 +20,7 @@ from ..runtime.resources import memory_of, threads_of
 from ..runtime.run import Run
 from ..verdict.outcome import FAIL, Cause
 from . import chain
-from .case import FROZEN, Case, as_array, detached, double, mapped, preserved, require_still
+from .case import FROZEN, Case, as_array, detached, double, mapped, preserved, require_still, still
 from .cost import TorchCost
 from .function import TorchFunction
 from .low_precision import NoTruthError, Point, Twin, judged_by_spread
@@ -104,6 +105,25 @@ def check_module(
             options["tolerance"] = COARSE
         report = _exactly(case, value, gradients, method, options)
     return report.held_open(Cause.COARSE).noted(*notes) if case.coarse and tolerance is None else report
+
+
+def check_gradients(case: Case, gradients: dict[str, Array], *, memory_limit: int) -> Report:
+    """Check the gradients that a training step has, along random directions and entry by entry where those disagree.
+
+    Where the step computes in less than single precision its backward pass runs again, to measure how its rounding
+    spreads; random numbers would differ then, and only gross mistakes fail.
+    """
+    options: dict[str, Any] = {
+        "tolerance": None, "norm": 2, "samples": None, "directions": None, "seed": 0, "threads": None,
+        "memory_limit": memory_limit, "time_limit": None, "progress": False,
+    }
+    if case.coarse:
+        try:
+            return _by_spread(replace(case, frozen=not still(case.module)), "directional", options)
+        except NoTruthError:
+            options["tolerance"] = COARSE
+    report = _by_operators(case, gradients, "these are the gradients of a training step", "directional", options)
+    return report.held_open(Cause.COARSE) if case.coarse else report
 
 
 def _exactly(

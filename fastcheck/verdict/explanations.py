@@ -65,6 +65,11 @@ class Evidence:
         promised = self.subject.gradient[comparison.tensor.start : comparison.tensor.stop]
         return two_norms(promised, promised).gradient / math.sqrt(max(promised.size, 1))
 
+    @property
+    def scale_anywhere(self) -> float:
+        """The largest root mean square of a tensor's gradient."""
+        return max((self.promised_rms(c) for c in self.comparisons), default=0.0)
+
     def scale_beside(self, comparison: Comparison) -> float:
         """The largest root mean square of the other tensors' numerical gradients that noise leaves their digits."""
         others = [c for c in self.comparisons if c.tensor is not comparison.tensor and c.resolved]

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .._constants import BEYOND_DOUBLE, NOISE_SIGMAS, NORM_SIGMAS, RESOLVED, RESOLVED_LOW, ROUNDINGS
+from .._constants import BEYOND_DOUBLE, NOISE_SIGMAS, NORM_SIGMAS, RESOLVED, RESOLVED_LOW, ROUNDINGS, TOLERANCE
 from .._types import Array
 from ..problems.gradients import AnalyticGradient, Dithered, NumericalGradient
 from .clear_case import difference_if_clear
@@ -56,7 +56,7 @@ def judge(
         return Judgement(PASS, clear, Later(find, len(subject.tensors)))
     found = find()
     checked = [t for t in found if t.comparison.checked or t.name in differences.limits]
-    verdicts = {t.verdict for t in found if t in checked or t.verdict == FAIL}
+    verdicts = {t.verdict for t in checked} | ({FAIL} if any(t.verdict == FAIL for t in found) else set())
     overall: Verdict = FAIL if FAIL in verdicts else INCONCLUSIVE if INCONCLUSIVE in verdicts else PASS
     judgement = Judgement(overall, overall_difference([t.comparison for t in checked], norm), found)
     if not math.isfinite(differences.cost):
@@ -157,6 +157,9 @@ def _by_directions_alone(found: TensorVerdict, given: Evidence) -> TensorVerdict
         return replace(found, verdict=INCONCLUSIVE, cause=Cause.UNCHECKED)
     if _seen_by_directions(found, given):
         return found
+    limit, scale = given.differences.limits[found.name], given.scale_anywhere
+    if found.promised_rms <= limit <= TOLERANCE * scale:
+        return replace(found, cause=Cause.ZERO)  # no more than rounding of the other gradients, and seen to be that
     return replace(found, verdict=INCONCLUSIVE, cause=Cause.POWER)
 
 

@@ -20,7 +20,7 @@ from .columns import SHRINK, SHRINKS
 from .kinks import JUMP, under_each
 from .problem import ProgramProblem
 from .runner import INNER_STEP, Moved, Place, Runner
-from .trust import TOGETHER, UNIT, Along, Direction, along, dither, equal_shares, norm_of, root_mean_square
+from .trust import TOGETHER, UNIT, Along, Direction, along, dither, norm_of, root_mean_square
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -32,6 +32,9 @@ DITHERS, ROUNDINGS = 2, 4.0
 EXACTLY = 1e-5
 # Evaluations that entries beside directions take, at least.
 CLOSING = 12
+# Tensors take part alike in directions through everything, but for those whose gradient does less than this share
+# of what another's does.
+FAINT = 1e-3
 # Parts that a tensor is cut into at random, again and again, where several entries are wrong.
 PARTS = 32
 # Share of the disagreement by which the masks of single bits may miss one wrong entry's.
@@ -200,7 +203,7 @@ def _together(tensors: Sequence["_Tensor"], count: int) -> dict[str, float] | No
         return None
     chosen = through_everything(gradients, count, first.tolerance, first.generator)
     directions, expected, allowed, steps = chosen.directions, chosen.expected, chosen.allowed, chosen.steps
-    found = _closest(directions, expected, first.runners[0])
+    found = closest(directions, expected, first.runners[0])
     if found is None:
         return None
     others = [
@@ -263,8 +266,11 @@ def through_everything(
 ) -> Everything:
     """Random directions through all inputs, in which each takes part alike, by what its gradient (n,) promises."""
     places = list(gradients)
-    done = [np.ones(place.size, dtype=bool) for place in places]
-    shares = equal_shares(places, done, list(gradients.values()))
+    # What is zero but for rounding (a bias before a normalisation) takes part as if its gradient were a share of the
+    # others': with steps large enough to make it felt, its rounding would drown all of them.
+    sizes = {place: float(np.linalg.norm(gradients[place] * place.step)) for place in places}
+    least = FAINT * max(sizes.values(), default=0.0)
+    shares = {place: least / size if (size := max(own, least)) > 0.0 else 1.0 for place, own in sizes.items()}
     steps = {place: root_mean_square(place.step) * shares[place] for place in places}
     directions = [
         Direction({place: steps[place] * _signed_sizes(generator, place.size) for place in places})
@@ -302,7 +308,7 @@ def _each(tensors: Sequence["_Tensor"], chosen: Sequence[Array]) -> list["_Measu
     return found
 
 
-def _closest(directions: Sequence[Direction], expected: Array, runner: Runner) -> Along | None:
+def closest(directions: Sequence[Direction], expected: Array, runner: Runner) -> Along | None:
     """Differences along directions; at ties those of the convention that is closest to what is expected.
 
     None where a kink is crossed even at the engine's step.

@@ -1,0 +1,305 @@
+"""``Watch``: a module's gradients are checked while it trains, for a stated share of the time."""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from .._errors import GradientMismatch
+from .._types import Array
+from .._validation import integer, positive
+from ..checks.watch.random_direction import DECAY, EXCUSED
+from ..checks.watch.time_budget import TimeBudget, elapsed
+from ..problems.parameters.sampling import LEAST_SIZE
+from ..report.report import Report
+from ..runtime.resources import memory_of
+from ..verdict.outcome import FAIL, PASS
+from .case import Case, Coarsest, as_array, preserved, random_state, untouched
+from .look import Sight, least_disagreement, look, unit_of_step
+from .modules import check_gradients
+
+# Looks whose distance is averaged for the statement of how often the watch looks.
+RECENT = 16
+# Error of a tensor, spread over many entries, that the statement of power speaks of, in the least visible single error.
+SPREAD = 10.0
+
+
+@dataclass
+class _Armed:
+    """What is kept from before the forward pass of a step that will be looked at.
+
+    state : of the random generators.
+    buffers : the module's, by name.
+    gradients : what backward will add to: by name the tensor, and a copy of what it held.
+    unit : the unit roundoff that the step is computed with.
+    autocast : the type that the forward pass casts to; None for none.
+    """
+
+    state: Any
+    buffers: dict[str, torch.Tensor]
+    gradients: dict[str, tuple[torch.Tensor, torch.Tensor]]
+    unit: float
+    autocast: torch.dtype | None
+
+
+class Watch:
+    """Checks a module's gradients during training, in a share of the time that is stated beforehand.
+
+    Call it once per backward pass, after backward() and before gradients are clipped or the optimizer steps.  Most
+    calls return at once.  The others, *looks*, difference the step's loss exactly, in double precision, along one
+    random direction through all parameters, and hold the gradients against that slope.  Where they disagree by more
+    than rounding explains, all parameters are checked as by ``check_module``; what that calls a failure raises.
+
+    Parameters
+    ----------
+    module : the module that is trained.  A compiled one is differenced as the module that it was made of.
+    loss : loss(module(inputs), targets) -> a number; with targets=None loss(module(inputs)).
+    example_inputs, example_targets : a batch as in training, to see that the loss can be differenced.
+    overhead : the share of the time between calls to spend: 0.01 for one hundredth.
+    seed : of the directions.  Which steps are looked at depends on the time that things take.
+    on_fail : called with the report of a failure, instead of raising.
+    memory_limit : bytes that a look may take, as for ``fastcheck.check``.
+
+    Attributes
+    ----------
+    steps : calls so far; looks : those that looked.
+    checks, inconclusive, failures : looks that led to a check of all parameters; checks that came to no verdict; checks
+        that failed.
+    worst, worst_step : the largest relative disagreement that a look saw, and at which step.
+    seconds : time spent in all, without making the watch itself.
+    power : what the watch sees, in a sentence: how often it looks, and with what probability a look sees a wrong entry
+        and a wrong tensor.
+
+    Raises
+    ------
+    GradientMismatch : by a call, with ``report`` and ``step``, where gradients are wrong.
+    NoRule : by making a watch, where the loss has no exact differences.
+
+    Notes
+    -----
+    *Randomness.*  A hook in front of the module's forward pass keeps the generators' state (and the buffers, and the
+    gradients so far) of steps that will be looked at, so that dropout is watched as it was on: the loss is differenced
+    with the masks of the step.  The state is that of the *last* forward pass of the module before the call.
+
+    *Accumulation.*  Call the watch after each backward(): what that added is looked at.  Where each loss is divided by
+    the number of batches before backward(), divide it in ``loss`` as well, or pass ``scale=1 / batches``.
+
+    *Scaled gradients.*  With a GradScaler call the watch after ``scaler.unscale_(optimizer)``, or before that with
+    ``scale=scaler.get_scale()``.
+
+    *Precision.*  Gradients in less than double precision are judged by their rounding: those in float32 disagree by
+    some 1e-6, those in bfloat16 or under autocast by some per cent; only larger errors are seen.
+
+    Each look records the loss anew, so inputs may have other shapes, and branches may be taken, at every step.
+
+    Examples
+    --------
+    >>> module = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3))
+    >>> optimizer, loss = torch.optim.SGD(module.parameters(), 0.1), nn.CrossEntropyLoss()
+    >>> x, y = torch.randn(16, 4), torch.randint(0, 3, (16,))
+    >>> watch = Watch(module, loss, x, y)
+    >>> for step in range(20):
+    ...     optimizer.zero_grad()
+    ...     loss(module(x), y).backward()
+    ...     looked = watch(x, y)
+    ...     optimizer.step()
+    >>> watch.steps, watch.failures
+    (20, 0)
+    """
+
+    def __init__(
+        self, module: nn.Module, loss: Callable[..., torch.Tensor], example_inputs: Any, example_targets: Any = None,
+        overhead: float = 0.01, *, seed: int = 0, on_fail: Callable[[Report], object] | None = None,
+        memory_limit: int | None = None,
+    ) -> None:
+        if not isinstance(module, nn.Module):
+            raise TypeError(f"module: expected a torch.nn.Module, got {type(module).__name__}")
+        if on_fail is not None and not callable(on_fail):
+            raise TypeError(f"on_fail: expected a function of a report, or None, got {on_fail!r}")
+        self.module, self.loss, self.on_fail = module, loss, on_fail
+        self.overhead, self._memory = positive("overhead", overhead), memory_of(memory_limit)
+        self._generator = np.random.default_rng(integer("seed", seed, 0))
+        self.steps = self.looks = self.checks = self.inconclusive = self.failures = self.worst_step = 0
+        self.worst, self.seconds, self._excused = 0.0, 0.0, 0.0
+        self._budget = TimeBudget(self.overhead)
+        self._armed: _Armed | None = None
+        self._busy, self._forwards, self._looked_at = False, 0, [0]
+        self._sight: Sight | None = None
+        case = Case.of(module, loss, example_inputs, example_targets, frozen=True)
+        if not case.parameters:
+            raise ValueError("module: expected parameters that require gradients, got none; there is nothing to watch")
+        self._device = next(iter(case.parameters.values())).device.type
+        self._coarse = self._try(case)
+        self._handle = module.register_forward_pre_hook(self._before_forward, prepend=True)
+
+    def __call__(self, inputs: Any, targets: Any = None, *, scale: float = 1.0) -> bool:
+        """Look at a step's gradients if it is time to.
+
+        Parameters
+        ----------
+        inputs, targets : of this step, as for ``check_module``; not changed, and not kept.
+        scale : what the loss was multiplied by before backward().
+
+        Returns
+        -------
+        bool : whether this step was looked at.
+
+        Raises
+        ------
+        GradientMismatch : where the gradients are wrong and there is no ``on_fail``.
+        """
+        self.steps += 1
+        armed, self._armed = self._armed, None
+        seen, self._forwards = self._forwards, 0
+        started = perf_counter()
+        if armed is None:
+            if seen or not self._budget.is_due(started):
+                return False
+            armed = self._arm()  # the module was not called as a module: the state of now, and no accumulation
+            armed.gradients.clear()
+        with self._alone():
+            report = self._look(armed, inputs, targets, scale)
+        now = perf_counter()
+        self._budget.pay(started, now, 0)
+        self.seconds += elapsed(started, now)
+        self._looked_at = [*self._looked_at[-RECENT:], self.steps]
+        if report is not None:
+            self.failures += 1
+            if self.on_fail is None:
+                raise GradientMismatch(report, self.steps)
+            self.on_fail(report)
+        return True
+
+    @property
+    def steps_between_looks(self) -> float:
+        """How many steps go by from one look to the next, of late."""
+        looked = self._looked_at
+        return (looked[-1] - looked[0]) / (len(looked) - 1) if len(looked) > 1 else math.inf
+
+    @property
+    def allowed(self) -> float:
+        """The relative disagreement along a direction that leads to a check."""
+        return max(least_disagreement(self._unit), self._excused)
+
+    @property
+    def power(self) -> str:
+        """What the watch sees, in a sentence."""
+        if self._sight is None:
+            return "Nothing has been looked at so far."
+        often = max(self.steps_between_looks, 1.0)
+        seen = 1.0 - math.sqrt(2.0) * LEAST_SIZE / SPREAD
+        faint = f", but for {len(self._sight.faint)} tensors with next to no gradient" if self._sight.faint else ""
+        return (
+            f"One look in {often:,.0f} steps: an error that stays meets a look within about as many, one that lasts a "
+            f"single step with probability {1.0 / often:.2g}. A look sees one wrong entry for certain if it is off by "
+            f"more than {self.entry_share:.1g} of the norm of its tensor's gradient{faint}; a wrong tensor, whose "
+            f"errors have {SPREAD:g} times that norm, it sees with probability {seen:.0%} at least."
+        )
+
+    @property
+    def entry_share(self) -> float:
+        """The share of its tensor's gradient norm from which one wrong entry shows at a look; inf before the first."""
+        if self._sight is None:
+            return math.inf
+        return self.allowed / self._sight.reach
+
+    def remove(self) -> None:
+        """Take the hook off the module: the watch looks no more by itself."""
+        self._handle.remove()
+
+    def __repr__(self) -> str:
+        return (f"<fastcheck.torch.Watch: {self.steps:,} steps, {self.looks:,} looks, {self.checks:,} checks, worst "
+                f"disagreement {self.worst:.2g}, {self.failures:,} failures>")
+
+    def _before_forward(self, module: nn.Module, args: Any) -> None:
+        """Keep what the step's look will need, if there is to be one."""
+        if self._busy or not torch.is_grad_enabled():
+            return
+        self._forwards += 1
+        self._armed = self._arm() if self._budget.is_due(perf_counter()) else None
+
+    def _arm(self) -> _Armed:
+        case = Case.of(self.module, self.loss, (), None, frozen=False)
+        held = {name: (p.grad, p.grad.detach().clone()) for name, p in case.parameters.items() if p.grad is not None}
+        buffers = {name: buffer.detach().clone() for name, buffer in case.plain.named_buffers()}
+        casts = torch.get_autocast_dtype(self._device) if torch.is_autocast_enabled(self._device) else None
+        unit = unit_of_step(case.parameters, self._coarse, casts)
+        return _Armed(random_state(), buffers, held, unit, casts)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """The module's own calls in here are none of the caller's."""
+        self._busy = True
+        try:
+            with torch.inference_mode(False):
+                yield
+        finally:
+            self._busy = False
+
+    def _look(self, armed: _Armed, inputs: Any, targets: Any, scale: float) -> Report | None:
+        """Look; the report of a check that this led to and that failed."""
+        case = Case.of(self.module, self.loss, inputs, targets, frozen=True)
+        case.state, self._unit = armed.state, armed.unit
+        candidates = _candidates(case, armed, scale)
+        with untouched(case.plain, armed.buffers):
+            sight = look(case, candidates, armed.unit, self._memory, self._generator)
+        self.looks += 1
+        seen = sight.disagreement[sight.best]
+        gradients = candidates[sight.best]
+        self._sight = sight
+        if not seen <= self.worst:
+            self.worst, self.worst_step = seen, self.steps
+        suspicious = not seen <= self.allowed
+        self._excused *= DECAY
+        return self._check(case, gradients, armed, seen) if suspicious else None
+
+    def _check(self, case: Case, gradients: dict[str, Array], armed: _Armed, seen: float) -> Report | None:
+        """Check all parameters: the report if that fails; what passes is excused for a while."""
+        self.checks += 1
+        case.coarse = armed.unit if armed.unit > torch.finfo(torch.float32).eps else 0.0
+        casts = torch.autocast(self._device, armed.autocast, enabled=armed.autocast is not None)
+        with torch.enable_grad(), preserved(case.module), untouched(case.plain, armed.buffers), casts:
+            report = check_gradients(case, gradients, memory_limit=self._memory)
+        if report.verdict == FAIL:
+            return report
+        self.inconclusive += report.verdict != PASS
+        if math.isfinite(seen) and (report.verdict == PASS or case.coarse):
+            self._excused = max(self._excused, EXCUSED * seen)
+        return None
+
+    def _try(self, case: Case) -> float:
+        """Difference the example, to see that it can be; the unit roundoff of the module's own casts, or 0.0."""
+        zeros = {name: np.zeros(tuple(p.shape)) for name, p in case.parameters.items()}
+        buffers = {name: buffer.detach().clone() for name, buffer in case.plain.named_buffers()}
+        self._unit = unit_of_step(case.parameters, 0.0, None)
+        with self._alone(), untouched(case.plain, buffers):
+            look(case, [zeros], self._unit, self._memory, np.random.default_rng(0))
+        watching = Coarsest()
+        with self._alone(), preserved(case.module), torch.no_grad(), watching:
+            case.cost(case.module, case.args, case.kwargs, case.targets)
+        return watching.found
+
+
+def _candidates(case: Case, armed: _Armed, scale: float) -> list[dict[str, Array]]:
+    """What backward may have put into the gradients: all of them, or what it added to what was there."""
+    whole: dict[str, Array] = {}
+    added: dict[str, Array] = {}
+    for name, parameter in case.parameters.items():
+        gradient = parameter.grad
+        whole[name] = np.zeros(tuple(parameter.shape)) if gradient is None else _divided(gradient, scale)
+        tensor, before = armed.gradients.get(name, (None, None))
+        if gradient is not None and gradient is tensor and before is not None:
+            added[name] = _divided(gradient.to(torch.float64) - before.to(torch.float64), scale).astype(
+                whole[name].dtype)
+    return [whole, {**whole, **added}] if added else [whole]
+
+
+def _divided(gradient: torch.Tensor, scale: float) -> Array:
+    found = as_array(gradient)
+    return found if scale == 1.0 else np.asarray(found / found.dtype.type(scale))

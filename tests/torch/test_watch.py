@@ -1,0 +1,265 @@
+"""``fastcheck.torch.Watch``: what it finds, what it leaves alone, and what it must not disturb."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import fastcheck as fc
+import fastcheck.torch as ft
+from tests.torch.models import GPT, ResNet, next_word
+
+ALWAYS = 1e9  # an overhead with which every step is looked at
+
+
+def net(*middle, dtype=torch.float64):
+    return nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), *middle, nn.Linear(8, 3)).to(dtype)
+
+
+def batch(dtype=torch.float64, count=12):
+    return torch.randn(count, 6, dtype=dtype), torch.randint(0, 3, (count,))
+
+
+def trained(module, watch, steps, *, zero=True, dtype=torch.float64, before=lambda step: None):
+    """Train for some steps, each on data of its own."""
+    optimizer = torch.optim.SGD(module.parameters(), 0.05)
+    for step in range(steps):
+        before(step)
+        x, y = batch(dtype, 8 + step % 3)
+        optimizer.zero_grad(set_to_none=zero)
+        F.cross_entropy(module(x), y).backward()
+        watch(x, y)
+        optimizer.step()
+
+
+def spoil(parameter, factor=1.001):
+    return parameter.register_hook(lambda g: g * factor)
+
+
+def test_right_gradients_of_changing_batches_are_never_called_wrong():
+    module = net()
+    watch = ft.Watch(module, F.cross_entropy, *batch(), overhead=ALWAYS)
+    trained(module, watch, 20)
+    assert (watch.steps, watch.looks, watch.checks, watch.failures) == (20, 20, 0, 0)
+    assert watch.worst < 1e-11
+    assert watch.entry_share < 1e-9
+
+
+@pytest.mark.parametrize("name", ["0.weight", "1.weight", "1.bias", "3.weight", "3.bias"])
+def test_a_wrong_gradient_raises_before_the_optimizer_steps(name):
+    module = net()
+    watch = ft.Watch(module, F.cross_entropy, *batch(), overhead=ALWAYS)
+    kept = {}
+
+    def before(step):
+        kept["parameter"] = dict(module.named_parameters())[name].detach().clone()
+        if step == 3:
+            spoil(dict(module.named_parameters())[name])
+
+    with pytest.raises(fc.GradientMismatch, match=name) as caught:
+        trained(module, watch, 6, before=before)
+    assert caught.value.step == 4
+    assert [t.name for t in caught.value.report.failures] == [name]
+    assert torch.equal(kept["parameter"], dict(module.named_parameters())[name])
+
+
+def test_one_entry_that_is_off_by_a_millionth_is_named():
+    module = net()
+
+    def off(gradient):
+        gradient = gradient.clone()
+        gradient[2, 3] *= 1.0 + 1e-6
+        return gradient
+
+    module[0].weight.register_hook(off)
+    reports = []
+    watch = ft.Watch(module, F.cross_entropy, *batch(), overhead=ALWAYS, on_fail=reports.append)
+    trained(module, watch, 2)
+    assert watch.failures == 2
+    assert reports[0].failures[0].name == "0.weight"
+    assert reports[0].failures[0].worst == (2, 3)
+
+
+def test_dropout_is_watched_with_the_masks_of_the_step():
+    module = net(nn.Dropout(0.5))
+    watch = ft.Watch(module, F.cross_entropy, *batch(), overhead=ALWAYS)
+    trained(module, watch, 10)
+    assert (watch.looks, watch.checks) == (10, 0)
+    spoil(module[0].weight)
+    with pytest.raises(fc.GradientMismatch):
+        trained(module, watch, 1)
+
+
+def test_nothing_of_the_training_is_changed():
+    """The same parameters, buffers and random numbers, bit for bit, with and without a watch."""
+    found = []
+    for overhead in (None, ALWAYS):
+        torch.manual_seed(3)
+        module = net(nn.Dropout(0.5))
+        x, y = batch()
+        watch = (lambda *_: False) if overhead is None else ft.Watch(module, F.cross_entropy, x, y, overhead=overhead)
+        trained(module, watch, 5)
+        found.append([*module.state_dict().values(), torch.rand(3)])
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
+
+
+@pytest.mark.parametrize("zero", [True, False])
+@pytest.mark.parametrize("early", [True, False])
+def test_what_a_backward_pass_adds_is_what_is_judged(zero, early):
+    """Gradients accumulate over batches; they are zeroed before the forward pass, or between it and backward."""
+    module = net()
+    watch = ft.Watch(module, lambda o, t: F.cross_entropy(o, t) / 2.0, *batch(), overhead=ALWAYS)
+    optimizer = torch.optim.SGD(module.parameters(), 0.05)
+    for step in range(6):
+        for part in range(2):
+            x, y = batch()
+            if part == 0 and early:
+                optimizer.zero_grad(set_to_none=zero)
+            loss = F.cross_entropy(module(x), y) / 2.0
+            if part == 0 and not early:
+                optimizer.zero_grad(set_to_none=zero)
+            loss.backward()
+            watch(x, y)
+        optimizer.step()
+        assert watch.looks == 2 * step + 2
+    assert watch.checks == 0
+
+
+def test_scaled_gradients():
+    module = net()
+    watch = ft.Watch(module, F.cross_entropy, *batch(), overhead=ALWAYS)
+    for _ in range(3):
+        module.zero_grad()
+        x, y = batch()
+        (F.cross_entropy(module(x), y) * 1024.0).backward()
+        watch(x, y, scale=1024.0)
+        module.zero_grad()
+        F.cross_entropy(module(x), y).backward()
+        nn.utils.clip_grad_norm_(module.parameters(), 1e-3)  # without telling
+        with pytest.raises(fc.GradientMismatch):
+            watch(x, y)
+    assert watch.looks == 6
+
+
+def test_a_grad_scaler_and_clipping_after_the_watch():
+    module = net(dtype=torch.float32)
+    watch = ft.Watch(module, F.cross_entropy, *batch(torch.float32), overhead=ALWAYS)
+    optimizer, scaler = torch.optim.SGD(module.parameters(), 0.05), torch.amp.GradScaler("cpu")
+    for _ in range(5):
+        x, y = batch(torch.float32)
+        optimizer.zero_grad()
+        scaler.scale(F.cross_entropy(module(x), y)).backward()
+        scaler.unscale_(optimizer)
+        watch(x, y)
+        nn.utils.clip_grad_norm_(module.parameters(), 0.1)
+        scaler.step(optimizer)
+        scaler.update()
+    assert (watch.looks, watch.failures) == (5, 0)
+
+
+def test_single_precision_is_judged_by_its_rounding():
+    module = net(dtype=torch.float32)
+    watch = ft.Watch(module, F.cross_entropy, *batch(torch.float32), overhead=ALWAYS)
+    trained(module, watch, 20, dtype=torch.float32)
+    assert watch.failures == 0
+    assert 1e-9 < watch.worst < 1e-3
+    spoil(module[3].weight, 1.05)
+    with pytest.raises(fc.GradientMismatch, match=r"3\.weight"):
+        trained(module, watch, 3, dtype=torch.float32)
+
+
+@pytest.mark.parametrize("way", ["autocast", "bfloat16"])
+def test_bfloat16_is_judged_by_its_rounding(way):
+    dtype = torch.float32 if way == "autocast" else torch.bfloat16
+    module = nn.Sequential(nn.Linear(6, 32), nn.Tanh(), nn.Linear(32, 3)).to(dtype)
+    loss = lambda o, t: F.cross_entropy(o.float(), t)  # noqa: E731
+    watch = ft.Watch(module, loss, *batch(dtype), overhead=ALWAYS)
+    for step in range(8):
+        if step == 6:
+            spoil(module[0].weight, -1.0)
+        x, y = batch(dtype, 64)
+        module.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=way == "autocast"):
+            value = loss(module(x), y)
+        value.backward()
+        if step < 6:
+            watch(x, y)
+            assert watch.failures == 0
+        else:
+            with pytest.raises(fc.GradientMismatch):
+                watch(x, y)
+            break
+
+
+def test_it_says_what_it_sees():
+    module = net()
+    watch = ft.Watch(module, F.cross_entropy, *batch(), overhead=ALWAYS)
+    assert "Nothing" in watch.power
+    trained(module, watch, 4)
+    assert "One look in 1 steps" in watch.power
+    assert "0.bias" in watch._sight.faint  # zero but for rounding: it stands before a normalisation
+    assert "but for 1 tensor" in watch.power
+
+
+def test_evaluation_in_between_and_calls_that_do_not_look():
+    module = net()
+    watch = ft.Watch(module, F.cross_entropy, *batch(), overhead=1e-9)
+
+    def evaluate(step):
+        with torch.no_grad():
+            module(batch()[0])
+
+    trained(module, watch, 5, before=evaluate)
+    assert (watch.steps, watch.looks) == (5, 1)
+    watch.remove()
+    assert not module._forward_pre_hooks
+
+
+def test_what_cannot_be_watched_is_said_at_once():
+    class Unusual(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(4, 4))
+
+        def forward(self, x):
+            return torch.linalg.qr(x @ self.weight).R.abs().sum()
+
+    with pytest.raises(fc.NoRule, match="qr"):
+        ft.Watch(Unusual(), lambda out: out, torch.randn(4, 4))
+    with pytest.raises(TypeError, match="module: expected"):
+        ft.Watch(lambda x: x, F.mse_loss, torch.zeros(1))
+    with pytest.raises(ValueError, match="nothing to watch"):
+        ft.Watch(nn.ReLU(), lambda out: out.sum(), torch.zeros(1))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("name", ["ResNet", "GPT"])
+def test_a_resnet_and_a_gpt(name, dtype):
+    torch.manual_seed(1)
+    module, loss = (ResNet((4, 8, 8), nn.ReLU(), 1), F.cross_entropy) if name == "ResNet" else (
+        GPT(20, 16, 2, 8, 0.1), next_word)
+    module = module.to(dtype)
+
+    def data():
+        if name == "GPT":
+            words = torch.randint(0, 20, (4, 9))
+            return words[:, :-1], words[:, 1:]
+        return torch.randn(4, 1, 8, 8, dtype=dtype), torch.randint(0, 10, (4,))
+
+    watch = ft.Watch(module, loss, *data(), overhead=ALWAYS)
+    optimizer = torch.optim.AdamW(module.parameters(), 1e-3)
+    for step in range(25):
+        if step == 20:
+            spoil(next(p for n, p in module.named_parameters() if n.endswith("norm1.weight")), 1.2)
+        x, y = data()
+        optimizer.zero_grad()
+        loss(module(x), y).backward()
+        if step < 20:
+            watch(x, y)
+            optimizer.step()
+        else:
+            with pytest.raises(fc.GradientMismatch, match="norm1.weight"):
+                watch(x, y)
+            break
+    assert watch.failures == 1
