@@ -354,3 +354,59 @@ def test_the_layers_own_arrays_are_not_touched():
     kept = shared.copy()
     assert fc.check_layer(make, X).ok
     np.testing.assert_array_equal(shared, kept)
+
+
+class Slotted:
+    __slots__ = ("W", "dW", "wrong", "x")
+
+    def __init__(self, wrong=1.0):
+        self.W, self.wrong = W.copy(), wrong
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.W
+
+    def backward(self, d):
+        self.dW = self.wrong * (self.x.T @ d)
+        return d @ self.W.T
+
+
+class InTheClass(Slotted):
+    W_kept = W.copy()
+    V = W_kept
+
+    def __init__(self, wrong=1.0):
+        self.wrong = wrong
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.V
+
+    def backward(self, d):
+        self.dV = self.wrong * (self.x.T @ d)
+        return d @ self.V.T
+
+
+@pytest.mark.parametrize(("kind", "name"), [(Slotted, "W"), (InTheClass, "V")])
+def test_slots_and_arrays_of_the_class(kind, name):
+    kept = W.copy()
+    report = fc.check_layer(kind, X)
+    assert report.ok
+    assert [t.name for t in report.tensors] == ["x", name]
+    assert [t.name for t in fc.check_layer(lambda: kind(2.0), X).failures] == [name]
+    np.testing.assert_array_equal(InTheClass.V, kept)
+
+
+def test_a_layer_without_parameters_says_so():
+    class Square:
+        def forward(self, x):
+            self.x = x
+            return x**2
+
+        def backward(self, d):
+            return 2.0 * self.x * d
+
+    report = fc.check_layer(Square, X)
+    assert report.ok
+    assert any("No parameters were found in the layer" in note for note in report.notes)
+    assert not any("No parameters" in note for note in fc.check_layer(Slotted, X).notes)

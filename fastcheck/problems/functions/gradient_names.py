@@ -24,7 +24,11 @@ def by_name(found: Mapping[Any, Any], wanted: Sequence[str], argument: str = "ba
     """
     chosen = {}
     for name in wanted:
-        keys = [key for key in (name, *(form.format(name) for form in GRADIENT_OF)) if key in found]
+        forms = (name, *(form.format(name) for form in GRADIENT_OF))
+        keys = [key for key in forms if key in found]
+        if not keys:  # dX of x
+            small = {form.lower() for form in forms}
+            keys = [key for key in found if isinstance(key, str) and key.lower() in small]
         if not keys:
             listed = ", ".join(map(str, found)) or "nothing"
             hint = meant(f"d{name}", [str(key) for key in found])

@@ -58,6 +58,9 @@ class LayerCalls:
         if not self.values:
             raise ValueError("make: expected a layer with inputs or parameters, got neither; name the attribute that "
                              "holds its parameters (params=...)")
+        if not self._slots:
+            self.notes.append("No parameters were found in the layer: its inputs alone were checked (params=... names "
+                              "the attribute that holds them).")
         if self._low:
             self.notes.append("The layer keeps float32 arrays: its gradients are held to what that allows, and its "
                               "differences were taken in double precision.")

@@ -157,16 +157,43 @@ def _is_parameter_object(value: Any) -> bool:
     return has_value and any(one in vars_of(value) for one in SLOPES)
 
 
-def vars_of(value: Any) -> dict[str, Any]:
-    """Return the attributes of an object of the user's own; nothing of any other."""
+def vars_of(value: Any) -> Any:
+    """The attributes of an object of the user's own, as a dictionary that sets them; nothing of any other."""
     if isinstance(value, type) or package_of(value) in CLOSED:
         return {}
-    return getattr(value, "__dict__", {})
+    slots = [name for kind in type(value).__mro__ for name in _names_in(kind) if hasattr(value, name)]
+    own = getattr(value, "__dict__", {})
+    return Attributes(value, (*own, *slots)) if slots else own
+
+
+def _names_in(kind: type) -> tuple[str, ...]:
+    """The names in a class's ``__slots__``."""
+    slots = kind.__dict__.get("__slots__", ())
+    names = (slots,) if isinstance(slots, str) else tuple(slots)
+    return tuple(name for name in names if not name.startswith("__"))
+
+
+class Attributes(dict[str, Any]):
+    """Attributes of an object with ``__slots__``: what is put into it is set there.
+
+    Parameters
+    ----------
+    owner : the object; names : of its attributes.
+    """
+
+    def __init__(self, owner: Any, names: Sequence[str]) -> None:
+        super().__init__({name: getattr(owner, name) for name in names})
+        self._owner = owner
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        setattr(self._owner, name, value)
+        super().__setitem__(name, value)
 
 
 def _beside_gradients(layer: Any, path: Path, prefix: str) -> Iterator[Slot]:
     """Attributes that a gradient stands beside, in the layer and in the layers that it holds."""
-    own = vars_of(follow(layer, path))
+    owner = follow(layer, path)
+    own = {**_of_class(owner), **vars_of(owner)}
     for name, value in own.items():
         beside = _is_float_array(value) and any(form.format(name) in own for form in GRADIENT_OF)
         if beside or _is_parameter_object(value):
@@ -180,6 +207,14 @@ def _beside_gradients(layer: Any, path: Path, prefix: str) -> Iterator[Slot]:
         for called, steps, item in inside:
             if hasattr(item, "forward") and vars_of(item):
                 yield from _beside_gradients(layer, (*path, ("attribute", name), *steps), f"{prefix}{called}/")
+
+
+def _of_class(owner: Any) -> dict[str, Any]:
+    """Arrays that stand in the class of an object of the user's own."""
+    if isinstance(owner, type) or package_of(owner) in CLOSED:
+        return {}
+    return {name: value for kind in reversed(type(owner).__mro__) for name, value in vars(kind).items()
+            if _is_float_array(value)}
 
 
 def gradients_of(layer: Any, slots: Sequence[Slot], grads: "str | None" = None) -> list[Any]:

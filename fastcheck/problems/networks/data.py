@@ -18,7 +18,8 @@ def inputs_of(X: Any, inputs: int) -> Array:
     """
     data = real_array("X", X)
     if data.ndim != 2 or data.shape[0] != inputs:
-        raise ValueError(f"X: expected shape ({inputs}, m), samples in columns, got shape {data.shape}")
+        raise ValueError(f"X: expected shape ({inputs}, m), samples in columns, or (m, {inputs}), in rows, "
+                         f"got shape {data.shape}")
     if data.shape[1] == 0:
         raise ValueError(f"X: expected at least one sample (column), got an empty batch of shape {data.shape}")
     return np.ascontiguousarray(data, dtype=np.float64)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..._types import Array, Indices
+from ..._validation import meant
 from .tree import Leaf, Tree, leaves, numbers, rebuilt, tree_of
 
 # What stands for a key that is not there.
@@ -227,7 +228,8 @@ def _missing(
         return ValueError(f"{key} in {where}: expected one of {key} and {prefix}{key}, got both")
     leaf = entries[key]
     shape = f" of shape {leaf.tensor.shape}" if isinstance(leaf, Leaf) else ""
-    return ValueError(f"{where}: expected {prefix}{key}{shape}, got {_listed(value)}; {key} is missing")
+    hint = meant(f"{prefix}{key}", [str(name) for name in value])
+    return ValueError(f"{where}: expected {prefix}{key}{shape}, got {_listed(value)}; {key} is missing{hint}")
 
 
 def _require_known(entries: dict[Any, Tree], value: Mapping[Any, Any], where: str, prefix: str) -> None:

@@ -199,3 +199,30 @@ def test_a_layer_without_bias_among_others():
     report = fc.check(net, parameters, gradients, X, Y)
     assert report.ok
     assert [t.name for t in report.tensors] == ["W1", "W2", "b2"]
+
+
+def zero_based(case):
+    rename = {"W1": "w0", "b1": "b0", "W2": "w1", "b2": "b1"}
+    return {rename[name]: array for name, array in case["parameters"].items()}
+
+
+def test_numbers_from_zero_and_from_one_are_matched_where_all_are_there():
+    case = given()
+    assert fc.check(**case | {"parameters": zero_based(case)}).ok
+    assert fc.check(**case | {"parameters": [case["parameters"][name] for name in ("W1", "b1", "W2", "b2")]}).ok
+    part = {"dW2": case["gradients"]["dW2"]}
+    refuses(ValueError, ["unknown", "dW2"], fc.check, **case | {"parameters": zero_based(case), "gradients": part})
+
+
+@pytest.mark.parametrize(("changes", "kind", "words"), [
+    (lambda c: {"parameters": c["gradients"], "gradients": c["parameters"]}, ValueError,
+     ["parameters", "got the gradients dW1, db1"]),
+    (lambda c: {"gradients": [(c["gradients"][f"dW{k}"], c["gradients"][f"db{k}"]) for k in (2, 1)]}, ValueError,
+     ["gradients", "reverse", "gradients[::-1]"]),
+    (lambda c: {"parameters": c["net"].to_vector(c["parameters"])}, TypeError, ["ndarray", "net.to_parameters(theta)"]),
+    (lambda c: {"X": np.ones((6, 5))}, ValueError, ["(4, m)", "(m, 4), in rows", "(6, 5)"]),
+    (lambda c: {"Y": np.eye(3)[c["Y"]]}, ValueError, ["Y", "(6, 3)", "pass Y.T"]),
+])
+def test_what_is_the_matter_is_said(changes, kind, words):
+    case = given()
+    refuses(kind, words, fc.check, **case | changes(case))

@@ -91,6 +91,9 @@ def read_parameters(
     refusal = _unreadable(structure, argument, "")
     for attempt, found in enumerate(readings(structure)):
         try:
+            if found.gradients:
+                listed = ", ".join(found.called.values())
+                raise ValueError(f"{argument}: expected parameters, got the gradients {listed}; they come after them")
             groups = _numbered(found, argument)
             named = {canonical(groups, key): (found.called[key], value) for key, value in found.arrays.items()}
             _refuse_unknown(found.ignored, named, argument)
@@ -113,7 +116,9 @@ def read_parameters(
     raise refusal
 
 
-def read_gradients(structure: Any, parameters: ReadParameters, argument: str = "gradients") -> dict[str, NDArray[Any]]:
+def read_gradients(
+    structure: Any, parameters: ReadParameters, argument: str = "gradients", *, hint_of_order: bool = True
+) -> dict[str, NDArray[Any]]:
     """Read gradients of parameters that were read: all of them, or a part.
 
     Parameters
@@ -121,6 +126,8 @@ def read_gradients(structure: Any, parameters: ReadParameters, argument: str = "
     structure : as for parameters; names may say that they are gradients, and what back-propagation computes on its
         way (dZ3, dA2) is ignored.
     parameters : what ``read_parameters`` found.
+    argument : how messages call the structure.
+    hint_of_order : whether to look if a list fits in reverse, where it does not as it is.
 
     Returns
     -------
@@ -137,7 +144,17 @@ def read_gradients(structure: Any, parameters: ReadParameters, argument: str = "
         except ValueError as error:
             if attempt == 0:
                 refusal = error
+    if isinstance(structure, list) and hint_of_order and _fits_in_reverse(structure, parameters):
+        refusal = ValueError(f"{argument}: expected them in the order of the layers, got them in reverse; pass "
+                             f"{argument}[::-1]")
     raise refusal
+
+
+def _fits_in_reverse(structure: list[Any], parameters: ReadParameters) -> bool:
+    try:
+        return bool(read_gradients(structure[::-1], parameters, hint_of_order=False))
+    except (TypeError, ValueError):
+        return False
 
 
 def _has_columns(arrays: Mapping[str, NDArray[Any]]) -> bool:
@@ -152,8 +169,9 @@ def _unreadable(structure: Any, argument: str, prefix: str) -> Exception:
         listed = ", ".join(map(str, structure))
         found = f"the unknown {listed}" if listed else f"no weights; {prefix}W1 is missing"
         return ValueError(f"{argument}: expected {wanted}, got {found}")
+    hint = "; unpack a vector by net.to_parameters(theta)" if getattr(structure, "ndim", 0) else ""
     return TypeError(f"{argument}: expected a dictionary of arrays ({wanted}) or lists of them, "
-                     f"got {type(structure).__name__}")
+                     f"got {type(structure).__name__}{hint}")
 
 
 def _numbered(found: Found, argument: str) -> dict[Group, int]:
@@ -194,7 +212,7 @@ def _gradients_as(found: Found, parameters: ReadParameters, argument: str) -> di
     own = parameters.own
     if parameters.folded:
         found = _gradients_apart(found, parameters, argument)
-    names = {key: _name_of_gradient(key, found, parameters) for key in found.arrays}
+    names = _names_of_gradients(found, parameters)
     unknown = [found.called[key] for key, name in names.items() if name not in own]
     _refuse_unknown([*unknown, *found.ignored], own, argument, GRADIENT)
     gradients = {}
@@ -243,14 +261,16 @@ def _gradients_apart(found: Found, parameters: ReadParameters, argument: str) ->
     return Found(arrays, called, found.ignored, found.numbered)
 
 
-def _name_of_gradient(key: Key, found: Found, parameters: ReadParameters) -> str:
-    """The network's name of the parameter that a gradient is of: by its layer's name, else by its place; else ""."""
-    kind, group = key
-    without_d = tuple(part[1:] if isinstance(part, str) and part[:1] == "d" else part for part in group)
-    for known in (group, without_d):
-        if known in parameters.groups:
-            return name_of(kind, parameters.groups[known])
+def _names_of_gradients(found: Found, parameters: ReadParameters) -> dict[Key, str]:
+    """The network's names of what gradients are of: by their layers' names, else by their places; "" where unknown."""
+    known: dict[Group, int] = {}
     order = list(dict.fromkeys(group for _, group in found.called))
-    if not found.numbered and len(order) == len(parameters.groups):
-        return name_of(kind, order.index(group) + 1)
-    return ""
+    for group in order:
+        without_d = tuple(part[1:] if isinstance(part, str) and part[:1] == "d" else part for part in group)
+        number = parameters.groups.get(group, parameters.groups.get(without_d))
+        if number is not None:
+            known[group] = number
+    if len(known) < len(order) == len(parameters.groups):  # lists beside names, or numbers from 0 beside those from 1
+        order = sorted(order, key=lambda group: group[0]) if found.numbered else order
+        known = {group: place for place, group in enumerate(order, 1)}
+    return {(kind, group): name_of(kind, known[group]) if group in known else "" for kind, group in found.arrays}

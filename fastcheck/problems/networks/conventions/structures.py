@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...parameters.containers import is_container, is_named
-from ..names import GRADIENT, kind_and_number, name_of
+from ..names import kind_and_number, name_of
 from .names import Group, Name, Path, read_name
 
 Key = tuple[str, Group]
@@ -24,6 +24,7 @@ class Found:
     ignored : names of what is neither a parameter nor a known intermediate value.
     numbered : whether all names are a kind and a number, which leave no gaps.
     placed : whether places tell what is what, and not names.
+    gradients : whether all names say that they are gradients.
     """
 
     arrays: dict[Key, Any] = field(default_factory=dict)
@@ -31,6 +32,7 @@ class Found:
     ignored: tuple[str, ...] = ()
     numbered: bool = False
     placed: bool = False
+    gradients: bool = False
 
     def groups(self) -> list[Group]:
         """Return the layers in their order: by number where that is all they differ by, else as they come."""
@@ -69,7 +71,6 @@ def readings(structure: Any) -> Iterator[Found]:
 def _by_name(leaves: Sequence[tuple[Path, Any]], names: Sequence[Name]) -> Found:
     arrays: dict[Key, Any] = {}
     called: dict[Key, str] = {}
-    marked: dict[Key, bool] = {}
     ignored = []
     for (path, value), name in zip(leaves, names, strict=True):
         key = (name.kind, name.group)
@@ -80,9 +81,11 @@ def _by_name(leaves: Sequence[tuple[Path, Any]], names: Sequence[Name]) -> Found
             one, other = sorted((called[key], _text(path)), key=len)
             raise ValueError(f"{one}: expected one of {one} and {other}, got both")
         else:
-            arrays[key], called[key], marked[key] = value, _text(path), name.gradient
+            arrays[key], called[key] = value, _text(path)
     arrays = {key: value for key, value in arrays.items() if value is not None}
-    return Found(arrays, called, tuple(ignored), all(name.numbered for name in names if name.kind))
+    told = [name for name in names if name.kind]
+    return Found(arrays, called, tuple(ignored), all(name.numbered for name in told),
+                 gradients=all(name.gradient for name in told))
 
 
 def _placed(leaves: Sequence[tuple[Path, Any]], key_of: Any) -> Found:
@@ -143,5 +146,5 @@ def canonical(numbers: Mapping[Group, int], key: Key) -> str:
 def is_canonical(structure: Any) -> bool:
     """Tell whether a structure is a dictionary with the network's own names alone."""
     return isinstance(structure, Mapping) and all(
-        isinstance(name, str) and kind_and_number(name.removeprefix(GRADIENT)) for name in structure
+        isinstance(name, str) and kind_and_number(name) for name in structure
     )
