@@ -63,7 +63,7 @@ def run_gate(console: Console, wanted: str, limit: float, path: Path) -> int:
     """Judge against the baseline."""
     entries = known.load(path)
     reason = known.unjudged(entries)
-    entry = {} if reason else entries[processor()]
+    model, entry = ("", {}) if reason else known.entry_for(entries, processor())
     baseline = {name: found["ratio"] for name, found in entry.get("benchmarks", {}).items()}
     expected = {name for each in entries.values() for name in each["benchmarks"]}
     outcome = gate(baseline, () if wanted else sorted(expected), functools.partial(measure_named, wanted), limit)
@@ -79,6 +79,9 @@ def run_gate(console: Console, wanted: str, limit: float, path: Path) -> int:
     elif changes := known.changed_versions(entry["versions"]):
         console.print(f"Other versions than the baseline's, which alone may change a ratio: {', '.join(changes)}",
                       style="yellow", markup=False, highlight=False)
+    if model and model != processor():
+        console.print(f"Held against another model of this family, {model}; scripts/bench --rebaseline records this "
+                      "one", style="yellow", markup=False, highlight=False)
     verdict = "passed" if outcome.ok else "FAILED"
     console.print(f"gate {verdict}: {len(outcome.rows)} benchmarks, limit {limit:g} x, {outcome.processes} processes, "
                   f"{processor()}", highlight=False)

@@ -45,11 +45,28 @@ def save(made: dict[str, Any], path: Path = PATH, *, partly: bool = False) -> No
     path.write_text(json.dumps(entries, indent=1, sort_keys=True) + "\n")
 
 
+def family_of(name: str) -> str:
+    """What processors of one family share: "AMD EPYC, family 25" of "AMD EPYC, family 25, model 17, stepping 1"."""
+    return ", ".join(name.split(", ")[:2])
+
+
+def entry_for(entries: dict[str, Any], name: str) -> tuple[str, dict[str, Any]]:
+    """The processor whose ratios are to be met, and its entry: its own, else the latest of its family; "" for none."""
+    if name in entries:
+        return name, entries[name]
+    kin = [other for other in entries if family_of(other) == family_of(name) and "family" in other]
+    if not kin:
+        return "", {}
+    latest = max(kin, key=lambda other: str(entries[other]["recorded"]))
+    return latest, entries[latest]
+
+
 def unjudged(entries: dict[str, Any]) -> str:
     """Why ratios measured here cannot be held against the baseline; empty if they can."""
-    if processor() not in entries:
+    known, found = entry_for(entries, processor())
+    if not known:
         return f"unknown processor: {processor()}; known: {'; '.join(entries) or 'none'}"
-    if entries[processor()]["reference"] != reference_digest():
+    if found["reference"] != reference_digest():
         return "the frozen reference (benchmarks/gate/reference.py) has changed since the baseline"
     return ""
 

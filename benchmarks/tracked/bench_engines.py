@@ -24,6 +24,8 @@ def check(made: Case, **options: Any) -> Callable[[], fc.Report]:
 RESPONSE: dict[str, tuple[Callable[[], Case], str]] = {
     "course": (course, "mixed"),
     "digits": (lambda: case([64, 32, 16, 10], "tanh", 32), "mixed"),
+    "headline-relu": (lambda: case(MNIST, "relu", 128), "mixed"),
+    "headline-tanh": (lambda: case(MNIST, "tanh", 128), "mixed"),
     "mnist-relu": (lambda: case(MNIST, "relu", 4), "mixed"),
     "mnist-tanh": (lambda: case(MNIST, "tanh", 4), "mixed"),
     "deep-256": (lambda: case([256, 256, 256, 256, 10], "relu", 4), "mixed"),

@@ -247,3 +247,14 @@ def test_a_benchmark_that_is_not_there_is_trouble():
     found = measure(["activations: difference[none]"])
     assert found.results == {}
     assert "not found" in found.trouble
+
+
+def test_a_model_without_a_baseline_is_held_against_its_family():
+    older, newer, other = ({"recorded": day, "benchmarks": {}} for day in ("2026-01-02", "2026-05-01", "2026-07-01"))
+    entries = {"AMD EPYC, family 25, model 1, stepping 1": older, "AMD EPYC, family 25, model 17, stepping 1": newer,
+               "AMD EPYC, family 26, model 2, stepping 1": other, "arm64": other}
+    assert known.entry_for(entries, "AMD EPYC, family 25, model 1, stepping 1")[1] is older
+    assert known.entry_for(entries, "AMD EPYC, family 25, model 33, stepping 2") == (
+        "AMD EPYC, family 25, model 17, stepping 1", newer)
+    assert known.entry_for(entries, "Intel Xeon, family 6, model 207, stepping 8") == ("", {})
+    assert known.entry_for({"riscv": other}, "riscv64") == ("", {})
