@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from concurrent.futures import Executor
 from contextlib import nullcontext
 from dataclasses import replace
+from itertools import pairwise
 from os import PathLike
 from typing import Any
 
@@ -47,9 +48,10 @@ from ..verdict.tolerance import allowed_anywhere
 from .directional import entries_beside, with_directions
 from .selection import Selection
 
-# Up to this many parameters BLAS works on one thread anyway, outside of the engines, which see to it themselves; and
-# the results take no memory worth asking for.
+# Up to this many parameters the results take no memory worth asking for.
 SMALL = 10_000
+# Products of up to this many multiply-adds are done by one thread of BLAS anyway.
+ONE_THREAD = 1 << 17
 
 
 def check(
@@ -140,7 +142,7 @@ def check(
     shared = Shared(engine, engine_named(engine), executor_of(executor), saved, until, seed)
     if method == "all" and (memory_limit is not None or net.size > SMALL):
         require_memory(problem.network, limits[1])
-    alone = engine == "response" and method == "all" and executor is None and net.size <= SMALL
+    alone = engine == "response" and method == "all" and executor is None and _tiny(net, problem.m)
     with reporting(progress) as report, nullcontext() if alone else one_blas_thread():
         subject, probed, notes = _chosen(problem, subject, selection, tolerance, limits[1], until)
         found, checked = shared.as_far_as(problem, subject.indices, epsilon, Run(*limits, report, says=report.says))
@@ -159,6 +161,11 @@ def check(
             if closer is not None:
                 made = Report.of(subject, closer, **how, seconds=time.perf_counter() - started)
         return _as_the_user_has_it(made, problem, subject, read)
+
+
+def _tiny(net: Network, samples: int) -> bool:
+    """Whether BLAS does every product of a check on one thread, so that nobody need tell it to."""
+    return samples * sum(net.widths) * max(a * b for a, b in pairwise(net.widths)) <= ONE_THREAD
 
 
 def _as_the_user_has_it(made: Report, problem: Problem, subject: AnalyticGradient, read: Reading) -> Report:
