@@ -11,7 +11,7 @@ from .data import ReportData, TensorData
 from .pixels import COLOURS, as_address, coloured
 from .plain_data import versions
 from .plots import HIGHEST, LOWEST, as_matrix_shape, blocks_of, shown
-from .text import html
+from .text import LEFT, html
 
 STYLE = """
 :root { color-scheme: light dark; }
@@ -116,15 +116,16 @@ def _curves(epsilons: Sequence[float], differences: Mapping[str, Sequence[Any]])
     for colour, (name, values), k in zip(LINES, differences.items(), range(len(LINES)), strict=False):
         points = [place(epsilon, float(v)) for epsilon, v in zip(epsilons, values, strict=True) if float(v) == float(v)]
         parts.append(f'<polyline points="{" ".join(points)}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        parts.append(f'<text x="{WIDTH - MARGIN + 4}" y="{MARGIN + 14 * k}" style="fill:{colour}" '
-                     f'text-anchor="end">{escape.escape(name)}</text>')
+        line = MARGIN / 2 + 14 * k
+        parts.append(f'<path d="M{WIDTH - 130},{line - 4} h18" stroke="{colour}" stroke-width="2"/>')
+        parts.append(f'<text x="{WIDTH - 106}" y="{line}">{escape.escape(name)}</text>')
     return "".join([*parts, "</svg>"])
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    head = "".join(f'<th style="text-align:left">{escape.escape(name)}</th>' for name in headings)
-    body = "".join(
-        f"<tr>{''.join(f'<td style=font-variant-numeric:tabular-nums>{escape.escape(cell)}</td>' for cell in row)}</tr>"
-        for row in rows
-    )
+    def cells(kind: str, row: Sequence[str]) -> str:
+        return "".join(f'<{kind} style="{LEFT};font-variant-numeric:tabular-nums">{escape.escape(cell)}</{kind}>'
+                       for cell in row)
+
+    head, body = cells("th", headings), "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

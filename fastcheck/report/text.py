@@ -20,8 +20,8 @@ NAME_WIDTH = 24
 COLOURS = {PASS: "green", FAIL: "bold red", INCONCLUSIVE: "yellow"}
 # Backgrounds of white words: their contrast, 5 to 1 and more, is the same on light and dark pages.
 HTML_COLOURS = {PASS: "#2e7d32", FAIL: "#c62828", INCONCLUSIVE: "#8a5300"}
-RIGHT = "text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap"
-LEFT = "text-align:left;white-space:nowrap"
+RIGHT = "text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap;padding:.1em .6em"
+LEFT = "text-align:left;white-space:nowrap;padding:.1em .6em"
 # Columns that may be left out, first to go first, where the table is too wide.
 OPTIONAL = ("noise", "worst entry", "zeros", "checked", "shape")
 
