@@ -7,8 +7,7 @@ from .checking import RandomFunctionError
 from .distributed.check import check_distributed
 from .gradients import gradcheck, gradgradcheck
 from .kernel.check import check_kernel
-from .modules import check_module
-from .watch import Watch
+from .modules import Watch, check_module
 
 __all__ = [
     "GradcheckError", "RandomFunctionError", "Watch", "check_distributed", "check_kernel", "check_module",

@@ -1,4 +1,4 @@
-"""``check_module``: every parameter of an nn.Module against loss.backward()."""
+"""``check_module``: every parameter of an nn.Module against loss.backward(); and ``Watch``, while it trains."""
 
 import time
 from collections.abc import Callable
@@ -25,6 +25,7 @@ from .cost import TorchCost
 from .function import TorchFunction
 from .low_precision import NoTruthError, Point, Twin, judged_by_spread
 from .tensors import floating, in_short
+from .watch import BaseWatch
 
 
 def check_module(
@@ -107,7 +108,14 @@ def check_module(
     return report.held_open(Cause.COARSE).noted(*notes) if case.coarse and tolerance is None else report
 
 
-def check_gradients(case: Case, gradients: dict[str, Array], *, memory_limit: int) -> Report:
+class Watch(BaseWatch):  # noqa: D101 - its docstring is that of ``BaseWatch``, which does all but the check
+    __doc__ = BaseWatch.__doc__
+
+    def _checked(self, case: Case, gradients: dict[str, Array], memory_limit: int) -> Report:
+        return _at_step(case, gradients, memory_limit)
+
+
+def _at_step(case: Case, gradients: dict[str, Array], memory_limit: int) -> Report:
     """Check the gradients that a training step has, along random directions and entry by entry where those disagree.
 
     Where the step computes in less than single precision its backward pass runs again, to measure how its rounding

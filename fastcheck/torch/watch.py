@@ -1,6 +1,7 @@
-"""``Watch``: a module's gradients are checked while it trains, for a stated share of the time."""
+"""A module's gradients are checked while it trains, for a stated share of the time: all of ``Watch`` but the check."""
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +23,6 @@ from ..runtime.resources import memory_of
 from ..verdict.outcome import FAIL, PASS
 from .case import Case, Coarsest, as_array, preserved, random_state, untouched
 from .look import Sight, least_disagreement, look, unit_of_step
-from .modules import check_gradients
 
 # Looks whose distance is averaged for the statement of how often the watch looks.
 RECENT = 16
@@ -48,7 +48,7 @@ class _Armed:
     autocast: torch.dtype | None
 
 
-class Watch:
+class BaseWatch(ABC):
     """Checks a module's gradients during training, in a share of the time that is stated beforehand.
 
     Call it once per backward pass, after backward() and before gradients are clipped or the optimizer steps.  Most
@@ -100,6 +100,7 @@ class Watch:
 
     Examples
     --------
+    >>> from fastcheck.torch import Watch
     >>> module = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3))
     >>> optimizer, loss = torch.optim.SGD(module.parameters(), 0.1), nn.CrossEntropyLoss()
     >>> x, y = torch.randn(16, 4), torch.randint(0, 3, (16,))
@@ -265,13 +266,17 @@ class Watch:
         case.coarse = armed.unit if armed.unit > torch.finfo(torch.float32).eps else 0.0
         casts = torch.autocast(self._device, armed.autocast, enabled=armed.autocast is not None)
         with torch.enable_grad(), preserved(case.module), untouched(case.plain, armed.buffers), casts:
-            report = check_gradients(case, gradients, memory_limit=self._memory)
+            report = self._checked(case, gradients, self._memory)
         if report.verdict == FAIL:
             return report
         self.inconclusive += report.verdict != PASS
         if math.isfinite(seen) and (report.verdict == PASS or case.coarse):
             self._excused = max(self._excused, EXCUSED * seen)
         return None
+
+    @abstractmethod
+    def _checked(self, case: Case, gradients: dict[str, Array], memory_limit: int) -> Report:
+        """Check all parameters at a step."""
 
     def _try(self, case: Case) -> float:
         """Difference the example, to see that it can be; the unit roundoff of the module's own casts, or 0.0."""
