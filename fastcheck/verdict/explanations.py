@@ -28,6 +28,11 @@ CANCELLED = 1e-3
 # may keep: differences of costs lose the digits that their steps cost, 2^8 and more.  This is some 1e-9 of the other
 # tensors' gradients; a mistake of a thousandth of what the terms would sum up to is a hundred thousand times as large.
 PROVEN = 2.0**20
+# What cancels may be larger than the other tensors' gradients (by a gain, by samples that were summed): in double
+# precision there is room for that, thirteen digits below any mistake.
+ROOM = 16.0
+# The noise of exact differences is measured from a handful of values, which may have it this many times too little.
+SHY = 8.0
 # Where several kinks meet, gradients of other branches are looked for as far from the interval as this many times its
 # length: kinks nearly cancel along a line now and then, but seldom to a thirtieth of each.
 BRANCHES = 32.0
@@ -126,7 +131,10 @@ class Explanations:
         A gradient that cancels (of a bias in front of a normalisation, of a key bias in attention) is a sum of terms
         as large as those of which the other gradients are made; their rounding does not cancel.
         """
-        return tolerance_in(self.dtype or "float64", self.given.subject) * self.given.scale_beside(self.comparison)
+        tolerance = tolerance_in(self.dtype, self.given.subject) if self.dtype else ROOM * tolerance_in(
+            "float64", self.given.subject
+        )
+        return tolerance * self.given.scale_beside(self.comparison)
 
     @cached_property
     def rounding(self) -> Array | None:
@@ -150,7 +158,7 @@ class Explanations:
         if not float(np.max(noise)) <= PROVEN * self.zero * UNIT_ROUNDOFF / self.unit:
             return False
         rounding = np.maximum(self.zero, known)
-        return bool(np.all(np.abs(c.derivative) <= noise) and np.all(np.abs(c.gradient) <= rounding + noise))
+        return bool(np.all(np.abs(c.derivative) <= SHY * noise) and np.all(np.abs(c.gradient) <= rounding + noise))
 
     @property
     def nearly_cancels(self) -> bool:
@@ -183,10 +191,18 @@ class Explanations:
         beside = self.norm_of_equal(RESOLVED * self.given.scale_beside(c) * c.unit)
         if c.tensor.name in self.given.differences.limits:  # directions see all entries, not only those checked here
             beside = max(beside, self.norm_of_equal(self.given.promised_rms(c) * c.unit))
-        if c.kinks is not None:  # where a convention makes the gradient zero, the cost moves none the less
-            high = float(np.max(np.abs(np.concatenate([c.kinks.low, c.kinks.high])), initial=0.0))
-            beside = max(beside, high * c.unit)
-        return max(sizes.gradient * c.unit, sizes.approx * c.unit, beside)
+        return max(sizes.gradient * c.unit, sizes.approx * c.unit, beside, self.at_kinks)
+
+    @property
+    def at_kinks(self) -> float:
+        """The largest derivative to either side of a kink, in the tensor's unit.
+
+        Where a convention makes the gradient zero, the cost moves none the less.
+        """
+        kinks = self.comparison.kinks
+        if kinks is None:
+            return 0.0
+        return float(np.max(np.abs(np.concatenate([kinks.low, kinks.high])), initial=0.0)) * self.comparison.unit
 
     def norm_of_equal(self, entry: float) -> float:
         """Norm of a vector of the tensor's checked entries that are all the same."""

@@ -212,7 +212,7 @@ def _of_norms(found: TensorVerdict, explanations: Explanations) -> tuple[Verdict
         return FAIL, Cause.NONE
     # In low precision rounding may carry a pre-activation across a kink, and with it a sample's share of the gradient.
     share, hidden = (RESOLVED_LOW, 0.0) if explanations.dtype else (RESOLVED, explanations.rounding_norm)
-    size = max(sizes.gradient, sizes.approx) * found.comparison.unit
+    size = max(max(sizes.gradient, sizes.approx) * found.comparison.unit, explanations.at_kinks)
     if not (entries.error <= share * size and hidden <= RESOLVED_LOW * size):
         return INCONCLUSIVE, Cause.ROUNDING if entries.rounded.size else Cause.NOISE
     if entries.rounded.size or unexplained <= NORM_SIGMAS * explanations.rounding_norm:

@@ -17,13 +17,14 @@ from ..problems.gradients import AnalyticGradient, Kinks, NumericalGradient
 from ..problems.networks.problem import Problem
 from ..runtime.run import Run
 from .judgement import Judgement
-from .outcome import PASS, Cause
+from .outcome import FAIL, PASS, Cause
 
 # The second step, as a share of the first or of a step of ordinary length.
 CLOSER, ORDINARY = 2.0**-30, 1e-7
 # Entries looked at before it is clear that steps explain something; and where the time is over.
 FIRST, FIRST_LATE = 4096, 32
-# A step explains something where it moves a difference by this share of the disagreement.
+# A step explains something where it moves a difference by this share of the disagreement; a kink that the first look
+# could not know of does in any case.
 SHARE = 0.01
 
 
@@ -56,7 +57,7 @@ def recheck(
     suspects = _suspects(judgement, noisy=exact)
     if not suspects.size:
         return None
-    closer = _closer_look(engine, problem, subject, found, suspects, min(epsilon, ORDINARY) * CLOSER, run)
+    closer = _closer_look(engine, problem, subject, found, suspects, (epsilon, min(epsilon, ORDINARY) * CLOSER), run)
     if closer is None:
         if not any(tensor.entries.stepped.size for tensor in judgement.tensors):
             return None
@@ -70,9 +71,10 @@ def recheck(
 
 def _closer_look(
     engine: Engine, problem: Problem, subject: AnalyticGradient, found: NumericalGradient, suspects: Indices,
-    step: float, run: Run,
+    steps: tuple[float, float], run: Run,
 ) -> Derivatives | None:
     """The derivatives at the suspects, or None where those of the first batch say that the step explains nothing."""
+    epsilon, step = steps
     positions = suspects if subject.indices is None else subject.indices[suspects]
     derivative = np.empty(suspects.size)
     kinks: list[Kinks] = []
@@ -83,15 +85,25 @@ def _closer_look(
         if explains and time.perf_counter() >= run.deadline:
             return None
         closer = engine(problem, positions[rows], step, run)
-        derivative[rows] = closer.gradapprox
-        if closer.kinks is not None:
-            kinks.append(replace(closer.kinks, where=suspects[rows][closer.kinks.where]))
         before = found.gradapprox[suspects[rows]]
+        # What shrinks with the step, to no more than its share of the first step's difference, is zero.
+        least = np.abs(before) * (step / epsilon)
+        derivative[rows] = _or_zero(closer.gradapprox, least)
+        if closer.kinks is not None:
+            at, here = closer.kinks, least[closer.kinks.where]
+            low, high = _or_zero(at.low, here), _or_zero(at.high, here)
+            kinks.append(replace(at, where=suspects[rows][at.where], low=low, high=high))
         error = np.abs(subject.gradient[positions[rows]] - before)
-        explains = explains or bool(np.any(np.abs(before - closer.gradapprox) > SHARE * error))
+        moved = bool(np.any(np.abs(before - closer.gradapprox) > SHARE * error))
+        explains = explains or moved or (found.kinks is None and bool(kinks and kinks[-1].where.size))
         if not explains:
             looks.settle(rows)
     return Derivatives(suspects, derivative, _joined(kinks)) if explains else None
+
+
+def _or_zero(values: Array, least: Array) -> Array:
+    """Return the values, with zero for those that are no larger than the least that counts."""
+    return np.where(np.abs(values) <= least, 0.0, values)
 
 
 def _suspects(judgement: Judgement, noisy: bool) -> Indices:
@@ -104,8 +116,9 @@ def _suspects(judgement: Judgement, noisy: bool) -> Indices:
         if tensor.verdict == PASS or tensor.cause is Cause.NOT_FINITE:
             continue
         entries = tensor.entries
-        kinds = [entries.wrong, entries.stepped, entries.kinked, tensor.comparison.loose]
-        places = np.concatenate([*kinds, entries.rounded, entries.noisy] if noisy else kinds)
+        kinds = [entries.wrong, entries.stepped, entries.kinked, entries.rounded, tensor.comparison.loose]
+        by_norm = tensor.verdict == FAIL and not entries.wrong.size  # all within noise, but not all of them together
+        places = np.concatenate([*kinds, entries.noisy] if noisy or by_norm else kinds)
         among = np.zeros(tensor.comparison.checked, dtype=bool)
         among[places] = True
         found.append(tensor.comparison.first + np.flatnonzero(among))

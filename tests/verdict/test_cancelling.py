@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import fastcheck as fc
-from tests.verdict.cancelling import LAYERS, spoiled
+from tests.support.cancelling import LAYERS, spoiled
 
 each = pytest.mark.parametrize("name", list(LAYERS))
 in_both = pytest.mark.parametrize("dtype", [np.float64, np.float32])

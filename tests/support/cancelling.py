@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+import fastcheck as fc
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -98,9 +100,77 @@ def made(forward: Any, backward: Any, inputs: Any, zero: int, typical: float, dt
     return Layer(forward, backward, tuple(value.astype(dtype) for value in inputs), zero, typical)
 
 
+def group_norm(rng: np.random.Generator, dtype: Any, size: float) -> Layer:
+    """One bias for each group of channels."""
+    m, groups, c, n = rng.integers(1, 4), rng.integers(1, 4), rng.integers(2, 4), rng.integers(3, 7)
+    x, gain, b = rng.standard_normal((m, groups, c, n)), rng.uniform(0.5, 2.0, (c, 1)), rng.standard_normal((groups, 1))
+    x, b = size * x, size * b
+
+    def before(x: Any, gain: Any, b: Any) -> Any:
+        return gain * x + b[..., None]
+
+    def backward(d: Any, x: Any, gain: Any, b: Any) -> Any:
+        dz = through_normalisation(d, before(x, gain, b), (2, 3))
+        return gain * dz, (dz * x).sum((0, 1, 3)).reshape(c, 1), dz.sum((0, 2, 3)).reshape(groups, 1)
+
+    return made(lambda *args: normalised(before(*args), (2, 3)), backward, (x, gain, b), 2, (m * c * n) ** 0.5 / size,
+                dtype)
+
+
+def layer_norm_shift(rng: np.random.Generator, dtype: Any, size: float) -> Layer:
+    """A number added to all features of a sample."""
+    m, n, k = rng.integers(2, 8), rng.integers(2, 6), rng.integers(4, 10)
+    x, W, b = size * rng.standard_normal((m, n)), rng.standard_normal((n, k)), size * rng.standard_normal((m, 1))
+
+    def backward(d: Any, x: Any, W: Any, b: Any) -> Any:
+        dz = through_normalisation(d, x @ W + b, (1,))
+        return dz @ W.T, x.T @ dz, dz.sum(1, keepdims=True)
+
+    return made(lambda x, W, b: normalised(x @ W + b, (1,)), backward, (x, W, b), 2, k**0.5 / size, dtype)
+
+
 LAYERS = {
-    "batch norm": batch_norm, "instance norm": instance_norm, "key bias": key_bias, "softmax shift": softmax_shift,
+    "batch norm": batch_norm, "instance norm": instance_norm, "group norm": group_norm,
+    "layer norm shift": layer_norm_shift, "key bias": key_bias, "softmax shift": softmax_shift,
 }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Regression:
+    """A softmax regression that fits its targets nearly perfectly, with the textbook's gradients A - Y.
+
+    typical : size of the terms of the bias gradient, which cancel.
+    """
+
+    net: fc.Network
+    parameters: dict[str, Any]
+    gradients: dict[str, Any]
+    X: Any
+    Y: Any
+    typical: float
+
+
+def near_a_perfect_fit(rng: np.random.Generator, dtype: Any) -> Regression:
+    """A fit with a loss of 1e-8 to 1e-3 (of 1e-5 to 1e-2 in single precision)."""
+    n, k, m = (int(rng.integers(*span)) for span in ((2, 6), (2, 6), (3, 12)))
+    net = fc.Network([fc.Dense(n, k, "softmax")], cost="cross_entropy")
+    X, W = rng.standard_normal((n, m)), rng.standard_normal((k, n))
+    Y = np.argmax(W @ X, axis=0)
+    loss = 10.0 ** (rng.uniform(-8, -3) if dtype is np.float64 else rng.uniform(-5, -2))
+    low, high = 1e-2, 1e8
+    for _ in range(60):
+        scale = np.sqrt(low * high)
+        if net.cost_of({"W1": scale * W, "b1": np.zeros((k, 1))}, X, Y) > loss:
+            low = scale
+        else:
+            high = scale
+    parameters, X = {"W1": (scale * W).astype(dtype), "b1": np.zeros((k, 1), dtype)}, X.astype(dtype)
+    Z = parameters["W1"] @ X + parameters["b1"]
+    E = np.exp(Z - Z.max(0))
+    D = E / E.sum(0)
+    D[Y, np.arange(m)] -= 1
+    D /= dtype(m)
+    return Regression(net, parameters, {"dW1": D @ X.T, "db1": D.sum(1, keepdims=True)}, X, Y, 1.0 / m)
 
 
 def spoiled(layer: Layer, error: float, seed: int) -> Callable[..., Any]:
