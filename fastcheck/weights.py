@@ -78,9 +78,13 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         return dict(load_file(regular_file(path)))
     except SafetensorError as error:
-        raise ValueError(f"{path}: damaged, or not a {SUFFIX} file ({error})") from None
+        raise ValueError(
+            f"{path}: expected a {SUFFIX} file, got one that is damaged or of another kind ({error})"
+        ) from None
     except KeyError as error:
-        raise ValueError(f"{path}: holds the dtype {error}, which NumPy does not have; save it in float32") from None
+        raise ValueError(
+            f"{path}: expected numbers of a type that NumPy has, got {error}; save them in float32"
+        ) from None
 
 
 def _parameters(state: Mapping[str, Any]) -> dict[str, Array]:

@@ -246,7 +246,8 @@ def test_process_shows_no_traceback(tmp_path):
     path.write_bytes(b"MATLAB 5.0 MAT-file".ljust(124) + b"\x00\x01IM" + b"\x0e\x00\x00\x00\xff\xff\xff\x7f")
     ended = process("check", str(path))
     assert ended.returncode == 2
-    assert ended.stderr == f"fastcheck: {path}: damaged, or not a .mat file (truncated)\n"
+    said = f"{path}: expected a .mat file, got one that is damaged or of another kind (truncated)"
+    assert ended.stderr == f"fastcheck: {said}\n"
 
 
 def test_reader_that_leaves_early(tmp_path):

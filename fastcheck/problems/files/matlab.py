@@ -120,6 +120,6 @@ def _array(body: memoryview, order: str, names: re.Pattern[str], limit: int) -> 
     hold_against(limit, math.prod(shape) * np.dtype(NUMBERS[code]).itemsize, name)
     stored = np.frombuffer(values[0][1], order + STORED[values[0][0]])
     if stored.size != math.prod(shape):
-        raise ValueError(f"{name}: shape {shape} declared, but {stored.size:,} numbers")
+        raise ValueError(f"{name}: expected {math.prod(shape):,} numbers for shape {shape}, got {stored.size:,}")
     with np.errstate(invalid="ignore"):  # a damaged file may hold nan in an array of integers
         return name, stored.astype(NUMBERS[code]).reshape(shape, order="F")

@@ -89,7 +89,9 @@ def load(path: str | Path, limit: int = LIMIT) -> Dump:
             raise ValueError(f"{path}: {_shortened(error)}") from None
         except DAMAGE as error:
             reason = _shortened(error) or type(error).__name__
-            raise ValueError(f"{path}: damaged, or not a {path.suffix} file ({reason})") from None
+            raise ValueError(
+                f"{path}: expected a {path.suffix} file, got one that is damaged or of another kind ({reason})"
+            ) from None
     return _sorted_out(str(path), arrays)
 
 
