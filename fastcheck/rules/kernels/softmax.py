@@ -14,7 +14,7 @@ def softmax(z: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def softmax_derivative(z: NDArray[np.float64]) -> NDArray[np.float64]:
     """Raises TypeError: softmax mixes its inputs."""
-    raise TypeError("softmax: expected the cost to take its gradient as a whole, got a call of an element-wise derivative")
+    raise TypeError("softmax: expected its gradient as a whole, by the cost, got a call of an element-wise derivative")
 
 
 def softmax_difference(p: NDArray[np.float64], d: NDArray[np.float64], out: NDArray[np.float64]) -> None:
