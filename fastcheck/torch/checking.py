@@ -24,6 +24,7 @@ from .forward import forward_jacobian
 from .function import TorchFunction
 from .precision import twin
 from .tensors import Tensors, as_tuple, floating, parts, random_numbers, real_outputs, unit_of, vector
+from .widened import Widened
 
 log = logging.getLogger("fastcheck.torch")
 
@@ -202,7 +203,8 @@ class Check:
     def _beside(self, wide: "Check", unit: float) -> None:
         """Check the function in double precision, and then its derivatives in low precision against that."""
         try:
-            wide.run()
+            with Widened():  # what casts to less by itself stays double
+                wide.run()
         except GradcheckError:
             raise
         except Exception as error:
@@ -216,7 +218,9 @@ class Check:
             self.backward.require_types()
         for mode, jacobian in modes:
             found = jacobian()
-            if wide._disagreeing(found, replace(self.options.limits, unit=unit)) is not None:
+            with Widened():
+                apart = wide._disagreeing(found, replace(self.options.limits, unit=unit))
+            if apart is not None:
                 # It may have taken another branch: its own differences, less precise, decide.
                 self.compare(found, mode)
         if self.options.backward:

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from .tensors import Tensors, floating, real_outputs, unit_of
+from .widened import Widened
 
 WIDE = {torch.float16: torch.float64, torch.bfloat16: torch.float64, torch.float32: torch.float64,
         torch.complex32: torch.complex128, torch.complex64: torch.complex128}
@@ -31,7 +32,7 @@ def twin(call: Callable[..., Any], inputs: tuple[Any, ...], value: Tensors) -> t
     """
     try:
         wide = tuple(widened(i) for i in inputs)
-        with torch.enable_grad():
+        with torch.enable_grad(), Widened():
             found = real_outputs(call(*wide))
     except Exception:
         # Kernels of one precision, devices without double, operands that the function keeps in its own precision.

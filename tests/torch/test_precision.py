@@ -120,3 +120,26 @@ def test_float16_square_with_a_backward_25_times_too_large_in_fast_mode():
     func = only(torch.float16, lambda x: x * x, lambda g, x: 50 * g * x)
     with pytest.raises(ft.GradcheckError, match="mismatch"):
         ft.gradcheck(func, (tensor(6, dtype=torch.float16),), fast_mode=True)
+
+
+def _casting(x, w):
+    return torch.nn.functional.silu(x.float() @ w.float().mT).to(x.dtype)
+
+
+def _casting_backward(g, x, w, factor=1.0):
+    z = x.float() @ w.float().mT
+    s = torch.sigmoid(z)
+    dz = g.float() * s * (1 + z * (1 - s))
+    return (dz @ w.float()).to(x.dtype), (factor * dz.mT @ x.float()).to(w.dtype)
+
+
+@pytest.mark.parametrize("fast", [False, True])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32], ids=str)
+def test_kernels_that_cast_by_themselves_are_differenced_in_double_precision(dtype, fast):
+    generator = torch.Generator().manual_seed(0)
+    given = tuple(torch.randn(n, 12, generator=generator).to(dtype).requires_grad_() for n in (24, 10))
+    right = function(_casting, _casting_backward, vmap=False)
+    assert ft.gradcheck(right, given, fast_mode=fast)
+    wrong = function(_casting, lambda g, x, w: _casting_backward(g, x, w, 1.02), vmap=False)
+    with pytest.raises(ft.GradcheckError, match="with respect to input 1"):
+        ft.gradcheck(wrong, given, fast_mode=fast)
