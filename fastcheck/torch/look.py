@@ -11,7 +11,7 @@ import torch
 from .._constants import NOISE_SIGMAS, UNIT_ROUNDOFFS
 from .._errors import NoRule
 from .._types import Array
-from ..engines.program.directions import ROUNDINGS, closest
+from ..engines.program.everything import ROUNDINGS, closest
 from ..engines.program.runner import INNER_STEP, Place, Runner
 from ..engines.program.trust import UNIT, Along, Direction
 from ..problems.parameters.sampling import LEAST_SIZE, random_direction

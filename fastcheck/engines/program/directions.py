@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -11,91 +11,27 @@ import numpy as np
 
 from ..._constants import NOISE_SIGMAS
 from ..._types import Array, Indices, Mask
-from ...problems.parameters.sampling import LEAST_SIZE, MOST_SIZE, random_direction
+from ...problems.parameters.sampling import LEAST_SIZE, random_direction
 from ...problems.parameters.tensor import Tensor
 from ...rules.branches import Held
-from ..finite.directional import DIRECTIONS, SPREAD, Probe, Suspect, expected_along, power_notes
+from ..finite.directional import DIRECTIONS, Probe, Suspect, expected_along, power_notes
 from ..finite.lines import OutOfTime
-from .columns import SHRINK, SHRINKS
+from .everything import DITHERS, EXACTLY, ROUNDINGS, closest, limits_of, through_everything
 from .kinks import JUMP, under_each
 from .problem import ProgramProblem
 from .runner import INNER_STEP, Moved, Place, Runner
-from .trust import TOGETHER, UNIT, Along, Direction, along, dither, norm_of, root_mean_square
+from .slopes import slopes_along
+from .trust import TOGETHER, UNIT, Direction, along, dither, norm_of, root_mean_square
 
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-# Programs at dithered inputs that a slope's noise is measured with, and roundings of its |terms| beside that.
-DITHERS, ROUNDINGS = 2, 4.0
-# A direction that disagrees by this part of the tolerance is looked into: right gradients in double precision agree a
-# thousand times better, and a wrong entry may be one of a million.
-EXACTLY = 1e-5
 # Evaluations that entries beside directions take, at least.
 CLOSING = 12
-# Tensors take part alike in directions through everything, but for those whose gradient does less than this share
-# of what another's does.
-FAINT = 1e-3
 # Parts that a tensor is cut into at random, again and again, where several entries are wrong.
 PARTS = 32
 # Share of the disagreement by which the masks of single bits may miss one wrong entry's.
 SINGLE = 1e-3
-
-
-@dataclass(frozen=True)
-class Slopes:
-    """Slopes along directions, (k,) each.
-
-    Parameters
-    ----------
-    right, left : one-sided.
-    terms : sums of |terms|.
-    tied : which moved a value that stands on a kink, or crossed one at every step.
-    """
-
-    right: Array
-    left: Array
-    terms: Array
-    tied: Mask
-
-    @property
-    def central(self) -> Array:
-        """Means of both sides."""
-        return 0.5 * (self.right + self.left)
-
-
-def slopes_along(
-    place: Place, directions: Array, runner: Runner, convention: Held | None = None, *, both: bool = True
-) -> Slopes:
-    """Slopes along directions (k, n) through one input; unless ``both``, to the right alone, which stand for the left.
-
-    Notes
-    -----
-    The step is so small that what curvature leaves in a one-sided slope is rounding.
-    """
-    step = INNER_STEP
-    size = len(directions)
-    found = Slopes(np.empty(size), np.empty(size), np.empty(size), np.zeros(size, dtype=bool))
-    waiting = np.arange(size)
-    for level in range(SHRINKS + 1):
-        again = []
-        for rows in np.array_split(waiting, max(1, -(-16 * waiting.size * place.size // TOGETHER))):
-            if not rows.size:
-                continue
-            change = step * directions[rows]
-            moved = runner.run([(place, np.concatenate([change, -change]) if both else change)], convention)
-            costs, terms, sides = runner.weighted(moved), np.zeros(moved.ties.size), (1 + both, rows.size)
-            for output, part in moved.moving():
-                terms += np.abs(part) @ np.abs(runner.weights[output])
-            crossed = (moved.crossed | ~np.isfinite(costs)).reshape(sides).any(axis=0)
-            costs = costs.reshape(sides) / step
-            found.right[rows], found.left[rows] = costs[0], -costs[1] if both else costs[0]
-            found.terms[rows] = terms[: rows.size] / step
-            found.tied[rows] = crossed | moved.ties.reshape(sides).any(axis=0)
-            again.append(rows[crossed])
-        waiting, step = np.concatenate([np.empty(0, np.int64), *again]), step * SHRINK
-        if not waiting.size or level == SHRINKS:
-            break
-    return found
 
 
 def probe_exactly(
@@ -238,56 +174,6 @@ def _apart(tensors: Sequence["_Tensor"], count: int) -> tuple[Sequence["_Tensor"
     return (tensors, {}) if limits is None else (doubtful, limits)
 
 
-def limits_of(tensors: Sequence[Tensor], steps: Mapping[Place, float], limit: Array) -> dict[str, float]:
-    """By tensor, how far one entry may be off where directions agree to within ``limit``; steps in the same order."""
-    return {tensor.name: float(limit.max()) / (LEAST_SIZE * step)
-            for tensor, step in zip(tensors, steps.values(), strict=True)}
-
-
-@dataclass(frozen=True)
-class Everything:
-    """Directions through all inputs at once.
-
-    Parameters
-    ----------
-    directions : (k,) of them; steps : the size of each input's share in them.
-    expected : (k,) what a gradient promises along them.
-    allowed : (k,) what errors within tolerance may add up to there.
-    """
-
-    directions: list[Direction]
-    steps: dict[Place, float]
-    expected: Array
-    allowed: Array
-
-
-def through_everything(
-    gradients: Mapping[Place, Array], count: int, tolerance: float, generator: "Generator"
-) -> Everything:
-    """Random directions through all inputs, in which each takes part alike, by what its gradient (n,) promises."""
-    places = list(gradients)
-    # What is zero but for rounding (a bias before a normalisation) takes part as if its gradient were a share of the
-    # others': with steps large enough to make it felt, its rounding would drown all of them.
-    sizes = {place: float(np.linalg.norm(gradients[place] * place.step)) for place in places}
-    least = FAINT * max(sizes.values(), default=0.0)
-    shares = {place: least / size if (size := max(own, least)) > 0.0 else 1.0 for place, own in sizes.items()}
-    steps = {place: root_mean_square(place.step) * shares[place] for place in places}
-    directions = [
-        Direction({place: steps[place] * _signed_sizes(generator, place.size) for place in places})
-        for _ in range(count)
-    ]
-    parts = [[gradients[place] * step for place, step in one.changes.items()] for one in directions]
-    expected = np.array([math.fsum(float(np.sum(terms)) for terms in one) for one in parts])
-    allowed = SPREAD * tolerance * np.array([math.hypot(*(float(np.linalg.norm(t)) for t in one)) for one in parts])
-    return Everything(directions, steps, expected, allowed)
-
-
-def _signed_sizes(generator: "Generator", size: int) -> Array:
-    """Numbers of sizes from LEAST_SIZE to MOST_SIZE and of both signs, from one draw each."""
-    drawn = generator.uniform(LEAST_SIZE - MOST_SIZE, MOST_SIZE - LEAST_SIZE, size)
-    return np.asarray(drawn + np.copysign(LEAST_SIZE, drawn))
-
-
 def _each(tensors: Sequence["_Tensor"], chosen: Sequence[Array]) -> list["_Measured | None"]:
     """Slopes along every tensor's own directions, all of them together; None where a tensor's directions move ties."""
     directions = [Direction({one.place: INNER_STEP * v}) for one, own in zip(tensors, chosen, strict=True) for v in own]
@@ -306,20 +192,6 @@ def _each(tensors: Sequence["_Tensor"], chosen: Sequence[Array]) -> list["_Measu
             else None
         )
     return found
-
-
-def closest(directions: Sequence[Direction], expected: Array, runner: Runner) -> Along | None:
-    """Differences along directions; at ties those of the convention that is closest to what is expected.
-
-    None where a kink is crossed even at the engine's step.
-    """
-    base = along(directions, runner)
-    if not np.isfinite(base.difference).all():
-        return None
-    if not base.flagged.any():
-        return base
-    tries = under_each(runner.kinds, lambda convention: along(directions, runner, convention))
-    return min((one for _, one in tries), key=lambda one: float(np.max(np.abs(one.difference - expected))))
 
 
 @dataclass(frozen=True)

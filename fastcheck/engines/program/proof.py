@@ -17,7 +17,7 @@ from ...problems.gradients import NumericalGradient
 from ...problems.parameters.tensor import Tensor
 from ...runtime.run import Run
 from ..finite.directional import DIRECTIONS, Probe, power_notes
-from .directions import EXACTLY, ROUNDINGS, limits_of, through_everything
+from .everything import EXACTLY, ROUNDINGS, limits_of, through_everything
 from .gathering import costs_beside
 from .literal import LITERAL_STEP, cost_apart
 from .problem import ProgramProblem
