@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from .._constants import CANCELLED, UNIT_ROUNDOFF
 from .._errors import NoRule
 from .._types import Array
 from .directions import Directions
@@ -60,12 +61,18 @@ def exact_jacobian(function: TorchFunction, directions: Directions) -> Array:
 
 
 def _require_literal(found: Array, directions: Directions) -> None:
+    """Raise NoRule where literal subtraction along the random directions contradicts a Jacobian.
+
+    Outputs that cancel are rounded as what cancelled, whose size is unknown: as the largest output or input, or one.
+    """
+    sizes = np.abs(np.concatenate([np.ones(1), directions.function.theta, directions.function.plain]))
+    noise = directions.noise + CANCELLED * UNIT_ROUNDOFF * float(np.max(sizes, where=np.isfinite(sizes), initial=1.0))
     for rise in directions.rises:
         block = found[:, rise.span]
         with np.errstate(all="ignore"):
             size = np.abs(block) @ np.abs(rise.move)
             off = np.abs(block @ rise.move - rise.rise)
-        if not (off <= directions.noise + LITERAL * size).all():
+        if not (off <= noise + LITERAL * size).all():
             raise NoRule("a function that moves otherwise than its operators, one by one")
 
 

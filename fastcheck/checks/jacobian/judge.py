@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._constants import NOISE_SIGMAS
+from ..._constants import CANCELLED, NOISE_SIGMAS, UNIT_ROUNDOFF
 from ..._types import Array, Indices, Mask
 from ...engines.finite.difference_table import table
 from ...engines.finite.stencils import power_of_two
@@ -106,6 +106,8 @@ class _Judge:
         self.exact = exact
         self.error = np.full_like(numerical, np.nan)
         self.largest = float(np.max(np.abs(numerical), initial=0.0))
+        sizes = np.abs(point.theta)
+        self._largest_input = float(np.max(sizes, initial=0.0, where=np.isfinite(sizes)))
 
     def allowed(self, output: Part, of: Part, rows: slice | None = None) -> Array:
         """Return how far the entries of a block, or of some of its rows, may be off."""
@@ -115,9 +117,8 @@ class _Judge:
         share = max(SHARE, rtol) * size.max(axis=1, keepdims=True, initial=0.0)
         # Noise that is a large part of the derivatives excuses nothing here: the second look has to tell.
         noise = np.minimum(self._noise(output, self.point.steps(of, limits.eps)), share)
-        rounding = unit * self.largest
-        if self.exact:
-            rounding = max(rounding, min(limits.atol, UNSEEN * max(output.unit, limits.unit)))
+        terms = max(1.0, self.largest, self._largest_input)
+        rounding = max(unit * self.largest, min(limits.atol, CANCELLED * UNIT_ROUNDOFF * terms))
         return np.asarray(rtol * size + np.minimum(limits.atol, share) + noise + rounding)
 
     def _noise(self, output: Part, steps: Array) -> Array:
