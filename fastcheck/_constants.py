@@ -60,6 +60,6 @@ POWER_SIGMAS: Final = 3.1
 COARSE: Final = 0.5
 
 # Derivatives that cancel in a Jacobian are made of the rounding of what cancelled, unknown there: of this many unit
-# roundoffs of double precision of the largest derivative, of the largest input, or of one, whichever is most.  Saturated
-# attention at inputs of 10 leaves 6e-11 in place of second derivatives of 2e-12.
+# roundoffs of double precision of the largest derivative, of the largest input, or of one, whichever is most.
+# Saturated attention at inputs of 10 leaves 6e-11 in place of second derivatives of 2e-12.
 CANCELLED = 1e4
