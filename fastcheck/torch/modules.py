@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from .._constants import COARSE
+from .._errors import NoRule
 from .._names import Method
 from .._types import Array
 from .._validation import known, time_left
@@ -24,6 +25,7 @@ from .case import FROZEN, Case, as_array, detached, double, mapped, preserved, r
 from .cost import TorchCost
 from .function import TorchFunction
 from .low_precision import NoTruthError, Point, Twin, judged_by_spread
+from .operations import of_another_function, wrong_operations
 from .tensors import floating, in_short
 from .watch import BaseWatch
 
@@ -139,9 +141,19 @@ def _exactly(
 ) -> Report:
     """Gradients against exact differences, by the engine for dense chains where a Network can stand for the module."""
     try:
-        return _by_response(case, value, gradients, {**options, "method": method or "all"})
+        report = _by_response(case, value, gradients, {**options, "method": method or "all"})
     except chain.NotAChainError as reason:
-        return _by_operators(case, gradients, str(reason), method, options)
+        report = _by_operators(case, gradients, str(reason), method, options)
+    return report.noted(*_explained(case, gradients)) if report.verdict == FAIL else report
+
+
+def _explained(case: Case, gradients: dict[str, Array]) -> list[str]:
+    """What wrong gradients come from: another function, or operations whose backward is wrong by itself."""
+    try:
+        another = of_another_function(case, gradients)
+    except NoRule:
+        another = ""
+    return [another] if another else wrong_operations(case)
 
 
 def _by_spread(case: Case, method: Method | None, options: dict[str, Any]) -> Report:

@@ -19,6 +19,8 @@ from .products import products_of
 from .recorder import Node, Ref, Tape, record, refs_of
 from .replay import replayed
 
+DETACH = torch.ops.aten.detach.default
+
 
 @dataclass(frozen=True)
 class Response:
@@ -81,6 +83,14 @@ class TorchProgram:
         for step, slots_freed in zip(self._steps, freed, strict=True):
             step.freed = slots_freed
         self.column_bytes = bytes_of_column(nodes, [(step.slots, step.freed) for step in self._steps], self._inputs)
+
+    def with_detached_still(self) -> "TorchProgram | None":
+        """The program in which what is detached stands still, as autograd has it; None where nothing is."""
+        if not any(step.operator is DETACH for step in self._steps):
+            return None
+        program = copy(self)
+        program._steps = [replace(step, read=()) if step.operator is DETACH else step for step in self._steps]
+        return program
 
     def at(self, inputs: Sequence[torch.Tensor]) -> "TorchProgram":
         """The program at other inputs, by running its operators again; recorded anew where that might not follow.

@@ -1,0 +1,175 @@
+"""Which operation is wrong: mistakes planted in nested modules, straight-through estimators, detach."""
+
+import re
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import fastcheck.torch as ft
+
+
+class Scaled(torch.autograd.Function):
+    """x w, whose gradient of w is one per cent too large."""
+
+    @staticmethod
+    def forward(ctx, x, w):
+        ctx.save_for_backward(x, w)
+        return x * w
+
+    @staticmethod
+    def backward(ctx, g):
+        x, w = ctx.saved_tensors
+        return g * w, 1.01 * (g * x).sum(0)
+
+
+class Shifted(torch.autograd.Function):
+    """x + b, whose gradient of b is averaged, in the newer style."""
+
+    @staticmethod
+    def forward(x, b):
+        return x + b
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        pass
+
+    @staticmethod
+    def backward(ctx, g):
+        return g, g.mean(0)
+
+
+class Cubed(torch.autograd.Function):
+    """x cubed, whose gradient is that of the square."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x**3
+
+    @staticmethod
+    def backward(ctx, g):
+        (x,) = ctx.saved_tensors
+        return 2.0 * x * g
+
+
+class Forgetful(torch.autograd.Function):
+    """x tanh(w), which forgets w."""
+
+    @staticmethod
+    def forward(ctx, x, w):
+        ctx.save_for_backward(w)
+        return x * torch.tanh(w)
+
+    @staticmethod
+    def backward(ctx, g):
+        return g * torch.tanh(ctx.saved_tensors[0]), torch.zeros_like(ctx.saved_tensors[0])
+
+
+class Rounded(torch.autograd.Function):
+    """A straight-through estimator."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return torch.round(x * 4.0) / 4.0
+
+    @staticmethod
+    def backward(ctx, g):
+        return g
+
+
+class With(nn.Module):
+    """A Function with a parameter of its own, or without."""
+
+    def __init__(self, function, own=True):
+        super().__init__()
+        self.function = function
+        self.own = nn.Parameter(torch.linspace(0.5, 1.5, 6)) if own else None
+
+    def forward(self, x):
+        return self.function.apply(x) if self.own is None else self.function.apply(x, self.own)
+
+
+def spoiled(part, name, factor):
+    getattr(part, name).register_hook(lambda g: g * factor)
+    return part
+
+
+def clipped(part):
+    part.register_full_backward_hook(lambda m, into, out: tuple(g.clamp(-1e-3, 1e-3) for g in into))
+    return part
+
+
+class Residual(nn.Module):
+    def __init__(self, inner):
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(6, 6), inner, nn.Tanh())
+
+    def forward(self, x):
+        return x + self.body(x)
+
+
+PLANTED = {
+    "a function's parameter": (lambda: With(Scaled), r"The backward of Scaled \(test_operations.py, line \d+\) is "
+                               r"wrong: its gradient of x is right but its gradient of w is 1.010 times the truth"),
+    "a mean for a sum": (lambda: With(Shifted), r"Shifted .*its gradient of x is right but its gradient of b is 0.\d+"),
+    "another function": (lambda: With(Cubed, False), r"Cubed .*its gradient of x is not that of its forward"),
+    "a forgotten parameter": (lambda: With(Forgetful), r"Forgetful .*gradient of x is right .* of w is zero"),
+    "a weight's hook": (lambda: spoiled(nn.Linear(6, 6), "weight", 2.0),
+                        r"1.body.1 \(Linear\) is wrong: .* are right but its gradient of weight is 2.000 times"),
+    "a bias's hook": (lambda: spoiled(nn.Linear(6, 6), "bias", -1.0), r"1.body.1 \(Linear\).*of bias is -1.000 times"),
+    "a normalisation's weight": (lambda: spoiled(nn.LayerNorm(6), "weight", 0.5),
+                                 r"\(LayerNorm\).*weight is 0.500 times"),
+    "a gradient clipped on the way": (lambda: clipped(nn.Linear(6, 6)),
+                                      r"1.body.1 \(Linear\).*not that of its forward"),
+    "deeper": (lambda: nn.Sequential(nn.Tanh(), nn.Sequential(With(Scaled), nn.Tanh())), r"Scaled .*1.010 times"),
+    "two at once": (lambda: nn.Sequential(With(Scaled), With(Forgetful)), r"Scaled .*1.010 times(.|\n)*Forgetful"),
+}
+
+
+def checked(inner, loss=None):
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(4, 6), Residual(inner), nn.Linear(6, 3)).double()
+    return ft.check_module(module, loss or nn.CrossEntropyLoss(), torch.randn(7, 4).double(), torch.randint(0, 3, (7,)))
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_the_operation_whose_backward_is_wrong_is_named(name):
+    make, words = PLANTED[name]
+    report = checked(make())
+    assert report.verdict == "fail"
+    text = "\n".join(report.notes)
+    assert re.search(words, text), text
+    assert "0 (Linear)" not in text
+    assert "2 (Linear)" not in text
+
+
+def test_right_modules_are_not_looked_into():
+    assert not any("backward of" in note for note in checked(nn.Linear(6, 6)).notes)
+
+
+def test_a_straight_through_estimator_is_named_as_one():
+    report = checked(With(Rounded, False))
+    assert any("that of another function: Rounded" in note and "straight-through" in note for note in report.notes)
+    assert not any("is wrong" in note for note in report.notes)
+
+
+class Detaching(nn.Module):
+    def forward(self, x):
+        return x + (torch.round(x * 4.0) / 4.0 - x).detach()
+
+
+class Stopped(nn.Module):
+    def forward(self, x):
+        return x * F.softmax(x, 1).detach()
+
+
+@pytest.mark.parametrize("part", [Detaching, Stopped])
+def test_what_is_detached_is_named_as_such(part):
+    report = checked(part())
+    assert report.verdict == "fail"
+    notes = [note for note in report.notes if "that of another function" in note]
+    assert notes, report.notes
+    assert "detach" in notes[0]
+    assert not any("is wrong" in note for note in report.notes)
