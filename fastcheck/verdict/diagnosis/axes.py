@@ -172,6 +172,8 @@ def slices(case: Case) -> str:
                     "the one before it is incomplete.")
         if np.array_equal(right, [0]):
             return f"{case.name} is right at the first index of axis {axis} only."
+        if size > LONG and np.array_equal(lines, [0, size - 1]):
+            return f"{case.name} is wrong at both ends of axis {axis} only: look at how edges are treated."
         if lines.size <= min(FEW, max(1, size // 4)):
             return f"{case.name} is wrong at {listed('index', lines, size)} of axis {axis} only."
         if lines[-1] < right[0]:

@@ -31,6 +31,7 @@ from .evidence import (
 )
 from .known_mistakes import also_known, known_mistake
 from .rearranged import rearranged, sum_of_tensors
+from .subsets import not_centred, other_mask, some_times, triangles
 
 
 def diagnose(found: TensorVerdict, subject: AnalyticGradient, others: Sequence[TensorVerdict]) -> str:
@@ -332,6 +333,6 @@ def _has_penalty(case: Case) -> bool:
 # come before those about some of its places, and what only says where comes last.
 CLAIMS: tuple[Callable[[Case], str], ...] = (
     single_precision, own_penalty, still, zero, factor, transposed, another_tensor, sum_of_tensors, foreign_penalty,
-    one_value, known_mistake, clipped, masks, unmasked, repeated, rearranged, few_places, left_out, shifted,
-    scaled_slices, slices,
+    one_value, known_mistake, clipped, masks, unmasked, repeated, rearranged, few_places, left_out, other_mask,
+    some_times, shifted, scaled_slices, triangles, slices, not_centred,
 )

@@ -57,6 +57,18 @@ PATTERNS = {
     "permuted": ((9, 4), lambda g: g[[3, 1, 4, 0, 5, 8, 2, 6, 7]], "with the indices of axis 0 in another order"),
     "shuffled": ((6, 6), lambda g: np.random.default_rng(1).permuted(g.ravel()).reshape(6, 6),
                  "dx holds the numbers of the numerical gradient in another order."),
+    "both ends": ((2, 8, 3), lambda g: put(g, np.s_[:, [0, -1]], RNG.standard_normal((2, 2, 3))),
+                  "dx is wrong at both ends of axis 1 only: look at how edges are treated."),
+    "some twice": ((8, 7), lambda g: np.where(np.random.default_rng(5).random(g.shape) < 0.4, 2 * g, g),
+                   "is 2.000 times the numerical gradient at "),
+    "some signs": ((8, 7), lambda g: np.where(np.random.default_rng(5).random(g.shape) < 0.4, -g, g),
+                   "right at the others: their sign is wrong."),
+    "diagonal": ((2, 5, 5), lambda g: np.where(np.eye(5) > 0, 0.3 * g * g, g),
+                 "dx is wrong on the diagonal of its last two axes, everywhere there, and right elsewhere."),
+    "upper": ((5, 5), lambda g: np.where(np.triu(np.ones((5, 5)), 1) > 0, 0.3 * g * g, g),
+              "dx is wrong above the diagonal of its last two axes"),
+    "antisymmetric": ((5, 5), lambda g: g + (lambda a: a - a.T)(RNG.random((5, 5))),
+                      "the symmetric part of dx is right"),
     "one channel": ((4, 12, 3), lambda g: put(g, np.s_[:, 7], RNG.standard_normal((4, 3))),
                     "dx is wrong at index 7 of 12 of axis 1 only."),
     "from a step on": ((9, 4), lambda g: put(g, np.s_[5:], RNG.standard_normal((4, 4))),
@@ -72,6 +84,24 @@ def with_a_mask_not_applied():
     masked = RNG.random((6, 7)) < 0.4
     made.approx("x")[masked] = 0.0
     made["x"][...] = np.where(masked, 1.0 + RNG.random((6, 7)), made.approx("x"))
+    return made.report()
+
+
+def with_another_mask():
+    """A gradient that is right but masked in other places."""
+    made = Made({"x": (6, 7)})
+    made.approx("x")[RNG.random((6, 7)) < 0.4] = 0.0
+    other = RNG.random((6, 7)) < 0.2
+    made["x"][...] = np.where(other, np.where(made.approx("x") == 0.0, 1.0 + RNG.random((6, 7)), 0.0), made.approx("x"))
+    return made.report()
+
+
+def not_centred():
+    """A numerical gradient whose columns add up to zero, beside one that forgot that."""
+    made = Made({"x": (6, 4)})
+    centred = made.approx("x") - made.approx("x").mean(axis=0)
+    made["x"][...] = made.approx("x") * RNG.uniform(0.5, 2.0, (6, 4))
+    made.approx("x")[...] = centred
     return made.report()
 
 

@@ -9,9 +9,11 @@ from fastcheck.verdict.diagnosis.location import where_it_sits
 from tests.support.fake_gradients import Made
 from tests.verdict.diagnosis.patterns import (
     PATTERNS,
+    not_centred,
     spoiled,
     with_a_mask_not_applied,
     with_a_shared_array,
+    with_another_mask,
     with_repeats,
 )
 
@@ -252,7 +254,8 @@ def test_every_claim_speaks_in_a_test(monkeypatch):
         assert any(t.diagnosis for t in made.report().tensors)
     made = Made()
     made.approx("W2")[1] = 0.0
-    for report in (with_a_mask_not_applied(), with_a_shared_array(), with_repeats(np.array([0, 1, 1, 5, 3])),
-                   made.report()):
+    repeats = with_repeats(np.array([0, 1, 1, 5, 3]))
+    masks = with_a_mask_not_applied(), with_another_mask()
+    for report in (*masks, not_centred(), with_a_shared_array(), repeats, made.report()):
         assert any(t.diagnosis for t in report.tensors)
     assert {claim.__name__ for claim in ALL} - heard == {"single_precision", "still", "known_mistake"}

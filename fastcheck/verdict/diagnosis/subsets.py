@@ -1,0 +1,89 @@
+"""Claims about wrong entries that are no slices of an axis: their factor, their mask, a triangle, a sum."""
+
+import numpy as np
+
+from ..._types import Array, Mask
+from .evidence import FEW, LEFT_OF_GRADIENT, Case, fits, number, wrong_entries
+
+# A sum that cancels to this share of its terms is zero.
+CANCELS = 1e-9
+# A sum that keeps this share of its terms is not.
+KEEPS = 1e-3
+
+
+def some_times(case: Case) -> str:
+    """One factor, or a wrong sign, at some entries, and the others right."""
+    if not case.all_checked:
+        return ""
+    wrong, (gradient, approx) = wrong_entries(case), case.arrays()
+    count = int(np.count_nonzero(wrong))
+    if count <= FEW or count == wrong.size or not approx[wrong].all():
+        return ""
+    factors = gradient[wrong] / approx[wrong]
+    factor = float(np.median(factors))
+    if factor == 0.0 or not np.all(np.abs(factors - factor) <= LEFT_OF_GRADIENT * abs(factor)):
+        return ""
+    meaning = ": their sign is wrong" if abs(factor + 1.0) < LEFT_OF_GRADIENT else ""
+    return (f"{case.name} is {number(factor)} times the numerical gradient at {count:,} of {wrong.size:,} entries, and "
+            f"right at the others{meaning}.")
+
+
+def other_mask(case: Case) -> str:
+    """Entries that are zero on one side only, some on either side, and all others right."""
+    if not case.all_checked:
+        return ""
+    wrong, (gradient, approx) = wrong_entries(case), case.arrays()
+    missing, surplus = wrong & (gradient == 0.0), wrong & (approx == 0.0)
+    if not missing.any() or not surplus.any() or not np.array_equal(missing | surplus, wrong):
+        return ""
+    return (f"{case.name} is zero at {np.count_nonzero(missing):,} entries where the numerical gradient is not, and "
+            f"not zero at {np.count_nonzero(surplus):,} where it is, and right elsewhere: made with another mask.")
+
+
+def triangles(case: Case) -> str:
+    """Wrong in one triangle, or on the diagonal, of the last two axes; or right but for an antisymmetric part."""
+    shape = case.comparison.tensor.shape
+    if not case.all_checked or len(shape) < 2 or shape[-1] != shape[-2] or shape[-1] < FEW:
+        return ""
+    wrong, (gradient, approx) = wrong_entries(case), case.arrays()
+    antisymmetric = 0.5 * (gradient - approx - np.swapaxes(gradient - approx, -1, -2))
+    if fits(case, approx + antisymmetric):
+        return (f"the symmetric part of {case.name} is right: it is not symmetrised as the numerical gradient is, or "
+                "only one triangle of the argument is read.")
+    rows, columns = np.indices(shape[-2:])
+    for words, where in (("on the diagonal", rows == columns), ("above the diagonal", rows < columns),
+                         ("below the diagonal", rows > columns), ("off the diagonal", rows != columns)):
+        if _is_all_of(wrong, np.broadcast_to(where, shape), approx):
+            return f"{case.name} is wrong {words} of its last two axes, everywhere there, and right elsewhere."
+    return ""
+
+
+def _is_all_of(wrong: Mask, where: Mask, approx: Array) -> bool:
+    """Whether what is wrong is all that lies in a part and is not zero, and more than nothing is right elsewhere."""
+    inside, outside = wrong & where, wrong & ~where
+    moved = approx != 0.0
+    return bool(inside.any() and not outside.any() and np.array_equal(inside & moved, where & moved)
+                and (moved & ~where).any())
+
+
+def not_centred(case: Case) -> str:
+    """The numerical gradient adds up to zero along an axis, and the gradient does not.
+
+    That of a softmax output's weights always does, whatever is wrong: for networks it says nothing.
+    """
+    if not case.all_checked or case.subject.trials is not None:
+        return ""
+    gradient, approx = case.arrays()
+    for axis in range(gradient.ndim):
+        if gradient.shape[axis] < 2 or not approx.any():
+            continue
+        if _kept(approx, axis) <= CANCELS and _kept(gradient, axis) >= KEEPS:
+            return (f"the numerical gradient of {case.found.name} adds up to zero along axis {axis}, and {case.name} "
+                    f"does not: is a mean over axis {axis} not subtracted, or its part of the derivative missing?")
+    return ""
+
+
+def _kept(values: Array, axis: int) -> float:
+    """The share of an array's size that is left when it is summed along an axis."""
+    size = float(np.linalg.norm(np.abs(values).sum(axis=axis)))
+    return float(np.linalg.norm(values.sum(axis=axis))) / size if size else 0.0
