@@ -11,10 +11,11 @@ from .._errors import NondeterministicError
 from .._types import Array, Indices, Mask
 from ..checks.jacobian.quotients import ExactJacobian
 from ..engines.program.kinks import conventions
+from ..engines.program.response import Response
 from ..engines.program.runner import inner_steps
 from ..rules.branches import Convention
 from .function import JaxFunction, joined
-from .program.program import JaxProgram, Response
+from .program.program import JaxProgram
 
 # The step of literal subtraction, relative to the entries, against which exact differences are held.
 LITERAL_STEP = 2.0**-10

@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
@@ -11,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..._errors import NoRule
-from ..._types import Array, Mask
-from ...rules.branches import Convention, Held, Kind
+from ..._types import Array
+from ...engines.program.response import Response
+from ...rules.branches import Convention, Held
 from .contents import largest_array
 from .evaluation import is_inexact
 from .flags import KINDS, TracedBranches
@@ -28,23 +28,6 @@ MOST_BYTES = 64 << 20
 # XLA compiles in two thirds of the time without LLVM's optimizations, which pay from this many numbers on.
 SMALL = 100_000
 QUICKLY: dict[str, bool | int | str] = {"xla_backend_optimization_level": 0}
-
-
-@dataclass(frozen=True)
-class Response:
-    """What perturbations do to a program's outputs.
-
-    Parameters
-    ----------
-    changes : one per output, (B, *shape); None for an output that stands still.
-    crossed, ties : (B,) which perturbations crossed a kink; which moved a value that stands on one.
-    kinds : of the latter kinks.
-    """
-
-    changes: tuple[Array | None, ...]
-    crossed: Mask
-    ties: Mask
-    kinds: frozenset[Kind] = frozenset()
 
 
 class JaxProgram:

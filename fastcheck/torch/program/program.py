@@ -9,8 +9,9 @@ import numpy as np
 import torch
 
 from ..._errors import NoRule
-from ..._types import Array, Mask
-from ...rules.branches import Branches, Held, Kind
+from ..._types import Array
+from ...engines.program.response import Response
+from ...rules.branches import Branches, Held
 from .call import Call, Handler
 from .cut import cut
 from .memory import bytes_of_column, last_uses
@@ -20,23 +21,6 @@ from .recorder import Node, Ref, Tape, record, refs_of
 from .replay import replayed
 
 DETACH = torch.ops.aten.detach.default
-
-
-@dataclass(frozen=True)
-class Response:
-    """What perturbations do to a program's outputs.
-
-    Parameters
-    ----------
-    changes : one per output, (B, *shape); None for an output that stands still.
-    crossed, ties : (B,) which perturbations crossed a kink; which moved a value that stands on one.
-    kinds : of the latter kinks.
-    """
-
-    changes: tuple[Array | None, ...]
-    crossed: Mask
-    ties: Mask
-    kinds: frozenset[Kind] = frozenset()
 
 
 class TorchProgram:

@@ -1,0 +1,23 @@
+"""What a run of a program gives, for front ends that note nothing else (see ``runner.Response``)."""
+
+from dataclasses import dataclass
+
+from ..._types import Array, Mask
+from ...rules.branches import Kind
+
+
+@dataclass(frozen=True)
+class Response:
+    """What perturbations do to a program's outputs.
+
+    Parameters
+    ----------
+    changes : one per output, (B, *shape); None for an output that stands still.
+    crossed, ties : (B,) which perturbations crossed a kink; which moved a value that stands on one.
+    kinds : of the latter kinks.
+    """
+
+    changes: tuple[Array | None, ...]
+    crossed: Mask
+    ties: Mask
+    kinds: frozenset[Kind] = frozenset()
