@@ -104,3 +104,39 @@ def test_chaos_beyond_all_steps_fails_nothing(seed):
         return float(np.sum(p))
 
     assert fc.check_function(cost, x, slope, **DIFFERENCES).verdict != "fail"
+
+
+@pytest.mark.parametrize("power", [-30, -200, -300])
+def test_complex_steps_of_tiny_parameters(power):
+    s = 10.0**power
+    x = np.random.default_rng(0).standard_normal(6)
+    for factor, verdict in ((1.0, "pass"), (-1.0, "fail"), (1.001, "fail")):
+        report = fc.check_function(lambda p: np.sum(np.sin(p / s)), x * s, factor * np.cos(x) / s, complex_step=True)
+        assert report.verdict == verdict
+
+
+@pytest.mark.parametrize("method", ["all", "sample"])
+@pytest.mark.parametrize("sizes", [(12, 12), (300,), (40, 40, 40)])
+def test_a_failing_check_takes_at_most_half_as_many_evaluations_more(sizes, method):
+    rng = np.random.default_rng(0)
+    parameters = {f"p{k}": rng.standard_normal(size) for k, size in enumerate(sizes)}
+    right = {name: np.cos(value) for name, value in parameters.items()}
+    calls = 0
+
+    def cost(p):
+        nonlocal calls
+        calls += 1
+        return float(sum(np.sum(np.sin(value)) for value in p.values()))
+
+    def evaluations(gradients):
+        nonlocal calls
+        calls = 0
+        report = fc.check_function(cost, parameters, gradients, method=method, **DIFFERENCES)
+        return calls, report.verdict
+
+    passing, verdict = evaluations(right)
+    assert verdict == "pass"
+    for factor in (1.4, -1.0, 0.0, 1 + 1e-5):
+        failing, verdict = evaluations({name: factor * value for name, value in right.items()})
+        assert verdict == "fail"
+        assert failing <= 1.5 * passing

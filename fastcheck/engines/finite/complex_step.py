@@ -17,8 +17,9 @@ from .steps import median
 
 # The step, as a part of the parameter.  Nothing is subtracted: any part below the root of the roundoff will do.
 PART = 2.0**-67
-# The least step: its product with a derivative must not underflow.
-LEAST = 2.0**-1000
+# The least step: its product with a derivative must not underflow.  Of parameters that are hardly larger it is this
+# part, whose square is still below the roundoff.
+LEAST, LARGER_PART = 2.0**-1000, 2.0**-30
 # Roundings that the imaginary part of a cost goes through, at the usual length of a computation.
 ROUNDINGS = 8.0
 # Complex and real derivatives of an analytic cost agree at least to this, relatively.
@@ -28,7 +29,8 @@ ANALYTIC = 1e-6
 def complex_estimates(check: Check, places: Indices) -> Estimates:
     """Im J(theta + i h e_k) / h at some places."""
     which = check.positions[places]
-    step = np.maximum(PART * power_of_two(_sizes(check)[which]), LEAST)
+    sizes = power_of_two(_sizes(check)[which])
+    step = np.maximum(PART * sizes, np.minimum(LEAST, LARGER_PART * sizes))
     costs = check.lines.costs_at(which, check.problem.theta[which] + 1j * step)
     slope, cost = costs.imag / step, np.ascontiguousarray(costs.real)
     return Estimates(slope, ROUNDINGS * UNIT_ROUNDOFF * np.abs(slope), step, np.zeros(which.size), cost, cost)
@@ -46,8 +48,10 @@ def require_analytic(check: Check) -> None:
     OutOfTime : where the deadline passes meanwhile.
     """
     problem = check.problem
-    direction = _sizes(check) * random_direction(check.generator, problem.theta.size)
-    slope = float(np.imag(check.lines.at(problem.theta + 1j * PART * direction))) / PART
+    sizes = _sizes(check)
+    part = PART if PART * float(np.min(sizes, initial=1.0)) >= LEAST else LARGER_PART
+    direction = sizes * random_direction(check.generator, problem.theta.size)
+    slope = float(np.imag(check.lines.at(problem.theta + 1j * part * direction))) / part
     ray = Ray(check.lines.at, problem.theta, problem.cost, check.method.deadline)
     for sure in (False, True):
         real, error = ray(direction, 0.0, sure)

@@ -22,13 +22,13 @@ from .noise import AGREEMENT
 from .sides import side_slopes
 from .spread import spread, stair_heights
 from .stencils import WIDEST
-from .steps import ELSEWHERE, first_step, refine
+from .steps import ELSEWHERE, UNSEEN, first_step, refine
 
 # Entries of a tensor in the first batch, at least and at most, and how much larger each next batch is.
 FEWEST, MOST, GROWTH = 1, 8, 8
 # The first batch may take this share of the evaluations so far, at this many an entry.
 SHARE, EACH = 0.25, 12
-# Entries of a batch at which the errors of slopes are measured, by slopes at other steps; the others' follow from them.
+# Entries of a batch at which errors that decide are measured, by slopes at other steps; the others' follow from them.
 MEASURED = 6
 # A step that had to become this much shorter may still not be short enough.
 SHORT = 2.0**-20
@@ -262,7 +262,7 @@ def _measure_errors(batch: Batch, slopes: SlopeEstimates) -> None:
     """Hold the errors of slopes that disagree, but not grossly, against their scatter at other steps."""
     check = batch.check
     coarse = WIDEST.rounding * SINGLE * abs(check.problem.cost) / slopes.step
-    subtle = ~_apart(batch, slopes.slope, slopes.error + coarse)
+    subtle = ~_apart(batch, slopes.slope, slopes.error + coarse) & ~_apart(batch, slopes.slope, UNSEEN * slopes.error)
     subtle |= slopes.step < SHORT * first_step(check.problem.theta[batch.which])
     apart = _apart(batch, slopes.slope, slopes.error / NOISE_SIGMAS) & np.isfinite(slopes.error) & slopes.smooth
     still = np.flatnonzero(apart & (slopes.bend[:, 0] == 0.0))[:MEASURED]
