@@ -9,8 +9,6 @@ times are processor time, so that other work on the machine counts as little as 
 
 import argparse
 import statistics
-import time
-from collections.abc import Callable
 
 import numpy as np
 from rich.console import Console
@@ -18,7 +16,7 @@ from rich.table import Table
 
 import fastcheck as fc
 from benchmarks.data.networks import STANDARD, Case
-from benchmarks.measure import processor, readable
+from benchmarks.measure import processor, processor_seconds_of, readable
 from fastcheck.runtime.threads import one_blas_thread
 
 # Passes over the vectors of n numbers: parameters and gradients are read and copied, the numerical gradient is written,
@@ -48,23 +46,16 @@ def moved_bytes(case: Case) -> float:
     return 8.0 * (VECTORS * case.net.size + LOSS_PASSES * columns * widths[-1])
 
 
-def seconds_of(call: Callable[[], object]) -> float:
-    """Processor time of one call."""
-    started = time.process_time()
-    call()
-    return time.process_time() - started
-
-
 def dgemm_rate(size: int = 512) -> float:
     """Multiply-adds per second of a matrix product, median of several."""
     a = np.random.default_rng(0).standard_normal((size, size))
-    return size**3 / statistics.median(seconds_of(lambda: a @ a) for _ in range(7))
+    return size**3 / statistics.median(processor_seconds_of(lambda: a @ a) for _ in range(7))
 
 
 def copy_rate(size: int = 1 << 19) -> float:
     """Bytes read and written per second by copies of 4 MiB."""
     a, b = np.zeros(size), np.zeros(size)
-    return 16.0 * size / statistics.median(seconds_of(lambda: np.copyto(b, a)) for _ in range(20))
+    return 16.0 * size / statistics.median(processor_seconds_of(lambda: np.copyto(b, a)) for _ in range(20))
 
 
 def row(case: Case, rounds: int) -> list[str]:
@@ -76,8 +67,8 @@ def row(case: Case, rounds: int) -> list[str]:
     with one_blas_thread():
         times, backward, rates, copies = [], [], [], []
         for _ in range(rounds):
-            times.append(seconds_of(check))
-            backward.append(seconds_of(lambda: case.net.gradients(case.parameters, case.X, case.Y)))
+            times.append(processor_seconds_of(check))
+            backward.append(processor_seconds_of(lambda: case.net.gradients(case.parameters, case.X, case.Y)))
             rates.append(dgemm_rate())
             copies.append(copy_rate())
     seconds, rate, copy = (statistics.median(values) for values in (times, rates, copies))
