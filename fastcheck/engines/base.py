@@ -22,7 +22,8 @@ MODULES = {"response": ".response.engine", "full": ".full", "reference": ".refer
 ENGINES = tuple(MODULES)
 # Seconds in NumPy up to which machine code gains nothing: its own work around the kernels takes about as long.
 ALWAYS = 2e-3
-# The same for networks of at most so many layers and outputs, nearly all of whose work is two products of matrices.
+# The same for networks of at most this many outputs that have at most this many layers, or are straight: nearly all of
+# their work is a few products of matrices.
 ALWAYS_SHALLOW, LAYERS, OUTPUTS = 0.5, 3, 32
 # Seconds in NumPy of a single check, and of all of them together, that are spent rather than compile.
 WORTH_COMPILING, COMPILING = 2.0, 8.0
@@ -90,14 +91,22 @@ def numpy_seconds(net: Network, samples: int) -> float:
     """About how long plain NumPy takes for all parameters."""
     widths, entries = net.widths, net.activation_entries
     each = [STRAIGHT if entry.linear else CURVED for entry in entries[:-1]] + [LOSS]
-    total = LAYER * len(entries)
+    total, straight = LAYER * len(entries), _is_straight(net)
     for k in range(len(entries)):
         columns = samples * widths[k + 1]
-        behind = min(k + 2, len(entries) - 1)  # two layers are crossed at once
+        # two layers are crossed at once, of straight ones all
+        behind = len(entries) - 1 if straight else min(k + 2, len(entries) - 1)
         numbers = sum(n * seconds for n, seconds in zip(widths[behind + 1 :], each[behind:], strict=True))
-        products = sum(a * b for a, b in pairwise(widths[k + 2 :])) + widths[k] + 1
+        products = widths[k] + 1 + (
+            widths[-1] * widths[min(k + 2, len(entries))] if straight else
+            sum(a * b for a, b in pairwise(widths[k + 2 :])))
         total += columns * (numbers + MULTIPLY_ADD * products)
     return total
+
+
+def _is_straight(net: Network) -> bool:
+    """Whether all hidden layers are straight between their kinks, and the loss is taken from the logits."""
+    return net.cost_entry.output is not None and all(entry.linear for entry in net.activation_entries[:-1])
 
 
 class _Ledger:
@@ -115,7 +124,7 @@ class _Ledger:
 
         if not has_rules(net) or BYTES_PER_UNIT * sum(net.widths) * m > run.memory_limit // 2:
             return False
-        shallow = len(net.layers) <= LAYERS and net.widths[-1] <= OUTPUTS
+        shallow = (len(net.layers) <= LAYERS or _is_straight(net)) and net.widths[-1] <= OUTPUTS
         if seconds <= (ALWAYS_SHALLOW if shallow else ALWAYS):
             return True
         if seconds > WORTH_COMPILING or self.spent + seconds > COMPILING or self.finds_machine_code():

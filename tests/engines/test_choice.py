@@ -146,6 +146,27 @@ def test_groups_of_units_change_only_the_last_digits(monkeypatch, hidden):
     np.testing.assert_allclose(parts.J_plus, whole.J_plus, rtol=1e-15)
 
 
+@pytest.mark.parametrize("hidden", ["relu", "leaky_relu", "identity"])
+def test_straight_layers_are_crossed_at_once(monkeypatch, hidden):
+    """The same numbers as layer by layer; where a kink may be met there is no way at once."""
+    given = problem(network([5, 9, 8, 7, 6, 4], hidden, "softmax", "cross_entropy"), 6)
+    monkeypatch.setattr(plain, "TOGETHER", 0)
+    ways = []
+    find = plain.to_outputs
+    monkeypatch.setattr(plain, "to_outputs", lambda point, k: ways.append(find(point, k)) or ways[-1])
+    found = plain.differences(given, None, 1e-7, RUN)
+    assert [way is not None for way in ways] == [True, True, False, False, False]
+    monkeypatch.setattr("fastcheck.engines.plain.straight.MOST", 0)
+    other = plain.differences(given, None, 1e-7, RUN)
+    np.testing.assert_allclose(found.gradapprox, other.gradapprox, rtol=0, atol=1e-15 * np.abs(other.gradapprox).max())
+    ways.clear()
+    monkeypatch.undo()
+    monkeypatch.setattr(plain, "TOGETHER", 0)
+    monkeypatch.setattr(plain, "to_outputs", lambda point, k: ways.append(find(point, k)) or ways[-1])
+    plain.differences(given, None, 1.0, RUN)
+    assert any(way is not None for way in ways) == (hidden == "identity")
+
+
 def test_a_fault_in_the_sums_is_an_error(monkeypatch):
     given = problem(network([6, 7, 5, 3], "tanh", "softmax", "cross_entropy"), 5)
     right = plain.responses

@@ -25,6 +25,7 @@ from .pairs import QUARTIC_REACH, responses
 from .pairs_of_changes import Pair
 from .point import Point
 from .spot_check import spot_check
+from .straight import to_outputs
 
 # Numbers in one block of columns: what stays in a processor's cache.
 BLOCK = 1 << 17
@@ -68,12 +69,12 @@ def _all_layers(point: Point, chosen: list[Any], run: Run) -> list[LayerFound]:
 def _groups(point: Point, chosen: list[Any], sizes: list[int]) -> Iterator[list[Any]]:
     """Units by layer that travel together: all of them where they fit a block, else some of one layer at a time."""
     widths = point.net.widths
-    each = [point.m * max(widths[min(k + 3, len(widths) - 1) :]) for k in range(len(sizes))]
     if point.m * sum(sizes) * max(widths[1:]) <= TOGETHER:
         yield [units if size else None for units, size in zip(chosen, sizes, strict=True)]
         return
     for k, units in enumerate(chosen):
-        count = max(1, BLOCK // each[k])
+        rows = widths[-1] if to_outputs(point, k) is not None else max(widths[min(k + 3, len(widths) - 1) :])
+        count = max(1, BLOCK // (point.m * rows))
         numbers = np.arange(sizes[k]) if isinstance(units, slice) else units
         for first in range(0, sizes[k], count):
             yield [numbers[first : first + count] if layer == k else None for layer in range(len(chosen))]

@@ -47,6 +47,7 @@ class Point:
     steps : (m,) each, h: the largest change of a pre-activation of the layer, epsilon max(1, max |a|).
     slacks : how far rounding may have moved each pre-activation; never zero.
     margins : distance to the nearest kink less that, infinite where there is none; None for layers without kinks.
+    ways : what ``straight`` has found, by layer.
     curved : whether a layer's activation is neither straight nor taken together with the loss.
     """
 
@@ -72,6 +73,7 @@ class Point:
         self.margins = [None if gap is None else gap - self.slacks[k] for k, gap in enumerate(self.gaps)]
         self.least_margins = [np.inf if margin is None else float(margin.min()) for margin in self.margins]
         self._series: dict[int, Series] = {}
+        self.ways: dict[int, Array | None] = {}
 
     @property
     def losses(self) -> Array:
