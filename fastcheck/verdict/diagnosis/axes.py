@@ -153,6 +153,18 @@ def _factors_in_words(case: Case, axis: int, factors: Array) -> str:
             f"{number(high)} (a weight, a count or a norm of each is missing or too much).")
 
 
+def ends(case: Case) -> str:
+    """Wrong at both ends of an axis only."""
+    if not case.all_checked:
+        return ""
+    wrong = wrong_entries(case)
+    for axis, size in enumerate(wrong.shape):
+        lines = np.flatnonzero(wrong.any(axis=_others(wrong, axis)))
+        if size > LONG and np.array_equal(lines, [0, size - 1]):
+            return f"{case.name} is wrong at both ends of axis {axis} only: look at how edges are treated."
+    return ""
+
+
 def slices(case: Case) -> str:
     """Right, or wrong, at some indices of an axis only."""
     if not case.all_checked:
@@ -168,12 +180,10 @@ def slices(case: Case) -> str:
         if not right.size:
             continue
         if np.array_equal(right, [size - 1]):
-            return (f"{case.name} is right at the last index of axis {axis} only: what is passed back from a step to "
-                    "the one before it is incomplete.")
+            return (f"{case.name} is right at the last index of axis {axis} only: if that is time, what is passed back "
+                    "to the step before is incomplete.")
         if np.array_equal(right, [0]):
             return f"{case.name} is right at the first index of axis {axis} only."
-        if size > LONG and np.array_equal(lines, [0, size - 1]):
-            return f"{case.name} is wrong at both ends of axis {axis} only: look at how edges are treated."
         if lines.size <= min(FEW, max(1, size // 4)):
             return f"{case.name} is wrong at {listed('index', lines, size)} of axis {axis} only."
         if lines[-1] < right[0]:

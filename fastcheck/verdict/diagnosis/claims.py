@@ -15,7 +15,7 @@ from ...problems.parameters.tensor import index_text
 from ..judgement import TensorVerdict
 from ..low_precision import representable
 from ..outcome import FAIL, Cause
-from .axes import clipped, left_out, repeated, scaled_slices, shifted, slices, unmasked
+from .axes import clipped, ends, left_out, repeated, scaled_slices, shifted, slices, unmasked
 from .evidence import (
     FEW,
     LEFT_OF_GRADIENT,
@@ -31,7 +31,7 @@ from .evidence import (
 )
 from .known_mistakes import also_known, known_mistake
 from .rearranged import rearranged, sum_of_tensors
-from .subsets import not_centred, other_mask, some_times, triangles
+from .subsets import not_centred, other_mask, overwritten, some_times, triangles
 
 
 def diagnose(found: TensorVerdict, subject: AnalyticGradient, others: Sequence[TensorVerdict]) -> str:
@@ -333,6 +333,6 @@ def _has_penalty(case: Case) -> bool:
 # come before those about some of its places, and what only says where comes last.
 CLAIMS: tuple[Callable[[Case], str], ...] = (
     single_precision, own_penalty, still, zero, factor, transposed, another_tensor, sum_of_tensors, foreign_penalty,
-    one_value, known_mistake, clipped, masks, unmasked, repeated, rearranged, few_places, left_out, other_mask,
-    some_times, shifted, scaled_slices, triangles, slices, not_centred,
+    one_value, known_mistake, clipped, masks, unmasked, repeated, rearranged, ends, few_places, left_out,
+    other_mask, some_times, overwritten, shifted, scaled_slices, triangles, slices, not_centred,
 )

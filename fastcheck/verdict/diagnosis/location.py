@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from ...problems.gradients import Trials
 from ...problems.networks.names import kind_and_number, layer_of, name_of
 from ..judgement import TensorVerdict
-from ..outcome import FAIL
+from ..outcome import FAIL, PASS
 
 
 def first_to_look_at(found: Sequence[TensorVerdict]) -> list[TensorVerdict]:
@@ -25,8 +25,13 @@ def first_to_look_at(found: Sequence[TensorVerdict]) -> list[TensorVerdict]:
 def where_it_sits(found: Sequence[TensorVerdict]) -> str:
     """What the set of failing tensors says about the place of the mistake, or "" where it says nothing."""
     failing = first_to_look_at(found)
-    if not failing or not all(kind_and_number(t.name) for t in found):
+    if not failing:
         return ""
+    if not all(kind_and_number(t.name) for t in found):
+        right = [t for t in found if t.verdict == PASS and t.moves]
+        if len(failing) != 1 or not right or len(right) + 1 != len(found):
+            return ""
+        return f"only d{failing[0].name} is wrong: look at its own line, not at what it shares with others."
     layer = layer_of(failing[0].name)
     names = {t.name for t in failing}
     if names == {failing[0].name}:

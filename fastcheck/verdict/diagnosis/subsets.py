@@ -5,6 +5,8 @@ import numpy as np
 from ..._types import Array, Mask
 from .evidence import FEW, LEFT_OF_GRADIENT, Case, fits, number, wrong_entries
 
+# Share of zeros from which a gradient looks like one of chosen entries: of a maximum, or of what is looked up.
+SPARSE = 0.25
 # A sum that cancels to this share of its terms is zero.
 CANCELS = 1e-9
 # A sum that keeps this share of its terms is not.
@@ -38,6 +40,19 @@ def other_mask(case: Case) -> str:
         return ""
     return (f"{case.name} is zero at {np.count_nonzero(missing):,} entries where the numerical gradient is not, and "
             f"not zero at {np.count_nonzero(surplus):,} where it is, and right elsewhere: made with another mask.")
+
+
+def overwritten(case: Case) -> str:
+    """A gradient that is zero in many places and wrong at some of the others, as where terms replace one another."""
+    if not case.all_checked:
+        return ""
+    wrong, (gradient, approx) = wrong_entries(case), case.arrays()
+    count, moved = int(np.count_nonzero(wrong)), approx != 0.0
+    sparse = np.count_nonzero((gradient == 0.0) & ~moved) >= SPARSE * wrong.size
+    if count < 2 or not sparse or not (moved & (gradient != 0.0))[wrong].all() or not (moved & ~wrong).any():
+        return ""
+    return (f"{case.name} is wrong at {count:,} of the {np.count_nonzero(moved):,} entries that are not zero, and "
+            "right at the others: where several terms meet in one entry, are they overwritten instead of added?")
 
 
 def triangles(case: Case) -> str:

@@ -28,7 +28,7 @@ PATTERNS = {
     "clipped": ((40,), lambda g: np.clip(g, -0.5, 0.5),
                 "every wrong entry of dx is +-0.500, where the numerical gradient is larger: it was clipped."),
     "last step": ((3, 6, 4), only_last_step,
-                  "dx is right at the last index of axis 1 only: what is passed back from a step to"),
+                  "dx is right at the last index of axis 1 only: if that is time, what is passed back"),
     "first": ((6, 4), lambda g: np.concatenate([g[:1], g[1:] * RNG.uniform(0.5, 2.0, g[1:].shape)]),
               "dx is right at the first index of axis 0 only."),
     "zero but the last": ((3, 6, 4), lambda g: put(g, np.s_[:, :-1], 0.0),
@@ -84,6 +84,16 @@ def with_a_mask_not_applied():
     masked = RNG.random((6, 7)) < 0.4
     made.approx("x")[masked] = 0.0
     made["x"][...] = np.where(masked, 1.0 + RNG.random((6, 7)), made.approx("x"))
+    return made.report()
+
+
+def overwritten():
+    """A gradient of chosen entries, wrong at some of them."""
+    made = Made({"x": (6, 7)})
+    made.approx("x")[:, ::2] = made["x"][:, ::2] = 0.0
+    made["x"][:, 1] *= RNG.uniform(0.3, 0.6, 6)
+    made["x"][2, 3] *= 0.7
+    made["x"][4, 5] *= 0.7
     return made.report()
 
 

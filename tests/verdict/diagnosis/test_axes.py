@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 import fastcheck as fc
-from tests.verdict.diagnosis.patterns import PATTERNS, spoiled, with_a_mask_not_applied, with_a_shared_array
+from tests.verdict.diagnosis.patterns import (
+    PATTERNS,
+    overwritten,
+    put,
+    spoiled,
+    with_a_mask_not_applied,
+    with_a_shared_array,
+)
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
@@ -96,6 +103,7 @@ def test_a_recurrence_that_forgets_what_comes_back_from_the_next_step():
     inputs = rng.standard_normal((3, 5, 4)), rng.standard_normal((4, 6)), rng.standard_normal((6, 6))
     report = fc.check_vjp(recurrent, recurrent_backward, inputs)
     assert "dx is right at the last index of axis 1 only" in report.tensor("x").diagnosis
+    assert "to the step before" in report.tensor("x").diagnosis
 
 
 def test_an_epsilon_inside_a_log():
@@ -125,3 +133,20 @@ def test_a_sum_over_the_batch_that_is_missing(wanted, shape, axes):
 def test_other_shapes_are_not_said_to_lack_a_sum(wanted, shape):
     with pytest.raises(ValueError, match=r"got shape \([^;]*$"):
         fc.check_function(lambda b: np.sum(b**2), np.ones(wanted), np.ones(shape))
+
+
+def test_where_terms_replace_one_another():
+    sentence = overwritten().failures[0].diagnosis
+    assert "of the 18 entries that are not zero, and right at the others" in sentence
+    assert "overwritten instead of added?" in sentence
+
+
+def test_both_ends_of_a_vector():
+    assert spoiled((9,), lambda g: put(g, [0, 8], 7.0)).startswith("dx is wrong at both ends of axis 0 only")
+
+
+def test_the_one_gradient_that_is_wrong_gets_advice():
+    rng = np.random.default_rng(4)
+    W, x = rng.standard_normal((4, 3)), rng.standard_normal(3)
+    report = fc.check_vjp(lambda W, x: W @ x, lambda d, W, x: (np.outer(d, x) + np.outer(d**2, x), W.T @ d), (W, x))
+    assert report.advice == ("Only dW is wrong: look at its own line, not at what it shares with others.",)

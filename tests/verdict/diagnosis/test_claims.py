@@ -10,6 +10,7 @@ from tests.support.fake_gradients import Made
 from tests.verdict.diagnosis.patterns import (
     PATTERNS,
     not_centred,
+    overwritten,
     spoiled,
     with_a_mask_not_applied,
     with_a_shared_array,
@@ -256,6 +257,6 @@ def test_every_claim_speaks_in_a_test(monkeypatch):
     made.approx("W2")[1] = 0.0
     repeats = with_repeats(np.array([0, 1, 1, 5, 3]))
     masks = with_a_mask_not_applied(), with_another_mask()
-    for report in (*masks, not_centred(), with_a_shared_array(), repeats, made.report()):
+    for report in (*masks, not_centred(), overwritten(), with_a_shared_array(), repeats, made.report()):
         assert any(t.diagnosis for t in report.tensors)
     assert {claim.__name__ for claim in ALL} - heard == {"single_precision", "still", "known_mistake"}
