@@ -146,15 +146,18 @@ def _judge_at(comparison: Comparison, given: Evidence, dtype: str | None) -> Ten
         found.verdict, found.cause = INCONCLUSIVE, Cause.ROUNDING
     if found.verdict == PASS and comparison.mostly_loose:
         found.verdict, found.cause = INCONCLUSIVE, Cause.LOOSE
-    if found.verdict == PASS and not _seen_by_directions(found, given):
-        found.verdict, found.cause = INCONCLUSIVE, Cause.POWER
-    return found
+    return _by_directions(found, given) if found.verdict == PASS and found.cause != Cause.ZERO else found
 
 
 def _by_directions_alone(found: TensorVerdict, given: Evidence) -> TensorVerdict:
     """The verdict on a tensor of which no entry was checked: that of the directions through it, if there were any."""
     if found.name not in given.differences.limits:
         return replace(found, verdict=INCONCLUSIVE, cause=Cause.UNCHECKED)
+    return _by_directions(found, given)
+
+
+def _by_directions(found: TensorVerdict, given: Evidence) -> TensorVerdict:
+    """The same verdict where directions, if there were any, would have shown one wrong entry of ordinary size."""
     if _seen_by_directions(found, given):
         return found
     limit, scale = given.differences.limits[found.name], given.scale_anywhere

@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 import fastcheck.torch as ft
-from tests.torch.models import model
+from benchmarks.data.torch_models import model
 
 
 class Operators(TorchDispatchMode):
@@ -108,7 +108,7 @@ CHILD = """
 import resource, sys
 import torch
 import fastcheck.torch as ft
-from tests.torch.models import model
+from benchmarks.data.torch_models import model
 
 torch.set_num_threads(1)
 module, loss, inputs, targets = model({name!r})

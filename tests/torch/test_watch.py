@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 import fastcheck as fc
 import fastcheck.torch as ft
-from tests.torch.models import GPT, ResNet, next_word
+from benchmarks.data.torch_models import GPT, ResNet, next_word
 
 ALWAYS = 1e9  # an overhead with which every step is looked at
 

@@ -17,12 +17,12 @@ from ...problems.gradients import NumericalGradient
 from ...problems.parameters.tensor import Tensor
 from ...runtime.run import Run
 from ..finite.directional import DIRECTIONS, Probe, power_notes
-from .everything import EXACTLY, ROUNDINGS, limits_of, through_everything
+from .everything import EXACTLY, FAINT, ROUNDINGS, limits_of, through_everything
 from .gathering import costs_beside
 from .literal import LITERAL_STEP, cost_apart
 from .problem import ProgramProblem
 from .runner import INNER_STEP, Place, Runner
-from .trust import UNIT, Along, Direction, one_sided
+from .trust import UNIT, Along, Direction, one_sided, root_mean_square
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -73,7 +73,9 @@ def proof(
     count = DIRECTIONS if directions is None else directions
     chosen = through_everything(gradients, count, tolerance, generator)
     literal, moved = _literal_step(chosen.steps, every, generator)
-    entries = _entries(pairs, generator)
+    largest = max(root_mean_square(own) for own in gradients.values())
+    felt = [(place, tensor) for place, tensor in pairs if root_mean_square(gradients[place]) >= FAINT * largest]
+    entries = _entries(felt, generator)
     along, beside = _run([*chosen.directions, literal], [direction for _, direction in entries], runner)
     change, along = float(along.right[count]), along.rows(np.arange(count))
     if along.flagged.any() or beside.flagged.any():
