@@ -7,12 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._constants import COARSE
+from .._constants import COARSE, UNIT_ROUNDOFFS
 from .._errors import NondeterministicError
 from .._names import Method
 from .._types import Array
 from ..checks.function import check_function
 from ..problems.functions.purity import same
+from ..problems.functions.vjp import rounding_between
+from ..problems.gradients import Rounding
 from ..report.report import Report
 from ..verdict.outcome import Cause
 from .cost import JaxCost
@@ -82,8 +84,8 @@ def check(
     def cost(given: Any) -> Any:
         value = loss(given, *args)
         shape = getattr(value, "shape", None if isinstance(value, (tuple, list, dict)) else np.shape(value))
-        if shape != () or jnp.iscomplexobj(value):
-            found = type(value).__name__ if shape is None else f"an array of shape {shape} and type {value.dtype}"
+        if shape != () or not jnp.issubdtype(jnp.result_type(value), jnp.floating):
+            found = type(value).__name__ if shape is None else f"shape {shape} and type {jnp.result_type(value)}"
             raise ValueError(f"loss: expected one real number, got {found}; reduce it, e.g. with .mean()")
         return value
 
@@ -92,11 +94,12 @@ def check(
     function.rename(names)
     _require_function(function)
     given = _own(cost, parameters, places) if gradients is None else _given(gradients, parameters, places)
+    rounding = _rounding(cost, parameters, places, dict(zip(names, given, strict=True))) if gradients is None else None
     found = {name: _plain(g) for name, g in zip(names, given, strict=True)}
     plain = {name: _plain(real) for name, real in zip(names, function.real, strict=True)}
     coarse = function.dtype in HALVES or any(str(g.dtype) in HALVES for g in given)
     tolerances = COARSE if coarse and tolerance is None else tolerance
-    differenced, notes = JaxCost(_called(function, cost, parameters, loss)), []
+    differenced, notes = JaxCost(_called(function, cost, parameters, loss), rounding), []
     if method is None:
         method = differenced.method()
         if method == "directional":
@@ -156,6 +159,27 @@ def _own(cost: Callable[..., Any], parameters: Any, places: Sequence[int]) -> li
         return cost(jax.tree.unflatten(tree, every))
 
     return list(jax.grad(of_floating)([jnp.asarray(leaves[k]) for k in places]))
+
+
+def _rounding(
+    cost: Callable[..., Any], parameters: Any, places: Sequence[int], given: dict[str, Any]
+) -> Rounding | None:
+    """Return the rounding of JAX's own gradients, where they are in single precision: what double precision changes."""
+    single = [g for g in given.values() if g.dtype == jnp.float32]
+    if len(single) < len(given):
+        return None
+    leaves, tree = jax.tree.flatten(parameters)
+    try:
+        with jax.enable_x64(True):
+            for place in places:
+                leaves[place] = jnp.asarray(leaves[place], jnp.float64)
+            doubles = _own(cost, jax.tree.unflatten(tree, leaves), places)
+    except Exception:  # what double precision does to code that fixes its own types: nothing is known then
+        return None
+    plain = {name: np.asarray(g) for name, g in given.items()}
+    wide = {name: np.asarray(g) for name, g in zip(given, doubles, strict=True)}
+    terms = max(int(np.prod(np.shape(leaf))) for leaf in leaves)
+    return rounding_between(plain, wide, UNIT_ROUNDOFFS["float32"], terms)
 
 
 def _given(gradients: Any, parameters: Any, places: Sequence[int]) -> list[Any]:

@@ -13,6 +13,7 @@ from .._errors import NoRule
 from .._types import Array, Indices
 from ..engines.program.problem import ProgramProblem
 from ..problems.functions.purity import outside_domain
+from ..problems.gradients import Rounding
 from .function import JaxFunction, joined
 from .jacobian import ContradictedError, Exact
 from .program.program import JaxProgram
@@ -21,16 +22,25 @@ from .program.program import JaxProgram
 PATIENCE = 5.0
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class JaxCost:
     """A function with one number for output as the cost of ``check_function``.
 
     Parameters
     ----------
     function : as the caller runs it, at the caller's precision; where it cannot be traced, in double precision.
+    rounding : of the gradients, where they are JAX's own and in less than double precision.
+    stacks : whether JAX can run it on stacks, as far as is known.
     """
 
     function: JaxFunction
+    rounding: Rounding | None = None
+    stacks: bool = True
+
+    @property
+    def user_code(self) -> tuple[Any, ...]:
+        """What of the user's own runs on NumPy arrays: nothing."""
+        return ()
 
     def as_evaluator(self) -> "JaxCost":
         """How its costs are computed where they are subtracted: by itself, moved parameters in stacks."""
@@ -112,13 +122,14 @@ class JaxCost:
 
     def _stack(self, thetas: Array) -> Array:
         """Costs of rows of thetas, in double precision; by a plain call each where JAX cannot stack them."""
-        if self._wide is None:
+        if self._wide is None or not self.stacks:
             return np.array([self._plainly(theta) for theta in thetas])
         parts = np.split(thetas, np.cumsum([r.size for r in self.function.real])[:-1], axis=1)
         rows = [part.reshape(len(thetas), *r.shape) for part, r in zip(parts, self.function.real, strict=True)]
         try:
             return joined([self._wide.values_at(rows)[0]])
         except Exception:  # callbacks and the like
+            self.stacks = False
             return np.array([self._plainly(theta) for theta in thetas])
 
     @cached_property

@@ -163,6 +163,8 @@ FUNCTIONS = {
     "bfloat16": (lambda x: jnp.tanh(x) * x, (jnp.asarray(V, jnp.bfloat16),)),
     "bfloat16_inside": (lambda x: (x.astype(jnp.bfloat16) ** 2).astype(jnp.float32), (V,)),
 }
+# What takes more than two seconds to compile.
+SLOW = {"batch_norm", "cumulative", "determinants", "attention", "top_k_median", "lstm", "erf", "qr_without_rule"}
 # While loops have no reverse mode.
 FORWARD_ONLY = {"while_newton"}
 REVERSE_ONLY = {"custom_vjp"}

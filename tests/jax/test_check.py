@@ -36,6 +36,7 @@ def own_gradients(p):
     return jax.tree.map(lambda g, leaf: np.array(g) if np.asarray(leaf).dtype.kind == "f" else leaf, found, p)
 
 
+@pytest.mark.slow
 def test_the_gradients_of_jax_pass_and_are_named_by_their_paths():
     report = door.check(loss, net(), args=(X, Y))
     assert report.ok
@@ -76,6 +77,7 @@ def test_large_parameters_go_along_directions(monkeypatch):
     assert any("directions through everything" in note for note in report.notes)
 
 
+@pytest.mark.slow
 def test_operations_without_a_rule_are_named():
     report = door.check(lambda w: jnp.sum(jnp.linalg.qr(w)[1] ** 2 * np.arange(3.0)), np.eye(3) + X[:3, :3])
     assert report.ok
@@ -107,6 +109,7 @@ def test_complex_parameters():
     assert door.check(lambda p: jnp.sum(jnp.abs(p) ** 2), z, jnp.conj(gradient)).verdict == "fail"
 
 
+@pytest.mark.slow
 def test_kinks_are_judged_by_conventions():
     w = np.array([0.0, 1.0, -2.0, 0.0])
     assert door.check(lambda p: jnp.sum(jax.nn.relu(p) * 3.0), w).ok
@@ -121,8 +124,10 @@ def test_random_losses_are_refused():
 
 
 def test_what_does_not_fit_is_named():
-    with pytest.raises(ValueError, match="loss: expected one real number, got an array of shape"):
+    with pytest.raises(ValueError, match=r"loss: expected one real number, got shape \(3,\)"):
         door.check(lambda w: w * 2.0, np.ones(3))
+    with pytest.raises(ValueError, match=r"loss: expected one real number, got shape \(\) and type int32"):
+        door.check(jnp.argmax, np.ones(3))
     with pytest.raises(ValueError, match="parameters: expected floating arrays, got none"):
         door.check(lambda w: jnp.sum(w) * 1.0, np.arange(3))
     with pytest.raises(ValueError, match="gradients: expected one of 'b'"):
@@ -133,7 +138,32 @@ def test_what_does_not_fit_is_named():
         door.check(lambda p, x: jnp.sum(p * x), np.ones(2), args=np.ones(2))
 
 
+@pytest.mark.slow
 def test_time_limits_hold():
     report = door.check(loss, net(units=150), args=(X, Y), method="all", time_limit=0.001)
     assert report.verdict in ("pass", "inconclusive")
     assert any("time limit" in note for note in report.notes)
+
+
+@pytest.mark.slow
+def test_saturated_units_in_single_precision_are_not_accused():
+    rng = np.random.default_rng(0)
+    w, x = rng.standard_normal((30, 40)).astype(np.float32), rng.standard_normal((8, 30)).astype(np.float32)
+
+    def saturated(p):
+        return jnp.mean(jnp.tanh(3.0 * x @ p) ** 2)
+
+    assert door.check(saturated, w, method="all").ok
+    wrong = np.array(jax.grad(saturated)(w))
+    assert door.check(saturated, w, 1.001 * wrong, method="all").verdict == "fail"
+
+
+@pytest.mark.slow
+def test_callbacks_are_called_one_by_one():
+    def called_back(p):
+        squares = jax.ShapeDtypeStruct((), np.float32)
+        return jax.pure_callback(lambda a: np.float32(np.sum(np.asarray(a) ** 2)), squares, p)
+
+    w = np.array([0.5, -1.0], np.float32)
+    assert door.check(called_back, w, 2.0 * w).ok
+    assert door.check(called_back, w, 2.1 * w).verdict == "fail"

@@ -16,7 +16,9 @@ def modes_of(name):
     return ("rev",) if name in registry.REVERSE_ONLY else ("fwd", "rev")
 
 
-@pytest.mark.parametrize("name", registry.FUNCTIONS)
+@pytest.mark.parametrize("name", [
+    pytest.param(name, marks=pytest.mark.slow) if name in registry.SLOW else name for name in registry.FUNCTIONS
+])
 def test_right_derivatives_pass_and_wrong_ones_are_found(name):
     f, args = registry.FUNCTIONS[name]
     check_grads(f, args, order=1, modes=modes_of(name))

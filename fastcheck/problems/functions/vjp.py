@@ -230,17 +230,36 @@ def _rounding(
             doubles, again = gradients_of(wide, more), gradients_of(given, cotangents)
     except Exception:  # a layer may know one precision alone, and raise what it likes: nothing is known then
         return None
+    if not all(np.array_equal(np.asarray(value), np.asarray(again[name]), equal_nan=True)
+               for name, value in gradients.items()):
+        return None
+    dtypes = [value.dtype.name for value in (*given, *cotangents) if isinstance(value, np.ndarray)]
+    unit = max(UNIT_ROUNDOFFS.get(dtype, 0.0) for dtype in dtypes)
+    terms = sum(math.prod(np.shape(value)[1:]) for value in given if np.ndim(value))
+    return rounding_between(gradients, doubles, unit, terms)
+
+
+def rounding_between(
+    gradients: Mapping[str, Any], doubles: Mapping[str, Any], unit: float, terms: int
+) -> Rounding | None:
+    """Return the rounding of gradients of which the same ones in double precision are known.
+
+    Parameters
+    ----------
+    gradients, doubles : by name, in less than double precision and in it.
+    unit : the unit roundoff of the former.
+    terms : how many numbers are summed into an entry, about.
+
+    Returns
+    -------
+    Rounding, or None where the doubles are not what they should be.
+    """
     found: dict[str, tuple[Array, Array]] = {}
     for name, value in gradients.items():
         double, single = np.asarray(doubles[name]), np.asarray(value)
         if double.dtype != np.float64 or double.shape != single.shape or not np.isfinite(double).all():
             return None
-        if not np.array_equal(single, np.asarray(again[name]), equal_nan=True):
-            return None
         found[name] = single.astype(np.float64).reshape(-1) - double.reshape(-1), double.reshape(-1)
-    dtypes = [value.dtype.name for value in (*given, *cotangents) if isinstance(value, np.ndarray)]
-    unit = max(UNIT_ROUNDOFFS.get(dtype, 0.0) for dtype in dtypes)
-    terms = sum(math.prod(np.shape(value)[1:]) for value in given if np.ndim(value))
     scale = max(float(np.max(np.abs(double), initial=0.0)) for _, double in found.values())
     most = MOST_ROUNDINGS * unit * math.sqrt(max(terms, 1)) * scale
     errors = {
