@@ -45,6 +45,7 @@ def test_the_gradients_of_jax_pass_and_are_named_by_their_paths():
     assert report.difference < 1e-6
 
 
+@pytest.mark.slow
 def test_double_precision_is_exact():
     with jax.enable_x64(True):
         report = door.check(loss, net(np.float64), args=(X.astype(np.float64), Y))
