@@ -53,7 +53,7 @@ class Adjoint:
         return self.ok
 
     def __str__(self) -> str:
-        """A few lines: the verdict, the dot products, and what they prove."""
+        """Return a few lines: the verdict, the dot products, and what they prove."""
         lines = [
             f"{self.verdict.upper()}  <A x, y> and <x, At y> differ by {self.difference:.2e} "
             f"(tolerance {self.tolerance:.2g})",
@@ -72,7 +72,7 @@ class Adjoint:
         return "\n".join(lines)
 
     def _ratio(self) -> float | None:
-        """The factor by which all dots differ; None where it is not one."""
+        """Return the factor by which all dots differ; None where it is not one."""
         if any(abs(one) == 0.0 for one in self.left):
             return None
         ratios = [other / one for one, other in zip(self.left, self.right, strict=True)]
@@ -167,7 +167,7 @@ def check_adjoint(
 def _judged(
     left: list[complex], right: list[complex], scales: list[float], units: list[float], tolerance: float
 ) -> tuple[Verdict, float, float]:
-    """The verdict, the largest difference of two dots relative to both, and relative to the norms."""
+    """Return the verdict, the largest difference of two dots relative to both, and relative to the norms."""
     verdict: Verdict = PASS
     difference = precision = 0.0
     for one, other, scale, unit in zip(left, right, scales, units, strict=True):
@@ -184,12 +184,12 @@ def _judged(
 
 
 def _text(dot: complex) -> str:
-    """A dot product, without an imaginary part that is zero."""
+    """Return a dot product, without an imaginary part that is zero."""
     return f"{dot.real:+.12e}" if dot.imag == 0.0 else f"{dot:+.12e}"
 
 
 def _function(name: str, operator: Any) -> Callable[[Any], Any]:
-    """An operator as a function."""
+    """Return an operator as a function."""
     if hasattr(operator, "shape") and hasattr(operator, "__matmul__"):
         return lambda vector: operator @ vector
     if not callable(operator):
@@ -199,7 +199,7 @@ def _function(name: str, operator: Any) -> Callable[[Any], Any]:
 
 
 def _example(A: Any, x: Any) -> NDArray[Any]:
-    """An array like those that A takes."""
+    """Return an array like those that A takes."""
     if x is None:
         if not hasattr(A, "shape") or len(A.shape) != 2:
             raise ValueError("x: expected an array of the shape that A takes, or its shape, got None")
@@ -210,7 +210,7 @@ def _example(A: Any, x: Any) -> NDArray[Any]:
 
 
 def _result(name: str, value: Any) -> NDArray[Any]:
-    """What came as an array of numbers."""
+    """Return what came as an array of numbers."""
     array = np.asarray(value)
     if array.dtype.kind not in "fciu":
         raise TypeError(f"{name}: expected an array of numbers, got {type(value).__name__} of dtype {array.dtype}")
@@ -230,13 +230,13 @@ def _norm(array: NDArray[Any]) -> float:
 
 
 def _unit(array: NDArray[Any]) -> float:
-    """The unit roundoff of an array."""
+    """Return the unit roundoff of an array."""
     name = {"complex64": "float32", "complex128": "float64"}.get(array.dtype.name, array.dtype.name)
     return UNIT_ROUNDOFFS.get(name, UNIT_ROUNDOFFS["float64"])
 
 
 def _is_linear(forward: Callable[[Any], Any], one: tuple[Any, Any], other: tuple[Any, Any], unit: float) -> bool:
-    """Whether A(x + z) is A(x) + A(z), to within rounding."""
+    """Tell whether A(x + z) is A(x) + A(z), to within rounding."""
     together = _result("A", forward(one[0] + other[0]))
     size = _norm(one[1]) + _norm(other[1])
     return together.shape == one[1].shape and not _norm(together - one[1] - other[1]) > max(

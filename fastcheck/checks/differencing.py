@@ -44,7 +44,7 @@ class Differencing(Protocol):
         ...
 
     def probe(self, directions: int | None, generator: "Generator", rounded: bool, run: Run) -> tuple[Probe, int]:
-        """What random directions find, and how many cost differences or evaluations that took."""
+        """Return what random directions find, and how many cost differences or evaluations that took."""
         ...
 
     def proof(
@@ -56,7 +56,7 @@ class Differencing(Protocol):
     def differences(
         self, wanted: Indices, run: Run, *, beside: bool = False
     ) -> tuple[NumericalGradient, Indices, float | Array]:
-        """Differences at positions of theta, which of them were done, and the step.
+        """Return differences at positions of theta, which of them were done, and the step.
 
         ``beside`` : they stand beside directions, which have shown most of it.
         """
@@ -78,7 +78,7 @@ class Subtracted:
     dear: bool = False
 
     def probe(self, directions: int | None, generator: "Generator", rounded: bool, run: Run) -> tuple[Probe, int]:
-        """What random directions find, and how many cost differences or evaluations that took."""
+        """Return what random directions find, and how many cost differences or evaluations that took."""
         problem = self.problem
         ray = Ray(problem.evaluator.at, problem.theta, problem.cost, self.method.deadline)
         found = probe(problem.layout.tensors, problem.theta, problem.gradient, ray, directions=directions,
@@ -91,7 +91,7 @@ class Subtracted:
     def differences(
         self, wanted: Indices, run: Run, *, beside: bool = False
     ) -> tuple[NumericalGradient, Indices, float | Array]:
-        """Differences at positions of theta, which of them were done, and the step."""
+        """Return differences at positions of theta, which of them were done, and the step."""
         from ..engines.finite import engine as finite
 
         return finite.differences(self.problem, wanted, self.method, run)
@@ -119,7 +119,7 @@ class Exact:
         return self.problem.plain_cost is not None
 
     def probe(self, directions: int | None, generator: "Generator", rounded: bool, run: Run) -> tuple[Probe, int]:
-        """What random directions find, and how many cost differences or evaluations that took."""
+        """Return what random directions find, and how many cost differences or evaluations that took."""
         from ..engines.program.directions import probe_exactly
 
         return probe_exactly(
@@ -149,7 +149,7 @@ class Exact:
     def differences(
         self, wanted: Indices, run: Run, *, beside: bool = False
     ) -> tuple[NumericalGradient, Indices, float | Array]:
-        """Differences at positions of theta, which of them were done, and the step."""
+        """Return differences at positions of theta, which of them were done, and the step."""
         from ..engines.program import engine as exact
 
         epsilon = exact.EPSILON if self.method.epsilon is None else self.method.epsilon
@@ -163,7 +163,7 @@ class Exact:
 def as_program(
     cost: Any, args: tuple[Any, ...], problem: FunctionProblem, method: Method
 ) -> Exact:
-    """A cost as a program: as it says itself (its attribute ``problem``), or a Python cost on NumPy arrays.
+    """Return a cost as a program: as it says itself (its attribute ``problem``), or a Python cost on NumPy arrays.
 
     Raises
     ------
@@ -194,7 +194,7 @@ def as_program(
 
 
 def _held_program(held: HeldCost, problem: FunctionProblem) -> "ProgramProblem":
-    """A cost without arguments as a program, whose parameters are exchanged where the cost finds them."""
+    """Return a cost without arguments as a program, whose parameters are exchanged where the cost finds them."""
     from ..engines.program.arrays.program import Program, flattened
     from ..engines.program.problem import ProgramProblem
 

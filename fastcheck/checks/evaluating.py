@@ -21,7 +21,7 @@ def evaluator_of(
     cost: Any, parameters: Any, layout: Layout, theta: Array, args: tuple[Any, ...],
     how: tuple[bool, Executor | None, bool], limits: Run,
 ) -> Evaluator:
-    """How costs are to be computed.
+    """Return how costs are to be computed.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def evaluator_of(
 
 
 def state_kept(cost: Any, evaluator: Evaluator) -> AbstractContextManager[None]:
-    """What a model keeps is put back after the check, where its cost takes no argument."""
+    """Put back what a model keeps after the check, where its cost takes no argument."""
     if not isinstance(evaluator, HeldCost):
         return nullcontext()
     from ..engines.program.arrays.reachable import Reachable  # imported where used, as the engines are
@@ -71,7 +71,7 @@ def state_kept(cost: Any, evaluator: Evaluator) -> AbstractContextManager[None]:
 
 
 def worth_compiling(evaluator: Evaluator, cost: Any, threads: int) -> Evaluator:
-    """A compiled loop for a jitted cost, unless a Python loop would be done before it is compiled."""
+    """Return a compiled loop for a jitted cost, unless a Python loop would be done before it is compiled."""
     dispatcher = sys.modules.get("numba.core.dispatcher")
     if dispatcher is None or not isinstance(cost, dispatcher.Dispatcher) or not isinstance(evaluator, PythonCost):
         return evaluator

@@ -214,7 +214,7 @@ def _checked(
 def _proven(
     proof: "Proof", step: float, subject: AnalyticGradient, tolerance: float
 ) -> tuple[AnalyticGradient, NumericalGradient, float | Array]:
-    """What directions and a few entries, all of which agree, amount to."""
+    """Return what directions and a few entries, all of which agree, amount to."""
     effort = (f"{proof.columns:,} exact cost differences went into directions through all tensors at once, one of them "
               f"subtracted as well, and {proof.positions.size} entries.")
     found = replace(proof.found, notes=(*proof.probed.notes, effort))

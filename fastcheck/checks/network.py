@@ -164,12 +164,12 @@ def check(
 
 
 def _tiny(net: Network, samples: int) -> bool:
-    """Whether BLAS does every product of a check on one thread, so that nobody need tell it to."""
+    """Tell whether BLAS does every product of a check on one thread, so that nobody need tell it to."""
     return samples * sum(net.widths) * max(a * b for a, b in pairwise(net.widths)) <= ONE_THREAD
 
 
 def _as_the_user_has_it(made: Report, problem: Problem, subject: AnalyticGradient, read: Reading) -> Report:
-    """The report with tensors laid out as they came, and what was found out about that."""
+    """Return the report with tensors laid out as they came, and what was found out about that."""
     notes = list(read.notes)
     if made.verdict == FAIL:
         notes += agreeing_readings(problem, subject.gradient, read)
@@ -182,7 +182,7 @@ def _chosen(
     problem: Problem, subject: AnalyticGradient, selection: Selection, tolerance: float | None, memory_limit: int,
     until: float,
 ) -> tuple[AnalyticGradient, Probe, tuple[str, ...]]:
-    """Which entries a method checks, what random directions found, and what that proves."""
+    """Tell which entries a method checks, what random directions found, and what that proves."""
     if selection.method == "all":
         return subject, Probe(), ()
     generator = np.random.default_rng(selection.seed)
@@ -201,7 +201,7 @@ def _chosen(
 
 
 def _is_checked(subject: AnalyticGradient, tensor: Tensor) -> bool:
-    """Whether there is a gradient of a tensor to check."""
+    """Tell whether there is a gradient of a tensor to check."""
     if subject.indices is None:
         return True
     first, last = np.searchsorted(subject.indices, (tensor.start, tensor.stop))
@@ -223,7 +223,7 @@ def network_problem(net: Network, parameters: Any, gradients: Any, X: Any, Y: An
 
 
 def _problem(net: Network, read: Reading, memory_limit: float = math.inf) -> tuple[Problem, AnalyticGradient]:
-    """What engines start from, and what is judged."""
+    """Return what engines start from, and what is judged."""
     problem = Problem(net.canonical, read.parameters.vector, read.X, read.Y)
     indices = None
     if read.unchecked:
@@ -239,7 +239,7 @@ def _problem(net: Network, read: Reading, memory_limit: float = math.inf) -> tup
 
 
 def _checkable(net: Any) -> Network:
-    """The network, if its cost can be differenced.
+    """Return the network, if its cost can be differenced.
 
     Raises
     ------

@@ -16,9 +16,9 @@ from ..problems.parameters.layout import Layout
 from ..report.report import Report
 from .function import check_function
 
-# Steps are halved at most this many times, and no further once remainders have been rounding for so many steps.
+# Steps are halved at most this many times, and no further once remainders have been rounding for this many.
 HALVINGS, LOST = 44, 4
-# An order is taken from remainders this many times above their rounding; with so many of them the window is a window.
+# An order is taken from remainders this many times above their rounding; a window has this many of them.
 CLEAR, ENOUGH = 16.0, 3
 # Orders of neighbouring steps in one window differ by no more than this, and are at least that: below it is rounding.
 SPREAD, LEAST = 0.15, 0.8
@@ -74,7 +74,7 @@ class Remainders:
     order: float
 
     def sentence(self) -> str:
-        """What the remainders show."""
+        """Return what the remainders show."""
         if self.window is None:
             return ("Taylor test: no order shows, since the remainders are rounding or curvature at every step"
                     f" from {self.steps[0]:.0e} to {self.steps[-1]:.0e}.")

@@ -167,7 +167,7 @@ class Outputs:
 
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> "Outputs":
-        """What was asked for; what cannot be written is refused before the work, not after it."""
+        """Return what was asked for; what cannot be written is refused before the work, not after it."""
         wanted = {name: path for name in FORMATS if (path := getattr(arguments, name)) is not None}
         alone = [text for name, path in wanted.items() if path == "-" and (text := FORMATS[name].text)]
         files = {name: path for name, path in wanted.items() if path != "-" or FORMATS[name].text is None}
@@ -213,7 +213,7 @@ def _refuse_other_pictures(path: str | None) -> None:
 
 
 def _problem(arguments: argparse.Namespace) -> tuple[Any, ...]:
-    """What ``check`` and ``sweep`` take first: the network, parameters, gradients, X and Y."""
+    """Return what ``check`` and ``sweep`` take first: the network, parameters, gradients, X and Y."""
     dump = load(arguments.file)
     hidden = arguments.hidden if arguments.hidden is None else arguments.hidden.split(",")
     net = infer_network(dump, hidden, arguments.output, arguments.cost, arguments.l2)
@@ -228,7 +228,7 @@ def _options(arguments: argparse.Namespace, names: Sequence[str]) -> dict[str, A
 
 
 def _inferred(arguments: argparse.Namespace, net: Network) -> dict[str, str]:
-    """What was not told and had to be inferred."""
+    """Return what was not told and had to be inferred."""
     hidden = ", ".join(dict.fromkeys(layer.activation for layer in net.layers[:-1]))
     found = {"hidden": hidden, "output": net.layers[-1].activation, "cost": net.cost}
     return {name: value for name, value in found.items() if value and getattr(arguments, name) is None}
@@ -245,7 +245,7 @@ def _described(arguments: argparse.Namespace, net: Network) -> tuple[str, str]:
 
 
 def _command(arguments: argparse.Namespace) -> str:
-    """The command that gives the same report again."""
+    """Return the command that gives the same report again."""
     return shlex.join(["fastcheck", *arguments.argv])
 
 

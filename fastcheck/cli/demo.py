@@ -50,7 +50,7 @@ def run(console: "Console") -> int:
 
 
 def course_network() -> Network:
-    """The exercise's network, 4-5-3-1."""
+    """Return the exercise's network, 4-5-3-1."""
     return Network([Dense(4, 5, "relu"), Dense(5, 3, "relu"), Dense(3, 1, "sigmoid")], cost="binary_cross_entropy")
 
 
@@ -173,7 +173,7 @@ def _wrong(report: Report) -> set[str]:
 
 
 def _diagnoses(report: Report) -> str:
-    """What is wrong, in few words."""
+    """Return what is wrong, in few words."""
     found = [tensor.diagnosis.rstrip(".").replace(" the numerical gradient", "") for tensor in report.failures]
     return f"{'; '.join(found)}."
 
@@ -181,7 +181,7 @@ def _diagnoses(report: Report) -> str:
 def textbook_seconds(
     net: Network, parameters: Mapping[str, Any], X: Any, Y: Any, count: int = TIMED, seed: int = 0
 ) -> tuple[float, int]:
-    """How long the textbook's loop takes on all parameters: a few are timed, and their median is multiplied up.
+    """Return how long the textbook's loop takes on all parameters: a few are timed, and their median is multiplied up.
 
     Parameters
     ----------

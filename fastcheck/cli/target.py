@@ -89,7 +89,7 @@ def _is_torch_module(value: Any) -> bool:
 
 
 def _checked(returned: Any, target: str) -> Report:
-    """The report that was returned, or that of the check that a tuple asks for."""
+    """Return the report that was returned, or that of the check that a tuple asks for."""
     if isinstance(returned, Report):
         return returned
     if not isinstance(returned, tuple) or not returned:

@@ -62,7 +62,7 @@ def along_directions(function: JaxFunction, exact: Exact | None, mode: str, limi
 
 
 def _rises(function: JaxFunction, exact: Exact | None, us: Array, eps: float) -> list[Array]:
-    """Slopes of the outputs along directions, (k, M): on both sides, and at kinks under each convention."""
+    """Return slopes of the outputs along directions, (k, M): on both sides, and at kinks under each convention."""
     scale = float(np.sqrt(np.mean(function.theta**2))) or 1.0
     if exact is None:
         both = [np.stack([function.at(function.theta + sign * eps * u / scale) for u in us]) for sign in (1.0, -1.0)]
@@ -80,7 +80,7 @@ def _rises(function: JaxFunction, exact: Exact | None, us: Array, eps: float) ->
 def _location(
     function: JaxFunction, exact: Exact | None, mode: str, u: Array, along: tuple[Array, int], eps: float
 ) -> str:
-    """The entry of the inputs that disagrees most: the worst part of the worst part."""
+    """Return the entry of the inputs that disagrees most: the worst part of the worst part."""
     (v, row), generator = along, np.random.default_rng(1)
     scale = float(np.sqrt(np.mean(function.theta**2))) or 1.0
     pulled = function.rows(v[None])[0] if mode == "rev" else None

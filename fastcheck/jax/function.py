@@ -48,18 +48,18 @@ class Leaf:
         return bool(jnp.issubdtype(self.dtype, jnp.complexfloating))
 
     def assembled(self, real: Any) -> Any:
-        """The array, from real numbers."""
+        """Return the array, from real numbers."""
         return jax.lax.complex(real[..., 0], real[..., 1]) if self.is_complex else real
 
 
 def as_real(array: Any) -> Any:
-    """An array as real numbers; real and imaginary parts along a last axis."""
+    """Return an array as real numbers; real and imaginary parts along a last axis."""
     array = jnp.asarray(array)
     return jnp.stack([array.real, array.imag], axis=-1) if jnp.iscomplexobj(array) else array
 
 
 def is_floating(leaf: Any) -> bool:
-    """Whether it is an array of real or complex numbers."""
+    """Tell whether it is an array of real or complex numbers."""
     return hasattr(leaf, "dtype") and bool(jnp.issubdtype(leaf.dtype, jnp.inexact))
 
 
@@ -119,7 +119,7 @@ class JaxFunction:
             yield
 
     def _called(self) -> list[Array]:
-        """The floating outputs by a plain call."""
+        """Return the floating outputs by a plain call."""
         value = self.of_leaves(*(leaf.assembled(r) for leaf, r in zip(self.inputs, self.real, strict=True)))
         paths = jax.tree_util.tree_flatten_with_path(value)[0]
         self._kept = [k for k, (_, leaf) in enumerate(paths) if is_floating(leaf)]
@@ -130,25 +130,25 @@ class JaxFunction:
         return [np.asarray(as_real(paths[k][1]), np.float64) for k in self._kept]
 
     def of_leaves(self, *leaves: Any) -> Any:
-        """What f returns for its floating arguments, the others being as they were given."""
+        """Return what f returns for its floating arguments, the others being as they were given."""
         given = list(self._given)
         for place, leaf in zip(self.moving, leaves, strict=True):
             given[place] = leaf
         return self.f(*jax.tree.unflatten(self._tree, given))
 
     def __call__(self, *real: Any) -> tuple[Any, ...]:
-        """The floating outputs as real arrays, for real arrays."""
+        """Return the floating outputs as real arrays, for real arrays."""
         value = self.of_leaves(*(leaf.assembled(r) for leaf, r in zip(self.inputs, real, strict=True)))
         leaves = jax.tree.leaves(value)
         return tuple(as_real(leaves[k]) for k in self._kept)
 
     def at(self, theta: Array) -> Array:
-        """Outputs (M,) at another point, by a plain call."""
+        """Return the outputs (M,) at another point, by a plain call."""
         with self.precision():
             return joined(self(*self.apart(theta)))
 
     def apart(self, theta: Any) -> list[Any]:
-        """A vector (n,) as the real arrays that the function takes."""
+        """Return a vector (n,) as the real arrays that the function takes."""
         parts = np.split(np.asarray(theta), np.cumsum([r.size for r in self.real])[:-1])
         with self.precision():
             return [jnp.asarray(part.reshape(r.shape), r.dtype) for part, r in zip(parts, self.real, strict=True)]
@@ -220,7 +220,7 @@ class JaxFunction:
                 for found, leaf in zip(self._found, self.outputs, strict=True)]
 
     def _stacked(self, mode: Mode, vectors: Array, like: Sequence[Any]) -> Array:
-        """A linear function of many vectors: by compiled code, or a call for each where it cannot be stacked."""
+        """Return a linear function of many vectors: by compiled code, or a call for each where it cannot be stacked."""
         if not len(vectors) or not vectors.size:
             return np.zeros((len(vectors), self.theta.size if mode == "vjp" else self.value.size))
         with self.precision():
@@ -243,7 +243,7 @@ class JaxFunction:
         return 1 if self.traced is None else largest_array(self.traced.jaxpr.jaxpr)
 
     def _compiled(self, mode: Mode, rows: Sequence[Any]) -> Callable[..., Any]:
-        """A mode's images of many vectors: (*point, *vectors) -> (*value, *images), flat.
+        """Return a mode's images of many vectors: (*point, *vectors) -> (*value, *images), flat.
 
         Where no custom rule takes part, a function's derivative is that of its jaxpr, and need not be traced again.
         """
@@ -300,7 +300,7 @@ class JaxFunction:
 
 
 def image_of(mode: Mode, function: Callable[..., Any], real: Any, row: Any) -> tuple[Any, Any]:
-    """The value of a function of flat arrays, and the image of a vector under a mode of its derivative."""
+    """Return the value of a function of flat arrays, and the image of a vector under a mode of its derivative."""
     if mode == "jvp":
         value, image = jax.jvp(lambda *given: tuple(function(*given)), tuple(real), tuple(row))
         return value, image
@@ -312,7 +312,7 @@ def image_of(mode: Mode, function: Callable[..., Any], real: Any, row: Any) -> t
 
 
 def _images(mode: Mode, function: Callable[..., Any], real: Any, rows: Any) -> list[Any]:
-    """The value, and the images of many vectors, flat."""
+    """Return the value, and the images of many vectors, flat."""
     value, image = jax.vmap(partial(image_of, mode, function), (None, 0))(tuple(real), tuple(rows))
     return [*(one[0] for one in value), *image]
 
@@ -338,5 +338,5 @@ def named(path: Any) -> str:
 
 
 def in_short(error: Exception) -> str:
-    """The first sentence of an exception's message."""
+    """Return the first sentence of an exception's message."""
     return (str(error).strip("'\"\n ") or repr(error)).splitlines()[0].split(". ")[0]

@@ -123,13 +123,13 @@ class Asked:
             raise WrongDerivativeError(f"{name}: {found}")
 
     def limits(self, function: JaxFunction) -> Tolerances:
-        """The tolerances for a function."""
+        """Return the tolerances for a function."""
         return Tolerances(self._tolerance(self.atol, function.dtype), self._tolerance(self.rtol, function.dtype),
                           self.eps, function.unit)
 
     @staticmethod
     def _tolerance(given: Any, dtype: str) -> float:
-        """A tolerance for a precision, from what the caller gave."""
+        """Return a tolerance for a precision, from what the caller gave."""
         if isinstance(given, dict):
             by_name = {str(jnp.dtype(key)): value for key, value in given.items()}
             given = by_name.get(dtype)
@@ -161,7 +161,7 @@ class Numerical:
             require_function(function)
 
     def compare(self, analytical: Array, limits: Tolerances) -> Any:
-        """What disagrees, if anything."""
+        """Return what disagrees, if anything."""
         if isinstance(self.jacobian, ExactJacobian):
             return compare_exactly(self.point, analytical, self.jacobian, limits)
         if self.jacobian is None:

@@ -140,7 +140,7 @@ class Moved:
         self.stacked = function.traced is not None
 
     def outputs_at(self, positions: Indices, values: Array) -> Array:
-        """Outputs (k, M) with one entry moved each: in stacks, or by a plain call each."""
+        """Return the outputs (k, M) with one entry moved each: in stacks, or by a plain call each."""
         theta, size = self.function.theta, max(1, self.function.value.size)
         rows = max(1, min(positions.size, STACK_BYTES // (8 * (theta.size + size))))
         out = np.empty((positions.size, self.function.value.size))
@@ -169,7 +169,7 @@ class Moved:
         return np.stack([function.at(theta) for theta in thetas])
 
     def rounded(self, positions: Indices, values: Array) -> Array:
-        """Values as the inputs' own precision holds them."""
+        """Return values as the inputs' own precision holds them."""
         out = np.array(values, np.float64)
         stops = np.cumsum([r.size for r in self.function.real])
         which = np.searchsorted(stops, positions, side="right")
@@ -181,6 +181,6 @@ class Moved:
 
 
 def any_flagged(response: Any) -> Mask:
-    """Which perturbations met a kink."""
+    """Tell which perturbations met a kink."""
     found: Mask = np.asarray(response.crossed | response.ties)
     return found

@@ -70,7 +70,7 @@ def product_change(a: Any, b: Any, da: Any, db: Any) -> Any:
 
 
 def still_where_still(xp: Any, result: Any, *changes: Any) -> Any:
-    """``result``, but zero where all of ``changes`` are exactly zero: 0/0 there is no change."""
+    """``result``, but zero where all of ``changes`` are exactly zero: there, 0/0 stands for no change."""
     moves = None
     for change in changes:
         if change is not None:

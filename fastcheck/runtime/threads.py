@@ -17,7 +17,7 @@ PATIENCE = 0.05
 
 
 def _blas() -> Any:
-    """The BLAS libraries: NumPy's, and SciPy's where kernels, which call it, or others have been loaded."""
+    """Return the BLAS libraries: NumPy's, and SciPy's where kernels, which call it, or others have been loaded."""
     kernels = f"{__package__}.jit" in sys.modules
     return _listed(kernels or "scipy.linalg" in sys.modules)
 

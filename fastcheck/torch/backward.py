@@ -72,7 +72,7 @@ class Backward:
         return self.passed((output,), [_shaped(v, output)])
 
     def passed(self, outputs: Tensors, cotangents: Sequence[torch.Tensor]) -> Array:
-        """What backward makes of gradients of outputs: (n,)."""
+        """Return what backward makes of gradients of outputs: (n,)."""
         found = _compat.run_backward(outputs, tuple(cotangents), True, False, self.inputs, True, accumulate_grad=False)
         return laid_out(found, self.inputs)
 
@@ -86,7 +86,7 @@ class Backward:
     def close(
         self, found: Array, expected: Array, size: Array | None = None, agree: float = MISTAKEN, floor: float = FLOOR
     ) -> bool:
-        """Whether two ways to one product (n,) give the same, but for rounding.
+        """Tell whether two ways to one product (n,) give the same, but for rounding.
 
         Gradients that are zero in theory consist of rounding, of numbers near one: that share of one is allowed.
 
@@ -130,7 +130,7 @@ class Backward:
         return once
 
     def expanded(self, v: Array) -> Array | None:
-        """What backward makes of gradients of one number for each output, expanded: the first of v in each.
+        """Return what backward makes of gradients of one number for each output, expanded: the first of v in each.
 
         None where the outputs are single numbers, and where it raises because it writes into the gradients, which is
         noted in the log.
@@ -175,7 +175,7 @@ class Backward:
             return None
 
     def jacobian(self, measured_unit: Callable[[], float] = float) -> Array:
-        """The Jacobian (M, n), batched where backward allows it.
+        """Return the Jacobian (M, n), batched where backward allows it.
 
         Parameters
         ----------
@@ -220,7 +220,7 @@ class Backward:
     def _adds_up(
         self, found: Array, v: Array, once: Array, agree: float = MISTAKEN, floor: float = FLOOR
     ) -> bool:
-        """Whether the rows of a Jacobian, weighted and added, are what a single backward pass gave."""
+        """Tell whether the rows of a Jacobian, weighted and added, are what a single backward pass gave."""
         with np.errstate(all="ignore"):
             if not np.isfinite(found).all():
                 return True  # judged where it is compared, with its place
@@ -281,7 +281,7 @@ def laid_out(gradients: Sequence[torch.Tensor | None], inputs: Tensors) -> Array
 
 
 def _as(gradient: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
-    """A gradient as dense, and complex where its input is."""
+    """Return a gradient as dense, and complex where its input is."""
     dense = gradient.to_dense() if gradient.layout != torch.strided else gradient
     return dense.to(given.dtype) if given.is_complex() and not dense.is_complex() else dense
 
@@ -303,7 +303,7 @@ def _shaped(numbers: Array, output: torch.Tensor, *batch: int) -> torch.Tensor:
 
 
 def _expanded(g: torch.Tensor) -> torch.Tensor:
-    """The first number, expanded to all places."""
+    """Return the first number, expanded to all places."""
     return g.view(-1)[0].expand(g.shape) if g.numel() else g
 
 

@@ -88,7 +88,7 @@ class Case:
         return {name: p for name, p in self.plain.named_parameters() if p.requires_grad}
 
     def cost(self, run: Callable[..., Any], args: Any, kwargs: Any, targets: Any) -> torch.Tensor:
-        """The loss, by way of running the module."""
+        """Return the loss, by way of running the module."""
         with self.drawing():
             outputs = run(*args, **kwargs)
             value = self.loss(outputs) if targets is None else self.loss(outputs, targets)
@@ -108,7 +108,7 @@ class Case:
             yield
 
     def backward(self) -> tuple[float, dict[str, Array]]:
-        """The loss and, by loss.backward(), the gradients.
+        """Return the loss and, by loss.backward(), the gradients.
 
         Raises
         ------
@@ -142,7 +142,7 @@ class Case:
         }
 
     def function(self, widen: Callable[[Any], Any]) -> Callable[..., torch.Tensor]:
-        """The loss as a function of the checked parameters, everything else widened and standing still.
+        """Return the loss as a function of the checked parameters, everything else widened and standing still.
 
         Rows of an embedding at its padding index stand still as well: PyTorch defines their gradient as zero.
         """
@@ -178,7 +178,7 @@ def _padding_rows(module: nn.Module, widen: Callable[[Any], Any]) -> dict[str, t
 
 
 def still(module: nn.Module) -> bool:
-    """Whether no dropout is active."""
+    """Tell whether no dropout is active."""
     try:
         require_still(module)
     except ValueError:
@@ -263,7 +263,7 @@ def _numpy_dtype(tensor: torch.Tensor) -> Any:
 
 
 def as_array(tensor: torch.Tensor) -> Array:
-    """A copy as a NumPy array of the same precision, or the nearest that NumPy has."""
+    """Return a copy as a NumPy array of the same precision, or the nearest that NumPy has."""
     dense = (tensor.to_dense() if tensor.layout != torch.strided else tensor).detach().cpu()
     if dense.dtype == torch.bfloat16:
         return dense.to(torch.float32).numpy().astype(np.float16)
@@ -271,17 +271,17 @@ def as_array(tensor: torch.Tensor) -> Array:
 
 
 def detached(value: Any) -> Any:
-    """A tensor without its history; anything else as it is."""
+    """Return a tensor without its history; anything else as it is."""
     return value.detach() if isinstance(value, torch.Tensor) else value
 
 
 def double(value: Any) -> Any:
-    """A tensor of real numbers in double precision, without its history; anything else as it is."""
+    """Return a tensor of real numbers in double precision, without its history; anything else as it is."""
     return value.detach().to(torch.float64) if floating(value) and not value.is_complex() else detached(value)
 
 
 def mapped(value: Any, change: Callable[[Any], Any]) -> Any:
-    """The same structure with every tensor changed."""
+    """Return the same structure with every tensor changed."""
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return type(value)(*(mapped(item, change) for item in value))
     if isinstance(value, (tuple, list)):

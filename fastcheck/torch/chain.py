@@ -47,7 +47,7 @@ class Layer:
 
 
 def layers_of(module: nn.Module) -> list[Layer]:
-    """The layers of a chain, in order.
+    """Return the layers of a chain, in order.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def layers_of(module: nn.Module) -> list[Layer]:
 
 
 def _steps(module: nn.Module, path: str) -> Iterator[tuple[str, nn.Module]]:
-    """The modules of nested Sequentials, in order, with their names."""
+    """Yield the modules of nested Sequentials, in order, with their names."""
     if type(module) is not nn.Sequential:
         yield path, module
         return
@@ -88,12 +88,12 @@ def _steps(module: nn.Module, path: str) -> Iterator[tuple[str, nn.Module]]:
 
 
 def _in_short(part: nn.Module) -> str:
-    """A module's description, of one that holds others its name."""
+    """Return a module's description, of one that holds others its name."""
     return type(part).__name__ if any(True for _ in part.children()) else str(part)
 
 
 def cost_of(loss: Any, output: str, outputs: int) -> tuple[str, str]:
-    """The cost and the output activation that a loss and the last activation make together.
+    """Return the cost and the output activation that a loss and the last activation make together.
 
     Raises
     ------
@@ -118,7 +118,7 @@ def _is(loss: Any, kind: type[nn.Module], function: Callable[..., Any]) -> bool:
 
 
 def network_from_chain(layers: list[Layer], cost: Any, output: Any, l2: float = 0.0) -> Network:
-    """The network of a chain; its cost, and its output where the chain leaves that to the loss, as told."""
+    """Return the network of a chain; its cost, and its output where the chain leaves that to the loss, as told."""
     last, cost = output_and_cost(output or layers[-1].activation or None, cost, "mean_squared_error")
     activations: list[Any] = [layer.activation or "identity" for layer in layers[:-1]] + [last]
     dense = [Dense(layer.linear.in_features, layer.linear.out_features, activation)

@@ -227,7 +227,7 @@ class Check:
             self.backward.require_expanded(random_numbers(3, self.rows.size))
 
     def forward_jacobian(self) -> Array:
-        """The Jacobian (M, n) by forward mode."""
+        """Return the Jacobian (M, n) by forward mode."""
         return forward_jacobian(self.call, self.inputs, self.function.returned, self.places, self.kept,
                                 self.options.dtypes)
 

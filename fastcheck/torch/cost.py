@@ -31,7 +31,7 @@ class TorchCost:
     value: Tensors
 
     def as_evaluator(self) -> "TorchCost":
-        """How its costs are computed where they are subtracted: by itself, moved inputs in stacks."""
+        """Return how its costs are computed where they are subtracted: by itself, moved inputs in stacks."""
         return self
 
     @property
@@ -64,7 +64,7 @@ class TorchCost:
             return "all"
 
     def at(self, theta: Array) -> float:
-        """The cost of one vector."""
+        """Return the cost of one vector."""
         return float(self.function.at(theta)[0])
 
     def costs_at(self, positions: Indices, values: NDArray[Any]) -> Array:
@@ -79,7 +79,7 @@ class TorchCost:
         return out
 
     def how(self, engine: str) -> str:
-        """How its differences were taken, in a sentence."""
+        """Return how its differences were taken, in a sentence."""
         if engine == "program":
             return "Exact differences of the loss, by the rules of its operators, in double precision."
         reasons, parts = self.function.reasons, self.function.parts

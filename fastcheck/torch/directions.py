@@ -133,7 +133,7 @@ class Directions:
     # --- products with one random gradient of the outputs -------------------------------------------------------
 
     def agree(self, backward: Backward) -> bool:
-        """Whether products of backward and rises agree, and rounding lets them show it.
+        """Tell whether products of backward and rises agree, and rounding lets them show it.
 
         For these to miss a wrong entry, its part of the product would have to be below AGREE of the whole.
 
@@ -167,7 +167,7 @@ class Directions:
         return True
 
     def _evened(self, v: Array) -> Array | None:
-        """A gradient of the outputs (M,) made larger where they rise little; None where they rise alike."""
+        """Return a gradient of the outputs (M,) made larger where they rise little; None where they rise alike."""
         if v.size < 2:
             return None
         risen = np.abs(self.rises[0].rise)
@@ -188,7 +188,7 @@ class Directions:
         return found
 
     def _agree(self, product: Array, v: Array, rows: slice, sizes: list[float]) -> bool:
-        """Whether a product of backward is what the outputs of some rows, weighted by v, rise by along all inputs.
+        """Tell whether a product of backward is what the outputs of some rows, weighted by v, rise by along all inputs.
 
         sizes : of the terms that are compared, for each input.
         """

@@ -32,7 +32,7 @@ SAME, LITERAL = 1e-9, 1e-4
 
 
 def exact_jacobian(function: TorchFunction, directions: Directions) -> Array:
-    """The Jacobian (M, n) of the outputs that ``directions`` looks at.
+    """Return the Jacobian (M, n) of the outputs that ``directions`` looks at.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def _require_literal(found: Array, directions: Directions) -> None:
 
 
 def _recorded(function: TorchFunction) -> TorchProgram:
-    """The function's operators; raises NoRule for whatever the function cannot do while they are recorded."""
+    """Return the function's operators; raises NoRule for whatever the function cannot do while they are recorded."""
     moving = [torch.view_as_real(t.detach().resolve_conj()) if t.is_complex() else t.detach() for t in function.moving]
     if any(t.dtype != torch.float64 for t in moving):
         raise NoRule("inputs of less than double precision")
@@ -91,7 +91,7 @@ def _recorded(function: TorchFunction) -> TorchProgram:
 
 
 def _real(function: TorchFunction) -> Callable[..., Tensors]:
-    """The function of real numbers only."""
+    """Return the function of real numbers only."""
     call, places = function.values or function.call, function.places
     still = [i.detach() if isinstance(i, torch.Tensor) else i for i in function.inputs]
     pairs = [t.is_complex() for t in function.moving]
@@ -107,7 +107,7 @@ def _real(function: TorchFunction) -> Callable[..., Tensors]:
 
 
 def _columns(program: TorchProgram, number: int, function: TorchFunction) -> Array:
-    """Central differences (all outputs, n) by each entry of one input."""
+    """Return central differences (all outputs, n) by each entry of one input."""
     shape, theta = function.parts[number].tensor.shape, function.theta[function.spans[number]]
     out = np.zeros((sum(np.asarray(o).size for o in program.outputs), theta.size))
     steps = np.maximum(STEP * np.abs(theta), LEAST)

@@ -15,7 +15,7 @@ def forward_jacobian(
     call: Callable[..., Any], inputs: tuple[Any, ...], outputs: tuple[Any, ...], places: Sequence[int],
     kept: Sequence[int], dtypes: bool,
 ) -> Array:
-    """The Jacobian (M, n) by forward mode, column by column (torch's own).
+    """Return the Jacobian (M, n) by forward mode, column by column (torch's own).
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def forward_jacobian(
 
 
 def halves(call: Callable[..., Any], inputs: tuple[Any, ...]) -> Iterator[tuple[Callable[..., Any], tuple[Any, ...]]]:
-    """The function of the real parts of its complex inputs, and of the imaginary parts; with those parts."""
+    """Yield the function of the real parts of its complex inputs, and of the imaginary parts; with those parts."""
     where = [k for k, i in enumerate(inputs) if isinstance(i, torch.Tensor) and i.is_complex()]
     if not where:
         yield call, inputs
@@ -67,7 +67,7 @@ def _both(jacobian: torch.Tensor) -> Array:
 
 
 def _rows_of(outputs: tuple[Any, ...], kept: Sequence[int]) -> Indices:
-    """Places of the outputs that have gradients among the numbers of all."""
+    """Return the places of the outputs that have gradients among the numbers of all."""
     sizes = [o.numel() * (2 if o.is_complex() else 1) for o in outputs
              if isinstance(o, torch.Tensor) and (o.is_floating_point() or o.is_complex())]
     stops = np.cumsum([0, *sizes])

@@ -122,7 +122,7 @@ class TorchFunction:
         return parts([names[place] for place in self.places], self.moving)
 
     def value(self) -> Tensors:
-        """The real outputs at the point, by a plain call; raises ValueError for sparse ones."""
+        """Return the real outputs at the point, by a plain call; raises ValueError for sparse ones."""
         with recording():
             self.returned = as_tuple(self.call(*self.inputs))
         _compat.check_outputs(tuple(o for o in self.returned if isinstance(o, torch.Tensor)))
@@ -133,7 +133,7 @@ class TorchFunction:
         return found
 
     def rounded(self, positions: Indices, values: Array) -> Array:
-        """Values as the inputs' precision holds them."""
+        """Return values as the inputs' precision holds them."""
         out = np.array(values, dtype=np.float64)
         for span, tensor in zip(self.spans, self.moving, strict=True):
             here = (positions >= span.start) & (positions < span.stop)
@@ -143,7 +143,7 @@ class TorchFunction:
         return out
 
     def at(self, theta: Array) -> Array:
-        """Outputs (M,) with all inputs at another point."""
+        """Return the outputs (M,) with all inputs at another point."""
         with self._restored(range(len(self.spans))):
             for span, tensor in zip(self.spans, self.moving, strict=True):
                 fill(tensor, theta[span])
@@ -164,7 +164,7 @@ class TorchFunction:
         return saved + sum(o.numel() * o.element_size() for o in found)
 
     def with_input(self, number: int, values: Sequence[Array]) -> list[Array]:
-        """Outputs (M,) with all of one input set to each of some values (its size,)."""
+        """Return the outputs (M,) with all of one input set to each of some values (its size,)."""
         with self._restored([number]):
             found = []
             for row in values:
@@ -173,7 +173,7 @@ class TorchFunction:
         return found
 
     def outputs_at(self, positions: Indices, values: Array) -> Array:
-        """Outputs (k, M) with one entry moved each."""
+        """Return the outputs (k, M) with one entry moved each."""
         if self.theta.size <= FEW:
             return self._one_by_one(positions, values)
         if 16 * self.theta.size**2 <= JOINT_BYTES and not self.reasons:
@@ -190,7 +190,7 @@ class TorchFunction:
         return found
 
     def stacks(self, number: int) -> bool:
-        """Whether an input can be moved in stacks: they must give what plain calls give.  Found out once."""
+        """Tell whether an input can be moved in stacks: they must give what plain calls give.  Found out once."""
         if number not in self.reasons and self._stacks(self._group(number), np.empty(0, np.int64), np.empty(0)) is None:
             self.reasons[number] = self._why[self._group(number)]
             log.info("%s is moved by one call for each difference: %s", self.parts[number].name, self.reasons[number])
@@ -234,7 +234,7 @@ class TorchFunction:
         return int(max(1, min(MOST_ROWS, STACK_BYTES // max(each, 1))))
 
     def _tried(self, group: _Group, thetas: Array) -> Array | None:
-        """Outputs at rows of a group's entries, or None, and why not."""
+        """Return the outputs at rows of a group's entries, or None, and why not."""
         if self.unit > COARSE:
             self._why[group] = "its precision is too low to tell whether vmap gives the same"
             return None
@@ -263,14 +263,14 @@ class TorchFunction:
         return np.random.default_rng(group.start).choice((-1.0, 1.0), group.stop - group.start)
 
     def _alike(self, found: Array, expected: Array) -> bool:
-        """Whether outputs are the same but for rounding."""
+        """Tell whether outputs are the same but for rounding."""
         with np.errstate(all="ignore"):
             scale = np.max(np.abs(expected), initial=0.0, where=np.isfinite(expected))
             same = np.abs(found - expected) <= SAME * self.unit * scale
         return bool((same | (found == expected) | (np.isnan(found) & np.isnan(expected))).all())
 
     def _stacked(self, group: _Group, thetas: Array) -> Array:
-        """Outputs (k, M) at rows (k, width) of the entries of a group of inputs, by one call under vmap."""
+        """Return the outputs (k, M) at rows (k, width) of the entries of a group of inputs, by one call under vmap."""
         given = list(self._plain)
         in_dims: list[int | None] = [None] * len(self.inputs)
         for number in group.numbers:
@@ -284,7 +284,7 @@ class TorchFunction:
         return rows_of(found, len(thetas))
 
     def _one_by_one(self, positions: Indices, values: Array) -> Array:
-        """Outputs with entries moved in place, for functions that keep their inputs or defy vmap."""
+        """Return the outputs with entries moved in place, for functions that keep their inputs or defy vmap."""
         out = np.empty((positions.size, self.plain.size))
         for number, span in enumerate(self.spans):
             here = np.flatnonzero((positions >= span.start) & (positions < span.stop))

@@ -33,7 +33,7 @@ CANCELLED = 32.0
 
 
 def least_disagreement(unit: float) -> float:
-    """The disagreement that is looked into, for gradients computed with a unit roundoff."""
+    """Return the disagreement that is looked into, for gradients computed with a unit roundoff."""
     return IN_DOUBLE if unit <= UNIT else min(IN_ROUNDOFFS * unit, AT_MOST)
 
 
@@ -117,7 +117,7 @@ def _apart(expected: Array, sizes: Array, found: Along | None) -> float:
 def _directions(
     places: Mapping[str, Place], gradient: Mapping[str, Array], unit: float, generator: "Generator"
 ) -> tuple[list[Direction], dict[str, float]]:
-    """Random directions in which tensors weigh alike, and what each one's gradient has in them."""
+    """Return random directions in which tensors weigh alike, and what each one's gradient has in them."""
     norms = {name: float(np.linalg.norm(np.asarray(gradient[name], np.float64))) for name in places}
     finite = [norm for norm in norms.values() if math.isfinite(norm)]
     floor = min(CANCELLED * unit / least_disagreement(unit), AT_MOST) * max(finite, default=0.0)
@@ -131,7 +131,7 @@ def _directions(
 
 
 def unit_of_step(parameters: Mapping[str, torch.Tensor], coarse: float, autocast: torch.dtype | None) -> float:
-    """The largest unit roundoff that a step's gradients are computed with.
+    """Return the largest unit roundoff that a step's gradients are computed with.
 
     Parameters
     ----------

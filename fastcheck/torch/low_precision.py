@@ -51,7 +51,7 @@ class Twin:
         self.names = tuple(case.parameters)
 
     def run(self, point: "Point") -> tuple[float, dict[str, Array]]:
-        """The loss and the gradients at a point.
+        """Return the loss and the gradients at a point.
 
         Raises
         ------
@@ -146,7 +146,7 @@ def judged_by_spread(case: Case, twin: Twin, norm: float, seed: int, seconds: fl
 
 
 def report_of(case: Case, loss: float, runs: Dithered, *, norm: float, seed: int, seconds: float) -> Report:
-    """The report on a module whose backward passes have run.
+    """Return the report on a module whose backward passes have run.
 
     Parameters
     ----------
@@ -175,14 +175,14 @@ def _points(case: Case, seed: int) -> Iterator[Point]:
 
 
 def _jiggled(value: torch.Tensor, unit: float, generator: torch.Generator) -> torch.Tensor:
-    """Every entry moved by up to two roundings of the low precision, to either side."""
+    """Return every entry moved by up to two roundings of the low precision, to either side."""
     drawn = torch.rand(value.shape, generator=generator, dtype=torch.float64).to(value.device)
     sides = torch.randint(0, 2, value.shape, generator=generator).to(value.device) * 2 - 1
     return (value.double() * (1 + 2 * unit * sides * (0.25 + 0.75 * drawn))).to(value.dtype)
 
 
 def _low(case: Case, point: Point) -> Array:
-    """The gradients of the module as it is, end to end, at a point."""
+    """Return the gradients of the module as it is, end to end, at a point."""
     _put(case, point.parameters)
     for parameter in case.parameters.values():
         parameter.grad = None

@@ -148,7 +148,7 @@ def _exactly(
 
 
 def _explained(case: Case, gradients: dict[str, Array]) -> list[str]:
-    """What wrong gradients come from: another function, or operations whose backward is wrong by itself."""
+    """Return what wrong gradients come from: another function, or operations whose backward is wrong by itself."""
     try:
         another = of_another_function(case, gradients)
     except NoRule:

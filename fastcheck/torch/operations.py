@@ -92,7 +92,7 @@ def of_another_function(case: Case, gradients: Mapping[str, Array]) -> str:
 
 
 def _judged(call: _Call) -> str:
-    """What is wrong with one operation, or ""."""
+    """Return what is wrong with one operation, or ""."""
     outputs = [o for o in tree_leaves(call.run()) if floating(o) and o.requires_grad]
     tensors = [tensor for _, tensor in call.inputs]
     if not outputs or not tensors:
@@ -153,7 +153,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _calls(case: Case) -> list[_Call]:
-    """The first call of each submodule and of each custom Function in a run, inner ones before outer ones."""
+    """Return the first call of each submodule and of each custom Function in a run, inner ones before outer ones."""
     calls: list[_Call] = []
     active: list[str] = []
     names = {part: name for name, part in case.plain.named_modules() if name}
@@ -199,7 +199,7 @@ def _removed(handle: Any) -> Iterator[None]:
 
 
 def _functions(loss: torch.Tensor) -> list[Any]:
-    """The classes of custom Functions in a loss's graph."""
+    """Return the classes of custom Functions in a loss's graph."""
     found: dict[Any, None] = {}
     waiting, seen = [loss.grad_fn], set()
     while waiting:

@@ -16,7 +16,7 @@ ROUNDINGS, MOST = 1e3, 0.25
 
 
 def widened(tensor: Any) -> Any:
-    """A tensor in double precision, detached, requiring gradients where it did; anything else as it is."""
+    """Return a tensor in double precision, detached, requiring gradients where it did; anything else as it is."""
     if not floating(tensor):
         return tensor
     wide = tensor.detach().to(WIDE.get(tensor.dtype, tensor.dtype))

@@ -30,7 +30,7 @@ class Gradient:
         return self._gradients(given, create_graph=True)
 
     def values(self, *given: Any) -> Tensors:
-        """The same gradients, without history."""
+        """Return the same gradients, without history."""
         return self._gradients(given, create_graph=False)
 
     def _gradients(self, given: tuple[Any, ...], *, create_graph: bool) -> Tensors:
@@ -44,11 +44,11 @@ class Gradient:
         return tuple(g for g in found if g is not None)
 
     def names(self) -> list[str]:
-        """Names of the inputs, and of the gradients of the outputs."""
+        """Return the names of the inputs, and of the gradients of the outputs."""
         return [*input_names(self.call, self.count), *(f"grad_output{k}" for k in range(self.cotangents))]
 
     def functional(self, *given: Any) -> Tensors:
-        """The same in terms that vmap takes."""
+        """Return the same in terms that vmap takes."""
         inputs, weights = list(given[: self.count]), given[self.count :]
 
         def of_wanted(*values: torch.Tensor) -> Tensors:

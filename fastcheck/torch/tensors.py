@@ -17,23 +17,23 @@ Tensors = tuple[torch.Tensor, ...]
 
 
 def floating(tensor: Any) -> bool:
-    """Whether it is a tensor of real or complex numbers."""
+    """Tell whether it is a tensor of real or complex numbers."""
     return isinstance(tensor, torch.Tensor) and (tensor.is_floating_point() or tensor.is_complex())
 
 
 def as_tuple(value: Any) -> tuple[Any, ...]:
-    """What a function returned, as a tuple."""
+    """Return what a function returned, as a tuple."""
     return tuple(value) if isinstance(value, (tuple, list)) else (value,)
 
 
 def real_outputs(value: Any) -> Tensors:
-    """The floating outputs, complex ones as pairs of real numbers."""
+    """Return the floating outputs, complex ones as pairs of real numbers."""
     return tuple(torch.view_as_real(o.resolve_conj()) if o.is_complex() else o.resolve_neg()
                  for o in as_tuple(value) if floating(o))
 
 
 def vector(tensor: torch.Tensor) -> Array:
-    """A tensor as float64 numbers laid end to end; real and imaginary parts next to each other."""
+    """Return a tensor as float64 numbers laid end to end; real and imaginary parts next to each other."""
     zero = tensor._is_zerotensor()
     if tensor.dtype is torch.float64 and tensor.is_cpu and not (zero or tensor.is_neg()):
         return tensor.detach().numpy().reshape(-1)
@@ -45,14 +45,14 @@ def vector(tensor: torch.Tensor) -> Array:
 
 
 def random_numbers(seed: int, size: int) -> Array:
-    """Numbers of sizes from 0.5 to 1.5 of both signs; drawn by torch, whose generators are quicker to make."""
+    """Return numbers of sizes from 0.5 to 1.5 of both signs; drawn by torch, whose generators are quicker to make."""
     generator = torch.Generator().manual_seed(seed)
     numbers = 2.0 * torch.rand(size, generator=generator, dtype=torch.float64, device="cpu").numpy() - 1.0
     return np.asarray(numbers + np.copysign(0.5, numbers))
 
 
 def joined(tensors: Sequence[torch.Tensor]) -> Array:
-    """A copy of tensors as real numbers laid end to end."""
+    """Return a copy of tensors as real numbers laid end to end."""
     if len(tensors) == 1:
         return vector(tensors[0]).copy()
     return np.concatenate([np.empty(0), *(vector(t) for t in tensors)])
@@ -64,7 +64,7 @@ def unit_of(tensor: torch.Tensor) -> float:
 
 
 def numbers_in(tensor: torch.Tensor) -> int:
-    """How many real numbers a tensor holds."""
+    """Return how many real numbers a tensor holds."""
     return tensor.numel() * (2 if tensor.is_complex() else 1)
 
 
@@ -81,7 +81,7 @@ def parts(names: Sequence[str], tensors: Sequence[torch.Tensor]) -> tuple[Part, 
 
 
 def in_short(error: Exception) -> str:
-    """The first sentence of an exception's message."""
+    """Return the first sentence of an exception's message."""
     return (str(error).strip("'\"\n ") or repr(error)).splitlines()[0].split(". ")[0]
 
 
@@ -122,6 +122,6 @@ def fill(tensor: torch.Tensor, numbers: Array) -> None:
 
 
 def rows_of(found: Tensors, rows: int) -> Array:
-    """Outputs of a stack, (rows, M)."""
+    """Return the outputs of a stack, (rows, M)."""
     flat = [o.detach().resolve_neg().reshape(rows, o.numel() // rows).to("cpu", torch.float64) for o in found]
     return (flat[0] if len(flat) == 1 else torch.cat(flat, dim=1)).numpy() if flat else np.empty((rows, 0))

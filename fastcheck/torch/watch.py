@@ -292,7 +292,7 @@ class BaseWatch(ABC):
 
 
 def _candidates(case: Case, armed: _Armed, scale: float) -> list[dict[str, Array]]:
-    """What backward may have put into the gradients: all of them, or what it added to what was there."""
+    """Return what backward may have put into the gradients: all of them, or what it added to what was there."""
     whole: dict[str, Array] = {}
     added: dict[str, Array] = {}
     for name, parameter in case.parameters.items():

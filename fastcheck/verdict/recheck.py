@@ -126,7 +126,7 @@ def _suspects(judgement: Judgement, noisy: bool) -> Indices:
 
 
 def _few_first(count: int, few: int) -> Indices:
-    """Rows in an order in which the first few are drawn at random."""
+    """Return rows in an order in which the first few are drawn at random."""
     if count <= few:
         return np.arange(count)
     drawn = np.random.default_rng(0).choice(count, few, replace=False)
@@ -144,7 +144,7 @@ def _joined(kinks: list[Kinks]) -> Kinks:
 
 
 def _with_derivative(found: NumericalGradient, closer: Derivatives) -> NumericalGradient:
-    """The first look, judged by the second one's derivatives and kinks at the suspects."""
+    """Return the first look, judged by the second one's derivatives and kinks at the suspects."""
     truncation: Array = np.zeros(found.gradapprox.size)
     truncation[closer.places] = found.gradapprox[closer.places] - closer.derivative
     truncation[~np.isfinite(truncation)] = 0.0

@@ -47,7 +47,7 @@ def _apart(analytical: Array, numerical: Array, allowed: Array) -> Mask:
 
 
 def _one_sided(analytical: Array, exact: ExactJacobian, columns: Indices, allowed: Array) -> Mask:
-    """Which derivatives at kinks are those of a convention, column by column, or lie between both sides."""
+    """Tell which derivatives at kinks are those of a convention, column by column, or lie between both sides."""
     right, left = exact.right[:, columns], exact.left[:, columns]
     with np.errstate(invalid="ignore"):
         fine: Mask = (analytical >= np.fmin(right, left) - allowed) & (analytical <= np.fmax(right, left) + allowed)
@@ -57,7 +57,7 @@ def _one_sided(analytical: Array, exact: ExactJacobian, columns: Indices, allowe
 
 
 def _allowed(point: Point, numerical: Array, limits: Tolerances) -> Array:
-    """How far each entry may be off."""
+    """Return how far each entry may be off."""
     allowed = np.empty_like(numerical)
     size = np.abs(np.where(np.isfinite(numerical), numerical, 0.0))
     largest = float(size.max(initial=0.0))

@@ -44,7 +44,7 @@ class RandomPieces(Sequence[Shard]):
     def __getitem__(self, number: slice) -> Sequence[Shard]: ...
 
     def __getitem__(self, number: int | slice) -> Shard | Sequence[Shard]:
-        """The piece of that number."""
+        """Return the piece of that number."""
         if isinstance(number, slice):
             return [self[k] for k in range(*number.indices(len(self)))]
         if not 0 <= number < len(self):
@@ -53,7 +53,7 @@ class RandomPieces(Sequence[Shard]):
 
 
 def plan(problem: Problem, indices: Indices | None, engine: str, seed: int | None = None) -> Sequence[Shard]:
-    """The pieces of a check: the same for the same arguments, on any machine.
+    """Return the pieces of a check: the same for the same arguments, on any machine.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def _by_units(problem: Problem, indices: Indices | None, seconds: float, seed: i
 
 
 def _cut_units(weights: Tensor, bias: Tensor, indices: Indices | None, size: int) -> Iterator[Any]:
-    """Ranges of weights and biases of ``size`` units at a time, of those that have positions to check."""
+    """Yield ranges of weights and biases of ``size`` units at a time, of those that have positions to check."""
     outputs, inputs = weights.shape
     units = np.arange(outputs)
     if indices is not None:

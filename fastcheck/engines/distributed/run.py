@@ -43,13 +43,13 @@ class Shared:
     seed: int = 0
 
     def __call__(self, problem: Problem, indices: Indices | None, epsilon: float, run: Run) -> NumericalGradient:
-        """All of the differences, as the engine itself gives them, whatever file or deadline there is."""
+        """Return all of the differences, as the engine itself gives them, whatever file or deadline there is."""
         return replace(self, checkpoint=None, deadline=math.inf).as_far_as(problem, indices, epsilon, run)[0]
 
     def as_far_as(
         self, problem: Problem, indices: Indices | None, epsilon: float, run: Run
     ) -> tuple[NumericalGradient, Indices | None]:
-        """The differences that can be had before the deadline, and the positions of theta that they are of.
+        """Return the differences that can be had before the deadline, and the positions of theta that they are of.
 
         Raises
         ------
@@ -85,7 +85,7 @@ class Shared:
         self, problem: Problem, indices: Indices | None, epsilon: float, run: Run, collected: Merged,
         shards: Iterable[Shard],
     ) -> Generator[tuple[Shard, NumericalGradient]]:
-        """The differences of each piece, as they come."""
+        """Yield the differences of each piece, as they come."""
         # a copy: what is kept lives as long as the pieces are worked on, and what was cached is not sent
         problem = Problem(problem.network, problem.theta, problem.X, problem.Y, {})
         # The pieces that represent every tensor come first: one of each layer's units, or one with some of each tensor.

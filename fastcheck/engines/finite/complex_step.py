@@ -61,7 +61,7 @@ def require_analytic(check: Check) -> None:
 
 
 def not_analytic(where: str, slope: float, real: float) -> ValueError:
-    """The error that says so."""
+    """Return the error that says so."""
     return ValueError(
         f"complex_step: expected an analytic cost, got one that is not analytic: {where} its derivative is "
         f"{slope:.9g}, by real differences {real:.9g}; abs, conj, .real, norms and casts to float break the complex "
@@ -70,7 +70,7 @@ def not_analytic(where: str, slope: float, real: float) -> ValueError:
 
 
 def _sizes(check: Check) -> Array:
-    """Sizes of the parameters (n,): a zero counts as large as the middle one of its tensor."""
+    """Return the sizes of the parameters (n,): a zero counts as large as the middle one of its tensor."""
     sizes = np.abs(check.problem.theta)
     for tensor in check.tensors:
         here = sizes[tensor.start : tensor.stop]

@@ -125,7 +125,7 @@ class Ray:
 
 
 def exact_slopes(difference_along: Callable[[Array, float], tuple[float, float]]) -> SlopeAlong:
-    """Slopes along directions from exact differences of the cost.
+    """Return slopes along directions from exact differences of the cost.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def exact_slopes(difference_along: Callable[[Array, float], tuple[float, float]]
 
 
 def until_the(deadline: float, slope_along: SlopeAlong) -> SlopeAlong:
-    """The same slopes, of which none is begun after a deadline of ``time.perf_counter``: OutOfTime is raised."""
+    """Return the same slopes, none started after a deadline of ``time.perf_counter``: OutOfTime is raised then."""
 
     def timely(direction: Array, wanted: float, sure: bool) -> tuple[float, float]:
         if time.perf_counter() >= deadline:
@@ -206,7 +206,7 @@ class Prober:
     rounded: bool
 
     def probed(self, found: Probe, tensor: Tensor) -> Probe:
-        """What was found so far and, with it, what directions in one more tensor find."""
+        """Return what was found so far and, with it, what directions in one more tensor find."""
         here = slice(tensor.start, tensor.stop)
         size = float(np.sqrt(np.mean(self.theta[here] ** 2))) or 1.0
         largest, suspects = 0.0, []
@@ -231,7 +231,7 @@ class Prober:
 
 
 def expected_along(gradient: Array, direction: Array, tolerance: float) -> tuple[float, float]:
-    """What a gradient promises along a direction, and how far rounding within tolerance may take it."""
+    """Return what a gradient promises along a direction, and how far rounding within tolerance may take it."""
     with np.errstate(over="ignore", invalid="ignore"):
         terms = gradient * direction
         return math.fsum(terms) if np.isfinite(terms).all() else math.nan, SPREAD * tolerance * float(
@@ -242,7 +242,7 @@ def expected_along(gradient: Array, direction: Array, tolerance: float) -> tuple
 def locate(
     gradient: Array, direction: Array, tensor: Tensor, slope_along: SlopeAlong, disagreement: float
 ) -> int:
-    """The entry of a tensor that disagrees most, by halving: two evaluations for each half, log2(size) halves.
+    """Return the entry of a tensor that disagrees most, by halving: two evaluations for each half, log2(size) halves.
 
     Parameters
     ----------
@@ -275,7 +275,7 @@ def locate(
 
 
 def power_notes(tensors: Sequence[Tensor], gradient: Array, found: Probe, count: int) -> list[str]:
-    """What the directions prove, in sentences."""
+    """Return what the directions prove, in sentences."""
     worst, ratio = None, -1.0
     for tensor in tensors:
         if tensor.name not in found.limits or any(s.tensor is tensor for s in found.suspects):

@@ -96,7 +96,7 @@ def differences(
 
 
 def _require_defined(check: Check, positions: Indices, estimates: Estimates) -> None:
-    """Raise what a Python cost raises beside theta where that left no derivative of an entry."""
+    """Raise what a Python cost raises at points near theta where that left no derivative of an entry."""
     evaluator = check.problem.evaluator
     called = evaluator.called if isinstance(evaluator, ExecutorCost) else evaluator
     lost = np.flatnonzero(~np.isfinite(estimates.slope))
@@ -108,7 +108,7 @@ def _require_defined(check: Check, positions: Indices, estimates: Estimates) -> 
 
 
 def _all_at_leisure(check: Check, run: Run) -> Looked:
-    """All entries once, then those that disagree again."""
+    """Return all entries once, then those that disagree again."""
     total = check.positions.size
     parts: list[tuple[Indices, Estimates]] = []
     made = Plan(*(np.zeros(total),) * 2) if check.method.complex_step else plan(check)
@@ -126,7 +126,7 @@ def _all_at_leisure(check: Check, run: Run) -> Looked:
 
 
 def _until_the_deadline(check: Check, run: Run) -> Looked:
-    """Entries in random order, each batch looked at again before the next one, as long as there is time."""
+    """Return entries in random order, each batch looked at again before the next one, as long as there is time."""
     total = check.positions.size
     parts: list[tuple[Indices, Rechecked]] = []
     with suppress(OutOfTime):
@@ -170,7 +170,7 @@ def _batches(check: Check, count: int, run: Run) -> Iterator[slice]:
 
 
 def _first_look(check: Check, made: Plan, places: Indices) -> Estimates:
-    """Slopes of some entries at the steps planned for them."""
+    """Return slopes of some entries at the steps planned for them."""
     method = check.method
     if method.complex_step:
         return complex_estimates(check, places)
@@ -181,7 +181,7 @@ def _first_look(check: Check, made: Plan, places: Indices) -> Estimates:
 
 
 def _central(check: Check, which: Indices, step: Array, noise: Array) -> Estimates:
-    """Central differences of the order asked for."""
+    """Return central differences of the order asked for."""
     stencil, fixed = STENCILS[check.method.order], check.method.epsilon is not None
     slope, below, above = central(check.lines, which, step, stencil.order, literal=fixed)
     # At the best step the stencil leaves out the order-th part of what noise does; twice that for neighbours.
@@ -209,7 +209,7 @@ def _closer(check: Check, places: Indices, estimates: Estimates) -> Estimates:
 
 
 def _tables(check: Check, which: Indices, step: Array, noise: Array) -> SlopeEstimates:
-    """Slopes of order 6, each with its own difference table; where that is poor, with a step of its own."""
+    """Return slopes of order 6, each with its own difference table; where that is poor, with a step of its own."""
     slopes = table(check.lines, which, step, check.problem.cost, noise)
     poor = ~slopes.smooth | ~(slopes.error <= POOR * median(slopes.error))
     if poor.any():
@@ -227,7 +227,7 @@ def _kinks(looked: Looked) -> Kinks:
 
 
 def _notes(check: Check, looked: Looked) -> Iterator[str]:
-    """What the report is to say about the second look."""
+    """Yield what the report is to say about the second look."""
     found = looked.found
     if found.off:
         yield (

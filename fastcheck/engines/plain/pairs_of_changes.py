@@ -9,7 +9,7 @@ from ...rules.namespaces import largest
 
 
 def larger(one: float, other: float) -> float:
-    """The larger of two sizes; one that is not a number counts as the largest."""
+    """Return the larger of two sizes; one that is not a number counts as the largest."""
     return one if not one <= other else other
 
 

@@ -60,7 +60,7 @@ def across(point: Point, k: int, units: Any, rows: Pair) -> Pair | None:
 
 
 def _met(moves: Array, margin: Array, samples: Any, shape: tuple[int, ...]) -> Mask:
-    """Which columns (units, m) meet a kink, from moves (places, units) of units that may, in samples (places,)."""
+    """Tell which columns (units, m) meet a kink, from moves (places, units) of units that may, in samples (places,)."""
     met = np.zeros(shape[::-1], np.bool_)
     np.logical_or.at(met, samples, ~(moves < margin) & (moves != 0.0))
     return met.T

@@ -54,7 +54,7 @@ def probe_exactly(
     memory_limit : bytes that changes may take.
     directions : how many per tensor; None for three.
     tolerance, generator, rounded : as in ``finite.directional.probe``.
-    deadline : of ``time.perf_counter``, after which no run is begun.
+    deadline : of ``time.perf_counter``, after which no run is started.
 
     Returns
     -------
@@ -156,7 +156,7 @@ def _together(tensors: Sequence["_Tensor"], count: int) -> dict[str, float] | No
 
 
 def _apart(tensors: Sequence["_Tensor"], count: int) -> tuple[Sequence["_Tensor"], dict[str, float]]:
-    """The tensors along whose own direction the gradient disagrees, and the limits of the others if those agree.
+    """Return the tensors along whose own direction the gradient disagrees, and the limits of the others if those agree.
 
     All tensors, and no limits, where the others do not agree together, or none disagrees by itself.
     """
@@ -245,11 +245,11 @@ class _Tensor:
         return norm_of(self.place.value.reshape(-1)) / math.sqrt(max(self.place.size, 1)) or 1.0
 
     def directions(self, count: int) -> Array:
-        """Random directions, (count, entries)."""
+        """Return random directions, (count, entries)."""
         return self.size * np.stack([random_direction(self.generator, self.place.size) for _ in range(count)])
 
     def _at_ties(self, directions: Array, expected: Array) -> "_Measured":
-        """Slopes under the convention that is closest to what is expected."""
+        """Return slopes under the convention that is closest to what is expected."""
         base = slopes_along(self.place, directions, self.runners[0])
         tries = under_each(
             self.runners[0].kinds,
@@ -279,7 +279,7 @@ class _Tensor:
         return self._part_by_part(direction, entries, convention)
 
     def _part_by_part(self, direction: Array, entries: Indices, convention: Held | None) -> int:
-        """The worst entry of the worst part of the worst part ..."""
+        """Return the worst entry of the worst part of the worst part ..."""
         while entries.size > 1:
             parts = np.array_split(self.generator.permutation(entries), min(PARTS, entries.size))
             masks = (_mask(part, direction.size) for part in parts)
@@ -287,7 +287,7 @@ class _Tensor:
         return int(entries[0])
 
     def _apart(self, direction: Array, masks: Iterable[Mask], convention: Held | None) -> Array:
-        """How far slopes and gradient are apart along parts of a direction."""
+        """Return how far slopes and gradient are apart along parts of a direction."""
         found, masks = [], iter(masks)
         while chosen := list(islice(masks, max(1, TOGETHER // (8 * direction.size)))):
             parts = np.array([np.where(mask, direction, 0.0) for mask in chosen])

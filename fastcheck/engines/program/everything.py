@@ -73,13 +73,13 @@ def through_everything(
 
 
 def _signed_sizes(generator: "Generator", size: int) -> Array:
-    """Numbers of sizes from LEAST_SIZE to MOST_SIZE and of both signs, from one draw each."""
+    """Return numbers of sizes from LEAST_SIZE to MOST_SIZE and of both signs, from one draw each."""
     drawn = generator.uniform(LEAST_SIZE - MOST_SIZE, MOST_SIZE - LEAST_SIZE, size)
     return np.asarray(drawn + np.copysign(LEAST_SIZE, drawn))
 
 
 def closest(directions: Sequence[Direction], expected: Array, runner: Runner) -> Along | None:
-    """Differences along directions; at ties those of the convention that is closest to what is expected.
+    """Return differences along directions; at ties those of the convention that is closest to what is expected.
 
     None where a kink is crossed even at the engine's step.
     """

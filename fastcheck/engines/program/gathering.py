@@ -17,7 +17,7 @@ from .verification import Dithered
 
 # Roundings that an entry is allowed, in units of its |terms|.
 ROUNDINGS = 4.0
-# Columns of costs beside theta that are run at a time.
+# Columns of costs at theta +- step that are run at a time.
 COLUMNS = 256
 
 

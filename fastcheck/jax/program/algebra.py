@@ -51,7 +51,7 @@ def hosted(rule: HostRule, values: Sequence[Any], changes: Sequence[Any], outs: 
 
 
 def _packed(array: Any) -> Any:
-    """Numbers in double precision as integers of 32 bits, along a new last axis."""
+    """Return numbers in double precision as integers of 32 bits, along a new last axis."""
     if jnp.iscomplexobj(array):
         array = jnp.stack([array.real, array.imag], axis=-1)
         return lax.bitcast_convert_type(array, jnp.uint32).reshape((*array.shape[:-1], 4))
@@ -59,7 +59,7 @@ def _packed(array: Any) -> Any:
 
 
 def _numbers(pairs: Any, dtype: Any) -> Any:
-    """The inverse of ``_packed``."""
+    """Return the inverse of ``_packed``."""
     if jnp.issubdtype(dtype, jnp.complexfloating):
         real = lax.bitcast_convert_type(pairs.reshape((*pairs.shape[:-1], 2, 2)), jnp.float64)
         return lax.complex(real[..., 0], real[..., 1])
@@ -67,7 +67,7 @@ def _numbers(pairs: Any, dtype: Any) -> Any:
 
 
 def _unpacked(pairs: Any, dtype: Any) -> Any:
-    """The inverse of ``_packed``, outside of compiled code."""
+    """Return the inverse of ``_packed``, outside of compiled code."""
     return np.ascontiguousarray(np.asarray(pairs)).view(dtype)[..., 0]
 
 
@@ -76,19 +76,19 @@ def _halves(array: Any) -> Any:
 
 
 def by_name(name: str, values: Any, changes: Any, outs: Any, **options: Any) -> tuple[Any, ...]:
-    """The rule of ``fastcheck.rules`` with that name, as a rule for ``hosted``."""
+    """Return the rule of ``fastcheck.rules`` with that name, as a rule for ``hosted``."""
     out = outs if len(outs) > 1 else outs[0]
     found = RULES[name].change(np, values, changes, out, None, **options)
     return found if isinstance(found, tuple) else (found,)
 
 
 def with_numpy(name: str) -> Handler:
-    """A function of single numbers whose rule looks at them."""
+    """Return a function of single numbers whose rule looks at them."""
     return lambda call: hosted(partial(by_name, name), call.values, call.changes, call.outputs)[0]
 
 
 def cholesky(call: Call) -> Any:
-    """The lower factor, above which the primitive leaves what it likes."""
+    """Return the lower factor, above which the primitive leaves what it likes."""
     return jnp.tril(hosted(partial(by_name, "cholesky"), call.values, call.changes, [jnp.tril(call.out)])[0])
 
 
@@ -116,7 +116,7 @@ def svd(call: Call) -> Any:
 
 
 def lu(call: Call) -> Any:
-    """Both factors in one matrix; rows are exchanged as they are for the values."""
+    """Return both factors in one matrix; rows are exchanged as they are for the values."""
     found, pivots, permutation = call.outputs
     change = hosted(_eliminated, [call.values[0], 1.0 * permutation], [call.changes[0], None], [found])[0]
     return [change, *(None for _ in (pivots, permutation))]

@@ -45,7 +45,7 @@ class Call:
                 raise NoRule(f"lax.{self.primitive.name} whose operand {place} moves")
 
     def again(self, *values: Any) -> Any:
-        """The primitive's first output for other operands."""
+        """Return the primitive's first output for other operands."""
         return evaluated_by(self.primitive, self.params, values)[0]
 
     def lost(self, where: Any, change: Any) -> Any:
@@ -58,18 +58,18 @@ Handler = Callable[[Call], Any]
 
 
 def ruled(name: str, values: Sequence[Any], changes: Sequence[Any], out: Any, call: Call, **options: Any) -> Any:
-    """The rule of ``fastcheck.rules`` with that name, its result in full shape."""
+    """Return the rule of ``fastcheck.rules`` with that name, its result in full shape."""
     change = RULES[name].change(jnp, tuple(values), tuple(changes), out, call.branches, **options)
     return jnp.broadcast_to(change, out.shape)
 
 
 def elementwise(name: str) -> Handler:
-    """A primitive whose operands are a rule's."""
+    """Return a primitive whose operands are a rule's."""
     return lambda call: ruled(name, call.values, call.changes, call.out, call)
 
 
 def linear(*places: int) -> Handler:
-    """A primitive that is linear in the operands at ``places`` together (all of them, if none is named)."""
+    """Return a primitive that is linear in the operands at ``places`` together (all of them, if none is named)."""
 
     def handler(call: Call) -> Any:
         linear_in = places or tuple(range(len(call.values)))
@@ -85,5 +85,5 @@ def linear(*places: int) -> Handler:
 
 
 def bilinear(call: Call) -> Any:
-    """A primitive that is linear in each of its two operands."""
+    """Return a primitive that is linear in each of its two operands."""
     return product_rule(call.again, *call.values, *call.changes)

@@ -29,7 +29,7 @@ def _types(jaxpr: Jaxpr) -> list[Any]:
 
 
 def largest_array(jaxpr: Jaxpr) -> int:
-    """Numbers in the largest array that a jaxpr makes."""
+    """Return numbers in the largest array that a jaxpr makes."""
     sizes = [variable.aval.size for equation in jaxpr.eqns for variable in equation.outvars
              if hasattr(variable.aval, "size")]
     inner = [largest_array(one) for equation in jaxpr.eqns for one in inner_jaxprs(equation)]
@@ -37,7 +37,7 @@ def largest_array(jaxpr: Jaxpr) -> int:
 
 
 def inner_jaxprs(equation: Any) -> Iterator[Jaxpr]:
-    """The jaxprs that an equation holds."""
+    """Yield the jaxprs that an equation holds."""
     for value in equation.params.values():
         for one in value if isinstance(value, (tuple, list)) else (value,):
             if isinstance(one, ClosedJaxpr):

@@ -27,7 +27,7 @@ def convolution(call: Call) -> Any:
 
 
 def by_offsets(x: Any, kernel: Any, call: Call) -> Any:
-    """The convolution as a product over the kernel's offsets and the channels."""
+    """Return the convolution as a product over the kernel's offsets and the channels."""
     params, dimensions = call.params, call.params["dimension_numbers"]
     x, kernel = jnp.transpose(x, dimensions.lhs_spec), jnp.transpose(kernel, dimensions.rhs_spec)
     lengths = [call.out.shape[axis] for axis in dimensions.out_spec[2:]]

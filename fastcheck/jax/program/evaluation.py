@@ -20,12 +20,12 @@ SAME = ("convert_element_type", "reduce_precision", "stop_gradient", "copy", "co
 
 
 def is_inexact(value: Any) -> bool:
-    """Whether it is an array of real or complex numbers."""
+    """Tell whether it is an array of real or complex numbers."""
     return bool(jnp.issubdtype(value.dtype, jnp.inexact))
 
 
 def wide_type(dtype: Any) -> Any:
-    """The double precision of a type of real or complex numbers; other types as they are."""
+    """Return the double precision of a type of real or complex numbers; other types as they are."""
     if jnp.issubdtype(dtype, jnp.complexfloating):
         return np.dtype(np.complex128)
     return np.dtype(np.float64) if jnp.issubdtype(dtype, jnp.floating) else dtype
@@ -37,13 +37,13 @@ def widened(value: Any) -> Any:
 
 
 def zeros(value: Any) -> Any:
-    """The change of something that stands still."""
+    """Return the change of something that stands still."""
     dtype = np.complex128 if jnp.issubdtype(value.dtype, jnp.complexfloating) else np.float64
     return jnp.zeros(value.shape, dtype)
 
 
 def bound(primitive: Any, params: dict[str, Any], values: Sequence[Any]) -> list[Any]:
-    """The outputs of a primitive, always as a list."""
+    """Return the outputs of a primitive, always as a list."""
     given = primitive.get_bind_params(params)
     functions, given = given if isinstance(given, tuple) else ((), given)  # the functions apart: before JAX 0.10
     found = primitive.bind(*functions, *values, **given)
@@ -51,7 +51,7 @@ def bound(primitive: Any, params: dict[str, Any], values: Sequence[Any]) -> list
 
 
 def evaluated(primitive: Any, params: dict[str, Any], values: Sequence[Any], outvars: Sequence[Any]) -> list[Any]:
-    """The outputs of an equation whose operands ``values`` are in double precision."""
+    """Return the outputs of an equation whose operands ``values`` are in double precision."""
     if primitive.name not in SAME:
         return evaluated_by(primitive, params, values)
     dtypes = [wide_type(variable.aval.dtype) for variable in outvars]
@@ -59,7 +59,7 @@ def evaluated(primitive: Any, params: dict[str, Any], values: Sequence[Any], out
 
 
 def evaluated_by(primitive: Any, params: dict[str, Any], values: Sequence[Any]) -> list[Any]:
-    """The outputs of a primitive for operands in double precision."""
+    """Return the outputs of a primitive for operands in double precision."""
     if primitive.name in SCATTERS:
         how = {key: params[key] for key in ("dimension_numbers", "indices_are_sorted", "unique_indices", "mode")}
         return [SCATTERS[primitive.name](*values, **how)]

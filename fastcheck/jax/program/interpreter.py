@@ -38,7 +38,7 @@ class Interpreter:
     exact: bool = True
 
     def run(self, jaxpr: ClosedJaxpr, operands: Sequence[Moving], branches: TracedBranches) -> list[Moving]:
-        """The outputs of a closed jaxpr.
+        """Return the outputs of a closed jaxpr.
 
         Raises
         ------
@@ -49,7 +49,7 @@ class Interpreter:
     def run_open(
         self, jaxpr: Jaxpr, constants: Sequence[Moving], operands: Sequence[Moving], branches: TracedBranches
     ) -> list[Moving]:
-        """The outputs of a jaxpr, of whose constants some may move."""
+        """Return the outputs of a jaxpr, of whose constants some may move."""
         known: dict[Any, Moving] = dict(zip(jaxpr.constvars, constants, strict=True))
         known.update(zip(jaxpr.invars, operands, strict=True))
 
@@ -82,7 +82,7 @@ class Interpreter:
         return list(zip(outputs, found, strict=True)) if isinstance(found, (list, tuple)) else [(outputs[0], found)]
 
     def moves(self, jaxpr: ClosedJaxpr, operands: Sequence[Moving], given: Sequence[bool]) -> list[bool]:
-        """Which outputs of a closed jaxpr move where some of its operands do."""
+        """Tell which outputs of a closed jaxpr move where some of its operands do."""
         found: list[bool] = []
 
         def trial(values: Sequence[Any]) -> None:
@@ -94,10 +94,10 @@ class Interpreter:
         return found
 
     def still_change(self, value: Any) -> Any:
-        """The change of something that could move and does not."""
+        """Return the change of something that could move and does not."""
         return zeros(value) if self.exact else MOVES
 
     def as_moving(self, operand: Moving) -> Moving:
-        """What stands still as something that moves by nothing."""
+        """Return what stands still as something that moves by nothing."""
         value, change = operand
         return (widened(value) if is_inexact(value) else value, self.still_change(value) if change is None else change)

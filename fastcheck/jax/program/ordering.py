@@ -18,7 +18,7 @@ def negative(axes: Any, count: int) -> tuple[int, ...]:
 
 
 def reduction(name: str) -> Handler:
-    """A primitive with the parameter ``axes``."""
+    """Return a primitive with the parameter ``axes``."""
 
     def handler(call: Call) -> Any:
         if not call.params["axes"]:
@@ -30,7 +30,7 @@ def reduction(name: str) -> Handler:
 
 
 def along(name: str) -> Handler:
-    """A primitive along one axis, forwards or in reverse."""
+    """Return a primitive along one axis, forwards or in reverse."""
 
     def handler(call: Call) -> Any:
         axis = call.params["axis"]
@@ -46,7 +46,7 @@ def along(name: str) -> Handler:
 
 
 def so_far(name: str) -> Handler:
-    """The largest or smallest entry so far, or the logarithm of a sum of exponentials so far."""
+    """Return the largest or smallest entry so far, or the logarithm of a sum of exponentials so far."""
     outside = math.inf if name == "min" else -math.inf
 
     def handler(call: Call) -> Any:
@@ -90,7 +90,7 @@ def _reordered(value: Any, change: Any, old: Any, new: Any) -> Any:
 
 
 def top_k(call: Call) -> Any:
-    """The largest entries of the last axis, in descending order; their places stand still between crossings."""
+    """Return the largest entries of the last axis, in descending order; their places stand still between crossings."""
     if call.params.get("axis", -1) % call.values[0].ndim != call.values[0].ndim - 1:
         raise NoRule("lax.top_k along another axis than the last")
     x, d, k = -call.values[0], -call.changes[0], call.params["k"]
@@ -100,7 +100,7 @@ def top_k(call: Call) -> Any:
 
 
 def window(name: str) -> Handler:
-    """The largest or smallest entry of each window."""
+    """Return the largest or smallest entry of each window."""
     outside = math.inf if name == "min" else -math.inf
 
     def handler(call: Call) -> Any:
@@ -133,7 +133,7 @@ def _gathered(x: Any, index: Any, axis: int, outside: float) -> Any:
 
 
 def chosen_by_second(call: Call) -> Any:
-    """A primitive that is linear in its first operand, from which the second one chooses."""
+    """Return a primitive that is linear in its first operand, from which the second one chooses."""
     (first, second), (d_first, d_second) = call.values[:2], call.changes[:2]
     if d_second is None:
         return call.again(d_first, second)
@@ -144,7 +144,7 @@ def chosen_by_second(call: Call) -> Any:
 
 
 def unless_moved(count: int) -> Handler:
-    """A primitive that is linear in its operands but for ``count`` last ones, which choose places."""
+    """Return a primitive that is linear in its operands but for ``count`` last ones, which choose places."""
 
     def handler(call: Call) -> Any:
         values, moving = list(call.values), call.changes[: len(call.values) - count]

@@ -27,7 +27,7 @@ def _clamp(call: Call) -> Any:
 
 
 def _select(call: Call) -> Any:
-    """One of several operands, by a truth or an integer."""
+    """Return one of several operands, by a truth or an integer."""
     (which, *cases), (d_which, *d_cases) = call.values, call.changes
     if which.dtype == bool and len(cases) == 2:
         return ruled("where", (which, *cases[::-1]), (d_which, *d_cases[::-1]), call.out, call)
@@ -69,7 +69,7 @@ def _same(call: Call) -> Any:
 
 
 def _gather(call: Call) -> Any:
-    """Entries at some places; those outside are filled by a constant, which stands still."""
+    """Return entries at some places; those outside are filled by a constant, which stands still."""
     inside = Call(call.primitive, {**call.params, "fill_value": 0}, call.values, call.changes, call.outputs,
                   call.branches)
     return ordering.unless_moved(1)(inside)
@@ -84,7 +84,7 @@ def _update_at(call: Call) -> Any:
 
 
 def _scatter(call: Call) -> Any:
-    """Entries overwritten, or added to, at some places."""
+    """Return entries overwritten, or added to, at some places."""
     (operand, places, updates), (d_operand, d_places, d_updates) = call.values, call.changes
     found = call.again(zeros(operand) if d_operand is None else d_operand, places,
                        zeros(updates) if d_updates is None else d_updates)

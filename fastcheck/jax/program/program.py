@@ -66,7 +66,7 @@ class JaxProgram:
 
     @classmethod
     def values_only(cls, function: Traced, inputs: Sequence[Any], moving: Collection[int]) -> "JaxProgram":
-        """A program of which only values in double precision are wanted: operations need no rules."""
+        """Return a program of which only values in double precision are wanted: operations need no rules."""
         program = cls.__new__(cls)
         program.function, program.moving, program.together = function, tuple(moving), None
         program.inputs = tuple(np.asarray(value, np.float64) for value in inputs)
@@ -79,13 +79,13 @@ class JaxProgram:
         return sum(self.inputs[k].size for k in self.moving) + sum(out.size for out in self.outputs) + 2 * largest
 
     def _values(self, inputs: Sequence[Any]) -> Any:
-        """The outputs in double precision."""
+        """Return the outputs in double precision."""
         build = partial(_values_of, self.function.jaxpr, self.moving)
         run = self.function.once(("wide values", self.moving), lambda: jax.jit(build))
         return run(self.function.constants, inputs)
 
     def values_at(self, rows: Sequence[Array]) -> list[Array]:
-        """Outputs (k, *shape) at several points, the inputs that are moved given as (k, *shape) each."""
+        """Return the outputs (k, *shape) at several points, the inputs that are moved given as (k, *shape) each."""
         build = partial(_values_of, self.function.jaxpr, self.moving)
         axes = [0 if k in self.moving else None for k in range(len(self.inputs))]
         run = self.function.once(("stacked values", self.moving), lambda: jax.jit(jax.vmap(build, (None, axes))))
@@ -96,7 +96,7 @@ class JaxProgram:
             return [np.asarray(out) for out in run(self.function.constants, given)]
 
     def _find_moving(self) -> tuple[bool, ...]:
-        """Which outputs move at all; raises NoRule."""
+        """Tell which outputs move at all; raises NoRule."""
         found: list[bool] = []
 
         def trial(constants: Any, inputs: Any, changes: Any) -> Any:
@@ -110,7 +110,7 @@ class JaxProgram:
     def run(
         self, changes: Mapping[int, Array], sites: Mapping[int, Array] | None = None, convention: Held | None = None
     ) -> Response:
-        """The outputs' changes where inputs change.
+        """Return the outputs' changes where inputs change.
 
         Parameters
         ----------
@@ -158,7 +158,7 @@ def double_precision() -> Iterator[None]:
 
 
 def _given(moving: Collection[int], inputs: Sequence[Any], changes: Sequence[Any] | None) -> list[Moving]:
-    """The arguments of a jaxpr with their changes."""
+    """Return the arguments of a jaxpr with their changes."""
     rest = iter(changes or ())
     return [(value, (MOVES if changes is None else next(rest)) if place in moving else None)
             for place, value in enumerate(inputs)]

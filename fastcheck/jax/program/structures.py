@@ -26,7 +26,7 @@ CALLS = {
 
 
 def called(name: str) -> Structure:
-    """A call, whose jaxpr stands in a parameter of that name."""
+    """Return a call, whose jaxpr stands in a parameter of that name."""
 
     def structure(
         self: Interpreter, equation: Any, operands: Sequence[Moving], branches: TracedBranches
@@ -40,7 +40,7 @@ def called(name: str) -> Structure:
 
 
 def cond(self: Interpreter, equation: Any, operands: Sequence[Moving], branches: TracedBranches) -> list[Moving]:
-    """The branch that an index chooses."""
+    """Return the branch that an index chooses."""
     (index, d_index), *rest = operands
     cases: tuple[ClosedJaxpr, ...] = equation.params["branches"]
     if equation.params.get("branches_platforms") is not None:
@@ -59,7 +59,7 @@ def cond(self: Interpreter, equation: Any, operands: Sequence[Moving], branches:
 def _switched(
     self: Interpreter, choice: Moving, options: tuple[Sequence[ClosedJaxpr], Sequence[Moving]], branches: TracedBranches
 ) -> list[Moving]:
-    """All branches, where perturbations may choose another one."""
+    """Return all branches, where perturbations may choose another one."""
     (index, d_index), (cases, rest) = choice, options
     new = jnp.clip(index + jnp.asarray(jnp.round(d_index), jnp.int32), 0, len(cases) - 1)
     union = [True] * len(cases[0].out_avals)
@@ -81,7 +81,7 @@ def _switched(
 
 
 def _loops(jaxpr: Jaxpr) -> bool:
-    """Whether a jaxpr holds a loop that may not end where nobody meant it to run."""
+    """Tell whether a jaxpr holds a loop that may not end where nobody meant it to run."""
     return any(
         equation.primitive.name == "while" or any(_loops(inner) for inner in inner_jaxprs(equation))
         for equation in jaxpr.eqns
@@ -91,7 +91,7 @@ def _loops(jaxpr: Jaxpr) -> bool:
 def _function(
     self: Interpreter, case: ClosedJaxpr, rest: Sequence[Moving], union: Sequence[bool], branches: TracedBranches
 ) -> Callable[[], Any]:
-    """A branch as a function that gives its values, the changes of what moves in any branch, and its flags."""
+    """Return a branch as a function that gives its values, the changes of what moves in any branch, and its flags."""
 
     def run() -> Any:
         inner = branches.inside()
@@ -112,7 +112,7 @@ def _unpacked(self: Interpreter, found: Any, union: Sequence[bool], branches: Tr
 
 
 def scan(self: Interpreter, equation: Any, operands: Sequence[Moving], branches: TracedBranches) -> list[Moving]:
-    """A loop of fixed length: its carry and its flags go from step to step with their changes."""
+    """Return a loop of fixed length: its carry and its flags go from step to step with their changes."""
     params = equation.params
     body, n, count = params["jaxpr"], params["num_consts"], params["num_carry"]
     constants, carry, rows = operands[:n], operands[n : n + count], operands[n + count :]
@@ -146,7 +146,7 @@ def scan(self: Interpreter, equation: Any, operands: Sequence[Moving], branches:
 def _settled(
     carry: Sequence[Moving], after: Callable[[list[bool]], list[bool]], count: int
 ) -> tuple[list[bool], list[bool]]:
-    """Which parts of a loop's carry move in the end, and which outputs of its body do then."""
+    """Tell which parts of a loop's carry move in the end, and which outputs of its body do then."""
     moving = [change is not None for _, change in carry]
     while True:
         found = after(moving)
@@ -157,7 +157,7 @@ def _settled(
 
 
 def _apart(self: Interpreter, operands: Sequence[Moving], moving: Sequence[bool]) -> tuple[list[Any], list[Any]]:
-    """Values, and the changes of those that move."""
+    """Return values, and the changes of those that move."""
     changes = [change for (_, change), moves in zip(operands, moving, strict=True) if moves and self.exact]
     return [value for value, _ in operands], changes
 
@@ -165,7 +165,7 @@ def _apart(self: Interpreter, operands: Sequence[Moving], moving: Sequence[bool]
 def _joined(
     self: Interpreter, values: Sequence[Any], changes: Sequence[Any], moving: Sequence[bool]
 ) -> list[Moving]:
-    """The inverse of ``_apart``."""
+    """Return the inverse of ``_apart``."""
     rest = iter(changes)
     return [(value, (next(rest) if self.exact else MOVES) if moves else None)
             for value, moves in zip(values, moving, strict=True)]
@@ -186,7 +186,7 @@ def while_loop(self: Interpreter, equation: Any, operands: Sequence[Moving], bra
     start = [self.as_moving(one) if moves else one for one, moves in zip(carry, moving, strict=True)]
 
     def answer(values: Sequence[Any], changes: Sequence[Any]) -> tuple[Any, Any]:
-        """Whether it goes on, and whether that is different for the perturbation."""
+        """Tell whether it goes on, and whether that is different for the perturbation."""
         found = self.run(test, [*tested, *_joined(self, values, changes, moving)], TracedBranches())[0]
         moved = found[1] is not None and self.exact
         return found[0], found[1] != 0.0 if moved else jnp.zeros((), bool)

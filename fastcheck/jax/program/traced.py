@@ -36,19 +36,19 @@ class Traced:
     compiled: dict[Hashable, Any] = field(default_factory=dict)
 
     def once(self, purpose: Hashable, build: Callable[[], Any]) -> Any:
-        """What was built for a purpose before, or is built now."""
+        """Return what was built for a purpose before, or is built now."""
         if purpose not in self.compiled:
             self.compiled[purpose] = build()
         return self.compiled[purpose]
 
     def __call__(self, *args: Any) -> Any:
-        """The flat outputs for flat arguments, by compiled code."""
+        """Return the flat outputs for flat arguments, by compiled code."""
         run = self.once("values", lambda: jax.jit(lambda consts, *given: jax.core.eval_jaxpr(
             self.jaxpr.jaxpr, consts, *given)))
         return run(self.constants, *args)
 
     def stacked(self, args: Sequence[Any]) -> Any:
-        """The flat outputs for arguments that have one more axis in front."""
+        """Return the flat outputs for arguments that have one more axis in front."""
         run = self.once("stacked", lambda: jax.jit(jax.vmap(
             lambda consts, given: jax.core.eval_jaxpr(self.jaxpr.jaxpr, consts, *given), (None, 0))))
         return run(self.constants, args)
@@ -58,7 +58,7 @@ _KEPT: WeakKeyDictionary[Any, dict[Hashable, Traced]] = WeakKeyDictionary()
 
 
 def traced(function: Callable[..., Any], args: Sequence[Any], owner: Any) -> Traced:
-    """The function as a jaxpr of flat arguments.
+    """Return the function as a jaxpr of flat arguments.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def traced(function: Callable[..., Any], args: Sequence[Any], owner: Any) -> Tra
 
 
 def structure_of(jaxpr: Jaxpr) -> Hashable:
-    """What a jaxpr computes from its constants and arguments, as something to compare."""
+    """Return what a jaxpr computes from its constants and arguments, as something to compare."""
     numbers: dict[Any, int] = {}
 
     def number(variable: Any) -> int:
@@ -120,7 +120,7 @@ def _comparable(value: Any) -> Hashable:
 
 
 def _content(value: Any, aval: Any = None) -> Hashable:
-    """A constant: arrays of NumPy, which may be written to, by their bytes; arrays of JAX by what they are."""
+    """Return a constant: arrays of NumPy, which may be written to, by their bytes; arrays of JAX by what they are."""
     if isinstance(value, jax.Array):
         return "array", id(value)
     array = np.asarray(value)

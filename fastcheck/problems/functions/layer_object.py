@@ -158,7 +158,7 @@ def _is_parameter_object(value: Any) -> bool:
 
 
 def vars_of(value: Any) -> Any:
-    """The attributes of an object of the user's own, as a dictionary that sets them; nothing of any other."""
+    """Return the attributes of an object of the user's own, as a dictionary that sets them; nothing of any other."""
     if isinstance(value, type) or package_of(value) in CLOSED:
         return {}
     slots = [name for kind in type(value).__mro__ for name in _names_in(kind) if hasattr(value, name)]
@@ -167,7 +167,7 @@ def vars_of(value: Any) -> Any:
 
 
 def _names_in(kind: type) -> tuple[str, ...]:
-    """The names in a class's ``__slots__``."""
+    """Return the names in a class's ``__slots__``."""
     slots = kind.__dict__.get("__slots__", ())
     names = (slots,) if isinstance(slots, str) else tuple(slots)
     return tuple(name for name in names if not name.startswith("__"))

@@ -48,7 +48,7 @@ def as_cost(value: Any, *, complex_allowed: bool = False) -> Any:
 
 
 def outside_domain(error: Exception) -> bool:
-    """Tell whether a cost that raised this beside theta may say that it is not defined there: its value is then nan.
+    """Tell whether a cost that raised this near theta may say that it is not defined there: its value is then nan.
 
     Where no costs are left to difference, it is raised after all.
     """

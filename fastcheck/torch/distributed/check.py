@@ -118,7 +118,7 @@ def _prove(module: nn.Module, loss: Any, batch: Batch) -> None:
 
 
 def _gradient(module: nn.Module, loss: Any, batch: Batch) -> tuple[float, Array]:
-    """The loss and the gradients end to end."""
+    """Return the loss and the gradients end to end."""
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
     value = loss(module(batch[0]), batch[1])
     gradients = torch.autograd.grad(value, parameters, allow_unused=True)
@@ -128,7 +128,7 @@ def _gradient(module: nn.Module, loss: Any, batch: Batch) -> tuple[float, Array]
 
 
 def _joined(parts: Sequence[Any]) -> Any:
-    """Tensors, or tuples of them, put together along their leading axis."""
+    """Return tensors, or tuples of them, put together along their leading axis."""
     if isinstance(parts[0], torch.Tensor):
         return torch.cat(list(parts))
     return type(parts[0])(_joined([part[place] for part in parts]) for place in range(len(parts[0])))

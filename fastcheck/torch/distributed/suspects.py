@@ -39,7 +39,7 @@ class Shares:
 
 
 def named(shares: Shares, found: Sequence[Array]) -> str:
-    """What happened, as a sentence; "" where the gradients are right or nothing known explains them.
+    """Return what happened, as a sentence; "" where the gradients are right or nothing known explains them.
 
     Parameters
     ----------

@@ -116,7 +116,7 @@ def _run(work: Work, rank: int, folder: str, seconds: float) -> None:
 
 
 def _whole(module: nn.Module) -> list[torch.Tensor]:
-    """The gradients, gathered where each worker holds a shard; zeros where there is none."""
+    """Return the gradients, gathered where each worker holds a shard; zeros where there is none."""
     found = []
     for parameter in module.parameters():
         if parameter.requires_grad:

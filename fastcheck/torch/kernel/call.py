@@ -41,21 +41,21 @@ def answer(function: Callable[..., Any], inputs: Sequence[Any], upstream: Sequen
 
 
 def truth(function: Callable[..., Any], inputs: Sequence[Any], upstream: Sequence[torch.Tensor | None]) -> Answer:
-    """The same in double precision, whatever the function casts."""
+    """Return the same in double precision, whatever the function casts."""
     with Widened(), torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
         doubled = [None if u is None else u.double() for u in upstream]
         return answer(function, [wide(value) for value in inputs], doubled)
 
 
 def wide(value: Any) -> Any:
-    """A floating tensor in double precision that requires a gradient as before; anything else as it is."""
+    """Return a floating tensor in double precision that requires a gradient as before; anything else as it is."""
     if not floating(value) or value.is_complex():
         return value
     return value.detach().double().requires_grad_(value.requires_grad)
 
 
 def leaves(inputs: Sequence[Any]) -> list[Any]:
-    """Copies of the tensors, cut off from any history, that require gradients as before."""
+    """Return copies of the tensors, cut off from any history, that require gradients as before."""
     return [
         value.detach().clone().requires_grad_(value.requires_grad) if isinstance(value, torch.Tensor) else value
         for value in inputs
@@ -63,12 +63,12 @@ def leaves(inputs: Sequence[Any]) -> list[Any]:
 
 
 def requires_gradient(value: Any) -> bool:
-    """Whether a value is a tensor whose gradient is checked."""
+    """Tell whether a value is a tensor whose gradient is checked."""
     return isinstance(value, torch.Tensor) and value.requires_grad
 
 
 def outputs_of(returned: Any) -> Tensors:
-    """The outputs as a tuple of tensors.
+    """Return the outputs as a tuple of tensors.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def outputs_of(returned: Any) -> Tensors:
 
 
 def random_upstream(outputs: Tensors, generator: torch.Generator) -> list[torch.Tensor]:
-    """A gradient for each output, of mixed signs and of sizes between 0.5 and 1.5."""
+    """Return a gradient for each output, of mixed signs and of sizes between 0.5 and 1.5."""
     found = []
     for output in outputs:
         drawn = torch.rand(output.shape, generator=generator, dtype=torch.float64) + 0.5

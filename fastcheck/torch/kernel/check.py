@@ -137,7 +137,7 @@ def _require_reference(function: Callable[..., Any], reference: Callable[..., An
 def _at(
     function: Callable[..., Any], reference: Callable[..., Any], inputs: Sequence[Any], generator: torch.Generator
 ) -> dict[str, Spread]:
-    """What the runs at one set of inputs say about every output and gradient."""
+    """Return what the runs at one set of inputs say about every output and gradient."""
     runs: dict[str, list[tuple[Array, Array, Array]]] = {}
     shapes: dict[str, tuple[int, ...]] = {}
     unit = max(UNIT_ROUNDOFFS.get(str(v.dtype).removeprefix("torch."), 0.0) for v in inputs if floating(v))
@@ -156,7 +156,7 @@ def _at(
 
 
 def _judged(parts: Sequence[Array], shape: tuple[int, ...], unit: float) -> Spread:
-    """The kernel's runs held against the truth, allowed what the reference in the same precision shows."""
+    """Return the kernel's runs held against the truth, allowed what the reference in the same precision shows."""
     kernel, eager, true = parts
     if not np.isfinite(kernel).all():
         broken = int(np.count_nonzero(~np.isfinite(kernel[0])))
@@ -205,7 +205,7 @@ def _jiggled(value: Any, unit: float, generator: torch.Generator) -> Any:
 def _contract(
     function: Callable[..., Any], reference: Callable[..., Any], inputs: Sequence[Any], generator: torch.Generator
 ) -> list[str]:
-    """The clauses that the kernel breaks, with empty, odd and large inputs beside."""
+    """Return the clauses that the kernel breaks, with empty, odd and large inputs beside."""
     upstream = random_upstream(outputs_of(function(*inputs)), generator)
     plain = Plain(function, inputs, upstream, answer(function, inputs, upstream))
     broken = []

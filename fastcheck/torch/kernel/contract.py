@@ -25,7 +25,7 @@ class Plain:
     answered: Answer
 
     def same(self, other: Answer) -> bool:
-        """Whether gradients are those of the plain call, to some roundings of their size."""
+        """Tell whether gradients are those of the plain call, to some roundings of their size."""
         return all(_close(a, b) for a, b in zip(self.answered.gradients, other.gradients, strict=True))
 
 
@@ -92,7 +92,7 @@ def zero_upstream(plain: Plain) -> str:
 
 
 def one_output_alone(plain: Plain) -> str:
-    """Outputs may be used by themselves."""
+    """The outputs may be used by themselves."""
     if len(plain.upstream) < 2:
         return ""
     total: list[torch.Tensor | None] = [None] * len(plain.answered.gradients)
@@ -130,7 +130,7 @@ CONTRACT: dict[str, Callable[[Plain], str]] = {
 
 
 def _strided(value: torch.Tensor) -> torch.Tensor:
-    """The same numbers, two apart in memory and with the axes laid out in reverse."""
+    """Return the same numbers, two apart in memory and with the axes laid out in reverse."""
     if value.ndim == 0:
         return value
     wide = value.new_full((*reversed(value.shape), 2), 7.0)
@@ -138,7 +138,7 @@ def _strided(value: torch.Tensor) -> torch.Tensor:
 
 
 def _close(first: torch.Tensor | None, second: torch.Tensor | None) -> bool:
-    """Whether two gradients agree to some roundings of their precision, zero standing for none."""
+    """Tell whether two gradients agree to some roundings of their precision, zero standing for none."""
     if first is None or second is None:
         rest = second if first is None else first
         return rest is None or not bool(rest.any())

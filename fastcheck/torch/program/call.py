@@ -54,12 +54,12 @@ Handler = Callable[[Call], Any]
 
 
 def zeros(call: Call, value: torch.Tensor) -> torch.Tensor:
-    """The change of an operand that stands still, where one is needed."""
+    """Return the change of an operand that stands still, where one is needed."""
     return torch.zeros(call.batch + tuple(value.shape), dtype=torch.float64, device=value.device)
 
 
 def lifted(change: torch.Tensor, value: Any, count: int, batch: tuple[int, ...]) -> torch.Tensor:
-    """A change with its own axes lifted to ``count``, so that it broadcasts behind the batch axis."""
+    """Return a change with its own axes lifted to ``count``, so that it broadcasts behind the batch axis."""
     missing = count - value.ndim
     if missing <= 0 or not batch:
         return change
@@ -74,7 +74,7 @@ def axes_of(dims: Any, count: int) -> tuple[int, ...]:
 
 
 def ruled(name: str, values: Sequence[Any], changes: Sequence[Any], out: Any, call: Call, **options: Any) -> Any:
-    """The rule of ``fastcheck.rules`` with that name, its result in full shape."""
+    """Return the rule of ``fastcheck.rules`` with that name, its result in full shape."""
     rule = RULES.get(name)
     if rule is None:
         raise NoRule(f"{call.operator}")
@@ -88,7 +88,7 @@ def ruled(name: str, values: Sequence[Any], changes: Sequence[Any], out: Any, ca
 
 
 def elementwise(name: str, count: int = 1) -> Handler:
-    """An operator whose first ``count`` arguments are a rule's operands."""
+    """Return an operator whose first ``count`` arguments are a rule's operands."""
 
     def handler(call: Call) -> Any:
         call.only(*range(count))
@@ -98,7 +98,7 @@ def elementwise(name: str, count: int = 1) -> Handler:
 
 
 def linear(*places: int, fixed: dict[int, Any] | None = None) -> Handler:
-    """An operator that is linear in the arguments at ``places`` together: itself, applied to the changes.
+    """Return an operator that is linear in the arguments at ``places`` together: itself, applied to the changes.
 
     fixed : arguments that take another value then, by place: the constant of a padding is zero.
     """
@@ -128,7 +128,7 @@ def linear(*places: int, fixed: dict[int, Any] | None = None) -> Handler:
 
 
 def _operand(call: Call, place: int) -> tuple[Any, Any]:
-    """What stands for an argument, and its batch axis."""
+    """Return what stands for an argument, and its batch axis."""
     value, change = call.args[place], call.changes[place]
     if isinstance(value, (list, tuple)):
         filled = [zeros(call, v) if c is None else c for v, c in zip(value, change, strict=True)]
@@ -137,7 +137,7 @@ def _operand(call: Call, place: int) -> tuple[Any, Any]:
 
 
 def bilinear(product: Callable[[Any, Any], Any]) -> Callable[[Any, Any, Any, Any], Any]:
-    """The change of a product: da b + (a + da) db."""
+    """Return the change of a product: da b + (a + da) db."""
 
     def change(a: Any, b: Any, da: Any, db: Any) -> Any:
         if db is None:

@@ -14,19 +14,19 @@ def matmul(call: Call) -> Any:
 
 
 def vector(call: Call) -> Any:
-    """A matrix times a vector."""
+    """Return a matrix times a vector."""
     (a, x), (da, dx) = call.args[:2], call.changes[:2]
     change = matrix_product(a, x[:, None], da, None if dx is None else dx[..., None])
     return change[..., 0]
 
 
 def dot(call: Call) -> Any:
-    """The sum of products of two vectors."""
+    """Return the sum of products of two vectors."""
     return bilinear(lambda a, b: (a * b).sum(-1))(*call.args[:2], *call.changes[:2])
 
 
 def outer(call: Call) -> Any:
-    """All products of two vectors' entries."""
+    """Return all products of two vectors' entries."""
     return bilinear(lambda a, b: a[..., :, None] * b[..., None, :])(*call.args[:2], *call.changes[:2])
 
 
@@ -91,7 +91,7 @@ def _over_inputs(call: Call, x: torch.Tensor, w: torch.Tensor, how: Any, groups:
 
 
 def _over_kernels(call: Call, x: torch.Tensor, w: torch.Tensor, how: Any, groups: int) -> torch.Tensor:
-    """One input and moved kernels (*batch, ...): the batch joins each group's output channels."""
+    """Return one input and moved kernels (*batch, ...): the batch joins each group's output channels."""
     if not call.batch:
         found: torch.Tensor = call.operator(x, w, None, *how, groups)
         return found
@@ -129,7 +129,7 @@ def algebra(name: str) -> Handler:
 
 
 def cholesky(call: Call) -> Any:
-    """The lower factor, of the lower triangle, or the upper one, of the upper triangle, and an error code."""
+    """Return the lower factor, of the lower triangle, or the upper one, of the upper triangle, and an error code."""
     call.only(0)
     upper = bool(call.option(1, "upper", False))
     return [ruled("cholesky", call.args[:1], call.changes[:1], call.out, call, upper=upper), None]

@@ -17,7 +17,7 @@ Back = Callable[[Node, torch.Tensor], torch.Tensor | None]
 
 
 def cut(tape: Tape) -> tuple[Ref, torch.Tensor] | None:
-    """The tensor that the tape's single number is a weighted sum of, and the weights; None for other outputs."""
+    """Return the tensor that the tape's single number is a weighted sum of, and the weights; None for other outputs."""
     if len(tape.outputs) != 1 or not isinstance(tape.outputs[0], Ref) or tape.outputs[0].value.numel() != 1:
         return None
     uses = _uses(tape)
@@ -35,7 +35,7 @@ def cut(tape: Tape) -> tuple[Ref, torch.Tensor] | None:
 
 
 def _uses(tape: Tape) -> dict[int, int]:
-    """How often nodes are read."""
+    """Return how often nodes are read."""
     counts: dict[int, int] = {id(node): 0 for node in (*tape.inputs, *tape.nodes)}
     readers: Sequence[Any] = [*(argument for node in tape.nodes for argument in _flat(node.args)), *tape.outputs,
                               *tape.guards]
@@ -50,7 +50,7 @@ def _flat(arguments: Sequence[Any]) -> list[Any]:
 
 
 def _others(node: Node) -> bool:
-    """Whether anything but the first operand moves."""
+    """Tell whether anything but the first operand moves."""
     return any(isinstance(a, Ref) for a in (*_flat(node.args[1:]), *node.kwargs.values()))
 
 
@@ -71,7 +71,7 @@ def _mean(node: Node, weights: torch.Tensor) -> torch.Tensor:
 
 
 def _scaled(node: Node, weights: torch.Tensor) -> torch.Tensor | None:
-    """A product with, or a quotient by, something fixed that does not make the output larger."""
+    """Return a product with, or a quotient by, something fixed that does not make the output larger."""
     if node.values[0].shape != _operand(node).shape:
         return None
     factor = node.args[1]

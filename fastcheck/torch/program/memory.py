@@ -18,7 +18,7 @@ Slots = tuple[int, ...]
 
 
 def last_uses(steps: Sequence[tuple[Slots, Slots]], kept: Collection[int]) -> list[Slots]:
-    """The slots that nobody reads after each step.
+    """Return the slots that nobody reads after each step.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def last_uses(steps: Sequence[tuple[Slots, Slots]], kept: Collection[int]) -> li
 
 
 def bytes_of_column(nodes: Sequence[Node], steps: Sequence[tuple[Slots, Slots]], inputs: Sequence[Node]) -> int:
-    """Bytes that one perturbation takes at most, where all inputs move.
+    """Return the bytes that one perturbation takes at most, where all inputs move.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def _size(value: Any) -> int:
 
 
 def _on_the_way(node: Node) -> int:
-    """Entries of the temporary arrays of one operator's rule."""
+    """Return entries of the temporary arrays of one operator's rule."""
     operands = [ref.value for ref in refs_of((*node.args, *node.kwargs.values()))]
     largest = max(map(_size, (*operands, *node.values)), default=0)
     if node.operator is CONVOLUTION:

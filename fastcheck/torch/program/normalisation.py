@@ -15,7 +15,7 @@ def softmax(call: Call) -> Any:
 
 
 def log_softmax(call: Call) -> Any:
-    """The logarithm of softmax."""
+    """Return the logarithm of softmax."""
     axis = axes_of(call.args[1], call.out.ndim)
     return ruled("log_softmax", call.args[:1], call.changes[:1], call.out, call, axes=axis)
 
@@ -38,7 +38,7 @@ def variance(call: Call) -> Any:
 
 
 def deviation(call: Call) -> Any:
-    """Standard deviation over some axes."""
+    """Return the standard deviation over some axes."""
     return _spread("std", call, *_spread_options(call))
 
 
@@ -101,7 +101,7 @@ def batch_norm(call: Call) -> Any:
 
 
 def vector_norm(call: Call) -> Any:
-    """The p-norm over some axes."""
+    """Return the p-norm over some axes."""
     order, dims = call.option(1, "ord", 2), call.option(2, "dim")
     if not call.args[0].ndim and order != 0:
         return ruled("absolute", call.args[:1], call.changes[:1], call.out, call)

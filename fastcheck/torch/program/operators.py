@@ -57,7 +57,7 @@ def _hardtanh(call: Call) -> Any:
 
 
 def _with(name: str, **places: tuple[int, Any]) -> Handler:
-    """An elementwise operator with options: the rule's option by the argument's place and default."""
+    """Return an elementwise operator with options: the rule's option by the argument's place and default."""
 
     def handler(call: Call) -> Any:
         call.only(0)

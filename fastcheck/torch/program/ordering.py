@@ -9,7 +9,7 @@ from .call import Call, Handler, axes_of, ruled
 
 
 def extreme(name: str) -> Handler:
-    """The largest or smallest entries over some axes; with one axis their places as well."""
+    """Return the largest or smallest entries over some axes; with one axis their places as well."""
 
     def handler(call: Call) -> Any:
         dims = call.option(1, "dim")
@@ -23,7 +23,7 @@ def extreme(name: str) -> Handler:
 
 
 def sort(call: Call) -> Any:
-    """Entries in ascending or descending order along an axis."""
+    """Return entries in ascending or descending order along an axis."""
     names = {argument.name: place for place, argument in enumerate(call.operator._schema.arguments)}
     dim = call.option(names["dim"], "dim", -1)
     sign = -1.0 if call.option(names["descending"], "descending", False) else 1.0
@@ -33,7 +33,7 @@ def sort(call: Call) -> Any:
 
 
 def median(call: Call) -> Any:
-    """The middle of the sorted entries, the lower of two; of all entries, or along one axis with its place."""
+    """Return the middle of the sorted entries, the lower of two; of all entries, or along one axis with its place."""
     value, change = call.args[0], call.changes[0]
     if len(call.args) < 2:
         value, change, dim, keep = value.flatten(), change.reshape((*call.batch, -1)), -1, False
@@ -46,7 +46,7 @@ def median(call: Call) -> Any:
 
 
 def topk(call: Call) -> Any:
-    """The first of the sorted entries."""
+    """Return the first of the sorted entries."""
     count, dim = call.args[1], call.option(2, "dim", -1)
     sign = -1.0 if call.option(3, "largest", True) else 1.0
     axis = axes_of(dim, call.args[0].ndim)
@@ -69,7 +69,7 @@ def discrete(call: Call) -> Any:
 
 
 def running(name: str) -> Handler:
-    """The largest or smallest entry so far along an axis, with its place."""
+    """Return the largest or smallest entry so far along an axis, with its place."""
     outside = -math.inf if name == "max" else math.inf
 
     def handler(call: Call) -> Any:
@@ -87,7 +87,7 @@ def running(name: str) -> Handler:
 
 
 def product(call: Call) -> Any:
-    """The product over one axis or all."""
+    """Return the product over one axis or all."""
     dims = call.args[1] if len(call.args) > 1 and call.args[1] is not None else None
     options = {"axes": axes_of(dims, call.args[0].ndim), "keepdims": bool(call.option(2, "keepdim", False))}
     return ruled("prod", call.args[:1], call.changes[:1], call.out, call, **options)
@@ -100,7 +100,7 @@ def cumulative_product(call: Call) -> Any:
 
 
 def max_pool(call: Call) -> Any:
-    """The largest entry of each window."""
+    """Return the largest entry of each window."""
     size = list(call.args[1])
     count = len(size)
     stride = list(call.option(2, "stride", [])) or size
@@ -115,7 +115,7 @@ def max_pool(call: Call) -> Any:
 
 
 def adaptive_max_pool(call: Call) -> Any:
-    """The largest entry of each window, windows that share the length evenly."""
+    """Return the largest entry of each window, windows that share the length evenly."""
     lengths, device = call.args[0].shape[-len(call.args[1]):], call.out.device
     places = []
     for length, parts in zip(lengths, call.args[1], strict=True):
@@ -132,7 +132,7 @@ def _each(value: Any, count: int) -> list[int]:
 
 
 def _windows(call: Call, places: list[torch.Tensor]) -> Any:
-    """The largest entry per window, the windows given by entries' places along each axis (outputs, size)."""
+    """Return the largest entry per window, the windows given by entries' places along each axis (outputs, size)."""
     value, change = call.args[0], call.changes[0]
     count = len(places)
     for index in places:

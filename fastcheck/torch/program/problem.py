@@ -24,7 +24,7 @@ SAME = 1e-9
 def program_problem(
     function: Callable[..., Any], inputs: Sequence[torch.Tensor], tensors: tuple[Tensor, ...], theta: Array, cost: float
 ) -> ProgramProblem:
-    """The problem of a function with one number for output.
+    """Return the problem of a function with one number for output.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def program_problem(
 
 
 def affordable(problem: ProgramProblem, run: Run) -> bool:
-    """Whether all entries are differenced within PATIENCE.
+    """Tell whether all entries are differenced within PATIENCE.
 
     The engine's own estimate is asked only where a bound leaves hope: units need a column, of both signs, for each
     entry along a tensor's longest axis at least.

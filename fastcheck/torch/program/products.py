@@ -59,7 +59,7 @@ class Product:
 def products_of(
     nodes: Sequence[Node], inputs: Sequence[Node], outputs: Sequence[Any]
 ) -> tuple[tuple[Product, ...], tuple[bool, ...]]:
-    """All uses of inputs that units can serve, and for each input whether these are all its uses."""
+    """Return all uses of inputs that units can serve, and for each input whether these are all its uses."""
     labels = {(id(node), 0): (number, torch.arange(node.values[0].numel()).reshape(node.values[0].shape))
               for number, node in enumerate(inputs)}
     found: list[Product] = []
@@ -100,7 +100,7 @@ def _follow(node: Node, label: tuple[int, torch.Tensor], labels: dict[Any, Any])
 
 
 def _product(site: int, node: Node, place: int, number: int, owners: torch.Tensor) -> Product | None:
-    """The use of an input as the argument ``place`` of an operator; None where units cannot serve it."""
+    """Return the use of an input as the argument ``place`` of an operator; None where units cannot serve it."""
     operator, values = node.operator, [a.value if isinstance(a, Ref) else a for a in node.args]
     side, other = place, None
     contraction: str | Adjoint | None = None
@@ -136,7 +136,7 @@ def _summed_to(owners: torch.Tensor) -> Adjoint:
 
 
 def _scaled_to(owners: torch.Tensor) -> Adjoint:
-    """The same times the other factor."""
+    """Return the same times the other factor."""
     shape = tuple(owners.shape)
     return lambda response, other: _sum_to(response * other, shape)
 
@@ -152,7 +152,7 @@ def _channels(response: Array, other: Array) -> Array:
 
 
 def _kernel_of(node: Node) -> Adjoint:
-    """The adjoint of a convolution in its kernel: products of the response with windows of the input.
+    """Return the adjoint of a convolution in its kernel: products of the response with windows of the input.
 
     Of a transposed convolution the windows are of the response, and the input stands beside them.
     """

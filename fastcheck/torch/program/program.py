@@ -69,7 +69,7 @@ class TorchProgram:
         self.column_bytes = bytes_of_column(nodes, [(step.slots, step.freed) for step in self._steps], self._inputs)
 
     def with_detached_still(self) -> "TorchProgram | None":
-        """The program in which what is detached stands still, as autograd has it; None where nothing is."""
+        """Return the program in which what is detached stands still, as autograd has it; None where nothing is."""
         if not any(step.operator is DETACH for step in self._steps):
             return None
         program = copy(self)
@@ -96,7 +96,7 @@ class TorchProgram:
     def run(
         self, changes: Mapping[int, Array], sites: Mapping[int, Array] | None = None, convention: Held | None = None
     ) -> Response:
-        """The outputs' changes where inputs, or outputs of single operators, change.
+        """Return the outputs' changes where inputs, or outputs of single operators, change.
 
         Parameters
         ----------
@@ -164,7 +164,7 @@ class _Step:
 
     @classmethod
     def of(cls, node: Node, slots: "_Slots") -> "_Step":
-        """The step of a node."""
+        """Return the step of a node."""
         operands = tuple(slots.in_place_of(a) for a in node.args)
         read = tuple(slots.of(ref) for ref in refs_of((*node.args, *node.kwargs.values())))
         handler = OPERATORS.get(node.operator)
@@ -202,11 +202,11 @@ class _Slots:
         return len(self._known)
 
     def of(self, ref: Ref) -> int:
-        """The slot of one output."""
+        """Return the slot of one output."""
         return self._known.setdefault((id(ref.node), ref.output), len(self._known))
 
     def in_place_of(self, argument: Any) -> Any:
-        """The slots of an argument."""
+        """Return the slots of an argument."""
         if isinstance(argument, Ref):
             return self.of(argument)
         if _holds_refs(argument):
@@ -223,7 +223,7 @@ def _array(tensor: torch.Tensor) -> Any:
 
 
 def _needed(tape: Tape) -> tuple[Node, ...]:
-    """The nodes that outputs and guards depend on, in order."""
+    """Return the nodes that outputs and guards depend on, in order."""
     wanted = {id(o.node) for o in (*tape.outputs, *tape.guards) if isinstance(o, Ref)}
     kept = []
     for node in reversed(tape.nodes):

@@ -64,7 +64,7 @@ class Ref:
 
 
 def refs_of(arguments: Sequence[Any]) -> list[Ref]:
-    """All that arguments refer to, in lists as well."""
+    """Return all that arguments refer to, in lists as well."""
     found: list[Ref] = []
     for argument in arguments:
         if isinstance(argument, Ref):
@@ -198,7 +198,7 @@ class Recorder(TorchDispatchMode):
         return node
 
     def reference(self, tensor: torch.Tensor) -> Ref | None:
-        """Where the tensor's present values come from; None where it stands still."""
+        """Return where the tensor's present values come from; None where it stands still."""
         if tensor.layout != torch.strided:
             return None
         storage, known = self._storages.get(_key(tensor)), self._known.get(id(tensor))
@@ -243,7 +243,7 @@ class Recorder(TorchDispatchMode):
         return out
 
     def _decomposed(self, func: Any, args: Any, kwargs: Any) -> Any:
-        """The operator by smaller ones, which come back here; NotImplemented where PyTorch knows of none."""
+        """Return the operator by smaller ones, which come back here; NotImplemented where PyTorch knows of none."""
         with self:
             if func in decomposition_table:
                 return decomposition_table[func](*args, **kwargs)
@@ -260,7 +260,7 @@ class Recorder(TorchDispatchMode):
         return tree_map_only(torch.Tensor, lambda t: t.to(torch.float64) if _narrow(t.dtype) else t, out)
 
     def _number(self, func: Any, args: Any, kwargs: Any, moving: list[Ref]) -> Any:
-        """A number that the function looks at: a branch if it is a truth, else nothing that can be followed."""
+        """Return a number that the function looks at: a branch if it is a truth, else nothing that can be followed."""
         for ref in moving:
             if ref.value.dtype != torch.bool and func is not aten.equal.default:
                 raise NoRule("float(), int() or .item() of a tensor that moves", "keep it a tensor")
@@ -331,12 +331,12 @@ def _key(tensor: torch.Tensor) -> int:
 
 
 def _narrow(dtype: Any) -> bool:
-    """Whether numbers of that type are real, and of less than double precision."""
+    """Tell whether numbers of that type are real, and of less than double precision."""
     return dtype in (torch.float32, torch.float16, torch.bfloat16)
 
 
 def _target(func: Any, args: Any, kwargs: Any) -> torch.Tensor | None:
-    """The tensor that an operator writes to."""
+    """Return the tensor that an operator writes to."""
     for place, argument in enumerate(func._schema.arguments):
         if _written_to(argument):
             value = kwargs.get(argument.name, args[place] if place < len(args) else None)
@@ -348,7 +348,7 @@ def _target(func: Any, args: Any, kwargs: Any) -> torch.Tensor | None:
 
 
 def _functional(func: Any) -> Any:
-    """The operator that returns what ``func`` writes: of the same arguments; None where there is none."""
+    """Return the operator that returns what ``func`` writes: of the same arguments; None where there is none."""
     name = func._schema.name.split("::")[1].removesuffix("_")
     packet = getattr(aten, name, None) or getattr(aten, f"{name}_functional", None)
     wanted = _argument_names(func)
@@ -360,7 +360,7 @@ def _functional(func: Any) -> Any:
 
 
 def _argument_names(func: Any) -> list[tuple[str, str]]:
-    """Names and types of an operator's arguments, without those that only say where to write."""
+    """Return the names and types of an operator's arguments, without those that only say where to write."""
     return [(a.name, str(a.type)) for a in func._schema.arguments if not (a.is_out if hasattr(a, "is_out") else False)]
 
 

@@ -9,7 +9,7 @@ from .recorder import Node, Ref, Tape, recordable
 
 
 def replayed(tape: Tape, inputs: Sequence[torch.Tensor]) -> Tape | None:
-    """The tape with the values that its operators give at other inputs.
+    """Return the tape with the values that its operators give at other inputs.
 
     Parameters
     ----------

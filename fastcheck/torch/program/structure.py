@@ -9,7 +9,7 @@ from .call import Call, Handler, axes_of, lifted, linear, zeros
 
 
 def copy(call: Call) -> Any:
-    """The second operand in the first one's shape."""
+    """Return the second operand in the first one's shape."""
     change = call.changes[1]
     if change is None:
         return None
@@ -19,7 +19,7 @@ def copy(call: Call) -> Any:
 
 
 def reshape(call: Call) -> Any:
-    """The same entries in the same order in another shape."""
+    """Return the same entries in the same order in another shape."""
     call.only(0)
     return call.changes[0].reshape(call.batch + tuple(call.out.shape))
 
@@ -49,7 +49,7 @@ def along(place: int, name: str = "dim", default: int = 0, *, new: bool = False)
 
 
 def of_numbers(handler: Handler) -> Handler:
-    """An operator along axes that leaves a tensor without any as it is; further outputs stand still."""
+    """Return an operator along axes that leaves a tensor without any as it is; further outputs stand still."""
 
     def itself(call: Call) -> Any:
         value = call.args[0]
@@ -61,12 +61,12 @@ def of_numbers(handler: Handler) -> Handler:
 
 
 def labelled(call: Call) -> Any:
-    """The sum of the labelled entries; the sum of their weights, beside it, stands still."""
+    """Return the sum of the labelled entries; the sum of their weights, beside it, stands still."""
     return [linear(0)(call)[0], zeros(call, call.outputs[1])]
 
 
 def reduced(call: Call) -> Any:
-    """A sum or mean over some axes or all."""
+    """Return a sum or mean over some axes or all."""
     call.only(0)
     value, kwargs = call.args[0], dict(call.kwargs)
     dims = axes_of(call.option(1, "dim"), value.ndim)
@@ -106,7 +106,7 @@ def expanded(call: Call) -> Any:
 
 
 def embedded(call: Call) -> Any:
-    """Rows of a table."""
+    """Return rows of a table."""
     call.only(0)
     rows = call.changes[0].index_select(-2, call.args[1].flatten())
     return rows.reshape(call.batch + tuple(call.out.shape))
@@ -133,7 +133,7 @@ def by_samples(count: int) -> Handler:
 
 
 def as_strided(call: Call) -> Any:
-    """A view of flat memory: of the change's memory, row by row."""
+    """Return a view of flat memory: of the change's memory, row by row."""
     flat = call.changes[0]
     if call.args[0].ndim != 1:
         raise NoRule("as_strided of a tensor that is not flat", "use indexing, unfold or reshape")
@@ -158,7 +158,7 @@ def as_strided_scatter(call: Call) -> Any:
 
 
 def scatter(call: Call) -> Any:
-    """Entries overwritten by a tensor's, or by one number, which stands still."""
+    """Return entries overwritten by a tensor's, or by one number, which stands still."""
     if isinstance(call.args[3], torch.Tensor):
         return linear(0, 3)(call)
     return linear(0, fixed={3: 0.0})(call)
@@ -172,7 +172,7 @@ def index_fill(call: Call) -> Any:
 
 
 def embedding_bag(call: Call) -> Any:
-    """Sums or means of rows of a table; the largest entries have no rule."""
+    """Return sums or means of rows of a table; the largest entries have no rule."""
     if call.option(4, "mode", 0) == 2:
         raise NoRule("EmbeddingBag with mode='max'", "use mode='mean' or 'sum'")
     return linear(0)(call)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ...._types import Array, Indices
 from .array import DifferenceArray
 
-# The least label. Nothing crosses a kink by so little; twice its square still is no subnormal number.
+# The least label. Nothing crosses a kink by so little; twice its square is still a normal number.
 LABEL = 2.0**-400
 # An input that enters more products than these is not worth listing: its entries are moved instead.
 MOST_PRODUCTS = 4096

@@ -235,12 +235,12 @@ def _gradients_as(found: Found, parameters: ReadParameters, argument: str) -> di
 
 
 def _are_thetas(named: Mapping[str, tuple[str, Any]]) -> bool:
-    """Whether all are called Theta: by any other name one column too many is a mistake."""
+    """Tell whether all are called Theta: by any other name one column too many is a mistake."""
     return all("theta" in called.lower() for called, _ in named.values())
 
 
 def _called_apart(named: Mapping[str, tuple[str, Any]]) -> dict[str, tuple[str, Any]]:
-    """What weights and biases are called where both are one matrix."""
+    """Return what weights and biases are called where both are one matrix."""
     parts = {"W": "[:, 1:]", "b": "[:, 0]"}
     return {f"{kind}{name[1:]}": (f"{called}{part}", value)
             for name, (called, value) in named.items() for kind, part in parts.items()}

@@ -79,7 +79,7 @@ def read_name(path: Path) -> Name:
 
 
 def _kind(word: str) -> "re.Match[str] | None":
-    """What a word tells about the kind; None for words that tell nothing."""
+    """Return what a word tells about the kind; None for words that tell nothing."""
     match = _KIND.fullmatch(word)
     return None if match is None or (match["cost"] and not match["mark"]) else match
 
