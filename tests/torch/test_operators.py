@@ -1,5 +1,5 @@
-"""A fixed sample of the operators gate: 150 of those that torch tests itself with, half as many complex ones and as many
-second derivatives, in both modes; and mistakes planted in 50 of them.
+"""A fixed sample of the operators gate: 150 of those that torch tests itself with, half as many complex ones and
+second derivatives each, in both modes; and mistakes planted in 50 of them.
 
 ``scripts/operators`` runs the whole gate.
 """
