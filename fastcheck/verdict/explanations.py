@@ -32,7 +32,7 @@ PROVEN = 2.0**20
 # precision there is room for that, thirteen digits below any mistake.
 ROOM = 16.0
 # The noise of exact differences is measured from a handful of values, which may have it this many times too little.
-SHY = 8.0
+SHY = 64.0
 # Where several kinks meet, gradients of other branches are looked for as far from the interval as this many times its
 # length: kinks nearly cancel along a line now and then, but seldom to a thirtieth of each.
 BRANCHES = 32.0

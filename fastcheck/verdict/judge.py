@@ -139,7 +139,7 @@ def _judge_at(comparison: Comparison, given: Evidence, dtype: str | None) -> Ten
         # In most checks every error is below what even the smallest entry is allowed, and this is not reached.
         found.entries = disagreeing_entries(comparison, explanations)
     found.verdict, found.cause = _of_entries(found, explanations)
-    doubtful = found.entries.wrong.size or found.cause in (Cause.NOISE, Cause.ROUNDING)
+    doubtful = found.verdict == FAIL or found.cause in (Cause.NOISE, Cause.ROUNDING)
     if doubtful and explanations.cancels:
         found = _zero(found, explanations, given.norm)
     elif found.entries.wrong.size and explanations.nearly_cancels:
