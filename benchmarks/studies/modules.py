@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
+from threadpoolctl import threadpool_limits
 
 import fastcheck.torch as ft
 from benchmarks.data.torch_models import MODELS, model
@@ -111,8 +112,9 @@ def main() -> None:
     torch.backends.mha.set_fastpath_enabled(False)
     table = Table("module", "parameters", "forward pass", "recording, in these", "check", "beyond recording, in these*",
                   "gradcheck's time**", "verdict", "error***")
-    for name in arguments.names:
-        table.add_row(*row(name, arguments.rounds))
+    with threadpool_limits(1, user_api="blas"):
+        for name in arguments.names:
+            table.add_row(*row(name, arguments.rounds))
     console = Console(width=160)
     console.print(table)
     console.print(f"*   medians of {arguments.rounds} rounds in turn (lowest-highest)")
