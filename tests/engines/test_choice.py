@@ -105,13 +105,27 @@ def test_a_function_without_an_array_rule_is_left_to_its_kernel(ledger, compiled
     assert len(compiled) == 1
 
 
+@pytest.mark.parametrize("hidden", sorted(plain.FAR_OUT))
+def test_what_is_not_right_far_out_is_left_to_its_kernel(ledger, compiled, hidden):
+    """Once called wrong: pre-activations of thousands."""
+    base.engine("response")(problem(network([4, 5, 1], hidden, "sigmoid", "binary_cross_entropy")), None, 1e-7, RUN)
+    assert len(compiled) == 1
+
+
+@pytest.mark.parametrize("seed", [3000062, 3000081, 3000952, 3001501])
+def test_networks_far_out_are_not_accused(seed):
+    from tests.reliability.random_networks import draw, outcome
+
+    assert outcome(draw(seed))[0] == "pass"
+
+
 def test_all_functions_have_array_rules():
     assert ACTIVATION_CHANGES.keys() >= ACTIVATIONS.keys()
     assert LOSS_CHANGES.keys() >= COSTS.keys()
 
 
 def test_the_same_check_gives_the_same_bits():
-    net = network([6, 7, 5, 3], "gelu", "softmax", "cross_entropy")
+    net = network([6, 7, 5, 3], "silu", "softmax", "cross_entropy")
     parameters, (X, Y) = net.initialize(0), data(net, 9)
     reports = [fc.check(net, parameters, net.gradients(parameters, X, Y), X, Y) for _ in range(2)]
     for name in ("gradapprox", "J_plus", "J_minus"):

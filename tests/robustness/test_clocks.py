@@ -10,7 +10,7 @@ import fastcheck as fc
 import fastcheck.checks.watch.watch
 from fastcheck.checks.watch.time_budget import LONGEST, TimeBudget
 from fastcheck.runtime.pace import Pace
-from fastcheck.runtime.progress import _seldom
+from fastcheck.runtime.progress import Reporter
 from tests.support.jobs import in_python, jobs
 from tests.support.problems import data, network
 
@@ -61,7 +61,7 @@ def test_a_time_limit_by_a_clock_that_jumps_takes_no_part_for_the_whole(monkeypa
 def test_progress_goes_on_after_a_clock_was_put_back(monkeypatch):
     told, now = [], [1e6]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    report = _seldom(lambda done, total: told.append(done))
+    report = Reporter(lambda done, total: told.append(done))
     for done, moment in enumerate((1e6, 1e6 + 0.01, 10.0, 10.01, 10.1)):
         now[0] = moment
         report(done, 100)
