@@ -41,7 +41,7 @@ def gradcheck(
     ----------
     func : takes the inputs, returns a tensor or a tuple of tensors.
     inputs : a tensor or a tuple; those that require gradients are checked.  float64 and complex128 are best.
-    eps : the step.  An entry that disagrees is looked at again with steps of its own before it fails.
+    eps : the step.  An entry that disagrees is looked at again, exactly or with steps of its own, before it fails.
     atol, rtol : an entry agrees if |analytical - numerical| <= atol + rtol |numerical|.  Of atol no more counts than
         a hundredth (or rtol) of the largest derivative of that output by that input: a gradient that is as small as
         atol may not be missing.
@@ -64,8 +64,12 @@ def gradcheck(
 
     Notes
     -----
+    The whole Jacobian of backward is held, row by row, against differences along two random directions for each input,
+    far below what any entry may be off by.  Where that leaves doubt, the operators that the function runs are recorded
+    and differenced exactly, entry by entry; where they cannot be followed, single entries are moved.
+
     A function at a kink, between whose one-sided derivatives the gradient lies, passes.  The logger "fastcheck.torch"
-    says, at level INFO, why an input was moved by one call each instead of vmap.
+    says, at level INFO, why operators could not be followed, or an input was moved by one call each instead of vmap.
     """
     if not (check_forward_ad or check_backward_ad):
         raise AssertionError("Expected at least one of check_forward_ad or check_backward_ad to be True")
