@@ -251,7 +251,7 @@ def test_a_resnet_and_a_gpt(name, dtype):
     optimizer = torch.optim.AdamW(module.parameters(), 1e-3)
     for step in range(25):
         if step == 20:
-            spoil(next(p for n, p in module.named_parameters() if n.endswith("norm1.weight")), 1.2)
+            spoil(next(p for n, p in module.named_parameters() if n.endswith("norm1.weight")), -1.0)
         x, y = data()
         optimizer.zero_grad()
         loss(module(x), y).backward()
