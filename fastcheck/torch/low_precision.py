@@ -68,7 +68,7 @@ class Twin:
             with watching, Widened(), torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
                 outputs = self.module(*args, **kwargs)
                 value = self.loss(outputs) if targets is None else self.loss(outputs, targets)
-            value.backward()
+                (value * point.factor).backward()
         except Exception as error:
             raise NoTruthError(f"it fails in double precision ({type(error).__name__}: {error})") from error
         if watching.found:
@@ -94,6 +94,8 @@ class Point:
         self.parameters = [moved(parameter).clone() for parameter in case.parameters.values()]
         self.args, self.kwargs = mapped(case.args, moved), mapped(case.kwargs, moved)
         self.targets = case.targets
+        # The loss's own factor is moved too: what it hands backward would be rounded alike in every run otherwise.
+        self.factor = 1.0 if generator is None else int(torch.randint(96, 160, (), generator=generator)) / 128
 
 
 def dithered(case: Case, twin: Twin, seed: int, seconds: float) -> tuple[float, Dithered]:
@@ -116,8 +118,8 @@ def dithered(case: Case, twin: Twin, seed: int, seconds: float) -> tuple[float, 
         for point in _points(case, seed):
             loss, truth = twin.run(point)
             losses.append(loss)
-            true.append(_joined(truth.values()))
-            low.append(_low(case, point))
+            true.append(_joined(truth.values()) / point.factor)
+            low.append(_low(case, point) / point.factor)
             spent = time.perf_counter() - started
             if len(low) >= LEAST_RUNS and spent + spent / len(low) > seconds:
                 break
@@ -186,7 +188,7 @@ def _low(case: Case, point: Point) -> Array:
     _put(case, point.parameters)
     for parameter in case.parameters.values():
         parameter.grad = None
-    case.cost(case.module, point.args, point.kwargs, point.targets).backward()
+    (case.cost(case.module, point.args, point.kwargs, point.targets) * point.factor).backward()
     return _joined(_gradient_of(parameter) for parameter in case.parameters.values())
 
 

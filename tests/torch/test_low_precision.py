@@ -116,6 +116,37 @@ def test_a_gradient_that_is_zero_in_theory_passes():
     assert any("zero but for rounding" in note for note in report.notes)
 
 
+class Casting(torch.autograd.Function):
+    """A scale whose backward pass sums in single precision, as kernels do."""
+
+    @staticmethod
+    def forward(ctx, x, w):
+        ctx.save_for_backward(x, w)
+        return x * w
+
+    @staticmethod
+    def backward(ctx, upstream):
+        x, w = ctx.saved_tensors
+        return upstream * w, (upstream * x).float().sum(0).to(w.dtype)
+
+
+@pytest.mark.parametrize("dtype", HALVES, ids=str)
+def test_backward_passes_that_cast_by_themselves_and_losses_of_one_gradient_pass(dtype):
+    """The gradient of a linear loss is rounded alike in every run, unless its factor moves too."""
+    class Scale(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(8, generator=torch.Generator().manual_seed(5)))
+
+        def forward(self, x):
+            return Casting.apply(x, self.weight)
+
+    weights = torch.linspace(0.5, 1.5, 512 * 8).reshape(512, 8).double()
+    x = torch.randn(512, 8, generator=torch.Generator().manual_seed(6)).to(dtype)
+    report = ft.check_module(Scale().to(dtype), lambda out: (out.double() * weights).sum(), x)
+    assert report.verdict == "pass", str(report)
+
+
 def test_nothing_is_left_changed():
     module = module_with(right, torch.bfloat16)
     before = [parameter.detach().clone() for parameter in module.parameters()]
