@@ -11,7 +11,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from .._constants import BEYOND_DOUBLE, NOISE_SIGMAS, NORM_SIGMAS, RESOLVED, RESOLVED_LOW, ROUNDINGS, TOLERANCE
+from .._constants import (
+    BEYOND_DOUBLE,
+    NOISE_SIGMAS,
+    NORM_SIGMAS,
+    RESOLVED,
+    RESOLVED_LOW,
+    ROUNDINGS,
+    SMALLEST_NORMALS,
+    TOLERANCE,
+    UNIT_ROUNDOFFS,
+)
 from .._types import Array
 from ..problems.gradients import AnalyticGradient, Dithered, NumericalGradient
 from .clear_case import difference_if_clear
@@ -102,6 +112,9 @@ def _judge_spread(comparison: Comparison, given: Evidence, runs: Dithered) -> Te
     if not sizes.finite:
         return TensorVerdict(comparison, difference, FAIL, broken_entries(comparison), Cause.NOT_FINITE)
     gradients, truths = (part[:, tensor.start : tensor.stop] for part in (runs.gradients, runs.truths))
+    if not gradients.any() and comparison.approx_rms > max(runs.unit * _scale_beside(comparison, given), _least(runs)):
+        return TensorVerdict(comparison, difference, FAIL, broken_entries(comparison), Cause.SPREAD,
+                             finding="is exactly zero in every run, where the truth is not")
     spread = spread_of(gradients, truths, tensor.shape, runs.unit)
     found = TensorVerdict(comparison.held(spread.power, 1.0), difference)
     if not spread.resolved:
@@ -115,12 +128,22 @@ def _judge_spread(comparison: Comparison, given: Evidence, runs: Dithered) -> Te
 
 def _judge_unresolved(found: TensorVerdict, given: Evidence, gradients: Array, unit: float) -> TensorVerdict:
     """A tensor with no more than rounding in it: right if that is no more than the other tensors' scale explains."""
-    # Noise is the spread of rounding here, beside which no tensor is resolved to a thousandth.
-    scale = max((c.approx_rms for c in given.comparisons if c.tensor is not found.comparison.tensor), default=0.0)
+    scale = _scale_beside(found.comparison, given)
     size = float(np.sqrt(np.mean(gradients**2)))
     if found.comparison.approx_rms <= unit * scale and size <= ROUNDINGS * unit * scale:
         return replace(found, verdict=PASS, cause=Cause.ZERO)
     return replace(found, verdict=INCONCLUSIVE, cause=Cause.COARSE)
+
+
+def _scale_beside(comparison: Comparison, given: Evidence) -> float:
+    """Return the largest of the other gradients; by the spread of rounding none of them is resolved to a thousandth."""
+    return max((c.approx_rms for c in given.comparisons if c.tensor is not comparison.tensor), default=0.0)
+
+
+def _least(runs: Dithered) -> float:
+    """Return the size below which a right gradient may be flushed to zero."""
+    named = next((name for name, unit in UNIT_ROUNDOFFS.items() if unit == runs.unit), "float32")
+    return SMALLEST_NORMALS[named]
 
 
 def _judge_at(comparison: Comparison, given: Evidence, dtype: str | None) -> TensorVerdict:

@@ -130,6 +130,16 @@ class Casting(torch.autograd.Function):
         return upstream * w, (upstream * x).float().sum(0).to(w.dtype)
 
 
+def zeroed(dx, dw):
+    return dx, torch.zeros_like(dw)
+
+
+def test_a_gradient_that_is_zero_throughout_fails_and_says_so():
+    report = report_of(zeroed, torch.float16)
+    assert report.verdict == "fail"
+    assert "exactly zero" in report.failures[0].diagnosis
+
+
 @pytest.mark.parametrize("dtype", HALVES, ids=str)
 def test_backward_passes_that_cast_by_themselves_and_losses_of_one_gradient_pass(dtype):
     """The gradient of a linear loss is rounded alike in every run, unless its factor moves too."""
