@@ -52,3 +52,26 @@ def custom(forward: Callable[..., Any], backward: Callable[..., Any]) -> Callabl
             return found if isinstance(found, tuple) else (found,)
 
     return lambda *inputs: Custom.apply(*inputs)
+
+
+def module_of(function: Callable[..., Any], shapes: dict[str, tuple[int, ...]], dtype: str, seed: int = 0) -> Any:
+    """A module that computes function(input, *parameters) with normal parameters of these names and shapes.
+
+    Parameters
+    ----------
+    function : takes the input and the parameters in order.
+    shapes : of the parameters, by name.
+    dtype : "bfloat16", "float16", "float32" or "float64".
+    """
+    import torch
+
+    class Made(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            for (name, _), array in zip(shapes.items(), normal(*shapes.values(), seed=seed), strict=True):
+                self.register_parameter(name, torch.nn.Parameter(torch.tensor(array, dtype=getattr(torch, dtype))))
+
+        def forward(self, x: Any) -> Any:
+            return function(x, *(getattr(self, name) for name in shapes))
+
+    return Made()
