@@ -28,6 +28,7 @@ class Case:
     subject : the right and the wrong program.
     third : 1, 2 or 3; the cases of the last third were written after the verdicts and diagnoses were finished.
     hidden : whether rounding truly hides the mistake, so that "inconclusive" is an answer as good as "fail".
+    missed : why fastcheck passes the wrong version, where it does; counted as a miss all the same.
     """
 
     source: str
@@ -39,6 +40,7 @@ class Case:
     subject: Subject
     third: Literal[1, 2, 3] = 1
     hidden: bool = False
+    missed: str = ""
     name: str = field(default="", compare=False)
     area: Area = "layers"
 
