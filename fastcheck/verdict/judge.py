@@ -112,9 +112,9 @@ def _judge_spread(comparison: Comparison, given: Evidence, runs: Dithered) -> Te
     if not sizes.finite:
         return TensorVerdict(comparison, difference, FAIL, broken_entries(comparison), Cause.NOT_FINITE)
     gradients, truths = (part[:, tensor.start : tensor.stop] for part in (runs.gradients, runs.truths))
-    if not gradients.any() and comparison.approx_rms > max(runs.unit * _scale_beside(comparison, given), _least(runs)):
+    if not gradients[0].any() and comparison.approx_rms > max(runs.unit * _scale_beside(comparison, given), _least(runs)):
         return TensorVerdict(comparison, difference, FAIL, broken_entries(comparison), Cause.SPREAD,
-                             finding="is exactly zero in every run, where the truth is not")
+                             finding="is exactly zero, where the truth is not")
     spread = spread_of(gradients, truths, tensor.shape, runs.unit)
     found = TensorVerdict(comparison.held(spread.power, 1.0), difference)
     if not spread.resolved:

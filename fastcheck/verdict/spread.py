@@ -30,6 +30,8 @@ from .._constants import (
 from .._types import Array, Indices
 from .judgement import NONE
 
+# The first run is a mistake of its own where its error is this many times the largest of the others'.
+ALONE = 10.0
 # Slices of an axis with less than this share of the mean slice's norm have no factor worth measuring.
 FAINT = 0.05
 
@@ -70,6 +72,8 @@ def spread_of(gradients: Array, truths: Array, shape: tuple[int, ...], unit: flo
     unit : the unit roundoff of the lowest precision that the backward pass computes in.
     """
     errors = gradients - truths
+    if finding := _of_first(errors, truths):
+        return Spread(finding=finding)
     size = math.sqrt(float(np.mean(truths**2)))
     rounding = math.sqrt(float(np.mean(np.var(errors, axis=0, ddof=1))))
     if not size > NORM_SIGMAS * rounding:
@@ -81,6 +85,16 @@ def spread_of(gradients: Array, truths: Array, shape: tuple[int, ...], unit: flo
     finding = (_of_factor(found, errors, truths) or _of_slices(errors, truths, shape, floor)
                or _of_norm(found, errors, truths) or _of_entries(wrong))
     return Spread(factor, factor_error, floor, wrong, finding)
+
+
+def _of_first(errors: Array, truths: Array) -> str:
+    """A mistake that shows at the caller's own point alone, as where equal numbers are counted."""
+    norms = np.linalg.norm(errors, axis=1)
+    size = float(np.linalg.norm(truths[0]))
+    if not norms[0] > max(ALONE * float(norms[1:].max()), MOST_SHARED * size):
+        return ""
+    return (f"differs from the truth by {100 * norms[0] / size:.3g} % of its norm at this very point, "
+            "and agrees a rounding beside it")
 
 
 def _factor(errors: Array, truths: Array) -> tuple[float, float, float]:

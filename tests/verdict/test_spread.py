@@ -99,3 +99,10 @@ def test_masks_that_flip_now_and_then_pass():
         flips = rng.random((RUNS, 16, 1)) < 0.02
         g = (g.reshape(RUNS, 16, 20) * np.where(flips, 0.8, 1.0)).reshape(RUNS, -1)
         assert not spread_of(g, t, (16, 20), UNIT).finding
+
+
+def test_what_is_wrong_at_the_very_point_only_is_found():
+    rng = np.random.default_rng(6)
+    g, t = runs(rng, (16, 20))
+    g[0] = 0
+    assert "at this very point" in spread_of(g, t, (16, 20), UNIT).finding
