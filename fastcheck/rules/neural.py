@@ -116,8 +116,10 @@ def mish(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches
 def gelu_tanh(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:
     """z sigma(2 v), v = sqrt(2 / pi) (z + GELU_CUBIC z^3), whose own change is exact."""
     (z,), (d,) = values, changes
-    v, low = inner_cubic(xp, xp.clip(z, -40.0, 40.0))  # beyond, sigma is 0 or 1
-    dv = (2.0 * SQRT_2_OVER_PI) * d * (1.0 + GELU_CUBIC * (3.0 * z * (z + d) + d * d))
+    near = xp.clip(z, -40.0, 40.0)  # beyond, sigma is 0 or 1, at the end of the step as well
+    step = xp.where((near == z) & (abs(z + d) <= 40.0), d, xp.clip(z + d, -40.0, 40.0) - near)
+    v, low = inner_cubic(xp, near)
+    dv = (2.0 * SQRT_2_OVER_PI) * step * (1.0 + GELU_CUBIC * (3.0 * near * (near + step) + step * step))
     p, q = sigmoids(xp, v)
     rise = sigmoid_change(xp, v, dv) * (1.0 + low * (q - p))
 

@@ -332,7 +332,8 @@ REFERENCES: dict[str, Reference] = {
     ),
     "gelu": Reference(lambda z: z * mp.ncdf(z), singles(*NORMAL[:-1], -0.7517915), 80, gate_terms(mp.ncdf)),
     "gelu_tanh": Reference(
-        lambda z: z * gelu_gate(z), singles(*NORMAL[1:], -15.0, -0.7524614), 80, gate_terms(gelu_gate)
+        lambda z: z * gelu_gate(z), singles(*NORMAL[1:], -15.0, -0.7524614, 60.0, -60.0, 1e3, -1e3), 80,
+        gate_terms(gelu_gate)
     ),
     "mish": Reference(lambda z: z * mish_gate(z), singles(*SATURATED, -1.1924312), 400, gate_terms(mish_gate)),
     "leaky_relu": Reference(lambda z: z if z > 0 else mp.mpf(0.01) * z, REALS),
