@@ -112,7 +112,8 @@ def _judge_spread(comparison: Comparison, given: Evidence, runs: Dithered) -> Te
     if not sizes.finite:
         return TensorVerdict(comparison, difference, FAIL, broken_entries(comparison), Cause.NOT_FINITE)
     gradients, truths = (part[:, tensor.start : tensor.stop] for part in (runs.gradients, runs.truths))
-    if not gradients[0].any() and comparison.approx_rms > max(runs.unit * _scale_beside(comparison, given), _least(runs)):
+    least = max(runs.unit * _scale_beside(comparison, given), _least(runs))
+    if not gradients[0].any() and comparison.approx_rms > least:
         return TensorVerdict(comparison, difference, FAIL, broken_entries(comparison), Cause.SPREAD,
                              finding="is exactly zero, where the truth is not")
     spread = spread_of(gradients, truths, tensor.shape, runs.unit)
