@@ -90,8 +90,7 @@ def run(first: int, count: int, megabytes: int, seconds: float) -> dict[str, Any
             assert judged(path) == (0, ""), "a sound file is read and passes"
         compile_all()
         base = _peak()
-        room = megabytes << 20
-        resource.setrlimit(resource.RLIMIT_AS, (_address_space() + room, resource.RLIM_INFINITY))
+        most = _address_space() + (megabytes << 20)
         for seed in range(first, first + count):
             damage, kind, made = hostile(seed)
             path = Path(folder) / f"net{kind}"
@@ -101,6 +100,8 @@ def run(first: int, count: int, megabytes: int, seconds: float) -> dict[str, Any
             started = time.process_time()
             armed = True
             try:
+                # the reader alone is held to it: making a file may take more
+                resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
                 signal.setitimer(signal.ITIMER_PROF, seconds)
                 status, wrong = judged(path)
             except Hung:
@@ -109,6 +110,7 @@ def run(first: int, count: int, megabytes: int, seconds: float) -> dict[str, Any
                 status, wrong = -1, f"{type(error).__name__}: {error}"[:300]
             finally:
                 signal.setitimer(signal.ITIMER_PROF, 0)
+                resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
                 armed = False
             slowest = max(slowest, time.process_time() - started)
             if seen:

@@ -96,7 +96,7 @@ def test_dimensions_of_no_array(tmp_path, dims):
 def test_more_numbers_than_the_shape_holds_are_never_copied(tmp_path):
     path = tmp_path / "net.mat"
     path.write_bytes(one_matrix([2, 2], 2, bytes(1000)))
-    refused(path, "W1", "(2, 2)", "1,000 numbers")
+    refused(path, "W1", "expected 4 numbers", "(2, 2)", "got 1,000")
 
 
 @pytest.mark.parametrize("name", ["W" + "9" * 5000, "W\u0661", "W0", "W01", "dX"])

@@ -207,13 +207,17 @@ def foreign(cost: Any, layout: Layout, theta: Array, args: tuple[Any, ...], thre
     if args:
         data = data_address(args)
 
-    def loop(theta: Any, positions: Any, values: Any, out: Any, state: Any) -> None:
+    def require_real(theta: Any) -> None:
         if theta.dtype.kind == "c":
             raise TypeError("complex_step: expected a cost that takes complex parameters, got a C function; "
                             "leave it out, or use order=6")
+
+    def loop(theta: Any, positions: Any, values: Any, out: Any, state: Any) -> None:
+        require_real(theta)
         loop_around_foreign(address, theta, positions, values, out, data, state)
 
     def call(theta: Any) -> float:
+        require_real(theta)
         return float(call_foreign(address, theta, data))
 
     return Compiled(layout, theta, loop, call, threads)
