@@ -48,7 +48,8 @@ def respond(problem: Problem, indices: Indices | None, epsilon: float, run: Run)
     """Return all perturbed costs from the responses of single units (see ``engines.response.engine``)."""
     from .plain import engine as plain
 
-    if problem.kept is None and _ledger.in_numpy(problem, run):  # pieces of one check are all done in the same way
+    # pieces of one check are all done in the same way
+    if problem.kept is None and _ledger.in_numpy(problem, epsilon, run):
         return plain.differences(problem, indices, epsilon, run)
     find = _imported("response")
     if _ledger.finds_machine_code():
@@ -87,13 +88,18 @@ class _Announced:
         self.run.progress(done, total)
 
 
-def numpy_seconds(net: Network, samples: int) -> float:
-    """About how long plain NumPy takes for all parameters."""
+def numpy_seconds(net: Network, samples: int, *, literal: bool = False) -> float:
+    """About how long plain NumPy takes for all parameters.
+
+    Parameters
+    ----------
+    literal : whether steps are too long for polynomials, so that each parameter's is evaluated by itself.
+    """
     widths, entries = net.widths, net.activation_entries
     each = [STRAIGHT if entry.linear else CURVED for entry in entries[:-1]] + [LOSS]
     total, straight = LAYER * len(entries), _is_straight(net)
     for k in range(len(entries)):
-        columns = samples * widths[k + 1]
+        columns = samples * widths[k + 1] * (widths[k] + 1 if literal else 1)
         # two layers are crossed at once, of straight ones all
         behind = len(entries) - 1 if straight else min(k + 2, len(entries) - 1)
         numbers = sum(n * seconds for n, seconds in zip(widths[behind + 1 :], each[behind:], strict=True))
@@ -116,12 +122,13 @@ class _Ledger:
         self.at_hand: bool | None = None
         self.spent = 0.0
 
-    def in_numpy(self, problem: Problem, run: Run) -> bool:
+    def in_numpy(self, problem: Problem, epsilon: float, run: Run) -> bool:
         """Tell whether a check is to be done in NumPy."""
         net, m = problem.network, problem.m
-        seconds = numpy_seconds(net, m)
         from .plain.engine import has_rules
+        from .plain.pairs import QUARTIC_REACH
 
+        seconds = numpy_seconds(net, m, literal=epsilon > QUARTIC_REACH and not _is_straight(net))
         if not has_rules(net) or BYTES_PER_UNIT * sum(net.widths) * m > run.memory_limit // 2:
             return False
         shallow = (len(net.layers) <= LAYERS or _is_straight(net)) and net.widths[-1] <= OUTPUTS

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -224,3 +225,27 @@ def test_compiling_is_said_and_counted_apart(tmp_path):
     assert first[4] == "True"
     assert second[:3] == ["True", "False", "0.0"]
     assert second[4] == "False"
+
+
+# --- long steps ---------------------------------------------------------------------------------------------------
+
+
+def test_long_steps_in_numpy_are_reckoned_for_each_parameter():
+    net = network([40, 30, 20, 3], "tanh", "softmax", "cross_entropy")
+    assert base.numpy_seconds(net, 64, literal=True) > 10.0 * base.numpy_seconds(net, 64)
+
+
+def test_long_steps_in_numpy_are_told_of_and_can_be_stopped_between_pieces():
+    net = network([200, 300, 200, 3], "tanh", "softmax", "cross_entropy")
+    given, told = problem(net, 16), []
+
+    def progress(done, total):
+        told.append(done)
+        if len(told) > 4 and done > total // 2:
+            raise KeyboardInterrupt
+
+    started = time.perf_counter()
+    with pytest.raises(KeyboardInterrupt):
+        plain.differences(given, None, 1e-2, Run(threads=2, memory_limit=1 << 30, progress=progress))
+    assert time.perf_counter() - started < 5.0
+    assert told == sorted(told)

@@ -5,12 +5,14 @@ quadratic is good for), and evaluated literally where kinks or long steps are in
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 
 from ..._constants import UNIT_ROUNDOFF
-from ..._types import Array, Indices
+from ..._types import Array, Indices, Mask
 from ...problems.gradients import CostsOnDemand, NumericalGradient
 from ...problems.networks.network import Network
 from ...problems.networks.problem import Problem
@@ -20,7 +22,7 @@ from ...runtime.run import Run
 from ...runtime.threads import run_all
 from ..response.literal_losses import SAFETY, SomeSamples, literal_parts
 from ..response.places import Places, kinks_of
-from .found import LayerFound, literal_of, with_ones
+from .found import PIECE, LayerFound, Piece, literal_from, pieces_of, with_ones
 from .pairs import QUARTIC_REACH, responses
 from .pairs_of_changes import Pair
 from .point import Point
@@ -58,15 +60,53 @@ def _all_layers(point: Point, chosen: list[Any], run: Run) -> list[LayerFound]:
     sizes = [n if isinstance(u, slice) else len(u) for n, u in zip(point.net.widths[1:], chosen, strict=True)]
     groups = list(_groups(point, chosen, sizes))
 
-    def work(group: list[Any]) -> list[LayerFound]:
+    def work(group: list[Any]) -> list[tuple[LayerFound, Mask | None]]:
         with np.errstate(all="ignore"):  # NumPy keeps this per thread
             return list(_respond(point, group))
 
-    size = point.net.size
-    found = run_all(work, groups, run.threads, lambda done: run.progress(size * done // len(groups), size))
-    parts: list[list[LayerFound]] = [[one for part in found for one in part if one.layer == k]
-                                     for k in range(len(sizes))]
+    size = point.net.size  # half of the way are polynomials, half is what they cannot say
+    responded = run_all(work, groups, run.threads, lambda done: run.progress(size * done // (2 * len(groups)), size))
+    found = _with_literal(point, [one for part in responded for one in part], run)
+    parts: list[list[LayerFound]] = [[one for one in found if one.layer == k] for k in range(len(sizes))]
     return [_whole(point, k, units, part) for k, (units, part) in enumerate(zip(chosen, parts, strict=True)) if part]
+
+
+def _with_literal(point: Point, responded: list[tuple[LayerFound, Mask | None]], run: Run) -> list[LayerFound]:
+    """Add what polynomials cannot say, in pieces so small that Ctrl-C and progress are never far."""
+    pieces = [piece for part, (found, met) in enumerate(responded) if met is not None
+              for piece in pieces_of(point, part, found, met)]
+    bundles = _bundles(point, pieces)
+
+    def work(bundle: list[Piece]) -> list[tuple[Any, ...]]:
+        with np.errstate(all="ignore"):
+            return [piece.sums(point) for piece in bundle]
+
+    size = point.net.size
+    sums = [one for part in run_all(work, bundles, run.threads, lambda done: run.progress(
+        size // 2 + (size - size // 2) * done // len(bundles), size)) for one in part]
+    if not bundles:
+        run.progress(size, size)
+    found = [one for one, _ in responded]
+    first = 0
+    for part, same in groupby(pieces, lambda piece: piece.part):
+        its = list(same)
+        found[part] = replace(found[part], literal=literal_from(its, sums[first : first + len(its)]))
+        first += len(its)
+    return found
+
+
+def _bundles(point: Point, pieces: list[Piece]) -> list[list[Piece]]:
+    """Pieces that are done one after the other: together about as much work as one large piece."""
+    bundles: list[list[Piece]] = []
+    room = 0
+    for piece in pieces:
+        numbers = piece.numbers(point)
+        if numbers > room or not bundles:
+            bundles.append([])
+            room = PIECE
+        bundles[-1].append(piece)
+        room -= numbers
+    return bundles
 
 
 def _groups(point: Point, chosen: list[Any], sizes: list[int]) -> Iterator[list[Any]]:
@@ -83,8 +123,8 @@ def _groups(point: Point, chosen: list[Any], sizes: list[int]) -> Iterator[list[
             yield [numbers[first : first + count] if layer == k else None for layer in range(len(chosen))]
 
 
-def _respond(point: Point, group: list[Any]) -> Iterator[LayerFound]:
-    """Polynomials of a group's units."""
+def _respond(point: Point, group: list[Any]) -> Iterator[tuple[LayerFound, Mask | None]]:
+    """Yield polynomials of a group's units, and in which samples they do not hold (units, m)."""
     far, near = responses(point, group)
     first = 0
     for k, units in enumerate(group):
@@ -97,12 +137,12 @@ def _respond(point: Point, group: list[Any]) -> Iterator[LayerFound]:
         if not far.reach <= QUARTIC_REACH:
             met = np.ones((count, point.m), np.bool_)
         powers = _powers(far, near, part, point.steps[k])
-        literal = None
         if met is not None and met.any():
             for power in powers:
                 power[met] = 0.0
-            literal = literal_of(point, k, np.arange(point.net.widths[k + 1])[units], met)
-        yield LayerFound(k, units, powers, literal)
+        else:
+            met = None
+        yield LayerFound(k, units, powers), met
 
 
 def _powers(far: Pair, near: Pair | None, part: slice, h: Array) -> list[Array]:

@@ -1,13 +1,17 @@
 """What is found about the units of one layer, and what it makes of the layer's parameters."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..._types import Array, Mask
+from ..._types import Array, Indices, Mask
 from .literally import literal_parts, slopes
 from .point import Point
+
+# Numbers of the widest layer that are evaluated literally in one go, of all steps in it: about a tenth of a second.
+PIECE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -79,22 +83,56 @@ def with_ones(inputs: Array) -> Array:
     return np.vstack([inputs, np.ones(inputs.shape[1])])
 
 
-def literal_of(point: Point, layer: int, units: Any, met: Mask) -> Literal:
-    """Return the responses of units (U,) to every step of the samples where they met something, (U, m)."""
-    inputs = with_ones(point.inputs[layer]).T
-    rows = np.flatnonzero(met.any(axis=1))
-    shape = (rows.size, inputs.shape[1])
-    odd_sum, even_sum, lowest, highest = (np.zeros(shape) for _ in range(4))
-    met_by = np.zeros(shape, np.bool_)
-    steepest = 0.0
-    for place, row in enumerate(rows):
-        samples = np.flatnonzero(met[row])
-        unit = np.full(samples.size, units[row])
-        a = inputs[samples]
-        odd, even, kinked = literal_parts(point, layer, unit, samples, point.epsilon * a)
-        odd_sum[place], even_sum[place], met_by[place] = odd.sum(axis=0), even.sum(axis=0), kinked.any(axis=0)
-        low, high = slopes(point, layer, unit, samples)
+@dataclass(frozen=True)
+class Piece:
+    """Some samples in which a unit met something: as much as is done before anybody can stop it.
+
+    part : which LayerFound it belongs to, and row, the unit's place there.
+    """
+
+    part: int
+    layer: int
+    row: int
+    unit: int
+    samples: Indices
+
+    def numbers(self, point: Point) -> int:
+        """Return how many numbers of the widest layer its steps change, one sign of each."""
+        return int(self.samples.size) * _numbers_each(point, self.layer)
+
+    def sums(self, point: Point) -> tuple[Any, ...]:
+        """Return a unit's odd and even parts, kinks and one-sided derivatives over these samples, (J,) each.
+
+        Last come the sums of squares of the one-sided derivatives.
+        """
+        a = with_ones(point.inputs[self.layer][:, self.samples]).T
+        unit = np.full(self.samples.size, self.unit)
+        odd, even, kinked = literal_parts(point, self.layer, unit, self.samples, point.epsilon * a)
+        low, high = slopes(point, self.layer, unit, self.samples)
         up, down = np.maximum(a, 0.0), np.maximum(-a, 0.0)
-        lowest[place], highest[place] = low @ up - high @ down, high @ up - low @ down
-        steepest = max(steepest, float(low @ low), float(high @ high))
-    return Literal(rows, odd_sum, even_sum, met_by, lowest, highest, steepest)
+        return (odd.sum(axis=0), even.sum(axis=0), kinked.any(axis=0), low @ up - high @ down, high @ up - low @ down,
+                np.array([low @ low, high @ high]))
+
+
+def pieces_of(point: Point, part: int, found: LayerFound, met: Mask) -> Iterator[Piece]:
+    """Yield what has to be evaluated literally: units (U,) in the samples where they met something, (U, m)."""
+    units = np.arange(point.net.widths[found.layer + 1])[found.units]
+    size = max(1, PIECE // _numbers_each(point, found.layer))
+    for row in np.flatnonzero(met.any(axis=1)):
+        samples = np.flatnonzero(met[row])
+        for first in range(0, samples.size, size):
+            yield Piece(part, found.layer, int(row), int(units[row]), samples[first : first + size])
+
+
+def literal_from(pieces: Sequence[Piece], sums: Sequence[tuple[Any, ...]]) -> Literal:
+    """Put the pieces of one LayerFound together, ascending by row."""
+    rows = np.array([piece.row for piece in pieces])
+    starts = np.flatnonzero(np.diff(rows, prepend=-1))
+    odd, even, kinked, low, high, squares = (np.stack(each) for each in zip(*sums, strict=True))
+    odd, even, low, high, squares = (np.add.reduceat(each, starts) for each in (odd, even, low, high, squares))
+    return Literal(rows[starts], odd, even, np.logical_or.reduceat(kinked, starts), low, high, float(squares.max()))
+
+
+def _numbers_each(point: Point, layer: int) -> int:
+    """Return the same for one sample: each parameter of a unit has a step of its own."""
+    return int((point.net.widths[layer] + 1) * max(point.net.widths))
