@@ -22,7 +22,7 @@ from .._validation import (
     path_of,
     tolerance_of,
 )
-from ..engines.base import COMPILING_SECONDS, ENGINES, engine as engine_named
+from ..engines.base import COMPILING_SECONDS, ENGINES, engine as engine_named, is_small
 from ..engines.distributed.run import Shared
 from ..engines.finite.directional import Probe, exact_slopes, probe, until_the
 from ..problems.gradients import AnalyticGradient
@@ -103,7 +103,7 @@ def check(
         how many were checked.
     progress : True for a bar, or a function of (done, total).
     executor : any concurrent.futures.Executor, of threads, processes or other machines: its workers do the engine's
-        work, one thread each; memory_limit holds for each of them.
+        work, one thread each; memory_limit holds for each of them.  Small checks are done at once in this process.
     checkpoint : a file that keeps what is finished: the same call again goes on from there.  A file with ".data" after
         its name is written next to it.
 
@@ -139,7 +139,8 @@ def check(
             problem.theta, epsilon, "use a larger epsilon, or engine='response', which never adds it to a parameter"
         )
     saved, until = path_of("checkpoint", checkpoint), deadline(started, time_limit)
-    shared = Shared(engine, engine_named(engine), executor_of(executor), saved, until, seed)
+    shared = Shared(engine, engine_named(engine), executor_of(executor), saved, until, seed,
+                    is_small if engine == "response" else None)
     if method == "all" and (memory_limit is not None or net.size > SMALL):
         require_memory(problem.network, limits[1])
     alone = engine == "response" and method == "all" and executor is None and _tiny(net, problem.m)

@@ -4,6 +4,12 @@ Both find the same differences by the same rules.  Plain NumPy has nothing to lo
 two layers with one matrix product; machine code skips inactive units, and takes less memory.  So small checks, and
 those of shallow networks with few outputs, are always done in NumPy; larger ones by machine code where that lies on
 disk; and where it does not, in NumPy, until as much time has gone there as compiling takes.
+
+The two forms differ in the last digits, and so do parts done in NumPy from a whole done in NumPy; parts done by machine
+code are the same digits as a whole done so.  Checks that are always done in NumPy are therefore never cut into pieces
+for workers or checkpoints (``is_small``), and pieces are always done by machine code.  Only a check that NumPy does in
+one process because nothing is compiled there may differ in its last digits from one in pieces, as it does from the same
+check once something is compiled.
 """
 
 import math
@@ -48,8 +54,7 @@ def respond(problem: Problem, indices: Indices | None, epsilon: float, run: Run)
     """Return all perturbed costs from the responses of single units (see ``engines.response.engine``)."""
     from .plain import engine as plain
 
-    # pieces of one check are all done in the same way
-    if problem.kept is None and _ledger.in_numpy(problem, epsilon, run):
+    if problem.kept is None and _ledger.in_numpy(problem, epsilon, run):  # pieces are done by machine code
         return plain.differences(problem, indices, epsilon, run)
     find = _imported("response")
     if _ledger.finds_machine_code():
@@ -88,6 +93,29 @@ class _Announced:
         self.run.progress(done, total)
 
 
+def is_small(problem: Problem, epsilon: float, run: Run) -> bool:
+    """Whether the response engine does a check in plain NumPy whatever there is of machine code."""
+    net = problem.network
+    shallow = (len(net.layers) <= LAYERS or _is_straight(net)) and net.widths[-1] <= OUTPUTS
+    return _numpy_can(problem, run) and _seconds(problem, epsilon) <= (ALWAYS_SHALLOW if shallow else ALWAYS)
+
+
+def _seconds(problem: Problem, epsilon: float) -> float:
+    """About how long plain NumPy takes for all parameters with such steps."""
+    from .plain.pairs import QUARTIC_REACH
+
+    net = problem.network
+    return numpy_seconds(net, problem.m, literal=epsilon > QUARTIC_REACH and not _is_straight(net))
+
+
+def _numpy_can(problem: Problem, run: Run) -> bool:
+    """Whether NumPy has rules for a network's functions, and memory for its samples."""
+    from .plain.engine import has_rules
+
+    net = problem.network
+    return has_rules(net) and BYTES_PER_UNIT * sum(net.widths) * problem.m <= run.memory_limit // 2
+
+
 def numpy_seconds(net: Network, samples: int, *, literal: bool = False) -> float:
     """About how long plain NumPy takes for all parameters.
 
@@ -124,16 +152,11 @@ class _Ledger:
 
     def in_numpy(self, problem: Problem, epsilon: float, run: Run) -> bool:
         """Tell whether a check is to be done in NumPy."""
-        net, m = problem.network, problem.m
-        from .plain.engine import has_rules
-        from .plain.pairs import QUARTIC_REACH
-
-        seconds = numpy_seconds(net, m, literal=epsilon > QUARTIC_REACH and not _is_straight(net))
-        if not has_rules(net) or BYTES_PER_UNIT * sum(net.widths) * m > run.memory_limit // 2:
-            return False
-        shallow = (len(net.layers) <= LAYERS or _is_straight(net)) and net.widths[-1] <= OUTPUTS
-        if seconds <= (ALWAYS_SHALLOW if shallow else ALWAYS):
+        if is_small(problem, epsilon, run):
             return True
+        if not _numpy_can(problem, run):
+            return False
+        seconds = _seconds(problem, epsilon)
         if seconds > WORTH_COMPILING or self.spent + seconds > COMPILING or self.finds_machine_code():
             return False
         self.spent += seconds

@@ -21,13 +21,19 @@ from fastcheck.runtime import threads
 from tests.support.child_processes import run
 from tests.support.jit_mode import needs_compiled
 from tests.support.jobs import in_python, jobs
-from tests.support.problems import data, network
+from tests.support.problems import data, machine_code, network
 
 # Together they take long, whether or not each of them does.
 pytestmark = pytest.mark.slow
 
 JOBS = {job.name: job for job in jobs()}
 MOMENTS = 6  # for each kind of check and each kind of error
+
+
+@pytest.fixture
+def by_machine_code():
+    with machine_code():
+        yield
 
 
 def left_behind():
@@ -115,6 +121,7 @@ def test_ctrl_c_at_every_moment_of_the_bookkeeping(name, file):
     ("response, large step", unit_responses, "respond_literally"),
 ])
 @pytest.mark.parametrize("error", [MemoryError("no memory"), ZeroDivisionError("in a worker")])
+@pytest.mark.usefixtures("by_machine_code")
 def test_an_error_in_one_worker(monkeypatch, name, module, kernel, error):
     job, real, calls = JOBS[name], getattr(module, kernel), []
     wanted, before, held = job.answer(), left_behind(), job.held()

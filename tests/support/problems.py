@@ -1,8 +1,12 @@
 """Small problems that many tests share."""
 
+from contextlib import contextmanager
+
 import numpy as np
+import pytest
 
 from fastcheck import Dense, Network
+from fastcheck.engines import base
 from fastcheck.problems.networks.problem import Problem
 from fastcheck.rules.activations import ACTIVATIONS
 from fastcheck.rules.losses import COSTS
@@ -37,6 +41,15 @@ def data(net, m, seed=0):
     if net.cost == "binary_cross_entropy":
         return X, (rng.random((net.widths[-1], m)) > 0.5).astype(float)
     return X, rng.normal(size=(net.widths[-1], m))
+
+
+@contextmanager
+def machine_code():
+    """The response engine by machine code only, and so in pieces, however small a network is."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("ALWAYS", "ALWAYS_SHALLOW", "WORTH_COMPILING"):
+            patch.setattr(base, name, -1.0)
+        yield
 
 
 def many_pieces():

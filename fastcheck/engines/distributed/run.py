@@ -3,12 +3,14 @@
 import math
 import time
 import uuid
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from os import PathLike
+
+import numpy as np
 
 from ..._types import Indices
 from ...problems.gradients import NumericalGradient
@@ -33,6 +35,8 @@ class Shared:
     checkpoint : file that keeps finished pieces; None for none.
     deadline : of ``time.perf_counter``; no piece is started after it.
     seed : of the order in which pieces are taken where there is a deadline.
+    is_small : whether a check is one piece, done in this process, for parts of it would have other last digits; None
+        for an engine whose parts never do.
     """
 
     engine: str
@@ -41,6 +45,7 @@ class Shared:
     checkpoint: str | PathLike[str] | None = None
     deadline: float = math.inf
     seed: int = 0
+    is_small: Callable[[Problem, float, Run], bool] | None = None
 
     def __call__(self, problem: Problem, indices: Indices | None, epsilon: float, run: Run) -> NumericalGradient:
         """Return all of the differences, as the engine itself gives them, whatever file or deadline there is."""
@@ -56,17 +61,22 @@ class Shared:
         ValueError, OSError : for a checkpoint that cannot be used.
         Whatever the engine or the executor raises.
         """
-        if self.executor is None and self.checkpoint is None and self.deadline == math.inf:
-            return self.find(problem, indices, epsilon, run), indices
         seed = None if self.deadline == math.inf else self.seed
-        shards = plan(problem, indices, self.engine, seed)
+        whole = seed is None and ((self.executor is None and self.checkpoint is None) or (
+            self.is_small is not None and self.is_small(problem, epsilon, run)))
+        if whole and self.checkpoint is None:
+            return self.find(problem, indices, epsilon, run), indices
         collected = Merged(problem, indices)
-        with self._saved(problem, indices, epsilon, seed) as saved:
+        shards = [_all_of(collected)] if whole else plan(problem, indices, self.engine, seed)
+        with self._saved(problem, indices, epsilon, seed, whole=whole) as saved:
             for number, found in saved.finished() if saved else ():
                 collected.put(shards[number], found)
             have = {shard.number for shard in collected.shards}
             left = (shard for shard in shards if shard.number not in have)
-            with closing(self._pieces(problem, indices, epsilon, run, collected, left)) as pieces:
+            with closing(
+                self._at_once(problem, indices, epsilon, run, left) if whole else
+                self._pieces(problem, indices, epsilon, run, collected, left)
+            ) as pieces:
                 for shard, found in pieces:
                     collected.put(shard, found)
                     if saved:
@@ -75,11 +85,21 @@ class Shared:
         return _with_power(*collected.differences(), collected)
 
     def _saved(
-        self, problem: Problem, indices: Indices | None, epsilon: float, seed: int | None
+        self, problem: Problem, indices: Indices | None, epsilon: float, seed: int | None, *, whole: bool
     ) -> AbstractContextManager[Checkpoint | None]:
         if self.checkpoint is None:
             return nullcontext()
-        return Checkpoint(self.checkpoint, digest_of(problem, indices, self.engine, epsilon, seed))
+        engine = f"{self.engine}, in one piece" if whole else self.engine
+        return Checkpoint(self.checkpoint, digest_of(problem, indices, engine, epsilon, seed))
+
+    def _at_once(
+        self, problem: Problem, indices: Indices | None, epsilon: float, run: Run, shards: Iterable[Shard]
+    ) -> Generator[tuple[Shard, NumericalGradient]]:
+        """Yield the differences of the one piece that is everything, as the engine gives them."""
+        for shard in shards:
+            found = self.find(problem, indices, epsilon, run)
+            # of all of theta, the noise is by tensor already
+            yield shard, found if indices is None else brief(problem, indices, found)
 
     def _pieces(
         self, problem: Problem, indices: Indices | None, epsilon: float, run: Run, collected: Merged,
@@ -105,6 +125,11 @@ class Shared:
 
             found = self.find(problem, positions, epsilon, replace(run, progress=advance, deadline=self.deadline))
             yield shard, brief(problem, positions, found)
+
+
+def _all_of(collected: Merged) -> Shard:
+    """Return the one piece of a check that is not cut."""
+    return Shard(0, np.array([[0, collected.size]]))
 
 
 def _with_power(

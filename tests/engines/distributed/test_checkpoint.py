@@ -10,14 +10,29 @@ import numpy as np
 import pytest
 
 import fastcheck as fc
+from fastcheck.checks import network as network_check
 from fastcheck.checks.network import network_problem
 from fastcheck.engines import base
-from fastcheck.engines.distributed import checkpoint, plan, run as distributed_run
-from tests.support.problems import many_pieces
+from fastcheck.engines.distributed import checkpoint, plan
+from tests.support.problems import data, machine_code, many_pieces, network
 from tests.support.repository import ROOT
 
 # Together they take long, whether or not each of them does.
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module", autouse=True)
+def by_machine_code():
+    with machine_code():
+        yield
+
+
+@pytest.fixture
+def small():
+    """What NumPy does at once."""
+    net = network([6, 40, 20, 3], "tanh", "softmax", "cross_entropy", 0.1)
+    parameters, (X, Y) = net.initialize(0), data(net, 9)
+    return net, parameters, net.gradients(parameters, X, Y), X, Y
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +51,7 @@ class Counting:
 
     def __init__(self, monkeypatch, stop=None, error=KeyboardInterrupt):
         self.calls, self.stop, self.error = 0, stop, error
-        monkeypatch.setattr(distributed_run, "engine", lambda name: self)
+        monkeypatch.setattr(network_check, "engine_named", lambda name: self)
 
     def __call__(self, *arguments):
         self.calls += 1
@@ -48,8 +63,10 @@ class Counting:
 def assert_same(found, plain):
     for name in ("J_plus", "J_minus", "gradapprox"):
         assert np.array_equal(getattr(found, name), getattr(plain, name)), name
-    for name in ("verdict", "difference", "cost", "noise_floor", "kinks", "notes"):
+    for name in ("verdict", "difference", "cost", "noise_floor", "kinks"):
         assert getattr(found, name) == getattr(plain, name), name
+    notes = ([note for note in report.notes if "Compiling took" not in note] for report in (found, plain))
+    assert next(notes) == next(notes)
 
 
 def test_goes_on_where_it_stopped(given, tmp_path, monkeypatch):
@@ -68,6 +85,18 @@ def test_goes_on_where_it_stopped(given, tmp_path, monkeypatch):
     assert_same(fc.check(*given, checkpoint=str(path)), plain)
     assert again.calls == 0
     assert sorted(p.name for p in tmp_path.iterdir()) == ["other.npz", "other.npz.data", "run.npz", "run.npz.data"]
+
+
+@pytest.mark.parametrize("options", [{}, {"method": "sample"}, {"epsilon": 1e-2}])
+def test_what_is_small_is_one_piece_with_the_same_digits(small, tmp_path, monkeypatch, options):
+    monkeypatch.setattr(base, "ALWAYS_SHALLOW", 0.5)
+    plain, path = fc.check(*small, **options), tmp_path / "run.npz"
+    for _ in range(2):
+        assert_same(fc.check(*small, **options, checkpoint=path), plain)
+    assert path.exists()
+    monkeypatch.setattr(base, "ALWAYS_SHALLOW", -1.0)
+    with pytest.raises(ValueError, match="belongs to other"):  # pieces of another kind
+        fc.check(*small, **options, checkpoint=path)
 
 
 def test_other_gradients_use_the_same_differences(given, tmp_path, monkeypatch):

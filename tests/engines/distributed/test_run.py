@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 import fastcheck as fc
+from fastcheck.engines import base
 from fastcheck.engines.base import ENGINES
 from fastcheck.engines.distributed import plan, workers
-from tests.support.problems import data, many_pieces, network
+from tests.support.problems import data, machine_code, many_pieces, network
 
 # Together they take long, whether or not each of them does.
 pytestmark = pytest.mark.slow
@@ -53,6 +54,20 @@ SLOW_TO_START = ("spawn", "dask", "mpi")
 def executor(request):
     with EXECUTORS[request.param]() as made:
         yield made
+
+
+@pytest.fixture(scope="module", autouse=True)
+def by_machine_code():
+    with machine_code():
+        yield
+
+
+@pytest.fixture
+def small():
+    """What NumPy does at once."""
+    net = network([6, 40, 20, 3], "tanh", "softmax", "cross_entropy", 0.1)
+    parameters, (X, Y) = net.initialize(0), data(net, 9)
+    return net, parameters, net.gradients(parameters, X, Y), X, Y
 
 
 @pytest.fixture(autouse=True)
@@ -153,6 +168,14 @@ class Refusing:
         else:
             future.set_result(function(*arguments))
         return future
+
+
+@pytest.mark.parametrize("options", [{}, {"method": "sample"}, {"method": "directional"}, {"epsilon": 1e-2}])
+def test_what_is_small_is_done_at_once_with_the_same_digits(small, monkeypatch, options):
+    monkeypatch.setattr(base, "ALWAYS_SHALLOW", 0.5)
+    executor = Refusing()
+    assert_same(fc.check(*small, **options, executor=executor), fc.check(*small, **options))
+    assert executor.calls == 0
 
 
 def test_a_workers_error_is_the_callers(given):
