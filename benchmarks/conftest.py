@@ -9,7 +9,7 @@ import pytest
 from benchmarks.gate.paired import Paired, planted
 
 # The other modules are scripts, some of which import what the tests do without.
-collect_ignore = ["__main__.py", "measure.py", "data", "gate", "studies"]
+collect_ignore = ["__main__.py", "measure.py", "data", "gate", "gradbugs", "studies"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

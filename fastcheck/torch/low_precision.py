@@ -7,7 +7,7 @@ that the spread of its rounding is measured (``fastcheck.verdict.spread``).
 
 import copy
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -128,7 +128,9 @@ def dithered(case: Case, twin: Twin, seed: int, seconds: float) -> tuple[float, 
     return losses[0], Dithered(np.stack(low), np.stack(true), case.coarse)
 
 
-def judged_by_spread(case: Case, twin: Twin, norm: float, seed: int, seconds: float | None) -> Report:
+def judged_by_spread(
+    case: Case, twin: Twin, norm: float, seed: int, seconds: float | None, gradients: Mapping[str, Array] | None = None
+) -> Report:
     """Judge a module's gradients in low precision by the measured spread of their rounding.
 
     Parameters
@@ -137,6 +139,7 @@ def judged_by_spread(case: Case, twin: Twin, norm: float, seed: int, seconds: fl
     twin : the same in double precision; its gradients have been proven.
     norm, seed : as in ``check_module``.
     seconds : how long the runs may take; None for some seconds.
+    gradients : what is judged, where that is not what a backward pass now would give.
 
     Raises
     ------
@@ -144,6 +147,8 @@ def judged_by_spread(case: Case, twin: Twin, norm: float, seed: int, seconds: fl
     """
     started = time.perf_counter()
     loss, runs = dithered(case, twin, seed, SECONDS if seconds is None else min(seconds, SECONDS))
+    if gradients is not None:
+        runs.gradients[0] = _joined(gradients[name] for name in case.parameters)
     return report_of(case, loss, runs, norm=norm, seed=seed, seconds=time.perf_counter() - started)
 
 

@@ -72,7 +72,7 @@ def spread_of(gradients: Array, truths: Array, shape: tuple[int, ...], unit: flo
     unit : the unit roundoff of the lowest precision that the backward pass computes in.
     """
     errors = gradients - truths
-    if finding := _of_first(errors, truths):
+    if finding := _of_first(gradients[0], errors, truths):
         return Spread(finding=finding)
     size = math.sqrt(float(np.mean(truths**2)))
     rounding = math.sqrt(float(np.mean(np.var(errors, axis=0, ddof=1))))
@@ -87,13 +87,16 @@ def spread_of(gradients: Array, truths: Array, shape: tuple[int, ...], unit: flo
     return Spread(factor, factor_error, floor, wrong, finding)
 
 
-def _of_first(errors: Array, truths: Array) -> str:
-    """A mistake that shows at the caller's own point alone, as where equal numbers are counted."""
-    norms = np.linalg.norm(errors, axis=1)
-    size = float(np.linalg.norm(truths[0]))
-    if not norms[0] > max(ALONE * float(norms[1:].max()), MOST_SHARED * size):
+def _of_first(gradient: Array, errors: Array, truths: Array) -> str:
+    """A mistake that shows at the caller's own point alone, as where equal numbers are counted.
+
+    The nearest of the truths counts: where a pre-activation stands within a rounding of a kink, those a rounding apart
+    are gradients of both branches, and the caller's may be of either.
+    """
+    apart, size = float(np.linalg.norm(gradient - truths, axis=1).min()), float(np.linalg.norm(truths[0]))
+    if not apart > max(ALONE * float(np.linalg.norm(errors[1:], axis=1).max()), MOST_SHARED * size):
         return ""
-    return (f"differs from the truth by {100 * norms[0] / size:.3g} % of its norm at this very point, "
+    return (f"differs from the truth by {100 * apart / size:.3g} % of its norm at this very point, "
             "and agrees a rounding beside it")
 
 
