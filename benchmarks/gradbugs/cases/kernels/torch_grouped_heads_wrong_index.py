@@ -3,27 +3,9 @@
 import torch
 
 from benchmarks.gradbugs.case import Case
+from benchmarks.gradbugs.grouped_query import forward, per_head, right
 from benchmarks.gradbugs.making import custom, normal, tensors
 from benchmarks.gradbugs.subjects import TorchFunction
-
-GROUP = 3
-
-
-def forward(q, k, v):
-    keys, values = k.repeat_interleave(GROUP, 0), v.repeat_interleave(GROUP, 0)
-    return torch.softmax(q @ keys.mT, -1) @ values
-
-
-def per_head(upstream, q, k, v):
-    keys, values = k.repeat_interleave(GROUP, 0), v.repeat_interleave(GROUP, 0)
-    p, dp = torch.softmax(q @ keys.mT, -1), upstream @ values.mT
-    ds = p * (dp - (dp * p).sum(-1, keepdim=True))
-    return ds @ keys, ds.mT @ q, p.mT @ upstream
-
-
-def right(upstream, q, k, v):
-    dq, dk, dv = per_head(upstream, q, k, v)
-    return dq, dk.unflatten(0, (-1, GROUP)).sum(1), dv.unflatten(0, (-1, GROUP)).sum(1)
 
 
 def wrong(upstream, q, k, v):

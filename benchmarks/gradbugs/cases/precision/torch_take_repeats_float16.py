@@ -1,41 +1,7 @@
-"""A table of rows, read again and again, whose gradient is added up in low precision."""
-
-import torch
+"""A table of rows, read again and again, whose gradient is added up in float16."""
 
 from benchmarks.gradbugs.case import Case
-from benchmarks.gradbugs.making import custom, module_of
-from benchmarks.gradbugs.subjects import TorchModule
-
-IDS = torch.where(torch.arange(2200) % 7 == 0, torch.arange(2200) % 8, 3)
-
-
-def forward(x, table):
-    return table[IDS] * x
-
-
-def backward(upstream, x, table, low):
-    terms = upstream * x
-    if low and x.dtype != torch.float64:
-        total = torch.zeros_like(table)
-        for place, row in zip(IDS.tolist(), terms, strict=True):
-            total[place] = total[place] + row
-    else:
-        total = torch.zeros(table.shape, dtype=torch.float64).index_add(0, IDS, terms.double()).to(table.dtype)
-    return upstream * table[IDS], total
-
-
-right = custom(forward, lambda d, x, t: backward(d, x, t, False))
-wrong = custom(forward, lambda d, x, t: backward(d, x, t, True))
-
-
-def data():
-    generator = torch.Generator().manual_seed(105)
-    return torch.randn(2200, 4, generator=generator).to(torch.float16), torch.zeros(2200, 4).to(torch.float16)
-
-
-def loss(output, targets):
-    return (output.double() * torch.linspace(0.5, 1.5, output.numel()).double().reshape(output.shape)).sum()
-
+from benchmarks.gradbugs.repeated_rows import repeated_rows
 
 CASE = Case(
     source="apache/mxnet#17703",
@@ -47,9 +13,5 @@ CASE = Case(
     third=3,
     hidden=True,
     missed="The error is smaller than the one that the report says it would have seen.",
-    subject=TorchModule(
-        lambda version: module_of({"right": right, "wrong": wrong}[version], {"table": (8, 4)}, "float16", seed=105),
-        loss,
-        data,
-    ),
+    subject=repeated_rows(2200, "float16", seed=105),
 )
