@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from .._constants import NOISE_SIGMAS, RESOLVED, TOLERANCE, UNIT_ROUNDOFFS
 from .._validation import integer, real_number, tolerance_of
-from ..verdict.outcome import FAIL, INCONCLUSIVE, PASS, Verdict
+from ..verdict.outcome import FAIL, INCONCLUSIVE, PASS, Judged, Verdict
 
 # Pairs of random x and y, unless the caller says how many.
 PAIRS = 3
 
 
 @dataclass(frozen=True)
-class Adjoint:
+class Adjoint(Judged):
     """What a dot-product test found.
 
     Parameters
@@ -43,14 +43,6 @@ class Adjoint:
     linear: bool
     seed: int
     seconds: float
-
-    @property
-    def ok(self) -> bool:
-        """Whether the verdict is "pass"."""
-        return self.verdict == PASS
-
-    def __bool__(self) -> bool:
-        return self.ok
 
     def __str__(self) -> str:
         """Return a few lines: the verdict, the dot products, and what they prove."""
@@ -78,17 +70,6 @@ class Adjoint:
         ratios = [other / one for one, other in zip(self.left, self.right, strict=True)]
         same = all(abs(ratio - ratios[0]) <= 1e-6 * abs(ratios[0]) for ratio in ratios)
         return ratios[0].real if len(ratios) > 1 and same and abs(ratios[0].imag) <= 1e-12 * abs(ratios[0]) else None
-
-    def raise_if_wrong(self, inconclusive_ok: bool = False) -> None:
-        """Raise unless At is the adjoint of A.
-
-        Raises
-        ------
-        AssertionError : if the verdict is "fail", or "inconclusive" and that is not ok; its message is the text.
-        """
-        __tracebackhide__ = True  # pytest then shows the caller's line, not this one
-        if not (self.ok or (inconclusive_ok and self.verdict == INCONCLUSIVE)):
-            raise AssertionError(f"\n{self}")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and lists; complex dots as pairs."""

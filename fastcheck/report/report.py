@@ -18,7 +18,7 @@ from ..verdict.diagnosis.claims import diagnose
 from ..verdict.diagnosis.location import first_to_look_at
 from ..verdict.judge import judge
 from ..verdict.judgement import Judgement, TensorVerdict
-from ..verdict.outcome import INCONCLUSIVE, PASS, Cause, Verdict
+from ..verdict.outcome import INCONCLUSIVE, PASS, Cause, Judged, Verdict
 from . import sentences
 from .formats import format_of, write
 from .plain_data import json_text, plain_data, versions
@@ -30,7 +30,7 @@ SCHEMA = 1
 SHOWN = 10
 
 
-class Report:
+class Report(Judged):
     """What a check found.  ``report.ok`` is the short answer, ``print(report)`` the long one.
 
     Attributes
@@ -132,31 +132,6 @@ class Report:
     def judgement(self) -> Judgement:
         """The verdict with what it rests on."""
         return self._judgement
-
-    @property
-    def ok(self) -> bool:
-        """Whether the verdict is "pass"."""
-        return self.verdict == PASS
-
-    def __bool__(self) -> bool:
-        """Return the same, so that ``assert fastcheck.check(...)`` means what it says."""
-        return self.ok
-
-    def raise_if_wrong(self, inconclusive_ok: bool = False) -> None:
-        """Raise unless the gradients are right.
-
-        Parameters
-        ----------
-        inconclusive_ok : let a check pass that could not decide.
-
-        Raises
-        ------
-        AssertionError : if the verdict is "fail", or "inconclusive" and that is not ok; its message is the report.  It
-            is raised, not asserted, and so works under ``python -O`` too.
-        """
-        __tracebackhide__ = True  # pytest then shows the caller's line, not this one
-        if not (self.ok or (inconclusive_ok and self.verdict == INCONCLUSIVE)):
-            raise AssertionError(f"\n{self}")
 
     @property
     def cost(self) -> float:

@@ -77,3 +77,39 @@ class Cause(StrEnum):
 DOUBTS = (Cause.STEP, Cause.KINKS, Cause.LOOSE, Cause.ROUNDING, Cause.NOISE, Cause.BLIND, Cause.COARSE, Cause.POWER)
 # Of these the remedy is a cost, or an engine, with less rounding.
 NOISY = (Cause.NOISE, Cause.BLIND)
+
+
+class Judged:
+    """What came to a verdict: ``bool`` says whether it passed, so that ``assert fastcheck.check(...)`` means that.
+
+    Attributes
+    ----------
+    verdict : "pass", "fail" or "inconclusive".
+    """
+
+    verdict: Verdict
+
+    @property
+    def ok(self) -> bool:
+        """Whether the verdict is "pass"."""
+        return self.verdict == PASS
+
+    def __bool__(self) -> bool:
+        """Return ``ok``."""
+        return self.ok
+
+    def raise_if_wrong(self, inconclusive_ok: bool = False) -> None:
+        """Raise unless the verdict is "pass".
+
+        Parameters
+        ----------
+        inconclusive_ok : let a check pass that could not decide.
+
+        Raises
+        ------
+        AssertionError : if the verdict is "fail", or "inconclusive" and that is not ok; its message is the text.  It is
+            raised, not asserted, and so works under ``python -O`` too.
+        """
+        __tracebackhide__ = True  # pytest then shows the caller's line, not this one
+        if not (self.ok or (inconclusive_ok and self.verdict == INCONCLUSIVE)):
+            raise AssertionError(f"\n{self}")

@@ -9,7 +9,7 @@ import torch
 
 from ..._constants import ENTRY_ROUNDINGS, UNIT_ROUNDOFFS
 from ..._types import Array
-from ...verdict.outcome import FAIL, INCONCLUSIVE, PASS, Verdict
+from ...verdict.outcome import FAIL, INCONCLUSIVE, PASS, Judged, Verdict
 from ...verdict.spread import Spread, spread_of
 from ..gradients import gradcheck
 from ..tensors import floating, in_short
@@ -26,7 +26,7 @@ LARGE = 64.0
 
 
 @dataclass(frozen=True)
-class KernelReport:
+class KernelReport(Judged):
     """What ``check_kernel`` found.
 
     Attributes
@@ -40,20 +40,6 @@ class KernelReport:
     failures: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     power: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def ok(self) -> bool:
-        """Whether the verdict is "pass"."""
-        return self.verdict == PASS
-
-    def __bool__(self) -> bool:
-        return self.ok
-
-    def raise_if_wrong(self, inconclusive_ok: bool = False) -> None:
-        """Raise an AssertionError with the report unless the kernel is right."""
-        __tracebackhide__ = True
-        if not (self.ok or (inconclusive_ok and self.verdict == INCONCLUSIVE)):
-            raise AssertionError(f"\n{self}")
 
     def __str__(self) -> str:
         lines = [self.verdict.upper(), *(f"  {sentence}." for sentence in self.failures)]
