@@ -5,7 +5,6 @@ quadratic is good for), and evaluated literally where kinks or long steps are in
 """
 
 from collections.abc import Iterator
-from contextlib import nullcontext
 from dataclasses import replace
 from itertools import groupby
 from typing import Any
@@ -20,7 +19,7 @@ from ...problems.networks.problem import Problem
 from ...rules.activation_changes import ACTIVATION_CHANGES
 from ...rules.loss_changes import LOSS_CHANGES, LOSS_PARTS
 from ...runtime.run import Run
-from ...runtime.threads import one_blas_thread, run_all
+from ...runtime.threads import run_all
 from ..response.literal_losses import SAFETY, SomeSamples, literal_parts
 from ..response.places import Places, kinks_of
 from .found import PIECE, LayerFound, Piece, literal_from, pieces_of, with_ones
@@ -36,15 +35,11 @@ FAR_OUT = {"gelu", "gelu_tanh"}
 BLOCK = 1 << 17
 # Up to this many numbers of all layers' columns, the columns of all layers travel together.
 TOGETHER = 1 << 16
-# Parameters up to which BLAS has no work for a second thread.
-SINGLE_THREADED = 1 << 13
 
 
 def differences(problem: Problem, indices: Indices | None, epsilon: float, run: Run) -> NumericalGradient:
     """All perturbed costs from the responses of single units (see ``engines.response.engine``)."""
-    # One thread is one thread, BLAS's too; in small networks it works with one by itself, and asking costs more.
-    alone = run.threads == 1 and problem.network.size > SINGLE_THREADED
-    with one_blas_thread() if alone else nullcontext(), np.errstate(all="ignore"):
+    with np.errstate(all="ignore"):
         net = problem.network
         changes = [ACTIVATION_CHANGES[entry.name] for entry in net.activation_entries]
         point = Point(problem, epsilon, changes, LOSS_CHANGES[net.cost], LOSS_PARTS.get(net.cost))
