@@ -1,5 +1,7 @@
 """x log y and its relatives: entropies and divergences, which are 0 where x is."""
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 from .base import Changes, Rule, Values, moved, or_zero, plus, product_change, two_sum
@@ -7,9 +9,15 @@ from .namespaces import any_of, as_float
 from .small import log_ratio
 
 
-def log_product(xp: Any, x: Any, dx: Any, logarithm: Any, step: Any) -> Any:
-    """Return the change of x log(...), which is 0 where x is, given the logarithm and its change."""
+def log_product(xp: Any, x: Any, dx: Any, logarithm: Any, step: Any, beyond: Callable[[], Any]) -> Any:
+    """Return the change of x log(...), which is 0 where x is, given the logarithm, its change and its new value.
+
+    Where x is zero and the logarithm infinite, the change is all of the new value.
+    """
     change = product_change(x, logarithm, dx, step)
+    from_nothing = (x == 0.0) & (logarithm == -math.inf)
+    if any_of(xp, from_nothing):
+        change = xp.where(from_nothing, moved(x, dx) * beyond(), change)
     gone = moved(x, dx) == 0.0
     if not any_of(xp, gone):
         return change
@@ -20,7 +28,8 @@ def xlogy(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) ->
     """x log y: dx log y + (x + dx) log((y + dy) / y)."""
     (x, y), (dx, dy) = values, changes
     y = as_float(xp, y, dx if dy is None else dy)
-    return log_product(xp, x, dx, xp.log(y), None if dy is None else log_ratio(xp, y, dy))
+    step = None if dy is None else log_ratio(xp, y, dy)
+    return log_product(xp, x, dx, xp.log(y), step, lambda: xp.log(moved(y, dy)))
 
 
 def xlog1py(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
@@ -28,7 +37,8 @@ def xlog1py(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) 
     (x, y), (dx, dy) = values, changes
     y = as_float(xp, y, dx if dy is None else dy)
     total, low = two_sum(xp, y, 1.0 + 0.0 * y)
-    return log_product(xp, x, dx, xp.log1p(y), None if dy is None else log_ratio(xp, total, dy, low))
+    step = None if dy is None else log_ratio(xp, total, dy, low)
+    return log_product(xp, x, dx, xp.log1p(y), step, lambda: xp.log(moved(total, dy) + low))
 
 
 def entr(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:

@@ -96,3 +96,33 @@ def test_at_the_edge_of_a_domain_the_side_that_is_there_decides(cost, derivative
     assert report.ok, str(report)
     wrong = right + np.array([0.5, 0.0, 0.0])
     assert fc.check_function(lambda t: float(np.sum(cost(t))), theta, wrong, engine="program").verdict == "fail"
+
+
+def guarded(numerator, denominator, limit):
+    """A quotient whose value at zero is filled in, as people write it; the inner guard keeps the division silent."""
+    return lambda x: np.where(x == 0, limit, numerator(x) / np.where(x == 0, 1.0, denominator(x)))
+
+
+GUARDED = {
+    "sin(x) / x": (guarded(np.sin, lambda x: x, 1.0), 0.0),
+    "tanh(x) / x": (guarded(np.tanh, lambda x: x, 1.0), 0.0),
+    "expm1(x) / x": (guarded(np.expm1, lambda x: x, 1.0), 0.5),
+    "log1p(x) / x": (guarded(np.log1p, lambda x: x, 1.0), -0.5),
+    "(1 - cos(x)) / x^2": (guarded(lambda x: 1 - np.cos(x), lambda x: x * x, 0.5), 0.0),
+}
+
+
+@pytest.mark.parametrize("name", list(GUARDED))
+def test_a_quotient_that_is_guarded_at_zero(name):
+    """The slope there is that of its neighbours: no branch as it stands has it."""
+    function, slope = GUARDED[name]
+    x = np.array([0.0, 0.25])
+
+    def cost(x):
+        return float(function(x) @ np.array([1.0, 2.0]))
+
+    gradient = fc.numerical_gradient(cost, x)
+    assert abs(gradient[0] - slope) < 1e-6
+    gradient[0] = slope
+    assert fc.check_function(cost, x, gradient).verdict == "pass"
+    assert fc.check_function(cost, x, gradient + np.array([0.1, 0.0])).verdict == "fail"

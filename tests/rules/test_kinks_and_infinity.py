@@ -30,3 +30,14 @@ def test_softplus_on_both_sides_of_its_threshold():
     change = RULES["softplus"].change(np, (z,), (d,), softplus(z), branches, beta=2.0, threshold=1.0)
     np.testing.assert_allclose(change, softplus(z + d) - softplus(z), rtol=1e-14)
     assert branches.crossed
+
+
+def test_entropies_from_nothing():
+    """x log y is 0 where both are, and its change from there is all of the new value."""
+    x, y, dx, dy = np.zeros(3), np.array([0.0, 0.0, 2.0]), np.array([1e-20, 0.0, 1e-3]), np.array([1e-20, 1e-20, 0.0])
+    expected = np.array([1e-20 * np.log(1e-20), 0.0, 1e-3 * np.log(2.0)])
+    with np.errstate(all="ignore"):
+        change = RULES["xlogy"].change(np, (x, y), (dx, dy), np.zeros(3), None)
+        likewise = RULES["xlog1py"].change(np, (x, y - 1.0), (dx, dy), np.zeros(3), None)
+    np.testing.assert_allclose(change, expected, rtol=1e-15)
+    np.testing.assert_allclose(likewise, expected, rtol=1e-15)

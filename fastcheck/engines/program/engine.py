@@ -19,7 +19,7 @@ from .columns import Job, Limits, measure
 from .cut import terms_of
 from .gathering import gathered
 from .kinks import measure_way, under_conventions
-from .literal import require_literal, require_same_outputs
+from .literal import require_finite, require_literal, require_same_outputs
 from .problem import ProgramProblem
 from .quotients import Quotients
 from .runner import ObservedProgram, Place, Runner, Term
@@ -72,6 +72,8 @@ def differences(
     literal = require_literal(
         problem, check.runner, check.inputs, dithered.outputs, shares if joint else None, check.generator
     )
+    for place, quotients in zip(check.inputs, check.quotients, strict=True):
+        literal += require_finite(problem, place, quotients, np.flatnonzero(quotients.done), check.generator)
     _require_unmoved(check)
     found, done = gathered(check, candidates, dithered, EPSILON if epsilon is None else epsilon)
     run.progress(positions.size, positions.size)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..._errors import EngineError
-from ..._types import Array
+from ..._types import Array, Indices
 from ...problems.parameters.sampling import random_direction
 from .problem import ProgramProblem
+from .quotients import Quotients
 from .runner import FLUSHED, Place, Runner, ranges, scale_of
 from .trust import DITHERED, HALVES, MANY, TOGETHER, UNIT
 
@@ -27,6 +28,8 @@ LONGER, BY_CHANCE = 2.0**6, 16.0
 POINTS, FEW, FAR, BEHIND = 8, 4, 2.0**18, 16.0
 # A literal difference may be off by this share of the change, and by this many roundings of the outputs.
 AGREEMENT, ROUNDINGS = 1e-8, 1e3
+# Entries without finite differences that are held against the plain function, and how far beside them.
+WITHOUT, BESIDE = 8, 2.0**-26
 
 
 def require_same_outputs(problem: ProgramProblem) -> None:
@@ -106,6 +109,42 @@ def require_literal(
                     'use engine="differences", and please report the program'
                 )
             evaluations += 0 if apart is None else POINTS + 1
+    return evaluations
+
+
+def require_finite(
+    problem: ProgramProblem, place: Place, quotients: Quotients, entries: Indices, generator: "Generator"
+) -> int:
+    """Raise EngineError where an input's differences are not finite although the plain function is on that side.
+
+    That is so where a comparison at equality guards a quotient, as np.where(x == 0, 1, sin(x) / np.where(x == 0, 1, x))
+    does: beside zero the program's value of the denominator is 1 + (h - 1), which loses what h is.
+
+    Parameters
+    ----------
+    problem : with the plain function.
+    place, quotients : an input, and what was found of its entries.
+    entries : that were moved.
+    generator : draws some of those that are not finite.
+
+    Returns
+    -------
+    int : number of literal evaluations.
+    """
+    tensor, evaluations = problem.tensors[place.number], 0
+    for side, found in ((1.0, quotients.right), (-1.0, quotients.left)):
+        lost = entries[~np.isfinite(found[entries])]
+        for entry in generator.permutation(lost)[:WITHOUT]:
+            moved = problem.inputs(problem.theta)
+            moved[place.number].reshape(-1)[entry] += side * BESIDE * place.scale[entry]
+            with np.errstate(all="ignore"):
+                cost = problem.literal_cost(moved)
+            evaluations += 1
+            if np.isfinite(cost):
+                raise EngineError(
+                    f"exact differences: that of {tensor.place(tensor.start + int(entry))} is not finite where the "
+                    "cost is, as at a comparison that guards a quotient"
+                )
     return evaluations
 
 

@@ -48,7 +48,8 @@ class Quotients:
     @property
     def slope(self) -> Array:
         """The central difference."""
-        return 0.5 * (self.right + self.left)
+        with np.errstate(invalid="ignore"):  # infinities of two signs
+            return 0.5 * (self.right + self.left)
 
     @property
     def settled(self) -> Array:
@@ -59,4 +60,5 @@ class Quotients:
     @property
     def bend(self) -> Array:
         """Half the jump from the left to the right: of the order of the step, but at kinks."""
-        return 0.5 * (self.right - self.left)
+        with np.errstate(invalid="ignore"):
+            return 0.5 * (self.right - self.left)
