@@ -55,7 +55,7 @@ def main() -> int:
     parser.add_argument("kinds", nargs="*", default=KINDS)
     given = parser.parse_args()
     failed = False
-    print("| kind | precision | right: pass, inconclusive, fail | wrong: fail, inconclusive, pass | seeds to look at |\n"
+    print("| kind | precision | right: pass, inconclusive, fail | wrong: fail, inconclusive, pass | seeds |\n"
           "|---|---|---|---|---|")
     seeds = range(given.first, given.first + given.count)
     for kind, precision, found in study(given.kinds, seeds, given.engine):
