@@ -3,15 +3,18 @@
 Both engines are imported where they are used: their modules made ``import fastcheck`` a quarter slower.
 """
 
+import math
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
 from .._types import Array, Indices
 from ..engines.finite.directional import Probe, Ray, probe
+from ..engines.finite.lines import OutOfTime
 from ..engines.finite.problem import FunctionProblem, Method
 from ..problems.functions.array_function import ArrayFunction
 from ..problems.functions.evaluators import Evaluator, PythonCost
@@ -25,9 +28,12 @@ if TYPE_CHECKING:
     from ..engines.program.problem import ProgramProblem
     from ..engines.program.proof import Proof
 
-
+R = TypeVar("R")
 # Programs from this many entries on are run by several threads; smaller ones are done before a second one has started.
 LARGE = 4096
+# Plain calls that exact differences take beside those of the check itself: the program's own, and what holds it against
+# the function.  Where a time limit leaves no time for twice as many, costs are subtracted.
+EXACT_CALLS = 5
 
 
 class Differencing(Protocol):
@@ -80,7 +86,8 @@ class Subtracted:
     def probe(self, directions: int | None, generator: "Generator", rounded: bool, run: Run) -> tuple[Probe, int]:
         """Return what random directions find, and how many cost differences or evaluations that took."""
         problem = self.problem
-        ray = Ray(problem.evaluator.at, problem.theta, problem.cost, self.method.deadline)
+        closing = problem.deadline_less(self.method.deadline)
+        ray = Ray(problem.evaluator.at, problem.theta, problem.cost, closing)
         found = probe(problem.layout.tensors, problem.theta, problem.gradient, ray, directions=directions,
                       tolerance=self.method.tolerance, generator=generator, rounded=rounded)
         return found, ray.evaluations
@@ -122,10 +129,14 @@ class Exact:
         """Return what random directions find, and how many cost differences or evaluations that took."""
         from ..engines.program.directions import probe_exactly
 
-        return probe_exactly(
-            self.problem, self.gradient, run.memory_limit, directions=directions, tolerance=self.method.tolerance,
-            generator=generator, rounded=rounded, deadline=self.method.deadline,
-        )
+        try:
+            return probe_exactly(
+                self.problem, self.gradient, run.memory_limit, directions=directions, tolerance=self.method.tolerance,
+                generator=generator, rounded=rounded, deadline=self.method.deadline,
+            )
+        except OutOfTime:  # before the first direction
+            unseen = {tensor.name: math.inf for tensor in self.problem.tensors if tensor.size}
+            return Probe(limits=unseen, notes=["The time limit left no time for random directions."]), 0
 
     def proof(
         self, directions: int | None, generator: "Generator", rounded: bool, run: Run
@@ -140,10 +151,13 @@ class Exact:
         from ..engines.program.proof import proof
 
         epsilon = EPSILON if self.method.epsilon is None else self.method.epsilon
-        found = proof(
-            self.problem, self.gradient, run, directions=directions, tolerance=self.method.tolerance,
-            generator=generator, epsilon=epsilon, rounded=rounded,
-        )
+        try:
+            found = proof(
+                self.problem, self.gradient, run, directions=directions, tolerance=self.method.tolerance,
+                generator=generator, epsilon=epsilon, rounded=rounded,
+            )
+        except OutOfTime:
+            return None
         return None if found is None else (found, epsilon)
 
     def differences(
@@ -153,10 +167,14 @@ class Exact:
         from ..engines.program import engine as exact
 
         epsilon = exact.EPSILON if self.method.epsilon is None else self.method.epsilon
-        found, done = exact.differences(
-            self.problem, wanted, run, deadline=self.method.deadline, seed=self.method.seed, epsilon=epsilon,
-            joint=beside,
-        )
+        try:
+            found, done = exact.differences(
+                self.problem, wanted, run, deadline=self.method.deadline, seed=self.method.seed, epsilon=epsilon,
+                joint=beside,
+            )
+        except OutOfTime:  # before what was measured had been verified
+            nothing, done = np.empty(0), np.empty(0, np.int64)
+            found = NumericalGradient(self.problem.cost, nothing, nothing, nothing, nothing, settled=True)
         return found, done, epsilon
 
 
@@ -165,18 +183,47 @@ def as_program(
 ) -> Exact:
     """Return a cost as a program: as it says itself (its attribute ``problem``), or a Python cost on NumPy arrays.
 
+    Its calls hold to the time limit: they raise OutOfTime where that has passed.
+
     Raises
     ------
     NoRule : where that can be told beforehand.
     """
-    if hasattr(cost, "as_evaluator"):
-        return Exact(cost.problem, problem.gradient, method)
+    found = cost.problem if hasattr(cost, "as_evaluator") else _program_of(cost, args, problem)
+    if math.isfinite(method.deadline):
+        plain, plain_cost, deadline = found.plain, found.plain_cost, method.deadline
+        found = replace(
+            found, program_at=_timely(found.program_at, deadline), seconds=problem.seconds,
+            plain=None if plain is None else _timely(plain, deadline),
+            plain_cost=None if plain_cost is None else _timely(plain_cost, deadline),
+        )
+    return Exact(found, problem.gradient, method)
+
+
+def time_for_exact(problem: FunctionProblem, method: Method) -> bool:
+    """Whether a time limit leaves time for the plain calls that exact differences take."""
+    return 2.0 * EXACT_CALLS * problem.seconds <= method.deadline - time.perf_counter()
+
+
+def _timely(call: Callable[..., R], deadline: float) -> Callable[..., R]:
+    """Return the same call, which raises OutOfTime after a deadline of ``time.perf_counter``."""
+
+    def timely(*args: Any) -> R:
+        if time.perf_counter() >= deadline:
+            raise OutOfTime
+        return call(*args)
+
+    return timely
+
+
+def _program_of(cost: Any, args: tuple[Any, ...], problem: FunctionProblem) -> "ProgramProblem":
+    """Return a Python cost on NumPy arrays as a program."""
     from ..engines.program.arrays.program import Program, flattened
     from ..engines.program.problem import ProgramProblem
 
     layout, theta = problem.layout, problem.theta
     if isinstance(problem.evaluator, HeldCost):
-        return Exact(_held_program(problem.evaluator, problem), problem.gradient, method)
+        return _held_program(problem.evaluator, problem)
     function = ArrayFunction.of(cost, args, layout)
     args = function.args
 
@@ -184,12 +231,9 @@ def as_program(
         return [np.asarray(output) for output in flattened(function(*values, *args))]
 
     inputs = [theta[t.start : t.stop].reshape(t.shape) for t in layout.tensors]
-    return Exact(
-        ProgramProblem(
-            lambda values: Program(function, values, args), plain, Program(function, inputs, args), function.weights,
-            layout.tensors, theta, problem.cost, side_by_side=theta.size >= LARGE,
-        ),
-        problem.gradient, method,
+    return ProgramProblem(
+        lambda values: Program(function, values, args), plain, Program(function, inputs, args), function.weights,
+        layout.tensors, theta, problem.cost, side_by_side=theta.size >= LARGE,
     )
 
 

@@ -28,7 +28,7 @@ from ..runtime.resources import memory_of, threads_of
 from ..runtime.run import Run
 from ..runtime.threads import one_blas_thread
 from ..verdict.tolerance import allowed_anywhere
-from .differencing import LARGE, Differencing, Subtracted, as_program, follows
+from .differencing import LARGE, Differencing, Subtracted, as_program, follows, time_for_exact
 from .directional import entries_beside, with_directions
 from .evaluating import evaluator_of, state_kept, worth_compiling
 from .selection import Selection
@@ -146,9 +146,11 @@ def check_function(
                          "Python cost with order=2, without vectorized, executor, complex_step and compiled code")
     with state_kept(cost, evaluator):
         # A framework's cost comes with its value, once the framework's door has seen it twice.
-        value = cost.examined if hasattr(cost, "examined") else examine(evaluator.at, theta)
+        value, seconds = (cost.examined, 0.0) if hasattr(cost, "examined") else examine(
+            evaluator.at, theta, choice.deadline
+        )
         evaluator = worth_compiling(evaluator, cost, limits.threads)
-        problem = FunctionProblem(evaluator, layout, theta, gradient, value)
+        problem = FunctionProblem(evaluator, layout, theta, gradient, value, seconds)
         with reporting(progress) as report:
             run = Run(limits.threads, limits.memory_limit, report)
             found = _differenced(cost, _tuple(args), problem, subject, choice, run, chosen, selection)
@@ -165,7 +167,8 @@ def _differenced(
 ) -> tuple[AnalyticGradient, NumericalGradient, float | Array, str]:
     """Differences by the engine that was chosen; unasked, exact ones where the cost is a program that has them."""
     note = ""
-    if chosen == PROGRAM or (chosen is None and follows(cost, problem.evaluator, choice)):
+    unasked = chosen is None and follows(cost, problem.evaluator, choice) and time_for_exact(problem, choice)
+    if chosen == PROGRAM or unasked:
         # Where threads share the columns BLAS is held at one, from the first run on: its rounding depends on that.
         alone = problem.theta.size < LARGE or hasattr(cost, "as_evaluator")
         try:
@@ -265,10 +268,13 @@ def check_vjp(
     from ..problems.functions.vjp import vjp_problem  # imported where used, as the engines are
 
     started = time.perf_counter()
+    limit = options.get("time_limit")
     cost, parameters, gradients, notes = vjp_problem(
-        forward, backward, inputs, integer("seed", seed, 0), cache=boolean("cache", cache), names=names
+        forward, backward, inputs, integer("seed", seed, 0), cache=boolean("cache", cache), names=names,
+        # Half of the time at most is for other upstream gradients: the differences come first.
+        deadline=started + 0.5 * (deadline(started, limit) - started),
     )
-    options["time_limit"] = time_left(started, options.get("time_limit"))
+    options["time_limit"] = time_left(started, limit)
     report = check_function(cost, parameters, gradients, epsilon=epsilon, seed=seed, **options)
     return report.noted(*notes) if notes else report
 
@@ -330,8 +336,10 @@ def check_layer(
     """
     from ..problems.functions.layer_calls import LayerCalls  # imported where used, as the engines are
 
+    started = time.perf_counter()
     given = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
     calls = LayerCalls(make, given, forward, backward, params, grads)
+    options["time_limit"] = time_left(started, options.get("time_limit"))
     report = check_vjp(
         calls.forward_of, calls.backward_of, calls.values, names=calls.names, epsilon=epsilon, seed=seed, **options
     )

@@ -39,7 +39,7 @@ class Check:
     def of(cls, problem: FunctionProblem, positions: Indices, method: Method) -> "Check":
         """Return a check of which nothing is done yet."""
         generator = np.random.default_rng(method.seed)
-        lines = ParameterLines(problem.evaluator, problem.theta, method.deadline)
+        lines = ParameterLines(problem.evaluator, problem.theta, method.deadline, problem.seconds)
         noise = TensorNoise(lines, problem.layout.tensors, problem.cost, generator)
         return cls(problem, method, positions, lines, noise, generator)
 

@@ -12,6 +12,7 @@ from ...problems.parameters.sampling import random_direction
 from .check import Check
 from .directional import Ray
 from .estimates import Estimates
+from .lines import OutOfTime
 from .stencils import power_of_two
 from .steps import median
 
@@ -51,8 +52,10 @@ def require_analytic(check: Check) -> None:
     sizes = _sizes(check)
     part = PART if PART * float(np.min(sizes, initial=1.0)) >= LEAST else LARGER_PART
     direction = sizes * random_direction(check.generator, problem.theta.size)
+    if check.lines.over:
+        raise OutOfTime
     slope = float(np.imag(check.lines.at(problem.theta + 1j * part * direction))) / part
-    ray = Ray(check.lines.at, problem.theta, problem.cost, check.method.deadline)
+    ray = Ray(check.lines.at, problem.theta, problem.cost, check.method.deadline - check.lines.seconds_each)
     for sure in (False, True):
         real, error = ray(direction, 0.0, sure)
         if not abs(slope - real) > ANALYTIC * (abs(slope) + abs(real)) + NOISE_SIGMAS * error:

@@ -25,7 +25,9 @@ class ParameterLines:
     ----------
     evaluator : computes costs.
     theta : (n,) where the lines meet.
-    deadline : of ``time.perf_counter``, after which no further evaluation is started.
+    deadline : of ``time.perf_counter``, after which no further evaluation is started; what follows the last one, a
+        single evaluation at theta, begins before it as well.
+    expected : seconds of one evaluation, as far as they are known beforehand.
 
     Attributes
     ----------
@@ -33,15 +35,34 @@ class ParameterLines:
     seconds : how long they took.
     """
 
-    def __init__(self, evaluator: Evaluator, theta: Array, deadline: float = math.inf) -> None:
-        self.evaluator, self.theta, self.deadline = evaluator, theta, deadline
+    def __init__(
+        self, evaluator: Evaluator, theta: Array, deadline: float = math.inf, expected: float = 0.0
+    ) -> None:
+        self.evaluator, self.theta, self.deadline, self.expected = evaluator, theta, deadline, expected
         self.count = 0
         self.seconds = 0.0
 
     @property
     def seconds_each(self) -> float:
         """Time of one evaluation."""
-        return self.seconds / max(self.count, 1)
+        return self.seconds / self.count if self.count else self.expected
+
+    @property
+    def over(self) -> bool:
+        """Whether the time is over: no evaluation may be started but the one that follows the last."""
+        return time.perf_counter() + self.seconds_each >= self.deadline
+
+    def time_one(self) -> None:
+        """Evaluate once where nothing is known yet of how long that takes.
+
+        Raises
+        ------
+        OutOfTime : where there is no time for that.
+        """
+        if not self.seconds_each:
+            if self.over:
+                raise OutOfTime
+            self.at(self.theta.copy())
 
     def __call__(self, which: Indices, distances: Array) -> tuple[Array, Array]:
         """Distances as they came out, and costs there."""
@@ -63,9 +84,10 @@ class ParameterLines:
             return self._evaluated(positions, values)
         parts, done = [], 0
         while done < len(values):
-            if time.perf_counter() >= self.deadline:
+            if self.over:
                 raise OutOfTime
-            size = max(1, int(BLOCK_SECONDS / max(self.seconds_each, 1e-9))) if self.count else 1
+            seconds = min(BLOCK_SECONDS, self.deadline - time.perf_counter())
+            size = max(1, int(seconds / max(self.seconds_each, 1e-9))) if self.count else 1
             parts.append(self._evaluated(positions[done : done + size], values[done : done + size]))
             done += size
         return np.concatenate(parts) if parts else self._evaluated(positions, values)

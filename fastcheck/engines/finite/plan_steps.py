@@ -93,8 +93,7 @@ def _takes_too_long(check: Check) -> bool:
         return False
     counts = [check.places_of(tensor).size for tensor in check.tensors]
     needed = sum(EACH * size if size <= SMALL else EACH * PILOTS + NOISE_EACH for size in counts if size)
-    if not check.lines.count:
-        check.lines.at(check.problem.theta.copy())  # how long does an evaluation take?
+    check.lines.time_one()
     return needed * check.lines.seconds_each > SHARE * (check.method.deadline - time.perf_counter())
 
 

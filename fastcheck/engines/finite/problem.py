@@ -18,6 +18,7 @@ class FunctionProblem:
     layout : names, shapes and places of the tensors.
     theta, gradient : (n,).
     cost : J(theta).
+    seconds : how long an evaluation takes; 0 where that is not known.
     """
 
     evaluator: Evaluator
@@ -25,6 +26,11 @@ class FunctionProblem:
     theta: Array
     gradient: Array
     cost: float
+    seconds: float = 0.0
+
+    def deadline_less(self, deadline: float) -> float:
+        """Return a deadline that leaves time for one more evaluation."""
+        return deadline - self.seconds
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,10 @@ MOST_SINGLE = 256
 CUT_FROM = 150
 # Runs of the program that follow the last entry, beside a literal one for each input.
 CLOSING_RUNS = 6
+# ... and plain calls, beside those: at dithered inputs, and at theta once more, which may begin at the last moment.
+CLOSING_CALLS = 1
+# Where a time limit leaves less than this many times the time of literal calls for each input, one has to do for all.
+HASTE = 4.0
 # The step at which J_plus and J_minus are given where the caller has not asked for one.
 EPSILON = 1e-7
 
@@ -64,7 +68,9 @@ def differences(
     NoRule : where an operation has no exact difference.
     """
     require_same_outputs(problem)
-    check = _begin(problem, positions, run, deadline, seed)
+    literal_calls = min(len(problem.tensors), MANY)
+    joint = joint or HASTE * literal_calls * problem.seconds > deadline - time.perf_counter()
+    check = _begin(problem, positions, run, deadline, seed, 1 if joint else literal_calls)
     _measure_all(check, positions)
     candidates = under_conventions(check.ways, check.places, check.runner, check.limits)
     candidates, dithered = verify(check, candidates, joint=joint)
@@ -84,7 +90,7 @@ def differences(
 
 def expected_seconds(problem: ProgramProblem, run: Run) -> float:
     """How long all entries would take: columns of the ways that would be chosen, times the time of those tried."""
-    check = _begin(problem, np.arange(problem.theta.size), run, math.inf, 0)
+    check = _begin(problem, np.arange(problem.theta.size), run, math.inf, 0, 0)
     together, single = _jobs(check)
     if not check.runner.columns:
         check.runner.run([(place, place.step[None]) for place in check.inputs if place.size])
@@ -96,7 +102,9 @@ def _expected_seconds(check: Check, jobs: Sequence[Job]) -> float:
     return columns * check.runner.seconds / max(check.runner.columns, 1)
 
 
-def _begin(problem: ProgramProblem, positions: Indices, run: Run, deadline: float, seed: int) -> Check:
+def _begin(
+    problem: ProgramProblem, positions: Indices, run: Run, deadline: float, seed: int, literal_calls: int
+) -> Check:
     generator = np.random.default_rng(seed)
     values = problem.inputs(problem.theta)
     terms: Sequence[Term] = ()
@@ -117,7 +125,9 @@ def _begin(problem: ProgramProblem, positions: Indices, run: Run, deadline: floa
         run.progress(min(done, positions.size - 1), positions.size)
 
     ways = choose(runner, inputs, wanted, generator)
-    limits = Limits(deadline if math.isinf(deadline) else deadline - _closing_seconds(runner, inputs), progress)
+    if math.isfinite(deadline):
+        deadline -= _closing_seconds(runner, inputs) + (CLOSING_CALLS + literal_calls) * problem.seconds
+    limits = Limits(deadline, progress)
     return Check(problem, runner, inputs, wanted, generator, limits, ways, {}, [])
 
 

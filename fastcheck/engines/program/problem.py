@@ -27,6 +27,7 @@ class ProgramProblem:
     rounding : relative difference that outputs of ``plain`` may have from the program's; 0 for none, bit for bit.
     side_by_side : whether columns may be shared by threads: the program takes several runs at once.
     plain_cost : the cost by a plain call: inputs -> J.  None where the outputs are had so.
+    seconds : how long a plain call takes, where a time limit makes that count; else 0.
     """
 
     program_at: Callable[[list[Array]], DifferencedProgram]
@@ -39,6 +40,7 @@ class ProgramProblem:
     rounding: float = 0.0
     side_by_side: bool = False
     plain_cost: Callable[[Sequence[Array]], float] | None = None
+    seconds: float = 0.0
 
     def inputs(self, theta: Array) -> list[Array]:
         """Return copies of the inputs as arrays of their shapes."""

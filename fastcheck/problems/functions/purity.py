@@ -1,6 +1,7 @@
 """Is the cost a function at all?  One number for one theta, the same each time, and theta left alone."""
 
 import math
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -72,17 +73,20 @@ def require_same(first: float, again: float, when: str) -> None:
         )
 
 
-def examine(cost_at: Callable[[Array], float], theta: Array) -> float:
+def examine(
+    cost_at: Callable[[Array], float], theta: Array, deadline: float = math.inf
+) -> tuple[float, float]:
     """J(theta), once the cost has shown that it is a function of theta and leaves theta alone.
 
     Parameters
     ----------
     cost_at : the cost of a vector (n,), which it may not change.
     theta : (n,).
+    deadline : of ``time.perf_counter``, after which the cost is not asked again.
 
     Returns
     -------
-    float : J(theta); not finite where the cost is not.
+    J(theta), not finite where the cost is not; and the seconds of one evaluation.
 
     Raises
     ------
@@ -92,11 +96,18 @@ def examine(cost_at: Callable[[Array], float], theta: Array) -> float:
     -----
     Between the two evaluations lies one at other parameters: state that follows the parameters shows only then.
     """
+    started = time.perf_counter()
     first = cost_at(unchanged := theta.copy())
     require_unchanged(unchanged, theta)
-    cost_at(theta + 1e-6 * np.where(theta == 0.0, 1.0, theta))
-    require_same(first, cost_at(theta.copy()), "in the same run")
-    return first
+    once = time.perf_counter()
+    if once < deadline:
+        cost_at(theta + 1e-6 * np.where(theta == 0.0, 1.0, theta))
+    twice = time.perf_counter()
+    if twice < deadline:
+        require_same(first, cost_at(theta.copy()), "in the same run")
+    # The first call may have had something to load or to compile.
+    seconds = time.perf_counter() - twice if twice < deadline else max(once - started, twice - once)
+    return first, max(seconds, 0.0)
 
 
 def require_unchanged(after: Array, before: Array) -> None:

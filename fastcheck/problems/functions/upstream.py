@@ -5,6 +5,8 @@ for a plain array and a wrong one in use.  What it gives for such arguments beyo
 gradient that is checked, so that the check fails, and a note says why.
 """
 
+import math
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -26,12 +28,35 @@ EXPANDED = (
 ZERO = "backward does not give zeros for an upstream gradient of zeros: it is not linear in it"
 
 
+LATE = "The time limit left no time to hand backward upstream gradients that are strided, expanded or zero."
+
+
+class NoTimeLeft(Exception):
+    """The time limit leaves no time for another backward pass."""
+
+
+def in_time(call: Callable[[Values], Gradients], deadline: float, seconds: float) -> Callable[[Values], Gradients]:
+    """Return the same call, which raises NoTimeLeft where it would end after a deadline of ``time.perf_counter``.
+
+    Parameters
+    ----------
+    seconds : how long a call takes.
+    """
+
+    def timely(handed: Values) -> Gradients:
+        if time.perf_counter() + seconds > deadline:
+            raise NoTimeLeft
+        return call(handed)
+
+    return call if math.isinf(deadline) else timely
+
+
 def tried(call: Callable[[Values], Gradients], cotangents: Values, gradients: Gradients) -> tuple[Gradients, list[str]]:
     """Return the gradients with what other upstream gradients bring to light, and notes.
 
     Parameters
     ----------
-    call : runs the backward pass on cotangents of its own, gives gradients by name.
+    call : runs the backward pass on cotangents of its own, gives gradients by name; NoTimeLeft from it ends the trials.
     cotangents : what the gradients were made with.
     gradients : by name.
 
@@ -42,18 +67,23 @@ def tried(call: Callable[[Values], Gradients], cotangents: Values, gradients: Gr
     notes: list[str] = []
     if any(np.asarray(value).dtype.kind not in "fiu" for value in gradients.values()):
         return gradients, notes  # what is not an array of real numbers is refused with the gradients themselves
-    for kind, sentence, handed, expected in _trials(call, cotangents, gradients):
-        try:
-            found = call(handed)
-        except Exception as error:
-            # a framework may or may not hand such an argument over: it is said, and no verdict rests on it
-            notes.append(f"backward raises {type(error).__name__} when the upstream gradient is {kind} ({error}); "
-                         "does it write to its argument?")
-            continue
-        beyond = {name: _beyond(found[name], expected[name]) for name in gradients}
-        if any(np.any(~(part == 0.0)) for part in beyond.values()):
-            notes.append(sentence + ".")
-            gradients = {name: np.asarray(gradients[name]) + part for name, part in beyond.items()}
+    try:
+        for kind, sentence, handed, expected in _trials(call, cotangents, gradients):
+            try:
+                found = call(handed)
+            except NoTimeLeft:
+                raise
+            except Exception as error:
+                # a framework may or may not hand such an argument over: it is said, and no verdict rests on it
+                notes.append(f"backward raises {type(error).__name__} when the upstream gradient is {kind} ({error}); "
+                             "does it write to its argument?")
+                continue
+            beyond = {name: _beyond(found[name], expected[name]) for name in gradients}
+            if any(np.any(~(part == 0.0)) for part in beyond.values()):
+                notes.append(sentence + ".")
+                gradients = {name: np.asarray(gradients[name]) + part for name, part in beyond.items()}
+    except NoTimeLeft:
+        notes.append(LATE)
     return gradients, notes
 
 

@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from ..gradients import Rounding
 from ..parameters.sampling import random_direction
 from ..parameters.tree import require_numpy
 from .gradient_names import by_name
-from .upstream import tried
+from .upstream import in_time, tried
 
 Values = tuple[NDArray[Any], ...]
 
@@ -90,10 +91,12 @@ class LayerCost:
 
 def vjp_problem(
     forward: Callable[..., Any], backward: Callable[..., Any], inputs: Any, seed: int, *, cache: bool = False,
-    names: Sequence[str] | None = None,
+    names: Sequence[str] | None = None, deadline: float = math.inf,
 ) -> tuple[LayerCost, dict[str, Any], dict[str, Any], list[str]]:
     """The cost sum(cotangents * forward(*inputs)), its parameters (the floating inputs), backward's gradients, and
     notes on what it does with other upstream gradients (see ``upstream``).
+
+    Backward passes beside the first one end before the deadline, of ``time.perf_counter``.
 
     Raises
     ------
@@ -110,6 +113,7 @@ def vjp_problem(
     floating = [place for place, array in enumerate(arrays) if array.dtype.kind == "f"]
     if not sum(arrays[place].size for place in floating):
         raise ValueError("inputs: expected a number of a floating dtype, got none, so nothing can be perturbed")
+    started = time.perf_counter()
     with _told("forward"):
         returned = forward(*copies(given))
     weights = _cotangents(_outputs(without_cache(returned) if cache else returned), np.random.default_rng(seed))
@@ -129,8 +133,11 @@ def vjp_problem(
     with _told("backward"):
         # copies: a backward may scale the cotangents in place and yet be right
         gradients = gradients_at(given, returned, copies(weights))
-    rounding = _rounding(lambda values, cotangents: anew(values, copies(cotangents)), given, weights, gradients)
-    gradients, notes = tried(lambda handed: anew(given, handed), weights, gradients)
+    seconds = time.perf_counter() - started
+    rounding = None
+    if time.perf_counter() + 2.0 * seconds <= deadline:
+        rounding = _rounding(lambda values, cotangents: anew(values, copies(cotangents)), given, weights, gradients)
+    gradients, notes = tried(in_time(lambda handed: anew(given, handed), deadline, seconds), weights, gradients)
     notes += [f"backward gave None for {name}: it was taken as zeros." for name in names if name in nothing]
     parameters = tuple((names[place], place) for place in floating)
     cost = LayerCost(forward, given, parameters, _in_double(weights), cache, rounding)
