@@ -1,15 +1,19 @@
 """Jacobians too large to be made, along random directions; and the entry that is to blame."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
 import numpy as np
 
 from .._constants import UNIT_ROUNDOFF
 from .._types import Array
+from ..checks.jacobian.mismatch import BETWEEN
 from ..checks.jacobian.point import Part, Tolerances
-from ..engines.program.kinks import conventions
 from ..engines.program.runner import INNER_STEP
 from ..problems.parameters.sampling import random_direction
 from .function import JaxFunction, WrongDerivativeError
 from .jacobian import Exact, any_flagged
+from .kinks import mixtures
 
 # Directions, and how far derivatives and differences along one may be apart: what exact differences leave, what steps
 # along all axes at once leave, and this many roundings of the function's precision.
@@ -34,11 +38,11 @@ def along_directions(function: JaxFunction, exact: Exact | None, mode: str, limi
     pulled = function.rows(v[None])[0] if mode == "rev" else None
     for row, u in enumerate(us):
         if pulled is not None:
-            parts, given = pulled * u, [v @ rise[row] for rise in rises]
+            parts, given = pulled * u, [v @ rise[row] for rise in (rises.right, rises.left)]
             sums, scale = np.array([parts.sum()]), np.array([np.linalg.norm(parts)])
             noise = np.array([np.linalg.norm(v * value)])
         else:
-            sums, given = function.columns(u[None], linearize=mode == "lin")[0], [rise[row] for rise in rises]
+            sums, given = function.columns(u[None], linearize=mode == "lin")[0], [rises.right[row], rises.left[row]]
             scale = np.abs(sums) + np.linalg.norm(sums) / max(sums.size, 1) ** 0.5
             noise = np.abs(value)
         unit = max(function.unit, limits.unit)
@@ -48,9 +52,16 @@ def along_directions(function: JaxFunction, exact: Exact | None, mode: str, limi
         bounds = np.array(given[:2])
         with np.errstate(invalid="ignore"):
             right = (sums >= bounds.min(axis=0) - allowed) & (sums <= bounds.max(axis=0) + allowed)
-        if right.all() or any((np.abs(sums - one) <= allowed).all() for one in given[2:]):
+            exactly = right & ~(np.abs(bounds[0] - bounds[1]) > 2.0 * allowed)
+            for held in rises.under_conventions():
+                if exactly.all():
+                    break
+                exactly |= np.abs(sums - (v @ held[row] if pulled is not None else held[row])) <= allowed
+        if exactly.all():
             continue
-        worst = int(np.argmax(~right))
+        if (right | exactly).all():
+            raise WrongDerivativeError(f"{name}: along a random direction {BETWEEN}")
+        worst = int(np.argmax(~(right | exactly)))
         where = "of all outputs" if mode == "rev" else f"of {_place(function.parts()[1], worst)}"
         entry = _location(function, exact, mode, u, (v, worst), limits.eps)
         raise WrongDerivativeError(
@@ -61,20 +72,40 @@ def along_directions(function: JaxFunction, exact: Exact | None, mode: str, limi
         )
 
 
-def _rises(function: JaxFunction, exact: Exact | None, us: Array, eps: float) -> list[Array]:
-    """Return slopes of the outputs along directions, (k, M): on both sides, and at kinks under each convention."""
+@dataclass
+class Rises:
+    """Slopes (k, M) of the outputs along directions.
+
+    right, left : on both sides; held : under conventions for ties, one after the other, where values stand on kinks.
+    """
+
+    right: Array
+    left: Array
+    held: Iterator[Array] = field(default_factory=lambda: iter(()))
+    _found: list[Array] = field(default_factory=list)
+
+    def under_conventions(self) -> Iterator[Array]:
+        """Yield the slopes under each convention; what was found once is kept."""
+        yield from self._found
+        for one in self.held:
+            self._found.append(one)
+            yield one
+
+
+def _rises(function: JaxFunction, exact: Exact | None, us: Array, eps: float) -> Rises:
+    """Return slopes along directions."""
     scale = float(np.sqrt(np.mean(function.theta**2))) or 1.0
     if exact is None:
         both = [np.stack([function.at(function.theta + sign * eps * u / scale) for u in us]) for sign in (1.0, -1.0)]
         slope = (both[0] - both[1]) / (2.0 * eps)
-        return [slope, slope]
+        return Rises(slope, slope)
     found, response = exact.along(INNER_STEP * us)
     right = found / (INNER_STEP * scale)
     if not any_flagged(response).any():
-        return [right, right]
+        return Rises(right, right)
     left = -exact.along(-INNER_STEP * us)[0] / (INNER_STEP * scale)
-    held = [exact.along(INNER_STEP * us, convention)[0] for convention in conventions(response.kinds)]
-    return [right, left, *(one / (INNER_STEP * scale) for one in held)]
+    return Rises(right, left, (exact.along(INNER_STEP * us, convention)[0] / (INNER_STEP * scale)
+                               for convention in mixtures(response.met)))
 
 
 def _location(
@@ -90,7 +121,7 @@ def _location(
         parts = np.zeros((PARTS, u.size))
         for k, part in enumerate(chosen):
             parts[k, part] = u[part]
-        rises = _rises(function, exact, scale * parts, eps)[0]
+        rises = _rises(function, exact, scale * parts, eps).right
         if pulled is not None:
             apart = np.abs(parts @ pulled - rises @ v)
         else:

@@ -12,7 +12,7 @@ from ...engines.finite.difference_table import table
 from ...engines.finite.stencils import power_of_two
 from ...engines.finite.steps import first_step, refine
 from ...engines.second_looks import SecondLooks
-from .mismatch import Mismatch
+from .mismatch import NOISY, Mismatch
 from .point import ROUNDINGS, SHARE, Part, Point, Tolerances
 
 # Entries looked at again in the first batch, and in each later one at most.
@@ -207,7 +207,7 @@ class _Judge:
         off = abs(float(np.sum(a * n)) / norm**2 - 1.0) * norm if norm else 0.0
         if off > NOISE_SIGMAS or float(np.sum((n - a) ** 2)) > a.size + spread:
             return self._mismatch(hidden)
-        return None if float(np.sum(n**2)) > a.size + spread else self._mismatch(hidden, inconclusive=True)
+        return None if float(np.sum(n**2)) > a.size + spread else self._mismatch(hidden, NOISY)
 
     def _standard_errors(self) -> Array:
         """Of all differences (M, n): as found where they were looked at again, else what is allowed for."""
@@ -218,5 +218,5 @@ class _Judge:
         better = np.hypot(self.error, self.limits.rtol * np.abs(self.numerical))
         return np.where(np.isnan(self.error), found, better)
 
-    def _mismatch(self, places: NDArray[np.intp], *, inconclusive: bool = False) -> Mismatch:
-        return Mismatch(self.point, self.analytical, self.numerical, places, inconclusive)
+    def _mismatch(self, places: NDArray[np.intp], unsettled: str = "") -> Mismatch:
+        return Mismatch(self.point, self.analytical, self.numerical, places, unsettled)

@@ -15,6 +15,10 @@ from .point import Part, Point
 
 # Disagreeing entries that a message lists.
 LISTED = 5
+# Why entries are called neither right nor wrong.
+NOISY = "the numerical values carry too much noise to tell"
+BETWEEN = ("the derivative lies between the one-sided derivatives at kinks and equals that of no convention, which "
+           "proves too little; check at arguments a little off")
 
 
 @dataclass(frozen=True)
@@ -22,14 +26,14 @@ class Mismatch:
     """Entries of a Jacobian that are wrong, with all that a message needs.
 
     places : (k, 2) rows and columns, worst first.
-    inconclusive : whether nothing but noise too large to tell was found.
+    unsettled : why these entries are neither right nor wrong; "" for those that are wrong.
     """
 
     point: Point
     analytical: Array
     numerical: Array
     places: NDArray[np.intp]
-    inconclusive: bool = False
+    unsettled: str = ""
 
     def __str__(self) -> str:
         row, column = map(int, self.places[0])
@@ -40,7 +44,7 @@ class Mismatch:
         count = len(self.places)
         lines.append(f"{count:,} of {self.analytical.size:,} entries disagree."
                      if count > 1 else f"One of {self.analytical.size:,} entries disagrees.")
-        said = "the numerical values carry too much noise to tell" if self.inconclusive else self.diagnosis(output, of)
+        said = self.unsettled or self.diagnosis(output, of)
         return "\n".join([*lines, *([f"Diagnosis: {said}"] if said else [])])
 
     def _entry(self, row: int, column: int) -> str:

@@ -1,41 +1,76 @@
 """Kinks that perturbations meet, as arrays that compiled code can carry from step to step."""
 
+from dataclasses import dataclass
 from typing import Any, get_args
 
 import jax.numpy as jnp
 
-from ...rules.branches import Branches, Held, Kind
+from ...rules.branches import Branches, Convention, Held, Kind
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
-# Whether a kink was crossed, and whether a value stood on one of each kind.
+# Groups of primitives whose ties JAX resolves alike, with the convention that it holds: equal shares for maxima of
+# two and of many, the first one in an order and in windows, slope 0 of lax.clamp and of functions like jax.nn.relu,
+# which have derivatives of their own.
+HELD_BY_JAX = {
+    "elementwise": Convention(0.5, 0.5, 0.5), "clamp": Convention(0.0, 0.5, 0.5),
+    "reduction": Convention(0.5, 0.5, 0.5), "order": Convention(0.5, 1.0, 0.5), "custom": Convention(0.0, 0.5, 0.5),
+}
+GROUPS = tuple(HELD_BY_JAX)
+GROUP_OF = {
+    "clamp": "clamp", "reduce_max": "reduction", "reduce_min": "reduction", "argmax": "order", "argmin": "order",
+    "sort": "order", "top_k": "order", "reduce_window_max": "order", "reduce_window_min": "order",
+    "select_and_scatter_add": "order", "select_and_gather_add": "order",
+}
+# Whether a kink was crossed, and whether a value stood on one, by group and kind.
 Flags = tuple[Any, Any]
 
 
+@dataclass(frozen=True)
+class Mixture:
+    """A convention for each group of primitives, in the order of GROUPS."""
+
+    conventions: tuple[Convention, ...]
+
+
 class TracedBranches(Branches):
-    """What is noted about kinks of one perturbation, ties by their kind.
+    """What is noted about kinks of one perturbation, ties by the group of the primitive and by their kind.
 
     Parameters
     ----------
-    convention : how ties are resolved.
+    held : how ties are resolved.
     flags : what has been noted before.
+    custom : whether the primitives stand inside a function that has derivatives of its own.
     """
 
-    def __init__(self, convention: Held | None = None, flags: Flags | None = None) -> None:
-        super().__init__(jnp, (), convention)
-        self.crossed, self.by_kind = flags or (jnp.zeros((), bool), jnp.zeros(len(KINDS), bool))
+    def __init__(
+        self, held: Held | Mixture | None = None, flags: Flags | None = None, *, custom: bool = False
+    ) -> None:
+        super().__init__(jnp, (), None)
+        self.held, self.custom, self.group = held, custom, 0
+        self.crossed, self.by_kind = flags or (jnp.zeros((), bool), jnp.zeros((len(GROUPS), len(KINDS)), bool))
+        self.enter("")
+
+    def enter(self, primitive: str) -> None:
+        """Take a primitive's convention, and note its ties from here on."""
+        self.group = GROUPS.index("custom" if self.custom else GROUP_OF.get(primitive, "elementwise"))
+        if isinstance(self.held, Mixture):
+            self.convention = self.held.conventions[self.group]
+        else:
+            self.convention = None if self.held is None else Convention.of(self.held)
 
     def note_tie(self, ties: Any, kind: Kind) -> None:
         """Note where a value stands exactly on a boundary and moves."""
-        self.by_kind = self.by_kind | (jnp.any(ties) & (jnp.arange(len(KINDS)) == KINDS.index(kind)))
+        here = (jnp.arange(len(GROUPS)) == self.group)[:, None] & (jnp.arange(len(KINDS)) == KINDS.index(kind))
+        self.by_kind = self.by_kind | (jnp.any(ties) & here)
 
     @property
     def flags(self) -> Flags:
         """All that was noted."""
         return self.crossed, self.by_kind
 
-    def inside(self, flags: Flags | None = None) -> "TracedBranches":
+    def inside(self, flags: Flags | None = None, *, custom: bool = False) -> "TracedBranches":
         """Notes of their own for a jaxpr inside, with the same convention."""
-        return TracedBranches(self.convention, flags)
+        return TracedBranches(self.held, flags, custom=self.custom or custom)
 
     def join(self, flags: Flags) -> None:
         """Take over what was noted elsewhere."""

@@ -78,6 +78,7 @@ class Interpreter:
         handler = self.handlers.get(primitive.name)
         if handler is None:
             raise NoRule(f"lax.{primitive.name}")
+        branches.enter(primitive.name)
         found = handler(Call(primitive, params, values, changes, outputs, branches))
         return list(zip(outputs, found, strict=True)) if isinstance(found, (list, tuple)) else [(outputs[0], found)]
 

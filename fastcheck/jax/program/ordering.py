@@ -11,6 +11,9 @@ from ..._errors import NoRule
 from .call import Call, Handler, ruled
 from .evaluation import zeros
 
+# The convention at ties with which all share alike.
+EQUAL = 0.5
+
 
 def negative(axes: Any, count: int) -> tuple[int, ...]:
     """Axes counted from the last."""
@@ -56,9 +59,24 @@ def so_far(name: str) -> Handler:
         seen = seen.T if call.params["reverse"] else seen
         prefixes = jnp.where(seen, value[..., None, :], outside)
         changes = jnp.where(seen, change[..., None, :], 0.0)
-        return jnp.moveaxis(ruled(name, (prefixes,), (changes,), out, call, axes=(-1,)), -1, axis)
+        found = ruled(name, (prefixes,), (changes,), out, call, axes=(-1,))
+        if name != "logsumexp" and call.branches.convention is not None and call.branches.convention.tie == EQUAL:
+            found = _pair_by_pair(name, value, change, reverse=call.params["reverse"])
+        return jnp.moveaxis(found, -1, axis)
 
     return handler
+
+
+def _pair_by_pair(name: str, value: Any, change: Any, *, reverse: bool) -> Any:
+    """Return changes where ties share alike pair by pair, in the order in which JAX combines them."""
+    sign = -1.0 if name == "min" else 1.0
+
+    def larger(one: Any, other: Any) -> Any:
+        (x, dx), (y, dy) = one, other
+        first, tied = sign * x > sign * y, x == y
+        return jnp.where(first, x, y), jnp.where(tied, EQUAL * (dx + dy), jnp.where(first, dx, dy))
+
+    return lax.associative_scan(larger, (value, change), reverse=reverse, axis=value.ndim - 1)[1]
 
 
 def sort(call: Call) -> Any:

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
@@ -12,10 +13,10 @@ import numpy as np
 from ..._errors import NoRule
 from ..._types import Array
 from ...engines.program.response import Response
-from ...rules.branches import Convention, Held
+from ...rules.branches import Convention, Held, Kind
 from .contents import largest_array
 from .evaluation import is_inexact
-from .flags import KINDS, TracedBranches
+from .flags import GROUPS, KINDS, Mixture, TracedBranches
 from .interpreter import MOVES, Interpreter, Moving
 from .primitives import PRIMITIVES
 from .structures import STRUCTURES
@@ -28,6 +29,16 @@ MOST_BYTES = 64 << 20
 # XLA compiles in two thirds of the time without LLVM's optimizations, which pay from this many numbers on.
 SMALL = 100_000
 QUICKLY: dict[str, bool | int | str] = {"xla_backend_optimization_level": 0}
+
+
+@dataclass(frozen=True)
+class JaxResponse(Response):
+    """What perturbations do to a JAX program's outputs.
+
+    met : groups of primitives (see ``flags``) and kinds of the kinks on which values stood.
+    """
+
+    met: frozenset[tuple[str, Kind]] = frozenset()
 
 
 class JaxProgram:
@@ -108,8 +119,9 @@ class JaxProgram:
         return tuple(found)
 
     def run(
-        self, changes: Mapping[int, Array], sites: Mapping[int, Array] | None = None, convention: Held | None = None
-    ) -> Response:
+        self, changes: Mapping[int, Array], sites: Mapping[int, Array] | None = None,
+        convention: Held | Mixture | None = None,
+    ) -> JaxResponse:
         """Return the outputs' changes where inputs change.
 
         Parameters
@@ -122,22 +134,23 @@ class JaxProgram:
         given = [np.asarray(changes[number], np.float64) if number in changes
                  else np.zeros((count, *self.inputs[place].shape)) for number, place in enumerate(self.moving)]
         rows = self.rows
-        convention = None if convention is None else Convention.of(convention)
+        if convention is not None and not isinstance(convention, Mixture):
+            convention = Convention.of(convention)
         parts = [self._block([change[start : start + rows] for change in given], rows, convention)
                  for start in range(0, count, rows)]
         joined = [np.concatenate(part) if len(part) > 1 else part[0] for part in zip(*parts, strict=True)]
         crossed, by_kind, *rest = (part[:count] for part in joined)
         moved = iter(rest)
-        kinds = frozenset(kind for number, kind in enumerate(KINDS) if by_kind[:, number].any())
+        met = frozenset((GROUPS[group], KINDS[kind]) for group, kind in np.argwhere(by_kind.any(axis=0)))
         found = tuple(next(moved) if moves else None for moves in self._moves)
-        return Response(found, crossed, np.asarray(by_kind.any(axis=1)), kinds)
+        return JaxResponse(found, crossed, np.asarray(by_kind.any(axis=(1, 2))), frozenset(k for _, k in met), met)
 
     @property
     def rows(self) -> int:
         """How many perturbations are run together."""
         return max(1, min(self.together or ROWS, MOST_BYTES // (8 * max(1, self.size))))
 
-    def _block(self, changes: Sequence[Array], rows: int, convention: Held | None) -> list[Any]:
+    def _block(self, changes: Sequence[Array], rows: int, convention: Held | Mixture | None) -> list[Any]:
         """Flags and changes of up to ``rows`` perturbations, as one call of compiled code."""
         fill = rows - len(changes[0])
         if fill:
@@ -171,7 +184,7 @@ def _values_of(jaxpr: Any, moving: Collection[int], constants: Any, inputs: Sequ
 
 
 def _changes_of(
-    jaxpr: Any, moving: Collection[int], convention: Held | None, constants: Any, inputs: Any, changes: Any
+    jaxpr: Any, moving: Collection[int], convention: Held | Mixture | None, constants: Any, inputs: Any, changes: Any
 ) -> tuple[list[Moving], TracedBranches]:
     branches = TracedBranches(convention)
     run = Interpreter(PRIMITIVES, STRUCTURES)
@@ -180,7 +193,7 @@ def _changes_of(
 
 
 def _moved(
-    jaxpr: Any, moving: Collection[int], convention: Held | None, constants: Any, inputs: Any, changes: Any
+    jaxpr: Any, moving: Collection[int], convention: Held | Mixture | None, constants: Any, inputs: Any, changes: Any
 ) -> list[Any]:
     """Flags, and the changes of the outputs that move."""
     found, branches = _changes_of(jaxpr, moving, convention, constants, inputs, changes)

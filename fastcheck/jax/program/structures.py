@@ -32,9 +32,13 @@ def called(name: str) -> Structure:
         self: Interpreter, equation: Any, operands: Sequence[Moving], branches: TracedBranches
     ) -> list[Moving]:
         inner = equation.params[name]
+        notes = branches.inside(custom=equation.primitive.name.startswith("custom_"))
         if isinstance(inner, Jaxpr):
-            return self.run_open(inner, [], operands, branches)
-        return self.run(inner, operands, branches)
+            found = self.run_open(inner, [], operands, notes)
+        else:
+            found = self.run(inner, operands, notes)
+        branches.join(notes.flags)
+        return found
 
     return structure
 
