@@ -13,9 +13,11 @@ from torch.autograd.gradcheck import GradcheckError
 from .._constants import NOISE_SIGMAS, UNIT_ROUNDOFF
 from .._errors import NondeterministicError, NoRule
 from .._types import Array, Indices
+from ..checks.jacobian.exact import compare_exactly
 from ..checks.jacobian.judge import compare, numerical_jacobian
 from ..checks.jacobian.mismatch import Mismatch
 from ..checks.jacobian.point import Point, Tolerances
+from ..checks.jacobian.quotients import ExactJacobian
 from ..engines.finite.noise import line_noise
 from . import _compat
 from .backward import Backward
@@ -122,8 +124,8 @@ class Check:
         return Directions(self.function, self.rows, self.options.limits, self.options.nondet_tol)
 
     @cached_property
-    def exact(self) -> Array | None:
-        """Its Jacobian (M, n) by exact changes; None where the function cannot be followed."""
+    def exact(self) -> Array | ExactJacobian | None:
+        """Its Jacobian (M, n) by exact changes, from both sides at kinks; None where it cannot be followed."""
         if self.proven is not None:
             return self.proven
         from .exact import exact_jacobian
@@ -240,7 +242,10 @@ class Check:
 
     def _disagreeing(self, analytical: Array, limits: Tolerances) -> Mismatch | None:
         if self.exact is not None:
-            found = compare(self.point, analytical, self.exact, limits, exact=True)
+            if isinstance(self.exact, ExactJacobian):
+                found = compare_exactly(self.point, analytical, self.exact, limits)
+            else:
+                found = compare(self.point, analytical, self.exact, limits, exact=True)
             if found is None or self._by_subtraction(found):
                 return found
         return compare(self.point, analytical, self.numerical, limits)

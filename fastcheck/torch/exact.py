@@ -6,7 +6,9 @@ that got lost on the way is noticed.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -14,16 +16,24 @@ import torch
 
 from .._constants import CANCELLED, UNIT_ROUNDOFF
 from .._errors import NoRule
-from .._types import Array
-from .directions import Directions
+from .._types import Array, Indices, Mask
+from ..checks.jacobian.quotients import ExactJacobian
+from ..engines.program.columns import SHRINK
+from ..engines.program.kinks import conventions, mixtures
+from ..engines.program.runner import inner_steps
+from ..rules.branches import Kind
+from .directions import Directions, Rise
 from .function import TorchFunction
-from .program.program import TorchProgram
+from .program.branches import HeldByOperator
+from .program.program import TorchProgram, TorchResponse
 from .tensors import Tensors, in_short, real_outputs
 
 log = logging.getLogger("fastcheck.torch")
 
 # Steps, relative to an entry and at least.
 STEP, LEAST = 2.0**-27, 2.0**-27
+# Mixtures of operators' conventions at kinks that are tried, beside one convention for all of them alike.
+MOST_MIXTURES = 256
 # Bytes that a block of columns may take.
 BLOCK_BYTES = 1 << 25
 # The recorded function may differ from the plain one by the rounding of fused implementations, relative to its largest
@@ -31,8 +41,8 @@ BLOCK_BYTES = 1 << 25
 SAME, LITERAL = 1e-9, 1e-4
 
 
-def exact_jacobian(function: TorchFunction, directions: Directions) -> Array:
-    """Return the Jacobian (M, n) of the outputs that ``directions`` looks at.
+def exact_jacobian(function: TorchFunction, directions: Directions) -> Array | ExactJacobian:
+    """Return the Jacobian (M, n) of the outputs that ``directions`` looks at; from both sides where it stands on kinks.
 
     Parameters
     ----------
@@ -41,8 +51,7 @@ def exact_jacobian(function: TorchFunction, directions: Directions) -> Array:
 
     Raises
     ------
-    NoRule : where the function cannot be followed, an operator has no rule, an entry stands on a kink, or subtraction
-        contradicts what was found.
+    NoRule : where the function cannot be followed, an operator has no rule, or subtraction contradicts what was found.
     """
     program = _recorded(function)
     plain = np.concatenate([np.empty(0), *(np.asarray(o).reshape(-1) for o in program.outputs)])
@@ -51,27 +60,122 @@ def exact_jacobian(function: TorchFunction, directions: Directions) -> Array:
         same = plain.shape == function.plain.shape and (np.abs(plain - function.plain) <= SAME * scale).all()
     if not same:
         raise NoRule("a function whose operators, one by one, give other values than it does")
-    found = np.empty((directions.rows.size, function.theta.size))
-    for number, span in enumerate(function.spans):
-        found[:, span] = _columns(program, number, function)[directions.rows]
-    if not np.isfinite(found).all():
-        raise NoRule("a function whose exact changes are not finite")
-    _require_literal(found, directions)
-    return found
+    return _Moved(program, function, directions).jacobian()
 
 
-def _require_literal(found: Array, directions: Directions) -> None:
-    """Raise NoRule where literal subtraction along the random directions contradicts a Jacobian.
+@dataclass(frozen=True)
+class _Moved:
+    """A function's operators, moved by single entries.
+
+    Parameters
+    ----------
+    program, function : the operators, and the function that they were recorded of.
+    directions : says which outputs are looked at.
+    """
+
+    program: TorchProgram
+    function: TorchFunction
+    directions: Directions
+
+    def jacobian(self) -> Array | ExactJacobian:
+        """Return the Jacobian of all entries; raises NoRule where it is not finite, or subtraction contradicts it."""
+        steps = np.maximum(STEP * np.abs(self.function.theta), LEAST)
+        entries = np.arange(steps.size)
+        (above, right), (below, left) = (self._quotients(entries, sign * steps) for sign in (1.0, -1.0))
+        flagged = above | below
+        found = 0.5 * (right + left)
+        if not np.isfinite(found[:, ~flagged]).all():
+            raise NoRule("a function whose exact changes are not finite")
+        _require_literal(self._rises() if flagged.any() else
+                         [(rise, found[:, rise.span] @ rise.move) for rise in self.directions.rises],
+                         found, self.directions)
+        return self._at_kinks(found, flagged) if flagged.any() else found
+
+    def _at_kinks(self, central: Array, flagged: Mask) -> ExactJacobian:
+        """Return both sides of entries that stand on kinks, by steps that leave no curvature."""
+        columns, met = np.flatnonzero(flagged), set[tuple[str, Kind]]()
+        parts = [inner_steps(self.function.theta[span]) for span in self.function.spans]
+        steps = np.concatenate([np.empty(0), *parts])
+        right, left = central.copy(), central.copy()
+        for side, sign in ((right, 1.0), (left, -1.0)):
+            side[:, columns] = self._quotients(columns, sign * steps[columns], met=met)[1]
+
+        def under() -> Iterator[Array]:
+            yield from (self._quotients(columns, steps[columns], held)[1]
+                        for held in conventions({kind for _, kind in met}))
+            yield from (self._quotients(columns, steps[columns], held)[1]
+                        for held in islice(mixtures(met), MOST_MIXTURES))
+
+        def nearer(doubted: Indices) -> tuple[Array, Array]:
+            size = SHRINK * steps[doubted]
+            return self._quotients(doubted, size)[1], self._quotients(doubted, -size)[1]
+
+        return ExactJacobian(right, left, flagged, under, nearer)
+
+    def _quotients(
+        self, entries: Indices, steps: Array, held: HeldByOperator | None = None,
+        met: set[tuple[str, Kind]] | None = None,
+    ) -> tuple[Mask, Array]:
+        """Return which of some entries, ascending, met a kink, and quotients (M, k) by steps of either sign.
+
+        Operators on whose kinks values stood are added to ``met``.
+        """
+        flagged, out = np.zeros(entries.size, dtype=bool), np.empty((self.directions.rows.size, entries.size))
+        for number, span in enumerate(self.function.spans):
+            here = np.flatnonzero((entries >= span.start) & (entries < span.stop))
+            size = span.stop - span.start
+            width = max(1, min(here.size, BLOCK_BYTES // max(self.program.column_bytes, 1)))
+            for some in (here[start : start + width] for start in range(0, here.size, width)):
+                changes = np.zeros((some.size, size))
+                changes[np.arange(some.size), entries[some] - span.start] = steps[some]
+                response = self._run(number, changes, held)
+                flagged[some] = response.ties | response.crossed
+                with np.errstate(all="ignore"):
+                    out[:, some] = (self._of_rows(response, some.size) / steps[some, None]).T
+                if met is not None:
+                    met |= response.met
+        return flagged, out
+
+    def _of_rows(self, response: TorchResponse, count: int) -> Array:
+        """Return the changes (count, M) of the outputs that are looked at."""
+        parts = [np.zeros((count, np.asarray(output).size)) if change is None else np.asarray(change).reshape(count, -1)
+                 for output, change in zip(self.program.outputs, response.changes, strict=True)]
+        return np.concatenate([np.empty((count, 0)), *parts], axis=1)[:, self.directions.rows]
+
+    def _run(self, number: int, changes: Array, held: HeldByOperator | None = None) -> TorchResponse:
+        shape = self.function.parts[number].tensor.shape
+        try:
+            return self.program.run({number: changes.reshape(len(changes), *shape)}, None, held)
+        except NoRule:
+            raise
+        except Exception as error:
+            raise NoRule(f"an operator whose rule cannot take it: {in_short(error)}") from error
+
+    def _rises(self) -> list[tuple[Rise, Array]]:
+        """Return what the operators say of the random directions, kinks and all."""
+        found = []
+        for number, rise in enumerate(self.directions.rises):
+            ends = self._of_rows(self._run(number, 0.5 * np.stack([rise.move, -rise.move])), 2)
+            found.append((rise, ends[0] - ends[1]))
+        return found
+
+
+def _require_literal(rises: Sequence[tuple[Rise, Array]], found: Array, directions: Directions) -> None:
+    """Raise NoRule where literal subtraction along the random directions contradicts what operators say of them.
 
     Outputs that cancel are rounded as what cancelled, whose size is unknown: as the largest output or input, or one.
+
+    Parameters
+    ----------
+    rises : the directions, and what the outputs do along them by the operators.
+    found : the Jacobian (M, n): what is compared is rounded as its terms are.
     """
     sizes = np.abs(np.concatenate([np.ones(1), directions.function.theta, directions.function.plain]))
     noise = directions.noise + CANCELLED * UNIT_ROUNDOFF * float(np.max(sizes, where=np.isfinite(sizes), initial=1.0))
-    for rise in directions.rises:
-        block = found[:, rise.span]
+    for rise, exact in rises:
         with np.errstate(all="ignore"):
-            size = np.abs(block) @ np.abs(rise.move)
-            off = np.abs(block @ rise.move - rise.rise)
+            size = np.abs(found[:, rise.span]) @ np.abs(rise.move)
+            off = np.abs(exact - rise.rise)
         if not (off <= noise + LITERAL * size).all():
             raise NoRule("a function that moves otherwise than its operators, one by one")
 
@@ -104,36 +208,3 @@ def _real(function: TorchFunction) -> Callable[..., Tensors]:
             return real_outputs(call(*given))
 
     return real
-
-
-def _columns(program: TorchProgram, number: int, function: TorchFunction) -> Array:
-    """Return central differences (all outputs, n) by each entry of one input."""
-    shape, theta = function.parts[number].tensor.shape, function.theta[function.spans[number]]
-    out = np.zeros((sum(np.asarray(o).size for o in program.outputs), theta.size))
-    steps = np.maximum(STEP * np.abs(theta), LEAST)
-    width = max(1, min(theta.size, BLOCK_BYTES // max(2 * program.column_bytes, 1)))
-    for start in range(0, theta.size, width):
-        some = np.arange(start, min(start + width, theta.size))
-        changes = np.zeros((2, some.size, theta.size))
-        changes[0, np.arange(some.size), some] = steps[some]
-        changes[1] = -changes[0]
-        response = _run(program, number, changes.reshape(2 * some.size, *shape))
-        if response.ties.any() or response.crossed.any():
-            raise NoRule("a kink at the point itself")
-        row = 0
-        for output, change in zip(program.outputs, response.changes, strict=True):
-            count = np.asarray(output).size
-            if change is not None:
-                above, below = np.asarray(change).reshape(2, some.size, count)
-                out[row : row + count, some] = ((above - below) / (2.0 * steps[some, None])).T
-            row += count
-    return out
-
-
-def _run(program: TorchProgram, number: int, changes: Array) -> Any:
-    try:
-        return program.run({number: changes})
-    except NoRule:
-        raise
-    except Exception as error:
-        raise NoRule(f"an operator whose rule cannot take it: {in_short(error)}") from error

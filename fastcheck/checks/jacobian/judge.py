@@ -12,7 +12,7 @@ from ...engines.finite.difference_table import table
 from ...engines.finite.stencils import power_of_two
 from ...engines.finite.steps import first_step, refine
 from ...engines.second_looks import SecondLooks
-from .mismatch import NOISY, Mismatch
+from .mismatch import BETWEEN, NOISY, Mismatch
 from .point import ROUNDINGS, SHARE, Part, Point, Tolerances
 
 # Entries looked at again in the first batch, and in each later one at most.
@@ -129,21 +129,35 @@ class _Judge:
 
     def looked_again(self, doubted: NDArray[np.intp]) -> Mismatch | None:
         """Look with better steps at entries in doubt, worst first, until some are wrong beyond doubt."""
-        unsure: list[NDArray[np.intp]] = []
+        unsure: list[NDArray[np.intp]] = [doubted[:0]]
+        loose: list[NDArray[np.intp]] = [doubted[:0]]
         for rows in SecondLooks([np.arange(len(doubted))], FIRST_LOOK, LOOK // FIRST_LOOK, most=LOOK):
             batch, wrong = doubted[rows], np.zeros(rows.size, dtype=bool)
             for row in np.unique(batch[:, 0]):
                 here = np.flatnonzero(batch[:, 0] == row)
-                wrong[here], hidden = self._row(int(row), batch[here, 1])
+                wrong[here], hidden, between = self._row(int(row), batch[here, 1])
                 unsure.append(batch[here[hidden]])
+                loose.append(batch[here[between]])
             if wrong.any():
                 # One mistake is enough for a verdict: the others in doubt are counted as the first look had them.
                 return self._mismatch(np.concatenate([batch[wrong], doubted[rows[-1] + 1 :]]))
-        left = np.concatenate(unsure) if unsure else doubted[:0]
-        return self._together(left) if left.size else None
+        left = np.concatenate(unsure)
+        return self._by_interval_alone(np.concatenate(loose)) or (self._together(left) if left.size else None)
 
-    def _row(self, row: int, columns: Indices) -> tuple[Mask, Mask]:
-        """Which entries of a row are wrong, and which may be, but by no more than noise; writes better differences."""
+    def _by_interval_alone(self, loose: NDArray[np.intp]) -> Mismatch | None:
+        """Return entries at kinks that are no branch's slope, where they stand in more than half of an input."""
+        columns = np.unique(loose[:, 1])
+        for of in self.point.inputs:
+            span = of.tensor
+            if 2 * np.count_nonzero((columns >= span.start) & (columns < span.stop)) > span.size:
+                return self._mismatch(loose, BETWEEN)
+        return None
+
+    def _row(self, row: int, columns: Indices) -> tuple[Mask, Mask, Mask]:
+        """Tell which entries of a row are wrong, which may be, by no more than noise, and which lie between two slopes.
+
+        Better differences are written.
+        """
         point = self.point
         output = point.output_of(row)
         noise = np.full(columns.size, output.unit * abs(float(point.value[row])) + point.jitter)
@@ -175,8 +189,12 @@ class _Judge:
         allowed[still] += min(self.limits.atol, UNSEEN * max(output.unit, self.limits.unit))
         # An output that is small because large ones cancel in it is rounded as they are.
         unseen = np.where(known, point.rounding(output) / slopes.step, 0.0)
-        wrong = ~(off <= allowed + NOISE_SIGMAS * np.maximum(error, unseen))
-        return wrong, ~wrong & (off > plain)
+        allowed += NOISE_SIGMAS * np.maximum(error, unseen)
+        wrong = ~(off <= allowed)
+        with np.errstate(invalid="ignore"):
+            inside = (given > low + allowed) & (given < high - allowed)
+            between = at_kink & inside & ~(np.abs(given - 0.5 * (low + high)) <= allowed)
+        return wrong, ~wrong & (off > plain), between
 
     def _measured_noise(self, row: int, columns: Indices) -> float:
         """Return the standard deviation of one value of an output, from lines along a few of the entries.

@@ -1,6 +1,6 @@
 """Entries at kinks: one-sided derivatives, and what the gradient is under each convention for ties."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import product
 from typing import TypeVar
 
@@ -39,6 +39,21 @@ def conventions(kinds: Collection[Kind]) -> list[Convention]:
     """Return every mixture of conventions, one for each kind of kink that was met."""
     options = [list(names) if kind in kinds else [getattr(FROZEN, kind)] for kind, names in HELD.items()]
     return [Convention(*chosen) for chosen in product(*options)]
+
+
+def mixtures(met: Collection[tuple[str, Kind]]) -> Iterator[dict[str, Convention]]:
+    """Yield every way in which operations may hold conventions of their own, by their names.
+
+    Parameters
+    ----------
+    met : names of operations, and the kinds of kinks on which their values stood.
+    """
+    places = sorted(met)
+    for chosen in product(*(HELD[kind] for _, kind in places)):
+        held = {name: FROZEN for name, _ in places}
+        for (name, kind), value in zip(places, chosen, strict=True):
+            held[name] = held[name]._replace(**{kind: value})
+        yield held
 
 
 def under_each(kinds: Collection[Kind], found_under: Callable[[Convention], Found]) -> list[tuple[Convention, Found]]:

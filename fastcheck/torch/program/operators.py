@@ -109,7 +109,7 @@ BINARY = {
 }
 LINEAR = (
     "roll", "index", "gather", "take", "repeat", "diagonal", "tril", "triu", "movedim", "trace", "diag_embed",
-    "rot90", "pixel_shuffle", "pixel_unshuffle", "_embedding_bag_forward_only",
+    "rot90", "pixel_shuffle", "pixel_unshuffle",
     "channel_shuffle", "nansum", "_fft_r2c", "_fft_c2c", "_fft_c2r", "view_as_real", "view_as_complex", "_conj",
     "_neg_view", "real", "imag", "as_strided_copy", "diagonal_copy", "conj", "resolve_conj",
 )
@@ -196,6 +196,7 @@ SPECIAL: dict[str, Handler] = {
     "scatter_add": linear(0, 3), "index_add": linear(0, 3), "index_copy": linear(0, 3), "index_fill":
     structure.index_fill,
     "_unsafe_index": linear(0), "_unsafe_index_put": linear(0, 2), "_embedding_bag": structure.embedding_bag,
+    "_embedding_bag_forward_only": structure.embedding_bag,
     "sum": structure.reduced, "mean": structure.reduced, "t": structure.transposed, "transpose": structure.transposed,
     "transpose_copy": structure.transposed, "t_copy": structure.transposed, "permute": structure.permuted,
     "permute_copy": structure.permuted, "expand": structure.expanded, "expand_copy": structure.expanded,
@@ -214,6 +215,7 @@ SPECIAL: dict[str, Handler] = {
     "max_pool3d_with_indices": ordering.max_pool, "adaptive_max_pool2d": ordering.adaptive_max_pool,
     "adaptive_max_pool3d": ordering.adaptive_max_pool,
     "cummax": ordering.running("max"), "cummin": ordering.running("min"), "median": ordering.median,
+    "kthvalue": ordering.kth_value,
     "linalg_vector_norm": normalisation.vector_norm,
     "linalg_inv_ex": contractions.algebra("inv"), "_linalg_det": contractions.algebra("det"),
     "_linalg_slogdet": contractions.slogdet, "linalg_cholesky_ex": contractions.cholesky,

@@ -34,15 +34,26 @@ def sort(call: Call) -> Any:
 
 def median(call: Call) -> Any:
     """Return the middle of the sorted entries, the lower of two; of all entries, or along one axis with its place."""
-    value, change = call.args[0], call.changes[0]
     if len(call.args) < 2:
-        value, change, dim, keep = value.flatten(), change.reshape((*call.batch, -1)), -1, False
-    else:
-        dim, keep = call.args[1], bool(call.option(2, "keepdim", False))
+        value, change = call.args[0].flatten(), call.changes[0].reshape((*call.batch, -1))
+        return [_ranked(call, value, change, (value.shape[0] - 1) // 2, dim=-1, keep=False)]
+    dim, keep = call.args[1], bool(call.option(2, "keepdim", False))
+    middle = (call.args[0].shape[dim] - 1) // 2
+    return [_ranked(call, call.args[0], call.changes[0], middle, dim=dim, keep=keep), None]
+
+
+def kth_value(call: Call) -> Any:
+    """Return the k-th smallest entry along an axis, with its place."""
+    dim, keep = call.option(2, "dim", -1), bool(call.option(3, "keepdim", False))
+    return [_ranked(call, call.args[0], call.changes[0], call.args[1] - 1, dim=dim, keep=keep), None]
+
+
+def _ranked(call: Call, value: Any, change: Any, rank: int, *, dim: int, keep: bool) -> Any:
+    """Return the entry of a rank, from 0, among those sorted along an axis."""
     axis = axes_of(dim, value.ndim)
     found = ruled("sort", (value,), (change,), torch.sort(value, dim=axis[0]).values, call, axes=axis)
-    middle = found.narrow(axis[0], (value.shape[axis[0]] - 1) // 2, 1)
-    return [middle if keep else middle.squeeze(axis[0]), *(None for _ in call.outputs[1:])]
+    ranked = found.narrow(axis[0], rank, 1)
+    return ranked if keep else ranked.squeeze(axis[0])
 
 
 def topk(call: Call) -> Any:

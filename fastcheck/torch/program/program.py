@@ -11,7 +11,8 @@ import torch
 from ..._errors import NoRule
 from ..._types import Array
 from ...engines.program.response import Response
-from ...rules.branches import Branches, Held
+from ...rules.branches import Branches, Kind
+from .branches import HeldByOperator, OperatorBranches
 from .call import Call, Handler
 from .cut import cut
 from .memory import bytes_of_column, last_uses
@@ -21,6 +22,16 @@ from .recorder import Node, Ref, Tape, record, refs_of
 from .replay import replayed
 
 DETACH = torch.ops.aten.detach.default
+
+
+@dataclass(frozen=True)
+class TorchResponse(Response):
+    """What perturbations do to a PyTorch program's outputs.
+
+    met : operators, and kinds of the kinks on which their values stood.
+    """
+
+    met: frozenset[tuple[str, Kind]] = frozenset()
 
 
 class TorchProgram:
@@ -94,15 +105,16 @@ class TorchProgram:
         return program
 
     def run(
-        self, changes: Mapping[int, Array], sites: Mapping[int, Array] | None = None, convention: Held | None = None
-    ) -> Response:
+        self, changes: Mapping[int, Array], sites: Mapping[int, Array] | None = None,
+        convention: HeldByOperator | None = None,
+    ) -> "TorchResponse":
         """Return the outputs' changes where inputs, or outputs of single operators, change.
 
         Parameters
         ----------
         changes : by the input's number, (B, *shape).
         sites : by the operator's number among those that the outputs need, (B, *shape of its first output).
-        convention : how ties are resolved (see ``fastcheck.rules.branches``).
+        convention : how ties are resolved (see ``fastcheck.rules.branches``), by all operators or by each.
 
         Raises
         ------
@@ -113,9 +125,10 @@ class TorchProgram:
             found[number] = _tensor(change, self._inputs[number].values[0])
         injected = {number: _tensor(change, self._steps[number].outputs[0]) for number, change in (sites or {}).items()}
         batch = tuple(next(iter([*changes.values(), *injected.values()])).shape[:1])
-        branches = Branches(torch, batch, convention)
+        branches = OperatorBranches(batch, convention)
         with torch.no_grad():
             for number, step in enumerate(self._steps):
+                branches.enter(step.operator, second=step.second_alone(found))
                 step.run(found, batch, branches)
                 if number in injected:
                     extra, here = injected[number], step.slots[0]
@@ -126,8 +139,8 @@ class TorchProgram:
                 if found[guard] is not None and bool((found[guard] != 0.0).any()):
                     raise NoRule("a branch that a perturbation takes the other way", "use torch.where")
             outputs = [None if slot is None or not _moves(found[slot]) else found[slot] for slot in self._results]
-            return Response(tuple(None if o is None else _array(o) for o in outputs),
-                            _array(branches.crossed), _array(branches.ties), frozenset(branches.kinds))
+            return TorchResponse(tuple(None if o is None else _array(o) for o in outputs), _array(branches.crossed),
+                                 _array(branches.ties), frozenset(branches.kinds), frozenset(branches.met))
 
 
 # In place of the change of an output that moves and that the operator's rule leaves out: a saved mean, a factorisation.
@@ -173,6 +186,11 @@ class _Step:
         here = tuple(slots.of(Ref(node, output)) for output in range(len(node.values)))
         return cls(node.operator, handler, tuple(_value(a) for a in node.args), node.kwargs, operands, read, here,
                    node.values)
+
+    def second_alone(self, found: list[Any]) -> bool:
+        """Tell whether of two operands that depend on the inputs the second moves alone."""
+        first, second = (*self.operands, None, None)[:2]
+        return isinstance(first, int) and isinstance(second, int) and found[first] is None and found[second] is not None
 
     def run(self, found: list[Any], batch: tuple[int, ...], branches: Branches) -> None:
         """Find the outputs' changes, if any operand has one."""

@@ -1,0 +1,91 @@
+"""Values exactly on kinks: what a convention gives is right, and nothing between two slopes is."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from tests.torch.support import function
+
+import fastcheck.torch as ft
+from fastcheck.torch.program.branches import OperatorBranches
+from fastcheck.torch.program.program import TorchProgram
+
+
+def at(*values):
+    return torch.tensor(values, dtype=torch.float64, requires_grad=True)
+
+
+IMAGE = torch.tensor([[0, 1, 1, 0], [1, 1, 0, 0], [0, 0, 1, 1], [1, 0, 1, 1]], dtype=torch.float64)[None, None]
+ONES = torch.ones(4, 2, dtype=torch.float64)
+
+# Right by PyTorch's own conventions, which differ from operator to operator.
+RIGHT = {
+    "relu": (F.relu, at(0, 0.5, -1)),
+    "relu of a product": (lambda x: F.relu(x.reshape(2, 4) @ ONES).sum(), at(*[0] * 8)),
+    "clamp at both edges": (lambda x: x.clamp(-1, 1).sum(), at(1, 0.5, -1)),
+    "relu6 and hardtanh": (lambda x: (F.relu6(x) + F.hardtanh(x)).sum(), at(0, 6, 1, -1)),
+    "clamp, max and relu": (lambda x: x.clamp(-1, 1).max() + F.relu(x).sum(), at(1, 1, 0)),
+    "leaky_relu, relu6 and abs": (lambda x: (F.leaky_relu(x) + F.relu6(x) + x.abs()).sum(), at(0, 6, 0)),
+    "max": (torch.max, at(1, 1, 1)),
+    "amax": (lambda x: x.amax(0), at(1, 1, 0)),
+    "max along an axis": (lambda x: x.max(0)[0], at(1, 1, 0)),
+    "median of all": (torch.median, at(1, 1, 1, 1)),
+    "kthvalue": (lambda x: x.kthvalue(3)[0], at(0, 1, 2, 3)),
+    "sort": (lambda x: x.sort()[0] @ torch.arange(3.0, dtype=torch.float64), at(1, 1, 0)),
+    "topk": (lambda x: x.topk(2)[0].sum(), at(1, 1, 1, 0)),
+    "maximum of halves": (lambda x: torch.maximum(x[:2], x[2:]).sum(), at(1, 0, 1, 1)),
+    "fmax of halves": (lambda x: torch.fmax(x[:2], x[2:]).sum(), at(1, 0, 1, 1)),
+    "max_pool2d": (lambda x: F.max_pool2d(x, 2), IMAGE.clone().requires_grad_()),
+    "max_pool2d, overlapping": (lambda x: F.max_pool2d(x, 3, 1).sum(), IMAGE.clone().requires_grad_()),
+    "embedding_bag": (lambda w: F.embedding_bag(torch.tensor([[0, 1, 1]]), w[:, None], mode="max"), at(2, 1, 3)),
+    "embedding_bag with ties": (lambda w: F.embedding_bag(torch.tensor([[0, 1]]), w[:, None], mode="max"), at(1, 1)),
+    "cdist of p = 1": (lambda x: torch.cdist(x[:, None], x[:, None], p=1), at(1, 1, 2)),
+    "norm": (torch.norm, at(0, 0, 0)),
+}
+
+
+@pytest.mark.parametrize("fast", [False, True])
+@pytest.mark.parametrize("name", list(RIGHT))
+def test_what_autograd_gives_on_kinks_passes(name, fast):
+    call, given = RIGHT[name]
+    assert ft.gradcheck(call, (given,), fast_mode=fast)
+
+
+def test_two_arguments_at_a_tie():
+    """Each of them moves alone; what both get has to be of one convention."""
+    given = at(1, 0), at(1, 1)
+    for call in (torch.maximum, torch.fmax, torch.fmin, lambda x, y: torch.maximum(x, y).sum()):
+        assert ft.gradcheck(call, given)
+    one_and_both = function(torch.maximum, lambda g, x, y: (g, 0.5 * g))
+    assert not ft.gradcheck(one_and_both, given, raise_exception=False)
+
+
+TIED = {
+    "max": (torch.max, at(1, 1, -1)),
+    "median": (torch.median, at(1, 1, -1)),
+    "max_pool1d": (lambda x: F.max_pool1d(x[None, None], 2), at(1, 1, 2, 2)),
+    "relu": (F.relu, at(0, 0, -1)),
+    "cdist of p = 1": (lambda x: torch.cdist(x[:, None], x[:, None], p=1).sum(), at(1, 1, 1)),
+}
+
+
+@pytest.mark.parametrize("name", list(TIED))
+@pytest.mark.parametrize("factor", [0.3, 0.7])
+def test_what_lies_between_two_slopes_does_not_pass(name, factor):
+    call, given = TIED[name]
+
+    def backward(g, x):
+        y = x.detach().requires_grad_()
+        with torch.enable_grad():
+            slopes = torch.autograd.grad(call(y), y, g)[0]
+        return factor * slopes + (0.1 if not slopes.any() else 0.0)
+
+    for fast in (False, True):
+        assert not ft.gradcheck(function(call, backward), (given,), fast_mode=fast, raise_exception=False)
+
+
+def test_kinks_are_noted_by_the_operator():
+    given = at(0, 1, 1)
+    program = TorchProgram(lambda x: F.relu(x).sum() + x.max(), [given.detach()])
+    response = program.run({0: torch.eye(3, dtype=torch.float64).numpy() * 1e-9})
+    assert {(name.split(".")[1], kind) for name, kind in response.met} == {("relu", "kink"), ("max", "tie")}
+    assert OperatorBranches((), None).convention is None
