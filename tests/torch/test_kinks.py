@@ -3,11 +3,11 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from tests.torch.support import function
 
 import fastcheck.torch as ft
 from fastcheck.torch.program.branches import OperatorBranches
 from fastcheck.torch.program.program import TorchProgram
+from tests.torch.support import function
 
 
 def at(*values):
