@@ -31,18 +31,21 @@ class Coarsest(TorchDispatchMode):
     Attributes
     ----------
     found : the unit roundoff of the lowest such precision; 0.0 where there is none.
+    numbers : how many numbers the operators made in all.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.found = 0.0
+        self.found, self.numbers = 0.0, 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run the operator and look at what it made."""
         out = func(*args, **(kwargs or {}))
         for one in out if isinstance(out, (tuple, list)) else (out,):
-            if isinstance(one, torch.Tensor) and one.dtype in HALVES:
-                self.found = max(self.found, UNIT_ROUNDOFFS[HALVES[one.dtype]])
+            if isinstance(one, torch.Tensor):
+                self.numbers += one.numel()
+                if one.dtype in HALVES:
+                    self.found = max(self.found, UNIT_ROUNDOFFS[HALVES[one.dtype]])
         return out
 
 

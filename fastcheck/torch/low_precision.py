@@ -7,23 +7,28 @@ that the spread of its rounding is measured (``fastcheck.verdict.spread``).
 
 import copy
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
+from torch.func import functional_call, grad, vmap
+from torch.utils._pytree import tree_map
 
 from .._types import Array
 from ..problems.gradients import AnalyticGradient, Dithered, NumericalGradient
 from ..problems.parameters.layout import Layout
 from ..report.report import Report
 from .case import Case, Coarsest, as_array, detached, double, mapped
-from .tensors import floating
+from .tensors import floating, quiet
 from .widened import Widened
 
 # Runs whose spread is measured; fewer where they take longer than this in all, but never less than the least.
 RUNS, LEAST_RUNS, SECONDS = 32, 8, 20.0
+# The truths at all points come from one pass where that takes no more than this, and where they agree with a pass of
+# its own at the caller's point to this.
+STACK_BYTES, SAME = 1 << 27, 1e-10
 
 
 class NoTruthError(Exception):
@@ -49,6 +54,7 @@ class Twin:
         except Exception as error:
             raise NoTruthError(f"no copy of the module in double precision ({error})") from error
         self.names = tuple(case.parameters)
+        self.numbers = 0  # made by one run, forward and backward
 
     def run(self, point: "Point") -> tuple[float, dict[str, Array]]:
         """Return the loss and the gradients at a point.
@@ -68,12 +74,46 @@ class Twin:
             with watching, Widened(), torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
                 outputs = self.module(*args, **kwargs)
                 value = self.loss(outputs) if targets is None else self.loss(outputs, targets)
-                (value * point.factor).backward()
+                value.backward()
         except Exception as error:
             raise NoTruthError(f"it fails in double precision ({type(error).__name__}: {error})") from error
         if watching.found:
             raise NoTruthError("it computes in less than double precision by itself")
+        self.numbers = watching.numbers
         return value.item(), {name: _gradient_of(parameters[name]) for name in self.names}
+
+    def run_all(self, points: "Sequence[Point]", first: Array) -> list[Array]:
+        """Return the gradients (n,) at several points, by one pass where vmap can take the module.
+
+        Parameters
+        ----------
+        points : where; all of them with the same targets and the same arguments, but for what moves.
+        first : the gradients at the first of them, which that pass has to give as well.
+        """
+        found = self._stacked(points)
+        if found is not None and np.linalg.norm(found[0] - first) <= SAME * np.linalg.norm(first):
+            return list(found)
+        return [first, *(_joined(self.run(point)[1].values()) for point in points[1:])]
+
+    def _stacked(self, points: "Sequence[Point]") -> Array | None:
+        """Return the gradients (points, n) by one pass; None where vmap cannot take the module."""
+        def cost(given: dict[str, torch.Tensor], buffers: dict[str, torch.Tensor], args: Any, kwargs: Any) -> Any:
+            outputs = functional_call(self.module, {**given, **buffers}, args, kwargs)
+            return self.loss(outputs) if targets is None else self.loss(outputs, targets)
+
+        first, count = points[0], len(points)
+        targets = mapped(first.targets, double)
+        given = {name: torch.stack([double(point.parameters[k]) for point in points])
+                 for k, name in enumerate(self.names)}
+        buffers = {name: b.expand(count, *b.shape).clone() for name, b in self.module.named_buffers()}
+        args, kwargs = (tree_map(_stack, *parts) for parts in zip(*((p.args, p.kwargs) for p in points), strict=True))
+        dims = (0, 0, tree_map(_axis, first.args), tree_map(_axis, first.kwargs))
+        try:
+            with Widened(), torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False), quiet():
+                found = vmap(grad(cost), dims)(given, buffers, args, kwargs)
+        except Exception:
+            return None  # functions without a rule for batches, branches on values, whatever else vmap cannot do
+        return np.concatenate([found[name].reshape(count, -1).numpy(force=True) for name in self.names], axis=1)
 
 
 class Point:
@@ -87,7 +127,7 @@ class Point:
 
     def __init__(self, case: Case, generator: torch.Generator | None) -> None:
         def moved(value: Any) -> Any:
-            if generator is None or not floating(value) or value.is_complex():
+            if generator is None or not _moves(value):
                 return detached(value)
             return _jiggled(value.detach(), case.coarse, generator)
 
@@ -113,19 +153,25 @@ def dithered(case: Case, twin: Twin, seed: int, seconds: float) -> tuple[float, 
     """
     started = time.perf_counter()
     own = [parameter.detach().clone() for parameter in case.parameters.values()]
-    low, true, losses = [], [], []
+    points = [Point(case, None)]
     try:
-        for point in _points(case, seed):
-            loss, truth = twin.run(point)
-            losses.append(loss)
-            true.append(_joined(truth.values()) / point.factor)
-            low.append(_low(case, point) / point.factor)
+        loss, truth = twin.run(points[0])
+        low, true = [_low(case, points[0])], [_joined(truth.values())]
+        at_once = RUNS * 8 * twin.numbers <= STACK_BYTES
+        for point in _beside(case, seed):
+            low.append(_low(case, point))
+            if at_once:
+                points.append(point)
+            else:
+                true.append(_joined(twin.run(point)[1].values()))
             spent = time.perf_counter() - started
             if len(low) >= LEAST_RUNS and spent + spent / len(low) > seconds:
                 break
     finally:
         _put(case, own)
-    return losses[0], Dithered(np.stack(low), np.stack(true), case.coarse)
+    if at_once:
+        true = twin.run_all(points, true[0])
+    return loss, Dithered(np.stack(low), np.stack(true), case.coarse)
 
 
 def judged_by_spread(
@@ -174,8 +220,7 @@ def report_of(case: Case, loss: float, runs: Dithered, *, norm: float, seed: int
             "differ by about one rounding, were held against the truth in double precision, which was proven first.")
 
 
-def _points(case: Case, seed: int) -> Iterator[Point]:
-    yield Point(case, None)
+def _beside(case: Case, seed: int) -> Iterator[Point]:
     generator = torch.Generator().manual_seed(seed)
     for _ in range(RUNS - 1):
         yield Point(case, generator)
@@ -194,7 +239,20 @@ def _low(case: Case, point: Point) -> Array:
     for parameter in case.parameters.values():
         parameter.grad = None
     (case.cost(case.module, point.args, point.kwargs, point.targets) * point.factor).backward()
-    return _joined(_gradient_of(parameter) for parameter in case.parameters.values())
+    return _joined(_gradient_of(parameter) for parameter in case.parameters.values()) / point.factor
+
+
+def _moves(value: Any) -> bool:
+    """Tell whether rounding moves a value from point to point."""
+    return floating(value) and not value.is_complex()
+
+
+def _stack(*values: Any) -> Any:
+    return torch.stack([double(value) for value in values]) if _moves(values[0]) else values[0]
+
+
+def _axis(value: Any) -> int | None:
+    return 0 if _moves(value) else None
 
 
 def _put(case: Case, values: list[torch.Tensor]) -> None:
