@@ -48,6 +48,9 @@ TRIAL_AGREES: Final = 1e-9
 SPREADS_SHARED: Final = 4.0
 LEAST_SHARED: Final = 6e-3
 MOST_SHARED: Final = 1.8e-2
+# ... and in single precision, where the factor varies by less than 1e-6: some thousand roundings, of sums that all
+# round to one side.
+LEAST_SHARED_SINGLE: Final = 1e-4
 # A slice of a tensor averages over fewer entries than the whole.
 SLICE_FLOORS: Final = 4.0
 # Roundings of its precision that one entry may be off by in every run: those of the sums that go into it.

@@ -1,4 +1,4 @@
-"""Forty PyTorch layers and small models with the shapes of their inputs, for studies of low precision."""
+"""Forty-one PyTorch layers and small models with the shapes of their inputs, for studies of low precision."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -22,6 +22,7 @@ REMEDY = "call module.eval() first, and backward() in that mode too"
 FROZEN = "frozen"
 
 
+DOUBLE = torch.finfo(torch.float64).bits
 HALVES = {torch.float16: "float16", torch.bfloat16: "bfloat16"}
 
 
@@ -62,6 +63,7 @@ class Case:
     frozen : whether each run begins with the random state that the first one had.
     coarse : the unit roundoff of the lowest precision below single that the forward pass was seen to compute in, or
         that a parameter has; 0.0 where there is none.
+    narrow : whether the module is for less than double precision: the constants that follow the precision stay then.
     """
 
     module: nn.Module
@@ -72,12 +74,14 @@ class Case:
     frozen: bool = False
     state: Any = field(default=None, repr=False)
     coarse: float = 0.0
+    narrow: bool = False
 
     @classmethod
     def of(cls, module: nn.Module, loss: Any, inputs: Any, targets: Any, *, frozen: bool) -> "Case":
         """A case of what the caller passed: inputs are a tensor, a tuple, or a dictionary of keyword arguments."""
         args, kwargs = ((), dict(inputs)) if isinstance(inputs, Mapping) else (as_tuple(inputs), {})
-        return cls(module, loss, args, kwargs, targets, frozen, random_state() if frozen else None)
+        narrow = any(floating(t) and torch.finfo(t.dtype).bits < DOUBLE for t in (*args, *module.parameters()))
+        return cls(module, loss, args, kwargs, targets, frozen, random_state() if frozen else None, narrow=narrow)
 
     @property
     def plain(self) -> nn.Module:
@@ -162,7 +166,7 @@ class Case:
                 if name in given:
                     given[name] = torch.where(row, still, given[name])
             given.update({name: value.clone() for name, value in rest.items()})
-            with Widened() if widen is double else contextlib.nullcontext():
+            with Widened(self.narrow) if widen is double else contextlib.nullcontext():
                 return self.cost(lambda *a, **k: functional_call(module, given, a, k), args, kwargs, targets)
 
         return cost

@@ -1,6 +1,5 @@
 """``check_module``: every parameter of an nn.Module against loss.backward(); and ``Watch``, while it trains."""
 
-import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -108,6 +107,8 @@ def check_module(
                 notes.append(f"The spread of rounding was not measured: {reason}.")
             options["tolerance"] = COARSE
         report = _exactly(case, value, gradients, method, options)
+        if tolerance is None and not case.coarse:
+            report = _looked_again(case, report, method, options)
     return report.held_open(Cause.COARSE).noted(*notes) if case.coarse and tolerance is None else report
 
 
@@ -136,12 +137,25 @@ def _at_step(case: Case, gradients: dict[str, Array], memory_limit: int) -> Repo
     report = _by_operators(case, gradients, "these are the gradients of a training step", "directional", options)
     if case.coarse:
         return report.held_open(Cause.COARSE)
-    if report.verdict == FAIL and any(p.dtype == torch.float32 for p in case.parameters.values()):
-        # Rounding may have carried a pre-activation across its kink, which the spread of rounding tells from a mistake.
-        rounded = replace(case, coarse=UNIT_ROUNDOFFS["float32"], frozen=not still(case.module))
-        with contextlib.suppress(NoTruthError):
-            return _by_spread(rounded, "directional", options, gradients)
-    return report
+    return _looked_again(replace(case, frozen=not still(case.module)), report, "directional", options, gradients)
+
+
+def _looked_again(
+    case: Case, report: Report, method: Method | None, options: dict[str, Any],
+    gradients: dict[str, Array] | None = None,
+) -> Report:
+    """A report on single precision that did not pass, or what the spread of rounding says instead.
+
+    Rounding may have carried a pre-activation across its kink, or be all that a gradient consists of: the spread tells
+    both from a mistake.
+    """
+    if report.ok or all(p.dtype != torch.float32 for p in case.parameters.values()):
+        return report
+    try:
+        spread = _by_spread(replace(case, coarse=UNIT_ROUNDOFFS["float32"]), method, options, gradients)
+    except NoTruthError:
+        return report
+    return report if spread.verdict == report.verdict else spread
 
 
 def _exactly(
@@ -173,7 +187,8 @@ def _by_spread(
     twin = Twin(case)
     value, gradients = twin.run(Point(case, None))
     inputs, targets = mapped(case.kwargs or case.args, double), mapped(case.targets, double)
-    proof = _exactly(Case.of(twin.module, twin.loss, inputs, targets, frozen=False), value, gradients, method, options)
+    doubled = replace(Case.of(twin.module, twin.loss, inputs, targets, frozen=False), narrow=True)
+    proof = _exactly(doubled, value, gradients, method, options)
     if proof.verdict == FAIL:
         return proof.noted("In double precision, too, the backward pass is wrong; this is the report on that.")
     report = judged_by_spread(case, twin, options["norm"], options["seed"], options["time_limit"], judged)

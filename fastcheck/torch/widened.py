@@ -1,8 +1,10 @@
 """Double precision kept up: casts to less, which modules make where they want float32, keep what is double double."""
 
+import contextlib
 from typing import Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 LOWER = (torch.float32, torch.float16, torch.bfloat16)
@@ -14,13 +16,52 @@ MADE = (
     aten.new_zeros.default, aten.new_ones.default, aten.new_empty.default, aten.new_full.default,
 )
 
+# Arguments of rms_norm up to its epsilon.
+EPSILON = 4
+
+
+class SingleConstants(TorchFunctionMode):
+    """Keeps constants that follow the precision as they are below double: the epsilon of RMS normalisation.
+
+    ``nn.RMSNorm`` without one takes the machine epsilon of single precision for inputs of single precision and less.
+    In double precision it would take another, and be another function.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run one function, with the epsilon of single precision where it was left to the precision."""
+        kwargs = dict(kwargs or {})
+        if func in (torch.rms_norm, torch.nn.functional.rms_norm) and len(args) < EPSILON:
+            kwargs["eps"] = torch.finfo(torch.float32).eps if kwargs.get("eps") is None else kwargs["eps"]
+        elif func is torch.rms_norm and args[EPSILON - 1] is None:
+            args = (*args[: EPSILON - 1], torch.finfo(torch.float32).eps)
+        return func(*args, **kwargs)
+
 
 class Widened(TorchDispatchMode):
     """Runs what is under it in double precision where a tensor of it is double or made from nothing.
 
     ``x.float()``, ``x.to(torch.float16)``, ``softmax(x, dtype=torch.float32)`` then leave a double x as it is, and
     ``torch.zeros(n)`` makes a double tensor.
+
+    Parameters
+    ----------
+    narrow : whether what runs is for less than double precision, and keeps the constants that it has there.
     """
+
+    def __init__(self, narrow: bool = True) -> None:
+        super().__init__()
+        self._constants = SingleConstants() if narrow else contextlib.nullcontext()
+
+    def __enter__(self) -> "Widened":
+        """Begin."""
+        self._constants.__enter__()
+        super().__enter__()
+        return self
+
+    def __exit__(self, *raised: Any) -> None:
+        """End."""
+        super().__exit__(*raised)
+        self._constants.__exit__(*raised)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run one operator, in double precision where it was asked for less."""

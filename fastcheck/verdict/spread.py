@@ -20,12 +20,14 @@ from numpy.typing import NDArray
 from .._constants import (
     ENTRY_ROUNDINGS,
     LEAST_SHARED,
+    LEAST_SHARED_SINGLE,
     MOST_SHARED,
     NOISE_SIGMAS,
     NORM_SIGMAS,
     POWER_SIGMAS,
     SLICE_FLOORS,
     SPREADS_SHARED,
+    UNIT_ROUNDOFFS,
 )
 from .._types import Array, Indices
 from .judgement import NONE
@@ -79,12 +81,17 @@ def spread_of(gradients: Array, truths: Array, shape: tuple[int, ...], unit: flo
     if not size > NORM_SIGMAS * rounding:
         return Spread(resolved=False)
     factor, factor_error, scatter = _factor(errors, truths)
-    floor = min(max(LEAST_SHARED, SPREADS_SHARED * scatter), MOST_SHARED)
+    floor = min(max(_least_shared(unit), SPREADS_SHARED * scatter), MOST_SHARED)
     found = Spread(factor, factor_error, floor)
     wrong = _wrong_entries(errors, truths, size, unit)
     finding = (_of_factor(found, errors, truths) or _of_slices(errors, truths, shape, floor)
                or _of_norm(found, errors, truths) or _of_entries(wrong))
     return Spread(factor, factor_error, floor, wrong, finding)
+
+
+def _least_shared(unit: float) -> float:
+    """Return the share of a gradient that rounding which all runs share may at least leave."""
+    return LEAST_SHARED if unit > UNIT_ROUNDOFFS["float32"] else LEAST_SHARED_SINGLE
 
 
 def _of_first(gradient: Array, errors: Array, truths: Array) -> str:
@@ -167,7 +174,8 @@ def _wrong_entries(errors: Array, truths: Array, size: float, unit: float) -> In
     """Single entries that are off by more than their own spread and some roundings explain."""
     mean = errors.mean(axis=0)
     error = errors.std(axis=0, ddof=1) / math.sqrt(len(errors))
-    allowed = (2 * NOISE_SIGMAS) * error + ENTRY_ROUNDINGS * unit * (np.abs(truths.mean(axis=0)) + size)
+    shared = max(ENTRY_ROUNDINGS * unit, LEAST_SHARED_SINGLE)
+    allowed = (2 * NOISE_SIGMAS) * error + shared * (np.abs(truths.mean(axis=0)) + size)
     return np.flatnonzero(np.abs(mean) > allowed)
 
 
