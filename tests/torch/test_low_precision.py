@@ -1,11 +1,14 @@
 """Mistakes that only the low-precision code makes: found and named where the stated power reaches them."""
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 import fastcheck.torch as ft
+from fastcheck.torch.case import Case
+from fastcheck.torch.low_precision import Point, Twin
 from fastcheck.torch.widened import Widened
 
 HALVES = [torch.bfloat16, torch.float16]
@@ -217,3 +220,83 @@ def test_a_float32_module_that_casts_by_itself_is_exact():
     module = nn.Sequential(nn.Linear(5, 6), RMSNorm(), nn.Linear(6, 2)).double()
     report = ft.check_module(module, nn.MSELoss(), torch.randn(7, 5).double(), torch.zeros(7, 2).double())
     assert report.engine == "program", report.notes
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, *HALVES], ids=str)
+@pytest.mark.parametrize("functional", [False, True])
+def test_constants_that_follow_the_precision_are_kept_in_the_truth(dtype, functional):
+    """RMS normalisation takes another epsilon in double precision, which counts where activations are small."""
+    class Functional(nn.Module):
+        def forward(self, x):
+            return F.rms_norm(x, (16,), eps=None)
+
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(12, 16), Functional() if functional else nn.RMSNorm(16)).to(dtype)
+    with torch.no_grad():
+        for parameter in module[0].parameters():
+            parameter.mul_(1e-3)
+    report = ft.check_module(module, nn.MSELoss(), torch.randn(32, 12).to(dtype), torch.randn(32, 16).to(dtype))
+    assert report.verdict == "pass", str(report)
+
+
+def test_a_module_of_double_precision_has_its_own_constants():
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(12, 16), nn.RMSNorm(16)).double()
+    with torch.no_grad():
+        for parameter in module[0].parameters():
+            parameter.mul_(1e-7)
+    report = ft.check_module(module, nn.MSELoss(), torch.randn(32, 12).double(), torch.randn(32, 16).double())
+    assert report.verdict == "pass", str(report)
+
+
+def beside_a_kink(linear):
+    """Inputs whose pre-activation of unit 0 is negative in single precision and positive in double, or the reverse."""
+    generator = torch.Generator().manual_seed(2)
+    x = torch.randn(4096, 10, generator=generator)
+    with torch.no_grad():
+        w, b = linear.weight[0].double(), linear.bias[0].double()
+        x[:, 0] = ((x[:, 1:].double() @ w[1:] + b) / -w[0]).float()
+        sides = (linear(x)[:, 0] > 0) != (x.double() @ w + b > 0)
+    return x[sides]
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.02])
+def test_a_mask_that_flips_in_single_precision_passes_and_a_factor_fails(factor):
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(10, 12), nn.ReLU(), nn.Linear(12, 2))
+    x = torch.cat([beside_a_kink(module[0])[:8], torch.randn(16, 10)])
+    assert len(x) == 24
+    module[2].weight.register_hook(lambda g: factor * g)
+    report = ft.check_module(module, nn.MSELoss(), x, torch.randn(24, 2))
+    assert report.verdict == ("pass" if factor == 1.0 else "fail"), str(report)
+    assert [t.name for t in report.failures] == ([] if factor == 1.0 else ["2.weight"])
+
+
+def test_the_truths_at_all_points_at_once_are_those_one_by_one():
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(10, 12), nn.BatchNorm1d(12), nn.GELU(), nn.Linear(12, 2)).bfloat16()
+    case = Case.of(module, nn.MSELoss(), torch.randn(8, 10).bfloat16(), torch.randn(8, 2).bfloat16(), frozen=False)
+    case.coarse = 2.0**-8
+    twin = Twin(case)
+    generator = torch.Generator().manual_seed(0)
+    points = [Point(case, None), *(Point(case, generator) for _ in range(3))]
+    single = [np.concatenate([g.ravel() for g in twin.run(point)[1].values()]) for point in points]
+    stacked = twin._stacked(points)
+    assert stacked is not None
+    np.testing.assert_allclose(stacked, single, rtol=1e-12, atol=1e-14)
+
+
+def test_truths_that_cannot_be_stacked_come_one_by_one():
+    class Branching(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(10, 3)
+
+        def forward(self, x):
+            z = self.linear(x)
+            return z * (2.0 if float(z.detach().sum()) > -1e9 else 3.0)
+
+    torch.manual_seed(0)
+    report = ft.check_module(Branching().bfloat16(), nn.MSELoss(), torch.randn(8, 10).bfloat16(),
+                             torch.randn(8, 3).bfloat16())
+    assert report.verdict == "pass", str(report)
