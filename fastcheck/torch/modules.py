@@ -147,7 +147,7 @@ def _looked_again(
     """A report on single precision that did not pass, or what the spread of rounding says instead.
 
     Rounding may have carried a pre-activation across its kink, or be all that a gradient consists of: the spread tells
-    both from a mistake.
+    both from a mistake.  The first report stays where it blames the same tensors: it may say what is wrong.
     """
     if report.ok or all(p.dtype != torch.float32 for p in case.parameters.values()):
         return report
@@ -155,7 +155,8 @@ def _looked_again(
         spread = _by_spread(replace(case, coarse=UNIT_ROUNDOFFS["float32"]), method, options, gradients)
     except NoTruthError:
         return report
-    return report if spread.verdict == report.verdict else spread
+    blamed, left = ({tensor.name for tensor in found.failures} for found in (report, spread))
+    return report if spread.verdict == report.verdict and blamed == left else spread
 
 
 def _exactly(

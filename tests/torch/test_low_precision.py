@@ -260,10 +260,16 @@ def beside_a_kink(linear):
     return x[sides]
 
 
+class Masked(nn.Module):
+    def forward(self, x):
+        return torch.where(x > 0, x, torch.zeros_like(x))
+
+
 @pytest.mark.parametrize("factor", [1.0, 1.02])
-def test_a_mask_that_flips_in_single_precision_passes_and_a_factor_fails(factor):
-    torch.manual_seed(0)
-    module = nn.Sequential(nn.Linear(10, 12), nn.ReLU(), nn.Linear(12, 2))
+@pytest.mark.parametrize("relu", [nn.ReLU, Masked])
+def test_a_mask_that_flips_in_single_precision_passes_and_a_factor_fails(relu, factor):
+    torch.manual_seed(1)
+    module = nn.Sequential(nn.Linear(10, 12), relu(), nn.Linear(12, 2))
     x = torch.cat([beside_a_kink(module[0])[:8], torch.randn(16, 10)])
     assert len(x) == 24
     module[2].weight.register_hook(lambda g: factor * g)
