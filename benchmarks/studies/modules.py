@@ -2,7 +2,8 @@
 
 Each round times the forward pass, one recording of the loss, and the check, in turn; processor time on one thread.  The
 LeNet is checked at *all* its entries and held against ``torch.autograd.gradcheck`` in slow mode, which is timed on a
-few entries, two forward passes each, and multiplied up.
+few entries, two forward passes each, and multiplied up.  The others are checked once more with one entry of their
+gradient off by 1e-6 of itself, which the report has to name.
 
     python -m benchmarks.studies.modules [NAME ...] [--rounds 5]
 """
@@ -25,8 +26,8 @@ from benchmarks.measure import processor, readable, readable_ratio
 from fastcheck.torch.case import Case, double
 from fastcheck.torch.program.program import TorchProgram
 
-# Entries that gradcheck's way is timed on.
-ENTRIES = 20
+# Entries that gradcheck's way is timed on; and the one that is made wrong in a tensor.
+ENTRIES, OFF = 20, 7
 
 
 def seconds_of(call: Callable[[], Any]) -> float:
@@ -66,6 +67,23 @@ class Study:
         if not self.report.ok:
             raise AssertionError(str(self.report))
 
+    def wrong(self) -> None:
+        """The check of a gradient with one wrong entry, which it names."""
+        name, parameter = list(self.module.named_parameters())[len(self.case.parameters) // 2]
+
+        def off(gradient: torch.Tensor) -> torch.Tensor:
+            gradient = gradient.clone()
+            gradient.view(-1)[OFF] *= 1.0 + 1e-6
+            return gradient
+
+        hook = parameter.register_hook(off)
+        report = ft.check_module(self.module, self.loss, self.inputs, self.targets, method="directional", threads=1)
+        hook.remove()
+        worst = report.worst(1)[0]
+        index = tuple(int(i) for i in np.unravel_index(OFF, tuple(parameter.shape)))
+        if report.verdict != "fail" or (worst.tensor, worst.index) != (name, index):
+            raise AssertionError(f"{name}{list(index)} is wrong: {report}")
+
     def error(self) -> float:
         """The largest distance of gradapprox from autograd, by the size of the tensor's gradient's largest entry."""
         self.module.zero_grad()
@@ -91,15 +109,17 @@ def row(name: str, rounds: int) -> list[str]:
     times = [[seconds_of(call) for call in (study.forward, study.recording, study.check)] for _ in range(rounds)]
     passes = [(check - recording) / forward for forward, recording, check in times]
     check = statistics.median(one[2] for one in times)
-    beside = ""
+    beside, wrong = "", ""
+    if name not in ("LeNet", "ReLU ResNet"):
+        wrong = f"{statistics.median((seconds_of(study.wrong) - one[1]) / one[0] for one in times):.1f}"
     if name == "LeNet":
         ratios = [study.gradcheck() / one[2] for one in times]
         beside = f"{readable_ratio(statistics.median(ratios))} ({readable_ratio(min(ratios))}-" \
                  f"{readable_ratio(max(ratios))})"
     return [name, f"{study.size:,}", readable(statistics.median(one[0] for one in times)),
             f"{statistics.median(one[1] / one[0] for one in times):.1f}", readable(check),
-            f"{statistics.median(passes):.1f} ({min(passes):.1f}-{max(passes):.1f})", beside, study.report.verdict,
-            f"{study.error():.1e}"]
+            f"{statistics.median(passes):.1f} ({min(passes):.1f}-{max(passes):.1f})", wrong, beside,
+            study.report.verdict, f"{study.error():.1e}"]
 
 
 def main() -> None:
@@ -111,7 +131,7 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.backends.mha.set_fastpath_enabled(False)
     table = Table("module", "parameters", "forward pass", "recording, in these", "check", "beyond recording, in these*",
-                  "gradcheck's time**", "verdict", "error***")
+                  "one wrong entry named", "gradcheck's time**", "verdict", "error***")
     with threadpool_limits(1, user_api="blas"):
         for name in arguments.names:
             table.add_row(*row(name, arguments.rounds))

@@ -86,7 +86,8 @@ def check_function(
     method : "all" parameters; a random "sample" of each tensor; or "directional": random directions in each tensor,
         and bisection to a wrong entry.
     samples : entries in all for method="sample"; None for 1,000 of each tensor.
-    directions : directions per tensor for method="directional"; None for three.
+    directions : directions per tensor for method="directional"; None for three, or two of exact differences through
+        everything.
     seed : of all random choices.
     threads : at most this many; None for all cores.
     memory_limit : bytes that stacks may take, beside some 24 vectors of n numbers; None for a quarter of the free

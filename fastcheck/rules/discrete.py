@@ -3,6 +3,7 @@
 Both sides are evaluated, and the values subtracted exactly.  The change of a boolean is -1, 0 or 1.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -25,11 +26,13 @@ def comparison(compare: Callable[[Any, Any], Any]) -> Rule:
         (a, b), (da, db) = values, changes
         gap = 1.0 * a - 1.0 * b
         step = da if db is None else or_zero(da) - db
-        if largest(xp, step) < smallest(xp, gap):
+        finite = xp.isfinite(gap)
+        beside = any_of(xp, ~finite)  # infinity, where the gap tells nothing, and steps do not matter
+        if largest(xp, step) < smallest(xp, xp.where(finite, gap, math.inf) if beside else gap):
             return 0.0 * step
         new = compare(exact_sum(xp, a, b, or_zero(da) + 0.0 * step, or_zero(db) + 0.0 * step), 0.0)
-        if any_of(xp, ~xp.isfinite(gap)):  # beside infinity the gap tells nothing, and steps do not matter
-            new = xp.where(xp.isfinite(gap) | (0.0 * step != 0.0), new, compare(1.0 * a, 1.0 * b))
+        if beside:
+            new = xp.where(finite | (0.0 * step != 0.0), new, compare(1.0 * a, 1.0 * b))
         tied, turned = gap == 0.0, as_float(xp, new, step) - as_float(xp, out, step)
         if branches is not None and any_of(xp, tied):
             moving = tied & (step != 0.0)  # to the other side the truth may change, where to this one it does not

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from .._constants import UNIT_ROUNDOFFS
 from .._errors import NondeterministicError
@@ -93,6 +94,13 @@ class Case:
     def parameters(self) -> dict[str, torch.Tensor]:
         """Those that are checked, shared ones once."""
         return {name: p for name, p in self.plain.named_parameters() if p.requires_grad}
+
+    @property
+    def is_double(self) -> bool:
+        """Whether all real numbers of the module, its inputs and targets are in double precision."""
+        own = (*self.plain.parameters(), *self.plain.buffers())
+        tensors = [leaf for leaf in (*own, *tree_leaves((self.args, self.kwargs, self.targets))) if floating(leaf)]
+        return all(tensor.dtype == torch.float64 for tensor in tensors)
 
     def cost(self, run: Callable[..., Any], args: Any, kwargs: Any, targets: Any) -> torch.Tensor:
         """Return the loss, by way of running the module."""
@@ -262,6 +270,8 @@ def _set_random_state(state: tuple[torch.Tensor, list[torch.Tensor]]) -> None:
 
 def equal(first: torch.Tensor, second: torch.Tensor) -> bool:
     """Bit for bit, NaN included."""
+    if torch.equal(first, second):
+        return True
     return first.shape == second.shape and bool(((first == second) | ((first != first) & (second != second))).all())
 
 

@@ -14,7 +14,7 @@ from ..engines.program.problem import ProgramProblem
 from ..runtime.run import Run
 from .function import TorchFunction
 from .program.problem import affordable, program_problem
-from .tensors import Tensors, in_short
+from .tensors import in_short
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,20 +24,15 @@ class TorchCost:
     Parameters
     ----------
     function : the function.
-    value : its outputs at the point, by a plain call.
+    examined : its value at the point, by a plain call; a module's has been seen twice (``Case.backward``).
     """
 
     function: TorchFunction
-    value: Tensors
+    examined: float
 
     def as_evaluator(self) -> "TorchCost":
         """Return how its costs are computed where they are subtracted: by itself, moved inputs in stacks."""
         return self
-
-    @property
-    def examined(self) -> float:
-        """Its value at the point, which ``Case.backward`` has seen twice."""
-        return float(self.value[0])
 
     @cached_property
     def problem(self) -> ProgramProblem:
@@ -65,10 +60,12 @@ class TorchCost:
 
     def at(self, theta: Array) -> float:
         """Return the cost of one vector."""
+        self._require_seen()
         return float(self.function.at(theta)[0])
 
     def costs_at(self, positions: Indices, values: NDArray[Any]) -> Array:
         """Costs (k,) with one entry moved each, or (positions and values (k, w)) several: those by a call each."""
+        self._require_seen()
         if positions.ndim == 1 and positions.size:
             return self.function.outputs_at(positions, values)[:, 0]
         out = np.empty(len(positions))
@@ -77,6 +74,11 @@ class TorchCost:
             theta[places] = to
             out[row] = self.at(theta)
         return out
+
+    def _require_seen(self) -> None:
+        """Let the function see its outputs at the point, where its value was known without that."""
+        if not self.function.returned:
+            self.function.value()
 
     def how(self, engine: str) -> str:
         """Return how its differences were taken, in a sentence."""

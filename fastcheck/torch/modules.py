@@ -134,7 +134,8 @@ def _at_step(case: Case, gradients: dict[str, Array], memory_limit: int) -> Repo
             return _by_spread(replace(case, frozen=not still(case.module)), "directional", options, gradients)
         except NoTruthError:
             options["tolerance"] = COARSE
-    report = _by_operators(case, gradients, "these are the gradients of a training step", "directional", options)
+    reason = "these are the gradients of a training step"
+    report = _by_operators(case, None, gradients, reason, "directional", options)
     if case.coarse:
         return report.held_open(Cause.COARSE)
     return _looked_again(replace(case, frozen=not still(case.module)), report, "directional", options, gradients)
@@ -166,7 +167,7 @@ def _exactly(
     try:
         report = _by_response(case, value, gradients, {**options, "method": method or "all"})
     except chain.NotAChainError as reason:
-        report = _by_operators(case, gradients, str(reason), method, options)
+        report = _by_operators(case, value, gradients, str(reason), method, options)
     return report.noted(*_explained(case, gradients)) if report.verdict == FAIL else report
 
 
@@ -224,22 +225,26 @@ def _by_response(case: Case, value: float, gradients: dict[str, Array], options:
 
 
 def _by_operators(
-    case: Case, gradients: dict[str, Array], reason: str, method: Method | None, options: dict[str, Any]
+    case: Case, value: float | None, gradients: dict[str, Array], reason: str, method: Method | None,
+    options: dict[str, Any],
 ) -> Report:
-    """By exact differences of the loss's operators, else by subtraction; in double precision where the module can."""
+    """By exact differences of the loss's operators, else by subtraction; in double precision where the module can.
+
+    value : of the loss as the module ran, where that is known.
+    """
     names, given, notes = tuple(case.parameters), case.parameters, []
     for widen in (double, detached):
         inputs = tuple(widen(p).clone() for p in given.values())
         function = TorchFunction(case.function(widen), inputs, tuple(range(len(names))), names)
         try:
             with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
-                value = function.value()
+                examined = value if value is not None and case.is_double else float(function.value()[0])
                 break
         except Exception as error:
             if widen is detached:
                 raise
             notes.append(f"The module cannot run in double precision ({in_short(error)}).")
-    cost = TorchCost(function, value)
+    cost = TorchCost(function, examined)
     plain = {name: as_array(p) for name, p in given.items()}
     with torch.no_grad():
         if method is None:

@@ -1,15 +1,29 @@
 """Modules of real size by directions: what they cost, what they show, what memory they take."""
 
+import contextlib
 import subprocess
 import sys
 
 import pytest
 import torch
+from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 import fastcheck.torch as ft
 from benchmarks.data.torch_models import model
+from fastcheck.engines.program.runner import Runner
+
+
+@contextlib.contextmanager
+def counted(owner, name):
+    """Collects the calls of a method meanwhile."""
+    calls, method = [], getattr(owner, name)
+    setattr(owner, name, lambda *given, **options: (calls.append(given), method(*given, **options))[1])
+    try:
+        yield calls
+    finally:
+        setattr(owner, name, method)
 
 
 class Operators(TorchDispatchMode):
@@ -94,6 +108,39 @@ def test_one_entry_that_is_off_by_a_millionth_is_named(name):
     assert report.failures[0].worst == entry
 
 
+def off_by(factors):
+    """A small attention whose first gradient has entries that are off by factors, and the runs that its check takes."""
+    torch.manual_seed(1)
+    module = nn.TransformerEncoderLayer(8, 2, 16, 0.0, "gelu", batch_first=True).double()
+    words = torch.randn(2, 5, 8, dtype=torch.float64)
+
+    def spoil(gradient):
+        gradient = gradient.clone()
+        for place, factor in factors.items():
+            gradient[place] *= factor
+        return gradient
+
+    module.self_attn.in_proj_weight.register_hook(spoil)
+    with counted(Runner, "run") as runs:
+        report = ft.check_module(module, lambda out: (out**3).mean(), words, method="directional")
+    return report, len(runs)
+
+
+@pytest.mark.parametrize("off", [1e-6, -0.5, 1e3])
+def test_one_wrong_entry_is_read_off_the_directions(off):
+    """A right gradient takes one run of all directions or, with entries apart, two."""
+    report, runs = off_by({(3, 2): 1.0 + off})
+    assert [(t.name, t.worst) for t in report.failures] == [("self_attn.in_proj_weight", (3, 2))]
+    assert runs <= 3
+
+
+def test_several_wrong_entries_are_looked_for():
+    report, runs = off_by({(3, 2): 1.0 + 1e-6, (9, 1): 1.0 - 1e-6})
+    assert [t.name for t in report.failures] == ["self_attn.in_proj_weight"]
+    assert report.failures[0].worst in ((3, 2), (9, 1))
+    assert runs > 3
+
+
 @pytest.mark.slow
 def test_a_relu_resnet_passes_by_directions():
     """Kinks are known exactly: none is crossed by the engine's step, and nothing is blamed on rounding."""
@@ -109,6 +156,7 @@ import resource, sys
 import torch
 import fastcheck.torch as ft
 from benchmarks.data.torch_models import model
+from fastcheck.engines.program.runner import Runner
 
 torch.set_num_threads(1)
 module, loss, inputs, targets = model({name!r})

@@ -1,34 +1,37 @@
 """A right gradient is proven in one go: directions through everything, a few entries, and literal subtraction.
 
-Whatever disagrees, or stands on a kink, is left to the thorough ways (``directions``, ``engine``), which measure noise
-and find the entry that is to blame.  A right gradient of a smooth program needs none of that: where three random
-directions agree to rounding, so do the noises of both sides.
+One wrong entry is found on the way.  Whatever else disagrees, or stands on a kink, is left to the thorough ways
+(``directions``, ``engine``), which measure noise and find the entry that is to blame.  A right gradient of a smooth
+program needs none of that: where random directions agree to rounding, so do the noises of both sides.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..._constants import NOISE_SIGMAS
-from ..._types import Array, Indices
+from ..._types import Array, Indices, Mask
 from ...problems.gradients import NumericalGradient
 from ...problems.parameters.tensor import Tensor
 from ...runtime.run import Run
-from ..finite.directional import DIRECTIONS, Probe, power_notes
-from .everything import EXACTLY, FAINT, ROUNDINGS, limits_of, through_everything
+from ..finite.directional import Probe, power_notes
+from .alone import likeliest
+from .everything import DIRECTIONS, EXACTLY, FAINT, ROUNDINGS, Everything, limits_of, through_everything
 from .gathering import costs_beside
 from .literal import LITERAL_STEP, cost_apart
 from .problem import ProgramProblem
 from .runner import INNER_STEP, Place, Runner
-from .trust import UNIT, Along, Direction, one_sided, root_mean_square
+from .trust import UNIT, Along, Direction, of_columns, one_sided, root_mean_square
 
 if TYPE_CHECKING:
     from numpy.random import Generator
 
 # Entries that are checked one by one beside the directions.
 ENTRIES = 2
+# Roundings of an entry's slope by which it is wrong beyond doubt; less is left to ways that measure noise.
+BEYOND = 1e3
 # Bytes of a column's changes of inputs from which entries have a run of their own: what stands still is then left out.
 LARGE = 1 << 18
 
@@ -53,11 +56,14 @@ def proof(
 ) -> Proof | None:
     """Compare a gradient with directions through everything, and with a few entries; None where anything disagrees.
 
+    Where one wrong entry explains all disagreement, it is one of those entries, and judged with them.
+
     Parameters
     ----------
     problem : with ``plain_cost``.
     gradient : (n,).
-    directions, tolerance, generator, rounded : as in ``directions.probe_exactly``.
+    directions : how many; None for two.
+    tolerance, generator, rounded : as in ``directions.probe_exactly``.
     epsilon : the step of J_plus and J_minus.
 
     Returns
@@ -71,51 +77,118 @@ def proof(
         return None
     gradients = {place: gradient[tensor.start : tensor.stop] for place, tensor in pairs}
     count = DIRECTIONS if directions is None else directions
-    chosen = through_everything(gradients, count, tolerance, generator)
-    literal, moved = _literal_step(chosen.steps, every, generator)
-    largest = max(root_mean_square(own) for own in gradients.values())
-    felt = [(place, tensor) for place, tensor in pairs if root_mean_square(gradients[place]) >= FAINT * largest]
-    entries = _entries(felt, generator)
-    along, beside = _run([*chosen.directions, literal], [direction for _, direction in entries], runner)
+    chosen = through_everything(gradients, count, tolerance, generator, spare=1)
+    moved = _behind_literal_step(chosen.columns, every)
+    entries = _entries(_felt(pairs, gradients), generator)
+    along, beside = _run(chosen, [direction for _, direction in entries], runner)
     change, along = float(along.right[count]), along.rows(np.arange(count))
-    if along.flagged.any() or beside.flagged.any():
-        return None
-    if cost_apart(problem, moved, change, 0.0) is not None:
+    if along.flagged.any() or beside.flagged.any() or cost_apart(problem, moved, change, 0.0) is not None:
         return None
     rounding = ROUNDINGS * UNIT * along.terms
     limit = chosen.allowed * (1.0 if rounded else EXACTLY) + NOISE_SIGMAS * rounding
-    if not (np.abs(along.right - chosen.expected) <= limit).all():
-        return None
-    positions = np.array([position for position, _ in entries])
-    steps = np.array([sum(float(change.sum()) for change in one.changes.values()) for _, one in entries])
-    slopes, noise = beside.right / steps, np.abs(ROUNDINGS * UNIT * beside.terms / steps)
-    apart = np.abs(slopes - gradient[positions])
-    if not (apart <= tolerance * np.abs(slopes) + NOISE_SIGMAS * noise).all():
+    apart = along.right - chosen.expected
+    found = _slopes(entries, beside)
+    if not (np.abs(apart) <= limit).all():
+        wrong = _alone(chosen, apart, limit, dict(pairs), gradient, runner)
+        if wrong is None:
+            return None
+        found = found.without(wrong.positions).joined(wrong)
+    elif not found.agrees(gradient, tolerance):
         return None
     probed = Probe(limits=limits_of([tensor for _, tensor in pairs], chosen.steps, limit))
     probed.notes = power_notes(problem.tensors, gradient, probed, count)
-    found = NumericalGradient(
-        problem.cost, *costs_beside(problem, runner, every, positions, epsilon), slopes, noise, settled=True,
+    costs = costs_beside(problem, runner, every, found.positions, epsilon)
+    numerical = NumericalGradient(
+        problem.cost, *costs, found.slopes, found.noise, settled=True,
         facts={"evaluations": runner.runs + 1, "columns": runner.columns},
     )  # fmt: skip
-    run.progress(positions.size, positions.size)
-    return Proof(probed, found, positions, runner.columns)
+    run.progress(found.positions.size, found.positions.size)
+    return Proof(probed, numerical, found.positions, runner.columns)
 
 
-def _literal_step(
-    steps: dict[Place, float], every: Sequence[Place], generator: "Generator"
-) -> tuple[Direction, list[Array]]:
-    """Return a step through everything that is long enough to be subtracted, and all inputs behind it."""
-    changes, values = {}, []
+@dataclass(frozen=True)
+class _Entries:
+    """Entries by themselves: positions (k,) in theta, ascending, slopes and their rounding."""
+
+    positions: Indices
+    slopes: Array
+    noise: Array
+
+    def agrees(self, gradient: Array, tolerance: float) -> bool:
+        """Tell whether a gradient (n,) is right at all of them."""
+        apart = np.abs(self.slopes - gradient[self.positions])
+        return bool((apart <= tolerance * np.abs(self.slopes) + NOISE_SIGMAS * self.noise).all())
+
+    def rows(self, chosen: Indices | Mask) -> "_Entries":
+        """Return some of them."""
+        return _Entries(self.positions[chosen], self.slopes[chosen], self.noise[chosen])
+
+    def without(self, positions: Indices) -> "_Entries":
+        """Return those elsewhere."""
+        return self.rows(~np.isin(self.positions, positions))
+
+    def joined(self, others: "_Entries") -> "_Entries":
+        """Return these and others."""
+        both = _Entries(
+            np.concatenate([self.positions, others.positions]), np.concatenate([self.slopes, others.slopes]),
+            np.concatenate([self.noise, others.noise]),
+        )  # fmt: skip
+        return both.rows(np.argsort(both.positions))
+
+
+def _slopes(entries: Sequence[tuple[int, Direction]], found: Along) -> _Entries:
+    steps = np.array([sum(float(change.sum()) for change in one.changes.values()) for _, one in entries])
+    noise = np.abs(ROUNDINGS * UNIT * found.terms / steps)
+    return _Entries(np.array([position for position, _ in entries]), found.right / steps, noise)
+
+
+def _alone(
+    chosen: Everything, apart: Array, limit: Array, tensors: Mapping[Place, Tensor], gradient: Array, runner: Runner
+) -> _Entries | None:
+    """Return the entry whose error alone explains what a gradient is off by along directions; None if none does."""
+    if apart.size < 2 or not np.isfinite(apart).all():
+        return None
+    candidates = likeliest(chosen.columns, apart)
+    own = [(tensors[place].start + entry, _step_of(place, entry)) for place, entry in candidates]
+    moved = one_sided([direction for _, direction in own], runner)
+    if moved.flagged.any():
+        return None
+    found = _slopes(own, moved)
+    for row, (place, entry) in enumerate(candidates):
+        error = found.slopes[row] - gradient[found.positions[row]]
+        explained = np.abs(apart - error * chosen.columns[place][: apart.size, entry]) <= limit
+        if explained.all() and abs(error) > BEYOND * found.noise[row]:
+            return found.rows(np.array([row]))
+    return None
+
+
+def _step_of(place: Place, entry: int) -> Direction:
+    """Return the direction that moves one entry."""
+    change = np.zeros(place.size)
+    change[entry] = place.step[entry]
+    return Direction({place: change})
+
+
+def _felt(pairs: Sequence[tuple[Place, Tensor]], gradients: Mapping[Place, Array]) -> list[tuple[Place, Tensor]]:
+    """Return the inputs whose gradient is more than next to nothing beside the others'."""
+    sizes = {place: root_mean_square(own) for place, own in gradients.items()}
+    largest = max(sizes.values())
+    return [(place, tensor) for place, tensor in pairs if sizes[place] >= FAINT * largest]
+
+
+def _behind_literal_step(columns: dict[Place, Array], every: Sequence[Place]) -> list[Array]:
+    """Fill the last row with the first direction's step made long enough to be subtracted; all inputs behind it."""
+    values = []
     for place in every:
-        value = place.value.reshape(-1)
-        if place in steps:
-            signs = generator.choice((-1.0, 1.0), place.size)
-            behind = value + signs * steps[place] * LITERAL_STEP / INNER_STEP
-            changes[place] = behind - value
-            value = behind
-        values.append(value.reshape(place.shape))
-    return Direction(changes), values
+        value = place.value
+        if place in columns:
+            flat, block = value.reshape(-1), columns[place]
+            behind = block[0] * (LITERAL_STEP / INNER_STEP)
+            behind += flat
+            np.subtract(behind, flat, out=block[-1])
+            value = behind.reshape(place.shape)
+        values.append(value)
+    return values
 
 
 def _entries(pairs: Sequence[tuple[Place, Tensor]], generator: "Generator") -> list[tuple[int, Direction]]:
@@ -124,16 +197,20 @@ def _entries(pairs: Sequence[tuple[Place, Tensor]], generator: "Generator") -> l
     for number in np.sort(generator.choice(len(pairs), min(ENTRIES, len(pairs)), replace=False)):
         place, tensor = pairs[int(number)]
         entry = int(generator.integers(place.size))
-        change = np.zeros(place.size)
-        change[entry] = place.step[entry]
-        found.append((tensor.start + entry, Direction({place: change})))
+        found.append((tensor.start + entry, _step_of(place, entry)))
     return found
 
 
-def _run(directions: Sequence[Direction], entries: Sequence[Direction], runner: Runner) -> tuple[Along, Along]:
+def _run(chosen: Everything, entries: Sequence[Direction], runner: Runner) -> tuple[Along, Along]:
     """Return all of them in one run; entries of large programs in another, in which all other inputs stand still."""
-    size = sum(place.size for place in directions[0].changes)
-    if 8 * size <= LARGE:
-        found = one_sided([*directions, *entries], runner)
-        return found.rows(np.arange(len(directions))), found.rows(np.arange(len(directions), len(found.right)))
-    return one_sided(directions, runner), one_sided(entries, runner)
+    size = sum(place.size for place in chosen.columns)
+    if 8 * size > LARGE:
+        return of_columns(chosen.columns, runner), one_sided(entries, runner)
+    columns = {place: np.concatenate([block, np.zeros((len(entries), place.size))])
+               for place, block in chosen.columns.items()}
+    count = len(next(iter(chosen.columns.values())))
+    for row, entry in enumerate(entries, count):
+        for place, change in entry.changes.items():
+            columns[place][row] = change
+    found = of_columns(columns, runner)
+    return found.rows(np.arange(count)), found.rows(np.arange(count, count + len(entries)))

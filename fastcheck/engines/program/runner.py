@@ -122,8 +122,9 @@ class Place:
     step: Array = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "scale", scales(self.value))
-        object.__setattr__(self, "step", inner_steps(self.value))
+        scale = scales(self.value)
+        object.__setattr__(self, "scale", scale)
+        object.__setattr__(self, "step", _steps_of(scale))
 
     @property
     def size(self) -> int:
@@ -138,13 +139,20 @@ class Place:
 
 def inner_steps(value: Array) -> Array:
     """Return the engine's own step for each entry, flat."""
-    scale = scales(value)
+    return _steps_of(scales(value))
+
+
+def _steps_of(scale: Array) -> Array:
+    if scale.size and scale.min() >= SMALL_SIZE:
+        return scale * INNER_STEP
     return np.where(scale < SMALL_SIZE, SMALL_PART, INNER_STEP) * scale
 
 
 def scales(value: Array) -> Array:
     """Return what each entry's steps are relative to, flat: to the entry, or to the usual one where that is zero."""
-    size = np.abs(value).reshape(-1)
+    size: Array = np.abs(value).reshape(-1)
+    if size.size and size.min() > LEAST_SIZE:
+        return size
     moving = size[(size > LEAST_SIZE) & np.isfinite(size)]
     largest = float(moving.max()) if moving.size else 1.0
     usual = largest * math.sqrt(float(np.mean((moving / largest) ** 2))) if moving.size else 1.0

@@ -28,7 +28,9 @@ ROUNDINGS = 1e4
 # What two dithered inputs show of rounding may be this many times too little.
 DITHERED = 1e3
 # Bytes of changes that directions through several inputs share a run in.
-TOGETHER = 1 << 24
+TOGETHER = 1 << 25
+# A sum of squares between this and its inverse has neither overflowed nor lost terms that matter.
+SAFE_SQUARE = 1e-200
 # Inputs that share a direction take part alike, as far as factors within this bring them to it.
 LEAST_SHARE = 1e-9
 
@@ -147,15 +149,22 @@ def one_sided(directions: Sequence[Direction], runner: Runner, convention: Held 
         for row, direction in enumerate(group):
             for place, step in direction.changes.items():
                 changes.setdefault(place, np.zeros((len(group), place.size)))[row] = step
-        moved = runner.run(list(changes.items()), convention)
-        terms = np.zeros(len(group))
-        for output, change in moved.moving():
-            terms += np.abs(change) @ np.abs(runner.weights[output])
-        found.append((runner.weighted(moved), terms, moved.crossed | moved.ties))
+        found.append(of_columns(changes, runner, convention))
     if not found:
         return Along(np.empty(0), np.empty(0), np.empty(0), np.empty(0, dtype=bool))
-    costs, sizes, flagged = (np.concatenate(part) for part in zip(*found, strict=True))
+    costs, sizes, flagged = (np.concatenate([getattr(one, part) for one in found])
+                             for part in ("right", "terms", "flagged"))
     return Along(costs, costs, sizes, flagged)
+
+
+def of_columns(columns: Mapping[Place, Array], runner: Runner, convention: Held | None = None) -> Along:
+    """Differences to the right along directions whose steps of each input are the rows of an array, in one run."""
+    moved = runner.run(list(columns.items()), convention)
+    terms = np.zeros(moved.crossed.size)
+    for output, change in moved.moving():
+        terms += np.abs(change) @ np.abs(runner.weights[output])
+    costs = runner.weighted(moved)
+    return Along(costs, costs, terms, moved.crossed | moved.ties)
 
 
 def _groups(directions: Sequence[Direction]) -> Iterator[list[Direction]]:
@@ -216,13 +225,17 @@ def dithered_noise(directions: Sequence[Direction], base: Along, dithered: Seque
 
 def norm_of(vector: Array) -> float:
     """Return the Euclidean norm of a vector, whose squares may lie beyond the range of numbers."""
+    square = float(np.dot(vector, vector))
+    if SAFE_SQUARE < square < 1.0 / SAFE_SQUARE:
+        return math.sqrt(square)
     largest = float(np.max(np.abs(vector), initial=0.0))
     return largest * float(np.linalg.norm(vector / largest)) if 0.0 < largest < math.inf else largest
 
 
 def root_mean_square(values: Sequence[float] | Array) -> float:
     """Return the root of the mean of squares, which may lie beyond the range of numbers."""
-    return math.hypot(*values) / math.sqrt(len(values))
+    vector = np.asarray(values, dtype=np.float64)
+    return norm_of(vector.reshape(-1)) / math.sqrt(vector.size)
 
 
 def dither(value: Array, generator: "Generator") -> Array:

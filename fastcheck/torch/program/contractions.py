@@ -9,8 +9,21 @@ from .call import Call, Handler, bilinear, lifted, matrix_product, ruled
 
 
 def matmul(call: Call) -> Any:
-    """a @ b for matrices and stacks of them."""
-    return matrix_product(*call.args[:2], *call.changes[:2])
+    """a @ b for matrices and stacks of them.
+
+    A stack that repeats one matrix, as a linear layer without a bias makes it of its weight, is multiplied as that one.
+    """
+    (a, b), (da, db) = call.args[:2], call.changes[:2]
+    if b.ndim < 3 or not call.batch or not _repeats(b, 0) or not (db is None or _repeats(db, 1)):
+        return matrix_product(a, b, da, db)
+    rows, moved = a.flatten(0, 1), None if da is None else da.flatten(1, 2)
+    change = matrix_product(rows, b[0], moved, None if db is None else db[:, 0])
+    return change.reshape(call.batch + tuple(call.out.shape))
+
+
+def _repeats(stack: torch.Tensor, axis: int) -> bool:
+    """Tell whether all entries along an axis are the same memory."""
+    return stack.ndim - axis == 3 and stack.stride(axis) == 0
 
 
 def vector(call: Call) -> Any:

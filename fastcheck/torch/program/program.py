@@ -204,8 +204,8 @@ class _Step:
         if isinstance(change, (list, tuple)):
             for slot, one, value in zip(self.slots, change, self.outputs, strict=True):
                 found[slot] = LOST if one is None and _real(value) else one
-        else:
-            found[self.slots[0]] = change
+        elif change is None or _real(self.outputs[0]) or self.outputs[0].is_complex() or bool((change != 0.0).any()):
+            found[self.slots[0]] = change  # truths and places that no perturbation changes stand still
 
 
 class _Slots:
