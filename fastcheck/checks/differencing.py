@@ -25,6 +25,7 @@ from ..runtime.run import Run
 if TYPE_CHECKING:
     from numpy.random import Generator
 
+    from ..engines.program.paths import Paths
     from ..engines.program.problem import ProgramProblem
     from ..engines.program.proof import Proof
 
@@ -124,6 +125,15 @@ class Exact:
     def dear(self) -> bool:
         """Whether an entry by itself costs about as much as a direction through everything."""
         return self.problem.plain_cost is not None
+
+    @property
+    def paths(self) -> "Paths | None":
+        """Return the parts of its gradient, which a wrong one is held against; None of programs of frameworks."""
+        if not hasattr(self.problem.program, "watched"):
+            return None
+        from ..engines.program.paths import Paths
+
+        return Paths(self.problem)
 
     def probe(self, directions: int | None, generator: "Generator", rounded: bool, run: Run) -> tuple[Probe, int]:
         """Return what random directions find, and how many cost differences or evaluations that took."""

@@ -175,6 +175,7 @@ def _differenced(
         try:
             with nullcontext() if alone else one_blas_thread():
                 exact = as_program(cost, args, problem, choice)
+                subject = replace(subject, paths=exact.paths)  # of ordinary differences too: it follows what it can
                 return (*_checked(exact, problem, subject, choice, run, selection), PROGRAM)
         except (NoRule, EngineError) as error:  # an operation without a rule, or the engine's cross-checks refuse
             if chosen == PROGRAM:

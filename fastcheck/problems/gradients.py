@@ -1,6 +1,6 @@
 """The one interface between *what* is checked and *how*: a problem goes in, cost differences come out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -43,6 +43,14 @@ class Trials(Protocol):
     @property
     def descriptions(self) -> tuple[str, ...]:
         """The descriptions of other networks whose right gradient this is, by what they change."""
+        ...
+
+
+class Paths(Protocol):
+    """The parts that a program's gradient is made of: see ``fastcheck.engines.program.paths.Paths``."""
+
+    def said(self, failing: Sequence[Tensor], gradient: Array, approx: Mapping[str, Array]) -> Mapping[str, str]:
+        """What is wrong with gradients, as sentences without their ends, by the tensor's name."""
         ...
 
 
@@ -166,6 +174,10 @@ class AnalyticGradient:
     rounding : errors that rounding leaves in a right gradient; asked only for tensors that disagree.
     integers : integer arrays that the cost reads beside the tensors, by name: they may be indices into them.
     trials : the known mistakes to try, where what is checked is a network; asked only for tensors that fail.
+    paths : the program that was differenced, whose parts the gradients are held against; asked only for tensors that
+        fail.
+    whole_only : whether a diagnosis should claim something of all of a tensor or nothing, as of a Jacobian, whose zeros
+        and axes mean other things than a gradient's.
     dithered : runs in low precision, by whose measured spread the gradients are judged; None judges by tolerances.
     """
 
@@ -179,4 +191,6 @@ class AnalyticGradient:
     rounding: Rounding | None = None
     integers: Mapping[str, Indices] = field(default_factory=dict)
     trials: Trials | None = None
+    paths: Paths | None = None
+    whole_only: bool = False
     dithered: Dithered | None = None

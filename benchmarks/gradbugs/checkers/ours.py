@@ -12,13 +12,14 @@ OPINIONS: dict[str, Opinion] = {"pass": "right", "fail": "wrong", "inconclusive"
 
 
 def fastcheck(subject: Subject, version: Version) -> Answer:
-    """The call that the README gives for such a program."""
+    """The call that the README gives for such a program; its message is what a report says beside its table."""
     if isinstance(subject, TorchFunction):
         return _raised(lambda: _gradcheck(subject, version))
     if isinstance(subject, JaxFunction):
         return _raised(lambda: _check_grads(subject, version))
     report = _report(subject, version)
-    return Answer(OPINIONS[report.verdict], str(report), tuple(t.name for t in report.failures))
+    said = [*(t.diagnosis for t in report.failures), *report.advice]
+    return Answer(OPINIONS[report.verdict], "\n".join(filter(None, said)), tuple(t.name for t in report.failures))
 
 
 def _report(subject: Layer | Cost | Dense | TorchModule, version: Version) -> Any:

@@ -1,16 +1,12 @@
 """Entries of a Jacobian that are wrong, in words."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._constants import NOISE_SIGMAS, UNIT_ROUNDOFF
 from ..._types import Array
-from ...problems.gradients import AnalyticGradient, NumericalGradient
-from ...problems.parameters.tensor import Tensor
-from ...report.report import Report
+from .explained import explained
 from .point import Part, Point
 
 # Disagreeing entries that a message lists.
@@ -54,14 +50,4 @@ class Mismatch:
 
     def diagnosis(self, output: Part, of: Part) -> str:
         """Return what is wrong with one block, in words, or "" where the numbers prove nothing."""
-        block = (output.span, of.span)
-        analytical, numerical = (np.ascontiguousarray(j[block]) for j in (self.analytical, self.numerical))
-        shape = of.tensor.shape if output.tensor.shape == () else (*output.tensor.shape, *of.tensor.shape)
-        named = of.name if len(self.point.outputs) == 1 else f"{output.name}/d{of.name}"
-        noise = np.full(1, NOISE_SIGMAS * self.point.rounding(output) / math.sqrt(UNIT_ROUNDOFF))
-        found = NumericalGradient(0.0, np.empty(0), np.empty(0), numerical.reshape(-1), noise, settled=True)
-        subject = AnalyticGradient((Tensor(named, shape, 0, analytical.size),), np.zeros(analytical.size),
-                          analytical.reshape(-1))
-        report = Report.of(subject, found, epsilon=1.0, norm=2, tolerance=1e-5, engine="differences", method="all",
-                           seed=0, seconds=0.0)
-        return report.tensors[0].diagnosis
+        return explained(self.point, self.analytical, self.numerical, output, of)

@@ -30,8 +30,9 @@ from .evidence import (
     wrong_entries,
 )
 from .known_mistakes import also_known, known_mistake
-from .rearranged import rearranged, sum_of_tensors
-from .subsets import not_centred, other_mask, overwritten, some_times, triangles
+from .program_parts import program_parts
+from .rearranged import misplaced, rearranged, sum_of_tensors
+from .subsets import by_value, centred, not_centred, other_mask, overwritten, some_times, triangles
 
 
 def diagnose(found: TensorVerdict, subject: AnalyticGradient, others: Sequence[TensorVerdict]) -> str:
@@ -54,7 +55,11 @@ def diagnose(found: TensorVerdict, subject: AnalyticGradient, others: Sequence[T
         sentence = claim(case)
         if sentence:
             return sentence + (also_known(case) if claim is not known_mistake else "")
-    return ""
+    if subject.whole_only:
+        return ""
+    where = next(filter(None, (claim(case) for claim in PLACES)), "")
+    parts = program_parts(case)
+    return f"{parts}; {where}" if parts and where else where or (f"{parts}." if parts else "")
 
 
 def not_finite(case: Case) -> str:
@@ -297,8 +302,15 @@ def _only_entries(case: Case) -> str:
         return ""
     named = [f"{case.name}{index_text(case.comparison.index(k))}" for k in places]
     if len(places) > 1:
-        return f"only {', '.join(named[:-1])} and {named[-1]} are wrong."
+        zero = ": they are zero where the numerical gradient is not" if _all_zero(case, places) else ""
+        return f"only {', '.join(named[:-1])} and {named[-1]} are wrong{zero}."
     return f"only one entry is wrong, {named[0]}: it is {_beside(case, places[0])}."
+
+
+def _all_zero(case: Case, places: Sequence[int]) -> bool:
+    """Whether some entries of the gradient are zero and their numerical ones are not."""
+    c = case.comparison
+    return not c.gradient[places].any() and bool(c.derivative[places].all())
 
 
 def _some_entries(case: Case) -> str:
@@ -330,9 +342,13 @@ def _has_penalty(case: Case) -> bool:
 
 # Their order matters.  Rounding first: what it explains is nothing else.  Then L2: in a layer that does nothing the
 # numerical gradient is the L2 term, so any mistake in it would also look like a factor.  Claims about all of a tensor
-# come before those about some of its places, and what only says where comes last.
+# come before those about some of its places.
 CLAIMS: tuple[Callable[[Case], str], ...] = (
     single_precision, own_penalty, still, zero, factor, transposed, another_tensor, sum_of_tensors, foreign_penalty,
-    one_value, known_mistake, clipped, masks, unmasked, repeated, rearranged, ends, few_places, left_out,
-    other_mask, some_times, overwritten, shifted, scaled_slices, triangles, slices, not_centred,
+    one_value, known_mistake, clipped, masks, unmasked, repeated, rearranged,
+)
+# What only says where comes last, and the parts of the program that explain it, where they do, behind it.
+PLACES: tuple[Callable[[Case], str], ...] = (
+    by_value, misplaced, ends, few_places, left_out, other_mask, triangles, some_times, overwritten, shifted,
+    scaled_slices, slices, not_centred, centred,
 )

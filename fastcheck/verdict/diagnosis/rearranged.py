@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..._types import Array
 from .evidence import LEFT_OF_GRADIENT, Case, fits
@@ -28,6 +29,48 @@ def rearranged(case: Case) -> str:
         if fits(case, model):
             return f"{case.name} is the numerical gradient {words}."
     return f"{case.name} holds the numbers of the numerical gradient in another order."
+
+
+def misplaced(case: Case) -> str:
+    """Every index of an axis holds nothing, or what belongs to another index."""
+    if not case.all_checked:
+        return ""
+    gradient, approx = case.arrays()
+    for axis, size in enumerate(gradient.shape):
+        if not 1 < size <= ROLLED or gradient.size < 2 * size:
+            continue
+        a, b = (np.moveaxis(one, axis, 0).reshape(size, -1) for one in (gradient, approx))
+        owner = _owners(a, b)
+        if owner is None or np.array_equal(owner[owner >= 0], np.flatnonzero(owner >= 0)):
+            continue
+        model = np.where((owner >= 0)[:, None], b[owner], 0.0).reshape(np.moveaxis(gradient, axis, 0).shape)
+        if fits(case, np.moveaxis(model, 0, axis)):
+            return _owners_in_words(case.name, axis, owner)
+    return ""
+
+
+def _owners(a: Array, b: Array) -> NDArray[np.intp] | None:
+    """For each row of ``a`` the row of ``b`` that it equals, -1 for a row of zeros; None where one is neither."""
+    found = np.full(len(a), -1)
+    for row in np.flatnonzero(a.any(axis=1)):
+        off = np.linalg.norm(b - a[row], axis=1)
+        nearest = int(np.argmin(off))
+        if not off[nearest] <= LEFT_OF_GRADIENT * np.linalg.norm(a[row]):
+            return None
+        found[row] = nearest
+    return found if (found >= 0).any() else None
+
+
+def _owners_in_words(name: str, axis: int, owner: NDArray[np.intp]) -> str:
+    filled = np.flatnonzero(owner >= 0)
+    shifts = np.unique(owner[filled] - filled)
+    rest = ", and zero at the others" if filled.size < owner.size else ""
+    if shifts.size == 1 and filled.size > 1:
+        return (f"{name} is the numerical gradient shifted by {-int(shifts[0])} along axis {axis}{rest}: an index is "
+                f"off by {abs(int(shifts[0]))}.")
+    held = [f"index {k} holds what belongs to index {owner[k]}" for k in filled if owner[k] != k][:3]
+    return (f"{name} holds rows of the numerical gradient in wrong places along axis {axis}: {', '.join(held)}{rest}. "
+            "Is it written, or read, at the wrong index, such as a pointer that is not moved on?")
 
 
 def _same_numbers(case: Case, gradient: Array, approx: Array) -> bool:

@@ -1,5 +1,8 @@
 """Claims about wrong entries that are no slices of an axis: their factor, their mask, a triangle, a sum."""
 
+import math
+from collections.abc import Iterator
+
 import numpy as np
 
 from ..._types import Array, Mask
@@ -7,6 +10,9 @@ from .evidence import FEW, LEFT_OF_GRADIENT, Case, fits, number, wrong_entries
 
 # Share of zeros from which a gradient looks like one of chosen entries: of a maximum, or of what is looked up.
 SPARSE = 0.25
+# Wrong entries that follow a rule are one choice of at least this many: no accident.  Where the rule's numbers are
+# fitted to them, of more.
+UNLIKELY, UNLIKELY_IF_FITTED = 200, 10_000
 # A sum that cancels to this share of its terms is zero.
 CANCELS = 1e-9
 # A sum that keeps this share of its terms is not.
@@ -79,6 +85,54 @@ def _is_all_of(wrong: Mask, where: Mask, approx: Array) -> bool:
     moved = approx != 0.0
     return bool(inside.any() and not outside.any() and np.array_equal(inside & moved, where & moved)
                 and (moved & ~where).any())
+
+
+def by_value(case: Case) -> str:
+    """Wrong exactly at the entries whose own parameter is zero, negative, positive, or beyond a number."""
+    if not case.all_checked:
+        return ""
+    wrong, approx = wrong_entries(case).reshape(-1), case.arrays()[1].reshape(-1)
+    gradient, theta = case.arrays()[0].reshape(-1), case.parameters(case.comparison)
+    seen = wrong | (approx != 0.0) | (gradient != 0.0)  # where both are zero nothing tells which side is right
+    count, right = int(np.count_nonzero(wrong)), int(np.count_nonzero(seen & ~wrong))
+    if count <= FEW or not right:
+        return ""
+    choices = math.comb(count + right, count)
+    for words, fitted, where in _sides(theta, wrong):
+        if choices >= (UNLIKELY_IF_FITTED if fitted else UNLIKELY) and np.array_equal(where & seen, wrong):
+            return (f"{case.name} is wrong exactly where {case.found.name} is {words} ({count:,} of {wrong.size:,} "
+                    "entries), and right elsewhere: look at how such values are treated (a branch, a mask, a "
+                    "threshold, a guarded division).")
+    return ""
+
+
+def _sides(theta: Array, wrong: Mask) -> Iterator[tuple[str, bool, Mask]]:
+    """What may set the wrong entries' values apart, whether its numbers are fitted to them, and where it holds."""
+    yield "zero", False, theta == 0.0
+    yield "not zero", False, theta != 0.0
+    yield "negative", False, theta < 0.0
+    yield "positive", False, theta > 0.0
+    low, high = float(theta[wrong].min()), float(theta[wrong].max())
+    below, above = theta[~wrong & (theta < low)], theta[~wrong & (theta > high)]
+    words = []
+    if below.size:
+        words.append(f"greater than a number between {float(below.max()):.4g} and {low:.4g}")
+    if above.size:
+        words.append(f"less than a number between {high:.4g} and {float(above.min()):.4g}")
+    yield " and ".join(words), True, (theta >= low) & (theta <= high)
+
+
+def centred(case: Case) -> str:
+    """The gradient adds up to zero along an axis, and the numerical one does not."""
+    if not case.all_checked or case.subject.trials is not None:
+        return ""
+    gradient, approx = case.arrays()
+    for axis in range(gradient.ndim):
+        kept = _kept(gradient, axis)
+        if gradient.shape[axis] > 1 and gradient.any() and kept <= CANCELS and _kept(approx, axis) >= KEEPS:
+            return (f"{case.name} adds up to zero along axis {axis}, and the numerical gradient does not: is a mean "
+                    f"over axis {axis} differentiated that the forward pass does not take, or holds fixed?")
+    return ""
 
 
 def not_centred(case: Case) -> str:

@@ -32,7 +32,7 @@ PATTERNS = {
     "first": ((6, 4), lambda g: np.concatenate([g[:1], g[1:] * RNG.uniform(0.5, 2.0, g[1:].shape)]),
               "dx is right at the first index of axis 0 only."),
     "zero but the last": ((3, 6, 4), lambda g: put(g, np.s_[:, :-1], 0.0),
-                          "dx is zero at all but the last index of axis 1: what is passed back to the step before is"),
+                          "dx is zero at all but the last index of axis 1: if that is time, what is passed back"),
     "stride 2": ((3, 8), lambda g: put(g, np.s_[:, 1::2], 0.0),
                  "dx is zero at all but every 2nd index of axis 1 (0, 2, ...): a stride of 2 is treated differently"),
     "stride 3": ((2, 9, 9), lambda g: put(put(g, np.s_[:, 0::3], 0.0), np.s_[:, 1::3], 0.0),

@@ -37,7 +37,7 @@ CASE = Case(
     kind="conjugate",
     precision="float64",
     wrong=("design",),
-    says=r"conjuga|phase|sign",
+    says=r"conjuga|phase|\bsigns?\b",
     third=3,
     subject=Cost(
         cost,

@@ -17,7 +17,7 @@ from .namespaces import replaced
 from .products import MOST_PRODUCTS, Product, ProductNotes, Suppression, groups_of
 from .reachable import Reachable
 from .retired import RETIRED
-from .run import Run
+from .run import Observer, Run
 from .surroundings import kept
 from .swapping import CARRYING, Carriers, holds_array, swapped
 from .tables import TABLES
@@ -137,6 +137,33 @@ class Program:
 
         response = self._response(new_run, changes)
         return replace(response, observed=tries[-1].observed)
+
+    def watched(
+        self, changes: Mapping[int, Changes], observer: Callable[[], Observer], batch: int
+    ) -> tuple[Response | None, Observer]:
+        """Runs the function with these changes of its inputs, and someone who looks at, and changes, every result.
+
+        Parameters
+        ----------
+        changes : by the input's number, (batch, *shape).
+        observer : makes who looks on; anew where the function is run again with its surroundings.
+        batch : number of perturbations.
+
+        Returns
+        -------
+        The response, None where the function was followed and its outputs were not (see NoRule in ``run``); and who
+        looked on.
+        """
+        tries: list[Observer] = []
+
+        def new_run() -> Run:
+            tries.append(observer())
+            return Run(batch, TABLES, None, tries[-1])
+
+        try:
+            return self._response(new_run, changes), tries[-1]
+        except NoRule:
+            return None, tries[-1]
 
     @cached_property
     def products(self) -> tuple[Product, ...]:
