@@ -5,16 +5,16 @@ the parameters still, moves the cost by what goes through this operation.  All c
 size, so that all this is linear to rounding.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
 from ..._types import Array
-from .arrays.program import Program, Response
 from .cut import terms_of
 from .looking import OtherSlopes, Recorder
-from .runner import Term
+from .runner import ObservedProgram, Response, Term
 
 # Changes are this share of a tensor's usual size.
 SHARE = 2.0**-44
@@ -22,6 +22,16 @@ SHARE = 2.0**-44
 DIRECTIONS = 32
 # Perturbations, and numbers of their changes, of one run.
 BATCH, NUMBERS = 1 << 11, 1 << 21
+
+
+class WatchedProgram(ObservedProgram, Protocol):
+    """A program whose every result can be looked at and changed: see ``arrays.program.Program.watched``."""
+
+    def watched(
+        self, changes: dict[int, Array], observer: Callable[[], Any], batch: int
+    ) -> tuple[Response | None, Any]:
+        """The response, None where the outputs could not be followed, and who looked on."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -55,7 +65,7 @@ class Contributions:
     weights : one for each output: the cost is the sum of their products.
     """
 
-    def __init__(self, program: Program, inputs: Sequence[Array], weights: Sequence[Array]) -> None:
+    def __init__(self, program: WatchedProgram, inputs: Sequence[Array], weights: Sequence[Array]) -> None:
         self._program, self.inputs, self._weights = program, inputs, weights
 
     def moved(self, number: int) -> Moved | None:
@@ -68,7 +78,7 @@ class Contributions:
         step = SHARE * (float(np.sqrt(np.mean(value**2))) or 1.0)
         change = {number: (step * directions).reshape(count, *value.shape)}
         response, record = self._program.watched(change, Recorder, count)
-        if not isinstance(record, Recorder) or record.full:
+        if record.full:
             return None
         outputs = None if response is None else tuple(self._weighted(response, count, step))
         return Moved(number, directions, step, record, outputs)
@@ -86,7 +96,7 @@ class Contributions:
         _, record = self._program.watched(change, lambda: Recorder(only=sites), value.size)
         found = np.zeros((len(sites), value.size))
         for row, site in enumerate(sites):
-            if isinstance(record, Recorder) and site in record.changes:
+            if site in record.changes:
                 found[row] = np.real(record.changes[site]).reshape(-1) / step
         return found
 
@@ -101,7 +111,7 @@ class Contributions:
         count = len(moved.directions)
         change = (moved.step * moved.directions).reshape(count, *self.inputs[moved.number].shape)
         _, record = self._program.watched({moved.number: change}, lambda: Recorder(still=True), count)
-        return record.changes if isinstance(record, Recorder) else {}
+        return dict(record.changes)
 
     def effects(self, moved: Moved, injected: Sequence[tuple[int, Array]]) -> Array:
         """What goes through some places, (places, m).

@@ -7,7 +7,8 @@ are measured and ``parts`` for what proves a claim.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import cast
 
 import numpy as np
 
@@ -15,12 +16,11 @@ from ..._errors import NoRule
 from ..._types import Array
 from ...problems.parameters.tensor import Tensor
 from .activations_found import with_other_slopes
-from .contributions import Contributions, Moved
+from .contributions import Contributions, Moved, WatchedProgram
 from .numbers_added import of_numbers
 from .parts import Place, in_words, plain, shares
 from .places import places_of
 from .problem import ProgramProblem
-from .sources import Source
 
 # Operations beyond which a program is not looked into, and entries of a tensor.
 MOST_OPERATIONS, MOST_ENTRIES = 600, 4096
@@ -89,7 +89,7 @@ class _Search:
     ) -> None:
         numbers = {tensor.name: number for number, tensor in enumerate(problem.tensors)}
         inputs = problem.inputs(problem.theta)
-        self.run = Contributions(problem.program, inputs, problem.weights)  # type: ignore[arg-type]  # a NumPy program
+        self.run = Contributions(cast(WatchedProgram, problem.program), inputs, problem.weights)
         self.moved: dict[str, Moved] = {}
         self.error: dict[str, Array] = {}
         self.size: dict[str, float] = {}
@@ -182,18 +182,26 @@ class _Search:
             parts = self.run.effects(moved, [(site, direct[site]) for site in sites])
             if np.linalg.norm(parts.sum(axis=0) - self.whole[name]) > 1e-6 * np.linalg.norm(self.whole[name]):
                 continue  # the parameter acts otherwise as well
-            places = tuple(self.places[site] for site in sites)
+            places = self._of_uses(name, direct)
             yield Guess({name: parts}, places)
             yield from self._neighbours(name, direct)
-            groups: dict[Source, list[int]] = defaultdict(list)
-            for row, site in enumerate(sites):
-                groups[moved.record.sources[site]].append(row)
+            groups: dict[str, list[int]] = defaultdict(list)
+            for row, place in enumerate(places):
+                groups[place.words].append(row)
             if 1 < len(groups) < len(sites):
                 together = np.stack([parts[rows].sum(axis=0) for rows in groups.values()])
-                named = tuple(Place(f"{source}{_times(len(rows))}") for source, rows in groups.items())
+                named = tuple(Place(f"{words}{_times(len(rows))}") for words, rows in groups.items())
                 yield Guess({name: together}, named)
             for rows in groups.values():
                 yield from _some_visits({name: parts[rows]}, tuple(places[row] for row in rows))
+
+    def _of_uses(self, name: str, direct: Mapping[int, Array]) -> tuple[Place, ...]:
+        """Places of a parameter's uses: where something else of it comes in as well, the parameter itself is meant."""
+        changes = self.moved[name].record.changes
+        mixed = {self.places[site].words for site, change in direct.items() if np.any(change != changes[site])}
+        places = [self.places[site] for site in sorted(direct)]
+        return tuple(replace(place, words=f"{name} itself in {place.words}") if place.words in mixed else place
+                     for place in places)
 
     def _neighbours(self, name: str, direct: Mapping[int, Array]) -> Iterator[Guess]:
         """The neighbours of an entry in a vector that an operation takes together, as a stencil does."""

@@ -140,7 +140,7 @@ class Program:
 
     def watched(
         self, changes: Mapping[int, Changes], observer: Callable[[], Observer], batch: int
-    ) -> tuple[Response | None, Observer]:
+    ) -> tuple[Response | None, Any]:
         """Runs the function with these changes of its inputs, and someone who looks at, and changes, every result.
 
         Parameters

@@ -1,0 +1,125 @@
+"""Parts of a program that a gradient lacks, or holds too often: told where they are proven, and never otherwise."""
+
+import pickle
+import re
+
+import numpy as np
+import pytest
+
+import fastcheck as fc
+from tests.verdict.diagnosis.programs_with_mistakes import LAYERS, RNG, W, X, logistic
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_the_mistake_is_named(name):
+    forward, backward, inputs, tensor, words = LAYERS[name]
+    report = fc.check_vjp(forward, backward, inputs)
+    assert report.verdict == "fail"
+    assert re.search(words, report.tensor(tensor).diagnosis), report.tensor(tensor).diagnosis
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_what_only_nearly_fits_is_not_said(name):
+    """The same mistakes with a hundred thousandth of noise on top."""
+    forward, backward, inputs, tensor, words = LAYERS[name]
+
+    def noisy(d, *given):
+        found = backward(d, *given)
+        rng = np.random.default_rng(0)
+        several = found if isinstance(found, tuple) else (found,)
+        return tuple(g * (1.0 + 1e-4 * rng.standard_normal(g.shape)) for g in several)
+
+    assert not re.search(words, fc.check_vjp(forward, noisy, inputs).tensor(tensor).diagnosis)
+
+
+BATCHES = [(RNG.standard_normal((n, 4)), RNG.standard_normal((n, 3))) for n in (2, 5, 3)]
+
+
+def loss(W, batch):
+    x, y = batch
+    return float(((logistic(x @ W) - y) ** 2).sum())
+
+
+def of_loss(W, batch):
+    x, y = batch
+    a = logistic(x @ W)
+    return x.T @ (2 * (a - y) * a * (1 - a))
+
+
+def total(p):
+    return sum(loss(p["W"], batch) for batch in BATCHES) / 10
+
+
+def clipped(g, bound):
+    return g * min(1.0, bound / np.linalg.norm(g))
+
+
+def clipped_on_the_way(W):
+    g = np.zeros_like(W)
+    for batch in BATCHES:
+        g = clipped(g + of_loss(W, batch) / 10, 0.05)
+    return g
+
+
+ADDED = {
+    "the last left out": (lambda W: sum(of_loss(W, b) for b in BATCHES[:-1]) / 10, r"the 3rd of 3 times \(the last\)"),
+    "the first left out": (lambda W: sum(of_loss(W, b) for b in BATCHES[1:]) / 10, r"the 1st of 3 times: that part"),
+    "overwritten": (lambda W: of_loss(W, BATCHES[-1]) / 10, r"of the 3 evaluations of .* dW holds only the last"),
+    "means of means": (lambda W: sum(of_loss(W, b) / len(b[0]) for b in BATCHES) / 3, r"\(6, 15, 9\), a mean of means"),
+    "means over all": (lambda W: sum(of_loss(W, b) / len(b[0]) for b in BATCHES) / 10, r"a mean of means"),
+    "means summed": (lambda W: sum(of_loss(W, b) / len(b[0]) for b in BATCHES), r"a mean of means"),
+    "each clipped": (lambda W: sum(clipped(of_loss(W, b) / 10, 0.02) for b in BATCHES), r"0\.02: each was clipped"),
+    "each clipped more": (lambda W: sum(clipped(of_loss(W, b), 0.3) for b in BATCHES) / 10, r"each was clipped"),
+    "clipped on the way": (clipped_on_the_way, r"scaled to the norm 0\.05 each time .* clipped after each part"),
+}
+
+
+@pytest.mark.parametrize("name", ADDED)
+def test_batches_whose_losses_are_added_up_in_python(name):
+    gradient, words = ADDED[name]
+    report = fc.check_function(total, {"W": W}, {"W": gradient(W)})
+    assert report.verdict == "fail"
+    assert re.search(words, report.tensor("W").diagnosis), report.tensor("W").diagnosis
+
+
+def test_the_samples_of_a_cost_in_one_expression():
+    """The cost is a mean of squares; the gradient has forgotten the last sample."""
+    T = RNG.standard_normal((6, 3))
+    parts = 2 * (X @ W - T) / 18
+    report = fc.check_function(lambda p: np.mean((X @ p["W"] - T) ** 2), {"W": W}, {"W": X[:-1].T @ parts[:-1]})
+    assert "lacks what comes from index 5 of axis 0" in report.tensor("W").diagnosis
+
+
+@pytest.mark.parametrize("shape", [(3,), (7,), (4, 5), (2, 3, 4)])
+def test_a_gradient_that_is_wrong_all_over_is_explained_by_no_part(shape):
+    rng = np.random.default_rng(3)
+    x = rng.standard_normal(shape)
+
+    def forward(x):
+        y = np.sin(x) + x.mean() * np.tanh(x) - 0.5 * x**2
+        return logistic(y) / (1.0 + (x**2).sum())
+
+    for _ in range(4):
+        wrong = rng.standard_normal(shape)
+        report = fc.check_vjp(forward, lambda d, x, wrong=wrong: d * wrong, (x,))
+        assert "comes" not in report.tensor("x").diagnosis
+        assert "holds" not in report.tensor("x").diagnosis
+
+
+def test_a_report_that_knows_its_program_can_be_sent_away():
+    forward, backward, inputs, tensor, _ = LAYERS["held 0"]
+    report = pickle.loads(pickle.dumps(fc.check_vjp(forward, backward, inputs)))
+    assert report.verdict == "fail"
+    assert "lacks" not in report.tensor(tensor).diagnosis
+
+
+def test_a_program_that_has_changed_since_says_nothing():
+    """The diagnosis runs it once more: what it keeps may be another value by then."""
+    state = {"scale": 1.0}
+
+    def forward(x):
+        return state["scale"] * x / np.sqrt((x**2).sum(1, keepdims=True))
+
+    report = fc.check_vjp(forward, lambda d, x: d / np.sqrt((x**2).sum(1, keepdims=True)), (X,))
+    state["scale"] = 2.0
+    assert "lacks" not in report.tensor("x").diagnosis
