@@ -1,154 +1,205 @@
 """``fastcheck.torch.Watch`` in real trainings: a ResNet on scikit-learn's digits, a GPT on text that is made here.
 
-``overhead``: the processor time of training steps with and without a watch, in pairs.  ``corrupted``: runs in which a
-hook spoils one tensor from a random step on, and how many steps and looks went by until that raised.  ``alarms``: looks
-at right gradients, every step of a training, and how many were called wrong.
+``overhead``: the processor time of training steps with and without a watch, alternated, in pairs of blocks of steps.
+``corrupted``: runs in which a hook spoils one tensor's gradient from a random step on, in six ways, and how many steps
+went by until that raised, beside the number that the watch had stated.  ``alarms``: looks at right gradients, at every
+step of trainings of six small modules and these two, and how many were called wrong.  ``power``: wrong entries and
+wrong tensors of the sizes that the watch says it sees, planted at single looks, and how many it saw.
 
-    python -m benchmarks.studies.watch_torch [overhead corrupted alarms] [--steps 2000] [--runs 30] [--looks 10000]
+    python -m benchmarks.studies.watch_torch [overhead corrupted alarms power]
+
+    --steps 2000     of a training, of overhead and corrupted
+    --runs 30        of corrupted
+    --looks 10000    of alarms, in all; power plants as many mistakes as a hundredth of that, of each kind
+    --subjects ...   modules, by name: ResNet and GPT; of alarms and power the small ones as well
+    --precisions ... of alarms and power: float32 autocast bfloat16 float64
+    --seed 0         of trainings
 """
 
 import argparse
 import random
 import statistics
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import torch
-from torch import nn
-from torch.nn import functional as F
 
 import fastcheck as fc
-import fastcheck.torch as ft
-from benchmarks.data.torch_models import GPT, ResNet, next_word
+from benchmarks.data.trainings import LARGE, PRECISIONS, SMALL, Training
 from benchmarks.measure import processor
+from fastcheck.torch.watch import SPREAD
 
-SUBJECTS = ("ResNet", "GPT")
 # Steps that are timed together, with and without a watch in turn.
 BLOCK = 50
-SENTENCES = ("the cat sat on the mat", "a dog ran to the cat", "the sun is on the sea", "rain ran down the pane")
+# Steps of a training that is watched for alarms, before the next one begins with another seed.
+LONG = 300
 
 
-def digits() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Batches of 32 digits without end."""
-    from sklearn.datasets import load_digits
+class Spoiled:
+    """A hook on a parameter that spoils its gradient in one way, once it is switched on.
 
-    images, labels = load_digits(return_X_y=True)
-    x = torch.tensor(images, dtype=torch.float32).reshape(-1, 1, 8, 8) / 16.0
-    y = torch.tensor(labels)
-    while True:
-        chosen = torch.randint(0, len(x), (32,))
-        yield x[chosen], y[chosen]
+    Parameters
+    ----------
+    parameter : whose gradient.
+    kind : one of ``KINDS``.
+    """
 
+    def __init__(self, parameter: torch.Tensor, kind: str) -> None:
+        self.on, self._way, self._last = False, KINDS[kind], torch.zeros_like(parameter)
+        self._generator = torch.Generator().manual_seed(0)
+        parameter.register_hook(self)
 
-def text() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Batches of 8 pieces of 32 letters of sentences in random order, without end."""
-    words = " ".join(random.Random(0).choices(SENTENCES, k=500))
-    letters = {letter: number for number, letter in enumerate(sorted(set(words)))}
-    coded = torch.tensor([letters[letter] for letter in words])
-    while True:
-        starts = torch.randint(0, len(coded) - 33, (8,)).tolist()
-        pieces = torch.stack([coded[start : start + 33] for start in starts])
-        yield pieces[:, :-1], pieces[:, 1:]
+    def __call__(self, gradient: torch.Tensor) -> torch.Tensor:
+        """Return the gradient, spoiled if it is time."""
+        last, self._last = self._last, gradient.clone()
+        return self._way(gradient, last, self._generator) if self.on else gradient
 
 
-class Training:
-    """A model, its data and its optimizer."""
+def _noisy(gradient: torch.Tensor, last: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    noise = torch.randn(gradient.shape, generator=generator).to(gradient.dtype)
+    return gradient + 0.1 * gradient.square().mean().sqrt() * noise
 
-    def __init__(self, name: str, seed: int = 0) -> None:
-        torch.manual_seed(seed)
-        self.module: nn.Module = ResNet((16, 32, 32), nn.ReLU(), 1) if name == "ResNet" else GPT(32, 64, 2, 32, 0.1)
-        self.loss: Callable[..., torch.Tensor] = F.cross_entropy if name == "ResNet" else next_word
-        self.data = digits() if name == "ResNet" else text()
-        self.optimizer = torch.optim.AdamW(self.module.parameters(), 1e-3)
 
-    def watch(self, overhead: float) -> Any:
-        """A watch on it."""
-        return ft.Watch(self.module, self.loss, *next(self.data), overhead=overhead)
+def _row_zeroed(gradient: torch.Tensor, last: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    out = gradient.clone()
+    out[gradient.flatten(1).norm(dim=1).argmax()] = 0.0
+    return out
 
-    def step(self, watch: Any = None) -> None:
-        """One training step."""
-        x, y = next(self.data)
-        self.optimizer.zero_grad()
-        self.loss(self.module(x), y).backward()
-        if watch is not None:
-            watch(x, y)
-        self.optimizer.step()
+
+KINDS: dict[str, Callable[[torch.Tensor, torch.Tensor, torch.Generator], torch.Tensor]] = {
+    "a factor of 1.1": lambda g, last, _: 1.1 * g,
+    "one row zeroed": _row_zeroed,
+    "its sign": lambda g, last, _: -g,
+    "that of the step before": lambda g, last, _: last,
+    "zero": lambda g, last, _: torch.zeros_like(g),
+    "a tenth of noise": _noisy,
+}
 
 
 def overhead(name: str, steps: int) -> str:
     """How much slower training is with a watch."""
     training = Training(name)
     watch = training.watch(0.01)
-    watch.remove()
-    ratios, seconds = [], []
-    for _ in range(max(1, steps // (2 * BLOCK))):
-        times = []
+    ratios, times = [], ([], [])
+    for _ in range(max(1, steps // BLOCK)):
         for watching in (False, True):
-            if watching:
-                watch._handle = training.module.register_forward_pre_hook(watch._before_forward, prepend=True)
             start = time.process_time()
             for _ in range(BLOCK):
                 training.step(watch if watching else None)
-            times.append(time.process_time() - start)
-            watch.remove()
-        ratios.append(times[1] / times[0])
-        seconds.append(times[0] / BLOCK)
-    mean = sum(r - 1.0 for r in ratios) / len(ratios)
+            times[watching].append(time.process_time() - start)
+        ratios.append(times[True][-1] / times[False][-1])
+    mean = sum(times[True]) / sum(times[False]) - 1.0
     error = statistics.stdev(ratios) / len(ratios) ** 0.5 if len(ratios) > 1 else float("nan")
-    each = 1e3 * statistics.median(seconds)
-    return (f"{name}: {steps} steps of {each:.1f} ms, {mean:+.2%} ± {error:.2%} with a watch, "
-            f"{watch.looks} looks, {watch.failures} failures. {watch.power}")
+    each = 1e3 * statistics.median(times[False]) / BLOCK
+    return (f"{name}: {watch.steps} steps of {each:.1f} ms, {mean:+.2%} ± {error:.2%} with a watch, "
+            f"{watch.looks} looks, {watch.checks} checks, {watch.failures} failures. {watch.power}")
 
 
-def corrupted(name: str, run: int, steps: int) -> str:
-    """Spoil one tensor from a random step on; tell when that was found."""
+def corrupted(name: str, run: int, steps: int) -> tuple[bool, str]:
+    """Spoil one tensor from a random step on; tell whether that was found in time, and when."""
     training, chance = Training(name, run), random.Random(run)
     watch = training.watch(0.01)
-    begins = chance.randrange(steps // 8, steps // 2)
+    kind = list(KINDS)[run % len(KINDS)]
+    begins = chance.randrange(steps // 40, steps // 3)
     name_of, victim = chance.choice([(n, p) for n, p in training.module.named_parameters() if p.ndim > 1])
+    spoiled, promised, looks = Spoiled(victim, kind), 0.0, 0
     for step in range(steps):
         if step == begins:
-            victim.register_hook(lambda g: g * 1.1)
-            looks = watch.looks
+            spoiled.on, looks = True, watch.looks
         try:
             training.step(watch)
         except fc.GradientMismatch as error:
-            named = name_of in [t.name for t in error.report.failures]
-            return (f"{name} {run}: {name_of} spoiled from step {begins}, found after {step - begins} steps at look "
-                    f"{watch.looks - looks}, {'named' if named else 'not named'}; one look in "
-                    f"{watch.steps_between_looks:.0f} steps")
-    return f"{name} {run}: {name_of} spoiled from step {begins}, not found"
+            promised = watch.steps_to_find
+            named = [t.name for t in error.report.failures] == [name_of]
+            found = step - begins <= promised and spoiled.on
+            return found, (f"{name} {run}: {name_of}, {kind} from step {begins}, "
+                           f"{'found' if spoiled.on else 'ALARM'} after {step - begins} steps at look "
+                           f"{watch.looks - looks} ({promised:.0f} stated), {'named' if named else 'not named alone'}")
+    return False, f"{name} {run}: {name_of}, {kind} from step {begins}, not found; {watch!r}; {watch.power}"
 
 
-def alarms(name: str, looks: int) -> str:
-    """Look at every step of a right training."""
-    training = Training(name)
-    watch = training.watch(1e9)
-    for _ in range(looks):
+def alarms(name: str, precision: str, looks: int, seed: int) -> str:
+    """Look at every step of right trainings."""
+    found: dict[str, int] = {"looks": 0, "checks": 0, "inconclusive": 0, "failures": 0}
+    while found["looks"] < looks:
+        training = Training(name, seed + found["looks"], precision)
+        watch = training.watch(1e9, on_fail=lambda report: print(report, flush=True))
+        for _ in range(min(LONG, looks - found["looks"])):
+            training.step(watch)
+        for count in found:
+            found[count] += getattr(watch, count)
+    return f"{name} {precision}: " + ", ".join(f"{value} {count}" for count, value in found.items())
+
+
+def power(name: str, precision: str, count: int, seed: int) -> str:
+    """Plant mistakes of the stated sizes at single looks, in one tensor each."""
+    seen = {"entry": 0, "tensor": 0}
+    for planted in seen:
+        for number in range(count):
+            seen[planted] += _seen(name, precision, planted, seed + number)
+    return f"{name} {precision}: " + ", ".join(f"{value} of {count} seen, {planted}" for planted, value in seen.items())
+
+
+def _seen(name: str, precision: str, planted: str, seed: int) -> bool:
+    """Tell whether one mistake is seen.
+
+    In double precision an entry is off by what is seen for certain, or a tensor by errors of ten times that; in less
+    both by half as much again as what is seen, for rounding.
+    """
+    training, chance = Training(name, seed, precision), random.Random(seed)
+    watch = training.watch(1e9, on_fail=lambda report: None)
+    for _ in range(3):
         training.step(watch)
-    return f"{name}: {watch.looks} looks, {watch.checks} checks, {watch.failures} alarms, worst {watch.worst:.2g}"
+    shares = watch.seen_shares
+    victim = chance.choice(sorted(shares))
+    parameter = dict(training.module.named_parameters())[victim]
+    entry = chance.randrange(parameter.numel())
+
+    def spoil(gradient: torch.Tensor) -> torch.Tensor:
+        size = (1.05 if precision == "float64" else 1.5) * shares[victim] * float(gradient.double().norm())
+        error = torch.zeros(gradient.numel(), dtype=torch.float64)
+        if planted == "entry":
+            error[entry] = size
+        else:
+            error = torch.randn(gradient.numel(), dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+            error *= (SPREAD if precision == "float64" else 1.0) * size / error.norm()
+        return (gradient.double() + error.reshape(gradient.shape)).to(gradient.dtype)
+
+    parameter.register_hook(spoil)
+    before = watch.checks
+    training.step(watch)
+    return watch.checks > before
 
 
 def main() -> None:
     """Print what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", default=["overhead", "corrupted", "alarms"])
+    parser.add_argument("parts", nargs="*", default=["overhead", "corrupted", "alarms", "power"])
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--runs", type=int, default=30)
     parser.add_argument("--looks", type=int, default=10_000)
-    parser.add_argument("--subjects", nargs="*", default=list(SUBJECTS))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--subjects", nargs="*", default=None)
+    parser.add_argument("--precisions", nargs="*", default=PRECISIONS)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    for name in arguments.subjects:
-        if "overhead" in arguments.parts:
+    print(f"{processor()}; processor seconds, one thread, torch {torch.__version__}", flush=True)
+    large, every = arguments.subjects or LARGE, arguments.subjects or (*SMALL, *LARGE)
+    if "overhead" in arguments.parts:
+        for name in large:
             print(overhead(name, arguments.steps), flush=True)
-        if "corrupted" in arguments.parts:
-            for run in range(arguments.runs // len(arguments.subjects)):
-                print(corrupted(name, run, arguments.steps), flush=True)
-        if "alarms" in arguments.parts:
-            print(alarms(name, arguments.looks // len(arguments.subjects)), flush=True)
-    print(f"{processor()}; processor seconds, one thread, single precision, torch {torch.__version__}")
+    if "corrupted" in arguments.parts:
+        in_time = []
+        for run in range(arguments.runs):
+            found, words = corrupted(large[run % len(large)], run, arguments.steps)
+            in_time.append(found)
+            print(words, flush=True)
+        print(f"{sum(in_time)} of {len(in_time)} found within the stated number of steps", flush=True)
+    each = len(every) * len(arguments.precisions)
+    for part, one, count in (("alarms", alarms, -(-arguments.looks // each)), ("power", power, arguments.looks // 100)):
+        for name in every if part in arguments.parts else ():
+            for precision in arguments.precisions:
+                print(one(name, precision, count, arguments.seed), flush=True)
 
 
 if __name__ == "__main__":

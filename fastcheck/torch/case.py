@@ -16,6 +16,7 @@ from .._constants import UNIT_ROUNDOFFS
 from .._errors import NondeterministicError
 from .._types import Array
 from ..problems.functions.purity import same
+from .redrawn import Drawn, Redrawn
 from .tensors import as_tuple, floating
 from .widened import Widened
 
@@ -65,6 +66,7 @@ class Case:
     coarse : the unit roundoff of the lowest precision below single that the forward pass was seen to compute in, or
         that a parameter has; 0.0 where there is none.
     narrow : whether the module is for less than double precision: the constants that follow the precision stay then.
+    draws : random numbers that each run takes in place of its own, where it is frozen (see ``Redrawn``).
     """
 
     module: nn.Module
@@ -76,6 +78,7 @@ class Case:
     state: Any = field(default=None, repr=False)
     coarse: float = 0.0
     narrow: bool = False
+    draws: list[torch.Tensor] | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, module: nn.Module, loss: Any, inputs: Any, targets: Any, *, frozen: bool) -> "Case":
@@ -120,7 +123,14 @@ class Case:
             return
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             _set_random_state(self.state)
-            yield
+            with contextlib.nullcontext() if self.draws is None else Redrawn(self.draws):
+                yield
+
+    def drawn(self) -> Drawn:
+        """Return what random numbers a run draws, in the module's own precision."""
+        with Drawn() as found, torch.no_grad():
+            self.cost(self.module, self.args, self.kwargs, self.targets)
+        return found
 
     def backward(self) -> tuple[float, dict[str, Array]]:
         """Return the loss and, by loss.backward(), the gradients.
@@ -260,6 +270,11 @@ def untouched(module: nn.Module, buffers: Mapping[str, torch.Tensor]) -> Iterato
             part._parameters.update(parameters)
             part._buffers.update(kept)
             part.training = mode
+
+
+def copied_buffers(module: nn.Module) -> dict[str, torch.Tensor]:
+    """Return copies of a module's buffers, by name."""
+    return {name: buffer.detach().clone() for name, buffer in module.named_buffers()}
 
 
 def _set_random_state(state: tuple[torch.Tensor, list[torch.Tensor]]) -> None:

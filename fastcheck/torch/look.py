@@ -2,40 +2,32 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from .._constants import NOISE_SIGMAS, UNIT_ROUNDOFFS
+from .._constants import NOISE_SIGMAS
 from .._errors import NoRule
 from .._types import Array
 from ..engines.program.everything import ROUNDINGS, closest
 from ..engines.program.runner import INNER_STEP, Place, Runner
 from ..engines.program.trust import UNIT, Along, Direction
 from ..problems.parameters.sampling import LEAST_SIZE, random_direction
-from .case import Case, double
+from .case import Case, as_array, double
 from .program.program import TorchProgram
+from .rounding import NORM, errors_of, sizes_of
+from .widened import Widened
 
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-# A disagreement along a direction below this is rounding: in double precision, and in unit roundoffs of any other, at
-# most.  A larger one leads to a check, which judges.  In single precision (5e-3) rounding carries some pre-activation
-# across a kink now and then, and with it a sample's share of the gradient: no check can tell that from a mistake.
-IN_DOUBLE, IN_ROUNDOFFS, AT_MOST = 1e-11, 8.4e4, 0.1
-# Random directions of a look: in less than single precision rounding leaves a wrong tensor no more than a few times its
-# own size to show, and along one direction its errors may cancel to less than that.
-SHARP, COARSE = 1, 4
+# A disagreement along a direction below this is rounding of double precision.  A larger one leads to a check.
+IN_DOUBLE = 1e-11
 # Roundings of the largest tensor's gradient that a gradient may consist of which is zero in theory (of a bias before a
 # normalisation): the direction gives it no more weight than that leaves it.
 CANCELLED = 32.0
-
-
-def least_disagreement(unit: float) -> float:
-    """Return the disagreement that is looked into, for gradients computed with a unit roundoff."""
-    return IN_DOUBLE if unit <= UNIT else min(IN_ROUNDOFFS * unit, AT_MOST)
 
 
 @dataclass(frozen=True)
@@ -44,26 +36,41 @@ class Sight:
 
     Parameters
     ----------
-    disagreement : |slope - gradient . v| by the norm of the gradient's terms, for each candidate gradient.
+    disagreement : |slope - gradient . v| by the norm of the gradient's terms, for each candidate gradient in double
+        precision; of candidates in less for the gradient that autograd gives in double precision, alone.
     reach : what one wrong entry adds to ``disagreement`` at least, off by the norm of its tensor's gradient.
     faint : names of tensors whose gradient is so small that they weigh less: next to nothing beside the others, as of a
         bias before a normalisation, it may consist of rounding.
+    sizes : norms of the tensors' gradients in double precision, where candidates are in less.
+    errors : what each such candidate is off by (see ``fastcheck.torch.rounding``).
     """
 
     disagreement: list[float]
     reach: float
     faint: tuple[str, ...]
+    sizes: dict[str, float] = field(default_factory=dict)
+    errors: list[dict[str, Array]] = field(default_factory=list)
 
     @property
     def best(self) -> int:
-        """The candidate that agrees best."""
-        return int(np.argmin([math.inf if math.isnan(one) else one for one in self.disagreement]))
+        """The candidate that agrees best, in most of its tensors."""
+        each = [sum(min(float(one[NORM]), 1.0) for one in error.values()) for error in self.errors]
+        each = each or self.disagreement
+        return int(np.argmin([math.inf if math.isnan(one) else one for one in each]))
+
+    @property
+    def seen(self) -> float:
+        """The disagreement along the direction."""
+        return self.disagreement[0 if self.errors else self.best]
 
 
 def look(
     case: Case, candidates: Sequence[Mapping[str, Array]], unit: float, memory_limit: int, generator: "Generator"
 ) -> Sight:
-    """Hold gradients against the cost's slope along random directions: one, or in less than single precision a few.
+    """Hold gradients against the cost's slope along a random direction.
+
+    Those in less than double precision are held against autograd's in double precision, tensor by tensor, and those
+    against the slope: so each tensor is judged by its own rounding, and the slope by that of double precision.
 
     Parameters
     ----------
@@ -75,12 +82,44 @@ def look(
 
     Raises
     ------
-    NoRule : where the loss cannot be differenced exactly.
+    NoRule : where the loss cannot be differenced exactly, or has no backward pass in double precision.
 
     Notes
     -----
     Every tensor takes part by the inverse of its gradient's norm, so that a wrong entry of any of them shows alike.
     """
+    if unit <= UNIT:
+        return _along_a_direction(case, candidates, memory_limit, generator)
+    truth = true_gradients(case)
+    sight = _along_a_direction(case, [truth], memory_limit, generator)
+    sizes = sizes_of(truth, unit)
+    return replace(sight, sizes=sizes, errors=[errors_of(one, truth, sizes) for one in candidates])
+
+
+def true_gradients(case: Case) -> dict[str, Array]:
+    """Return the gradients that autograd gives in double precision, by name.
+
+    Raises
+    ------
+    NoRule : where the backward pass fails in double precision.
+    """
+    parameters = case.parameters
+    values = [double(p).requires_grad_() for p in parameters.values()]
+    with torch.enable_grad(), torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+        loss = case.function(double)(*values)
+        try:
+            with Widened():
+                found = torch.autograd.grad(loss, values, allow_unused=True)
+        except RuntimeError as error:
+            raise NoRule(f"a backward pass that fails in double precision ({error})") from error
+    return {name: np.zeros(tuple(p.shape)) if one is None else as_array(one)
+            for (name, p), one in zip(parameters.items(), found, strict=True)}
+
+
+def _along_a_direction(
+    case: Case, candidates: Sequence[Mapping[str, Array]], memory_limit: int, generator: "Generator"
+) -> Sight:
+    """Hold gradients in double precision against the slope."""
     parameters = case.parameters
     program = TorchProgram(case.function(double), [double(p) for p in parameters.values()], cut_loss=True)
     if program.loss is None or program.weights is None:
@@ -88,47 +127,46 @@ def look(
     runner = Runner(program, (program.weights,), memory_limit)
     places = {name: Place(number, double(p).cpu().numpy()) for number, (name, p) in enumerate(parameters.items())
               if p.numel()}
-    directions, reaches = _directions(places, candidates[0], unit, generator)
+    direction, reaches = _direction(places, candidates[0], generator)
     apart, norm = [], 0.0
     for gradient in candidates:
-        parts = [[np.asarray(gradient[name], np.float64).reshape(-1) * direction.changes[place]
-                  for name, place in places.items()] for direction in directions]
-        expected = np.array([math.fsum(float(np.sum(terms)) for terms in one) for one in parts])
-        sizes = np.array([math.hypot(*(float(np.linalg.norm(terms)) for terms in one)) for one in parts])
-        apart.append(_apart(expected, sizes, closest(directions, expected, runner)))
-        norm = norm or float(sizes[0])
+        parts = [np.asarray(gradient[name], np.float64).reshape(-1) * direction.changes[place]
+                 for name, place in places.items()]
+        expected = math.fsum(float(np.sum(terms)) for terms in parts)
+        size = math.hypot(*(float(np.linalg.norm(terms)) for terms in parts))
+        apart.append(_apart(expected, size, closest([direction], np.array([expected]), runner)))
+        norm = norm or size
     top = max(reaches.values())
     faint = tuple(name for name, reach in reaches.items() if reach < (1.0 - IN_DOUBLE) * top)
     return Sight(apart, LEAST_SIZE * top / (norm or 1.0), faint)
 
 
-def _apart(expected: Array, sizes: Array, found: Along | None) -> float:
-    """The largest relative disagreement along directions; 0 where they cross a kink and nothing is known of them."""
+def _apart(expected: float, size: float, found: Along | None) -> float:
+    """The relative disagreement along a direction; 0 where it crosses a kink and nothing is known of it."""
     if found is None:
         return 0.0
-    if not (np.isfinite(expected).all() and np.isfinite(sizes).all()):
+    if not math.isfinite(expected + size):
         return math.inf
-    room = NOISE_SIGMAS * ROUNDINGS * UNIT * found.terms
-    excess = np.maximum(0.0, np.abs(found.difference - expected) - room)
-    if not sizes.all():
-        return math.inf if excess.any() else 0.0
-    return float(np.max(excess / sizes))
+    room = NOISE_SIGMAS * ROUNDINGS * UNIT * float(found.terms[0])
+    excess = max(0.0, abs(float(found.difference[0]) - expected) - room)
+    if not size:
+        return math.inf if excess else 0.0
+    return excess / size
 
 
-def _directions(
-    places: Mapping[str, Place], gradient: Mapping[str, Array], unit: float, generator: "Generator"
-) -> tuple[list[Direction], dict[str, float]]:
-    """Return random directions in which tensors weigh alike, and what each one's gradient has in them."""
+def _direction(
+    places: Mapping[str, Place], gradient: Mapping[str, Array], generator: "Generator"
+) -> tuple[Direction, dict[str, float]]:
+    """Return a random direction in which tensors weigh alike, and what each one's gradient has in it."""
     norms = {name: float(np.linalg.norm(np.asarray(gradient[name], np.float64))) for name in places}
     finite = [norm for norm in norms.values() if math.isfinite(norm)]
-    floor = min(CANCELLED * unit / least_disagreement(unit), AT_MOST) * max(finite, default=0.0)
+    floor = CANCELLED * UNIT / IN_DOUBLE * max(finite, default=0.0)
     scales = {name: 1.0 / (max(norm, floor) or 1.0) if math.isfinite(norm) else 1.0 for name, norm in norms.items()}
     reach = max(scale / (float(np.sqrt(np.mean(places[name].value**2))) or 1.0) for name, scale in scales.items())
     scales = {name: INNER_STEP / reach * scale for name, scale in scales.items()}
-    count = COARSE if unit > UNIT_ROUNDOFFS["float32"] else SHARP
-    directions = [Direction({place: scales[name] * random_direction(generator, place.size)
-                             for name, place in places.items()}) for _ in range(count)]
-    return directions, {name: scale * norms[name] for name, scale in scales.items()}
+    direction = Direction({place: scales[name] * random_direction(generator, place.size)
+                           for name, place in places.items()})
+    return direction, {name: scale * norms[name] for name, scale in scales.items()}
 
 
 def unit_of_step(parameters: Mapping[str, torch.Tensor], coarse: float, autocast: torch.dtype | None) -> float:

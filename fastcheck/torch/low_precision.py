@@ -6,8 +6,10 @@ that the spread of its rounding is measured (``fastcheck.verdict.spread``).
 """
 
 import copy
+import itertools
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,7 @@ from .._types import Array
 from ..problems.gradients import AnalyticGradient, Dithered, NumericalGradient
 from ..problems.parameters.layout import Layout
 from ..report.report import Report
-from .case import Case, Coarsest, as_array, detached, double, mapped
+from .case import Case, Coarsest, as_array, copied_buffers, detached, double, mapped, untouched
 from .tensors import floating, quiet
 from .widened import Widened
 
@@ -53,7 +55,7 @@ class Twin:
             self.loss = copy.deepcopy(case.loss).double() if isinstance(case.loss, nn.Module) else case.loss
         except Exception as error:
             raise NoTruthError(f"no copy of the module in double precision ({error})") from error
-        self.names = tuple(case.parameters)
+        self.names, self._drawing = tuple(case.parameters), case.drawing
         self.numbers = 0  # made by one run, forward and backward
 
     def run(self, point: "Point") -> tuple[float, dict[str, Array]]:
@@ -71,7 +73,10 @@ class Twin:
         args, kwargs, targets = (mapped(part, double) for part in (point.args, point.kwargs, point.targets))
         watching = Coarsest()
         try:
-            with watching, Widened(), torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+            with (
+                self._drawing(), untouched(self.module, copied_buffers(self.module)), watching, Widened(),
+                torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False),
+            ):
                 outputs = self.module(*args, **kwargs)
                 value = self.loss(outputs) if targets is None else self.loss(outputs, targets)
                 value.backward()
@@ -138,7 +143,9 @@ class Point:
         self.factor = 1.0 if generator is None else int(torch.randint(96, 160, (), generator=generator)) / 128
 
 
-def dithered(case: Case, twin: Twin, seed: int, seconds: float) -> tuple[float, Dithered]:
+def dithered(
+    case: Case, twin: Twin, seed: int, seconds: float, run: Callable[[Case, Point], Array] | None = None
+) -> tuple[float, Dithered]:
     """Run the backward pass at the caller's point and beside it, with the truth at each.
 
     Parameters
@@ -146,6 +153,7 @@ def dithered(case: Case, twin: Twin, seed: int, seconds: float) -> tuple[float, 
     case, twin : the module, and the same in double precision.
     seed : of the points.
     seconds : how long that may take, beside the least number of runs.
+    run : gives the gradients in low precision at a point; None for the module as it is, end to end.
 
     Returns
     -------
@@ -155,15 +163,16 @@ def dithered(case: Case, twin: Twin, seed: int, seconds: float) -> tuple[float, 
     own = [parameter.detach().clone() for parameter in case.parameters.values()]
     points = [Point(case, None)]
     try:
+    started = time.perf_counter()
+    run = run or _low
+    own = [parameter.detach().clone() for parameter in case.parameters.values()]
+    points = [Point(case, None)]
+    try:
         loss, truth = twin.run(points[0])
-        low, true = [_low(case, points[0])], [_joined(truth.values())]
+        low, true = [run(case, points[0])], [_joined(truth.values())]
         at_once = RUNS * 8 * twin.numbers <= STACK_BYTES
         for point in _beside(case, seed):
-            low.append(_low(case, point))
-            if at_once:
-                points.append(point)
-            else:
-                true.append(_joined(twin.run(point)[1].values()))
+            low.append(run(case, point))
             spent = time.perf_counter() - started
             if len(low) >= LEAST_RUNS and spent + spent / len(low) > seconds:
                 break
@@ -185,14 +194,16 @@ def judged_by_spread(
     twin : the same in double precision; its gradients have been proven.
     norm, seed : as in ``check_module``.
     seconds : how long the runs may take; None for some seconds.
-    gradients : what is judged, where that is not what a backward pass now would give.
+    gradients : what is judged, where that is not what a backward pass now would give; the others are run by themselves,
+        without what happens to parameters' gradients afterwards, in hooks of theirs.
 
     Raises
     ------
     NoTruthError : where the module does not run in double precision throughout.
     """
     started = time.perf_counter()
-    loss, runs = dithered(case, twin, seed, SECONDS if seconds is None else min(seconds, SECONDS))
+    most = SECONDS if seconds is None else min(seconds, SECONDS)
+    loss, runs = dithered(case, twin, seed, most, None if gradients is None else _by_itself)
     if gradients is not None:
         runs.gradients[0] = _joined(gradients[name] for name in case.parameters)
     return report_of(case, loss, runs, norm=norm, seed=seed, seconds=time.perf_counter() - started)
@@ -220,6 +231,21 @@ def report_of(case: Case, loss: float, runs: Dithered, *, norm: float, seed: int
             "differ by about one rounding, were held against the truth in double precision, which was proven first.")
 
 
+def runs_beside(case: Case, seed: int, count: int) -> list[dict[str, Array]]:
+    """Return gradients at the caller's point, and at ``count`` points a rounding beside it.
+
+    They are the module's own: what hooks do to its parameters' gradients is not in them.
+    """
+    found = []
+    for point in (Point(case, None), *itertools.islice(_beside(case, seed), count)):
+        flat, start, one = _by_itself(case, point), 0, {}
+        for name, parameter in case.parameters.items():
+            one[name] = flat[start : start + parameter.numel()].reshape(tuple(parameter.shape))
+            start += parameter.numel()
+        found.append(one)
+    return found
+
+
 def _beside(case: Case, seed: int) -> Iterator[Point]:
     generator = torch.Generator().manual_seed(seed)
     for _ in range(RUNS - 1):
@@ -238,7 +264,8 @@ def _low(case: Case, point: Point) -> Array:
     _put(case, point.parameters)
     for parameter in case.parameters.values():
         parameter.grad = None
-    (case.cost(case.module, point.args, point.kwargs, point.targets) * point.factor).backward()
+    with untouched(case.plain, copied_buffers(case.plain)):
+        (case.cost(case.module, point.args, point.kwargs, point.targets) * point.factor).backward()
     return _joined(_gradient_of(parameter) for parameter in case.parameters.values()) / point.factor
 
 
@@ -253,6 +280,16 @@ def _stack(*values: Any) -> Any:
 
 def _axis(value: Any) -> int | None:
     return 0 if _moves(value) else None
+
+
+def _by_itself(case: Case, point: Point) -> Array:
+    """Return the gradients of the module's loss as a function of its parameters, at a point."""
+    values = [value.clone().requires_grad_() for value in point.parameters]
+    here = replace(case, args=point.args, kwargs=point.kwargs)
+    torch.clear_autocast_cache()
+    found = torch.autograd.grad(here.function(detached)(*values) * point.factor, values, allow_unused=True)
+    return _joined(np.zeros(tuple(value.shape)) if one is None else one.detach().to_dense().double().cpu().numpy()
+                   for value, one in zip(values, found, strict=True)) / point.factor
 
 
 def _put(case: Case, values: list[torch.Tensor]) -> None:

@@ -2,14 +2,13 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import nn
 
-from .._constants import COARSE, UNIT_ROUNDOFFS
+from .._constants import COARSE
 from .._errors import NoRule
 from .._names import Method
 from .._types import Array
@@ -21,7 +20,7 @@ from ..runtime.resources import memory_of, threads_of
 from ..runtime.run import Run
 from ..verdict.outcome import FAIL, Cause
 from . import chain
-from .case import FROZEN, Case, as_array, detached, double, mapped, preserved, require_still, still
+from .case import FROZEN, Case, as_array, detached, double, mapped, preserved, require_still
 from .cost import TorchCost
 from .function import TorchFunction
 from .low_precision import NoTruthError, Point, Twin, judged_by_spread
@@ -122,8 +121,8 @@ class Watch(BaseWatch):  # noqa: D101 - its docstring is that of ``BaseWatch``, 
 def _at_step(case: Case, gradients: dict[str, Array], memory_limit: int) -> Report:
     """Check the gradients that a training step has, along random directions and entry by entry where those disagree.
 
-    Where the step computes in less than single precision its backward pass runs again, to measure how its rounding
-    spreads; random numbers would differ then, and only gross mistakes fail.
+    Where the step computes in less than double precision its backward pass runs again, to measure how its rounding
+    spreads; where that cannot be, only gross mistakes fail.
     """
     options: dict[str, Any] = {
         "tolerance": None, "norm": 2, "samples": None, "directions": None, "seed": 0, "threads": None,
@@ -131,20 +130,14 @@ def _at_step(case: Case, gradients: dict[str, Array], memory_limit: int) -> Repo
     }
     if case.coarse:
         try:
-            return _by_spread(replace(case, frozen=not still(case.module)), "directional", options, gradients)
+            return _by_spread(case, "directional", options, gradients)
         except NoTruthError:
             options["tolerance"] = COARSE
-    reason = "these are the gradients of a training step"
-    report = _by_operators(case, None, gradients, reason, "directional", options)
-    if case.coarse:
-        return report.held_open(Cause.COARSE)
-    return _looked_again(replace(case, frozen=not still(case.module)), report, "directional", options, gradients)
+    report = _by_operators(case, None, gradients, "these are the gradients of a training step", "directional", options)
+    return report.held_open(Cause.COARSE) if case.coarse else report
 
 
-def _looked_again(
-    case: Case, report: Report, method: Method | None, options: dict[str, Any],
-    gradients: dict[str, Array] | None = None,
-) -> Report:
+def _looked_again(case: Case, report: Report, method: Method | None, options: dict[str, Any]) -> Report:
     """A report on single precision that did not pass, or what the spread of rounding says instead.
 
     Rounding may have carried a pre-activation across its kink, or be all that a gradient consists of: the spread tells
@@ -153,7 +146,7 @@ def _looked_again(
     if report.ok or all(p.dtype != torch.float32 for p in case.parameters.values()):
         return report
     try:
-        spread = _by_spread(replace(case, coarse=UNIT_ROUNDOFFS["float32"]), method, options, gradients)
+        spread = _by_spread(replace(case, coarse=UNIT_ROUNDOFFS["float32"]), method, options)
     except NoTruthError:
         return report
     blamed, left = ({tensor.name for tensor in found.failures} for found in (report, spread))
@@ -184,13 +177,17 @@ def _by_spread(
     case: Case, method: Method | None, options: dict[str, Any], judged: dict[str, Array] | None = None
 ) -> Report:
     """By the truth in double precision, proven by exact differences, and the measured spread of rounding around it."""
-    if case.frozen:
-        raise NoTruthError("random numbers differ between precisions")
+    if case.frozen and case.draws is None:
+        drawn = case.drawn()
+        if drawn.fused is not None:
+            raise NoTruthError(f"{drawn.fused} uses random numbers that it draws, others in double precision")
+        case.draws = drawn.values
     twin = Twin(case)
     value, gradients = twin.run(Point(case, None))
     inputs, targets = mapped(case.kwargs or case.args, double), mapped(case.targets, double)
-    doubled = replace(Case.of(twin.module, twin.loss, inputs, targets, frozen=False), narrow=True)
-    proof = _exactly(doubled, value, gradients, method, options)
+    wide = Case.of(twin.module, twin.loss, inputs, targets, frozen=case.frozen)
+    wide.state, wide.draws, wide.narrow = case.state, case.draws, True
+    proof = _exactly(wide, value, gradients, method, options)
     if proof.verdict == FAIL:
         return proof.noted("In double precision, too, the backward pass is wrong; this is the report on that.")
     report = judged_by_spread(case, twin, options["norm"], options["seed"], options["time_limit"], judged)

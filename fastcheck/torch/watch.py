@@ -1,6 +1,7 @@
 """A module's gradients are checked while it trains, for a stated share of the time: all of ``Watch`` but the check."""
 
 import math
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +13,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from .._errors import GradientMismatch
+from .._constants import UNIT_ROUNDOFF
+from .._errors import GradientMismatch, NoRule
 from .._types import Array
 from .._validation import integer, positive
 from ..checks.watch.random_direction import DECAY, EXCUSED
@@ -21,9 +23,18 @@ from ..problems.parameters.sampling import LEAST_SIZE
 from ..report.report import Report
 from ..runtime.resources import memory_of
 from ..verdict.outcome import FAIL, PASS
-from .case import Case, Coarsest, as_array, preserved, random_state, untouched
-from .look import Sight, least_disagreement, look, unit_of_step
+from .case import HALVES, Case, Coarsest, as_array, copied_buffers, preserved, random_state, untouched
+from .look import IN_DOUBLE, Sight, look, unit_of_step
+from .low_precision import runs_beside
+from .redrawn import Drawn, differ
+from .rounding import NORM, Allowed, spread_of
 
+# Random points a rounding beside a step's, at which its rounding is measured.
+RUNS = 4
+# Steps after a look take no longer than others, to 0.02 of what it took (a ResNet and a GPT of 10 ms a step).
+AFTERWARDS = 0.1
+# Looks come a little later at times, where steps are longer or looks were: by this factor, hardly ever more.
+PACE_VARIES = 1.5
 # Looks whose distance is averaged for the statement of how often the watch looks.
 RECENT = 16
 # Error of a tensor, spread over many entries, that the statement of power speaks of, in the least visible single error.
@@ -128,17 +139,19 @@ class BaseWatch(ABC):
         self.overhead, self._memory = positive("overhead", overhead), memory_of(memory_limit)
         self._generator = np.random.default_rng(integer("seed", seed, 0))
         self.steps = self.looks = self.checks = self.inconclusive = self.failures = self.worst_step = 0
-        self.worst, self.seconds, self._excused = 0.0, 0.0, 0.0
-        self._budget = TimeBudget(self.overhead)
+        self.worst, self.seconds, self._excused, self._on_credit = 0.0, 0.0, 0.0, 0.0
+        self._budget = TimeBudget(self.overhead, afterwards=AFTERWARDS)
         self._armed: _Armed | None = None
         self._busy, self._forwards, self._looked_at = False, 0, [0]
         self._sight: Sight | None = None
+        self._rounding = Allowed()
         case = Case.of(module, loss, example_inputs, example_targets, frozen=True)
         if not case.parameters:
             raise ValueError("module: expected parameters that require gradients, got none; there is nothing to watch")
+        self._names = tuple(case.parameters)
         self._device = next(iter(case.parameters.values())).device.type
-        self._coarse = self._try(case)
-        self._handle = module.register_forward_pre_hook(self._before_forward, prepend=True)
+        self._coarse, self._redraws = self._try(case)
+        self._handle = module.register_forward_pre_hook(_Hook(self), prepend=True)
 
     def __call__(self, inputs: Any, targets: Any = None, *, scale: float = 1.0) -> bool:
         """Look at a step's gradients if it is time to.
@@ -168,7 +181,8 @@ class BaseWatch(ABC):
         with self._alone():
             report = self._look(armed, inputs, targets, scale)
         now = perf_counter()
-        self._budget.pay(started, now, 0)
+        self._budget.pay(started, now, 0, self._on_credit)
+        self._on_credit = 0.0
         self.seconds += elapsed(started, now)
         self._looked_at = [*self._looked_at[-RECENT:], self.steps]
         if report is not None:
@@ -185,9 +199,14 @@ class BaseWatch(ABC):
         return (looked[-1] - looked[0]) / (len(looked) - 1) if len(looked) > 1 else math.inf
 
     @property
+    def steps_to_find(self) -> float:
+        """The number of steps within which an error that stays meets a look, at the pace of late; inf for one look."""
+        return float(np.ceil(PACE_VARIES * max(self.steps_between_looks, 1.0)))
+
+    @property
     def allowed(self) -> float:
-        """The relative disagreement along a direction that leads to a check."""
-        return max(least_disagreement(self._unit), self._excused)
+        """The relative disagreement of double precision along a direction that leads to a check."""
+        return max(IN_DOUBLE, self._excused)
 
     @property
     def power(self) -> str:
@@ -197,19 +216,33 @@ class BaseWatch(ABC):
         often = max(self.steps_between_looks, 1.0)
         seen = 1.0 - math.sqrt(2.0) * LEAST_SIZE / SPREAD
         faint = f", but for {len(self._sight.faint)} tensors with next to no gradient" if self._sight.faint else ""
+        which = "autograd's gradients in double precision" if self._sight.errors else "the gradients"
         return (
-            f"One look in {often:,.0f} steps: an error that stays meets a look within about as many, one that lasts a "
-            f"single step with probability {1.0 / often:.2g}. A look sees one wrong entry for certain if it is off by "
-            f"more than {self.entry_share:.1g} of the norm of its tensor's gradient{faint}; a wrong tensor, whose "
-            f"errors have {SPREAD:g} times that norm, it sees with probability {seen:.0%} at least."
+            f"One look in {often:,.0f} steps: an error that stays meets a look within {self.steps_to_find:,.0f}, one "
+            f"that lasts a single step with probability {1.0 / often:.2g}. A look sees one wrong entry of {which} for "
+            f"certain if it is off by more than {self.entry_share:.1g} of the norm of its tensor's gradient{faint}; a "
+            f"wrong tensor, whose errors have {SPREAD:g} times that norm, it sees with probability {seen:.0%} at "
+            f"least.{self._rounding.power}"
         )
 
     @property
     def entry_share(self) -> float:
-        """The share of its tensor's gradient norm from which one wrong entry shows at a look; inf before the first."""
+        """The share of its tensor's gradient norm from which one wrong entry of a double shows; inf before a look."""
         if self._sight is None:
             return math.inf
         return self.allowed / self._sight.reach
+
+    @property
+    def seen_shares(self) -> dict[str, float]:
+        """The least error of each tensor that ``power`` states, by its gradient's norm; of those that do not consist of
+        rounding.
+        """
+        if self._sight is None:
+            return {}
+        if not self._sight.errors:
+            return {name: self.entry_share for name in self._names if name not in self._sight.faint}
+        shares = {name: float(self._rounding.of(name)[NORM]) for name in self._rounding.spread}
+        return {name: share for name, share in shares.items() if share < 1.0}
 
     def remove(self) -> None:
         """Take the hook off the module: the watch looks no more by itself."""
@@ -219,9 +252,9 @@ class BaseWatch(ABC):
         return (f"<fastcheck.torch.Watch: {self.steps:,} steps, {self.looks:,} looks, {self.checks:,} checks, worst "
                 f"disagreement {self.worst:.2g}, {self.failures:,} failures>")
 
-    def _before_forward(self, module: nn.Module, args: Any) -> None:
-        """Keep what the step's look will need, if there is to be one."""
-        if self._busy or not torch.is_grad_enabled():
+    def before_forward(self, module: nn.Module) -> None:
+        """Keep what the step's look will need, if there is to be one; called by the hook, and not for copies."""
+        if self._busy or module is not self.module or not torch.is_grad_enabled():
             return
         self._forwards += 1
         self._armed = self._arm() if self._budget.is_due(perf_counter()) else None
@@ -229,7 +262,7 @@ class BaseWatch(ABC):
     def _arm(self) -> _Armed:
         case = Case.of(self.module, self.loss, (), None, frozen=False)
         held = {name: (p.grad, p.grad.detach().clone()) for name, p in case.parameters.items() if p.grad is not None}
-        buffers = {name: buffer.detach().clone() for name, buffer in case.plain.named_buffers()}
+        buffers = copied_buffers(case.plain)
         casts = torch.get_autocast_dtype(self._device) if torch.is_autocast_enabled(self._device) else None
         unit = unit_of_step(case.parameters, self._coarse, casts)
         return _Armed(random_state(), buffers, held, unit, casts)
@@ -247,49 +280,105 @@ class BaseWatch(ABC):
     def _look(self, armed: _Armed, inputs: Any, targets: Any, scale: float) -> Report | None:
         """Look; the report of a check that this led to and that failed."""
         case = Case.of(self.module, self.loss, inputs, targets, frozen=True)
-        case.state, self._unit = armed.state, armed.unit
+        case.state, case.coarse = armed.state, armed.unit if armed.unit > UNIT_ROUNDOFF else 0.0
         candidates = _candidates(case, armed, scale)
+        if self._redraws:
+            with self._as_it_was(case, armed):
+                case.draws = case.drawn().values
         with untouched(case.plain, armed.buffers):
             sight = look(case, candidates, armed.unit, self._memory, self._generator)
         self.looks += 1
-        seen = sight.disagreement[sight.best]
-        gradients = candidates[sight.best]
         self._sight = sight
-        if not seen <= self.worst:
-            self.worst, self.worst_step = seen, self.steps
-        suspicious = not seen <= self.allowed
+        if not sight.seen <= self.worst:
+            self.worst, self.worst_step = sight.seen, self.steps
+        suspicious = not sight.seen <= self.allowed or (bool(sight.errors) and self._is_off(sight, case, armed))
         self._excused *= DECAY
-        return self._check(case, gradients, armed, seen) if suspicious else None
+        self._rounding.fade(DECAY)
+        return self._check(case, candidates[sight.best], armed, sight) if suspicious else None
 
-    def _check(self, case: Case, gradients: dict[str, Array], armed: _Armed, seen: float) -> Report | None:
+    def _is_off(self, sight: Sight, case: Case, armed: _Armed) -> bool:
+        """Tell whether a tensor is further from its gradient in double precision than rounding carries it.
+
+        The spread of rounding was measured at an earlier step.  Where that does not explain the errors it is measured
+        anew, at this one.
+        """
+        errors, rounding = sight.errors[sight.best], self._rounding
+        rounding.forget(armed.unit)
+        if rounding.spread and not rounding.beyond(errors, rounding.spread):
+            return False
+        with self._as_it_was(case, armed):
+            runs = runs_beside(case, self.steps, RUNS)
+        spread = spread_of(runs, sight.sizes, armed.unit)
+        rounding.measured(spread)
+        return bool(rounding.beyond(errors, spread))
+
+    def _check(self, case: Case, gradients: dict[str, Array], armed: _Armed, sight: Sight) -> Report | None:
         """Check all parameters: the report if that fails; what passes is excused for a while."""
         self.checks += 1
-        case.coarse = armed.unit if armed.unit > torch.finfo(torch.float32).eps else 0.0
-        casts = torch.autocast(self._device, armed.autocast, enabled=armed.autocast is not None)
-        with torch.enable_grad(), preserved(case.module), untouched(case.plain, armed.buffers), casts:
+        started = perf_counter()
+        with self._as_it_was(case, armed):
             report = self._checked(case, gradients, self._memory)
+        self._on_credit += elapsed(started, perf_counter())
         if report.verdict == FAIL:
             return report
         self.inconclusive += report.verdict != PASS
-        if math.isfinite(seen) and (report.verdict == PASS or case.coarse):
-            self._excused = max(self._excused, EXCUSED * seen)
+        if report.verdict == PASS or case.coarse:
+            if math.isfinite(sight.seen) and sight.seen > IN_DOUBLE:
+                self._excused = max(self._excused, EXCUSED * sight.seen)
+            if sight.errors:
+                self._rounding.excuse(sight.errors[sight.best], EXCUSED)
         return None
+
+    @contextmanager
+    def _as_it_was(self, case: Case, armed: _Armed) -> Iterator[None]:
+        """Let the module run as in the step: with its buffers and its casts; everything is afterwards as before."""
+        casts = torch.autocast(self._device, armed.autocast, enabled=armed.autocast is not None)
+        with torch.enable_grad(), preserved(case.module), untouched(case.plain, _copied(armed.buffers)), casts:
+            yield
 
     @abstractmethod
     def _checked(self, case: Case, gradients: dict[str, Array], memory_limit: int) -> Report:
         """Check all parameters at a step."""
 
-    def _try(self, case: Case) -> float:
-        """Difference the example, to see that it can be; the unit roundoff of the module's own casts, or 0.0."""
+    def _try(self, case: Case) -> tuple[float, bool]:
+        """Difference the example, to see that it can be.
+
+        Returns
+        -------
+        The unit roundoff of the module's own casts below single precision, or 0.0; and whether random numbers that the
+        module draws are others in double precision, so that those of a step have to be drawn again.
+        """
         zeros = {name: np.zeros(tuple(p.shape)) for name, p in case.parameters.items()}
-        buffers = {name: buffer.detach().clone() for name, buffer in case.plain.named_buffers()}
-        self._unit = unit_of_step(case.parameters, 0.0, None)
-        with self._alone(), untouched(case.plain, buffers):
-            look(case, [zeros], self._unit, self._memory, np.random.default_rng(0))
-        watching = Coarsest()
-        with self._alone(), preserved(case.module), torch.no_grad(), watching:
-            case.cost(case.module, case.args, case.kwargs, case.targets)
-        return watching.found
+        buffers = copied_buffers(case.plain)
+        unit = unit_of_step(case.parameters, 0.0, None)
+        with self._alone(), untouched(case.plain, buffers), Drawn() as wide:
+            look(case, [zeros], unit, self._memory, np.random.default_rng(0))
+        with self._alone(), preserved(case.module), Coarsest() as watching:
+            own = case.drawn()
+        if own.fused is not None and max(unit, watching.found) > UNIT_ROUNDOFF:
+            raise NoRule(f"{own.fused}, which draws other random numbers in double precision")
+        return watching.found, differ(wide.values[len(wide.values) - len(own.values):], own.values)
+
+
+class _Hook:
+    """Tells a watch of forward passes; a copy of a watched module, or one read from a file, is not watched."""
+
+    def __init__(self, watch: BaseWatch | None = None) -> None:
+        self._watch = None if watch is None else weakref.ref(watch)
+
+    def __call__(self, module: nn.Module, args: Any) -> None:
+        """Tell of a forward pass."""
+        watch = None if self._watch is None else self._watch()
+        if watch is not None:
+            watch.before_forward(module)
+
+    def __deepcopy__(self, memo: Any) -> "_Hook":
+        """Return a hook without a watch."""
+        return _Hook()
+
+    def __reduce__(self) -> Any:
+        """Return what a hook without a watch is made of."""
+        return _Hook, ()
 
 
 def _candidates(case: Case, armed: _Armed, scale: float) -> list[dict[str, Array]]:
@@ -307,5 +396,9 @@ def _candidates(case: Case, armed: _Armed, scale: float) -> list[dict[str, Array
 
 
 def _divided(gradient: torch.Tensor, scale: float) -> Array:
-    found = as_array(gradient)
+    found = as_array(gradient.to(torch.float32) if gradient.dtype in HALVES else gradient)
     return found if scale == 1.0 else np.asarray(found / found.dtype.type(scale))
+
+
+def _copied(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in tensors.items()}

@@ -74,7 +74,7 @@ def spread_of(gradients: Array, truths: Array, shape: tuple[int, ...], unit: flo
     unit : the unit roundoff of the lowest precision that the backward pass computes in.
     """
     errors = gradients - truths
-    if finding := _of_first(gradients[0], errors, truths):
+    if finding := _of_first(gradients[0], errors, truths, unit):
         return Spread(finding=finding)
     size = math.sqrt(float(np.mean(truths**2)))
     rounding = math.sqrt(float(np.mean(np.var(errors, axis=0, ddof=1))))
@@ -94,14 +94,16 @@ def _least_shared(unit: float) -> float:
     return LEAST_SHARED if unit > UNIT_ROUNDOFFS["float32"] else LEAST_SHARED_SINGLE
 
 
-def _of_first(gradient: Array, errors: Array, truths: Array) -> str:
+def _of_first(gradient: Array, errors: Array, truths: Array, unit: float) -> str:
     """A mistake that shows at the caller's own point alone, as where equal numbers are counted.
 
     The nearest of the truths counts: where a pre-activation stands within a rounding of a kink, those a rounding apart
-    are gradients of both branches, and the caller's may be of either.
+    are gradients of both branches, and the caller's may be of either.  In single precision what all runs share is as
+    much smaller as the unit roundoff.
     """
+    shared = MOST_SHARED * min(1.0, unit / UNIT_ROUNDOFFS["bfloat16"])
     apart, size = float(np.linalg.norm(gradient - truths, axis=1).min()), float(np.linalg.norm(truths[0]))
-    if not apart > max(ALONE * float(np.linalg.norm(errors[1:], axis=1).max()), MOST_SHARED * size):
+    if not apart > max(ALONE * float(np.linalg.norm(errors[1:], axis=1).max()), shared * size):
         return ""
     return (f"differs from the truth by {100 * apart / size:.3g} % of its norm at this very point, "
             "and agrees a rounding beside it")

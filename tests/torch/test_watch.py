@@ -162,8 +162,8 @@ def test_single_precision_is_judged_by_its_rounding():
     watch = ft.Watch(module, F.cross_entropy, *batch(torch.float32), overhead=ALWAYS)
     trained(module, watch, 20, dtype=torch.float32)
     assert watch.failures == 0
-    assert 1e-9 < watch.worst < 1e-3
-    spoil(module[3].weight, 1.05)
+    assert watch.worst < 1e-11
+    spoil(module[3].weight, 1.001)
     with pytest.raises(fc.GradientMismatch, match=r"3\.weight"):
         trained(module, watch, 3, dtype=torch.float32)
 
@@ -176,7 +176,7 @@ def test_bfloat16_is_judged_by_its_rounding(way):
     watch = ft.Watch(module, loss, *batch(dtype), overhead=ALWAYS)
     for step in range(8):
         if step == 6:
-            spoil(module[0].weight, -1.0)
+            spoil(module[0].weight, 1.05)
         x, y = batch(dtype, 64)
         module.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=way == "autocast"):
@@ -251,7 +251,7 @@ def test_a_resnet_and_a_gpt(name, dtype):
     optimizer = torch.optim.AdamW(module.parameters(), 1e-3)
     for step in range(25):
         if step == 20:
-            spoil(next(p for n, p in module.named_parameters() if n.endswith("norm1.weight")), -1.0)
+            spoil(next(p for n, p in module.named_parameters() if n.endswith("norm1.weight")), 1.02)
         x, y = data()
         optimizer.zero_grad()
         loss(module(x), y).backward()

@@ -1,0 +1,135 @@
+"""How far a training step's gradients are from the truth, in measures that rounding moves differently.
+
+A gradient G of a tensor with the truth T has the error E = G - T.  Three measures of it are judged, each relative
+to the size |T|, for mistakes differ in where they stand out from rounding, which averages out over entries:
+
+    factor   |<E, T>| / |T|^2       a factor of the tensor: of rounding's |E| / |T| only the share along T is left
+    norm     |E| / |T|              anything
+    slice    max_i |E_i| sqrt(rows) / |T|    one row, that is a part of one of its first axis, of an entry in a vector
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from .._constants import NOISE_SIGMAS
+from .._types import Array
+from ..engines.program.trust import norm_of
+
+MEASURES = ("factor", "norm", "slice")
+FACTOR, NORM, SLICE = range(3)
+# A measured spread grows from one measurement to the next by this factor at most.
+GROWTH = 2.0
+# The factor's spread, one number a run, may come out too small with few runs, and rounding that all runs share (that of
+# the loss's own derivative) is not in it: it is taken to be no less than this share of the norm's, nor than one unit
+# roundoff.  In a ResNet and a GPT it was 0.03 to 0.15 of the norm's in float32 and in bfloat16.
+LEAST_FACTOR = 0.1
+
+
+def sizes_of(truth: Mapping[str, Array], unit: float) -> dict[str, float]:
+    """Return what errors of each tensor are relative to: its norm, and no less than one rounding of the largest one's.
+
+    What is zero in theory, as of a bias before a normalisation, consists of such roundings alone.
+
+    Parameters
+    ----------
+    truth : gradients by name.
+    unit : unit roundoff of those that are compared with them.
+    """
+    norms = {name: norm_of(np.asarray(one, np.float64).reshape(-1)) for name, one in truth.items()}
+    least = unit * max((norm for norm in norms.values() if np.isfinite(norm)), default=0.0)
+    return {name: max(norm, least) or 1.0 for name, norm in norms.items()}
+
+
+def errors_of(
+    gradient: Mapping[str, Array], truth: Mapping[str, Array], sizes: Mapping[str, float]
+) -> dict[str, Array]:
+    """Return (3,) ``MEASURES`` of each tensor's error; infinite where a number is no number."""
+    found = {}
+    for name, size in sizes.items():
+        true = np.asarray(truth[name], np.float64)
+        with np.errstate(all="ignore"):
+            error, direction = (np.asarray(gradient[name], np.float64) - true) / size, true / size
+            rows = error.reshape(len(error), -1) if error.ndim and error.size else error.reshape(1, -1)
+            each = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+            norm = float(np.linalg.norm(each))
+            one = np.array([abs(float(np.vdot(error, direction))), norm, each.max(initial=0.0) * np.sqrt(len(rows))])
+        found[name] = np.where(np.isfinite(one), one, np.inf)
+    return found
+
+
+def spread_of(runs: Sequence[Mapping[str, Array]], sizes: Mapping[str, float], unit: float) -> dict[str, Array]:
+    """Return root mean squares (3,) of the differences of runs from their first: what rounding does to ``MEASURES``.
+
+    ``unit`` is the unit roundoff that they were computed with.
+    """
+    each = [errors_of(run, runs[0], sizes) for run in runs[1:]]
+    found = {name: np.sqrt(np.mean([one[name] ** 2 for one in each], axis=0)) for name in sizes}
+    for one in found.values():
+        one[FACTOR] = max(one[FACTOR], LEAST_FACTOR * one[NORM], unit)
+    return found
+
+
+class Allowed:
+    """What rounding may do to gradients in less than double precision, as it was measured.
+
+    Attributes
+    ----------
+    spread : by name, (3,) of the last measurement; empty before the first and in double precision.
+    excused : by name, (3,) errors that a check of all parameters did not call wrong.
+    """
+
+    def __init__(self) -> None:
+        self.spread: dict[str, Array] = {}
+        self.excused: dict[str, Array] = {}
+        self._unit = 0.0
+
+    def forget(self, unit: float) -> None:
+        """Take notice of the unit roundoff of a step: another one than before has a rounding of its own."""
+        if unit != self._unit:
+            self._unit, self.spread, self.excused = unit, {}, {}
+
+    def beyond(self, errors: Mapping[str, Array], spread: Mapping[str, Array]) -> list[str]:
+        """Return the names of tensors whose errors are more than a spread of rounding explains, or than is excused."""
+        still = np.zeros(len(MEASURES))
+        return [name for name, error in errors.items()
+                if not (error <= np.maximum(NOISE_SIGMAS * spread[name], self.excused.get(name, still))).all()]
+
+    def measured(self, fresh: Mapping[str, Array]) -> None:
+        """Keep a new measurement.
+
+        It may grow by a factor of ``GROWTH`` at a time: a pre-activation that rounding carries across a kink at one
+        step leaves the next one as sharp a look as before.
+        """
+        self.spread = {name: np.minimum(one, GROWTH * self.spread[name]) if name in self.spread else one
+                       for name, one in fresh.items()}
+
+    def excuse(self, errors: Mapping[str, Array], factor: float) -> None:
+        """A check of all parameters did not call these errors wrong: take no notice of them for a while."""
+        self.excused = {name: factor * np.where(np.isfinite(error), error, 0.0) for name, error in errors.items()}
+
+    def fade(self, factor: float) -> None:
+        """Excuse less than before."""
+        self.excused = {name: factor * one for name, one in self.excused.items()}
+
+    def of(self, name: str) -> Array:
+        """Return (3,) the least error of a tensor that leads to a check."""
+        return np.maximum(NOISE_SIGMAS * self.spread[name], self.excused.get(name, 0.0))
+
+    @property
+    def power(self) -> str:
+        """What a look sees of errors that are not in double precision: a sentence behind a space, or ""."""
+        if not self.spread:
+            return ""
+        least = np.stack([self.of(name) for name in self.spread])
+        seen = least[least[:, NORM] < 1.0]
+        blind = len(least) - len(seen)
+        if not len(seen):
+            return " Rounding hides errors of every tensor in these."
+        middle, most = np.median(seen, axis=0), np.max(seen, axis=0)
+        return (
+            f" Beside these it sees every tensor for certain whose error exceeds {middle[NORM]:.1g} of its norm (the "
+            f"median of the tensors; {most[NORM]:.1g} the largest) beyond its rounding, or whose factor is off by "
+            f"{middle[FACTOR]:.1g} ({most[FACTOR]:.1g})"
+            + (f"; but for {blind} tensors that consist of rounding." if blind else ".")
+        )
