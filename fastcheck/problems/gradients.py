@@ -152,11 +152,14 @@ class Dithered:
     ----------
     gradients, truths : (runs, n) of all tensors laid end to end; the first run is at the point that is judged.
     unit : the unit roundoff of the lowest precision that the backward pass computes in.
+    alone : whether the first gradient came another way than the others: that of a training step, with all that was done
+        to it since, beside the module's own.
     """
 
     gradients: Array
     truths: Array
     unit: float
+    alone: bool = False
 
 
 @dataclass(frozen=True)

@@ -160,10 +160,6 @@ def dithered(
     The true loss at the caller's point, and the runs.
     """
     started = time.perf_counter()
-    own = [parameter.detach().clone() for parameter in case.parameters.values()]
-    points = [Point(case, None)]
-    try:
-    started = time.perf_counter()
     run = run or _low
     own = [parameter.detach().clone() for parameter in case.parameters.values()]
     points = [Point(case, None)]
@@ -173,6 +169,10 @@ def dithered(
         at_once = RUNS * 8 * twin.numbers <= STACK_BYTES
         for point in _beside(case, seed):
             low.append(run(case, point))
+            if at_once:
+                points.append(point)
+            else:
+                true.append(_joined(twin.run(point)[1].values()))
             spent = time.perf_counter() - started
             if len(low) >= LEAST_RUNS and spent + spent / len(low) > seconds:
                 break
@@ -206,6 +206,7 @@ def judged_by_spread(
     loss, runs = dithered(case, twin, seed, most, None if gradients is None else _by_itself)
     if gradients is not None:
         runs.gradients[0] = _joined(gradients[name] for name in case.parameters)
+        runs = replace(runs, alone=True)
     return report_of(case, loss, runs, norm=norm, seed=seed, seconds=time.perf_counter() - started)
 
 

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import nn
 
-from .._constants import COARSE
+from .._constants import COARSE, UNIT_ROUNDOFFS
 from .._errors import NoRule
 from .._names import Method
 from .._types import Array

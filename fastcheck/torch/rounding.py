@@ -1,11 +1,6 @@
-"""How far a training step's gradients are from the truth, in measures that rounding moves differently.
+"""How far a training step's gradients are from the truth, and how far rounding carries them.
 
-A gradient G of a tensor with the truth T has the error E = G - T.  Three measures of it are judged, each relative
-to the size |T|, for mistakes differ in where they stand out from rounding, which averages out over entries:
-
-    factor   |<E, T>| / |T|^2       a factor of the tensor: of rounding's |E| / |T| only the share along T is left
-    norm     |E| / |T|              anything
-    slice    max_i |E_i| sqrt(rows) / |T|    one row, that is a part of one of its first axis, of an entry in a vector
+The measures are those of ``fastcheck.verdict.alone``, which judges what stands out here.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,9 +10,10 @@ import numpy as np
 from .._constants import NOISE_SIGMAS
 from .._types import Array
 from ..engines.program.trust import norm_of
+from ..verdict.alone import least_alone, measures
 
 MEASURES = ("factor", "norm", "slice")
-FACTOR, NORM, SLICE = range(3)
+FACTOR, NORM = range(2)
 # A measured spread grows from one measurement to the next by this factor at most.
 GROWTH = 2.0
 # The factor's spread, one number a run, may come out too small with few runs, and rounding that all runs share (that of
@@ -48,13 +44,8 @@ def errors_of(
     found = {}
     for name, size in sizes.items():
         true = np.asarray(truth[name], np.float64)
-        with np.errstate(all="ignore"):
-            error, direction = (np.asarray(gradient[name], np.float64) - true) / size, true / size
-            rows = error.reshape(len(error), -1) if error.ndim and error.size else error.reshape(1, -1)
-            each = np.sqrt(np.einsum("ij,ij->i", rows, rows))
-            norm = float(np.linalg.norm(each))
-            one = np.array([abs(float(np.vdot(error, direction))), norm, each.max(initial=0.0) * np.sqrt(len(rows))])
-        found[name] = np.where(np.isfinite(one), one, np.inf)
+        error = np.asarray(gradient[name], np.float64) - true
+        found[name] = measures(error.reshape(1, -1), true.reshape(-1), size, len(error) if error.ndim else 1)[:, 0]
     return found
 
 
@@ -91,9 +82,7 @@ class Allowed:
 
     def beyond(self, errors: Mapping[str, Array], spread: Mapping[str, Array]) -> list[str]:
         """Return the names of tensors whose errors are more than a spread of rounding explains, or than is excused."""
-        still = np.zeros(len(MEASURES))
-        return [name for name, error in errors.items()
-                if not (error <= np.maximum(NOISE_SIGMAS * spread[name], self.excused.get(name, still))).all()]
+        return [name for name, error in errors.items() if not (error <= self._of(name, spread)).all()]
 
     def measured(self, fresh: Mapping[str, Array]) -> None:
         """Keep a new measurement.
@@ -113,8 +102,12 @@ class Allowed:
         self.excused = {name: factor * one for name, one in self.excused.items()}
 
     def of(self, name: str) -> Array:
-        """Return (3,) the least error of a tensor that leads to a check."""
-        return np.maximum(NOISE_SIGMAS * self.spread[name], self.excused.get(name, 0.0))
+        """Return (3,) the least error of a tensor that leads to a check, by the spread as it was measured last."""
+        return self._of(name, self.spread)
+
+    def _of(self, name: str, spread: Mapping[str, Array]) -> Array:
+        found: Array = np.maximum(NOISE_SIGMAS * spread[name], least_alone(self._unit))
+        return np.maximum(found, self.excused[name]) if name in self.excused else found
 
     @property
     def power(self) -> str:
@@ -128,8 +121,8 @@ class Allowed:
             return " Rounding hides errors of every tensor in these."
         middle, most = np.median(seen, axis=0), np.max(seen, axis=0)
         return (
-            f" Beside these it sees every tensor for certain whose error exceeds {middle[NORM]:.1g} of its norm (the "
-            f"median of the tensors; {most[NORM]:.1g} the largest) beyond its rounding, or whose factor is off by "
-            f"{middle[FACTOR]:.1g} ({most[FACTOR]:.1g})"
+            f" Beside these it sees every tensor whose own gradient is off by {middle[NORM]:.1g} of its norm (the "
+            f"median of the tensors; the largest {most[NORM]:.1g}), or by a factor of {1.0 + middle[FACTOR]:.4g} "
+            f"({1.0 + most[FACTOR]:.4g}), as rounding was last: three times that with probability 90%"
             + (f"; but for {blind} tensors that consist of rounding." if blind else ".")
         )

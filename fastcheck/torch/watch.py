@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from .._constants import UNIT_ROUNDOFF
+from .._constants import TOLERANCE, UNIT_ROUNDOFF
 from .._errors import GradientMismatch, NoRule
 from .._types import Array
 from .._validation import integer, positive
@@ -35,6 +35,8 @@ RUNS = 4
 AFTERWARDS = 0.1
 # Looks come a little later at times, where steps are longer or looks were: by this factor, hardly ever more.
 PACE_VARIES = 1.5
+# The spread of rounding at one step is hardly ever more than this many times that of another.
+VARIES = 3.0
 # Looks whose distance is averaged for the statement of how often the watch looks.
 RECENT = 16
 # Error of a tensor, spread over many entries, that the statement of power speaks of, in the least visible single error.
@@ -227,10 +229,13 @@ class BaseWatch(ABC):
 
     @property
     def entry_share(self) -> float:
-        """The share of its tensor's gradient norm from which one wrong entry of a double shows; inf before a look."""
+        """The share of its tensor's gradient norm from which one wrong entry of a double shows; inf before a look.
+
+        It shows in the direction, and the check that this leads to calls it wrong.
+        """
         if self._sight is None:
             return math.inf
-        return self.allowed / self._sight.reach
+        return max(self.allowed / self._sight.reach, 2.0 * TOLERANCE)
 
     @property
     def seen_shares(self) -> dict[str, float]:

@@ -116,7 +116,7 @@ def _judge_spread(comparison: Comparison, given: Evidence, runs: Dithered) -> Te
     if not gradients[0].any() and comparison.approx_rms > least:
         return TensorVerdict(comparison, difference, FAIL, broken_entries(comparison), Cause.SPREAD,
                              finding="is exactly zero, where the truth is not")
-    spread = spread_of(gradients, truths, tensor.shape, runs.unit)
+    spread = spread_of(gradients, truths, tensor.shape, runs.unit, alone=runs.alone)
     found = TensorVerdict(comparison.held(spread.power, 1.0), difference)
     if not spread.resolved:
         return _judge_unresolved(found, given, gradients, runs.unit)

@@ -30,6 +30,7 @@ from .._constants import (
     UNIT_ROUNDOFFS,
 )
 from .._types import Array, Indices
+from .alone import finding_alone
 from .judgement import NONE
 
 # The first run is a mistake of its own where its error is this many times the largest of the others'.
@@ -64,7 +65,7 @@ class Spread:
         return max(self.floor, NOISE_SIGMAS * self.factor_error) + POWER_SIGMAS * self.factor_error
 
 
-def spread_of(gradients: Array, truths: Array, shape: tuple[int, ...], unit: float) -> Spread:
+def spread_of(gradients: Array, truths: Array, shape: tuple[int, ...], unit: float, *, alone: bool = False) -> Spread:
     """Judge one tensor by several runs.
 
     Parameters
@@ -72,9 +73,11 @@ def spread_of(gradients: Array, truths: Array, shape: tuple[int, ...], unit: flo
     gradients, truths : (runs, entries), of at least four runs.
     shape : the tensor's.
     unit : the unit roundoff of the lowest precision that the backward pass computes in.
+    alone : whether the first gradient came another way than the others (see ``fastcheck.verdict.alone``).
     """
     errors = gradients - truths
-    if finding := _of_first(gradients[0], errors, truths, unit):
+    one = finding_alone(gradients[0], errors[1:], truths, shape, unit) if alone else ""
+    if finding := one or _of_first(gradients[0], errors, truths):
         return Spread(finding=finding)
     size = math.sqrt(float(np.mean(truths**2)))
     rounding = math.sqrt(float(np.mean(np.var(errors, axis=0, ddof=1))))
@@ -94,17 +97,17 @@ def _least_shared(unit: float) -> float:
     return LEAST_SHARED if unit > UNIT_ROUNDOFFS["float32"] else LEAST_SHARED_SINGLE
 
 
-def _of_first(gradient: Array, errors: Array, truths: Array, unit: float) -> str:
+def _of_first(gradient: Array, errors: Array, truths: Array) -> str:
     """A mistake that shows at the caller's own point alone, as where equal numbers are counted.
 
     The nearest of the truths counts: where a pre-activation stands within a rounding of a kink, those a rounding apart
-    are gradients of both branches, and the caller's may be of either.  In single precision what all runs share is as
-    much smaller as the unit roundoff.
+    are gradients of both branches, and the caller's may be of either.
     """
-    shared = MOST_SHARED * min(1.0, unit / UNIT_ROUNDOFFS["bfloat16"])
     apart, size = float(np.linalg.norm(gradient - truths, axis=1).min()), float(np.linalg.norm(truths[0]))
-    if not apart > max(ALONE * float(np.linalg.norm(errors[1:], axis=1).max()), shared * size):
+    if not apart > max(ALONE * float(np.linalg.norm(errors[1:], axis=1).max()), MOST_SHARED * size):
         return ""
+    if not size:
+        return "is not zero at this very point, as the truth is"
     return (f"differs from the truth by {100 * apart / size:.3g} % of its norm at this very point, "
             "and agrees a rounding beside it")
 
