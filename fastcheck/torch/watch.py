@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from .._constants import TOLERANCE, UNIT_ROUNDOFF
+from .._constants import TOLERANCE, UNIT_ROUNDOFF, UNIT_ROUNDOFFS
 from .._errors import GradientMismatch, NoRule
 from .._types import Array
 from .._validation import integer, positive
@@ -287,6 +287,9 @@ class BaseWatch(ABC):
         case = Case.of(self.module, self.loss, inputs, targets, frozen=True)
         case.state, case.coarse = armed.state, armed.unit if armed.unit > UNIT_ROUNDOFF else 0.0
         candidates = _candidates(case, armed, scale)
+        if armed.unit == UNIT_ROUNDOFFS["float16"] and not _finite(candidates[0]):
+            self.looks += 1
+            return None  # float16 overflowed: a scaler leaves such a step out
         if self._redraws:
             with self._as_it_was(case, armed):
                 case.draws = case.drawn().values
@@ -403,6 +406,10 @@ def _candidates(case: Case, armed: _Armed, scale: float) -> list[dict[str, Array
 def _divided(gradient: torch.Tensor, scale: float) -> Array:
     found = as_array(gradient.to(torch.float32) if gradient.dtype in HALVES else gradient)
     return found if scale == 1.0 else np.asarray(found / found.dtype.type(scale))
+
+
+def _finite(gradients: dict[str, Array]) -> bool:
+    return all(np.isfinite(gradient).all() for gradient in gradients.values())
 
 
 def _copied(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

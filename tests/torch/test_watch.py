@@ -1,5 +1,9 @@
 """``fastcheck.torch.Watch``: what it finds, what it leaves alone, and what it must not disturb."""
 
+import copy
+import io
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -8,32 +12,10 @@ from torch.nn import functional as F
 import fastcheck as fc
 import fastcheck.torch as ft
 from benchmarks.data.torch_models import GPT, ResNet, next_word
-
-ALWAYS = 1e9  # an overhead with which every step is looked at
-
-
-def net(*middle, dtype=torch.float64):
-    return nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), *middle, nn.Linear(8, 3)).to(dtype)
-
-
-def batch(dtype=torch.float64, count=12):
-    return torch.randn(count, 6, dtype=dtype), torch.randint(0, 3, (count,))
-
-
-def trained(module, watch, steps, *, zero=True, dtype=torch.float64, before=lambda step: None):
-    """Train for some steps, each on data of its own."""
-    optimizer = torch.optim.SGD(module.parameters(), 0.05)
-    for step in range(steps):
-        before(step)
-        x, y = batch(dtype, 8 + step % 3)
-        optimizer.zero_grad(set_to_none=zero)
-        F.cross_entropy(module(x), y).backward()
-        watch(x, y)
-        optimizer.step()
-
-
-def spoil(parameter, factor=1.001):
-    return parameter.register_hook(lambda g: g * factor)
+from fastcheck.checks.watch.time_budget import TimeBudget
+from fastcheck.torch.case import Case
+from fastcheck.torch.look import IN_DOUBLE, look, true_gradients
+from tests.torch.watched import ALWAYS, batch, net, spoil, trained
 
 
 def test_right_gradients_of_changing_batches_are_never_called_wrong():
@@ -42,7 +24,7 @@ def test_right_gradients_of_changing_batches_are_never_called_wrong():
     trained(module, watch, 20)
     assert (watch.steps, watch.looks, watch.checks, watch.failures) == (20, 20, 0, 0)
     assert watch.worst < 1e-11
-    assert watch.entry_share < 1e-9
+    assert watch.entry_share <= 2e-7  # the check's tolerance: the direction shows less
 
 
 @pytest.mark.parametrize("name", ["0.weight", "1.weight", "1.bias", "3.weight", "3.bias"])
@@ -157,40 +139,6 @@ def test_a_grad_scaler_and_clipping_after_the_watch():
     assert (watch.looks, watch.failures) == (5, 0)
 
 
-def test_single_precision_is_judged_by_its_rounding():
-    module = net(dtype=torch.float32)
-    watch = ft.Watch(module, F.cross_entropy, *batch(torch.float32), overhead=ALWAYS)
-    trained(module, watch, 20, dtype=torch.float32)
-    assert watch.failures == 0
-    assert watch.worst < 1e-11
-    spoil(module[3].weight, 1.001)
-    with pytest.raises(fc.GradientMismatch, match=r"3\.weight"):
-        trained(module, watch, 3, dtype=torch.float32)
-
-
-@pytest.mark.parametrize("way", ["autocast", "bfloat16"])
-def test_bfloat16_is_judged_by_its_rounding(way):
-    dtype = torch.float32 if way == "autocast" else torch.bfloat16
-    module = nn.Sequential(nn.Linear(6, 32), nn.Tanh(), nn.Linear(32, 3)).to(dtype)
-    loss = lambda o, t: F.cross_entropy(o.float(), t)  # noqa: E731
-    watch = ft.Watch(module, loss, *batch(dtype), overhead=ALWAYS)
-    for step in range(8):
-        if step == 6:
-            spoil(module[0].weight, 1.05)
-        x, y = batch(dtype, 64)
-        module.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16, enabled=way == "autocast"):
-            value = loss(module(x), y)
-        value.backward()
-        if step < 6:
-            watch(x, y)
-            assert watch.failures == 0
-        else:
-            with pytest.raises(fc.GradientMismatch):
-                watch(x, y)
-            break
-
-
 def test_it_says_what_it_sees():
     module = net()
     watch = ft.Watch(module, F.cross_entropy, *batch(), overhead=ALWAYS)
@@ -263,3 +211,53 @@ def test_a_resnet_and_a_gpt(name, dtype):
                 watch(x, y)
             break
     assert watch.failures == 1
+
+
+def test_a_copy_of_a_watched_module_is_not_watched():
+    module = net()
+    watch = ft.Watch(module, F.cross_entropy, *batch(), overhead=ALWAYS)
+    buffer = io.BytesIO()
+    torch.save(module, buffer)
+    buffer.seek(0)
+    for other in (copy.deepcopy(module), torch.load(buffer, weights_only=False)):
+        other(batch()[0])
+        assert watch._armed is None
+    module(batch()[0])
+    assert watch._armed is not None
+
+
+@pytest.mark.parametrize("planted", ["entry", "tensor"])
+def test_a_look_sees_what_is_stated(planted):
+    """One entry off by the stated share for certain; errors of ten times that, over a tensor, with 93 % at least."""
+    module = net(nn.Tanh())
+    x, y = batch()
+    case = Case.of(module, F.cross_entropy, x, y, frozen=True)
+    truth = true_gradients(case)
+    seen, count = 0, 60
+    generator = np.random.default_rng(5)
+    for _ in range(count):
+        sight = look(case, [truth], 2.0**-53, 1 << 28, generator)
+        assert sight.seen <= IN_DOUBLE
+        name = generator.choice([n for n in truth if n not in sight.faint])
+        size = IN_DOUBLE / sight.reach * np.linalg.norm(truth[name])
+        error = np.zeros(truth[name].size)
+        if planted == "entry":
+            error[generator.integers(error.size)] = 1.1 * size
+        else:
+            error = generator.standard_normal(error.size)
+            error *= 10.0 * size / np.linalg.norm(error)
+        wrong = {**truth, name: truth[name] + error.reshape(truth[name].shape)}
+        seen += look(case, [wrong], 2.0**-53, 1 << 28, generator).seen > IN_DOUBLE
+    assert seen == count if planted == "entry" else seen >= 0.93 * count - 5
+
+
+def test_what_a_check_costs_is_paid_off_beside_the_looks():
+    budget = TimeBudget(0.01, afterwards=0.0)
+    budget.pay(0.0, 1.1, 0, 1.0)  # a look of 0.1 s led to a check of 1 s
+    assert budget.due == pytest.approx(1.1 + 20.0)
+    looks, now = 1, budget.due
+    while budget.debt > 1e-9:
+        budget.pay(now, now + 0.1, 0)
+        looks, now = looks + 1, budget.due
+    assert looks == 10
+    assert (0.1 * looks + 1.0) / now == pytest.approx(0.01, rel=0.1)
