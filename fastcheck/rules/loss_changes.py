@@ -63,6 +63,39 @@ def cross_entropy_parts(a: Array, y: Array, odd: Array, even: Array) -> tuple[Ar
     return weight * (t_odd * ((1.0 - t_even) + (2.0 / 3.0) * half)), weight * (t_even - half)
 
 
+def cross_entropy_powers(
+    a: Array, y: Array, first: Array, second: Array | None, third: Array | None
+) -> tuple[Array, Array, Array]:
+    """Return the powers of the same, (columns, m) each, for changes first x + second x^2 + third x^3, overwritten.
+
+    With u the changes relative to dbar, those of expm1(u) are u1, u2 + u1^2 / 2 and u3 + u1 u2 + u1^3 / 6, and those of
+    log1p(t) are t1, t2 - t1^2 / 2 and t3 - t1 t2 + t1^3 / 3.
+
+    Parameters
+    ----------
+    a, y : (outputs, m).
+    first, second, third : (outputs, columns, m); None for zeros.
+    """
+    weight = y.sum(axis=0)
+    share, p = (y / weight)[:, None], a[:, None]
+    for change in (first, second, third):
+        if change is not None:
+            change -= np.add.reduce(share * change, axis=0)
+    square = first * first
+    cubic = square * (1.0 / 6.0)
+    if second is not None:
+        cubic += second
+    cubic *= first
+    if third is not None:
+        cubic += third
+    square *= 0.5
+    if second is not None:
+        square += second
+    t1, t2, t3 = (np.add.reduce(np.multiply(p, change, out=change), axis=0) for change in (first, square, cubic))
+    t = t1 * t1
+    return weight * t1, weight * (t2 - 0.5 * t), weight * (t3 - t1 * (t2 - (1.0 / 3.0) * t))
+
+
 def squared_error_change(z: Array, a: Array, y: Array, d: Array) -> Array:
     """d (2 (a - y) + d), of each output."""
     return np.asarray(d * (2.0 * (a - y) + d))
@@ -79,3 +112,6 @@ LOSS_CHANGES: dict[str, Callable[[Array, Array, Array, Array], Array]] = {
 LOSS_PARTS: dict[str, Callable[[Array, Array, Array, Array], tuple[Array, Array]]] = {
     "cross_entropy": cross_entropy_parts,
 }
+
+# ... and for changes that are power series in a step.
+LOSS_POWERS: dict[str, Callable[..., tuple[Array, Array, Array]]] = {"cross_entropy": cross_entropy_powers}

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..._constants import UNIT_ROUNDOFF
 from ..._types import Array
+from ...rules.activations import Activation
 from ...rules.small import SHORT
 from ...runtime.cached_property import cached_property
 
@@ -124,20 +125,30 @@ class Point:
         return self._series[k]
 
     def _fitted(self, k: int) -> Series:
-        entry, z = self.entries[k], self.run.Z[k]
-        if entry.linear:
-            return Series(entry.derivative(z))
-        gap = self.gaps[k]
-        if gap is None:
-            return fitted(self.difference(k, z, self.run.A[k], STEP * NODES), STEP)
-        # short enough to stay on this side of the kink
-        step = np.where(gap > 0.0, np.minimum(STEP, 0.25 * gap), STEP)
-        return fitted(self.difference(k, z, self.run.A[k], NODES * step), step)
+        return series_of(self.entries[k], self.changes[k], self.run.Z[k], self.run.A[k], self.gaps[k])
 
     @cached_property
     def loss_series(self) -> Series:
         """How each output's share of a separable loss answers short changes of what the loss is differenced at."""
         return fitted(self.loss_change(self.run.Z[-1], self.run.A[-1], self.problem.Y, STEP * NODES), STEP)
+
+
+def series_of(entry: Activation, change: Callable[..., Any], z: Array, a: Array, gap: Array | None) -> Series:
+    """Return how an activation answers short changes of z.
+
+    Parameters
+    ----------
+    change : its array rule.
+    z, a : pre-activations and activations.
+    gap : distance to the nearest kink; None where there is none.
+    """
+    if entry.linear:
+        return Series(entry.derivative(z))
+    if gap is None:
+        return fitted(np.asarray(change(np, (z,), (STEP * NODES,), a, None)), STEP)
+    # short enough to stay on this side of the kink
+    step = np.where(gap > 0.0, np.minimum(STEP, 0.25 * gap), STEP)
+    return fitted(np.asarray(change(np, (z,), (NODES * step,), a, None)), step)
 
 
 def fitted(values: Array, step: Any) -> Series:
