@@ -45,6 +45,17 @@ def engine(name: str) -> Engine:
     return respond if name == "response" else _imported(name)
 
 
+def respond_at_once(problem: Problem, epsilon: float) -> NumericalGradient | None:
+    """Return what ``respond`` does for a small network in the usual case; None for others, and in any other."""
+    from .plain.at_once import differences_at_once, fits
+    from .plain.engine import has_rules
+
+    net = problem.network
+    if not (fits(net, problem.m) and has_rules(net) and (_is_shallow(net) or _seconds(problem, epsilon) <= ALWAYS)):
+        return None
+    return differences_at_once(problem, epsilon)
+
+
 def _imported(name: str) -> Engine:
     chosen: Engine = import_module(MODULES[name], __package__).differences
     return chosen
@@ -95,9 +106,13 @@ class _Announced:
 
 def is_small(problem: Problem, epsilon: float, run: Run) -> bool:
     """Whether the response engine does a check in plain NumPy whatever there is of machine code."""
-    net = problem.network
-    shallow = (len(net.layers) <= LAYERS or _is_straight(net)) and net.widths[-1] <= OUTPUTS
-    return _numpy_can(problem, run) and _seconds(problem, epsilon) <= (ALWAYS_SHALLOW if shallow else ALWAYS)
+    return _numpy_can(problem, run) and (
+        _seconds(problem, epsilon) <= (ALWAYS_SHALLOW if _is_shallow(problem.network) else ALWAYS))
+
+
+def _is_shallow(net: Network) -> bool:
+    """Whether nearly all of the work is a few products of matrices."""
+    return (len(net.layers) <= LAYERS or _is_straight(net)) and net.widths[-1] <= OUTPUTS
 
 
 def _seconds(problem: Problem, epsilon: float) -> float:

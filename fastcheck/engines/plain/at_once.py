@@ -15,12 +15,13 @@ import numpy as np
 from ..._constants import UNIT_ROUNDOFF
 from ..._types import Array
 from ...problems.gradients import CostsOnDemand, Kinks, NumericalGradient
+from ...problems.networks.network import Network
 from ...problems.networks.problem import Problem
 from ...rules.activation_changes import ACTIVATION_CHANGES
 from ...rules.loss_changes import LOSS_CHANGES, LOSS_POWERS
 from ...rules.small import SHORT
 from .point import NODES, STEP, Series, fitted, series_of
-from .powers import Powers, largest_change, onwards, through
+from .powers import ONE_THREAD, Powers, largest_change, onwards, through
 from .spot_check import CLOSE, SAFETY
 
 # Up to this many numbers of all layers' columns, the columns of all layers travel together.
@@ -39,16 +40,23 @@ def differences_at_once(problem: Problem, epsilon: float) -> NumericalGradient |
     problem : of a network that ``engine.has_rules`` for.
     """
     net = problem.network
-    cost, units = net.cost_entry, net.widths[1:]
+    cost = net.cost_entry
     mixing = not (cost.separable and net.activation_entries[-1].elementwise)
     if mixing and cost.name not in LOSS_POWERS:
         return None
-    if epsilon > SHORT or problem.m * sum(units) * max(units) > TOGETHER:
+    if epsilon > SHORT or not fits(net, problem.m):
         return None
     with np.errstate(all="ignore"):
         point = SmallPoint(problem, epsilon)
         powers = _responses(point, mixing)
         return None if powers is None else _Found(point, powers).differences()
+
+
+def fits(net: Network, samples: int) -> bool:
+    """Whether a network and its samples are so small that all columns travel together, and one thread does it all."""
+    units = net.widths[1:]
+    return samples * sum(units) * max(units) <= TOGETHER and (
+        samples * max(a * b for a, b in pairwise(net.widths)) <= ONE_THREAD)
 
 
 class SmallPoint:

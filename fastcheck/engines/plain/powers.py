@@ -27,6 +27,8 @@ class Powers(NamedTuple):
 
 
 NOTHING = (None, None, None)
+# Products of up to this many multiply-adds are done by one thread of BLAS anyway.
+ONE_THREAD = 1 << 17
 
 
 def through(series: Series, powers: Powers) -> Powers:
@@ -69,6 +71,7 @@ def onwards(W: Array, block: Powers | None, rows: Powers, room: int = 0) -> Powe
     outputs, units, m = *W.shape, rows.first.shape[1]
     came = 0 if block is None else block.first.shape[1]
     before, after = came * m, (came + units) * m
+    most = max(1, ONE_THREAD // W.size)
     joined: list[Array | None] = []
     for old, new in zip(block or NOTHING, rows, strict=True):
         if old is None and new is None:
@@ -82,7 +85,10 @@ def onwards(W: Array, block: Powers | None, rows: Powers, room: int = 0) -> Powe
         if old is None:
             left[:] = 0.0
         else:
-            np.matmul(W, old.reshape(units, before), out=left)
+            changes = old.reshape(units, before)
+            for first in range(0, before, most):
+                part = slice(first, first + most)
+                np.matmul(W, changes[:, part], out=left[:, part])
         if new is None:
             right[:] = 0.0
         else:

@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ..._types import Array
 from ..parameters.layout import Values
 from .conventions.arrays import Own, read_gradients, read_parameters
 from .conventions.fitting import IN_OUT
 from .conventions.structures import is_canonical, like
+from .names import GRADIENT
 from .network import COLUMNS, ROWS, Network
 
 
@@ -31,6 +34,37 @@ class Reading:
     own: dict[str, Own] | None = None
     unchecked: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
+
+
+def read_at_once(net: Network, parameters: Any, gradients: Any, X: Any, Y: Any) -> Reading | None:
+    """Read a call in which everything is as the network has it, in double precision; None for any other.
+
+    Then there is nothing to find out: plain dictionaries by the network's names, NumPy arrays of the right shapes, and
+    samples in columns.
+    """
+    tensors = net.tensors
+    if not (type(parameters) is dict and type(gradients) is dict and net.canonical is net):
+        return None
+    if not len(parameters) == len(gradients) == len(tensors) or not _is_plain(X) or not (
+            X.ndim == 2 and X.shape[0] == net.widths[0] and X.shape[1] and X.flags.c_contiguous):
+        return None
+    at, of = [], []
+    for leaf in net.layout.leaves:
+        name, shape = leaf.tensor.name, leaf.tensor.shape
+        for values, value in ((at, parameters.get(name)), (of, gradients.get(f"{GRADIENT}{name}"))):
+            if not _is_plain(value) or not (value.shape == shape or (leaf.flat and value.shape == shape[:1])):
+                return None
+            values.append(value.reshape(-1))
+    try:
+        targets = net.targets(Y, X.shape[1])
+    except (TypeError, ValueError):  # perhaps not in columns: the careful way tells
+        return None
+    return Reading(Values(np.concatenate(at), {}), Values(np.concatenate(of), {}), X, targets)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether this is an array of NumPy's own, in double precision."""
+    return type(value) is np.ndarray and value.dtype == np.float64
 
 
 def read_call(net: Network, parameters: Any, gradients: Any, X: Any, Y: Any) -> Reading:
