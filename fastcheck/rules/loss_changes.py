@@ -66,7 +66,7 @@ def cross_entropy_parts(a: Array, y: Array, odd: Array, even: Array) -> tuple[Ar
 def cross_entropy_powers(
     a: Array, y: Array, first: Array, second: Array | None, third: Array | None
 ) -> tuple[Array, Array, Array]:
-    """Return the powers of the same, (columns, m) each, for changes first x + second x^2 + third x^3, overwritten.
+    """Return the powers of the same, (columns, m) each, for changes first d + second d^2 + third d^3.
 
     With u the changes relative to dbar, those of expm1(u) are u1, u2 + u1^2 / 2 and u3 + u1 u2 + u1^3 / 6, and those of
     log1p(t) are t1, t2 - t1^2 / 2 and t3 - t1 t2 + t1^3 / 3.
@@ -74,24 +74,26 @@ def cross_entropy_powers(
     Parameters
     ----------
     a, y : (outputs, m).
-    first, second, third : (outputs, columns, m); None for zeros.
+    first, second, third : (outputs, columns, m), of second and third those columns that come first; None for zeros.
     """
     weight = y.sum(axis=0)
     share, p = (y / weight)[:, None], a[:, None]
-    for change in (first, second, third):
-        if change is not None:
-            change -= np.add.reduce(share * change, axis=0)
-    square = first * first
+    u1, u2, u3 = (None if change is None else change - np.add.reduce(share * change, axis=0)
+                  for change in (first, second, third))
+    if u1 is None:
+        raise AssertionError("expected a first power, got none")
+    square = u1 * u1
     cubic = square * (1.0 / 6.0)
-    if second is not None:
-        cubic += second
-    cubic *= first
-    if third is not None:
-        cubic += third
     square *= 0.5
-    if second is not None:
-        square += second
-    t1, t2, t3 = (np.add.reduce(np.multiply(p, change, out=change), axis=0) for change in (first, square, cubic))
+    if u2 is not None and u3 is not None:
+        curved = u2.shape[1]
+        square[:, :curved] += u2
+        cubic[:, :curved] += u2
+        cubic *= u1
+        cubic[:, :curved] += u3
+    else:
+        cubic *= u1
+    t1, t2, t3 = (np.add.reduce(np.multiply(p, change, out=change), axis=0) for change in (u1, square, cubic))
     t = t1 * t1
     return weight * t1, weight * (t2 - 0.5 * t), weight * (t3 - t1 * (t2 - (1.0 / 3.0) * t))
 

@@ -7,7 +7,7 @@ goes its usual way, which takes a few times as long.  Every bound here is as tig
 
 import math
 from itertools import accumulate, pairwise
-from typing import Any
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -20,8 +20,9 @@ from ...problems.networks.problem import Problem
 from ...rules.activation_changes import ACTIVATION_CHANGES
 from ...rules.loss_changes import LOSS_CHANGES, LOSS_POWERS
 from ...rules.small import SHORT
+from ...runtime.cached_property import cached_property
 from .point import NODES, STEP, Series, fitted, series_of
-from .powers import ONE_THREAD, Powers, largest_change, onwards, through
+from .powers import ONE_THREAD, Powers, from_steps, largest_change, largest_of, onwards, through
 from .spot_check import CLOSE, SAFETY
 
 # Up to this many numbers of all layers' columns, the columns of all layers travel together.
@@ -60,99 +61,141 @@ def fits(net: Network, samples: int) -> bool:
 
 
 class SmallPoint:
-    """A network at theta with its samples, propagated.
+    """A network at theta with its samples, propagated, and one parameter's perturbed costs with it.
 
     Attributes
     ----------
     Z, A : by layer, (units, m).
-    reads : what each layer reads, (units, m) of all layers one after the other; squares, cubes : of them.
+    losses : (m,); odd, even : parts of the change of their sum at the parameter that is tried (see ``Tried``), by
+        plain propagation of theta, theta + epsilon e and theta - epsilon e side by side.
+    inputs : (inputs of all layers, 2 m): what they read, ``reads``, and behind it the cubes; squares : of what they read.
     step : the largest change of a pre-activation.
     """
 
     def __init__(self, problem: Problem, epsilon: float) -> None:
         self.problem, self.epsilon, self.m = problem, epsilon, problem.m
-        self.net = problem.network
+        self.net, self.tried = problem.network, Tried.of(problem)
         self.entries, self.cost = self.net.activation_entries, self.net.cost_entry
-        theta, a = problem.theta, problem.X
-        self.weights, self.biases, self.Z, self.A = [], [], [], []
-        for place, entry in zip(self.net.places, self.entries, strict=True):
+        self.weights: list[Array] = []
+        self.biases: list[Array] = []
+        self.Z: list[Array] = []
+        self.A: list[Array] = []
+        z, a = self._propagate()
+        m, targets = self.m, np.concatenate([problem.Y] * 3, axis=1)
+        here, up, down = self.cost.losses(z, a, targets).reshape(3, m)
+        self.losses = here
+        self.odd = 0.5 * float(np.add.reduce(up - down))
+        self.even = float(np.add.reduce(0.5 * (up + down) - here))
+        self.inputs = np.empty((sum(self.net.widths[:-1]), 2 * m))
+        self.reads = self.inputs[:, :m]
+        np.concatenate([problem.X, *self.A[:-1]], out=self.reads)
+        self.squares = self.reads * self.reads
+        np.multiply(self.squares, self.reads, out=self.inputs[:, m:])
+        self.step = epsilon * max(1.0, float(np.maximum.reduce(self.squares, axis=None)) ** 0.5)
+        self.scale = self.cost.scale(m, self.net.widths[-1])
+
+    def _propagate(self) -> tuple[Array, Array]:
+        """Fill the lists; return pre-activations and activations of the outputs, (outputs, 3 m)."""
+        theta, m, z, a = self.problem.theta, self.m, self.problem.X, self.problem.X
+        for k, (place, entry) in enumerate(zip(self.net.places, self.entries, strict=True)):
             weights, bias = place.tensors["W"], place.tensors["b"]
             W, b = theta[weights.start : weights.stop].reshape(weights.shape), theta[bias.start : bias.stop, None]
             z = W.dot(a)
             z += b
+            if k == self.tried.layer:
+                z = np.concatenate([z, z, z], axis=1)
+                z[self.tried.unit] = self.tried.moved(W, b, a, self.epsilon)
             a = entry.value(z)
             self.weights.append(W)
             self.biases.append(b)
-            self.Z.append(z)
-            self.A.append(a)
-        self.losses = self.cost.losses(z, a, problem.Y)
-        self.reads = np.concatenate([problem.X, *self.A[:-1]])
-        self.squares = self.reads * self.reads
-        self.step = epsilon * max(1.0, float(np.maximum.reduce(self.squares, axis=None)) ** 0.5)
-        self.scale = self.cost.scale(self.m, self.net.widths[-1])
+            self.Z.append(z[:, :m])
+            self.A.append(a[:, :m])
+        return z, a
 
     def series(self, k: int, size: float) -> Series | None:
         """Return how layer k's activation answers changes up to ``size``; None where one may reach a kink."""
-        entry, z = self.entries[k], self.Z[k]
-        gap = None
+        entry, z, gap = self.entries[k], self.Z[k], None
         if entry.breakpoints:
             gap = np.abs(z - entry.breakpoints[0])
             for kink in entry.breakpoints[1:]:
                 gap = np.minimum(gap, np.abs(z - kink))
-            top = self.step / self.epsilon
-            sums = float(np.maximum.reduce(np.add.reduce(np.abs(self.weights[k]), axis=1)))
-            slack = 8.0 * UNIT_ROUNDOFF * (sums * top + float(np.maximum.reduce(np.abs(self.biases[k]), axis=None)))
+            slack = 8.0 * UNIT_ROUNDOFF * self.highest * (1.0 + self.step / self.epsilon * self.net.widths[k])
             if not size + slack + LEAST_SLACK < float(np.minimum.reduce(gap, axis=None)):
                 return None
         return series_of(entry, ACTIVATION_CHANGES[entry.name], z, self.A[k], gap)
 
+    @cached_property
+    def highest(self) -> float:
+        """The largest parameter."""
+        return largest_of(self.problem.theta)
+
+
+class Tried(NamedTuple):
+    """The parameter that is tried by literal subtraction, drawn by theta: column is the input, or last the bias."""
+
+    layer: int
+    unit: int
+    column: int
+
+    @classmethod
+    def of(cls, problem: Problem) -> "Tried":
+        """Draw it."""
+        draw, widths = crc32(problem.theta[:4096].tobytes()), problem.network.widths
+        layer = draw % (len(widths) - 1)
+        return cls(layer, draw // 7 % widths[layer + 1], draw // 11 % (widths[layer] + 1))
+
+    def moved(self, W: Array, b: Array, a: Array, epsilon: float) -> Array:
+        """Its unit's pre-activations (3 m,) at theta, with epsilon added to it, and taken off."""
+        rows, biases = W[[self.unit] * 3], np.repeat(b[self.unit], 3)
+        (biases if self.column == len(a) else rows[:, self.column])[1:] += (epsilon, -epsilon)
+        return np.asarray((rows.dot(a) + biases[:, None]).reshape(-1))
+
 
 def _responses(point: SmallPoint, mixing: bool) -> Powers | None:
     """Responses (columns, m) of the losses to the columns of all layers; None where powers do not say everything."""
-    logits, last, outputs = point.cost.output is not None, len(point.entries) - 1, point.net.widths[-1]
+    last, outputs = len(point.entries) - 1, point.net.widths[-1]
     block: Powers | None = None
-    ends: Powers | None = None
-    for k in range(last if logits else last + 1):
-        size = point.step if block is None else max(point.step, largest_change(block, point.step))
+    starts: list[Series] = []
+    largest = point.step  # of what begins so far
+    for k in range(last if point.cost.output is not None else last + 1):
+        size = max(point.step, 0.0 if block is None else largest_change(block, largest))
         series = point.series(k, size) if size <= SHORT else None
         if series is None:
             return None
-        block = None if block is None else through(series.of(LIFTED), block)
-        rows = Powers(series.c1, series.c2, series.c3)
+        starts.append(series)
+        if block is not None:
+            block = through(series.of(LIFTED), block)
+        if not point.entries[k].linear:  # what is straight is nowhere steeper than one
+            largest = max(largest, point.step * largest_of(series.c1))
         if k < last:
-            block = onwards(point.weights[k + 1], block, rows, outputs if mixing and k + 1 == last else 0)
-        else:
-            ends = rows
-    if not (point.step if block is None else max(point.step, largest_change(block, point.step))) <= SHORT:
+            block = onwards(point.weights[k + 1], block, outputs if mixing and k + 1 == last else 0)
+    if not max(point.step, 0.0 if block is None else largest_change(block, largest)) <= SHORT:
         return None
+    return from_steps(_of_losses(point, block, mixing), starts) if starts else _of_losses(point, block, mixing)
+
+
+def _of_losses(point: SmallPoint, block: Powers | None, mixing: bool) -> Powers:
+    """Responses (columns, m) of the losses, those of single outputs last."""
+    a, y = point.A[-1], point.problem.Y
     if mixing:
-        return Powers(*LOSS_POWERS[point.cost.name](point.A[-1], point.problem.Y, *_with_ends(point, block)))
-    values = LOSS_CHANGES[point.cost.name](point.Z[-1], point.A[-1], point.problem.Y, STEP * NODES)
-    return _separate(fitted(values, STEP), block, ends)
-
-
-def _with_ends(point: SmallPoint, block: Powers | None) -> Powers:
-    """Columns of single outputs in the room that was left for them."""
-    outputs = point.net.widths[-1]
+        outputs = len(a)
+        if block is None:
+            block = Powers(np.eye(outputs)[:, :, None])
+        else:
+            places = np.arange(outputs)
+            block.first[places, places - outputs] = 1.0
+        return Powers(*LOSS_POWERS[point.cost.name](a, y, *block))
+    alone = fitted(LOSS_CHANGES[point.cost.name](point.Z[-1], a, y, STEP * NODES), STEP)
+    ends = alone.c1, alone.c2, alone.c3
     if block is None:
-        return Powers(np.repeat(np.eye(outputs)[:, :, None], point.m, axis=2))
-    places = np.arange(outputs)
-    block.first[places, places - outputs] = 1.0
-    return block
-
-
-def _separate(series: Series, block: Powers | None, ends: Powers | None) -> Powers:
-    """Responses of a loss that is a sum over outputs, to changes of all of them and to those of single ones."""
-    alone = Powers(series.c1, series.c2, series.c3) if ends is None else through(series, ends)
-    if block is None:
-        return alone
-    behind = through(series.of(LIFTED), block)
+        return Powers(*ends)
+    behind = through(alone.of(LIFTED), block)
     return Powers(*(np.concatenate([np.add.reduce(of_all, axis=0), of_one])
-                    for of_all, of_one in zip(behind, alone, strict=True)))
+                    for of_all, of_one in zip(behind, ends, strict=True)))
 
 
 class _Found:
-    """What the responses make of the parameters, and whether literal subtraction agrees.
+    """What the responses make of the parameters.
 
     Parameters
     ----------
@@ -160,7 +203,10 @@ class _Found:
     """
 
     def __init__(self, point: SmallPoint, powers: Powers) -> None:
-        self.point, self.powers = point, powers
+        self.point = point
+        if powers.second is None or powers.third is None:
+            raise AssertionError("expected responses with three powers, got fewer")  # every loss is curved
+        self.first, self.second, self.third = powers.first, powers.second, powers.third
         widths = point.net.widths
         ends = zip(pairwise(accumulate(widths[1:], initial=0)), pairwise(accumulate(widths[:-1], initial=0)))
         self.places = [(slice(*rows), slice(*reads)) for rows, reads in ends]
@@ -172,47 +218,46 @@ class _Found:
         cost = point.scale * float(np.add.reduce(point.losses))
         if not (error <= bound and math.isfinite(cost)):
             return None
-        gradapprox = self._summed(point.scale, self.powers.first, point.reads)
-        gradapprox += self._summed(point.scale * point.epsilon**2, self.powers.third, point.squares * point.reads)
+        m, epsilon = point.m, point.epsilon
+        responses = np.empty((len(self.first), 2 * m))
+        np.multiply(self.first, point.scale, out=responses[:, :m])
+        np.multiply(self.third, point.scale * epsilon**2, out=responses[:, m:])
+        gradapprox = self._summed(responses, point.inputs)
         if net.l2:
-            cost += net.penalty(point.problem.parameters, point.m)
+            cost += net.penalty(point.problem.parameters, m)
             for tensor in net.penalised:
                 part = slice(tensor.start, tensor.stop)
-                gradapprox[part] += (net.l2 / point.m) * point.problem.theta[part]
+                gradapprox[part] += (net.l2 / m) * point.problem.theta[part]
         kept: list[Array] = []
-        none = np.empty(0)
 
         def side(sign: float) -> CostsOnDemand:
             def cost_at(at: Any) -> Array:
                 if not kept:
                     kept.append(self._even())
-                return np.asarray(cost + (kept[0][at] + sign * point.epsilon * gradapprox[at]))
+                return np.asarray(cost + (kept[0][at] + sign * epsilon * gradapprox[at]))
 
             return CostsOnDemand(cost_at, gradapprox.size)
 
+        none = np.empty(0)
         return NumericalGradient(
             cost, side(1.0), side(-1.0), gradapprox, self._noise(), Kinks(np.empty(0, np.int64), none, none),
             facts={"spot_checked": 1, "spot_check_error": error / bound if bound else 0.0},
         )
 
-    def _summed(self, factor: float, responses: Array | None, inputs: Array) -> Array:
+    def _summed(self, responses: Array, inputs: Array) -> Array:
         """Sums over samples of responses times inputs, and of responses for biases, where they belong in theta."""
-        if responses is None:
-            raise AssertionError("expected responses with three powers, got fewer")  # every loss is curved
         net, total = self.point.net, np.empty(self.point.net.size)
-        scaled = factor * responses
-        sums = np.add.reduce(scaled, axis=1)
+        sums = np.add.reduce(responses, axis=1)
         for place, (rows, reads) in zip(net.places, self.places, strict=True):
             weights, bias = place.tensors["W"], place.tensors["b"]
-            np.dot(scaled[rows], inputs[reads].T, out=total[weights.start : weights.stop].reshape(weights.shape))
+            np.dot(responses[rows], inputs[reads].T, out=total[weights.start : weights.stop].reshape(weights.shape))
             total[bias.start : bias.stop] = sums[rows]
         return total
 
     def _even(self) -> Array:
         """Even parts of the costs, of all parameters."""
         point, net = self.point, self.point.net
-        with np.errstate(all="ignore"):
-            total = self._summed(point.scale * point.epsilon**2, self.powers.second, point.squares)
+        total = self._summed((point.scale * point.epsilon**2) * self.second, point.squares)
         if net.l2:
             for tensor in net.penalised:
                 total[tensor.start : tensor.stop] += 0.5 * net.l2 / point.m * point.epsilon**2
@@ -220,12 +265,13 @@ class _Found:
 
     def _noise(self) -> Array:
         """Rounding of each tensor's sums, and of the pre-activations that curved functions see (see ``engine``)."""
-        point, first = self.point, self.powers.first
+        point = self.point
         seen = [z for z, entry in zip(point.Z[:-1], point.entries, strict=False) if not entry.linear]
         if point.cost.output is not None or not point.entries[-1].linear:
             seen.append(point.Z[-1])
-        height = max([float(np.maximum.reduce(np.abs(z), axis=None)) for z in seen], default=0.0)
-        steepest = np.maximum.reduceat(np.add.reduce(first * first, axis=1), [rows.start for rows, _ in self.places])
+        height = max([largest_of(z) for z in seen], default=0.0)
+        steepest = np.maximum.reduceat(np.add.reduce(self.first * self.first, axis=1),
+                                       [rows.start for rows, _ in self.places])
         largest = np.maximum.reduceat(np.add.reduce(point.squares, axis=1), [reads.start for _, reads in self.places])
         unit = 4.0 * UNIT_ROUNDOFF * (1.0 + height) * point.scale
         noise = np.empty((len(self.places), 2))
@@ -235,47 +281,19 @@ class _Found:
         return noise.reshape(-1)
 
     def _spot_checked(self) -> tuple[float, float]:
-        """How far literal subtraction is off at one parameter, drawn at random, and how far rounding lets it be.
+        """How far literal subtraction is off at the parameter that is tried, and how far rounding lets it be.
 
-        The bound leaves out what rounding of pre-activations does: it is the tighter half of ``spot_check``'s.
+        The bound leaves out what rounding of pre-activations does: it is a part of ``spot_check``'s.
         """
-        point, widths = self.point, self.point.net.widths
-        draw = crc32(point.problem.theta[:4096].tobytes())
-        layer = draw % len(self.places)
-        unit, column = draw // 7 % widths[layer + 1], draw // 11 % (widths[layer] + 1)
+        point, (layer, unit, column) = self.point, self.point.tried
         rows, reads = self.places[layer]
-        own = self._own(rows.start + unit, None if column == widths[layer] else reads.start + column)
-        literal = self._literal(layer, unit, column)
-        size = float(np.add.reduce(np.abs(point.losses)))
-        bound = SAFETY * (8.0 * UNIT_ROUNDOFF * size) + CLOSE * max(abs(own[0]), abs(own[1]))
-        return max(abs(literal[0] - own[0]), abs(literal[1] - own[1])), bound
-
-    def _own(self, row: int, read: int | None) -> tuple[float, float]:
-        """Odd and even part of the losses' sum at one parameter, by the responses."""
-        first, second, third = (part[row] for part in self.powers if part is not None)
-        epsilon = self.point.epsilon
-        if read is None:
-            return (float(np.add.reduce(epsilon * first + epsilon**3 * third)),
-                    epsilon**2 * float(np.add.reduce(second)))
-        x = epsilon * self.point.reads[read]
+        row, epsilon = rows.start + unit, point.epsilon
+        x = np.full(point.m, epsilon)
+        if column < point.net.widths[layer]:
+            x *= point.reads[reads.start + column]
         square = x * x
-        return float(x.dot(first)) + float((square * x).dot(third)), float(square.dot(second))
-
-    def _literal(self, layer: int, unit: int, column: int) -> tuple[float, float]:
-        """The same by plain propagation of theta +- epsilon e."""
-        point, m = self.point, self.point.m
-        inputs = point.reads[self.places[layer][1]]
-        weights, bias = point.weights[layer][unit], float(point.biases[layer][unit, 0])
-        z = np.concatenate([point.Z[layer]] * 3, axis=1)
-        for k, step in enumerate((point.epsilon, -point.epsilon, 0.0)):
-            moved = weights
-            if column < weights.size:
-                moved = weights.copy()
-                moved[column] += step
-            z[unit, k * m : (k + 1) * m] = moved.dot(inputs) + (bias if column < weights.size else bias + step)
-        for k in range(layer + 1, len(point.weights)):
-            z = point.weights[k].dot(point.entries[k - 1].value(z))
-            z += point.biases[k]
-        Y = np.concatenate([point.problem.Y] * 3, axis=1)
-        up, down, here = point.cost.losses(z, point.entries[-1].value(z), Y).reshape(3, m)
-        return 0.5 * float(np.add.reduce(up - down)), float(np.add.reduce(0.5 * (up + down) - here))
+        odd = float(x.dot(self.first[row])) + float((square * x).dot(self.third[row]))
+        even = float(square.dot(self.second[row]))
+        size = float(np.add.reduce(np.abs(point.losses)))
+        bound = SAFETY * (8.0 * UNIT_ROUNDOFF * size) + CLOSE * max(abs(odd), abs(even))
+        return max(abs(point.odd - odd), abs(point.even - even)), bound

@@ -1,13 +1,13 @@
-"""Changes in a small network as power series: what a change x of one pre-activation becomes, p1 x + p2 x^2 + p3 x^3.
+"""Changes in a small network as power series: what a change d of one unit becomes further on, p1 d + p2 d^2 + p3 d^3.
 
-A *column* is a change x of one pre-activation of one unit, in all samples.  With D(z, d) = c1 d + c2 d^2 + c3 d^3, the
-exact difference of an activation for short changes (see ``point.fitted``), the series becomes behind it
+A *column* is a change d of one unit's activation, in all samples.  With D(z, d) = c1 d + c2 d^2 + c3 d^3, the exact
+difference of an activation for short changes (see ``point.series_of``), its series becomes behind that
 
     q1 = c1 p1        q2 = c1 p2 + c2 p1^2        q3 = c1 p3 + 2 c2 p1 p2 + c3 p1^3
 
 and behind a matrix of weights W p1, W p2, W p3.  For changes up to ``SHORT`` the powers from the fourth on are less than
 rounding, so one pass gives the responses to steps of all sizes and both signs.  The columns of all layers travel
-together: those of a layer join where they begin.
+together: those of a layer join where they begin, as a column of W, with no second power before something is curved.
 """
 
 from typing import NamedTuple
@@ -17,94 +17,116 @@ import numpy as np
 from ..._types import Array
 from .point import Series
 
+# Products of up to this many multiply-adds are done by one thread of BLAS anyway.
+ONE_THREAD = 1 << 17
+
 
 class Powers(NamedTuple):
-    """p1, p2 and p3 of columns, (rows, columns, m) or (rows, m); no p2, p3 where nothing has been curved yet."""
+    """p1, p2 and p3 of columns, (rows, columns, m); m is 1 where all samples are alike.
+
+    second, third : of the columns that come first, the others having none; None where no column has any.
+    """
 
     first: Array
     second: Array | None = None
     third: Array | None = None
 
 
-NOTHING = (None, None, None)
-# Products of up to this many multiply-adds are done by one thread of BLAS anyway.
-ONE_THREAD = 1 << 17
-
-
 def through(series: Series, powers: Powers) -> Powers:
-    """Return the powers behind an activation, in the place of those before it; coefficients broadcast against them."""
+    """Return the powers behind an activation, whose coefficients are (rows, 1, m)."""
     c1, c2, c3 = series.c1, series.c2, series.c3
     p1, p2, p3 = powers
     if c2 is None or c3 is None:
-        for part in powers:
-            if part is not None:
-                part *= c1
-        return powers
+        return Powers(c1 * p1, None if p2 is None else c1 * p2, None if p3 is None else c1 * p3)
+    if p2 is None or p3 is None:
+        square = p1 * p1
+        return Powers(c1 * p1, c2 * square, c3 * (square * p1))
     square = p1 * p1
     cubic = c3 * square
     square *= c2
-    if p2 is None or p3 is None:
-        cubic *= p1
-        p1 *= c1
-        return Powers(p1, square, cubic)
-    cubic += (c2 + c2) * p2
+    curved = p2.shape[1]
+    cubic[:, :curved] += (c2 + c2) * p2
     cubic *= p1
-    p3 *= c1
-    p3 += cubic
-    p2 *= c1
-    p2 += square
-    p1 *= c1
-    return powers
+    cubic[:, :curved] += c1 * p3
+    square[:, :curved] += c1 * p2
+    return Powers(c1 * p1, square, cubic)
 
 
-def onwards(W: Array, block: Powers | None, rows: Powers, room: int = 0) -> Powers:
-    """Return the powers (outputs, columns, m) of the next layer's pre-activations.
+def onwards(W: Array, block: Powers | None, room: int = 0) -> Powers:
+    """Return the powers (outputs, columns, m) of the next layer's pre-activations, its own columns the last.
 
     Parameters
     ----------
     W : (outputs, units) of the next layer.
-    block : (units, columns, m), those of the columns that have come so far; None for none.
-    rows : (units, m) of columns that begin here, each with one unit changed.
+    block : (units, columns, m), of the columns that have come so far; None for none.
     room : number of further columns to leave room for, zero so far.
     """
-    weights = W[:, :, None]
-    outputs, units, m = *W.shape, rows.first.shape[1]
-    came = 0 if block is None else block.first.shape[1]
-    before, after = came * m, (came + units) * m
+    outputs, units = W.shape
+    if block is None:
+        if not room:
+            return Powers(W[:, :, None])
+        return Powers(np.concatenate([W, np.zeros((outputs, room))], axis=1)[:, :, None])
+    _, came, m = block.first.shape
+    joined = np.empty((outputs, (came + units + room) * m))
+    _carry(W, block.first, joined[:, : came * m])
+    own = joined.reshape(outputs, came + units + room, m)[:, came:]
+    own[:, :units] = W[:, :, None]
+    own[:, units:] = 0.0
+    parts = []
+    for part in (block.second, block.third):
+        carried = None
+        if part is not None:
+            carried = np.empty((outputs, part.shape[1] * m))
+            _carry(W, part, carried)
+        parts.append(None if carried is None else carried.reshape(outputs, -1, m))
+    return Powers(joined.reshape(outputs, -1, m), *parts)
+
+
+def _carry(W: Array, changes: Array, out: Array) -> None:
+    """W times every column, as much at a time as is done by one thread."""
+    flat = changes.reshape(len(changes), -1)
     most = max(1, ONE_THREAD // W.size)
-    joined: list[Array | None] = []
-    for old, new in zip(block or NOTHING, rows, strict=True):
-        if old is None and new is None:
-            joined.append(None)
-            continue
-        if not (came or room):
-            joined.append(weights * new)
-            continue
-        both = np.empty((outputs, after + room * m))
-        left, right = both[:, :before], both[:, before:after].reshape(outputs, units, m)
-        if old is None:
-            left[:] = 0.0
-        else:
-            changes = old.reshape(units, before)
-            for first in range(0, before, most):
-                part = slice(first, first + most)
-                np.matmul(W, changes[:, part], out=left[:, part])
-        if new is None:
-            right[:] = 0.0
-        else:
-            np.multiply(weights, new, out=right)
-        if room:
-            both[:, after:] = 0.0
-        joined.append(both.reshape(outputs, came + units + room, m))
-    return Powers(*joined)  # type: ignore[arg-type]  # the first is always there
+    for first in range(0, flat.shape[1], most):
+        part = slice(first, first + most)
+        np.matmul(W, flat[:, part], out=out[:, part])
 
 
-def largest_change(powers: Powers, step: float) -> float:
-    """Return a bound of the changes that steps up to ``step`` make; NaN where there is one."""
-    size = step * _largest(powers.first)
-    return size if powers.second is None else size + step * step * _largest(powers.second)
+def largest_change(powers: Powers, largest: float) -> float:
+    """Return a bound of what changes up to ``largest`` become; NaN where there is one."""
+    size = largest * largest_of(powers.first)
+    return size if powers.second is None else size + largest * largest * largest_of(powers.second)
 
 
-def _largest(values: Array) -> float:
+def largest_of(values: Array) -> float:
+    """Return the largest magnitude, or NaN."""
     top, bottom = float(np.maximum.reduce(values, axis=None)), -float(np.minimum.reduce(values, axis=None))
     return bottom if bottom > top else top
+
+
+def from_steps(responses: Powers, starts: list[Series]) -> Powers:
+    """Return responses to changes x of the units' pre-activations, from those to changes of their activations.
+
+    Parameters
+    ----------
+    responses : (columns, m) each, in whose place the result comes.
+    starts : how the layers' activations answer x, by layer; columns behind theirs are of pre-activations already.
+    """
+    r1 = np.concatenate([start.c1 for start in starts]) if len(starts) != 1 else starts[0].c1
+    count = len(r1)
+    first, second, third = (part[:count] for part in responses if part is not None)
+    square = r1 * r1
+    third *= square
+    if any(start.c2 is not None for start in starts):
+        r2, r3 = (np.concatenate([np.zeros_like(start.c1) if part is None else part
+                                  for start, part in ((start, getattr(start, name)) for start in starts)])
+                  for name in ("c2", "c3"))
+        third += (second + second) * r2
+        third *= r1
+        third += first * r3
+        second *= square
+        second += first * r2
+    else:
+        third *= r1
+        second *= square
+    first *= r1
+    return responses
