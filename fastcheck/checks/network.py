@@ -14,6 +14,8 @@ import numpy as np
 
 from .._names import Engine, Method
 from .._validation import (
+    LONGEST,
+    SHORTEST,
     deadline,
     epsilon_of,
     executor_of,
@@ -42,11 +44,11 @@ from ..runtime.resources import memory_of, threads_of
 from ..runtime.run import Run
 from ..runtime.threads import one_blas_thread
 from ..verdict.diagnosis.trials import Trials
-from ..verdict.outcome import FAIL
+from ..verdict.outcome import FAIL, PASS
 from ..verdict.recheck import recheck
 from ..verdict.tolerance import allowed_anywhere
 from .directional import entries_beside, with_directions
-from .selection import Selection
+from .selection import METHODS, Selection
 
 # Up to this many parameters the results take no memory worth asking for.
 SMALL = 10_000
@@ -128,18 +130,20 @@ def check(
     'pass'
     """
     started = time.perf_counter()
-    known("engine", engine, ENGINES)
-    selection = Selection.of(method, samples, directions, seed)
-    epsilon, norm, tolerance = epsilon_of(epsilon), norm_of(norm), tolerance_of(tolerance)
     how: dict[str, Any] = {"epsilon": epsilon, "norm": norm, "tolerance": tolerance, "engine": engine,
                            "method": method, "seed": seed}
-    options = samples, directions, memory_limit, time_limit, executor, checkpoint
-    if engine == "response" and method == "all" and progress is False and all(one is None for one in options):
-        if threads is not None:
-            threads_of(threads)
+    known("engine", engine, ENGINES)
+    known("method", method, METHODS)
+    if (engine == "response" and method == "all" and type(epsilon) is float and type(norm) in (int, float)
+            and type(seed) is int and norm == 2 and SHORTEST <= epsilon <= LONGEST and seed >= 0
+            and tolerance is samples is directions is memory_limit is time_limit is executor is checkpoint is None
+            and progress is False and (threads is None or threads_of(threads))):
         made = _at_once(_checkable(net), parameters, gradients, X, Y, how, started)
         if made is not None:
             return made
+    selection = Selection.of(method, samples, directions, seed)
+    epsilon, norm, tolerance = epsilon_of(epsilon), norm_of(norm), tolerance_of(tolerance)
+    how |= {"epsilon": epsilon, "norm": norm, "tolerance": tolerance}
     limits = threads_of(threads), memory_of(memory_limit)
     read = read_call(_checkable(net), parameters, gradients, X, Y)
     problem, subject = _problem(net, read, limits[1])
@@ -186,7 +190,7 @@ def _at_once(
     if found is None:
         return None
     made = Report.of(subject, found, **how, seconds=time.perf_counter() - started)
-    return made if made.ok else None
+    return made if made.verdict == PASS else None
 
 
 def _tiny(net: Network, samples: int) -> bool:

@@ -47,13 +47,11 @@ def engine(name: str) -> Engine:
 
 def respond_at_once(problem: Problem, epsilon: float) -> NumericalGradient | None:
     """Return what ``respond`` does for a small network in the usual case; None for others, and in any other."""
-    from .plain.at_once import differences_at_once, fits
-    from .plain.engine import has_rules
+    from .plain import engine as plain
 
-    net = problem.network
-    if not (fits(net, problem.m) and has_rules(net) and (_is_shallow(net) or _seconds(problem, epsilon) <= ALWAYS)):
+    if not (plain.fits(problem.network, problem.m) and plain.has_rules(problem.network)):
         return None
-    return differences_at_once(problem, epsilon)
+    return plain.differences_at_once(problem, epsilon)
 
 
 def _imported(name: str) -> Engine:
@@ -106,8 +104,10 @@ class _Announced:
 
 def is_small(problem: Problem, epsilon: float, run: Run) -> bool:
     """Whether the response engine does a check in plain NumPy whatever there is of machine code."""
-    return _numpy_can(problem, run) and (
-        _seconds(problem, epsilon) <= (ALWAYS_SHALLOW if _is_shallow(problem.network) else ALWAYS))
+    from .plain.engine import fits
+
+    return _numpy_can(problem, run) and (fits(problem.network, problem.m) or _seconds(problem, epsilon) <= (
+        ALWAYS_SHALLOW if _is_shallow(problem.network) else ALWAYS))
 
 
 def _is_shallow(net: Network) -> bool:

@@ -26,23 +26,22 @@ def difference_if_clear(
         and subject.dithered is None and not differences.limits and (kinks is None or not kinks.where.size)
         and noise.size == len(subject.tensors) and subject.gradient.size <= MOST
     )
-    if not plain or not math.isfinite(differences.cost) or any(not t.size for t in subject.tensors):
+    if not plain or not math.isfinite(differences.cost):
         return None
-    starts = [tensor.start for tensor in subject.tensors]
-    if starts[0] != 0 or subject.tensors[-1].stop != subject.gradient.size:
+    starts, sizes = [tensor.start for tensor in subject.tensors], [t.stop - t.start for t in subject.tensors]
+    if starts[0] != 0 or subject.tensors[-1].stop != subject.gradient.size or not min(sizes):
         return None
     gradient, approx = subject.gradient, differences.gradapprox
     with np.errstate(all="ignore"):
         errors = np.abs(gradient - approx)
         peaks = np.maximum.reduceat(errors, starts).tolist()
-        squares = [np.add.reduceat(values * values, starts).tolist() for values in (gradient, approx)]
-        total = float(np.dot(errors, errors))
-    allowed = (TOLERANCE if tolerance is None else tolerance) * NEGLIGIBLE
+        squares = np.add.reduceat(np.stack((gradient * gradient, approx * approx)), starts, axis=1).tolist()
+        total = float(errors.dot(errors))
+    allowed = ((TOLERANCE if tolerance is None else tolerance) * NEGLIGIBLE) ** 2
     low, high = SAFE_SQUARES
-    for tensor, peak, own, other, of_noise in zip(subject.tensors, peaks, *squares, noise.tolist(), strict=True):
-        size = math.sqrt(max(own, other))
-        root = math.sqrt(tensor.size)
-        if not (low < own < high and low < other < high and peak <= allowed * (size / root)
-                and of_noise * root <= NOISE_SIGMAS * size):
+    for size, peak, own, other, of_noise in zip(sizes, peaks, *squares, noise.tolist(), strict=True):
+        square = own if own > other else other
+        if not (low < own < high and low < other < high and size * (peak * peak) <= allowed * square
+                and size * (of_noise * of_noise) <= NOISE_SIGMAS**2 * square):
             return None
     return relative(math.sqrt(total), math.sqrt(math.fsum(squares[0])), math.sqrt(math.fsum(squares[1])))

@@ -18,10 +18,10 @@ from ...problems.gradients import CostsOnDemand, Kinks, NumericalGradient
 from ...problems.networks.network import Network
 from ...problems.networks.problem import Problem
 from ...rules.activation_changes import ACTIVATION_CHANGES
-from ...rules.loss_changes import LOSS_CHANGES, LOSS_POWERS
+from ...rules.loss_changes import LOSS_POWERS
 from ...rules.small import SHORT
 from ...runtime.cached_property import cached_property
-from .point import NODES, STEP, Series, fitted, series_of
+from .point import Series, loss_series_of, series_of
 from .powers import ONE_THREAD, Powers, from_steps, largest_change, largest_of, onwards, through
 from .spot_check import CLOSE, SAFETY
 
@@ -38,14 +38,11 @@ def differences_at_once(problem: Problem, epsilon: float) -> NumericalGradient |
 
     Parameters
     ----------
-    problem : of a network that ``engine.has_rules`` for.
+    problem : of a network that ``fits`` and that the engine ``has_rules`` for.
     """
-    net = problem.network
-    cost = net.cost_entry
-    mixing = not (cost.separable and net.activation_entries[-1].elementwise)
-    if mixing and cost.name not in LOSS_POWERS:
-        return None
-    if epsilon > SHORT or not fits(net, problem.m):
+    net, cost = problem.network, problem.network.cost_entry
+    mixing = not cost.separable or net.layers[-1].activation == "softmax"
+    if epsilon > SHORT or (mixing and cost.name not in LOSS_POWERS):
         return None
     with np.errstate(all="ignore"):
         point = SmallPoint(problem, epsilon)
@@ -56,8 +53,7 @@ def differences_at_once(problem: Problem, epsilon: float) -> NumericalGradient |
 def fits(net: Network, samples: int) -> bool:
     """Whether a network and its samples are so small that all columns travel together, and one thread does it all."""
     units = net.widths[1:]
-    return samples * sum(units) * max(units) <= TOGETHER and (
-        samples * max(a * b for a, b in pairwise(net.widths)) <= ONE_THREAD)
+    return samples * sum(units) * max(units) <= TOGETHER and samples * net.largest_matrix <= ONE_THREAD
 
 
 class SmallPoint:
@@ -185,7 +181,7 @@ def _of_losses(point: SmallPoint, block: Powers | None, mixing: bool) -> Powers:
             places = np.arange(outputs)
             block.first[places, places - outputs] = 1.0
         return Powers(*LOSS_POWERS[point.cost.name](a, y, *block))
-    alone = fitted(LOSS_CHANGES[point.cost.name](point.Z[-1], a, y, STEP * NODES), STEP)
+    alone = loss_series_of(point.cost.name, point.Z[-1], a, y)
     ends = alone.c1, alone.c2, alone.c3
     if block is None:
         return Powers(*ends)
@@ -208,7 +204,7 @@ class _Found:
             raise AssertionError("expected responses with three powers, got fewer")  # every loss is curved
         self.first, self.second, self.third = powers.first, powers.second, powers.third
         widths = point.net.widths
-        ends = zip(pairwise(accumulate(widths[1:], initial=0)), pairwise(accumulate(widths[:-1], initial=0)))
+        ends = zip(pairwise(accumulate(widths[1:], initial=0)), pairwise(accumulate(widths[:-1], initial=0)), strict=True)
         self.places = [(slice(*rows), slice(*reads)) for rows, reads in ends]
 
     def differences(self) -> NumericalGradient | None:

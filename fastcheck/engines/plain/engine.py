@@ -22,7 +22,7 @@ from ...runtime.run import Run
 from ...runtime.threads import run_all
 from ..response.literal_losses import SAFETY, SomeSamples, literal_parts
 from ..response.places import Places, kinks_of
-from .at_once import differences_at_once
+from .at_once import TOGETHER, differences_at_once, fits
 from .found import PIECE, LayerFound, Piece, literal_from, pieces_of, with_ones
 from .pairs import QUARTIC_REACH, responses
 from .pairs_of_changes import Pair
@@ -34,13 +34,13 @@ from .straight import to_outputs
 FAR_OUT = {"gelu", "gelu_tanh"}
 # Numbers in one block of columns: what stays in a processor's cache.
 BLOCK = 1 << 17
-# Up to this many numbers of all layers' columns, the columns of all layers travel together.
-TOGETHER = 1 << 16
 
 
 def differences(problem: Problem, indices: Indices | None, epsilon: float, run: Run) -> NumericalGradient:
     """All perturbed costs from the responses of single units (see ``engines.response.engine``)."""
-    found = differences_at_once(problem, epsilon) if indices is None else None
+    found = None
+    if indices is None and fits(problem.network, problem.m):
+        found = differences_at_once(problem, epsilon)
     if found is not None:
         run.progress(problem.network.size, problem.network.size)
         return found
@@ -56,8 +56,8 @@ def differences(problem: Problem, indices: Indices | None, epsilon: float, run: 
 
 def has_rules(network: Network) -> bool:
     """Whether all of a network's functions have exact differences for arrays that hold wherever its units are."""
-    names = {entry.name for entry in network.activation_entries}
-    return network.cost in LOSS_CHANGES and names <= ACTIVATION_CHANGES.keys() and not names & FAR_OUT
+    names = [layer.activation for layer in network.layers]
+    return network.cost in LOSS_CHANGES and all(name in ACTIVATION_CHANGES and name not in FAR_OUT for name in names)
 
 
 def _all_layers(point: Point, chosen: list[Any], run: Run) -> list[LayerFound]:

@@ -9,6 +9,8 @@ import numpy as np
 from ..._constants import UNIT_ROUNDOFF
 from ..._types import Array
 from ...rules.activations import Activation
+from ...rules.loss_changes import LOSS_CHANGES
+from ...rules.power_series import ACTIVATION_POWERS, LOSS_SERIES
 from ...rules.small import SHORT
 from ...runtime.cached_property import cached_property
 
@@ -130,7 +132,7 @@ class Point:
     @cached_property
     def loss_series(self) -> Series:
         """How each output's share of a separable loss answers short changes of what the loss is differenced at."""
-        return fitted(self.loss_change(self.run.Z[-1], self.run.A[-1], self.problem.Y, STEP * NODES), STEP)
+        return loss_series_of(self.net.cost, self.run.Z[-1], self.run.A[-1], self.problem.Y)
 
 
 def series_of(entry: Activation, change: Callable[..., Any], z: Array, a: Array, gap: Array | None) -> Series:
@@ -144,11 +146,26 @@ def series_of(entry: Activation, change: Callable[..., Any], z: Array, a: Array,
     """
     if entry.linear:
         return Series(entry.derivative(z))
+    if entry.name in ACTIVATION_POWERS:
+        return Series(*ACTIVATION_POWERS[entry.name](z, a))
     if gap is None:
         return fitted(np.asarray(change(np, (z,), (STEP * NODES,), a, None)), STEP)
     # short enough to stay on this side of the kink
     step = np.where(gap > 0.0, np.minimum(STEP, 0.25 * gap), STEP)
     return fitted(np.asarray(change(np, (z,), (NODES * step,), a, None)), step)
+
+
+def loss_series_of(cost: str, z: Array, a: Array, y: Array) -> Series:
+    """Return how each output's share of a separable loss answers short changes of what the loss is differenced at.
+
+    Parameters
+    ----------
+    cost : its name.
+    z, a, y : pre-activations and activations of the outputs, and targets.
+    """
+    if cost in LOSS_SERIES:
+        return Series(*LOSS_SERIES[cost](z, a, y))
+    return fitted(LOSS_CHANGES[cost](z, a, y, STEP * NODES), STEP)
 
 
 def fitted(values: Array, step: Any) -> Series:

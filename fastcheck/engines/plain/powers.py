@@ -5,8 +5,8 @@ difference of an activation for short changes (see ``point.series_of``), its ser
 
     q1 = c1 p1        q2 = c1 p2 + c2 p1^2        q3 = c1 p3 + 2 c2 p1 p2 + c3 p1^3
 
-and behind a matrix of weights W p1, W p2, W p3.  For changes up to ``SHORT`` the powers from the fourth on are less than
-rounding, so one pass gives the responses to steps of all sizes and both signs.  The columns of all layers travel
+and behind a matrix of weights W p1, W p2, W p3.  For changes up to ``SHORT`` the powers from the fourth on are less
+than rounding, so one pass gives the responses to steps of all sizes and both signs.  The columns of all layers travel
 together: those of a layer join where they begin, as a column of W, with no second power before something is curved.
 """
 

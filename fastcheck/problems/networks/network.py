@@ -133,6 +133,11 @@ class Network:
         return (self.layers[0].inputs, *(layer.outputs for layer in self.layers))
 
     @cached_property
+    def largest_matrix(self) -> int:
+        """Number of weights of the layer that has most."""
+        return max(a * b for a, b in pairwise(self.widths))
+
+    @cached_property
     def layout(self) -> Layout:
         """Names, shapes and places of the parameters: W1, b1, W2, b2, ..."""
         entries: dict[Any, Tree] = {}

@@ -14,6 +14,10 @@ from .names import GRADIENT
 from .network import COLUMNS, ROWS, Network
 
 
+# NumPy has one object for its own double precision; what has another is read with care.
+DOUBLE = np.dtype(np.float64)
+
+
 @dataclass(frozen=True)
 class Reading:
     """A network's parameters, gradients and data as the engines have them.
@@ -42,29 +46,25 @@ def read_at_once(net: Network, parameters: Any, gradients: Any, X: Any, Y: Any) 
     Then there is nothing to find out: plain dictionaries by the network's names, NumPy arrays of the right shapes, and
     samples in columns.
     """
-    tensors = net.tensors
-    if not (type(parameters) is dict and type(gradients) is dict and net.canonical is net):
+    plain = net.layout.plain
+    if not (type(parameters) is dict and type(gradients) is dict and net.canonical is net
+            and len(parameters) == len(gradients) == len(plain)):
         return None
-    if not len(parameters) == len(gradients) == len(tensors) or not _is_plain(X) or not (
+    if type(X) is not np.ndarray or X.dtype is not DOUBLE or not (
             X.ndim == 2 and X.shape[0] == net.widths[0] and X.shape[1] and X.flags.c_contiguous):
         return None
-    at, of = [], []
-    for leaf in net.layout.leaves:
-        name, shape = leaf.tensor.name, leaf.tensor.shape
-        for values, value in ((at, parameters.get(name)), (of, gradients.get(f"{GRADIENT}{name}"))):
-            if not _is_plain(value) or not (value.shape == shape or (leaf.flat and value.shape == shape[:1])):
+    at: list[Any] = [parameters.get(name) for name, _ in plain]
+    of: list[Any] = [gradients.get(GRADIENT + name) for name, _ in plain]
+    for values in (at, of):
+        for value, (_, shapes) in zip(values, plain, strict=True):
+            if type(value) is not np.ndarray or value.dtype is not DOUBLE or value.shape not in shapes:
                 return None
-            values.append(value.reshape(-1))
     try:
         targets = net.targets(Y, X.shape[1])
     except (TypeError, ValueError):  # perhaps not in columns: the careful way tells
         return None
-    return Reading(Values(np.concatenate(at), {}), Values(np.concatenate(of), {}), X, targets)
-
-
-def _is_plain(value: Any) -> bool:
-    """Whether this is an array of NumPy's own, in double precision."""
-    return type(value) is np.ndarray and value.dtype == np.float64
+    theta, gradient = np.concatenate(at, axis=None), np.concatenate(of, axis=None)
+    return Reading(Values(theta, {}), Values(gradient, {}), X, targets)
 
 
 def read_call(net: Network, parameters: Any, gradients: Any, X: Any, Y: Any) -> Reading:

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..._types import Array, Indices
 from ..._validation import meant
+from ...runtime.cached_property import cached_property
 from .tree import Leaf, Tree, leaves, numbers, rebuilt, tree_of
 
 # What stands for a key that is not there.
@@ -72,6 +73,12 @@ class Layout:
         if layout.size == 0:
             raise ValueError(f"{argument}: expected an array or a dictionary of arrays to perturb, got no numbers")
         return layout
+
+    @cached_property
+    def plain(self) -> tuple[tuple[str, tuple[tuple[int, ...], ...]], ...]:
+        """Names of the tensors, and the shapes that each may come in."""
+        return tuple((leaf.tensor.name, (leaf.tensor.shape, leaf.tensor.shape[:1])[: 1 + leaf.flat])
+                     for leaf in self.leaves)
 
     def parameters(self, values: Any, argument: str = "parameters") -> Values:
         """Read parameters of this layout.

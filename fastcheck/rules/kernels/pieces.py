@@ -30,7 +30,7 @@ def relu(z: Any) -> Any:
 
 def relu_derivative(z: NDArray[np.float64]) -> NDArray[np.float64]:
     """1 for z > 0, else 0."""
-    return np.where(z > 0, 1.0, 0.0)
+    return np.asarray(np.greater(z, 0.0), np.float64)
 
 
 def relu_difference(z: float, d: float) -> float:
