@@ -68,8 +68,12 @@ def cross_entropy_powers(
 ) -> tuple[Array, Array, Array]:
     """Return the powers of the same, (columns, m) each, for changes first d + second d^2 + third d^3.
 
-    With u the changes relative to dbar, those of expm1(u) are u1, u2 + u1^2 / 2 and u3 + u1 u2 + u1^3 / 6, and those of
-    log1p(t) are t1, t2 - t1^2 / 2 and t3 - t1 t2 + t1^3 / 3.
+    With u = first - dbar, sums weighted by a and g = a - y / sum(y), they are the cumulants
+
+        sum a u        sum g second + (sum a u^2 - t^2) / 2        sum g third + sum a u second - t sum a second + k / 6
+
+    where t is the first and k = sum a u^3 - 3 t sum a u^2 + 2 t^3.  Where one class is certain, u is zero there and g is
+    made without cancelling, so that all keep their digits.
 
     Parameters
     ----------
@@ -77,25 +81,29 @@ def cross_entropy_powers(
     first, second, third : (outputs, columns, m), of second and third those columns that come first; None for zeros.
     """
     weight = y.sum(axis=0)
-    share, p = (y / weight)[:, None], a[:, None]
-    u1, u2, u3 = (None if change is None else change - np.add.reduce(share * change, axis=0)
-                  for change in (first, second, third))
-    if u1 is None:
-        raise AssertionError("expected a first power, got none")
-    square = u1 * u1
-    cubic = square * (1.0 / 6.0)
-    square *= 0.5
-    if u2 is not None and u3 is not None:
-        curved = u2.shape[1]
-        square[:, :curved] += u2
-        cubic[:, :curved] += u2
-        cubic *= u1
-        cubic[:, :curved] += u3
-    else:
-        cubic *= u1
-    t1, t2, t3 = (np.add.reduce(np.multiply(p, change, out=change), axis=0) for change in (u1, square, cubic))
+    share = y / weight
+    u = first - np.einsum("km,kcm->cm", share, np.broadcast_to(first, (*first.shape[:2], len(weight))))
+    weighted = a[:, None] * u
+    t1 = np.add.reduce(weighted, axis=0)
+    square = weighted * u
+    t2 = np.add.reduce(square, axis=0)
+    square *= u
     t = t1 * t1
-    return weight * t1, weight * (t2 - 0.5 * t), weight * (t3 - t1 * (t2 - (1.0 / 3.0) * t))
+    bend, twist = 0.5 * (t2 - t), np.add.reduce(square, axis=0) * (1.0 / 6.0) - t1 * (0.5 * t2 - (1.0 / 3.0) * t)
+    if second is not None and third is not None:
+        curved = second.shape[1]
+        g = difference_of_shares(a, share)
+        bend[:curved] += np.einsum("km,kcm->cm", g, second)
+        twist[:curved] += np.einsum("km,kcm->cm", g, third)
+        twist[:curved] += np.einsum("kcm,kcm->cm", weighted[:, :curved], second)
+        twist[:curved] -= t1[:curved] * np.einsum("km,kcm->cm", a, second)
+    return weight * t1, weight * bend, weight * twist
+
+
+def difference_of_shares(a: Array, share: Array) -> Array:
+    """a - share of probabilities that sum to one both, as a (1 - share) - share (1 - a), 1 - a the sum of the others."""
+    others = np.ones((len(a), len(a))) - np.eye(len(a))
+    return np.asarray(a * (others @ share) - share * (others @ a))
 
 
 def squared_error_change(z: Array, a: Array, y: Array, d: Array) -> Array:

@@ -137,11 +137,11 @@ def cross_entropy(A: Array, Y: Array) -> float:
 def cross_entropy_losses(Z: Array, A: Array, Y: Array) -> Array:
     """sum y (log sum exp(z) - z) per sample, accurate where the right class is certain."""
     # The likeliest class contributes exp(0) = 1 to the partition: log1p of the others keeps the digits of small losses.
-    top = Z.argmax(axis=0)[None]
-    shifted = Z - np.take_along_axis(Z, top, axis=0)
+    top, samples = Z.argmax(axis=0), np.arange(Z.shape[1])
+    shifted = Z - Z[top, samples]
     others = np.exp(shifted)
-    np.put_along_axis(others, top, 0.0, axis=0)
-    log_partition = np.log1p(others.sum(axis=0, keepdims=True))
+    others[top, samples] = 0.0
+    log_partition = np.log1p(others.sum(axis=0))
     return np.asarray((Y * (log_partition - shifted)).sum(axis=0))
 
 

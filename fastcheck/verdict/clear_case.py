@@ -35,7 +35,7 @@ def difference_if_clear(
     with np.errstate(all="ignore"):
         errors = np.abs(gradient - approx)
         peaks = np.maximum.reduceat(errors, starts).tolist()
-        squares = np.add.reduceat(np.stack((gradient * gradient, approx * approx)), starts, axis=1).tolist()
+        squares = [np.add.reduceat(values * values, starts).tolist() for values in (gradient, approx)]
         total = float(errors.dot(errors))
     allowed = ((TOLERANCE if tolerance is None else tolerance) * NEGLIGIBLE) ** 2
     low, high = SAFE_SQUARES

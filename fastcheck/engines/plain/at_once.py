@@ -62,8 +62,8 @@ class SmallPoint:
     Attributes
     ----------
     Z, A : by layer, (units, m).
-    losses : (m,); odd, even : parts of the change of their sum at the parameter that is tried (see ``Tried``), by
-        plain propagation of theta, theta + epsilon e and theta - epsilon e side by side.
+    loss : sum of the losses; odd, even : parts of its change at the parameter that is tried (see ``Tried``), by plain
+        propagation of theta, theta + epsilon e and theta - epsilon e side by side.
     inputs : (inputs of all layers, 2 m): what they read, ``reads``, and behind it the cubes; squares : of what they read.
     step : the largest change of a pre-activation.
     """
@@ -78,10 +78,8 @@ class SmallPoint:
         self.A: list[Array] = []
         z, a = self._propagate()
         m, targets = self.m, np.concatenate([problem.Y] * 3, axis=1)
-        here, up, down = self.cost.losses(z, a, targets).reshape(3, m)
-        self.losses = here
-        self.odd = 0.5 * float(np.add.reduce(up - down))
-        self.even = float(np.add.reduce(0.5 * (up + down) - here))
+        here, up, down = np.add.reduce(self.cost.losses(z, a, targets).reshape(3, m), axis=1).tolist()
+        self.loss, self.odd, self.even = here, 0.5 * (up - down), 0.5 * (up + down) - here
         self.inputs = np.empty((sum(self.net.widths[:-1]), 2 * m))
         self.reads = self.inputs[:, :m]
         np.concatenate([problem.X, *self.A[:-1]], out=self.reads)
@@ -112,7 +110,7 @@ class SmallPoint:
         """Return how layer k's activation answers changes up to ``size``; None where one may reach a kink."""
         entry, z, gap = self.entries[k], self.Z[k], None
         if entry.breakpoints:
-            gap = np.abs(z - entry.breakpoints[0])
+            gap = np.abs(z - entry.breakpoints[0] if entry.breakpoints[0] else z)
             for kink in entry.breakpoints[1:]:
                 gap = np.minimum(gap, np.abs(z - kink))
             slack = 8.0 * UNIT_ROUNDOFF * self.highest * (1.0 + self.step / self.epsilon * self.net.widths[k])
@@ -142,9 +140,18 @@ class Tried(NamedTuple):
 
     def moved(self, W: Array, b: Array, a: Array, epsilon: float) -> Array:
         """Its unit's pre-activations (3 m,) at theta, with epsilon added to it, and taken off."""
-        rows, biases = W[[self.unit] * 3], np.repeat(b[self.unit], 3)
-        (biases if self.column == len(a) else rows[:, self.column])[1:] += (epsilon, -epsilon)
-        return np.asarray((rows.dot(a) + biases[:, None]).reshape(-1))
+        rows, bias = np.empty((3, len(a))), float(b[self.unit, 0])
+        rows[:] = W[self.unit]
+        biases = bias, bias, bias
+        if self.column == len(a):
+            biases = bias, bias + epsilon, bias - epsilon
+        else:
+            rows[1, self.column] += epsilon
+            rows[2, self.column] -= epsilon
+        moved = rows.dot(a)
+        for k, offset in enumerate(biases):
+            moved[k] += offset
+        return np.asarray(moved.reshape(-1))
 
 
 def _responses(point: SmallPoint, mixing: bool) -> Powers | None:
@@ -211,7 +218,7 @@ class _Found:
         """Return the differences; None where literal subtraction of one parameter does not agree."""
         point, net = self.point, self.point.net
         error, bound = self._spot_checked()
-        cost = point.scale * float(np.add.reduce(point.losses))
+        cost = point.scale * point.loss
         if not (error <= bound and math.isfinite(cost)):
             return None
         m, epsilon = point.m, point.epsilon
@@ -290,6 +297,5 @@ class _Found:
         square = x * x
         odd = float(x.dot(self.first[row])) + float((square * x).dot(self.third[row]))
         even = float(square.dot(self.second[row]))
-        size = float(np.add.reduce(np.abs(point.losses)))
-        bound = SAFETY * (8.0 * UNIT_ROUNDOFF * size) + CLOSE * max(abs(odd), abs(even))
+        bound = SAFETY * (8.0 * UNIT_ROUNDOFF * abs(point.loss)) + CLOSE * max(abs(odd), abs(even))
         return max(abs(point.odd - odd), abs(point.even - even)), bound

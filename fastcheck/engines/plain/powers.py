@@ -19,6 +19,8 @@ from .point import Series
 
 # Products of up to this many multiply-adds are done by one thread of BLAS anyway.
 ONE_THREAD = 1 << 17
+# Of up to this many numbers, absolute values take less time than another reduction.
+FEW = 1 << 11
 
 
 class Powers(NamedTuple):
@@ -99,6 +101,8 @@ def largest_change(powers: Powers, largest: float) -> float:
 
 def largest_of(values: Array) -> float:
     """Return the largest magnitude, or NaN."""
+    if values.size <= FEW:
+        return float(np.maximum.reduce(np.abs(values), axis=None))
     top, bottom = float(np.maximum.reduce(values, axis=None)), -float(np.minimum.reduce(values, axis=None))
     return bottom if bottom > top else top
 
@@ -112,14 +116,16 @@ def from_steps(responses: Powers, starts: list[Series]) -> Powers:
     starts : how the layers' activations answer x, by layer; columns behind theirs are of pre-activations already.
     """
     r1 = np.concatenate([start.c1 for start in starts]) if len(starts) != 1 else starts[0].c1
-    count = len(r1)
-    first, second, third = (part[:count] for part in responses if part is not None)
+    count, (first, second, third) = len(r1), responses
+    if second is None or third is None:
+        raise AssertionError("expected responses with three powers, got fewer")  # every loss is curved
+    if count < len(first):
+        first, second, third = first[:count], second[:count], third[:count]
     square = r1 * r1
     third *= square
     if any(start.c2 is not None for start in starts):
-        r2, r3 = (np.concatenate([np.zeros_like(start.c1) if part is None else part
-                                  for start, part in ((start, getattr(start, name)) for start in starts)])
-                  for name in ("c2", "c3"))
+        r2 = np.concatenate([np.zeros_like(start.c1) if start.c2 is None else start.c2 for start in starts])
+        r3 = np.concatenate([np.zeros_like(start.c1) if start.c3 is None else start.c3 for start in starts])
         third += (second + second) * r2
         third *= r1
         third += first * r3

@@ -77,11 +77,12 @@ def targets_of(Y: Any, m: int, outputs: int, cost: Cost, name: str) -> Array:
 
 
 def _one_hot(labels: Array, classes: int) -> Array:
-    if not bool(np.all(np.isfinite(labels))) or bool(np.any(labels != np.floor(labels))):
+    if labels.dtype.kind == "f" and not bool(np.all(np.isfinite(labels) & (labels == np.floor(labels)))):
         raise ValueError(f"Y: expected labels that are integers from 0 to {classes - 1}, got others")
-    if labels.min() < 0 or labels.max() >= classes:
+    least, most = labels.min(), labels.max()
+    if least < 0 or most >= classes:
         raise ValueError(
             f"Y: expected labels from 0 to {classes - 1} (the output layer has {classes} units), "
-            f"got {labels.min():g} to {labels.max():g}"
+            f"got {least:g} to {most:g}"
         )
     return np.asarray(labels[None, :] == np.arange(classes)[:, None], dtype=np.float64)
