@@ -50,6 +50,12 @@ def textbook_loop(case: Case, positions: Any, epsilon: float = 1e-7) -> Callable
     return loop
 
 
+def repeat(call: Callable[[], Any], times: int) -> None:
+    """Call something so many times, as a loop does that looks at each result and lets go of it."""
+    for _ in range(times):
+        call()
+
+
 def measure(case: Case, rounds: int, loop_parameters: int, clock: Callable[[Callable[[], Any]], float]) -> list[str]:
     """One row of the table."""
     threads = 1 if clock is processor_seconds_of else None
@@ -70,9 +76,9 @@ def measure(case: Case, rounds: int, loop_parameters: int, clock: Callable[[Call
     ours, theirs, backward = [], [], []
     calls = max(1, int(0.02 / clock(check)))  # of a small network so many that the clock can tell
     for piece in pieces:
-        ours.append(clock(lambda: [check() for _ in range(calls)]) / calls)
+        ours.append(clock(lambda: repeat(check, calls)) / calls)
         theirs.append(clock(textbook_loop(case, piece)) / len(piece) * n)
-        backward.append(clock(lambda: [propagate_back() for _ in range(calls)]) / calls)
+        backward.append(clock(lambda: repeat(propagate_back, calls)) / calls)
     propagations = statistics.median(a / b for a, b in zip(ours, backward, strict=True))
     fast, slow = statistics.median(ours), statistics.median(theirs)
     spread = f"{min(ours) / fast:.2f}-{max(ours) / fast:.2f}"

@@ -136,8 +136,9 @@ def check(
     known("method", method, METHODS)
     if (engine == "response" and method == "all" and type(epsilon) is float and type(norm) in (int, float)
             and type(seed) is int and norm == 2 and SHORTEST <= epsilon <= LONGEST and seed >= 0
-            and tolerance is samples is directions is memory_limit is time_limit is executor is checkpoint is None
-            and progress is False and (threads is None or threads_of(threads))):
+            and tolerance is None and samples is None and directions is None and memory_limit is None
+            and time_limit is None and progress is False and executor is None and checkpoint is None
+            and (threads is None or threads_of(threads))):
         made = _at_once(_checkable(net), parameters, gradients, X, Y, how, started)
         if made is not None:
             return made

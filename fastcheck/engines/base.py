@@ -47,11 +47,12 @@ def engine(name: str) -> Engine:
 
 def respond_at_once(problem: Problem, epsilon: float) -> NumericalGradient | None:
     """Return what ``respond`` does for a small network in the usual case; None for others, and in any other."""
-    from .plain import engine as plain
+    from .plain.at_once import differences_at_once, fits
+    from .plain.engine import has_rules
 
-    if not (plain.fits(problem.network, problem.m) and plain.has_rules(problem.network)):
+    if not (fits(problem.network, problem.m) and has_rules(problem.network)):
         return None
-    return plain.differences_at_once(problem, epsilon)
+    return differences_at_once(problem, epsilon)
 
 
 def _imported(name: str) -> Engine:
@@ -104,7 +105,7 @@ class _Announced:
 
 def is_small(problem: Problem, epsilon: float, run: Run) -> bool:
     """Whether the response engine does a check in plain NumPy whatever there is of machine code."""
-    from .plain.engine import fits
+    from .plain.at_once import fits
 
     return _numpy_can(problem, run) and (fits(problem.network, problem.m) or _seconds(problem, epsilon) <= (
         ALWAYS_SHALLOW if _is_shallow(problem.network) else ALWAYS))

@@ -72,8 +72,8 @@ def cross_entropy_powers(
 
         sum a u        sum g second + (sum a u^2 - t^2) / 2        sum g third + sum a u second - t sum a second + k / 6
 
-    where t is the first and k = sum a u^3 - 3 t sum a u^2 + 2 t^3.  Where one class is certain, u is zero there and g is
-    made without cancelling, so that all keep their digits.
+    where t is the first and k = sum a u^3 - 3 t sum a u^2 + 2 t^3.  Where one class is certain, u is zero there, and g
+    is made without cancelling: all keep their digits.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def cross_entropy_powers(
 
 
 def difference_of_shares(a: Array, share: Array) -> Array:
-    """a - share of probabilities that sum to one both, as a (1 - share) - share (1 - a), 1 - a the sum of the others."""
+    """a - share, whose columns sum to one both, as a (1 - share) - share (1 - a): 1 - a is the sum of the others."""
     others = np.ones((len(a), len(a))) - np.eye(len(a))
     return np.asarray(a * (others @ share) - share * (others @ a))
 

@@ -10,7 +10,7 @@ import pytest
 
 import fastcheck as fc
 from fastcheck.engines import base
-from fastcheck.engines.plain import engine as plain
+from fastcheck.engines.plain import at_once, engine as plain
 from fastcheck.problems.networks.problem import Problem
 from fastcheck.rules.activation_changes import ACTIVATION_CHANGES
 from fastcheck.rules.activations import ACTIVATIONS
@@ -62,6 +62,12 @@ def compiled(monkeypatch):
     return calls
 
 
+def usual_way(monkeypatch):
+    """Take no network for so small that everything is done at once, nor all of its columns together."""
+    monkeypatch.setattr(at_once, "TOGETHER", 0)
+    monkeypatch.setattr(plain, "TOGETHER", 0)
+
+
 @pytest.mark.parametrize("at_hand", [False, True])
 def test_what_is_small_is_done_in_numpy_whatever_lies_on_disk(ledger, compiled, at_hand):
     ledger.at_hand = at_hand
@@ -81,6 +87,7 @@ def test_what_is_larger_is_done_by_machine_code_where_there_is_some(ledger, comp
 
 def test_what_takes_longer_in_numpy_than_compiling_is_compiled(ledger, compiled, monkeypatch):
     given = problem(network([8, 6, 5, 4], "tanh", "softmax", "cross_entropy"), 4)
+    usual_way(monkeypatch)
     monkeypatch.setattr(base, "ALWAYS_SHALLOW", 0.0)
     seconds = base.numpy_seconds(given.network, given.m)
     monkeypatch.setattr(base, "COMPILING", 2.5 * seconds)
@@ -153,6 +160,7 @@ def test_groups_on_threads_are_the_same_bits(hidden):
 @pytest.mark.parametrize("hidden", ["relu", "tanh"])
 def test_groups_of_units_change_only_the_last_digits(monkeypatch, hidden):
     given = problem(network([5, 9, 7, 4], hidden, "softmax", "cross_entropy", 0.2), 6)
+    monkeypatch.setattr(at_once, "TOGETHER", 0)
     whole = plain.differences(given, None, 1e-7, RUN)
     monkeypatch.setattr(plain, "BLOCK", 100)
     monkeypatch.setattr(plain, "TOGETHER", 0)
@@ -165,7 +173,7 @@ def test_groups_of_units_change_only_the_last_digits(monkeypatch, hidden):
 def test_straight_layers_are_crossed_at_once(monkeypatch, hidden):
     """The same numbers as layer by layer; where a kink may be met there is no way at once."""
     given = problem(network([5, 9, 8, 7, 6, 4], hidden, "softmax", "cross_entropy"), 6)
-    monkeypatch.setattr(plain, "TOGETHER", 0)
+    usual_way(monkeypatch)
     ways = []
     find = plain.to_outputs
     monkeypatch.setattr(plain, "to_outputs", lambda point, k: ways.append(find(point, k)) or ways[-1])
@@ -176,7 +184,7 @@ def test_straight_layers_are_crossed_at_once(monkeypatch, hidden):
     np.testing.assert_allclose(found.gradapprox, other.gradapprox, rtol=0, atol=1e-15 * np.abs(other.gradapprox).max())
     ways.clear()
     monkeypatch.undo()
-    monkeypatch.setattr(plain, "TOGETHER", 0)
+    usual_way(monkeypatch)
     monkeypatch.setattr(plain, "to_outputs", lambda point, k: ways.append(find(point, k)) or ways[-1])
     plain.differences(given, None, 1.0, RUN)
     assert any(way is not None for way in ways) == (hidden == "identity")
@@ -184,6 +192,7 @@ def test_straight_layers_are_crossed_at_once(monkeypatch, hidden):
 
 def test_a_fault_in_the_sums_is_an_error(monkeypatch):
     given = problem(network([6, 7, 5, 3], "tanh", "softmax", "cross_entropy"), 5)
+    usual_way(monkeypatch)
     right = plain.responses
 
     def wrong(*arguments):
@@ -200,8 +209,9 @@ COLD = """
 import numpy as np
 import fastcheck as fc
 from fastcheck.engines import base
+from fastcheck.engines.plain import at_once
 from numba.core import event
-base.ALWAYS_SHALLOW = base.WORTH_COMPILING = 0.0
+base.ALWAYS_SHALLOW = base.WORTH_COMPILING = at_once.TOGETHER = 0.0
 net = fc.Network([fc.Dense(4, 3, "relu"), fc.Dense(3, 1, "sigmoid")], "binary_cross_entropy")
 parameters, X, Y = net.initialize(0), np.ones((4, 3)), np.array([1, 1, 0])
 said = []

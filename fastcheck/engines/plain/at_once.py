@@ -19,14 +19,27 @@ from ...problems.networks.network import Network
 from ...problems.networks.problem import Problem
 from ...rules.activation_changes import ACTIVATION_CHANGES
 from ...rules.loss_changes import LOSS_POWERS
-from ...rules.small import SHORT
 from ...runtime.cached_property import cached_property
 from .point import Series, loss_series_of, series_of
-from .powers import ONE_THREAD, Powers, from_steps, largest_change, largest_of, onwards, through
+from .powers import (
+    ONE_THREAD,
+    Powers,
+    Responses,
+    from_steps,
+    largest_change,
+    largest_of,
+    onwards,
+    summed,
+    through,
+)
 from .spot_check import CLOSE, SAFETY
 
 # Up to this many numbers of all layers' columns, the columns of all layers travel together.
 TOGETHER = 1 << 16
+# Up to this change three powers give the odd part to rounding: what is left out is a share of its fourth power.  They
+# are taken from four differences at a step and twice that, of whose fourth power 4 times as much is left in the first,
+# and of whose square 5 times as much in the third, which rounding leaves as many digits.
+LONGEST, STEP = 3e-5, 2.0**-14
 # The least distance to a kink that is one, as in ``point``.
 LEAST_SLACK = 1e-30
 # An index that gives coefficients (units, m) an axis for columns.
@@ -42,12 +55,12 @@ def differences_at_once(problem: Problem, epsilon: float) -> NumericalGradient |
     """
     net, cost = problem.network, problem.network.cost_entry
     mixing = not cost.separable or net.layers[-1].activation == "softmax"
-    if epsilon > SHORT or (mixing and cost.name not in LOSS_POWERS):
+    if epsilon > LONGEST or (mixing and cost.name not in LOSS_POWERS):
         return None
     with np.errstate(all="ignore"):
         point = SmallPoint(problem, epsilon)
-        powers = _responses(point, mixing)
-        return None if powers is None else _Found(point, powers).differences()
+        responses = _responses(point, mixing)
+        return None if responses is None else _Found(point, responses).differences()
 
 
 def fits(net: Network, samples: int) -> bool:
@@ -64,7 +77,7 @@ class SmallPoint:
     Z, A : by layer, (units, m).
     loss : sum of the losses; odd, even : parts of its change at the parameter that is tried (see ``Tried``), by plain
         propagation of theta, theta + epsilon e and theta - epsilon e side by side.
-    inputs : (inputs of all layers, 2 m): what they read, ``reads``, and behind it the cubes; squares : of what they read.
+    inputs : (inputs of all layers, 2 m): what they read, ``reads``, and behind it the cubes; squares : of reads.
     step : the largest change of a pre-activation.
     """
 
@@ -116,7 +129,7 @@ class SmallPoint:
             slack = 8.0 * UNIT_ROUNDOFF * self.highest * (1.0 + self.step / self.epsilon * self.net.widths[k])
             if not size + slack + LEAST_SLACK < float(np.minimum.reduce(gap, axis=None)):
                 return None
-        return series_of(entry, ACTIVATION_CHANGES[entry.name], z, self.A[k], gap)
+        return series_of(entry, ACTIVATION_CHANGES[entry.name], z, self.A[k], gap, STEP)
 
     @cached_property
     def highest(self) -> float:
@@ -154,7 +167,7 @@ class Tried(NamedTuple):
         return np.asarray(moved.reshape(-1))
 
 
-def _responses(point: SmallPoint, mixing: bool) -> Powers | None:
+def _responses(point: SmallPoint, mixing: bool) -> Responses | None:
     """Responses (columns, m) of the losses to the columns of all layers; None where powers do not say everything."""
     last, outputs = len(point.entries) - 1, point.net.widths[-1]
     block: Powers | None = None
@@ -162,7 +175,7 @@ def _responses(point: SmallPoint, mixing: bool) -> Powers | None:
     largest = point.step  # of what begins so far
     for k in range(last if point.cost.output is not None else last + 1):
         size = max(point.step, 0.0 if block is None else largest_change(block, largest))
-        series = point.series(k, size) if size <= SHORT else None
+        series = point.series(k, size) if size <= LONGEST else None
         if series is None:
             return None
         starts.append(series)
@@ -172,12 +185,12 @@ def _responses(point: SmallPoint, mixing: bool) -> Powers | None:
             largest = max(largest, point.step * largest_of(series.c1))
         if k < last:
             block = onwards(point.weights[k + 1], block, outputs if mixing and k + 1 == last else 0)
-    if not max(point.step, 0.0 if block is None else largest_change(block, largest)) <= SHORT:
+    if not max(point.step, 0.0 if block is None else largest_change(block, largest)) <= LONGEST:
         return None
     return from_steps(_of_losses(point, block, mixing), starts) if starts else _of_losses(point, block, mixing)
 
 
-def _of_losses(point: SmallPoint, block: Powers | None, mixing: bool) -> Powers:
+def _of_losses(point: SmallPoint, block: Powers | None, mixing: bool) -> Responses:
     """Responses (columns, m) of the losses, those of single outputs last."""
     a, y = point.A[-1], point.problem.Y
     if mixing:
@@ -187,14 +200,9 @@ def _of_losses(point: SmallPoint, block: Powers | None, mixing: bool) -> Powers:
         else:
             places = np.arange(outputs)
             block.first[places, places - outputs] = 1.0
-        return Powers(*LOSS_POWERS[point.cost.name](a, y, *block))
+        return Responses(*LOSS_POWERS[point.cost.name](a, y, *block))
     alone = loss_series_of(point.cost.name, point.Z[-1], a, y)
-    ends = alone.c1, alone.c2, alone.c3
-    if block is None:
-        return Powers(*ends)
-    behind = through(alone.of(LIFTED), block)
-    return Powers(*(np.concatenate([np.add.reduce(of_all, axis=0), of_one])
-                    for of_all, of_one in zip(behind, ends, strict=True)))
+    return summed(None if block is None else through(alone.of(LIFTED), block), alone)
 
 
 class _Found:
@@ -202,17 +210,14 @@ class _Found:
 
     Parameters
     ----------
-    powers : (columns, m), of the units of all layers one after the other.
+    responses : of the losses, to columns of the units of all layers one after the other.
     """
 
-    def __init__(self, point: SmallPoint, powers: Powers) -> None:
-        self.point = point
-        if powers.second is None or powers.third is None:
-            raise AssertionError("expected responses with three powers, got fewer")  # every loss is curved
-        self.first, self.second, self.third = powers.first, powers.second, powers.third
+    def __init__(self, point: SmallPoint, responses: Responses) -> None:
+        self.point, (self.first, self.second, self.third) = point, responses
         widths = point.net.widths
-        ends = zip(pairwise(accumulate(widths[1:], initial=0)), pairwise(accumulate(widths[:-1], initial=0)), strict=True)
-        self.places = [(slice(*rows), slice(*reads)) for rows, reads in ends]
+        rows, reads = (pairwise(accumulate(part, initial=0)) for part in (widths[1:], widths[:-1]))
+        self.places = [(slice(*row), slice(*read)) for row, read in zip(rows, reads, strict=True)]
 
     def differences(self) -> NumericalGradient | None:
         """Return the differences; None where literal subtraction of one parameter does not agree."""

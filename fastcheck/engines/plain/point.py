@@ -135,7 +135,9 @@ class Point:
         return loss_series_of(self.net.cost, self.run.Z[-1], self.run.A[-1], self.problem.Y)
 
 
-def series_of(entry: Activation, change: Callable[..., Any], z: Array, a: Array, gap: Array | None) -> Series:
+def series_of(
+    entry: Activation, change: Callable[..., Any], z: Array, a: Array, gap: Array | None, longest: float = STEP
+) -> Series:
     """Return how an activation answers short changes of z.
 
     Parameters
@@ -143,15 +145,16 @@ def series_of(entry: Activation, change: Callable[..., Any], z: Array, a: Array,
     change : its array rule.
     z, a : pre-activations and activations.
     gap : distance to the nearest kink; None where there is none.
+    longest : the step that the series is taken from.
     """
     if entry.linear:
         return Series(entry.derivative(z))
     if entry.name in ACTIVATION_POWERS:
         return Series(*ACTIVATION_POWERS[entry.name](z, a))
     if gap is None:
-        return fitted(np.asarray(change(np, (z,), (STEP * NODES,), a, None)), STEP)
+        return fitted(np.asarray(change(np, (z,), (longest * NODES,), a, None)), longest)
     # short enough to stay on this side of the kink
-    step = np.where(gap > 0.0, np.minimum(STEP, 0.25 * gap), STEP)
+    step = np.where(gap > 0.0, np.minimum(longest, 0.25 * gap), longest)
     return fitted(np.asarray(change(np, (z,), (NODES * step,), a, None)), step)
 
 

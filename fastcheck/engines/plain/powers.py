@@ -5,9 +5,9 @@ difference of an activation for short changes (see ``point.series_of``), its ser
 
     q1 = c1 p1        q2 = c1 p2 + c2 p1^2        q3 = c1 p3 + 2 c2 p1 p2 + c3 p1^3
 
-and behind a matrix of weights W p1, W p2, W p3.  For changes up to ``SHORT`` the powers from the fourth on are less
-than rounding, so one pass gives the responses to steps of all sizes and both signs.  The columns of all layers travel
-together: those of a layer join where they begin, as a column of W, with no second power before something is curved.
+and behind a matrix of weights W p1, W p2, W p3.  For short changes that is all there is to odd parts, to rounding, and
+one pass gives the responses to steps of all sizes and both signs.  The columns of all layers travel together: those of
+a layer join where they begin, as a column of W, with no second power before something is curved.
 """
 
 from typing import NamedTuple
@@ -32,6 +32,14 @@ class Powers(NamedTuple):
     first: Array
     second: Array | None = None
     third: Array | None = None
+
+
+class Responses(NamedTuple):
+    """The powers of what losses become, (columns, m) each."""
+
+    first: Array
+    second: Array
+    third: Array
 
 
 def through(series: Series, powers: Powers) -> Powers:
@@ -107,7 +115,24 @@ def largest_of(values: Array) -> float:
     return bottom if bottom > top else top
 
 
-def from_steps(responses: Powers, starts: list[Series]) -> Powers:
+def summed(block: Powers | None, ends: Series) -> Responses:
+    """Return responses of a loss that is a sum over outputs.
+
+    Parameters
+    ----------
+    block : (outputs, columns, m), what becomes of each output's share; None where there are no such columns.
+    ends : (outputs, m) each, what becomes of a share by its own output alone; these columns are the last.
+    """
+    if ends.c2 is None or ends.c3 is None:
+        raise TypeError("ends: expected three powers, got fewer; every loss is curved")
+    responses = Responses(ends.c1, ends.c2, ends.c3)
+    if block is None:
+        return responses
+    return Responses(*(of_one if of_all is None else np.concatenate([np.add.reduce(of_all, axis=0), of_one])
+                       for of_all, of_one in zip(block, responses, strict=True)))
+
+
+def from_steps(responses: Responses, starts: list[Series]) -> Responses:
     """Return responses to changes x of the units' pre-activations, from those to changes of their activations.
 
     Parameters
@@ -117,8 +142,6 @@ def from_steps(responses: Powers, starts: list[Series]) -> Powers:
     """
     r1 = np.concatenate([start.c1 for start in starts]) if len(starts) != 1 else starts[0].c1
     count, (first, second, third) = len(r1), responses
-    if second is None or third is None:
-        raise AssertionError("expected responses with three powers, got fewer")  # every loss is curved
     if count < len(first):
         first, second, third = first[:count], second[:count], third[:count]
     square = r1 * r1

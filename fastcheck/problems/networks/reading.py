@@ -13,7 +13,6 @@ from .conventions.structures import is_canonical, like
 from .names import GRADIENT
 from .network import COLUMNS, ROWS, Network
 
-
 # NumPy has one object for its own double precision; what has another is read with care.
 DOUBLE = np.dtype(np.float64)
 

@@ -2,15 +2,20 @@
 
 import pytest
 
-from fastcheck.engines.plain import engine as plain, two_layers
+from fastcheck.engines.plain import at_once, engine as plain, two_layers
 from fastcheck.engines.response import engine
 
 
-@pytest.fixture(params=["machine code", "plain NumPy", "layer by layer"])
+@pytest.fixture(params=["machine code", "at once", "plain NumPy", "layer by layer"])
 def each_form(request, monkeypatch):
-    """Stand plain NumPy in for the compiled engine in a second run of the test, and a third without shared columns."""
+    """Stand plain NumPy in for the compiled engine in three more runs of the test.
+
+    Of those the first does at once what it can, the second nothing, and the third has no columns of several layers.
+    """
     if request.param != "machine code":
         monkeypatch.setattr(engine, "differences", plain.differences)
+    if request.param in ("plain NumPy", "layer by layer"):
+        monkeypatch.setattr(at_once, "TOGETHER", 0)
     if request.param == "layer by layer":
         monkeypatch.setattr(plain, "TOGETHER", 0)
         monkeypatch.setattr(two_layers, "WORTHWHILE", 1 << 30)
