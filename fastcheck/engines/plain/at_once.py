@@ -19,8 +19,9 @@ from ...problems.networks.network import Network
 from ...problems.networks.problem import Problem
 from ...rules.activation_changes import ACTIVATION_CHANGES
 from ...rules.loss_changes import LOSS_POWERS
+from ...rules.power_series import LOSS_SERIES
 from ...runtime.cached_property import cached_property
-from .point import Series, loss_series_of, series_of
+from .point import CLOSE, SAFETY, Series, series_of
 from .powers import (
     ONE_THREAD,
     Powers,
@@ -32,7 +33,6 @@ from .powers import (
     summed,
     through,
 )
-from .spot_check import CLOSE, SAFETY
 
 # Up to this many numbers of all layers' columns, the columns of all layers travel together.
 TOGETHER = 1 << 16
@@ -55,7 +55,7 @@ def differences_at_once(problem: Problem, epsilon: float) -> NumericalGradient |
     """
     net, cost = problem.network, problem.network.cost_entry
     mixing = not cost.separable or net.layers[-1].activation == "softmax"
-    if epsilon > LONGEST or (mixing and cost.name not in LOSS_POWERS):
+    if epsilon > LONGEST or cost.name not in (LOSS_POWERS if mixing else LOSS_SERIES):
         return None
     with np.errstate(all="ignore"):
         point = SmallPoint(problem, epsilon)
@@ -201,7 +201,7 @@ def _of_losses(point: SmallPoint, block: Powers | None, mixing: bool) -> Respons
             places = np.arange(outputs)
             block.first[places, places - outputs] = 1.0
         return Responses(*LOSS_POWERS[point.cost.name](a, y, *block))
-    alone = loss_series_of(point.cost.name, point.Z[-1], a, y)
+    alone = Series(*LOSS_SERIES[point.cost.name](point.Z[-1], a, y))
     return summed(None if block is None else through(alone.of(LIFTED), block), alone)
 
 

@@ -8,14 +8,16 @@ import numpy as np
 
 from ..._constants import UNIT_ROUNDOFF
 from ..._types import Array
-from ...rules.activations import Activation
-from ...rules.loss_changes import LOSS_CHANGES
 from ...rules.power_series import ACTIVATION_POWERS, LOSS_SERIES
 from ...rules.small import SHORT
 from ...runtime.cached_property import cached_property
 
 # Changes up to twice this are cubics to rounding, and short for the rules too.
 STEP = 0.5 * SHORT
+# Literal propagation's rounding may be this many times its first-order bound, ...
+SAFETY = 16.0
+# ... and two evaluations of one sum agree to this, relatively.
+CLOSE = 1e-11
 NODES = np.array([-2.0, -1.0, 1.0, 2.0])[:, None, None]
 
 
@@ -132,17 +134,20 @@ class Point:
     @cached_property
     def loss_series(self) -> Series:
         """How each output's share of a separable loss answers short changes of what the loss is differenced at."""
-        return loss_series_of(self.net.cost, self.run.Z[-1], self.run.A[-1], self.problem.Y)
+        z, a, y = self.run.Z[-1], self.run.A[-1], self.problem.Y
+        if self.net.cost in LOSS_SERIES:
+            return Series(*LOSS_SERIES[self.net.cost](z, a, y))
+        return fitted(self.loss_change(z, a, y, STEP * NODES), STEP)
 
 
 def series_of(
-    entry: Activation, change: Callable[..., Any], z: Array, a: Array, gap: Array | None, longest: float = STEP
+    entry: Any, change: Callable[..., Any], z: Array, a: Array, gap: Array | None, longest: float = STEP
 ) -> Series:
     """Return how an activation answers short changes of z.
 
     Parameters
     ----------
-    change : its array rule.
+    entry : the table's entry of the activation; change : its array rule.
     z, a : pre-activations and activations.
     gap : distance to the nearest kink; None where there is none.
     longest : the step that the series is taken from.
@@ -156,19 +161,6 @@ def series_of(
     # short enough to stay on this side of the kink
     step = np.where(gap > 0.0, np.minimum(longest, 0.25 * gap), longest)
     return fitted(np.asarray(change(np, (z,), (NODES * step,), a, None)), step)
-
-
-def loss_series_of(cost: str, z: Array, a: Array, y: Array) -> Series:
-    """Return how each output's share of a separable loss answers short changes of what the loss is differenced at.
-
-    Parameters
-    ----------
-    cost : its name.
-    z, a, y : pre-activations and activations of the outputs, and targets.
-    """
-    if cost in LOSS_SERIES:
-        return Series(*LOSS_SERIES[cost](z, a, y))
-    return fitted(LOSS_CHANGES[cost](z, a, y, STEP * NODES), STEP)
 
 
 def fitted(values: Array, step: Any) -> Series:

@@ -11,13 +11,9 @@ from ..._errors import EngineError
 from ..._types import Array
 from .found import LayerFound
 from .literally import literal_parts
-from .point import Point
+from .point import CLOSE, SAFETY, Point
 
-# The first-order bound of literal propagation's rounding may be this many times too small.
-SAFETY = 16.0
-# Two evaluations of one sum agree to this, relatively, ...
-CLOSE = 1e-11
-# ... and polynomials with the values that they go through to this.
+# Polynomials agree with the values that they go through to this, relatively.
 INTERPOLATED = 1e-9
 
 
