@@ -167,16 +167,3 @@ def _direction(
     direction = Direction({place: scales[name] * random_direction(generator, place.size)
                            for name, place in places.items()})
     return direction, {name: scale * norms[name] for name, scale in scales.items()}
-
-
-def unit_of_step(parameters: Mapping[str, torch.Tensor], coarse: float, autocast: torch.dtype | None) -> float:
-    """Return the largest unit roundoff that a step's gradients are computed with.
-
-    Parameters
-    ----------
-    parameters : by name.
-    coarse : that of the module's own casts, 0.0 for none.
-    autocast : the type that the forward pass casts to; None for none.
-    """
-    types = [*(p.dtype for p in parameters.values()), *([] if autocast is None else [autocast])]
-    return max([coarse, UNIT / 2.0, *(torch.finfo(dtype).eps / 2.0 for dtype in types)])

@@ -3,7 +3,7 @@
 The measures are those of ``fastcheck.verdict.alone``, which judges what stands out here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from ..verdict.alone import least_alone, measures
 
 MEASURES = ("factor", "norm", "slice")
 FACTOR, NORM = range(2)
+# What a check has excused is excused to this share at the next look.
+FADES = 0.5
 # A measured spread grows from one measurement to the next by this factor at most.
 GROWTH = 2.0
 # The factor's spread, one number a run, may come out too small with few runs, and rounding that all runs share (that of
@@ -66,7 +68,7 @@ class Allowed:
 
     Attributes
     ----------
-    spread : by name, (3,) of the last measurement; empty before the first and in double precision.
+    spread : by name, (3,) of the last measurement; empty before the first.
     excused : by name, (3,) errors that a check of all parameters did not call wrong.
     """
 
@@ -97,32 +99,32 @@ class Allowed:
         """A check of all parameters did not call these errors wrong: take no notice of them for a while."""
         self.excused = {name: factor * np.where(np.isfinite(error), error, 0.0) for name, error in errors.items()}
 
-    def fade(self, factor: float) -> None:
+    def fade(self) -> None:
         """Excuse less than before."""
-        self.excused = {name: factor * one for name, one in self.excused.items()}
-
-    def of(self, name: str) -> Array:
-        """Return (3,) the least error of a tensor that leads to a check, by the spread as it was measured last."""
-        return self._of(name, self.spread)
+        self.excused = {name: FADES * one for name, one in self.excused.items()}
 
     def _of(self, name: str, spread: Mapping[str, Array]) -> Array:
-        found: Array = np.maximum(NOISE_SIGMAS * spread[name], least_alone(self._unit))
+        """Return (3,) the least error of a tensor that is looked into."""
+        found = least_alone(self._unit)
+        if name in spread:
+            found = np.maximum(found, NOISE_SIGMAS * spread[name])
         return np.maximum(found, self.excused[name]) if name in self.excused else found
 
-    @property
-    def power(self) -> str:
-        """What a look sees of errors that are not in double precision: a sentence behind a space, or ""."""
-        if not self.spread:
-            return ""
-        least = np.stack([self.of(name) for name in self.spread])
-        seen = least[least[:, NORM] < 1.0]
-        blind = len(least) - len(seen)
-        if not len(seen):
+    def shares(self, names: Iterable[str]) -> dict[str, float]:
+        """Return the least error that is looked into, by its tensor's norm; of those that are more than rounding."""
+        found = {name: float(self._of(name, self.spread)[NORM]) for name in names}
+        return {name: share for name, share in found.items() if share < 1.0}
+
+    def power(self, names: Collection[str]) -> str:
+        """What a look sees of errors that are not in double precision: a sentence behind a space."""
+        shares = list(self.shares(names).values())
+        if not shares:
             return " Rounding hides errors of every tensor in these."
-        middle, most = np.median(seen, axis=0), np.max(seen, axis=0)
+        factors = [float(self._of(name, self.spread)[FACTOR]) for name in self.shares(names)]
+        blind = len(names) - len(shares)
         return (
-            f" Beside these it sees every tensor whose own gradient is off by {middle[NORM]:.1g} of its norm (the "
-            f"median of the tensors; the largest {most[NORM]:.1g}), or by a factor of {1.0 + middle[FACTOR]:.4g} "
-            f"({1.0 + most[FACTOR]:.4g}), as rounding was last: three times that with probability 90%"
+            f" Beside these it sees tensors whose own gradient is off by {np.median(shares):.1g} of its norm (the "
+            f"median of the tensors; the largest {max(shares):.1g}), or by a factor of {1.0 + np.median(factors):.4g} "
+            f"({1.0 + max(factors):.4g}), as rounding was last; by three times that with a probability of 90 %"
             + (f"; but for {blind} tensors that consist of rounding." if blind else ".")
         )

@@ -1,11 +1,9 @@
 """A module's gradients are checked while it trains, for a stated share of the time: all of ``Watch`` but the check."""
 
 import math
-import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
@@ -13,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from .._constants import TOLERANCE, UNIT_ROUNDOFF, UNIT_ROUNDOFFS
+from .._constants import TOLERANCE, UNIT_ROUNDOFF
 from .._errors import GradientMismatch, NoRule
 from .._types import Array
 from .._validation import integer, positive
@@ -23,11 +21,13 @@ from ..problems.parameters.sampling import LEAST_SIZE
 from ..report.report import Report
 from ..runtime.resources import memory_of
 from ..verdict.outcome import FAIL, PASS
-from .case import HALVES, Case, Coarsest, as_array, copied_buffers, preserved, random_state, untouched
-from .look import IN_DOUBLE, Sight, look, unit_of_step
+from .case import Case, Coarsest, copied_buffers, preserved, untouched
+from .hook import Hook
+from .look import IN_DOUBLE, Sight, look
 from .low_precision import runs_beside
 from .redrawn import Drawn, differ
-from .rounding import NORM, Allowed, spread_of
+from .rounding import Allowed, spread_of
+from .step import Armed, candidates, copied, device_of, finite, unit_of_step
 
 # Random points a rounding beside a step's, at which its rounding is measured.
 RUNS = 4
@@ -41,24 +41,6 @@ VARIES = 3.0
 RECENT = 16
 # Error of a tensor, spread over many entries, that the statement of power speaks of, in the least visible single error.
 SPREAD = 10.0
-
-
-@dataclass
-class _Armed:
-    """What is kept from before the forward pass of a step that will be looked at.
-
-    state : of the random generators.
-    buffers : the module's, by name.
-    gradients : what backward will add to: by name the tensor, and a copy of what it held.
-    unit : the unit roundoff that the step is computed with.
-    autocast : the type that the forward pass casts to; None for none.
-    """
-
-    state: Any
-    buffers: dict[str, torch.Tensor]
-    gradients: dict[str, tuple[torch.Tensor, torch.Tensor]]
-    unit: float
-    autocast: torch.dtype | None
 
 
 class BaseWatch(ABC):
@@ -106,9 +88,14 @@ class BaseWatch(ABC):
     *Scaled gradients.*  With a GradScaler call the watch after ``scaler.unscale_(optimizer)``, or before that with
     ``scale=scaler.get_scale()``.
 
-    *Precision.*  Gradients in less than double precision are judged by their rounding: those in float32 disagree by
-    1e-6, and by 1e-3 where rounding carries a ReLU across its kink, those in bfloat16 or under autocast by some per
-    cent; only larger errors are seen.
+    *Precision.*  Gradients in less than double precision are held, tensor by tensor, against those that autograd gives
+    in double precision at the same step, with the same random numbers; and these against the slope.  Where a tensor's
+    factor, norm or any slice is off by more than 8 times the spread of rounding, which is measured by backward passes a
+    rounding beside the step, everything is checked.  float32 shows errors of some 1e-4, bfloat16 and autocast of some
+    per cent.  In float16 a step that overflowed is left to the scaler.
+
+    *Hooks.*  What hooks and the like do to the gradients of parameters is part of what is judged, and not of the
+    rounding that is measured.
 
     Each look records the loss anew, so inputs may have other shapes, and branches may be taken, at every step.
 
@@ -143,7 +130,7 @@ class BaseWatch(ABC):
         self.steps = self.looks = self.checks = self.inconclusive = self.failures = self.worst_step = 0
         self.worst, self.seconds, self._excused, self._on_credit = 0.0, 0.0, 0.0, 0.0
         self._budget = TimeBudget(self.overhead, afterwards=AFTERWARDS)
-        self._armed: _Armed | None = None
+        self._armed: Armed | None = None
         self._busy, self._forwards, self._looked_at = False, 0, [0]
         self._sight: Sight | None = None
         self._rounding = Allowed()
@@ -151,9 +138,9 @@ class BaseWatch(ABC):
         if not case.parameters:
             raise ValueError("module: expected parameters that require gradients, got none; there is nothing to watch")
         self._names = tuple(case.parameters)
-        self._device = next(iter(case.parameters.values())).device.type
+        self._device = device_of(case)
         self._coarse, self._redraws = self._try(case)
-        self._handle = module.register_forward_pre_hook(_Hook(self), prepend=True)
+        self._handle = module.register_forward_pre_hook(Hook(self), prepend=True)
 
     def __call__(self, inputs: Any, targets: Any = None, *, scale: float = 1.0) -> bool:
         """Look at a step's gradients if it is time to.
@@ -224,7 +211,7 @@ class BaseWatch(ABC):
             f"that lasts a single step with probability {1.0 / often:.2g}. A look sees one wrong entry of {which} for "
             f"certain if it is off by more than {self.entry_share:.1g} of the norm of its tensor's gradient{faint}; a "
             f"wrong tensor, whose errors have {SPREAD:g} times that norm, it sees with probability {seen:.0%} at "
-            f"least.{self._rounding.power}"
+            f"least.{self._rounding.power(self._sight.errors[self._sight.best]) if self._sight.errors else ''}"
         )
 
     @property
@@ -246,8 +233,7 @@ class BaseWatch(ABC):
             return {}
         if not self._sight.errors:
             return {name: self.entry_share for name in self._names if name not in self._sight.faint}
-        shares = {name: float(self._rounding.of(name)[NORM]) for name in self._rounding.spread}
-        return {name: share for name, share in shares.items() if share < 1.0}
+        return self._rounding.shares(self._sight.errors[self._sight.best])
 
     def remove(self) -> None:
         """Take the hook off the module: the watch looks no more by itself."""
@@ -264,13 +250,8 @@ class BaseWatch(ABC):
         self._forwards += 1
         self._armed = self._arm() if self._budget.is_due(perf_counter()) else None
 
-    def _arm(self) -> _Armed:
-        case = Case.of(self.module, self.loss, (), None, frozen=False)
-        held = {name: (p.grad, p.grad.detach().clone()) for name, p in case.parameters.items() if p.grad is not None}
-        buffers = copied_buffers(case.plain)
-        casts = torch.get_autocast_dtype(self._device) if torch.is_autocast_enabled(self._device) else None
-        unit = unit_of_step(case.parameters, self._coarse, casts)
-        return _Armed(random_state(), buffers, held, unit, casts)
+    def _arm(self) -> Armed:
+        return Armed.of(Case.of(self.module, self.loss, (), None, frozen=False), self._coarse)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -282,29 +263,29 @@ class BaseWatch(ABC):
         finally:
             self._busy = False
 
-    def _look(self, armed: _Armed, inputs: Any, targets: Any, scale: float) -> Report | None:
+    def _look(self, armed: Armed, inputs: Any, targets: Any, scale: float) -> Report | None:
         """Look; the report of a check that this led to and that failed."""
         case = Case.of(self.module, self.loss, inputs, targets, frozen=True)
         case.state, case.coarse = armed.state, armed.unit if armed.unit > UNIT_ROUNDOFF else 0.0
-        candidates = _candidates(case, armed, scale)
-        if armed.unit == UNIT_ROUNDOFFS["float16"] and not _finite(candidates[0]):
+        gradients = candidates(case, armed, scale)
+        if armed.overflows and not finite(gradients[0]):
             self.looks += 1
             return None  # float16 overflowed: a scaler leaves such a step out
         if self._redraws:
             with self._as_it_was(case, armed):
                 case.draws = case.drawn().values
         with untouched(case.plain, armed.buffers):
-            sight = look(case, candidates, armed.unit, self._memory, self._generator)
+            sight = look(case, gradients, armed.unit, self._memory, self._generator)
         self.looks += 1
         self._sight = sight
         if not sight.seen <= self.worst:
             self.worst, self.worst_step = sight.seen, self.steps
         suspicious = not sight.seen <= self.allowed or (bool(sight.errors) and self._is_off(sight, case, armed))
         self._excused *= DECAY
-        self._rounding.fade(DECAY)
-        return self._check(case, candidates[sight.best], armed, sight) if suspicious else None
+        self._rounding.fade()
+        return self._check(case, gradients[sight.best], armed, sight) if suspicious else None
 
-    def _is_off(self, sight: Sight, case: Case, armed: _Armed) -> bool:
+    def _is_off(self, sight: Sight, case: Case, armed: Armed) -> bool:
         """Tell whether a tensor is further from its gradient in double precision than rounding carries it.
 
         The spread of rounding was measured at an earlier step.  Where that does not explain the errors it is measured
@@ -312,7 +293,7 @@ class BaseWatch(ABC):
         """
         errors, rounding = sight.errors[sight.best], self._rounding
         rounding.forget(armed.unit)
-        if rounding.spread and not rounding.beyond(errors, rounding.spread):
+        if not rounding.beyond(errors, rounding.spread):
             return False
         with self._as_it_was(case, armed):
             runs = runs_beside(case, self.steps, RUNS)
@@ -320,7 +301,7 @@ class BaseWatch(ABC):
         rounding.measured(spread)
         return bool(rounding.beyond(errors, spread))
 
-    def _check(self, case: Case, gradients: dict[str, Array], armed: _Armed, sight: Sight) -> Report | None:
+    def _check(self, case: Case, gradients: dict[str, Array], armed: Armed, sight: Sight) -> Report | None:
         """Check all parameters: the report if that fails; what passes is excused for a while."""
         self.checks += 1
         started = perf_counter()
@@ -338,10 +319,10 @@ class BaseWatch(ABC):
         return None
 
     @contextmanager
-    def _as_it_was(self, case: Case, armed: _Armed) -> Iterator[None]:
+    def _as_it_was(self, case: Case, armed: Armed) -> Iterator[None]:
         """Let the module run as in the step: with its buffers and its casts; everything is afterwards as before."""
         casts = torch.autocast(self._device, armed.autocast, enabled=armed.autocast is not None)
-        with torch.enable_grad(), preserved(case.module), untouched(case.plain, _copied(armed.buffers)), casts:
+        with torch.enable_grad(), preserved(case.module), untouched(case.plain, copied(armed.buffers)), casts:
             yield
 
     @abstractmethod
@@ -366,51 +347,3 @@ class BaseWatch(ABC):
         if own.fused is not None and max(unit, watching.found) > UNIT_ROUNDOFF:
             raise NoRule(f"{own.fused}, which draws other random numbers in double precision")
         return watching.found, differ(wide.values[len(wide.values) - len(own.values):], own.values)
-
-
-class _Hook:
-    """Tells a watch of forward passes; a copy of a watched module, or one read from a file, is not watched."""
-
-    def __init__(self, watch: BaseWatch | None = None) -> None:
-        self._watch = None if watch is None else weakref.ref(watch)
-
-    def __call__(self, module: nn.Module, args: Any) -> None:
-        """Tell of a forward pass."""
-        watch = None if self._watch is None else self._watch()
-        if watch is not None:
-            watch.before_forward(module)
-
-    def __deepcopy__(self, memo: Any) -> "_Hook":
-        """Return a hook without a watch."""
-        return _Hook()
-
-    def __reduce__(self) -> Any:
-        """Return what a hook without a watch is made of."""
-        return _Hook, ()
-
-
-def _candidates(case: Case, armed: _Armed, scale: float) -> list[dict[str, Array]]:
-    """Return what backward may have put into the gradients: all of them, or what it added to what was there."""
-    whole: dict[str, Array] = {}
-    added: dict[str, Array] = {}
-    for name, parameter in case.parameters.items():
-        gradient = parameter.grad
-        whole[name] = np.zeros(tuple(parameter.shape)) if gradient is None else _divided(gradient, scale)
-        tensor, before = armed.gradients.get(name, (None, None))
-        if gradient is not None and gradient is tensor and before is not None:
-            added[name] = _divided(gradient.to(torch.float64) - before.to(torch.float64), scale).astype(
-                whole[name].dtype)
-    return [whole, {**whole, **added}] if added else [whole]
-
-
-def _divided(gradient: torch.Tensor, scale: float) -> Array:
-    found = as_array(gradient.to(torch.float32) if gradient.dtype in HALVES else gradient)
-    return found if scale == 1.0 else np.asarray(found / found.dtype.type(scale))
-
-
-def _finite(gradients: dict[str, Array]) -> bool:
-    return all(np.isfinite(gradient).all() for gradient in gradients.values())
-
-
-def _copied(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {name: tensor.clone() for name, tensor in tensors.items()}
