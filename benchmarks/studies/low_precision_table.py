@@ -20,7 +20,7 @@ def print_tables(lines: list[Line]) -> None:
     ----------
     lines : as the study wrote them.
     """
-    console = Console(width=140)
+    console = Console(width=200)
     rights = [line for line in lines if line.get("mistake", "none").startswith("none")]
     wrongs = [line for line in lines if not line.get("mistake", "none").startswith("none")]
     if rights:
