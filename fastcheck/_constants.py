@@ -51,6 +51,9 @@ MOST_SHARED: Final = 1.8e-2
 # ... and in single precision, where the factor varies by less than 1e-6: some thousand roundings, of sums that all
 # round to one side.
 LEAST_SHARED_SINGLE: Final = 1e-4
+# Backward passes whose results spread by this many unit roundoffs of single precision, when their inputs move by one,
+# round in single precision somewhere.  Double precision spreads a millionth as much, but where it loses digits.
+SINGLE_SEEN: Final = 2.0**-8
 # A slice of a tensor averages over fewer entries than the whole.
 SLICE_FLOORS: Final = 4.0
 # Roundings of its precision that one entry may be off by in every run: those of the sums that go into it.

@@ -130,7 +130,9 @@ def check_function(
     theta, gradient = at.vector, promised.vector
     precision, rounding = lowest_precision(at, promised), cost.rounding if hasattr(cost, "user_code") else None
     integers = integer_arrays(cost, _tuple(args))
-    subject = AnalyticGradient(layout.tensors, theta, gradient, None, precision, rounding=rounding, integers=integers)
+    again = getattr(cost, "again", None)
+    subject = AnalyticGradient(layout.tensors, theta, gradient, None, precision, rounding=rounding, integers=integers,
+                               again=again)
     choice = Method(
         None if epsilon is None else epsilon_of(epsilon), _order(order),
         boolean("complex_step", complex_step), allowed_anywhere(subject, tolerance), deadline(started, time_limit),

@@ -12,6 +12,9 @@ from .parameters.tensor import Tensor
 
 # (tensor's name, unit) -> standard errors that rounding in units of ``unit`` leaves in a right gradient of it, flat.
 Rounding = Callable[[str, float], Array]
+# -> gradients (runs, n) of the same backward pass, each at the same point with another rounding; None where it cannot
+# be run again.
+RunAgain = Callable[[], Array | None]
 
 
 @dataclass(frozen=True)
@@ -181,6 +184,7 @@ class AnalyticGradient:
         fail.
     whole_only : whether a diagnosis should claim something of all of a tensor or nothing, as of a Jacobian, whose zeros
         and axes mean other things than a gradient's.
+    again : the same backward pass again, to measure how its rounding spreads; asked only where a tensor disagrees.
     dithered : runs in low precision, by whose measured spread the gradients are judged; None judges by tolerances.
     """
 
@@ -196,4 +200,5 @@ class AnalyticGradient:
     trials: Trials | None = None
     paths: Paths | None = None
     whole_only: bool = False
+    again: RunAgain | None = None
     dithered: Dithered | None = None

@@ -18,6 +18,7 @@ from .._constants import (
     RESOLVED,
     RESOLVED_LOW,
     ROUNDINGS,
+    SINGLE_SEEN,
     SMALLEST_NORMALS,
     TOLERANCE,
     UNIT_ROUNDOFFS,
@@ -100,9 +101,42 @@ def _judge_tensor(comparison: Comparison, given: Evidence) -> TensorVerdict:
         return _judge_spread(comparison, given, given.subject.dithered)
     dtype = given.subject.precision.get(comparison.tensor.name)
     found = _judge_at(comparison, given, dtype)
-    if dtype is None and given.tolerance is None and _only_single(found, given):
+    if given.tolerance is not None or (found.verdict == PASS and dtype is not None):
+        return found
+    if dtype is None and _only_single(found, given):
         found.cause = Cause.SINGLE
-    return found
+    return found if found.verdict == PASS else _by_running_again(found, given, dtype)
+
+
+def _by_running_again(found: TensorVerdict, given: Evidence, dtype: str | None) -> TensorVerdict:
+    """The same verdict, unless the same backward pass at the same point, rounded otherwise, shows that it was rounding.
+
+    A mistake repeats itself and rounding does not.  In double precision something has to round as single precision
+    does: a float32 buffer in which sums are collected.
+    """
+    c, unit = found.comparison, UNIT_ROUNDOFFS[dtype or "float32"]
+    scale = max(c.root_mean_square, given.scale_beside(c))
+    off = c.sizes.error / math.sqrt(max(c.checked, 1))
+    if given.subject.again is None or c.where is not None or not c.sizes.finite or not c.checked:
+        return found
+    if not off <= (RESOLVED if dtype is None else RESOLVED_LOW) * scale or c.noise_floor > unit * scale:
+        return found
+    runs = given.subject.again()
+    if runs is None or not np.isfinite(runs).all():
+        return found
+    gradients = np.vstack([c.gradient, runs[:, c.tensor.start : c.tensor.stop]])
+    rounding = math.sqrt(float(np.mean(np.var(gradients[1:], axis=0, ddof=1))))
+    if rounding < SINGLE_SEEN * unit * scale:
+        return found
+    truths = np.broadcast_to(c.derivative, gradients.shape)
+    spread = spread_of(gradients, truths, c.tensor.shape, unit)
+    if not spread.resolved:
+        judged = _judge_unresolved(found, given, gradients, unit)
+        return judged if judged.verdict == PASS else found
+    if spread.finding or spread.power > RESOLVED_LOW:
+        return found
+    return replace(found, comparison=c.held(spread.power, 1.0), verdict=PASS, cause=Cause.SPREAD, power=spread.power,
+                   entries=Disagreeing())
 
 
 def _judge_spread(comparison: Comparison, given: Evidence, runs: Dithered) -> TensorVerdict:

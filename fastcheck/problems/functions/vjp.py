@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from ..._constants import NOISE_SIGMAS, UNIT_ROUNDOFFS
 from ..._types import Array
 from ..._validation import real_array
-from ..gradients import Rounding
+from ..gradients import Rounding, RunAgain
 from ..parameters.sampling import random_direction
 from ..parameters.tree import require_numpy
 from .gradient_names import by_name
+from .repeats import Repeats
 from .upstream import in_time, tried
 
 Values = tuple[NDArray[Any], ...]
@@ -41,6 +42,7 @@ class LayerCost:
     weights : one array for each output: the cotangents.
     cache : whether forward returns its output together with what backward is handed.
     rounding : of backward, where it was run in less than double precision.
+    again : runs backward again, rounded otherwise.
     """
 
     forward: Callable[..., Any]
@@ -49,10 +51,11 @@ class LayerCost:
     weights: Values
     cache: bool = False
     rounding: Rounding | None = None
+    again: RunAgain | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what is sent to other processes: rounding is asked for in this one only."""
-        return {**self.__dict__, "rounding": None}
+        return {**self.__dict__, "rounding": None, "again": None}
 
     @property
     def user_code(self) -> tuple[Any, ...]:
@@ -137,11 +140,20 @@ def vjp_problem(
     rounding = None
     if time.perf_counter() + 2.0 * seconds <= deadline:
         rounding = _rounding(lambda values, cotangents: anew(values, copies(cotangents)), given, weights, gradients)
+    plain = gradients
     gradients, notes = tried(in_time(lambda handed: anew(given, handed), deadline, seconds), weights, gradients)
+    again = None
+    if gradients is plain:  # what other upstream gradients brought to light is no rounding
+        again = Repeats(lambda values: _vector(anew(values[: len(given)], values[len(given) :])), (*given, *weights),
+                        seed, deadline)
     notes += [f"backward gave None for {name}: it was taken as zeros." for name in names if name in nothing]
     parameters = tuple((names[place], place) for place in floating)
-    cost = LayerCost(forward, given, parameters, _in_double(weights), cache, rounding)
+    cost = LayerCost(forward, given, parameters, _in_double(weights), cache, rounding, again)
     return cost, {names[place]: arrays[place] for place in floating}, gradients, notes
+
+
+def _vector(gradients: Mapping[str, Any]) -> Array:
+    return np.concatenate([np.asarray(value, np.float64).reshape(-1) for value in gradients.values()])
 
 
 def without_cache(returned: Any) -> Any:

@@ -1,0 +1,82 @@
+"""One backward pass again and again, beside the point by about one rounding: how its rounding spreads.
+
+The points come in pairs, to both sides of the point by the same move.  The derivative changes along a move by its
+first order alone, to within the square of a rounding, and that cancels in the mean of the two: each pair gives the
+derivative at the point itself, with another rounding.  So no truth is needed beside each run.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..._constants import UNIT_ROUNDOFFS
+from ..._types import Array
+
+# Pairs of runs; fewer where they would take longer than this in all, but not less than the least.
+PAIRS, LEAST_PAIRS, SECONDS = 16, 8, 2.0
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """A backward pass that can be run again.
+
+    Parameters
+    ----------
+    gradient_at : values -> the gradient (n,) there, in double precision, whatever it was computed in.
+    values : at the point itself; floating arrays among them move.
+    seed : of the moves.
+    deadline : of ``time.perf_counter``.
+    """
+
+    gradient_at: Callable[[tuple[Any, ...]], Array]
+    values: tuple[Any, ...]
+    seed: int
+    deadline: float
+
+    def __call__(self) -> Array | None:
+        """Return the gradients (pairs, n), each the mean of a pair; None where time is up or a run fails."""
+        generator, found = np.random.default_rng(self.seed), []
+        started = time.perf_counter()
+        end = min(self.deadline, started + SECONDS)
+        try:
+            for pair in range(PAIRS):
+                spent = time.perf_counter() - started
+                if pair and started + spent + spent / pair * max(1, LEAST_PAIRS - pair) > end:
+                    break
+                found.append(self._mean(generator))
+        except Exception:
+            return None  # a backward pass may refuse what is not exactly its input, and raise what it likes
+        return np.stack(found) if len(found) >= LEAST_PAIRS else None
+
+    def _mean(self, generator: np.random.Generator) -> Array:
+        sides = moved(self.values, generator)
+        above, below = (self.gradient_at(values) for values in sides)
+        return np.asarray(0.5 * (above + below))
+
+
+def moved(values: Sequence[Any], generator: np.random.Generator) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Return the values moved to either side: every number by one or two roundings of its precision.
+
+    Double precision moves by roundings of single precision, so that float32 buffers inside round otherwise.  Zeros
+    stay, and everything but floating arrays.
+    """
+    pairs = [_pair(value, generator) for value in values]
+    return tuple(above for above, _ in pairs), tuple(below for _, below in pairs)
+
+
+def _pair(value: Any, generator: np.random.Generator) -> tuple[Any, Any]:
+    if isinstance(value, dict):
+        pairs = {key: _pair(one, generator) for key, one in value.items()}
+        return {key: above for key, (above, _) in pairs.items()}, {key: below for key, (_, below) in pairs.items()}
+    if isinstance(value, (list, tuple)):
+        sides = [_pair(one, generator) for one in value]
+        return type(value)(above for above, _ in sides), type(value)(below for _, below in sides)
+    if not isinstance(value, np.ndarray) or value.dtype.kind != "f":
+        return value, value
+    unit = max(UNIT_ROUNDOFFS.get(value.dtype.name, 0.0), UNIT_ROUNDOFFS["float32"])
+    move = 2.0 * unit * (0.5 + 0.5 * generator.random(value.shape)) * generator.choice((-1.0, 1.0), value.shape)
+    above = (value * (1.0 + move)).astype(value.dtype)
+    return above, value - (above - value)  # exactly as far, in the numbers that the precision has
