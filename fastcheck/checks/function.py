@@ -1,5 +1,6 @@
 """The front door for any cost and any layer: check_function, check_vjp and check_layer."""
 
+import copy
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
@@ -18,7 +19,8 @@ from ..engines.finite.problem import FunctionProblem, Method
 from ..engines.finite.stencils import ORDERS
 from ..problems.functions.integers import integer_arrays
 from ..problems.functions.purity import examine
-from ..problems.gradients import AnalyticGradient, NumericalGradient
+from ..problems.functions.repeats import Repeats
+from ..problems.gradients import AnalyticGradient, NumericalGradient, RunAgain
 from ..problems.parameters.layout import Layout, lowest_precision
 from ..problems.parameters.sampling import choose, power
 from ..problems.parameters.tree import require_numpy
@@ -74,7 +76,9 @@ def check_function(
         numba.cfunc, called from several threads unless threads=1.
     parameters : an array of any shape, a number, or dictionaries and lists of them, nested at will.  The cost gets
         the same structure in double precision, with one entry changed; the original is never changed.
-    gradients : the same structure; in dictionaries the gradient of "W" may be called "dW".
+    gradients : the same structure; in dictionaries the gradient of "W" may be called "dW".  Or a function
+        gradients(parameters, *args) that returns it: where it disagrees it is run again beside the parameters, which
+        tells rounding (of float32 buffers, say) from a mistake.
     args : further arguments of the cost; for a C function one array or address, its data pointer.
     vectorized : the cost takes every array with a leading axis, one row per perturbation, and returns (rows,) costs
         (as jax.vmap and torch.func.vmap make them).
@@ -126,13 +130,14 @@ def check_function(
     norm, tolerance, vectorized = norm_of(norm), tolerance_of(tolerance), boolean("vectorized", vectorized)
     require_numpy("parameters", parameters, "pass their NumPy arrays, or check it with fastcheck.torch.gradcheck")
     layout = Layout.of(parameters)
+    gradients, again = _called(gradients, layout, (parameters, *_tuple(args)), selection.seed,
+                               deadline(started, time_limit))
     at, promised = layout.parameters(parameters), layout.gradients(gradients)
     theta, gradient = at.vector, promised.vector
     precision, rounding = lowest_precision(at, promised), cost.rounding if hasattr(cost, "user_code") else None
     integers = integer_arrays(cost, _tuple(args))
-    again = getattr(cost, "again", None)
     subject = AnalyticGradient(layout.tensors, theta, gradient, None, precision, rounding=rounding, integers=integers,
-                               again=again)
+                               again=again or getattr(cost, "again", None))
     choice = Method(
         None if epsilon is None else epsilon_of(epsilon), _order(order),
         boolean("complex_step", complex_step), allowed_anywhere(subject, tolerance), deadline(started, time_limit),
@@ -162,6 +167,16 @@ def check_function(
         subject, numerical, epsilon=step, norm=norm, tolerance=tolerance, engine=name, method=method, seed=seed,
         seconds=time.perf_counter() - started,
     )
+
+
+def _called(
+    gradients: Any, layout: Layout, given: tuple[Any, ...], seed: int, end: float
+) -> tuple[Any, RunAgain | None]:
+    """Return the gradients, and what runs them again where they came as a function of the parameters and ``args``."""
+    if not callable(gradients):
+        return gradients, None
+    found = gradients(*copy.deepcopy(given))
+    return found, Repeats(lambda values: layout.gradients(gradients(*values)).vector, given, seed, end)
 
 
 def _differenced(

@@ -118,6 +118,11 @@ def _precision(subject: AnalyticGradient, tensors: Sequence[TensorFacts]) -> lis
                 f"{names((t.name for t in chosen), '')} came in {dtype} and "
                 f"{'is' if len(chosen) == 1 else 'are'} held to {max(t.tolerance for t in chosen):.1e}."
             )
+    by_tolerance = [] if subject.dithered else [t for t in tensors if t.name not in subject.precision]
+    summed = [t for t in by_tolerance if t.cause is Cause.SPREAD]
+    if summed:
+        found.append(f"{names(t.name for t in summed)} {'was' if len(summed) == 1 else 'were'} computed in single "
+                     "precision somewhere (a float32 buffer?), and right to that: run again, the errors were others.")
     single = [t for t in tensors if t.cause is Cause.SINGLE]
     if single:
         found.append(

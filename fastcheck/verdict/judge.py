@@ -31,7 +31,7 @@ from .comparison import Comparison, relative
 from .entries import broken_entries, disagreeing_entries, join_norms
 from .explanations import Evidence, Explanations
 from .judgement import Disagreeing, Judgement, Later, TensorVerdict
-from .low_precision import computed_in_single
+from .low_precision import computed_in_single, follows_the_gradient
 from .outcome import FAIL, INCONCLUSIVE, PASS, Cause, Verdict
 from .spread import spread_of
 from .tolerance import tolerance_in
@@ -105,7 +105,24 @@ def _judge_tensor(comparison: Comparison, given: Evidence) -> TensorVerdict:
         return found
     if dtype is None and _only_single(found, given):
         found.cause = Cause.SINGLE
-    return found if found.verdict == PASS else _by_running_again(found, given, dtype)
+    if found.verdict == PASS:
+        return found
+    if given.subject.again is None:
+        single = dtype is None and found.verdict == FAIL and _summed_in_single(found.comparison, given)
+        return replace(found, verdict=INCONCLUSIVE, cause=Cause.HIDDEN) if single else found
+    return _by_running_again(found, given, dtype)
+
+
+def _summed_in_single(comparison: Comparison, given: Evidence) -> bool:
+    """Whether sums in single precision may have made the errors of a double-precision gradient that stands alone.
+
+    They must be as small as its roundings make them, of the gradients that went into it, and some tensor has to look
+    like it all over.
+    """
+    scale = max(comparison.approx_rms, given.scale_beside(comparison))
+    off = comparison.sizes.error / math.sqrt(comparison.checked) if comparison.checked else math.inf
+    small = off <= ROUNDINGS * UNIT_ROUNDOFFS["float32"] * scale
+    return small and not follows_the_gradient(comparison) and any(map(_beyond_double, given.comparisons))
 
 
 def _by_running_again(found: TensorVerdict, given: Evidence, dtype: str | None) -> TensorVerdict:
@@ -284,9 +301,13 @@ def _of_norms(found: TensorVerdict, explanations: Explanations) -> tuple[Verdict
 def _only_single(found: TensorVerdict, given: Evidence) -> bool:
     """Whether a double-precision tensor looks right to single precision and only to that: worth saying, no excuse."""
     c = found.comparison
-    total = c.sizes.gradient + c.sizes.approx
-    if found.cause or not BEYOND_DOUBLE * total < c.sizes.error:
-        return False
-    if not NORM_SIGMAS * c.noise_floor * math.sqrt(c.checked) < c.sizes.error or not computed_in_single(c):
+    if found.cause or not _beyond_double(c):
         return False
     return _judge_at(c.held(tolerance_in("float32", given.subject), 1.0), given, "float32").verdict == PASS
+
+
+def _beyond_double(c: Comparison) -> bool:
+    """Whether a tensor's errors are more than double precision and noise leave, and look like single precision."""
+    if not BEYOND_DOUBLE * (c.sizes.gradient + c.sizes.approx) < c.sizes.error:
+        return False
+    return NORM_SIGMAS * c.noise_floor * math.sqrt(c.checked) < c.sizes.error and computed_in_single(c)

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from .._types import Array
 from .comparison import Comparison
 
 # Relative errors of single precision: few entries are nearer than the one, hardly any further off than the tolerance.
@@ -48,5 +49,16 @@ def rounded_throughout(comparison: Comparison) -> bool:
     noise = np.broadcast_to(part.noise, part.error.shape)[counts]
     if np.mean(np.abs(error) > NEAREST * np.abs(approx) + BEYOND_NOISE * noise) < SHARE:
         return False
-    along = float(np.dot(error, approx)) / math.sqrt(float(np.dot(error, error)) * float(np.dot(approx, approx)))
-    return abs(along) < SYSTEMATIC
+    return abs(_along(error, approx)) < SYSTEMATIC
+
+
+def follows_the_gradient(comparison: Comparison) -> bool:
+    """Tell whether the errors of several entries follow the gradient, as a factor does and rounding does not."""
+    part = next(comparison.entries())
+    return part.error.size >= ENOUGH and abs(_along(part.gradient - part.approx, part.approx)) >= SYSTEMATIC
+
+
+def _along(error: Array, approx: Array) -> float:
+    """Return the cosine between errors and a gradient; 0 where one of them is zero."""
+    sizes = math.sqrt(float(np.dot(error, error)) * float(np.dot(approx, approx)))
+    return float(np.dot(error, approx)) / sizes if sizes else 0.0

@@ -62,6 +62,11 @@ class Cause(StrEnum):
         "Check where units are less saturated, or write what cancels so that it keeps its digits: "
         "sigmoid(-z) for 1 - a, and the like.",
     )
+    HIDDEN = (
+        "hidden", f"{BUT} sums in single precision, or mistakes as small, can explain.",
+        "Look for float32 in back-propagation, as in np.zeros(..., dtype=np.float32); or hand in what is run again and "
+        "so tells the two apart: the layer to check_vjp, or the gradient as a function to check_function.",
+    )
     NOISE = "noise", f"{BUT} rounding of the cost can explain."
     BLIND = "blind", "The rounding of the cost hides {names}: it is larger than the gradient."
     COARSE = (
@@ -74,7 +79,10 @@ class Cause(StrEnum):
     )
 
 
-DOUBTS = (Cause.STEP, Cause.KINKS, Cause.LOOSE, Cause.ROUNDING, Cause.NOISE, Cause.BLIND, Cause.COARSE, Cause.POWER)
+DOUBTS = (
+    Cause.STEP, Cause.KINKS, Cause.LOOSE, Cause.ROUNDING, Cause.HIDDEN, Cause.NOISE, Cause.BLIND, Cause.COARSE,
+    Cause.POWER,
+)
 # Of these the remedy is a cost, or an engine, with less rounding.
 NOISY = (Cause.NOISE, Cause.BLIND)
 

@@ -1,0 +1,127 @@
+"""Layers by hand in single precision, or with float32 buffers inside double: right ones pass, mistakes fail."""
+
+import inspect
+
+import numpy as np
+import pytest
+
+import fastcheck as fc
+from benchmarks.data.numpy_layers import NUMPY_LAYERS
+
+KINDS = ["float32", "float32 buffers", "float32 buffers, copied"]
+
+
+def layer(name, kind, change=lambda g: g):
+    """A layer's forward and backward pass, its inputs, and the place of the gradient that is changed."""
+    chosen = NUMPY_LAYERS[name]
+    inputs = chosen.inputs(0, np.float32 if kind == "float32" else np.float64)
+
+    def backward(d, *values):
+        found = list(chosen.backward(d, *values, work=np.float32))
+        found[-1] = change(found[-1])
+        return tuple(g.astype(np.float64) if kind == KINDS[2] else g for g in found)
+
+    return chosen.forward, backward, inputs, list(inspect.signature(chosen.forward).parameters)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", NUMPY_LAYERS)
+def test_a_right_layer_passes_and_a_factor_fails(name, kind):
+    forward, backward, inputs, names = layer(name, kind)
+    assert fc.check_vjp(forward, backward, inputs, names=names).verdict == "pass"
+    forward, backward, inputs, names = layer(name, kind, lambda g: g * g.dtype.type(1.001))
+    report = fc.check_vjp(forward, backward, inputs, names=names)
+    assert [tensor.name for tensor in report.failures] == [names[-1]]
+
+
+def test_the_report_says_how_much_it_would_have_seen():
+    forward, backward, inputs, names = layer("rnn", KINDS[2])
+    report = fc.check_vjp(forward, backward, inputs, names=names)
+    assert any("would be seen with probability 0.999" in note for note in report.notes), report.notes
+    assert any("single precision somewhere" in note for note in report.notes), report.notes
+
+
+def test_double_precision_is_held_to_double_precision():
+    """Nothing spreads there as single precision does, so that a small factor is no rounding."""
+    chosen = NUMPY_LAYERS["mlp"]
+
+    def backward(d, x, W, V):
+        dx, dW, dV = chosen.backward(d, x, W, V, work=np.float64)
+        return dx, dW * (1 + 1e-6), dV
+
+    report = fc.check_vjp(chosen.forward, backward, chosen.inputs(0, np.float64))
+    assert [tensor.name for tensor in report.failures] == ["W"]
+
+
+def test_what_strides_bring_to_light_is_no_rounding():
+    chosen = NUMPY_LAYERS["affine"]
+
+    def backward(d, x, W, b):
+        dx, dW, db = chosen.backward(d, x, W, b, work=np.float32)
+        return dx, dW, db * np.float32(1.0 if d.flags.c_contiguous else 1.01)
+
+    report = fc.check_vjp(chosen.forward, backward, chosen.inputs(0, np.float64))
+    assert [tensor.name for tensor in report.failures] == ["b"]
+
+
+def of_cost(change=1.0):
+    """A cost in double precision with a gradient that is summed in float32."""
+    chosen = NUMPY_LAYERS["mlp"]
+    x, W, V = chosen.inputs(0, np.float64)
+    weights = np.random.default_rng(1).standard_normal((len(x), V.shape[1]))
+
+    def cost(p, x):
+        return float(np.sum(weights * chosen.forward(x, p["W"], p["V"])))
+
+    def gradient(p, x):
+        _, dW, dV = chosen.backward(weights, x, p["W"], p["V"], work=np.float32)
+        return {"W": change * dW.astype(np.float64), "V": dV}
+
+    return cost, {"W": W, "V": V}, gradient, x
+
+
+def test_a_gradient_that_is_a_function_is_run_again():
+    cost, p, gradient, x = of_cost()
+    before = {name: value.copy() for name, value in p.items()}
+    report = fc.check_function(cost, p, gradient, args=(x,))
+    assert report.verdict == "pass", str(report)
+    assert report.tensors[0].cause == "spread"
+    assert all(np.array_equal(before[name], p[name]) for name in p)
+
+
+def test_a_gradient_that_stands_alone_is_inconclusive():
+    cost, p, gradient, x = of_cost()
+    report = fc.check_function(cost, p, gradient(p, x), args=(x,))
+    assert report.verdict == "inconclusive"
+    assert "single precision" in report.summary.replace("\n", " ")
+    assert "gradient as a function" in str(report).replace("\n  ", " ")
+
+
+@pytest.mark.parametrize("alone", [True, False])
+@pytest.mark.parametrize("change", [1 + 1e-3, 1.01])
+def test_a_factor_is_no_rounding_either_way(alone, change):
+    cost, p, gradient, x = of_cost(change)
+    report = fc.check_function(cost, p, gradient(p, x) if alone else gradient, args=(x,))
+    assert [tensor.name for tensor in report.failures] == ["W"]
+
+
+@pytest.mark.parametrize("change", [1.0, 1.001])
+def test_a_network_whose_gradients_were_summed_in_single_precision(change):
+    net = fc.Network([fc.Dense(6, 9, "tanh"), fc.Dense(9, 4, "identity")], cost="squared_error")
+    rng = np.random.default_rng(0)
+    p, X, Y = net.initialize(0), rng.standard_normal((6, 400)), rng.standard_normal((4, 400))
+    gradients = {f"d{name}": np.zeros(value.shape, np.float32) for name, value in p.items()}
+    A1 = np.tanh(p["W1"] @ X + p["b1"])
+    dZ2 = (p["W2"] @ A1 + p["b2"] - Y) / 400
+    dZ1 = (p["W2"].T @ dZ2) * (1 - A1**2)
+    for sample in range(400):
+        one = slice(sample, sample + 1)
+        gradients["dW2"] += dZ2[:, one] @ A1[:, one].T
+        gradients["db2"] += dZ2[:, one]
+        gradients["dW1"] += dZ1[:, one] @ X[:, one].T
+        gradients["db1"] += dZ1[:, one]
+    wide = {name: value.astype(np.float64) for name, value in gradients.items()}
+    wide["dW2"] *= change
+    report = fc.check(net, p, wide, X, Y)
+    assert report.verdict == ("inconclusive" if change == 1.0 else "fail"), str(report)
+    assert [tensor.name for tensor in report.failures] == ([] if change == 1.0 else ["W2"])
