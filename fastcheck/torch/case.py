@@ -34,12 +34,13 @@ class Coarsest(TorchDispatchMode):
     Attributes
     ----------
     found : the unit roundoff of the lowest such precision; 0.0 where there is none.
+    single : whether some operator computes in single precision or less.
     numbers : how many numbers the operators made in all.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.found, self.numbers = 0.0, 0
+        self.found, self.single, self.numbers = 0.0, False, 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run the operator and look at what it made."""
@@ -47,6 +48,7 @@ class Coarsest(TorchDispatchMode):
         for one in out if isinstance(out, (tuple, list)) else (out,):
             if isinstance(one, torch.Tensor):
                 self.numbers += one.numel()
+                self.single |= floating(one) and one.dtype not in (torch.float64, torch.complex128)
                 if one.dtype in HALVES:
                     self.found = max(self.found, UNIT_ROUNDOFFS[HALVES[one.dtype]])
         return out
@@ -65,6 +67,7 @@ class Case:
     frozen : whether each run begins with the random state that the first one had.
     coarse : the unit roundoff of the lowest precision below single that the forward pass was seen to compute in, or
         that a parameter has; 0.0 where there is none.
+    single : whether the forward pass was seen to compute in single precision or less.
     narrow : whether the module is for less than double precision: the constants that follow the precision stay then.
     draws : random numbers that each run takes in place of its own, where it is frozen (see ``Redrawn``).
     """
@@ -77,6 +80,7 @@ class Case:
     frozen: bool = False
     state: Any = field(default=None, repr=False)
     coarse: float = 0.0
+    single: bool = False
     narrow: bool = False
     draws: list[torch.Tensor] | None = field(default=None, repr=False)
 
@@ -100,7 +104,12 @@ class Case:
 
     @property
     def is_double(self) -> bool:
-        """Whether all real numbers of the module, its inputs and targets are in double precision."""
+        """Whether all real numbers of the module, its inputs and targets are in double precision, and so what it does.
+
+        A module that casts to less by itself has another loss than in double precision throughout.
+        """
+        if self.single:
+            return False
         own = (*self.plain.parameters(), *self.plain.buffers())
         tensors = [leaf for leaf in (*own, *tree_leaves((self.args, self.kwargs, self.targets))) if floating(leaf)]
         return all(tensor.dtype == torch.float64 for tensor in tensors)
@@ -150,7 +159,7 @@ class Case:
         with watching:
             value = self.cost(self.module, args, kwargs, self.targets)
         own = (UNIT_ROUNDOFFS[HALVES[p.dtype]] for p in parameters.values() if p.dtype in HALVES)
-        self.coarse = max([watching.found, *own])
+        self.coarse, self.single = max([watching.found, *own]), watching.single
         value.backward()
         first = value.item()
         again = self.cost(self.module, args, kwargs, self.targets).item()

@@ -144,7 +144,7 @@ def _looked_again(case: Case, report: Report, method: Method | None, options: di
     Rounding may have carried a pre-activation across its kink, or be all that a gradient consists of: the spread tells
     both from a mistake.  The first report stays where it blames the same tensors: it may say what is wrong.
     """
-    if report.ok or all(p.dtype != torch.float32 for p in case.parameters.values()):
+    if report.ok or not (case.single or any(p.dtype == torch.float32 for p in case.parameters.values())):
         return report
     try:
         spread = _by_spread(replace(case, coarse=UNIT_ROUNDOFFS["float32"]), method, options)
