@@ -166,11 +166,11 @@ def judged(rows: Samples, noise: Array) -> SlopeEstimates:
     """
     step, costs, cost, half = rows.step, rows.costs, rows.values[:, 3:4], WIDEST.nodes.size // 2
     with np.errstate(all="ignore"):
-        bend, largest = _differences(rows.values), np.max(np.abs(rows.values), axis=1)
+        bend, largest = _differences(rows.values), np.maximum.reduce(np.abs(rows.values), axis=1)
         # Rounding grows with what is rounded.  In proportion to the cost is the most: less where the cost at 0 is small
         # because large terms cancel, and never more than the highest differences show.
         most = np.minimum(noise / np.abs(cost[:, 0]), COARSEST) * largest
-        shown = AGREEMENT * np.max(bend[:, 4:] / SPREAD[4:], axis=1)
+        shown = AGREEMENT * np.maximum.reduce(bend[:, 4:] / SPREAD[4:], axis=1)
         noise = np.fmax(noise, UNIT_ROUNDOFF / 2.0 * largest)
         grown = np.fmax(noise, np.minimum(most, shown))
         own = bend > RESOLVED * SPREAD * grown[:, None]
@@ -180,24 +180,25 @@ def judged(rows: Samples, noise: Array) -> SlopeEstimates:
         rho = _decay(bend, own, size, grown)
         truncation = np.where(rough, np.maximum(bend[:, 4], bend[:, 5]), _left_out(size, rho)) / step
         truncation[size == 0.0] = 0.0
-    broken = ~np.isfinite(costs).all(axis=1)
-    truncation[broken] = np.inf
-    above, below = costs[:, half], costs[:, half - 1]
-    with np.errstate(all="ignore"):
         right = (costs[:, half:] - cost) @ ONE_SIDED / step
         left = (cost - costs[:, half - 1 :: -1]) @ ONE_SIDED / step
+    broken = ~np.logical_and.reduce(np.isfinite(costs), axis=1)
+    truncation[broken] = np.inf
+    above, below = costs[:, half], costs[:, half - 1]
     return SlopeEstimates(WIDEST.slope(rows.distances, costs), truncation, WIDEST.rounding * grown / step, step, noise,
                           bend, rho, ~rough & ~broken, below, above, left, right, step)
 
 
 def _differences(row: Array) -> Array:
-    """Return the root mean squares of the differences of order 1 to 6 of seven values: (p, 7) -> (p, 6)."""
+    """Return the root mean squares of the differences of order 1 to 6 of seven values, (p, 7) -> (p, 6).
+
+    They may overflow, in silence where the caller has seen to that.
+    """
     # The middle value first taken off: differences do not see it, but their rounding would.
     columns = (row - row[:, 3:4]) @ _DIFFERENCES
-    with np.errstate(over="ignore"):
-        scale = np.max(np.abs(columns), axis=1, keepdims=True)
-        scale[scale == 0.0] = 1.0
-        squares = np.add.reduceat((columns / scale) ** 2, _FIRST, axis=1)
+    scale = np.maximum.reduce(np.abs(columns), axis=1, keepdims=True)
+    scale[scale == 0.0] = 1.0
+    squares = np.add.reduceat((columns / scale) ** 2, _FIRST, axis=1)
     return np.asarray(scale * np.sqrt(squares / _COUNTS))
 
 

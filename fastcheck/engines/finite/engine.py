@@ -197,6 +197,8 @@ def _closer(check: Check, places: Indices, estimates: Estimates) -> Estimates:
     with np.errstate(invalid="ignore"):
         bend = np.abs(estimates.above + estimates.below - 2.0 * check.problem.cost)
         candidates: Mask = bend > 4.0 * NOISE_SIGMAS * estimates.noise
+    if np.count_nonzero(candidates) <= ENOUGH:  # of all tensors together
+        return estimates
     for tensor in check.tensors:
         here = np.searchsorted(places, check.places_of(tensor, places))
         here = here[candidates[here]]

@@ -69,9 +69,9 @@ class ParameterLines:
         start = self.theta[which][:, None]
         with np.errstate(invalid="ignore"):
             values = start + distances
-        costs = self.costs_at(np.repeat(which, values.shape[1]), values.reshape(-1))
-        with np.errstate(invalid="ignore"):
-            return values - start, costs.reshape(values.shape)
+            made = values - start
+        costs = self.costs_at(which.repeat(values.shape[1]), values.reshape(-1))
+        return made, costs.reshape(values.shape)
 
     def costs_at(self, positions: Indices, values: NDArray[Any]) -> NDArray[Any]:
         """Return costs with some entries moved (see ``Evaluator``).

@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from ..._types import Array, Indices
+from ...runtime.cached_property import cached_property
 
 
 class Lines(Protocol):
@@ -37,21 +38,25 @@ class Stencil:
     weights: tuple[float, ...]
     truncation: float
 
-    @property
+    @cached_property
     def rounding(self) -> float:
         """Standard error for costs of standard error one and a step of one."""
         return math.sqrt(2.0 * sum(w * w for w in self.weights))
 
-    @property
+    @cached_property
     def nodes(self) -> Array:
         """-s, ..., -1, 1, ..., s."""
         steps = np.arange(1.0, len(self.weights) + 1.0)
         return np.concatenate([-steps[::-1], steps])
 
+    @cached_property
+    def forward(self) -> Array:
+        """The weights as an array."""
+        return np.array(self.weights)
+
     def slope(self, distances: Array, costs: Array) -> Array:
         """Return the derivative at 0 from costs at the distances, both (p, 2s); exact for straight lines."""
-        half = len(self.weights)
-        weights = np.array(self.weights)
+        half, weights = len(self.weights), self.forward
         with np.errstate(all="ignore"):  # pairs first: equal costs then leave nothing, not even rounding
             rise = (costs[:, half:] - costs[:, half - 1 :: -1]) @ weights
             return np.asarray(rise / ((distances[:, half:] - distances[:, half - 1 :: -1]) @ weights))
