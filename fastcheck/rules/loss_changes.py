@@ -25,7 +25,10 @@ def binary_cross_entropy_change(z: Array, a: Array, y: Array, d: Array) -> Array
 
 
 def cross_entropy_change(z: Array, a: Array, y: Array, d: Array) -> Array:
-    """log1p(sum_k p_k expm1(d_k - dbar)), dbar = sum y_k d_k, times the targets' total weight."""
+    """log1p(sum_k p_k expm1(d_k - dbar)), dbar = sum y_k d_k, times the targets' total weight.
+
+    Changes too long for that are taken from the logits, which loses the digits that log(sum p) - dbar does.
+    """
     weight = y.sum(axis=0)
     mean = (y / weight * d).sum(axis=0)
     u = d - mean
@@ -33,8 +36,14 @@ def cross_entropy_change(z: Array, a: Array, y: Array, d: Array) -> Array:
         grown = u * (1.0 + u * (0.5 + u * (1.0 / 6.0 + u * (1.0 / 24.0 + u * (1.0 / 120.0)))))
         total = (a * grown).sum(axis=0)
         return np.asarray(weight * log1p(np, total))
-    grown = logsumexp(np, (z,), (d,), None, None, axes=(-d.ndim,))
-    return np.asarray(weight * (grown - mean))
+    with np.errstate(all="ignore"):
+        total = (a * np.expm1(u)).sum(axis=0)
+        short = (total > -0.5) & np.isfinite(total)
+        found = weight * np.log1p(total)
+        if short.all():
+            return np.asarray(found)
+        grown = logsumexp(np, (z,), (d,), None, None, axes=(-d.ndim,))
+        return np.where(short, found, weight * (grown - mean))
 
 
 def cross_entropy_parts(a: Array, y: Array, odd: Array, even: Array) -> tuple[Array, Array]:

@@ -74,7 +74,10 @@ def _rounding(chosen: SomeSamples, layer: int, run: Propagation, Y: Array) -> Ar
     if not cost.output:  # taken from the activation, whose own rounding counts where it nearly meets the target
         entry, Z, A = network.activation_entries[-1], run.Z[-1], run.A[-1]
         lost = np.abs(A) + (np.abs(Z * entry.derivative(Z)) if entry.elementwise else 0.0)
-        total += ACTIVATION * UNIT_ROUNDOFF * np.sum(np.abs(cost.gradient(Z, A, Y)) * lost, axis=0)
+        lost *= ACTIVATION * UNIT_ROUNDOFF
+        # Losses are convex: where the target is met exactly, rounding leaves a place at which the loss is not flat.
+        steepest = np.max([np.abs(cost.gradient(Z, A + side, Y)) for side in (lost, -lost)], axis=0)
+        total += np.sum(steepest * lost, axis=0)
     for k in range(len(network.layers) - 1, layer - 1, -1):
         total += np.sum(np.abs(dZ) * np.tile(chosen.slack[k], 5), axis=0)
         if k > layer:

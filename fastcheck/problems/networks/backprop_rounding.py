@@ -18,6 +18,9 @@ from .problem import Problem
 
 # A pre-activation within this many standard errors of a breakpoint may have rounded to its other side.
 NEAR = 4.0
+# Slopes are taken this many standard errors of their pre-activation away; and beyond this pre-activation exp(-|z|) is
+# lost beside one, so that 1 - a is exact.
+REACH, LEVEL = 2.0, 40.0
 
 
 class Layer(NamedTuple):
@@ -121,18 +124,30 @@ class Rounding:
 
 
 def _carried(entry: Activation, Z: Array, A: Array, variance: Array) -> Array:
-    """Variance of an activation's errors from those of its pre-activation."""
+    """Variance of an activation's errors from those of its pre-activation.
+
+    Of a softmax, a_i (dz_i - sum_j a_j dz_j): an output of nearly one hardly feels its own logit, however large that is.
+    """
     if entry.elementwise:
         return entry.derivative(Z) ** 2 * variance
-    return np.asarray(A**2 * (variance + (A**2 * variance).sum(axis=0, keepdims=True)))
+    shares = A**2 * variance
+    others = np.maximum(shares.sum(axis=0, keepdims=True) - shares, 0.0)
+    return np.asarray(A**2 * ((1.0 - A) ** 2 * variance + others))
 
 
 def _through(
     entry: Activation, Z: Array, Z_variance: Array, dA: Array, dA_variance: Array, unit: float
 ) -> tuple[Array, Array]:
-    """dZ = dA g'(z) and the variance of its errors: 1 - a, for example, is off by a unit of one, not of itself."""
+    """dZ = dA g'(z) and the variance of its errors: 1 - a, for example, is off by a unit of one, not of itself.
+
+    A slope moves with its pre-activation as far as it does at the ends of that one's error: hardly, where it levels off.
+    """
     slope = entry.derivative(Z)
-    lost = np.zeros_like(Z) if entry.linear else (unit * (1.0 + np.abs(Z))) ** 2 + Z_variance
+    lost = np.zeros_like(Z)
+    if not entry.linear:
+        reach = REACH * np.sqrt(Z_variance)
+        moved = np.maximum(*(np.abs(entry.derivative(Z + side) - slope) for side in (reach, -reach)))
+        lost = (unit * (1.0 + np.minimum(np.abs(Z), LEVEL))) ** 2 + np.minimum(moved**2, Z_variance)
     for point in entry.breakpoints:
         lost[np.abs(Z - point) <= NEAR * np.sqrt(Z_variance)] = 1.0
     return dA * slope, slope**2 * (dA_variance + unit**2 * dA**2) + dA**2 * lost
