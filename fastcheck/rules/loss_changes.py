@@ -43,7 +43,7 @@ def cross_entropy_change(z: Array, a: Array, y: Array, d: Array) -> Array:
         if short.all():
             return np.asarray(found)
         grown = logsumexp(np, (z,), (d,), None, None, axes=(-d.ndim,))
-        return np.where(short, found, weight * (grown - mean))
+        return np.asarray(np.where(short, found, weight * (grown - mean)))
 
 
 def cross_entropy_parts(a: Array, y: Array, odd: Array, even: Array) -> tuple[Array, Array]:

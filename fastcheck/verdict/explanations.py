@@ -28,6 +28,8 @@ CANCELLED = 1e-3
 # may keep: differences of costs lose the digits that their steps cost, 2^8 and more.  This is some 1e-9 of the other
 # tensors' gradients; a mistake of a thousandth of what the terms would sum up to is a hundred thousand times as large.
 PROVEN = 2.0**20
+# ... or this share of what a right gradient may keep, where that is in less than double precision.
+PROVEN_LOW = 2.0**-6
 # What cancels may be larger than the other tensors' gradients (by a gain, by samples that were summed): in double
 # precision there is room for that, thirteen digits below any mistake.
 ROOM = 16.0
@@ -154,9 +156,12 @@ class Explanations:
         c = self.comparison
         if (self.dtype is None and self.rounding is not None) or not c.noise.size:
             return False
-        noise, known = NOISE_SIGMAS * c.noise, 0.0 if self.rounding is None else NOISE_SIGMAS * self.rounding
-        if not float(np.max(noise)) <= PROVEN * self.zero * UNIT_ROUNDOFF / self.unit:
+        noise, double = NOISE_SIGMAS * c.noise, UNIT_ROUNDOFF / self.unit
+        if not float(np.max(noise)) <= self.zero * max(PROVEN * double, PROVEN_LOW if self.dtype else 0.0):
             return False
+        known: Array | float = 0.0
+        if self.rounding is not None:  # how far the gradient is from the same in double precision, which rounds as well
+            known = NOISE_SIGMAS * self.rounding + ROOM * double * self.zero
         rounding = np.maximum(self.zero, known)
         return bool(np.all(np.abs(c.derivative) <= SHY * noise) and np.all(np.abs(c.gradient) <= rounding + noise))
 

@@ -23,6 +23,29 @@ def test_right_gradients_pass_with_a_note(name, dtype, size):
             assert f"d{report.tensors[layer.zero].name} is zero but for rounding" in " ".join(report.notes)
 
 
+SINGLE, DOUBLE = np.float32, np.float64
+
+
+@pytest.mark.parametrize(("name", "dtype", "seed", "engine"), [
+    # Single precision is off by all that the layer's own double precision leaves, whose rounding is not nothing.
+    ("batch norm", SINGLE, 50374, None), ("instance norm", SINGLE, 50728, None),
+    ("layer norm shift", SINGLE, 50277, None), ("layer norm shift", SINGLE, 50607, None),
+    ("layer norm shift", SINGLE, 50643, None), ("key bias", SINGLE, 50786, None),
+    # Ordinary differences see zero to a hundredth of what single precision rounds.
+    ("batch norm", SINGLE, 60111, "differences"), ("instance norm", SINGLE, 60059, "differences"),
+    ("group norm", SINGLE, 60160, "differences"), ("key bias", SINGLE, 60204, "differences"),
+    # A direction does nothing, and one of its entries rounds.
+    ("group norm", DOUBLE, 60067, "program"), ("layer norm shift", DOUBLE, 60034, "program"),
+])  # fmt: skip
+def test_layers_of_a_long_search(name, dtype, seed, engine):
+    rng = np.random.default_rng(seed)
+    layer = LAYERS[name](rng, dtype, 10.0 ** rng.uniform(-1.0, 1.0))
+    report = fc.check_vjp(layer.forward, layer.backward, layer.inputs, seed=seed, engine=engine)
+    assert report.tensors[layer.zero].verdict == "pass", report
+    wrong = spoiled(layer, 1e-3, seed)
+    assert fc.check_vjp(layer.forward, wrong, layer.inputs, seed=seed, engine=engine).verdict == "fail"
+
+
 @each
 @in_both
 def test_an_error_of_a_thousandth_of_what_cancelled_fails(name, dtype):

@@ -15,6 +15,8 @@ from .state import Check
 from .trust import (
     HALVES,
     MANY,
+    ROUNDINGS,
+    UNIT,
     Along,
     Direction,
     along,
@@ -66,6 +68,7 @@ def verify(check: Check, candidates: Candidates, *, joint: bool) -> tuple[Candid
         directions = through_each(check.inputs, done, check.generator)
     base = along(directions, check.runner)
     dithered = _dithered(check, directions, base)
+    _note_stillness(check, directions, base, dithered.noise)
     wrong = _contradicted(check, directions, base, candidates, dithered.noise)
     if wrong and len(directions[0].changes) > 1:
         some = [place in wrong for place in check.inputs]
@@ -119,6 +122,25 @@ def _dithered(check: Check, directions: Sequence[Direction], base: Along) -> Dit
                 apart = np.abs(np.asarray(there) - np.asarray(here))
                 outputs[place] = max(outputs[place], float(apart[np.isfinite(apart)].max(initial=0.0)))
     return Dithered(dithered_noise(directions, base, found), outputs)
+
+
+def _note_stillness(check: Check, directions: Sequence[Direction], base: Along, noise: dict[Place, float]) -> None:
+    """Take for noise what single entries do where a direction through them does nothing at all.
+
+    Where terms cancel on the way (a bias before a normalisation), rounding may leave some of what one entry does and
+    nothing of what several do, or the other way round; dithered inputs need not show it.
+    """
+    effects = {
+        place: float(np.max(np.abs(quotients.slope * place.step)[quotients.done], initial=0.0))
+        for place, quotients in zip(check.inputs, check.quotients, strict=True)
+    }
+    rounding = ROUNDINGS * UNIT * max(filter(np.isfinite, effects.values()), default=0.0)
+    for row in np.flatnonzero((base.terms == 0.0) & ~base.flagged).tolist():
+        for place in directions[row].changes:
+            if 0.0 < effects[place] <= rounding:
+                quotients = check.quotients[place.number]
+                most = float(np.max(np.abs(quotients.slope[quotients.done])))
+                noise[place] = max(noise.get(place, 0.0), most)
 
 
 def _other_digits(check: Check, directions: Sequence[Direction], runner: Runner) -> list[Along]:

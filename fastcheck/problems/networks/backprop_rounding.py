@@ -126,7 +126,7 @@ class Rounding:
 def _carried(entry: Activation, Z: Array, A: Array, variance: Array) -> Array:
     """Variance of an activation's errors from those of its pre-activation.
 
-    Of a softmax, a_i (dz_i - sum_j a_j dz_j): an output of nearly one hardly feels its own logit, however large that is.
+    Of a softmax, a_i (dz_i - sum_j a_j dz_j): an output of nearly one hardly feels its own logit, however large.
     """
     if entry.elementwise:
         return entry.derivative(Z) ** 2 * variance
@@ -140,7 +140,7 @@ def _through(
 ) -> tuple[Array, Array]:
     """dZ = dA g'(z) and the variance of its errors: 1 - a, for example, is off by a unit of one, not of itself.
 
-    A slope moves with its pre-activation as far as it does at the ends of that one's error: hardly, where it levels off.
+    A slope moves with its pre-activation as far as it does at the ends of that one's error: hardly, where it is level.
     """
     slope = entry.derivative(Z)
     lost = np.zeros_like(Z)
