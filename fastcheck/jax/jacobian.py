@@ -10,12 +10,12 @@ import numpy as np
 from .._errors import NondeterministicError
 from .._types import Array, Indices, Mask
 from ..checks.jacobian.quotients import ExactJacobian
+from ..engines.program.response import Response
 from ..engines.program.runner import inner_steps
-from ..rules.branches import Convention
+from ..rules.branches import Held
 from .function import JaxFunction, joined
 from .kinks import mixtures
-from .program.flags import Mixture
-from .program.program import JaxProgram, JaxResponse
+from .program.program import JaxProgram
 
 # The step of literal subtraction, relative to the entries, against which exact differences are held.
 LITERAL_STEP = 2.0**-10
@@ -48,7 +48,7 @@ class Exact:
         """(n,) so small that what curvature leaves of a difference is rounding."""
         return np.concatenate([inner_steps(np.asarray(r, np.float64)) for r in self.function.real])
 
-    def along(self, changes: Array, convention: Convention | Mixture | None = None) -> tuple[Array, JaxResponse]:
+    def along(self, changes: Array, convention: Held | None = None) -> tuple[Array, Response]:
         """Changes of all outputs (k, M) for changes (k, n) of all inputs."""
         parts = np.split(changes, np.cumsum([r.size for r in self.function.real])[:-1], axis=1)
         given = {k: part.reshape(len(changes), *r.shape)
@@ -87,7 +87,7 @@ class Exact:
 
         return ExactJacobian(right, left, flagged, under, nearer)
 
-    def _quotients(self, columns: Indices, steps: Array, convention: Convention | Mixture | None = None) -> Array:
+    def _quotients(self, columns: Indices, steps: Array, convention: Held | None = None) -> Array:
         """Difference quotients (M, k) of some entries, by the sizes of their steps."""
         some = np.zeros((columns.size, steps.size))
         some[np.arange(columns.size), columns] = steps[columns]

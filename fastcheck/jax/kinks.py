@@ -1,14 +1,14 @@
 """Mixtures of conventions: each primitive may resolve its ties in its own way, and JAX's do."""
 
 from collections.abc import Iterator
-from itertools import islice, product
+from itertools import islice
 
-from ..engines.program.kinks import HELD, conventions
-from ..rules.branches import Convention, Kind
-from .program.flags import GROUPS, HELD_BY_JAX, Mixture
+from ..engines.program.kinks import held_in_turn
+from ..rules.branches import Convention, Kind, Mixture
+from .program.program import JaxProgram
 
-# Mixtures that are tried, beside one convention for all primitives alike: each is compiled anew.
-MOST_MIXTURES = 40
+# Conventions that are tried, beside JAX's own: each is compiled anew.
+MOST_TRIED = 60
 
 
 def mixtures(met: frozenset[tuple[str, Kind]]) -> Iterator[Convention | Mixture]:
@@ -18,15 +18,5 @@ def mixtures(met: frozenset[tuple[str, Kind]]) -> Iterator[Convention | Mixture]
     ----------
     met : groups of primitives, and kinds of the kinks on which values stood.
     """
-    ours = Mixture(tuple(HELD_BY_JAX.values()))
-    yield ours
-    yield from conventions({kind for _, kind in met})
-    groups = {kind: [group for group, one in met if one == kind] for _, kind in met}
-    if max(map(len, groups.values()), default=0) < 2:
-        return
-    places = sorted((GROUPS.index(group), kind) for group, kind in met)
-    for chosen in islice(product(*(HELD[kind] for _, kind in places)), MOST_MIXTURES):
-        held = list(ours.conventions)
-        for (place, kind), value in zip(places, chosen, strict=True):
-            held[place] = held[place]._replace(**{kind: value})
-        yield Mixture(tuple(held))
+    yield from JaxProgram.holds
+    yield from islice(held_in_turn(met), MOST_TRIED)

@@ -1,5 +1,6 @@
 """Which perturbations took another branch of a piecewise operation than the value did."""
 
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from .namespaces import any_of, to_device_of
@@ -32,13 +33,32 @@ class Convention(NamedTuple):
     comparison: float = 0.0
 
     @classmethod
-    def of(cls, held: "Held") -> "Convention":
+    def of(cls, held: "float | Convention") -> "Convention":
         """A number stands for the same convention of all kinds, with booleans as they are."""
         return held if isinstance(held, Convention) else cls(held, held, held)
 
 
-# A convention, or one number for the first three kinds alike.
-Held = float | Convention
+# What operations hold that are not named: the slope of the right branch, the first of the ties.
+RIGHT = Convention(1.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Conventions of operations, by their names: each may resolve its ties in its own way, and libraries do.
+
+    held : names and conventions; others : that of the operations that are not named.
+    """
+
+    held: tuple[tuple[str, Convention], ...]
+    others: Convention = RIGHT
+
+    def of(self, operation: str) -> Convention:
+        """Return an operation's convention."""
+        return next((convention for name, convention in self.held if name == operation), self.others)
+
+
+# A convention, one number for its first three kinds alike, or a convention for each operation.
+Held = float | Convention | Mixture
 # With this, whatever can move an output on either side moves it (but for booleans): no slopes of two sides cancel.
 ANY_SIDE = Convention(0.3, 0.5, 0.3)
 
@@ -58,16 +78,39 @@ class Branches:
     Attributes
     ----------
     crossed, ties : (*batch) booleans.
-    kinds : of the ties that were moved.
+    met : operations, by the names they entered by, and the kinds of the ties that they moved.
     """
 
     def __init__(self, xp: Any, batch: tuple[int, ...] = (), convention: Held | None = None) -> None:
-        self.convention = None if convention is None else Convention.of(convention)
-        self.kinds: set[Kind] = set()
+        self._held = convention
+        self._operation = ""
+        self.met: set[tuple[str, Kind]] = set()
+        self.convention = None if convention is None or isinstance(convention, Mixture) else Convention.of(convention)
         self.crossed = xp.zeros(batch, dtype=bool)
         self.ties = xp.zeros(batch, dtype=bool)
         self._xp = xp
         self._batch = batch
+
+    @property
+    def kinds(self) -> set[Kind]:
+        """Of the ties that were moved."""
+        return {kind for _, kind in self.met}
+
+    def enter(self, operation: str, *, second: bool = False) -> None:
+        """Take an operation's convention, and note its ties from here on.
+
+        Parameters
+        ----------
+        operation : its name.
+        second : whether the second of two operands that both depend on the inputs moves alone: where the first one wins
+            a tie, its slope is 1 and that of the second 0.
+        """
+        self._operation = operation
+        held = self._held
+        if held is None:
+            return
+        convention = held.of(operation) if isinstance(held, Mixture) else Convention.of(held)
+        self.convention = convention._replace(kink=1.0 - convention.kink) if convention and second else convention
 
     def note(self, differs: Any) -> None:
         """Note where (*batch, *shape) a perturbation took another branch than the value did."""
@@ -78,7 +121,7 @@ class Branches:
         """Note where (*batch, *shape) a value stands exactly on a boundary and moves."""
         found = self._by_perturbation(ties)
         if any_of(self._xp, found):
-            self.kinds.add(kind)
+            self.met.add((self._operation, kind))
         self.ties = found | to_device_of(found, self.ties)
 
     def _by_perturbation(self, where: Any) -> Any:

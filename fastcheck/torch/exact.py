@@ -8,7 +8,6 @@ that got lost on the way is noticed.
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -19,21 +18,19 @@ from .._errors import NoRule
 from .._types import Array, Indices, Mask
 from ..checks.jacobian.quotients import ExactJacobian
 from ..engines.program.columns import SHRINK
-from ..engines.program.kinks import conventions, mixtures
+from ..engines.program.kinks import held_in_turn
+from ..engines.program.response import Response
 from ..engines.program.runner import inner_steps
-from ..rules.branches import Kind
+from ..rules.branches import Held, Kind
 from .directions import Directions, Rise
 from .function import TorchFunction
-from .program.branches import HeldByOperator
-from .program.program import TorchProgram, TorchResponse
+from .program.program import TorchProgram
 from .tensors import Tensors, in_short, real_outputs
 
 log = logging.getLogger("fastcheck.torch")
 
 # Steps, relative to an entry and at least.
 STEP, LEAST = 2.0**-27, 2.0**-27
-# Mixtures of operators' conventions at kinks that are tried, beside one convention for all of them alike.
-MOST_MIXTURES = 256
 # Bytes that a block of columns may take.
 BLOCK_BYTES = 1 << 25
 # The recorded function may differ from the plain one by the rounding of fused implementations, relative to its largest
@@ -101,10 +98,7 @@ class _Moved:
             side[:, columns] = self._quotients(columns, sign * steps[columns], met=met)[1]
 
         def under() -> Iterator[Array]:
-            yield from (self._quotients(columns, steps[columns], held)[1]
-                        for held in conventions({kind for _, kind in met}))
-            yield from (self._quotients(columns, steps[columns], held)[1]
-                        for held in islice(mixtures(met), MOST_MIXTURES))
+            return (self._quotients(columns, steps[columns], held)[1] for held in held_in_turn(met))
 
         def nearer(doubted: Indices) -> tuple[Array, Array]:
             size = SHRINK * steps[doubted]
@@ -113,7 +107,7 @@ class _Moved:
         return ExactJacobian(right, left, flagged, under, nearer)
 
     def _quotients(
-        self, entries: Indices, steps: Array, held: HeldByOperator | None = None,
+        self, entries: Indices, steps: Array, held: Held | None = None,
         met: set[tuple[str, Kind]] | None = None,
     ) -> tuple[Mask, Array]:
         """Return which of some entries, ascending, met a kink, and quotients (M, k) by steps of either sign.
@@ -136,13 +130,13 @@ class _Moved:
                     met |= response.met
         return flagged, out
 
-    def _of_rows(self, response: TorchResponse, count: int) -> Array:
+    def _of_rows(self, response: Response, count: int) -> Array:
         """Return the changes (count, M) of the outputs that are looked at."""
         parts = [np.zeros((count, np.asarray(output).size)) if change is None else np.asarray(change).reshape(count, -1)
                  for output, change in zip(self.program.outputs, response.changes, strict=True)]
         return np.concatenate([np.empty((count, 0)), *parts], axis=1)[:, self.directions.rows]
 
-    def _run(self, number: int, changes: Array, held: HeldByOperator | None = None) -> TorchResponse:
+    def _run(self, number: int, changes: Array, held: Held | None = None) -> Response:
         shape = self.function.parts[number].tensor.shape
         try:
             return self.program.run({number: changes.reshape(len(changes), *shape)}, None, held)

@@ -5,7 +5,6 @@ import torch
 import torch.nn.functional as F
 
 import fastcheck.torch as ft
-from fastcheck.torch.program.branches import OperatorBranches
 from fastcheck.torch.program.program import TorchProgram
 from tests.torch.support import function
 
@@ -88,4 +87,3 @@ def test_kinks_are_noted_by_the_operator():
     program = TorchProgram(lambda x: F.relu(x).sum() + x.max(), [given.detach()])
     response = program.run({0: torch.eye(3, dtype=torch.float64).numpy() * 1e-9})
     assert {(name.split(".")[1], kind) for name, kind in response.met} == {("relu", "kink"), ("max", "tie")}
-    assert OperatorBranches((), None).convention is None

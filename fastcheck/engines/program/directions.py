@@ -17,7 +17,7 @@ from ...rules.branches import Held
 from ..finite.directional import DIRECTIONS, Probe, Suspect, expected_along, power_notes
 from ..finite.lines import OutOfTime
 from .everything import DITHERS, EXACTLY, ROUNDINGS, closest, limits_of, through_everything
-from .kinks import JUMP, under_each
+from .kinks import JUMP, tried, under_each
 from .problem import ProgramProblem
 from .runner import INNER_STEP, Moved, Place, Runner
 from .slopes import slopes_along
@@ -252,7 +252,7 @@ class _Tensor:
         """Return slopes under the convention that is closest to what is expected."""
         base = slopes_along(self.place, directions, self.runners[0])
         tries = under_each(
-            self.runners[0].kinds,
+            tried(self.runners[0]),
             lambda convention: slopes_along(self.place, directions, self.runners[0], convention).central,
         )
         convention, slope = min(tries, key=lambda one: float(np.max(np.abs(one[1] - expected))))

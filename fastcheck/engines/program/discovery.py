@@ -242,7 +242,7 @@ def _on_any_side(moved: Sequence[tuple[Place, Array]], runner: Runner) -> Array:
     A mask that is false at equality hides what it multiplies, and its opposite shows it: both are added up.
     """
     found = runner.laid_out(runner.run(moved, ANY_SIDE))
-    if "comparison" in runner.kinds:
+    if any(kind == "comparison" for _, kind in runner.met):
         with suppress(NoRule):
             found += OTHERWISE * runner.laid_out(runner.run(moved, ANY_SIDE._replace(comparison=1.0)))
     return found

@@ -11,7 +11,7 @@ from ..._types import Array
 from ...problems.parameters.sampling import LEAST_SIZE, MOST_SIZE
 from ...problems.parameters.tensor import Tensor
 from ..finite.directional import SPREAD
-from .kinks import under_each
+from .kinks import tried, under_each
 from .runner import Place, Runner
 from .trust import Along, Direction, along, norm_of, root_mean_square
 
@@ -116,5 +116,5 @@ def closest(directions: Sequence[Direction], expected: Array, runner: Runner) ->
         return None
     if not base.flagged.any():
         return base
-    tries = under_each(runner.kinds, lambda convention: along(directions, runner, convention))
+    tries = under_each(tried(runner), lambda convention: along(directions, runner, convention))
     return min((one for _, one in tries), key=lambda one: float(np.max(np.abs(one.difference - expected))))

@@ -37,8 +37,8 @@ def gathered(
         flushed = FLUSHED / place.step[here]
         noises.append(np.hypot(rounding, dithered.noise.get(place, 0.0)) + quotients.unseen[here] + flushed)
         done.append(here + tensor.start)
-        kinds = check.runner.kinds
-        options = {name_of(held, kinds): slopes_of[place.number] for held, slopes_of in candidates.items()}
+        met = check.runner.met
+        options = {name_of(held, met): slopes_of[place.number] for held, slopes_of in candidates.items()}
         kinks.append(_kinks(quotients, options, here, start))
         start += here.size
     positions = np.concatenate(done)

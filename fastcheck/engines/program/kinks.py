@@ -1,6 +1,7 @@
 """Entries at kinks: one-sided derivatives, and what the gradient is under each convention for ties."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import product
 from typing import TypeVar
 
@@ -8,7 +9,7 @@ import numpy as np
 
 from ..._errors import NoRule
 from ..._types import Array, Indices
-from ...rules.branches import ALL, Convention, Kind
+from ...rules.branches import ALL, RIGHT, Convention, Kind, Mixture
 from .choice import Way
 from .colouring import Colouring
 from .columns import Job, Limits, measure
@@ -24,7 +25,9 @@ HELD: dict[Kind, dict[float, str]] = {
     "comparison": {0.0: "comparisons as written", 1.0: "comparisons the other way at equality"},
 }
 # One of the conventions that are always tried.
-FROZEN = Convention(1.0, 1.0, 1.0)
+FROZEN = RIGHT
+# Operations may hold conventions of their own where that makes no more than this many mixtures.
+MOST_MIXTURES = 100
 # A jump between the one-sided derivatives counts from this share of the entry, or of the usual one of its tensor: a
 # smaller one moves no verdict, and curvature over the engine's own step leaves less.
 JUMP = 1e-8
@@ -32,7 +35,7 @@ JUMP = 1e-8
 Found = TypeVar("Found")
 
 # Slopes of every input by convention; empty where no column moved a tie.
-Candidates = dict[Convention, list[Array]]
+Candidates = dict[Convention | Mixture, list[Array]]
 
 
 def conventions(kinds: Collection[Kind]) -> list[Convention]:
@@ -41,8 +44,8 @@ def conventions(kinds: Collection[Kind]) -> list[Convention]:
     return [Convention(*chosen) for chosen in product(*options)]
 
 
-def mixtures(met: Collection[tuple[str, Kind]]) -> Iterator[dict[str, Convention]]:
-    """Yield every way in which operations may hold conventions of their own, by their names.
+def mixtures(met: Collection[tuple[str, Kind]]) -> Iterator[Mixture]:
+    """Yield every way in which operations may hold conventions of their own.
 
     Parameters
     ----------
@@ -53,13 +56,38 @@ def mixtures(met: Collection[tuple[str, Kind]]) -> Iterator[dict[str, Convention
         held = {name: FROZEN for name, _ in places}
         for (name, kind), value in zip(places, chosen, strict=True):
             held[name] = held[name]._replace(**{kind: value})
-        yield held
+        yield Mixture(tuple(held.items()))
 
 
-def under_each(kinds: Collection[Kind], found_under: Callable[[Convention], Found]) -> list[tuple[Convention, Found]]:
+def held_in_turn(met: Collection[tuple[str, Kind]]) -> list[Convention | Mixture]:
+    """Return one convention for all operations after the other, and where they are few, mixtures of them.
+
+    Parameters
+    ----------
+    met : names of operations, and the kinds of kinks on which their values stood.
+    """
+    kinds = {kind for _, kind in met}
+    alike: list[Convention | Mixture] = [*conventions(kinds)]
+    several = len(met) > len(kinds)
+    if not several or math.prod(len(HELD[kind]) for _, kind in met) > MOST_MIXTURES:
+        return alike
+    return alike + [one for one in mixtures(met) if not _is_alike(one, met)]
+
+
+def _is_alike(mixture: Mixture, met: Collection[tuple[str, Kind]]) -> bool:
+    """Tell whether all operations that stood on a kind of kink hold the same there."""
+    values: dict[Kind, set[float]] = {}
+    for name, kind in met:
+        values.setdefault(kind, set()).add(getattr(mixture.of(name), kind))
+    return all(len(one) == 1 for one in values.values())
+
+
+def under_each(
+    held: Iterable[Convention | Mixture], found_under: Callable[[Convention | Mixture], Found]
+) -> list[tuple[Convention | Mixture, Found]]:
     """Return what is found under each convention, but those under which the program would take another path."""
     found = []
-    for convention in conventions(kinds):
+    for convention in held:
         try:
             found.append((convention, found_under(convention)))
         except NoRule:
@@ -68,9 +96,12 @@ def under_each(kinds: Collection[Kind], found_under: Callable[[Convention], Foun
     return found
 
 
-def name_of(convention: Convention, kinds: Collection[Kind]) -> str:
+def name_of(held: Convention | Mixture, met: Collection[tuple[str, Kind]]) -> str:
     """Return what a convention is called, where values stood on kinks of some kinds."""
-    return ", ".join(names[getattr(convention, kind)] for kind, names in HELD.items() if kind in kinds)
+    if isinstance(held, Mixture):
+        return "; ".join(f"{name}: {name_of(one, {(n, k) for n, k in met if n == name})}" for name, one in held.held)
+    kinds = {kind for _, kind in met}
+    return ", ".join(names[getattr(held, kind)] for kind, names in HELD.items() if kind in kinds)
 
 
 def measure_way(way: Way, found: dict[Place, Quotients], size: int) -> Quotients:
@@ -96,7 +127,7 @@ def under_conventions(
     if not jobs:
         return {}
 
-    def held(convention: Convention) -> list[Array]:
+    def held(convention: Convention | Mixture) -> list[Array]:
         frozen = dict(found)
         for job, quotients in zip(jobs, measure(jobs, runner, limits, convention), strict=True):
             old, moved = found[job.place], quotients.done
@@ -106,7 +137,37 @@ def under_conventions(
             )
         return [measure_way(way, frozen, way.colouring.place.size).slope for way in ways]
 
-    return dict(under_each(runner.kinds, held))
+    met = runner.met if runner.program_holds else _felt(runner.met, held)
+    return dict(under_each(tried(runner, met), held))
+
+
+def tried(runner: Runner, met: Collection[tuple[str, Kind]] | None = None) -> list[Convention | Mixture]:
+    """Return the conventions that are held in turn where values of a program stood on kinks.
+
+    ``met`` : those of its kinks that matter, if that is known.
+    """
+    if runner.program_holds:
+        return [*conventions(runner.kinds), *runner.program_holds]
+    return held_in_turn(runner.met if met is None else met)
+
+
+def _felt(
+    met: Collection[tuple[str, Kind]], slopes_under: Callable[[Convention | Mixture], list[Array]]
+) -> list[tuple[str, Kind]]:
+    """Return the operations whose conventions matter to the slopes; that of a comparison for an "if" may not."""
+    if len(met) < 2:
+        return list(met)
+    as_frozen, felt = slopes_under(FROZEN), []
+    for name, kind in sorted(met):
+        values = [value for value in HELD[kind] if value != getattr(FROZEN, kind)]
+        alone = [Mixture(((name, FROZEN._replace(**{kind: value})),)) for value in values]
+        found = under_each(alone, slopes_under)
+        if len(found) < len(alone) or any(
+            not np.array_equal(mine, theirs, equal_nan=True)
+            for _, slopes in found for mine, theirs in zip(slopes, as_frozen, strict=True)
+        ):
+            felt.append((name, kind))
+    return felt
 
 
 def _moved(ways: Sequence[Way]) -> list[Colouring]:

@@ -14,10 +14,10 @@ class Response:
     ----------
     changes : one per output, (B, *shape); None for an output that stands still.
     crossed, ties : (B,) which perturbations crossed a kink; which moved a value that stands on one.
-    kinds : of the latter kinks.
+    met : operations, and kinds of the kinks on which their values stood.
     """
 
     changes: tuple[Array | None, ...]
     crossed: Mask
     ties: Mask
-    kinds: frozenset[Kind] = frozenset()
+    met: frozenset[tuple[str, Kind]] = frozenset()

@@ -11,7 +11,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 
 from ..._types import Array, Indices, Mask
-from ...rules.branches import Held, Kind
+from ...rules.branches import Convention, Held, Kind, Mixture
 from ...runtime.threads import run_all
 
 # The engine's own step, relative to each entry.  Nothing rounds in exact differences, so it is far smaller than any
@@ -48,8 +48,8 @@ class Response(Protocol):
         ...
 
     @property
-    def kinds(self) -> frozenset[Kind]:
-        """Of these boundaries."""
+    def met(self) -> frozenset[tuple[str, Kind]]:
+        """Operations, by name, and kinds of these boundaries."""
         ...
 
 
@@ -199,7 +199,7 @@ class Runner:
     shapes : of the outputs.
     threads : how many share the columns of a run, of programs that may run side by side.
     columns, runs, seconds : perturbations so far, calls of the program, and the time they took.
-    kinds : of the kinks on which values stood that were moved.
+    met : operations, by name, and kinds of the kinks on which their values stood that were moved.
     """
 
     def __init__(
@@ -216,7 +216,7 @@ class Runner:
         self.threads = 1
         self.columns = self.runs = 0
         self.seconds = 0.0
-        self.kinds: set[Kind] = set()
+        self.met: set[tuple[str, Kind]] = set()
 
     def at(self, program: DifferencedProgram) -> "Runner":
         """Return the same of the program at other inputs."""
@@ -224,6 +224,16 @@ class Runner:
         found.threads = self.threads
         found.terms, found.shapes, found.weights, found.weight = self.terms, self.shapes, self.weights, self.weight
         return found
+
+    @property
+    def kinds(self) -> set[Kind]:
+        """Of the kinks on which values stood that were moved."""
+        return {kind for _, kind in self.met}
+
+    @property
+    def program_holds(self) -> Sequence[Convention | Mixture]:
+        """What a program whose every convention costs a compilation would have tried in place of mixtures."""
+        return getattr(self.program, "holds", ())
 
     @property
     def outputs(self) -> tuple[Any, ...]:
@@ -281,7 +291,7 @@ class Runner:
                 seen = observing.run(at[False], at[True] or None, convention, observe=sites, suppress=without)
                 found = seen
                 outputs = tuple(map(seen.observed.get, sites)) if self.terms else seen.changes
-        self.kinds.update(found.kinds)
+        self.met.update(found.met)
         changes = tuple(
             None if change is None or not weight.size else change.reshape(count, -1)
             for change, weight in zip(outputs, self.weights, strict=True)

@@ -1,11 +1,10 @@
 """Kinks that perturbations meet, as arrays that compiled code can carry from step to step."""
 
-from dataclasses import dataclass
 from typing import Any, get_args
 
 import jax.numpy as jnp
 
-from ...rules.branches import Branches, Convention, Held, Kind
+from ...rules.branches import Branches, Convention, Held, Kind, Mixture
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 # Groups of primitives whose ties JAX resolves alike, with the convention that it holds: equal shares for maxima of
@@ -25,13 +24,6 @@ GROUP_OF = {
 Flags = tuple[Any, Any]
 
 
-@dataclass(frozen=True)
-class Mixture:
-    """A convention for each group of primitives, in the order of GROUPS."""
-
-    conventions: tuple[Convention, ...]
-
-
 class TracedBranches(Branches):
     """What is noted about kinks of one perturbation, ties by the group of the primitive and by their kind.
 
@@ -43,18 +35,19 @@ class TracedBranches(Branches):
     """
 
     def __init__(
-        self, held: Held | Mixture | None = None, flags: Flags | None = None, *, custom: bool = False
+        self, held: Held | None = None, flags: Flags | None = None, *, custom: bool = False
     ) -> None:
         super().__init__(jnp, (), None)
         self.held, self.custom, self.group = held, custom, 0
         self.crossed, self.by_kind = flags or (jnp.zeros((), bool), jnp.zeros((len(GROUPS), len(KINDS)), bool))
         self.enter("")
 
-    def enter(self, primitive: str) -> None:
-        """Take a primitive's convention, and note its ties from here on."""
-        self.group = GROUPS.index("custom" if self.custom else GROUP_OF.get(primitive, "elementwise"))
+    def enter(self, operation: str, *, second: bool = False) -> None:
+        """Take the convention of a primitive's group, and note its ties from here on."""
+        group = "custom" if self.custom else GROUP_OF.get(operation, "elementwise")
+        self.group = GROUPS.index(group)
         if isinstance(self.held, Mixture):
-            self.convention = self.held.conventions[self.group]
+            self.convention = self.held.of(group)
         else:
             self.convention = None if self.held is None else Convention.of(self.held)
 

@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
@@ -13,10 +12,10 @@ import numpy as np
 from ..._errors import NoRule
 from ..._types import Array
 from ...engines.program.response import Response
-from ...rules.branches import Convention, Held, Kind
+from ...rules.branches import Convention, Held, Mixture
 from .contents import largest_array
 from .evaluation import is_inexact
-from .flags import GROUPS, KINDS, Mixture, TracedBranches
+from .flags import GROUPS, HELD_BY_JAX, KINDS, TracedBranches
 from .interpreter import MOVES, Interpreter, Moving
 from .primitives import PRIMITIVES
 from .structures import STRUCTURES
@@ -29,16 +28,6 @@ MOST_BYTES = 64 << 20
 # XLA compiles in two thirds of the time without LLVM's optimizations, which pay from this many numbers on.
 SMALL = 100_000
 QUICKLY: dict[str, bool | int | str] = {"xla_backend_optimization_level": 0}
-
-
-@dataclass(frozen=True)
-class JaxResponse(Response):
-    """What perturbations do to a JAX program's outputs.
-
-    met : groups of primitives (see ``flags``) and kinds of the kinks on which values stood.
-    """
-
-    met: frozenset[tuple[str, Kind]] = frozenset()
 
 
 class JaxProgram:
@@ -54,11 +43,14 @@ class JaxProgram:
     Attributes
     ----------
     outputs : in double precision.
+    holds : the conventions that JAX holds at kinks: to try many more, each compiled anew, would take too long.
 
     Raises
     ------
     NoRule : where an operation has no exact difference.
     """
+
+    holds = (Mixture(tuple(HELD_BY_JAX.items())),)
 
     def __init__(
         self, function: Traced, inputs: Sequence[Any], moving: Collection[int], rows: int | None = None
@@ -120,8 +112,8 @@ class JaxProgram:
 
     def run(
         self, changes: Mapping[int, Array], sites: Mapping[int, Array] | None = None,
-        convention: Held | Mixture | None = None,
-    ) -> JaxResponse:
+        convention: Held | None = None,
+    ) -> Response:
         """Return the outputs' changes where inputs change.
 
         Parameters
@@ -143,14 +135,14 @@ class JaxProgram:
         moved = iter(rest)
         met = frozenset((GROUPS[group], KINDS[kind]) for group, kind in np.argwhere(by_kind.any(axis=0)))
         found = tuple(next(moved) if moves else None for moves in self._moves)
-        return JaxResponse(found, crossed, np.asarray(by_kind.any(axis=(1, 2))), frozenset(k for _, k in met), met)
+        return Response(found, crossed, np.asarray(by_kind.any(axis=(1, 2))), met)
 
     @property
     def rows(self) -> int:
         """How many perturbations are run together."""
         return max(1, min(self.together or ROWS, MOST_BYTES // (8 * max(1, self.size))))
 
-    def _block(self, changes: Sequence[Array], rows: int, convention: Held | Mixture | None) -> list[Any]:
+    def _block(self, changes: Sequence[Array], rows: int, convention: Held | None) -> list[Any]:
         """Flags and changes of up to ``rows`` perturbations, as one call of compiled code."""
         fill = rows - len(changes[0])
         if fill:
@@ -184,7 +176,7 @@ def _values_of(jaxpr: Any, moving: Collection[int], constants: Any, inputs: Sequ
 
 
 def _changes_of(
-    jaxpr: Any, moving: Collection[int], convention: Held | Mixture | None, constants: Any, inputs: Any, changes: Any
+    jaxpr: Any, moving: Collection[int], convention: Held | None, constants: Any, inputs: Any, changes: Any
 ) -> tuple[list[Moving], TracedBranches]:
     branches = TracedBranches(convention)
     run = Interpreter(PRIMITIVES, STRUCTURES)
@@ -193,7 +185,7 @@ def _changes_of(
 
 
 def _moved(
-    jaxpr: Any, moving: Collection[int], convention: Held | Mixture | None, constants: Any, inputs: Any, changes: Any
+    jaxpr: Any, moving: Collection[int], convention: Held | None, constants: Any, inputs: Any, changes: Any
 ) -> list[Any]:
     """Flags, and the changes of the outputs that move."""
     found, branches = _changes_of(jaxpr, moving, convention, constants, inputs, changes)

@@ -11,8 +11,7 @@ import torch
 from ..._errors import NoRule
 from ..._types import Array
 from ...engines.program.response import Response
-from ...rules.branches import Branches, Kind
-from .branches import HeldByOperator, OperatorBranches
+from ...rules.branches import Branches, Held
 from .call import Call, Handler
 from .cut import cut
 from .memory import bytes_of_column, last_uses
@@ -22,16 +21,6 @@ from .recorder import Node, Ref, Tape, record, refs_of
 from .replay import replayed
 
 DETACH = torch.ops.aten.detach.default
-
-
-@dataclass(frozen=True)
-class TorchResponse(Response):
-    """What perturbations do to a PyTorch program's outputs.
-
-    met : operators, and kinds of the kinks on which their values stood.
-    """
-
-    met: frozenset[tuple[str, Kind]] = frozenset()
 
 
 class TorchProgram:
@@ -106,15 +95,15 @@ class TorchProgram:
 
     def run(
         self, changes: Mapping[int, Array], sites: Mapping[int, Array] | None = None,
-        convention: HeldByOperator | None = None,
-    ) -> "TorchResponse":
+        convention: Held | None = None,
+    ) -> Response:
         """Return the outputs' changes where inputs, or outputs of single operators, change.
 
         Parameters
         ----------
         changes : by the input's number, (B, *shape).
         sites : by the operator's number among those that the outputs need, (B, *shape of its first output).
-        convention : how ties are resolved (see ``fastcheck.rules.branches``), by all operators or by each.
+        convention : how ties are resolved (see ``fastcheck.rules.branches``).
 
         Raises
         ------
@@ -125,10 +114,10 @@ class TorchProgram:
             found[number] = _tensor(change, self._inputs[number].values[0])
         injected = {number: _tensor(change, self._steps[number].outputs[0]) for number, change in (sites or {}).items()}
         batch = tuple(next(iter([*changes.values(), *injected.values()])).shape[:1])
-        branches = OperatorBranches(batch, convention)
+        branches = Branches(torch, batch, convention)
         with torch.no_grad():
             for number, step in enumerate(self._steps):
-                branches.enter(step.operator, second=step.second_alone(found))
+                branches.enter(str(step.operator), second=step.second_alone(found))
                 step.run(found, batch, branches)
                 if number in injected:
                     extra, here = injected[number], step.slots[0]
@@ -139,8 +128,8 @@ class TorchProgram:
                 if found[guard] is not None and bool((found[guard] != 0.0).any()):
                     raise NoRule("a branch that a perturbation takes the other way", "use torch.where")
             outputs = [None if slot is None or not _moves(found[slot]) else found[slot] for slot in self._results]
-            return TorchResponse(tuple(None if o is None else _array(o) for o in outputs), _array(branches.crossed),
-                                 _array(branches.ties), frozenset(branches.kinds), frozenset(branches.met))
+            return Response(tuple(None if o is None else _array(o) for o in outputs), _array(branches.crossed),
+                            _array(branches.ties), frozenset(branches.met))
 
 
 # In place of the change of an output that moves and that the operator's rule leaves out: a saved mean, a factorisation.

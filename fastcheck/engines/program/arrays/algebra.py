@@ -44,7 +44,7 @@ def by_rule(name: str, operands: int, *options_of_rule: str) -> Handler:
         values, changes = _lifted(values, changes)
         if isinstance(out, tuple):
             rule = run.tables.rules[name]
-            return _results(run, out, list(rule.change(np, tuple(values), tuple(changes), out, run.branches, **given)))
+            return _results(run, out, list(rule.change(np, tuple(values), tuple(changes), out, run.at(name), **given)))
         return run.fresh(out, change_by_rule(run, name, tuple(values), tuple(changes), out, **given))
 
     return handler

@@ -51,7 +51,7 @@ def operate_on_one(run: Run, name: str, plain: Callable[..., Any], array: Any) -
     rule = run.tables.rules.get(name)
     if rule is None or not rule.elementwise:
         raise NoRule(full_name(name))
-    moved = rule.change(np, (value,), (change,), out, run.branches)
+    moved = rule.change(np, (value,), (change,), out, run.at(name))
     if rule.discrete and not np.count_nonzero(moved):
         return run.fresh(out)  # what all perturbations share stands still
     if moved is change or type(moved) is not np.ndarray or moved.base is not None or moved.ndim != change.ndim:
@@ -91,7 +91,8 @@ def operate_on_two(run: Run, name: str, plain: Callable[..., Any], a: Any, b: An
         da = _lifted(da, ndim)
     if db is not None and db.ndim != ndim:
         db = _lifted(db, ndim)
-    change = rule.change(np, (value_a, value_b), (da, db), out, run.branches)
+    second = da is None and type(a) is DifferenceArray
+    change = rule.change(np, (value_a, value_b), (da, db), out, run.at(name, second=second))
     if rule.discrete and not np.count_nonzero(change):
         return run.fresh(out)  # a mask that all perturbations share stands still
     if (
@@ -142,7 +143,7 @@ def change_of(
     rule = run.tables.rules.get(name)
     if rule is None or not rule.elementwise:
         raise NoRule(full_name(name))
-    change = rule.change(np, values, lifted, out, run.branches, **options)
+    change = rule.change(np, values, lifted, out, run.at(name), **options)
     if rule.discrete and not np.count_nonzero(change):
         return None  # a mask that all perturbations share stands still
     return None if change is None else owned(change, lifted, run.batch, out.shape)

@@ -37,7 +37,7 @@ class Response:
     changes : for every output, (batch, *shape), or None where none of the perturbations reaches it.
     crossed : (batch,), which perturbations crossed a kink: their changes are exact, but no derivatives.
     ties : (batch,), which perturbations moved a value that stands exactly on a kink.
-    kinds : of these kinks.
+    met : operations, and kinds of these kinks.
     observed : by the number of an operation that was to be observed, (batch, *shape) of its result; only of those that
         move.
     """
@@ -45,7 +45,7 @@ class Response:
     changes: tuple[Changes | None, ...]
     crossed: Mask
     ties: Mask
-    kinds: frozenset[Kind] = frozenset()
+    met: frozenset[tuple[str, Kind]] = frozenset()
     observed: Mapping[int, Changes] = field(default_factory=dict)
 
 
@@ -198,7 +198,7 @@ class Program:
             return Run(len(given), TABLES, convention, tries[-1], tries[-1])
 
         response = self._response(new_run, given)
-        return tries[-1], response.kinds
+        return tries[-1], frozenset(kind for _, kind in response.met)
 
     @cached_property
     def complete(self) -> tuple[bool, ...]:
@@ -276,7 +276,7 @@ class Program:
                 )
             changes.append(None if array is None or array.change is None else np.array(array.change))
         branches = run.branches
-        return Response(tuple(changes), branches.crossed, branches.ties, frozenset(branches.kinds))
+        return Response(tuple(changes), branches.crossed, branches.ties, frozenset(branches.met))
 
 
 class Intervention:

@@ -156,7 +156,7 @@ def change_by_rule(
     rule = run.tables.rules.get(name)
     if rule is None:
         raise NoRule(f"numpy.{name}")
-    moved = rule.change(np, values, changes, out, run.branches, **options)
+    moved = rule.change(np, values, changes, out, run.at(name), **options)
     if rule.discrete and not np.count_nonzero(moved):
         return None
     return owned(moved, list(changes), run.batch, out.shape)

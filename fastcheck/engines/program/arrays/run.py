@@ -90,7 +90,8 @@ class Run:
     """
 
     __slots__ = (
-        "array_type", "batch", "branches", "count", "floats", "notes", "observer", "refusal", "retired", "tables",
+        "array_type", "batch", "branches", "caller", "count", "floats", "notes", "observer", "refusal", "retired",
+        "tables",
     )  # fmt: skip
 
     def __init__(
@@ -104,6 +105,7 @@ class Run:
         self.array_type = DifferenceArray
         self.batch = batch
         self.branches = Branches(np, (batch,), convention)
+        self.caller = ""
         self.count = 0
         self.floats = Floats()
         self.observer = observer
@@ -111,6 +113,20 @@ class Run:
         self.refusal: NoRule | None = None
         self.retired = False
         self.tables = tables
+
+    def at(self, operation: str, *, second: bool = False) -> Branches:
+        """Return what notes the kinks of an operation (see ``rules.branches.Branches.enter``)."""
+        self.branches.enter(self.caller or operation, second=second)
+        return self.branches
+
+    @contextmanager
+    def called(self, name: str) -> Iterator[None]:
+        """Kinks of the operations inside are those of a function that is made of them."""
+        self.caller = name
+        try:
+            yield
+        finally:
+            self.caller = ""
 
     def fresh(self, value: Any, change: NDArray[Any] | None = None) -> DifferenceArray:
         """An array for the result of an operation, which owns its value and its change, and counts as one operation."""

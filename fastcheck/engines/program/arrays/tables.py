@@ -152,14 +152,11 @@ def _clip(run: Run, function: Any, args: tuple[Any, ...], options: Mapping[str, 
     out = args[3] if len(args) > 3 else named.get("out")
     if low is None and high is None:
         return reductions.into(array + 0, out)
-    if low is None:
-        return reductions.into(_lesser(run, array, high), out)
-    result = elementwise.operate(run, "maximum", np.maximum, (array, low))
-    return reductions.into(result if high is None else _lesser(run, result, high), out)
-
-
-def _lesser(run: Run, array: Any, high: Any) -> DifferenceArray:
-    return elementwise.operate(run, "minimum", np.minimum, (array, high))
+    with run.called("clip"):
+        result = array if low is None else elementwise.operate(run, "maximum", np.maximum, (array, low))
+        if high is not None:
+            result = elementwise.operate(run, "minimum", np.minimum, (result, high))
+    return reductions.into(result, out)
 
 
 def real_part(run: Run, function: Any, args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
