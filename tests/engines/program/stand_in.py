@@ -12,7 +12,7 @@ class Response:
     changes: tuple
     crossed: np.ndarray
     ties: np.ndarray
-    kinds: frozenset = frozenset()
+    met: frozenset = frozenset()
     observed: dict = field(default_factory=dict)
 
 
@@ -138,5 +138,5 @@ class StandIn:
             if sites and number in sites:
                 found = sites[number] if found is None else found + sites[number]
             moved.append(found)
-        kinds = frozenset({"kink"} if ties.any() else ())
-        return Response(tuple(moved[place] for place in self.given), crossed, ties, kinds)
+        met = frozenset({("relu", "kink")} if ties.any() else ())
+        return Response(tuple(moved[place] for place in self.given), crossed, ties, met)
