@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gradbugs", description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", help="of cases; all by default")
-    parser.add_argument("--third", type=int, choices=(1, 2, 3), help="only the cases of this third")
+    parser.add_argument("--third", type=int, choices=(1, 2, 3, 4), help="only the cases of this third; 4 for those written afterwards")
     parser.add_argument("--checkers", nargs="+", choices=tuple(CHECKERS), default=list(CHECKERS))
     parser.add_argument("--sample", type=int, help="only some of the cases, evenly spread, always the same")
     parser.add_argument("--json", type=Path, help="write every answer into this file")

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 
 from .making import custom, module_of
@@ -10,27 +11,29 @@ from .subjects import TorchModule
 
 
 def loss(output: Any, targets: Any) -> Any:
-    """A weighted sum of the outputs, in double precision."""
-    return (output.double() * torch.linspace(0.5, 1.5, output.numel()).double().reshape(output.shape)).sum()
+    """The sum of the outputs, in double precision: every read of a row adds to its gradient with the same sign."""
+    return output.double().sum()
 
 
-def repeated_rows(reads: int, dtype: str, seed: int) -> TorchModule:
-    """Make the module that reads a row of eight most of the time, and its gradient in this precision or in double.
+def repeated_rows(counts: list[int], scale: float, dtype: str, seed: int, columns: int = 4) -> TorchModule:
+    """Make the module that reads rows many times, and its gradient in this precision or in double.
 
     Parameters
     ----------
-    reads : how often rows are read in all.
+    counts : how often each row is read.
+    scale : what a read is multiplied by, and so about what each adds to the gradient.
     dtype : "bfloat16" or "float16".
-    seed : of the table and the inputs.
+    seed : of the table.
+    columns : of the table.
     """
-    ids = torch.where(torch.arange(reads) % 7 == 0, torch.arange(reads) % 8, 3)
+    ids = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
     versions = {"right": _lookup(ids, False), "wrong": _lookup(ids, True)}
 
     def data() -> tuple[Any, Any]:
-        inputs = torch.randn(reads, 4, generator=torch.Generator().manual_seed(seed))
-        return inputs.to(getattr(torch, dtype)), torch.zeros(reads, 4)
+        return torch.full((len(ids), columns), scale).to(getattr(torch, dtype)), torch.zeros(len(ids), columns)
 
-    return TorchModule(lambda version: module_of(versions[version], {"table": (8, 4)}, dtype, seed=seed), loss, data)
+    shapes = {"table": (len(counts), columns)}
+    return TorchModule(lambda version: module_of(versions[version], shapes, dtype, seed=seed), loss, data)
 
 
 def _lookup(ids: Any, low: bool) -> Callable[..., Any]:
@@ -40,11 +43,19 @@ def _lookup(ids: Any, low: bool) -> Callable[..., Any]:
     def backward(upstream: Any, x: Any, table: Any) -> tuple[Any, Any]:
         terms = upstream * x
         if low and x.dtype != torch.float64:
-            total = torch.zeros_like(table)
-            for place, row in zip(ids.tolist(), terms, strict=True):
-                total[place] = total[place] + row
+            total = torch.stack([added_in_turn(terms[ids == place]) for place in range(len(table))])
         else:
             total = torch.zeros(table.shape, dtype=torch.float64).index_add(0, ids, terms.double()).to(table.dtype)
         return upstream * table[ids], total
 
     return custom(forward, backward)
+
+
+def added_in_turn(terms: Any) -> Any:
+    """The sum of rows, each added to the sum so far and rounded to the rows' precision."""
+    if terms.dtype == torch.float16:  # NumPy has this precision, and rounds each step of an accumulation
+        return torch.from_numpy(np.add.accumulate(terms.numpy(), axis=0)[-1])
+    total = torch.zeros_like(terms[0])
+    for row in terms:
+        total = total + row
+    return total

@@ -35,7 +35,7 @@ wrong = custom(forward, lambda d, *a: backward(d, *a, low=True))
 
 def data():
     generator = torch.Generator().manual_seed(102)
-    return torch.randn(600, 8, generator=generator).to(torch.bfloat16), torch.zeros(600, 8).to(torch.bfloat16)
+    return torch.randn(2048, 8, generator=generator).to(torch.bfloat16), torch.zeros(2048, 8).to(torch.bfloat16)
 
 
 def loss(output, targets):
@@ -50,7 +50,7 @@ CASE = Case(
     wrong=("weight", "bias"),
     says=r"truth|rounding|norm",
     third=3,
-    hidden=True,
+    later="The inputs: 600 rows became 2,048, those of two sequences.",
     subject=TorchModule(
         lambda version: module_of(
             {"right": right, "wrong": wrong}[version], {"weight": (8,), "bias": (8,)}, "bfloat16", seed=102
