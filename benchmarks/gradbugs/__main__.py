@@ -13,7 +13,7 @@ from rich.console import Console
 from .case import load
 from .checkers import CHECKERS
 from .outcome import outcome_of
-from .table import misses, table
+from .table import counts, misses, table
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -32,6 +32,9 @@ def main(arguments: list[str] | None = None) -> int:
         outcomes += [outcome_of(case, name) for name in asked.checkers]
     console = Console(width=140)
     console.print(table(outcomes))
+    console.print(counts(cases), markup=False)
+    for case in load(apart=True):
+        console.print(f"set apart: {case.area}/{case.name}: {case.apart}", markup=False)
     if asked.misses:
         console.print(misses(outcomes), markup=False)
     if asked.json:
@@ -42,7 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gradbugs", description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", help="of cases; all by default")
-    parser.add_argument("--third", type=int, choices=(1, 2, 3, 4), help="only the cases of this third; 4 for those written afterwards")
+    parser.add_argument("--third", type=int, choices=(1, 2, 3, 4),
+                        help="only the cases of this third; 4 for those written afterwards")
     parser.add_argument("--checkers", nargs="+", choices=tuple(CHECKERS), default=list(CHECKERS))
     parser.add_argument("--sample", type=int, help="only some of the cases, evenly spread, always the same")
     parser.add_argument("--json", type=Path, help="write every answer into this file")

@@ -1,12 +1,14 @@
 """The table of who finds what."""
 
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 
 from rich.table import Table
 
 from benchmarks.measure import readable
 
+from .case import Case
 from .outcome import Outcome
 
 
@@ -23,6 +25,15 @@ def table(outcomes: Sequence[Outcome]) -> Table:
                       str(sum(o.false_alarm for o in taken)), str(open_ones), str(sum(o.named for o in taken)),
                       _share(sum(o.explained for o in taken), len(taken)), readable(seconds))
     return drawn
+
+
+def counts(cases: Sequence[Case]) -> str:
+    """How many cases there are of each area, and the most of one kind."""
+    areas, kinds = Counter(case.area for case in cases), Counter(case.kind for case in cases)
+    afterwards = sum(case.third == 4 for case in cases)
+    most = max(kinds.values(), default=0)
+    return (f"{len(cases)} cases: {', '.join(f'{count} {area}' for area, count in sorted(areas.items()))}; "
+            f"{len(kinds)} kinds, at most {most} of one; {afterwards} written afterwards")
 
 
 def misses(outcomes: Sequence[Outcome], checker: str = "fastcheck") -> str:

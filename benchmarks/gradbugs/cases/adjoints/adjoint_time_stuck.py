@@ -32,7 +32,8 @@ def backward(p, tracked):
 
 CASE = Case(
     source="llnl/smith#1632",
-    mistake="The adjoint solve does not track time, so that an objective that depends on it is taken at the final time.",
+    mistake="The adjoint solve does not track time, so that an objective that depends on it is taken "
+    "at the final time.",
     kind="time",
     precision="float64",
     wrong=("u0", "A"),

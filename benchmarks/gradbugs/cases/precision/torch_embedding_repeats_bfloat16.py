@@ -12,7 +12,7 @@ CASE = Case(
     wrong=("table",),
     says=r"truth|rounding|norm|\[",
     third=3,
-    later="The inputs: 1,500 reads of either sign became the report's 2,048 tokens over 35 rows, 1,000 of one of them, each "
-          "adding one.",
+    later="The inputs: 1,500 reads of either sign became the report's 2,000 over 35 rows, 1,000 of them of "
+          "one row, each adding one.",
     subject=repeated_rows([1000, *[31] * 34], 1.0, "bfloat16", seed=103),
 )

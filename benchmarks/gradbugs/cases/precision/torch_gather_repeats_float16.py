@@ -12,6 +12,6 @@ CASE = Case(
     says=r"truth|rounding|norm|\[",
     third=3,
     later="The inputs: 1,800 reads of either sign became the report's 257 reads of each row, each adding a fraction.",
-    apart="PyTorch's own indexing and embedding add up in float16 too: at these inputs they are as far from the truth, 2 %.",
+    apart="PyTorch's own indexing and embedding add up in float16 too, and are as far from the truth: 2 %.",
     subject=repeated_rows([257] * 8, 0.3, "float16", seed=104),
 )

@@ -30,7 +30,7 @@ def backward(p, summed):
 CASE = Case(
     source="lightly-ai/lightly#1528",
     mistake="The backward pass of the gathering takes the worker's own slice without summing it over the workers.",
-    kind="ranks",
+    kind="gathering",
     precision="float64",
     wrong=("W",),
     says=r"sum|worker|rank|left out|missing|lacks|added up",

@@ -12,8 +12,9 @@ def combined(gradients, batches):
 
 CASE = Case(
     source="ServiceNow/Fast-LLM#551",
-    mistake="With buffers that stages share each flush overwrites the shard, which holds the last micro-batch's gradient.",
-    kind="accumulation",
+    mistake="With buffers that stages share each flush overwrites the shard, which holds the gradient of "
+    "the last micro-batch.",
+    kind="samples dropped",
     precision="float64",
     wrong=("W1",),
     says=r"last|overwritten|left out|added up",

@@ -28,7 +28,7 @@ def backward(p, both):
 CASE = Case(
     source="paiml/entrenar#314",
     mistake="The gradients of the two uses of a tied weight go to two optimizers and are never added.",
-    kind="accumulation",
+    kind="tied weight",
     precision="float64",
     wrong=("table",),
     says=r"lacks|use|added|missing",
