@@ -12,9 +12,9 @@ import pytest
 
 from benchmarks.gate.paired import TIMED
 from fastcheck._types import Array
-from fastcheck.engines.response.kernel_arrays import activation_difference, softmax_difference
-from fastcheck.rules.activations import ACTIVATIONS, CODES
-from fastcheck.runtime.jit import compiled
+from fastcheck.rules.activations import ACTIVATIONS
+from fastcheck.rules.kernels.tables import activation_differences, mixed_differences
+from fastcheck.runtime.jit import call_at, compiled
 
 pytestmark = TIMED
 
@@ -22,14 +22,14 @@ ELEMENTS = 1 << 17
 CLASSES = 16
 
 
-def _differences(code: int, z: Array, d: Array, out: Array) -> None:
+def _differences(address: int, z: Array, d: Array, out: Array) -> None:
     for i in range(z.size):
-        out[i] = activation_difference(code, z[i], d[i])
+        out[i] = call_at(address, (z[i], d[i]))
 
 
-def _softmax_differences(p: Array, d: Array, out: Array) -> None:
+def _softmax_differences(address: int, p: Array, d: Array, out: Array) -> None:
     for row in range(p.shape[0]):
-        softmax_difference(p[row], d[row], out[row])
+        call_at(address, (p[row], d[row], out[row]))
 
 
 differences = compiled(_differences)
@@ -45,7 +45,8 @@ def judged(name: str) -> Any:
 def test_difference(paired: Any, name: str) -> None:
     rng = np.random.default_rng(0)
     z, d, out = 2.0 * rng.standard_normal(ELEMENTS), 1e-3 * rng.standard_normal(ELEMENTS), np.empty(ELEMENTS)
-    paired(lambda: differences(CODES[name], z, d, out), "products")
+    address = activation_differences.at(name)
+    paired(lambda: differences(address, z, d, out), "products")
     _per_element(paired)
     value = ACTIVATIONS[name].value
     np.testing.assert_allclose(out, value(z + d) - value(z), rtol=0, atol=2e-14)
@@ -58,7 +59,8 @@ def test_softmax_difference(paired: Any) -> None:
     z, d, out = rng.standard_normal(shape), 1e-3 * rng.standard_normal(shape), np.empty(shape)
     value = ACTIVATIONS["softmax"].value
     p = np.ascontiguousarray(value(z.T).T)
-    paired(lambda: softmax_differences(p, d, out), "products")
+    address = mixed_differences.at("softmax")
+    paired(lambda: softmax_differences(address, p, d, out), "products")
     _per_element(paired)
     np.testing.assert_allclose(out, value((z + d).T).T - p, rtol=0, atol=2e-14)
 

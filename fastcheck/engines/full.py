@@ -12,10 +12,8 @@ import numpy as np
 from .._types import Array, Indices
 from ..problems.gradients import NumericalGradient
 from ..problems.networks.problem import Problem
-from ..rules import activations, losses, short_series
-from ..rules.activations import ACTIVATIONS, CODES as ACTIVATION_CODES
-from ..rules.losses import CODES as COST_CODES
-from ..runtime.jit import compiled, compiled_namespace, switch
+from ..rules.kernels.tables import activation_values, sample_losses
+from ..runtime.jit import call_at, compiled
 from ..runtime.run import Run
 from ..runtime.threads import one_blas_thread, run_all
 from .finite.noise import network_noise
@@ -25,19 +23,16 @@ BLOCK_OPERATIONS = 5e7
 # Pieces per thread and block: each copies theta once, and threads that are done early take another.
 PIECES = 4
 
-_functions = compiled_namespace(short_series, *activations.FAMILIES, activations, losses)
-scalar_value = switch(
-    {c: _functions[(e.scalar or e.value).__name__] for c, e in enumerate(ACTIVATIONS.values()) if e.elementwise}, "z"
-)
-loss_of_column = switch({c: _functions[e.column.__name__] for c, e in enumerate(losses.COSTS.values())}, "z, a, y")
 
-
-def _forward_cost(theta: Array, widths: Any, codes: Any, softmax: bool, cost: int, scale: float, penalty: float,
+def _forward_cost(theta: Array, widths: Any, values: Any, softmax: bool, loss: int, scale: float, penalty: float,
                   X: Array, Y: Array) -> float:
-    """J(theta): forward propagation of all samples, X (m, n_x) and Y (m, n_L) sample by sample."""
+    """J(theta): forward propagation of all samples, X (m, n_x) and Y (m, n_L) sample by sample.
+
+    values, loss : where each layer's activation lies, and the loss of one sample.
+    """
     samples, start, squares = X.shape[0], 0, 0.0
     a, z = X, X
-    for k in range(codes.size):
+    for k in range(values.size):
         inputs, outputs = widths[k], widths[k + 1]
         W = theta[start : start + outputs * inputs].reshape(outputs, inputs)
         b = theta[start + outputs * inputs : start + outputs * (inputs + 1)]
@@ -48,31 +43,31 @@ def _forward_cost(theta: Array, widths: Any, codes: Any, softmax: bool, cost: in
         z = np.dot(a, W.T) + b
         a = np.empty_like(z)
         for s in range(samples):
-            if softmax and k == codes.size - 1:
+            if softmax and k == values.size - 1:
                 e = np.exp(z[s] - np.max(z[s]))
                 a[s] = e / np.sum(e)
             else:
                 for u in range(outputs):
-                    a[s, u] = scalar_value(codes[k], z[s, u])
+                    a[s, u] = call_at(values[k], (z[s, u],))
     total = 0.0
     for s in range(samples):
-        total += loss_of_column(cost, z[s], a[s], Y[s])
+        total += call_at(loss, (z[s], a[s], Y[s]))
     return scale * total + penalty * squares
 
 
 forward_cost = compiled(_forward_cost)
 
 
-def _perturbed_costs(theta: Array, positions: Any, epsilon: float, widths: Any, codes: Any, softmax: bool, cost: int,
+def _perturbed_costs(theta: Array, positions: Any, epsilon: float, widths: Any, values: Any, softmax: bool, loss: int,
                      scale: float, penalty: float, X: Array, Y: Array, plus: Array, minus: Array) -> None:
     """Add costs at theta +- epsilon e_k for some positions."""
     own = theta.copy()
     for p in range(positions.size):
         k = positions[p]
         own[k] = theta[k] + epsilon
-        plus[p] += forward_cost(own, widths, codes, softmax, cost, scale, penalty, X, Y)
+        plus[p] += forward_cost(own, widths, values, softmax, loss, scale, penalty, X, Y)
         own[k] = theta[k] - epsilon
-        minus[p] += forward_cost(own, widths, codes, softmax, cost, scale, penalty, X, Y)
+        minus[p] += forward_cost(own, widths, values, softmax, loss, scale, penalty, X, Y)
         own[k] = theta[k]
 
 
@@ -117,8 +112,9 @@ def _description(problem: Problem, part: Problem) -> tuple[Any, ...]:
     """Return what ``forward_cost`` needs apart from theta; of the penalty, the part's share."""
     network = problem.network
     return (
-        np.array(network.widths, np.int64), np.array([ACTIVATION_CODES[layer.activation] for layer in network.layers]),
-        not network.activation_entries[-1].elementwise, COST_CODES[network.cost],
+        np.array(network.widths, np.int64),
+        np.array([activation_values.at(layer.activation) for layer in network.layers]),
+        not network.activation_entries[-1].elementwise, sample_losses.at(network.cost),
         network.cost_entry.scale(problem.m, network.widths[-1]), network.l2 / (2 * problem.m) * (part.m / problem.m),
         np.ascontiguousarray(part.X.T), np.ascontiguousarray(part.Y.T),
     )  # fmt: skip

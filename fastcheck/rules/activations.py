@@ -69,6 +69,3 @@ ACTIVATIONS: dict[str, Activation] = {
                    elementwise=False),
     )
 }
-
-# The integer by which compiled code knows an activation: its place in the table.
-CODES: dict[str, int] = {name: code for code, name in enumerate(ACTIVATIONS)}

@@ -275,6 +275,3 @@ COSTS: dict[str, Cost] = {
              rounding_of_twice_the_difference),
     )
 }
-
-# The integer by which compiled code knows a cost: its place in the table.
-CODES: dict[str, int] = {name: code for code, name in enumerate(COSTS)}

@@ -8,7 +8,7 @@ from ..._types import Array
 from ...problems.networks.operations import column_operations
 from ...problems.networks.problem import Problem
 from ...rules.short_series import REACH
-from .kernel_arrays import KernelArrays
+from .kernel_arrays import LINEAR, KernelArrays
 
 # An activation's two differences without its series take as long as this many multiply-adds.
 EXACT_OPERATIONS = 60.0
@@ -52,4 +52,4 @@ class Block:
 
     def mirrored(self, layer: int) -> bool:
         """Tell whether negative columns are the positive ones negated up to the output, kinks apart."""
-        return bool(np.all(self.arrays.linear[layer:-1]))
+        return bool(np.all(self.arrays.layers[layer:-1, LINEAR]))

@@ -34,15 +34,23 @@ import numpy as np
 
 from ..._types import Array
 from ...rules.short_series import REACH
-from ...runtime.jit import inner
+from ...runtime.jit import call_at, inner
 from .kernel_arrays import (
+    GAP,
+    INPUTS,
+    LINEAR,
+    MOST,
+    OFFSET,
+    OUTPUTS,
     PANEL,
+    SERIES,
+    SLACK,
+    START,
+    SUM,
     Buffers,
     Change,
     KernelArrays,
-    activation_difference,
-    cost_columns,
-    softmax_difference,
+    Z,
 )
 from .loops import NARROW, clear, gather, largest, multiply_narrow, product, scale, short, short_product
 
@@ -75,9 +83,9 @@ def _source_changes(net: KernelArrays, s: int, change: Change, mirror: bool, sou
     """Changes of the perturbed units' activations (of the output's pre-activations where losses need those)."""
     columns, layer = change.units.size, change.layer
     reach = 0.0
-    raw = layer == net.codes.size - 1 and (net.logits or net.softmax or not net.separable)
+    raw = layer == net.differences.size - 1 and (net.logits or net.softmax or not net.separable)
     for c in range(columns):
-        u = net.starts[layer] + change.units[c]
+        unit = net.units[s, net.layers[layer, START] + change.units[c]]
         x = change.steps[c]
         if raw:
             reach = max(reach, abs(x))
@@ -85,25 +93,25 @@ def _source_changes(net: KernelArrays, s: int, change: Change, mirror: bool, sou
             if not mirror:
                 sources[columns + c] = -x
             continue
-        gap, slack = net.gap[s, u], net.slack[s, u]
+        gap, slack = unit[GAP], unit[SLACK]
         kinds[c] = max(kinds[c], met(gap, slack, abs(x)))
-        z = on_side(net.z[s, u], gap, slack, change.side)
+        z = on_side(unit[Z], gap, slack, change.side)
         # one call in a loop: every call of the dispatch is compiled into its place
         for at in range(c, sources.size, columns):
-            sources[at] = activation_difference(net.codes[layer], z, x if at == c else -x)
-        if not net.linear[layer]:
+            sources[at] = call_at(net.differences[layer], (z, x if at == c else -x))
+        if not net.layers[layer, LINEAR]:
             reach = max(reach, abs(x))
     return reach
 
 
 def _spread(net: KernelArrays, units: Any, sources: Array, into: Array) -> int:
     """Write the changes of perturbed outputs into a block of all outputs, zero elsewhere; return their number."""
-    outputs = net.widths[net.codes.size]
+    outputs = int(net.ends.shape[2])
     block = into[: outputs * sources.size].reshape(outputs, sources.size)
     clear(block)
     for c in range(sources.size):
         block[units[c % units.size], c] = sources[c]
-    return int(outputs)
+    return outputs
 
 
 source_changes = inner(_source_changes)
@@ -113,39 +121,35 @@ spread = inner(_spread)
 # --- layers -----------------------------------------------------------------------------------------------------
 
 
-def _living(net: KernelArrays, s: int, k: int, bound_of_row: Array, bound: float, alive: Any) -> int:
-    """List the units of layer k that a change bounded by ``bound * bound_of_row`` can reach; return their number."""
+def _living(net: KernelArrays, s: int, k: int, norm: int, bound: float, alive: Any) -> int:
+    """List the units of layer k that a change bounded by ``bound`` times a norm of its row can reach; return how many."""
     count = 0
-    last = k == net.codes.size - 1
-    for unit in range(net.widths[k + 1]):
-        u = net.starts[k] + unit
-        dead = not last and net.linear[k] and net.series[s, u, 0] == 0.0
-        if not (dead and bound * bound_of_row[u] < net.gap[s, u] - net.slack[s, u]):
+    last = k == net.differences.size - 1
+    for unit in range(net.layers[k, OUTPUTS]):
+        u = net.layers[k, START] + unit
+        dead = not last and net.layers[k, LINEAR] and net.units[s, u, SERIES] == 0.0
+        if not (dead and bound * net.rows[u, norm] < net.units[s, u, GAP] - net.units[s, u, SLACK]):
             alive[count] = unit
             count += 1
     return count
 
 
-def _activate(code: int, linear: bool, z: float, gap: float, slack: float, series: Array, side: int, kinds: Any,
-              values: Array) -> float:
-    """Turn one row's changes of a pre-activation into changes of the activation; return the reach of a curved unit.
-
-    The unit comes as numbers: a tuple with an array in it is counted in and out for every row.
-    """
-    size = float(largest(values))
+def _activate(difference: int, linear: bool, unit: Array, side: int, kinds: Any, values: Array) -> float:
+    """Turn one row's changes of a pre-activation into changes of the activation; return the reach of a curved unit."""
+    size, gap, slack = float(largest(values)), unit[GAP], unit[SLACK]
     if size < gap - slack:
         if linear:
-            if series[0] != 1.0:
-                scale(values, series[0])
+            if unit[SERIES] != 1.0:
+                scale(values, unit[SERIES])
             return 0.0
         if size <= REACH and gap > REACH:
-            short(values, series[0], series[1], series[2], series[3])
+            short(values, unit[SERIES], unit[SERIES + 1], unit[SERIES + 2], unit[SERIES + 3])
             return size
     columns = kinds.size
-    z = on_side(z, gap, slack, side)
+    z = on_side(unit[Z], gap, slack, side)
     for c in range(values.size):
         kinds[c % columns] = max(kinds[c % columns], met(gap, slack, abs(values[c])))
-        values[c] = activation_difference(code, z, values[c])
+        values[c] = call_at(difference, (z, values[c]))
     return 0.0 if linear else size
 
 
@@ -160,36 +164,37 @@ def _first_layer(net: KernelArrays, s: int, change: Change, sources: Array, work
     Returns the number of living rows, listed in ``work.alive``, and the reach.
     """
     k, columns, width = change.layer + 1, change.units.size, sources.size
-    last = net.codes.size - 1
-    far, linear = largest(sources), net.linear[k]
+    last = net.differences.size - 1
+    far, linear = largest(sources), net.layers[k, LINEAR] != 0
     alive = work.alive[k % 2]
-    count = living(net, s, k, net.row_max, far, alive)
+    count = living(net, s, k, MOST, far, alive)
     block = into[: count * width].reshape(count, width)
     first = change.units[0]
     neighbours = change.units[columns - 1] - first == columns - 1
     weights = net.theta if neighbours else work.weights
     reach = 0.0
     for r in range(count):
-        u = net.starts[k] + alive[r]
-        row, gap, slack, series = block[r], net.gap[s, u], net.slack[s, u], net.series[s, u]
-        start = net.offsets[k] + alive[r] * net.widths[k]
+        u = net.layers[k, START] + alive[r]
+        row, unit = block[r], net.units[s, u]
+        gap, slack = unit[GAP], unit[SLACK]
+        start = net.layers[k, OFFSET] + alive[r] * net.layers[k, INPUTS]
         if neighbours:
             start += first
         else:
             gather(net.theta, start, change.units, work.weights)
             start = 0
-        bound = far * net.row_max[u]
+        bound = far * net.rows[u, MOST]
         if k < last and not linear and bound <= REACH and gap > REACH and bound < gap - slack:
             for c in range(0, width, columns):  # positive columns, and negative ones where there are any
-                short_product(weights[start : start + columns], sources[c : c + columns], series[0], series[1],
-                              series[2], series[3], row[c : c + columns])
+                short_product(weights[start : start + columns], sources[c : c + columns], unit[SERIES],
+                              unit[SERIES + 1], unit[SERIES + 2], unit[SERIES + 3], row[c : c + columns])
             reach = max(reach, bound)
             continue
         for c in range(0, width, columns):
             product(weights[start : start + columns], sources[c : c + columns], row[c : c + columns])
-        if k == last or (linear and series[0] == 1.0 and bound < gap - slack):
+        if k == last or (linear and unit[SERIES] == 1.0 and bound < gap - slack):
             continue
-        reach = max(reach, activate(net.codes[k], linear, net.z[s, u], gap, slack, series, change.side, kinds, row))
+        reach = max(reach, activate(net.differences[k], linear, unit, change.side, kinds, row))
     return count, reach
 
 
@@ -201,26 +206,31 @@ def _next_layer(net: KernelArrays, s: int, k: int, side: int, block: Array, work
     """
     rows, width = block.shape
     before, alive = work.alive[(k - 1) % 2][:rows], work.alive[k % 2]
-    count = living(net, s, k, net.row_sum, largest(block.reshape(block.size)), alive)
+    count = living(net, s, k, SUM, largest(block.reshape(block.size)), alive)
     changes = into[: count * width].reshape(count, width)
     if rows == 0:
         clear(changes)
     else:
         multiply(net, k, before, alive[:count], block, work.panel, changes)
     reach = 0.0
-    if k < net.codes.size - 1:
+    if k < net.differences.size - 1:
         for r in range(count):
-            u = net.starts[k] + alive[r]
-            seen = activate(net.codes[k], net.linear[k], net.z[s, u], net.gap[s, u], net.slack[s, u],
-                            net.series[s, u], side, kinds, changes[r])
+            unit = net.units[s, net.layers[k, START] + alive[r]]
+            seen = activate(net.differences[k], net.layers[k, LINEAR] != 0, unit, side, kinds, changes[r])
             reach = max(reach, seen)
     return count, reach
 
 
+def _matrix_product(W: Array, changes: Array, into: Array) -> None:
+    np.dot(W, changes, into)
+
+
+matrix_product = inner(_matrix_product, allocates=True)  # Numba's dot does, where it fails
+
+
 def _multiply(net: KernelArrays, k: int, before: Any, alive: Any, changes: Array, panel: Array, into: Array) -> None:
     """into = W[alive][:, before] @ changes, gathering a panel of rows at a time unless all of W takes part."""
-    inputs, outputs = net.widths[k], net.widths[k + 1]
-    start = net.offsets[k]
+    inputs, outputs, start = net.layers[k, INPUTS], net.layers[k, OUTPUTS], net.layers[k, OFFSET]
     if alive.size <= NARROW:
         for r in range(alive.size):
             row = start + alive[r] * inputs
@@ -229,7 +239,7 @@ def _multiply(net: KernelArrays, k: int, before: Any, alive: Any, changes: Array
         multiply_narrow(panel[: alive.size * before.size].reshape(alive.size, before.size), changes, into)
         return
     if before.size == inputs and alive.size == outputs:
-        np.dot(net.theta[start : start + inputs * outputs].reshape(outputs, inputs), changes, into)
+        matrix_product(net.theta[start : start + inputs * outputs].reshape(outputs, inputs), changes, into)
         return
     for first in range(0, alive.size, PANEL):
         rows = min(PANEL, alive.size - first)
@@ -238,7 +248,7 @@ def _multiply(net: KernelArrays, k: int, before: Any, alive: Any, changes: Array
             row = start + alive[first + r] * inputs
             for c in range(before.size):
                 part[r, c] = net.theta[row + before[c]]
-        np.dot(part, changes, into[first : first + rows])
+        matrix_product(part, changes, into[first : first + rows])
 
 
 multiply = inner(_multiply)
@@ -249,45 +259,41 @@ next_layer = inner(_next_layer, inline=True)
 # --- losses -----------------------------------------------------------------------------------------------------
 
 
-def _output_alone(net: KernelArrays, s: int, units: Any, sources: Array, losses: Array) -> None:
+def _output_alone(net: KernelArrays, s: int, units: Any, sources: Array, column: Array, losses: Array) -> None:
     """Losses' differences where the perturbed unit is an output and the loss is a sum over outputs."""
     columns = units.size
-    layer = net.codes.size - 1
-    change, loss = np.empty((1, 2)), np.empty(2)
+    change, loss, ends = column[:2].reshape(1, 2), column[2:4], net.ends[s]
     for c in range(columns):
         i = units[c]
-        u = net.starts[layer] + i
         change[0, 0], change[0, 1] = sources[c], sources[columns + c]
-        cost_columns(net.cost, net.z[s, u : u + 1], net.out[s, i : i + 1], net.y[s, i : i + 1], change, loss)
+        call_at(net.loss, (ends[0, i : i + 1], ends[1, i : i + 1], ends[2, i : i + 1], change, loss))
         losses[c], losses[columns + c] = loss[0], loss[1]
 
 
-def _losses(net: KernelArrays, s: int, changes: Array, side: int, kinds: Any, losses: Array) -> float:
+def _losses(net: KernelArrays, s: int, changes: Array, side: int, column: Array, kinds: Any, losses: Array) -> float:
     """Losses' differences from the changes (n_L, columns) of the output's pre-activations, changed in place."""
-    layer = net.codes.size - 1
-    reach = 0.0
+    layer = net.differences.size - 1
+    reach, ends = 0.0, net.ends[s]
     outputs = changes.shape[0]
     if net.logits:
         for k in range(outputs):
             reach = max(reach, largest(changes[k]))
     elif net.softmax:
-        column, step = np.empty(outputs), np.empty(outputs)
+        before, after = column[:outputs], column[outputs : 2 * outputs]
         for k in range(outputs):
             reach = max(reach, largest(changes[k]))
         for c in range(changes.shape[1]):
             for k in range(outputs):
-                step[k] = changes[k, c]
-            softmax_difference(net.out[s], step, column)
+                before[k] = changes[k, c]
+            call_at(net.mixed, (ends[1], before, after))
             for k in range(outputs):
-                changes[k, c] = column[k]
+                changes[k, c] = after[k]
     else:
         for k in range(outputs):
-            u = net.starts[layer] + k
-            seen = activate(net.codes[layer], net.linear[layer], net.z[s, u], net.gap[s, u], net.slack[s, u],
-                            net.series[s, u], side, kinds, changes[k])
+            unit = net.units[s, net.layers[layer, START] + k]
+            seen = activate(net.differences[layer], net.layers[layer, LINEAR] != 0, unit, side, kinds, changes[k])
             reach = max(reach, seen)
-    start = net.starts[layer]
-    cost_columns(net.cost, net.z[s, start : start + outputs], net.out[s], net.y[s], changes, losses)
+    call_at(net.loss, (ends[0], ends[1], ends[2], changes, losses))
     return reach
 
 
@@ -312,13 +318,13 @@ def _respond(net: KernelArrays, s: int, change: Change, work: Buffers, kinds: An
 
     ``kinds`` (C,) is raised to what each column met.  Returns the largest change that a curved function saw.
     """
-    columns, last = change.units.size, net.codes.size - 1
+    columns, last = change.units.size, net.differences.size - 1
     mirror = change.mirror and change.layer < last
     width = columns if mirror else 2 * columns
     sources = work.sources[:width]
     reach = float(source_changes(net, s, change, mirror, sources, kinds))
     if change.layer == last and net.separable and not net.softmax:
-        output_alone(net, s, change.units, sources, losses)
+        output_alone(net, s, change.units, sources, work.column, losses)
         return reach
     here, spare = work.first, work.second
     if change.layer == last:
@@ -336,7 +342,7 @@ def _respond(net: KernelArrays, s: int, change: Change, work: Buffers, kinds: An
         both = spare[: count * 2 * columns].reshape(count, 2 * columns)
         mirrored(block, both)
         block = both
-    return max(reach, float(losses_of(net, s, block, change.side, kinds, losses)))
+    return max(reach, float(losses_of(net, s, block, change.side, work.column, kinds, losses)))
 
 
-respond = inner(_respond)
+respond = inner(_respond, inline=True)

@@ -7,22 +7,23 @@ import numpy as np
 
 from ..._types import Array
 from ...problems.networks.problem import Problem
-from ...rules.activations import CODES as ACTIVATION_CODES
-from ...rules.losses import CODES as COST_CODES
-from ...runtime.jit import compiled
-from .kernel_arrays import activation_difference, cost_columns, softmax_difference
+from ...rules.kernels.tables import activation_differences, loss_differences, mixed_differences
+from ...runtime.jit import call_at, compiled
 
 
-def _activation_changes(code: int, z: Array, d: Array) -> None:
+def _activation_changes(difference: int, z: Array, d: Array) -> None:
     """d (units, columns) becomes g(z + d) - g(z), in place; z (units, m), its columns repeated as often as fit."""
     m = z.shape[1]
     for u in range(d.shape[0]):
         for c in range(d.shape[1]):
-            d[u, c] = activation_difference(code, z[u, c % m], d[u, c])
+            d[u, c] = call_at(difference, (z[u, c % m], d[u, c]))
 
 
-def _loss_changes(cost: int, softmax: bool, z: Array, a: Array, y: Array, d: Array, out: Array) -> None:
-    """out (2,): losses' differences summed over samples; z, a, y (m, outputs), d (m, outputs, 2), changed in place."""
+def _loss_changes(loss: int, mixed: int, softmax: bool, z: Array, a: Array, y: Array, d: Array, out: Array) -> None:
+    """out (2,): losses' differences summed over samples; z, a, y (m, outputs), d (m, outputs, 2), changed in place.
+
+    loss, mixed : where the differences of the loss lie, and those of a softmax, if there is one before it.
+    """
     losses, before, after = np.empty(2), np.empty(z.shape[1]), np.empty(z.shape[1])
     out[0] = out[1] = 0.0
     for s in range(z.shape[0]):
@@ -30,10 +31,10 @@ def _loss_changes(cost: int, softmax: bool, z: Array, a: Array, y: Array, d: Arr
             for side in range(2):
                 for k in range(before.size):
                     before[k] = d[s, k, side]
-                softmax_difference(a[s], before, after)
+                call_at(mixed, (a[s], before, after))
                 for k in range(before.size):
                     d[s, k, side] = after[k]
-        cost_columns(cost, z[s], a[s], y[s], d[s], losses)
+        call_at(loss, (z[s], a[s], y[s], d[s], losses))
         out[0] += losses[0]
         out[1] += losses[1]
 
@@ -78,8 +79,11 @@ def _losses_along(problem: Problem) -> Callable[[dict[str, Array]], Array]:
     """
     network, run, m = problem.network, problem.forward(), problem.m
     cost, parameters = network.cost_entry, problem.parameters
-    softmax = not network.activation_entries[-1].elementwise
     last = len(network.layers)
+    softmax = cost.output is None and not network.activation_entries[-1].elementwise
+    loss = loss_differences.at(network.cost)
+    mixed = mixed_differences.at(network.layers[-1].activation)
+    differences = [activation_differences.at(layer.activation) for layer in network.layers]
     Z, A, Y = (np.ascontiguousarray(part.T) for part in (run.Z[-1], run.A[-1], problem.Y))
 
     def losses(moves: dict[str, Array]) -> Array:
@@ -93,9 +97,9 @@ def _losses_along(problem: Problem) -> Callable[[dict[str, Array]], Array]:
             else:
                 change = place.layer.difference(values, own, np.hstack([inputs, inputs]), change, signs)
             if k < last or (cost.output is None and not softmax):
-                activation_changes(ACTIVATION_CODES[network.layers[k - 1].activation], run.Z[k - 1], change)
+                activation_changes(differences[k - 1], run.Z[k - 1], change)
         by_sample = np.ascontiguousarray(change.reshape(-1, 2, m).transpose(2, 0, 1))
-        loss_changes(COST_CODES[network.cost], softmax and cost.output is None, Z, A, Y, by_sample, out)
+        loss_changes(loss, mixed, softmax, Z, A, Y, by_sample, out)
         return out
 
     return losses

@@ -24,6 +24,7 @@ from ...runtime.threads import one_blas_thread, run_all
 from . import unit_responses
 from .block import Block
 from .groups import COLUMNS_BYTES, bytes_per_column, columns, power_of_two
+from .kernel_arrays import Buffers, buffers
 from .prepare import blocks
 from .responses import Responses
 from .sample_sums import Sums
@@ -74,13 +75,15 @@ def respond(block: Block, units: list[Any], run: Run) -> list[Responses]:
     filled = [unit_responses.Filled(np.zeros((6, *shape)), np.zeros((2, *shape)), np.zeros(shape, np.uint8))
               for shape in shapes]
 
+    pool: list[Buffers] = []
+
     def work(task: Task) -> int:
-        k = task.layer
-        return int(
-            unit_responses.respond_block(
-                block.arrays, k, task.units, task.first, task.last, steps[k], mirrored[k], filled[k]
-            )
+        k, own = task.layer, pool.pop() if pool else buffers(block.arrays, width)
+        degree = unit_responses.respond_block(
+            block.arrays, k, task.units, task.first, task.last, steps[k], mirrored[k], own, filled[k]
         )
+        pool.append(own)
+        return int(degree)
 
     done = _parameters_done(block, len(tasks), run)
     found = run_all(work, tasks, _threads(block, width, run) if total > INLINE_OPERATIONS else 1, done)

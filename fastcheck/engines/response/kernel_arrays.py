@@ -6,20 +6,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..._types import Array
-from ...rules import activations, losses, short_series
-from ...rules.activations import ACTIVATIONS
+from ...rules.kernels.tables import functions
 from ...rules.short_series import REACH, STEPS
-from ...runtime.jit import compiled, compiled_namespace, inner, switch
+from ...runtime.jit import call_at, compiled
 
-functions = compiled_namespace(short_series, *activations.FAMILIES, activations, losses)
 fit = functions["fit"]
-softmax_difference = functions["softmax_difference"]
-activation_difference = switch(
-    {code: functions[e.difference.__name__] for code, e in enumerate(ACTIVATIONS.values()) if e.elementwise}, "z, d"
-)
-cost_columns = switch(
-    {code: functions[e.columns.__name__] for code, e in enumerate(losses.COSTS.values())}, "z, a, y, d, out"
-)
 
 # Rows of a gathered weight matrix at a time.
 PANEL = 256
@@ -28,35 +19,37 @@ PANEL = 256
 class KernelArrays(NamedTuple):
     """A network at one block of samples, as kernels see it; layers are counted from 0.
 
-    theta : (n,); offsets : (L,) place of each W in theta; widths : (L + 1,); starts : (L,) place of each layer's units
-    in the arrays below; codes, linear : (L,) activation code, and whether it is straight between breakpoints.
-    row_sum, row_max : (U,) sum and maximum of |W| over each unit's row.
-    cost : code; separable : whether the loss is a sum over outputs; logits : whether it is taken from the
-    pre-activation; softmax : whether the output activation is one.
-    z : (m, U) pre-activations; out : (m, n_L) output activations; y : (m, n_L) targets.
-    series : (m, U, 4) coefficients of the activation's difference (a linear one's slope alone);
-    gap : (m, U) distance to the nearest breakpoint;
-    slack : (m, U) how far rounding may have moved z.
+    Few arrays hold much each: every array here makes every call that hands the network on longer to compile.
+
+    theta : (n,).
+    layers : (L, 5) of each layer the place of W in theta (OFFSET), its inputs and units (INPUTS, OUTPUTS), the place of
+    its units in the arrays below (START), and whether its activation is straight between breakpoints (LINEAR).
+    differences : (L,) where the activation's exact difference lies.
+    rows : (U, 2) sum and maximum of |W| over each unit's row (SUM, MOST).
+    loss, mixed : where the differences of the loss lie, and those of an output activation that mixes its inputs;
+    separable : whether the loss is a sum over outputs; logits : whether it is taken from the pre-activation;
+    softmax : whether the output activation is one that mixes.
+    units : (m, U, 7) the pre-activation (Z), its distance to the nearest breakpoint (GAP), how far rounding may have
+    moved it (SLACK), and the coefficients of the activation's difference (from SERIES on; a linear one's slope alone).
+    ends : (m, 3, n_L) pre-activations, activations and targets of the outputs.
     """
 
     theta: Array
-    offsets: Any
-    widths: Any
-    starts: Any
-    codes: Any
-    linear: Any
-    row_sum: Array
-    row_max: Array
-    cost: int
+    layers: Any
+    differences: Any
+    rows: Array
+    loss: Any
+    mixed: Any
     separable: bool
     logits: bool
     softmax: bool
-    z: Array
-    out: Array
-    y: Array
-    series: Array
-    gap: Array
-    slack: Array
+    units: Array
+    ends: Array
+
+
+OFFSET, INPUTS, OUTPUTS, START, LINEAR = range(5)
+SUM, MOST = np.int64(0), np.int64(1)  # typed: plain literals would have functions compiled for each value
+Z, GAP, SLACK, SERIES = range(4)
 
 
 class Change(NamedTuple):
@@ -82,6 +75,8 @@ class Buffers(NamedTuple):
     panel : rows of a weight matrix.
     alive : (2, widest) units that a change can reach, of these two layers.
     sources : changes of the perturbed units' activations; weights : of one row to those units, gathered.
+    column : one column's changes, before and after an activation that mixes its inputs.
+    units, steps : what is changed; far, near : losses at both signs; kinds, ignored : what each column met.
     """
 
     first: Array
@@ -90,6 +85,13 @@ class Buffers(NamedTuple):
     alive: Any
     sources: Array
     weights: Array
+    column: Array
+    units: Any
+    steps: Array
+    far: Array
+    near: Array
+    kinds: Any
+    ignored: Any
 
 
 def _prepare(net: KernelArrays, breakpoints: Array, first: int, last: int) -> None:
@@ -97,46 +99,39 @@ def _prepare(net: KernelArrays, breakpoints: Array, first: int, last: int) -> No
 
     breakpoints : (L, most), NaN where a layer's activation has fewer.
     """
-    layers = net.codes.size
+    layers = net.differences.size
     for s in range(first, last):
         for k in range(layers):
             if k == layers - 1 and (net.logits or net.softmax):
                 continue
             # No column ever crosses the first layer from below, unless it is the output of a loss that needs them all.
             crossed = k > 0 or not net.separable
-            for u in range(net.starts[k], net.starts[k] + net.widths[k + 1]):
-                z = net.z[s, u]
+            for u in range(net.layers[k, START], net.layers[k, START] + net.layers[k, OUTPUTS]):
+                unit = net.units[s, u]
+                z = unit[Z]
                 gap = math.inf
                 for b in breakpoints[k]:
                     if abs(z - b) < gap:
                         gap = abs(z - b)
-                net.gap[s, u] = gap if z == z else z
-                series = net.series[s, u]
-                if not net.linear[k] and gap > REACH and crossed:
+                unit[GAP] = gap if z == z else z
+                if not net.layers[k, LINEAR] and gap > REACH and crossed:
                     for i in range(4):
-                        series[i] = activation_difference(net.codes[k], z, STEPS[i])
-                    series[0], series[1], series[2], series[3] = fit(series[0], series[1], series[2], series[3])
+                        unit[SERIES + i] = call_at(net.differences[k], (z, STEPS[i]))
+                    c = fit(unit[SERIES], unit[SERIES + 1], unit[SERIES + 2], unit[SERIES + 3])
+                    unit[SERIES], unit[SERIES + 1], unit[SERIES + 2], unit[SERIES + 3] = c
 
 
-prepare = compiled(_prepare)
+prepare = compiled(_prepare, allocates=False)
 
 
-def _buffers(net: KernelArrays, columns: int) -> Buffers:
+def buffers(net: KernelArrays, columns: int) -> Buffers:
     """Buffers for blocks of this many columns."""
-    layers = net.codes.size
-    widest, panel = 1, 1
-    for k in range(layers):
-        widest = max(widest, net.widths[k + 1])
-        if k > 0:
-            panel = max(panel, min(PANEL, net.widths[k + 1]) * net.widths[k])
+    widest = int(net.layers[:, OUTPUTS].max())
+    panel = int((np.minimum(net.layers[1:, OUTPUTS], PANEL) * net.layers[1:, INPUTS]).max(initial=1))
     return Buffers(
-        np.empty(widest * 2 * columns),
-        np.empty(widest * 2 * columns),
-        np.empty(panel if layers > 2 else 1),
-        np.empty((2, widest), np.int64),
-        np.empty(2 * columns),
-        np.empty(columns),
-    )
-
-
-buffers = inner(_buffers)
+        first=np.empty(widest * 2 * columns), second=np.empty(widest * 2 * columns), panel=np.empty(panel),
+        alive=np.empty((2, widest), np.int64), sources=np.empty(2 * columns), weights=np.empty(columns),
+        column=np.empty(2 * max(widest, 2)), units=np.empty(columns, np.int64), steps=np.empty(columns),
+        far=np.empty(2 * columns), near=np.empty(2 * columns), kinds=np.empty(columns, np.uint8),
+        ignored=np.empty(columns, np.uint8),
+    )  # fmt: skip

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ..._types import Array
-from ...runtime.jit import FAST, compiled, inner
+from ...runtime.jit import FAST, inner
 
 # Our own loop beats BLAS for products of up to this many rows.
 NARROW = 24
@@ -86,41 +86,6 @@ def _add_one(weight: float, changes: Array, out: Array) -> None:
         out[c] += weight * changes[c]
 
 
-def _row_norms(theta: Array, offsets: Any, widths: Any, starts: Any, sums: Array, most: Array) -> None:
-    """Sum and maximum of |W| over every row of every layer, (all units,) each."""
-    for k in range(offsets.size):
-        for u in range(widths[k + 1]):
-            total, biggest = 0.0, 0.0
-            row = theta[offsets[k] + u * widths[k] : offsets[k] + (u + 1) * widths[k]]
-            for j in range(row.size):
-                size = abs(row[j])
-                total += size
-                biggest = size if size > biggest else biggest
-            sums[starts[k] + u], most[starts[k] + u] = total, biggest
-
-
-def _write_costs(theta: Array, places: Any, weights: Any, rate: float, epsilon: float, cost: float, first: int,
-                 last: int, odd: Array, even: Array, minus: Array) -> None:
-    """Turn odd and even parts into gradapprox, J_plus (in their places) and J_minus; add the penalty of weights.
-
-    places : the checked positions of theta, empty for all; weights : (ranges, 2) of theta that are penalised;
-    rate : l2 / m.
-    """
-    piece = 0
-    for e in range(first, last):
-        change, bend = odd[e], even[e]
-        if rate != 0.0:
-            place = places[e] if places.size else e
-            while piece + 1 < weights.shape[0] and place >= weights[piece + 1, 0]:
-                piece += 1
-            if place < weights[piece, 1]:
-                change += rate * epsilon * theta[place]
-                bend += 0.5 * rate * epsilon * epsilon
-        odd[e] = change / epsilon
-        even[e] = cost + (bend + change)
-        minus[e] = cost + (bend - change)
-
-
 clear = inner(_clear)
 largest = inner(_largest, flags=FAST | {"nnan"})  # without it the comparison does not vectorize
 scale = inner(_scale, flags=FAST)
@@ -132,5 +97,3 @@ add_two_by_four = inner(_add_two_by_four, flags=FAST)
 add_one_by_four = inner(_add_one_by_four, flags=FAST)
 add_one = inner(_add_one, flags=FAST)
 multiply_narrow = inner(_multiply_narrow, flags=FAST)
-row_norms = compiled(_row_norms, flags=FAST)
-write_costs = compiled(_write_costs)

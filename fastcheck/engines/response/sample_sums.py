@@ -11,10 +11,11 @@ from ...problems.gradients import NumericalGradient
 from ...problems.networks.problem import Problem
 from ...runtime.run import Run
 from ...runtime.threads import run_all
-from . import loops, unit_responses
+from . import unit_responses
 from .block import Block
 from .columns import AT_KINK, CLEAN, NEAR_KINK
 from .groups import ROWS
+from .kernel_arrays import LINEAR, OUTPUTS, START, Buffers, Z, buffers
 from .places import Places, kinks_of
 from .responses import Responses, powers_of
 
@@ -128,27 +129,40 @@ class Sums:
         cost = network.cost_entry.scale(m, network.widths[-1]) * self.loss
         cost += network.penalty(self.problem.parameters, m)
         J_minus = np.empty_like(self.odd)
-        weights = np.array([(t.start, t.stop) for t in network.penalised])
-        positions = np.empty(0, np.int64) if self.indices is None else self.indices
+        rate = network.l2 / m
 
         def write(first: int) -> None:
-            loops.write_costs(
-                self.problem.theta, positions, weights, network.l2 / m, self.epsilon, cost, first,
-                min(first + FINISH, self.odd.size), self.odd, self.even, J_minus,
-            )  # fmt: skip
+            here = slice(first, first + FINISH)
+            odd, even, minus = self.odd[here], self.even[here], J_minus[here]
+            if rate:
+                self._penalise(rate, here, odd, even)
+            np.subtract(even, odd, out=minus)
+            minus += cost
+            even += odd
+            even += cost
+            odd /= self.epsilon
 
         run_all(write, range(0, self.odd.size, FINISH), run.threads)
         noise = network.layout.spread(self.blocks * self.noise, self.indices)
         kinks = kinks_of(self.kinks, self.odd)
         return NumericalGradient(cost, self.even, J_minus, self.odd, noise, kinks, notes, facts)
 
+    def _penalise(self, rate: float, here: slice, odd: Array, even: Array) -> None:
+        """Add the penalty's differences, rate / 2 ((w +- epsilon)^2 - w^2), to some of the odd and even parts."""
+        places = np.arange(here.start, here.start + odd.size) if self.indices is None else self.indices[here]
+        starts, stops = np.array([(t.start, t.stop) for t in self.problem.network.penalised]).T
+        tensor = np.searchsorted(starts, places, "right") - 1
+        penalised = (tensor >= 0) & (places < stops[tensor])
+        odd[penalised] += rate * self.epsilon * self.problem.theta[places[penalised]]
+        even[penalised] += 0.5 * rate * self.epsilon * self.epsilon
+
 
 def _height(block: Block) -> float:
     """Return the largest pre-activation that a curved function sees."""
     arrays = block.arrays
-    last = arrays.linear.size - 1
-    curved = [k for k, linear in enumerate(arrays.linear) if not linear or (arrays.logits and k == last)]
-    parts = [arrays.z[:, arrays.starts[k] : arrays.starts[k] + arrays.widths[k + 1]] for k in curved]
+    last = len(arrays.layers) - 1
+    curved = [layer for k, layer in enumerate(arrays.layers) if not layer[LINEAR] or (arrays.logits and k == last)]
+    parts = [arrays.units[:, layer[START] : layer[START] + layer[OUTPUTS], Z] for layer in curved]
     return float(max((np.abs(z).max() for z in parts), default=0.0))
 
 
@@ -175,12 +189,16 @@ def respond_literally(block: Block, layer: int, found: Responses, run: Run) -> d
     columns = min(size, max(1, int(LITERAL_OPERATIONS / operations)))
     samples = max(1, int(LITERAL_OPERATIONS / (operations * size)))
 
+    pool: list[Buffers] = []
+
     def work(piece: tuple[int, int, int]) -> None:
         unit, sample, column = piece
         result, part = results[unit], slice(column, column + columns)
         chosen = sample + np.flatnonzero(concerned[sample : sample + samples, unit])
         totals = unit_responses.Totals(result.odd[part], result.even[part], result.kinked[part])
-        unit_responses.respond_literally(block.arrays, layer, unit, chosen, a[:, part], block.epsilon, totals)
+        own = pool.pop() if pool else buffers(block.arrays, min(unit_responses.LITERAL_COLUMNS, size))
+        unit_responses.respond_literally(block.arrays, layer, unit, chosen, a[:, part], block.epsilon, own, totals)
+        pool.append(own)
 
     for sample in range(0, block.m, samples):
         pieces = [

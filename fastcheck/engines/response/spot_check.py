@@ -11,6 +11,7 @@ from ..._types import Array
 from ...problems.networks.operations import unit_operations
 from .block import Block
 from .columns import CLEAN, NEAR_KINK
+from .kernel_arrays import SLACK, START, Z, buffers
 from .literal_losses import SAFETY, SomeSamples, literal_parts
 from .responses import Responses, powers_of
 from .unit_responses import Totals, respond_literally
@@ -124,9 +125,10 @@ def _responses(block: Block, layer: int, unit: int, samples: Any, steps: Array) 
     parts = np.zeros((2, len(samples)))
     changes = np.zeros((block.m, 1))
     changes[samples, 0] = steps
+    own = buffers(block.arrays, 1)
     for k, sample in enumerate(samples):
         totals = Totals(parts[0, k : k + 1], parts[1, k : k + 1], np.zeros(1, np.bool_))
-        respond_literally(block.arrays, layer, unit, np.array([sample]), changes, 1.0, totals)
+        respond_literally(block.arrays, layer, unit, np.array([sample]), changes, 1.0, own, totals)
     return parts
 
 
@@ -146,13 +148,13 @@ def _affordable(block: Block, layer: int) -> int:
 
 def _literal(block: Block, place: tuple[int, int, int], samples: Any) -> tuple[Array, float]:
     """Odd and even part of the losses' sum over samples by plain perturbed propagation, and a bound of its rounding."""
-    Z, slack = _by_layer(block, block.arrays.z[samples]), _by_layer(block, block.arrays.slack[samples])
-    reads, targets = block.inputs[place[0]][samples], block.arrays.y[samples].T
-    chosen = SomeSamples(block.problem, block.epsilon, reads, Z, slack, targets)
+    pre_activations, slack = (_by_layer(block, block.arrays.units[samples, :, which]) for which in (Z, SLACK))
+    reads, targets = block.inputs[place[0]][samples], block.arrays.ends[samples, 2].T
+    chosen = SomeSamples(block.problem, block.epsilon, reads, pre_activations, slack, targets)
     parts, rounding = literal_parts(chosen, place)
     return parts, SAFETY * rounding
 
 
 def _by_layer(block: Block, values: Array) -> list[Array]:
     """(m, all units) as one (units, m) array per layer."""
-    return [part.T for part in np.split(values, block.arrays.starts[1:], axis=1)]
+    return [part.T for part in np.split(values, block.arrays.layers[1:, START], axis=1)]

@@ -2,12 +2,10 @@
 
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from ..._types import Array
 from ...runtime.jit import compiled, inner
 from .columns import AT_KINK, CLEAN, FAR, NEAR_KINK, respond
-from .kernel_arrays import Change, KernelArrays, buffers
+from .kernel_arrays import GAP, LINEAR, SERIES, SLACK, START, Buffers, Change, KernelArrays
 
 # Up to this change of a pre-activation r is a quadratic to a relative 1e-13, ...
 QUADRATIC_REACH = 2e-7
@@ -78,8 +76,8 @@ widen = inner(_widen)
 
 def _silent(net: KernelArrays, s: int, layer: int, unit: int, h: float) -> bool:
     """Tell whether a change of at most h at that unit cannot leave it: a flat branch, no kink within reach."""
-    u = net.starts[layer] + unit
-    return bool(net.linear[layer] and net.series[s, u, 0] == 0.0 and h < net.gap[s, u] - net.slack[s, u])
+    its = net.units[s, net.layers[layer, START] + unit]
+    return bool(net.layers[layer, LINEAR] and its[SERIES] == 0.0 and h < its[GAP] - its[SLACK])
 
 
 silent = inner(_silent)
@@ -98,57 +96,87 @@ class Filled(NamedTuple):
     kinds: Any
 
 
+# Looks at one sample's units, in turn: at both ends of the reach, and half way for a quartic; then, where kinks were
+# met, half way and at the ends with both signs, and at the slopes of both branches and of the kink itself.
+ENDS, HALF_WAY, HALF_WAY_TO_BOTH, BOTH_ENDS, BELOW, AT, ABOVE = range(7)
+
+
+def _wanted(look: int, reach: float, worst: int) -> bool:
+    """Tell whether a look is worth while, from the reach and the worst kind that the first one has found."""
+    if look == ENDS:
+        return True
+    if look == HALF_WAY:
+        return QUADRATIC_REACH < reach <= QUARTIC_REACH
+    if look <= BOTH_ENDS:
+        return worst > CLEAN and reach <= QUADRATIC_REACH
+    return worst > CLEAN
+
+
+def _listed(net: KernelArrays, s: int, layer: int, chosen: Any, h: float, units: Any) -> int:
+    """List the units whose change can be felt; return their number."""
+    count = 0
+    for unit in chosen:
+        if not silent(net, s, layer, unit, h):
+            units[count] = unit
+            count += 1
+    return count
+
+
+def _worst(reach: float, kinds: Any) -> int:
+    """Raise what units met where their steps are too long for a polynomial; return the worst."""
+    worst = CLEAN
+    for c in range(kinds.size):
+        if not reach <= QUARTIC_REACH:  # too far, or not a number
+            kinds[c] = FAR
+        elif kinds[c] == AT_KINK and reach > QUADRATIC_REACH:
+            kinds[c] = NEAR_KINK
+        worst = max(worst, kinds[c])
+    return worst
+
+
+wanted = inner(_wanted)
+listed = inner(_listed)
+worst_of = inner(_worst)
+
+
 def _respond_block(net: KernelArrays, layer: int, chosen: Any, first: int, last: int, h: Array, mirror: bool,
-                   filled: Filled) -> int:
+                   work: Buffers, filled: Filled) -> int:
     """Fill in some units and the samples from first to last, whose changes are +-h (m,).
 
     Returns the highest degree used: 2, 4, or 6 when one-sided powers are in use.
     """
-    work = buffers(net, chosen.size)
-    units_all = np.empty(chosen.size, np.int64)
-    steps_all, far_all, near_all = np.empty(chosen.size), np.empty(2 * chosen.size), np.empty(2 * chosen.size)
-    kinds_all, ignored_all = np.empty(chosen.size, np.uint8), np.empty(chosen.size, np.uint8)
     degree = 2
     for s in range(first, last):
-        count = 0
-        for unit in chosen:
-            if not silent(net, s, layer, unit, h[s]):
-                units_all[count], steps_all[count], kinds_all[count] = unit, h[s], CLEAN
-                count += 1
+        count = listed(net, s, layer, chosen, h[s], work.units)
         if count == 0:
             continue
-        units, steps, kinds, ignored = units_all[:count], steps_all[:count], kinds_all[:count], ignored_all[:count]
-        far, near = far_all[: 2 * count], near_all[: 2 * count]
-        # Typed zeros: plain literals would have ``respond`` compiled once for each of their values.
-        both_signs, as_it_is = np.bool_(False), np.int64(0)
-        reach = respond(net, s, Change(layer, units, steps, mirror, as_it_is), work, kinds, far)
-        worst = CLEAN
+        units, steps, kinds = work.units[:count], work.steps[:count], work.kinds[:count]
+        far, near = work.far[: 2 * count], work.near[: 2 * count]
         for c in range(count):
-            if not reach <= QUARTIC_REACH:  # too far, or not a number
-                kinds[c] = FAR
-            elif kinds[c] == AT_KINK and reach > QUADRATIC_REACH:
-                kinds[c] = NEAR_KINK
-            worst = max(worst, kinds[c])
-            steps[c] = 0.5 * h[s]
-        if reach <= QUARTIC_REACH:
-            if reach > QUADRATIC_REACH:
-                respond(net, s, Change(layer, units, steps, mirror, as_it_is), work, ignored, near)
-                degree = max(degree, 4)
-            coefficients(units, s, h[s], kinds, far, near, reach > QUADRATIC_REACH,
-                         filled.powers)
-        if worst > CLEAN:
-            if reach <= QUADRATIC_REACH:
-                respond(net, s, Change(layer, units, steps, both_signs, as_it_is), work, ignored, near)
-                for c in range(count):
-                    steps[c] = h[s]
-                respond(net, s, Change(layer, units, steps, both_signs, as_it_is), work, ignored, far)
+            kinds[c] = CLEAN
+        reach, worst = 0.0, CLEAN
+        for look in range(7):
+            if not wanted(look, reach, worst):
+                continue
+            half_way = look in (HALF_WAY, HALF_WAY_TO_BOTH)
+            step = TINY if look >= BELOW else 0.5 * h[s] if half_way else h[s]
+            for c in range(count):
+                steps[c] = step
+            change = Change(layer, units, steps, mirror and look <= HALF_WAY, look - AT if look >= BELOW else 0)
+            # one call in a loop: every call is compiled into its place
+            seen = respond(net, s, change, work, kinds if look == ENDS else work.ignored[:count],
+                           near if half_way else far)
+            if look == ENDS:
+                reach = seen
+                worst = worst_of(reach, kinds)
+            if (look == ENDS and reach <= QUADRATIC_REACH) or look == HALF_WAY:
+                coefficients(units, s, h[s], kinds, far, near, look == HALF_WAY, filled.powers)
+                degree = max(degree, 4 if look == HALF_WAY else 2)
+            elif look == BOTH_ENDS:
                 one_sided(units, s, h[s], kinds, far, near, filled.powers)
                 degree = 6
-            for c in range(count):
-                steps[c] = TINY
-            for side in range(-1, 2):
-                respond(net, s, Change(layer, units, steps, both_signs, side), work, ignored, far)
-                widen(units, s, kinds, far, side == -1, filled.bounds)
+            elif look >= BELOW:
+                widen(units, s, kinds, far, look == BELOW, filled.bounds)
         for c in range(count):
             filled.kinds[s, units[c]] = kinds[c]
     return degree
@@ -162,23 +190,21 @@ class Totals(NamedTuple):
     kinked: Any
 
 
-def _respond_literally(net: KernelArrays, layer: int, unit: int, samples: Any, a: Array, epsilon: float,
+def _respond_literally(net: KernelArrays, layer: int, unit: int, samples: Any, a: Array, epsilon: float, work: Buffers,
                        totals: Totals) -> None:
     """Add (r(x) - r(-x)) / 2 and (r(x) + r(-x)) / 2 at x = epsilon a[s, j] of some samples s to the totals.
 
     a : (m, J).
     """
-    block = min(LITERAL_COLUMNS, a.shape[1])
-    work = buffers(net, block)
-    losses = np.empty(2 * block)
+    block = min(work.units.size, a.shape[1])
     for s in samples:
-        steps = epsilon * a[s]
-        for first in range(0, steps.size, block):
-            count = min(block, steps.size - first)
-            units = np.full(count, unit, np.int64)
-            kinds = np.zeros(count, np.uint8)
-            change = Change(layer, units, steps[first : first + count], np.bool_(False), np.int64(0))
-            respond(net, s, change, work, kinds, losses[: 2 * count])
+        for first in range(0, a.shape[1], block):
+            count = min(block, a.shape[1] - first)
+            units, steps, kinds = work.units[:count], work.steps[:count], work.kinds[:count]
+            losses = work.far[: 2 * count]
+            for c in range(count):
+                units[c], steps[c], kinds[c] = unit, epsilon * a[s, first + c], CLEAN
+            respond(net, s, Change(layer, units, steps, False, 0), work, kinds, losses)
             for c in range(count):
                 totals.odd[first + c] += 0.5 * (losses[c] - losses[count + c])
                 totals.even[first + c] += 0.5 * (losses[c] + losses[count + c])
@@ -186,5 +212,5 @@ def _respond_literally(net: KernelArrays, layer: int, unit: int, samples: Any, a
                     totals.kinked[first + c] = True
 
 
-respond_block = compiled(_respond_block)
-respond_literally = compiled(_respond_literally)
+respond_block = compiled(_respond_block, allocates=False)
+respond_literally = compiled(_respond_literally, allocates=False)
