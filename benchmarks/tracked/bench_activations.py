@@ -12,8 +12,8 @@ import pytest
 
 from benchmarks.gate.paired import TIMED
 from fastcheck._types import Array
+from fastcheck.engines.machine_code import activation_differences, mixed_differences
 from fastcheck.rules.activations import ACTIVATIONS
-from fastcheck.rules.kernels.tables import activation_differences, mixed_differences
 from fastcheck.runtime.jit import call_at, compiled
 
 pytestmark = TIMED

@@ -12,11 +12,11 @@ import numpy as np
 from .._types import Array, Indices
 from ..problems.gradients import NumericalGradient
 from ..problems.networks.problem import Problem
-from ..rules.kernels.tables import activation_values, sample_losses
 from ..runtime.jit import call_at, compiled
 from ..runtime.run import Run
 from ..runtime.threads import one_blas_thread, run_all
 from .finite.noise import network_noise
+from .machine_code import activation_values, sample_losses
 
 # Multiply-adds of one block and thread: some tens of milliseconds.
 BLOCK_OPERATIONS = 5e7

@@ -165,11 +165,11 @@ def _call_plainly(function: Any, operands: Any) -> Any:
 _numba: Any = numba
 NUMBER, LENGTH, NUMBERS = _numba.float64, _numba.intp, _numba.types.CPointer(_numba.float64)
 carray = _numba.carray
-# Calls what ``Table.at`` gave, from compiled code: ``call_at(address, operands)``.
+# Calls what ``Addresses.at`` gave, from compiled code: ``call_at(address, operands)``.
 call_at: Any = _call_plainly if _disabled() else intrinsic(_call)
 
 
-class Table:
+class Addresses:
     """Functions that compiled code calls by their address: each is compiled by itself, when it is first asked for.
 
     An integer instead of a function argument, which would never hit the disk cache; and what calls them is compiled

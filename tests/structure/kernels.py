@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.structure.imports import absolute, modules, parsed
 
 JIT = "fastcheck.runtime.jit"
-COMPILERS = {"compiled", "inner", "Table", "compiled_namespace", "njit", "vectorize", "guvectorize", "cfunc"}
+COMPILERS = {"compiled", "inner", "Addresses", "compiled_namespace", "njit", "vectorize", "guvectorize", "cfunc"}
 Place = tuple[str, str]  # module and name
 
 

@@ -122,7 +122,7 @@ spread = inner(_spread)
 
 
 def _living(net: KernelArrays, s: int, k: int, norm: int, bound: float, alive: Any) -> int:
-    """List the units of layer k that a change bounded by ``bound`` times a norm of its row can reach; return how many."""
+    """List the units of layer k that a change bounded by ``bound`` times a norm of its row reaches; return how many."""
     count = 0
     last = k == net.differences.size - 1
     for unit in range(net.layers[k, OUTPUTS]):

@@ -7,8 +7,8 @@ import numpy as np
 
 from ..._types import Array
 from ...problems.networks.problem import Problem
-from ...rules.kernels.tables import activation_differences, loss_differences, mixed_differences
 from ...runtime.jit import call_at, compiled
+from ..machine_code import activation_differences, loss_differences, mixed_differences
 
 
 def _activation_changes(difference: int, z: Array, d: Array) -> None:

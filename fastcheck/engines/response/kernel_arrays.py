@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..._types import Array
-from ...rules.kernels.tables import functions
 from ...rules.short_series import REACH, STEPS
 from ...runtime.jit import call_at, compiled
+from ..machine_code import functions
 
 fit = functions["fit"]
 

@@ -9,9 +9,9 @@ import numpy as np
 from ..._constants import UNIT_ROUNDOFF
 from ..._types import Array
 from ...problems.networks.problem import BYTES_PER_UNIT, Problem
-from ...rules.kernels.tables import activation_differences, loss_differences, mixed_differences
 from ...runtime.run import Run
 from ...runtime.threads import run_all
+from ..machine_code import activation_differences, loss_differences, mixed_differences
 from .block import Block
 from .kernel_arrays import LINEAR, MOST, OUTPUTS, SERIES, SLACK, START, SUM, KernelArrays, Z, prepare
 
