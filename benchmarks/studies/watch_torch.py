@@ -9,7 +9,7 @@ wrong tensors of the sizes that the watch says it sees, planted at single looks,
     python -m benchmarks.studies.watch_torch [overhead corrupted alarms power]
 
     --steps 2000     of a training, of overhead and corrupted
-    --runs 30        of corrupted
+    --runs 30        of corrupted; --first 0 the number of the first one
     --looks 10000    of alarms, in all; power plants as many mistakes as a hundredth of that, of each kind
     --subjects ...   modules, by name: ResNet and GPT; of alarms and power the small ones as well
     --precisions ... of alarms and power: float32 autocast bfloat16 float64
@@ -176,6 +176,7 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", default=["overhead", "corrupted", "alarms", "power"])
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--runs", type=int, default=30)
+    parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--looks", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--subjects", nargs="*", default=None)
@@ -189,7 +190,7 @@ def main() -> None:
             print(overhead(name, arguments.steps), flush=True)
     if "corrupted" in arguments.parts:
         in_time = []
-        for run in range(arguments.runs):
+        for run in range(arguments.first, arguments.first + arguments.runs):
             found, words = corrupted(large[run % len(large)], run, arguments.steps)
             in_time.append(found)
             print(words, flush=True)
