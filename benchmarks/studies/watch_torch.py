@@ -99,7 +99,7 @@ def corrupted(name: str, run: int, steps: int) -> tuple[bool, str]:
     """Spoil one tensor from a random step on; tell whether that was found in time, and when."""
     training, chance = Training(name, run), random.Random(run)
     watch = training.watch(0.01)
-    kind = list(KINDS)[run % len(KINDS)]
+    kind = list(KINDS)[run // len(LARGE) % len(KINDS)]
     begins = chance.randrange(steps // 40, steps // 3)
     name_of, victim = chance.choice([(n, p) for n, p in training.module.named_parameters() if p.ndim > 1])
     spoiled, promised, looks = Spoiled(victim, kind), 0.0, 0

@@ -31,8 +31,8 @@ from .step import Armed, candidates, copied, device_of, finite, unit_of_step
 
 # Random points a rounding beside a step's, at which its rounding is measured.
 RUNS = 4
-# Steps after a look take no longer than others, to 0.02 of what it took (a ResNet and a GPT of 10 ms a step).  This much
-# is paid beside it for what is not timed, the hook and what it keeps, and for the first look, which comes unpaid.
+# Steps after a look take no longer than others, to 0.02 of what it took (a ResNet and a GPT of 10 ms a step).  This
+# much is paid beside it for what is not timed, the hook and what it keeps, and for the first look, which comes unpaid.
 AFTERWARDS = 0.25
 # Looks come a little later at times, where steps are longer or looks were: by this factor, hardly ever more.
 PACE_VARIES = 1.5
