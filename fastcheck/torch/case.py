@@ -1,14 +1,13 @@
 """A module with its loss and data: the gradients of a backward pass, and the same loss as a function of parameters."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
-from torch.func import functional_call
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -16,6 +15,7 @@ from .._constants import UNIT_ROUNDOFFS
 from .._errors import NondeterministicError
 from .._types import Array
 from ..problems.functions.purity import same
+from .inside import StillPadding, inside, widened_loss
 from .redrawn import Drawn, Redrawn
 from .tensors import as_tuple, floating
 from .widened import Widened
@@ -180,35 +180,53 @@ class Case:
 
         Rows of an embedding at its padding index stand still as well: PyTorch defines their gradient as zero.
         """
-        names = tuple(self.parameters)
-        module = self.plain
+        run = self._with_values(widen)
+        return lambda *values: run(values, lambda loss: loss)
+
+    def gradients(
+        self, widen: Callable[[Any], Any], values: Sequence[torch.Tensor], factor: float = 1.0
+    ) -> list[Array]:
+        """Return the gradients that autograd gives of that function times a factor, zero where there are none.
+
+        What happens to the gradients of the module's own parameters afterwards, by hooks of theirs, is not in them.
+        """
+        values = [value.requires_grad_() for value in values]
+
+        def differentiated(loss: torch.Tensor) -> Any:
+            return torch.autograd.grad(loss * factor, values, allow_unused=True)
+
+        with torch.enable_grad():
+            found = self._with_values(widen)(values, differentiated)
+        return [np.zeros(tuple(value.shape)) if one is None else as_array(_widest(one))
+                for value, one in zip(values, found, strict=True)]
+
+    def _with_values(self, widen: Callable[[Any], Any]) -> Callable[[Sequence[torch.Tensor], Callable[..., Any]], Any]:
+        """Return a call that gives parameters values, and then what is to be done with the loss that it finds."""
+        names, module = tuple(self.parameters), self.plain
         state = (*module.named_parameters(), *module.named_buffers())
         rest = {name: widen(tensor) for name, tensor in state if name not in names}
         args, kwargs, targets = (mapped(v, widen) for v in (self.args, self.kwargs, self.targets))
-        padding = _padding_rows(module, widen)
+        before = [widen(parameter) for parameter in self.parameters.values()]
+        here = replace(self, loss=widened_loss(self.loss, widen))
 
-        def cost(*values: torch.Tensor) -> torch.Tensor:
-            given = dict(zip(names, values, strict=True))
-            for name, (row, still) in padding.items():
-                if name in given:
-                    given[name] = torch.where(row, still, given[name])
-            given.update({name: value.clone() for name, value in rest.items()})
-            with Widened(self.narrow) if widen is double else contextlib.nullcontext():
-                return self.cost(lambda *a, **k: functional_call(module, given, a, k), args, kwargs, targets)
+        def run(values: Sequence[torch.Tensor], then: Callable[..., Any]) -> Any:
+            given = {**dict(zip(names, values, strict=True)), **{name: value.clone() for name, value in rest.items()}}
+            tables = {id(value): still for value, still in zip(values, before, strict=True)}
+            wide = Widened(self.narrow) if widen is double else contextlib.nullcontext()
+            with wide, StillPadding(tables) if _pads(module) else contextlib.nullcontext():
+                return inside(module, given, lambda: then(here.cost(module, args, kwargs, targets)))
 
-        return cost
+        return run
 
 
-def _padding_rows(module: nn.Module, widen: Callable[[Any], Any]) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
-    """For each embedding with a padding index: which row that is, as a mask, and the table."""
-    found = {}
-    for name, part in module.named_modules():
-        row = getattr(part, "padding_idx", None)
-        if isinstance(part, (nn.Embedding, nn.EmbeddingBag)) and row is not None:
-            mask = torch.zeros(part.weight.shape[0], 1, dtype=torch.bool, device=part.weight.device)
-            mask[row] = True
-            found[f"{name}.weight".lstrip(".")] = (mask, widen(part.weight))
-    return found
+def _widest(gradient: torch.Tensor) -> torch.Tensor:
+    """Return a gradient in a precision that NumPy has and that loses nothing."""
+    return gradient.to(torch.float32) if gradient.dtype in HALVES else gradient
+
+
+def _pads(module: nn.Module) -> bool:
+    """Tell whether an embedding has a padding index."""
+    return any(isinstance(part, nn.Embedding) and part.padding_idx is not None for part in module.modules())
 
 
 def still(module: nn.Module) -> bool:
@@ -294,9 +312,15 @@ def _set_random_state(state: tuple[torch.Tensor, list[torch.Tensor]]) -> None:
 
 def equal(first: torch.Tensor, second: torch.Tensor) -> bool:
     """Bit for bit, NaN included."""
+    first, second = dense(first), dense(second)
     if torch.equal(first, second):
         return True
     return first.shape == second.shape and bool(((first == second) | ((first != first) & (second != second))).all())
+
+
+def dense(tensor: torch.Tensor) -> torch.Tensor:
+    """Return a sparse tensor with its zeros; any other as it is."""
+    return tensor.to_dense() if tensor.layout != torch.strided else tensor
 
 
 def _numpy_dtype(tensor: torch.Tensor) -> Any:
@@ -305,10 +329,10 @@ def _numpy_dtype(tensor: torch.Tensor) -> Any:
 
 def as_array(tensor: torch.Tensor) -> Array:
     """Return a copy as a NumPy array of the same precision, or the nearest that NumPy has."""
-    dense = (tensor.to_dense() if tensor.layout != torch.strided else tensor).detach().cpu()
-    if dense.dtype == torch.bfloat16:
-        return dense.to(torch.float32).numpy().astype(np.float16)
-    return np.array(dense.numpy())
+    found = dense(tensor).detach().cpu()
+    if found.dtype == torch.bfloat16:
+        return found.to(torch.float32).numpy().astype(np.float16)
+    return np.array(found.numpy())
 
 
 def detached(value: Any) -> Any:

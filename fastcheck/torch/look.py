@@ -15,10 +15,9 @@ from ..engines.program.everything import ROUNDINGS, closest
 from ..engines.program.runner import INNER_STEP, Place, Runner
 from ..engines.program.trust import UNIT, Along, Direction
 from ..problems.parameters.sampling import LEAST_SIZE, random_direction
-from .case import Case, as_array, double
+from .case import Case, double
 from .program.program import TorchProgram
 from .rounding import NORM, errors_of, sizes_of
-from .widened import Widened
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -103,17 +102,13 @@ def true_gradients(case: Case) -> dict[str, Array]:
     ------
     NoRule : where the backward pass fails in double precision.
     """
-    parameters = case.parameters
-    values = [double(p).requires_grad_() for p in parameters.values()]
-    with torch.enable_grad(), torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
-        loss = case.function(double)(*values)
-        try:
-            with Widened():
-                found = torch.autograd.grad(loss, values, allow_unused=True)
-        except RuntimeError as error:
-            raise NoRule(f"a backward pass that fails in double precision ({error})") from error
-    return {name: np.zeros(tuple(p.shape)) if one is None else as_array(one)
-            for (name, p), one in zip(parameters.items(), found, strict=True)}
+    values = [double(p).clone() for p in case.parameters.values()]
+    try:
+        with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+            found = case.gradients(double, values)
+    except RuntimeError as error:
+        raise NoRule(f"a backward pass that fails in double precision ({error})") from error
+    return dict(zip(case.parameters, found, strict=True))
 
 
 def _along_a_direction(

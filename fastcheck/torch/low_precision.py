@@ -285,12 +285,9 @@ def _axis(value: Any) -> int | None:
 
 def _by_itself(case: Case, point: Point) -> Array:
     """Return the gradients of the module's loss as a function of its parameters, at a point."""
-    values = [value.clone().requires_grad_() for value in point.parameters]
     here = replace(case, args=point.args, kwargs=point.kwargs)
-    torch.clear_autocast_cache()
-    found = torch.autograd.grad(here.function(detached)(*values) * point.factor, values, allow_unused=True)
-    return _joined(np.zeros(tuple(value.shape)) if one is None else one.detach().to_dense().double().cpu().numpy()
-                   for value, one in zip(values, found, strict=True)) / point.factor
+    torch.clear_autocast_cache()  # which holds the parameters of the last run in low precision
+    return _joined(here.gradients(detached, [value.clone() for value in point.parameters], point.factor)) / point.factor
 
 
 def _put(case: Case, values: list[torch.Tensor]) -> None:

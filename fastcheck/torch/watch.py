@@ -1,6 +1,7 @@
 """A module's gradients are checked while it trains, for a stated share of the time: all of ``Watch`` but the check."""
 
 import math
+import statistics
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -129,7 +130,7 @@ class BaseWatch(ABC):
         self.overhead, self._memory = positive("overhead", overhead), memory_of(memory_limit)
         self._generator = np.random.default_rng(integer("seed", seed, 0))
         self.steps = self.looks = self.checks = self.inconclusive = self.failures = self.worst_step = 0
-        self.worst, self.seconds, self._excused, self._on_credit = 0.0, 0.0, 0.0, 0.0
+        self.worst, self.seconds, self._excused, self._checking = 0.0, 0.0, 0.0, 0.0
         self._budget = TimeBudget(self.overhead, afterwards=AFTERWARDS)
         self._armed: Armed | None = None
         self._busy, self._forwards = False, 0
@@ -142,6 +143,7 @@ class BaseWatch(ABC):
         self._names = tuple(case.parameters)
         self._device = device_of(case)
         self._coarse, self._redraws = self._try(case)
+        self._costs = [self._seconds_of_look(case)]
         self._handle = module.register_forward_pre_hook(Hook(self), prepend=True)
 
     def __call__(self, inputs: Any, targets: Any = None, *, scale: float = 1.0) -> bool:
@@ -172,8 +174,7 @@ class BaseWatch(ABC):
         with self._alone():
             report = self._look(armed, inputs, targets, scale)
         now = perf_counter()
-        self._budget.pay(started, now, 0, self._on_credit)
-        self._on_credit = 0.0
+        self._pay(started, now)
         self.seconds += elapsed(started, now)
         self._looked_at = [*self._looked_at[-RECENT:], self.steps]
         if report is not None:
@@ -182,6 +183,13 @@ class BaseWatch(ABC):
                 raise GradientMismatch(report, self.steps)
             self.on_fail(report)
         return True
+
+    def _pay(self, started: float, now: float) -> None:
+        """Pay for what a look usually takes; what this one took beyond that, a check above all, is paid off later."""
+        spent, self._checking = elapsed(started, now) - self._checking, 0.0
+        beyond = elapsed(started, now) - min(spent, statistics.median(self._costs))
+        self._costs = [*self._costs[-RECENT:], spent]
+        self._budget.pay(started, now, 0, beyond)
 
     @property
     def steps_between_looks(self) -> float:
@@ -309,7 +317,7 @@ class BaseWatch(ABC):
         started = perf_counter()
         with self._as_it_was(case, armed):
             report = self._checked(case, gradients, self._memory)
-        self._on_credit += elapsed(started, perf_counter())
+        self._checking = elapsed(started, perf_counter())
         if report.verdict == FAIL:
             return report
         self.inconclusive += report.verdict != PASS
@@ -339,13 +347,20 @@ class BaseWatch(ABC):
         The unit roundoff of the module's own casts below single precision, or 0.0; and whether random numbers that the
         module draws are others in double precision, so that those of a step have to be drawn again.
         """
-        zeros = {name: np.zeros(tuple(p.shape)) for name, p in case.parameters.items()}
-        buffers = copied_buffers(case.plain)
         unit = unit_of_step(case.parameters, 0.0, None)
-        with self._alone(), untouched(case.plain, buffers), Drawn() as wide:
-            look(case, [zeros], unit, self._memory, np.random.default_rng(0))
+        with Drawn() as wide:
+            self._seconds_of_look(case)
         with self._alone(), preserved(case.module), Coarsest() as watching:
             own = case.drawn()
         if own.fused is not None and max(unit, watching.found) > UNIT_ROUNDOFF:
             raise NoRule(f"{own.fused}, which draws other random numbers in double precision")
         return watching.found, differ(wide.values[len(wide.values) - len(own.values):], own.values)
+
+    def _seconds_of_look(self, case: Case) -> float:
+        """Look at the example, and see how long that takes; the first time is the longest."""
+        zeros = {name: np.zeros(tuple(p.shape)) for name, p in case.parameters.items()}
+        unit = unit_of_step(case.parameters, 0.0, None)
+        started = perf_counter()
+        with self._alone(), untouched(case.plain, copied_buffers(case.plain)):
+            look(case, [zeros], unit, self._memory, np.random.default_rng(0))
+        return elapsed(started, perf_counter())
