@@ -114,9 +114,10 @@ def true_gradients(case: Case) -> dict[str, Array]:
 def _along_a_direction(
     case: Case, candidates: Sequence[Mapping[str, Array]], memory_limit: int, generator: "Generator"
 ) -> Sight:
-    """Hold gradients in double precision against the slope."""
+    """Hold gradients in double precision against the slope, what is detached standing still, as autograd has it."""
     parameters = case.parameters
     program = TorchProgram(case.function(double), [double(p) for p in parameters.values()], cut_loss=True)
+    program = program.with_detached_still() or program
     if program.loss is None or program.weights is None:
         raise NoRule("a loss that does not depend on the parameters")
     runner = Runner(program, (program.weights,), memory_limit)

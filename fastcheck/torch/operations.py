@@ -87,8 +87,9 @@ def of_another_function(case: Case, gradients: Mapping[str, Array]) -> str:
     slopes = np.zeros(DIRECTIONS) if change is None else change.reshape(DIRECTIONS, -1) @ program.weights.reshape(-1)
     if not np.abs(slopes - expected).max() <= (WRONG if low else WRONG_IN_DOUBLE) * size:
         return ""
-    return ("The gradient is that of another function: of the loss in which everything that is detached (detach()) "
-            "stands still. Where that is meant (a straight-through estimator, a stopped gradient), it is right.")
+    return ("The gradient is that of another function: of the loss in which everything that is detached (detach(), "
+            "no_grad()) stands still. Where that is meant (a straight-through estimator, a stopped gradient), it is "
+            "right.")
 
 
 def _judged(call: _Call) -> str:

@@ -140,7 +140,7 @@ class BaseWatch(ABC):
         case = Case.of(module, loss, example_inputs, example_targets, frozen=True)
         if not case.parameters:
             raise ValueError("module: expected parameters that require gradients, got none; there is nothing to watch")
-        self._names = tuple(case.parameters)
+        self._names, self._parameter = tuple(case.parameters), next(iter(case.parameters.values()))
         self._device = device_of(case)
         self._coarse, self._redraws = self._try(case)
         self._costs = [self._seconds_of_look(case)]
@@ -255,10 +255,16 @@ class BaseWatch(ABC):
 
     def before_forward(self, module: nn.Module) -> None:
         """Keep what the step's look will need, if there is to be one; called by the hook, and not for copies."""
-        if self._busy or module is not self.module or not torch.is_grad_enabled():
+        if self._busy or module is not self.module or not torch.is_grad_enabled() or not self._is_itself():
             return
         self._forwards += 1
         self._armed = self._arm() if self._budget.is_due(perf_counter()) else None
+
+    def _is_itself(self) -> bool:
+        """Tell whether the module has its own parameters, and not others that a check runs it with meanwhile."""
+        owner, _, name = self._names[0].rpartition(".")
+        plain = getattr(self.module, "_orig_mod", self.module)
+        return plain.get_submodule(owner)._parameters.get(name) is self._parameter
 
     def _arm(self) -> Armed:
         return Armed.of(Case.of(self.module, self.loss, (), None, frozen=False), self._coarse)

@@ -69,11 +69,16 @@ class TorchProgram:
         self.column_bytes = bytes_of_column(nodes, [(step.slots, step.freed) for step in self._steps], self._inputs)
 
     def with_detached_still(self) -> "TorchProgram | None":
-        """Return the program in which what is detached stands still, as autograd has it; None where nothing is."""
-        if not any(step.operator is DETACH for step in self._steps):
+        """Return the program in which what is detached, or ran in a no_grad block, stands still, as autograd has it.
+
+        Returns
+        -------
+        TorchProgram, or None where there is no such thing.
+        """
+        if not any(step.stopped for step in self._steps):
             return None
         program = copy(self)
-        program._steps = [replace(step, read=()) if step.operator is DETACH else step for step in self._steps]
+        program._steps = [replace(step, read=()) if step.stopped else step for step in self._steps]
         return program
 
     def at(self, inputs: Sequence[torch.Tensor]) -> "TorchProgram":
@@ -151,7 +156,8 @@ class _Step:
     """One operator, ready to be differenced.
 
     operands : for each argument the slot that its change is in, a list of them for a list, None for what stands still.
-    read : all of them; slots : where the outputs' changes go; freed : slots that nobody reads afterwards.
+    read : all of them; slots : where the outputs' changes go; freed : slots that nobody reads afterwards;
+    stopped : whether autograd passes nothing through it.
     """
 
     operator: Any
@@ -163,6 +169,7 @@ class _Step:
     slots: tuple[int, ...]
     outputs: list[Any]
     freed: tuple[int, ...] = ()
+    stopped: bool = False
 
     @classmethod
     def of(cls, node: Node, slots: "_Slots") -> "_Step":
@@ -174,7 +181,7 @@ class _Step:
             handler = None
         here = tuple(slots.of(Ref(node, output)) for output in range(len(node.values)))
         return cls(node.operator, handler, tuple(_value(a) for a in node.args), node.kwargs, operands, read, here,
-                   node.values)
+                   node.values, stopped=node.stopped or node.operator is DETACH)
 
     def second_alone(self, found: list[Any]) -> bool:
         """Tell whether of two operands that depend on the inputs the second moves alone."""

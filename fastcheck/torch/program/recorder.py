@@ -10,8 +10,10 @@ storage afterwards is read as an ``as_strided`` view of it.  So views and in-pla
 """
 
 import contextlib
+import sys
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import Any
 
 import torch
@@ -28,6 +30,8 @@ LEAVING: dict[Any, str] = {
     torch.Tensor.numpy: "Tensor.numpy()", torch.Tensor.tolist: "Tensor.tolist()",
     torch.Tensor.__array__: "the conversion of a tensor to a NumPy array",
 }
+# A custom autograd.Function runs its forward under this frame, without autograd.
+APPLY = torch.autograd.Function.apply.__func__.__code__
 # They take a number out of a tensor.
 NUMBERS = frozenset({aten._local_scalar_dense.default, aten.item.default, aten.is_nonzero.default, aten.equal.default})
 
@@ -41,12 +45,14 @@ class Node:
     operator : what was run; None for an input.
     args, kwargs : its arguments, with a ``Ref`` in place of each tensor that moves.
     values : its outputs at the point.
+    stopped : whether it ran where the function had switched autograd off.
     """
 
     operator: Any
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     values: list[Any]
+    stopped: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,12 +157,15 @@ def record(
 
 @contextlib.contextmanager
 def recordable() -> Iterator[None]:
-    """Without autograd, autocast, and fused implementations, whose one operator has no rule."""
+    """Without autocast and fused implementations, whose one operator has no rule; inputs require no gradients.
+
+    Autograd is on, so that what the function runs without it can be told.
+    """
     fast = torch.backends.mha.get_fastpath_enabled()
     try:
         torch.backends.mha.set_fastpath_enabled(False)
         with (
-            torch.no_grad(), torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False),
+            torch.enable_grad(), torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False),
             sdpa_kernel(SDPBackend.MATH), torch.backends.cudnn.flags(enabled=False),
         ):
             yield
@@ -310,7 +319,7 @@ class Recorder(TorchDispatchMode):
             self._known[id(target)] = (new, storage.version)
 
     def _write(self, operator: Any, args: Any, kwargs: Any, values: list[Any]) -> Node:
-        node = Node(operator, tuple(args), dict(kwargs), values)
+        node = Node(operator, tuple(args), dict(kwargs), values, stopped())
         self.nodes.append(node)
         return node
 
@@ -324,6 +333,18 @@ class Recorder(TorchDispatchMode):
         storage.holders.append(ref)
         self._known[id(tensor)] = (ref, storage.version)
         self._alive.append(tensor)
+
+
+def stopped() -> bool:
+    """Tell whether what runs is in a ``no_grad`` block; the forward of a custom autograd.Function is in none."""
+    if torch.is_grad_enabled():
+        return False
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        if frame.f_code is APPLY:
+            return False
+        frame = frame.f_back
+    return True
 
 
 def _key(tensor: torch.Tensor) -> int:

@@ -35,7 +35,8 @@ def replayed(tape: Tape, inputs: Sequence[torch.Tensor]) -> Tape | None:
             args = tuple(now(argument) for argument in node.args)
             kwargs = {name: now(value) for name, value in node.kwargs.items()}
             out = node.operator(*map(_value, args), **{name: _value(value) for name, value in kwargs.items()})
-            made[id(node)] = Node(node.operator, args, kwargs, list(out) if isinstance(out, (list, tuple)) else [out])
+            values = list(out) if isinstance(out, (list, tuple)) else [out]
+            made[id(node)] = Node(node.operator, args, kwargs, values, node.stopped)
     if any(not torch.equal(now(guard).value, guard.value) for guard in tape.guards):
         return None
     outputs = tuple(now(output) for output in tape.outputs)
