@@ -50,7 +50,7 @@ class TorchProgram:
         self.loss, self.weights = None, None
         found = cut(tape) if cut_loss else None
         if found is not None:
-            self.loss, self.weights = float(tape.outputs[0].value), _array(found[1])
+            self.loss, self.weights = float(tape.outputs[0].value.detach()), _array(found[1])
             tape = replace(tape, outputs=(found[0],))
         nodes = _needed(tape)
         self._tape = replace(tape, nodes=nodes)
