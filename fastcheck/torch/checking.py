@@ -24,8 +24,9 @@ from .backward import Backward
 from .directions import Directions
 from .forward import forward_jacobian
 from .function import TorchFunction
+from .measured import findings
 from .precision import twin
-from .tensors import Tensors, as_tuple, floating, parts, random_numbers, real_outputs, unit_of, vector
+from .tensors import Tensors, as_tuple, floating, in_short, parts, random_numbers, real_outputs, unit_of, vector
 from .widened import Widened
 
 log = logging.getLogger("fastcheck.torch")
@@ -226,7 +227,20 @@ class Check:
                 # It may have taken another branch: its own differences, less precise, decide.
                 self.compare(found, mode)
         if self.options.backward:
+            self._require_rounding(unit)
             self.backward.require_expanded(random_numbers(3, self.rows.size))
+
+    def _require_rounding(self, unit: float) -> None:
+        """What gradients in low precision are off by is rounding, as it spreads; raises GradcheckError."""
+        try:
+            found = findings(self.call, self.inputs, unit)
+        except Exception as error:
+            log.info("the spread of rounding was not measured: %s", in_short(error))
+            return
+        for place, finding in found.items():
+            name = self.function.parts[self.places.index(place)].name
+            raise GradcheckError(f"Gradient mismatch with respect to input {place} ({name}): in "
+                                 f"{self.inputs[place].dtype} it {finding}")
 
     def forward_jacobian(self) -> Array:
         """Return the Jacobian (M, n) by forward mode."""

@@ -85,6 +85,7 @@ def spread_of(gradients: Array, truths: Array, shape: tuple[int, ...], unit: flo
         return Spread(resolved=False)
     factor, factor_error, scatter = _factor(errors, truths)
     floor = min(max(_least_shared(unit), SPREADS_SHARED * scatter), MOST_SHARED)
+    floor = max(floor, ENTRY_ROUNDINGS * unit / math.sqrt(truths.shape[1]))  # of few entries none makes up for another
     found = Spread(factor, factor_error, floor)
     wrong = _wrong_entries(errors, truths, size, unit)
     finding = (_of_factor(found, errors, truths) or _of_slices(errors, truths, shape, floor)

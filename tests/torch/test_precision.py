@@ -143,3 +143,33 @@ def test_kernels_that_cast_by_themselves_are_differenced_in_double_precision(dty
     wrong = function(_casting, lambda g, x, w: _casting_backward(g, x, w, 1.02), vmap=False)
     with pytest.raises(ft.GradcheckError, match="with respect to input 1"):
         ft.gradcheck(wrong, given, fast_mode=fast)
+
+
+def _linear_of(dtype, factor):
+    """x W^T whose weight gradient is off by a factor in one precision alone."""
+    class Linear(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, w):
+            ctx.save_for_backward(x, w)
+            return x @ w.mT
+
+        @staticmethod
+        def backward(ctx, upstream):
+            x, w = ctx.saved_tensors
+            return upstream @ w, (upstream.mT @ x) * (factor if x.dtype == dtype else 1.0)
+
+    return Linear.apply
+
+
+@pytest.mark.parametrize("fast", [False, True])
+@pytest.mark.parametrize(("dtype", "factor"), [
+    (torch.float32, 1.001), (torch.float16, 1.01), (torch.float16, 0.98), (torch.bfloat16, 1.02),
+    (torch.bfloat16, 0.96),
+])
+def test_a_factor_of_the_low_precision_alone_is_found_by_its_spread(dtype, factor, fast):
+    """Tolerances allow entries several per cent there; the spread of all of them together does not."""
+    generator = torch.Generator().manual_seed(0)
+    given = tuple(torch.randn(n, 12, generator=generator).to(dtype).requires_grad_() for n in (24, 10))
+    assert ft.gradcheck(_linear_of(dtype, 1.0), given, fast_mode=fast)
+    with pytest.raises(ft.GradcheckError, match="with respect to input 1"):
+        ft.gradcheck(_linear_of(dtype, factor), given, fast_mode=fast)

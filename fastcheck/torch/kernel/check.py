@@ -11,12 +11,12 @@ from ..._constants import ENTRY_ROUNDINGS, UNIT_ROUNDOFFS
 from ..._types import Array
 from ...verdict.outcome import FAIL, INCONCLUSIVE, PASS, Judged, Verdict
 from ...verdict.spread import Spread, spread_of
+from ..answers import Answer, answer, outputs_of, random_upstream, requires_gradient, truth, wide
 from ..gradients import gradcheck
+from ..measured import RUNS, jiggled
 from ..tensors import floating, in_short
-from .call import Answer, answer, outputs_of, random_upstream, requires_gradient, truth, wide
 from .contract import CONTRACT, Plain
 
-RUNS = 32
 # A kernel may be off by this many times what the reference is off by where it runs in the same precision.  The order of
 # its sums and the places where it rounds differ from the reference's, so that the two errors are drawn alike but apart;
 # public tests of kernels allow two to three times (flash-attention's reference tests).
@@ -130,7 +130,7 @@ def _at(
     with torch.no_grad():  # one gradient for all runs, so that a mistake repeats itself and rounding does not
         upstream = random_upstream(outputs_of(function(*inputs)), generator)
     for run in range(RUNS):
-        given = inputs if run == 0 else [_jiggled(value, unit, generator) for value in inputs]
+        given = inputs if run == 0 else [jiggled(value, unit, generator) for value in inputs]
         kernel, eager, true = (
             answer(function, given, upstream), answer(reference, given, upstream), truth(reference, given, upstream)
         )
@@ -177,15 +177,6 @@ def _paired(kernel: Answer, eager: Answer, true: Answer) -> list[tuple[str, Any,
 def _flat(value: torch.Tensor | None, like: torch.Tensor) -> Array:
     dense = torch.zeros_like(like) if value is None else value
     return np.asarray(dense.detach().double().cpu().numpy()).ravel()
-
-
-def _jiggled(value: Any, unit: float, generator: torch.Generator) -> Any:
-    """Floating inputs moved by about one rounding of the lowest precision among them."""
-    if not floating(value) or value.is_complex():
-        return value
-    drawn = torch.rand(value.shape, generator=generator, dtype=torch.float64) * 2 - 1
-    moved = value.detach().double() * (1 + 2 * unit * drawn.to(value.device))
-    return moved.to(value.dtype).requires_grad_(value.requires_grad)
 
 
 def _contract(

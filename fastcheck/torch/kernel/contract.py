@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from ..._constants import ROUNDINGS, UNIT_ROUNDOFFS
+from ..answers import Answer, answer, leaves, outputs_of, poisoned_memory
 from ..tensors import in_short
-from .call import Answer, answer, leaves, outputs_of, poisoned_memory
 
 
 @dataclass(frozen=True)

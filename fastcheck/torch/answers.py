@@ -1,4 +1,4 @@
-"""A kernel, or its reference, called forward and backward at one point."""
+"""A function, a kernel or its reference, called forward and backward at one point."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from ..tensors import floating
-from ..widened import Widened
+from .tensors import floating
+from .widened import Widened
 
 Tensors = tuple[torch.Tensor, ...]
 
