@@ -60,6 +60,11 @@ class Spread:
     resolved: bool = True
 
     @property
+    def follows(self) -> bool:
+        """Whether the error follows the gradient by more than rounding leaves: the whole tensor is off by a factor."""
+        return abs(self.factor) > max(self.floor, NOISE_SIGMAS * self.factor_error)
+
+    @property
     def power(self) -> float:
         """The relative error of the whole tensor that would be seen with probability 0.999."""
         return max(self.floor, NOISE_SIGMAS * self.factor_error) + POWER_SIGMAS * self.factor_error
@@ -123,7 +128,7 @@ def _factor(errors: Array, truths: Array) -> tuple[float, float, float]:
 def _of_factor(found: Spread, errors: Array, truths: Array) -> str:
     """Return a factor of the whole tensor that leaves next to nothing else."""
     factor, size = found.factor, float(np.linalg.norm(truths.mean(axis=0)))
-    if not abs(factor) > max(found.floor, NOISE_SIGMAS * found.factor_error):
+    if not found.follows:
         return ""
     left = float(np.linalg.norm((errors - factor * truths).mean(axis=0)))
     if left > max(2 * NORM_SIGMAS * _shared(errors), 0.1 * abs(factor) * size):
@@ -136,8 +141,7 @@ def _of_norm(found: Spread, errors: Array, truths: Array) -> str:
     """Return an error of the whole tensor that is larger than rounding makes it, along the gradient or across."""
     size, shared = float(np.linalg.norm(truths.mean(axis=0))), _shared(errors)
     left = float(np.linalg.norm((errors - found.factor * truths).mean(axis=0)))
-    along = abs(found.factor) > max(found.floor, NOISE_SIGMAS * found.factor_error)
-    if not along and not left > NORM_SIGMAS * shared + found.floor * size:
+    if not found.follows and not left > NORM_SIGMAS * shared + found.floor * size:
         return ""
     apart = float(np.linalg.norm(errors.mean(axis=0)))
     return (f"differs from the truth by {100 * apart / size:.3g} % of its norm, of which rounding explains "
