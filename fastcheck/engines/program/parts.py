@@ -16,8 +16,10 @@ from ..._types import Array, Indices
 LEFT = 1e-7
 # Equations beyond the unknowns that make a fit a proof.
 BEYOND = 3
-# Parts whose directions are told apart no better than this are not told apart.
+# Parts whose directions are told apart no better than this are not told apart by noisy numbers.
 APART = 1e-6
+# Exact ones are, as long as what the fit leaves, or rounding, moves no share by more than this.
+UNSURE, ROUNDING = 1e-3, 1e-14
 # A share this near to a whole number is that number.
 WHOLE = 1e-6
 
@@ -61,10 +63,11 @@ def shares(error: Array, parts: Array, size: float) -> Array | None:
         return None
     lengths = np.linalg.norm(parts, axis=1)
     unit = parts / lengths[:, None]
-    found, _, _, singular = np.linalg.lstsq(unit.T, error, rcond=None)
-    if singular[-1] < APART * singular[0] or np.linalg.norm(error - found @ unit) > LEFT * np.linalg.norm(error):
+    found, _, _, singular = np.linalg.lstsq(unit.T, error, rcond=0.0)
+    left, off = float(np.linalg.norm(error - found @ unit)), float(np.linalg.norm(error))
+    if not singular[-1] > 0.0 or left > LEFT * off or off < LEFT * size:
         return None
-    if np.linalg.norm(error) < LEFT * size:
+    if max(left, ROUNDING * off) / singular[-1] > UNSURE * float((lengths * (1.0 + np.abs(found / lengths))).min()):
         return None
     return snapped(1.0 + found / lengths)
 

@@ -57,8 +57,9 @@ def diagnose(found: TensorVerdict, subject: AnalyticGradient, others: Sequence[T
             return sentence + (also_known(case) if claim is not known_mistake else "")
     if subject.whole_only:
         return ""
-    where = next(filter(None, (claim(case) for claim in PLACES)), "")
     parts = program_parts(case)
+    places = [claim for claim in PLACES if not (parts and claim in GUESSES)]
+    where = next(filter(None, (claim(case) for claim in places)), "")
     return f"{parts}; {where}" if parts and where else where or (f"{parts}." if parts else "")
 
 
@@ -352,3 +353,5 @@ PLACES: tuple[Callable[[Case], str], ...] = (
     by_value, misplaced, ends, few_places, left_out, other_mask, triangles, some_times, overwritten, shifted,
     scaled_slices, slices, not_centred, centred,
 )
+# Of these, what asks whether something is the cause: idle where the cause is proven.
+GUESSES = (overwritten, not_centred, centred)

@@ -82,6 +82,42 @@ def test_batches_whose_losses_are_added_up_in_python(name):
     assert re.search(words, report.tensor("W").diagnosis), report.tensor("W").diagnosis
 
 
+def fading(p):
+    """A sum over time of squares that fade."""
+    u, total = p["u"], 0.0
+    for t in range(6):
+        u = u + 0.2 * np.tanh(p["A"] @ u)
+        total = total + np.exp(-0.3 * t) * (u**2).sum()
+    return total
+
+
+def of_fading(p, weight):
+    path = [p["u"]]
+    for _ in range(6):
+        path.append(path[-1] + 0.2 * np.tanh(p["A"] @ path[-1]))
+    adjoint, dA = np.zeros(3), np.zeros((3, 3))
+    for t in reversed(range(6)):
+        adjoint = adjoint + weight(t) * 2 * path[t + 1]
+        slope = 0.2 * (1 - np.tanh(p["A"] @ path[t]) ** 2) * adjoint
+        dA += np.outer(slope, path[t])
+        adjoint = adjoint + p["A"].T @ slope
+    return {"u": adjoint, "A": dA}
+
+
+@pytest.mark.parametrize(("weight", "words"), [
+    (lambda t: np.exp(-1.5), r"0\.2231, 0\.3012, 0\.4066, 0\.5488, 0\.7408, 1 times instead of once each"),
+    (lambda t: 1.0, r"1, 1\.35, 1\.822, 2\.46, 3\.32, 4\.482 times instead of once each"),
+    (lambda t: np.exp(-0.3 * t) * (t > 2), r"lacks what comes from .*the 1st and 2nd and 3rd of 6 times"),
+])  # fmt: skip
+def test_weights_of_time_that_the_adjoint_run_does_not_follow(weight, words):
+    """What the steps give differs little from step to step: exact numbers tell them apart all the same."""
+    at = {"u": RNG.standard_normal(3), "A": RNG.standard_normal((3, 3))}
+    report = fc.check_function(fading, at, of_fading(at, weight))
+    assert report.verdict == "fail"
+    assert any(re.search(words, tensor.diagnosis) for tensor in report.failures), [t.diagnosis for t in report.failures]
+    assert fc.check_function(fading, at, of_fading(at, lambda t: np.exp(-0.3 * t))).verdict == "pass"
+
+
 def test_the_samples_of_a_cost_in_one_expression():
     """The cost is a mean of squares; the gradient has forgotten the last sample."""
     T = RNG.standard_normal((6, 3))
