@@ -6,7 +6,6 @@ goes its usual way, which takes a few times as long.  Every bound here is as tig
 """
 
 import math
-from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -104,9 +103,8 @@ class SmallPoint:
     def _propagate(self) -> tuple[Array, Array]:
         """Fill the lists; return pre-activations and activations of the outputs, (outputs, 3 m)."""
         theta, m, z, a = self.problem.theta, self.m, self.problem.X, self.problem.X
-        for k, (place, entry) in enumerate(zip(self.net.places, self.entries, strict=True)):
-            weights, bias = place.tensors["W"], place.tensors["b"]
-            W, b = theta[weights.start : weights.stop].reshape(weights.shape), theta[bias.start : bias.stop, None]
+        for k, (span, entry) in enumerate(zip(self.net.spans, self.entries, strict=True)):
+            W, b = theta[span.weights].reshape(span.shape), theta[span.bias, None]
             z = W.dot(a)
             z += b
             if k == self.tried.layer:
@@ -215,9 +213,7 @@ class _Found:
 
     def __init__(self, point: SmallPoint, responses: Responses) -> None:
         self.point, (self.first, self.second, self.third) = point, responses
-        widths = point.net.widths
-        rows, reads = (pairwise(accumulate(part, initial=0)) for part in (widths[1:], widths[:-1]))
-        self.places = [(slice(*row), slice(*read)) for row, read in zip(rows, reads, strict=True)]
+        self.spans = point.net.spans
 
     def differences(self) -> NumericalGradient | None:
         """Return the differences; None where literal subtraction of one parameter does not agree."""
@@ -254,12 +250,10 @@ class _Found:
 
     def _summed(self, responses: Array, inputs: Array) -> Array:
         """Sums over samples of responses times inputs, and of responses for biases, where they belong in theta."""
-        net, total = self.point.net, np.empty(self.point.net.size)
-        sums = np.add.reduce(responses, axis=1)
-        for place, (rows, reads) in zip(net.places, self.places, strict=True):
-            weights, bias = place.tensors["W"], place.tensors["b"]
-            np.dot(responses[rows], inputs[reads].T, out=total[weights.start : weights.stop].reshape(weights.shape))
-            total[bias.start : bias.stop] = sums[rows]
+        total, sums = np.empty(self.point.net.size), np.add.reduce(responses, axis=1)
+        for span in self.spans:
+            np.dot(responses[span.units], inputs[span.inputs].T, out=total[span.weights].reshape(span.shape))
+            total[span.bias] = sums[span.units]
         return total
 
     def _even(self) -> Array:
@@ -279,10 +273,11 @@ class _Found:
             seen.append(point.Z[-1])
         height = max([largest_of(z) for z in seen], default=0.0)
         steepest = np.maximum.reduceat(np.add.reduce(self.first * self.first, axis=1),
-                                       [rows.start for rows, _ in self.places])
-        largest = np.maximum.reduceat(np.add.reduce(point.squares, axis=1), [reads.start for _, reads in self.places])
+                                       [span.units.start for span in self.spans])
+        largest = np.maximum.reduceat(np.add.reduce(point.squares, axis=1),
+                                      [span.inputs.start for span in self.spans])
         unit = 4.0 * UNIT_ROUNDOFF * (1.0 + height) * point.scale
-        noise = np.empty((len(self.places), 2))
+        noise = np.empty((len(self.spans), 2))
         np.sqrt(steepest * largest, out=noise[:, 0])
         np.sqrt(steepest * point.m, out=noise[:, 1])
         noise *= unit
@@ -294,11 +289,10 @@ class _Found:
         The bound leaves out what rounding of pre-activations does: it is a part of ``spot_check``'s.
         """
         point, (layer, unit, column) = self.point, self.point.tried
-        rows, reads = self.places[layer]
-        row, epsilon = rows.start + unit, point.epsilon
+        row, epsilon = self.spans[layer].units.start + unit, point.epsilon
         x = np.full(point.m, epsilon)
         if column < point.net.widths[layer]:
-            x *= point.reads[reads.start + column]
+            x *= point.reads[self.spans[layer].inputs.start + column]
         square = x * x
         odd = float(x.dot(self.first[row])) + float((square * x).dot(self.third[row]))
         even = float(square.dot(self.second[row]))

@@ -32,7 +32,7 @@ from .data import in_columns, inputs_of, targets_of
 from .defaults import output_and_cost
 from .layers.dense import Dense, checked_chain
 from .names import GRADIENT, name_of
-from .propagation import LayerPlace, Propagation, backward, forward, output_gradient
+from .propagation import LayerPlace, Propagation, Span, backward, forward, output_gradient
 
 COLUMNS: Samples = "columns"
 ROWS: Samples = "rows"
@@ -158,6 +158,18 @@ class Network:
             LayerPlace(layer, number, {p.kind: by_name[name_of(p.kind, number)] for p in layer.parameters})
             for number, layer in enumerate(self.layers, 1)
         )
+
+    @cached_property
+    def spans(self) -> tuple[Span, ...]:
+        """Where the parameters, units and inputs of each layer lie."""
+        found = []
+        units = inputs = 0
+        for place, reads, count in zip(self.places, self.widths, self.widths[1:], strict=False):
+            weights, bias = place.tensors["W"], place.tensors["b"]
+            found.append(Span(slice(weights.start, weights.stop), weights.shape, slice(bias.start, bias.stop),
+                              slice(units, units + count), slice(inputs, inputs + reads)))
+            units, inputs = units + count, inputs + reads
+        return tuple(found)
 
     @cached_property
     def penalised(self) -> tuple[Tensor, ...]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,6 +24,22 @@ class Propagation:
     def inputs_of(self, layer: int) -> Array:
         """Return the activations that layer ``layer`` (0-based) reads."""
         return self.X if layer == 0 else self.A[layer - 1]
+
+
+class Span(NamedTuple):
+    """Where what belongs to a dense layer lies.
+
+    Parameters
+    ----------
+    weights, bias : in theta; shape : of the weights.
+    units, inputs : its units among those of all layers, and what it reads among what all layers read.
+    """
+
+    weights: slice
+    shape: tuple[int, ...]
+    bias: slice
+    units: slice
+    inputs: slice
 
 
 @dataclass(frozen=True)
