@@ -24,7 +24,7 @@ from .._validation import (
     path_of,
     tolerance_of,
 )
-from ..engines.base import COMPILING_SECONDS, ENGINES, engine as engine_named, is_small, respond_at_once
+from ..engines.base import COMPILING_SECONDS, ENGINES, engine as engine_named, is_for_once, is_small, respond_at_once
 from ..engines.distributed.run import Shared
 from ..engines.finite.directional import Probe, exact_slopes, probe, until_the
 from ..problems.gradients import AnalyticGradient
@@ -183,6 +183,8 @@ def _at_once(
 
     None for any other: what ``check`` then does finds the same, and says what is wrong.
     """
+    if type(X) is not np.ndarray or X.ndim != 2 or not is_for_once(net, X.shape[1]):  # before anything large is read
+        return None
     read = read_at_once(net, parameters, gradients, X, Y)
     if read is None:
         return None

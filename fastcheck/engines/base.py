@@ -45,13 +45,18 @@ def engine(name: str) -> Engine:
     return respond if name == "response" else _imported(name)
 
 
-def respond_at_once(problem: Problem, epsilon: float) -> NumericalGradient | None:
-    """Return what ``respond`` does for a small network in the usual case; None for others, and in any other."""
-    from .plain.at_once import differences_at_once, fits
+def is_for_once(net: Network, samples: int) -> bool:
+    """Whether a network with so many samples is so small that ``respond`` tries to do it at once."""
+    from .plain.at_once import fits
     from .plain.engine import has_rules
 
-    if not (fits(problem.network, problem.m) and has_rules(problem.network)):
-        return None
+    return fits(net, samples) and has_rules(net)
+
+
+def respond_at_once(problem: Problem, epsilon: float) -> NumericalGradient | None:
+    """Return what ``respond`` does for a network that ``is_for_once``, in the usual case; None in any other."""
+    from .plain.at_once import differences_at_once
+
     return differences_at_once(problem, epsilon)
 
 
