@@ -8,6 +8,7 @@ import pytest
 import fastcheck as fc
 from fastcheck.engines.plain import at_once, engine as plain, powers
 from fastcheck.problems.networks.problem import Problem
+from fastcheck.rules.activations import ACTIVATIONS
 from tests.engines.response.digits import agrees
 from tests.support.mpmath_network import central_differences, literal_differences
 from tests.support.problems import HIDDEN, OUTPUTS, RUN, data, network, problem
@@ -202,3 +203,11 @@ def test_products_stay_with_one_thread():
     out = np.empty((20, 350))
     powers._carry(W, changes, out)
     np.testing.assert_allclose(out, W @ changes.reshape(30, 350), rtol=1e-12)
+
+
+def test_straight_activations_are_nowhere_steeper_than_one():
+    """A bound of changes relies on it, without a look at their slopes."""
+    z = np.concatenate([np.linspace(-8.0, 8.0, 4001), [-1e9, 1e9]])
+    for entry in ACTIVATIONS.values():
+        if entry.linear:
+            assert np.abs(entry.derivative(z)).max() <= 1.0
