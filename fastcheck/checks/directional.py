@@ -23,9 +23,16 @@ BESIDE = 2
 def entries_beside(
     probed: Probe, tensors: Sequence[Tensor], generator: "Generator", *, dear: bool = False
 ) -> Indices:
-    """The entries that directions led to and a few of each tensor, or where they are ``dear`` of all, ascending."""
+    """The entries that directions led to, and of each other tensor a few, or where they are ``dear`` of all; ascending.
+
+    A tensor that directions disagree with has the entry that they led to, and needs no others to be wrong.
+    """
     size = max(tensor.stop for tensor in tensors)
-    few = generator.integers(size, size=BESIDE) if dear and size else choose(tensors, BESIDE * len(tensors), generator)
+    agreed = [tensor for tensor in tensors if not any(suspect.tensor is tensor for suspect in probed.suspects)]
+    if dear and size:
+        few = generator.integers(size, size=BESIDE)
+    else:
+        few = choose(agreed, BESIDE * len(agreed), generator) if agreed else np.empty(0, np.int64)
     return np.union1d(few, [s.entry for s in probed.suspects]).astype(np.int64)
 
 

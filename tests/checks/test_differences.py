@@ -76,6 +76,23 @@ def test_narrow_structure_at_random(seed):
     assert check(lambda p: np.sum(np.sin(p)), p, -np.cos(p)).verdict == "fail"
 
 
+@pytest.mark.parametrize("options", [{}, {"order": 6}, {"method": "directional"}], ids=str)
+@pytest.mark.parametrize(("amplitude", "size", "count"), [
+    (1e-12, 0.03, 3), (1e-11, 0.03, 3), (1e-10, 3.0, 1), (1e-9, 3.0, 1), (1e-8, 3.0, 1),
+])  # fmt: skip
+def test_structure_as_faint_as_noise_blames_no_gradient(amplitude, size, count, options):
+    """A ripple of some ten thousand roundings has slopes that count: steps that see it contradict the others."""
+    rng = np.random.default_rng(count)
+    p, c = size * rng.standard_normal(count), rng.standard_normal(count)
+
+    def cost(p):
+        return float(np.sum(c * np.sin(p)) + amplitude * np.sin(1e5 * np.sum(p)))
+
+    gradient = c * np.cos(p) + amplitude * 1e5 * np.cos(1e5 * p.sum())
+    assert check(cost, p, gradient, **options).verdict != "fail"
+    assert check(cost, p, 1.5 * gradient, **options).verdict != "pass"
+
+
 def test_noise_is_not_taken_for_structure():
     """A cost rounded to single precision has noise at every step."""
     p = np.random.default_rng(0).standard_normal(60)

@@ -1,12 +1,14 @@
 """One check of a function: what stays the same while its estimates are made."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..._types import Array, Indices
+from ..._constants import NOISE_SIGMAS
+from ..._types import Array, Indices, Mask
 from ...problems.parameters.tensor import Tensor
+from .difference_table import SlopeEstimates
 from .lines import ParameterLines
 from .problem import FunctionProblem, Method
 from .tensor_noise import TensorNoise
@@ -26,6 +28,7 @@ class Check:
     lines : their costs.
     noise : of the cost, by tensor.
     generator : makes random choices.
+    refined : places whose steps were chosen one by one, and what came of that: a second look need not begin anew.
     """
 
     problem: FunctionProblem
@@ -34,6 +37,7 @@ class Check:
     lines: ParameterLines
     noise: TensorNoise
     generator: "Generator"
+    refined: list[tuple[Indices, SlopeEstimates]] = field(default_factory=list)
 
     @classmethod
     def of(cls, problem: FunctionProblem, positions: Indices, method: Method) -> "Check":
@@ -64,3 +68,35 @@ class Check:
         if places is None:
             return np.arange(first, last)
         return places[np.searchsorted(places, first) : np.searchsorted(places, last)]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some entries under a second look.
+
+    rows : their rows among the estimates; places : their places in the check, ascending.
+    """
+
+    check: Check
+    rows: Indices
+    places: Indices
+
+    @property
+    def which(self) -> Indices:
+        """Their positions in theta."""
+        return self.check.positions[self.places]
+
+    @property
+    def gradient(self) -> Array:
+        """Their gradient."""
+        return self.check.gradient[self.places]
+
+    def some(self, where: Mask | Indices) -> "Batch":
+        """Return some of them."""
+        return Batch(self.check, self.rows[where], self.places[where])
+
+    def apart(self, slope: Array, error: Array) -> Mask:
+        """Return where a slope and the gradient differ by more than tolerance and error."""
+        with np.errstate(invalid="ignore"):
+            allowed = self.check.method.tolerance * (np.abs(slope) + np.abs(self.gradient)) + NOISE_SIGMAS * error
+            return np.asarray(np.abs(slope - self.gradient) > allowed)

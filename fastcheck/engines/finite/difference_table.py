@@ -4,7 +4,7 @@ Source of the estimates: J. J. More and S. M. Wild, "Estimating computational no
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -43,6 +43,8 @@ class SlopeEstimates:
     smooth : whether the function looks smooth at that step.
     below, above : costs at -h and h.
     left, right, nearest : derivatives to both sides at the smallest step at which the function is rough, and that step.
+    afar, afar_error : the derivative at a far smaller step, and its standard error, with as much noise as the table may
+        hide; nan where there is none.
     """
 
     slope: Array
@@ -58,13 +60,16 @@ class SlopeEstimates:
     left: Array
     right: Array
     nearest: Array
+    afar: Array
+    afar_error: Array
 
     @classmethod
     def unknown(cls, count: int) -> "SlopeEstimates":
         """Nothing known yet about ``count`` lines."""
         slope, rounding, step, noise, decay, below, above, left, right = (np.full(count, np.nan) for _ in range(9))
         return cls(slope, np.full(count, np.inf), rounding, step, noise, np.zeros((count, 6)), decay,
-                   np.zeros(count, dtype=bool), below, above, left, right, np.full(count, np.inf))
+                   np.zeros(count, dtype=bool), below, above, left, right, np.full(count, np.inf), slope.copy(),
+                   slope.copy())
 
     @property
     def resolved(self) -> Mask:
@@ -110,8 +115,18 @@ class SlopeEstimates:
 
     def take(self, other: "SlopeEstimates", where: Mask | Indices, from_: Mask) -> None:
         """Overwrite the lines ``where`` with the lines ``from_`` of another."""
-        for name in ("slope", "truncation", "rounding", "step", "noise", "bend", "decay", "smooth", "below", "above"):
+        for name in ("slope", "truncation", "rounding", "step", "noise", "bend", "decay", "smooth", "below", "above",
+                     "afar", "afar_error"):
             getattr(self, name)[where] = getattr(other, name)[from_]
+
+    def put(self, where: Mask | Indices, other: "SlopeEstimates") -> None:
+        """Overwrite all that is known of the lines ``where`` by another's lines, in order."""
+        for one in fields(self):
+            getattr(self, one.name)[where] = getattr(other, one.name)
+
+    def at(self, where: Mask | Indices) -> "SlopeEstimates":
+        """Return some of the lines."""
+        return SlopeEstimates(*(getattr(self, one.name)[where] for one in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -186,7 +201,8 @@ def judged(rows: Samples, noise: Array) -> SlopeEstimates:
     truncation[broken] = np.inf
     above, below = costs[:, half], costs[:, half - 1]
     return SlopeEstimates(WIDEST.slope(rows.distances, costs), truncation, WIDEST.rounding * grown / step, step, noise,
-                          bend, rho, ~rough & ~broken, below, above, left, right, step)
+                          bend, rho, ~rough & ~broken, below, above, left, right, step, np.full(step.size, np.nan),
+                          np.full(step.size, np.nan))
 
 
 def _differences(row: Array) -> Array:

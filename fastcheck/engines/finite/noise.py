@@ -32,7 +32,7 @@ CLOSE = 4.0
 # A cost that has not moved at this many steps does not depend on what was moved.
 STILL = 3
 # Noise this many times the least that rounding can be is looked at again at a step this many times smaller.
-SUSPICIOUS, FINER = 1e6, 128.0
+SUSPICIOUS, FINER = 1e2, 128.0
 # Evaluations that measuring one tensor's noise usually takes.
 EVALUATIONS = 21
 # Noise that is assumed where there is no time to measure it, in units of the cost's own rounding.

@@ -113,6 +113,7 @@ def _planned(check: Check, here: Indices, tensor: Tensor) -> TensorPlan:
         return TensorPlan(np.full(here.size, check.method.epsilon), noise)
     if here.size <= SMALL:
         slopes = _learn(check, tensor, here, noise)
+        check.refined.append((here, slopes))
         return TensorPlan(slopes.step, np.fmax(noise, slopes.noise), (here, Estimates.from_slopes(slopes)))
     return _from_pilots(check, here, tensor, noise)
 

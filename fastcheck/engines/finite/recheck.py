@@ -12,8 +12,9 @@ import numpy as np
 from ..._constants import NOISE_SIGMAS
 from ..._types import Array, Indices, Mask
 from ..second_looks import SecondLooks
-from .check import Check
+from .check import Batch, Check
 from .complex_step import ANALYTIC, not_analytic
+from .contradictions import confirmed_afar, doubt_contradicted
 from .difference_table import SlopeEstimates, table
 from .edges import edge_slopes, inner_step
 from .estimates import Estimates
@@ -66,32 +67,6 @@ class Rechecked:
             other.estimates, {**self.kinks, **other.kinks}, self.suspects + other.suspects,
             self.looked + other.looked, self.unsure + other.unsure, self.edges + other.edges, self.off + other.off,
         )
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Some entries under a second look.
-
-    rows : their rows among the estimates; places : their places in the check, ascending.
-    """
-
-    check: Check
-    rows: Indices
-    places: Indices
-
-    @property
-    def which(self) -> Indices:
-        """Their positions in theta."""
-        return self.check.positions[self.places]
-
-    @property
-    def gradient(self) -> Array:
-        """Their gradient."""
-        return self.check.gradient[self.places]
-
-    def some(self, where: Mask | Indices) -> "Batch":
-        """Return some of them."""
-        return Batch(self.check, self.rows[where], self.places[where])
 
 
 def recheck(check: Check, places: Indices, estimates: Estimates) -> Rechecked:
@@ -188,7 +163,7 @@ def _look(batch: Batch, estimates: Estimates) -> tuple[Rechecked, Indices]:
         found = found.followed_by(_at_edges(batch.some(~at_kink & ~np.isfinite(slopes.slope)), found.estimates))
     else:
         found = found.followed_by(_own_up(batch.some(known), found.estimates, _subset(slopes, known)))
-    wrong = _apart(batch, slopes.slope, slopes.error) & ~at_kink
+    wrong = batch.apart(slopes.slope, slopes.error) & ~at_kink
     return found, rows[wrong]
 
 
@@ -223,7 +198,7 @@ def _better(batch: Batch, before: Estimates, slopes: SlopeEstimates) -> Mask:
     # A first look that is off by more than its error, or saw less noise, did not know its error.
     misjudged = ~(np.abs(slopes.slope - before.slope) <= NOISE_SIGMAS * (slopes.error + before.error))
     misjudged |= slopes.noise > AGREEMENT * before.noise
-    excused = _apart(batch, before.slope, before.error) & ~_apart(batch, slopes.slope, slopes.error)
+    excused = batch.apart( before.slope, before.error) & ~batch.apart(slopes.slope, slopes.error)
     return np.asarray(misjudged | excused | (slopes.error < before.error))
 
 
@@ -231,10 +206,13 @@ def _slopes(batch: Batch) -> SlopeEstimates:
     """Slopes with steps of their own; no small error is blamed before noise is measured and another step agrees."""
     check, which = batch.check, batch.which
     lines, start, cost = check.lines, first_step(check.problem.theta[which]), check.problem.cost
-    slopes = refine(lines, which, start, cost, check.noise.at(which, measure=False),
-                    measure=lambda: check.noise.at(which))
+    slopes, anew = _found_before(batch)
+    if anew.any():
+        fresh = which[anew]
+        slopes.put(anew, refine(lines, fresh, start[anew], cost, check.noise.at(fresh, measure=False),
+                                measure=lambda: check.noise.at(fresh)))
     _look_inward(batch, slopes, start)
-    doubted = _subtle(batch, slopes)
+    doubted = _subtle(batch, slopes) & ~confirmed_afar(batch, slopes)
     if doubted.any():
         noise = check.noise.at(which[doubted])
         if (noise > AGREEMENT * slopes.noise[doubted]).any():
@@ -242,7 +220,20 @@ def _slopes(batch: Batch) -> SlopeEstimates:
             slopes.take(again, doubted, np.ones(again.slope.size, dtype=bool))
         _confirm(batch, slopes, doubted)
     _measure_errors(batch, slopes)
+    doubt_contradicted(batch, slopes)
     return slopes
+
+
+def _found_before(batch: Batch) -> tuple[SlopeEstimates, Mask]:
+    """Return what the first look found where it chose each entry's step by itself, and which entries it did not."""
+    slopes, anew = SlopeEstimates.unknown(batch.places.size), np.ones(batch.places.size, dtype=bool)
+    for places, table_of in batch.check.refined if batch.check.method.epsilon is None else ():
+        here = np.flatnonzero(np.isin(batch.places, places))
+        found = table_of.at(np.searchsorted(places, batch.places[here]))
+        sound = found.smooth & np.isfinite(found.error) & np.isfinite(found.afar)
+        slopes.put(here[sound], found.at(sound))
+        anew[here[sound]] = False
+    return slopes, anew
 
 
 def _look_inward(batch: Batch, slopes: SlopeEstimates, start: Array) -> None:
@@ -262,9 +253,9 @@ def _measure_errors(batch: Batch, slopes: SlopeEstimates) -> None:
     """Hold the errors of slopes that disagree, but not grossly, against their scatter at other steps."""
     check = batch.check
     coarse = WIDEST.rounding * SINGLE * abs(check.problem.cost) / slopes.step
-    subtle = ~_apart(batch, slopes.slope, slopes.error + coarse) & ~_apart(batch, slopes.slope, UNSEEN * slopes.error)
+    subtle = ~batch.apart(slopes.slope, slopes.error + coarse) & ~batch.apart( slopes.slope, UNSEEN * slopes.error)
     subtle |= slopes.step < SHORT * first_step(check.problem.theta[batch.which])
-    apart = _apart(batch, slopes.slope, slopes.error / NOISE_SIGMAS) & np.isfinite(slopes.error) & slopes.smooth
+    apart = batch.apart(slopes.slope, slopes.error / NOISE_SIGMAS) & np.isfinite(slopes.error) & slopes.smooth
     still = np.flatnonzero(apart & (slopes.bend[:, 0] == 0.0))[:MEASURED]
     moving = np.flatnonzero(apart & subtle & (slopes.bend[:, 0] > 0.0))
     chosen = moving[:: max(1, -(-moving.size // MEASURED))]
@@ -287,25 +278,18 @@ def _measure_errors(batch: Batch, slopes: SlopeEstimates) -> None:
 def _subtle(batch: Batch, slopes: SlopeEstimates) -> Mask:
     """Tell which entries are wrong, but by so little that a cost in single precision could be the reason."""
     coarse = WIDEST.rounding * SINGLE * abs(batch.check.problem.cost) / slopes.step
-    gross = _apart(batch, slopes.slope, slopes.error + coarse)
-    return np.asarray(_apart(batch, slopes.slope, slopes.error) & ~gross & ~slopes.kinked()[0])
+    gross = batch.apart(slopes.slope, slopes.error + coarse)
+    return np.asarray(batch.apart(slopes.slope, slopes.error) & ~gross & ~slopes.kinked()[0])
 
 
 def _confirm(batch: Batch, slopes: SlopeEstimates, doubted: Mask) -> None:
     """Blame no gradient by one step alone: where a shorter one does not, its slope counts."""
-    blamed = np.flatnonzero(doubted & _apart(batch, slopes.slope, slopes.error) & slopes.smooth)
+    blamed = np.flatnonzero(doubted & batch.apart(slopes.slope, slopes.error) & slopes.smooth)
     some = batch.some(blamed)
     shorter = table(batch.check.lines, some.which, slopes.step[blamed] * ELSEWHERE, batch.check.problem.cost,
                     slopes.noise[blamed])
-    excused = ~_apart(some, shorter.slope, shorter.error) & shorter.smooth
+    excused = ~some.apart( shorter.slope, shorter.error) & shorter.smooth
     slopes.take(shorter, blamed[excused], excused)
-
-
-def _apart(batch: Batch, slope: Array, error: Array) -> Mask:
-    """Return where a slope and the gradient differ by more than tolerance and error."""
-    with np.errstate(invalid="ignore"):
-        allowed = batch.check.method.tolerance * (np.abs(slope) + np.abs(batch.gradient)) + NOISE_SIGMAS * error
-        return np.asarray(np.abs(slope - batch.gradient) > allowed)
 
 
 def _at_edges(batch: Batch, estimates: Estimates) -> Rechecked:

@@ -39,8 +39,8 @@ NARROWER = 2.0**-10
 DISAGREEMENT = 8.0
 # ... where noise may be this many times what has been seen of it, ...
 UNSEEN = 64.0
-# ... and this share of the bend within the larger step: at the smaller one it counts by its square.
-CURVED = 1e-5
+# ... and what the smaller step leaves out, by the larger one's higher differences, may be this many times as much.
+CURVED = 16.0
 
 
 def median(values: Array) -> float:
@@ -145,11 +145,21 @@ def _contradicted(lines: Lines, which: Indices, cost: float, best: SlopeEstimate
     """Tell which of some lines have another slope at a far smaller step."""
     step = best.step[some] * CONFIRMING
     slope, below, above = central(lines, which[some], step, 2)
+    best.afar[some], best.afar_error[some] = slope, _error_afar(best.at(some))
     with np.errstate(all="ignore"):
         rounding = UNSEEN * STENCILS[2].rounding * best.noise[some] / step
-        room = DISAGREEMENT * (rounding + best.error[some]) + CURVED * np.max(best.bend[some], axis=1) / best.step[some]
+        curved = CURVED * CONFIRMING**2 * np.max(best.bend[some, 2:], axis=1) / best.step[some]
+        room = DISAGREEMENT * (np.fmax(rounding, best.afar_error[some]) + best.error[some]) + curved
         apart = np.abs(slope - best.slope[some]) > room
     return np.asarray(apart & np.isfinite(below) & np.isfinite(above))
+
+
+def _error_afar(found: SlopeEstimates) -> Array:
+    """Return the standard error of a difference at a far smaller step, with the noise that a table may hide at most."""
+    with np.errstate(all="ignore"):
+        hidden = np.fmax(found.noise, AGREEMENT * found.level)
+        left_out = STENCILS[2].truncation * CONFIRMING**2 * np.max(found.bend[:, 2:], axis=1) / found.step
+        return np.asarray(STENCILS[2].rounding * hidden / (found.step * CONFIRMING) + left_out)
 
 
 def _search(
