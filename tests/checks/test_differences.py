@@ -93,6 +93,26 @@ def test_structure_as_faint_as_noise_blames_no_gradient(amplitude, size, count, 
     assert check(cost, p, 1.5 * gradient, **options).verdict != "pass"
 
 
+AT_KINKS = {
+    "sizes": (lambda p: np.sum(np.abs(p)), [0.0, 1.0, -1.0], [0.0, 1.0, -1.0]),
+    "the largest of two": (np.max, [1.0, 1.0, -1.0], [0.5, 0.5, 0.0]),
+    "a hinge at its margin": (lambda p: np.maximum(0.0, 1.0 - p).sum(), [1.0, 0.5, 2.0], [-0.5, -1.0, 0.0]),
+    "targets that are met": (lambda p: np.abs(p - [1.0, 2.0, 3.0]).sum(), [1.0, 2.0, 5.0], [0.0, 0.0, 1.0]),
+    "the edges of a clip": (lambda p: np.clip(p, 0.0, 1.0).sum(), [0.0, 0.5, 1.0], [0.5, 1.0, 0.5]),
+    "one alone": (lambda p: np.maximum(p, 0.0).sum(), [0.0], [0.5]),
+}
+
+
+@pytest.mark.parametrize("order", [2, 6])
+@pytest.mark.parametrize("name", AT_KINKS)
+def test_half_of_both_sides_at_a_kink_of_a_small_tensor(name, order):
+    """It agrees with the central difference, whose error there is that of a step which is not smooth."""
+    cost, at, gradient = AT_KINKS[name]
+    at, gradient = np.array(at), np.array(gradient)
+    assert check(lambda p: float(cost(p)), at, gradient, order=order).verdict == "pass"
+    assert check(lambda p: float(cost(p)), at, gradient + 1.1, order=order).verdict != "pass"
+
+
 def test_noise_is_not_taken_for_structure():
     """A cost rounded to single precision has noise at every step."""
     p = np.random.default_rng(0).standard_normal(60)

@@ -5,7 +5,7 @@ and settled where one of its entries is wrong beyond doubt.
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -35,6 +35,8 @@ MEASURED = 6
 SHORT = 2.0**-20
 # Near the edge of a domain, steps are looked for from this part of the largest one on at which both sides have costs.
 INWARD = 2.0**-4
+# Errors above this share of a tensor's gradient, and this many times its smallest, hide it where they need not.
+HIDES, POOR = 1e-3, 30.0
 # Relative rounding of single precision: what is wrong beyond it needs no measurement of the cost's noise.
 SINGLE = 2.0**-24
 
@@ -83,16 +85,20 @@ def recheck(check: Check, places: Indices, estimates: Estimates) -> Rechecked:
     ------
     ValueError : where complex_step was asked for and the cost is not analytic.
     """
-    suspects = suspects_among(check, places, estimates)
-    if not suspects.size or not math.isfinite(check.problem.cost):
+    if not math.isfinite(check.problem.cost):
         return Rechecked(estimates)
+    begun = _hiding_looked_at(check, places, estimates)
+    estimates = begun.estimates
+    suspects = np.setdiff1d(suspects_among(check, places, estimates), [*_rows_of(begun.kinks, places)])
+    if not suspects.size:
+        return begun
     shuffled = check.generator.permutation(suspects)
     lost_first = np.argsort(np.isfinite(estimates.slope[shuffled]), kind="stable")
     groups = _by_tensor(check, places, shuffled[lost_first])
     first = int(np.clip(SHARE * check.lines.count / (EACH * len(groups)), FEWEST, MOST))
     # With little time, one tensor's answer is worth more than half of everybody's.
     looks = SecondLooks(groups, first, GROWTH, together=None if math.isinf(check.method.deadline) else 1)
-    found = Rechecked(estimates, suspects=suspects.size)
+    found = begun.followed_by(Rechecked(estimates, suspects=suspects.size))
     looked: list[Indices] = []
     for rows in looks:
         try:
@@ -111,6 +117,35 @@ def recheck(check: Check, places: Indices, estimates: Estimates) -> Rechecked:
         others = np.setdiff1d(suspects, np.concatenate(looked))
         found = found.followed_by(Rechecked(_own_up_for_others(found.estimates, np.concatenate(looked), others)))
     return found
+
+
+def _rows_of(kinks: dict[int, tuple[float, float]], places: Indices) -> Indices:
+    """Return the rows of entries at kinks."""
+    return np.searchsorted(places, np.array(sorted(kinks), dtype=np.int64))
+
+
+def _hiding_looked_at(check: Check, places: Indices, estimates: Estimates) -> Rechecked:
+    """Look again at entries that agree, but by errors of their own that would hide all of their tensor.
+
+    At a kink the central difference is the mean of both sides, as the gradient may be, and its error that of a step
+    that is not smooth; the derivatives to both sides are known far better.
+    """
+    hiding = [np.empty(0, np.int64)]
+    if check.method.epsilon is None and not check.method.complex_step:
+        for tensor in check.tensors:
+            rows = np.searchsorted(places, check.places_of(tensor, places))
+            errors, gradient = NOISE_SIGMAS * estimates.error[rows], check.gradient[places[rows]]
+            with np.errstate(invalid="ignore", over="ignore"):
+                hides = errors > HIDES * np.linalg.norm(gradient)
+                hides &= (errors > POOR * np.min(errors, initial=np.inf)) | (rows.size == 1)
+            hiding.append(rows[hides & np.isfinite(errors)])
+    rows = np.setdiff1d(np.concatenate(hiding), suspects_among(check, places, estimates))
+    if not rows.size:
+        return Rechecked(estimates)
+    try:
+        return replace(_look(Batch(check, rows, places[rows]), estimates)[0], looked=0)
+    except OutOfTime:
+        return Rechecked(estimates)
 
 
 def _unsure(check: Check, places: Indices, estimates: Estimates, rows: Indices) -> Rechecked:
