@@ -18,8 +18,9 @@ from .runner import ObservedProgram, Response, Term
 
 # Changes are this share of a tensor's usual size.
 SHARE = 2.0**-44
-# Directions in each tensor: enough to tell some twenty parts apart.
-DIRECTIONS = 32
+# Directions in each tensor: enough to tell some twenty parts apart; and mixtures of them along which single operations
+# are measured, which takes a run for each: enough for some dozen.
+DIRECTIONS, MIXTURES = 32, 16
 # Perturbations, and numbers of their changes, of one run.
 BATCH, NUMBERS = 1 << 11, 1 << 21
 
@@ -42,6 +43,7 @@ class Moved:
     ----------
     number : of the program's input.
     directions : (m, n), of the tensor.
+    mix : (k, m), the mixtures of them along which operations are measured.
     step : what they were multiplied by.
     record : of all results that moved.
     outputs : what each entry of each output adds to the cost's change, (m, *shape) each, over the step; None where the
@@ -50,6 +52,7 @@ class Moved:
 
     number: int
     directions: Array
+    mix: Array
     step: float
     record: Recorder
     outputs: tuple[Array, ...] | None
@@ -81,7 +84,10 @@ class Contributions:
         if record.full:
             return None
         outputs = None if response is None else tuple(self._weighted(response, count, step))
-        return Moved(number, directions, step, record, outputs)
+        mix = np.eye(count)
+        if count > MIXTURES:
+            mix = np.random.default_rng(number).standard_normal((MIXTURES, count))
+        return Moved(number, directions, mix, step, record, outputs)
 
     def _weighted(self, response: Response, count: int, step: float) -> Iterator[Array]:
         for change, weight in zip(response.changes, self._weights, strict=True):
@@ -114,7 +120,7 @@ class Contributions:
         return dict(record.changes)
 
     def effects(self, moved: Moved, injected: Sequence[tuple[int, Array]]) -> Array:
-        """What goes through some places, (places, m).
+        """What goes through some places, (places, k), along the mixtures.
 
         Parameters
         ----------
@@ -125,10 +131,10 @@ class Contributions:
         ------
         NoRule : where the program cannot be followed.
         """
-        count = len(moved.directions)
+        count = len(moved.mix)
         found = np.zeros((len(injected), count))
         for first, last in _chunks(injected, count):
-            chunk = injected[first:last]
+            chunk = [(site, np.tensordot(moved.mix, change, 1)) for site, change in injected[first:last]]
             sites: dict[int, Array] = {}
             for row, (site, change) in enumerate(chunk):
                 place = sites.setdefault(site, np.zeros((len(chunk) * count, *change.shape[1:]), change.dtype))

@@ -13,10 +13,10 @@ from typing import cast
 import numpy as np
 
 from ..._errors import NoRule
-from ..._types import Array
+from ..._types import Array, Mask
 from ...problems.parameters.tensor import Tensor
 from .activations_found import with_other_slopes
-from .contributions import Contributions, Moved, WatchedProgram
+from .contributions import MIXTURES, Contributions, Moved, WatchedProgram
 from .numbers_added import of_numbers
 from .parts import Place, in_words, plain, shares
 from .places import places_of
@@ -24,6 +24,10 @@ from .problem import ProgramProblem
 
 # Operations beyond which a program is not looked into, and entries of a tensor.
 MOST_OPERATIONS, MOST_ENTRIES = 600, 4096
+# Perturbations that go into single operations in all: beyond, fewer of the failing tensors are looked at so.
+MOST_COLUMNS = 6144
+# What is left of the error of each of several tensors that are explained together.
+EACH = 1e-6
 # An axis is taken apart if it is no longer than this.
 MOST_SLICES = 24
 # Neighbours that a stencil takes together.
@@ -36,11 +40,13 @@ class Guess:
 
     parts : by the tensor's name, (r, m); places : where each part goes through.
     weighed : whether any shares are believed, as those of batches of unequal sizes; else only ``plain`` ones.
+    mixed : whether the parts are (r, k), along mixtures of the directions.
     """
 
     parts: Mapping[str, Array]
     places: tuple[Place, ...]
     weighed: bool = False
+    mixed: bool = True
 
 
 @dataclass
@@ -129,15 +135,15 @@ class _Search:
         for chosen in ([names] if len(names) > 1 else []) + [[name] for name in names]:
             if any(name in said for name in chosen):
                 continue
-            error = np.concatenate([self.error[name] for name in chosen])
+            error = np.concatenate([self._along(self.error, name, guess) for name in chosen])
             parts = np.concatenate([guess.parts[name] for name in chosen], axis=1)
-            alive = parts.any(axis=1)
+            alive: Mask = np.asarray(parts.any(axis=1))
             if not alive.any():
                 continue
             found = shares(error, parts[alive], sum(self.size[name] for name in chosen))
             if found is None:
                 continue
-            if not all(self._explained(name, found - 1.0, guess.parts[name][alive]) for name in chosen):
+            if not all(self._explained(name, found - 1.0, guess, alive) for name in chosen):
                 continue
             all_shares = np.ones(len(parts))
             all_shares[alive] = found
@@ -146,9 +152,14 @@ class _Search:
             said |= {name: in_words(f"d{name}", all_shares, guess.places) for name in chosen}
         return {name: words for name, words in said.items() if words}
 
-    def _explained(self, name: str, off: Array, parts: Array) -> bool:
-        left = np.linalg.norm(self.error[name] - off @ parts)
-        return bool(left <= 1e-6 * np.linalg.norm(self.error[name]))
+    def _explained(self, name: str, off: Array, guess: Guess, alive: Mask) -> bool:
+        """Whether shares explain one of several tensors."""
+        error = self._along(self.error, name, guess)
+        return bool(np.linalg.norm(error - off @ guess.parts[name][alive]) <= EACH * np.linalg.norm(error))
+
+    def _along(self, values: Mapping[str, Array], name: str, guess: Guess | None = None) -> Array:
+        """A tensor's values along its directions, or along the mixtures of them where a guess is measured so."""
+        return values[name] if guess is not None and not guess.mixed else self.moved[name].mix @ values[name]
 
     def _outputs(self, names: Sequence[str]) -> Iterator[Guess]:
         """Several outputs; and the samples, steps or whatever lies along an axis of one."""
@@ -157,7 +168,8 @@ class _Search:
         of = {name: self.moved[name].outputs or () for name in names}
         if len(first) > 1:
             parts = {name: np.stack([_summed(one) for one in outputs]) for name, outputs in of.items()}
-            yield Guess(parts, tuple(Place(f"output {k} (its upstream gradient)") for k in range(len(first))))
+            places = tuple(Place(f"output {k} (its upstream gradient)") for k in range(len(first)))
+            yield Guess(parts, places, mixed=False)
         for k in range(len(first)):
             which = f"output {k}" if len(first) > 1 else "the output"
             yield from _along_axes({name: outputs[k] for name, outputs in of.items()}, which)
@@ -180,7 +192,8 @@ class _Search:
                 continue
             sites = sorted(direct)
             parts = self.run.effects(moved, [(site, direct[site]) for site in sites])
-            if np.linalg.norm(parts.sum(axis=0) - self.whole[name]) > 1e-6 * np.linalg.norm(self.whole[name]):
+            whole = self._along(self.whole, name)
+            if np.linalg.norm(parts.sum(axis=0) - whole) > EACH * np.linalg.norm(whole):
                 continue  # the parameter acts otherwise as well
             places = self._of_uses(name, direct)
             yield Guess({name: parts}, places)
@@ -221,6 +234,7 @@ class _Search:
 
     def _visits(self, names: Sequence[str]) -> Iterator[Guess]:
         """The times that one expression is evaluated, as in a loop."""
+        names = self._few(names)
         groups: dict[str, list[int]] = defaultdict(list)
         for site, place in self.places.items():
             groups[place.words].append(site)
@@ -233,12 +247,17 @@ class _Search:
 
     def _single(self, names: Sequence[str]) -> Iterator[Guess]:
         """Single operations."""
-        sites = sorted(self.places)
+        names, sites = self._few(names), sorted(self.places)
         parts = {name: self._effects(name, sites) for name in names}
         for row, site in enumerate(sites):
             mine = {name: parts[name][row : row + 1] for name in names}
-            if not all(np.allclose(part[0], self.whole[name], rtol=1e-6, atol=0.0) for name, part in mine.items()):
+            if not all(np.allclose(part[0], self._along(self.whole, name), rtol=EACH, atol=0.0)
+                       for name, part in mine.items()):
                 yield Guess(mine, (self.places[site],), weighed=True)  # all of a gradient tells no place
+
+    def _few(self, names: Sequence[str]) -> Sequence[str]:
+        """The first of some tensors, as many as single operations can be measured for."""
+        return names[: max(1, MOST_COLUMNS // (MIXTURES * max(len(self.places), 1)))]
 
     def _effects(self, name: str, sites: Sequence[int]) -> Array:
         """What goes through operations, (places, m); each is measured once."""
@@ -246,7 +265,7 @@ class _Search:
         new = [site for site in sites if site in moved.record.changes and (name, site) not in self.measured]
         effects = self.run.effects(moved, [(site, moved.record.changes[site]) for site in new])
         self.measured |= {(name, site): effect for site, effect in zip(new, effects, strict=True)}
-        nothing = np.zeros(len(moved.directions))
+        nothing = np.zeros(len(moved.mix))
         return np.stack([self.measured.get((name, site), nothing) for site in sites])
 
 
@@ -259,7 +278,8 @@ def _along_axes(parts: Mapping[str, Array], which: str) -> Iterator[Guess]:
             mine = {name: np.moveaxis(part, axis, 0).reshape(length, len(part), -1).sum(axis=2)
                     for name, part in parts.items()}
             words = f"axis {axis - 1} of {which}"
-            yield Guess(mine, tuple(Place(words, j + 1, length, index=True) for j in range(length)))
+            places = tuple(Place(words, j + 1, length, index=True) for j in range(length))
+            yield Guess(mine, places, mixed=False)
 
 
 def _some_visits(parts: Mapping[str, Array], places: tuple[Place, ...]) -> Iterator[Guess]:
