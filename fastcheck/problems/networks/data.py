@@ -67,7 +67,8 @@ def targets_of(Y: Any, m: int, outputs: int, cost: Cost, name: str) -> Array:
             f"Y: expected shape ({outputs}, {m}){labels} for X with {m} samples, got shape {data.shape}{hint}"
         )
     data = np.ascontiguousarray(data, dtype=np.float64)
-    if cost.output and not bool(np.all((data >= 0.0) & (data <= 1.0) | ~np.isfinite(data))):
+    if cost.output and not 0.0 <= data.min() <= data.max() <= 1.0 and not bool(
+            np.all((data >= 0.0) & (data <= 1.0) | ~np.isfinite(data))):
         raise ValueError(f"Y: expected targets between 0 and 1 for {name}, got {data.min()} to {data.max()}")
     if cost.labels:
         sums = data.sum(axis=0)
