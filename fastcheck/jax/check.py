@@ -16,6 +16,8 @@ from ..problems.functions.purity import same
 from ..problems.functions.vjp import rounding_between
 from ..problems.gradients import Rounding
 from ..report.report import Report
+from ..runtime.resources import memory_of, threads_of
+from ..runtime.run import Run
 from ..verdict.outcome import Cause
 from .cost import JaxCost
 from .function import JaxFunction, as_real, is_floating
@@ -101,7 +103,7 @@ def check(
     tolerances = COARSE if coarse and tolerance is None else tolerance
     differenced, notes = JaxCost(_called(function, cost, parameters, loss), rounding), []
     if method is None:
-        method = differenced.method()
+        method = differenced.method(Run(threads_of(threads), memory_of(memory_limit)))
         if method == "directional":
             notes.append('All entries would take more than a few seconds: directions through everything and a sample '
                          'were taken; method="all" takes all.')

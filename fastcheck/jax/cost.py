@@ -1,9 +1,7 @@
 """A JAX loss as the cost that ``check_function`` differences."""
 
-import time
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal
 
 import numpy as np
@@ -11,15 +9,15 @@ from numpy.typing import NDArray
 
 from .._errors import NoRule
 from .._types import Array, Indices
+from ..engines.program.patience import affordable
 from ..engines.program.problem import ProgramProblem
 from ..problems.functions.purity import outside_domain
 from ..problems.gradients import Rounding
+from ..runtime.run import Run
 from .function import JaxFunction, joined
 from .jacobian import ContradictedError, Exact
 from .program.program import JaxProgram
-
-# Seconds that all entries may take; beyond that, directions through everything are taken unless all were asked for.
-PATIENCE = 5.0
+from .program.sited import SitedProgram
 
 
 @dataclass(eq=False)
@@ -47,56 +45,47 @@ class JaxCost:
         return self
 
     @cached_property
-    def program(self) -> JaxProgram:
-        """Its exact differences, in double precision.
+    def problem(self) -> ProgramProblem:
+        """What the program engine takes: exact differences in double precision.
 
         Raises
         ------
-        NoRule : where it has none, or where plain calls give other values than its jaxpr.
+        NoRule : where there are none, or where plain calls give other values than the function's jaxpr.
         """
-        program = self.function.program()
-        exact = Exact(self.function, program)
-        move = exact.literal_move()
-        found, response = exact.along(move[None])
+        function = self.function
+        if function.traced is None:
+            raise NoRule(f"a function that JAX cannot trace ({function.reason})")
+        whole = JaxProgram.values_only(function.traced, function.real, range(len(function.real)))
         try:
-            exact.require_literal(move, found[0], bool(response.crossed[0]))
+            program = SitedProgram(function.traced, function.real)
+            self._require_literal(whole, program)
         except ContradictedError:
             raise NoRule("a loss that gives other values when it is called than its jaxpr does") from None
-        return program
-
-    @cached_property
-    def problem(self) -> ProgramProblem:
-        """What the program engine takes.
-
-        Raises
-        ------
-        NoRule : where the function cannot be followed.
-        """
-        function, program = self.function, self.program
-        places = range(len(function.real))
-
-        def at(values: Sequence[Array]) -> JaxProgram:
-            return JaxProgram(program.function, values, places)
-
+        except NoRule:
+            raise
+        except (TypeError, ValueError, NotImplementedError, KeyError) as error:
+            raise NoRule(f"a function that JAX cannot run on changes ({str(error)[:200]})") from error
         return ProgramProblem(
-            program_at=at, plain=lambda values: at(values).outputs, program=program, weights=(np.ones(()),),
+            program_at=partial(SitedProgram, function.traced), plain=None, program=program, weights=program.weights,
             tensors=tuple(part.tensor for part in function.parts()[0]), theta=function.theta,
-            cost=float(program.outputs[0]),
+            cost=float(whole.outputs[0]), plain_cost=lambda values: float(whole.at(values)[0]),
         )
 
-    def method(self) -> Literal["all", "directional"]:
+    def _require_literal(self, whole: JaxProgram, program: SitedProgram) -> None:
+        """Hold one step through all inputs against plain calls; raises ContradictedError."""
+        exact = Exact(self.function, whole)
+        move = exact.literal_move()
+        response = program.run(dict(enumerate(exact.by_input(move[None]))))
+        change = sum(float(np.vdot(weight, moved[0]))
+                     for weight, moved in zip(program.weights, response.changes, strict=True) if moved is not None)
+        exact.require_literal(move, np.array([change]), bool(response.crossed[0]))
+
+    def method(self, run: Run) -> Literal["all", "directional"]:
         """ "all" where all entries take a few seconds, or have to be subtracted; else "directional"."""
         try:
-            problem = self.problem
+            return "all" if affordable(self.problem, run) else "directional"
         except NoRule:
             return "all"
-        rows = problem.program.rows  # type: ignore[attr-defined]  # of a JaxProgram
-        zeros = {k: np.zeros((rows, *value.shape)) for k, value in enumerate(problem.inputs(problem.theta))}
-        problem.program.run(zeros)  # compiles
-        started = time.perf_counter()
-        problem.program.run(zeros)
-        each = (time.perf_counter() - started) / rows
-        return "all" if 2 * problem.theta.size * each <= PATIENCE else "directional"
 
     def at(self, theta: Array) -> float:
         """The cost of one vector: in double precision where the function can be traced."""

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from .._errors import NoRule
 from .._types import Array, Indices
+from ..engines.program.patience import affordable
 from ..engines.program.problem import ProgramProblem
 from ..runtime.run import Run
 from .function import TorchFunction
-from .program.problem import affordable, program_problem
+from .program.problem import program_problem
 from .tensors import in_short
 
 

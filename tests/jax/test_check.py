@@ -72,7 +72,7 @@ def test_one_wrong_entry_is_named():
 
 
 def test_large_parameters_go_along_directions(monkeypatch):
-    monkeypatch.setattr("fastcheck.jax.cost.PATIENCE", 0.0)
+    monkeypatch.setattr("fastcheck.engines.program.patience.PATIENCE", 0.0)
     report = door.check(loss, net(), args=(X, Y))
     assert report.ok
     assert any("directions through everything" in note for note in report.notes)

@@ -102,7 +102,7 @@ def _served(
     program = runner.program
     products: Sequence[Product] = getattr(program, "products", ())
     complete: Sequence[bool] = getattr(program, "complete", (False,) * len(inputs))
-    observed = getattr(program, "observes", False)
+    observed = getattr(program, "observes", False) or getattr(program, "suppresses", False)
     serving: dict[int, list[Product]] = {}
     for product in products:
         if wanted[product.input].size and (complete[product.input] or observed):

@@ -99,7 +99,7 @@ def expected_seconds(problem: ProgramProblem, run: Run) -> float:
 
 def _expected_seconds(check: Check, jobs: Sequence[Job]) -> float:
     columns = sum((3 if job.colouring.coded else 2) * job.colours.size for job in jobs)
-    return columns * check.runner.seconds / max(check.runner.columns, 1)
+    return columns * check.runner.seconds / max(check.runner.paid, 1)
 
 
 def _begin(

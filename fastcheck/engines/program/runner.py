@@ -199,6 +199,7 @@ class Runner:
     shapes : of the outputs.
     threads : how many share the columns of a run, of programs that may run side by side.
     columns, runs, seconds : perturbations so far, calls of the program, and the time they took.
+    paid : perturbations that could have been had in that time.
     met : operations, by name, and kinds of the kinks on which their values stood that were moved.
     """
 
@@ -214,7 +215,7 @@ class Runner:
         self.weight = np.concatenate([np.empty(0), *self.weights])
         self.memory_limit = memory_limit
         self.threads = 1
-        self.columns = self.runs = 0
+        self.columns = self.runs = self.paid = 0
         self.seconds = 0.0
         self.met: set[tuple[str, Kind]] = set()
 
@@ -251,7 +252,7 @@ class Runner:
         All of them stand ``without`` the same operations.
         """
         count = len(moved[0][1])
-        started = time.perf_counter()
+        started = time.perf_counter() - self._compiling
         threads = max(1, min(self.threads, count // FIRST_COLUMNS))
         pieces = max(threads, -(-count // self.fitting))
         if pieces < 2:
@@ -260,10 +261,21 @@ class Runner:
             parts = np.array_split(np.arange(count), pieces)
             share = partial(self._share, moved, convention)
             found = _joined(run_all(share, parts, threads), [part.size for part in parts])
-        self.seconds += time.perf_counter() - started
+        self.seconds += time.perf_counter() - self._compiling - started
         self.columns += count
+        self.paid += self._paid(count)
         self.runs += 1
         return found
+
+    def _paid(self, count: int) -> int:
+        """Columns that the time of a run of ``count`` is for: compiled programs have room for a fixed number."""
+        rows: int = self.program.rows_for(count) if hasattr(self.program, "rows_for") else 1
+        return -(-count // rows) * rows
+
+    @property
+    def _compiling(self) -> float:
+        """Seconds that the program, where it is compiled, has spent on that: no later run pays for it again."""
+        return float(getattr(self.program, "compiling", 0.0))
 
     @property
     def fitting(self) -> int:

@@ -7,6 +7,13 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
+# Calls, with the name of the parameter that holds the jaxpr: custom rules for derivatives are left aside.
+CALLS = {
+    "jit": "jaxpr", "pjit": "jaxpr", "closed_call": "call_jaxpr", "core_call": "call_jaxpr", "remat2": "jaxpr",
+    "checkpoint": "jaxpr", "custom_jvp_call": "call_jaxpr", "custom_vjp_call": "call_jaxpr",
+    "custom_vjp_call_jaxpr": "fun_jaxpr", "remat": "jaxpr",
+}
+
 
 def lowest_precision(jaxpr: Jaxpr) -> list[Any]:
     """The lowest type of real numbers among what depends on a jaxpr's arguments; an empty list if there is none."""

@@ -42,9 +42,9 @@ class TracedBranches(Branches):
         self.crossed, self.by_kind = flags or (jnp.zeros((), bool), jnp.zeros((len(GROUPS), len(KINDS)), bool))
         self.enter("")
 
-    def enter(self, operation: str, *, second: bool = False) -> None:
+    def enter(self, operation: str, *, second: bool = False, custom: bool = False) -> None:
         """Take the convention of a primitive's group, and note its ties from here on."""
-        group = "custom" if self.custom else GROUP_OF.get(operation, "elementwise")
+        group = "custom" if custom or self.custom else GROUP_OF.get(operation, "elementwise")
         self.group = GROUPS.index(group)
         if isinstance(self.held, Mixture):
             self.convention = self.held.of(group)

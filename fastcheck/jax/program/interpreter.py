@@ -1,10 +1,11 @@
 """A jaxpr run on values and changes: in double precision wherever something moves, and as it is everywhere else."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
@@ -12,6 +13,7 @@ from ..._errors import NoRule
 from .call import Call, Handler
 from .evaluation import bound, evaluated, is_inexact, widened, zeros
 from .flags import TracedBranches
+from .flat import FlatJaxpr
 
 # A value with its change; None for what stands still.
 Moving = tuple[Any, Any]
@@ -19,6 +21,32 @@ Moving = tuple[Any, Any]
 Structure = Callable[["Interpreter", Any, Sequence[Moving], TracedBranches], list[Moving]]
 # In place of a change where nobody asks for changes.
 MOVES = True
+# In place of the change of what could move, and stands still in all perturbations at hand: it has the value that it has
+# in double precision, where what can never move has that of the caller's precision.
+RESTS = "rests"
+
+
+@dataclass(frozen=True)
+class Inside:
+    """What is known of outputs of equations, and happens there, by number.
+
+    values : of the outputs.
+    changes : that are added there; still : whether the output stands still instead, one truth each.
+    """
+
+    values: Mapping[int, Sequence[Any]]
+    changes: Mapping[int, Any] = field(default_factory=dict)
+    still: Mapping[int, Any] = field(default_factory=dict)
+
+    def at(self, number: int, found: list[Moving]) -> list[Moving]:
+        """Return an equation's outputs with what happens at the first of them."""
+        value, change = found[0]
+        if number in self.still and change is not None and change is not RESTS:
+            change = jnp.where(self.still[number], 0.0, change)
+        added = self.changes.get(number)
+        if added is not None:
+            change = added if change is None or change is RESTS else change + added
+        return [(value, change), *found[1:]]
 
 
 @dataclass(frozen=True)
@@ -47,38 +75,49 @@ class Interpreter:
         return self.run_open(jaxpr.jaxpr, [(value, None) for value in jaxpr.consts], operands, branches)
 
     def run_open(
-        self, jaxpr: Jaxpr, constants: Sequence[Moving], operands: Sequence[Moving], branches: TracedBranches
+        self, jaxpr: Jaxpr | FlatJaxpr, constants: Sequence[Moving], operands: Sequence[Moving],
+        branches: TracedBranches, inside: Inside | None = None,
     ) -> list[Moving]:
-        """Return the outputs of a jaxpr, of whose constants some may move."""
+        """Return the outputs of a jaxpr, of whose constants some may move, and things may happen ``inside``."""
         known: dict[Any, Moving] = dict(zip(jaxpr.constvars, constants, strict=True))
         known.update(zip(jaxpr.invars, operands, strict=True))
 
         def read(atom: Any) -> Moving:
             return (np.asarray(atom.val, atom.aval.dtype), None) if isinstance(atom, Literal) else known[atom]
 
-        for equation in jaxpr.eqns:
-            found = self._equation(equation, [read(atom) for atom in equation.invars], branches)
+        for number, equation in enumerate(jaxpr.eqns):
+            values = None if inside is None else inside.values.get(number)
+            found = self._equation(equation, [read(atom) for atom in equation.invars], branches, values)
+            if inside is not None and found:
+                found = inside.at(number, found)
             known.update(zip(equation.outvars, found, strict=True))
         return [read(atom) for atom in jaxpr.outvars]
 
-    def _equation(self, equation: Any, operands: Sequence[Moving], branches: TracedBranches) -> list[Moving]:
+    def _equation(
+        self, equation: Any, operands: Sequence[Moving], branches: TracedBranches, known: Sequence[Any] | None
+    ) -> list[Moving]:
         primitive, params = equation.primitive, equation.params
         if all(change is None for _, change in operands):
-            return [(value, None) for value in bound(primitive, params, [value for value, _ in operands])]
+            if known is None:
+                known = bound(primitive, params, [value for value, _ in operands])
+            return [(value, None) for value in known]
         if not equation.outvars:
             return []  # prints and the like
         structure = self.structures.get(primitive.name)
         if structure is not None:
+            operands = [self.as_moving((v, None)) if c is RESTS else (v, c) for v, c in operands]
             return structure(self, equation, operands, branches)
         values = tuple(widened(value) for value, _ in operands)
-        changes = tuple(change for _, change in operands)
-        outputs = evaluated(primitive, params, values, equation.outvars)
+        changes = tuple(None if change is RESTS else change for _, change in operands)
+        outputs = evaluated(primitive, params, values, equation.outvars) if known is None else list(known)
         if not self.exact:
             return [(value, MOVES) for value in outputs]
+        if all(change is None for change in changes):
+            return [(value, RESTS) for value in outputs]
         handler = self.handlers.get(primitive.name)
         if handler is None:
             raise NoRule(f"lax.{primitive.name}")
-        branches.enter(primitive.name)
+        branches.enter(primitive.name, custom=getattr(equation, "custom", False))
         found = handler(Call(primitive, params, values, changes, outputs, branches))
         return list(zip(outputs, found, strict=True)) if isinstance(found, (list, tuple)) else [(outputs[0], found)]
 

@@ -16,7 +16,8 @@ from ...rules.branches import Convention, Held, Mixture
 from .contents import largest_array
 from .evaluation import is_inexact
 from .flags import GROUPS, HELD_BY_JAX, KINDS, TracedBranches
-from .interpreter import MOVES, Interpreter, Moving
+from .flat import FlatJaxpr, flattened
+from .interpreter import MOVES, Inside, Interpreter, Moving
 from .primitives import PRIMITIVES
 from .structures import STRUCTURES
 from .traced import Traced
@@ -60,7 +61,7 @@ class JaxProgram:
                             for k, value in enumerate(inputs))
         try:
             with double_precision():
-                self.outputs = tuple(np.asarray(out) for out in self._values(self.inputs))
+                self.outputs = self.at(self.inputs)
                 self._moves = function.once(("moves", self.moving), self._find_moving)
         except (TypeError, ValueError, NotImplementedError, KeyError) as error:
             if isinstance(error, NoRule):
@@ -73,6 +74,7 @@ class JaxProgram:
         program = cls.__new__(cls)
         program.function, program.moving, program.together = function, tuple(moving), None
         program.inputs = tuple(np.asarray(value, np.float64) for value in inputs)
+        program.outputs = program.at(program.inputs)
         return program
 
     @cached_property
@@ -81,15 +83,20 @@ class JaxProgram:
         largest = self.function.once("largest", lambda: largest_array(self.function.jaxpr.jaxpr))
         return sum(self.inputs[k].size for k in self.moving) + sum(out.size for out in self.outputs) + 2 * largest
 
+    def at(self, inputs: Sequence[Any]) -> tuple[Array, ...]:
+        """Return the outputs at other inputs, in double precision."""
+        with double_precision():
+            return tuple(np.asarray(out) for out in self._values(inputs))
+
     def _values(self, inputs: Sequence[Any]) -> Any:
         """Return the outputs in double precision."""
-        build = partial(_values_of, self.function.jaxpr, self.moving)
-        run = self.function.once(("wide values", self.moving), lambda: jax.jit(build))
-        return run(self.function.constants, inputs)
+        build = partial(_values_of, self._flat, self.moving)
+        run = self.function.once(("wide values", self.moving), lambda: jax.jit(build, compiler_options=QUICKLY))
+        return run(self.function.constants, list(inputs))
 
     def values_at(self, rows: Sequence[Array]) -> list[Array]:
         """Return the outputs (k, *shape) at several points, the inputs that are moved given as (k, *shape) each."""
-        build = partial(_values_of, self.function.jaxpr, self.moving)
+        build = partial(_values_of, self._flat, self.moving)
         axes = [0 if k in self.moving else None for k in range(len(self.inputs))]
         run = self.function.once(("stacked values", self.moving), lambda: jax.jit(jax.vmap(build, (None, axes))))
         given = list(self.inputs)
@@ -103,7 +110,7 @@ class JaxProgram:
         found: list[bool] = []
 
         def trial(constants: Any, inputs: Any, changes: Any) -> Any:
-            outputs, branches = _changes_of(self.function.jaxpr, self.moving, None, constants, inputs, changes)
+            outputs, branches = _changes_of(self._flat, self.moving, None, constants, inputs, {}, changes)
             found.extend(change is not None for _, change in outputs)
             return branches.crossed
 
@@ -147,12 +154,43 @@ class JaxProgram:
         fill = rows - len(changes[0])
         if fill:
             changes = [np.concatenate([change, np.zeros((fill, *change.shape[1:]))]) for change in changes]
-        build = partial(_moved, self.function.jaxpr, self.moving, convention)
-        quickly = QUICKLY if rows * self.size < SMALL else None
-        run = self.function.once(("changes", self.moving, convention, quickly is None),
-                                 lambda: jax.jit(jax.vmap(build, (None, None, 0)), compiler_options=quickly))
+        quickly = rows * self.size < SMALL or not self._can_know
+        known = {} if quickly else self._known
+        build = partial(_moved, self._flat, self.moving, convention)
+        run = self.function.once(("changes", self.moving, convention, quickly), lambda: jax.jit(
+            jax.vmap(build, (None, None, None, 0)), compiler_options=QUICKLY if quickly else None))
         with double_precision():
-            return [np.asarray(part) for part in run(self.function.constants, list(self.inputs), list(changes))]
+            found = run(self.function.constants, list(self.inputs), known, list(changes))
+            return [np.asarray(part) for part in found]
+
+    @cached_property
+    def _flat(self) -> FlatJaxpr:
+        flat: FlatJaxpr = self.function.once("flat", lambda: flattened(self.function.jaxpr.jaxpr))
+        return flat
+
+    @property
+    def _can_know(self) -> bool:
+        return not self._flat.has_inner(self._flat.moving(self.moving))
+
+    @cached_property
+    def _known(self) -> dict[int, list[Any]]:
+        return known_values(self.function, self._flat, self.moving, self.inputs)
+
+
+def known_values(
+    function: Traced, flat: FlatJaxpr, moving: Collection[int], inputs: Sequence[Any]
+) -> dict[int, list[Any]]:
+    """Return the values of equations, by number, that code which computes changes is handed, in double precision.
+
+    Fully optimized code would compute a value again wherever it is used, and let a product enter a sum unrounded there:
+    differences of values that are equal would not vanish, and changes are as small as their rounding.  Code that is
+    compiled ``QUICKLY`` does not.
+    """
+    build = partial(_all_values, flat, moving)
+    with double_precision():
+        run = function.once(("known", tuple(moving)), lambda: jax.jit(build, compiler_options=QUICKLY))
+        found: dict[int, list[Any]] = run(function.constants, list(inputs))
+        return found
 
 
 @contextlib.contextmanager
@@ -169,24 +207,42 @@ def _given(moving: Collection[int], inputs: Sequence[Any], changes: Sequence[Any
             for place, value in enumerate(inputs)]
 
 
-def _values_of(jaxpr: Any, moving: Collection[int], constants: Any, inputs: Sequence[Any]) -> list[Any]:
+def _values_of(flat: FlatJaxpr, moving: Collection[int], constants: Any, inputs: Sequence[Any]) -> list[Any]:
     run = Interpreter(PRIMITIVES, STRUCTURES, exact=False)
-    found = run.run_open(jaxpr.jaxpr, [(c, None) for c in constants], _given(moving, inputs, None), TracedBranches())
+    found = run.run_open(flat, constants_of(flat, constants), _given(moving, inputs, None), TracedBranches())
     return [jnp.asarray(value, jnp.float64) if is_inexact(value) else value for value, _ in found]
 
 
+def _all_values(
+    flat: FlatJaxpr, moving: Collection[int], constants: Any, inputs: Sequence[Any]
+) -> dict[int, list[Any]]:
+    """Return the outputs of all equations that hold no others, by number."""
+    simple = flat.giving([variable for number in flat.simple for variable in flat.eqns[number].outvars])
+    run = Interpreter(PRIMITIVES, STRUCTURES, exact=False)
+    found = run.run_open(simple, constants_of(flat, constants), _given(moving, inputs, None), TracedBranches())
+    values = iter(value for value, _ in found)
+    return {number: [next(values) for _ in flat.eqns[number].outvars] for number in flat.simple}
+
+
+def constants_of(flat: FlatJaxpr, constants: Sequence[Any]) -> list[Moving]:
+    """Return all constants of a jaxpr without calls, those that its own jaxpr was traced with first."""
+    return [(value, None) for value in (*constants, *flat.fixed)]
+
+
 def _changes_of(
-    jaxpr: Any, moving: Collection[int], convention: Held | None, constants: Any, inputs: Any, changes: Any
+    flat: FlatJaxpr, moving: Collection[int], convention: Held | None, constants: Any, inputs: Any,
+    known: Mapping[int, Any], changes: Any
 ) -> tuple[list[Moving], TracedBranches]:
     branches = TracedBranches(convention)
     run = Interpreter(PRIMITIVES, STRUCTURES)
-    found = run.run_open(jaxpr.jaxpr, [(c, None) for c in constants], _given(moving, inputs, changes), branches)
-    return found, branches
+    given = _given(moving, inputs, changes)
+    return run.run_open(flat, constants_of(flat, constants), given, branches, Inside(known)), branches
 
 
 def _moved(
-    jaxpr: Any, moving: Collection[int], convention: Held | None, constants: Any, inputs: Any, changes: Any
+    flat: FlatJaxpr, moving: Collection[int], convention: Held | None, constants: Any, inputs: Any,
+    known: Mapping[int, Any], changes: Any
 ) -> list[Any]:
     """Flags, and the changes of the outputs that move."""
-    found, branches = _changes_of(jaxpr, moving, convention, constants, inputs, changes)
+    found, branches = _changes_of(flat, moving, convention, constants, inputs, known, changes)
     return [*branches.flags, *(change for _, change in found if change is not None)]

@@ -12,17 +12,10 @@ from jax import lax
 from jax.extend.core import ClosedJaxpr, Jaxpr
 from jax.lax import switch as by_index
 
-from .contents import inner_jaxprs
+from .contents import CALLS, inner_jaxprs
 from .evaluation import is_inexact, widened
 from .flags import TracedBranches
 from .interpreter import MOVES, Interpreter, Moving, Structure
-
-# Calls, with the name of the parameter that holds the jaxpr: custom rules for derivatives are left aside.
-CALLS = {
-    "jit": "jaxpr", "pjit": "jaxpr", "closed_call": "call_jaxpr", "core_call": "call_jaxpr", "remat2": "jaxpr",
-    "checkpoint": "jaxpr", "custom_jvp_call": "call_jaxpr", "custom_vjp_call": "call_jaxpr",
-    "custom_vjp_call_jaxpr": "fun_jaxpr", "remat": "jaxpr",
-}
 
 
 def called(name: str) -> Structure:

@@ -1,6 +1,5 @@
 """A function of tensors as the problem that the program engine takes."""
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,14 +8,10 @@ import torch
 
 from ..._errors import NoRule
 from ..._types import Array
-from ...engines.program.engine import expected_seconds
 from ...engines.program.problem import ProgramProblem
 from ...problems.parameters.tensor import Tensor
-from ...runtime.run import Run
 from .program import TorchProgram
 
-# Seconds that all entries may take; beyond that, directions through everything are taken unless all were asked for.
-PATIENCE = 5.0
 # The recorded function may differ from the plain one by the rounding of fused implementations, relative to its value.
 SAME = 1e-9
 
@@ -62,18 +57,3 @@ def program_problem(
         cost=value,
         plain_cost=plain,
     )
-
-
-def affordable(problem: ProgramProblem, run: Run) -> bool:
-    """Tell whether all entries are differenced within PATIENCE.
-
-    The engine's own estimate is asked only where a bound leaves hope: units need a column, of both signs, for each
-    entry along a tensor's longest axis at least.
-    """
-    inputs = problem.inputs(problem.theta)
-    started = time.perf_counter()
-    problem.program.run({k: np.zeros((2, *value.shape)) for k, value in enumerate(inputs)})
-    each = time.perf_counter() - started
-    if each * sum(max(value.shape, default=1) for value in inputs) > PATIENCE:
-        return False
-    return expected_seconds(problem, run) <= PATIENCE

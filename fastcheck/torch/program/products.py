@@ -9,11 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from ..._types import Array, Indices
+from ...engines.program.adjoints import Kernel, summed_to
 from .recorder import Node, Ref
 
 Adjoint = Callable[[Array, Array], Array]
@@ -132,19 +131,13 @@ def _array(tensor: torch.Tensor) -> Array:
 def _summed_to(owners: torch.Tensor) -> Adjoint:
     """What is added is responded to by the response, summed over the axes along which it was broadcast."""
     shape = tuple(owners.shape)
-    return lambda response, other: _sum_to(response, shape)
+    return lambda response, other: summed_to(response, shape)
 
 
 def _scaled_to(owners: torch.Tensor) -> Adjoint:
     """Return the same times the other factor."""
     shape = tuple(owners.shape)
-    return lambda response, other: _sum_to(response * other, shape)
-
-
-def _sum_to(values: Array, shape: tuple[int, ...]) -> Array:
-    lead = values.ndim - len(shape)
-    axes = tuple(range(lead)) + tuple(lead + k for k, n in enumerate(shape) if n == 1 and values.shape[lead + k] > 1)
-    return values.sum(axis=axes).reshape(shape) if axes else values
+    return lambda response, other: summed_to(response * other, shape)
 
 
 def _channels(response: Array, other: Array) -> Array:
@@ -158,36 +151,9 @@ def _kernel_of(node: Node) -> Adjoint:
     """
     stride, padding, dilation, transposed, _, groups = node.args[3:9]
     kernel = tuple(node.args[1].value.shape[2:]) if isinstance(node.args[1], Ref) else ()
-    count = len(kernel)
+    slides = Kernel(kernel, stride, padding, dilation, groups)
 
     def adjoint(response: Array, x: Array) -> Array:
-        slid, still = (response, x) if transposed else (x, response)
-        windows = _windows(slid, still.shape[2:], kernel, stride, padding, dilation)
-        windows = windows.reshape(windows.shape[0], groups, -1, *windows.shape[2:])
-        still = still.reshape(still.shape[0], groups, -1, *still.shape[2:])
-        places = "pqr"[:count]
-        inner = "uvw"[:count]
-        order = f"ngo{places},ngc{places}{inner}->goc{inner}"
-        found = np.einsum(order, still, windows, optimize=True)
-        joined: Array = found.reshape(-1, *found.shape[2:])
-        return joined
+        return slides.response(x, response) if transposed else slides.response(response, x)
 
     return adjoint
-
-
-def _windows(
-    x: Array, outputs: Sequence[int], kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int],
-    dilation: Sequence[int],
-) -> NDArray[Any]:
-    """(N, C, *outputs, *kernel): what each kernel entry meets at each position."""
-    count = len(kernel)
-    pads = [(0, 0), (0, 0)]
-    for k in range(count):
-        reach = (outputs[k] - 1) * stride[k] + (kernel[k] - 1) * dilation[k] + 1
-        pads.append((padding[k], max(0, reach - padding[k] - x.shape[2 + k])))
-    padded = np.pad(x, pads)
-    strides = padded.strides
-    shape = (*x.shape[:2], *outputs, *kernel)
-    steps = (*strides[:2], *(strides[2 + k] * stride[k] for k in range(count)),
-             *(strides[2 + k] * dilation[k] for k in range(count)))
-    return np.lib.stride_tricks.as_strided(padded, shape, steps, writeable=False)
