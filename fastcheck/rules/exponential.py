@@ -126,12 +126,16 @@ def softplus_change(xp: Any, z: Any, d: Any) -> Any:
 
 
 def gated_change(xp: Any, z: Any, d: Any, gate: Any, rise: Any, gate_at: Callable[[Any], Any]) -> Any:
-    """The change of z gate(z): z D + d (gate + D), D = ``rise``; over long steps by subtraction, which cancels less."""
+    """The change of z gate(z): z D + d (gate + D), D = ``rise``; over long steps by subtraction, which cancels less.
+
+    Where both gates are equal they are closed or open, and z may be so large that z + d is rounded.
+    """
     change = z * rise + d * (gate + rise)
     if largest(xp, d) <= LONG_GATED_STEP:
         return change
     y = z + d
-    return xp.where(xp.abs(d) > LONG_GATED_STEP, y * gate_at(y) - z * gate, change)
+    new = gate_at(y)
+    return xp.where(xp.abs(d) > LONG_GATED_STEP, xp.where(new == gate, d * gate, y * new - z * gate), change)
 
 
 def sigmoid(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
