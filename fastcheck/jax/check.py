@@ -1,28 +1,25 @@
 """``check``: the gradient of a loss of pytrees, as a report."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._constants import COARSE, UNIT_ROUNDOFFS
+from .._constants import COARSE
 from .._errors import NondeterministicError
 from .._names import Method
-from .._types import Array
 from ..checks.function import check_function
 from ..problems.functions.purity import same
-from ..problems.functions.vjp import rounding_between
-from ..problems.gradients import Rounding
 from ..report.report import Report
 from ..runtime.resources import memory_of, threads_of
 from ..runtime.run import Run
 from ..verdict.outcome import Cause
 from .cost import JaxCost
-from .function import JaxFunction, as_real, is_floating
-
-HALVES = ("float16", "bfloat16")
+from .function import JaxFunction
+from .low_precision import Low
+from .trees import HALVES, given_gradients, named_leaves, own_gradients, own_rounding, plain_array
 
 
 def check(
@@ -70,8 +67,10 @@ def check(
 
     Notes
     -----
-    Where the loss computes in float16 or bfloat16, only gross mistakes can be told from rounding: nothing passes then,
-    what agrees is inconclusive.
+    Gradients in float16 and bfloat16, and those in float32 that disagree, are judged by the spread of their rounding:
+    jax.grad of the loss runs at points that differ by about a rounding, with the truth beside each run, which exact
+    differences have proven; the report says how large an error would have been seen.  Where there is no such truth
+    (a loss that has no reverse mode), what agrees in half precision is inconclusive.
 
     Examples
     --------
@@ -91,42 +90,51 @@ def check(
             raise ValueError(f"loss: expected one real number, got {found}; reduce it, e.g. with .mean()")
         return value
 
-    names, places = _named(parameters)
+    names, places = named_leaves(parameters)
     function = JaxFunction(cost, (parameters,), loss, wide=False)
     function.rename(names)
     _require_function(function)
-    given = _own(cost, parameters, places) if gradients is None else _given(gradients, parameters, places)
-    rounding = _rounding(cost, parameters, places, dict(zip(names, given, strict=True))) if gradients is None else None
-    found = {name: _plain(g) for name, g in zip(names, given, strict=True)}
-    plain = {name: _plain(real) for name, real in zip(names, function.real, strict=True)}
-    coarse = function.dtype in HALVES or any(str(g.dtype) in HALVES for g in given)
-    tolerances = COARSE if coarse and tolerance is None else tolerance
+    given = own_gradients(cost, parameters, places) if gradients is None else given_gradients(
+        gradients, parameters, places)
+    plain = {name: plain_array(real) for name, real in zip(names, function.real, strict=True)}
+    rounding = None
+    if gradients is None:
+        rounding = own_rounding(cost, parameters, places, dict(zip(names, given, strict=True)))
     differenced, notes = JaxCost(_called(function, cost, parameters, loss), rounding), []
     if method is None:
         method = differenced.method(Run(threads_of(threads), memory_of(memory_limit)))
         if method == "directional":
             notes.append('All entries would take more than a few seconds: directions through everything and a sample '
                          'were taken; method="all" takes all.')
-    report = check_function(
-        differenced, plain, found, tolerance=tolerances, norm=norm, method=method, samples=samples,
-        directions=directions, seed=seed, threads=threads, memory_limit=memory_limit, time_limit=time_limit,
-        progress=progress,
-    )
-    report = report.noted(differenced.how(report.engine), *notes)
-    return report.held_open(Cause.COARSE) if coarse and tolerance is None else report
+    options: dict[str, Any] = {
+        "norm": norm, "method": method, "samples": samples, "directions": directions, "seed": seed, "threads": threads,
+        "memory_limit": memory_limit, "time_limit": time_limit, "progress": progress,
+    }
+
+    def judged(found: Sequence[Any], within: float | None) -> Report:
+        """Return the report on gradients against exact differences."""
+        arrays = {name: plain_array(g) for name, g in zip(names, found, strict=True)}
+        report = check_function(differenced, plain, arrays, tolerance=within, **options)
+        return report.noted(differenced.how(report.engine), *notes)
+
+    coarse = tolerance is None and (function.dtype in HALVES or any(str(g.dtype) in HALVES for g in given))
+    run = Low(function, partial(own_gradients, cost, parameters, places), given, judged)
+    if coarse and (report := run.report(_wide(cost, parameters, loss), norm, seed, time_limit)) is not None:
+        return report
+    report = judged(given, COARSE if coarse else tolerance)
+    if coarse:
+        return report.held_open(Cause.COARSE)
+    if report.ok or tolerance is not None or not any(str(g.dtype) == "float32" for g in given):
+        return report
+    return run.again(report, _wide(cost, parameters, loss), norm, seed, time_limit)
 
 
-def _named(parameters: Any) -> tuple[list[str], list[int]]:
-    """Names of the floating leaves, and their places among all leaves."""
-    paths = jax.tree_util.tree_flatten_with_path(parameters)[0]
-    places = [k for k, (_, leaf) in enumerate(paths) if is_floating(leaf) or isinstance(leaf, (float, complex))]
-    if not places:
-        raise ValueError("parameters: expected floating arrays, got none; there is nothing to check")
-    return [_name(paths[k][0]) for k in places], places
-
-
-def _name(path: Any) -> str:
-    return jax.tree_util.keystr(path, simple=True, separator=".") or "parameters"
+def _wide(cost: Callable[..., Any], parameters: Any, loss: Any) -> JaxFunction | None:
+    """Return the loss in double precision; None where it fails there."""
+    try:
+        return JaxFunction(cost, (parameters,), loss, wide=True)
+    except Exception:  # what double precision does to code that fixes its own types is not the caller's mistake
+        return None
 
 
 def _require_function(function: JaxFunction) -> None:
@@ -148,61 +156,3 @@ def _called(function: JaxFunction, cost: Callable[..., Any], parameters: Any, lo
         return function
     wide.rename([leaf.name for leaf in function.inputs])
     return wide
-
-
-def _own(cost: Callable[..., Any], parameters: Any, places: Sequence[int]) -> list[Any]:
-    """The gradients that jax.grad gives."""
-    leaves, tree = jax.tree.flatten(parameters)
-
-    def of_floating(floating: Sequence[Any]) -> Any:
-        every = list(leaves)
-        for place, leaf in zip(places, floating, strict=True):
-            every[place] = leaf
-        return cost(jax.tree.unflatten(tree, every))
-
-    return list(jax.grad(of_floating)([jnp.asarray(leaves[k]) for k in places]))
-
-
-def _rounding(
-    cost: Callable[..., Any], parameters: Any, places: Sequence[int], given: dict[str, Any]
-) -> Rounding | None:
-    """Return the rounding of JAX's own gradients, where they are in single precision: what double precision changes."""
-    single = [g for g in given.values() if g.dtype == jnp.float32]
-    if len(single) < len(given):
-        return None
-    leaves, tree = jax.tree.flatten(parameters)
-    try:
-        with jax.enable_x64(True):
-            for place in places:
-                leaves[place] = jnp.asarray(leaves[place], jnp.float64)
-            doubles = _own(cost, jax.tree.unflatten(tree, leaves), places)
-    except Exception:  # what double precision does to code that fixes its own types: nothing is known then
-        return None
-    plain = {name: np.asarray(g) for name, g in given.items()}
-    wide = {name: np.asarray(g) for name, g in zip(given, doubles, strict=True)}
-    terms = max(int(np.prod(np.shape(leaf))) for leaf in leaves)
-    return rounding_between(plain, wide, UNIT_ROUNDOFFS["float32"], terms)
-
-
-def _given(gradients: Any, parameters: Any, places: Sequence[int]) -> list[Any]:
-    """The caller's gradients of the floating leaves."""
-    paths = jax.tree_util.tree_flatten_with_path(parameters)[0]
-    found = {_name(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(gradients)[0]}
-    chosen = []
-    for path, leaf in (paths[k] for k in places):
-        name, shape = _name(path), np.shape(leaf)
-        if name not in found:
-            raise ValueError(f"gradients: expected one of {name!r}, got {', '.join(map(repr, found)) or 'none'}; hand "
-                             "in a pytree like the parameters")
-        gradient = found[name] if hasattr(found[name], "dtype") else np.asarray(found[name])
-        if tuple(gradient.shape) != shape:
-            raise ValueError(f"gradients: expected shape {shape} for {name!r}, got {tuple(gradient.shape)}; hand in "
-                             "one number for each entry")
-        chosen.append(gradient)
-    return chosen
-
-
-def _plain(array: Any) -> Array:
-    """An array of NumPy's own types; complex numbers as pairs of real ones, those of gradients conjugated."""
-    real = np.asarray(as_real(jnp.conj(array) if jnp.iscomplexobj(array) else array))
-    return real.astype(np.float32) if str(real.dtype) in HALVES else real

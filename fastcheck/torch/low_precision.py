@@ -19,7 +19,8 @@ from torch.func import functional_call, grad, vmap
 from torch.utils._pytree import tree_map
 
 from .._types import Array
-from ..problems.gradients import AnalyticGradient, Dithered, NumericalGradient
+from ..checks.low_precision import report_of
+from ..problems.gradients import Dithered
 from ..problems.parameters.layout import Layout
 from ..report.report import Report
 from .case import Case, Coarsest, as_array, copied_buffers, detached, double, mapped, untouched
@@ -207,29 +208,11 @@ def judged_by_spread(
     if gradients is not None:
         runs.gradients[0] = _joined(gradients[name] for name in case.parameters)
         runs = replace(runs, alone=True)
-    return report_of(case, loss, runs, norm=norm, seed=seed, seconds=time.perf_counter() - started)
-
-
-def report_of(case: Case, loss: float, runs: Dithered, *, norm: float, seed: int, seconds: float) -> Report:
-    """Return the report on a module whose backward passes have run.
-
-    Parameters
-    ----------
-    case : the module as the caller has it.
-    loss, runs : see ``dithered``.
-    norm, seed, seconds : for the report.
-    """
     layout = Layout.of({name: np.zeros(tuple(p.shape)) for name, p in case.parameters.items()})
     theta = _joined(as_array(p) for p in case.parameters.values())
-    subject = AnalyticGradient(layout.tensors, theta, runs.gradients[0], dithered=runs)
-    spread = np.std(runs.gradients - runs.truths, axis=0, ddof=1)
-    costs = np.full(theta.size, loss)
-    found = NumericalGradient(loss, costs, costs, runs.truths[0], spread, settled=True)
-    return Report.of(
-        subject, found, epsilon=1.0, norm=norm, tolerance=None, engine="program", method="all", seed=seed,
-        seconds=seconds,
-    ).noted(f"The gradients were computed in low precision: {len(runs.gradients)} backward passes, at points that "
-            "differ by about one rounding, were held against the truth in double precision, which was proven first.")
+    return report_of(
+        layout.tensors, theta, loss, runs, norm=norm, seed=seed, seconds=time.perf_counter() - started
+    )
 
 
 def runs_beside(case: Case, seed: int, count: int) -> list[dict[str, Array]]:

@@ -213,6 +213,11 @@ def _values_of(flat: FlatJaxpr, moving: Collection[int], constants: Any, inputs:
     return [jnp.asarray(value, jnp.float64) if is_inexact(value) else value for value, _ in found]
 
 
+def values_of(function: Traced, moving: Collection[int], constants: Any, inputs: Sequence[Any]) -> list[Any]:
+    """Return the outputs in double precision by a function's equations, whatever precision they were traced with."""
+    return _values_of(function.once("flat", lambda: flattened(function.jaxpr.jaxpr)), moving, constants, inputs)
+
+
 def _all_values(
     flat: FlatJaxpr, moving: Collection[int], constants: Any, inputs: Sequence[Any]
 ) -> dict[int, list[Any]]:

@@ -1,0 +1,31 @@
+"""The report on gradients in low precision whose backward pass ran at several points, with the truth at each."""
+
+import numpy as np
+
+from .._types import Array
+from ..problems.gradients import AnalyticGradient, Dithered, NumericalGradient
+from ..problems.parameters.tensor import Tensor
+from ..report.report import Report
+
+
+def report_of(
+    tensors: tuple[Tensor, ...], theta: Array, loss: float, runs: Dithered, *, norm: float, seed: int, seconds: float
+) -> Report:
+    """Return the report on gradients that are judged by the measured spread of their rounding.
+
+    Parameters
+    ----------
+    tensors, theta : what the gradients are taken by, (n,) laid end to end.
+    loss : the true loss at theta.
+    runs : the backward passes; the first gradient is judged.
+    norm, seed, seconds : for the report.
+    """
+    subject = AnalyticGradient(tensors, theta, runs.gradients[0], dithered=runs)
+    spread = np.std(runs.gradients - runs.truths, axis=0, ddof=1)
+    costs = np.full(theta.size, loss)
+    found = NumericalGradient(loss, costs, costs, runs.truths[0], spread, settled=True)
+    return Report.of(
+        subject, found, epsilon=1.0, norm=norm, tolerance=None, engine="program", method="all", seed=seed,
+        seconds=seconds,
+    ).noted(f"The gradients were computed in low precision: {len(runs.gradients)} backward passes, at points that "
+            "differ by about one rounding, were held against the truth in double precision, which was proven first.")

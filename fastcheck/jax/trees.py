@@ -1,0 +1,98 @@
+"""Pytrees of parameters and of gradients: their floating leaves, and the gradients that JAX gives."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .._constants import UNIT_ROUNDOFFS
+from .._types import Array
+from ..problems.functions.vjp import rounding_between
+from ..problems.gradients import Rounding
+from .function import as_real, is_floating
+
+HALVES = ("float16", "bfloat16")
+
+
+def named_leaves(parameters: Any) -> tuple[list[str], list[int]]:
+    """Names of the floating leaves, and their places among all leaves."""
+    paths = jax.tree_util.tree_flatten_with_path(parameters)[0]
+    places = [k for k, (_, leaf) in enumerate(paths) if is_floating(leaf) or isinstance(leaf, (float, complex))]
+    if not places:
+        raise ValueError("parameters: expected floating arrays, got none; there is nothing to check")
+    return [leaf_name(paths[k][0]) for k in places], places
+
+
+def leaf_name(path: Any) -> str:
+    """Return the path of a leaf in a pytree: "layers.0.w"."""
+    return jax.tree_util.keystr(path, simple=True, separator=".") or "parameters"
+
+
+def own_gradients(
+    cost: Callable[..., Any], parameters: Any, places: Sequence[int], floating: Sequence[Any] | None = None,
+    factor: float = 1.0,
+) -> list[Any]:
+    """Return the gradients that jax.grad gives, of the cost times a factor.
+
+    Parameters
+    ----------
+    floating : values of the leaves at ``places``; None for the parameters' own.
+    """
+    leaves, tree = jax.tree.flatten(parameters)
+
+    def of_floating(given: Sequence[Any]) -> Any:
+        every = list(leaves)
+        for place, leaf in zip(places, given, strict=True):
+            every[place] = leaf
+        value = cost(jax.tree.unflatten(tree, every))
+        return value if factor == 1.0 else factor * value
+
+    given = [leaves[k] for k in places] if floating is None else floating
+    return list(jax.grad(of_floating)([jnp.asarray(leaf) for leaf in given]))
+
+
+def own_rounding(
+    cost: Callable[..., Any], parameters: Any, places: Sequence[int], given: dict[str, Any]
+) -> Rounding | None:
+    """Return the rounding of JAX's own gradients, where they are in single precision: what double precision changes."""
+    single = [g for g in given.values() if g.dtype == jnp.float32]
+    if len(single) < len(given):
+        return None
+    leaves, tree = jax.tree.flatten(parameters)
+    try:
+        with jax.enable_x64(True):
+            for place in places:
+                leaves[place] = jnp.asarray(leaves[place], jnp.float64)
+            doubles = own_gradients(cost, jax.tree.unflatten(tree, leaves), places)
+    except Exception:  # what double precision does to code that fixes its own types: nothing is known then
+        return None
+    plain = {name: np.asarray(g) for name, g in given.items()}
+    wide = {name: np.asarray(g) for name, g in zip(given, doubles, strict=True)}
+    terms = max(int(np.prod(np.shape(leaf))) for leaf in leaves)
+    return rounding_between(plain, wide, UNIT_ROUNDOFFS["float32"], terms)
+
+
+def given_gradients(gradients: Any, parameters: Any, places: Sequence[int]) -> list[Any]:
+    """The caller's gradients of the floating leaves."""
+    paths = jax.tree_util.tree_flatten_with_path(parameters)[0]
+    found = {leaf_name(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(gradients)[0]}
+    chosen = []
+    for path, leaf in (paths[k] for k in places):
+        name, shape = leaf_name(path), np.shape(leaf)
+        if name not in found:
+            raise ValueError(f"gradients: expected one of {name!r}, got {', '.join(map(repr, found)) or 'none'}; hand "
+                             "in a pytree like the parameters")
+        gradient = found[name] if hasattr(found[name], "dtype") else np.asarray(found[name])
+        if tuple(gradient.shape) != shape:
+            raise ValueError(f"gradients: expected shape {shape} for {name!r}, got {tuple(gradient.shape)}; hand in "
+                             "one number for each entry")
+        chosen.append(gradient)
+    return chosen
+
+
+def plain_array(array: Any) -> Array:
+    """An array of NumPy's own types; complex numbers as pairs of real ones, those of gradients conjugated."""
+    real = np.asarray(as_real(jnp.conj(array) if jnp.iscomplexobj(array) else array))
+    return real.astype(np.float32) if str(real.dtype) in HALVES else real
