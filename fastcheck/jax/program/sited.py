@@ -173,8 +173,8 @@ class SitedProgram:
         return min(rows, FEW) if count <= FEW and not self.is_small else rows
 
     def _block(
-        self, full: Sequence[dict[int, Array]], still: Mapping[int, Any], held: Convention | Mixture | None, block: slice,
-        rows: int,
+        self, full: Sequence[dict[int, Array]], still: Mapping[int, Any], held: Convention | Mixture | None,
+        block: slice, rows: int,
     ) -> list[Any]:
         """Flags and changes of up to ``rows`` perturbations, as one call of compiled code."""
         given = [{number: _filled(change[block], rows) for number, change in some.items()} for some in full]
