@@ -19,7 +19,15 @@ from ..verdict.outcome import Cause
 from .cost import JaxCost
 from .function import JaxFunction
 from .low_precision import Low
-from .trees import HALVES, given_gradients, named_leaves, own_gradients, own_rounding, plain_array
+from .trees import (
+    HALVES,
+    called_gradients,
+    given_gradients,
+    named_leaves,
+    own_gradients,
+    own_rounding,
+    plain_array,
+)
 
 
 def check(
@@ -48,8 +56,8 @@ def check(
     ----------
     loss : loss(parameters, *args) -> one real number.  It is run as the caller runs it, in whatever precision.
     parameters : a pytree; arrays that are not floating are handed on and not checked.
-    gradients : a pytree like it; None for jax.grad's own, which is checked then.  Those of complex parameters follow
-        JAX: df/dx - i df/dy.
+    gradients : a pytree like it, or a function gradients(parameters, *args) that returns one; None for jax.grad's own.
+        Those of complex parameters follow JAX: df/dx - i df/dy.
     args : further arguments of the loss.
     method : None for all entries where that takes a few seconds, else directions through everything; the report says
         which.  "all", "sample" and "directional" as in ``fastcheck.check``.
@@ -68,9 +76,10 @@ def check(
     Notes
     -----
     Gradients in float16 and bfloat16, and those in float32 that disagree, are judged by the spread of their rounding:
-    jax.grad of the loss runs at points that differ by about a rounding, with the truth beside each run, which exact
-    differences have proven; the report says how large an error would have been seen.  Where there is no such truth
-    (a loss that has no reverse mode), what agrees in half precision is inconclusive.
+    the function that made them (jax.grad of the loss where they are a pytree) runs at points that differ by about a
+    rounding, with the truth beside each run, which exact differences have proven; the report says how large an error
+    would have been seen: a smaller one of a function than of a pytree, which stands alone.  Where there is no such
+    truth (a loss that has no reverse mode), what agrees in half precision is inconclusive.
 
     Examples
     --------
@@ -94,8 +103,11 @@ def check(
     function = JaxFunction(cost, (parameters,), loss, wide=False)
     function.rename(names)
     _require_function(function)
-    given = own_gradients(cost, parameters, places) if gradients is None else given_gradients(
-        gradients, parameters, places)
+    found_by = partial(own_gradients, cost, parameters, places)
+    if callable(gradients):
+        found_by = partial(called_gradients, lambda at: gradients(at, *args), parameters, places)
+    own = gradients is None or callable(gradients)
+    given = found_by() if own else given_gradients(gradients, parameters, places)
     plain = {name: plain_array(real) for name, real in zip(names, function.real, strict=True)}
     rounding = None
     if gradients is None:
@@ -118,7 +130,7 @@ def check(
         return report.noted(differenced.how(report.engine), *notes)
 
     coarse = tolerance is None and (function.dtype in HALVES or any(str(g.dtype) in HALVES for g in given))
-    run = Low(function, partial(own_gradients, cost, parameters, places), given, judged)
+    run = Low(function, found_by, given, judged)
     if coarse and (report := run.report(_wide(cost, parameters, loss), norm, seed, time_limit)) is not None:
         return report
     report = judged(given, COARSE if coarse else tolerance)

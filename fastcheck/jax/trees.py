@@ -53,6 +53,23 @@ def own_gradients(
     return list(jax.grad(of_floating)([jnp.asarray(leaf) for leaf in given]))
 
 
+def called_gradients(
+    gradients: Callable[[Any], Any], parameters: Any, places: Sequence[int], floating: Sequence[Any] | None = None,
+    factor: float = 1.0,
+) -> list[Any]:
+    """Return the same of a function that makes them, times the factor.
+
+    Parameters
+    ----------
+    gradients : parameters -> a pytree like them.
+    """
+    leaves, tree = jax.tree.flatten(parameters)
+    for place, leaf in zip(places, floating or (), strict=False):
+        leaves[place] = leaf
+    found = given_gradients(gradients(jax.tree.unflatten(tree, leaves)), parameters, places)
+    return found if factor == 1.0 else [np.asarray(plain_array(g), np.float64) * factor for g in found]
+
+
 def own_rounding(
     cost: Callable[..., Any], parameters: Any, places: Sequence[int], given: dict[str, Any]
 ) -> Rounding | None:

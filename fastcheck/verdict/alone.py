@@ -14,7 +14,14 @@ import math
 
 import numpy as np
 
-from .._constants import LEAST_SHARED_SINGLE, MOST_SHARED, NOISE_SIGMAS, SLICE_FLOORS, UNIT_ROUNDOFFS
+from .._constants import (
+    LEAST_SHARED_SINGLE,
+    MOST_SHARED,
+    NOISE_SIGMAS,
+    POWER_SIGMAS,
+    SLICE_FLOORS,
+    UNIT_ROUNDOFFS,
+)
 from .._types import Array
 
 # The one is a mistake where a measure is this many times the largest of the others'.  A factor averages over all
@@ -65,10 +72,7 @@ def finding_alone(gradient: Array, errors: Array, truths: Array, shape: tuple[in
     own = measures(error[None], nearest, size, rows)[:, 0]
     others = measures(errors, truths[1:], size, rows)
     most = others.max(axis=1)
-    spread = math.sqrt(float(np.mean(others[0] ** 2)))
-    allowed = np.maximum(least_alone(unit), np.array([FACTOR_ALONE, NORM_ALONE, SLICE_ALONE]) * most)
-    allowed[0] = max(allowed[0], NOISE_SIGMAS * spread)
-    wrong = own > allowed
+    wrong = own > _allowed(others, unit)
     if wrong[1]:
         return (f"differs from the truth by {100 * own[1]:.3g} % of its norm at this very step, where rounding "
                 f"explains {100 * most[1]:.2g} %")
@@ -79,3 +83,29 @@ def finding_alone(gradient: Array, errors: Array, truths: Array, shape: tuple[in
         row = int(np.argmax(np.linalg.norm(error.reshape(rows, -1), axis=1)))
         return f"is off in [{row}{', :' * (len(shape) - 1)}] by more than rounding explains, at this very step"
     return ""
+
+
+def _allowed(others: Array, unit: float) -> Array:
+    """Return (3,) the largest factor, norm and slice that rounding explains, from those (3, runs) of the others."""
+    allowed: Array = np.maximum(least_alone(unit), np.array([FACTOR_ALONE, NORM_ALONE, SLICE_ALONE]) * others.max(axis=1))
+    allowed[0] = max(allowed[0], NOISE_SIGMAS * _spread(others))
+    return allowed
+
+
+def _spread(others: Array) -> float:
+    return math.sqrt(float(np.mean(others[0] ** 2)))
+
+
+def power_alone(errors: Array, truths: Array, shape: tuple[int, ...], unit: float) -> float:
+    """Return the factor, less one, by which one gradient is seen to be wrong with probability 0.999.
+
+    Parameters
+    ----------
+    errors, truths : (runs, entries) of the others.
+    shape, unit : as of ``finding_alone``.
+    """
+    size = float(np.linalg.norm(truths[0]))
+    if not size:
+        return 0.0
+    others = measures(errors, truths, size, shape[0] if shape else 1)
+    return float(_allowed(others, unit)[0]) + POWER_SIGMAS * _spread(others)

@@ -30,7 +30,7 @@ from .._constants import (
     UNIT_ROUNDOFFS,
 )
 from .._types import Array, Indices
-from .alone import finding_alone
+from .alone import finding_alone, power_alone
 from .judgement import NONE
 
 # The first run is a mistake of its own where its error is this many times the largest of the others'.
@@ -49,6 +49,7 @@ class Spread:
     floor : what rounding that all runs share may leave in it.
     wrong : the entries whose errors no rounding explains.
     finding : what is wrong, to follow the gradient's name; "" where nothing is.
+    least : what is seen of a gradient that stands alone, where the runs are of others.
     resolved : whether the runs can tell the gradient from rounding at all.
     """
 
@@ -58,6 +59,7 @@ class Spread:
     wrong: Indices = field(default_factory=lambda: NONE)
     finding: str = ""
     resolved: bool = True
+    least: float = 0.0
 
     @property
     def follows(self) -> bool:
@@ -67,7 +69,8 @@ class Spread:
     @property
     def power(self) -> float:
         """The relative error of the whole tensor that would be seen with probability 0.999."""
-        return max(self.floor, NOISE_SIGMAS * self.factor_error) + POWER_SIGMAS * self.factor_error
+        together = max(self.floor, NOISE_SIGMAS * self.factor_error) + POWER_SIGMAS * self.factor_error
+        return max(self.least, together)
 
 
 def spread_of(gradients: Array, truths: Array, shape: tuple[int, ...], unit: float, *, alone: bool = False) -> Spread:
@@ -95,7 +98,8 @@ def spread_of(gradients: Array, truths: Array, shape: tuple[int, ...], unit: flo
     wrong = _wrong_entries(errors, truths, size, unit)
     finding = (_of_factor(found, errors, truths) or _of_slices(errors, truths, shape, floor)
                or _of_norm(found, errors, truths) or _of_entries(wrong))
-    return Spread(factor, factor_error, floor, wrong, finding)
+    least = power_alone(errors[1:], truths[1:], shape, unit) if alone else 0.0
+    return Spread(factor, factor_error, floor, wrong, finding, least=least)
 
 
 def _least_shared(unit: float) -> float:

@@ -1,0 +1,85 @@
+"""Gradients as they ran: in half precision and in single precision they are judged by the spread of their rounding."""
+
+import numpy as np
+import pytest
+
+jax = pytest.importorskip("jax")
+door = pytest.importorskip("fastcheck.jax")
+jnp, lax = jax.numpy, jax.lax
+RNG = np.random.default_rng(5)
+X, Y = RNG.standard_normal((16, 12)), RNG.standard_normal((16, 5))
+W = {"v": RNG.standard_normal((24, 5)) / 5.0, "w": RNG.standard_normal((12, 24)) / 3.5}
+
+
+def at(dtype):
+    parameters = {name: jnp.asarray(value, dtype) for name, value in W.items()}
+    return parameters, (jnp.asarray(X, dtype), jnp.asarray(Y, dtype))
+
+
+@jax.jit
+def loss(p, x, y):
+    return jnp.mean((jnp.tanh(x @ p["w"]) @ p["v"] - y) ** 2)
+
+
+def times(factor):
+    """The gradient of the loss, that of v times a factor."""
+
+    def gradients(p, x, y):
+        found = jax.grad(loss)(p, x, y)
+        return {**found, "v": (factor * found["v"].astype(jnp.float32)).astype(found["v"].dtype)}
+
+    return gradients
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("dtype", "factor"), [(jnp.bfloat16, 1.03), (jnp.float16, 1.01)])
+def test_half_precision_is_judged_by_its_spread(dtype, factor):
+    parameters, args = at(dtype)
+    report = door.check(loss, parameters, args=args)
+    assert report.ok
+    assert any("held against the truth" in note for note in report.notes)
+    found = door.check(loss, parameters, times(factor), args)
+    assert [tensor.name for tensor in found.failures] == ["v"]
+    alone = door.check(loss, parameters, times(1.3)(parameters, *args), args)
+    assert [tensor.name for tensor in alone.failures] == ["v"]
+
+
+@pytest.mark.slow
+def test_what_a_single_gradient_proves_is_no_less_than_its_report_says():
+    parameters, args = at(jnp.float16)
+    report = door.check(loss, parameters, times(1.002)(parameters, *args), args)
+    power = next(tensor.power for tensor in report.tensors if tensor.name == "v")
+    assert report.ok
+    assert door.check(loss, parameters, times(1.0 + 1.5 * power)(parameters, *args), args).verdict == "fail"
+
+
+@jax.custom_vjp
+def scaled(x):
+    return 2.0 * x
+
+
+scaled.defvjp(lambda x: (2.0 * x, None), lambda _, g: (2.1 * g,))
+
+
+@pytest.mark.slow
+def test_custom_rules_that_are_wrong_fail_where_the_loss_casts_by_itself():
+    def casting(p, x):
+        return jnp.mean(scaled(jnp.tanh(x.astype(jnp.bfloat16) @ p.astype(jnp.bfloat16))).astype(jnp.float32) ** 2)
+
+    report = door.check(casting, jnp.asarray(W["w"], jnp.float32), args=(jnp.asarray(X, jnp.float32),))
+    assert report.verdict == "fail"
+
+
+def test_without_a_truth_half_precision_is_inconclusive_or_fails():
+    def newton(p):
+        return lax.while_loop(lambda s: jnp.abs(s * s - p) > 1e-2 * p, lambda s: 0.5 * (s + p / s), p)
+
+    p = jnp.asarray(2.0, jnp.bfloat16)
+    assert door.check(newton, p, jax.jvp(newton, (p,), (jnp.ones_like(p),))[1]).verdict == "inconclusive"
+    assert door.check(newton, p, jnp.asarray(-1.0, jnp.bfloat16)).verdict == "fail"
+
+
+def test_gradients_that_a_function_makes_are_judged_as_numbers_are():
+    parameters, args = at(jnp.float32)
+    assert door.check(loss, parameters, times(1.0), args).ok
+    assert door.check(loss, parameters, times(1.01), args).verdict == "fail"
