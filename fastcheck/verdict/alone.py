@@ -87,7 +87,8 @@ def finding_alone(gradient: Array, errors: Array, truths: Array, shape: tuple[in
 
 def _allowed(others: Array, unit: float) -> Array:
     """Return (3,) the largest factor, norm and slice that rounding explains, from those (3, runs) of the others."""
-    allowed: Array = np.maximum(least_alone(unit), np.array([FACTOR_ALONE, NORM_ALONE, SLICE_ALONE]) * others.max(axis=1))
+    shares = np.array([FACTOR_ALONE, NORM_ALONE, SLICE_ALONE])
+    allowed: Array = np.maximum(least_alone(unit), shares * others.max(axis=1))
     allowed[0] = max(allowed[0], NOISE_SIGMAS * _spread(others))
     return allowed
 
