@@ -102,11 +102,12 @@ def power_alone(errors: Array, truths: Array, shape: tuple[int, ...], unit: floa
 
     Parameters
     ----------
-    errors, truths : (runs, entries) of the others.
-    shape, unit : as of ``finding_alone``.
+    errors, truths, shape, unit : as of ``finding_alone``, which compares with the nearest of the truths: by as much as
+        they differ from the first, a factor may go unseen.
     """
-    size = float(np.linalg.norm(truths[0]))
+    size, rows = float(np.linalg.norm(truths[0])), shape[0] if shape else 1
     if not size:
         return 0.0
-    others = measures(errors, truths, size, shape[0] if shape else 1)
-    return float(_allowed(others, unit)[0]) + POWER_SIGMAS * _spread(others)
+    others = measures(errors, truths[1:], size, rows)
+    apart = float(measures(truths - truths[0], truths[0], size, rows)[0].max())
+    return float(_allowed(others, unit)[0]) + POWER_SIGMAS * _spread(others) + apart

@@ -98,7 +98,7 @@ def spread_of(gradients: Array, truths: Array, shape: tuple[int, ...], unit: flo
     wrong = _wrong_entries(errors, truths, size, unit)
     finding = (_of_factor(found, errors, truths) or _of_slices(errors, truths, shape, floor)
                or _of_norm(found, errors, truths) or _of_entries(wrong))
-    least = power_alone(errors[1:], truths[1:], shape, unit) if alone else 0.0
+    least = power_alone(errors[1:], truths, shape, unit) if alone else 0.0
     return Spread(factor, factor_error, floor, wrong, finding, least=least)
 
 
