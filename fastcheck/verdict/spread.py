@@ -123,8 +123,11 @@ def _of_first(gradient: Array, errors: Array, truths: Array) -> str:
 
 
 def _factor(errors: Array, truths: Array) -> tuple[float, float, float]:
-    """Mean over the runs of <E, T> / <T, T>, its standard error, and its spread from run to run."""
-    each = np.sum(errors * truths, axis=1) / np.maximum(np.sum(truths**2, axis=1), np.finfo(float).tiny)
+    """Mean over the runs of <E, T> / <T, T>, its standard error, and its spread from run to run.
+
+    <T, T> is that of all runs together: a truth of few entries may nearly vanish at one of them.
+    """
+    each = np.sum(errors * truths, axis=1) / max(float(np.mean(np.sum(truths**2, axis=1))), np.finfo(float).tiny)
     scatter = float(np.std(each, ddof=1))
     return float(np.mean(each)), scatter / math.sqrt(len(each)), scatter
 
@@ -164,10 +167,10 @@ def _of_slices(errors: Array, truths: Array, shape: tuple[int, ...], floor: floa
             continue
         others = tuple(a + 1 for a in range(len(shape)) if a != axis)
         e, t = errors.reshape(-1, *shape), truths.reshape(-1, *shape)
-        squares = np.sum(t**2, axis=others)
+        squares = np.mean(np.sum(t**2, axis=others), axis=0)
         each = np.sum(e * t, axis=others) / np.maximum(squares, np.finfo(float).tiny)
         mean, error = each.mean(axis=0), each.std(axis=0, ddof=1) / math.sqrt(len(each))
-        norms = np.sqrt(squares.mean(axis=0))
+        norms = np.sqrt(squares)
         seen = norms > FAINT * math.sqrt(float(np.mean(norms**2)))
         off = seen & (np.abs(mean) > np.maximum(SLICE_FLOORS * floor, NOISE_SIGMAS * error))
         if 0 < np.count_nonzero(off) <= length / 2:

@@ -106,3 +106,16 @@ def test_what_is_wrong_at_the_very_point_only_is_found():
     g, t = runs(rng, (16, 20))
     g[0] = 0
     assert "at this very point" in spread_of(g, t, (16, 20), UNIT).finding
+
+
+@pytest.mark.parametrize("shape", [(1,), (4, 1), (3, 3)])
+def test_truths_that_nearly_vanish_at_some_run_blow_nothing_up(shape):
+    """The slope of a PReLU is one number, and its gradient may change sign from run to run."""
+    rng = np.random.default_rng(7)
+    for _ in range(200):
+        size = np.ones(shape)
+        size[0] = 0.1
+        truths = size * (0.4 + rng.standard_normal((RUNS, *shape)))
+        gradients = truths + 0.05 * size * rng.standard_normal((RUNS, *shape))
+        spread = spread_of(gradients.reshape(RUNS, -1), truths.reshape(RUNS, -1), shape, UNIT)
+        assert not spread.finding, spread.finding
