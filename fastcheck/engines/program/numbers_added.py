@@ -74,7 +74,7 @@ def _along(moved: Moved, sites: Sequence[int]) -> Array:
 
 def _weights(parts: Array, total: Array, left: float) -> Array | None:
     """The weights with which parts make up a total; None where they do not, or are not told apart."""
-    if parts.shape[1] < len(parts) + BEYOND or not parts.any(axis=1).all():
+    if parts.shape[1] < len(parts) + BEYOND or not parts.any(axis=1).all() or not np.isfinite(parts).all():
         return None
     lengths = np.linalg.norm(parts, axis=1)
     found, _, _, singular = np.linalg.lstsq((parts / lengths[:, None]).T, total, rcond=None)

@@ -59,7 +59,7 @@ def shares(error: Array, parts: Array, size: float) -> Array | None:
     parts : (r, m).
     size : of the gradient along them.
     """
-    if parts.shape[1] < len(parts) + BEYOND or not parts.any(axis=1).all():
+    if parts.shape[1] < len(parts) + BEYOND or not parts.any(axis=1).all() or not np.isfinite(parts).all():
         return None
     lengths = np.linalg.norm(parts, axis=1)
     unit = parts / lengths[:, None]

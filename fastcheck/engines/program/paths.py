@@ -248,6 +248,8 @@ class _Search:
     def _single(self, names: Sequence[str]) -> Iterator[Guess]:
         """Single operations."""
         names, sites = self._few(names), sorted(self.places)
+        if not sites:  # a function that only moves entries about
+            return
         parts = {name: self._effects(name, sites) for name in names}
         for row, site in enumerate(sites):
             mine = {name: parts[name][row : row + 1] for name in names}

@@ -150,6 +150,21 @@ def test_a_report_that_knows_its_program_can_be_sent_away():
     assert "lacks" in report.failures[0].diagnosis
 
 
+def test_a_function_without_operations_has_no_parts():
+    report = fc.check_vjp(lambda x: x[::2], lambda d, x: np.repeat(d, 2, axis=0) * RNG.random((6, 4)), (X,))
+    assert report.verdict == "fail"
+    assert "comes" not in report.tensor("x").diagnosis
+
+
+@pytest.mark.parametrize("large", [1e200, 1e300])
+def test_parts_near_the_end_of_double_precision_are_no_cause(large):
+    x = np.linspace(0.5, 1.5, 8)
+    wrong = np.random.default_rng(4).random(8)
+    report = fc.check_vjp(lambda x: x * (large * x) / large - np.tanh(x), lambda d, x: d * wrong, (x,))
+    assert report.verdict == "fail"
+    assert report.tensor("x").diagnosis == ""
+
+
 def test_a_program_that_has_changed_since_says_nothing():
     """The diagnosis runs it once more: what it keeps may be another value by then."""
     state = {"scale": 1.0}
