@@ -72,7 +72,14 @@ def _on_side(z: float, gap: float, slack: float, side: int) -> float:
     return z
 
 
+def _raise_to(kinds: Any, c: int, kind: int) -> None:
+    """Note what a column has met: the worst counts.  (Numba compiles ``max`` anew for each pair of types.)"""
+    if kind > kinds[c]:
+        kinds[c] = kind
+
+
 met = inner(_met)
+raise_to = inner(_raise_to)
 on_side = inner(_on_side)
 
 
@@ -88,25 +95,25 @@ def _source_changes(net: KernelArrays, s: int, change: Change, mirror: bool, sou
         unit = net.units[s, net.layers[layer, START] + change.units[c]]
         x = change.steps[c]
         if raw:
-            reach = max(reach, abs(x))
+            reach = abs(x) if abs(x) > reach else reach
             sources[c] = x
             if not mirror:
                 sources[columns + c] = -x
             continue
         gap, slack = unit[GAP], unit[SLACK]
-        kinds[c] = max(kinds[c], met(gap, slack, abs(x)))
+        raise_to(kinds, c, met(gap, slack, abs(x)))
         z = on_side(unit[Z], gap, slack, change.side)
         # one call in a loop: every call of the dispatch is compiled into its place
         for at in range(c, sources.size, columns):
             sources[at] = call_at(net.differences[layer], (z, x if at == c else -x))
         if not net.layers[layer, LINEAR]:
-            reach = max(reach, abs(x))
+            reach = abs(x) if abs(x) > reach else reach
     return reach
 
 
 def _spread(net: KernelArrays, units: Any, sources: Array, into: Array) -> int:
     """Write the changes of perturbed outputs into a block of all outputs, zero elsewhere; return their number."""
-    outputs = int(net.ends.shape[2])
+    outputs: int = net.ends.shape[2]
     block = into[: outputs * sources.size].reshape(outputs, sources.size)
     clear(block)
     for c in range(sources.size):
@@ -148,7 +155,7 @@ def _activate(difference: int, linear: bool, unit: Array, side: int, kinds: Any,
     columns = kinds.size
     z = on_side(unit[Z], gap, slack, side)
     for c in range(values.size):
-        kinds[c % columns] = max(kinds[c % columns], met(gap, slack, abs(values[c])))
+        raise_to(kinds, c % columns, met(gap, slack, abs(values[c])))
         values[c] = call_at(difference, (z, values[c]))
     return 0.0 if linear else size
 
@@ -188,13 +195,14 @@ def _first_layer(net: KernelArrays, s: int, change: Change, sources: Array, work
             for c in range(0, width, columns):  # positive columns, and negative ones where there are any
                 short_product(weights[start : start + columns], sources[c : c + columns], unit[SERIES],
                               unit[SERIES + 1], unit[SERIES + 2], unit[SERIES + 3], row[c : c + columns])
-            reach = max(reach, bound)
+            reach = bound if bound > reach else reach
             continue
         for c in range(0, width, columns):
             product(weights[start : start + columns], sources[c : c + columns], row[c : c + columns])
         if k == last or (linear and unit[SERIES] == 1.0 and bound < gap - slack):
             continue
-        reach = max(reach, activate(net.differences[k], linear, unit, change.side, kinds, row))
+        seen = activate(net.differences[k], linear, unit, change.side, kinds, row)
+        reach = seen if seen > reach else reach
     return count, reach
 
 
@@ -217,7 +225,7 @@ def _next_layer(net: KernelArrays, s: int, k: int, side: int, block: Array, work
         for r in range(count):
             unit = net.units[s, net.layers[k, START] + alive[r]]
             seen = activate(net.differences[k], net.layers[k, LINEAR] != 0, unit, side, kinds, changes[r])
-            reach = max(reach, seen)
+            reach = seen if seen > reach else reach
     return count, reach
 
 
@@ -242,7 +250,7 @@ def _multiply(net: KernelArrays, k: int, before: Any, alive: Any, changes: Array
         matrix_product(net.theta[start : start + inputs * outputs].reshape(outputs, inputs), changes, into)
         return
     for first in range(0, alive.size, PANEL):
-        rows = min(PANEL, alive.size - first)
+        rows = PANEL if alive.size - first > PANEL else alive.size - first
         part = panel[: rows * before.size].reshape(rows, before.size)
         for r in range(rows):
             row = start + alive[first + r] * inputs
@@ -277,11 +285,13 @@ def _losses(net: KernelArrays, s: int, changes: Array, side: int, column: Array,
     outputs = changes.shape[0]
     if net.logits:
         for k in range(outputs):
-            reach = max(reach, largest(changes[k]))
+            seen = largest(changes[k])
+            reach = seen if seen > reach else reach
     elif net.softmax:
         before, after = column[:outputs], column[outputs : 2 * outputs]
         for k in range(outputs):
-            reach = max(reach, largest(changes[k]))
+            seen = largest(changes[k])
+            reach = seen if seen > reach else reach
         for c in range(changes.shape[1]):
             for k in range(outputs):
                 before[k] = changes[k, c]
@@ -292,7 +302,7 @@ def _losses(net: KernelArrays, s: int, changes: Array, side: int, column: Array,
         for k in range(outputs):
             unit = net.units[s, net.layers[layer, START] + k]
             seen = activate(net.differences[layer], net.layers[layer, LINEAR] != 0, unit, side, kinds, changes[k])
-            reach = max(reach, seen)
+            reach = seen if seen > reach else reach
     call_at(net.loss, (ends[0], ends[1], ends[2], changes, losses))
     return reach
 
@@ -331,18 +341,19 @@ def _respond(net: KernelArrays, s: int, change: Change, work: Buffers, kinds: An
         count = spread(net, change.units, sources, here)
     else:
         count, seen = first_layer(net, s, change, sources, work, kinds, here)
-        reach = max(reach, seen)
+        reach = seen if seen > reach else reach
         for k in range(change.layer + 2, last + 1):
             block = here[: count * width].reshape(count, width)
             count, seen = next_layer(net, s, k, change.side, block, work, kinds, spare)
-            reach = max(reach, seen)
+            reach = seen if seen > reach else reach
             here, spare = spare, here
     block = here[: count * width].reshape(count, width)
     if mirror:
         both = spare[: count * 2 * columns].reshape(count, 2 * columns)
         mirrored(block, both)
         block = both
-    return max(reach, float(losses_of(net, s, block, change.side, work.column, kinds, losses)))
+    seen = float(losses_of(net, s, block, change.side, work.column, kinds, losses))
+    return seen if seen > reach else reach
 
 
 respond = inner(_respond, inline=True)

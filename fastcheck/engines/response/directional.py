@@ -82,7 +82,7 @@ def _losses_along(problem: Problem) -> Callable[[dict[str, Array]], Array]:
     last = len(network.layers)
     softmax = cost.output is None and not network.activation_entries[-1].elementwise
     loss = loss_differences.at(network.cost)
-    mixed = mixed_differences.at(network.layers[-1].activation)
+    mixed = mixed_differences.at(network.layers[-1].activation) if softmax else 0
     differences = [activation_differences.at(layer.activation) for layer in network.layers]
     Z, A, Y = (np.ascontiguousarray(part.T) for part in (run.Z[-1], run.A[-1], problem.Y))
 

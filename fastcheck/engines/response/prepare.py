@@ -112,7 +112,8 @@ def _empty_arrays(problem: Problem, layers: Any, norms: Array, m: int) -> Kernel
     return KernelArrays(
         theta=problem.theta, layers=layers, rows=norms,
         differences=np.array([activation_differences.at(layer.activation) for layer in net.layers]),
-        loss=loss_differences.at(net.cost), mixed=mixed_differences.at(net.layers[-1].activation),
+        loss=loss_differences.at(net.cost),
+        mixed=0 if net.cost_entry.output else mixed_differences.at(net.layers[-1].activation),
         separable=net.cost_entry.separable, logits=net.cost_entry.output is not None,
         softmax=not net.activation_entries[-1].elementwise,
         units=np.empty((m, len(norms), 7)), ends=np.empty((m, 3, net.widths[-1])),

@@ -63,10 +63,11 @@ def _widen(units: Any, s: int, kinds: Any, losses: Array, start: bool, bounds: A
             continue
         i = units[c]
         up, down = losses[c] / TINY, -losses[columns + c] / TINY
-        low, high = min(up, down), max(up, down)
-        if not start:
-            low, high = min(low, bounds[0, s, i]), max(high, bounds[1, s, i])
-        bounds[0, s, i], bounds[1, s, i] = low, high
+        low, high = (down, up) if down < up else (up, down)
+        if start or low < bounds[0, s, i]:
+            bounds[0, s, i] = low
+        if start or high > bounds[1, s, i]:
+            bounds[1, s, i] = high
 
 
 coefficients = inner(_coefficients)
@@ -80,7 +81,7 @@ def _silent(net: KernelArrays, s: int, layer: int, unit: int, h: float) -> bool:
     return bool(net.layers[layer, LINEAR] and its[SERIES] == 0.0 and h < its[GAP] - its[SLACK])
 
 
-silent = inner(_silent)
+silent = inner(_silent, inline=True)
 
 
 class Filled(NamedTuple):
@@ -130,7 +131,7 @@ def _worst(reach: float, kinds: Any) -> int:
             kinds[c] = FAR
         elif kinds[c] == AT_KINK and reach > QUADRATIC_REACH:
             kinds[c] = NEAR_KINK
-        worst = max(worst, kinds[c])
+        worst = kinds[c] if kinds[c] > worst else worst
     return worst
 
 
@@ -171,7 +172,8 @@ def _respond_block(net: KernelArrays, layer: int, chosen: Any, first: int, last:
                 worst = worst_of(reach, kinds)
             if (look == ENDS and reach <= QUADRATIC_REACH) or look == HALF_WAY:
                 coefficients(units, s, h[s], kinds, far, near, look == HALF_WAY, filled.powers)
-                degree = max(degree, 4 if look == HALF_WAY else 2)
+                if look == HALF_WAY and degree == 2:
+                    degree = 4
             elif look == BOTH_ENDS:
                 one_sided(units, s, h[s], kinds, far, near, filled.powers)
                 degree = 6
@@ -196,10 +198,10 @@ def _respond_literally(net: KernelArrays, layer: int, unit: int, samples: Any, a
 
     a : (m, J).
     """
-    block = min(work.units.size, a.shape[1])
+    block = work.units.size
     for s in samples:
         for first in range(0, a.shape[1], block):
-            count = min(block, a.shape[1] - first)
+            count = block if a.shape[1] - first > block else a.shape[1] - first
             units, steps, kinds = work.units[:count], work.steps[:count], work.kinds[:count]
             losses = work.far[: 2 * count]
             for c in range(count):
