@@ -21,11 +21,14 @@ from .._types import Indices
 from ..problems.gradients import NumericalGradient
 from ..problems.networks.network import Network
 from ..problems.networks.problem import BYTES_PER_UNIT, Problem
+from ..runtime.resources import keep_freed_memory
 from ..runtime.run import Run
 from .protocol import Engine
 
 MODULES = {"response": ".response.engine", "full": ".full", "reference": ".reference"}
 ENGINES = tuple(MODULES)
+# Bytes at work from which arrays are large to the C library.
+LARGE = 1 << 20
 # Seconds in NumPy up to which machine code gains nothing: its own work around the kernels takes about as long.
 ALWAYS = 2e-3
 # The same for networks of at most this many outputs that have at most this many layers, or are straight: nearly all of
@@ -69,6 +72,8 @@ def respond(problem: Problem, indices: Indices | None, epsilon: float, run: Run)
     """Return all perturbed costs from the responses of single units (see ``engines.response.engine``)."""
     from .plain import engine as plain
 
+    if problem.theta.nbytes + BYTES_PER_UNIT * sum(problem.network.widths) * problem.m > LARGE:
+        keep_freed_memory()
     if problem.kept is None and _ledger.in_numpy(problem, epsilon, run):  # pieces are done by machine code
         return plain.differences(problem, indices, epsilon, run)
     find = _imported("response")
