@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fastcheck.checks.network import check
+from fastcheck.verdict.kinks import TensorKinks
 from tests.support.fake_gradients import Made, failing, verdicts
 from tests.support.problems import network
 
@@ -180,3 +181,10 @@ def test_a_tensor_that_does_nothing_has_no_bend(recwarn):
     made["b3"][:] = 1.0
     assert failing(made.report()) == {"b3"}
     assert not recwarn.list
+
+
+def test_between_the_sides_and_off_one_of_them_by_noise_is_not_apart():
+    kinks = TensorKinks(np.arange(3), np.array([-1e-17, -1e-17, -1e-17]), np.ones(3))
+    settled = kinks.settle(np.array([0.0, 0.3, -1e-3]), 1e-7, np.array([1e-16]))
+    assert settled.nearest.tolist() == [0.0, 0.3, -1e-17]
+    assert settled.loose.tolist() == [False, True, True]
