@@ -39,6 +39,8 @@ def largest(xp: Any, *changes: Any) -> float:
             top = largest_of_array(change)
         elif is_traced(change):
             return math.inf
+        elif hasattr(xp, "aminmax"):
+            top = largest_of_tensor(xp, change)
         else:
             top = max(float(xp.max(change)), -float(xp.min(change)))
         if math.isnan(top):
@@ -56,6 +58,22 @@ def largest_of_array(change: Any) -> float:
             return math.sqrt(square)
     # the ufuncs' own reductions: on small arrays numpy.max takes thrice their time
     return max(float(np.maximum.reduce(change, axis=None)), -float(np.minimum.reduce(change, axis=None)))
+
+
+def largest_of_tensor(xp: Any, change: Any) -> float:
+    """``largest`` of one tensor of PyTorch, likewise."""
+    if change.dtype == xp.float64 and change.is_contiguous():
+        flat = change.reshape(-1)
+        square = float(xp.dot(flat, flat))
+        if LEAST_SQUARE < square < TINY * TINY:
+            return math.sqrt(square)
+    least, most = xp.aminmax(change)
+    return max(float(most), -float(least))
+
+
+def less_product(xp: Any, a: Any, b: Any, c: Any) -> Any:
+    """a - b c, without an array for the product where the library can; a new array."""
+    return xp.addcmul(a, b, c, value=-1.0) if hasattr(xp, "addcmul") else a - b * c
 
 
 def largest_along(xp: Any, x: Any, axes: tuple[int, ...]) -> Any:

@@ -17,7 +17,7 @@ from ...runtime.pace import Pace
 from .codes import NEGLIGIBLE, UNSEEN, ratio_of
 from .colouring import Colouring
 from .quotients import Quotients
-from .runner import FIRST_COLUMNS, Moved, Place, Runner
+from .runner import Moved, Place, Runner
 
 # A column that crosses a kink, or leaves the function's domain, is taken again with a step this much smaller, at most
 # twice.  Nothing rounds, so the step may be tiny; and it must be, where the cost is not smooth at the edge of its
@@ -104,7 +104,7 @@ def _measure(
     colours = np.concatenate([np.empty(0, np.int64), *(job.colours for job in jobs)])
     work = _Work(jobs, found, runner, convention, [[] for _ in jobs])
     queue = _Queue(which, colours) if order is None else _Queue(which[order], colours[order])
-    pace = Pace(FIRST_COLUMNS, max(1, runner.most_columns([job.place.size for job in jobs]) // 2))
+    pace = Pace(runner.first, max(1, runner.most_columns([job.place.size for job in jobs]) // 2))
     for level in range(SHRINKS + 1):
         again = []
         for block in _blocks(queue.job.size, pace, limits):

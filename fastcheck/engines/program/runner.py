@@ -27,6 +27,9 @@ BLOCK_SECONDS = 0.2
 # The first block, and the bytes of changes beside its inputs and outputs that a column is taken to need, as a multiple
 # of theirs, until memory has been seen.
 FIRST_COLUMNS, INTERMEDIATE = 64, 8
+# Bytes of changes that a block begins with, of programs that know what a column takes: in larger ones memory is waited
+# for, which can take twice the time.
+FIRST_BYTES = 1 << 25
 
 
 class Response(Protocol):
@@ -282,6 +285,12 @@ class Runner:
         """Columns that fit into the memory limit at once, of programs that know what one takes."""
         each: int = getattr(self.program, "column_bytes", 0)
         return max(1, self.memory_limit // each) if each else sys.maxsize
+
+    @property
+    def first(self) -> int:
+        """Columns that a block begins with."""
+        each: int = getattr(self.program, "column_bytes", 0)
+        return max(1, min(FIRST_COLUMNS, FIRST_BYTES // each)) if each else FIRST_COLUMNS
 
     def _share(self, moved: Sequence[tuple[Place, Array]], convention: Held | None, part: Indices) -> Moved:
         """Return some of the columns, by a call of their own."""

@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 
+from ...rules.base import plus
 from ...rules.table import RULES
 from .call import Call, Handler, bilinear, lifted, matrix_product, ruled
 
@@ -47,11 +48,12 @@ def addmm(call: Call) -> Any:
     """beta c + alpha a @ b."""
     (c, a, b), (dc, da, db) = call.args[:3], call.changes[:3]
     beta, alpha = call.option(3, "beta", 1), call.option(4, "alpha", 1)
-    change: Any = 0.0
+    change = None
     if da is not None or db is not None:
-        change = matrix_product(a, b, da, db) * alpha
+        change = matrix_product(a, b, da, db)
+        change = change if alpha == 1 else change * alpha
     if dc is not None:
-        change = change + beta * lifted(dc, c, call.out.ndim, call.batch)
+        change = plus(change, beta * lifted(dc, c, call.out.ndim, call.batch))
     return torch.broadcast_to(change, call.batch + tuple(call.out.shape))
 
 
@@ -80,16 +82,15 @@ def convolution(call: Call) -> Any:
     x, w, _, stride, padding, dilation, transposed, extra, groups = call.args
     dx, dw, db = call.changes[:3]
     how = (stride, padding, dilation, transposed, extra)
-    change: Any = 0.0
+    change = None
     if dx is not None:
         change = _over_inputs(call, dx, w, how, groups)
-    if dw is not None:
-        if dx is None:
-            change = change + _over_kernels(call, x, dw, how, groups)
-        else:
-            change = change + _over_both(call, x + dx, dw, how, groups)
+    if dw is not None and dx is None:
+        change = _over_kernels(call, x, dw, how, groups)
+    elif dw is not None:
+        change = plus(change, _over_both(call, x + dx, dw, how, groups))
     if db is not None:
-        change = change + db.reshape(call.batch + (1, -1) + (1,) * (x.ndim - 2))
+        change = plus(change, db.reshape(call.batch + (1, -1) + (1,) * (x.ndim - 2)))
     return torch.broadcast_to(change, call.batch + tuple(call.out.shape))
 
 
