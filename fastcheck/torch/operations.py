@@ -30,6 +30,8 @@ WRONG = 1e-4
 # In double precision; what is right agrees to 1e-12.
 WRONG_IN_DOUBLE = 1e-8
 DIRECTIONS, STEP = 3, 2.0**-40
+# Places that a sentence names at most.
+MOST_PLACES = 3
 # Seconds that looking for the operation may take.
 SECONDS = 10.0
 
@@ -68,11 +70,10 @@ def wrong_operations(case: Case) -> list[str]:
 
 
 def of_another_function(case: Case, gradients: Mapping[str, Array]) -> str:
-    """A sentence, where the gradients are those of the loss with all that is detached standing still; else ""."""
+    """A sentence, where the gradients are those of the loss with all that autograd does not see standing still."""
     parameters = case.parameters
-    program = TorchProgram(case.function(double), [double(p) for p in parameters.values()], cut_loss=True)
-    still = program.with_detached_still()
-    if still is None or program.weights is None:
+    seen = TorchProgram.as_autograd(case.function(double), [double(p) for p in parameters.values()])
+    if not seen.detached or seen.weights is None:
         return ""
     generator, changes, expected, size = np.random.default_rng(0), {}, np.zeros(DIRECTIONS), 0.0
     for number, (name, parameter) in enumerate(parameters.items()):
@@ -83,13 +84,14 @@ def of_another_function(case: Case, gradients: Mapping[str, Array]) -> str:
         size = math.hypot(size, float(np.linalg.norm(terms)))
         changes[number] = step * v
     low = any(p.dtype != torch.float64 for p in parameters.values())
-    (change,) = still.run(changes).changes
-    slopes = np.zeros(DIRECTIONS) if change is None else change.reshape(DIRECTIONS, -1) @ program.weights.reshape(-1)
+    (change,) = seen.run(changes).changes
+    slopes = np.zeros(DIRECTIONS) if change is None else change.reshape(DIRECTIONS, -1) @ seen.weights.reshape(-1)
     if not np.abs(slopes - expected).max() <= (WRONG if low else WRONG_IN_DOUBLE) * size:
         return ""
-    return ("The gradient is that of another function: of the loss in which everything that is detached (detach(), "
-            "no_grad()) stands still. Where that is meant (a straight-through estimator, a stopped gradient), it is "
-            "right.")
+    places = [f"{one.what} ({one.place})" if one.place else one.what for one in seen.detached]
+    return (f"The gradient is that of another function: of the loss in which {_listed(places[:MOST_PLACES])} "
+            f"{'stand' if len(places) > 1 else 'stands'} still. Where that is meant (a straight-through estimator, a "
+            "stopped gradient), it is right.")
 
 
 def _judged(call: _Call) -> str:

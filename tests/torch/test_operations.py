@@ -4,6 +4,7 @@ import re
 
 import pytest
 import torch
+import torch.utils.checkpoint
 from torch import nn
 from torch.nn import functional as F
 
@@ -155,21 +156,93 @@ def test_a_straight_through_estimator_is_named_as_one():
     assert not any("is wrong" in note for note in report.notes)
 
 
-class Detaching(nn.Module):
+class Of(nn.Module):
+    """A module of one function."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
     def forward(self, x):
-        return x + (torch.round(x * 4.0) / 4.0 - x).detach()
+        return self.function(x)
 
 
-class Stopped(nn.Module):
-    def forward(self, x):
-        return x * F.softmax(x, 1).detach()
+def normalised(x):
+    with torch.no_grad():
+        size = x.std(0)
+    return x / size
 
 
-@pytest.mark.parametrize("part", [Detaching, Stopped])
-def test_what_is_detached_is_named_as_such(part):
-    report = checked(part())
+@torch.no_grad()
+def largest(x):
+    return x.abs().amax(1, keepdim=True)
+
+
+def clamped(x):
+    hidden = 2.0 * x + 1.0
+    with torch.no_grad():
+        hidden.clamp_(-1.0, 1.0)
+    return hidden
+
+
+def halves(x):
+    out = torch.zeros_like(x)
+    out[:, :3], out[:, 3:] = x[:, :3].detach(), x[:, 3:]
+    return out + x
+
+
+def measured(x):
+    return x * torch.tensor([float(v) for v in x.mean(0)], dtype=x.dtype)
+
+
+def within_function(x):
+    """What a Function's forward pass computes without autograd is its own business, and logging nobody's."""
+    Cubed.apply(x.detach())
+    return torch.utils.checkpoint.checkpoint(torch.tanh, x, use_reentrant=False)
+
+
+DETACHED = {
+    "straight through": (lambda x: x + (torch.round(x * 4.0) / 4.0 - x).detach(), r"detach\(\) or .data \(test_op"),
+    "a stopped softmax": (lambda x: x * F.softmax(x, 1).detach(), r"detach\(\)"),
+    "a clone": (lambda x: x * x.clone().detach().tanh(), r"detach\(\)"),
+    ".data": (lambda x: x * torch.softmax(x.data, 1), r"\.data \(test_operations.py, line"),
+    "detach_": (lambda x: x * (2.0 * x).detach_(), r"detach"),
+    "torch.tensor": (lambda x: x * torch.tensor(x.detach()).sin(), r"detach\(\)"),
+    "no_grad": (normalised, r"computed under torch.no_grad\(\) \(test_operations.py, line \d+\) stands still"),
+    "decorated": (lambda x: x / largest(x), r"computed under torch.no_grad\(\) \(test_operations.py, line \d+\)"),
+    "in place": (clamped, r"written in place under torch.no_grad\(\)"),
+    "a half": (halves, r"detach\(\)"),
+    "item": (lambda x: x * x.mean().item(), r"a number that is taken out by float\(\) or .item\(\) \(test_operations"),
+    "norm": (lambda x: x / float(x.norm()), r"a number that is taken out"),
+    "numbers": (measured, r"a number that is taken out"),
+    "numpy": (lambda x: x * torch.from_numpy(x.detach().numpy().copy()).cos(), r"leaves PyTorch by Tensor.numpy\(\)"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:To copy construct")
+@pytest.mark.parametrize("name", DETACHED)
+def test_what_autograd_does_not_see_is_named_as_what_it_is(name):
+    function, words = DETACHED[name]
+    report = checked(Of(function))
     assert report.verdict == "fail"
     notes = [note for note in report.notes if "that of another function" in note]
     assert notes, report.notes
-    assert "detach" in notes[0]
+    assert re.search(words, notes[0]), notes[0]
     assert not any("is wrong" in note for note in report.notes)
+
+
+def frozen(part):
+    return part.requires_grad_(False)
+
+
+@pytest.mark.parametrize("part", [lambda: Of(within_function), lambda: frozen(nn.Linear(6, 6))], ids=["own", "frozen"])
+def test_what_is_detached_and_does_not_matter_passes(part):
+    assert checked(part()).ok
+
+
+def test_a_mistake_beside_something_detached_is_a_mistake():
+    """The gradient is not that of the loss with the detached standing still."""
+    report = checked(nn.Sequential(Of(lambda x: x + 0.0 * x.detach().sum()), With(Scaled)))
+    assert report.verdict == "fail"
+    assert not any("that of another function" in note for note in report.notes)
+    assert any("Scaled" in note for note in report.notes)

@@ -14,13 +14,12 @@ from ...engines.program.response import Response
 from ...rules.branches import Branches, Held
 from .call import Call, Handler
 from .cut import cut
+from .cuts import Cut, record_as_autograd
 from .memory import bytes_of_column, last_uses
 from .operators import CONSTANT, OPERATORS
 from .products import products_of
 from .recorder import Node, Ref, Tape, record, refs_of
 from .replay import replayed
-
-DETACH = torch.ops.aten.detach.default
 
 
 class TorchProgram:
@@ -37,6 +36,7 @@ class TorchProgram:
     outputs : what the function returned, flattened; of a function that was cut the tensor that it sums.
     loss, weights : of a function that was cut, its value, and the weights of the sum.
     products, complete : where inputs enter operators that are linear in them, and whether that is all they do.
+    detached : of the program of what autograd sees, where it loses sight of something.
     column_bytes : bytes that one perturbation takes at most, estimated (see ``program.memory``).
 
     Raises
@@ -46,9 +46,23 @@ class TorchProgram:
 
     def __init__(self, function: Callable[..., Any], inputs: Sequence[torch.Tensor], *, cut_loss: bool = False) -> None:
         self._function, self._cut_loss = function, cut_loss
-        tape = record(function, inputs, OPERATORS, CONSTANT)
-        self.loss, self.weights = None, None
-        found = cut(tape) if cut_loss else None
+        self.detached: list[Cut] = []
+        self._follow(record(function, inputs, OPERATORS, CONSTANT))
+
+    @classmethod
+    def as_autograd(cls, function: Callable[..., Any], inputs: Sequence[torch.Tensor]) -> "TorchProgram":
+        """Return the program of a cost in which what autograd does not see stands still: see ``detached``."""
+        program = cls.__new__(cls)
+        program._function, program._cut_loss = function, True
+        tape, program.detached = record_as_autograd(function, inputs, OPERATORS, CONSTANT)
+        program._follow(tape)
+        return program
+
+    def _follow(self, tape: Tape) -> None:
+        """Make the operators of a tape ready to be differenced."""
+        self.loss: float | None = None
+        self.weights: Array | None = None
+        found = cut(tape) if self._cut_loss else None
         if found is not None:
             self.loss, self.weights = float(tape.outputs[0].value.detach()), _array(found[1])
             tape = replace(tape, outputs=(found[0],))

@@ -148,11 +148,16 @@ def record(
     nodes = tuple(recorder.input(copy) for copy in copies)
     with recordable(), Refuse(recorder), recorder:
         returned = function(*copies)
+    return tape_of(recorder, nodes, returned)
+
+
+def tape_of(recorder: "Recorder", inputs: tuple[Node, ...], returned: Any) -> Tape:
+    """Return what a recorder wrote down, of a function that returned tensors."""
     outputs: list[Ref | torch.Tensor] = []
     for tensor in tree_leaves(returned):
         if isinstance(tensor, torch.Tensor):
             outputs.append(recorder.reference(tensor) or tensor.detach())
-    return Tape(tuple(recorder.nodes), nodes, tuple(outputs), tuple(recorder.guards))
+    return Tape(tuple(recorder.nodes), inputs, tuple(outputs), tuple(recorder.guards))
 
 
 @contextlib.contextmanager
