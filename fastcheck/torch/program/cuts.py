@@ -21,7 +21,7 @@ aten = torch.ops.aten
 UNDER_NO_GRAD, IN_PLACE = "what is computed under torch.no_grad()", "what is written in place under torch.no_grad()"
 DETACHED, NUMBER = "what is detached by detach() or .data", "a number that is taken out by float() or .item()"
 # Frames of these packages are nobody's own code.
-_APPLY = torch.autograd.Function.apply.__func__.__code__  # type: ignore[attr-defined]  # a class method
+_APPLY = torch.autograd.Function.apply.__func__.__code__
 _LIBRARIES = (str(Path(torch.__file__).parent), str(Path(__file__).parents[2]))
 
 
