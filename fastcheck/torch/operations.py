@@ -1,29 +1,25 @@
-"""Which operation's backward is wrong: custom Functions and submodules, each held by itself against exact differences.
+"""Which operation's backward is wrong: changes are injected at what submodules and custom Functions take and return.
 
-What an operation hands on is linear in what it is handed, so each can be checked alone, at the inputs that it had: its
-vector-Jacobian product for a random upstream gradient, against the exact slope of the upstream's product with its
-output.  Named are those that are wrong and hold nothing that is.
+Where the gradient that autograd hands to a call's outputs is the loss's true slope there, and what the call passes on
+to an input or a parameter is not, its backward is to blame, however deep in the module it stands.  The true slopes are
+those of exact changes that are injected there, in the whole module: so mistakes are seen that an operation by itself
+does not make, of a saved tensor that was overwritten, or of state that two calls share.
 """
 
-import contextlib
-import inspect
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
-from torch.utils._pytree import tree_leaves
 
 from .._errors import NoRule
 from .._types import Array
-from .case import Case, double, mapped
+from .calls import Calls, Mark, Seen, functions_of
+from .case import Case, double
 from .program.program import TorchProgram
-from .tensors import floating
 
 # Relative distance from the truth along a random direction that is a mistake, in the roundings of single precision.
 WRONG = 1e-4
@@ -32,41 +28,19 @@ WRONG_IN_DOUBLE = 1e-8
 DIRECTIONS, STEP = 3, 2.0**-40
 # Places that a sentence names at most.
 MOST_PLACES = 3
-# Seconds that looking for the operation may take.
-SECONDS = 10.0
-
-
-@dataclass
-class _Call:
-    """One call of an operation.
-
-    name : as sentences have it; within : names of the modules that it happened in, the operation's own first.
-    run : runs it again; inputs : (name, tensor) of what it takes, floating, each a leaf.
-    """
-
-    name: str
-    within: tuple[str, ...]
-    run: Callable[[], Any]
-    inputs: list[tuple[str, torch.Tensor]]
-    function: Callable[..., Any]
+# Seconds that looking for the operation may take, and perturbations that run together.
+SECONDS, TOGETHER = 10.0, 24
 
 
 def wrong_operations(case: Case) -> list[str]:
-    """Sentences on the operations whose backward is wrong; none where each is right by itself or cannot be tried."""
-    began = time.perf_counter()
-    found: list[str] = []
-    wrong_inside: set[str] = set()
-    for call in _calls(case):
-        if call.name in wrong_inside or time.perf_counter() - began > SECONDS:
-            continue
-        try:
-            sentence = _judged(call)
-        except (NoRule, RuntimeError, TypeError, ValueError, IndexError):
-            continue  # it cannot be run by itself, or not differenced exactly: nothing is said of it
-        if sentence:
-            found.append(sentence)
-            wrong_inside.update(call.within)
-    return list(dict.fromkeys(found))
+    """Sentences on the operations whose backward is wrong; none where each is right or cannot be followed."""
+    try:
+        calls, gradients = _with_gradients(case)
+        program, sites = _with_sites(case, calls)
+        judge = _Judge(case, program, time.perf_counter() + SECONDS)
+        return _sentences(calls, sites, gradients, judge)
+    except (NoRule, RuntimeError, TypeError, ValueError, IndexError):
+        return []  # it cannot be run once more in this way, or not be differenced exactly: nothing is said of it
 
 
 def of_another_function(case: Case, gradients: Mapping[str, Array]) -> str:
@@ -94,48 +68,170 @@ def of_another_function(case: Case, gradients: Mapping[str, Array]) -> str:
             "stopped gradient), it is right.")
 
 
-def _judged(call: _Call) -> str:
-    """Return what is wrong with one operation, or ""."""
-    outputs = [o for o in tree_leaves(call.run()) if floating(o) and o.requires_grad]
-    tensors = [tensor for _, tensor in call.inputs]
-    if not outputs or not tensors:
-        return ""
-    generator = torch.Generator().manual_seed(0)
+def _with_gradients(case: Case) -> tuple[list[Seen], dict[str, torch.Tensor | None]]:
+    """Return the calls of a run with the gradients of its backward pass, and those of the parameters."""
+    functions = functions_of(case.cost(case.plain, case.args, case.kwargs, case.targets))
+    for parameter in case.parameters.values():
+        parameter.grad = None
+    with Calls(case.plain, functions, gradients=True).watching() as calls:
+        loss = case.cost(case.plain, case.args, case.kwargs, case.targets)
+        calls.stop()
+        loss.backward()
+    return calls.seen, {name: p.grad for name, p in case.parameters.items()}
 
-    def drawn(like: torch.Tensor) -> torch.Tensor:
-        return torch.randn(like.shape, generator=generator, dtype=torch.float64).to(like.device)
 
-    upstream = [drawn(o) for o in outputs]
-    handed = [u.to(o.dtype) for u, o in zip(upstream, outputs, strict=True)]
-    gradients = torch.autograd.grad(outputs, tensors, handed, allow_unused=True)
-    program = TorchProgram(lambda *values: [o for o in tree_leaves(call.function(*values)) if floating(o)],
-                           [double(t) for t in tensors])
-    weights = [u.cpu().numpy() for u in handed]
-    limit = WRONG_IN_DOUBLE if all(t.dtype == torch.float64 for t in tensors) else WRONG
-    right, wrong, constant = [], [], True
-    for number, ((name, tensor), gradient) in enumerate(zip(call.inputs, gradients, strict=True)):
-        given = torch.zeros_like(tensor) if gradient is None else gradient
-        directions = [drawn(tensor) for _ in range(DIRECTIONS)]
-        step = STEP * float(tensor.detach().double().square().mean().sqrt() or 1.0)
-        moved = program.run({number: np.stack([step * v.cpu().numpy() for v in directions])})
-        slopes = sum((change.reshape(DIRECTIONS, -1) @ weight.reshape(-1) / step for change, weight
-                      in zip(moved.changes, weights, strict=True) if change is not None), np.zeros(DIRECTIONS))
-        promised = np.array([float((given.double() * v).sum()) for v in directions])
-        scale = float(given.double().norm()) + float(np.abs(slopes).max())
-        constant = constant and not slopes.any()
-        if np.abs(slopes - promised).max() <= limit * scale or moved.crossed.any() or moved.ties.any():
-            right.append(name)
-        else:
-            wrong.append((name, _factor(promised, slopes)))
+def _with_sites(case: Case, known: Sequence[Seen]) -> tuple[TorchProgram, dict[Mark, int]]:
+    """Return the loss's program, and for the marks of known calls the operators at which changes are injected.
+
+    Raises
+    ------
+    NoRule : where other calls are made than in the run that is known.
+    """
+    functions = functions_of(case.cost(case.plain, case.args, case.kwargs, case.targets))
+    calls = Calls(case.plain, functions, gradients=False)
+    function, marks = case.function(double), [mark for call in known for mark in (*call.inputs, *call.outputs)]
+    with calls.watching():
+        program = TorchProgram(function, [double(p) for p in case.parameters.values()])
+    recorded = [mark for call in calls.seen for mark in (*call.inputs, *call.outputs)]
+    if [call.label for call in calls.seen] != [call.label for call in known] or len(recorded) != len(marks):
+        raise NoRule("a module that calls other parts of itself each time")
+    sites = {mark: site for mark, one in zip(marks, recorded, strict=True)
+             if (site := program.site(one.ref)) is not None}
+    return program, sites
+
+
+@dataclass(frozen=True)
+class _Verdict:
+    """What a gradient promises along random directions, and the slopes of the loss; whether they agree."""
+
+    promised: Array
+    slopes: Array
+    right: bool
+
+
+@dataclass
+class _Judge:
+    """Holds gradients against slopes of injected changes.
+
+    Parameters
+    ----------
+    case, program : the module, and the program of its loss.
+    deadline : of ``time.perf_counter``, after which nothing is judged.
+    """
+
+    case: Case
+    program: TorchProgram
+    deadline: float
+
+    def __post_init__(self) -> None:
+        low = any(p.dtype != torch.float64 for p in self.case.parameters.values())
+        self._limit, self._generator = WRONG if low else WRONG_IN_DOUBLE, np.random.default_rng(0)
+
+    def sites(self, wanted: Mapping[Mark, int]) -> dict[Mark, _Verdict]:
+        """Judge the gradients of marks, by the operators that make them."""
+        found: dict[Mark, _Verdict] = {}
+        for group in _groups(list(wanted), TOGETHER // DIRECTIONS):
+            shapes = [tuple(mark.tensor.shape) for mark in group]
+            directions = [self._generator.standard_normal((DIRECTIONS, *shape)) for shape in shapes]
+            steps = [STEP * _size(mark.tensor) for mark in group]
+            moved: dict[int, Array] = {}
+            for number, (mark, v, step) in enumerate(zip(group, directions, steps, strict=True)):
+                block = moved.setdefault(wanted[mark], np.zeros((DIRECTIONS * len(group), *v.shape[1:])))
+                block[DIRECTIONS * number : DIRECTIONS * (number + 1)] += step * v
+            slopes = self._slopes({}, moved, DIRECTIONS * len(group))
+            for number, (mark, v, step) in enumerate(zip(group, directions, steps, strict=True)):
+                own = slopes[DIRECTIONS * number : DIRECTIONS * (number + 1)] / step
+                found[mark] = self._verdict(mark.gradient, v, own)
+        return found
+
+    def parameter(self, number: int, gradient: torch.Tensor | None, value: torch.Tensor) -> _Verdict:
+        """Judge the gradient of a parameter, by its number among the program's inputs."""
+        v = self._generator.standard_normal((DIRECTIONS, *value.shape))
+        step = STEP * _size(value)
+        return self._verdict(gradient, v, self._slopes({number: step * v}, {}, DIRECTIONS) / step)
+
+    def _slopes(self, changes: dict[int, Array], sites: dict[int, Array], count: int) -> Array:
+        """Return the change of the loss (count,); NaN where a kink was met and nothing is known."""
+        if time.perf_counter() > self.deadline:
+            raise NoRule("too large a module to look for the operation")
+        found = self.program.run(changes, sites)
+        change = np.zeros(count) if found.changes[0] is None else np.asarray(found.changes[0]).reshape(count)
+        return np.where(found.crossed | found.ties, np.nan, change)
+
+    def _verdict(self, gradient: torch.Tensor | None, v: Array, slopes: Array) -> _Verdict:
+        given = np.zeros(v.shape[1:]) if gradient is None else gradient.double().cpu().numpy()
+        promised = (given * v).reshape(len(v), -1).sum(1)
+        scale = float(np.linalg.norm(given)) + float(np.abs(slopes).max())
+        apart = np.abs(slopes - promised).max()
+        return _Verdict(promised, slopes, bool(np.isnan(apart)) or bool(apart <= self._limit * scale))
+
+
+def _sentences(
+    calls: Sequence[Seen], sites: Mapping[Mark, int], gradients: Mapping[str, torch.Tensor | None], judge: _Judge
+) -> list[str]:
+    """Sentences on the innermost calls whose outputs' gradients are right and that pass on something wrong."""
+    known = {mark: site for mark, site in sites.items() if mark.known}
+    verdicts = judge.sites(known)
+    parameters = {
+        name: judge.parameter(number, gradients[name], value.detach())
+        for number, (name, value) in enumerate(judge.case.parameters.items())
+    }
+    blamed: dict[int, dict[str, _Verdict]] = {}
+    for number, call in enumerate(calls):
+        outputs = [verdicts[mark] for mark in call.outputs if mark in verdicts]
+        if not outputs or not all(one.right for one in outputs):
+            continue
+        passed = {mark.name: verdicts[mark] for mark in call.inputs if mark in verdicts}
+        passed.update({own: parameters[name] for own, name in call.parameters if name in parameters})
+        if not all(one.right for one in passed.values()):
+            blamed[number] = passed
+    outer = {number for call in blamed for number in calls[call].within}
+    found = [_sentence(_name(calls, number, blamed), passed) for number, passed in blamed.items()
+             if number not in outer]
+    if not found and calls and not blamed:
+        found = _of_the_loss([verdicts[mark] for mark in calls[0].outputs if mark in verdicts])
+    return list(dict.fromkeys(found))
+
+
+def _name(calls: Sequence[Seen], number: int, blamed: Mapping[int, Any]) -> str:
+    """Return a call's label, and which of several it is where not all of them are to blame."""
+    label = calls[number].label
+    alike = [other for other, call in enumerate(calls) if call.label == label]
+    if all(other in blamed for other in alike):
+        return label
+    return f"{label}, in call {alike.index(number) + 1} of {len(alike)},"
+
+
+def _of_the_loss(outputs: Sequence[_Verdict]) -> list[str]:
+    """Return a sentence where the gradient that the module's outputs are handed is wrong."""
+    wrong = [one for one in outputs if not one.right]
     if not wrong:
-        return ""
-    if constant:
-        return (f"The gradient is that of another function: {call.name} is constant where it is, and its backward "
+        return []
+    return ["The backward of the loss is wrong: the gradient that it hands to the module's output is "
+            f"{_factor(wrong[0].promised, wrong[0].slopes)}."]
+
+
+def _sentence(label: str, passed: Mapping[str, _Verdict]) -> str:
+    """Return what is wrong with one operation."""
+    right = [name for name, one in passed.items() if one.right]
+    wrong = {name: one for name, one in passed.items() if not one.right}
+    if not right and not any(one.slopes.any() for one in wrong.values()):
+        return (f"The gradient is that of another function: {label} is constant where it is, and its backward "
                 "hands gradients on all the same, as a straight-through estimator does.")
     several = len(right) > 1
     fine = f"its gradient{'s' * several} of {_listed(right)} {'are' if several else 'is'} right but " if right else ""
-    bad = " and ".join(f"its gradient of {name} is {what}" for name, what in wrong)
-    return f"The backward of {call.name} is wrong: {fine}{bad}."
+    bad = " and ".join(f"its gradient of {name} is {_factor(one.promised, one.slopes)}" for name, one in wrong.items())
+    return f"The backward of {label} is wrong: {fine}{bad}."
+
+
+def _size(value: torch.Tensor) -> float:
+    """Return the root of the mean square of a tensor, 1 where that is zero."""
+    return float(value.detach().double().square().mean().sqrt()) or 1.0
+
+
+def _groups(marks: Sequence[Mark], size: int) -> Iterator[list[Mark]]:
+    for start in range(0, len(marks), size):
+        yield list(marks[start : start + size])
 
 
 def _factor(promised: Any, slopes: Any) -> str:
@@ -153,133 +249,3 @@ def _factor(promised: Any, slopes: Any) -> str:
 
 def _listed(names: Sequence[str]) -> str:
     return "".join(names) if len(names) < 2 else ", ".join(names[:-1]) + f" and {names[-1]}"
-
-
-def _calls(case: Case) -> list[_Call]:
-    """Return the first call of each submodule and of each custom Function in a run, inner ones before outer ones."""
-    calls: list[_Call] = []
-    active: list[str] = []
-    names = {part: name for name, part in case.plain.named_modules() if name}
-
-    def before(part: nn.Module, args: Any, kwargs: Any) -> None:
-        active.append(names[part])
-
-    def after(part: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
-        label = f"{names[part]} ({type(part).__name__})"
-        if all(one.name != label for one in calls):
-            within = tuple(f"{n} ({type(case.plain.get_submodule(n)).__name__})" for n in active)
-            calls.append(_module_call(part, label, within, args, kwargs))
-        active.pop()
-
-    with contextlib.ExitStack() as stack:
-        for part in names:
-            stack.enter_context(_removed(part.register_forward_pre_hook(before, with_kwargs=True, prepend=True)))
-            stack.enter_context(_removed(part.register_forward_hook(after, with_kwargs=True, prepend=True)))
-        loss = case.cost(case.plain, case.args, case.kwargs, case.targets)
-        functions = _functions(loss)
-        calls.clear()
-        active.clear()
-
-        def noticed(kind: Any, given: tuple[Any, ...]) -> None:
-            label = f"{kind.__name__}{_place(kind.backward)}"
-            if all(one.name != label for one in calls):
-                within = tuple(f"{n} ({type(case.plain.get_submodule(n)).__name__})" for n in active)
-                calls.append(_function_call(kind, label, within, given, signatures[kind]))
-
-        signatures = {kind: list(inspect.signature(kind.forward).parameters) for kind in functions}
-        for kind in functions:
-            stack.enter_context(_noticing(kind, noticed))
-        case.cost(case.plain, case.args, case.kwargs, case.targets)
-    return calls
-
-
-@contextlib.contextmanager
-def _removed(handle: Any) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        handle.remove()
-
-
-def _functions(loss: torch.Tensor) -> list[Any]:
-    """Return the classes of custom Functions in a loss's graph."""
-    found: dict[Any, None] = {}
-    waiting, seen = [loss.grad_fn], set()
-    while waiting:
-        node = waiting.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        kind = getattr(type(node), "_forward_cls", None)
-        if kind is not None:
-            found[kind] = None
-        waiting += [one for one, _ in node.next_functions]
-    return list(found)
-
-
-@contextlib.contextmanager
-def _noticing(kind: Any, noticed: Callable[[Any, tuple[Any, ...]], None]) -> Iterator[None]:
-    """Tell of the arguments of each call of a Function meanwhile."""
-    forward, own = kind.forward, kind.__dict__.get("forward")
-    apart = kind.setup_context is not torch.autograd.Function.setup_context
-
-    def noticing(*given: Any) -> Any:
-        noticed(kind, given if apart else given[1:])
-        return forward(*given)
-
-    kind.forward = staticmethod(noticing)
-    try:
-        yield
-    finally:
-        if own is None:
-            del kind.forward
-        else:
-            kind.forward = own
-
-
-def _leaf(value: Any) -> Any:
-    return value.detach().clone().requires_grad_() if floating(value) else value
-
-
-def _function_call(
-    kind: Any, label: str, within: tuple[str, ...], given: tuple[Any, ...], names: list[str]
-) -> _Call:
-    args = [_leaf(value) for value in given]
-    places = [k for k, value in enumerate(args) if floating(value)]
-    apart = kind.setup_context is not torch.autograd.Function.setup_context
-    names = names if apart else names[1:]
-    inputs = [(names[k] if k < len(names) and len(names) == len(args) else f"argument {k}", args[k]) for k in places]
-
-    def function(*values: torch.Tensor) -> Any:
-        full = list(args)
-        for place, value in zip(places, values, strict=True):
-            full[place] = value
-        return kind.apply(*full)
-
-    return _Call(label, within, lambda: kind.apply(*args), inputs, function)
-
-
-def _module_call(part: nn.Module, label: str, within: tuple[str, ...], args: Any, kwargs: Any) -> _Call:
-    args, kwargs = tuple(_leaf(value) for value in args), {name: _leaf(value) for name, value in kwargs.items()}
-    names = list(inspect.signature(part.forward).parameters)
-    places = [k for k, value in enumerate(args) if floating(value)]
-    given = [(names[k] if k < len(names) else f"argument {k}", args[k]) for k in places]
-    parameters = [(name, p) for name, p in part.named_parameters() if p.requires_grad]
-
-    def function(*values: torch.Tensor) -> Any:
-        full, own = list(mapped(args, double)), dict(zip([n for n, _ in parameters], values[len(places):], strict=True))
-        for place, value in zip(places, values, strict=False):
-            full[place] = value
-        rest = {name: double(b).clone() for name, b in part.named_buffers()}
-        return torch.func.functional_call(part, {**rest, **own}, tuple(full), mapped(kwargs, double))
-
-    return _Call(label, within, lambda: part(*args, **kwargs), [*given, *parameters], function)
-
-
-def _place(function: Any) -> str:
-    """ " (file, line n)" of a function in somebody's code, or ""."""
-    try:
-        source = inspect.unwrap(function)
-        return f" ({Path(inspect.getsourcefile(source) or '').name}, line {inspect.getsourcelines(source)[1]})"
-    except (TypeError, OSError):
-        return ""

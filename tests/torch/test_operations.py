@@ -80,6 +80,17 @@ class Rounded(torch.autograd.Function):
         return g
 
 
+class Of(nn.Module):
+    """A module of one function."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
 class With(nn.Module):
     """A Function with a parameter of its own, or without."""
 
@@ -111,7 +122,114 @@ class Residual(nn.Module):
         return x + self.body(x)
 
 
+class Careless(torch.autograd.Function):
+    """x squared, by a tensor that is kept and not saved: whoever writes to it spoils the backward pass."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.kept = x
+        return x * x
+
+    @staticmethod
+    def backward(ctx, g):
+        return 2.0 * ctx.kept * g
+
+
+class Overwritten(nn.Module):
+    def forward(self, x):
+        hidden = 1.0 * x
+        out = Careless.apply(hidden)
+        hidden.mul_(0.5)
+        return out + hidden
+
+
+class Sharing(torch.autograd.Function):
+    """tanh, whose last call's output serves all of them."""
+
+    last = None
+
+    @staticmethod
+    def forward(ctx, x):
+        Sharing.last = torch.tanh(x)
+        return Sharing.last.clone()
+
+    @staticmethod
+    def backward(ctx, g):
+        return g * (1.0 - Sharing.last**2)
+
+
+class Signed(torch.autograd.Function):
+    """x |x|, right for large x alone."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * x.abs()
+
+    @staticmethod
+    def backward(ctx, g):
+        (x,) = ctx.saved_tensors
+        return 2.0 * x.abs() * g * (1.0 if x.abs().max() > 10.0 else 0.7)
+
+
+class Uneven(torch.autograd.Function):
+    """x, right where all that it is handed is alike: by itself it might be."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return 1.0 * x
+
+    @staticmethod
+    def backward(ctx, g):
+        return torch.where(g.abs() > 0.1 * g.abs().max(), g, 0.0 * g)
+
+
+class Halved(torch.autograd.Function):
+    """x, in the newer style; its backward pass halves."""
+
+    @staticmethod
+    def forward(x):
+        return 1.0 * x
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        pass
+
+    @staticmethod
+    def backward(ctx, g):
+        return 0.5 * g
+
+
+class Twice(nn.Module):
+    """Two calls of one Function with a layer between."""
+
+    def __init__(self, function, factors=(1.0, 1.0)):
+        super().__init__()
+        self.function, self.factors, self.between = function, factors, nn.Linear(6, 6)
+
+    def forward(self, x):
+        return self.function.apply(self.factors[1] * self.between(self.function.apply(self.factors[0] * x)))
+
+
+class Tapped(nn.Module):
+    """A hook on a tensor inside."""
+
+    def forward(self, x):
+        hidden = torch.sin(x)
+        if hidden.requires_grad:
+            hidden.register_hook(lambda g: 1.5 * g)
+        return hidden
+
+
 PLANTED = {
+    "a saved tensor overwritten": (Overwritten, r"The backward of Careless \(test_operations.py, line \d+\) is "
+                                                r"wrong: its gradient of x is 0.500 times the truth"),
+    "state that calls share": (lambda: Twice(Sharing), r"Sharing \(.*\), in call 1 of 2, is wrong: .* not that of"),
+    "one of two calls": (lambda: Twice(Signed, (100.0, 1e-5)),
+                         r"Signed \(.*\), in call 2 of 2, is wrong: .* 0.700 times"),
+    "small gradients dropped": (lambda: Of(Uneven.apply), r"Uneven \(.*\) is wrong: .* x is not that of its forward"),
+    "in the newer style": (lambda: Of(Halved.apply), r"Halved \(.*\) is wrong: its gradient of x is 0.500 times"),
+    "a tensor's hook": (Tapped, r"The backward of 1.body.1 \(Tapped\) is wrong: its gradient of x is 1.500 times"),
     "a function's parameter": (lambda: With(Scaled), r"The backward of Scaled \(test_operations.py, line \d+\) is "
                                r"wrong: its gradient of x is right but its gradient of w is 1.010 times the truth"),
     "a mean for a sum": (lambda: With(Shifted), r"Shifted .*its gradient of x is right but its gradient of b is 0.\d+"),
@@ -146,6 +264,40 @@ def test_the_operation_whose_backward_is_wrong_is_named(name):
     assert "2 (Linear)" not in text
 
 
+class Doubled(torch.autograd.Function):
+    """A loss whose backward pass is twice too large."""
+
+    @staticmethod
+    def forward(ctx, out, target):
+        ctx.save_for_backward(out, target)
+        return (out - target).square().sum()
+
+    @staticmethod
+    def backward(ctx, g):
+        out, target = ctx.saved_tensors
+        return 4.0 * (out - target) * g, None
+
+
+def hooked(out):
+    out = torch.sin(out)
+    if out.requires_grad:
+        out.register_hook(lambda g: -g)
+    return out.sum()
+
+
+@pytest.mark.parametrize(("loss", "words"), [
+    (lambda out: Doubled.apply(out, torch.zeros_like(out)), r"Doubled .*its gradient of out is 2.000 times"),
+    (hooked, r"The backward of the loss is wrong: .* the module's output is -1.000 times the truth"),
+])
+def test_mistakes_of_the_loss_are_named_too(loss, words):
+    torch.manual_seed(0)
+    module = Residual(nn.Linear(6, 6)).double()
+    report = ft.check_module(module, loss, torch.randn(7, 6).double())
+    assert report.verdict == "fail"
+    assert any(re.search(words, note) for note in report.notes), report.notes
+    assert sum("is wrong" in note for note in report.notes) == 1
+
+
 def test_right_modules_are_not_looked_into():
     assert not any("backward of" in note for note in checked(nn.Linear(6, 6)).notes)
 
@@ -154,17 +306,6 @@ def test_a_straight_through_estimator_is_named_as_one():
     report = checked(With(Rounded, False))
     assert any("that of another function: Rounded" in note and "straight-through" in note for note in report.notes)
     assert not any("is wrong" in note for note in report.notes)
-
-
-class Of(nn.Module):
-    """A module of one function."""
-
-    def __init__(self, function):
-        super().__init__()
-        self.function = function
-
-    def forward(self, x):
-        return self.function(x)
 
 
 def normalised(x):

@@ -68,6 +68,7 @@ class TorchProgram:
             tape = replace(tape, outputs=(found[0],))
         nodes = _needed(tape)
         self._tape = replace(tape, nodes=nodes)
+        self._numbers = {id(node): number for number, node in enumerate(nodes)}
         self.outputs = tuple(_array(o.value if isinstance(o, Ref) else o) for o in tape.outputs)
         self.products, self.complete = products_of(nodes, tape.inputs, tape.outputs)
         self._inputs = tape.inputs
@@ -94,6 +95,12 @@ class TorchProgram:
         program = copy(self)
         program._steps = [replace(step, read=()) if step.stopped else step for step in self._steps]
         return program
+
+    def site(self, ref: Ref | None) -> int | None:
+        """Return the number of the operator whose first output was referred to; None where the outputs need it not."""
+        if ref is None or ref.output:
+            return None
+        return self._numbers.get(id(ref.node))
 
     def at(self, inputs: Sequence[torch.Tensor]) -> "TorchProgram":
         """The program at other inputs, by running its operators again; recorded anew where that might not follow.

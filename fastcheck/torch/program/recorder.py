@@ -20,7 +20,7 @@ import torch
 from torch._decomp import decomposition_table
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode_stack
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from ..._errors import NoRule
@@ -158,6 +158,11 @@ def tape_of(recorder: "Recorder", inputs: tuple[Node, ...], returned: Any) -> Ta
         if isinstance(tensor, torch.Tensor):
             outputs.append(recorder.reference(tensor) or tensor.detach())
     return Tape(tuple(recorder.nodes), inputs, tuple(outputs), tuple(recorder.guards))
+
+
+def recorder_at_work() -> "Recorder | None":
+    """Return the recorder that writes down what runs now; None where none does."""
+    return next((mode for mode in reversed(_get_current_dispatch_mode_stack()) if isinstance(mode, Recorder)), None)
 
 
 @contextlib.contextmanager
