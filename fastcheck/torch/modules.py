@@ -1,5 +1,6 @@
 """``check_module``: every parameter of an nn.Module against loss.backward(); and ``Watch``, while it trains."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -159,20 +160,26 @@ def _exactly(
     case: Case, value: float, gradients: dict[str, Array], method: Method | None, options: dict[str, Any]
 ) -> Report:
     """Gradients against exact differences, by the engine for dense chains where a Network can stand for the module."""
+    until = math.inf if options["time_limit"] is None else time.perf_counter() + options["time_limit"]
     try:
         report = _by_response(case, value, gradients, {**options, "method": method or "all"})
     except chain.NotAChainError as reason:
         report = _by_operators(case, value, gradients, str(reason), method, options)
-    return report.noted(*_explained(case, gradients)) if report.verdict == FAIL else report
+    return report.noted(*_explained(case, gradients, until)) if report.verdict == FAIL else report
 
 
-def _explained(case: Case, gradients: dict[str, Array]) -> list[str]:
-    """Return what wrong gradients come from: another function, or operations whose backward is wrong by itself."""
+def _explained(case: Case, gradients: dict[str, Array], until: float) -> list[str]:
+    """Return what wrong gradients come from: another function, or operations whose backward is wrong.
+
+    Nothing is begun after ``until``, of ``time.perf_counter``.
+    """
+    if time.perf_counter() >= until:
+        return []
     try:
         another = of_another_function(case, gradients)
     except NoRule:
         another = ""
-    return [another] if another else wrong_operations(case)
+    return [another] if another else wrong_operations(case, until)
 
 
 def _by_spread(

@@ -32,12 +32,18 @@ MOST_PLACES = 3
 SECONDS, TOGETHER = 10.0, 24
 
 
-def wrong_operations(case: Case) -> list[str]:
-    """Sentences on the operations whose backward is wrong; none where each is right or cannot be followed."""
+def wrong_operations(case: Case, until: float = math.inf) -> list[str]:
+    """Sentences on the operations whose backward is wrong; none where each is right or cannot be followed.
+
+    No run is begun after ``until``, of ``time.perf_counter``.
+    """
+    deadline = min(until, time.perf_counter() + SECONDS)
     try:
         calls, gradients = _with_gradients(case)
+        if time.perf_counter() > deadline:
+            return []
         program, sites = _with_sites(case, calls)
-        judge = _Judge(case, program, time.perf_counter() + SECONDS)
+        judge = _Judge(case, program, deadline)
         return _sentences(calls, sites, gradients, judge)
     except (NoRule, RuntimeError, TypeError, ValueError, IndexError):
         return []  # it cannot be run once more in this way, or not be differenced exactly: nothing is said of it

@@ -15,13 +15,12 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_leaves
 
-from .recorder import LEAVING, Node, Recorder, Ref, Refuse, Tape, recordable, tape_of
+from .recorder import LEAVING, Node, Recorder, Ref, Refuse, Tape, recordable, stopped, tape_of
 
 aten = torch.ops.aten
 UNDER_NO_GRAD, IN_PLACE = "what is computed under torch.no_grad()", "what is written in place under torch.no_grad()"
 DETACHED, NUMBER = "what is detached by detach() or .data", "a number that is taken out by float() or .item()"
 # Frames of these packages are nobody's own code.
-_APPLY = torch.autograd.Function.apply.__func__.__code__
 _LIBRARIES = (str(Path(torch.__file__).parent), str(Path(__file__).parents[2]))
 
 
@@ -111,7 +110,7 @@ class AutogradRecorder(Recorder):
         node = super()._write(operator, args, kwargs, values)
         if operator is aten.detach.default:
             self._births[id(node)] = Cut(DETACHED, _place())
-        elif not torch.is_grad_enabled():
+        elif node.stopped:
             self._births[id(node)] = Cut(UNDER_NO_GRAD, _place())
         return node
 
@@ -123,7 +122,7 @@ class AutogradRecorder(Recorder):
     def _in_place(self, func: Any, args: Any, kwargs: Any, target: torch.Tensor) -> Any:
         """Under no_grad the new values take the old ones' place, and autograd goes on with these."""
         old = self.reference(target)
-        if self._depth > 1 or torch.is_grad_enabled() or not target.requires_grad or old is None or _in_function():
+        if self._depth > 1 or not target.requires_grad or old is None or not stopped():
             return super()._in_place(func, args, kwargs, target)
         fresh = target.detach().clone()
         func(*(fresh if a is target else a for a in args), **kwargs)
@@ -135,16 +134,6 @@ class AutogradRecorder(Recorder):
     def _overwrite(self, target: torch.Tensor, fresh: torch.Tensor) -> None:
         super()._overwrite(target, fresh)
         self._still_ids.discard(id(target))
-
-
-def _in_function() -> bool:
-    """Tell whether a custom Function's forward pass is running."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        if frame.f_code is _APPLY:
-            return True
-        frame = frame.f_back
-    return False
 
 
 def _place() -> str:

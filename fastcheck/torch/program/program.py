@@ -21,6 +21,8 @@ from .products import products_of
 from .recorder import Node, Ref, Tape, record, refs_of
 from .replay import replayed
 
+DETACH = torch.ops.aten.detach.default
+
 
 class TorchProgram:
     """A function of tensors, recorded at one point; changes go in and come out as NumPy arrays.
