@@ -171,7 +171,7 @@ class Case:
                 f'{REMEDY}, or check it as it is with randomness="frozen"'
             )
         return first, {
-            name: np.zeros(tuple(p.shape), _numpy_dtype(p)) if p.grad is None else as_array(p.grad)
+            name: np.zeros(tuple(in_pairs(p).shape), _numpy_dtype(p)) if p.grad is None else as_array(p.grad)
             for name, p in parameters.items()
         }
 
@@ -324,15 +324,22 @@ def dense(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def _numpy_dtype(tensor: torch.Tensor) -> Any:
-    return np.float64 if tensor.dtype == torch.float64 else np.float32 if tensor.dtype == torch.float32 else np.float16
+    if tensor.dtype in (torch.float64, torch.complex128):
+        return np.float64
+    return np.float32 if tensor.dtype in (torch.float32, torch.complex64) else np.float16
 
 
 def as_array(tensor: torch.Tensor) -> Array:
-    """Return a copy as a NumPy array of the same precision, or the nearest that NumPy has."""
-    found = dense(tensor).detach().cpu()
+    """Return a copy as a NumPy array of the same precision, or the nearest that NumPy has; complex numbers in pairs."""
+    found = in_pairs(dense(tensor)).detach().cpu()
     if found.dtype == torch.bfloat16:
         return found.to(torch.float32).numpy().astype(np.float16)
     return np.array(found.numpy())
+
+
+def in_pairs(tensor: torch.Tensor) -> torch.Tensor:
+    """Return complex numbers as pairs of real ones along a last axis; a real tensor as it is."""
+    return torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
 
 
 def detached(value: Any) -> Any:

@@ -22,7 +22,7 @@ from ..runtime.resources import memory_of, threads_of
 from ..runtime.run import Run
 from ..verdict.outcome import FAIL, Cause
 from . import chain
-from .case import FROZEN, Case, as_array, detached, double, mapped, preserved, require_still
+from .case import FROZEN, Case, as_array, detached, double, in_pairs, mapped, preserved, require_still
 from .cost import TorchCost
 from .function import TorchFunction
 from .low_precision import NoTruthError, Point, Twin, judged_by_spread
@@ -78,7 +78,7 @@ def check_module(
 
     Returns
     -------
-    Report : of the parameters by the module's own names.
+    Report : of the parameters by the module's own names; complex ones have a last axis of real and imaginary parts.
 
     Raises
     ------
@@ -173,7 +173,7 @@ def _explained(case: Case, gradients: dict[str, Array], until: float) -> list[st
 
     Nothing is begun after ``until``, of ``time.perf_counter``.
     """
-    if time.perf_counter() >= until:
+    if time.perf_counter() >= until or any(p.is_complex() for p in case.parameters.values()):
         return []
     try:
         another = of_another_function(case, gradients)
@@ -234,6 +234,19 @@ def _by_response(case: Case, value: float, gradients: dict[str, Array], options:
     return report.renamed(own).noted(f"Engine response: exact differences of {net!r}, in double precision.")
 
 
+def _of_pairs(case: Case, widen: Callable[[Any], Any]) -> Callable[..., torch.Tensor]:
+    """Return the loss as a function of the parameters, complex ones as pairs of real numbers."""
+    function, paired = case.function(widen), [p.is_complex() for p in case.parameters.values()]
+    if not any(paired):
+        return function
+
+    def of_pairs(*values: torch.Tensor) -> torch.Tensor:
+        return function(*(torch.view_as_complex(value) if pair else value
+                          for value, pair in zip(values, paired, strict=True)))
+
+    return of_pairs
+
+
 def _by_operators(
     case: Case, value: float | None, gradients: dict[str, Array], reason: str, method: Method | None,
     options: dict[str, Any],
@@ -244,8 +257,8 @@ def _by_operators(
     """
     names, given, notes = tuple(case.parameters), case.parameters, []
     for widen in (double, detached):
-        inputs = tuple(widen(p).clone() for p in given.values())
-        function = TorchFunction(case.function(widen), inputs, tuple(range(len(names))), names)
+        inputs = tuple(in_pairs(widen(p)).clone() for p in given.values())
+        function = TorchFunction(_of_pairs(case, widen), inputs, tuple(range(len(names))), names)
         try:
             with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
                 examined = value if value is not None and case.is_double else float(function.value()[0])
