@@ -38,7 +38,7 @@ def with_other_slopes(
             if found is not None and np.linalg.norm(found - given) <= LEFT * min(
                 float(np.linalg.norm(given)), float(np.linalg.norm(error[name]))
             ):
-                said[name] = f"d{name} is what comes out with {words}"
+                said[name] = f"d{name} is what comes out {words}"
                 break
     return said
 
@@ -51,11 +51,11 @@ def _candidates(moved: Moved, value: Array) -> Iterator[tuple[str, Slopes]]:
         mine = [place for place in places if place[2] == name]
         for words, slope in _alternatives(name):
             every = {after: (before, slope(values[before], values[after])) for before, after, _ in _first(mine)}
-            yield f"{words} for {name}'s derivative{' everywhere' if len(every) > 1 else ''}", every
+            yield f"{words.format(name)}{' everywhere' if len(every) > 1 else ''}", every
             if len(every) > 1:
                 for after, one in every.items():
                     where = moved.record.sources[after]
-                    yield f"{words} for {name}'s derivative at {where}", {after: one}
+                    yield f"{words.format(name)} at {where}", {after: one}
 
 
 def _first(places: Sequence[Applied]) -> list[Applied]:
@@ -91,18 +91,18 @@ def _values_of(z: Array) -> Iterator[tuple[str, Array]]:
 
 
 def _alternatives(name: str) -> Iterator[tuple[str, Callable[[Array, Array], Array]]]:
-    """Slopes that people take, by the input z and the output a."""
+    """Slopes that people take, by the input z and the output a, and what that makes of the activation that is named."""
     if name == "softmax":
-        yield "p (1 - p), only the diagonal of the Jacobian,", lambda z, a: a * (1.0 - a)
-        yield "p, without the sum over the other entries,", lambda z, a: a
+        yield "with p (1 - p), only the diagonal of the Jacobian, for {}'s derivative", lambda z, a: a * (1.0 - a)
+        yield "with p, without the sum over the other entries, for {}'s derivative", lambda z, a: a
     else:
         derivative = ACTIVATIONS[name].derivative
-        yield "the derivative taken at the output instead of the input", lambda z, a: derivative(a)
+        yield "with {}'s derivative taken at the output instead of the input", lambda z, a: derivative(a)
     if name == "sigmoid":
-        yield "z (1 - z), the input in the place of the output,", lambda z, a: z * (1.0 - z)
-        yield "1 - a instead of a (1 - a)", lambda z, a: 1.0 - a
-        yield "a (1 + a) instead of a (1 - a)", lambda z, a: a * (1.0 + a)
+        yield "with z (1 - z), the input in the place of the output, for {}'s derivative", lambda z, a: z * (1.0 - z)
+        yield "with 1 - a instead of a (1 - a) for {}'s derivative", lambda z, a: 1.0 - a
+        yield "with a (1 + a) instead of a (1 - a) for {}'s derivative", lambda z, a: a * (1.0 + a)
     if name == "tanh":
-        yield "1 - z^2, the input in the place of the output,", lambda z, a: 1.0 - z**2
-        yield "1 - a instead of 1 - a^2", lambda z, a: 1.0 - a
-    yield "1 (it is left out)", lambda z, a: np.ones_like(a)
+        yield "with 1 - z^2, the input in the place of the output, for {}'s derivative", lambda z, a: 1.0 - z**2
+        yield "with 1 - a instead of 1 - a^2 for {}'s derivative", lambda z, a: 1.0 - a
+    yield "without {}'s derivative", lambda z, a: np.ones_like(a)

@@ -191,7 +191,7 @@ def diagonal_alone(d, x, W):
 
 
 SLOPES = [
-    (layer, slope_at_output, (X, W), "W", r"derivative taken at the output instead of the input for sigmoid"),
+    (layer, slope_at_output, (X, W), "W", r"with sigmoid's derivative taken at the output instead of the input"),
     (two_layers, linear_for_square, (X, W, V), "W", r"1 - a instead of 1 - a\^2 for tanh's derivative everywhere"),
     (attention, diagonal_alone, (X, W), "W", r"only the diagonal of the Jacobian, for softmax's derivative"),
 ]
