@@ -8,6 +8,9 @@ from .base import Changes, Rule, Values, moved, or_zero, plus, product_change, t
 from .namespaces import any_of, as_float
 from .small import log_ratio
 
+# Smaller quotients lose digits, or vanish.
+LEAST_QUOTIENT = 1e-300
+
 
 def log_product(xp: Any, x: Any, dx: Any, logarithm: Any, step: Any, beyond: Callable[[], Any]) -> Any:
     """Return the change of x log(...), which is 0 where x is, given the logarithm, its change and its new value.
@@ -48,9 +51,11 @@ def entr(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> 
 
 
 def log_of_quotient(xp: Any, x: Any, y: Any) -> Any:
-    """log(x / y), accurate where they are close."""
-    gap = x - y
-    return xp.where(xp.abs(gap) <= 0.5 * y, xp.log1p(gap / y), xp.log(x / y))
+    """log(x / y), accurate where they are close, and where the quotient is no normal number."""
+    gap, quotient = x - y, x / y
+    far = xp.where((quotient > LEAST_QUOTIENT) & (quotient < 1.0 / LEAST_QUOTIENT), xp.log(quotient),
+                   xp.log(x) - xp.log(y))
+    return xp.where(xp.abs(gap) <= 0.5 * y, xp.log1p(gap / y), far)
 
 
 def rel_entr(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:

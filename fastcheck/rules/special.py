@@ -33,13 +33,16 @@ def gamma(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) ->
 
 
 def digamma(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
-    """Return the integral of trigamma, for positive x."""
+    """Return the integral of trigamma, for positive x: digamma(x) = digamma(x + 1) - 1 / x, whose pole stands apart."""
     (x,), (d,) = values, changes
     if any_of(xp, x <= 0.0):
         raise NoRule("digamma of negative numbers")
     zeta = special(xp, "zeta")
-    two = 2.0 + 0.0 * x
-    return integral(xp, lambda t: zeta(two + 0.0 * t, t), x, d, x, lambda: special(xp, "digamma")(x + d) - out)
+    two, above, function = 2.0 + 0.0 * x, x + 1.0, special(xp, "digamma")
+    smooth = integral(
+        xp, lambda t: zeta(two + 0.0 * t, t), above, d, above, lambda: function(above + d) - function(above)
+    )
+    return smooth + d / x / (x + d)
 
 
 def bessel_i0(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
