@@ -33,7 +33,8 @@ def test_right_gradients(monkeypatch, hidden, cost, output):
     for one, other in zip(quick.tensors, close.tensors, strict=True):
         assert (one.verdict, one.difference, one.noise_floor) == (other.verdict, other.difference, other.noise_floor)
     assert quick.summary == close.summary
-    assert quick.notes == close.notes
+    # Where nothing was compiled yet, the first of the two says how long that took.
+    assert [note for note in quick.notes if not note.startswith("Compiling")] == list(close.notes)
 
 
 def test_most_right_gradients_are_clear(monkeypatch):
