@@ -170,7 +170,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "method"), [("ResNet", "directional"), ("LeNet", "all")])
+@pytest.mark.parametrize(("name", "method"), [("ResNet", "directional"), ("ResNet", None), ("LeNet", "all")])
 def test_the_memory_limit_counts_activations(name, method):
     """Beside some 24 vectors of n numbers, as the option says."""
     child = subprocess.run([sys.executable, "-c", CHILD.format(name=name, method=method)], capture_output=True,
