@@ -259,6 +259,9 @@ def check_vjp(
     Backward is also handed upstream gradients that are not contiguous, expanded from one number and zero, as
     frameworks do; where it gives another gradient then, the check fails and says why.
 
+    Gradients that disagree, in single precision or by as little as float32 buffers make of double, are computed again
+    at inputs a rounding apart: what is rounding varies, what is a mistake stays (``fastcheck.verdict.spread``).
+
     Parameters
     ----------
     forward : forward(*inputs) -> array, or tuple of arrays.

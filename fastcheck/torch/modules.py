@@ -55,7 +55,8 @@ def check_module(
     as they ran: the same module in double precision is proven first, and gives the truth; the spread of the rounding
     around it is measured by repeated runs (see ``fastcheck.verdict.spread``), and what it cannot explain fails.  The
     report says how large an error would have been seen.  Modules that cannot run in double precision are inconclusive
-    there, but for gross mistakes.
+    there, but for gross mistakes.  In float32 gradients are held to tolerances first, and to that spread where they do
+    not pass: rounding may flip a mask.
 
     The loss is differenced exactly, in double precision: a nn.Sequential of Linear layers and known activations with a
     known loss by the response engine, any other module by the rules of its operators (``fastcheck.torch.program``).

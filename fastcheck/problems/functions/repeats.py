@@ -16,7 +16,7 @@ from ..._constants import UNIT_ROUNDOFFS
 from ..._types import Array
 
 # Pairs of runs; fewer where they would take longer than this in all, but not less than the least.
-PAIRS, LEAST_PAIRS, SECONDS = 16, 8, 2.0
+PAIRS, LEAST_PAIRS, SECONDS = 16, 8, 10.0
 
 
 @dataclass(frozen=True)
