@@ -27,8 +27,9 @@ from .protocol import Engine
 
 MODULES = {"response": ".response.engine", "full": ".full", "reference": ".reference"}
 ENGINES = tuple(MODULES)
-# Bytes at work from which arrays are large to the C library.
-LARGE = 1 << 20
+# Bytes at work from which arrays are large to the C library, and the memory limit that leaves room for what it then
+# keeps, 64 MiB at most.
+LARGE, ROOMY = 1 << 20, 1 << 28
 # Seconds in NumPy up to which machine code gains nothing: its own work around the kernels takes about as long.
 ALWAYS = 2e-3
 # The same for networks of at most this many outputs that have at most this many layers, or are straight: nearly all of
@@ -72,7 +73,7 @@ def respond(problem: Problem, indices: Indices | None, epsilon: float, run: Run)
     """Return all perturbed costs from the responses of single units (see ``engines.response.engine``)."""
     from .plain import engine as plain
 
-    if problem.theta.nbytes + BYTES_PER_UNIT * sum(problem.network.widths) * problem.m > LARGE:
+    if run.memory_limit >= ROOMY and _bytes(problem) > LARGE:
         keep_freed_memory()
     if problem.kept is None and _ledger.in_numpy(problem, epsilon, run):  # pieces are done by machine code
         return plain.differences(problem, indices, epsilon, run)
@@ -138,8 +139,12 @@ def _numpy_can(problem: Problem, run: Run) -> bool:
     """Whether NumPy has rules for a network's functions, and memory for its samples."""
     from .plain.engine import has_rules
 
-    net = problem.network
-    return has_rules(net) and BYTES_PER_UNIT * sum(net.widths) * problem.m <= run.memory_limit // 2
+    return has_rules(problem.network) and _bytes(problem) - problem.theta.nbytes <= run.memory_limit // 2
+
+
+def _bytes(problem: Problem) -> int:
+    """Bytes of the parameters and of all samples' units at work."""
+    return problem.theta.nbytes + BYTES_PER_UNIT * sum(problem.network.widths) * problem.m
 
 
 def numpy_seconds(net: Network, samples: int, *, literal: bool = False) -> float:
