@@ -28,12 +28,14 @@ from benchmarks.data.torch_layers import LAYERS, LayerCase
 from benchmarks.data.torch_mistakes import PLANTED
 from benchmarks.studies.low_precision_table import print_tables
 from fastcheck._constants import UNIT_ROUNDOFFS
+from fastcheck.checks.low_precision import report_of
 from fastcheck.problems.gradients import AnalyticGradient, Dithered, NumericalGradient
 from fastcheck.problems.parameters.layout import Layout
+from fastcheck.problems.parameters.tensor import Tensor
 from fastcheck.report.report import Report
 from fastcheck.torch import check_module
 from fastcheck.torch.case import Case, as_array, preserved
-from fastcheck.torch.low_precision import Twin, dithered, report_of
+from fastcheck.torch.low_precision import Twin, dithered
 from fastcheck.verdict.spread import spread_of
 
 PRECISIONS = ("float32", "bfloat16", "float16", "autocast")
@@ -90,21 +92,22 @@ class Subject:
 
     def report(self, cost: float, runs: Dithered) -> Report:
         """The report of ``check_module``: single precision is held to tolerances first."""
-        judge = partial(report_of, self.case, cost, runs, norm=2, seed=self.seed, seconds=0.0)
+        parameters = {name: as_array(p) for name, p in self.case.parameters.items()}
+        tensors = Layout.of(parameters).tensors
+        theta = np.concatenate([p.ravel() for p in parameters.values()]).astype(np.float64)
+        judge = partial(report_of, tensors, theta, cost, runs, norm=2, seed=self.seed, seconds=0.0)
         if self.precision != "float32":
             return judge()
-        report = self._by_tolerance(cost, runs)
+        report = self._by_tolerance(tensors, theta, cost, runs)
         if report.ok:
             return report
         spread = judge()
         blamed, left = ({tensor.name for tensor in found.failures} for found in (report, spread))
         return report if spread.verdict == report.verdict and blamed == left else spread
 
-    def _by_tolerance(self, cost: float, runs: Dithered) -> Report:
-        parameters = {name: as_array(p) for name, p in self.case.parameters.items()}
-        tensors = Layout.of(parameters).tensors
-        theta = np.concatenate([p.ravel() for p in parameters.values()]).astype(np.float64)
-        given = AnalyticGradient(tensors, theta, runs.gradients[0], precision=dict.fromkeys(parameters, "float32"))
+    def _by_tolerance(self, tensors: tuple[Tensor, ...], theta: Gradient, cost: float, runs: Dithered) -> Report:
+        precision = {tensor.name: "float32" for tensor in tensors}
+        given = AnalyticGradient(tensors, theta, runs.gradients[0], precision=precision)
         costs = np.full(theta.size, cost)
         found = NumericalGradient(cost, costs, costs, runs.truths[0], np.zeros(theta.size), settled=True)
         return Report.of(given, found, epsilon=1.0, norm=2, tolerance=None, engine="program", method="all",
