@@ -17,10 +17,11 @@ wrong tensors of the sizes that the watch says it sees, planted at single looks,
 """
 
 import argparse
+import itertools
 import random
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 
@@ -32,7 +33,7 @@ from fastcheck.torch.watch import SPREAD, VARIES
 # Steps that are timed together, with and without a watch in turn.
 BLOCK = 50
 # Steps of a training that is watched for alarms, before the next one begins with another seed.
-LONG = 300
+LONG = 320
 
 
 class Spoiled:
@@ -118,9 +119,9 @@ def corrupted(name: str, run: int, steps: int) -> tuple[bool, str]:
     return False, f"{name} {run}: {name_of}, {kind} from step {begins}, not found; {watch!r}; {watch.power}"
 
 
-def alarms(name: str, precision: str, looks: int, seed: int) -> str:
-    """Look at every step of right trainings."""
-    found: dict[str, int] = {"looks": 0, "checks": 0, "inconclusive": 0, "failures": 0}
+def alarms(name: str, precision: str, looks: int, seed: int) -> Iterator[str]:
+    """Look at every step of right trainings; tell after each one."""
+    found = {"looks": 0, "checks": 0, "inconclusive": 0, "failures": 0}
     while found["looks"] < looks:
         training = Training(name, seed + found["looks"], precision)
         watch = training.watch(1e9, on_fail=lambda report: print(report, flush=True))
@@ -128,7 +129,7 @@ def alarms(name: str, precision: str, looks: int, seed: int) -> str:
             training.step(watch)
         for count in found:
             found[count] += getattr(watch, count)
-    return f"{name} {precision}: " + ", ".join(f"{value} {count}" for count, value in found.items())
+        yield f"{name} {precision}: " + ", ".join(f"{value} {count}" for count, value in found.items())
 
 
 def power(name: str, precision: str, count: int, seed: int) -> str:
@@ -183,12 +184,13 @@ def main() -> None:
     parser.add_argument("--precisions", nargs="*", default=PRECISIONS)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    parts = arguments.parts
     print(f"{processor()}; processor seconds, one thread, torch {torch.__version__}", flush=True)
     large, every = arguments.subjects or LARGE, arguments.subjects or (*SMALL, *LARGE)
-    if "overhead" in arguments.parts:
+    if "overhead" in parts:
         for name in large:
             print(overhead(name, arguments.steps), flush=True)
-    if "corrupted" in arguments.parts:
+    if "corrupted" in parts:
         in_time = []
         for run in range(arguments.first, arguments.first + arguments.runs):
             found, words = corrupted(large[run % len(large)], run, arguments.steps)
@@ -196,10 +198,11 @@ def main() -> None:
             print(words, flush=True)
         print(f"{sum(in_time)} of {len(in_time)} found within the stated number of steps", flush=True)
     each = len(every) * len(arguments.precisions)
-    for part, one, count in (("alarms", alarms, -(-arguments.looks // each)), ("power", power, arguments.looks // 100)):
-        for name in every if part in arguments.parts else ():
-            for precision in arguments.precisions:
-                print(one(name, precision, count, arguments.seed), flush=True)
+    for name, precision in itertools.product(every, arguments.precisions):
+        for words in alarms(name, precision, -(-arguments.looks // each), arguments.seed) if "alarms" in parts else ():
+            print(words, flush=True)
+        if "power" in parts:
+            print(power(name, precision, arguments.looks // 100, arguments.seed), flush=True)
 
 
 if __name__ == "__main__":
