@@ -50,8 +50,9 @@ class BaseWatch(ABC):
 
     Call it once per backward pass, after backward() and before gradients are clipped or the optimizer steps.  Most
     calls return at once.  The others, *looks*, difference the step's loss exactly, in double precision, along one
-    random direction through all parameters, and hold the gradients against that slope.  Where they disagree by more
-    than rounding explains, all parameters are checked as by ``check_module``; what that calls a failure raises.
+    random direction through all parameters, and hold the gradients against that slope; those in less than double
+    precision by way of the gradients that autograd gives in double precision.  Where they disagree by more than
+    rounding explains, all parameters are checked as by ``check_module``; what that calls a failure raises.
 
     Parameters
     ----------
@@ -68,10 +69,11 @@ class BaseWatch(ABC):
     steps : calls so far; looks : those that looked.
     checks, inconclusive, failures : looks that led to a check of all parameters; checks that came to no verdict; checks
         that failed.
-    worst, worst_step : the largest relative disagreement that a look saw, and at which step.
+    worst, worst_step : the largest relative disagreement that a look saw along its direction, and at which step.
     seconds : time spent in all, without making the watch itself.
     power : what the watch sees, in a sentence: how often it looks, and with what probability a look sees a wrong entry
         and a wrong tensor.
+    steps_to_find : within how many steps an error that stays meets a look.
 
     Raises
     ------
@@ -95,6 +97,9 @@ class BaseWatch(ABC):
     factor, norm or any slice is off by more than 8 times the spread of rounding, which is measured by backward passes a
     rounding beside the step, everything is checked.  float32 shows errors of some 1e-4, bfloat16 and autocast of some
     per cent.  In float16 a step that overflowed is left to the scaler.
+
+    *What is detached* (detach(), no_grad()) stands still, as autograd has it: straight-through estimators, running
+    averages and spectral norms are watched by their own gradients.
 
     *Hooks.*  What hooks and the like do to the gradients of parameters is part of what is judged, and not of the
     rounding that is measured.
