@@ -33,6 +33,9 @@ RUNS, LEAST_RUNS, SECONDS = 32, 8, 20.0
 # its own at the caller's point to this.
 STACK_BYTES, SAME = 1 << 27, 1e-10
 
+# Points at which rounding is not shared with the caller's are moved by this, relative to each entry.
+FURTHER = 2.0**-10
+
 
 class NoTruthError(Exception):
     """The module does not run in double precision throughout; the message says why."""
@@ -227,6 +230,22 @@ def runs_beside(case: Case, seed: int, count: int) -> list[dict[str, Array]]:
             one[name] = flat[start : start + parameter.numel()].reshape(tuple(parameter.shape))
             start += parameter.numel()
         found.append(one)
+    return found
+
+
+def runs_further(case: Case, seed: int, count: int) -> list[tuple[dict[str, Array], dict[str, Array]]]:
+    """Return gradients in low and in double precision at ``count`` points that are ``FURTHER`` away, pair by pair.
+
+    Rounding that all points a rounding beside share, as of 1 - p where p is near one, is another at each of these.
+    """
+    away = replace(case, coarse=max(case.coarse, FURTHER))
+    found = []
+    for point in itertools.islice(_beside(away, seed), count):
+        here = replace(case, args=point.args, kwargs=point.kwargs)
+        low = here.gradients(detached, [value.clone() for value in point.parameters])
+        with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+            true = here.gradients(double, [double(value).clone() for value in point.parameters])
+        found.append((dict(zip(case.parameters, low, strict=True)), dict(zip(case.parameters, true, strict=True))))
     return found
 
 

@@ -137,8 +137,7 @@ def _at_step(case: Case, gradients: dict[str, Array], memory_limit: int) -> Repo
         except NoTruthError:
             options["tolerance"] = COARSE
     report = _by_operators(case, None, gradients, "these are the gradients of a training step", "directional", options)
-    meant = report.verdict == FAIL and bool(of_another_function(case, gradients))
-    return report.held_open(Cause.COARSE) if case.coarse or meant else report
+    return report.held_open(Cause.COARSE) if case.coarse else report
 
 
 def _looked_again(case: Case, report: Report, method: Method | None, options: dict[str, Any]) -> Report:

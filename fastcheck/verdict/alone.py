@@ -27,6 +27,9 @@ from .._types import Array
 # The one is a mistake where a measure is this many times the largest of the others'.  A factor averages over all
 # entries: it is near a normal variable, of whose standard deviations ``NOISE_SIGMAS`` are asked beside that.
 FACTOR_ALONE, NORM_ALONE, SLICE_ALONE = 3.0, 10.0, 5.0
+# Where the others are off by more than this share of the tensor's norm, it may consist of rounding: there is no factor
+# to the truth then, which may be the rounding of double precision.
+RESOLVED = 0.5
 
 
 def least_alone(unit: float) -> Array:
@@ -89,7 +92,8 @@ def _allowed(others: Array, unit: float) -> Array:
     """Return (3,) the largest factor, norm and slice that rounding explains, from those (3, runs) of the others."""
     shares = np.array([FACTOR_ALONE, NORM_ALONE, SLICE_ALONE])
     allowed: Array = np.maximum(least_alone(unit), shares * others.max(axis=1))
-    allowed[0] = max(allowed[0], NOISE_SIGMAS * _spread(others))
+    resolved = float(others[1].max()) < RESOLVED
+    allowed[0] = max(allowed[0], NOISE_SIGMAS * _spread(others)) if resolved else math.inf
     return allowed
 
 

@@ -195,3 +195,26 @@ def test_accumulation_in_single_precision_with_a_bias_that_is_zero_but_for_round
                 with pytest.raises(fc.GradientMismatch, match=r"3\.weight"):
                     watch(x, y)
     assert (watch.looks, watch.failures) == (7, 1)
+
+
+def test_a_classifier_that_is_sure_of_itself():
+    """1 - p is rounded to the precision of p, alike at every point a rounding beside: that is no mistake."""
+    torch.manual_seed(4)
+    module = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3))
+    for seed in range(3):
+        x = torch.randn(12, 6)
+        with torch.no_grad():
+            y = module(x).argmax(1)
+            module[2].weight *= 9.0 / module(x).amax(1).mean()
+            module[2].bias.copy_(torch.zeros(3))
+        watch = ft.Watch(module, F.cross_entropy, x, y, overhead=ALWAYS)
+        watch._rounding.beyond = lambda errors, spread: list(errors)
+        module.zero_grad()
+        F.cross_entropy(module(8.0 * x), y).backward()
+        watch(8.0 * x, y)
+        assert (watch.checks, watch.failures) == (1, 0), seed
+    spoil(module[0].weight, 1.02)
+    module.zero_grad()
+    F.cross_entropy(module(8.0 * x), y).backward()
+    with pytest.raises(fc.GradientMismatch, match=r"0\.weight"):
+        watch(8.0 * x, y)

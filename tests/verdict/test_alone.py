@@ -69,3 +69,13 @@ def test_a_truth_that_is_zero():
     assert finding_alone(np.ones(5), zero[1:], zero, (5,), UNIT_ROUNDOFFS["float32"]) == "is not zero, as the truth is"
     assert not finding_alone(np.zeros(5), zero[1:], zero, (5,), UNIT_ROUNDOFFS["float32"])
     assert not finding_alone(1e-9 * np.ones(5), 1e-9 + zero[1:], zero, (5,), UNIT_ROUNDOFFS["float32"])
+
+
+def test_what_is_zero_but_for_rounding_has_no_factor():
+    """Truths are rounding of double precision, other ones at each point: nothing is known along them."""
+    unit = UNIT_ROUNDOFFS["float32"]
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        truths = 1e-17 * rng.standard_normal((32, 16)) * 10.0 ** rng.uniform(-1.0, 1.0, (32, 1))
+        gradients = 1e-7 * rng.standard_normal((32, 16)) * rng.uniform(0.5, 2.0, (32, 1))
+        assert not finding_alone(gradients[0], gradients[1:] - truths[1:], truths, (16,), unit)
