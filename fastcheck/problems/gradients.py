@@ -157,12 +157,14 @@ class Dithered:
     unit : the unit roundoff of the lowest precision that the backward pass computes in.
     alone : whether the first gradient came another way than the others: that of a training step, with all that was done
         to it since, beside the module's own.
+    further : the same at points so far apart that no rounding is shared; None unless something seemed wrong.
     """
 
     gradients: Array
     truths: Array
     unit: float
     alone: bool = False
+    further: "Dithered | None" = None
 
 
 @dataclass(frozen=True)

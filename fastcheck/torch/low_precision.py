@@ -23,6 +23,7 @@ from ..checks.low_precision import report_of
 from ..problems.gradients import Dithered
 from ..problems.parameters.layout import Layout
 from ..report.report import Report
+from ..verdict.outcome import Cause
 from .case import Case, Coarsest, as_array, copied_buffers, detached, double, mapped, untouched
 from .tensors import floating, quiet
 from .widened import Widened
@@ -33,8 +34,8 @@ RUNS, LEAST_RUNS, SECONDS = 32, 8, 20.0
 # its own at the caller's point to this.
 STACK_BYTES, SAME = 1 << 27, 1e-10
 
-# Points at which rounding is not shared with the caller's are moved by this, relative to each entry.
-FURTHER = 2.0**-10
+# Points at which rounding is not shared with the caller's are moved by this, relative to each entry; at most this many.
+FURTHER, RUNS_FURTHER = 2.0**-10, 25
 
 
 class NoTruthError(Exception):
@@ -148,7 +149,8 @@ class Point:
 
 
 def dithered(
-    case: Case, twin: Twin, seed: int, seconds: float, run: Callable[[Case, Point], Array] | None = None
+    case: Case, twin: Twin, seed: int, seconds: float, run: Callable[[Case, Point], Array] | None = None,
+    most: int = RUNS,
 ) -> tuple[float, Dithered]:
     """Run the backward pass at the caller's point and beside it, with the truth at each.
 
@@ -158,6 +160,7 @@ def dithered(
     seed : of the points.
     seconds : how long that may take, beside the least number of runs.
     run : gives the gradients in low precision at a point; None for the module as it is, end to end.
+    most : how many runs.
 
     Returns
     -------
@@ -171,7 +174,7 @@ def dithered(
         loss, truth = twin.run(points[0])
         low, true = [run(case, points[0])], [_joined(truth.values())]
         at_once = RUNS * 8 * twin.numbers <= STACK_BYTES
-        for point in _beside(case, seed):
+        for point in itertools.islice(_beside(case, seed), most - 1):
             low.append(run(case, point))
             if at_once:
                 points.append(point)
@@ -207,15 +210,23 @@ def judged_by_spread(
     """
     started = time.perf_counter()
     most = SECONDS if seconds is None else min(seconds, SECONDS)
-    loss, runs = dithered(case, twin, seed, most, None if gradients is None else _by_itself)
+    run = None if gradients is None else _by_itself
+    loss, runs = dithered(case, twin, seed, most, run)
     if gradients is not None:
         runs.gradients[0] = _joined(gradients[name] for name in case.parameters)
         runs = replace(runs, alone=True)
     layout = Layout.of({name: np.zeros(tuple(p.shape)) for name, p in case.parameters.items()})
     theta = _joined(as_array(p) for p in case.parameters.values())
-    return report_of(
-        layout.tensors, theta, loss, runs, norm=norm, seed=seed, seconds=time.perf_counter() - started
-    )
+
+    def report_on(found: Dithered) -> Report:
+        spent = time.perf_counter() - started
+        return report_of(layout.tensors, theta, loss, found, norm=norm, seed=seed, seconds=spent)
+
+    report = report_on(runs)
+    if not any(tensor.cause == Cause.SPREAD for tensor in report.failures):
+        return report
+    away = replace(case, coarse=max(case.coarse, FURTHER))
+    return report_on(replace(runs, further=dithered(away, twin, seed, most, run, RUNS_FURTHER)[1]))
 
 
 def runs_beside(case: Case, seed: int, count: int) -> list[dict[str, Array]]:
@@ -230,22 +241,6 @@ def runs_beside(case: Case, seed: int, count: int) -> list[dict[str, Array]]:
             one[name] = flat[start : start + parameter.numel()].reshape(tuple(parameter.shape))
             start += parameter.numel()
         found.append(one)
-    return found
-
-
-def runs_further(case: Case, seed: int, count: int) -> list[tuple[dict[str, Array], dict[str, Array]]]:
-    """Return gradients in low and in double precision at ``count`` points that are ``FURTHER`` away, pair by pair.
-
-    Rounding that all points a rounding beside share, as of 1 - p where p is near one, is another at each of these.
-    """
-    away = replace(case, coarse=max(case.coarse, FURTHER))
-    found = []
-    for point in itertools.islice(_beside(away, seed), count):
-        here = replace(case, args=point.args, kwargs=point.kwargs)
-        low = here.gradients(detached, [value.clone() for value in point.parameters])
-        with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
-            true = here.gradients(double, [double(value).clone() for value in point.parameters])
-        found.append((dict(zip(case.parameters, low, strict=True)), dict(zip(case.parameters, true, strict=True))))
     return found
 
 

@@ -14,9 +14,6 @@ from ..verdict.alone import least_alone, measures
 
 MEASURES = ("factor", "norm", "slice")
 FACTOR, NORM = range(2)
-# Errors at a point may be this many times the largest at a few others; and where the norm of their mean is more than
-# this share of their root mean square, they go to one side: rounding of eight points leaves a third of it.
-FURTHER_OFF, ONE_SIDED = 3.0, 0.7
 # What a check has excused is excused to this share at the next look.
 FADES = 0.5
 # A measured spread grows from one measurement to the next by this factor at most.
@@ -64,31 +61,6 @@ def spread_of(runs: Sequence[Mapping[str, Array]], sizes: Mapping[str, float], u
     for one in found.values():
         one[FACTOR] = max(one[FACTOR], LEAST_FACTOR * one[NORM], unit)
     return found
-
-
-def explained_further(
-    errors: Mapping[str, Array], further: Sequence[tuple[Mapping[str, Array], Mapping[str, Array]]],
-    names: Iterable[str], unit: float,
-) -> bool:
-    """Tell whether errors of tensors are no larger than those at points further away, which go to all sides there.
-
-    Parameters
-    ----------
-    errors : (3,) by name, at the point that is judged.
-    further : gradients in low and in double precision at other points, by name.
-    names : of the tensors that are in doubt.
-    unit : the unit roundoff of the low precision.
-    """
-    sizes = [sizes_of(true, unit) for _, true in further]
-    measured = [errors_of(low, true, size) for (low, true), size in zip(further, sizes, strict=True)]
-    for name in names:
-        if not (errors[name] <= FURTHER_OFF * np.max([one[name] for one in measured], axis=0)).all():
-            return False
-        each = np.stack([(np.asarray(low[name], np.float64) - true[name]).reshape(-1) / size[name]
-                         for (low, true), size in zip(further, sizes, strict=True)])
-        if not np.linalg.norm(each.mean(axis=0)) <= ONE_SIDED * np.sqrt(np.mean(np.sum(each**2, axis=1))):
-            return False
-    return True
 
 
 class Allowed:

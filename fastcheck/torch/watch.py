@@ -21,13 +21,13 @@ from ..checks.watch.time_budget import TimeBudget, elapsed
 from ..problems.parameters.sampling import LEAST_SIZE
 from ..report.report import Report
 from ..runtime.resources import memory_of
-from ..verdict.outcome import FAIL, PASS, Cause
+from ..verdict.outcome import FAIL, PASS
 from .case import Case, Coarsest, copied_buffers, preserved, untouched
 from .hook import Hook
 from .look import IN_DOUBLE, Sight, look
-from .low_precision import runs_beside, runs_further
+from .low_precision import runs_beside
 from .redrawn import Drawn, differ
-from .rounding import Allowed, explained_further, spread_of
+from .rounding import Allowed, spread_of
 from .step import Armed, candidates, copied, device_of, finite, unit_of_step
 
 # Random points a rounding beside a step's, at which its rounding is measured.
@@ -328,10 +328,8 @@ class BaseWatch(ABC):
         started = perf_counter()
         with self._as_it_was(case, armed):
             report = self._checked(case, gradients, self._memory)
-            failed = report.verdict == FAIL and not (
-                sight.errors and self._is_shared_rounding(report, case, armed, sight))
         self._checking = elapsed(started, perf_counter())
-        if failed:
+        if report.verdict == FAIL:
             return report
         self.inconclusive += report.verdict != PASS
         if report.verdict == PASS or case.coarse:
@@ -340,15 +338,6 @@ class BaseWatch(ABC):
             if sight.errors:
                 self._rounding.excuse(sight.errors[sight.best], EXCUSED)
         return None
-
-    def _is_shared_rounding(self, report: Report, case: Case, armed: Armed, sight: Sight) -> bool:
-        """Tell whether rounding explains what fails after all: that which all points a rounding beside share."""
-        failures = [tensor for tensor in report.failures if tensor.cause == Cause.SPREAD]
-        if len(failures) < len(report.failures) or not sight.seen <= self.allowed:
-            return False
-        names = [tensor.name for tensor in failures]
-        further = runs_further(case, self.steps, 2 * RUNS)
-        return explained_further(sight.errors[sight.best], further, names, armed.unit)
 
     @contextmanager
     def _as_it_was(self, case: Case, armed: Armed) -> Iterator[None]:

@@ -37,7 +37,8 @@ def difference_if_clear(
         peaks = np.maximum.reduceat(errors, starts).tolist()
         squares = [np.add.reduceat(values * values, starts).tolist() for values in (gradient, approx)]
         total = float(errors.dot(errors))
-    allowed = ((TOLERANCE if tolerance is None else tolerance) * NEGLIGIBLE) ** 2
+    allowed = (TOLERANCE if tolerance is None else tolerance) * NEGLIGIBLE
+    allowed *= allowed  # infinite for the largest tolerances
     low, high = SAFE_SQUARES
     for size, peak, own, other, of_noise in zip(sizes, peaks, *squares, noise.tolist(), strict=True):
         square = own if own > other else other

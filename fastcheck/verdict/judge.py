@@ -25,6 +25,7 @@ from .._constants import (
 )
 from .._types import Array
 from ..problems.gradients import AnalyticGradient, Dithered, NumericalGradient
+from ..problems.parameters.tensor import Tensor
 from .clear_case import difference_if_clear
 from .compare import comparisons
 from .comparison import Comparison, relative
@@ -33,7 +34,7 @@ from .explanations import Evidence, Explanations
 from .judgement import Disagreeing, Judgement, Later, TensorVerdict
 from .low_precision import computed_in_single, follows_the_gradient
 from .outcome import FAIL, INCONCLUSIVE, PASS, Cause, Verdict
-from .spread import spread_of
+from .spread import Spread, is_shared_rounding, spread_of
 from .tolerance import tolerance_in
 
 
@@ -181,11 +182,24 @@ def _judge_spread(comparison: Comparison, given: Evidence, runs: Dithered) -> Te
     found = TensorVerdict(comparison.held(spread.power, 1.0), difference)
     if not spread.resolved:
         return _judge_unresolved(found, given, gradients, runs.unit)
+    if spread.finding and _rounds_alike(tensor, spread, runs):
+        return replace(found, cause=Cause.SPREAD)
     if spread.finding:
         return replace(found, verdict=FAIL, cause=Cause.SPREAD, finding=spread.finding, power=spread.power,
                        entries=Disagreeing(wrong=spread.wrong))
     verdict: Verdict = PASS if spread.power <= RESOLVED_LOW else INCONCLUSIVE
     return replace(found, verdict=verdict, cause=Cause.SPREAD if verdict == PASS else Cause.COARSE, power=spread.power)
+
+
+def _rounds_alike(tensor: Tensor, spread: Spread, runs: Dithered) -> bool:
+    """Tell whether what seems wrong in all runs, or in the one that stands alone, is rounding that they share."""
+    if runs.further is None or (spread.here and not runs.alone):
+        return False
+    part = slice(tensor.start, tensor.stop)
+    judged = slice(0, 1) if spread.here else slice(None)
+    truths = runs.truths[judged, part]
+    away = runs.further.gradients[1:, part], runs.further.truths[1:, part]
+    return is_shared_rounding(runs.gradients[judged, part] - truths, truths, away, tensor.shape)
 
 
 def _judge_unresolved(found: TensorVerdict, given: Evidence, gradients: Array, unit: float) -> TensorVerdict:

@@ -30,11 +30,14 @@ from .._constants import (
     UNIT_ROUNDOFFS,
 )
 from .._types import Array, Indices
-from .alone import finding_alone, power_alone
+from .alone import finding_alone, measures, power_alone
 from .judgement import NONE
 
 # The first run is a mistake of its own where its error is this many times the largest of the others'.
 ALONE = 10.0
+# What all runs share is rounding where it is no more than this many times what runs further away show at most, and
+# where those go to all sides: where the norm of their mean error is no more than this share of its root mean square.
+FURTHER_OFF, ONE_SIDED = 3.0, 0.9
 # Slices of an axis with less than this share of the mean slice's norm have no factor worth measuring.
 FAINT = 0.05
 
@@ -50,6 +53,7 @@ class Spread:
     wrong : the entries whose errors no rounding explains.
     finding : what is wrong, to follow the gradient's name; "" where nothing is.
     least : what is seen of a gradient that stands alone, where the runs are of others.
+    here : whether it is wrong at the judged point alone, which the others do not share.
     resolved : whether the runs can tell the gradient from rounding at all.
     """
 
@@ -58,6 +62,7 @@ class Spread:
     floor: float = 0.0
     wrong: Indices = field(default_factory=lambda: NONE)
     finding: str = ""
+    here: bool = False
     resolved: bool = True
     least: float = 0.0
 
@@ -86,7 +91,7 @@ def spread_of(gradients: Array, truths: Array, shape: tuple[int, ...], unit: flo
     errors = gradients - truths
     one = finding_alone(gradients[0], errors[1:], truths, shape, unit) if alone else ""
     if finding := one or _of_first(gradients[0], errors, truths):
-        return Spread(finding=finding)
+        return Spread(finding=finding, here=True)
     size = math.sqrt(float(np.mean(truths**2)))
     rounding = math.sqrt(float(np.mean(np.var(errors, axis=0, ddof=1))))
     if not size > NORM_SIGMAS * rounding:
@@ -100,6 +105,40 @@ def spread_of(gradients: Array, truths: Array, shape: tuple[int, ...], unit: flo
                or _of_norm(found, errors, truths) or _of_entries(wrong))
     least = power_alone(errors[1:], truths, shape, unit) if alone else 0.0
     return Spread(factor, factor_error, floor, wrong, finding, least=least)
+
+
+def is_shared_rounding(errors: Array, truths: Array, further: tuple[Array, Array], shape: tuple[int, ...]) -> bool:
+    """Tell whether rounding that all runs share explains their errors, as that of 1 - p does where p is near one.
+
+    A mistake is the same everywhere; rounding is another at points further away, where it goes to all sides.
+
+    Parameters
+    ----------
+    errors, truths : (runs, entries) of the runs that differ by a rounding; or of the one that stands alone.
+    further : gradients and truths (more runs, entries) at points further away.
+    shape : the tensor's.
+    """
+    rows = shape[0] if shape else 1
+    own, others = _relative(errors, truths), _relative(further[0] - further[1], further[1])
+    usual = np.median(measures(*own, 1.0, rows), axis=1)  # some runs may have taken another branch than their truths
+    if not (usual <= FURTHER_OFF * measures(*others, 1.0, rows).max(axis=1)).all():
+        return False
+    each, directions = others
+    factors = np.sum(each * directions, axis=1, keepdims=True)
+    return not (_goes_one_way(each) or _goes_one_way(factors))
+
+
+def _relative(errors: Array, truths: Array) -> tuple[Array, Array]:
+    """Return errors and truths (runs, entries) relative to the norms of the truths."""
+    with np.errstate(all="ignore"):
+        sizes = np.linalg.norm(truths, axis=1)[:, None]
+        return errors / sizes, truths / sizes
+
+
+def _goes_one_way(vectors: Array) -> bool:
+    """Tell whether vectors (runs, entries) consist of little but their mean."""
+    mean = float(np.linalg.norm(vectors.mean(axis=0)))
+    return not mean <= ONE_SIDED * math.sqrt(float(np.mean(np.sum(vectors**2, axis=1))))
 
 
 def _least_shared(unit: float) -> float:

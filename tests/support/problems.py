@@ -7,6 +7,7 @@ import pytest
 
 from fastcheck import Dense, Network
 from fastcheck.engines import base
+from fastcheck.engines.plain import at_once
 from fastcheck.problems.networks.problem import Problem
 from fastcheck.rules.activations import ACTIVATIONS
 from fastcheck.rules.losses import COSTS
@@ -49,6 +50,7 @@ def machine_code():
     with pytest.MonkeyPatch.context() as patch:
         for name in ("ALWAYS", "ALWAYS_SHALLOW", "WORTH_COMPILING"):
             patch.setattr(base, name, -1.0)
+        patch.setattr(at_once, "TOGETHER", -1)
         yield
 
 

@@ -311,3 +311,33 @@ def test_truths_that_cannot_be_stacked_come_one_by_one():
     report = ft.check_module(Branching().bfloat16(), nn.MSELoss(), torch.randn(8, 10).bfloat16(),
                              torch.randn(8, 3).bfloat16())
     assert report.verdict == "pass", str(report)
+
+
+def learned(seed):
+    """A convolutional network that has learned its labels by heart, in single precision: 1 - p consists of rounding."""
+    torch.manual_seed(seed)
+    module = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(128, 4))
+    given, labels, loss = torch.randn(24, 1, 4, 4), torch.randint(0, 4, (24,)), nn.CrossEntropyLoss()
+    optimizer = torch.optim.Adam(module.parameters(), lr=0.02)
+    for _ in range(400):
+        optimizer.zero_grad()
+        loss(module(given), labels).backward()
+        optimizer.step()
+    return module, loss, given, labels
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_near_a_perfect_fit_rounding_that_all_runs_share_is_no_mistake(seed):
+    module, *rest = learned(seed)
+    assert ft.check_module(module, *rest).verdict == "pass"
+
+
+@pytest.mark.parametrize("spoil", [lambda g: 1.01 * g, torch.neg, lambda g: torch.cat([0 * g[:1], g[1:]])])
+def test_near_a_perfect_fit_a_mistake_is_still_seen(spoil):
+    module, *rest = learned(0)
+    for name in ("0.weight", "1.weight", "4.weight", "4.bias"):
+        hook = module.get_parameter(name).register_hook(spoil)
+        report = ft.check_module(module, *rest)
+        hook.remove()
+        assert report.verdict == "fail", name
+        assert report.failures[0].name == name

@@ -94,8 +94,7 @@ def test_what_is_small_is_one_piece_with_the_same_digits(small, tmp_path, monkey
     for _ in range(2):
         assert_same(fc.check(*small, **options, checkpoint=path), plain)
     assert path.exists()
-    monkeypatch.setattr(base, "ALWAYS_SHALLOW", -1.0)
-    with pytest.raises(ValueError, match="belongs to other"):  # pieces of another kind
+    with machine_code(), pytest.raises(ValueError, match="belongs to other"):  # pieces of another kind
         fc.check(*small, **options, checkpoint=path)
 
 
