@@ -12,9 +12,14 @@ from .parameters.tensor import Tensor
 
 # (tensor's name, unit) -> standard errors that rounding in units of ``unit`` leaves in a right gradient of it, flat.
 Rounding = Callable[[str, float], Array]
-# -> gradients (runs, n) of the same backward pass, each at the same point with another rounding; None where it cannot
-# be run again.
-RunAgain = Callable[[], Array | None]
+
+
+class RunAgain(Protocol):
+    """A backward pass that can be run again (see ``problems.functions.repeats``)."""
+
+    def __call__(self, *, further: bool = False) -> Array | None:
+        """Return gradients (runs, n) of the point itself, rounded otherwise; None where that cannot be had."""
+        ...
 
 
 @dataclass(frozen=True)

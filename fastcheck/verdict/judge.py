@@ -161,10 +161,22 @@ def _by_running_again(found: TensorVerdict, given: Evidence, dtype: str | None) 
     if not spread.resolved:
         judged = _judge_unresolved(found, given, gradients, unit)
         return judged if judged.verdict == PASS else found
+    if spread.finding and not spread.here:
+        shared = _is_shared(gradients[1:], truths[1:], given, c.tensor)
+        return replace(found, verdict=PASS, cause=Cause.SPREAD, entries=Disagreeing()) if shared else found
     if spread.finding or spread.power > RESOLVED_LOW:
         return found
     return replace(found, comparison=c.held(spread.power, 1.0), verdict=PASS, cause=Cause.SPREAD, power=spread.power,
                    entries=Disagreeing())
+
+
+def _is_shared(gradients: Array, truths: Array, given: Evidence, tensor: Tensor) -> bool:
+    """Tell whether runs further away show that what seems wrong in the runs (runs, entries) is rounding they share."""
+    further = given.subject.again(further=True) if given.subject.again is not None else None
+    if further is None or not np.isfinite(further).all():
+        return False
+    away = further[:, tensor.start : tensor.stop], np.broadcast_to(truths[0], (len(further), truths.shape[1]))
+    return is_shared_rounding(gradients - truths, truths, away, tensor.shape)
 
 
 def _judge_spread(comparison: Comparison, given: Evidence, runs: Dithered) -> TensorVerdict:
