@@ -25,7 +25,7 @@ from ..runtime.run import Run
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-    from ..engines.program.paths import Paths
+    from ..engines.program.parts.paths import Paths
     from ..engines.program.problem import ProgramProblem
     from ..engines.program.proof import Proof
 
@@ -131,7 +131,7 @@ class Exact:
         """Return the parts of its gradient, which a wrong one is held against; None of programs of frameworks."""
         if not hasattr(self.problem.program, "watched"):
             return None
-        from ..engines.program.paths import Paths
+        from ..engines.program.parts.paths import Paths
 
         return Paths(self.problem)
 

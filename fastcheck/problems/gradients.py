@@ -55,7 +55,7 @@ class Trials(Protocol):
 
 
 class Paths(Protocol):
-    """The parts that a program's gradient is made of: see ``fastcheck.engines.program.paths.Paths``."""
+    """The parts that a program's gradient is made of: see ``fastcheck.engines.program.parts.paths.Paths``."""
 
     def said(self, failing: Sequence[Tensor], gradient: Array, approx: Mapping[str, Array]) -> Mapping[str, str]:
         """What is wrong with gradients, as sentences without their ends, by the tensor's name."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..._constants import NOISE_SIGMAS, UNIT_ROUNDOFF
 from ..._types import Array
-from ...engines.program.parts import LEFT, Place, in_words, plain, snapped
+from ...engines.program.parts.shares import LEFT, Place, in_words, plain, snapped
 from ...problems.gradients import AnalyticGradient, NumericalGradient
 from ...problems.parameters.sampling import random_direction
 from ...problems.parameters.tensor import Tensor

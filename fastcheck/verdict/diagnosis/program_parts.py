@@ -1,4 +1,4 @@
-"""The claim that a gradient lacks parts, or holds them too often: see ``fastcheck.engines.program.paths``."""
+"""The claim that a gradient lacks parts, or holds them too often: see ``fastcheck.engines.program.parts.paths``."""
 
 from ..outcome import FAIL
 from .evidence import Case

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from ..._types import Array
+from ...._types import Array
 from .contributions import Contributions, Moved
-from .parts import APART, BEYOND, LEFT, in_words, snapped
 from .places import places_of
+from .shares import APART, BEYOND, LEFT, in_words, snapped
 from .sources import Source
 
 # The numerical gradient of such a cost is an ordinary difference, and noisy.

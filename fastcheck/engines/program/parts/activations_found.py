@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from ..._types import Array
-from ...rules.activations import ACTIVATIONS
+from ...._types import Array
+from ....rules.activations import ACTIVATIONS
 from .contributions import Contributions, Moved
 
 # Values that agree to this are an activation's.

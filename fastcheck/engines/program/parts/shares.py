@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..._types import Array, Indices
+from ...._types import Array, Indices
 
 # The fit leaves this share of the error, and of the gradient, at most.
 LEFT = 1e-7

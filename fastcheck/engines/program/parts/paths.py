@@ -2,7 +2,7 @@
 
 The parts are looked for where people lose them: among the outputs and the samples of an output, among the uses of a
 parameter, among the times that one line of a loop runs, and at single operations.  See ``contributions`` for how they
-are measured and ``parts`` for what proves a claim.
+are measured and ``shares`` for what proves a claim.
 """
 
 from collections import defaultdict
@@ -12,15 +12,15 @@ from typing import cast
 
 import numpy as np
 
-from ..._errors import NoRule
-from ..._types import Array, Mask
-from ...problems.parameters.tensor import Tensor
+from ...._errors import NoRule
+from ...._types import Array, Mask
+from ....problems.parameters.tensor import Tensor
+from ..problem import ProgramProblem
 from .activations_found import with_other_slopes
 from .contributions import MIXTURES, Contributions, Moved, WatchedProgram
 from .numbers_added import of_numbers
-from .parts import Place, in_words, plain, shares
 from .places import places_of
-from .problem import ProgramProblem
+from .shares import Place, in_words, plain, shares
 
 # Operations beyond which a program is not looked into, and entries of a tensor.
 MOST_OPERATIONS, MOST_ENTRIES = 600, 4096

@@ -12,7 +12,7 @@ import numpy as np
 # Expressions longer than this are not quoted.
 QUOTED = 60
 # Code in these folders is not the user's.
-_NOT_USERS = tuple(f"{Path(start).parent}/" for start in (__file__.rsplit("/", 2)[0], np.__file__))
+_NOT_USERS = tuple(f"{folder}/" for folder in (Path(__file__).parents[3], Path(np.__file__).parent))
 
 
 @dataclass(frozen=True)

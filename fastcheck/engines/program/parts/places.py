@@ -3,9 +3,9 @@
 from collections import defaultdict
 from collections.abc import Iterable
 
-from ..._types import Array
+from ...._types import Array
 from .contributions import Moved
-from .parts import Place
+from .shares import Place
 from .sources import Source
 
 

@@ -11,10 +11,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..._types import Array
-from .cut import terms_of
+from ...._types import Array
+from ..cut import terms_of
+from ..runner import ObservedProgram, Response, Term
 from .looking import OtherSlopes, Recorder
-from .runner import ObservedProgram, Response, Term
 
 # Changes are this share of a tensor's usual size.
 SHARE = 2.0**-44

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ..._types import Array
+from ...._types import Array
 from .sources import Source, source_here
 
 # Numbers that are kept of one run; a program that moves more is not looked into.
