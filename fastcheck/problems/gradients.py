@@ -17,8 +17,12 @@ Rounding = Callable[[str, float], Array]
 class RunAgain(Protocol):
     """A backward pass that can be run again (see ``problems.functions.repeats``)."""
 
-    def __call__(self, *, further: bool = False) -> Array | None:
+    def __call__(self) -> Array | None:
         """Return gradients (runs, n) of the point itself, rounded otherwise; None where that cannot be had."""
+        ...
+
+    def roundings(self) -> Array | None:
+        """Return what the pass rounds (points, n) at points further away; None where that cannot be had."""
         ...
 
 

@@ -34,7 +34,7 @@ from .explanations import Evidence, Explanations
 from .judgement import Disagreeing, Judgement, Later, TensorVerdict
 from .low_precision import computed_in_single, follows_the_gradient
 from .outcome import FAIL, INCONCLUSIVE, PASS, Cause, Verdict
-from .spread import Spread, is_shared_rounding, spread_of
+from .spread import Spread, is_rounding_alone, is_shared_rounding, spread_of
 from .tolerance import tolerance_in
 
 
@@ -160,7 +160,8 @@ def _by_running_again(found: TensorVerdict, given: Evidence, dtype: str | None) 
     spread = spread_of(gradients, truths, c.tensor.shape, unit)
     if not spread.resolved:
         judged = _judge_unresolved(found, given, gradients, unit)
-        return judged if judged.verdict == PASS else found
+        rounding_alone = judged.verdict == PASS or is_rounding_alone(gradients - truths)
+        return replace(judged, verdict=PASS, cause=Cause.ZERO) if rounding_alone else found
     if spread.finding and not spread.here:
         shared = _is_shared(gradients[1:], truths[1:], given, c.tensor)
         return replace(found, verdict=PASS, cause=Cause.SPREAD, entries=Disagreeing()) if shared else found
@@ -171,11 +172,12 @@ def _by_running_again(found: TensorVerdict, given: Evidence, dtype: str | None) 
 
 
 def _is_shared(gradients: Array, truths: Array, given: Evidence, tensor: Tensor) -> bool:
-    """Tell whether runs further away show that what seems wrong in the runs (runs, entries) is rounding they share."""
-    further = given.subject.again(further=True) if given.subject.again is not None else None
-    if further is None or not np.isfinite(further).all():
+    """Tell whether what the pass rounds further away is as large as what seems wrong in the runs (runs, entries)."""
+    roundings = given.subject.again.roundings() if given.subject.again is not None else None
+    if roundings is None or not np.isfinite(roundings).all():
         return False
-    away = further[:, tensor.start : tensor.stop], np.broadcast_to(truths[0], (len(further), truths.shape[1]))
+    there = np.broadcast_to(truths[0], (len(roundings), truths.shape[1]))
+    away = there + roundings[:, tensor.start : tensor.stop], there
     return is_shared_rounding(gradients - truths, truths, away, tensor.shape)
 
 

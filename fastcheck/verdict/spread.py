@@ -107,6 +107,13 @@ def spread_of(gradients: Array, truths: Array, shape: tuple[int, ...], unit: flo
     return Spread(factor, factor_error, floor, wrong, finding, least=least)
 
 
+def is_rounding_alone(errors: Array) -> bool:
+    """Tell whether errors (runs, entries) of what the runs cannot tell from zero go to all sides, as the first does."""
+    sizes = np.linalg.norm(errors, axis=1)
+    mean = float(np.linalg.norm(errors.mean(axis=0)))
+    return mean <= NORM_SIGMAS * _shared(errors) and bool(sizes[0] <= FURTHER_OFF * sizes[1:].max())
+
+
 def is_shared_rounding(errors: Array, truths: Array, further: tuple[Array, Array], shape: tuple[int, ...]) -> bool:
     """Tell whether rounding that all runs share explains their errors, as that of 1 - p does where p is near one.
 

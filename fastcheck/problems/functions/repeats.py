@@ -17,8 +17,8 @@ from ..._types import Array
 
 # Pairs of runs; fewer where they would take longer than this in all, but not less than the least.
 PAIRS, LEAST_PAIRS, SECONDS = 16, 8, 10.0
-# Points at which rounding is not shared with that point are moved by this, relative to each entry.
-FURTHER = 2.0**-11
+# Points at which rounding is not shared with that point are moved by this, relative to each entry; and how many.
+FURTHER, POINTS = 2.0**-11, 24
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,8 @@ class Repeats:
     seed: int
     deadline: float
 
-    def __call__(self, *, further: bool = False) -> Array | None:
-        """Return the gradients (pairs, n), each the mean of a pair; None where time is up or a run fails.
-
-        ``further`` : at points so far apart that they share no rounding.
-        """
-        least = FURTHER if further else UNIT_ROUNDOFFS["float32"]
+    def __call__(self) -> Array | None:
+        """Return the gradients (pairs, n), each the mean of a pair; None where time is up or a run fails."""
         generator, found = np.random.default_rng(self.seed), []
         started = time.perf_counter()
         end = min(self.deadline, started + SECONDS)
@@ -52,15 +48,41 @@ class Repeats:
                 spent = time.perf_counter() - started
                 if pair and started + spent + spent / pair * max(1, LEAST_PAIRS - pair) > end:
                     break
-                found.append(self._mean(generator, least))
+                found.append(self._mean(generator))
         except Exception:
             return None  # a backward pass may refuse what is not exactly its input, and raise what it likes
         return np.stack(found) if len(found) >= LEAST_PAIRS else None
 
-    def _mean(self, generator: np.random.Generator, least: float) -> Array:
-        sides = moved(self.values, generator, least)
+    def roundings(self) -> Array | None:
+        """Return what the pass rounds (points, n) at points so far apart that they share no rounding; None as above.
+
+        That is what it gives in its own precision less what it gives in double precision, right or wrong.
+        """
+        generator = np.random.default_rng(self.seed)
+        end, found = min(self.deadline, time.perf_counter() + SECONDS), []
+        try:
+            for _ in range(POINTS):
+                values, _ = moved(self.values, generator, FURTHER)
+                found.append(self.gradient_at(values) - self.gradient_at(in_double(values)))
+                if time.perf_counter() > end:
+                    return None
+        except Exception:
+            return None
+        return np.stack(found)
+
+    def _mean(self, generator: np.random.Generator) -> Array:
+        sides = moved(self.values, generator, UNIT_ROUNDOFFS["float32"])
         above, below = (self.gradient_at(values) for values in sides)
         return np.asarray(0.5 * (above + below))
+
+
+def in_double(value: Any) -> Any:
+    """Return a value whose floating arrays are in double precision, in nested tuples, lists and dictionaries too."""
+    if isinstance(value, dict):
+        return {key: in_double(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(in_double(one) for one in value)
+    return value.astype(np.float64) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
 
 
 def moved(
