@@ -286,12 +286,6 @@ def inner_letters(left: int, right: int) -> str:
     return f"{first},{second}->{first[:-1]}{second[:-1]}"
 
 
-def outer_letters(left: int, right: int) -> str:
-    """ufunc.outer of products, and numpy.outer of flattened arrays."""
-    first, second = _LETTERS[:left], _LETTERS[left : left + right]
-    return f"{first},{second}->{first}{second}"
-
-
 def tensordot_letters(left: int, right: int, axes: Any = 2) -> str:
     """numpy.tensordot."""
     if isinstance(axes, (int, np.integer)):
