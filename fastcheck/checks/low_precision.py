@@ -1,11 +1,37 @@
 """The report on gradients in low precision whose backward pass ran at several points, with the truth at each."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 
 from .._types import Array
 from ..problems.gradients import AnalyticGradient, Dithered, NumericalGradient
 from ..problems.parameters.tensor import Tensor
 from ..report.report import Report
+from ..verdict.outcome import Cause
+
+# Points at which rounding is not shared with the judged one are moved by this, relative to each entry, and how many
+# runs there are of them: 1 - p, where p is near one, rounds alike at all points a rounding apart.
+FURTHER, RUNS_FURTHER = 2.0**-10, 25
+NOT_PROVEN = "The truth in double precision could not be proven."
+
+
+def judged_by_runs(
+    report_on: Callable[[Dithered], Report], runs: Dithered, further: Callable[[], Dithered]
+) -> Report:
+    """Return the report on runs; where rounding that all of them share may be to blame, beside runs further away.
+
+    Parameters
+    ----------
+    report_on : judges runs.
+    runs : backward passes at points that differ by a rounding, the judged one's first.
+    further : runs the backward pass at points that are moved by ``FURTHER``; asked only where a tensor fails.
+    """
+    report = report_on(runs)
+    if not any(tensor.cause == Cause.SPREAD for tensor in report.failures):
+        return report
+    return report_on(replace(runs, further=further()))
 
 
 def report_of(

@@ -16,9 +16,10 @@ import numpy as np
 
 from .._errors import NoRule
 from .._types import Array
-from ..checks.low_precision import report_of
+from ..checks.low_precision import FURTHER, NOT_PROVEN, RUNS_FURTHER, judged_by_runs, report_of
 from ..problems.gradients import Dithered
 from ..report.report import Report
+from ..verdict.outcome import FAIL, Cause
 from .function import JaxFunction, as_real, joined
 from .program.program import QUICKLY, double_precision, values_of
 
@@ -97,7 +98,8 @@ def at_point(truth: Truth, leaves: Sequence[Any]) -> Array:
 
 
 def dithered(
-    gradients: Gradients, truth: Truth, leaves: Sequence[Any], unit: float, seed: int, seconds: float | None
+    gradients: Gradients, truth: Truth, leaves: Sequence[Any], unit: float, seed: int, seconds: float | None,
+    most_runs: int = RUNS,
 ) -> Dithered:
     """Run the gradient at the caller's point and beside it, with the truth at each.
 
@@ -106,14 +108,15 @@ def dithered(
     gradients : of the loss times a factor, as it runs.
     truth : proven at the caller's point.
     leaves : the caller's point.
-    unit : unit roundoff of the lowest precision that it computes in.
+    unit : unit roundoff of the lowest precision that it computes in, or what the points are to be moved by.
     seed : of the points.
     seconds : how long that may take, beside the least number of runs; None for some seconds.
+    most_runs : how many runs.
     """
     started, most = time.perf_counter(), SECONDS if seconds is None else min(seconds, SECONDS)
     generator = np.random.default_rng(seed)
     low, true = [], []
-    for number in range(RUNS):
+    for number in range(most_runs):
         point = list(leaves) if not number else [_jiggled(leaf, unit, generator) for leaf in leaves]
         # The loss's own factor is moved too: what it hands backward would be rounded alike in every run otherwise.
         factor = int(generator.integers(96, 160)) / 128 if number else 1.0
@@ -171,7 +174,7 @@ class Low:
         started = time.perf_counter()
         leaves = [leaf.assembled(r) for leaf, r in zip(self.function.inputs, self.function.real, strict=True)]
         try:
-            truth = self._proven(leaves, wide)
+            truth, proven = self._truth(leaves, wide)
             if truth is None:
                 return None
             runs = dithered(self.gradients, truth, leaves, self._unit, seed, seconds)
@@ -180,10 +183,19 @@ class Low:
         given = flat_gradient(self.given)
         runs = replace(runs, alone=not np.array_equal(given, runs.gradients[0], equal_nan=True))
         runs.gradients[0] = given
-        return report_of(
-            tuple(part.tensor for part in self.function.parts()[0]), self.function.theta,
-            float(self.function.value[0]), runs, norm=norm, seed=seed, seconds=time.perf_counter() - started,
+
+        def report_on(found: Dithered) -> Report:
+            return report_of(
+                tuple(part.tensor for part in self.function.parts()[0]), self.function.theta,
+                float(self.function.value[0]), found, norm=norm, seed=seed, seconds=time.perf_counter() - started,
+            )
+
+        reach = max(self._unit, FURTHER)
+        report = judged_by_runs(
+            report_on, runs,
+            lambda: dithered(self.gradients, truth, leaves, reach, seed, seconds, RUNS_FURTHER),
         )
+        return report if proven else report.held_open(Cause.COARSE).noted(NOT_PROVEN)
 
     def again(
         self, report: Report, wide: JaxFunction | None, norm: float, seed: int, seconds: float | None
@@ -204,8 +216,9 @@ class Low:
         types = [jnp.finfo(g.dtype).eps / 2.0 for g in self.given if hasattr(g, "dtype")]
         return max(self.function.unit, *(float(unit) for unit in types))
 
-    def _proven(self, leaves: Sequence[Any], wide: JaxFunction | None) -> Truth | None:
-        """Return the truth that exact differences prove, if any does."""
+    def _truth(self, leaves: Sequence[Any], wide: JaxFunction | None) -> tuple[Truth | None, bool]:
+        """Return the truth that exact differences prove, else one that they leave open; and whether it is proven."""
+        left_open: Truth | None = None
         stops = np.cumsum([r.size for r in self.function.real])[:-1]
         for truth in truths_of(self.function, wide):
             try:
@@ -213,6 +226,9 @@ class Low:
             except NoTruthError:
                 continue
             parts = [part.reshape(r.shape) for part, r in zip(flat, self.function.real, strict=True)]
-            if self.judged(parts, None).ok:
-                return truth
-        return None
+            found = self.judged(parts, None)
+            if found.ok:
+                return truth, True
+            if found.verdict != FAIL:
+                left_open = left_open or truth
+        return left_open, False

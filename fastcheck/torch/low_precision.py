@@ -19,11 +19,10 @@ from torch.func import functional_call, grad, vmap
 from torch.utils._pytree import tree_map
 
 from .._types import Array
-from ..checks.low_precision import report_of
+from ..checks.low_precision import FURTHER, RUNS_FURTHER, judged_by_runs, report_of
 from ..problems.gradients import Dithered
 from ..problems.parameters.layout import Layout
 from ..report.report import Report
-from ..verdict.outcome import Cause
 from .case import Case, Coarsest, as_array, copied_buffers, detached, double, mapped, untouched
 from .tensors import floating, quiet
 from .widened import Widened
@@ -34,8 +33,6 @@ RUNS, LEAST_RUNS, SECONDS = 32, 8, 20.0
 # its own at the caller's point to this.
 STACK_BYTES, SAME = 1 << 27, 1e-10
 
-# Points at which rounding is not shared with the caller's are moved by this, relative to each entry; at most this many.
-FURTHER, RUNS_FURTHER = 2.0**-10, 25
 
 
 class NoTruthError(Exception):
@@ -222,11 +219,11 @@ def judged_by_spread(
         spent = time.perf_counter() - started
         return report_of(layout.tensors, theta, loss, found, norm=norm, seed=seed, seconds=spent)
 
-    report = report_on(runs)
-    if not any(tensor.cause == Cause.SPREAD for tensor in report.failures):
-        return report
-    away = replace(case, coarse=max(case.coarse, FURTHER))
-    return report_on(replace(runs, further=dithered(away, twin, seed, most, run, RUNS_FURTHER)[1]))
+    def further() -> Dithered:
+        away = replace(case, coarse=max(case.coarse, FURTHER))
+        return dithered(away, twin, seed, most, run, RUNS_FURTHER)[1]
+
+    return judged_by_runs(report_on, runs, further)
 
 
 def runs_beside(case: Case, seed: int, count: int) -> list[dict[str, Array]]:

@@ -16,6 +16,7 @@ from .._names import Method
 from .._types import Array
 from .._validation import known, time_left
 from ..checks.function import check_function
+from ..checks.low_precision import NOT_PROVEN
 from ..checks.network import check
 from ..report.report import Report
 from ..runtime.resources import memory_of, threads_of
@@ -206,7 +207,7 @@ def _by_spread(
     report = judged_by_spread(case, twin, options["norm"], options["seed"], options["time_limit"], judged)
     if proof.ok or meant:
         return report
-    return report.held_open(Cause.COARSE).noted("The truth in double precision could not be proven.", *proof.notes)
+    return report.held_open(Cause.COARSE).noted(NOT_PROVEN, *proof.notes)
 
 
 def _by_response(case: Case, value: float, gradients: dict[str, Array], options: dict[str, Any]) -> Report:

@@ -83,3 +83,26 @@ def test_gradients_that_a_function_makes_are_judged_as_numbers_are():
     parameters, args = at(jnp.float32)
     assert door.check(loss, parameters, times(1.0), args).ok
     assert door.check(loss, parameters, times(1.01), args).verdict == "fail"
+
+
+@pytest.mark.slow
+def test_near_a_perfect_fit_rounding_that_all_runs_share_is_no_mistake():
+    """1 - p rounds alike at all points a rounding apart, and right gradients of a network that had learned failed."""
+    generator = np.random.default_rng(0)
+    sizes = {"k": (16, 16), "w": (16, 4)}
+    given = {name: jnp.asarray(generator.standard_normal(shape), jnp.float32) for name, shape in sizes.items()}
+    x, labels = jnp.asarray(generator.standard_normal((24, 16)), jnp.float32), generator.integers(0, 4, 24)
+
+    def loss(p, x):
+        h = x @ p["k"]
+        h = jax.nn.relu((h - h.mean(0)) / jnp.sqrt(h.var(0) + 1e-5))
+        return -jnp.mean(jax.nn.log_softmax(h @ p["w"])[jnp.arange(24), labels])
+
+    gradient = jax.jit(jax.grad(loss))
+    for _ in range(1500):
+        given = jax.tree.map(lambda a, g: a - 2.0 * g, given, gradient(given, x))
+    assert float(loss(given, x)) < 1e-3
+    assert door.check(loss, given, gradient, (x,)).verdict == "pass"
+    for factor in (1.01, -1.0):
+        report = door.check(loss, given, lambda *a, f=factor: jax.tree.map(lambda g: f * g, gradient(*a)), (x,))
+        assert report.verdict == "fail"
