@@ -9,7 +9,7 @@ from .._types import Array
 from ..problems.gradients import AnalyticGradient, Dithered, NumericalGradient
 from ..problems.parameters.tensor import Tensor
 from ..report.report import Report
-from ..verdict.outcome import Cause
+from ..verdict.outcome import PASS, Cause
 
 # Points at which rounding is not shared with the judged one are moved by this, relative to each entry, and how many
 # runs there are of them: 1 - p, where p is near one, rounds alike at all points a rounding apart.
@@ -22,14 +22,17 @@ def judged_by_runs(
 ) -> Report:
     """Return the report on runs; where rounding that all of them share may be to blame, beside runs further away.
 
+    It may be where a tensor fails, and where it is left open because it holds nothing else.
+
     Parameters
     ----------
     report_on : judges runs.
     runs : backward passes at points that differ by a rounding, the judged one's first.
-    further : runs the backward pass at points that are moved by ``FURTHER``; asked only where a tensor fails.
+    further : runs the backward pass at points that are moved by ``FURTHER``; asked only there.
     """
     report = report_on(runs)
-    if not any(tensor.cause == Cause.SPREAD for tensor in report.failures):
+    doubted = [tensor for tensor in report.tensors if tensor.verdict != PASS]
+    if not any(tensor.cause in (Cause.SPREAD, Cause.COARSE) for tensor in doubted):
         return report
     return report_on(replace(runs, further=further()))
 

@@ -1,5 +1,6 @@
 """``check``: the gradient of a loss of pytrees, as a report."""
 
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -10,15 +11,17 @@ import numpy as np
 from .._constants import COARSE
 from .._errors import NondeterministicError
 from .._names import Method
+from .._validation import deadline
 from ..checks.function import check_function
 from ..problems.functions.purity import same
+from ..problems.functions.repeats import Repeats
 from ..report.report import Report
 from ..runtime.resources import memory_of, threads_of
 from ..runtime.run import Run
 from ..verdict.outcome import Cause
 from .cost import JaxCost
 from .function import JaxFunction
-from .low_precision import Low
+from .low_precision import Low, flat_gradient
 from .trees import (
     HALVES,
     called_gradients,
@@ -88,6 +91,7 @@ def check(
     >>> report.verdict
     'pass'
     """
+    started = time.perf_counter()
     if not isinstance(args, (tuple, list)):
         raise TypeError(f"args: expected a tuple of further arguments, as in args=(x, y), got {type(args).__name__}")
 
@@ -112,7 +116,8 @@ def check(
     rounding = None
     if gradients is None:
         rounding = own_rounding(cost, parameters, places, dict(zip(names, given, strict=True)))
-    differenced, notes = JaxCost(_called(function, cost, parameters, loss), rounding), []
+    again = _again(function, found_by, seed, deadline(started, time_limit)) if own else None
+    differenced, notes = JaxCost(_called(function, cost, parameters, loss), rounding, again), []
     if method is None:
         method = differenced.method(Run(threads_of(threads), memory_of(memory_limit)))
         if method == "directional":
@@ -139,6 +144,14 @@ def check(
     if report.ok or tolerance is not None or not any(str(g.dtype) == "float32" for g in given):
         return report
     return run.again(report, _wide(cost, parameters, loss), norm, seed, time_limit)
+
+
+def _again(function: JaxFunction, found_by: Callable[..., Sequence[Any]], seed: int, end: float) -> Repeats | None:
+    """Return what runs the gradients again; None where the function is not one of real numbers in double precision."""
+    if function.dtype != "float64" or any(leaf.is_complex for leaf in function.inputs):
+        return None
+    point = tuple(np.asarray(real) for real in function.real)
+    return Repeats(lambda at: flat_gradient(found_by(list(map(jnp.asarray, at)))), point, seed, end)
 
 
 def _wide(cost: Callable[..., Any], parameters: Any, loss: Any) -> JaxFunction | None:

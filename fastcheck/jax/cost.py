@@ -12,7 +12,7 @@ from .._types import Array, Indices
 from ..engines.program.patience import affordable
 from ..engines.program.problem import ProgramProblem
 from ..problems.functions.purity import outside_domain
-from ..problems.gradients import Rounding
+from ..problems.gradients import Rounding, RunAgain
 from ..runtime.run import Run
 from .function import JaxFunction, joined
 from .jacobian import ContradictedError, Exact
@@ -28,11 +28,13 @@ class JaxCost:
     ----------
     function : as the caller runs it, at the caller's precision; where it cannot be traced, in double precision.
     rounding : of the gradients, where they are JAX's own and in less than double precision.
+    again : runs the gradients that are judged once more, where that can be.
     stacks : whether JAX can run it on stacks, as far as is known.
     """
 
     function: JaxFunction
     rounding: Rounding | None = None
+    again: RunAgain | None = None
     stacks: bool = True
 
     @property

@@ -21,8 +21,8 @@ class RunAgain(Protocol):
         """Return gradients (runs, n) of the point itself, rounded otherwise; None where that cannot be had."""
         ...
 
-    def roundings(self) -> Array | None:
-        """Return what the pass rounds (points, n) at points further away; None where that cannot be had."""
+    def further(self) -> tuple[Array, Array] | None:
+        """Return the gradients (points, n) at points further away, as they come and in double precision, else None."""
         ...
 
 

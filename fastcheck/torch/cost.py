@@ -12,6 +12,7 @@ from .._errors import NoRule
 from .._types import Array, Indices
 from ..engines.program.patience import affordable
 from ..engines.program.problem import ProgramProblem
+from ..problems.gradients import RunAgain
 from ..runtime.run import Run
 from .function import TorchFunction
 from .program.problem import program_problem
@@ -26,10 +27,12 @@ class TorchCost:
     ----------
     function : the function.
     examined : its value at the point, by a plain call; a module's has been seen twice (``Case.backward``).
+    again : runs the backward pass that is judged once more, where that can be.
     """
 
     function: TorchFunction
     examined: float
+    again: RunAgain | None = None
 
     def as_evaluator(self) -> "TorchCost":
         """Return how its costs are computed where they are subtracted: by itself, moved inputs in stacks."""

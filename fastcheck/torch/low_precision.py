@@ -9,7 +9,7 @@ import copy
 import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -123,26 +123,37 @@ class Twin:
         return np.concatenate([found[name].reshape(count, -1).numpy(force=True) for name in self.names], axis=1)
 
 
+@dataclass(frozen=True)
 class Point:
-    """Where a backward pass runs: parameters and inputs, moved by about one rounding each unless it is the first.
+    """Where a backward pass runs.
 
     Parameters
     ----------
-    case : the module as the caller has it.
-    generator : of the moves; None stays at the caller's point.
+    parameters, args, kwargs, targets : of the module and its loss.
+    factor : of the loss.
     """
 
-    def __init__(self, case: Case, generator: torch.Generator | None) -> None:
+    parameters: list[torch.Tensor]
+    args: Any
+    kwargs: Any
+    targets: Any
+    factor: float = 1.0
+
+    @classmethod
+    def of(cls, case: Case, generator: torch.Generator | None = None) -> "Point":
+        """Return the caller's point, or one beside it, moved by about one rounding, where a generator draws the moves.
+
+        The loss's own factor is moved too: what it hands backward would be rounded alike in every run otherwise.
+        """
         def moved(value: Any) -> Any:
-            if generator is None or not _moves(value):
+            if generator is None or not moves(value):
                 return detached(value)
             return _jiggled(value.detach(), case.coarse, generator)
 
-        self.parameters = [moved(parameter).clone() for parameter in case.parameters.values()]
-        self.args, self.kwargs = mapped(case.args, moved), mapped(case.kwargs, moved)
-        self.targets = case.targets
-        # The loss's own factor is moved too: what it hands backward would be rounded alike in every run otherwise.
-        self.factor = 1.0 if generator is None else int(torch.randint(96, 160, (), generator=generator)) / 128
+        parameters = [moved(parameter).clone() for parameter in case.parameters.values()]
+        args, kwargs = mapped(case.args, moved), mapped(case.kwargs, moved)
+        factor = 1.0 if generator is None else int(torch.randint(96, 160, (), generator=generator)) / 128
+        return cls(parameters, args, kwargs, case.targets, factor)
 
 
 def dithered(
@@ -164,9 +175,9 @@ def dithered(
     The true loss at the caller's point, and the runs.
     """
     started = time.perf_counter()
-    run = run or _low
+    run = run or end_to_end
     own = [parameter.detach().clone() for parameter in case.parameters.values()]
-    points = [Point(case, None)]
+    points = [Point.of(case)]
     try:
         loss, truth = twin.run(points[0])
         low, true = [run(case, points[0])], [_joined(truth.values())]
@@ -181,7 +192,7 @@ def dithered(
             if len(low) >= LEAST_RUNS and spent + spent / len(low) > seconds:
                 break
     finally:
-        _put(case, own)
+        put(case, own)
     if at_once:
         true = twin.run_all(points, true[0])
     return loss, Dithered(np.stack(low), np.stack(true), case.coarse)
@@ -207,7 +218,7 @@ def judged_by_spread(
     """
     started = time.perf_counter()
     most = SECONDS if seconds is None else min(seconds, SECONDS)
-    run = None if gradients is None else _by_itself
+    run = None if gradients is None else by_itself
     loss, runs = dithered(case, twin, seed, most, run)
     if gradients is not None:
         runs.gradients[0] = _joined(gradients[name] for name in case.parameters)
@@ -232,8 +243,8 @@ def runs_beside(case: Case, seed: int, count: int) -> list[dict[str, Array]]:
     They are the module's own: what hooks do to its parameters' gradients is not in them.
     """
     found = []
-    for point in (Point(case, None), *itertools.islice(_beside(case, seed), count)):
-        flat, start, one = _by_itself(case, point), 0, {}
+    for point in (Point.of(case), *itertools.islice(_beside(case, seed), count)):
+        flat, start, one = by_itself(case, point), 0, {}
         for name, parameter in case.parameters.items():
             one[name] = flat[start : start + parameter.numel()].reshape(tuple(parameter.shape))
             start += parameter.numel()
@@ -244,7 +255,7 @@ def runs_beside(case: Case, seed: int, count: int) -> list[dict[str, Array]]:
 def _beside(case: Case, seed: int) -> Iterator[Point]:
     generator = torch.Generator().manual_seed(seed)
     for _ in range(RUNS - 1):
-        yield Point(case, generator)
+        yield Point.of(case, generator)
 
 
 def _jiggled(value: torch.Tensor, unit: float, generator: torch.Generator) -> torch.Tensor:
@@ -254,9 +265,9 @@ def _jiggled(value: torch.Tensor, unit: float, generator: torch.Generator) -> to
     return (value.double() * (1 + 2 * unit * sides * (0.25 + 0.75 * drawn))).to(value.dtype)
 
 
-def _low(case: Case, point: Point) -> Array:
+def end_to_end(case: Case, point: Point) -> Array:
     """Return the gradients of the module as it is, end to end, at a point."""
-    _put(case, point.parameters)
+    put(case, point.parameters)
     for parameter in case.parameters.values():
         parameter.grad = None
     with untouched(case.plain, copied_buffers(case.plain)):
@@ -264,27 +275,28 @@ def _low(case: Case, point: Point) -> Array:
     return _joined(_gradient_of(parameter) for parameter in case.parameters.values()) / point.factor
 
 
-def _moves(value: Any) -> bool:
+def moves(value: Any) -> bool:
     """Tell whether rounding moves a value from point to point."""
     return floating(value) and not value.is_complex()
 
 
 def _stack(*values: Any) -> Any:
-    return torch.stack([double(value) for value in values]) if _moves(values[0]) else values[0]
+    return torch.stack([double(value) for value in values]) if moves(values[0]) else values[0]
 
 
 def _axis(value: Any) -> int | None:
-    return 0 if _moves(value) else None
+    return 0 if moves(value) else None
 
 
-def _by_itself(case: Case, point: Point) -> Array:
+def by_itself(case: Case, point: Point) -> Array:
     """Return the gradients of the module's loss as a function of its parameters, at a point."""
     here = replace(case, args=point.args, kwargs=point.kwargs)
     torch.clear_autocast_cache()  # which holds the parameters of the last run in low precision
     return _joined(here.gradients(detached, [value.clone() for value in point.parameters], point.factor)) / point.factor
 
 
-def _put(case: Case, values: list[torch.Tensor]) -> None:
+def put(case: Case, values: list[torch.Tensor]) -> None:
+    """Give a module's parameters values, in place."""
     torch.clear_autocast_cache()  # which holds the parameters of the last run in low precision
     with torch.no_grad():
         for parameter, value in zip(case.parameters.values(), values, strict=True):

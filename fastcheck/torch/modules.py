@@ -26,8 +26,9 @@ from . import chain
 from .case import FROZEN, Case, as_array, detached, double, in_pairs, mapped, preserved, require_still
 from .cost import TorchCost
 from .function import TorchFunction
-from .low_precision import NoTruthError, Point, Twin, judged_by_spread
+from .low_precision import NoTruthError, Point, Twin, by_itself, end_to_end, judged_by_spread
 from .operations import of_another_function, wrong_operations
+from .repeats import repeats
 from .tensors import floating, in_short
 from .watch import BaseWatch
 
@@ -196,7 +197,7 @@ def _by_spread(
             raise NoTruthError(f"{drawn.fused} uses random numbers that it draws, others in double precision")
         case.draws = drawn.values
     twin = Twin(case)
-    value, gradients = twin.run(Point(case, None))
+    value, gradients = twin.run(Point.of(case))
     inputs, targets = mapped(case.kwargs or case.args, double), mapped(case.targets, double)
     wide = Case.of(twin.module, twin.loss, inputs, targets, frozen=case.frozen)
     wide.state, wide.draws, wide.narrow = case.state, case.draws, True
@@ -257,6 +258,7 @@ def _by_operators(
     value : of the loss as the module ran, where that is known.
     """
     names, given, notes = tuple(case.parameters), case.parameters, []
+    until = math.inf if options["time_limit"] is None else time.perf_counter() + options["time_limit"]
     for widen in (double, detached):
         inputs = tuple(in_pairs(widen(p)).clone() for p in given.values())
         function = TorchFunction(_of_pairs(case, widen), inputs, tuple(range(len(names))), names)
@@ -268,7 +270,9 @@ def _by_operators(
             if widen is detached:
                 raise
             notes.append(f"The module cannot run in double precision ({in_short(error)}).")
-    cost = TorchCost(function, examined)
+    # A training step's gradients have been through more than the module's own backward pass.
+    run = by_itself if value is None else end_to_end
+    cost = TorchCost(function, examined, repeats(case, options["seed"], until, run))
     plain = {name: as_array(p) for name, p in given.items()}
     with torch.no_grad():
         if method is None:

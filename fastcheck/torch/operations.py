@@ -246,7 +246,8 @@ def _factor(promised: Any, slopes: Any) -> str:
         return "zero"
     if not np.abs(slopes).max():
         return "not zero where the truth is"
-    factors = promised / slopes
+    with np.errstate(all="ignore"):
+        factors = promised / slopes
     spread = float(np.ptp(factors))
     if math.isfinite(spread) and spread <= 1e-3 * abs(float(factors.mean())):
         return f"{float(factors.mean()):.3f} times the truth"

@@ -147,23 +147,30 @@ class Explanations:
         return errors if self.comparison.where is None else errors[self.comparison.where]
 
     @property
-    def cancels(self) -> bool:
-        """Whether the tensor is zero in theory, as far as can be seen, and its gradient no more than rounding.
-
-        The numerical gradient must be zero to within its own noise, and that hardly larger than the rounding of the
-        other gradients; the gradient must be zero to within the rounding of its precision.
-        """
+    def zero_in_theory(self) -> bool:
+        """Whether the numerical gradient is zero to within its noise, hardly larger than rounding of the others."""
         c = self.comparison
-        if (self.dtype is None and self.rounding is not None) or not c.noise.size:
+        if not c.noise.size:
             return False
         noise, double = NOISE_SIGMAS * c.noise, UNIT_ROUNDOFF / self.unit
         if not float(np.max(noise)) <= self.zero * max(PROVEN * double, PROVEN_LOW if self.dtype else 0.0):
             return False
+        return bool(np.all(np.abs(c.derivative) <= SHY * noise))
+
+    @property
+    def cancels(self) -> bool:
+        """Whether the tensor is zero in theory, as far as can be seen, and its gradient no more than rounding.
+
+        The gradient must be zero to within the rounding of its precision.
+        """
+        if (self.dtype is None and self.rounding is not None) or not self.zero_in_theory:
+            return False
+        c, double = self.comparison, UNIT_ROUNDOFF / self.unit
         known: Array | float = 0.0
         if self.rounding is not None:  # how far the gradient is from the same in double precision, which rounds as well
             known = NOISE_SIGMAS * self.rounding + ROOM * double * self.zero
         rounding = np.maximum(self.zero, known)
-        return bool(np.all(np.abs(c.derivative) <= SHY * noise) and np.all(np.abs(c.gradient) <= rounding + noise))
+        return bool(np.all(np.abs(c.gradient) <= rounding + NOISE_SIGMAS * c.noise))
 
     @property
     def nearly_cancels(self) -> bool:

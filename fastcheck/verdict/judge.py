@@ -34,7 +34,15 @@ from .explanations import Evidence, Explanations
 from .judgement import Disagreeing, Judgement, Later, TensorVerdict
 from .low_precision import computed_in_single, follows_the_gradient
 from .outcome import FAIL, INCONCLUSIVE, PASS, Cause, Verdict
-from .spread import Spread, is_rounding_alone, is_shared_rounding, spread_of
+from .spread import (
+    Spread,
+    is_mostly_rounding,
+    is_rounding_alone,
+    is_shared_rounding,
+    repeats_itself,
+    spread_of,
+    stands_out,
+)
 from .tolerance import tolerance_in
 
 
@@ -140,30 +148,34 @@ def _by_running_again(found: TensorVerdict, given: Evidence, dtype: str | None) 
     """The same verdict, unless the same backward pass at the same point, rounded otherwise, shows that it was rounding.
 
     A mistake repeats itself and rounding does not.  In double precision something has to round as single precision
-    does: a float32 buffer in which sums are collected.
+    does (a float32 buffer in which sums are collected), unless the tensor is zero in theory: what is left of terms that
+    cancel can be any multiple of the other tensors' rounding (a sample that hardly varies, normalised).
     """
     c, unit = found.comparison, UNIT_ROUNDOFFS[dtype or "float32"]
     scale = max(c.root_mean_square, given.scale_beside(c))
     off = c.sizes.error / math.sqrt(max(c.checked, 1))
-    if given.subject.again is None or c.where is not None or not c.sizes.finite or not c.checked:
+    if given.subject.again is None or not c.sizes.finite or not c.checked:
         return found
     if not off <= (RESOLVED if dtype is None else RESOLVED_LOW) * scale or c.noise_floor > unit * scale:
         return found
     runs = given.subject.again()
     if runs is None or not np.isfinite(runs).all():
         return _standing_alone(found, given, dtype)
-    gradients = np.vstack([c.gradient, runs[:, c.tensor.start : c.tensor.stop]])
+    gradients = np.vstack([c.gradient, _of(c, runs)])
+    explanations = Explanations(given, c, dtype)
+    if explanations.zero_in_theory and off <= RESOLVED * scale and _is_nothing(gradients, given, c):
+        return _zero(found, explanations, given.norm)
+    if c.where is not None:
+        return found
     rounding = math.sqrt(float(np.mean(np.var(gradients[1:], axis=0, ddof=1))))
     if rounding < SINGLE_SEEN * unit * scale:
         return found
     truths = np.broadcast_to(c.derivative, gradients.shape)
     spread = spread_of(gradients, truths, c.tensor.shape, unit)
     if not spread.resolved:
-        judged = _judge_unresolved(found, given, gradients, unit)
-        rounding_alone = judged.verdict == PASS or is_rounding_alone(gradients - truths)
-        return replace(judged, verdict=PASS, cause=Cause.ZERO) if rounding_alone else found
+        return replace(found, verdict=PASS, cause=Cause.ZERO) if is_rounding_alone(gradients - truths) else found
     if spread.finding and not spread.here:
-        shared = _is_shared(gradients[1:], truths[1:], given, c.tensor)
+        shared = _is_shared(gradients[1:], truths[1:], given, c)
         return replace(found, verdict=PASS, cause=Cause.SPREAD, entries=Disagreeing()) if shared else found
     if spread.finding or spread.power > RESOLVED_LOW:
         return found
@@ -171,14 +183,30 @@ def _by_running_again(found: TensorVerdict, given: Evidence, dtype: str | None) 
                    entries=Disagreeing())
 
 
-def _is_shared(gradients: Array, truths: Array, given: Evidence, tensor: Tensor) -> bool:
+def _is_nothing(gradients: Array, given: Evidence, c: Comparison) -> bool:
+    """Tell whether the runs (runs, entries) of a gradient that is zero in theory are rounding, near by or further away.
+
+    Where little moves, what runs near by round is the same.
+    """
+    if is_mostly_rounding(gradients):
+        return True
+    away = given.subject.again.further() if given.subject.again is not None else None
+    return away is not None and is_mostly_rounding(np.vstack([gradients[:1], _of(c, away[0])]))
+
+
+def _is_shared(gradients: Array, truths: Array, given: Evidence, c: Comparison) -> bool:
     """Tell whether what the pass rounds further away is as large as what seems wrong in the runs (runs, entries)."""
-    roundings = given.subject.again.roundings() if given.subject.again is not None else None
-    if roundings is None or not np.isfinite(roundings).all():
+    away = given.subject.again.further() if given.subject.again is not None else None
+    if away is None or not np.isfinite(away).all():
         return False
-    there = np.broadcast_to(truths[0], (len(roundings), truths.shape[1]))
-    away = there + roundings[:, tensor.start : tensor.stop], there
-    return is_shared_rounding(gradients - truths, truths, away, tensor.shape)
+    there = np.broadcast_to(truths[0], (len(away[0]), truths.shape[1]))
+    return is_shared_rounding(gradients - truths, truths, (there + _of(c, away[0] - away[1]), there), c.tensor.shape)
+
+
+def _of(c: Comparison, runs: Array) -> Array:
+    """Return the columns (runs, entries) of a tensor's checked entries."""
+    own = runs[:, c.tensor.start : c.tensor.stop]
+    return own if c.where is None else own[:, c.where]
 
 
 def _judge_spread(comparison: Comparison, given: Evidence, runs: Dithered) -> TensorVerdict:
@@ -195,7 +223,7 @@ def _judge_spread(comparison: Comparison, given: Evidence, runs: Dithered) -> Te
     spread = spread_of(gradients, truths, tensor.shape, runs.unit, alone=runs.alone)
     found = TensorVerdict(comparison.held(spread.power, 1.0), difference)
     if not spread.resolved:
-        return _judge_unresolved(found, given, gradients, runs.unit)
+        return _judge_unresolved(found, given, runs, spread.finding)
     if spread.finding and _rounds_alike(tensor, spread, runs):
         return replace(found, cause=Cause.SPREAD)
     if spread.finding:
@@ -216,12 +244,35 @@ def _rounds_alike(tensor: Tensor, spread: Spread, runs: Dithered) -> bool:
     return is_shared_rounding(runs.gradients[judged, part] - truths, truths, away, tensor.shape)
 
 
-def _judge_unresolved(found: TensorVerdict, given: Evidence, gradients: Array, unit: float) -> TensorVerdict:
-    """A tensor with no more than rounding in it: right if that is no more than the other tensors' scale explains."""
-    scale = _scale_beside(found.comparison, given)
-    size = float(np.sqrt(np.mean(gradients**2)))
-    if found.comparison.approx_rms <= unit * scale and size <= ROUNDINGS * unit * scale:
-        return replace(found, verdict=PASS, cause=Cause.ZERO)
+def _errors_apart(runs: Dithered, tensor: Tensor) -> Array:
+    """Return the errors (runs, entries) of a tensor, the judged one's first, of runs as far apart as there are."""
+    part = slice(tensor.start, tensor.stop)
+    errors = runs.gradients[:, part] - runs.truths[:, part]
+    if runs.further is None:
+        return errors
+    return np.vstack([errors[:1], runs.further.gradients[1:, part] - runs.further.truths[1:, part]])
+
+
+def _judge_unresolved(found: TensorVerdict, given: Evidence, runs: Dithered, finding: str) -> TensorVerdict:
+    """A tensor with no more than rounding in it: right if its truth is nothing and the runs leave no more than that.
+
+    The gradient is then as small as the other tensors' scale explains, or the runs' errors go to all sides, and would
+    show a mistake that matters beside them.  Where runs that share no rounding are all the same, it is a mistake.
+
+    Parameters
+    ----------
+    finding : what is wrong at the judged point alone, if anything.
+    """
+    errors, scale = _errors_apart(runs, found.comparison.tensor), _scale_beside(found.comparison, given)
+    nothing, wrong = found.comparison.approx_rms <= runs.unit * scale, bool(finding) and stands_out(errors)
+    if nothing:
+        small = float(np.sqrt(np.mean(found.comparison.gradient**2))) <= ROUNDINGS * runs.unit * scale
+        if small or is_rounding_alone(errors, RESOLVED * scale, alone=runs.alone):
+            return replace(found, verdict=PASS, cause=Cause.ZERO)
+        finding = "is not zero, as the truth is"
+        wrong |= runs.further is not None and repeats_itself(errors)
+    if wrong:
+        return replace(found, verdict=FAIL, cause=Cause.SPREAD, finding=finding)
     return replace(found, verdict=INCONCLUSIVE, cause=Cause.COARSE)
 
 

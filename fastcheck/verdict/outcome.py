@@ -70,8 +70,8 @@ class Cause(StrEnum):
     NOISE = "noise", f"{BUT} rounding of the cost can explain."
     BLIND = "blind", "The rounding of the cost hides {names}: it is larger than the gradient."
     COARSE = (
-        "coarse", "{names} came in less than single precision, whose rounding hides errors of several per cent.",
-        "Check the module in float32 or double precision as well: the same backward code is then judged sharply.",
+        "coarse", "{names} came in low precision, whose rounding hides mistakes that would matter.",
+        "Check in double precision as well: the same backward code is then judged sharply.",
     )
     POWER = (
         "power", "Random directions would not show a single wrong entry of ordinary size in {names}.",

@@ -89,12 +89,12 @@ def spread_of(gradients: Array, truths: Array, shape: tuple[int, ...], unit: flo
     alone : whether the first gradient came another way than the others (see ``fastcheck.verdict.alone``).
     """
     errors = gradients - truths
+    size = math.sqrt(float(np.mean(truths**2)))
+    resolved = size > NORM_SIGMAS * math.sqrt(float(np.mean(np.var(errors[int(alone) :], axis=0, ddof=1))))
     one = finding_alone(gradients[0], errors[1:], truths, shape, unit) if alone else ""
     if finding := one or _of_first(gradients[0], errors, truths):
-        return Spread(finding=finding, here=True)
-    size = math.sqrt(float(np.mean(truths**2)))
-    rounding = math.sqrt(float(np.mean(np.var(errors, axis=0, ddof=1))))
-    if not size > NORM_SIGMAS * rounding:
+        return Spread(finding=finding, here=True, resolved=resolved)
+    if not resolved:
         return Spread(resolved=False)
     factor, factor_error, scatter = _factor(errors, truths)
     floor = min(max(_least_shared(unit), SPREADS_SHARED * scatter), MOST_SHARED)
@@ -107,11 +107,35 @@ def spread_of(gradients: Array, truths: Array, shape: tuple[int, ...], unit: flo
     return Spread(factor, factor_error, floor, wrong, finding, least=least)
 
 
-def is_rounding_alone(errors: Array) -> bool:
-    """Tell whether errors (runs, entries) of what the runs cannot tell from zero go to all sides, as the first does."""
+def is_rounding_alone(errors: Array, most: float = math.inf, *, alone: bool = False) -> bool:
+    """Tell whether errors of what the runs cannot tell from zero go to all sides, as the first does.
+
+    Parameters
+    ----------
+    errors : (runs, entries).
+    most : how large a mistake there may be that this would not show.
+    alone : whether the first run came another way than the others, whose mean says nothing of it then.
+    """
+    mean, seen = float(np.linalg.norm(errors.mean(axis=0))), NORM_SIGMAS * _shared(errors)
+    unseen = FURTHER_OFF * np.linalg.norm(errors[1:], axis=1).max() if alone else seen
+    return mean <= seen and not stands_out(errors) and bool(unseen <= most)
+
+
+def stands_out(errors: Array) -> bool:
+    """Tell whether the first of errors (runs, entries) is further off than the others explain."""
     sizes = np.linalg.norm(errors, axis=1)
+    return bool(sizes[0] > FURTHER_OFF * sizes[1:].max())
+
+
+def is_mostly_rounding(errors: Array) -> bool:
+    """Tell whether errors (runs, entries) go to so many sides that a mistake among them is no larger than they are."""
+    return not stands_out(errors) and not _goes_one_way(errors)
+
+
+def repeats_itself(errors: Array) -> bool:
+    """Tell whether errors (runs, entries) at points that share no rounding are the same at all of them."""
     mean = float(np.linalg.norm(errors.mean(axis=0)))
-    return mean <= NORM_SIGMAS * _shared(errors) and bool(sizes[0] <= FURTHER_OFF * sizes[1:].max())
+    return mean > 2 * NORM_SIGMAS * _shared(errors) and _goes_one_way(errors)
 
 
 def is_shared_rounding(errors: Array, truths: Array, further: tuple[Array, Array], shape: tuple[int, ...]) -> bool:

@@ -290,7 +290,7 @@ def test_the_truths_at_all_points_at_once_are_those_one_by_one():
     case.coarse = 2.0**-8
     twin = Twin(case)
     generator = torch.Generator().manual_seed(0)
-    points = [Point(case, None), *(Point(case, generator) for _ in range(3))]
+    points = [Point.of(case), *(Point.of(case, generator) for _ in range(3))]
     single = [np.concatenate([g.ravel() for g in twin.run(point)[1].values()]) for point in points]
     stacked = twin._stacked(points)
     assert stacked is not None

@@ -1,5 +1,7 @@
 """Gradients that are zero in theory: right ones pass with a note, wrong ones fail."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -36,6 +38,8 @@ SINGLE, DOUBLE = np.float32, np.float64
     ("group norm", SINGLE, 60160, "differences"), ("key bias", SINGLE, 60204, "differences"),
     # A direction does nothing, and one of its entries rounds.
     ("group norm", DOUBLE, 60067, "program"), ("layer norm shift", DOUBLE, 60034, "program"),
+    # One sample hardly varies: its gradient rounds by a hundred times what the other tensors say.
+    ("layer norm shift", DOUBLE, 90571, None),
 ])  # fmt: skip
 def test_layers_of_a_long_search(name, dtype, seed, engine):
     rng = np.random.default_rng(seed)
@@ -44,6 +48,24 @@ def test_layers_of_a_long_search(name, dtype, seed, engine):
     assert report.tensors[layer.zero].verdict == "pass", report
     wrong = spoiled(layer, 1e-3, seed)
     assert fc.check_vjp(layer.forward, wrong, layer.inputs, seed=seed, engine=engine).verdict == "fail"
+
+
+@in_both
+@pytest.mark.parametrize(("name", "seeds"), [
+    ("batch norm", (22, 25, 92)), ("instance norm", (21, 38, 83)), ("group norm", (39, 6)),
+    ("layer norm shift", (20, 4)),
+])  # fmt: skip
+def test_what_hardly_varies_before_it_is_normalised(name, seeds, dtype):
+    """Rounding is a larger share of what is left: right ones pass, and wrong ones fail all the same."""
+    for seed in seeds:
+        rng = np.random.default_rng(seed)
+        layer = LAYERS[name](rng, dtype, 1.0)
+        share = 10.0 ** (rng.uniform(-4.0, -1.0) if dtype is DOUBLE else rng.uniform(-2.0, -0.5))
+        inputs = (layer.inputs[0] * dtype(share), *layer.inputs[1:])
+        right = fc.check_vjp(layer.forward, layer.backward, inputs, seed=seed)
+        assert right.verdict == "pass", right
+        wrong = spoiled(replace(layer, inputs=inputs, typical=layer.typical / max(share, 3e-3)), 1e-3, seed)
+        assert fc.check_vjp(layer.forward, wrong, inputs, seed=seed).verdict == "fail"
 
 
 @each

@@ -53,22 +53,23 @@ class Repeats:
             return None  # a backward pass may refuse what is not exactly its input, and raise what it likes
         return np.stack(found) if len(found) >= LEAST_PAIRS else None
 
-    def roundings(self) -> Array | None:
-        """Return what the pass rounds (points, n) at points so far apart that they share no rounding; None as above.
+    def further(self) -> tuple[Array, Array] | None:
+        """Return what the pass gives at points so far apart that they share no rounding, and in double precision there.
 
-        That is what it gives in its own precision less what it gives in double precision, right or wrong.
+        Both are (points, n); None as above.  What it gives in double precision is right or wrong as the pass is.
         """
         generator = np.random.default_rng(self.seed)
         end, found = min(self.deadline, time.perf_counter() + SECONDS), []
         try:
             for _ in range(POINTS):
                 values, _ = moved(self.values, generator, FURTHER)
-                found.append(self.gradient_at(values) - self.gradient_at(in_double(values)))
+                found.append((self.gradient_at(values), self.gradient_at(in_double(values))))
                 if time.perf_counter() > end:
                     return None
         except Exception:
             return None
-        return np.stack(found)
+        low, double = zip(*found, strict=True)
+        return np.stack(low), np.stack(double)
 
     def _mean(self, generator: np.random.Generator) -> Array:
         sides = moved(self.values, generator, UNIT_ROUNDOFFS["float32"])
