@@ -5,20 +5,20 @@ from dataclasses import replace
 
 import numpy as np
 
+from .._constants import FURTHER
 from .._types import Array
 from ..problems.gradients import AnalyticGradient, Dithered, NumericalGradient
 from ..problems.parameters.tensor import Tensor
 from ..report.report import Report
 from ..verdict.outcome import PASS, Cause
 
-# Points at which rounding is not shared with the judged one are moved by this, relative to each entry, and how many
-# runs there are of them: 1 - p, where p is near one, rounds alike at all points a rounding apart.
-FURTHER, RUNS_FURTHER = 2.0**-10, 25
+# How many runs there are at points further away.
+RUNS_FURTHER = 25
 NOT_PROVEN = "The truth in double precision could not be proven."
 
 
 def judged_by_runs(
-    report_on: Callable[[Dithered], Report], runs: Dithered, further: Callable[[], Dithered]
+    report_on: Callable[[Dithered], Report], runs: Dithered, further: Callable[[float], Dithered]
 ) -> Report:
     """Return the report on runs; where rounding that all of them share may be to blame, beside runs further away.
 
@@ -28,13 +28,16 @@ def judged_by_runs(
     ----------
     report_on : judges runs.
     runs : backward passes at points that differ by a rounding, the judged one's first.
-    further : runs the backward pass at points that are moved by ``FURTHER``; asked only there.
+    further : runs the backward pass at points that are moved by that, of ``FURTHER``; asked only there.
     """
     report = report_on(runs)
-    doubted = [tensor for tensor in report.tensors if tensor.verdict != PASS]
-    if not any(tensor.cause in (Cause.SPREAD, Cause.COARSE) for tensor in doubted):
-        return report
-    return report_on(replace(runs, further=further()))
+    for reach in sorted({max(runs.unit, reach) for reach in FURTHER}):
+        doubted = [tensor for tensor in report.tensors if tensor.verdict != PASS]
+        if not any(tensor.cause in (Cause.SPREAD, Cause.COARSE) for tensor in doubted):
+            break
+        runs = replace(runs, further=(*runs.further, further(reach)))
+        report = report_on(runs)
+    return report
 
 
 def report_of(

@@ -16,7 +16,7 @@ import numpy as np
 
 from .._errors import NoRule
 from .._types import Array
-from ..checks.low_precision import FURTHER, NOT_PROVEN, RUNS_FURTHER, judged_by_runs, report_of
+from ..checks.low_precision import NOT_PROVEN, RUNS_FURTHER, judged_by_runs, report_of
 from ..problems.gradients import Dithered
 from ..report.report import Report
 from ..verdict.outcome import FAIL, Cause
@@ -190,10 +190,9 @@ class Low:
                 float(self.function.value[0]), found, norm=norm, seed=seed, seconds=time.perf_counter() - started,
             )
 
-        reach = max(self._unit, FURTHER)
         report = judged_by_runs(
             report_on, runs,
-            lambda: dithered(self.gradients, truth, leaves, reach, seed, seconds, RUNS_FURTHER),
+            lambda reach: dithered(self.gradients, truth, leaves, reach, seed, seconds, RUNS_FURTHER),
         )
         return report if proven else report.held_open(Cause.COARSE).noted(NOT_PROVEN)
 

@@ -1,6 +1,6 @@
 """The one interface between *what* is checked and *how*: a problem goes in, cost differences come out."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -21,8 +21,8 @@ class RunAgain(Protocol):
         """Return gradients (runs, n) of the point itself, rounded otherwise; None where that cannot be had."""
         ...
 
-    def further(self) -> tuple[Array, Array] | None:
-        """Return the gradients (points, n) at points further away, as they come and in double precision, else None."""
+    def further(self) -> Iterator[tuple[Array, Array]]:
+        """Give gradients (points, n) at points further and further away, as they come and in double precision."""
         ...
 
 
@@ -166,14 +166,15 @@ class Dithered:
     unit : the unit roundoff of the lowest precision that the backward pass computes in.
     alone : whether the first gradient came another way than the others: that of a training step, with all that was done
         to it since, beside the module's own.
-    further : the same at points so far apart that no rounding is shared; None unless something seemed wrong.
+    further : the same at points further and further apart, where rounding is not shared; none unless something seemed
+        wrong.
     """
 
     gradients: Array
     truths: Array
     unit: float
     alone: bool = False
-    further: "Dithered | None" = None
+    further: tuple["Dithered", ...] = ()
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from torch.func import functional_call, grad, vmap
 from torch.utils._pytree import tree_map
 
 from .._types import Array
-from ..checks.low_precision import FURTHER, RUNS_FURTHER, judged_by_runs, report_of
+from ..checks.low_precision import RUNS_FURTHER, judged_by_runs, report_of
 from ..problems.gradients import Dithered
 from ..problems.parameters.layout import Layout
 from ..report.report import Report
@@ -230,9 +230,8 @@ def judged_by_spread(
         spent = time.perf_counter() - started
         return report_of(layout.tensors, theta, loss, found, norm=norm, seed=seed, seconds=spent)
 
-    def further() -> Dithered:
-        away = replace(case, coarse=max(case.coarse, FURTHER))
-        return dithered(away, twin, seed, most, run, RUNS_FURTHER)[1]
+    def further(reach: float) -> Dithered:
+        return dithered(replace(case, coarse=reach), twin, seed, most, run, RUNS_FURTHER)[1]
 
     return judged_by_runs(report_on, runs, further)
 

@@ -21,6 +21,7 @@ from ..checks.watch.time_budget import TimeBudget, elapsed
 from ..problems.parameters.sampling import LEAST_SIZE
 from ..report.report import Report
 from ..runtime.resources import memory_of
+from ..runtime.threads import one_blas_thread
 from ..verdict.outcome import FAIL, PASS
 from .case import Case, Coarsest, copied_buffers, preserved, untouched
 from .hook import Hook
@@ -276,10 +277,10 @@ class BaseWatch(ABC):
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """The module's own calls in here are none of the caller's."""
+        """The module's own calls in here are none of the caller's; NumPy's short sums are not worth several threads."""
         self._busy = True
         try:
-            with torch.inference_mode(False):
+            with torch.inference_mode(False), one_blas_thread():
                 yield
         finally:
             self._busy = False

@@ -7,7 +7,9 @@ norm of a tensor and of the whole, by the triangle inequality.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import takewhile
 
 import numpy as np
 
@@ -188,19 +190,25 @@ def _is_nothing(gradients: Array, given: Evidence, c: Comparison) -> bool:
 
     Where little moves, what runs near by round is the same.
     """
-    if is_mostly_rounding(gradients):
-        return True
-    away = given.subject.again.further() if given.subject.again is not None else None
-    return away is not None and is_mostly_rounding(np.vstack([gradients[:1], _of(c, away[0])]))
+    return is_mostly_rounding(gradients) or any(
+        is_mostly_rounding(np.vstack([gradients[:1], _of(c, away)])) for away, _ in _further(given)
+    )
 
 
 def _is_shared(gradients: Array, truths: Array, given: Evidence, c: Comparison) -> bool:
     """Tell whether what the pass rounds further away is as large as what seems wrong in the runs (runs, entries)."""
-    away = given.subject.again.further() if given.subject.again is not None else None
-    if away is None or not np.isfinite(away).all():
-        return False
-    there = np.broadcast_to(truths[0], (len(away[0]), truths.shape[1]))
-    return is_shared_rounding(gradients - truths, truths, (there + _of(c, away[0] - away[1]), there), c.tensor.shape)
+    there = truths[:1]
+    return any(
+        is_shared_rounding(gradients - truths, truths, (there + _of(c, away - double), there + 0.0 * _of(c, away)),
+                           c.tensor.shape)
+        for away, double in _further(given)
+    )
+
+
+def _further(given: Evidence) -> Iterator[tuple[Array, Array]]:
+    """Give gradients at points further and further away, as they come and in double precision, while all is finite."""
+    again = given.subject.again
+    return iter(()) if again is None else takewhile(lambda found: bool(np.isfinite(found).all()), again.further())
 
 
 def _of(c: Comparison, runs: Array) -> Array:
@@ -235,22 +243,24 @@ def _judge_spread(comparison: Comparison, given: Evidence, runs: Dithered) -> Te
 
 def _rounds_alike(tensor: Tensor, spread: Spread, runs: Dithered) -> bool:
     """Tell whether what seems wrong in all runs, or in the one that stands alone, is rounding that they share."""
-    if runs.further is None or (spread.here and not runs.alone):
+    if spread.here and not runs.alone:
         return False
     part = slice(tensor.start, tensor.stop)
     judged = slice(0, 1) if spread.here else slice(None)
     truths = runs.truths[judged, part]
-    away = runs.further.gradients[1:, part], runs.further.truths[1:, part]
-    return is_shared_rounding(runs.gradients[judged, part] - truths, truths, away, tensor.shape)
+    errors = runs.gradients[judged, part] - truths
+    return any(
+        is_shared_rounding(errors, truths, (away.gradients[1:, part], away.truths[1:, part]), tensor.shape)
+        for away in runs.further
+    )
 
 
-def _errors_apart(runs: Dithered, tensor: Tensor) -> Array:
-    """Return the errors (runs, entries) of a tensor, the judged one's first, of runs as far apart as there are."""
+def _errors_of(runs: Dithered, tensor: Tensor) -> list[Array]:
+    """Return a tensor's errors (runs, entries), the judged one's first: beside it, or at each distance further away."""
     part = slice(tensor.start, tensor.stop)
     errors = runs.gradients[:, part] - runs.truths[:, part]
-    if runs.further is None:
-        return errors
-    return np.vstack([errors[:1], runs.further.gradients[1:, part] - runs.further.truths[1:, part]])
+    apart = [away.gradients[1:, part] - away.truths[1:, part] for away in runs.further]
+    return [np.vstack([errors[:1], away]) for away in apart] or [errors]
 
 
 def _judge_unresolved(found: TensorVerdict, given: Evidence, runs: Dithered, finding: str) -> TensorVerdict:
@@ -263,14 +273,14 @@ def _judge_unresolved(found: TensorVerdict, given: Evidence, runs: Dithered, fin
     ----------
     finding : what is wrong at the judged point alone, if anything.
     """
-    errors, scale = _errors_apart(runs, found.comparison.tensor), _scale_beside(found.comparison, given)
-    nothing, wrong = found.comparison.approx_rms <= runs.unit * scale, bool(finding) and stands_out(errors)
-    if nothing:
+    errors, scale = _errors_of(runs, found.comparison.tensor), _scale_beside(found.comparison, given)
+    wrong = bool(finding) and all(map(stands_out, errors))
+    if found.comparison.approx_rms <= runs.unit * scale:
         small = float(np.sqrt(np.mean(found.comparison.gradient**2))) <= ROUNDINGS * runs.unit * scale
-        if small or is_rounding_alone(errors, RESOLVED * scale, alone=runs.alone):
+        if small or any(is_rounding_alone(each, RESOLVED * scale, alone=runs.alone) for each in errors):
             return replace(found, verdict=PASS, cause=Cause.ZERO)
         finding = "is not zero, as the truth is"
-        wrong |= runs.further is not None and repeats_itself(errors)
+        wrong |= bool(runs.further) and all(map(repeats_itself, errors))
     if wrong:
         return replace(found, verdict=FAIL, cause=Cause.SPREAD, finding=finding)
     return replace(found, verdict=INCONCLUSIVE, cause=Cause.COARSE)

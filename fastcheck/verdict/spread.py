@@ -36,8 +36,8 @@ from .judgement import NONE
 # The first run is a mistake of its own where its error is this many times the largest of the others'.
 ALONE = 10.0
 # What all runs share is rounding where it is no more than this many times what runs further away show at most, and
-# where those go to all sides: where the norm of their mean error is no more than this share of its root mean square.
-FURTHER_OFF, ONE_SIDED = 3.0, 0.9
+# where those go to all sides: where their mean error is no more than this many times their scatter.
+FURTHER_OFF = 3.0
 # Slices of an axis with less than this share of the mean slice's norm have no factor worth measuring.
 FAINT = 0.05
 
@@ -168,8 +168,8 @@ def _relative(errors: Array, truths: Array) -> tuple[Array, Array]:
 
 def _goes_one_way(vectors: Array) -> bool:
     """Tell whether vectors (runs, entries) consist of little but their mean."""
-    mean = float(np.linalg.norm(vectors.mean(axis=0)))
-    return not mean <= ONE_SIDED * math.sqrt(float(np.mean(np.sum(vectors**2, axis=1))))
+    scatter = math.sqrt(float(np.sum(np.var(vectors, axis=0))))
+    return not float(np.linalg.norm(vectors.mean(axis=0))) <= FURTHER_OFF * scatter
 
 
 def _least_shared(unit: float) -> float:

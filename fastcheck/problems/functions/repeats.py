@@ -6,19 +6,19 @@ derivative at the point itself, with another rounding.  So no truth is needed be
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..._constants import UNIT_ROUNDOFFS
+from ..._constants import FURTHER, UNIT_ROUNDOFFS
 from ..._types import Array
 
 # Pairs of runs; fewer where they would take longer than this in all, but not less than the least.
 PAIRS, LEAST_PAIRS, SECONDS = 16, 8, 10.0
-# Points at which rounding is not shared with that point are moved by this, relative to each entry; and how many.
-FURTHER, POINTS = 2.0**-11, 24
+# How many points there are at each distance at which rounding is not shared with that point.
+POINTS = 24
 
 
 @dataclass(frozen=True)
@@ -53,23 +53,25 @@ class Repeats:
             return None  # a backward pass may refuse what is not exactly its input, and raise what it likes
         return np.stack(found) if len(found) >= LEAST_PAIRS else None
 
-    def further(self) -> tuple[Array, Array] | None:
-        """Return what the pass gives at points so far apart that they share no rounding, and in double precision there.
+    def further(self) -> Iterator[tuple[Array, Array]]:
+        """Give what the pass gives at points so far apart that they share no rounding, and in double precision there.
 
-        Both are (points, n); None as above.  What it gives in double precision is right or wrong as the pass is.
+        Both are (points, n), one pair for each of ``FURTHER``, while time is left and no run fails.  What it gives in
+        double precision is right or wrong as the pass is.
         """
-        generator = np.random.default_rng(self.seed)
-        end, found = min(self.deadline, time.perf_counter() + SECONDS), []
-        try:
-            for _ in range(POINTS):
-                values, _ = moved(self.values, generator, FURTHER)
-                found.append((self.gradient_at(values), self.gradient_at(in_double(values))))
-                if time.perf_counter() > end:
-                    return None
-        except Exception:
-            return None
-        low, double = zip(*found, strict=True)
-        return np.stack(low), np.stack(double)
+        generator, end = np.random.default_rng(self.seed), min(self.deadline, time.perf_counter() + SECONDS)
+        for reach in FURTHER:
+            found = []
+            try:
+                for _ in range(POINTS):
+                    values, _ = moved(self.values, generator, 0.5 * reach)
+                    found.append((self.gradient_at(values), self.gradient_at(in_double(values))))
+                    if time.perf_counter() > end:
+                        return
+            except Exception:
+                return
+            low, double = zip(*found, strict=True)
+            yield np.stack(low), np.stack(double)
 
     def _mean(self, generator: np.random.Generator) -> Array:
         sides = moved(self.values, generator, UNIT_ROUNDOFFS["float32"])
