@@ -55,8 +55,8 @@ LEAST_SHARED_SINGLE: Final = 1e-4
 # round in single precision somewhere.  Double precision spreads a millionth as much, but where it loses digits.
 SINGLE_SEEN: Final = 2.0**-8
 # Points whose rounding is not shared are moved by these, relative to each entry, one after the other while something
-# seems wrong: 1 - p, where p is near one, rounds alike at all points a rounding apart, and near a perfect fit, at a loss
-# of 1e-5, at points a thousandth apart.
+# seems wrong: 1 - p, where p is near one, rounds alike at all points a rounding apart, and near a perfect fit (a loss
+# of 1e-5) at points a thousandth apart.
 FURTHER: Final = (2.0**-10, 2.0**-7, 2.0**-5)
 # A slice of a tensor averages over fewer entries than the whole.
 SLICE_FLOORS: Final = 4.0

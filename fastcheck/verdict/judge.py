@@ -177,7 +177,7 @@ def _by_running_again(found: TensorVerdict, given: Evidence, dtype: str | None) 
     if not spread.resolved:
         return replace(found, verdict=PASS, cause=Cause.ZERO) if is_rounding_alone(gradients - truths) else found
     if spread.finding and not spread.here:
-        shared = _is_shared(gradients[1:], truths[1:], given, c)
+        shared = _is_shared(gradients[1:], truths[1:], given, c, unit)
         return replace(found, verdict=PASS, cause=Cause.SPREAD, entries=Disagreeing()) if shared else found
     if spread.finding or spread.power > RESOLVED_LOW:
         return found
@@ -195,12 +195,12 @@ def _is_nothing(gradients: Array, given: Evidence, c: Comparison) -> bool:
     )
 
 
-def _is_shared(gradients: Array, truths: Array, given: Evidence, c: Comparison) -> bool:
+def _is_shared(gradients: Array, truths: Array, given: Evidence, c: Comparison, unit: float) -> bool:
     """Tell whether what the pass rounds further away is as large as what seems wrong in the runs (runs, entries)."""
     there = truths[:1]
     return any(
         is_shared_rounding(gradients - truths, truths, (there + _of(c, away - double), there + 0.0 * _of(c, away)),
-                           c.tensor.shape)
+                           c.tensor.shape, unit)
         for away, double in _further(given)
     )
 
@@ -250,7 +250,7 @@ def _rounds_alike(tensor: Tensor, spread: Spread, runs: Dithered) -> bool:
     truths = runs.truths[judged, part]
     errors = runs.gradients[judged, part] - truths
     return any(
-        is_shared_rounding(errors, truths, (away.gradients[1:, part], away.truths[1:, part]), tensor.shape)
+        is_shared_rounding(errors, truths, (away.gradients[1:, part], away.truths[1:, part]), tensor.shape, runs.unit)
         for away in runs.further
     )
 

@@ -36,8 +36,9 @@ from .judgement import NONE
 # The first run is a mistake of its own where its error is this many times the largest of the others'.
 ALONE = 10.0
 # What all runs share is rounding where it is no more than this many times what runs further away show at most, and
-# where those go to all sides: where their mean error is no more than this many times their scatter.
-FURTHER_OFF = 3.0
+# where those go to all sides: where their mean error is no more than this many times their scatter; in less than single
+# precision no more than the latter: points a rounding apart share little there.
+FURTHER_OFF, FURTHER_OFF_HALF = 3.0, 2.0
 # Slices of an axis with less than this share of the mean slice's norm have no factor worth measuring.
 FAINT = 0.05
 
@@ -138,16 +139,20 @@ def repeats_itself(errors: Array) -> bool:
     return mean > 2 * NORM_SIGMAS * _shared(errors) and _goes_one_way(errors)
 
 
-def is_shared_rounding(errors: Array, truths: Array, further: tuple[Array, Array], shape: tuple[int, ...]) -> bool:
+def is_shared_rounding(
+    errors: Array, truths: Array, further: tuple[Array, Array], shape: tuple[int, ...], unit: float
+) -> bool:
     """Tell whether rounding that all runs share explains their errors, as that of 1 - p does where p is near one.
 
-    A mistake is the same everywhere; rounding is another at points further away, where it goes to all sides.
+    A mistake is the same everywhere, as far as the truth is; rounding is another at points further away, where it goes
+    to all sides.
 
     Parameters
     ----------
     errors, truths : (runs, entries) of the runs that differ by a rounding; or of the one that stands alone.
     further : gradients and truths (more runs, entries) at points further away.
     shape : the tensor's.
+    unit : the unit roundoff of the lowest precision that the backward pass computes in.
     """
     rows = shape[0] if shape else 1
     own, others = _relative(errors, truths), _relative(further[0] - further[1], further[1])
@@ -155,8 +160,12 @@ def is_shared_rounding(errors: Array, truths: Array, further: tuple[Array, Array
     if not (usual <= FURTHER_OFF * measures(*others, 1.0, rows).max(axis=1)).all():
         return False
     each, directions = others
+    most = FURTHER_OFF if unit <= UNIT_ROUNDOFFS["float32"] else FURTHER_OFF_HALF
     factors = np.sum(each * directions, axis=1, keepdims=True)
-    return not (_goes_one_way(each) or _goes_one_way(factors))
+    if _goes_one_way(factors, most) or _goes_one_way(each, most, _scatter(directions)):
+        return False
+    slices = _of_slices(each, directions, shape, MOST_SHARED, most)
+    return not slices and not _of_large_entries(each, directions, most)
 
 
 def _relative(errors: Array, truths: Array) -> tuple[Array, Array]:
@@ -166,10 +175,22 @@ def _relative(errors: Array, truths: Array) -> tuple[Array, Array]:
         return errors / sizes, truths / sizes
 
 
-def _goes_one_way(vectors: Array) -> bool:
-    """Tell whether vectors (runs, entries) consist of little but their mean."""
-    scatter = math.sqrt(float(np.sum(np.var(vectors, axis=0))))
-    return not float(np.linalg.norm(vectors.mean(axis=0))) <= FURTHER_OFF * scatter
+def _goes_one_way(vectors: Array, most: float = FURTHER_OFF, alike: float = 0.0) -> bool:
+    """Tell whether vectors (runs, entries) are the same but for little.
+
+    Parameters
+    ----------
+    most : how many times their scatter their mean is where they are the same.
+    alike : the scatter of what they may follow, in units of its mean: what scatters no more is the same as well.
+    """
+    scatter = _scatter(vectors)
+    return not most * scatter >= 1.0 or scatter <= alike
+
+
+def _scatter(vectors: Array) -> float:
+    """Return the standard deviation of vectors (runs, entries) in units of their mean's norm; inf for no mean."""
+    mean = float(np.linalg.norm(vectors.mean(axis=0)))
+    return math.sqrt(float(np.sum(np.var(vectors, axis=0)))) / mean if mean else math.inf
 
 
 def _least_shared(unit: float) -> float:
@@ -230,22 +251,43 @@ def _shared(errors: Array) -> float:
     return math.sqrt(float(np.sum(np.var(errors, axis=0, ddof=1))) / len(errors))
 
 
-def _of_slices(errors: Array, truths: Array, shape: tuple[int, ...], floor: float) -> str:
-    """Return a row, column or any other slice that is off as a whole."""
+def _of_slices(
+    errors: Array, truths: Array, shape: tuple[int, ...], floor: float, most: float | None = None
+) -> str:
+    """Return a row, column or any other slice that is off as a whole.
+
+    Parameters
+    ----------
+    floor : what rounding that all runs share may leave in the factor of the tensor.
+    most : how many times its scatter from run to run the factor of a slice has to be, where the truth varies from run
+        to run; None where it hardly does, for what the mean of the runs shows.
+    """
     for axis, length in enumerate(shape):
-        if length < 2 or length == truths.shape[1]:
+        if length < 2 or (length == truths.shape[1] and most is None):  # single entries are looked at by themselves
             continue
         others = tuple(a + 1 for a in range(len(shape)) if a != axis)
         e, t = errors.reshape(-1, *shape), truths.reshape(-1, *shape)
-        squares = np.mean(np.sum(t**2, axis=others), axis=0)
-        each = np.sum(e * t, axis=others) / np.maximum(squares, np.finfo(float).tiny)
+        own = np.sum(t**2, axis=others)
+        squares = np.mean(own, axis=0)
+        each = np.sum(e * t, axis=others) / np.maximum(squares if most is None else own, np.finfo(float).tiny)
         mean, error = each.mean(axis=0), each.std(axis=0, ddof=1) / math.sqrt(len(each))
         norms = np.sqrt(squares)
         seen = norms > FAINT * math.sqrt(float(np.mean(norms**2)))
-        off = seen & (np.abs(mean) > np.maximum(SLICE_FLOORS * floor, NOISE_SIGMAS * error))
+        least = NOISE_SIGMAS * error if most is None else most * each.std(axis=0)
+        off = seen & (np.abs(mean) > np.maximum(SLICE_FLOORS * floor, least))
         if 0 < np.count_nonzero(off) <= length / 2:
             return _slices_in_words(mean, off, axis, len(shape))
     return ""
+
+
+def _of_large_entries(errors: Array, truths: Array, most: float) -> bool:
+    """Tell whether an entry of more than ordinary size is off by one factor in all runs (runs, entries)."""
+    with np.errstate(all="ignore"):
+        each = errors / truths
+        sizes = np.sqrt(np.mean(truths**2, axis=0))
+        mean, scatter = np.abs(each.mean(axis=0)), each.std(axis=0)
+        large = sizes >= math.sqrt(float(np.mean(sizes**2)))
+        return bool(np.any(large & (mean > np.maximum(SLICE_FLOORS * MOST_SHARED, most * scatter))))
 
 
 def _slices_in_words(mean: Array, off: NDArray[np.bool_], axis: int, axes: int) -> str:

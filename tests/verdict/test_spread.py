@@ -128,11 +128,11 @@ def test_rounding_that_runs_share_is_told_from_a_mistake():
     there = truths[0] * (1.0 + 1e-2 * generator.standard_normal((24, 40)))
     rounding = 1e-3 * generator.standard_normal((24, 40)) * np.abs(there).mean()
     errors = np.broadcast_to(rounding[0], truths.shape)
-    assert is_shared_rounding(errors, truths, (there + rounding, there), (40,))
+    assert is_shared_rounding(errors, truths, (there + rounding, there), (40,), UNIT)
     for factor in (1.01, 0.0, -1.0):
         wrong = errors + (factor - 1.0) * truths
-        assert not is_shared_rounding(wrong, truths, (factor * there + rounding, there), (40,))
-    assert not is_shared_rounding(10.0 * errors, truths, (there + rounding, there), (40,))
+        assert not is_shared_rounding(wrong, truths, (factor * there + rounding, there), (40,), UNIT)
+    assert not is_shared_rounding(10.0 * errors, truths, (there + rounding, there), (40,), UNIT)
 
 
 def test_rounding_alone_goes_to_all_sides():
