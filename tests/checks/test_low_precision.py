@@ -1,0 +1,66 @@
+"""Backward passes at points further and further away, until what they share is told from a mistake."""
+
+import numpy as np
+import pytest
+
+from fastcheck._constants import FURTHER, UNIT_ROUNDOFFS
+from fastcheck.checks.low_precision import judged_by_runs, report_of
+from fastcheck.problems.gradients import Dithered
+from fastcheck.problems.parameters.layout import Layout
+
+SIZE = 40
+TENSORS = Layout.of({"w": np.zeros((8, 5))}).tensors
+TRUTH = np.random.default_rng(0).standard_normal(SIZE)
+SHARED = 2e-3 * np.random.default_rng(1).standard_normal(SIZE)
+
+
+def runs(count, factor, move, rounding):
+    """Backward passes whose errors are ``rounding(generator)`` at points that are moved by ``move``."""
+    generator = np.random.default_rng(2)
+    truths = TRUTH * (1.0 + move * generator.standard_normal((count, SIZE)))
+    errors = np.stack([rounding(generator) + 1e-8 * generator.standard_normal(SIZE) for _ in range(count)])
+    return Dithered(factor * truths + errors, truths, UNIT_ROUNDOFFS["float32"])
+
+
+def judged(factor, told_apart):
+    """The report, and the distances that were tried, where roundings are shared at less than ``told_apart``."""
+    tried = []
+
+    def further(reach):
+        tried.append(reach)
+        shared = reach < told_apart
+        return runs(25, factor, reach,
+                    lambda generator: SHARED if shared else 2e-3 * generator.standard_normal(SIZE))
+
+    def report_on(found):
+        return report_of(TENSORS, TRUTH, 1.0, found, norm=2, seed=0, seconds=0.0)
+
+    return judged_by_runs(report_on, runs(32, factor, 1e-7, lambda _: SHARED), further), tried
+
+
+@pytest.mark.parametrize("number", range(len(FURTHER)))
+def test_rounding_is_told_from_a_mistake_where_it_is_no_longer_shared(number):
+    report, tried = judged(1.0, FURTHER[number])
+    assert report.verdict == "pass"
+    assert tried == list(FURTHER[: number + 1])
+
+
+@pytest.mark.parametrize("factor", [1.01, -1.0, 0.0])
+def test_a_mistake_is_the_same_at_all_distances(factor):
+    report, tried = judged(factor, FURTHER[0])
+    assert report.verdict == "fail"
+    assert tried == list(FURTHER)
+
+
+def test_what_stays_the_same_at_all_distances_fails():
+    assert judged(1.0, 1.0)[0].verdict == "fail"
+
+
+def test_nothing_further_is_run_where_nothing_is_doubted():
+    def refused(reach):
+        raise AssertionError
+
+    def report_on(found):
+        return report_of(TENSORS, TRUTH, 1.0, found, norm=2, seed=0, seconds=0.0)
+
+    assert judged_by_runs(report_on, runs(32, 1.0, 1e-7, lambda generator: 1e-8), refused).verdict == "pass"
