@@ -77,9 +77,9 @@ KINDS: dict[str, Callable[[torch.Tensor, torch.Tensor, torch.Generator], torch.T
 }
 
 
-def overhead(name: str, steps: int) -> str:
+def overhead(name: str, steps: int, seed: int) -> str:
     """How much slower training is with a watch."""
-    training = Training(name)
+    training = Training(name, seed)
     watch = training.watch(0.01)
     ratios, times = [], ([], [])
     for _ in range(max(1, steps // BLOCK)):
@@ -99,14 +99,17 @@ def overhead(name: str, steps: int) -> str:
 
 
 def corrupted(name: str, run: int, steps: int) -> tuple[bool, str]:
-    """Spoil one tensor from a random step on; tell whether that was found in time, and when."""
+    """Spoil one tensor from a random step on; tell whether that was found in time, and when.
+
+    Where that was not yet time to be found the training goes on, for as many steps again at most.
+    """
     training, chance = Training(name, run), random.Random(run)
     watch = training.watch(0.01)
     kind = list(KINDS)[run // len(LARGE) % len(KINDS)]
     begins = chance.randrange(steps // 40, steps // 3)
     name_of, victim = chance.choice([(n, p) for n, p in training.module.named_parameters() if p.ndim > 1])
     spoiled, promised, looks = Spoiled(victim, kind), 0.0, 0
-    for step in range(steps):
+    for step in range(2 * steps):
         if step == begins:
             spoiled.on, looks = True, watch.looks
         try:
@@ -191,7 +194,7 @@ def main() -> None:
     large, every = arguments.subjects or LARGE, arguments.subjects or (*SMALL, *LARGE)
     if "overhead" in parts:
         for name in large:
-            print(overhead(name, arguments.steps), flush=True)
+            print(overhead(name, arguments.steps, arguments.seed), flush=True)
     if "corrupted" in parts:
         in_time = []
         for run in range(arguments.first, arguments.first + arguments.runs):

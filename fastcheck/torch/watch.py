@@ -303,8 +303,9 @@ class BaseWatch(ABC):
         if not sight.seen <= self.worst:
             self.worst, self.worst_step = sight.seen, self.steps
         suspicious = not sight.seen <= self.allowed or (bool(sight.errors) and self._is_off(sight, case, armed))
-        self._excused *= DECAY
-        self._rounding.fade()
+        if not self._budget.debt:  # near a perfect fit each batch rounds otherwise, and each check takes long
+            self._excused *= DECAY
+            self._rounding.fade()
         return self._check(case, gradients[sight.best], armed, sight) if suspicious else None
 
     def _is_off(self, sight: Sight, case: Case, armed: Armed) -> bool:
