@@ -98,7 +98,7 @@ class Allowed:
     def excuse(self, errors: Mapping[str, Array], factor: float) -> None:
         """A check of all parameters did not call these errors wrong: take no notice of them for a while.
 
-        Nor of what earlier checks excused, as far as that has not faded: near a perfect fit each batch rounds otherwise.
+        Nor of what earlier checks excused, as far as that has not faded: near a perfect fit batches round differently.
         """
         found = {name: factor * np.where(np.isfinite(error), error, 0.0) for name, error in errors.items()}
         self.excused = {name: np.maximum(one, self.excused.get(name, 0.0)) for name, one in found.items()}
