@@ -1,8 +1,9 @@
 """The front door for networks: validate what came in, run an engine, judge, report."""
 
+import copy
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from contextlib import nullcontext
 from dataclasses import replace
@@ -13,12 +14,14 @@ from typing import Any
 import numpy as np
 
 from .._names import Engine, Method
+from .._types import Array
 from .._validation import (
     LONGEST,
     SHORTEST,
     deadline,
     epsilon_of,
     executor_of,
+    integer,
     known,
     norm_of,
     path_of,
@@ -27,7 +30,8 @@ from .._validation import (
 from ..engines.base import COMPILING_SECONDS, ENGINES, engine as engine_named, is_for_once, is_small, respond_at_once
 from ..engines.distributed.run import Shared
 from ..engines.finite.directional import Probe, exact_slopes, probe, until_the
-from ..problems.gradients import AnalyticGradient
+from ..problems.functions.repeats import Repeats
+from ..problems.gradients import AnalyticGradient, RunAgain
 from ..problems.networks.backprop_rounding import Rounding
 from ..problems.networks.conventions.layout_back import users_layout
 from ..problems.networks.cost_model import require_memory
@@ -59,7 +63,7 @@ ONE_THREAD = 1 << 17
 def check(
     net: Network,
     parameters: Mapping[str, Any],
-    gradients: Mapping[str, Any],
+    gradients: Mapping[str, Any] | Callable[..., Mapping[str, Any]],
     X: Any,
     Y: Any,
     *,
@@ -86,7 +90,9 @@ def check(
     parameters : {"W1": (n_1, n_x), "b1": (n_1, 1) or (n_1,), ...}; other names ("w0", "fc1.weight"), lists of (W, b),
         (weights, biases), networks without biases and weights as (inputs, outputs) are read too.
     gradients : the same shapes, named "dW1", "db1", ... or "W1", "b1", ..., "grad_W1", "W1_grad"; or only some of them,
-        and then only those are checked.  What stands beside them (dZ3, dA2) is ignored.
+        and then only those are checked.  What stands beside them (dZ3, dA2) is ignored.  Or a function
+        gradients(parameters, X, Y) that returns them: where they disagree it is run again beside the parameters, which
+        tells rounding of float32 buffers, and of what cancels, from a mistake.
     X : (n_x, m), samples in columns, or (m, n_x), in rows: see ``Network``.
     Y : binary (m,) or (1, m); labels (m,) or one-hot (n_L, m) for softmax; (n_L, m) for regression; or in rows, as X.
     epsilon : the perturbation.
@@ -130,6 +136,7 @@ def check(
     'pass'
     """
     started = time.perf_counter()
+    gradients, again = _called(_checkable(net), gradients, (parameters, X), Y, seed, deadline(started, time_limit))
     how: dict[str, Any] = {"epsilon": epsilon, "norm": norm, "tolerance": tolerance, "engine": engine,
                            "method": method, "seed": seed}
     known("engine", engine, ENGINES)
@@ -147,7 +154,7 @@ def check(
     how |= {"epsilon": epsilon, "norm": norm, "tolerance": tolerance}
     limits = threads_of(threads), memory_of(memory_limit)
     read = read_call(_checkable(net), parameters, gradients, X, Y)
-    problem, subject = _problem(net, read, limits[1])
+    problem, subject = _problem(net, read, limits[1], again)
     if engine != "response":
         net.layout.require_visible(
             problem.theta, epsilon, "use a larger epsilon, or engine='response', which never adds it to a parameter"
@@ -255,7 +262,26 @@ def network_problem(net: Network, parameters: Any, gradients: Any, X: Any, Y: An
     return _problem(net, read)
 
 
-def _problem(net: Network, read: Reading, memory_limit: float = math.inf) -> tuple[Problem, AnalyticGradient]:
+def _called(
+    net: Network, gradients: Any, given: tuple[Any, ...], Y: Any, seed: int, end: float
+) -> tuple[Any, RunAgain | None]:
+    """Return the gradients, and what runs them again where they came as a function of parameters, X and Y.
+
+    Targets stand still then: labels and ones that have moved are none.
+    """
+    if not callable(gradients):
+        return gradients, None
+
+    def gradient_at(values: tuple[Any, ...]) -> Array:
+        return read_call(net, values[0], gradients(*copy.deepcopy(values), Y), values[1], Y).gradients.vector
+
+    again = Repeats(gradient_at, given, integer("seed", seed, 0), end)
+    return gradients(*copy.deepcopy(given), copy.deepcopy(Y)), again
+
+
+def _problem(
+    net: Network, read: Reading, memory_limit: float = math.inf, again: RunAgain | None = None
+) -> tuple[Problem, AnalyticGradient]:
     """Return what engines start from, and what is judged."""
     problem = Problem(net.canonical, read.parameters.vector, read.X, read.Y)
     indices = None
@@ -266,7 +292,7 @@ def _problem(net: Network, read: Reading, memory_limit: float = math.inf) -> tup
     subject = AnalyticGradient(
         net.tensors, read.parameters.vector, read.gradients.vector, indices, low, net.l2 / problem.m, problem.m,
         Rounding(problem, memory_limit),
-        trials=Trials(problem, read.gradients.vector, low, read.unchecked),
+        trials=Trials(problem, read.gradients.vector, low, read.unchecked), again=again,
     )
     return problem, subject
 

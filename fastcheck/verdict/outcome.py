@@ -65,7 +65,7 @@ class Cause(StrEnum):
     HIDDEN = (
         "hidden", f"{BUT} sums in single precision, or mistakes as small, can explain.",
         "Look for float32 in back-propagation, as in np.zeros(..., dtype=np.float32); or hand in what is run again and "
-        "so tells the two apart: the layer to check_vjp, or the gradient as a function to check_function.",
+        "so tells the two apart: the layer to check_vjp, or the gradient as a function.",
     )
     NOISE = "noise", f"{BUT} rounding of the cost can explain."
     BLIND = "blind", "The rounding of the cost hides {names}: it is larger than the gradient."

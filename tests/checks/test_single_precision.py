@@ -131,6 +131,30 @@ def test_a_network_whose_gradients_were_summed_in_single_precision_is_told_so(ch
     assert fc.check(net, p, gradients, X, Y).verdict == ("pass" if change == 1.0 else "fail")
 
 
+@pytest.mark.parametrize("change", [1.0, 1.001, -1.0])
+@pytest.mark.parametrize("narrow", [True, False])
+def test_gradients_of_a_network_as_a_function_are_run_again(change, narrow):
+    net = fc.Network([fc.Dense(6, 9, "tanh"), fc.Dense(9, 4, "softmax")], cost="cross_entropy")
+    rng = np.random.default_rng(0)
+    p, X, Y = net.initialize(0), rng.standard_normal((6, 400)), rng.integers(0, 4, 400)
+    before = {name: value.copy() for name, value in p.items()}
+
+    def gradients(p, X, Y):
+        W1, b1, W2, b2, X = (value.astype(np.float32) for value in (*p.values(), X))
+        A1 = np.tanh(W1 @ X + b1)
+        E = np.exp(W2 @ A1 + b2)
+        dZ2 = (E / E.sum(0) - np.eye(4, dtype=np.float32)[:, Y]) / np.float32(Y.size)
+        dZ1 = (W2.T @ dZ2) * (1 - A1**2)
+        found = {"dW1": dZ1 @ X.T, "db1": dZ1.sum(1, keepdims=True), "dW2": np.float32(change) * dZ2 @ A1.T,
+                 "db2": dZ2.sum(1, keepdims=True)}  # fmt: skip
+        return found if narrow else {name: value.astype(np.float64) for name, value in found.items()}
+
+    report = fc.check(net, p, gradients, X, Y)
+    assert report.verdict == ("pass" if change == 1.0 else "fail"), str(report)
+    assert [tensor.name for tensor in report.failures] == ([] if change == 1.0 else ["W2"])
+    assert all(np.array_equal(before[name], p[name]) for name in p)
+
+
 def test_a_gradient_that_cannot_be_run_again_is_inconclusive():
     cost, p, gradient, x = of_cost()
     calls = []
