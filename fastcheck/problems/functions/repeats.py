@@ -48,7 +48,10 @@ class Repeats:
                 spent = time.perf_counter() - started
                 if pair and started + spent + spent / pair * max(1, LEAST_PAIRS - pair) > end:
                     break
-                found.append(self._mean(generator))
+                sides = moved(self.values, generator, UNIT_ROUNDOFFS["float32"])
+                if (above := self._before(end, sides[0])) is None or (below := self._before(end, sides[1])) is None:
+                    break
+                found.append(0.5 * (above + below))
         except Exception:
             return None  # a backward pass may refuse what is not exactly its input, and raise what it likes
         return np.stack(found) if len(found) >= LEAST_PAIRS else None
@@ -61,22 +64,22 @@ class Repeats:
         """
         generator, end = np.random.default_rng(self.seed), min(self.deadline, time.perf_counter() + SECONDS)
         for reach in FURTHER:
-            found = []
-            try:
-                for _ in range(POINTS):
-                    values, _ = moved(self.values, generator, 0.5 * reach)
-                    found.append((self.gradient_at(values), self.gradient_at(in_double(values))))
-                    if time.perf_counter() > end:
+            found: list[Array] = []
+            for _ in range(POINTS):
+                values, _ = moved(self.values, generator, 0.5 * reach)
+                for precision in (values, in_double(values)):
+                    try:
+                        one = self._before(end, precision)
+                    except Exception:
                         return
-            except Exception:
-                return
-            low, double = zip(*found, strict=True)
-            yield np.stack(low), np.stack(double)
+                    if one is None:
+                        return
+                    found.append(one)
+            yield np.stack(found[::2]), np.stack(found[1::2])
 
-    def _mean(self, generator: np.random.Generator) -> Array:
-        sides = moved(self.values, generator, UNIT_ROUNDOFFS["float32"])
-        above, below = (self.gradient_at(values) for values in sides)
-        return np.asarray(0.5 * (above + below))
+    def _before(self, end: float, values: tuple[Any, ...]) -> Array | None:
+        """Return the gradient at a point, unless time is up."""
+        return None if time.perf_counter() >= end else np.asarray(self.gradient_at(values))
 
 
 def in_double(value: Any) -> Any:
