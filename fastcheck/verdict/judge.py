@@ -165,7 +165,7 @@ def _by_running_again(found: TensorVerdict, given: Evidence, dtype: str | None) 
         return _standing_alone(found, given, dtype)
     gradients = np.vstack([c.gradient, _of(c, runs)])
     explanations = Explanations(given, c, dtype)
-    if explanations.zero_in_theory and off <= RESOLVED * scale and _is_nothing(gradients, given, c):
+    if explanations.zero_in_theory and off <= RESOLVED * scale and _is_nothing(gradients, given, c, dtype):
         return _zero(found, explanations, given.norm)
     if c.where is not None:
         return found
@@ -185,14 +185,15 @@ def _by_running_again(found: TensorVerdict, given: Evidence, dtype: str | None) 
                    entries=Disagreeing())
 
 
-def _is_nothing(gradients: Array, given: Evidence, c: Comparison) -> bool:
-    """Tell whether the runs (runs, entries) of a gradient that is zero in theory are rounding, near by or further away.
+def _is_nothing(gradients: Array, given: Evidence, c: Comparison, dtype: str | None) -> bool:
+    """Tell whether the runs (runs, entries) of a gradient that is zero in theory are rounding.
 
-    Where little moves, what runs near by round is the same.
+    Where little moves, runs near by round alike in low precision; those further away do not, but a mistake may vary.
     """
-    return is_mostly_rounding(gradients) or any(
-        is_mostly_rounding(np.vstack([gradients[:1], _of(c, away)])) for away, _ in _further(given)
-    )
+    near = is_mostly_rounding(gradients)
+    if near or dtype is None:
+        return near
+    return any(is_rounding_alone(np.vstack([gradients[:1], _of(c, away)])) for away, _ in _further(given))
 
 
 def _is_shared(gradients: Array, truths: Array, given: Evidence, c: Comparison, unit: float) -> bool:
