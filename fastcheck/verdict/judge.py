@@ -7,9 +7,7 @@ norm of a tensor and of the whole, by the triangle inequality.
 """
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
-from itertools import takewhile
 
 import numpy as np
 
@@ -20,32 +18,22 @@ from .._constants import (
     RESOLVED,
     RESOLVED_LOW,
     ROUNDINGS,
-    SINGLE_SEEN,
-    SMALLEST_NORMALS,
     TOLERANCE,
     UNIT_ROUNDOFFS,
 )
 from .._types import Array
-from ..problems.gradients import AnalyticGradient, Dithered, NumericalGradient
-from ..problems.parameters.tensor import Tensor
+from ..problems.gradients import AnalyticGradient, NumericalGradient
 from .clear_case import difference_if_clear
 from .compare import comparisons
 from .comparison import Comparison, relative
 from .entries import broken_entries, disagreeing_entries, join_norms
 from .explanations import Evidence, Explanations
-from .judgement import Disagreeing, Judgement, Later, TensorVerdict
+from .judgement import Judgement, Later, TensorVerdict
 from .low_precision import computed_in_single, follows_the_gradient
+from .measured import by_running_again, by_spread
 from .outcome import FAIL, INCONCLUSIVE, PASS, Cause, Verdict
-from .spread import (
-    Spread,
-    is_mostly_rounding,
-    is_rounding_alone,
-    is_shared_rounding,
-    repeats_itself,
-    spread_of,
-    stands_out,
-)
 from .tolerance import tolerance_in
+from .zero import zero
 
 
 def judge(
@@ -109,7 +97,7 @@ def overall_difference(comparisons: list[Comparison], norm: float) -> float:
 
 def _judge_tensor(comparison: Comparison, given: Evidence) -> TensorVerdict:
     if given.subject.dithered is not None:
-        return _judge_spread(comparison, given, given.subject.dithered)
+        return by_spread(comparison, given, given.subject.dithered)
     dtype = given.subject.precision.get(comparison.tensor.name)
     found = _judge_at(comparison, given, dtype)
     if given.tolerance is not None or (found.verdict == PASS and dtype is not None):
@@ -118,9 +106,9 @@ def _judge_tensor(comparison: Comparison, given: Evidence) -> TensorVerdict:
         found.cause = Cause.SINGLE
     if found.verdict == PASS:
         return found
-    if given.subject.again is None:
-        return _standing_alone(found, given, dtype)
-    return _by_running_again(found, given, dtype)
+    again = given.subject.again
+    looked = None if again is None else by_running_again(found, given, dtype, again)
+    return _standing_alone(found, given, dtype) if looked is None else looked
 
 
 def _standing_alone(found: TensorVerdict, given: Evidence, dtype: str | None) -> TensorVerdict:
@@ -146,158 +134,6 @@ def _summed_in_single(comparison: Comparison, given: Evidence) -> bool:
     return small and not follows_the_gradient(comparison) and any(map(_beyond_double, given.comparisons))
 
 
-def _by_running_again(found: TensorVerdict, given: Evidence, dtype: str | None) -> TensorVerdict:
-    """The same verdict, unless the same backward pass at the same point, rounded otherwise, shows that it was rounding.
-
-    A mistake repeats itself and rounding does not.  In double precision something has to round as single precision
-    does (a float32 buffer in which sums are collected), unless the tensor is zero in theory: what is left of terms that
-    cancel can be any multiple of the other tensors' rounding (a sample that hardly varies, normalised).
-    """
-    c, unit = found.comparison, UNIT_ROUNDOFFS[dtype or "float32"]
-    scale = max(c.root_mean_square, given.scale_beside(c))
-    off = c.sizes.error / math.sqrt(max(c.checked, 1))
-    if given.subject.again is None or not c.sizes.finite or not c.checked:
-        return found
-    if not off <= (RESOLVED if dtype is None else RESOLVED_LOW) * scale or c.noise_floor > unit * scale:
-        return found
-    runs = given.subject.again()
-    if runs is None or not np.isfinite(runs).all():
-        return _standing_alone(found, given, dtype)
-    gradients = np.vstack([c.gradient, _of(c, runs)])
-    explanations = Explanations(given, c, dtype)
-    if explanations.zero_in_theory and off <= RESOLVED * scale and _is_nothing(gradients, given, c, dtype):
-        return _zero(found, explanations, given.norm)
-    if c.where is not None:
-        return found
-    rounding = math.sqrt(float(np.mean(np.var(gradients[1:], axis=0, ddof=1))))
-    if rounding < SINGLE_SEEN * unit * scale:
-        return found
-    truths = np.broadcast_to(c.derivative, gradients.shape)
-    spread = spread_of(gradients, truths, c.tensor.shape, unit)
-    if not spread.resolved:
-        return replace(found, verdict=PASS, cause=Cause.ZERO) if is_rounding_alone(gradients - truths) else found
-    if spread.finding and not spread.here:
-        shared = _is_shared(gradients[1:], truths[1:], given, c, unit)
-        return replace(found, verdict=PASS, cause=Cause.SPREAD, entries=Disagreeing()) if shared else found
-    if spread.finding or spread.power > RESOLVED_LOW:
-        return found
-    return replace(found, comparison=c.held(spread.power, 1.0), verdict=PASS, cause=Cause.SPREAD, power=spread.power,
-                   entries=Disagreeing())
-
-
-def _is_nothing(gradients: Array, given: Evidence, c: Comparison, dtype: str | None) -> bool:
-    """Tell whether the runs (runs, entries) of a gradient that is zero in theory are rounding.
-
-    Where little moves, runs near by round alike in low precision; those further away do not, but a mistake may vary.
-    """
-    near = is_mostly_rounding(gradients)
-    if near or dtype is None:
-        return near
-    return any(is_rounding_alone(np.vstack([gradients[:1], _of(c, away)])) for away, _ in _further(given))
-
-
-def _is_shared(gradients: Array, truths: Array, given: Evidence, c: Comparison, unit: float) -> bool:
-    """Tell whether what the pass rounds further away is as large as what seems wrong in the runs (runs, entries)."""
-    there = truths[:1]
-    return any(
-        is_shared_rounding(gradients - truths, truths, (there + _of(c, away - double), there + 0.0 * _of(c, away)),
-                           c.tensor.shape, unit)
-        for away, double in _further(given)
-    )
-
-
-def _further(given: Evidence) -> Iterator[tuple[Array, Array]]:
-    """Give gradients at points further and further away, as they come and in double precision, while all is finite."""
-    again = given.subject.again
-    return iter(()) if again is None else takewhile(lambda found: bool(np.isfinite(found).all()), again.further())
-
-
-def _of(c: Comparison, runs: Array) -> Array:
-    """Return the columns (runs, entries) of a tensor's checked entries."""
-    own = runs[:, c.tensor.start : c.tensor.stop]
-    return own if c.where is None else own[:, c.where]
-
-
-def _judge_spread(comparison: Comparison, given: Evidence, runs: Dithered) -> TensorVerdict:
-    """The verdict on a tensor whose rounding was measured."""
-    sizes, tensor = comparison.norms(given.norm), comparison.tensor
-    difference = relative(sizes.error, sizes.gradient, sizes.approx)
-    if not sizes.finite:
-        return TensorVerdict(comparison, difference, FAIL, broken_entries(comparison), Cause.NOT_FINITE)
-    gradients, truths = (part[:, tensor.start : tensor.stop] for part in (runs.gradients, runs.truths))
-    least = max(runs.unit * _scale_beside(comparison, given), _least(runs))
-    if not gradients[0].any() and comparison.approx_rms > least:
-        return TensorVerdict(comparison, difference, FAIL, broken_entries(comparison), Cause.SPREAD,
-                             finding="is exactly zero, where the truth is not")
-    spread = spread_of(gradients, truths, tensor.shape, runs.unit, alone=runs.alone)
-    found = TensorVerdict(comparison.held(spread.power, 1.0), difference)
-    if not spread.resolved:
-        return _judge_unresolved(found, given, runs, spread.finding)
-    if spread.finding and _rounds_alike(tensor, spread, runs):
-        return replace(found, cause=Cause.SPREAD)
-    if spread.finding:
-        return replace(found, verdict=FAIL, cause=Cause.SPREAD, finding=spread.finding, power=spread.power,
-                       entries=Disagreeing(wrong=spread.wrong))
-    verdict: Verdict = PASS if spread.power <= RESOLVED_LOW else INCONCLUSIVE
-    return replace(found, verdict=verdict, cause=Cause.SPREAD if verdict == PASS else Cause.COARSE, power=spread.power)
-
-
-def _rounds_alike(tensor: Tensor, spread: Spread, runs: Dithered) -> bool:
-    """Tell whether what seems wrong in all runs, or in the one that stands alone, is rounding that they share."""
-    if spread.here and not runs.alone:
-        return False
-    part = slice(tensor.start, tensor.stop)
-    judged = slice(0, 1) if spread.here else slice(None)
-    truths = runs.truths[judged, part]
-    errors = runs.gradients[judged, part] - truths
-    return any(
-        is_shared_rounding(errors, truths, (away.gradients[1:, part], away.truths[1:, part]), tensor.shape, runs.unit)
-        for away in runs.further
-    )
-
-
-def _errors_of(runs: Dithered, tensor: Tensor) -> list[Array]:
-    """Return a tensor's errors (runs, entries), the judged one's first: beside it, or at each distance further away."""
-    part = slice(tensor.start, tensor.stop)
-    errors = runs.gradients[:, part] - runs.truths[:, part]
-    apart = [away.gradients[1:, part] - away.truths[1:, part] for away in runs.further]
-    return [np.vstack([errors[:1], away]) for away in apart] or [errors]
-
-
-def _judge_unresolved(found: TensorVerdict, given: Evidence, runs: Dithered, finding: str) -> TensorVerdict:
-    """A tensor with no more than rounding in it: right if its truth is nothing and the runs leave no more than that.
-
-    The gradient is then as small as the other tensors' scale explains, or the runs' errors go to all sides, and would
-    show a mistake that matters beside them.  Where runs that share no rounding are all the same, it is a mistake.
-
-    Parameters
-    ----------
-    finding : what is wrong at the judged point alone, if anything.
-    """
-    errors, scale = _errors_of(runs, found.comparison.tensor), _scale_beside(found.comparison, given)
-    wrong = bool(finding) and all(map(stands_out, errors))
-    if found.comparison.approx_rms <= runs.unit * scale:
-        small = float(np.sqrt(np.mean(found.comparison.gradient**2))) <= ROUNDINGS * runs.unit * scale
-        if small or any(is_rounding_alone(each, RESOLVED * scale, alone=runs.alone) for each in errors):
-            return replace(found, verdict=PASS, cause=Cause.ZERO)
-        finding = "is not zero, as the truth is"
-        wrong |= bool(runs.further) and all(map(repeats_itself, errors))
-    if wrong:
-        return replace(found, verdict=FAIL, cause=Cause.SPREAD, finding=finding)
-    return replace(found, verdict=INCONCLUSIVE, cause=Cause.COARSE)
-
-
-def _scale_beside(comparison: Comparison, given: Evidence) -> float:
-    """Return the largest of the other gradients; by the spread of rounding none of them is resolved to a thousandth."""
-    return max((c.approx_rms for c in given.comparisons if c.tensor is not comparison.tensor), default=0.0)
-
-
-def _least(runs: Dithered) -> float:
-    """Return the size below which a right gradient may be flushed to zero."""
-    named = next((name for name, unit in UNIT_ROUNDOFFS.items() if unit == runs.unit), "float32")
-    return SMALLEST_NORMALS[named]
-
-
 def _judge_at(comparison: Comparison, given: Evidence, dtype: str | None) -> TensorVerdict:
     """The verdict on a tensor, for a gradient that was computed in ``dtype``."""
     sizes = comparison.norms(given.norm)
@@ -316,7 +152,7 @@ def _judge_at(comparison: Comparison, given: Evidence, dtype: str | None) -> Ten
     found.verdict, found.cause = _of_entries(found, explanations)
     doubtful = found.verdict == FAIL or found.cause in (Cause.NOISE, Cause.ROUNDING)
     if doubtful and explanations.cancels:
-        found = _zero(found, explanations, given.norm)
+        found = zero(found, explanations)
     elif found.entries.wrong.size and explanations.nearly_cancels:
         found.verdict, found.cause = INCONCLUSIVE, Cause.ROUNDING
     if found.verdict == PASS and comparison.mostly_loose:
@@ -348,17 +184,6 @@ def _seen_by_directions(found: TensorVerdict, given: Evidence) -> bool:
         return True
     ordinary = max(found.comparison.approx_rms, found.promised_rms)
     return limit <= (ordinary or given.scale_beside(found.comparison))
-
-
-def _zero(found: TensorVerdict, explanations: Explanations, norm: float) -> TensorVerdict:
-    """The verdict on a tensor whose gradient is no more than rounding: measured by the size of what cancelled."""
-    scale = explanations.given.scale_beside(found.comparison)
-    root_mean_square = found.comparison.root_mean_square
-    compared = found.comparison.held(found.tolerance, scale / root_mean_square if root_mean_square else 1.0)
-    sizes = compared.norms(norm)
-    difference = relative(sizes.error, sizes.gradient, sizes.approx + explanations.norm_of_equal(scale))
-    return replace(found, comparison=compared, difference=difference, verdict=PASS, entries=Disagreeing(),
-                   cause=Cause.ZERO)
 
 
 def _of_entries(found: TensorVerdict, explanations: Explanations) -> tuple[Verdict, Cause]:

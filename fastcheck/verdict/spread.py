@@ -30,15 +30,12 @@ from .._constants import (
     UNIT_ROUNDOFFS,
 )
 from .._types import Array, Indices
-from .alone import finding_alone, measures, power_alone
+from .alone import finding_alone, power_alone
 from .judgement import NONE
+from .shared import norm_of_mean
 
 # The first run is a mistake of its own where its error is this many times the largest of the others'.
 ALONE = 10.0
-# What all runs share is rounding where it is no more than this many times what runs further away show at most, and
-# where those go to all sides: where their mean error is no more than this many times their scatter; in less than single
-# precision no more than the latter: points a rounding apart share little there.
-FURTHER_OFF, FURTHER_OFF_HALF = 3.0, 2.0
 # Slices of an axis with less than this share of the mean slice's norm have no factor worth measuring.
 FAINT = 0.05
 
@@ -108,91 +105,6 @@ def spread_of(gradients: Array, truths: Array, shape: tuple[int, ...], unit: flo
     return Spread(factor, factor_error, floor, wrong, finding, least=least)
 
 
-def is_rounding_alone(errors: Array, most: float = math.inf, *, alone: bool = False) -> bool:
-    """Tell whether errors of what the runs cannot tell from zero go to all sides, as the first does.
-
-    Parameters
-    ----------
-    errors : (runs, entries).
-    most : how large a mistake there may be that this would not show.
-    alone : whether the first run came another way than the others, whose mean says nothing of it then.
-    """
-    mean, seen = float(np.linalg.norm(errors.mean(axis=0))), NORM_SIGMAS * _shared(errors)
-    unseen = FURTHER_OFF * np.linalg.norm(errors[1:], axis=1).max() if alone else seen
-    return mean <= seen and not stands_out(errors) and bool(unseen <= most)
-
-
-def stands_out(errors: Array) -> bool:
-    """Tell whether the first of errors (runs, entries) is further off than the others explain."""
-    sizes = np.linalg.norm(errors, axis=1)
-    return bool(sizes[0] > FURTHER_OFF * sizes[1:].max())
-
-
-def is_mostly_rounding(errors: Array) -> bool:
-    """Tell whether errors (runs, entries) go to so many sides that a mistake among them is no larger than they are."""
-    return not stands_out(errors) and not _goes_one_way(errors)
-
-
-def repeats_itself(errors: Array) -> bool:
-    """Tell whether errors (runs, entries) at points that share no rounding are the same at all of them."""
-    mean = float(np.linalg.norm(errors.mean(axis=0)))
-    return mean > 2 * NORM_SIGMAS * _shared(errors) and _goes_one_way(errors)
-
-
-def is_shared_rounding(
-    errors: Array, truths: Array, further: tuple[Array, Array], shape: tuple[int, ...], unit: float
-) -> bool:
-    """Tell whether rounding that all runs share explains their errors, as that of 1 - p does where p is near one.
-
-    A mistake is the same everywhere, as far as the truth is; rounding is another at points further away, where it goes
-    to all sides.
-
-    Parameters
-    ----------
-    errors, truths : (runs, entries) of the runs that differ by a rounding; or of the one that stands alone.
-    further : gradients and truths (more runs, entries) at points further away.
-    shape : the tensor's.
-    unit : the unit roundoff of the lowest precision that the backward pass computes in.
-    """
-    rows = shape[0] if shape else 1
-    own, others = _relative(errors, truths), _relative(further[0] - further[1], further[1])
-    usual = np.median(measures(*own, 1.0, rows), axis=1)  # some runs may have taken another branch than their truths
-    if not (usual <= FURTHER_OFF * measures(*others, 1.0, rows).max(axis=1)).all():
-        return False
-    each, directions = others
-    most = FURTHER_OFF if unit <= UNIT_ROUNDOFFS["float32"] else FURTHER_OFF_HALF
-    factors = np.sum(each * directions, axis=1, keepdims=True)
-    if _goes_one_way(factors, most) or _goes_one_way(each, most, _scatter(directions)):
-        return False
-    slices = _of_slices(each, directions, shape, MOST_SHARED, most)
-    return not slices and not _of_large_entries(each, directions, most)
-
-
-def _relative(errors: Array, truths: Array) -> tuple[Array, Array]:
-    """Return errors and truths (runs, entries) relative to the norms of the truths."""
-    with np.errstate(all="ignore"):
-        sizes = np.linalg.norm(truths, axis=1)[:, None]
-        return errors / sizes, truths / sizes
-
-
-def _goes_one_way(vectors: Array, most: float = FURTHER_OFF, alike: float = 0.0) -> bool:
-    """Tell whether vectors (runs, entries) are the same but for little.
-
-    Parameters
-    ----------
-    most : how many times their scatter their mean is where they are the same.
-    alike : the scatter of what they may follow, in units of its mean: what scatters no more is the same as well.
-    """
-    scatter = _scatter(vectors)
-    return not most * scatter >= 1.0 or scatter <= alike
-
-
-def _scatter(vectors: Array) -> float:
-    """Return the standard deviation of vectors (runs, entries) in units of their mean's norm; inf for no mean."""
-    mean = float(np.linalg.norm(vectors.mean(axis=0)))
-    return math.sqrt(float(np.sum(np.var(vectors, axis=0)))) / mean if mean else math.inf
-
-
 def _least_shared(unit: float) -> float:
     """Return the share of a gradient that rounding which all runs share may at least leave."""
     return LEAST_SHARED if unit > UNIT_ROUNDOFFS["float32"] else LEAST_SHARED_SINGLE
@@ -229,7 +141,7 @@ def _of_factor(found: Spread, errors: Array, truths: Array) -> str:
     if not found.follows:
         return ""
     left = float(np.linalg.norm((errors - factor * truths).mean(axis=0)))
-    if left > max(2 * NORM_SIGMAS * _shared(errors), 0.1 * abs(factor) * size):
+    if left > max(2 * NORM_SIGMAS * norm_of_mean(errors), 0.1 * abs(factor) * size):
         return ""
     return (f"is {1.0 + factor:.4g} times the truth, to within {100 * found.factor_error:.2g} %: "
             "rounding does not do that")
@@ -237,7 +149,7 @@ def _of_factor(found: Spread, errors: Array, truths: Array) -> str:
 
 def _of_norm(found: Spread, errors: Array, truths: Array) -> str:
     """Return an error of the whole tensor that is larger than rounding makes it, along the gradient or across."""
-    size, shared = float(np.linalg.norm(truths.mean(axis=0))), _shared(errors)
+    size, shared = float(np.linalg.norm(truths.mean(axis=0))), norm_of_mean(errors)
     left = float(np.linalg.norm((errors - found.factor * truths).mean(axis=0)))
     if not found.follows and not left > NORM_SIGMAS * shared + found.floor * size:
         return ""
@@ -246,48 +158,22 @@ def _of_norm(found: Spread, errors: Array, truths: Array) -> str:
             f"{100 * shared / size:.2g} %")
 
 
-def _shared(errors: Array) -> float:
-    """Norm of what rounding leaves in the mean over the runs."""
-    return math.sqrt(float(np.sum(np.var(errors, axis=0, ddof=1))) / len(errors))
-
-
-def _of_slices(
-    errors: Array, truths: Array, shape: tuple[int, ...], floor: float, most: float | None = None
-) -> str:
-    """Return a row, column or any other slice that is off as a whole.
-
-    Parameters
-    ----------
-    floor : what rounding that all runs share may leave in the factor of the tensor.
-    most : how many times its scatter from run to run the factor of a slice has to be, where the truth varies from run
-        to run; None where it hardly does, for what the mean of the runs shows.
-    """
+def _of_slices(errors: Array, truths: Array, shape: tuple[int, ...], floor: float) -> str:
+    """Return a row, column or any other slice that is off as a whole."""
     for axis, length in enumerate(shape):
-        if length < 2 or (length == truths.shape[1] and most is None):  # single entries are looked at by themselves
+        if length < 2 or length == truths.shape[1]:
             continue
         others = tuple(a + 1 for a in range(len(shape)) if a != axis)
         e, t = errors.reshape(-1, *shape), truths.reshape(-1, *shape)
-        own = np.sum(t**2, axis=others)
-        squares = np.mean(own, axis=0)
-        each = np.sum(e * t, axis=others) / np.maximum(squares if most is None else own, np.finfo(float).tiny)
+        squares = np.mean(np.sum(t**2, axis=others), axis=0)
+        each = np.sum(e * t, axis=others) / np.maximum(squares, np.finfo(float).tiny)
         mean, error = each.mean(axis=0), each.std(axis=0, ddof=1) / math.sqrt(len(each))
         norms = np.sqrt(squares)
         seen = norms > FAINT * math.sqrt(float(np.mean(norms**2)))
-        least = NOISE_SIGMAS * error if most is None else most * each.std(axis=0)
-        off = seen & (np.abs(mean) > np.maximum(SLICE_FLOORS * floor, least))
+        off = seen & (np.abs(mean) > np.maximum(SLICE_FLOORS * floor, NOISE_SIGMAS * error))
         if 0 < np.count_nonzero(off) <= length / 2:
             return _slices_in_words(mean, off, axis, len(shape))
     return ""
-
-
-def _of_large_entries(errors: Array, truths: Array, most: float) -> bool:
-    """Tell whether an entry of more than ordinary size is off by one factor in all runs (runs, entries)."""
-    with np.errstate(all="ignore"):
-        each = errors / truths
-        sizes = np.sqrt(np.mean(truths**2, axis=0))
-        mean, scatter = np.abs(each.mean(axis=0)), each.std(axis=0)
-        large = sizes >= math.sqrt(float(np.mean(sizes**2)))
-        return bool(np.any(large & (mean > np.maximum(SLICE_FLOORS * MOST_SHARED, most * scatter))))
 
 
 def _slices_in_words(mean: Array, off: NDArray[np.bool_], axis: int, axes: int) -> str:

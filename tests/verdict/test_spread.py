@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastcheck.verdict.spread import is_rounding_alone, is_shared_rounding, spread_of
+from fastcheck.verdict.spread import spread_of
 
 RUNS, UNIT = 32, 2.0**-8
 SHAPES = [(200,), (16, 20), (4, 8, 12)]
@@ -119,25 +119,3 @@ def test_truths_that_nearly_vanish_at_some_run_blow_nothing_up(shape):
         gradients = truths + 0.05 * size * rng.standard_normal((RUNS, *shape))
         spread = spread_of(gradients.reshape(RUNS, -1), truths.reshape(RUNS, -1), shape, UNIT)
         assert not spread.finding, spread.finding
-
-
-def test_rounding_that_runs_share_is_told_from_a_mistake():
-    """Errors of one kind at all runs a rounding apart: further away rounding goes to all sides, a mistake does not."""
-    generator = np.random.default_rng(0)
-    truths = generator.standard_normal(40) * (1.0 + 1e-7 * generator.standard_normal((32, 1)))
-    there = truths[0] * (1.0 + 1e-2 * generator.standard_normal((24, 40)))
-    rounding = 1e-3 * generator.standard_normal((24, 40)) * np.abs(there).mean()
-    errors = np.broadcast_to(rounding[0], truths.shape)
-    assert is_shared_rounding(errors, truths, (there + rounding, there), (40,), UNIT)
-    for factor in (1.01, 0.0, -1.0):
-        wrong = errors + (factor - 1.0) * truths
-        assert not is_shared_rounding(wrong, truths, (factor * there + rounding, there), (40,), UNIT)
-    assert not is_shared_rounding(10.0 * errors, truths, (there + rounding, there), (40,), UNIT)
-
-
-def test_rounding_alone_goes_to_all_sides():
-    errors = 1e-7 * np.random.default_rng(1).standard_normal((32, 5))
-    assert is_rounding_alone(errors)
-    assert not is_rounding_alone(errors + 1e-6)
-    errors[0] *= 20.0
-    assert not is_rounding_alone(errors)

@@ -1,0 +1,150 @@
+"""The verdict on a tensor whose rounding was measured: the backward pass ran at several points."""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import takewhile
+
+import numpy as np
+
+from .._constants import RESOLVED, RESOLVED_LOW, SINGLE_SEEN, SMALLEST_NORMALS, UNIT_ROUNDOFFS
+from .._types import Array
+from ..problems.gradients import Dithered, RunAgain
+from .comparison import Comparison, relative
+from .entries import broken_entries
+from .explanations import Evidence, Explanations
+from .judgement import Disagreeing, TensorVerdict
+from .outcome import FAIL, INCONCLUSIVE, PASS, Cause
+from .shared import is_mostly_rounding, is_rounding_alone, power_beside
+from .spread import Spread, spread_of
+from .zero import scale_beside, unresolved, zero
+
+
+def by_spread(comparison: Comparison, given: Evidence, runs: Dithered) -> TensorVerdict:
+    """Return the verdict on a gradient in low precision, by runs with the truth beside each."""
+    sizes, tensor = comparison.norms(given.norm), comparison.tensor
+    found = TensorVerdict(comparison, relative(sizes.error, sizes.gradient, sizes.approx))
+    if not sizes.finite:
+        return replace(found, verdict=FAIL, entries=broken_entries(comparison), cause=Cause.NOT_FINITE)
+    gradients, truths = (part[:, tensor.start : tensor.stop] for part in (runs.gradients, runs.truths))
+    least = max(runs.unit * scale_beside(found, given), _least(runs))
+    if not gradients[0].any() and comparison.approx_rms > least:
+        return replace(found, verdict=FAIL, entries=broken_entries(comparison), cause=Cause.SPREAD,
+                       finding="is exactly zero, where the truth is not")
+    spread = spread_of(gradients, truths, tensor.shape, runs.unit, alone=runs.alone)
+    if not spread.resolved:
+        return unresolved(replace(found, comparison=comparison.held(spread.power, 1.0)), given, runs, spread.finding)
+    if not spread.finding:
+        return _right(found, spread.power)
+    power = _power_further(comparison, spread, runs)
+    if math.isfinite(power):
+        return _right(found, max(power, spread.power))
+    return replace(found, comparison=comparison.held(spread.power, 1.0), verdict=FAIL, cause=Cause.SPREAD,
+                   finding=spread.finding, power=spread.power, entries=Disagreeing(wrong=spread.wrong))
+
+
+def by_running_again(found: TensorVerdict, given: Evidence, dtype: str | None, again: RunAgain) -> TensorVerdict | None:
+    """Return the same verdict, unless the same backward pass, rounded otherwise, shows that it was rounding.
+
+    A mistake repeats itself and rounding does not.  In double precision something has to round as single precision
+    does (a float32 buffer in which sums are collected), unless the tensor is zero in theory: what is left of terms that
+    cancel can be any multiple of the other tensors' rounding (a sample that hardly varies, normalised).
+
+    Parameters
+    ----------
+    found : the verdict without that.
+    dtype : the precision of the gradient, None for double.
+    again : runs the pass.
+
+    Returns
+    -------
+    The verdict; None where the pass cannot be run again.
+    """
+    c, unit = found.comparison, UNIT_ROUNDOFFS[dtype or "float32"]
+    scale = max(c.root_mean_square, given.scale_beside(c))
+    off = c.sizes.error / math.sqrt(max(c.checked, 1))
+    if not c.sizes.finite or not c.checked:
+        return found
+    if not off <= (RESOLVED if dtype is None else RESOLVED_LOW) * scale or c.noise_floor > unit * scale:
+        return found
+    runs = again()
+    if runs is None or not np.isfinite(runs).all():
+        return None
+    gradients, explanations = np.vstack([c.gradient, _of(c, runs)]), Explanations(given, c, dtype)
+    if explanations.zero_in_theory and off <= RESOLVED * scale and _is_nothing(gradients, c, dtype, again):
+        return zero(found, explanations)
+    rounding = math.sqrt(float(np.mean(np.var(gradients[1:], axis=0, ddof=1))))
+    if c.where is not None or rounding < SINGLE_SEEN * unit * scale:
+        return found
+    return _by_its_spread(found, gradients, unit, again)
+
+
+def _by_its_spread(found: TensorVerdict, gradients: Array, unit: float, again: RunAgain) -> TensorVerdict:
+    """The same verdict, unless the spread of gradients (runs, entries), the judged one first, explains the errors."""
+    c = found.comparison
+    truths = np.broadcast_to(c.derivative, gradients.shape)
+    spread = spread_of(gradients, truths, c.tensor.shape, unit)
+    if not spread.resolved:
+        return replace(found, verdict=PASS, cause=Cause.ZERO) if is_rounding_alone(gradients - truths) else found
+    power = spread.power
+    if spread.finding and not spread.here:
+        away = ((truths[:1] + _of(c, low - double), truths[:1] + 0.0 * _of(c, low)) for low, double in _further(again))
+        power = _least_power(gradients[1:] - truths[1:], truths[1:], away, c.tensor.shape, unit)
+    if spread.here or power > RESOLVED_LOW:
+        return found
+    return replace(_right(found, power), entries=Disagreeing())
+
+
+def _right(found: TensorVerdict, power: float) -> TensorVerdict:
+    """A gradient in which rounding explains everything: right, unless it hides errors of several per cent."""
+    held = replace(found, comparison=found.comparison.held(power, 1.0), power=power)
+    if power > RESOLVED_LOW:
+        return replace(held, verdict=INCONCLUSIVE, cause=Cause.COARSE)
+    return replace(held, verdict=PASS, cause=Cause.SPREAD)
+
+
+def _power_further(comparison: Comparison, spread: Spread, runs: Dithered) -> float:
+    """What is seen where rounding that all runs share explains what seems wrong in them; infinity where it does not."""
+    if spread.here and not runs.alone:
+        return math.inf
+    tensor, judged = comparison.tensor, slice(0, 1) if spread.here else slice(None)
+    part = slice(tensor.start, tensor.stop)
+    truths = runs.truths[judged, part]
+    away = ((one.gradients[1:, part], one.truths[1:, part]) for one in runs.further)
+    return _least_power(runs.gradients[judged, part] - truths, truths, away, tensor.shape, runs.unit)
+
+
+def _least_power(
+    errors: Array, truths: Array, further: Iterable[tuple[Array, Array]], shape: tuple[int, ...], unit: float
+) -> float:
+    """What is seen beside the first of several distances at which rounding explains the errors; infinity for none."""
+    powers = (power_beside(errors, truths, away, shape, unit) for away in further)
+    return next(filter(math.isfinite, powers), math.inf)
+
+
+def _is_nothing(gradients: Array, c: Comparison, dtype: str | None, again: RunAgain) -> bool:
+    """Tell whether the runs (runs, entries) of a gradient that is zero in theory are rounding.
+
+    Where little moves, runs near by round alike in low precision; those further away do not, but a mistake may vary.
+    """
+    near = is_mostly_rounding(gradients)
+    if near or dtype is None:
+        return near
+    return any(is_rounding_alone(np.vstack([gradients[:1], _of(c, away)])) for away, _ in _further(again))
+
+
+def _further(again: RunAgain) -> Iterator[tuple[Array, Array]]:
+    """Give gradients at points further and further away, as they come and in double precision, while all is finite."""
+    return takewhile(lambda found: bool(np.isfinite(found).all()), again.further())
+
+
+def _of(c: Comparison, runs: Array) -> Array:
+    """Return the columns (runs, entries) of a tensor's checked entries."""
+    own = runs[:, c.tensor.start : c.tensor.stop]
+    return own if c.where is None else own[:, c.where]
+
+
+def _least(runs: Dithered) -> float:
+    """Return the size below which a right gradient may be flushed to zero."""
+    named = next((name for name, unit in UNIT_ROUNDOFFS.items() if unit == runs.unit), "float32")
+    return SMALLEST_NORMALS[named]
