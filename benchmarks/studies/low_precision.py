@@ -28,7 +28,7 @@ from benchmarks.data.torch_layers import LAYERS, LayerCase
 from benchmarks.data.torch_mistakes import PLANTED
 from benchmarks.studies.low_precision_table import print_tables
 from fastcheck._constants import UNIT_ROUNDOFFS
-from fastcheck.checks.low_precision import report_of
+from fastcheck.checks.low_precision import RUNS_FURTHER, judged_by_runs, report_of
 from fastcheck.problems.gradients import AnalyticGradient, Dithered, NumericalGradient
 from fastcheck.problems.parameters.layout import Layout
 from fastcheck.problems.parameters.tensor import Tensor
@@ -48,6 +48,8 @@ NORM = 1e-2
 # Weight tensors that a mistake is planted into have more entries than this.
 ENTRIES = 100
 Gradient = np.ndarray
+# Gradients (runs, n) -> the same with a mistake.
+Change = Callable[[Gradient], Gradient]
 
 
 def loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -90,12 +92,30 @@ class Subject:
             self.case.coarse = self.case.coarse or UNIT_ROUNDOFFS["float32"]
             return dithered(self.case, self.twin, self.seed, 60.0)
 
-    def report(self, cost: float, runs: Dithered) -> Report:
-        """The report of ``check_module``: single precision is held to tolerances first."""
+    def further(self, change: Change, reach: float) -> Dithered:
+        """Backward passes at points further away, their gradients changed."""
+        with preserved(self.case.module), self.context:
+            runs = dithered(replace(self.case, coarse=reach), self.twin, self.seed, 60.0, None, RUNS_FURTHER)[1]
+        return replace(runs, gradients=change(runs.gradients))
+
+    def report(self, cost: float, runs: Dithered, change: Change = np.asarray) -> Report:
+        """The report of ``check_module``: single precision is held to tolerances first.
+
+        Parameters
+        ----------
+        cost, runs : as of ``run``; their gradients changed already.
+        change : what was done to them: (runs, n) -> (runs, n).
+        """
         parameters = {name: as_array(p) for name, p in self.case.parameters.items()}
         tensors = Layout.of(parameters).tensors
         theta = np.concatenate([p.ravel() for p in parameters.values()]).astype(np.float64)
-        judge = partial(report_of, tensors, theta, cost, runs, norm=2, seed=self.seed, seconds=0.0)
+
+        def judge() -> Report:
+            def report_on(found: Dithered) -> Report:
+                return report_of(tensors, theta, cost, found, norm=2, seed=self.seed, seconds=0.0)
+
+            return judged_by_runs(report_on, runs, partial(self.further, change))
+
         if self.precision != "float32":
             return judge()
         report = self._by_tolerance(tensors, theta, cost, runs)
@@ -233,15 +253,23 @@ def planted(name: str, precision: str, seed: int, *, first: int) -> Iterator[dic
                 continue  # 1.01 is asked for there
             if mistake == "factor 1.01" and power >= 0.01 * 0.999:
                 continue
-            wrong = runs.gradients.copy()
-            wrong[:, place] = np.stack([change(torch.from_numpy(g.reshape(shape))).numpy().ravel()
-                                        for g in part.gradients])
-            found = replace(runs, gradients=wrong)
+            spoil = partial(_spoiled, change, shape, place)
+            found = replace(runs, gradients=spoil(runs.gradients))
             ways = compared(found, subject)
             if seed == first:
                 ways |= by_gradcheck(subject, {tensor: change})
-            yield _judged(subject, cost, found, {tensor}, ways) | {
+            yield _judged(subject, cost, found, {tensor}, ways, spoil) | {
                 "mistake": mistake, "tensor": tensor, "power": power, "off": _off(found, runs, place)}
+
+
+def _spoiled(
+    change: Callable[[torch.Tensor], torch.Tensor], shape: tuple[int, ...], place: slice, gradients: Gradient
+) -> Gradient:
+    """Return gradients (runs, n) with one tensor changed."""
+    wrong = gradients.copy()
+    wrong[:, place] = np.stack([change(torch.from_numpy(g.reshape(shape))).numpy().ravel()
+                                for g in gradients[:, place]])
+    return wrong
 
 
 def structural(name: str, precision: str, seed: int, *, first: int) -> Iterator[dict[str, Any]]:
@@ -270,9 +298,10 @@ def _off(found: Dithered, runs: Dithered, place: slice) -> float:
 
 
 def _judged(
-    subject: Subject, cost: float, runs: Dithered, tensors: set[str], ways: dict[str, bool]
+    subject: Subject, cost: float, runs: Dithered, tensors: set[str], ways: dict[str, bool],
+    change: Change = np.asarray,
 ) -> dict[str, Any]:
-    report = subject.report(cost, runs)
+    report = subject.report(cost, runs, change)
     return {"verdict": report.verdict, "ways": ways, "found": [t.name for t in report.failures],
             "first": bool(report.failures) and report.failures[0].name in tensors,
             "words": report.failures[0].diagnosis if report.failures else ""}
