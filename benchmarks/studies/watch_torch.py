@@ -11,6 +11,7 @@ wrong tensors of the sizes that the watch says it sees, planted at single looks,
     --steps 2000     of a training, of overhead and corrupted
     --runs 30        of corrupted; --first 0 the number of the first one
     --looks 10000    of alarms, in all; power plants as many mistakes as a hundredth of that, of each kind
+    --after 0        steps of a training before alarms begins to look: near a perfect fit a loss consists of rounding
     --subjects ...   modules, by name: ResNet and GPT; of alarms and power the small ones as well
     --precisions ... of alarms and power: float32 autocast bfloat16 float64
     --seed 0         of trainings
@@ -124,11 +125,13 @@ def corrupted(name: str, run: int, steps: int) -> tuple[bool, str]:
     return False, f"{name} {run}: {name_of}, {kind} from step {begins}, not found; {watch!r}; {watch.power}"
 
 
-def alarms(name: str, precision: str, looks: int, seed: int) -> Iterator[str]:
-    """Look at every step of right trainings; tell after each one."""
+def alarms(name: str, precision: str, looks: int, seed: int, after: int) -> Iterator[str]:
+    """Look at every step of right trainings, after some that are not looked at; tell after each training."""
     found = {"looks": 0, "checks": 0, "inconclusive": 0, "failures": 0}
     while found["looks"] < looks:
         training = Training(name, seed + found["looks"], precision)
+        for _ in range(after):
+            training.step()
         watch = training.watch(1e9, on_fail=lambda report: print(report, flush=True))
         for _ in range(min(LONG, looks - found["looks"])):
             training.step(watch)
@@ -184,6 +187,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=30)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--looks", type=int, default=10_000)
+    parser.add_argument("--after", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--subjects", nargs="*", default=None)
     parser.add_argument("--precisions", nargs="*", default=PRECISIONS)
@@ -204,7 +208,9 @@ def main() -> None:
         print(f"{sum(in_time)} of {len(in_time)} found within the stated number of steps", flush=True)
     each = len(every) * len(arguments.precisions)
     for name, precision in itertools.product(every, arguments.precisions):
-        for words in alarms(name, precision, -(-arguments.looks // each), arguments.seed) if "alarms" in parts else ():
+        for words in alarms(
+            name, precision, -(-arguments.looks // each), arguments.seed, arguments.after
+        ) if "alarms" in parts else ():
             print(words, flush=True)
         if "power" in parts:
             print(power(name, precision, arguments.looks // 100, arguments.seed), flush=True)

@@ -261,3 +261,15 @@ def test_what_a_check_costs_is_paid_off_beside_the_looks():
         looks, now = looks + 1, budget.due
     assert looks == 10
     assert (0.1 * looks + 1.0) / now == pytest.approx(0.01, rel=0.1)
+
+
+@pytest.mark.parametrize("debt", [0.0, 1.0])
+def test_what_a_check_excused_fades_once_the_check_is_paid_for(debt):
+    module, loss, x, y = nn.Linear(3, 2), nn.MSELoss(), torch.randn(6, 3), torch.randn(6, 2)
+    watch = ft.Watch(module, loss, x, y, overhead=1e9)
+    watch._rounding.forget(2.0**-24)
+    watch._rounding.excuse({"weight": np.full(3, 0.1)}, 1.0)
+    watch._budget.debt = debt
+    loss(module(x), y).backward()
+    assert watch(x, y)
+    assert watch._rounding.excused["weight"][0] == (0.1 if debt else 0.05)

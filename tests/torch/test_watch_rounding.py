@@ -45,6 +45,15 @@ def test_what_a_check_excused_fades():
     assert allowed.shares(["w"])["w"] == 0.2 * FADES**4
 
 
+def test_what_several_checks_excused_is_the_largest_of_them():
+    """Near a perfect fit each batch rounds otherwise: what one excused the next one does not take back."""
+    allowed = Allowed()
+    allowed.forget(UNIT)
+    allowed.excuse(error(0.1), 2.0)
+    allowed.excuse(error(0.01), 2.0)
+    assert allowed.shares(["w"])["w"] == 0.2
+
+
 def test_a_tensor_of_rounding_alone_is_measured_by_the_roundings_of_the_largest():
     rng = np.random.default_rng(0)
     truth = {"w": rng.standard_normal((4, 5)), "zero": 1e-17 * rng.standard_normal(4), "none": np.zeros(3)}
