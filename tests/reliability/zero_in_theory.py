@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 
 import fastcheck as fc
-from tests.support.cancelling import LAYERS, near_a_perfect_fit, spoiled
+from tests.support.cancelling import HARDLY_VARYING, LAYERS, near_a_perfect_fit, spoiled
 
 FIT = "A - Y near a perfect fit"
-KINDS = (*LAYERS, FIT)
+EVERY = LAYERS | HARDLY_VARYING
+KINDS = (*EVERY, FIT)
 PRECISIONS = (np.float64, np.float32)
 # The error that is planted, as a share of what the gradient would be if nothing cancelled.
 ERROR = 1e-3
@@ -33,7 +34,7 @@ def verdicts(kind: str, dtype: Any, seed: int, engine: Any) -> tuple[str, str]:
         wrong["db1"][rng.integers(len(wrong["db1"]))] += dtype(rng.choice((-1.0, 1.0)) * ERROR * case.typical)
         right, spoilt = (fc.check(case.net, case.parameters, g, case.X, case.Y) for g in (case.gradients, wrong))
         return right.verdict, spoilt.verdict
-    layer = LAYERS[kind](rng, dtype, 10.0 ** rng.uniform(-1.0, 1.0))
+    layer = EVERY[kind](rng, dtype, 10.0 ** rng.uniform(-1.0, 1.0))
     right = fc.check_vjp(layer.forward, layer.backward, layer.inputs, seed=seed, engine=engine)
     spoilt = fc.check_vjp(layer.forward, spoiled(layer, ERROR, seed), layer.inputs, seed=seed, engine=engine)
     return right.tensors[layer.zero].verdict if right.verdict != "fail" else "fail", spoilt.verdict

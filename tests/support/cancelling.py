@@ -1,12 +1,16 @@
 """Layers with a gradient that is zero in theory: a bias in front of a normalisation, a key's bias, a softmax shift."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 import fastcheck as fc
+
+# The root of the 1e-5 that normalisations add to the variance.
+LEAST_DEVIATION = 3e-3
 
 
 @dataclass(frozen=True)
@@ -135,6 +139,20 @@ LAYERS = {
 }  # fmt: skip
 
 
+def hardly_varying(name: str, rng: np.random.Generator, dtype: Any, size: float) -> Layer:
+    """A normalisation whose inputs are mostly the bias: what is left of its gradient rounds by more than the others."""
+    layer = LAYERS[name](rng, dtype, 1.0)
+    share = 10.0 ** (rng.uniform(-4.0, -1.0) if dtype is np.float64 else rng.uniform(-2.0, -0.5))
+    inputs = (layer.inputs[0] * dtype(share), *layer.inputs[1:])
+    return replace(layer, inputs=inputs, typical=layer.typical / max(share, LEAST_DEVIATION))
+
+
+HARDLY_VARYING = {
+    f"{name} of what hardly varies": partial(hardly_varying, name)
+    for name in ("batch norm", "instance norm", "group norm", "layer norm shift")
+}
+
+
 @dataclass(frozen=True)
 class Regression:
     """A softmax regression that fits its targets nearly perfectly, with the textbook's gradients A - Y.
@@ -175,7 +193,6 @@ def near_a_perfect_fit(rng: np.random.Generator, dtype: Any) -> Regression:
 
 def spoiled(layer: Layer, error: float, seed: int) -> Callable[..., Any]:
     """The backward with an error in one entry of the gradient that is zero, as a share of its typical size."""
-
 
     def backward(*args: Any) -> Any:
         rng = np.random.default_rng(seed)

@@ -1,12 +1,10 @@
 """Gradients that are zero in theory: right ones pass with a note, wrong ones fail."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 import fastcheck as fc
-from tests.support.cancelling import LAYERS, spoiled
+from tests.support.cancelling import HARDLY_VARYING, LAYERS, spoiled
 
 each = pytest.mark.parametrize("name", list(LAYERS))
 in_both = pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -51,21 +49,14 @@ def test_layers_of_a_long_search(name, dtype, seed, engine):
 
 
 @in_both
-@pytest.mark.parametrize(("name", "seeds"), [
-    ("batch norm", (22, 25, 92)), ("instance norm", (21, 38, 83)), ("group norm", (39, 6)),
-    ("layer norm shift", (20, 4)),
-])  # fmt: skip
-def test_what_hardly_varies_before_it_is_normalised(name, seeds, dtype):
+@pytest.mark.parametrize("name", list(HARDLY_VARYING))
+def test_what_hardly_varies_before_it_is_normalised(name, dtype):
     """Rounding is a larger share of what is left: right ones pass, and wrong ones fail all the same."""
-    for seed in seeds:
-        rng = np.random.default_rng(seed)
-        layer = LAYERS[name](rng, dtype, 1.0)
-        share = 10.0 ** (rng.uniform(-4.0, -1.0) if dtype is DOUBLE else rng.uniform(-2.0, -0.5))
-        inputs = (layer.inputs[0] * dtype(share), *layer.inputs[1:])
-        right = fc.check_vjp(layer.forward, layer.backward, inputs, seed=seed)
+    for seed in (20, 21, 22, 25, 38, 39, 83, 92):  # one or two of each failed, in double precision
+        layer = HARDLY_VARYING[name](np.random.default_rng(seed), dtype, 1.0)
+        right = fc.check_vjp(layer.forward, layer.backward, layer.inputs, seed=seed)
         assert right.verdict == "pass", right
-        wrong = spoiled(replace(layer, inputs=inputs, typical=layer.typical / max(share, 3e-3)), 1e-3, seed)
-        assert fc.check_vjp(layer.forward, wrong, inputs, seed=seed).verdict == "fail"
+        assert fc.check_vjp(layer.forward, spoiled(layer, 1e-3, seed), layer.inputs, seed=seed).verdict == "fail"
 
 
 @each
