@@ -1,6 +1,5 @@
 """The front door for any cost and any layer: check_function, check_vjp and check_layer."""
 
-import copy
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
@@ -19,8 +18,8 @@ from ..engines.finite.problem import FunctionProblem, Method
 from ..engines.finite.stencils import ORDERS
 from ..problems.functions.integers import integer_arrays
 from ..problems.functions.purity import examine
-from ..problems.functions.repeats import Repeats
-from ..problems.gradients import AnalyticGradient, NumericalGradient, RunAgain
+from ..problems.functions.repeats import called
+from ..problems.gradients import AnalyticGradient, NumericalGradient
 from ..problems.parameters.layout import Layout, lowest_precision
 from ..problems.parameters.sampling import choose, power
 from ..problems.parameters.tree import require_numpy
@@ -130,8 +129,8 @@ def check_function(
     norm, tolerance, vectorized = norm_of(norm), tolerance_of(tolerance), boolean("vectorized", vectorized)
     require_numpy("parameters", parameters, "pass their NumPy arrays, or check it with fastcheck.torch.gradcheck")
     layout = Layout.of(parameters)
-    gradients, again = _called(gradients, layout, (parameters, *_tuple(args)), selection.seed,
-                               deadline(started, time_limit))
+    gradients, again = called(gradients, (parameters, *_tuple(args)), lambda found, _: layout.gradients(found).vector,
+                              selection.seed, deadline(started, time_limit))
     at, promised = layout.parameters(parameters), layout.gradients(gradients)
     theta, gradient = at.vector, promised.vector
     precision, rounding = lowest_precision(at, promised), cost.rounding if hasattr(cost, "user_code") else None
@@ -167,16 +166,6 @@ def check_function(
         subject, numerical, epsilon=step, norm=norm, tolerance=tolerance, engine=name, method=method, seed=seed,
         seconds=time.perf_counter() - started,
     )
-
-
-def _called(
-    gradients: Any, layout: Layout, given: tuple[Any, ...], seed: int, end: float
-) -> tuple[Any, RunAgain | None]:
-    """Return the gradients, and what runs them again where they came as a function of the parameters and ``args``."""
-    if not callable(gradients):
-        return gradients, None
-    found = gradients(*copy.deepcopy(given))
-    return found, Repeats(lambda values: layout.gradients(gradients(*values)).vector, given, seed, end)
 
 
 def _differenced(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from os import PathLike
 from typing import Any
@@ -14,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from .._names import Engine, Method
-from .._types import Array
 from .._validation import (
     LONGEST,
     SHORTEST,
@@ -30,7 +30,7 @@ from .._validation import (
 from ..engines.base import COMPILING_SECONDS, ENGINES, engine as engine_named, is_for_once, is_small, respond_at_once
 from ..engines.distributed.run import Shared
 from ..engines.finite.directional import Probe, exact_slopes, probe, until_the
-from ..problems.functions.repeats import Repeats
+from ..problems.functions.repeats import called
 from ..problems.gradients import AnalyticGradient, RunAgain
 from ..problems.networks.backprop_rounding import Rounding
 from ..problems.networks.conventions.layout_back import users_layout
@@ -136,7 +136,8 @@ def check(
     'pass'
     """
     started = time.perf_counter()
-    gradients, again = _called(_checkable(net), gradients, (parameters, X), Y, seed, deadline(started, time_limit))
+    net = _checkable(net)
+    gradients, again = _called(net, gradients, (parameters, X), Y, seed, deadline(started, time_limit))
     how: dict[str, Any] = {"epsilon": epsilon, "norm": norm, "tolerance": tolerance, "engine": engine,
                            "method": method, "seed": seed}
     known("engine", engine, ENGINES)
@@ -146,14 +147,14 @@ def check(
             and tolerance is None and samples is None and directions is None and memory_limit is None
             and time_limit is None and progress is False and executor is None and checkpoint is None
             and (threads is None or threads_of(threads))):
-        made = _at_once(_checkable(net), parameters, gradients, X, Y, how, started)
+        made = _at_once(net, parameters, gradients, X, Y, how, started)
         if made is not None:
             return made
     selection = Selection.of(method, samples, directions, seed)
     epsilon, norm, tolerance = epsilon_of(epsilon), norm_of(norm), tolerance_of(tolerance)
     how |= {"epsilon": epsilon, "norm": norm, "tolerance": tolerance}
     limits = threads_of(threads), memory_of(memory_limit)
-    read = read_call(_checkable(net), parameters, gradients, X, Y)
+    read = read_call(net, parameters, gradients, X, Y)
     problem, subject = _problem(net, read, limits[1], again)
     if engine != "response":
         net.layout.require_visible(
@@ -267,16 +268,15 @@ def _called(
 ) -> tuple[Any, RunAgain | None]:
     """Return the gradients, and what runs them again where they came as a function of parameters, X and Y.
 
-    Targets stand still then: labels and ones that have moved are none.
+    Targets stand still then: labels that have moved are no labels.
     """
-    if not callable(gradients):
-        return gradients, None
+    at = partial(_with_targets, gradients, Y) if callable(gradients) else gradients
+    return called(at, given, lambda found, values: read_call(net, values[0], found, values[1], Y).gradients.vector,
+                  integer("seed", seed, 0), end)
 
-    def gradient_at(values: tuple[Any, ...]) -> Array:
-        return read_call(net, values[0], gradients(*copy.deepcopy(values), Y), values[1], Y).gradients.vector
 
-    again = Repeats(gradient_at, given, integer("seed", seed, 0), end)
-    return gradients(*copy.deepcopy(given), copy.deepcopy(Y)), again
+def _with_targets(gradients: Callable[..., Any], Y: Any, parameters: Any, X: Any) -> Any:
+    return gradients(parameters, X, copy.deepcopy(Y))
 
 
 def _problem(

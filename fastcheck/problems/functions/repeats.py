@@ -5,6 +5,7 @@ first order alone, to within the square of a rounding, and that cancels in the m
 derivative at the point itself, with another rounding.  So no truth is needed beside each run.
 """
 
+import copy
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -80,6 +81,26 @@ class Repeats:
     def _before(self, end: float, values: tuple[Any, ...]) -> Array | None:
         """Return the gradient at a point, unless time is up."""
         return None if time.perf_counter() >= end else np.asarray(self.gradient_at(values))
+
+
+def called(
+    gradients: Any, given: tuple[Any, ...], flat: Callable[[Any, tuple[Any, ...]], Array], seed: int, end: float
+) -> tuple[Any, Repeats | None]:
+    """Return gradients, and what runs them again where they came as a function.
+
+    Parameters
+    ----------
+    gradients : as the caller has them; or a function of ``given``, which gets copies.
+    flat : (gradients, what they were called with) -> (n,) in double precision.
+    seed, end : of ``Repeats``.
+    """
+    if not callable(gradients):
+        return gradients, None
+
+    def gradient_at(values: tuple[Any, ...]) -> Array:
+        return flat(gradients(*copy.deepcopy(values)), values)
+
+    return gradients(*copy.deepcopy(given)), Repeats(gradient_at, given, seed, end)
 
 
 def in_double(value: Any) -> Any:
