@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from .checks.sweep import Sweep, sweep
     from .checks.taylor import check_taylor
     from .checks.watch.watch import Watch
+    from .problems.files.weights import from_torch
     from .problems.networks.cost_model import Estimate, estimate
     from .problems.networks.layers.dense import Dense
     from .problems.networks.network import Network
     from .report.report import Report
-    from .weights import from_torch
 
 __all__ = [
     "Adjoint", "ChangedArgumentError", "Dense", "EngineError", "Estimate", "FastcheckError", "GradientMismatch",
@@ -50,7 +50,7 @@ _PLACES = {
     ".problems.networks.layers.dense": ("Dense",),
     ".problems.networks.network": ("Network",),
     ".report.report": ("Report",),
-    ".weights": ("from_torch",),
+    ".problems.files.weights": ("from_torch",),
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in _PLACES.items() for name in names}
 

@@ -16,6 +16,7 @@ from tests.support.repository import ROOT
 
 # Tests and doctests are collected by importing the module they stand in: without its framework it is left out.
 NEEDS = {"fastcheck/torch": "torch", "fastcheck/jax": "jax", "tests/torch": "torch", "tests/jax": "jax",
+         "fastcheck/problems/files/torch_chain.py": "torch",
          "tests/reliability/mutants.py": "cosmic_ray"}
 
 # A test that takes more processor seconds than this, those of its child processes included, is to bear the mark slow.

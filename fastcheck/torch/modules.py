@@ -18,11 +18,11 @@ from .._validation import known, time_left
 from ..checks.function import check_function
 from ..checks.low_precision import NOT_PROVEN
 from ..checks.network import check
+from ..problems.files import torch_chain as chain
 from ..report.report import Report
 from ..runtime.resources import memory_of, threads_of
 from ..runtime.run import Run
 from ..verdict.outcome import FAIL, Cause
-from . import chain
 from .case import FROZEN, Case, as_array, detached, double, in_pairs, mapped, preserved, require_still
 from .cost import TorchCost
 from .function import TorchFunction

@@ -4,15 +4,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .._types import Array
-from ..problems.networks.defaults import output_and_cost
-from ..problems.networks.layers.dense import Dense
-from ..problems.networks.network import Network
-from .tensors import vector
+from ..._types import Array
+from ..networks.defaults import output_and_cost
+from ..networks.layers.dense import Dense
+from ..networks.network import Network
 
 # An activation's name, or "" where its settings are none of ours.
 ACTIVATION_OF: dict[type[nn.Module], Callable[[Any], str]] = {
@@ -131,6 +131,11 @@ def parameters_of(layers: list[Layer]) -> dict[str, Array]:
     found: dict[str, Array] = {}
     for number, layer in enumerate(layers, 1):
         weight, bias = layer.linear.weight, layer.linear.bias
-        found[f"W{number}"] = vector(weight).reshape(tuple(weight.shape)).copy()
-        found[f"b{number}"] = vector(torch.zeros(weight.shape[0]) if bias is None else bias).reshape(-1, 1).copy()
+        found[f"W{number}"] = _array(weight)
+        found[f"b{number}"] = _array(torch.zeros(weight.shape[0]) if bias is None else bias).reshape(-1, 1)
     return found
+
+
+def _array(tensor: torch.Tensor) -> Array:
+    """Return a copy in double precision."""
+    return np.array(tensor.detach().cpu().double().numpy())

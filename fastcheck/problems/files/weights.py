@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ._names import Activation, Cost
-from ._types import Array
-from ._validation import regular_file
-from .problems.networks.defaults import output_and_cost
-from .problems.networks.network import Network
+from ..._names import Activation, Cost
+from ..._types import Array
+from ..._validation import regular_file
+from ..networks.defaults import output_and_cost
+from ..networks.network import Network
 
 SUFFIX = ".safetensors"
 
@@ -58,7 +58,7 @@ def from_torch(
         if not hasattr(source, "state_dict"):
             raise TypeError(f"source: expected a torch.nn.Sequential, a state_dict, or the path of a {SUFFIX} "
                             f"file, got {type(source).__name__}")
-        from .torch.chain import layers_of, network_from_chain, parameters_of
+        from .torch_chain import layers_of, network_from_chain, parameters_of
 
         layers = layers_of(source)
         return network_from_chain(layers, cost, output, l2), parameters_of(layers)
