@@ -31,7 +31,7 @@ def judged_by_runs(
     further : runs the backward pass at points that are moved by that, of ``FURTHER``; asked only there.
     """
     report = report_on(runs)
-    for reach in FURTHER if runs.unit < FURTHER[0] else (runs.unit,):
+    for reach in sorted({max(reach, runs.unit) for reach in FURTHER}):
         doubted = [tensor for tensor in report.tensors if tensor.verdict != PASS]
         if not any(tensor.cause in (Cause.SPREAD, Cause.COARSE) for tensor in doubted):
             break

@@ -1,5 +1,7 @@
 """Backward passes at points further and further away, until what they share is told from a mistake."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -43,6 +45,24 @@ def test_rounding_is_told_from_a_mistake_where_it_is_no_longer_shared(number):
     report, tried = judged(1.0, FURTHER[number])
     assert report.verdict == "pass"
     assert tried == list(FURTHER[: number + 1])
+    assert 1e-3 < report.tensors[0].power < 1e-2  # what is still seen beside that rounding
+    assert "would be seen with probability 0.999" in " ".join(report.notes)
+
+
+def test_in_half_precision_points_are_moved_by_a_rounding_at_least():
+    tried, unit = [], UNIT_ROUNDOFFS["bfloat16"]
+
+    def further(reach):
+        tried.append(reach)
+        return replace(runs(25, 1.1, reach, lambda generator: SHARED), unit=unit)
+
+    def report_on(found):
+        return report_of(TENSORS, TRUTH, 1.0, found, norm=2, seed=0, seconds=0.0)
+
+    report = judged_by_runs(report_on, replace(runs(32, 1.1, unit, lambda _: SHARED), unit=unit), further)
+    assert report.verdict == "fail"
+    assert tried[0] == max(unit, FURTHER[0])
+    assert tried == sorted(set(tried))
 
 
 @pytest.mark.parametrize("factor", [1.01, -1.0, 0.0])
