@@ -330,6 +330,7 @@ class _Selected:
         self.rounded = function.rounded
 
     def outputs_at(self, positions: Indices, values: Array) -> Array:
+        """Return the wanted outputs where single inputs have other values (see ``TorchFunction.outputs_at``)."""
         found = self.function.outputs_at(positions, values)
         return found if self.rows.size == found.shape[1] else found[:, self.rows]
 

@@ -84,6 +84,7 @@ class _Builder:
     fixed: list[Any] = field(default_factory=list)
 
     def constant(self, value: Any, aval: Any) -> FlatVariable:
+        """Return a variable that always has this value."""
         variable = FlatVariable(aval)
         self.constvars.append(variable)
         self.fixed.append(value)
