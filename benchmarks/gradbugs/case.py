@@ -31,7 +31,6 @@ class Case:
     hidden : whether rounding truly hides the mistake, so that "inconclusive" is an answer as good as "fail".
     later : what was changed after the first run, such as inputs too small to show the mistake as it was reported.
     apart : why the wrong version is as near to the truth as others are, by numbers: such a case does not count.
-    missed : why fastcheck passes the wrong version, where it does; counted as a miss all the same.
     """
 
     source: str
@@ -45,7 +44,6 @@ class Case:
     hidden: bool = False
     later: str = ""
     apart: str = ""
-    missed: str = ""
     name: str = field(default="", compare=False)
     area: Area = "layers"
 

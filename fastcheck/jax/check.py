@@ -21,7 +21,8 @@ from ..runtime.run import Run
 from ..verdict.outcome import Cause
 from .cost import JaxCost
 from .function import JaxFunction
-from .low_precision import Low, flat_gradient
+from .low_precision import Gradients, Low, flat_gradient
+from .program.by_autodiff import by_autodiff, has_backward_by_hand
 from .trees import (
     HALVES,
     called_gradients,
@@ -135,7 +136,7 @@ def check(
         return report.noted(differenced.how(report.engine), *notes)
 
     coarse = tolerance is None and (function.dtype in HALVES or any(str(g.dtype) in HALVES for g in given))
-    run = Low(function, found_by, given, judged)
+    run = Low(function, found_by, given, judged, _yardstick(function, cost, parameters, places, gradients is None))
     if coarse and (report := run.report(_wide(cost, parameters, loss), norm, seed, time_limit)) is not None:
         return report
     report = judged(given, COARSE if coarse else tolerance)
@@ -144,6 +145,16 @@ def check(
     if report.ok or tolerance is not None or not any(str(g.dtype) == "float32" for g in given):
         return report
     return run.again(report, _wide(cost, parameters, loss), norm, seed, time_limit)
+
+
+def _yardstick(
+    function: JaxFunction, cost: Callable[[Any], Any], parameters: Any, places: Sequence[int], by_jax: bool
+) -> Gradients | None:
+    """Return what gives gradients by automatic differentiation alone; None where those judged are that already."""
+    by_hand = function.traced is not None and has_backward_by_hand(function.traced.jaxpr.jaxpr)
+    if by_jax and not by_hand:
+        return None
+    return partial(own_gradients, by_autodiff(cost) if by_hand else cost, parameters, places)
 
 
 def _again(function: JaxFunction, found_by: Callable[..., Sequence[Any]], seed: int, end: float) -> Repeats | None:

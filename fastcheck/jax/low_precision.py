@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._constants import UNIT_ROUNDOFFS
 from .._errors import NoRule
 from .._types import Array
 from ..checks.low_precision import NOT_PROVEN, RUNS_FURTHER, judged_by_runs, report_of
@@ -154,12 +155,14 @@ class Low:
     gradients : JAX's own, at any point.
     given : those that are judged.
     judged : judges gradients by exact differences.
+    yardstick : gradients by automatic differentiation in the same precision, where those judged are somebody's own.
     """
 
     function: JaxFunction
     gradients: Gradients
     given: Sequence[Any]
     judged: Judged
+    yardstick: Gradients | None = None
 
     def report(
         self, wide: JaxFunction | None, norm: float, seed: int, seconds: float | None
@@ -183,6 +186,7 @@ class Low:
         given = flat_gradient(self.given)
         runs = replace(runs, alone=not np.array_equal(given, runs.gradients[0], equal_nan=True))
         runs.gradients[0] = given
+        runs = replace(runs, yardstick=self._errors_of_yardstick(truth, leaves, seed, seconds))
 
         def report_on(found: Dithered) -> Report:
             return report_of(
@@ -208,6 +212,19 @@ class Low:
             return report
         blamed, left = ({tensor.name for tensor in one.failures} for one in (report, found))
         return report if found.verdict == report.verdict and blamed == left else found
+
+    def _errors_of_yardstick(
+        self, truth: Truth, leaves: Sequence[Any], seed: int, seconds: float | None
+    ) -> Array | None:
+        """Return what the yardstick is off by (runs, n); None where there is none, or single precision is judged."""
+        if self.yardstick is None or self._unit <= UNIT_ROUNDOFFS["float32"]:
+            return None
+        try:
+            runs = dithered(self.yardstick, truth, leaves, self._unit, seed, seconds, LEAST_RUNS)
+        except Exception:
+            return None  # whatever JAX cannot differentiate, as a call of a kernel
+        errors = runs.gradients - runs.truths
+        return errors if np.isfinite(errors).all() else None
 
     @property
     def _unit(self) -> float:

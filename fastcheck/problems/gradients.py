@@ -168,6 +168,8 @@ class Dithered:
         to it since, beside the module's own.
     further : the same at points further and further apart, where rounding is not shared; none unless something seemed
         wrong.
+    yardstick : errors (fewer runs, n) that automatic differentiation of the same forward pass leaves in the same
+        precision, where the backward pass is somebody's own; else None.
     """
 
     gradients: Array
@@ -175,6 +177,7 @@ class Dithered:
     unit: float
     alone: bool = False
     further: tuple["Dithered", ...] = ()
+    yardstick: Array | None = None
 
 
 @dataclass(frozen=True)

@@ -212,7 +212,8 @@ def hidden_tensors(report: ReportData) -> str:
 def sections(report: ReportData) -> list[tuple[str, list[str]]]:
     """Return what follows the table: diagnosis, worst entries, what to do, notes."""
     found: list[tuple[str, list[str]]] = []
-    diagnoses = [t.diagnosis for t in report.failures[:ROWS] if t.diagnosis]
+    told = report.failures or [t for t in report.tensors if t.verdict == INCONCLUSIVE]
+    diagnoses = [t.diagnosis for t in told[:ROWS] if t.diagnosis]
     if diagnoses:
         found.append(("Diagnosis", diagnoses))
     if report.verdict != PASS and report.failures:

@@ -190,8 +190,8 @@ class Calls:
                 _note(self._of_context[id(ctx)][1], handed, returned)
             return returned
 
-        preparing = _replaced(kind, "setup_context", setting_up) if apart else contextlib.nullcontext()
-        with _replaced(kind, "forward", noticing), _replaced(kind, "backward", handing_back), preparing:
+        preparing = replaced(kind, "setup_context", setting_up) if apart else contextlib.nullcontext()
+        with replaced(kind, "forward", noticing), replaced(kind, "backward", handing_back), preparing:
             yield
 
 
@@ -210,7 +210,7 @@ def _kept(gradient: torch.Tensor | None) -> torch.Tensor | None:
 
 
 @contextlib.contextmanager
-def _replaced(kind: Any, name: str, function: Any) -> Iterator[None]:
+def replaced(kind: Any, name: str, function: Any) -> Iterator[None]:
     """Give a class another static method for a while."""
     own = kind.__dict__.get(name)
     setattr(kind, name, staticmethod(function))

@@ -18,11 +18,14 @@ from torch import nn
 from torch.func import functional_call, grad, vmap
 from torch.utils._pytree import tree_map
 
+from .._constants import UNIT_ROUNDOFFS
 from .._types import Array
 from ..checks.low_precision import RUNS_FURTHER, judged_by_runs, report_of
 from ..problems.gradients import Dithered
 from ..problems.parameters.layout import Layout
 from ..report.report import Report
+from .by_autograd import by_autograd
+from .calls import functions_of
 from .case import Case, Coarsest, as_array, copied_buffers, detached, double, mapped, untouched
 from .tensors import floating, quiet
 from .widened import Widened
@@ -223,6 +226,7 @@ def judged_by_spread(
     if gradients is not None:
         runs.gradients[0] = _joined(gradients[name] for name in case.parameters)
         runs = replace(runs, alone=True)
+    runs = replace(runs, yardstick=_yardstick(case, twin, seed, most))
     layout = Layout.of({name: np.zeros(tuple(p.shape)) for name, p in case.parameters.items()})
     theta = _joined(as_array(p) for p in case.parameters.values())
 
@@ -234,6 +238,30 @@ def judged_by_spread(
         return dithered(replace(case, coarse=reach), twin, seed, most, run, RUNS_FURTHER)[1]
 
     return judged_by_runs(report_on, runs, further)
+
+
+def _yardstick(case: Case, twin: Twin, seed: int, seconds: float) -> Array | None:
+    """Return the errors (runs, n) that autograd leaves where it differentiates custom Functions in low precision.
+
+    None where the module has none, where nothing is in less than single precision, or where autograd cannot do it.
+    """
+    if case.coarse <= UNIT_ROUNDOFFS["float32"]:
+        return None
+    with case.drawing():
+        kinds = functions_of(case.cost(case.plain, case.args, case.kwargs, case.targets))
+    if not kinds:
+        return None
+
+    def run(case: Case, point: Point) -> Array:
+        with by_autograd(kinds):
+            return by_itself(case, point)
+
+    try:
+        runs = dithered(case, twin, seed, seconds, run, LEAST_RUNS)[1]
+    except Exception:
+        return None  # a forward pass in CUDA or Triton, and whatever else autograd has no graph of
+    errors = runs.gradients - runs.truths
+    return errors if np.isfinite(errors).all() else None
 
 
 def runs_beside(case: Case, seed: int, count: int) -> list[dict[str, Array]]:

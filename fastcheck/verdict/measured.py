@@ -15,8 +15,9 @@ from .entries import broken_entries
 from .explanations import Evidence, Explanations
 from .judgement import Disagreeing, TensorVerdict
 from .outcome import FAIL, INCONCLUSIVE, PASS, Cause
-from .shared import is_mostly_rounding, is_rounding_alone, power_beside
+from .shared import FURTHER_OFF_DOUBLE, is_mostly_rounding, is_rounding_alone, power_beside
 from .spread import Spread, spread_of
+from .yardstick import in_words, times_as_rough
 from .zero import scale_beside, unresolved, zero
 
 
@@ -35,7 +36,7 @@ def by_spread(comparison: Comparison, given: Evidence, runs: Dithered) -> Tensor
     if not spread.resolved:
         return unresolved(replace(found, comparison=comparison.held(spread.power, 1.0)), given, runs, spread.finding)
     if not spread.finding:
-        return _right(found, spread.power)
+        return _rough(_right(found, spread.power), runs)
     power = _power_further(comparison, spread, runs)
     if math.isfinite(power):
         return _right(found, max(power, spread.power))
@@ -103,6 +104,18 @@ def _right(found: TensorVerdict, power: float) -> TensorVerdict:
     return replace(held, verdict=PASS, cause=Cause.SPREAD)
 
 
+def _rough(found: TensorVerdict, runs: Dithered) -> TensorVerdict:
+    """The same verdict, unless the backward pass rounds more than it would have to."""
+    if found.verdict != PASS or runs.yardstick is None:
+        return found
+    part = slice(found.comparison.tensor.start, found.comparison.tensor.stop)
+    errors, truths = runs.gradients[:, part] - runs.truths[:, part], runs.truths[:, part]
+    times = times_as_rough(errors, runs.yardstick[:, part], truths, runs.unit)
+    if not times:
+        return found
+    return replace(found, verdict=INCONCLUSIVE, cause=Cause.ROUGH, finding=in_words(times))
+
+
 def _power_further(comparison: Comparison, spread: Spread, runs: Dithered) -> float:
     """What is seen where rounding that all runs share explains what seems wrong in them; infinity where it does not."""
     if spread.here and not runs.alone:
@@ -127,9 +140,10 @@ def _is_nothing(gradients: Array, c: Comparison, dtype: str | None, again: RunAg
 
     Where little moves, runs near by round alike in low precision; those further away do not, but a mistake may vary.
     """
-    near = is_mostly_rounding(gradients)
-    if near or dtype is None:
-        return near
+    if dtype is None:
+        return is_mostly_rounding(gradients, FURTHER_OFF_DOUBLE)
+    if is_mostly_rounding(gradients):
+        return True
     return any(is_rounding_alone(np.vstack([gradients[:1], _of(c, away)])) for away, _ in _further(again))
 
 

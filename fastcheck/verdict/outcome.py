@@ -73,6 +73,10 @@ class Cause(StrEnum):
         "coarse", "{names} came in low precision, whose rounding hides mistakes that would matter.",
         "Check in double precision as well: the same backward code is then judged sharply.",
     )
+    ROUGH = (
+        "rough", "{names} round{s} several times as much as automatic differentiation of the same forward pass does.",
+        "Keep sums and what they are made of in float32 until the end; or check that the rounding does not matter.",
+    )
     POWER = (
         "power", "Random directions would not show a single wrong entry of ordinary size in {names}.",
         'Use method="all", or method="sample"; or check at parameters a little off, where no unit stands on a kink.',
@@ -81,7 +85,7 @@ class Cause(StrEnum):
 
 DOUBTS = (
     Cause.STEP, Cause.KINKS, Cause.LOOSE, Cause.ROUNDING, Cause.HIDDEN, Cause.NOISE, Cause.BLIND, Cause.COARSE,
-    Cause.POWER,
+    Cause.ROUGH, Cause.POWER,
 )
 # Of these the remedy is a cost, or an engine, with less rounding.
 NOISY = (Cause.NOISE, Cause.BLIND)

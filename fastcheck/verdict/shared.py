@@ -15,6 +15,8 @@ from .alone import measures
 
 # Rounding that all runs share is no larger than this many times what runs further away show at most.
 FURTHER_OFF = 3.0
+# In double precision, where what cancelled leaves 1e-12 of it, a mistake that matters is many more times.
+FURTHER_OFF_DOUBLE = 10.0
 # Errors are the same everywhere where their mean is this many times their scatter.  In less than single precision runs
 # near by share little, and fewer times are enough.
 ONE_WAY, ONE_WAY_HALF = 3.0, 2.0
@@ -68,15 +70,20 @@ def is_rounding_alone(errors: Array, most: float = math.inf, *, alone: bool = Fa
     return mean <= seen and not stands_out(errors) and bool(unseen <= most)
 
 
-def is_mostly_rounding(errors: Array) -> bool:
-    """Tell whether errors (runs, entries) go to so many sides that a mistake among them is no larger than they are."""
-    return not stands_out(errors) and not _goes_one_way(errors)
+def is_mostly_rounding(errors: Array, times: float = FURTHER_OFF) -> bool:
+    """Tell whether errors (runs, entries) go to so many sides that a mistake among them is no larger than they are.
+
+    Parameters
+    ----------
+    times : how many times as far off as the others the first may be.
+    """
+    return not stands_out(errors, times) and not _goes_one_way(errors)
 
 
-def stands_out(errors: Array) -> bool:
+def stands_out(errors: Array, times: float = FURTHER_OFF) -> bool:
     """Tell whether the first of errors (runs, entries) is further off than the others explain."""
     sizes = np.linalg.norm(errors, axis=1)
-    return bool(sizes[0] > FURTHER_OFF * sizes[1:].max())
+    return bool(sizes[0] > times * sizes[1:].max())
 
 
 def repeats_itself(errors: Array) -> bool:

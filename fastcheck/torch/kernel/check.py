@@ -11,16 +11,13 @@ from ..._constants import ENTRY_ROUNDINGS, UNIT_ROUNDOFFS
 from ..._types import Array
 from ...verdict.outcome import FAIL, INCONCLUSIVE, PASS, Judged, Verdict
 from ...verdict.spread import Spread, spread_of
+from ...verdict.yardstick import MARGIN, times_as_rough
 from ..answers import Answer, answer, outputs_of, random_upstream, requires_gradient, truth, wide
 from ..gradients import gradcheck
 from ..measured import RUNS, jiggled
 from ..tensors import floating, in_short
 from .contract import CONTRACT, Plain
 
-# A kernel may be off by this many times what the reference is off by where it runs in the same precision.  The order of
-# its sums and the places where it rounds differ from the reference's, so that the two errors are drawn alike but apart;
-# public tests of kernels allow two to three times (flash-attention's reference tests).
-MARGIN = 3.0
 # Inputs this many times as large must not overflow where the reference does not.
 LARGE = 64.0
 
@@ -63,7 +60,9 @@ def check_kernel(
     The reference runs in double precision, forward and by autograd, and is proven there by exact differences: it is the
     truth.  Kernel and reference then run in the inputs' own precision at 32 points that differ by about one rounding,
     and the spread of the rounding around the truth is measured.  An error fails where that spread does not explain it,
-    and the reference in the same precision is not nearly as far off (less than a third: see MARGIN).
+    and the reference in the same precision is not nearly as far off (less than a third: see
+    ``fastcheck.verdict.yardstick``).  Below single precision a kernel that rounds more than three times as much as the
+    reference, though to all sides, is ``inconclusive``: so do sums that are kept in low precision.
 
     Parameters
     ----------
@@ -96,19 +95,22 @@ def check_kernel(
     failures: list[str] = []
     power: dict[str, float] = {}
     blind: list[str] = []
+    notes: list[str] = []
     for number, given in enumerate((inputs, *more_inputs)):
         found = _at(function, reference, given, generator)
         where = "" if number == 0 else f" at more_inputs[{number - 1}]"
         failures += [f"{name}{'' if spread.finding.startswith('[') else ' '}{spread.finding}{where}"
-                     for name, spread in found.items() if spread.finding]
+                     for name, (spread, _) in found.items() if spread.finding]
+        notes += [f"{name} rounds {times:.3g} times as much as the reference does in the same precision{where}: "
+                  "are its sums kept in float32?" for name, (_, times) in found.items() if times]
         if number == 0:
-            power = {name: spread.power for name, spread in found.items() if spread.resolved}
-            blind = [name for name, spread in found.items() if not spread.resolved]
+            power = {name: spread.power for name, (spread, _) in found.items() if spread.resolved}
+            blind = [name for name, (spread, _) in found.items() if not spread.resolved]
     if contract:
         failures += _contract(function, reference, inputs, generator)
-    notes = tuple(f"{name} is no more than rounding: nothing can be told of it." for name in blind)
-    verdict: Verdict = FAIL if failures else INCONCLUSIVE if blind else PASS
-    return KernelReport(verdict, tuple(dict.fromkeys(failures)), notes, power)
+    notes += [f"{name} is no more than rounding: nothing can be told of it." for name in blind]
+    verdict: Verdict = FAIL if failures else INCONCLUSIVE if notes else PASS
+    return KernelReport(verdict, tuple(dict.fromkeys(failures)), tuple(notes), power)
 
 
 def _require_reference(function: Callable[..., Any], reference: Callable[..., Any], inputs: Sequence[Any]) -> None:
@@ -122,8 +124,8 @@ def _require_reference(function: Callable[..., Any], reference: Callable[..., An
 
 def _at(
     function: Callable[..., Any], reference: Callable[..., Any], inputs: Sequence[Any], generator: torch.Generator
-) -> dict[str, Spread]:
-    """Return what the runs at one set of inputs say about every output and gradient."""
+) -> dict[str, tuple[Spread, float]]:
+    """Return what the runs at one set of inputs say about every output and gradient, and how rough these are."""
     runs: dict[str, list[tuple[Array, Array, Array]]] = {}
     shapes: dict[str, tuple[int, ...]] = {}
     unit = max(UNIT_ROUNDOFFS.get(str(v.dtype).removeprefix("torch."), 0.0) for v in inputs if floating(v))
@@ -141,9 +143,17 @@ def _at(
             for name, found in runs.items()}
 
 
-def _judged(parts: Sequence[Array], shape: tuple[int, ...], unit: float) -> Spread:
-    """Return the kernel's runs held against the truth, allowed what the reference in the same precision shows."""
+def _judged(parts: Sequence[Array], shape: tuple[int, ...], unit: float) -> tuple[Spread, float]:
+    """Return what the kernel's runs say, and how many times as rough as the reference they are; 0.0 where they may."""
     kernel, eager, true = parts
+    found = _held(kernel, eager, true, shape, unit)
+    if found.finding or unit <= UNIT_ROUNDOFFS["float32"] or not np.isfinite(parts).all():
+        return found, 0.0
+    return found, times_as_rough(kernel - true, eager - true, true, unit)
+
+
+def _held(kernel: Array, eager: Array, true: Array, shape: tuple[int, ...], unit: float) -> Spread:
+    """Return the kernel's runs held against the truth, allowed what the reference in the same precision shows."""
     if not np.isfinite(kernel).all():
         broken = int(np.count_nonzero(~np.isfinite(kernel[0])))
         if np.isfinite(eager).all():

@@ -40,11 +40,11 @@ def diagnose(found: TensorVerdict, subject: AnalyticGradient, others: Sequence[T
 
     Parameters
     ----------
-    found : the tensor's verdict; anything but a failure gets no diagnosis.
+    found : the tensor's verdict; what passes gets no diagnosis, nor a doubt without a finding.
     subject : what was judged.
     others : the verdicts of all tensors.
     """
-    if found.verdict != FAIL:
+    if found.verdict != FAIL and not found.finding:
         return ""
     case = Case(found, subject, others)
     if found.cause is Cause.NOT_FINITE:
