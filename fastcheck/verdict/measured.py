@@ -113,7 +113,7 @@ def _rough(found: TensorVerdict, runs: Dithered) -> TensorVerdict:
     times = times_as_rough(errors, runs.yardstick[:, part], truths, runs.unit)
     if not times:
         return found
-    return replace(found, verdict=INCONCLUSIVE, cause=Cause.ROUGH, finding=in_words(times))
+    return replace(found, verdict=INCONCLUSIVE, cause=Cause.ROUGH, finding=in_words(times, "automatic differentiation"))
 
 
 def _power_further(comparison: Comparison, spread: Spread, runs: Dithered) -> float:

@@ -37,9 +37,11 @@ def times_as_rough(errors: Array, yardstick: Array, truths: Array, unit: float) 
     return own / least if least else math.inf
 
 
-def in_words(times: float) -> str:
+def in_words(times: float, yardstick: str) -> str:
     """Return what is to be said of it, to follow a gradient's name."""
-    return f"rounds {times:.3g} times as much as automatic differentiation does"
+    if math.isinf(times):
+        return f"rounds where {yardstick} does not"
+    return f"rounds {times:.3g} times as much as {yardstick} does"
 
 
 def _typical(errors: Array) -> float:

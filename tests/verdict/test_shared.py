@@ -7,6 +7,7 @@ import pytest
 
 from fastcheck._constants import UNIT_ROUNDOFFS
 from fastcheck.verdict.shared import (
+    FURTHER_OFF_DOUBLE,
     is_mostly_rounding,
     is_rounding_alone,
     power_beside,
@@ -87,6 +88,15 @@ def test_rounding_alone_goes_to_all_sides():
     assert stands_out(errors)
     assert not is_rounding_alone(errors)
     assert not is_mostly_rounding(errors)
+
+
+def test_how_far_off_the_first_may_be_is_what_the_caller_says():
+    errors = 1e-9 * np.random.default_rng(2).standard_normal((24, 1))
+    errors[0] = 5.0 * np.abs(errors[1:]).max()
+    assert not is_mostly_rounding(errors)
+    assert is_mostly_rounding(errors, FURTHER_OFF_DOUBLE)
+    errors[0] *= 3.0
+    assert not is_mostly_rounding(errors, FURTHER_OFF_DOUBLE)
 
 
 def test_one_that_stands_alone_is_told_by_the_largest_of_the_others():

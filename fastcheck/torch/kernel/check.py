@@ -11,7 +11,7 @@ from ..._constants import ENTRY_ROUNDINGS, UNIT_ROUNDOFFS
 from ..._types import Array
 from ...verdict.outcome import FAIL, INCONCLUSIVE, PASS, Judged, Verdict
 from ...verdict.spread import Spread, spread_of
-from ...verdict.yardstick import MARGIN, times_as_rough
+from ...verdict.yardstick import MARGIN, in_words, times_as_rough
 from ..answers import Answer, answer, outputs_of, random_upstream, requires_gradient, truth, wide
 from ..gradients import gradcheck
 from ..measured import RUNS, jiggled
@@ -101,8 +101,8 @@ def check_kernel(
         where = "" if number == 0 else f" at more_inputs[{number - 1}]"
         failures += [f"{name}{'' if spread.finding.startswith('[') else ' '}{spread.finding}{where}"
                      for name, (spread, _) in found.items() if spread.finding]
-        notes += [f"{name} rounds {times:.3g} times as much as the reference does in the same precision{where}: "
-                  "are its sums kept in float32?" for name, (_, times) in found.items() if times]
+        notes += [f"{name} {in_words(times, 'the reference in the same precision')}{where}: are its sums in float32?"
+                  for name, (_, times) in found.items() if times]
         if number == 0:
             power = {name: spread.power for name, (spread, _) in found.items() if spread.resolved}
             blind = [name for name, (spread, _) in found.items() if not spread.resolved]
