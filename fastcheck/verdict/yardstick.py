@@ -13,7 +13,7 @@ from .._types import Array
 
 # A backward pass may be off by this many times what the yardstick is off by.  The order of its sums and the places
 # where it rounds differ, so that the two errors are drawn alike but apart; public tests of kernels allow two to three
-# times (flash-attention's reference tests).  Of 1,360 right backward passes by hand, of 17 kinds, none was beyond 2.4.
+# times (flash-attention's reference tests).  Of 3,400 right backward passes by hand, of 17 kinds, one was beyond: 3.2.
 MARGIN = 3.0
 # So many roundings of the precision are never too much: the numbers themselves are rounded.
 ROUNDINGS_ALLOWED = 1.0

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from benchmarks.studies.by_hand import KINDS, report_on
 from fastcheck.torch import check_kernel, check_module
 from fastcheck.torch.by_autograd import by_autograd
 
@@ -136,48 +137,10 @@ def test_a_forward_pass_that_autograd_cannot_take_is_no_yardstick():
 
 
 @HALVES
-@pytest.mark.parametrize("name", ["silu", "softmax", "layer norm"])
-def test_a_backward_written_by_hand_in_low_precision_passes(name, dtype):
-    def silu(d, x):
-        s = torch.sigmoid(x)
-        return d * (s * (1 + x * (1 - s)))
-
-    def softmax(d, x):
-        p = torch.softmax(x, -1)
-        return p * (d - (p * d).sum(-1, keepdim=True))
-
-    def layer_norm(d, x):
-        s = torch.sqrt(x.var(-1, unbiased=False, keepdim=True) + 1e-5)
-        n = (x - x.mean(-1, keepdim=True)) / s
-        return (d - d.mean(-1, keepdim=True) - n * (d * n).mean(-1, keepdim=True)) / s
-
-    forward, backward = {
-        "silu": (nn.functional.silu, silu), "softmax": (lambda x: torch.softmax(x, -1), softmax),
-        "layer norm": (lambda x: nn.functional.layer_norm(x, x.shape[-1:]), layer_norm),
-    }[name]
-
-    class ByHand(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x):
-            ctx.save_for_backward(x)
-            return forward(x)
-
-        @staticmethod
-        def backward(ctx, d):
-            return backward(d, *ctx.saved_tensors)
-
-    class Net(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.first, self.second = nn.Linear(8, 6), nn.Linear(6, 3)
-
-        def forward(self, x):
-            return self.second(ByHand.apply(self.first(x)))
-
-    for seed in range(3):
-        torch.manual_seed(seed)
-        report = check_module(Net().to(dtype), weighted, torch.randn(24, 8).to(dtype), None, seed=seed)
-        assert report.verdict == "pass", report
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_a_backward_written_by_hand_in_low_precision_passes(kind, dtype):
+    report = report_on(kind, dtype, seed=1)
+    assert report.verdict == "pass", report
 
 
 @pytest.mark.parametrize("kind", [Sharp, SetUp, InPlace])
