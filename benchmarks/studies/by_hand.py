@@ -157,7 +157,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=40)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     given = parser.parse_args()
-    print("| kind | precision | pass | inconclusive | fail | of these doubted for their rounding |\n|---|---|---|---|---|---|")
+    print("| kind | precision | pass | inconclusive | fail | doubted for its rounding |\n|---|---|---|---|---|---|")
     for kind in KINDS:
         for dtype in HALVES:
             reports = [report_on(kind, dtype, seed) for seed in range(given.first, given.first + given.seeds)]
