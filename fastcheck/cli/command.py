@@ -25,7 +25,7 @@ STATUS = {"pass": 0, "fail": 1, "inconclusive": 3}
 UNUSABLE, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
 NORMS = {"1": 1.0, "2": 2.0, "inf": float("inf")}
 # Options that are handed on where they were given; the defaults are those of ``check`` and ``sweep``.
-CHECK_OPTIONS = ("epsilon", "norm", "tolerance", "engine", "method", "samples", "seed", "threads")
+CHECK_OPTIONS = ("epsilon", "norm", "tolerance", "engine", "method", "samples", "seed", "threads", "time_limit")
 SWEEP_OPTIONS = ("norm", "threads", "engines")
 EPILOG = "exit status: 0 pass, 1 fail, 2 no verdict (unusable input), 3 inconclusive"
 
@@ -89,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     checking.add_argument("--engine", metavar="NAME", help="response, full or reference (default response)")
     checking.add_argument("--method", metavar="NAME", help="all, sample (of each tensor) or directional (default all)")
     checking.add_argument("--samples", type=int, metavar="N", help="how many entries with --method sample")
+    checking.add_argument("--time-limit", type=float, metavar="SECONDS", help="check as many entries as fit, at random")
     checking.add_argument("--seed", type=int, metavar="N", help="of random choices (default 0)")
     _add_formats(checking)
     checking.set_defaults(run=_check)

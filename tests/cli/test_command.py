@@ -135,6 +135,16 @@ def test_sample(tmp_path, capsys):
     assert found["checked"] < found["parameters"] == 47
 
 
+def test_a_time_limit(tmp_path, capsys):
+    net = fc.Network([fc.Dense(60, 40, "tanh"), fc.Dense(40, 10, "softmax")], cost="cross_entropy")
+    path = network_dump(tmp_path, net, m=200)
+    said = ["--hidden", "tanh", "--engine", "reference", "--time-limit", "1e-9", "--json", "-"]
+    assert main(["check", path, *said]) in (0, 3)
+    found = json.loads(capsys.readouterr().out)
+    assert 0 < found["checked"] < found["parameters"] == 2850
+    assert "time" in " ".join(found["notes"])
+
+
 def test_json_and_plot_files(tmp_path, capsys):
     written, drawn = tmp_path / "report.json", tmp_path / "report.png"
     assert main(["check", dump(tmp_path, "db1"), "--json", str(written), "--plot", str(drawn)]) == 1
@@ -203,6 +213,7 @@ def test_arrays_that_do_not_fit(tmp_path, capsys, others, words):
     (["--method", "some"], ["some", "all"]),
     (["--samples", "3"], ["samples", "method"]),
     (["--threads", "0"], ["threads", "0"]),
+    (["--time-limit", "0"], ["time_limit"]),
     (["--output", "softmax", "--cost", "binary_cross_entropy"], ["binary_cross_entropy", "sigmoid", "softmax"]),
     (["--json", "nowhere/report.json"], ["nowhere/report.json", "folder"]),
     (["--plot", "nowhere/report.png"], ["nowhere/report.png", "folder"]),

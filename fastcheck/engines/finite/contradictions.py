@@ -5,12 +5,14 @@ import numpy as np
 from ..._constants import NOISE_SIGMAS, UNIT_ROUNDOFF
 from ..._types import Mask
 from .check import Batch
-from .difference_table import SlopeEstimates, table
-from .noise import AGREEMENT
+from .difference_table import SlopeEstimates
+from .stencils import central
 
-# Noise of more than this many roundings of the cost may be its own fast change: smaller steps tell, by these factors,
-# at this many of the entries that would be blamed.
-LOUD, FINE, ASKED = 100.0, (7.3e-3, 5.7e-5, 4.3e-7), 2
+# The entry that is furthest off is asked what far smaller steps say.  These begin at this many roundings of the cost, and
+# become longer by this factor.
+ROUNDINGS, LONGER = 2.0, 1.7
+# So many differences in a row are not near the gradient by chance.
+IN_A_ROW = 4
 # Nearer to the gradient by this factor is a difference that speaks for it.
 FAVOUR = 8.0
 
@@ -43,25 +45,31 @@ def doubt_contradicted(batch: Batch, slopes: SlopeEstimates) -> None:
 
 
 def _look_for_structure(batch: Batch, slopes: SlopeEstimates) -> None:
-    """Blame nobody by slopes whose noise is smooth at smaller steps, with another slope: it is the cost's own.
+    """Blame nobody by slopes where far smaller steps speak for the gradient: what they say is the cost's own change.
 
-    Noise is as large at any step, or absent between the jumps of coarse rounding.
+    Noise is as large at any step, or absent between the jumps of coarse rounding: of differences at steps so small
+    that it hides the slope a few may be near the gradient by chance, but not several in a row.
     """
-    cost = batch.check.problem.cost
-    loud = slopes.noise > LOUD * UNIT_ROUNDOFF * abs(cost)
-    loud &= batch.apart(slopes.slope, slopes.error) & slopes.smooth & np.isfinite(slopes.error)
-    chosen = np.flatnonzero(loud)[:ASKED]
-    if not chosen.size:
+    blamed = batch.apart(slopes.slope, slopes.error) & slopes.smooth & np.isfinite(slopes.error)
+    if not blamed.any():
         return
-    floor = np.full(chosen.size, UNIT_ROUNDOFF * abs(cost))
-    before = np.full(chosen.size, np.nan)
-    for part in FINE:
-        found = table(batch.check.lines, batch.which[chosen], part * slopes.step[chosen], cost, floor)
-        error = found.error + AGREEMENT * found.level / found.step
-        other = np.abs(found.slope - slopes.slope[chosen]) > NOISE_SIGMAS * (error + slopes.error[chosen])
-        same = np.abs(found.slope - before) <= 0.5 * np.abs(found.slope - slopes.slope[chosen])
-        quiet = (found.level < slopes.noise[chosen] / AGREEMENT**3) & (found.bend[:, 0] > 0.0) & found.smooth
-        if (quiet & other & same).any():
-            slopes.truncation[loud] = np.inf
-            return
-        before = np.where(quiet & other, found.slope, np.nan)
+    furthest = np.argmax(np.where(blamed, np.abs(slopes.slope - batch.gradient), -1.0), keepdims=True)
+    if _speaks_for_the_gradient(batch.some(furthest), slopes.at(furthest)):
+        slopes.truncation[blamed] = np.inf
+
+
+def _speaks_for_the_gradient(batch: Batch, slopes: SlopeEstimates) -> bool:
+    """Tell whether several differences in a row are near the gradient of one line, before any is near its slope.
+
+    The steps begin where the rounding of the cost alone would be about half of what is near, and become longer.
+    """
+    slope, gradient, longest = float(slopes.slope[0]), float(batch.gradient[0]), float(slopes.step[0]) / LONGER
+    near = abs(slope - gradient) / FAVOUR
+    step, in_a_row = ROUNDINGS * UNIT_ROUNDOFF * abs(batch.check.problem.cost) / near, 0
+    while 0.0 < step <= longest and in_a_row < IN_A_ROW:
+        found = float(central(batch.check.lines, batch.which, np.array([step]), 2)[0][0])
+        if abs(found - slope) <= near:
+            return False
+        in_a_row = in_a_row + 1 if abs(found - gradient) <= near else 0
+        step *= LONGER
+    return in_a_row == IN_A_ROW

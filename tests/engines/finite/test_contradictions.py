@@ -1,0 +1,65 @@
+"""Steps that contradict each other: a cost's own fast change is not taken for noise, and no right gradient blamed."""
+
+import numpy as np
+import pytest
+
+import fastcheck as fc
+
+WAVES = {"sine": (np.sin, np.cos), "two sines": (lambda t: np.sin(t) + np.sin(0.37 * t), lambda t: np.cos(t)
+         + 0.37 * np.cos(0.37 * t)), "cubed sine": (lambda t: np.sin(t) ** 3, lambda t: 3 * np.sin(t) ** 2 * np.cos(t))}
+
+
+def rippled(seed, wave="sine"):
+    """A quadratic with a ripple of 1e-13 to 1e-8 of its size, whose period is 1e-2 to 1e-7."""
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(1, 6))
+    p, w = rng.standard_normal(n), rng.standard_normal(n)
+    size, often = 10.0 ** rng.uniform(-13, -8), 10.0 ** rng.uniform(2.5, 7.5)
+    ripple, slope = WAVES[wave]
+
+    def cost(v):
+        return float(1.0 + np.sum(w * v**2) + size * np.sum(ripple(often * v)))
+
+    smooth = 2.0 * w * p
+    return cost, p, smooth + size * often * slope(often * p), smooth
+
+
+@pytest.mark.parametrize("wave", list(WAVES))
+def test_right_gradients_of_a_rippled_cost_are_not_blamed(wave):
+    """One in three was, where the ripple was taken for noise, or its period met the steps."""
+    verdicts = []
+    for seed in range(40):
+        cost, p, gradient, _ = rippled(seed, wave)
+        verdicts.append(fc.check_function(cost, p, gradient, engine="differences").verdict)
+    assert "fail" not in verdicts
+    assert verdicts.count("pass") >= 15
+
+
+@pytest.mark.parametrize("factor", [1.01, -1.0, 0.0])
+def test_wrong_gradients_of_a_rippled_cost_do_not_pass(factor):
+    for seed in range(20):
+        cost, p, gradient, _ = rippled(seed)
+        report = fc.check_function(cost, p, factor * gradient, engine="differences")
+        assert report.verdict == "fail", (seed, report)
+
+
+def noisy(kind, seed):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(1, 6))
+    p, w, size = rng.standard_normal(n), rng.standard_normal(n), 10.0 ** rng.uniform(-13, -8)
+
+    def cost(v):
+        clean = float(np.sum(w * np.sin(v)) + 1.0)
+        if kind == "coarse":
+            return round(clean / size) * size
+        return clean + size * np.random.default_rng(v.view(np.uint64)).standard_normal()
+
+    return cost, p, w * np.cos(p)
+
+
+@pytest.mark.parametrize("kind", ["coarse", "random"])
+def test_noise_speaks_for_no_gradient(kind):
+    for seed in range(30):
+        cost, p, gradient = noisy(kind, seed)
+        assert fc.check_function(cost, p, 1.01 * gradient, engine="differences").verdict == "fail", seed
+        assert fc.check_function(cost, p, gradient, engine="differences").verdict != "fail", seed
