@@ -8,8 +8,8 @@ from .check import Batch
 from .difference_table import SlopeEstimates
 from .stencils import central
 
-# The entry that is furthest off is asked what far smaller steps say.  These begin at this many roundings of the cost, and
-# become longer by this factor.
+# The entry that is furthest off is asked what far smaller steps say.  These begin at this many roundings of the cost,
+# and become longer by this factor.
 ROUNDINGS, LONGER = 2.0, 1.7
 # So many differences in a row are not near the gradient by chance.
 IN_A_ROW = 4
