@@ -412,3 +412,19 @@ def test_complex_matrices_keep_their_imaginary_parts():
     report = fc.check_function(cost, p, gradient(p))
     assert report.ok, report
     assert not fc.check_function(cost, p, gradient(p) * 1.001).ok
+
+
+@pytest.mark.parametrize("engine", ["differences", None])
+@pytest.mark.parametrize("scale", [1e-295, 1e-304, 1e-306, 1e-308, 1e-310])
+def test_costs_near_the_smallest_numbers_excuse_nothing(scale, engine):
+    """Below 1e-304 the differences of costs are lost, and say so; a gradient 1.5 times too large passed there."""
+    x, w = np.array([0.3, -0.7, 1.1]), np.array([1.0, 2.0, 3.0])
+
+    def cost(v):
+        return float(scale * np.sum(np.sin(v) * w))
+
+    gradient = scale * np.cos(x) * w
+    assert fc.check_function(cost, x, gradient, engine=engine).verdict != "fail"
+    for factor in (1.5, -1.0, 0.0):
+        report = fc.check_function(cost, x, factor * gradient, engine=engine)
+        assert report.verdict == ("fail" if scale >= 1e-304 else "inconclusive"), report

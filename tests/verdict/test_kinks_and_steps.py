@@ -153,10 +153,15 @@ def test_a_step_that_is_no_step_never_hides_a_mistake(step):
 
 @pytest.mark.parametrize("epsilon", [1e-7, 1e-3])
 def test_derivatives_that_no_difference_can_hold_are_lost(epsilon):
-    """Where the costs' differences fall below the smallest normal number, zero is as good as any."""
+    """Where the costs' differences fall below the smallest normal number, zero is as good as any, beside a larger one.
+
+    Alone it says nothing.
+    """
     lost = np.finfo(float).tiny / epsilon
-    for size, verdict in ((0.9 * lost, "pass"), (1.5 * lost, "fail")):
-        made = Made({"W2": (6, 6)})
+    both, alone = {"W1": (4, 6), "W2": (6, 6)}, {"W2": (6, 6)}
+    for shapes, size, verdict in ((both, 0.9 * lost, "pass"), (both, 1.5 * lost, "fail"),
+                                  (alone, 0.9 * lost, "inconclusive"), (alone, 1.5 * lost, "fail")):
+        made = Made(shapes)
         made.noise = np.array([0.0])
         made.approx("W2")[:], made["W2"][:] = 0.0, size
         assert made.report(epsilon=epsilon).tensor("W2").verdict == verdict

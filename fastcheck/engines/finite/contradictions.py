@@ -6,13 +6,16 @@ from ..._constants import NOISE_SIGMAS, UNIT_ROUNDOFF
 from ..._types import Mask
 from .check import Batch
 from .difference_table import SlopeEstimates
-from .stencils import central
+from .stencils import STENCILS, central
+from .steps import CONFIRMING
 
 # The entry that is furthest off is asked what far smaller steps say.  These begin at this many roundings of the cost,
 # and become longer by this factor.
 ROUNDINGS, LONGER = 2.0, 1.7
 # So many differences in a row are not near the gradient by chance.
 IN_A_ROW = 4
+# Of slopes that noise sets apart one in so many agrees this much more closely than the noise is large.
+LUCKY = 100.0
 # Nearer to the gradient by this factor is a difference that speaks for it.
 FAVOUR = 8.0
 
@@ -21,13 +24,15 @@ def confirmed_afar(batch: Batch, slopes: SlopeEstimates) -> Mask:
     """Tell which slopes a far smaller step confirms so closely that neither noise nor a step explains what is apart.
 
     Noise is some thousand times as large in the difference at that step: where it agrees with the slope to within half
-    of what the gradient is off by, no noise at the longer step is that large.
+    of what the gradient is off by, no noise at the longer step is that large.  Nor is there as much as the table may
+    hide where the two agree far more closely than that much would let them.
     """
-    with np.errstate(invalid="ignore"):
-        reach = NOISE_SIGMAS * slopes.afar_error
-        agree = np.abs(slopes.afar - slopes.slope) <= reach
-    return np.asarray(agree & batch.apart(slopes.slope, 2.0 * slopes.afar_error) & slopes.smooth
-                      & (slopes.bend[:, 0] > 0.0))
+    with np.errstate(all="ignore"):
+        between = np.abs(slopes.afar - slopes.slope)
+        known = STENCILS[2].rounding * slopes.noise / (CONFIRMING * slopes.step)
+        error = np.fmin(slopes.afar_error, np.fmax(known, LUCKY * between))
+        agree = between <= NOISE_SIGMAS * error
+    return np.asarray(agree & batch.apart(slopes.slope, 2.0 * error) & slopes.smooth & (slopes.bend[:, 0] > 0.0))
 
 
 def doubt_contradicted(batch: Batch, slopes: SlopeEstimates) -> None:

@@ -54,3 +54,27 @@ def test_of_failing_and_passing_checks(sizes, method):
         verdict, failing = check(spoiled(gradients, mistake))
         assert verdict == "fail" or (method == "sample" and isinstance(mistake, str)), mistake
         assert failing <= 1.5 * passing, (mistake, passing, failing)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_of_small_mistakes_in_small_networks(seed):
+    """Noise is measured only where slopes at far smaller steps leave a doubt: 1e-5 of all that is wrong leaves none."""
+    rng = np.random.default_rng(seed)
+    rows, columns = (int(rng.integers(1, 5)) for _ in range(2))
+    parameters = {"W": rng.standard_normal((rows, columns)), "b": rng.standard_normal(rows)}
+    X, v, y = rng.standard_normal((columns, 9)), rng.standard_normal(rows), rng.standard_normal(9)
+
+    def cost(p):
+        return float(np.mean((v @ np.tanh(p["W"] @ X + p["b"][:, None]) - y) ** 2))
+
+    z = np.tanh(parameters["W"] @ X + parameters["b"][:, None])
+    delta = np.outer(v, 2.0 * (v @ z - y) / 9) * (1.0 - z**2)
+    gradients = {"W": delta @ X.T, "b": delta.sum(1)}
+
+    def evaluations(handed, verdict):
+        report = fc.check_function(cost, parameters, handed, engine="differences")
+        assert report.verdict == verdict
+        return report.facts["evaluations"]
+
+    passing = evaluations(gradients, "pass")
+    assert evaluations(spoiled(gradients, 1.0 + 1e-5), "fail") <= 1.5 * passing
