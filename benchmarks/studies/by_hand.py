@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from fastcheck.torch import check_module
 
 HALVES = (torch.bfloat16, torch.float16)
-# Slopes of tanh's argument in the usual approximation of gelu.
+# Coefficients of tanh's argument in the usual approximation of gelu.
 INNER, CUBIC = 0.7978845608, 0.044715
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .._constants import FURTHER
+from .._constants import FURTHER, UNIT_ROUNDOFFS
 from .._types import Array
 from ..problems.gradients import AnalyticGradient, Dithered, NumericalGradient
 from ..problems.parameters.tensor import Tensor
@@ -38,6 +38,24 @@ def judged_by_runs(
         runs = replace(runs, further=(*runs.further, further(reach)))
         report = report_on(runs)
     return report
+
+
+def errors_of_yardstick(found: Callable[[], Dithered], unit: float) -> Array | None:
+    """Return what automatic differentiation is off by (runs, n); None in single precision, and where it cannot be had.
+
+    Parameters
+    ----------
+    found : runs it at several points, with the truth beside each.
+    unit : the unit roundoff of the precision; single precision may add as it likes.
+    """
+    if unit <= UNIT_ROUNDOFFS["float32"]:
+        return None
+    try:
+        runs = found()
+    except Exception:
+        return None  # of a kernel in CUDA or Triton, or a call of one, there is no graph to differentiate
+    errors = runs.gradients - runs.truths
+    return errors if np.isfinite(errors).all() else None
 
 
 def report_of(

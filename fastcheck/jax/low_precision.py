@@ -14,10 +14,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._constants import UNIT_ROUNDOFFS
 from .._errors import NoRule
 from .._types import Array
-from ..checks.low_precision import NOT_PROVEN, RUNS_FURTHER, judged_by_runs, report_of
+from ..checks.low_precision import NOT_PROVEN, RUNS_FURTHER, errors_of_yardstick, judged_by_runs, report_of
 from ..problems.gradients import Dithered
 from ..report.report import Report
 from ..verdict.outcome import FAIL, Cause
@@ -216,15 +215,12 @@ class Low:
     def _errors_of_yardstick(
         self, truth: Truth, leaves: Sequence[Any], seed: int, seconds: float | None
     ) -> Array | None:
-        """Return what the yardstick is off by (runs, n); None where there is none, or single precision is judged."""
-        if self.yardstick is None or self._unit <= UNIT_ROUNDOFFS["float32"]:
+        """Return the errors of the yardstick (runs, n); None where there is none, and as in the function called."""
+        gradients, unit = self.yardstick, self._unit
+        if gradients is None:
             return None
-        try:
-            runs = dithered(self.yardstick, truth, leaves, self._unit, seed, seconds, LEAST_RUNS)
-        except Exception:
-            return None  # whatever JAX cannot differentiate, as a call of a kernel
-        errors = runs.gradients - runs.truths
-        return errors if np.isfinite(errors).all() else None
+        return errors_of_yardstick(
+            lambda: dithered(gradients, truth, leaves, unit, seed, seconds, LEAST_RUNS), unit)
 
     @property
     def _unit(self) -> float:

@@ -18,9 +18,8 @@ from torch import nn
 from torch.func import functional_call, grad, vmap
 from torch.utils._pytree import tree_map
 
-from .._constants import UNIT_ROUNDOFFS
 from .._types import Array
-from ..checks.low_precision import RUNS_FURTHER, judged_by_runs, report_of
+from ..checks.low_precision import RUNS_FURTHER, errors_of_yardstick, judged_by_runs, report_of
 from ..problems.gradients import Dithered
 from ..problems.parameters.layout import Layout
 from ..report.report import Report
@@ -243,11 +242,9 @@ def judged_by_spread(
 def _yardstick(case: Case, twin: Twin, seed: int, seconds: float) -> Array | None:
     """Return the errors (runs, n) that autograd leaves where it differentiates custom Functions in low precision.
 
-    None where the module has none, where nothing is in less than single precision, or where autograd cannot do it.
+    None where the module has none, and as in ``errors_of_yardstick``.
     """
-    if case.coarse <= UNIT_ROUNDOFFS["float32"]:
-        return None
-    with case.drawing():
+    with untouched(case.plain, copied_buffers(case.plain)):
         kinds = functions_of(case.cost(case.plain, case.args, case.kwargs, case.targets))
     if not kinds:
         return None
@@ -256,12 +253,7 @@ def _yardstick(case: Case, twin: Twin, seed: int, seconds: float) -> Array | Non
         with by_autograd(kinds):
             return by_itself(case, point)
 
-    try:
-        runs = dithered(case, twin, seed, seconds, run, LEAST_RUNS)[1]
-    except Exception:
-        return None  # a forward pass in CUDA or Triton, and whatever else autograd has no graph of
-    errors = runs.gradients - runs.truths
-    return errors if np.isfinite(errors).all() else None
+    return errors_of_yardstick(lambda: dithered(case, twin, seed, seconds, run, LEAST_RUNS)[1], case.coarse)
 
 
 def runs_beside(case: Case, seed: int, count: int) -> list[dict[str, Array]]:

@@ -39,7 +39,7 @@ def by_spread(comparison: Comparison, given: Evidence, runs: Dithered) -> Tensor
         return _rough(_right(found, spread.power), runs)
     power = _power_further(comparison, spread, runs)
     if math.isfinite(power):
-        return _right(found, max(power, spread.power))
+        return _rough(_right(found, max(power, spread.power)), runs)
     return replace(found, comparison=comparison.held(spread.power, 1.0), verdict=FAIL, cause=Cause.SPREAD,
                    finding=spread.finding, power=spread.power, entries=Disagreeing(wrong=spread.wrong))
 

@@ -38,18 +38,18 @@ def confirmed_afar(batch: Batch, slopes: SlopeEstimates) -> Mask:
 def doubt_contradicted(batch: Batch, slopes: SlopeEstimates) -> None:
     """Give slopes that shorter steps contradict an infinite error, so that they blame nobody.
 
-    What looked like noise may be the cost's own fast change: where the far smaller step speaks for the gradient, and
-    where the noise itself is smooth at smaller steps.
+    What looked like noise may be the cost's own fast change: where the difference that confirms a slope speaks for the
+    gradient instead, and where differences at still smaller steps do.
     """
     with np.errstate(invalid="ignore"):
         off = np.abs(slopes.slope - batch.gradient)
         contradicted = FAVOUR * np.abs(slopes.afar - batch.gradient) <= off
         contradicted &= NOISE_SIGMAS * slopes.afar_error <= off
     slopes.truncation[contradicted & batch.apart(slopes.slope, slopes.error)] = np.inf
-    _look_for_structure(batch, slopes)
+    _ask_smaller_steps(batch, slopes)
 
 
-def _look_for_structure(batch: Batch, slopes: SlopeEstimates) -> None:
+def _ask_smaller_steps(batch: Batch, slopes: SlopeEstimates) -> None:
     """Blame nobody by slopes where far smaller steps speak for the gradient: what they say is the cost's own change.
 
     Noise is as large at any step, or absent between the jumps of coarse rounding: of differences at steps so small

@@ -5,8 +5,12 @@ import pytest
 
 import fastcheck as fc
 
-WAVES = {"sine": (np.sin, np.cos), "two sines": (lambda t: np.sin(t) + np.sin(0.37 * t), lambda t: np.cos(t)
-         + 0.37 * np.cos(0.37 * t)), "cubed sine": (lambda t: np.sin(t) ** 3, lambda t: 3 * np.sin(t) ** 2 * np.cos(t))}
+# Waves with their derivatives.
+WAVES = {
+    "sine": (np.sin, np.cos),
+    "two sines": (lambda t: np.sin(t) + np.sin(0.37 * t), lambda t: np.cos(t) + 0.37 * np.cos(0.37 * t)),
+    "cubed sine": (lambda t: np.sin(t) ** 3, lambda t: 3 * np.sin(t) ** 2 * np.cos(t)),
+}
 
 
 def rippled(seed, wave="sine"):
@@ -20,8 +24,7 @@ def rippled(seed, wave="sine"):
     def cost(v):
         return float(1.0 + np.sum(w * v**2) + size * np.sum(ripple(often * v)))
 
-    smooth = 2.0 * w * p
-    return cost, p, smooth + size * often * slope(often * p), smooth
+    return cost, p, 2.0 * w * p + size * often * slope(often * p)
 
 
 @pytest.mark.parametrize("wave", list(WAVES))
@@ -29,16 +32,16 @@ def test_right_gradients_of_a_rippled_cost_are_not_blamed(wave):
     """One in three was, where the ripple was taken for noise, or its period met the steps."""
     verdicts = []
     for seed in range(40):
-        cost, p, gradient, _ = rippled(seed, wave)
+        cost, p, gradient = rippled(seed, wave)
         verdicts.append(fc.check_function(cost, p, gradient, engine="differences").verdict)
     assert "fail" not in verdicts
     assert verdicts.count("pass") >= 15
 
 
 @pytest.mark.parametrize("factor", [1.01, -1.0, 0.0])
-def test_wrong_gradients_of_a_rippled_cost_do_not_pass(factor):
+def test_wrong_gradients_of_a_rippled_cost_fail(factor):
     for seed in range(20):
-        cost, p, gradient, _ = rippled(seed)
+        cost, p, gradient = rippled(seed)
         report = fc.check_function(cost, p, factor * gradient, engine="differences")
         assert report.verdict == "fail", (seed, report)
 

