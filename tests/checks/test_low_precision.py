@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fastcheck._constants import FURTHER, UNIT_ROUNDOFFS
-from fastcheck.checks.low_precision import judged_by_runs, report_of
+from fastcheck.checks.low_precision import errors_of_yardstick, judged_by_runs, report_of
 from fastcheck.problems.gradients import Dithered
 from fastcheck.problems.parameters.layout import Layout
 
@@ -84,3 +84,41 @@ def test_nothing_further_is_run_where_nothing_is_doubted():
         return report_of(TENSORS, TRUTH, 1.0, found, norm=2, seed=0, seconds=0.0)
 
     assert judged_by_runs(report_on, runs(32, 1.0, 1e-7, lambda generator: 1e-8), refused).verdict == "pass"
+
+
+@pytest.mark.parametrize(("least", "verdict"), [(2e-3, "pass"), (2e-4, "inconclusive")])
+def test_rounding_that_is_shared_is_held_against_a_yardstick_too(least, verdict):
+    """What runs further away excuse may still be more rounding than there has to be."""
+    unit = 1e-4  # so low that the runs' own rounding is beyond it, and that a yardstick counts
+
+    def further(reach):
+        return replace(runs(25, 1.0, reach, lambda generator: 2e-3 * generator.standard_normal(SIZE)), unit=unit)
+
+    near = replace(runs(32, 1.0, unit, lambda _: SHARED), unit=unit,
+                   yardstick=least * np.random.default_rng(3).standard_normal((8, SIZE)))
+
+    def report_on(found):
+        return report_of(TENSORS, TRUTH, 1.0, found, norm=2, seed=0, seconds=0.0)
+
+    report = judged_by_runs(report_on, near, further)
+    assert report.verdict == verdict, report
+    assert ("automatic differentiation" in str(report)) == (verdict != "pass")
+
+
+def test_a_yardstick_that_cannot_be_had_is_none():
+    def broken():
+        raise RuntimeError
+
+    def endless():
+        found = runs(8, 1.0, 1e-3, lambda generator: SHARED)
+        found.gradients[3, 2] = np.nan
+        return found
+
+    def sound():
+        return runs(8, 1.0, 1e-3, lambda generator: SHARED)
+
+    half, single = UNIT_ROUNDOFFS["float16"], UNIT_ROUNDOFFS["float32"]
+    assert errors_of_yardstick(broken, half) is None
+    assert errors_of_yardstick(endless, half) is None
+    assert errors_of_yardstick(sound, single) is None
+    assert errors_of_yardstick(sound, half).shape == (8, SIZE)
