@@ -1,5 +1,6 @@
 """What random directions lead to: entries to check one by one, and rows for directions that no entry explains."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -41,14 +42,16 @@ def with_directions(
 ) -> tuple[AnalyticGradient, NumericalGradient, float | Array]:
     """Add what directions found: what they would have shown, and a row for each that disagrees beyond doubt.
 
-    A direction has a row only if the entry that it was traced to does not disagree by itself.
+    A direction has a row only if the entry that it was traced to does not disagree by itself.  Where that entry has not
+    its share of what the direction is off by, slopes do not add up, as where noise was not seen: the row blames nobody.
     """
     if not probed.limits:
         return subject, found, step
     found = replace(found, limits=probed.limits)
     checked = np.arange(subject.theta.size) if subject.indices is None else subject.indices
     noise = _noise_of_entries(subject, found)
-    lost = []
+    lost: list[Suspect] = []
+    errors: list[float] = []
     for suspect in probed.suspects:
         place = int(np.searchsorted(checked, suspect.entry))
         there = place < checked.size and checked[place] == suspect.entry
@@ -56,7 +59,9 @@ def with_directions(
         size = abs(found.gradapprox[place]) + abs(subject.gradient[suspect.entry]) if there else 0.0
         room = tolerance * size + NOISE_SIGMAS * noise[place] if there else 0.0
         if suspect.beyond and apart <= room:
+            most = (apart + NOISE_SIGMAS * noise[place]) * abs(suspect.direction[suspect.entry]) if there else math.inf
             lost.append(suspect)
+            errors.append(suspect.error if most >= suspect.share else abs(suspect.slope - suspect.expected))
     if not lost:
         return subject, found, step
     n = subject.theta.size
@@ -73,7 +78,7 @@ def with_directions(
     at_theta, one = np.full(len(lost), found.cost), np.ones(len(lost))
     found = replace(
         found, J_plus=np.append(found.J_plus, at_theta), J_minus=np.append(found.J_minus, at_theta),
-        gradapprox=np.append(found.gradapprox, slopes), noise=np.append(noise, [s.error for s in lost]),
+        gradapprox=np.append(found.gradapprox, slopes), noise=np.append(noise, errors),
         truncation=None if found.truncation is None else np.append(found.truncation, np.zeros(len(lost))), settled=True,
     )  # fmt: skip
     return along, found, step if isinstance(step, float) else np.append(step, one)

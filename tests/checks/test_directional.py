@@ -1,6 +1,6 @@
 """What random directions lead to: rows for directions that no entry explains."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -72,3 +72,12 @@ def test_a_direction_whose_entry_is_wrong_needs_no_row(case):
     assert along is subject
     assert differences.gradapprox is found.gradapprox
     assert differences.limits == probe.limits
+
+
+@pytest.mark.parametrize(("share", "blamed"), [(0.0, True), (1e-3, False)])
+def test_slopes_that_do_not_add_up_blame_nobody(case, share, blamed):
+    """The entry that halving led to has none of the disagreement, of which it was to have a share."""
+    probe, subject, found = case
+    probe.suspects[0] = replace(probe.suspects[0], share=share)
+    _, differences, _ = with_directions(probe, subject, found, 1e-7, 1e-7)
+    assert bool(differences.noise[-1] < 1e-11) == blamed

@@ -17,6 +17,7 @@ from .lines import OutOfTime
 from .noise import FAR, line_noise
 from .stencils import central
 from .steps import ELSEWHERE, first_step, refine
+from .structure import resolving_step, slopes_at
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -27,6 +28,8 @@ DIRECTIONS = 3
 SPREAD = 8.0
 # A direction that disagrees by this part of the tolerance is looked into: the entry found there is judged by itself.
 CLOSER = 1e-3
+# The half of a direction that is followed has this part of its disagreement at least.
+FOLLOWED = 0.25
 # Error norm quoted in the power statement, as a multiple of the smallest detectable single-entry error.
 NORM = 10.0
 # A step at which exact differences have neither truncation nor noise worth mentioning, and hardly a kink.
@@ -34,6 +37,8 @@ EXACT_STEP = 2.0**-30
 
 # The steps of a second and a third opinion on a slope, as parts of its own: no simple fractions.
 SHORTER = np.array([3.0 / 16.0, 0.11])
+# Parts of a step at which noise is measured: at one alone coarse rounding may happen to advance by whole jumps.
+PARTS = (1.0, 0.61)
 
 # The slope along a direction (n,) and its standard error, given an error that is small enough; the flag asks for an
 # error that is measured anew.
@@ -50,6 +55,7 @@ class Suspect:
     expected : the gradient's.
     entry : the position in theta that bisection ended at.
     beyond : whether errors within tolerance cannot explain the disagreement, wherever they are.
+    share : what the entry has of the disagreement at least, where slopes along parts of the direction add up to it.
     """
 
     tensor: Tensor
@@ -59,6 +65,7 @@ class Suspect:
     expected: float
     entry: int
     beyond: bool
+    share: float = 0.0
 
 
 @dataclass
@@ -97,7 +104,7 @@ class Ray:
     ) -> None:
         self.cost_at, self.theta, self.cost, self.deadline = cost_at, theta, cost, deadline
         self.evaluations = 0
-        self.start, self.step, self.error = float(first_step(np.ones(1))[0]), math.nan, math.inf
+        self.start, self.step, self.error, self.noise = float(first_step(np.ones(1))[0]), math.nan, math.inf, 0.0
         self._last: tuple[Array | None, float] = (None, math.nan)
 
     def __call__(self, direction: Array, wanted: float, sure: bool) -> tuple[float, float]:
@@ -113,8 +120,13 @@ class Ray:
                 costs[place] = self.cost_at(self.theta + distance * direction)
             return distances, costs
 
+        def along(distances: Array) -> Array:
+            costs: Array = line(one, distances[None])[1][0]
+            return costs
+
         def noise() -> Array:
-            return np.array([line_noise(lambda t: line(one, t[None])[1][0], FAR, self.cost)])
+            self.noise = max(self.noise, *(line_noise(along, part * FAR, self.cost) for part in PARTS))
+            return np.array([self.noise])
 
         if self.error <= wanted and not sure:
             self._last = direction, float(central(line, one, np.array([self.step]), 2)[0][0])
@@ -125,8 +137,11 @@ class Ray:
             error = self.error + float(np.max(np.abs(others - quick)))
             if error <= wanted:
                 return quick, error
-        known = noise() if sure else np.zeros(1)
+        known = noise() if sure else np.array([self.noise])
         found = refine(line, one, np.array([self.start]), self.cost, known, wanted=wanted, measure=noise)
+        fine = resolving_step(along, self.cost, float(first_step(np.ones(1))[0]), float(found.noise[0]))
+        if fine:  # what seemed to be noise
+            found = slopes_at(line, one, fine, self.cost)
         self.start, self.step = float(found.step[0]), float(found.best_step(2)[0])
         self.error = 2.0 * float(found.noise[0]) / self.step
         slope, error = float(found.slope[0]), float(found.error[0])
@@ -235,9 +250,9 @@ class Prober:
             limit = close + NOISE_SIGMAS * error
             largest = max(largest, limit)
             if not abs(slope - expected) <= limit:
-                entry = locate(self.gradient, direction, tensor, self.slope_along, slope - expected)
+                entry, share = locate(self.gradient, direction, tensor, self.slope_along, slope - expected)
                 beyond = not abs(slope - expected) <= allowed + NOISE_SIGMAS * error
-                suspects.append(Suspect(tensor, direction, slope, error, expected, entry, beyond))
+                suspects.append(Suspect(tensor, direction, slope, error, expected, entry, beyond, share))
                 break
         limits = {**found.limits, tensor.name: largest / (LEAST_SIZE * size)}
         return replace(found, suspects=[*found.suspects, *suspects], limits=limits)
@@ -254,8 +269,8 @@ def expected_along(gradient: Array, direction: Array, tolerance: float) -> tuple
 
 def locate(
     gradient: Array, direction: Array, tensor: Tensor, slope_along: SlopeAlong, disagreement: float
-) -> int:
-    """Return the entry of a tensor that disagrees most, by halving: two evaluations for each half, log2(size) halves.
+) -> tuple[int, float]:
+    """Find the entry of a tensor that disagrees most, by halving: two evaluations for each half, log2(size) halves.
 
     Parameters
     ----------
@@ -265,12 +280,16 @@ def locate(
 
     Returns
     -------
-    int : its position in theta, or where halving got to before the deadline.
+    Its position in theta, or where halving got to before the deadline, and what it has of the disagreement at least.
+
+    Notes
+    -----
+    The half that is followed has half of the disagreement.  A fourth is asked of it, for slopes have errors.
     """
-    low, high = tensor.start, tensor.stop
+    low, high, share = tensor.start, tensor.stop, abs(disagreement)
     broken = np.flatnonzero(~np.isfinite(gradient[low:high]))
     if broken.size:
-        return low + int(broken[0])
+        return low + int(broken[0]), 0.0
     while high - low > 1:
         middle = (low + high) // 2
         part = np.zeros_like(direction)
@@ -279,12 +298,13 @@ def locate(
         try:
             first = slope_along(part, abs(disagreement) / NOISE_SIGMAS, False)[0] - expected
         except OutOfTime:
-            break
+            return low, 0.0
+        share *= FOLLOWED
         if not abs(first) < abs(disagreement - first):
             high, disagreement = middle, first
         else:
             low, disagreement = middle, disagreement - first
-    return low
+    return low, share
 
 
 def power_notes(tensors: Sequence[Tensor], gradient: Array, found: Probe, count: int) -> list[str]:

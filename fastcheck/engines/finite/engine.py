@@ -25,6 +25,7 @@ from .problem import FunctionProblem, Method
 from .recheck import Rechecked, recheck
 from .stencils import STENCILS, WIDEST, central
 from .steps import median, refine
+from .structure import resolved
 
 # Errors this many times the usual one call for another step.
 POOR = 30.0
@@ -122,7 +123,7 @@ def _all_at_leisure(check: Check, run: Run) -> Looked:
     if not waiting.size:
         run.progress(total, total)
     everywhere = np.arange(total)
-    estimates = _closer(check, everywhere, Estimates.joined(parts, total))
+    estimates = resolved(check, everywhere, _closer(check, everywhere, Estimates.joined(parts, total)))
     return Looked(everywhere, recheck(check, everywhere, estimates))
 
 
@@ -138,7 +139,7 @@ def _until_the_deadline(check: Check, run: Run) -> Looked:
         order = stratified_order(check.tensors, check.positions[waiting], check.generator)
         for batch in _batches(check, waiting.size, run):
             places = np.sort(waiting[order[batch]])
-            estimates = _closer(check, places, _first_look(check, made, places))
+            estimates = resolved(check, places, _closer(check, places, _first_look(check, made, places)))
             parts.append((places, recheck(check, places, estimates)))
             run.progress(finished + batch.stop, total)
             if time.perf_counter() >= check.method.deadline:

@@ -31,8 +31,8 @@ TRIES = 6
 CLOSE = 4.0
 # A cost that has not moved at this many steps does not depend on what was moved.
 STILL = 3
-# Noise this many times the least that rounding can be is looked at again at a step this many times smaller.
-SUSPICIOUS, FINER = 1e2, 128.0
+# Noise this many times the least that rounding can be is looked at again at a step this many times larger.
+SUSPICIOUS, FURTHER = 1e2, 32.0
 # Evaluations that measuring one tensor's noise usually takes.
 EVALUATIONS = 21
 # Noise that is assumed where there is no time to measure it, in units of the cost's own rounding.
@@ -97,17 +97,23 @@ def ecnoise(values: Array) -> Noise:
         return Noise(0.0, "too close")
     if max(column) - min(column) > RANGE * max(map(abs, column)):
         return Noise(0.0, "too far")
-    levels, signs, gamma = [], [], 1.0
-    for order in range(1, size):
-        column = _differences(column)
-        gamma *= 0.5 * order / (2 * order - 1)
-        levels.append(math.sqrt(gamma / len(column)) * math.hypot(*column))
-        signs.append(min(column) < 0.0 < max(column))
+    levels, signs = difference_levels(column)
     for first in range(size - 3):
         three = levels[first : first + 3]
         if signs[first] and max(three) <= AGREEMENT * min(three):
             return Noise(three[0], "noise", tuple(levels))
     return Noise(0.0, "too far", tuple(levels))
+
+
+def difference_levels(column: list[float]) -> tuple[list[float], list[bool]]:
+    """Noise of one value as the differences of order 1, 2, ... of a column imply it, and whether these change sign."""
+    levels, signs, gamma = [], [], 1.0
+    for order in range(1, len(column)):
+        column = _differences(column)
+        gamma *= 0.5 * order / (2 * order - 1)
+        levels.append(math.sqrt(gamma / len(column)) * math.hypot(*column))
+        signs.append(min(column) < 0.0 < max(column))
+    return levels, signs
 
 
 def _differences(column: list[float]) -> list[float]:
@@ -141,26 +147,16 @@ def line_noise(along: Callable[[Array], Array], step: float, cost: float, first:
         still += bool((values == cost).all())
         if still == STILL:
             return floor
-        is_noise = found.finding == "noise"
-        if is_noise and (found.level <= SUSPICIOUS * floor or not _is_structure(along, step, found.level, cost)):
+        if found.finding == "noise":
             return max(found.level, floor)
         if found.finding == "too close":
             close = step
         else:
-            far, seen = step, 0.0 if is_noise else max(found.levels[2:], default=0.0)
+            far, seen = step, max(found.levels[2:], default=0.0)
         step = 100.0 * close if far == math.inf else far / 100.0 if close == 0.0 else math.sqrt(close * far)
         if far < CLOSE * close:
             break
     return max(seen, floor)
-
-
-def _is_structure(along: Callable[[Array], Array], step: float, level: float, cost: float) -> bool:
-    """Tell whether what looks like noise at a step is the cost's own fast change: at a far smaller step it is smooth.
-
-    Noise is as large at any step, or, where it comes from coarse rounding, absent between the jumps.
-    """
-    found = ecnoise(np.concatenate(((cost,), along(step / FINER * AHEAD))))
-    return found.finding == "too far" and max(found.levels[2:], default=0.0) * AGREEMENT < level
 
 
 def network_noise(
@@ -227,13 +223,15 @@ def tensor_noise(
     Notes
     -----
     Where a rounded intermediate value (1 - a of a saturated unit) stays on one step of its staircase at the near
-    movement, the noise shows only further out; a kink further out looks like noise, but seldom in two directions.
+    movement, the noise shows only further out.  A kink further out looks like noise, but seldom in two directions of
+    three; and in one of three a float32 part of the cost may happen not to move.  Noise that is far less still further
+    out is that of a quotient near its guard, (1 - cos x) / x^2, and not that of usual steps.
     """
 
     size = tensor.stop - tensor.start
     count = min(size, MOVED)
 
-    def line() -> tuple[NDArray[np.int64], Array]:
+    def line(count: int) -> tuple[NDArray[np.int64], Array]:
         return (tensor.start + generator.choice(size, count, replace=False),
                 np.where(generator.integers(0, 2, count), 1.0, -1.0))
 
@@ -245,8 +243,17 @@ def tensor_noise(
     def measured(line: tuple[NDArray[np.int64], Array], spacing: float, first: Array | None = None) -> float:
         return line_noise(lambda distances: costs_at(*along(line, distances)), spacing, center, first)
 
-    lines, spacings = (line(), line()), (near, far)
+    few = max(1, count // 2)
+    lines, spacings = (line(count), line(count)), (near, far)
     both = [along(*pair) for pair in zip(lines, (near * AHEAD, far * AHEAD), strict=True)]
     costs = costs_at(*(np.concatenate(parts) for parts in zip(*both, strict=True))).reshape(2, AHEAD.size)
     close, out = (measured(*each) for each in zip(lines, spacings, costs, strict=True))
-    return close if out <= close else max(close, min(out, measured(line(), far)))
+    if out > close:
+        again = measured(line(count), far)
+        if again * AGREEMENT < out:
+            again = max(again, min(out, measured(line(few), far)))
+        close = max(close, min(out, again))
+    if close > SUSPICIOUS * UNIT_ROUNDOFF * abs(center):
+        beyond = ecnoise(np.concatenate(((center,), costs_at(*along(line(count), FURTHER * far * AHEAD)))))
+        close = min(close, AGREEMENT * beyond.level) if beyond.finding == "noise" else close
+    return close

@@ -128,7 +128,9 @@ def _from_pilots(check: Check, here: Indices, tensor: Tensor, noise: Array) -> T
     known = known if known.any() else np.ones_like(known)
     likely = likely_step(values, values[pilots][known], best[known])
     step = power_of_two(np.maximum(likely, LEAST_STEP * np.abs(values)))
-    noise = np.fmax(noise, median(slopes.noise[known]))
+    usual = median(slopes.noise[known])
+    check.noise.saw(tensor, usual)
+    noise = np.fmax(noise, usual)
     return TensorPlan(step, noise, (here[pilots], Estimates.from_slopes(slopes)) if order == WIDEST.order else None)
 
 

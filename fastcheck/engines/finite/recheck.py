@@ -14,7 +14,7 @@ from ..._types import Array, Indices, Mask
 from ..second_looks import SecondLooks
 from .check import Batch, Check
 from .complex_step import ANALYTIC, not_analytic
-from .contradictions import confirmed_afar, doubt_contradicted
+from .contradictions import LUCKY, confirmed_afar, doubt_contradicted
 from .difference_table import SlopeEstimates, table
 from .edges import edge_slopes, inner_step
 from .estimates import Estimates
@@ -233,7 +233,7 @@ def _better(batch: Batch, before: Estimates, slopes: SlopeEstimates) -> Mask:
     # A first look that is off by more than its error, or saw less noise, did not know its error.
     misjudged = ~(np.abs(slopes.slope - before.slope) <= NOISE_SIGMAS * (slopes.error + before.error))
     misjudged |= slopes.noise > AGREEMENT * before.noise
-    excused = batch.apart( before.slope, before.error) & ~batch.apart(slopes.slope, slopes.error)
+    excused = batch.apart(before.slope, before.error) & ~batch.apart(slopes.slope, slopes.error)
     return np.asarray(misjudged | excused | (slopes.error < before.error))
 
 
@@ -247,13 +247,15 @@ def _slopes(batch: Batch) -> SlopeEstimates:
         slopes.put(anew, refine(lines, fresh, start[anew], cost, check.noise.at(fresh, measure=False),
                                 measure=lambda: check.noise.at(fresh)))
     _look_inward(batch, slopes, start)
-    doubted = _subtle(batch, slopes) & ~confirmed_afar(batch, slopes)
+    doubted = batch.apart(slopes.slope, slopes.error) & ~slopes.kinked()[0] & ~confirmed_afar(batch, slopes)
+    if doubted.any():
+        doubted &= ~_confirmed(batch, slopes, doubted) & _subtle(batch, slopes)
     if doubted.any():
         noise = check.noise.at(which[doubted])
         if (noise > AGREEMENT * slopes.noise[doubted]).any():
             again = refine(lines, which[doubted], start[doubted], cost, noise)
             slopes.take(again, doubted, np.ones(again.slope.size, dtype=bool))
-        _confirm(batch, slopes, doubted)
+            _confirmed(batch, slopes, doubted)
     _measure_errors(batch, slopes)
     doubt_contradicted(batch, slopes)
     return slopes
@@ -288,7 +290,7 @@ def _measure_errors(batch: Batch, slopes: SlopeEstimates) -> None:
     """Hold the errors of slopes that disagree, but not grossly, against their scatter at other steps."""
     check = batch.check
     coarse = WIDEST.rounding * SINGLE * abs(check.problem.cost) / slopes.step
-    subtle = ~batch.apart(slopes.slope, slopes.error + coarse) & ~batch.apart( slopes.slope, UNSEEN * slopes.error)
+    subtle = ~batch.apart(slopes.slope, slopes.error + coarse) & ~batch.apart(slopes.slope, UNSEEN * slopes.error)
     subtle |= slopes.step < SHORT * first_step(check.problem.theta[batch.which])
     apart = batch.apart(slopes.slope, slopes.error / NOISE_SIGMAS) & np.isfinite(slopes.error) & slopes.smooth
     still = np.flatnonzero(apart & (slopes.bend[:, 0] == 0.0))[:MEASURED]
@@ -311,20 +313,29 @@ def _measure_errors(batch: Batch, slopes: SlopeEstimates) -> None:
 
 
 def _subtle(batch: Batch, slopes: SlopeEstimates) -> Mask:
-    """Tell which entries are wrong, but by so little that a cost in single precision could be the reason."""
+    """Tell which entries are off by so little that a cost in single precision could be the reason."""
     coarse = WIDEST.rounding * SINGLE * abs(batch.check.problem.cost) / slopes.step
-    gross = batch.apart(slopes.slope, slopes.error + coarse)
-    return np.asarray(batch.apart(slopes.slope, slopes.error) & ~gross & ~slopes.kinked()[0])
+    return ~batch.apart(slopes.slope, slopes.error + coarse)
 
 
-def _confirm(batch: Batch, slopes: SlopeEstimates, doubted: Mask) -> None:
-    """Blame no gradient by one step alone: where a shorter one does not, its slope counts."""
+def _confirmed(batch: Batch, slopes: SlopeEstimates, doubted: Mask) -> Mask:
+    """Blame no gradient by one step alone: tell which slopes a shorter one confirms; one that does not blame counts.
+
+    What is off grossly needs a shorter one that is nearer to the gradient, and not only noisier.
+    """
     blamed = np.flatnonzero(doubted & batch.apart(slopes.slope, slopes.error) & slopes.smooth)
-    some = batch.some(blamed)
+    some, slope = batch.some(blamed), slopes.slope[blamed]
     shorter = table(batch.check.lines, some.which, slopes.step[blamed] * ELSEWHERE, batch.check.problem.cost,
                     slopes.noise[blamed])
-    excused = ~some.apart( shorter.slope, shorter.error) & shorter.smooth
+    between = np.abs(shorter.slope - slope)
+    with np.errstate(invalid="ignore"):
+        nearer = np.abs(shorter.slope - some.gradient) < between
+    excused = ~some.apart(shorter.slope, shorter.error) & shorter.smooth
+    excused &= _subtle(batch, slopes)[blamed] | nearer
+    confirmed = np.zeros(doubted.size, dtype=bool)
+    confirmed[blamed] = shorter.smooth & ~excused & some.apart(slope, 2.0 * LUCKY * between)
     slopes.take(shorter, blamed[excused], excused)
+    return confirmed
 
 
 def _at_edges(batch: Batch, estimates: Estimates) -> Rechecked:

@@ -11,7 +11,7 @@ import numpy as np
 from ..._constants import UNIT_ROUNDOFF
 from ..._types import Array, Indices, Mask
 from .difference_table import Samples, SlopeEstimates, judged
-from .noise import AGREEMENT, FINER, line_noise
+from .noise import AGREEMENT
 from .stencils import STENCILS, WIDEST, Lines, central, power_of_two
 
 # The first step, as a part of the parameter: near the best of order 6 for most functions.
@@ -97,7 +97,7 @@ def _common(logs: Array) -> float:
 
 def refine(
     lines: Lines, which: Indices, start: Array, cost: float, noise: Array, *, wanted: float = 0.0,
-    enough: float = 0.0, measure: Callable[[], Array] | None = None,
+    enough: float = 0.0, measure: Callable[[], Array] | None = None, longest: float = np.inf,
 ) -> SlopeEstimates:
     """Return the most accurate slope of order 6 for each line, with a step found by a few rounds of trial.
 
@@ -109,6 +109,7 @@ def refine(
     noise : standard deviation of one cost (p,), as far as it is known: at least the rounding unit.
     wanted, enough : an error, absolute and relative, that is small enough.
     measure : measures the noise (p,); asked once, where costs seem to be rounded to less than double precision.
+    longest : no step is longer.
 
     Returns
     -------
@@ -122,7 +123,7 @@ def refine(
     So every slope is held against a difference at a far smaller step, whose ratio to the first is not a simple
     fraction.  It has few digits, but no smooth function contradicts itself beyond its noise.
     """
-    best = _search(lines, which, start, cost, noise, wanted, enough, measure)
+    best = _search(lines, which, start, cost, noise, wanted, enough, longest, measure)
     doubted = np.flatnonzero(best.smooth)
     for _ in range(ROUNDS):
         if not doubted.size:
@@ -134,7 +135,7 @@ def refine(
         doubted = doubted[contradicted]
         if doubted.size:
             again = _search(lines, which[doubted], best.step[doubted] * NARROWER, cost, best.noise[doubted], wanted,
-                            enough)
+                            enough, longest)
             best.take(again, doubted, np.ones(doubted.size, dtype=bool))
             doubted = doubted[again.smooth]
     best.truncation[doubted] = np.inf
@@ -164,7 +165,7 @@ def _error_afar(found: SlopeEstimates) -> Array:
 
 def _search(
     lines: Lines, which: Indices, start: Array, cost: float, noise: Array, wanted: float, enough: float,
-    measure: Callable[[], Array] | None = None, *, noise_known: bool = False,
+    longest: float, measure: Callable[[], Array] | None = None, *, noise_known: bool = False,
 ) -> SlopeEstimates:
     """Return the rounds of ``refine``."""
     best = SlopeEstimates.unknown(which.size)
@@ -183,43 +184,27 @@ def _search(
             # As rough at a far smaller step: that is noise, and not a kink.
             alike = (others <= AGREEMENT * level) & (level <= AGREEMENT * others)
             steady = ~found.smooth & alike.any(axis=0) & (level <= AGREEMENT * quiet[active])
-            steady &= _is_noise(lines, which[active], found, steady, cost)
-            if steady.any():
-                if 2 * np.count_nonzero(steady) >= np.count_nonzero(~found.smooth):  # the cost's: all lines have it
-                    seen = np.maximum(seen, median(level[steady]))
-                noise[active[steady]] = level[steady]
-                found.take(judged(rows.some(steady), level[steady]), steady, np.ones(np.count_nonzero(steady), bool))
+            level = np.minimum(level, np.min(others, axis=0, initial=np.inf, where=alike))
+            if 2 * np.count_nonzero(steady) >= np.count_nonzero(~found.smooth):  # the cost's: all lines have it
+                seen = np.maximum(seen, median(level[steady]))
         if not noise_known and (seen > AGREEMENT * noise).any():
-            return _search(lines, which, start, cost, np.maximum(noise, seen), wanted, enough, noise_known=True)
+            return _search(lines, which, start, cost, np.maximum(noise, seen), wanted, enough, longest,
+                           noise_known=True)
+        if steady.any():
+            noise[active[steady]] = level[steady]
+            found.take(judged(rows.some(steady), level[steady]), steady, np.ones(np.count_nonzero(steady), bool))
         rough.append(np.full(which.size, np.nan))
         rough[-1][active] = np.where(found.smooth, np.nan, found.level)
         _keep(best, found, active, steady)
-        step[active] = _next_step(found)
-        known = np.any([step[active] == before[active] for before in tried], axis=0)
+        step[active] = np.minimum(_next_step(found), longest)
+        # Steps that were judged by less noise than there is may be tried again.
+        known = np.any([step[active] == before[active] for before in tried], axis=0) & ~steady
         go_on = ~_good(found, step[active], usual_slope(best), wanted, enough) & ~known
         tried.append(step.copy())
         active = active[go_on]
         if not active.size:
             break
     return best
-
-
-def _is_noise(lines: Lines, which: Indices, found: SlopeEstimates, steady: Mask, cost: float) -> bool:
-    """Tell whether lines that are as rough at one step as at another are noisy: one of them is asked, at smaller steps.
-
-    A cost that oscillates fast is as rough at all steps beyond its period, and smooth below.
-    """
-    places = np.flatnonzero(steady)
-    if not places.size:
-        return False
-    one = places[len(places) // 2 :][:1]
-
-    def along(distances: Array) -> Array:
-        costs: Array = lines(which[one], distances[None])[1][0]
-        return costs
-
-    noise = line_noise(along, float(found.step[one[0]]) / FINER**2, cost)
-    return bool(found.level[one[0]] <= AGREEMENT**2 * noise)
 
 
 def _may_be_noise(found: SlopeEstimates, before: Array) -> bool:
@@ -238,14 +223,15 @@ def usual_slope(slopes: SlopeEstimates) -> float:
 
 
 def _good(found: SlopeEstimates, following: Array, usual: float, wanted: float, enough: float) -> Mask:
-    """Tell which lines need no further step: theirs is near the best, their error small enough, or they are flat."""
+    """Tell which lines need no further step: theirs is near the best, or they are flat, or smooth and exact enough."""
     with np.errstate(all="ignore"):
         change = following / found.step
         share = np.where(found.resolved[:, 2:].any(axis=1), max(EXACT, enough), max(FLAT, enough))
         exact = share * np.fmax(np.abs(found.slope), usual)
     near = (change > GOOD[0]) & (change < GOOD[1])
     flat = found.smooth & (found.bend[:, 0] == 0.0)
-    return np.asarray(near | flat | (found.error <= np.maximum(exact, wanted)) | ~np.isfinite(following))
+    exact_enough = found.smooth & (found.error <= np.maximum(exact, wanted))
+    return np.asarray(near | flat | exact_enough | ~np.isfinite(following))
 
 
 def _keep(best: SlopeEstimates, found: SlopeEstimates, active: Indices, steady: Mask) -> None:

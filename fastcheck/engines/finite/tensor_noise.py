@@ -41,6 +41,11 @@ class TensorNoise:
             )
         return self.known[tensor]
 
+    def saw(self, tensor: Tensor, level: float) -> None:
+        """Remember that a tensor's noise, where it was measured, is at least what its difference tables show."""
+        if tensor in self.known:
+            self.known[tensor] = max(self.known[tensor], level)
+
     def at(self, which: Indices, *, measure: bool = True) -> Array:
         """The noise of entries' tensors, for ascending positions (p,); without ``measure`` 0 where it is not known."""
         noise = np.zeros(which.size)

@@ -1,0 +1,132 @@
+"""Structure below the steps: what looks like noise may be the cost's own fast change, which smaller steps resolve."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from ..._constants import UNIT_ROUNDOFF
+from ..._types import Array, Indices
+from ...problems.parameters.tensor import Tensor
+from .check import Check
+from .difference_table import SlopeEstimates
+from .estimates import Estimates
+from .lines import OutOfTime
+from .noise import AHEAD, difference_levels
+from .stencils import Lines, power_of_two
+from .steps import first_step, refine
+
+# Noise of less than this many roundings of the cost could not be resolved if it were structure.
+LOUD = 30.0
+# The smallest step at which structure is looked for, as a part of the longest.
+SMALLEST = 2.0**-28
+# What is left of noise where the cost is smooth: this part of it.
+QUIET = 1.0 / 32.0
+# A curve shows where its bend is this part of the noise, and this many roundings of the cost.
+BEND, ROUNDINGS = 1.0 / 128.0, 8.0
+# The differences of a curve shrink by this factor at least from the third order to the fifth; those of a jump do not.
+SHRINKS = 4.0
+# The search begins at these parts of the longest step: a step that happens to be a period hides it from the first.
+PARTS = (1.0, 0.7)
+# A curve is still one at this part of the step, and as much of its bend remains.
+NEARBY, REMAINS = 0.7, 0.03
+# No step is sought between two within this factor.
+CLOSE = 1.3
+# The longest step at which slopes are taken, as a part of the one that was found.
+SHORTER = 0.25
+
+
+def resolved(check: Check, places: Indices, estimates: Estimates) -> Estimates:
+    """Return estimates with slopes at steps that resolve the cost's fast change, where noise turns out to be that.
+
+    One entry of each tensor whose cost is loud is asked, as long as there is time.
+
+    Parameters
+    ----------
+    places : of the entries that the estimates are of, ascending.
+    """
+    if check.method.epsilon is not None or check.method.complex_step or not math.isfinite(check.problem.cost):
+        return estimates
+    try:
+        for tensor in check.tensors:
+            estimates = _resolved_in(tensor, check, places, estimates)
+    except OutOfTime:
+        pass
+    return estimates
+
+
+def _resolved_in(tensor: Tensor, check: Check, places: Indices, estimates: Estimates) -> Estimates:
+    rows, cost = np.searchsorted(places, check.places_of(tensor, places)), check.problem.cost
+    loud = np.flatnonzero(estimates.noise[rows] > LOUD * UNIT_ROUNDOFF * abs(cost))
+    if not loud.size:
+        return estimates
+    which, noise = check.positions[places[rows]], estimates.noise[rows]
+    one = loud[np.argmax(noise[loud])]
+
+    def along(distances: Array) -> Array:
+        costs: Array = check.lines(which[[one]], distances[None])[1][0]
+        return costs
+
+    step = resolving_step(along, cost, float(first_step(check.problem.theta[which])[one]), float(noise[one]))
+    if not step:
+        return estimates
+    found = slopes_at(check.lines, which, step, cost)
+    check.refined.append((places[rows], found))
+    check.noise.known[tensor] = UNIT_ROUNDOFF / 2.0 * abs(cost)
+    return estimates.with_entries(rows, Estimates.from_slopes(found))
+
+
+def slopes_at(lines: Lines, which: Indices, step: float, cost: float) -> SlopeEstimates:
+    """Return slopes of some lines (p,) at steps that are no longer than one that resolves one of them."""
+    longest = power_of_two(np.full(which.size, SHORTER * step))
+    return refine(lines, which, longest, cost, np.zeros(which.size), longest=float(longest[0]))
+
+
+def resolving_step(along: Callable[[Array], Array], cost: float, longest: float, noise: float) -> float:
+    """Return a step at which the noise along a line turns out to be a curve; 0.0 where it does not, or is not loud.
+
+    Parameters
+    ----------
+    along : costs at some distances along the line; ``cost`` at 0.
+    longest : a step at which the cost is noisy.
+    noise : standard deviation of the cost there.
+
+    Notes
+    -----
+    Noise is as large at any step.  Coarse rounding is absent between its jumps, and a jump's differences are as large
+    in all orders.  Only a curve, at steps of about a third of its radius, bends by a part of its height while its
+    higher differences vanish.  The bend is that of third differences, of which the cost at large has next to none.
+    """
+    floor = max(BEND * noise, ROUNDINGS * UNIT_ROUNDOFF * abs(cost))
+
+    def seen(step: float) -> tuple[float, float] | None:
+        """The noise that differences of order 3 imply, and those of order 5 and more; None where nothing moves."""
+        values = [cost, *along(step * AHEAD).tolist()]
+        if not all(map(math.isfinite, values)) or set(values) == {cost}:
+            return None
+        levels, _ = difference_levels(values)
+        return levels[2], max(levels[4:])
+
+    nearest = seen(SMALLEST * longest) if noise > LOUD * UNIT_ROUNDOFF * abs(cost) else None
+    if nearest is None or nearest[1] > QUIET * noise:
+        return 0.0
+    for part in PARTS:
+        close, far = SMALLEST * longest, part * longest
+        while far > CLOSE * close:
+            step = math.sqrt(close * far)
+            found = seen(step)
+            if found is None:
+                return 0.0
+            bend, rest = found
+            if rest > QUIET * noise:
+                far = step
+            elif bend < max(floor, SHRINKS * rest):
+                close = step
+            else:
+                again, beyond = seen(NEARBY * step), seen(-NEARBY * step)
+                if again is not None and again[1] <= QUIET * noise and again[0] >= REMAINS * bend and (
+                    beyond is not None and beyond[1] <= QUIET * noise
+                ):
+                    return step
+                far = NEARBY * step  # the step is a multiple of a period, or reaches to a jump
+    return 0.0
