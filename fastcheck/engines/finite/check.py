@@ -29,6 +29,7 @@ class Check:
     noise : of the cost, by tensor.
     generator : makes random choices.
     refined : places whose steps were chosen one by one, and what came of that: a second look need not begin anew.
+    resolving : steps that resolve what seemed to be noise, of tensors that were asked; 0 where it is noise.
     """
 
     problem: FunctionProblem
@@ -38,6 +39,7 @@ class Check:
     noise: TensorNoise
     generator: "Generator"
     refined: list[tuple[Indices, SlopeEstimates]] = field(default_factory=list)
+    resolving: dict[Tensor, float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, problem: FunctionProblem, positions: Indices, method: Method) -> "Check":

@@ -16,6 +16,9 @@ from .noise import AHEAD, difference_levels
 from .stencils import Lines, power_of_two
 from .steps import first_step, refine
 
+# The noise that a line's differences of order 3 imply, and those of order 5 and more; None where nothing moves.
+Seen = tuple[float, float] | None
+
 # Noise of less than this many roundings of the cost could not be resolved if it were structure.
 LOUD = 30.0
 # The smallest step at which structure is looked for, as a part of the longest.
@@ -61,19 +64,25 @@ def _resolved_in(tensor: Tensor, check: Check, places: Indices, estimates: Estim
     if not loud.size:
         return estimates
     which, noise = check.positions[places[rows]], estimates.noise[rows]
-    one = loud[np.argmax(noise[loud])]
-
-    def along(distances: Array) -> Array:
-        costs: Array = check.lines(which[[one]], distances[None])[1][0]
-        return costs
-
-    step = resolving_step(along, cost, float(first_step(check.problem.theta[which])[one]), float(noise[one]))
+    if tensor not in check.resolving:
+        one = loud[np.argmax(noise[loud])]
+        check.resolving[tensor] = _resolving_step_of(check, which[[one]], first_step(check.values[places[rows]])[one],
+                                                     float(noise[one]))
+    step = check.resolving[tensor]
     if not step:
         return estimates
     found = slopes_at(check.lines, which, step, cost)
     check.refined.append((places[rows], found))
     check.noise.known[tensor] = UNIT_ROUNDOFF / 2.0 * abs(cost)
     return estimates.with_entries(rows, Estimates.from_slopes(found))
+
+
+def _resolving_step_of(check: Check, one: Indices, longest: float, noise: float) -> float:
+    def along(distances: Array) -> Array:
+        costs: Array = check.lines(one, distances[None])[1][0]
+        return costs
+
+    return resolving_step(along, check.problem.cost, longest, noise)
 
 
 def slopes_at(lines: Lines, which: Indices, step: float, cost: float) -> SlopeEstimates:
@@ -99,34 +108,44 @@ def resolving_step(along: Callable[[Array], Array], cost: float, longest: float,
     """
     floor = max(BEND * noise, ROUNDINGS * UNIT_ROUNDOFF * abs(cost))
 
-    def seen(step: float) -> tuple[float, float] | None:
-        """The noise that differences of order 3 imply, and those of order 5 and more; None where nothing moves."""
+    def seen(step: float) -> Seen:
         values = [cost, *along(step * AHEAD).tolist()]
         if not all(map(math.isfinite, values)) or set(values) == {cost}:
             return None
         levels, _ = difference_levels(values)
         return levels[2], max(levels[4:])
 
-    nearest = seen(SMALLEST * longest) if noise > LOUD * UNIT_ROUNDOFF * abs(cost) else None
-    if nearest is None or nearest[1] > QUIET * noise:
+    close, quiet = SMALLEST * longest, QUIET * noise
+    nearest = seen(close) if noise > LOUD * UNIT_ROUNDOFF * abs(cost) else None
+    if nearest is None or nearest[1] > quiet:
         return 0.0
-    for part in PARTS:
-        close, far = SMALLEST * longest, part * longest
-        while far > CLOSE * close:
-            step = math.sqrt(close * far)
-            found = seen(step)
-            if found is None:
-                return 0.0
-            bend, rest = found
-            if rest > QUIET * noise:
-                far = step
-            elif bend < max(floor, SHRINKS * rest):
-                close = step
-            else:
-                again, beyond = seen(NEARBY * step), seen(-NEARBY * step)
-                if again is not None and again[1] <= QUIET * noise and again[0] >= REMAINS * bend and (
-                    beyond is not None and beyond[1] <= QUIET * noise
-                ):
-                    return step
-                far = NEARBY * step  # the step is a multiple of a period, or reaches to a jump
+    steps = (_between(seen, close, part * longest, floor, quiet) for part in PARTS)
+    return next((step for step in steps if step), 0.0)
+
+
+def _between(seen: Callable[[float], Seen], close: float, far: float, floor: float, quiet: float) -> float:
+    """Return a step between one at which the line is smooth and one at which it is noisy where it is a curve; or 0."""
+    while far > CLOSE * close:
+        step = math.sqrt(close * far)
+        found = seen(step)
+        if found is None:
+            return 0.0
+        bend, rest = found
+        if rest > quiet:
+            far = step
+        elif bend < max(floor, SHRINKS * rest):
+            close = step
+        elif _is_curve(seen, step, bend, quiet):
+            return step
+        else:
+            far = NEARBY * step  # the step is a multiple of a period, or reaches to a jump
     return 0.0
+
+
+def _is_curve(seen: Callable[[float], Seen], step: float, bend: float, quiet: float) -> bool:
+    """Tell whether a line that bends within a step bends a little nearer as well, and is smooth to the other side."""
+    nearer = seen(NEARBY * step)
+    if nearer is None or nearer[0] < REMAINS * bend or nearer[1] > quiet:
+        return False
+    beyond = seen(-NEARBY * step)
+    return beyond is not None and beyond[1] <= quiet
