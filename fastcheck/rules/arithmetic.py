@@ -122,6 +122,8 @@ def small_integer(p: Any) -> int | None:
         size *= length
     if size != 1 or is_traced(p):
         return None
+    if is_complex(p) or isinstance(p, complex):
+        return None
     number = float(p)
     return int(number) if number in range(LAST_BY_PRODUCTS + 1) else None
 

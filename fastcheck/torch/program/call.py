@@ -55,7 +55,8 @@ Handler = Callable[[Call], Any]
 
 def zeros(call: Call, value: torch.Tensor) -> torch.Tensor:
     """Return the change of an operand that stands still, where one is needed."""
-    return torch.zeros(call.batch + tuple(value.shape), dtype=torch.float64, device=value.device)
+    dtype = torch.complex128 if value.is_complex() else torch.float64
+    return torch.zeros(call.batch + tuple(value.shape), dtype=dtype, device=value.device)
 
 
 def lifted(change: torch.Tensor, value: Any, count: int, batch: tuple[int, ...]) -> torch.Tensor:
@@ -78,13 +79,17 @@ def ruled(name: str, values: Sequence[Any], changes: Sequence[Any], out: Any, ca
     rule = RULES.get(name)
     if rule is None:
         raise NoRule(f"{call.operator}")
-    given = tuple(v if isinstance(v, torch.Tensor) or v is None else torch.tensor(v, dtype=torch.float64,
-                                                                               device=out.device) for v in values)
+    given = tuple(v if isinstance(v, torch.Tensor) or v is None else _number(v, out.device) for v in values)
     if rule.elementwise:
         changes = [None if d is None else lifted(d, v, out.ndim, call.batch)
                    for d, v in zip(changes, given, strict=True)]
     change = rule.change(torch, given, tuple(changes), out, call.branches, **options)
     return torch.broadcast_to(change, call.batch + tuple(out.shape))
+
+
+def _number(value: complex, device: torch.device) -> torch.Tensor:
+    """Return a Python number in double precision."""
+    return torch.tensor(value, dtype=torch.complex128 if isinstance(value, complex) else torch.float64, device=device)
 
 
 def elementwise(name: str, count: int = 1) -> Handler:

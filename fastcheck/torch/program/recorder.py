@@ -226,7 +226,8 @@ class Recorder(TorchDispatchMode):
         if storage is None or storage.flat is None:
             return None
         view = (tuple(tensor.shape), tuple(tensor.stride()), tensor.storage_offset())
-        ref = Ref(self._write(aten.as_strided.default, (storage.flat, *view), {}, [tensor]))
+        flat = self._paired(storage.flat, tensor.is_complex())
+        ref = Ref(self._write(aten.as_strided.default, (flat, *view), {}, [tensor]))
         self._learn(tensor, ref)
         return ref
 
@@ -310,23 +311,38 @@ class Recorder(TorchDispatchMode):
     def _overwrite(self, target: torch.Tensor, fresh: torch.Tensor) -> None:
         """The memory of ``target`` now holds ``fresh`` where ``target`` looks."""
         storage = self._storages.setdefault(_key(target), Storage())
-        count = target.untyped_storage().nbytes() // target.element_size()
-        whole = torch.as_strided(target, (count,), (1,), 0)
         storage.keep(_key(target))
-        before: Ref | torch.Tensor = storage.flat or whole.detach().clone()
-        if storage.flat is None and storage.origin is not None:
-            ref, *view = storage.origin
-            before = Ref(self._write(aten.as_strided_scatter.default, (before, ref, *view), {}, [before]))
+        before = self._memory(storage, target)
         target.copy_(fresh)
         new = self.reference(fresh)
         view = [tuple(target.shape), tuple(target.stride()), target.storage_offset()]
         arguments = (before, fresh if new is None else new, *view)
-        node = self._write(aten.as_strided_scatter.default, arguments, {}, [whole.detach().clone()])
+        node = self._write(aten.as_strided_scatter.default, arguments, {}, [_whole(target, target.dtype)])
         storage.flat, storage.version = Ref(node), storage.version + 1
         self._alive.append(target)
         self._known.pop(id(target), None)
         if new is not None:
             self._known[id(target)] = (new, storage.version)
+
+    def _memory(self, storage: Storage, target: torch.Tensor) -> Ref | torch.Tensor:
+        """The memory that a tensor looks at, flat and in numbers of the tensor's type."""
+        if storage.flat is None and storage.origin is not None:
+            ref, *view = storage.origin
+            before = _whole(target, ref.value.dtype)
+            node = self._write(aten.as_strided_scatter.default, (before, ref, *view), {}, [before])
+            return self._paired(Ref(node), target.is_complex())
+        return self._paired(storage.flat, target.is_complex()) if storage.flat else _whole(target, target.dtype)
+
+    def _paired(self, flat: Ref, pairs: bool) -> Ref:
+        """Flat memory in complex numbers, pairs of real ones, or in real ones."""
+        if flat.value.is_complex() == pairs:
+            return flat
+        if pairs:
+            two = flat.value.view(-1, 2)
+            rows = Ref(self._write(aten.view.default, (flat, [-1, 2]), {}, [two]))
+            return Ref(self._write(aten.view_as_complex.default, (rows,), {}, [torch.view_as_complex(two)]))
+        rows = Ref(self._write(aten.view_as_real.default, (flat,), {}, [torch.view_as_real(flat.value)]))
+        return Ref(self._write(aten.view.default, (rows, [-1]), {}, [torch.view_as_real(flat.value).view(-1)]))
 
     def _write(self, operator: Any, args: Any, kwargs: Any, values: list[Any]) -> Node:
         node = Node(operator, tuple(args), dict(kwargs), values, stopped())
@@ -359,6 +375,11 @@ def stopped() -> bool:
 
 def _key(tensor: torch.Tensor) -> int:
     return int(tensor.untyped_storage()._cdata)
+
+
+def _whole(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Return a copy of all the memory behind a tensor, flat, as numbers of a type."""
+    return torch.empty(0, dtype=dtype, device=tensor.device).set_(tensor.untyped_storage()).detach().clone()
 
 
 def _narrow(dtype: Any) -> bool:

@@ -137,6 +137,8 @@ class Run:
             return DifferenceArray(value, self)
         if value.dtype is not _FLOAT and value.dtype.char not in _CARRIES:
             raise NoRule(f"an array of {value.dtype} that moves", _REMEDY)
+        if (change.dtype.kind == "c") != (value.dtype.kind == "c"):  # w + 1j moves by real numbers, |z| by real ones
+            change = change.real if change.dtype.kind == "c" else change.astype(np.complex128)
         return DifferenceArray(value, self, change, None, None, True)
 
     def rearranged(self, value: Any, change: NDArray[Any] | None, computed: bool) -> DifferenceArray:
