@@ -18,11 +18,12 @@ from ..problems.functions.repeats import Repeats
 from ..report.report import Report
 from ..runtime.resources import memory_of, threads_of
 from ..runtime.run import Run
-from ..verdict.outcome import Cause
+from ..verdict.outcome import FAIL, Cause
 from .cost import JaxCost
 from .function import JaxFunction
 from .low_precision import Gradients, Low, flat_gradient
 from .program.by_autodiff import by_autodiff, has_backward_by_hand
+from .stopped import of_another_function
 from .trees import (
     HALVES,
     called_gradients,
@@ -133,7 +134,8 @@ def check(
         """Return the report on gradients against exact differences."""
         arrays = {name: plain_array(g) for name, g in zip(names, found, strict=True)}
         report = check_function(differenced, plain, arrays, tolerance=within, **options)
-        return report.noted(differenced.how(report.engine), *notes)
+        another = of_another_function(function, found) if report.verdict == FAIL else []
+        return report.noted(differenced.how(report.engine), *notes, *another)
 
     coarse = tolerance is None and (function.dtype in HALVES or any(str(g.dtype) in HALVES for g in given))
     run = Low(function, found_by, given, judged, _yardstick(function, cost, parameters, places, gradients is None))

@@ -17,15 +17,11 @@ import torch
 
 from .._errors import NoRule
 from .._types import Array
+from ..engines.program.agreement import DIRECTIONS, STEP, WRONG, WRONG_IN_DOUBLE, agrees
 from .calls import Calls, Mark, Seen, functions_of
 from .case import Case, double
 from .program.program import TorchProgram
 
-# Relative distance from the truth along a random direction that is a mistake, in the roundings of single precision.
-WRONG = 1e-4
-# In double precision; what is right agrees to 1e-12.
-WRONG_IN_DOUBLE = 1e-8
-DIRECTIONS, STEP = 3, 2.0**-40
 # Places that a sentence names at most.
 MOST_PLACES = 3
 # Seconds that looking for the operation may take, and perturbations that run together.
@@ -55,18 +51,15 @@ def of_another_function(case: Case, gradients: Mapping[str, Array]) -> str:
     seen = TorchProgram.as_autograd(case.function(double), [double(p) for p in parameters.values()])
     if not seen.detached or seen.weights is None:
         return ""
-    generator, changes, expected, size = np.random.default_rng(0), {}, np.zeros(DIRECTIONS), 0.0
-    for number, (name, parameter) in enumerate(parameters.items()):
-        v = generator.standard_normal((DIRECTIONS, *parameter.shape))
-        step = STEP * (float(parameter.detach().double().square().mean().sqrt()) or 1.0)
-        terms = np.asarray(gradients[name], np.float64) * v * step
-        expected += terms.reshape(DIRECTIONS, -1).sum(1)
-        size = math.hypot(size, float(np.linalg.norm(terms)))
-        changes[number] = step * v
-    low = any(p.dtype != torch.float64 for p in parameters.values())
-    (change,) = seen.run(changes).changes
-    slopes = np.zeros(DIRECTIONS) if change is None else change.reshape(DIRECTIONS, -1) @ seen.weights.reshape(-1)
-    if not np.abs(slopes - expected).max() <= (WRONG if low else WRONG_IN_DOUBLE) * size:
+    weights = seen.weights.reshape(-1)
+
+    def slopes(changes: Mapping[int, Array]) -> Array:
+        (change,) = seen.run(changes).changes
+        return np.zeros(len(changes[0])) if change is None else change.reshape(len(change), -1) @ weights
+
+    values = [double(p).detach().cpu().numpy() for p in parameters.values()]
+    in_double = all(p.dtype == torch.float64 for p in parameters.values())
+    if not agrees(slopes, values, [np.asarray(gradients[name]) for name in parameters], double=in_double):
         return ""
     places = [f"{one.what} ({one.place})" if one.place else one.what for one in seen.detached]
     return (f"The gradient is that of another function: of the loss in which {_listed(places[:MOST_PLACES])} "

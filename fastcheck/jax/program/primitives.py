@@ -130,3 +130,5 @@ PRIMITIVES: dict[str, Handler] = {
     **{name: linear() for name in LINEAR},
     **SPECIAL,
 }
+# As automatic differentiation has it.
+STOPPED: dict[str, Handler] = {**PRIMITIVES, "stop_gradient": lambda call: jnp.zeros_like(call.changes[0])}

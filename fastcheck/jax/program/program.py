@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from copy import copy
 from functools import cached_property, partial
 from typing import Any
 
@@ -13,12 +14,13 @@ from ..._errors import NoRule
 from ..._types import Array
 from ...engines.program.response import Response
 from ...rules.branches import Convention, Held, Mixture
+from .call import Handler
 from .contents import largest_array
 from .evaluation import is_inexact
 from .flags import GROUPS, HELD_BY_JAX, KINDS, TracedBranches
 from .flat import FlatJaxpr, flattened
 from .interpreter import MOVES, Inside, Interpreter, Moving
-from .primitives import PRIMITIVES
+from .primitives import PRIMITIVES, STOPPED
 from .structures import STRUCTURES
 from .traced import Traced
 
@@ -56,7 +58,7 @@ class JaxProgram:
     def __init__(
         self, function: Traced, inputs: Sequence[Any], moving: Collection[int], rows: int | None = None
     ) -> None:
-        self.function, self.moving, self.together = function, tuple(moving), rows
+        self.function, self.moving, self.together, self.handlers = function, tuple(moving), rows, PRIMITIVES
         self.inputs = tuple(np.asarray(value, np.float64) if k in self.moving else value
                             for k, value in enumerate(inputs))
         try:
@@ -72,9 +74,15 @@ class JaxProgram:
     def values_only(cls, function: Traced, inputs: Sequence[Any], moving: Collection[int]) -> "JaxProgram":
         """Return a program of which only values in double precision are wanted: operations need no rules."""
         program = cls.__new__(cls)
-        program.function, program.moving, program.together = function, tuple(moving), None
+        program.function, program.moving, program.together, program.handlers = function, tuple(moving), None, PRIMITIVES
         program.inputs = tuple(np.asarray(value, np.float64) for value in inputs)
         program.outputs = program.at(program.inputs)
+        return program
+
+    def with_stopped_still(self) -> "JaxProgram":
+        """Return the program in which what ``jax.lax.stop_gradient`` returns stands still, as autodiff has it."""
+        program = copy(self)
+        program.handlers = STOPPED
         return program
 
     @cached_property
@@ -110,7 +118,8 @@ class JaxProgram:
         found: list[bool] = []
 
         def trial(constants: Any, inputs: Any, changes: Any) -> Any:
-            outputs, branches = _changes_of(self._flat, self.moving, None, constants, inputs, {}, changes)
+            outputs, branches = _changes_of(self._flat, self.moving, self.handlers, None, constants, inputs, {},
+                                            changes)
             found.extend(change is not None for _, change in outputs)
             return branches.crossed
 
@@ -156,8 +165,9 @@ class JaxProgram:
             changes = [np.concatenate([change, np.zeros((fill, *change.shape[1:]))]) for change in changes]
         quickly = rows * self.size < SMALL or not self._can_know
         known = {} if quickly else self._known
-        build = partial(_moved, self._flat, self.moving, convention)
-        run = self.function.once(("changes", self.moving, convention, quickly), lambda: jax.jit(
+        build = partial(_moved, self._flat, self.moving, self.handlers, convention)
+        key = "changes", self.moving, self.handlers is STOPPED, convention, quickly
+        run = self.function.once(key, lambda: jax.jit(
             jax.vmap(build, (None, None, None, 0)), compiler_options=QUICKLY if quickly else None))
         with double_precision():
             found = run(self.function.constants, list(self.inputs), known, list(changes))
@@ -235,19 +245,19 @@ def constants_of(flat: FlatJaxpr, constants: Sequence[Any]) -> list[Moving]:
 
 
 def _changes_of(
-    flat: FlatJaxpr, moving: Collection[int], convention: Held | None, constants: Any, inputs: Any,
-    known: Mapping[int, Any], changes: Any
+    flat: FlatJaxpr, moving: Collection[int], handlers: Mapping[str, Handler], convention: Held | None, constants: Any,
+    inputs: Any, known: Mapping[int, Any], changes: Any
 ) -> tuple[list[Moving], TracedBranches]:
     branches = TracedBranches(convention)
-    run = Interpreter(PRIMITIVES, STRUCTURES)
+    run = Interpreter(handlers, STRUCTURES)
     given = _given(moving, inputs, changes)
     return run.run_open(flat, constants_of(flat, constants), given, branches, Inside(known)), branches
 
 
 def _moved(
-    flat: FlatJaxpr, moving: Collection[int], convention: Held | None, constants: Any, inputs: Any,
-    known: Mapping[int, Any], changes: Any
+    flat: FlatJaxpr, moving: Collection[int], handlers: Mapping[str, Handler], convention: Held | None, constants: Any,
+    inputs: Any, known: Mapping[int, Any], changes: Any
 ) -> list[Any]:
     """Flags, and the changes of the outputs that move."""
-    found, branches = _changes_of(flat, moving, convention, constants, inputs, known, changes)
+    found, branches = _changes_of(flat, moving, handlers, convention, constants, inputs, known, changes)
     return [*branches.flags, *(change for _, change in found if change is not None)]
