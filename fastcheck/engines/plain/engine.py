@@ -24,11 +24,11 @@ from ..response.literal_losses import SAFETY, SomeSamples, literal_parts
 from ..response.places import Places, kinks_of
 from .at_once import TOGETHER, differences_at_once, fits
 from .found import PIECE, LayerFound, Piece, literal_from, pieces_of, with_ones
+from .from_outputs import carried, responses as short_responses
 from .pairs import QUARTIC_REACH, responses
 from .pairs_of_changes import Pair
 from .point import Point
 from .spot_check import spot_check
-from .straight import to_outputs
 
 # Activations whose array rules are not right where pre-activations are thousands, as their kernels are.
 FAR_OUT = {"gelu", "gelu_tanh"}
@@ -63,17 +63,37 @@ def has_rules(network: Network) -> bool:
 def _all_layers(point: Point, chosen: list[Any], run: Run) -> list[LayerFound]:
     """Responses of the chosen units of every layer."""
     sizes = [n if isinstance(u, slice) else len(u) for n, u in zip(point.net.widths[1:], chosen, strict=True)]
-    groups = list(_groups(point, chosen, sizes))
+    size = point.net.size  # half of the way are polynomials, half is what they cannot say
+    responded = _down(point, chosen, sizes, run)
+    left = [0 if any(found.layer == k for found, _ in responded) else count for k, count in enumerate(sizes)]
+    groups = list(_groups(point, chosen, left))
 
     def work(group: list[Any]) -> list[tuple[LayerFound, Mask | None]]:
         with np.errstate(all="ignore"):  # NumPy keeps this per thread
             return list(_respond(point, group))
 
-    size = point.net.size  # half of the way are polynomials, half is what they cannot say
-    responded = run_all(work, groups, run.threads, lambda done: run.progress(size * done // (2 * len(groups)), size))
-    found = _with_literal(point, [one for part in responded for one in part], run)
+    left_over = run_all(work, groups, run.threads, lambda done: run.progress(
+        size // 4 + size * done // (4 * len(groups)), size))
+    responded += [one for each in left_over for one in each]
+    found = _with_literal(point, responded, run)
     parts: list[list[LayerFound]] = [[one for one in found if one.layer == k] for k in range(len(sizes))]
     return [_whole(point, k, units, part) for k, (units, part) in enumerate(zip(chosen, parts, strict=True)) if part]
+
+
+def _down(point: Point, chosen: list[Any], sizes: list[int], run: Run) -> list[tuple[LayerFound, Mask | None]]:
+    """Responses of what is carried down from the outputs, where that is worth while; the first quarter of the way."""
+    if _together(point, sizes):
+        return []
+    layers = carried(point, [units if size else None for units, size in zip(chosen, sizes, strict=True)])
+    if not layers:
+        return []
+    size = point.net.size
+    return short_responses(point, layers, run, lambda done, of: run.progress(size * done // (4 * of), size))
+
+
+def _together(point: Point, sizes: list[int]) -> bool:
+    """Whether units of all layers travel together."""
+    return bool(point.m * sum(sizes) * max(point.net.widths[1:]) <= TOGETHER)
 
 
 def _with_literal(point: Point, responded: list[tuple[LayerFound, Mask | None]], run: Run) -> list[LayerFound]:
@@ -117,11 +137,12 @@ def _bundles(point: Point, pieces: list[Piece]) -> list[list[Piece]]:
 def _groups(point: Point, chosen: list[Any], sizes: list[int]) -> Iterator[list[Any]]:
     """Units by layer that travel together: all of them where they fit a block, else some of one layer at a time."""
     widths = point.net.widths
-    if point.m * sum(sizes) * max(widths[1:]) <= TOGETHER:
-        yield [units if size else None for units, size in zip(chosen, sizes, strict=True)]
+    if _together(point, sizes):
+        if any(sizes):
+            yield [units if size else None for units, size in zip(chosen, sizes, strict=True)]
         return
     for k, units in enumerate(chosen):
-        rows = widths[-1] if to_outputs(point, k) is not None else max(widths[min(k + 3, len(widths) - 1) :])
+        rows = max(widths[min(k + 3, len(widths) - 1) :])
         count = max(1, BLOCK // (point.m * rows))
         numbers = np.arange(sizes[k]) if isinstance(units, slice) else units
         for first in range(0, sizes[k], count):

@@ -29,6 +29,11 @@ class Series:
     c2: Array | None = None
     c3: Array | None = None
 
+    @property
+    def all(self) -> tuple[Array, Array | None, Array | None]:
+        """All three."""
+        return self.c1, self.c2, self.c3
+
     def of(self, rows: Any) -> "Series":
         """Return those of some units, or with an axis for columns, by an index."""
         return Series(self.c1[rows], None if self.c2 is None else self.c2[rows],
@@ -52,7 +57,6 @@ class Point:
     steps : (m,) each, h: the largest change of a pre-activation of the layer, epsilon max(1, max |a|).
     slacks : how far rounding may have moved each pre-activation; never zero.
     margins : distance to the nearest kink less that, infinite where there is none; None for layers without kinks.
-    ways : what ``straight`` has found, by layer.
     curved : whether a layer's activation is neither straight nor taken together with the loss.
     """
 
@@ -78,7 +82,6 @@ class Point:
         self.margins = [None if gap is None else gap - self.slacks[k] for k, gap in enumerate(self.gaps)]
         self.least_margins = [np.inf if margin is None else float(margin.min()) for margin in self.margins]
         self._series: dict[int, Series] = {}
-        self.ways: dict[int, Array | None] = {}
 
     @property
     def losses(self) -> Array:

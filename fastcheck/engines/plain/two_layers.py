@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from ..._types import Array, Mask
+from ..._types import Array
 from ...rules.small import SHORT
+from .kinks_near import met_behind
 from .pairs_of_changes import Pair
 from .point import Point
 
@@ -44,11 +45,10 @@ def across(point: Point, k: int, units: Any, rows: Pair) -> Pair | None:
     met = rows.met
     margin = point.margins[k + 1]
     if margin is not None:
-        near = np.nonzero(~(bounds < margin))
-        if near[0].size * sizes.shape[0] > BLOCK:
+        found, told = met_behind(W, margin, sizes, bounds)
+        if not told:
             return None
-        if near[0].size:
-            found = _met(np.abs(W[near[0]]) * sizes.T[near[1]], margin[near][:, None], near[1], sizes.shape)
+        if found is not None:
             met = found if met is None else met | found
     moved = Pair(np.empty((point.weights[k + 2].shape[0], *sizes.shape)), None, met, rows.reach)
     if curved:
@@ -57,13 +57,6 @@ def across(point: Point, k: int, units: Any, rows: Pair) -> Pair | None:
         moved.even = np.empty_like(moved.odd)
     _fill(point, k, W, rows, moved, cubic=reach > SQUARE_IS_NOTHING)
     return moved
-
-
-def _met(moves: Array, margin: Array, samples: Any, shape: tuple[int, ...]) -> Mask:
-    """Tell which columns (units, m) meet a kink, from moves (places, units) of units that may, in samples (places,)."""
-    met = np.zeros(shape[::-1], np.bool_)
-    np.logical_or.at(met, samples, ~(moves < margin) & (moves != 0.0))
-    return met.T
 
 
 def _fill(point: Point, k: int, W: Array, rows: Pair, moved: Pair, cubic: bool) -> None:

@@ -1,0 +1,285 @@
+"""Responses to short changes, from the outputs down and some samples at a time.
+
+A change d of the activation of unit i of layer k moves the outputs' pre-activations by J_k[:, i] d, where
+
+    J_k = J_{k+1} diag(c1 of layer k + 1) W_{k+1}
+
+so that one product of matrices says what becomes of all of a layer's units, and what some samples take stays in a
+processor's cache.  The loss makes of it a series l1 d + l2 d^2 + l3 d^3 (see ``loss_changes.cross_entropy_cumulants``).
+Where layer k + 1 is curved, and none behind it is, it adds
+
+    sum_r g_r c2_r W[r, i]^2 d^2 + sum_r g_r c3_r W[r, i]^3 d^3
+
+where g_r is l1 of unit r of layer k + 1: products again, of one row for each sample.  Changes d are themselves series
+in changes x of pre-activations.
+
+What that leaves out, second powers of the outputs' changes beside one, is less than rounding wherever ``carried`` takes
+a layer.  It takes none either where a change may meet a kink behind the next layer: those are left to ``pairs``.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from ..._types import Array, Mask
+from ...rules.loss_changes import LOSS_CUMULANTS, moments, relative_to_targets
+from ...runtime.run import Run
+from ...runtime.threads import run_all
+from .found import LayerFound
+from .kinks_near import met_behind
+from .pairs import QUADRATIC_REACH, QUARTIC_REACH
+from .point import Point, Series
+from .powers import largest_of
+from .two_layers import SQUARE_IS_NOTHING, WORTHWHILE
+
+# The bound of the outputs' second powers adds up magnitudes of terms of either sign: where it is the square of this,
+# leaving them out moved no derivative of networks with 80 to 512 units by 1e-16 of the largest.
+BEND_IS_NOTHING = 1e-7
+# Numbers of one block of J, 1 MiB; more where it had fewer rows than this, for BLAS packs W anew for each block.
+BLOCK, ROWS = 1 << 17, 160
+
+
+@dataclass(frozen=True)
+class Carried:
+    """A layer whose responses are found here.
+
+    Parameters
+    ----------
+    units : the chosen ones, or a slice of all.
+    met : (units, m) where a step meets a kink; None for nowhere.
+    largest : the largest change of an activation.
+    reach : the largest change that a curved activation sees; beyond : the same of layer k + 1 alone.
+    """
+
+    layer: int
+    units: Any
+    met: Mask | None
+    largest: float
+    reach: float = 0.0
+    beyond: float = 0.0
+
+
+def carried(point: Point, chosen: list[Any]) -> list[Carried]:
+    """Return the layers, from the last down, whose responses to their steps are found here.
+
+    Parameters
+    ----------
+    chosen : for each layer the units that are changed, ascending, or a slice of them; None for none.
+    """
+    if not point.logits:
+        return []
+    found = [_carried(point, k, chosen[k]) for k in range(point.last, -1, -1) if chosen[k] is not None]
+    return [layer for layer in found if layer is not None]
+
+
+def _carried(point: Point, k: int, units: Any) -> Carried | None:
+    """Return a layer; None where it is left to ``pairs``."""
+    h = point.steps[k]
+    longest = float(h.max())
+    if k == point.last:
+        return Carried(k, units, None, longest)
+    reach, beyond = longest if point.curved(k) else 0.0, 0.0
+    if not reach <= QUADRATIC_REACH or any(point.curved(j) for j in range(k + 2, point.last)):
+        return None
+    margin, met = point.margins[k], None
+    if margin is not None and not longest < point.least_margins[k]:
+        met = ~(h < margin[units])
+    changes = _bound(point.series(k).of(units), h)
+    largest = float(changes.max())
+    if k + 1 < point.last:
+        W = point.weights[k + 1][:, units]
+        bounds = np.abs(W).max(axis=1)[:, None] * changes.max(axis=0)
+        if W.shape[1] * WORTHWHILE < point.net.widths[-1] or not _is_clear(point, k, bounds):
+            return None
+        if point.curved(k + 1):
+            beyond = float(bounds.max())
+            if not (beyond <= QUADRATIC_REACH and largest * _bend(point, k, W) <= BEND_IS_NOTHING):
+                return None
+        margin = point.margins[k + 1]
+        if margin is not None:
+            behind, told = met_behind(W, margin, changes, bounds)
+            if not told:
+                return None
+            met = behind if met is None else met if behind is None else met | behind
+    return Carried(k, units, met, largest, max(reach, beyond), beyond)
+
+
+def _bound(series: Series, h: Array) -> Array:
+    """A bound of the changes of activations (units, m) that pre-activations' changes h make."""
+    changes = np.abs(series.c1)
+    changes *= h
+    if series.c2 is not None and series.c3 is not None:
+        changes += np.abs(series.c2) * (h * h) + np.abs(series.c3) * (h * h * h)
+    return changes
+
+
+def _is_clear(point: Point, k: int, bounds: Array) -> bool:
+    """Whether moves of layer k + 1 up to ``bounds`` (units, m) reach no kink behind it, as magnitudes add up."""
+    for j in range(k + 1, point.last - 1):
+        bounds = np.abs(point.weights[j + 1]) @ (np.abs(point.series(j).c1) * bounds)
+        margin = point.margins[j + 1]
+        if margin is not None and not bool(np.all(bounds < margin)):
+            return False
+    return True
+
+
+def _bend(point: Point, k: int, W: Array) -> float:
+    """The root of the most that the outputs' changes have of a square of those of layer k's activations."""
+    to_outputs = np.abs(point.weights[-1])
+    for j in range(point.last - 1, k + 1, -1):
+        to_outputs = (to_outputs * np.abs(point.series(j).c1).max(axis=1)) @ np.abs(point.weights[j])
+    c2 = point.series(k + 1).c2
+    steepest = np.zeros(len(W)) if c2 is None else np.abs(c2).max(axis=1)
+    return float(np.sqrt(2.0 * ((to_outputs * steepest) @ (W * W)).max()))  # relative to the targets: up to twice
+
+
+def responses(
+    point: Point, layers: list[Carried], run: Run, told: Callable[[int, int], None]
+) -> list[tuple[LayerFound, Mask | None]]:
+    """Return polynomials of the layers that they are good for, and in which samples they do not hold (units, m).
+
+    Parameters
+    ----------
+    layers : as ``carried`` has them, at least one.
+    told : called with how many blocks of samples are done, and of how many.
+    """
+    down = _Descent(point, layers)
+    m, outputs = point.m, point.net.widths[-1]
+    size = max(1, BLOCK // (outputs * down.widest), ROWS // outputs)
+    edges = np.linspace(0, m, -(-m // size) + 1).astype(int).tolist()
+    blocks = [slice(*pair) for pair in pairwise(edges)]
+    sizes = run_all(down.some_samples, blocks, run.threads, lambda done: told(done, len(blocks)))
+    found = (down.found(layer, [each[layer.layer] for each in sizes], blocks) for layer in layers)
+    return [(one, layer.met) for one, layer in zip(found, layers, strict=True) if one is not None]
+
+
+class _Descent:
+    """The way down from the outputs."""
+
+    def __init__(self, point: Point, layers: list[Carried]) -> None:
+        self.point = point
+        self.layers = {layer.layer: layer for layer in layers}
+        self.lowest = min(self.layers)
+        passed = range(self.lowest, point.last)
+        self.series = {k: _by_sample(point.series(k)) for k in passed}
+        self.weights = {k: point.weights[k + 1] for k in passed}
+        if self.lowest < point.last:
+            self.weights[self.lowest] = self.weights[self.lowest][:, self.layers[self.lowest].units]
+        self.squares = {k: W * W for k, W in self.weights.items() if k + 1 < point.last and point.curved(k + 1)}
+        self.powers = {k: [np.empty((point.m, len(point.run.Z[k][layer.units]))) for _ in range(4)]
+                       for k, layer in self.layers.items()}
+        self.mixing = not point.net.cost_entry.separable
+        of_outputs = [point.run.A[-1]] if self.mixing else point.loss_series.all
+        self.of_outputs = [np.ascontiguousarray(part.T) for part in of_outputs if part is not None]
+
+    @property
+    def widest(self) -> int:
+        """Columns of the widest J."""
+        return int(max([self.point.net.widths[-1], *(W.shape[1] for W in self.weights.values())]))
+
+    def found(self, layer: Carried, sizes: list[float], blocks: list[slice]) -> LayerFound | None:
+        """Return what was found of a layer; None where two or four powers do not say it.
+
+        Parameters
+        ----------
+        sizes : the largest changes of outputs, of each of the blocks of samples.
+        """
+        powers = self.powers[layer.layer]
+        if not all(size <= QUADRATIC_REACH for size in sizes):
+            if layer.reach or not self.mixing or not all(size <= QUARTIC_REACH for size in sizes):
+                return None
+            for block, size in zip(blocks, sizes, strict=True):
+                if size <= QUADRATIC_REACH:
+                    powers[2][block] = powers[3][block] = 0.0
+        else:
+            powers = powers[:2]
+        by_unit = [power.T for power in powers]
+        if layer.met is not None:
+            for power in by_unit:
+                power[layer.met] = 0.0
+        return LayerFound(layer.layer, layer.units, by_unit)
+
+    def some_samples(self, s: slice) -> dict[int, float]:
+        """Go down with some samples; return the largest change of an output that each layer's steps make."""
+        sizes: dict[int, float] = {}
+        with np.errstate(all="ignore"):  # NumPy keeps this per thread
+            J = slopes = self._at_outputs(s)
+            for k in range(self.point.last, self.lowest - 1, -1):
+                if k < self.point.last:
+                    J = self._below(k, J, s)
+                layer, degree = self.layers.get(k), 2
+                if layer is not None:
+                    sizes[k] = largest_of(J) * layer.largest
+                    degree = 2 if max(sizes[k], layer.beyond) <= SQUARE_IS_NOTHING else (
+                        3 if sizes[k] <= QUADRATIC_REACH or layer.reach else 4)
+                powers = self._of_loss(J, s, degree)
+                if k in self.squares:
+                    self._add_bend(k, slopes, powers, s)
+                slopes = powers[0]
+                if layer is not None:
+                    self._write(layer, powers, s)
+        return sizes
+
+    def _at_outputs(self, s: slice) -> Array:
+        """Changes of all outputs by one of each, as the loss sees them, (samples, outputs, outputs)."""
+        y = self.point.problem.Y[:, s]
+        return relative_to_targets(y) if self.mixing else np.repeat(np.eye(len(y))[None], y.shape[1], axis=0)
+
+    def _below(self, k: int, J: Array, s: slice) -> Array:
+        """J_k from J_{k + 1}, which is used up."""
+        if k + 1 < self.point.last:
+            J *= self.series[k + 1].c1[s, None]
+        W = self.weights[k]
+        return np.asarray((J.reshape(-1, len(W)) @ W).reshape(*J.shape[:2], W.shape[1]))
+
+    def _of_loss(self, J: Array, s: slice, degree: int) -> list[Array]:
+        """Powers of the loss's changes (samples, units), for changes J of the outputs, by one of each unit."""
+        parts = [part[s] for part in self.of_outputs]
+        if self.mixing:
+            return LOSS_CUMULANTS[self.point.net.cost](self.point.problem.Y[:, s].sum(axis=0), parts[0], J, degree)
+        return moments(parts[:degree], J)
+
+    def _add_bend(self, k: int, slopes: Array, powers: list[Array], s: slice) -> None:
+        """Add what the curved layer k + 1 adds to the second and third power."""
+        bends, squares = self.series[k + 1].of(s), self.squares[k]
+        if bends.c2 is not None and bends.c3 is not None:
+            powers[1] += (slopes * bends.c2) @ squares
+            if len(powers) > 2:
+                powers[2] += (slopes * bends.c3) @ (squares * self.weights[k])
+
+    def _write(self, layer: Carried, powers: list[Array], s: slice) -> None:
+        """Write the powers of changes of pre-activations, from those of changes of activations."""
+        k, units = layer.layer, layer.units
+        if k > self.lowest:
+            powers = [power[:, units] for power in powers]
+        if k < self.point.last:
+            powers = _composed(powers, self.series[k].of((s, units)))
+        if len(powers) == 3:
+            h = self.point.steps[k][s, None]
+            powers[0] += powers.pop() * (h * h)
+        for whole, power in zip(self.powers[k], powers, strict=False):
+            whole[s] = power
+
+
+def _by_sample(series: Series) -> Series:
+    """Return the same with samples first, (m, units)."""
+    c2, c3 = (None if part is None else np.ascontiguousarray(part.T) for part in (series.c2, series.c3))
+    return Series(np.ascontiguousarray(series.c1.T), c2, c3)
+
+
+def _composed(powers: list[Array], inner: Series) -> list[Array]:
+    """Powers of x of sum_n powers[n] d^n, where d is a series in x; of up to three powers where that is curved."""
+    r1, r2, r3 = inner.all
+    composed = [powers[0] * r1]
+    power = r1
+    for factor in powers[1:]:
+        power = power * r1
+        composed.append(factor * power)
+    if r2 is not None and r3 is not None:
+        composed[1] += powers[0] * r2
+        third = 2.0 * powers[1] * r1 * r2 + powers[0] * r3
+        composed[2:] = [composed[2] + third if len(composed) > 2 else third]
+    return composed
