@@ -23,6 +23,7 @@ from ...runtime.threads import run_all
 from ..response.literal_losses import SAFETY, SomeSamples, literal_parts
 from ..response.places import Places, kinks_of
 from .at_once import TOGETHER, differences_at_once, fits
+from .forward import pieces_of_rows
 from .found import PIECE, LayerFound, Piece, literal_from, pieces_of, with_ones
 from .from_outputs import carried, responses as short_responses
 from .pairs import QUARTIC_REACH, responses
@@ -47,11 +48,11 @@ def differences(problem: Problem, indices: Indices | None, epsilon: float, run: 
     with np.errstate(all="ignore"):
         net = problem.network
         changes = [ACTIVATION_CHANGES[entry.name] for entry in net.activation_entries]
-        point = Point(problem, epsilon, changes, LOSS_CHANGES[net.cost], LOSS_PARTS.get(net.cost))
+        point = Point(problem, epsilon, changes, LOSS_CHANGES[net.cost], LOSS_PARTS.get(net.cost), run.threads)
         places = None if indices is None else [Places(problem, k, indices) for k in range(len(point.weights))]
         units = [slice(None) if places is None else places[k].units for k in range(len(point.weights))]
         layers = _all_layers(point, units, run)
-        return _costs(point, layers, places, indices)
+        return _costs(point, layers, places, indices, run.threads)
 
 
 def has_rules(network: Network) -> bool:
@@ -203,33 +204,22 @@ def _whole(point: Point, layer: int, units: Any, parts: list[LayerFound]) -> Lay
 
 
 def _costs(
-    point: Point, layers: list[LayerFound], places: list[Places] | None, indices: Indices | None
+    point: Point, layers: list[LayerFound], places: list[Places] | None, indices: Indices | None, threads: int
 ) -> NumericalGradient:
     """Sums over samples, the penalty, noise and kinks."""
     problem, net = point.problem, point.net
     losses = point.losses
-    gradapprox = np.zeros(net.size if indices is None else indices.size)
+    gradapprox, facts = _slopes(point, layers, places, np.zeros(net.size if indices is None else indices.size), threads)
     noise, kinks = np.zeros(len(net.tensors)), []
     numbers = {tensor.name: number for number, tensor in enumerate(net.tensors)}
     height = _height(point)
     for found in layers:
         place = None if places is None else places[found.layer]
         tensors = net.places[found.layer].tensors
-        if place is None and found.literal is None:
-            weights, biases = tensors["W"], tensors["b"]
-            found.add_slopes(point.inputs[found.layer], point.epsilon, point.scale,
-                             gradapprox[weights.start : weights.stop].reshape(weights.shape),
-                             gradapprox[biases.start : biases.stop])
-        else:
-            slopes = point.scale * found.odd(with_ones(point.inputs[found.layer]), point.epsilon)
-            if found.literal is not None:
-                slopes[found.literal.rows] += point.scale / point.epsilon * found.literal.odd
-            _put(point, found, place, gradapprox, slopes)
         of_weights, of_biases = _noise(point, found, height)
         noise[numbers[tensors["W"].name]], noise[numbers[tensors["b"].name]] = of_weights, of_biases
         if found.literal is not None:
             kinks += _kinks(point, found, place or Places(problem, found.layer, None))
-    facts = spot_check(point, layers, losses, _literal)
     cost = point.scale * float(losses.sum()) + net.penalty(problem.parameters, point.m)
     rate = net.l2 / point.m
     if rate:
@@ -241,6 +231,36 @@ def _costs(
     found_kinks = kinks_of(kinks, gradapprox)
     sides = _sides(point, layers, places, gradapprox, indices, cost)
     return NumericalGradient(cost, *sides, gradapprox, net.layout.spread(noise, indices), found_kinks, facts=facts)
+
+
+def _slopes(
+    point: Point, layers: list[LayerFound], places: list[Places] | None, gradapprox: Array, threads: int
+) -> tuple[Array, dict[str, Any]]:
+    """Fill in sums over samples, and try one parameter meanwhile; return them and what that came to."""
+    pieces: list[tuple[LayerFound, slice] | None] = [None]
+    for found in layers:
+        if places is None and found.literal is None:
+            inputs = point.inputs[found.layer]
+            units = len(found.powers[0])
+            pieces += [(found, rows) for rows in pieces_of_rows(units, units * inputs.size)]
+        else:
+            slopes = point.scale * found.odd(with_ones(point.inputs[found.layer]), point.epsilon)
+            if found.literal is not None:
+                slopes[found.literal.rows] += point.scale / point.epsilon * found.literal.odd
+            _put(point, found, None if places is None else places[found.layer], gradapprox, slopes)
+
+    def work(piece: tuple[LayerFound, slice] | None) -> dict[str, Any]:
+        with np.errstate(all="ignore"):  # NumPy keeps this per thread
+            if piece is None:
+                return spot_check(point, layers, _literal)
+            found, rows = piece
+            weights, biases = (point.net.places[found.layer].tensors[kind] for kind in ("W", "b"))
+            found.add_slopes(rows, point.inputs[found.layer], point.epsilon, point.scale,
+                             gradapprox[weights.start : weights.stop].reshape(weights.shape),
+                             gradapprox[biases.start : biases.stop])
+            return {}
+
+    return gradapprox, run_all(work, pieces, threads)[0]
 
 
 def _literal(point: Point, place: tuple[int, int, int]) -> tuple[Array, float]:

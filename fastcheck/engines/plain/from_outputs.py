@@ -118,9 +118,16 @@ def _bound(series: Series, h: Array) -> Array:
 
 def _is_clear(point: Point, k: int, bounds: Array) -> bool:
     """Whether moves of layer k + 1 up to ``bounds`` (units, m) reach no kink behind it, as magnitudes add up."""
-    for j in range(k + 1, point.last - 1):
-        bounds = np.abs(point.weights[j + 1]) @ (np.abs(point.series(j).c1) * bounds)
-        margin = point.margins[j + 1]
+    if _stays_clear(point, k, bounds, lambda j, moves: point.weight_sums[j][:, None] * moves.max(axis=0)):
+        return True
+    return _stays_clear(point, k, bounds, lambda j, moves: np.asarray(np.abs(point.weights[j]) @ moves))
+
+
+def _stays_clear(point: Point, k: int, bounds: Array, onwards: Callable[[int, Array], Array]) -> bool:
+    """The same by bounds that ``onwards`` has for a layer's moves, by those of the activations before it."""
+    for j in range(k + 2, point.last):
+        bounds = onwards(j, np.abs(point.series(j - 1).c1) * bounds)
+        margin = point.margins[j]
         if margin is not None and not bool(np.all(bounds < margin)):
             return False
     return True

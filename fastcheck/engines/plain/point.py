@@ -11,6 +11,7 @@ from ..._types import Array
 from ...rules.power_series import ACTIVATION_POWERS, LOSS_SERIES
 from ...rules.small import SHORT
 from ...runtime.cached_property import cached_property
+from .forward import forward
 
 # Changes up to twice this are cubics to rounding, and short for the rules too.
 STEP = 0.5 * SHORT
@@ -50,10 +51,12 @@ class Point:
     changes : the array rule of each layer's activation.
     loss_change : the loss's exact difference (see ``rules.loss_changes``).
     loss_parts : the same for both signs of a short change of logits at once, where the loss mixes the outputs.
+    threads : that forward propagation may take.
 
     Attributes
     ----------
     run : forward propagation at theta; inputs : what each layer reads.
+    weight_sums : (units,) each, sums of magnitudes of a unit's weights.
     steps : (m,) each, h: the largest change of a pre-activation of the layer, epsilon max(1, max |a|).
     slacks : how far rounding may have moved each pre-activation; never zero.
     margins : distance to the nearest kink less that, infinite where there is none; None for layers without kinks.
@@ -62,12 +65,12 @@ class Point:
 
     def __init__(
         self, problem: Any, epsilon: float, changes: list[Callable[..., Any]], loss_change: Callable[..., Array],
-        loss_parts: Callable[..., tuple[Array, Array]] | None = None,
+        loss_parts: Callable[..., tuple[Array, Array]] | None = None, threads: int = 1,
     ) -> None:
         net = self.net = problem.network
         self.changes, self.loss_change, self.loss_parts = changes, loss_change, loss_parts
         self.problem, self.epsilon, self.m = problem, epsilon, problem.m
-        self.run = problem.forward()
+        self.run, self.weight_sums = forward(problem, threads)
         self.last = len(net.layers) - 1
         self.entries = net.activation_entries
         self.inputs = [self.run.inputs_of(k) for k in range(len(net.layers))]
@@ -103,9 +106,8 @@ class Point:
         return not bool(self.entries[k].linear)
 
     def _slack(self, k: int) -> Array:
-        rows = np.abs(self.weights[k]).sum(axis=1)
         bias = self.problem.parameters[self.net.places[k].tensors["b"].name].reshape(-1, 1)
-        return np.asarray(8.0 * UNIT_ROUNDOFF * (rows[:, None] * self.largest[k] + np.abs(bias)) + 1e-30)
+        return np.asarray(8.0 * UNIT_ROUNDOFF * (self.weight_sums[k][:, None] * self.largest[k] + np.abs(bias)) + 1e-30)
 
     def _gap(self, k: int) -> Array | None:
         """Distance of each pre-activation to the nearest kink."""
