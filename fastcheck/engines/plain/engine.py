@@ -209,7 +209,8 @@ def _costs(
     """Sums over samples, the penalty, noise and kinks."""
     problem, net = point.problem, point.net
     losses = point.losses
-    gradapprox, facts = _slopes(point, layers, places, np.zeros(net.size if indices is None else indices.size), threads)
+    total = np.empty(net.size) if indices is None else np.zeros(indices.size)
+    gradapprox, facts = _slopes(point, layers, places, total, threads)
     noise, kinks = np.zeros(len(net.tensors)), []
     numbers = {tensor.name: number for number, tensor in enumerate(net.tensors)}
     height = _height(point)

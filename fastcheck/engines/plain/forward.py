@@ -10,14 +10,19 @@ from ...problems.networks.problem import Problem
 from ...problems.networks.propagation import Propagation
 from ...runtime.threads import run_all
 
-# Multiply-adds of one piece of a product: enough that a thread's start is little beside it.
-PIECE = 1 << 23
+# Multiply-adds of one piece of a product: enough that starting a thread, and packing the other factor anew, is little.
+PIECE = 1 << 24
+
+
+def evenly(length: int, pieces: int) -> list[slice]:
+    """Return slices of about ``pieces`` equal parts: one, or an even number, for most machines' threads are even."""
+    edges = np.linspace(0, length, max(1, 2 * (pieces // 2)) + 1).astype(int).tolist()
+    return [slice(*pair) for pair in pairwise(edges)]
 
 
 def pieces_of_rows(rows: int, work: int) -> list[slice]:
     """Return slices of rows that share ``work`` multiply-adds, the same however many threads there are."""
-    edges = np.linspace(0, rows, min(rows, max(1, work // PIECE)) + 1).astype(int).tolist()
-    return [slice(*pair) for pair in pairwise(edges)]
+    return evenly(rows, min(rows, work // PIECE))
 
 
 def forward(problem: Problem, threads: int) -> tuple[Propagation, list[Array]]:

@@ -19,7 +19,6 @@ a layer.  It takes none either where a change may meet a kink behind the next la
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -28,6 +27,7 @@ from ..._types import Array, Mask
 from ...rules.loss_changes import LOSS_CUMULANTS, moments, relative_to_targets
 from ...runtime.run import Run
 from ...runtime.threads import run_all
+from .forward import evenly
 from .found import LayerFound
 from .kinks_near import met_behind
 from .pairs import QUADRATIC_REACH, QUARTIC_REACH
@@ -39,7 +39,7 @@ from .two_layers import SQUARE_IS_NOTHING, WORTHWHILE
 # leaving them out moved no derivative of networks with 80 to 512 units by 1e-16 of the largest.
 BEND_IS_NOTHING = 1e-7
 # Numbers of one block of J, 1 MiB; more where it had fewer rows than this, for BLAS packs W anew for each block.
-BLOCK, ROWS = 1 << 17, 160
+BLOCK, ROWS = 1 << 18, 160
 
 
 @dataclass(frozen=True)
@@ -154,10 +154,9 @@ def responses(
     told : called with how many blocks of samples are done, and of how many.
     """
     down = _Descent(point, layers)
-    m, outputs = point.m, point.net.widths[-1]
+    outputs = point.net.widths[-1]
     size = max(1, BLOCK // (outputs * down.widest), ROWS // outputs)
-    edges = np.linspace(0, m, -(-m // size) + 1).astype(int).tolist()
-    blocks = [slice(*pair) for pair in pairwise(edges)]
+    blocks = evenly(point.m, point.m // size)
     sizes = run_all(down.some_samples, blocks, run.threads, lambda done: told(done, len(blocks)))
     found = (down.found(layer, [each[layer.layer] for each in sizes], blocks) for layer in layers)
     return [(one, layer.met) for one, layer in zip(found, layers, strict=True) if one is not None]
@@ -171,7 +170,7 @@ class _Descent:
         self.layers = {layer.layer: layer for layer in layers}
         self.lowest = min(self.layers)
         passed = range(self.lowest, point.last)
-        self.series = {k: _by_sample(point.series(k)) for k in passed}
+        self.series = {k: point.series(k) for k in passed}
         self.weights = {k: point.weights[k + 1] for k in passed}
         if self.lowest < point.last:
             self.weights[self.lowest] = self.weights[self.lowest][:, self.layers[self.lowest].units]
@@ -181,6 +180,11 @@ class _Descent:
         self.mixing = not point.net.cost_entry.separable
         of_outputs = [point.run.A[-1]] if self.mixing else point.loss_series.all
         self.of_outputs = [np.ascontiguousarray(part.T) for part in of_outputs if part is not None]
+        self.others: Mask | None = None
+        Y = point.problem.Y
+        if self.mixing and len(Y) > 1 and bool((np.count_nonzero(Y, axis=0) == 1).all()):
+            self.others = Y.T == 0.0  # relative to itself the only target does not change
+            self.of_outputs[0] = self.of_outputs[0][self.others].reshape(point.m, len(Y) - 1)
 
     @property
     def widest(self) -> int:
@@ -213,10 +217,11 @@ class _Descent:
         """Go down with some samples; return the largest change of an output that each layer's steps make."""
         sizes: dict[int, float] = {}
         with np.errstate(all="ignore"):  # NumPy keeps this per thread
+            series = {k: _by_sample(whole.of((slice(None), s))) for k, whole in self.series.items()}
             J = slopes = self._at_outputs(s)
             for k in range(self.point.last, self.lowest - 1, -1):
                 if k < self.point.last:
-                    J = self._below(k, J, s)
+                    J = self._below(k, J, series.get(k + 1))
                 layer, degree = self.layers.get(k), 2
                 if layer is not None:
                     sizes[k] = largest_of(J) * layer.largest
@@ -224,21 +229,24 @@ class _Descent:
                         3 if sizes[k] <= QUADRATIC_REACH or layer.reach else 4)
                 powers = self._of_loss(J, s, degree)
                 if k in self.squares:
-                    self._add_bend(k, slopes, powers, s)
+                    self._add_bend(k, slopes, powers, series[k + 1])
                 slopes = powers[0]
                 if layer is not None:
-                    self._write(layer, powers, s)
+                    self._write(layer, powers, s, series.get(k))
         return sizes
 
     def _at_outputs(self, s: slice) -> Array:
-        """Changes of all outputs by one of each, as the loss sees them, (samples, outputs, outputs)."""
+        """Changes of the outputs by one of each, as the loss sees them, (samples, outputs, outputs)."""
         y = self.point.problem.Y[:, s]
-        return relative_to_targets(y) if self.mixing else np.repeat(np.eye(len(y))[None], y.shape[1], axis=0)
+        if not self.mixing:
+            return np.repeat(np.eye(len(y))[None], y.shape[1], axis=0)
+        J = relative_to_targets(y)
+        return J if self.others is None else J[self.others[s]].reshape(len(J), -1, len(y))
 
-    def _below(self, k: int, J: Array, s: slice) -> Array:
-        """J_k from J_{k + 1}, which is used up."""
-        if k + 1 < self.point.last:
-            J *= self.series[k + 1].c1[s, None]
+    def _below(self, k: int, J: Array, behind: Series | None) -> Array:
+        """J_k from J_{k + 1}, which is used up; ``behind`` is of layer k + 1."""
+        if behind is not None:
+            J *= behind.c1[:, None]
         W = self.weights[k]
         return np.asarray((J.reshape(-1, len(W)) @ W).reshape(*J.shape[:2], W.shape[1]))
 
@@ -249,21 +257,20 @@ class _Descent:
             return LOSS_CUMULANTS[self.point.net.cost](self.point.problem.Y[:, s].sum(axis=0), parts[0], J, degree)
         return moments(parts[:degree], J)
 
-    def _add_bend(self, k: int, slopes: Array, powers: list[Array], s: slice) -> None:
+    def _add_bend(self, k: int, slopes: Array, powers: list[Array], behind: Series) -> None:
         """Add what the curved layer k + 1 adds to the second and third power."""
-        bends, squares = self.series[k + 1].of(s), self.squares[k]
-        if bends.c2 is not None and bends.c3 is not None:
-            powers[1] += (slopes * bends.c2) @ squares
+        if behind.c2 is not None and behind.c3 is not None:
+            powers[1] += (slopes * behind.c2) @ self.squares[k]
             if len(powers) > 2:
-                powers[2] += (slopes * bends.c3) @ (squares * self.weights[k])
+                powers[2] += (slopes * behind.c3) @ (self.squares[k] * self.weights[k])
 
-    def _write(self, layer: Carried, powers: list[Array], s: slice) -> None:
+    def _write(self, layer: Carried, powers: list[Array], s: slice, own: Series | None) -> None:
         """Write the powers of changes of pre-activations, from those of changes of activations."""
         k, units = layer.layer, layer.units
         if k > self.lowest:
             powers = [power[:, units] for power in powers]
-        if k < self.point.last:
-            powers = _composed(powers, self.series[k].of((s, units)))
+        if own is not None:
+            powers = _composed(powers, own.of((slice(None), units)))
         if len(powers) == 3:
             h = self.point.steps[k][s, None]
             powers[0] += powers.pop() * (h * h)
