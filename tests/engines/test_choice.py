@@ -241,8 +241,8 @@ def test_some_entries_are_carried_down_as_all_are(monkeypatch):
 def test_blocks_of_samples_change_only_the_last_digits(monkeypatch):
     given = problem(network([5, 9, 7, 4], "tanh", "softmax", "cross_entropy"), 6)
     whole = carried_layers(monkeypatch, given, 1e-7)[0]
-    monkeypatch.setattr(from_outputs, "BLOCK", 1)
     monkeypatch.setattr(from_outputs, "ROWS", 1)
+    monkeypatch.setattr(from_outputs, "PIECE", 1)
     usual_way(monkeypatch)
     same_to_rounding(plain.differences(given, None, 1e-7, RUN), whole, 1e-15)
 

@@ -16,13 +16,14 @@ PIECE = 1 << 24
 
 def evenly(length: int, pieces: int) -> list[slice]:
     """Return slices of about ``pieces`` equal parts: one, or an even number, for most machines' threads are even."""
-    edges = np.linspace(0, length, max(1, 2 * (pieces // 2)) + 1).astype(int).tolist()
+    count = max(1, min(length, pieces + pieces % 2))
+    edges = np.linspace(0, length, count + 1).astype(int).tolist()
     return [slice(*pair) for pair in pairwise(edges)]
 
 
 def pieces_of_rows(rows: int, work: int) -> list[slice]:
     """Return slices of rows that share ``work`` multiply-adds, the same however many threads there are."""
-    return evenly(rows, min(rows, work // PIECE))
+    return evenly(rows, work // PIECE)
 
 
 def forward(problem: Problem, threads: int) -> tuple[Propagation, list[Array]]:

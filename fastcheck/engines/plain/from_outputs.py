@@ -27,7 +27,7 @@ from ..._types import Array, Mask
 from ...rules.loss_changes import LOSS_CUMULANTS, moments, relative_to_targets
 from ...runtime.run import Run
 from ...runtime.threads import run_all
-from .forward import evenly
+from .forward import PIECE, evenly
 from .found import LayerFound
 from .kinks_near import met_behind
 from .pairs import QUADRATIC_REACH, QUARTIC_REACH
@@ -154,9 +154,8 @@ def responses(
     told : called with how many blocks of samples are done, and of how many.
     """
     down = _Descent(point, layers)
-    outputs = point.net.widths[-1]
-    size = max(1, BLOCK // (outputs * down.widest), ROWS // outputs)
-    blocks = evenly(point.m, point.m // size)
+    rows = point.m * point.net.widths[-1]
+    blocks = evenly(point.m, min(rows // ROWS, rows * sum(W.size for W in down.weights.values()) // PIECE))
     sizes = run_all(down.some_samples, blocks, run.threads, lambda done: told(done, len(blocks)))
     found = (down.found(layer, [each[layer.layer] for each in sizes], blocks) for layer in layers)
     return [(one, layer.met) for one, layer in zip(found, layers, strict=True) if one is not None]
@@ -174,7 +173,10 @@ class _Descent:
         self.weights = {k: point.weights[k + 1] for k in passed}
         if self.lowest < point.last:
             self.weights[self.lowest] = self.weights[self.lowest][:, self.layers[self.lowest].units]
-        self.squares = {k: W * W for k, W in self.weights.items() if k + 1 < point.last and point.curved(k + 1)}
+        bent = [k for k in self.layers if k + 1 < point.last and point.curved(k + 1)]
+        self.squares = {k: self.weights[k] * self.weights[k] for k in bent}
+        self.cubes = {k: square * self.weights[k] for k, square in self.squares.items()
+                      if self.layers[k].beyond > SQUARE_IS_NOTHING}
         self.powers = {k: [np.empty((point.m, len(point.run.Z[k][layer.units]))) for _ in range(4)]
                        for k, layer in self.layers.items()}
         self.mixing = not point.net.cost_entry.separable
@@ -185,11 +187,6 @@ class _Descent:
         if self.mixing and len(Y) > 1 and bool((np.count_nonzero(Y, axis=0) == 1).all()):
             self.others = Y.T == 0.0  # relative to itself the only target does not change
             self.of_outputs[0] = self.of_outputs[0][self.others].reshape(point.m, len(Y) - 1)
-
-    @property
-    def widest(self) -> int:
-        """Columns of the widest J."""
-        return int(max([self.point.net.widths[-1], *(W.shape[1] for W in self.weights.values())]))
 
     def found(self, layer: Carried, sizes: list[float], blocks: list[slice]) -> LayerFound | None:
         """Return what was found of a layer; None where two or four powers do not say it.
@@ -261,8 +258,8 @@ class _Descent:
         """Add what the curved layer k + 1 adds to the second and third power."""
         if behind.c2 is not None and behind.c3 is not None:
             powers[1] += (slopes * behind.c2) @ self.squares[k]
-            if len(powers) > 2:
-                powers[2] += (slopes * behind.c3) @ (self.squares[k] * self.weights[k])
+            if k in self.cubes:
+                powers[2] += (slopes * behind.c3) @ self.cubes[k]
 
     def _write(self, layer: Carried, powers: list[Array], s: slice, own: Series | None) -> None:
         """Write the powers of changes of pre-activations, from those of changes of activations."""
