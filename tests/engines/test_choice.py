@@ -12,7 +12,7 @@ import pytest
 
 import fastcheck as fc
 from fastcheck.engines import base
-from fastcheck.engines.plain import at_once, engine as plain, from_outputs
+from fastcheck.engines.plain import at_once, engine as plain, from_outputs, pieces
 from fastcheck.engines.plain.from_outputs import responses as short_responses
 from fastcheck.problems.networks.problem import Problem
 from fastcheck.rules.activation_changes import ACTIVATION_CHANGES
@@ -152,7 +152,9 @@ def test_shallow_networks_are_done_in_numpy_up_to_half_a_second(ledger, compiled
 
 
 @pytest.mark.parametrize("hidden", ["relu", "tanh"])
-def test_groups_on_threads_are_the_same_bits(hidden):
+def test_pieces_on_threads_are_the_same_bits(monkeypatch, hidden):
+    for module in (pieces, from_outputs):
+        monkeypatch.setattr(module, "PIECE", 1 << 12)
     given = problem(network([30, 60, 40, 10], hidden, "softmax", "cross_entropy"), 64)
     runs = [plain.differences(given, None, 1e-7, Run(threads, 1 << 30)) for threads in (1, 2, 5)]
     for other in runs[1:]:

@@ -23,12 +23,13 @@ from ...runtime.threads import run_all
 from ..response.literal_losses import SAFETY, SomeSamples, literal_parts
 from ..response.places import Places, kinks_of
 from .at_once import TOGETHER, differences_at_once, fits
-from .forward import pieces_of_rows
+from .forward import forward
 from .found import PIECE, LayerFound, Piece, literal_from, pieces_of, with_ones
 from .from_outputs import carried, responses as short_responses
-from .pairs import QUARTIC_REACH, responses
+from .pairs import responses
 from .pairs_of_changes import Pair
-from .point import Point
+from .pieces import pieces_of_rows
+from .point import QUARTIC_REACH, Point
 from .spot_check import spot_check
 
 # Activations whose array rules are not right where pre-activations are thousands, as their kernels are.
@@ -48,7 +49,8 @@ def differences(problem: Problem, indices: Indices | None, epsilon: float, run: 
     with np.errstate(all="ignore"):
         net = problem.network
         changes = [ACTIVATION_CHANGES[entry.name] for entry in net.activation_entries]
-        point = Point(problem, epsilon, changes, LOSS_CHANGES[net.cost], LOSS_PARTS.get(net.cost), run.threads)
+        point = Point(problem, epsilon, changes, LOSS_CHANGES[net.cost], LOSS_PARTS.get(net.cost),
+                      *forward(problem, run.threads))
         places = None if indices is None else [Places(problem, k, indices) for k in range(len(point.weights))]
         units = [slice(None) if places is None else places[k].units for k in range(len(point.weights))]
         layers = _all_layers(point, units, run)

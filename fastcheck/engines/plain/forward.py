@@ -1,6 +1,5 @@
 """Forward propagation at theta on several threads, some units of a layer at a time."""
 
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -9,21 +8,7 @@ from ..._types import Array
 from ...problems.networks.problem import Problem
 from ...problems.networks.propagation import Propagation
 from ...runtime.threads import run_all
-
-# Multiply-adds of one piece of a product: enough that starting a thread, and packing the other factor anew, is little.
-PIECE = 1 << 24
-
-
-def evenly(length: int, pieces: int) -> list[slice]:
-    """Return slices of about ``pieces`` equal parts: one, or an even number, for most machines' threads are even."""
-    count = max(1, min(length, pieces + pieces % 2))
-    edges = np.linspace(0, length, count + 1).astype(int).tolist()
-    return [slice(*pair) for pair in pairwise(edges)]
-
-
-def pieces_of_rows(rows: int, work: int) -> list[slice]:
-    """Return slices of rows that share ``work`` multiply-adds, the same however many threads there are."""
-    return evenly(rows, work // PIECE)
+from .pieces import pieces_of_rows
 
 
 def forward(problem: Problem, threads: int) -> tuple[Propagation, list[Array]]:

@@ -27,13 +27,18 @@ from ..._types import Array, Mask
 from ...rules.loss_changes import LOSS_CUMULANTS, moments, relative_to_targets
 from ...runtime.run import Run
 from ...runtime.threads import run_all
-from .forward import PIECE, evenly
 from .found import LayerFound
 from .kinks_near import met_behind
-from .pairs import QUADRATIC_REACH, QUARTIC_REACH
-from .point import Point, Series
+from .pieces import PIECE, evenly
+from .point import (
+    QUADRATIC_REACH,
+    QUARTIC_REACH,
+    SQUARE_IS_NOTHING,
+    WORTHWHILE,
+    Point,
+    Series,
+)
 from .powers import largest_of
-from .two_layers import SQUARE_IS_NOTHING, WORTHWHILE
 
 # The bound of the outputs' second powers adds up magnitudes of terms of either sign: where it is the square of this,
 # leaving them out moved no derivative of networks with 80 to 512 units by 1e-16 of the largest.

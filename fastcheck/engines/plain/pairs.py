@@ -18,11 +18,8 @@ import numpy as np
 from ..._types import Array
 from ...rules.small import SHORT
 from .pairs_of_changes import Pair, larger
-from .point import Point, Series
+from .point import QUADRATIC_REACH, QUARTIC_REACH, Point, Series
 from .two_layers import across
-
-# Up to this change of a pre-activation r is a quadratic to a relative 1e-13, and up to this one a quartic.
-QUADRATIC_REACH, QUARTIC_REACH = 2e-7, 1e-3
 
 
 def responses(point: Point, chosen: list[Any]) -> tuple[Pair, Pair | None]:

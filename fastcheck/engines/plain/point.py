@@ -11,10 +11,15 @@ from ..._types import Array
 from ...rules.power_series import ACTIVATION_POWERS, LOSS_SERIES
 from ...rules.small import SHORT
 from ...runtime.cached_property import cached_property
-from .forward import forward
 
 # Changes up to twice this are cubics to rounding, and short for the rules too.
 STEP = 0.5 * SHORT
+# Up to this change of a pre-activation r is a quadratic to a relative 1e-13, and up to this one a quartic.
+QUADRATIC_REACH, QUARTIC_REACH = 2e-7, 1e-3
+# Changes up to which their squares, beside one, are less than rounding.
+SQUARE_IS_NOTHING = 3e-8
+# What is made of each output for each sample: more outputs than this many times the units cost more than they save.
+WORTHWHILE = 4
 # Literal propagation's rounding may be this many times its first-order bound, ...
 SAFETY = 16.0
 # ... and two evaluations of one sum agree to this, relatively.
@@ -51,12 +56,12 @@ class Point:
     changes : the array rule of each layer's activation.
     loss_change : the loss's exact difference (see ``rules.loss_changes``).
     loss_parts : the same for both signs of a short change of logits at once, where the loss mixes the outputs.
-    threads : that forward propagation may take.
+    run : forward propagation at theta.
+    weight_sums : (units,) each, sums of magnitudes of a unit's weights.
 
     Attributes
     ----------
-    run : forward propagation at theta; inputs : what each layer reads.
-    weight_sums : (units,) each, sums of magnitudes of a unit's weights.
+    inputs : what each layer reads.
     steps : (m,) each, h: the largest change of a pre-activation of the layer, epsilon max(1, max |a|).
     slacks : how far rounding may have moved each pre-activation; never zero.
     margins : distance to the nearest kink less that, infinite where there is none; None for layers without kinks.
@@ -65,12 +70,12 @@ class Point:
 
     def __init__(
         self, problem: Any, epsilon: float, changes: list[Callable[..., Any]], loss_change: Callable[..., Array],
-        loss_parts: Callable[..., tuple[Array, Array]] | None = None, threads: int = 1,
+        loss_parts: Callable[..., tuple[Array, Array]] | None, run: Any, weight_sums: list[Array],
     ) -> None:
         net = self.net = problem.network
         self.changes, self.loss_change, self.loss_parts = changes, loss_change, loss_parts
         self.problem, self.epsilon, self.m = problem, epsilon, problem.m
-        self.run, self.weight_sums = forward(problem, threads)
+        self.run, self.weight_sums = run, weight_sums
         self.last = len(net.layers) - 1
         self.entries = net.activation_entries
         self.inputs = [self.run.inputs_of(k) for k in range(len(net.layers))]

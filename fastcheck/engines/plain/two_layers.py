@@ -16,12 +16,8 @@ from ..._types import Array
 from ...rules.small import SHORT
 from .kinks_near import met_behind
 from .pairs_of_changes import Pair
-from .point import Point
+from .point import SQUARE_IS_NOTHING, WORTHWHILE, Point
 
-# Changes up to which their squares, beside one, are less than rounding.
-SQUARE_IS_NOTHING = 3e-8
-# V diag(c) is made for each sample: more outputs than this many times the units cost more than they save.
-WORTHWHILE = 4
 # Numbers of one block of V diag(c).
 BLOCK = 1 << 17
 
