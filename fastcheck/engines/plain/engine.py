@@ -1,7 +1,8 @@
 """The response engine in plain NumPy: the same differences as ``engines.response`` finds, with nothing to compile.
 
-r(x) of every unit and sample is taken from pairs of columns +-h (and +-h/2 where curved functions see more than a
-quadratic is good for), and evaluated literally where kinks or long steps are in the way, as there.
+r(x) of every unit and sample is carried down from the outputs where that says it all (see ``from_outputs``), taken from
+pairs of columns +-h (and +-h/2 where curved functions see more than a quadratic is good for) elsewhere, and evaluated
+literally where kinks or long steps are in the way.
 """
 
 from collections.abc import Iterator
@@ -23,9 +24,10 @@ from ...runtime.threads import run_all
 from ..response.literal_losses import SAFETY, SomeSamples, literal_parts
 from ..response.places import Places, kinks_of
 from .at_once import TOGETHER, differences_at_once, fits
+from .carried import carried
 from .forward import forward
 from .found import PIECE, LayerFound, Piece, literal_from, pieces_of, with_ones
-from .from_outputs import carried, responses as short_responses
+from .from_outputs import responses as short_responses
 from .pairs import responses
 from .pairs_of_changes import Pair
 from .pieces import pieces_of_rows
