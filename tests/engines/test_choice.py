@@ -230,10 +230,13 @@ def test_only_the_first_curved_layer_behind_a_unit_is_crossed_at_once(monkeypatc
     assert carried_layers(monkeypatch, given, 5e-8)[1] == [4, 3, 2]
 
 
-def test_some_entries_are_carried_down_as_all_are(monkeypatch):
+@pytest.mark.parametrize(("first", "count"), [(0, 20), (54, 8), (134, 4), (197, 2)])
+def test_some_entries_are_carried_down_as_all_are(monkeypatch, first, count):
+    """Of all layers, and of the last ones alone."""
     given = problem(network([5, 9, 8, 7, 4], "relu", "softmax", "cross_entropy"), 6)
     whole = carried_layers(monkeypatch, given, 1e-7)[0]
-    indices = np.sort(np.random.default_rng(0).choice(given.theta.size, 20, replace=False))
+    places = np.random.default_rng(0).choice(given.theta.size - first, count, replace=False)
+    indices = np.sort(first + places)
     usual_way(monkeypatch)
     some = plain.differences(given, indices, 1e-7, RUN)
     scale = np.abs(whole.gradapprox).max()

@@ -156,7 +156,7 @@ class _Descent:
     def _write(self, layer: Carried, powers: list[Array], s: slice, own: Series | None) -> None:
         """Write the powers of changes of pre-activations, from those of changes of activations."""
         k, units = layer.layer, layer.units
-        if k > self.lowest:
+        if k > self.lowest or k == self.point.last:
             powers = [power[:, units] for power in powers]
         if own is not None:
             powers = _composed(powers, own.of((slice(None), units)))
