@@ -9,6 +9,7 @@ times are processor time, so that other work on the machine counts as little as 
 
 import argparse
 import statistics
+from itertools import pairwise
 
 import numpy as np
 from rich.console import Console
@@ -22,28 +23,28 @@ from fastcheck.runtime.threads import one_blas_thread
 # Passes over the vectors of n numbers: parameters and gradients are read and copied, the numerical gradient is written,
 # and gradient and numerical gradient are read for the verdict.
 VECTORS = 7
-# Passes over the outputs' changes: through a loss that mixes the outputs, and through one that does not.
-LOSS_PASSES = 24
+# Passes over the outputs' changes: they are written, scaled, squared, and read for their largest and for two sums.
+LOSS_PASSES = 8
 
 
 def multiply_adds(case: Case) -> float:
-    """Of the matrix products: two layers at a time behind each changed unit, and the sums over samples."""
-    widths, m = case.net.widths, case.X.shape[1]
-    curved = 1 if case.net.activation_entries[0].linear else 2  # products for odd and for even parts
+    """Of the matrix products: forward propagation, the way down from the outputs, and the sums over samples."""
+    widths, m, straight = case.net.widths, case.X.shape[1], case.net.activation_entries[0].linear
+    rows = m * (widths[-1] - 1)  # of the outputs' changes: the target's own is none
     total = 0.0
-    for k, units in enumerate(widths[1:]):
-        total += units * m * (widths[k] + 1)
-        if k + 3 < len(widths):
-            total += curved * units * m * widths[k + 2] * widths[k + 3]
-        total += sum(curved * units * m * widths[j] * widths[j + 1] for j in range(k + 3, len(widths) - 1))
+    for k, (inputs, units) in enumerate(pairwise(widths)):
+        total += 2.0 * m * inputs * units
+        if k:
+            total += rows * inputs * units
+        if 0 < k < len(widths) - 2 and not straight:  # second powers, of one row for each sample
+            total += m * inputs * units
     return total
 
 
 def moved_bytes(case: Case) -> float:
     """Through memory or cache."""
     widths, m = case.net.widths, case.X.shape[1]
-    columns = m * sum(widths[1:])
-    return 8.0 * (VECTORS * case.net.size + LOSS_PASSES * columns * widths[-1])
+    return 8.0 * (VECTORS * case.net.size + LOSS_PASSES * m * sum(widths[1:]) * (widths[-1] - 1))
 
 
 def dgemm_rate(size: int = 512) -> float:

@@ -3,7 +3,7 @@
 Times are of ``fastcheck.check`` on relu and tanh classifiers of random data, each the median of a few; exponents are
 fitted by least squares to the logarithms, beside the exponents of the scheme's own operation count.
 
-    python -m benchmarks.studies.scaling [--rounds 5] [--quick]
+    python -m benchmarks.studies.scaling [--rounds 5] [--quick | --threads]
 """
 
 import argparse
@@ -42,14 +42,20 @@ SWEEPS = (
 )
 
 
-def time_of(made: Case, rounds: int, threads: int | None = None) -> float:
-    """Median time of a check, after one that warms."""
+def checking(made: Case, threads: int | None = None) -> Callable[[], None]:
+    """Return a check that has run once."""
 
     def check() -> None:
         report = fc.check(made.net, made.parameters, made.gradients, made.X, made.Y, threads=threads)
         assert report.ok, str(report)
 
     check()
+    return check
+
+
+def time_of(made: Case, rounds: int) -> float:
+    """Median time of a check, after one that warms."""
+    check = checking(made)
     return statistics.median(seconds_of(check) for _ in range(rounds))
 
 
@@ -81,12 +87,15 @@ def growths(rounds: int, quick: bool) -> Table:
 
 
 def threads(rounds: int) -> Table:
-    """Times on one core and more, in turn."""
+    """Times on one core and more, in turn: the least of each, for other work on the machine only adds."""
     counts = sorted({1, 2, os.cpu_count() or 1})
-    table = Table("network", "threads", "times", "speedup", "exponent", title="threads (best possible exponent: 1)")
-    for name in ("mnist-relu", "mnist-tanh"):
+    table = Table(Column("network", overflow="fold"), "threads", "least times", "speedup", "exponent",
+                  title="threads (best possible exponent: 1)")
+    for name in ("mnist-relu", "mnist-tanh", "deep-256", "deep-1024"):
         made = STANDARD[name]()
-        times = [time_of(made, rounds, count) for count in counts]
+        checks = [checking(made, count) for count in counts]
+        in_turn = [[seconds_of(check) for check in checks] for _ in range(rounds)]
+        times = [min(each) for each in zip(*in_turn, strict=True)]
         table.add_row(made.name, " ".join(map(str, counts)), " ".join(map(readable, times)),
                       " ".join(f"{times[0] / t:.2f}" for t in times),
                       f"{-exponent(counts, times):.2f}" if counts[-1] > 1 else "")
@@ -113,8 +122,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="the three smallest values of each")
+    parser.add_argument("--threads", action="store_true", help="only what threads gain")
     given = parser.parse_args()
     console = Console()
+    if given.threads:
+        console.print(threads(given.rounds))
+        return
     console.print(growths(given.rounds, given.quick))
     console.print(threads(given.rounds))
     console.print(limits(given.rounds, list(STANDARD)[-2:] if given.quick else list(STANDARD)))

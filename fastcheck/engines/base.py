@@ -129,7 +129,7 @@ def _is_shallow(net: Network) -> bool:
 
 def _seconds(problem: Problem, epsilon: float) -> float:
     """About how long plain NumPy takes for all parameters with such steps."""
-    from .plain.pairs import QUARTIC_REACH
+    from .plain.point import QUARTIC_REACH
 
     net = problem.network
     return numpy_seconds(net, problem.m, literal=epsilon > QUARTIC_REACH and not _is_straight(net))

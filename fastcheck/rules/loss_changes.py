@@ -109,6 +109,48 @@ def cross_entropy_powers(
     return weight * t1, weight * bend, weight * twist
 
 
+def relative_to_targets(y: Array) -> Array:
+    """Changes (m, outputs, outputs) of all logits by one of each, less their mean by the targets y (outputs, m)."""
+    share = (y / y.sum(axis=0)).T
+    return np.asarray(np.eye(len(y)) - share[:, None])
+
+
+def moments(weights: list[Array], u: Array) -> list[Array]:
+    """Return sums over outputs of u, u^2, ..., (m, outputs, columns), with weights (m, outputs) for each."""
+    found, power = [], u
+    for number, weight in enumerate(weights):
+        if number == 1:
+            power = u * u
+        elif number:
+            power *= u
+        found.append((weight[:, None] @ power)[:, 0])
+    return found
+
+
+def cross_entropy_cumulants(weight: Array, a: Array, u: Array, degree: int) -> list[Array]:
+    """Return the powers of the same, (m, columns) each, for changes u d of the logits, less their mean by the targets.
+
+    They are the cumulants k_n / n! of u under a, times the targets' total weight.
+
+    Parameters
+    ----------
+    weight : (m,) of the targets.
+    a : (m, outputs); u : (m, outputs, columns), see ``relative_to_targets``.
+    degree : how many powers are wanted, 2 to 4.
+    """
+    t1, t2, *more = moments([a] * degree, u)
+    square = t1 * t1
+    powers = [t1, 0.5 * (t2 - square)]
+    if more:
+        powers.append((1.0 / 6.0) * more[0] - t1 * (0.5 * t2 - (1.0 / 3.0) * square))
+    if len(more) > 1:
+        fourth = more[1] - 4.0 * more[0] * t1 - 3.0 * t2 * t2 + square * (12.0 * t2 - 6.0 * square)
+        powers.append((1.0 / 24.0) * fourth)
+    for power in powers:
+        power *= weight[:, None]
+    return powers
+
+
 def difference_of_shares(a: Array, share: Array) -> Array:
     """a - share, whose columns sum to one both, as a (1 - share) - share (1 - a): 1 - a is the sum of the others."""
     others = np.ones((len(a), len(a))) - np.eye(len(a))
@@ -134,3 +176,8 @@ LOSS_PARTS: dict[str, Callable[[Array, Array, Array, Array], tuple[Array, Array]
 
 # ... and for changes that are power series in a step.
 LOSS_POWERS: dict[str, Callable[..., tuple[Array, Array, Array]]] = {"cross_entropy": cross_entropy_powers}
+
+# ... and with samples first, for changes that are straight in a step.
+LOSS_CUMULANTS: dict[str, Callable[[Array, Array, Array, int], list[Array]]] = {
+    "cross_entropy": cross_entropy_cumulants,
+}

@@ -20,12 +20,11 @@ SAFE_SQUARES = (1e-180, 1e280)
 
 @dataclass(frozen=True)
 class Sizes:
-    """Norms of the gradient, of the numerical gradient and of their difference, and the largest difference."""
+    """Norms of the gradient, of the numerical gradient and of their difference."""
 
     gradient: float
     approx: float
     error: float
-    peak: float
 
     @property
     def finite(self) -> bool:
@@ -137,8 +136,19 @@ class Comparison:
 
     @cached_property
     def sizes(self) -> Sizes:
-        """Euclidean norms and the largest error, with the reference for the numerical gradient."""
+        """Euclidean norms, with the reference for the numerical gradient."""
         return two_norms(self.gradient, self.reference)
+
+    @cached_property
+    def largest_error(self) -> float:
+        """The largest difference of the gradient and the reference."""
+        peak = 0.0
+        with np.errstate(over="ignore", invalid="ignore"):
+            for start in range(0, self.checked, CHUNK):
+                part = slice(start, start + CHUNK)
+                errors = self.gradient[part] - self.reference[part]
+                peak = max(peak, float(errors.max()), -float(errors.min()))
+        return peak
 
     @cached_property
     def root_mean_square(self) -> float:
@@ -197,7 +207,7 @@ class Comparison:
             error.append(float(np.linalg.norm(part.error, norm)))
         join = sum if norm == 1 else max
         totals = [float(join(values)) / self.unit if values else 0.0 for values in (gradient, approx, error)]
-        return Sizes(totals[0], totals[1], totals[2], self.sizes.peak)
+        return Sizes(*totals)
 
     def entries(self, *, judged: bool = True) -> Iterator[EntryChunk]:
         """Yield the comparison entry by entry, in chunks.
@@ -243,7 +253,7 @@ def two_norms(gradient: Array, approx: Array) -> Sizes:
         if vector.size:
             peak = max(float(vector.max()), -float(vector.min()), peak, key=_nan_first)
     if peak == 0.0 or not math.isfinite(peak):
-        return Sizes(peak, peak, peak, peak)
+        return Sizes(peak, peak, peak)
     unit = power_towards_one(peak)
     return _roots(_sums(gradient, approx, unit), unit)
 
@@ -253,8 +263,8 @@ def _nan_first(value: float) -> float:
 
 
 def _sums(gradient: Array, approx: Array, unit: float) -> Sizes:
-    """Return sums of squares of two vectors, times ``unit``, and of their difference, and its largest entry."""
-    squares = other = errors = peak = 0.0
+    """Return sums of squares of two vectors, times ``unit``, and of their difference."""
+    squares = other = errors = 0.0
     buffer = np.empty(min(CHUNK, gradient.size))
     with np.errstate(over="ignore", invalid="ignore"):
         for start in range(0, gradient.size, CHUNK):
@@ -265,15 +275,11 @@ def _sums(gradient: Array, approx: Array, unit: float) -> Sizes:
             squares += float(np.dot(g, g))
             other += float(np.dot(a, a))
             errors += float(np.dot(d, d))
-            peak = max(peak, float(d.max()), -float(d.min()))
-    return Sizes(squares, other, errors, peak)
+    return Sizes(squares, other, errors)
 
 
 def _roots(sizes: Sizes, unit: float) -> Sizes:
-    return Sizes(
-        math.sqrt(sizes.gradient) / unit, math.sqrt(sizes.approx) / unit, math.sqrt(sizes.error) / unit,
-        sizes.peak / unit,
-    )
+    return Sizes(*(math.sqrt(square) / unit for square in (sizes.gradient, sizes.approx, sizes.error)))
 
 
 def relative(error: float, gradient: float, approx: float) -> float:

@@ -141,13 +141,15 @@ def _judge_at(comparison: Comparison, given: Evidence, dtype: str | None) -> Ten
     promised = given.subject.gradient[comparison.tensor.start : comparison.tensor.stop]
     if found.name in given.differences.limits:
         found.promised_rms = given.promised_rms(comparison)
-    if not np.isfinite(promised).all() or not sizes.finite:
+    beside = comparison.where is not None  # entries of the gradient that are not compared
+    if not sizes.finite or (beside and not np.isfinite(promised).all()):
         return replace(found, verdict=FAIL, cause=Cause.NOT_FINITE, entries=broken_entries(comparison))
     if not comparison.checked:
         return _by_directions_alone(found, given)
     explanations = Explanations(given, comparison, dtype)
-    if sizes.peak > comparison.tolerance * comparison.negligible * comparison.root_mean_square:
-        # In most checks every error is below what even the smallest entry is allowed, and this is not reached.
+    least = comparison.tolerance * comparison.negligible * comparison.root_mean_square
+    if sizes.error > least and comparison.largest_error > least:
+        # In most checks even their norm is below what the smallest entry is allowed, and this is not reached.
         found.entries = disagreeing_entries(comparison, explanations)
     found.verdict, found.cause = _of_entries(found, explanations)
     doubtful = found.verdict == FAIL or found.cause in (Cause.NOISE, Cause.ROUNDING)

@@ -4,13 +4,16 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 import fastcheck as fc
 from fastcheck.engines import base
-from fastcheck.engines.plain import at_once, engine as plain
+from fastcheck.engines.plain import at_once, engine as plain, from_outputs, pieces
+from fastcheck.engines.plain.from_outputs import responses as short_responses
 from fastcheck.problems.networks.problem import Problem
 from fastcheck.rules.activation_changes import ACTIVATION_CHANGES
 from fastcheck.rules.activations import ACTIVATIONS
@@ -149,7 +152,9 @@ def test_shallow_networks_are_done_in_numpy_up_to_half_a_second(ledger, compiled
 
 
 @pytest.mark.parametrize("hidden", ["relu", "tanh"])
-def test_groups_on_threads_are_the_same_bits(hidden):
+def test_pieces_on_threads_are_the_same_bits(monkeypatch, hidden):
+    for module in (pieces, from_outputs):
+        monkeypatch.setattr(module, "PIECE", 1 << 12)
     given = problem(network([30, 60, 40, 10], hidden, "softmax", "cross_entropy"), 64)
     runs = [plain.differences(given, None, 1e-7, Run(threads, 1 << 30)) for threads in (1, 2, 5)]
     for other in runs[1:]:
@@ -169,38 +174,90 @@ def test_groups_of_units_change_only_the_last_digits(monkeypatch, hidden):
     np.testing.assert_allclose(parts.J_plus, whole.J_plus, rtol=1e-15)
 
 
-@pytest.mark.parametrize("hidden", ["relu", "leaky_relu", "identity"])
-def test_straight_layers_are_crossed_at_once(monkeypatch, hidden):
-    """The same numbers as layer by layer; where a kink may be met there is no way at once."""
-    given = problem(network([5, 9, 8, 7, 6, 4], hidden, "softmax", "cross_entropy"), 6)
+def carried_layers(monkeypatch, given, epsilon):
+    """Differences where nothing travels together, and the layers that were carried down from the outputs."""
     usual_way(monkeypatch)
-    ways = []
-    find = plain.to_outputs
-    monkeypatch.setattr(plain, "to_outputs", lambda point, k: ways.append(find(point, k)) or ways[-1])
-    found = plain.differences(given, None, 1e-7, RUN)
-    assert [way is not None for way in ways] == [True, True, False, False, False]
-    monkeypatch.setattr("fastcheck.engines.plain.straight.MOST", 0)
-    other = plain.differences(given, None, 1e-7, RUN)
-    np.testing.assert_allclose(found.gradapprox, other.gradapprox, rtol=0, atol=1e-15 * np.abs(other.gradapprox).max())
-    ways.clear()
+    carried, seen = plain.carried, []
+    monkeypatch.setattr(plain, "carried", lambda point, chosen: seen.extend(carried(point, chosen)) or seen)
+    found = plain.differences(given, None, epsilon, RUN)
     monkeypatch.undo()
+    return found, [layer.layer for layer in seen]
+
+
+def layer_by_layer(monkeypatch, given, epsilon, indices=None):
+    """Differences where nothing is carried down from the outputs."""
     usual_way(monkeypatch)
-    monkeypatch.setattr(plain, "to_outputs", lambda point, k: ways.append(find(point, k)) or ways[-1])
-    plain.differences(given, None, 1.0, RUN)
-    assert any(way is not None for way in ways) == (hidden == "identity")
+    monkeypatch.setattr(plain, "carried", lambda point, chosen: [])
+    found = plain.differences(given, indices, epsilon, RUN)
+    monkeypatch.undo()
+    return found
+
+
+def same_to_rounding(found, other, digits=2e-15):
+    """All that differences say of a network."""
+    np.testing.assert_allclose(
+        found.gradapprox, other.gradapprox, rtol=0, atol=digits * np.abs(other.gradapprox).max())
+    every = np.arange(found.gradapprox.size)
+    bends = [one.J_plus[every] + one.J_minus[every] - 2.0 * one.cost for one in (found, other)]
+    np.testing.assert_allclose(*bends, rtol=0, atol=1e-15 * found.cost)
+    assert np.array_equal(found.kinks.where, other.kinks.where)
+
+
+@pytest.mark.parametrize(("output", "cost"), [("softmax", "cross_entropy"), ("sigmoid", "binary_cross_entropy")])
+@pytest.mark.parametrize("hidden", ["relu", "leaky_relu", "identity"])
+def test_straight_layers_are_carried_down_from_the_outputs(monkeypatch, hidden, output, cost):
+    """The same numbers as layer by layer; a layer from which a kink may be met further on is not carried."""
+    given = problem(network([5, 9, 8, 7, 6, 4], hidden, output, cost), 6)
+    found, layers = carried_layers(monkeypatch, given, 1e-7)
+    assert layers == [4, 3, 2, 1, 0]
+    same_to_rounding(found, layer_by_layer(monkeypatch, given, 1e-7))
+    assert (carried_layers(monkeypatch, given, 1.0)[1] == [4, 3, 2, 1, 0]) == (hidden == "identity")
+
+
+@pytest.mark.parametrize(("output", "cost"), [("softmax", "cross_entropy"), ("sigmoid", "binary_cross_entropy")])
+@pytest.mark.parametrize("epsilon", [1e-9, 5e-8, 1e-6, 1e-4])
+@pytest.mark.parametrize("hidden", [["tanh"] * 4, ["relu", "tanh", "relu", "leaky_relu"], ["relu"] * 4])
+def test_what_is_carried_down_is_the_same_to_rounding(monkeypatch, hidden, epsilon, output, cost):
+    names, widths = [*hidden, output], pairwise([5, 9, 8, 7, 6, 4])
+    layers = [fc.Dense(*sizes, name) for sizes, name in zip(widths, names, strict=True)]
+    given = problem(fc.Network(layers, cost, 0.1), 6, seed=3)
+    found, _ = carried_layers(monkeypatch, given, epsilon)
+    same_to_rounding(found, layer_by_layer(monkeypatch, given, epsilon), 2e-15 if epsilon < 1e-6 else 1e-13)
+
+
+def test_only_the_first_curved_layer_behind_a_unit_is_crossed_at_once(monkeypatch):
+    given = problem(network([5, 9, 8, 7, 6, 4], "tanh", "softmax", "cross_entropy"), 6)
+    assert carried_layers(monkeypatch, given, 5e-8)[1] == [4, 3, 2]
+
+
+@pytest.mark.parametrize(("first", "count"), [(0, 20), (54, 8), (134, 4), (197, 2)])
+def test_some_entries_are_carried_down_as_all_are(monkeypatch, first, count):
+    """Of all layers, and of the last ones alone."""
+    given = problem(network([5, 9, 8, 7, 4], "relu", "softmax", "cross_entropy"), 6)
+    whole = carried_layers(monkeypatch, given, 1e-7)[0]
+    places = np.random.default_rng(0).choice(given.theta.size - first, count, replace=False)
+    indices = np.sort(first + places)
+    usual_way(monkeypatch)
+    some = plain.differences(given, indices, 1e-7, RUN)
+    scale = np.abs(whole.gradapprox).max()
+    np.testing.assert_allclose(some.gradapprox, whole.gradapprox[indices], rtol=0, atol=1e-15 * scale)
+
+
+def test_blocks_of_samples_change_only_the_last_digits(monkeypatch):
+    given = problem(network([5, 9, 7, 4], "tanh", "softmax", "cross_entropy"), 6)
+    whole = carried_layers(monkeypatch, given, 1e-7)[0]
+    monkeypatch.setattr(from_outputs, "ROWS", 1)
+    monkeypatch.setattr(from_outputs, "PIECE", 1)
+    usual_way(monkeypatch)
+    same_to_rounding(plain.differences(given, None, 1e-7, RUN), whole, 1e-15)
 
 
 def test_a_fault_in_the_sums_is_an_error(monkeypatch):
     given = problem(network([6, 7, 5, 3], "tanh", "softmax", "cross_entropy"), 5)
     usual_way(monkeypatch)
-    right = plain.responses
-
-    def wrong(*arguments):
-        far, near = right(*arguments)
-        far.odd *= 1.0 + 1e-4
-        return far, near
-
-    monkeypatch.setattr(plain, "responses", wrong)
+    monkeypatch.setattr(plain, "short_responses", lambda *arguments: [
+        (replace(one, powers=[power * (1.0 + 1e-4) for power in one.powers]), met)
+        for one, met in short_responses(*arguments)])
     with pytest.raises(fc.EngineError, match="spot check"):
         plain.differences(given, None, 1e-7, RUN)
 

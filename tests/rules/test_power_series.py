@@ -4,7 +4,13 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from fastcheck.rules.loss_changes import LOSS_CHANGES, LOSS_POWERS
+from fastcheck.rules.loss_changes import (
+    LOSS_CHANGES,
+    LOSS_CUMULANTS,
+    LOSS_POWERS,
+    cross_entropy_cumulants,
+    relative_to_targets,
+)
 from fastcheck.rules.losses import COSTS
 from fastcheck.rules.power_series import ACTIVATION_POWERS, LOSS_SERIES
 from tests.support import mpmath_rules
@@ -97,6 +103,44 @@ def test_cross_entropy_of_columns_that_all_samples_share():
         np.testing.assert_array_equal(left, right)
 
 
+@pytest.mark.parametrize("spread", [0.5, 5.0, 60.0])
+@pytest.mark.parametrize("kind", ["hot", "soft", "certain"])
+@pytest.mark.parametrize("seed", range(3))
+def test_cross_entropy_cumulants(spread, kind, seed):
+    """For changes that are straight in the step."""
+    rng = np.random.default_rng(seed)
+    outputs, columns, m = 5, 3, 2
+    z = spread * rng.uniform(-1, 1, (outputs, m))
+    y = rng.dirichlet(np.ones(outputs), m).T if kind == "soft" else np.eye(outputs)[:, rng.integers(outputs, size=m)]
+    if kind == "certain":
+        y = np.eye(outputs)[:, z.argmax(axis=0)]
+    d = rng.standard_normal((m, outputs, columns))
+    with mp.workdps(60):
+        a = np.array([[float(p) for p in mpmath_rules.softmax(z[:, s])] for s in range(m)])
+        u = relative_to_targets(y) @ d
+        *powers, fourth = cross_entropy_cumulants(y.sum(axis=0), a, u, 4)
+        for one, other in zip(cross_entropy_cumulants(y.sum(axis=0), a, u, 2), powers, strict=False):
+            np.testing.assert_array_equal(one, other)
+        for column in range(columns):
+            for s in range(m):
+                before = [mp.mpf(v) for v in z[:, s]]
+
+                def change(step, before=before, s=s, column=column):
+                    after = [one + mp.mpf(d[s, k, column]) * step for k, one in enumerate(before)]
+                    return loss_at("cross_entropy", after, y[:, s]) - loss_at("cross_entropy", before, y[:, s])
+
+                for step in STEPS:
+                    sums_to([power[s, column] for power in powers], step, change(mp.mpf(step)), 2e-13)
+                exact = float(mp.taylor(change, 0, 4)[4])
+                assert fourth[s, column] == pytest.approx(exact, rel=1e-9, abs=1e-11)
+
+
+def test_the_only_target_does_not_change_relative_to_itself():
+    y = np.eye(4)[:, [2, 0, 3]]
+    assert np.all(relative_to_targets(y)[np.arange(3), [2, 0, 3]] == 0.0)
+
+
 def test_every_loss_has_its_powers():
     """What is differenced at once has them in one of the two forms."""
     assert set(LOSS_CHANGES) == set(LOSS_SERIES) | set(LOSS_POWERS)
+    assert set(LOSS_CUMULANTS) == set(LOSS_POWERS)

@@ -1,7 +1,8 @@
 """The response engine in plain NumPy: the same differences as ``engines.response`` finds, with nothing to compile.
 
-r(x) of every unit and sample is taken from pairs of columns +-h (and +-h/2 where curved functions see more than a
-quadratic is good for), and evaluated literally where kinks or long steps are in the way, as there.
+r(x) of every unit and sample is carried down from the outputs where that says it all (see ``from_outputs``), taken from
+pairs of columns +-h (and +-h/2 where curved functions see more than a quadratic is good for) elsewhere, and evaluated
+literally where kinks or long steps are in the way.
 """
 
 from collections.abc import Iterator
@@ -23,12 +24,15 @@ from ...runtime.threads import run_all
 from ..response.literal_losses import SAFETY, SomeSamples, literal_parts
 from ..response.places import Places, kinks_of
 from .at_once import TOGETHER, differences_at_once, fits
+from .carried import carried
+from .forward import forward
 from .found import PIECE, LayerFound, Piece, literal_from, pieces_of, with_ones
-from .pairs import QUARTIC_REACH, responses
+from .from_outputs import responses as short_responses
+from .pairs import responses
 from .pairs_of_changes import Pair
-from .point import Point
+from .pieces import pieces_of_rows
+from .point import QUARTIC_REACH, Point
 from .spot_check import spot_check
-from .straight import to_outputs
 
 # Activations whose array rules are not right where pre-activations are thousands, as their kernels are.
 FAR_OUT = {"gelu", "gelu_tanh"}
@@ -47,11 +51,12 @@ def differences(problem: Problem, indices: Indices | None, epsilon: float, run: 
     with np.errstate(all="ignore"):
         net = problem.network
         changes = [ACTIVATION_CHANGES[entry.name] for entry in net.activation_entries]
-        point = Point(problem, epsilon, changes, LOSS_CHANGES[net.cost], LOSS_PARTS.get(net.cost))
+        point = Point(problem, epsilon, changes, LOSS_CHANGES[net.cost], LOSS_PARTS.get(net.cost),
+                      *forward(problem, run.threads))
         places = None if indices is None else [Places(problem, k, indices) for k in range(len(point.weights))]
         units = [slice(None) if places is None else places[k].units for k in range(len(point.weights))]
         layers = _all_layers(point, units, run)
-        return _costs(point, layers, places, indices)
+        return _costs(point, layers, places, indices, run.threads)
 
 
 def has_rules(network: Network) -> bool:
@@ -63,17 +68,37 @@ def has_rules(network: Network) -> bool:
 def _all_layers(point: Point, chosen: list[Any], run: Run) -> list[LayerFound]:
     """Responses of the chosen units of every layer."""
     sizes = [n if isinstance(u, slice) else len(u) for n, u in zip(point.net.widths[1:], chosen, strict=True)]
-    groups = list(_groups(point, chosen, sizes))
+    size = point.net.size  # half of the way are polynomials, half is what they cannot say
+    responded = _down(point, chosen, sizes, run)
+    left = [0 if any(found.layer == k for found, _ in responded) else count for k, count in enumerate(sizes)]
+    groups = list(_groups(point, chosen, left))
 
     def work(group: list[Any]) -> list[tuple[LayerFound, Mask | None]]:
         with np.errstate(all="ignore"):  # NumPy keeps this per thread
             return list(_respond(point, group))
 
-    size = point.net.size  # half of the way are polynomials, half is what they cannot say
-    responded = run_all(work, groups, run.threads, lambda done: run.progress(size * done // (2 * len(groups)), size))
-    found = _with_literal(point, [one for part in responded for one in part], run)
+    left_over = run_all(work, groups, run.threads, lambda done: run.progress(
+        size // 4 + size * done // (4 * len(groups)), size))
+    responded += [one for each in left_over for one in each]
+    found = _with_literal(point, responded, run)
     parts: list[list[LayerFound]] = [[one for one in found if one.layer == k] for k in range(len(sizes))]
     return [_whole(point, k, units, part) for k, (units, part) in enumerate(zip(chosen, parts, strict=True)) if part]
+
+
+def _down(point: Point, chosen: list[Any], sizes: list[int], run: Run) -> list[tuple[LayerFound, Mask | None]]:
+    """Responses of what is carried down from the outputs, where that is worth while; the first quarter of the way."""
+    if _together(point, sizes):
+        return []
+    layers = carried(point, [units if size else None for units, size in zip(chosen, sizes, strict=True)])
+    if not layers:
+        return []
+    size = point.net.size
+    return short_responses(point, layers, run, lambda done, of: run.progress(size * done // (4 * of), size))
+
+
+def _together(point: Point, sizes: list[int]) -> bool:
+    """Whether units of all layers travel together."""
+    return bool(point.m * sum(sizes) * max(point.net.widths[1:]) <= TOGETHER)
 
 
 def _with_literal(point: Point, responded: list[tuple[LayerFound, Mask | None]], run: Run) -> list[LayerFound]:
@@ -117,11 +142,12 @@ def _bundles(point: Point, pieces: list[Piece]) -> list[list[Piece]]:
 def _groups(point: Point, chosen: list[Any], sizes: list[int]) -> Iterator[list[Any]]:
     """Units by layer that travel together: all of them where they fit a block, else some of one layer at a time."""
     widths = point.net.widths
-    if point.m * sum(sizes) * max(widths[1:]) <= TOGETHER:
-        yield [units if size else None for units, size in zip(chosen, sizes, strict=True)]
+    if _together(point, sizes):
+        if any(sizes):
+            yield [units if size else None for units, size in zip(chosen, sizes, strict=True)]
         return
     for k, units in enumerate(chosen):
-        rows = widths[-1] if to_outputs(point, k) is not None else max(widths[min(k + 3, len(widths) - 1) :])
+        rows = max(widths[min(k + 3, len(widths) - 1) :])
         count = max(1, BLOCK // (point.m * rows))
         numbers = np.arange(sizes[k]) if isinstance(units, slice) else units
         for first in range(0, sizes[k], count):
@@ -182,33 +208,23 @@ def _whole(point: Point, layer: int, units: Any, parts: list[LayerFound]) -> Lay
 
 
 def _costs(
-    point: Point, layers: list[LayerFound], places: list[Places] | None, indices: Indices | None
+    point: Point, layers: list[LayerFound], places: list[Places] | None, indices: Indices | None, threads: int
 ) -> NumericalGradient:
     """Sums over samples, the penalty, noise and kinks."""
     problem, net = point.problem, point.net
     losses = point.losses
-    gradapprox = np.zeros(net.size if indices is None else indices.size)
+    total = np.empty(net.size) if indices is None else np.zeros(indices.size)
+    gradapprox, facts = _slopes(point, layers, places, total, threads)
     noise, kinks = np.zeros(len(net.tensors)), []
     numbers = {tensor.name: number for number, tensor in enumerate(net.tensors)}
     height = _height(point)
     for found in layers:
         place = None if places is None else places[found.layer]
         tensors = net.places[found.layer].tensors
-        if place is None and found.literal is None:
-            weights, biases = tensors["W"], tensors["b"]
-            found.add_slopes(point.inputs[found.layer], point.epsilon, point.scale,
-                             gradapprox[weights.start : weights.stop].reshape(weights.shape),
-                             gradapprox[biases.start : biases.stop])
-        else:
-            slopes = point.scale * found.odd(with_ones(point.inputs[found.layer]), point.epsilon)
-            if found.literal is not None:
-                slopes[found.literal.rows] += point.scale / point.epsilon * found.literal.odd
-            _put(point, found, place, gradapprox, slopes)
         of_weights, of_biases = _noise(point, found, height)
         noise[numbers[tensors["W"].name]], noise[numbers[tensors["b"].name]] = of_weights, of_biases
         if found.literal is not None:
             kinks += _kinks(point, found, place or Places(problem, found.layer, None))
-    facts = spot_check(point, layers, losses, _literal)
     cost = point.scale * float(losses.sum()) + net.penalty(problem.parameters, point.m)
     rate = net.l2 / point.m
     if rate:
@@ -220,6 +236,36 @@ def _costs(
     found_kinks = kinks_of(kinks, gradapprox)
     sides = _sides(point, layers, places, gradapprox, indices, cost)
     return NumericalGradient(cost, *sides, gradapprox, net.layout.spread(noise, indices), found_kinks, facts=facts)
+
+
+def _slopes(
+    point: Point, layers: list[LayerFound], places: list[Places] | None, gradapprox: Array, threads: int
+) -> tuple[Array, dict[str, Any]]:
+    """Fill in sums over samples, and try one parameter meanwhile; return them and what that came to."""
+    pieces: list[tuple[LayerFound, slice] | None] = [None]
+    for found in layers:
+        if places is None and found.literal is None:
+            inputs = point.inputs[found.layer]
+            units = len(found.powers[0])
+            pieces += [(found, rows) for rows in pieces_of_rows(units, units * inputs.size)]
+        else:
+            slopes = point.scale * found.odd(with_ones(point.inputs[found.layer]), point.epsilon)
+            if found.literal is not None:
+                slopes[found.literal.rows] += point.scale / point.epsilon * found.literal.odd
+            _put(point, found, None if places is None else places[found.layer], gradapprox, slopes)
+
+    def work(piece: tuple[LayerFound, slice] | None) -> dict[str, Any]:
+        with np.errstate(all="ignore"):  # NumPy keeps this per thread
+            if piece is None:
+                return spot_check(point, layers, _literal)
+            found, rows = piece
+            weights, biases = (point.net.places[found.layer].tensors[kind] for kind in ("W", "b"))
+            found.add_slopes(rows, point.inputs[found.layer], point.epsilon, point.scale,
+                             gradapprox[weights.start : weights.stop].reshape(weights.shape),
+                             gradapprox[biases.start : biases.stop])
+            return {}
+
+    return gradapprox, run_all(work, pieces, threads)[0]
 
 
 def _literal(point: Point, place: tuple[int, int, int]) -> tuple[Array, float]:

@@ -60,15 +60,17 @@ class LayerFound:
             total += epsilon**2 * (self.powers[2] @ (inputs**3).T)
         return np.asarray(total)
 
-    def add_slopes(self, inputs: Array, epsilon: float, scale: float, weights: Array, biases: Array) -> None:
-        """The same written where it belongs, weights (units, inputs) and biases (units,)."""
-        slopes = scale * self.powers[0]
-        np.matmul(slopes, inputs.T, out=weights)
-        slopes.sum(axis=1, out=biases)
+    def add_slopes(
+        self, rows: slice, inputs: Array, epsilon: float, scale: float, weights: Array, biases: Array
+    ) -> None:
+        """The same of some units, written where it belongs, weights (units, inputs) and biases (units,)."""
+        slopes = scale * self.powers[0][rows]
+        np.matmul(slopes, inputs.T, out=weights[rows])
+        slopes.sum(axis=1, out=biases[rows])
         if len(self.powers) > 2:
-            cubes = (scale * epsilon**2) * self.powers[2]
-            weights += cubes @ (inputs * inputs * inputs).T
-            biases += cubes.sum(axis=1)
+            cubes = (scale * epsilon**2) * self.powers[2][rows]
+            weights[rows] += cubes @ (inputs * inputs * inputs).T
+            biases[rows] += cubes.sum(axis=1)
 
     def even(self, inputs: Array, epsilon: float) -> Array:
         """Return the even parts likewise."""

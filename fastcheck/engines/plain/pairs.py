@@ -18,12 +18,8 @@ import numpy as np
 from ..._types import Array
 from ...rules.small import SHORT
 from .pairs_of_changes import Pair, larger
-from .point import Point, Series
-from .straight import to_outputs
+from .point import QUADRATIC_REACH, QUARTIC_REACH, Point, Series
 from .two_layers import across
-
-# Up to this change of a pre-activation r is a quadratic to a relative 1e-13, and up to this one a quartic.
-QUADRATIC_REACH, QUARTIC_REACH = 2e-7, 1e-3
 
 
 def responses(point: Point, chosen: list[Any]) -> tuple[Pair, Pair | None]:
@@ -66,10 +62,9 @@ def _arriving(point: Point, chosen: list[Any], fraction: float) -> tuple[Pair | 
         if block is not None and point.passes(k):
             _activate(point, k, block, None)
         if alone and rows is not None and k + 2 <= point.last:
-            way = to_outputs(point, k)
-            block = across(point, k, units, rows) if way is None else Pair(way[:, units] * rows.odd, None, rows.met)
+            block = across(point, k, units, rows)
             if block is not None:
-                reached = k + 2 if way is None else point.last
+                reached = k + 2
                 continue
         if k < point.last:
             block = _next(point, k, units, block, rows)

@@ -14,6 +14,12 @@ from ...runtime.cached_property import cached_property
 
 # Changes up to twice this are cubics to rounding, and short for the rules too.
 STEP = 0.5 * SHORT
+# Up to this change of a pre-activation r is a quadratic to a relative 1e-13, and up to this one a quartic.
+QUADRATIC_REACH, QUARTIC_REACH = 2e-7, 1e-3
+# Changes up to which their squares, beside one, are less than rounding.
+SQUARE_IS_NOTHING = 3e-8
+# What is made of each output for each sample: more outputs than this many times the units cost more than they save.
+WORTHWHILE = 4
 # Literal propagation's rounding may be this many times its first-order bound, ...
 SAFETY = 16.0
 # ... and two evaluations of one sum agree to this, relatively.
@@ -28,6 +34,11 @@ class Series:
     c1: Array
     c2: Array | None = None
     c3: Array | None = None
+
+    @property
+    def all(self) -> tuple[Array, Array | None, Array | None]:
+        """All three."""
+        return self.c1, self.c2, self.c3
 
     def of(self, rows: Any) -> "Series":
         """Return those of some units, or with an axis for columns, by an index."""
@@ -45,25 +56,26 @@ class Point:
     changes : the array rule of each layer's activation.
     loss_change : the loss's exact difference (see ``rules.loss_changes``).
     loss_parts : the same for both signs of a short change of logits at once, where the loss mixes the outputs.
+    run : forward propagation at theta.
+    weight_sums : (units,) each, sums of magnitudes of a unit's weights.
 
     Attributes
     ----------
-    run : forward propagation at theta; inputs : what each layer reads.
+    inputs : what each layer reads.
     steps : (m,) each, h: the largest change of a pre-activation of the layer, epsilon max(1, max |a|).
     slacks : how far rounding may have moved each pre-activation; never zero.
     margins : distance to the nearest kink less that, infinite where there is none; None for layers without kinks.
-    ways : what ``straight`` has found, by layer.
     curved : whether a layer's activation is neither straight nor taken together with the loss.
     """
 
     def __init__(
         self, problem: Any, epsilon: float, changes: list[Callable[..., Any]], loss_change: Callable[..., Array],
-        loss_parts: Callable[..., tuple[Array, Array]] | None = None,
+        loss_parts: Callable[..., tuple[Array, Array]] | None, run: Any, weight_sums: list[Array],
     ) -> None:
         net = self.net = problem.network
         self.changes, self.loss_change, self.loss_parts = changes, loss_change, loss_parts
         self.problem, self.epsilon, self.m = problem, epsilon, problem.m
-        self.run = problem.forward()
+        self.run, self.weight_sums = run, weight_sums
         self.last = len(net.layers) - 1
         self.entries = net.activation_entries
         self.inputs = [self.run.inputs_of(k) for k in range(len(net.layers))]
@@ -78,7 +90,6 @@ class Point:
         self.margins = [None if gap is None else gap - self.slacks[k] for k, gap in enumerate(self.gaps)]
         self.least_margins = [np.inf if margin is None else float(margin.min()) for margin in self.margins]
         self._series: dict[int, Series] = {}
-        self.ways: dict[int, Array | None] = {}
 
     @property
     def losses(self) -> Array:
@@ -100,9 +111,8 @@ class Point:
         return not bool(self.entries[k].linear)
 
     def _slack(self, k: int) -> Array:
-        rows = np.abs(self.weights[k]).sum(axis=1)
         bias = self.problem.parameters[self.net.places[k].tensors["b"].name].reshape(-1, 1)
-        return np.asarray(8.0 * UNIT_ROUNDOFF * (rows[:, None] * self.largest[k] + np.abs(bias)) + 1e-30)
+        return np.asarray(8.0 * UNIT_ROUNDOFF * (self.weight_sums[k][:, None] * self.largest[k] + np.abs(bias)) + 1e-30)
 
     def _gap(self, k: int) -> Array | None:
         """Distance of each pre-activation to the nearest kink."""

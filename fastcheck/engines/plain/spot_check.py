@@ -18,14 +18,13 @@ INTERPOLATED = 1e-9
 
 
 def spot_check(
-    point: Point, layers: list[LayerFound], losses: Array,
-    literal_at: Callable[[Point, tuple[int, int, int]], tuple[Array, float]],
+    point: Point, layers: list[LayerFound], literal_at: Callable[[Point, tuple[int, int, int]], tuple[Array, float]],
 ) -> dict[str, Any]:
     """Compare one parameter, drawn at random, with literal forward propagation, to within its rounding.
 
     Parameters
     ----------
-    layers : what was found, by layer; losses : (m,) at theta.
+    layers : what was found, by layer.
     literal_at : odd and even part by plain propagation and a bound of all that rounding can do to them near theta.
 
     Returns
@@ -45,6 +44,7 @@ def spot_check(
     own = _own(point, found, row, column)
     if not np.isfinite(own).all():
         return {"spot_checked": 0, "spot_check_error": 0.0}
+    losses = point.losses
     literal = _literal(point, place, losses)
     slopes = _moved_by_rounding(point, layers, found.layer)
     bound = SAFETY * (slopes + 8.0 * UNIT_ROUNDOFF * float(np.abs(losses).sum())) + CLOSE * float(np.abs(own).max())
@@ -72,22 +72,22 @@ def _own(point: Point, found: LayerFound, row: int, column: int) -> Array:
 
 
 def _literal(point: Point, place: tuple[int, int, int], losses: Array) -> Array:
-    """Return the odd and even part by plain propagation of theta +- epsilon e."""
+    """Return the odd and even part by plain propagation of theta +- epsilon e, beside the losses at theta."""
     layer, unit, column = place
     net, parameters, m = point.net, point.problem.parameters, point.m
     own = net.places[layer]
     perturbed = own.of_unit(point.problem.theta, unit)
     base = perturbed[column]
-    z = np.concatenate([point.run.Z[layer]] * 3, axis=1)
-    for k, value in enumerate((base + point.epsilon, base - point.epsilon, base)):
+    z = np.concatenate([point.run.Z[layer]] * 2, axis=1)
+    for k, value in enumerate((base + point.epsilon, base - point.epsilon)):
         perturbed[column] = value
         z[unit, k * m : (k + 1) * m] = perturbed[:-1] @ point.inputs[layer] + perturbed[-1]
     for k in range(layer, point.last):
         following = net.places[k + 1]
         z = following.layer.forward(following.values(parameters), point.entries[k].value(z))
-    targets = np.concatenate([point.problem.Y] * 3, axis=1)
-    up, down, here = net.cost_entry.losses(z, point.entries[-1].value(z), targets).reshape(3, m)
-    return np.array([0.5 * (up - down).sum(), (0.5 * (up + down) - here).sum()])
+    targets = np.concatenate([point.problem.Y] * 2, axis=1)
+    up, down = net.cost_entry.losses(z, point.entries[-1].value(z), targets).reshape(2, m)
+    return np.array([0.5 * (up - down).sum(), (0.5 * (up + down) - losses).sum()])
 
 
 def _moved_by_rounding(point: Point, layers: list[LayerFound], first: int) -> float:

@@ -12,15 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from ..._types import Array, Mask
+from ..._types import Array
 from ...rules.small import SHORT
+from .kinks_near import met_behind
 from .pairs_of_changes import Pair
-from .point import Point
+from .point import SQUARE_IS_NOTHING, WORTHWHILE, Point
 
-# Changes up to which their squares, beside one, are less than rounding.
-SQUARE_IS_NOTHING = 3e-8
-# V diag(c) is made for each sample: more outputs than this many times the units cost more than they save.
-WORTHWHILE = 4
 # Numbers of one block of V diag(c).
 BLOCK = 1 << 17
 
@@ -44,11 +41,10 @@ def across(point: Point, k: int, units: Any, rows: Pair) -> Pair | None:
     met = rows.met
     margin = point.margins[k + 1]
     if margin is not None:
-        near = np.nonzero(~(bounds < margin))
-        if near[0].size * sizes.shape[0] > BLOCK:
+        found, told = met_behind(W, margin, sizes, bounds)
+        if not told:
             return None
-        if near[0].size:
-            found = _met(np.abs(W[near[0]]) * sizes.T[near[1]], margin[near][:, None], near[1], sizes.shape)
+        if found is not None:
             met = found if met is None else met | found
     moved = Pair(np.empty((point.weights[k + 2].shape[0], *sizes.shape)), None, met, rows.reach)
     if curved:
@@ -57,13 +53,6 @@ def across(point: Point, k: int, units: Any, rows: Pair) -> Pair | None:
         moved.even = np.empty_like(moved.odd)
     _fill(point, k, W, rows, moved, cubic=reach > SQUARE_IS_NOTHING)
     return moved
-
-
-def _met(moves: Array, margin: Array, samples: Any, shape: tuple[int, ...]) -> Mask:
-    """Tell which columns (units, m) meet a kink, from moves (places, units) of units that may, in samples (places,)."""
-    met = np.zeros(shape[::-1], np.bool_)
-    np.logical_or.at(met, samples, ~(moves < margin) & (moves != 0.0))
-    return met.T
 
 
 def _fill(point: Point, k: int, W: Array, rows: Pair, moved: Pair, cubic: bool) -> None:
