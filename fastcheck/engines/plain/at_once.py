@@ -25,6 +25,7 @@ from .powers import (
     ONE_THREAD,
     Powers,
     Responses,
+    across,
     from_steps,
     largest_change,
     largest_of,
@@ -167,7 +168,7 @@ class Tried(NamedTuple):
 
 def _responses(point: SmallPoint, mixing: bool) -> Responses | None:
     """Responses (columns, m) of the losses to the columns of all layers; None where powers do not say everything."""
-    last, outputs = len(point.entries) - 1, point.net.widths[-1]
+    last = len(point.entries) - 1
     block: Powers | None = None
     starts: list[Series] = []
     largest = point.step  # of what begins so far
@@ -177,12 +178,15 @@ def _responses(point: SmallPoint, mixing: bool) -> Responses | None:
         if series is None:
             return None
         starts.append(series)
-        if block is not None:
-            block = through(series.of(LIFTED), block)
         if not point.entries[k].linear:  # what is straight is nowhere steeper than one
             largest = max(largest, point.step * largest_of(series.c1))
+        if block is not None and k < last and block.second is None and block.first.shape[2] == 1:
+            block = across(series, block, point.weights[k + 1])
+            continue
+        if block is not None:
+            block = through(series.of(LIFTED), block)
         if k < last:
-            block = onwards(point.weights[k + 1], block, outputs if mixing and k + 1 == last else 0)
+            block = onwards(point.weights[k + 1], block)
     if not max(point.step, 0.0 if block is None else largest_change(block, largest)) <= LONGEST:
         return None
     return from_steps(_of_losses(point, block, mixing), starts) if starts else _of_losses(point, block, mixing)
@@ -192,13 +196,7 @@ def _of_losses(point: SmallPoint, block: Powers | None, mixing: bool) -> Respons
     """Responses (columns, m) of the losses, those of single outputs last."""
     a, y = point.A[-1], point.problem.Y
     if mixing:
-        outputs = len(a)
-        if block is None:
-            block = Powers(np.eye(outputs)[:, :, None])
-        else:
-            places = np.arange(outputs)
-            block.first[places, places - outputs] = 1.0
-        return Responses(*LOSS_POWERS[point.cost.name](a, y, *block))
+        return Responses(*LOSS_POWERS[point.cost.name](a, y, *(block or ())))
     alone = Series(*LOSS_SERIES[point.cost.name](point.Z[-1], a, y))
     return summed(None if block is None else through(alone.of(LIFTED), block), alone)
 

@@ -117,7 +117,7 @@ def test_long_steps_are_left_to_the_usual_way():
     assert at_once.differences_at_once(changed(wide, "W2", (0, 0), 1e3), 1e-7) is None
 
 
-@pytest.mark.parametrize("fault", ["onwards", "through", "from_steps", "summed", "series_of"])
+@pytest.mark.parametrize("fault", ["onwards", "across", "through", "from_steps", "summed", "series_of"])
 @pytest.mark.parametrize("hidden", ["relu", "tanh"])
 def test_a_fault_is_seen_by_literal_subtraction(monkeypatch, fault, hidden):
     """Of any part, in nearly every network: the usual way then has the right numbers."""
@@ -133,7 +133,7 @@ def test_a_fault_is_seen_by_literal_subtraction(monkeypatch, fault, hidden):
     monkeypatch.setattr(at_once, fault, wrong)
     seen = 0
     for seed in range(30):
-        given = problem(network([4, 5, 3, 1], hidden, "sigmoid", "binary_cross_entropy"), 6, seed)
+        given = problem(network([4, 5, 4, 3, 1], hidden, "sigmoid", "binary_cross_entropy"), 6, seed)
         seen += at_once.differences_at_once(given, 1e-7) is None
         usual = plain.differences(given, None, 1e-7, RUN)
         assert usual.facts["spot_checked"] == 1
