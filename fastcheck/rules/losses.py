@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._types import Array
-from .kernels.curves import sigmoid, softplus, softplus_difference
+from .kernels.curves import sigmoid, softplus_difference
 from .short_series import REACH, SERIES_REACH, STEPS, fit, short_expm1, short_log1p
 
 

@@ -17,8 +17,8 @@ def difference_if_clear(
 ) -> float | None:
     """The overall difference of gradients that are right beyond any doubt; None where they must be looked at closely.
 
-    They are where every error is below what is allowed the smallest entry of its tensor, and the noise below what can
-    be seen of each: what ``judge`` then finds of every tensor is "pass", without a cause.
+    They are where all errors of a tensor together are below what is allowed its smallest entry, and the noise below
+    what can be seen of each: what ``judge`` then finds of every tensor is "pass", without a cause.
     """
     kinks, noise = differences.kinks, np.asarray(differences.noise)
     plain = (
@@ -31,18 +31,18 @@ def difference_if_clear(
     starts, sizes = [tensor.start for tensor in subject.tensors], [t.stop - t.start for t in subject.tensors]
     if starts[0] != 0 or subject.tensors[-1].stop != subject.gradient.size or not min(sizes):
         return None
-    gradient, approx = subject.gradient, differences.gradapprox
+    squares = np.empty((3, subject.gradient.size))  # of errors, gradients and differences
     with np.errstate(all="ignore"):
-        errors = np.abs(gradient - approx)
-        peaks = np.maximum.reduceat(errors, starts).tolist()
-        squares = [np.add.reduceat(values * values, starts).tolist() for values in (gradient, approx)]
-        total = float(errors.dot(errors))
+        np.subtract(subject.gradient, differences.gradapprox, out=squares[0])
+        squares[1], squares[2] = subject.gradient, differences.gradapprox
+        squares *= squares
+        of_errors, of_gradient, of_approx = np.add.reduceat(squares, starts, axis=1).tolist()
     allowed = (TOLERANCE if tolerance is None else tolerance) * NEGLIGIBLE
     allowed *= allowed  # infinite for the largest tolerances
     low, high = SAFE_SQUARES
-    for size, peak, own, other, of_noise in zip(sizes, peaks, *squares, noise.tolist(), strict=True):
+    for size, error, own, other, of_noise in zip(sizes, of_errors, of_gradient, of_approx, noise.tolist(), strict=True):
         square = own if own > other else other
-        if not (low < own < high and low < other < high and size * (peak * peak) <= allowed * square
+        if not (low < own < high and low < other < high and size * error <= allowed * square
                 and size * (of_noise * of_noise) <= NOISE_SIGMAS**2 * square):
             return None
-    return relative(math.sqrt(total), math.sqrt(math.fsum(squares[0])), math.sqrt(math.fsum(squares[1])))
+    return relative(*(math.sqrt(math.fsum(each)) for each in (of_errors, of_gradient, of_approx)))

@@ -20,7 +20,7 @@ from ...rules.activation_changes import ACTIVATION_CHANGES
 from ...rules.loss_changes import LOSS_POWERS
 from ...rules.power_series import LOSS_SERIES
 from ...runtime.cached_property import cached_property
-from .point import CLOSE, SAFETY, Series, series_of
+from .point import CLOSE, DRAWN_BY, SAFETY, Series, series_of
 from .powers import (
     ONE_THREAD,
     Powers,
@@ -146,7 +146,7 @@ class Tried(NamedTuple):
     @classmethod
     def of(cls, problem: Problem) -> "Tried":
         """Draw it."""
-        draw, widths = crc32(problem.theta[:4096].tobytes()), problem.network.widths
+        draw, widths = crc32(problem.theta[:DRAWN_BY]), problem.network.widths
         layer = draw % (len(widths) - 1)
         return cls(layer, draw // 7 % widths[layer + 1], draw // 11 % (widths[layer] + 1))
 
@@ -270,10 +270,8 @@ class _Found:
         if point.cost.output is not None or not point.entries[-1].linear:
             seen.append(point.Z[-1])
         height = max([largest_of(z) for z in seen], default=0.0)
-        steepest = np.maximum.reduceat(np.add.reduce(self.first * self.first, axis=1),
-                                       [span.units.start for span in self.spans])
-        largest = np.maximum.reduceat(np.add.reduce(point.squares, axis=1),
-                                      [span.inputs.start for span in self.spans])
+        steepest = np.maximum.reduceat(np.add.reduce(self.first * self.first, axis=1), point.net.unit_starts)
+        largest = np.maximum.reduceat(np.add.reduce(point.squares, axis=1), point.net.input_starts)
         unit = 4.0 * UNIT_ROUNDOFF * (1.0 + height) * point.scale
         noise = np.empty((len(self.spans), 2))
         np.sqrt(steepest * largest, out=noise[:, 0])
