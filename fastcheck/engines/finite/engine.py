@@ -200,7 +200,7 @@ def _closer(check: Check, places: Indices, estimates: Estimates) -> Estimates:
     if np.count_nonzero(candidates) <= ENOUGH:  # of all tensors together
         return estimates
     for tensor in check.tensors:
-        here = np.searchsorted(places, check.places_of(tensor, places))
+        here = check.rows_of(tensor, places)
         here = here[candidates[here]]
         if here.size > ENOUGH:
             bent = here[bend[here] > OUTLIER * median(bend[here])]

@@ -237,16 +237,17 @@ def tensor_noise(
         return (tensor.start + generator.choice(size, count, replace=False),
                 np.where(generator.integers(0, 2, count), 1.0, -1.0))
 
-    def along(line: tuple[NDArray[np.int64], Array], distances: Array) -> tuple[NDArray[np.int64], Array]:
-        entries, signs = line
-        values = theta[entries] + distances[:, None] * signs
-        return np.repeat(entries[None], distances.size, axis=0), values
+    def along(entries: NDArray[np.int64], signs: Array, distances: Array) -> Array:
+        """Return the costs (lines, points) on lines (lines, count) at distances (lines, points)."""
+        values = theta[entries][:, None] + distances[:, :, None] * signs[:, None]
+        return costs_at(entries.repeat(distances.shape[1], axis=0), values.reshape(-1, count)).reshape(distances.shape)
 
     def measured(line: tuple[NDArray[np.int64], Array], spacing: float, first: Array | None = None) -> float:
-        return line_noise(lambda distances: costs_at(*along(line, distances)), spacing, center, first)
+        entries, signs = line
+        return line_noise(lambda distances: along(entries[None], signs[None], distances[None])[0], spacing, center,
+                          first)
 
     lines, spacings = (line(), line()), (near, far)
-    both = [along(*pair) for pair in zip(lines, (near * AHEAD, far * AHEAD), strict=True)]
-    costs = costs_at(*(np.concatenate(parts) for parts in zip(*both, strict=True))).reshape(2, AHEAD.size)
+    costs = along(*map(np.array, zip(*lines, strict=True)), np.array(spacings)[:, None] * AHEAD)
     close, out = (measured(*each) for each in zip(lines, spacings, costs, strict=True))
     return close if out <= close else max(close, min(out, measured(line(), far)))

@@ -148,7 +148,7 @@ def _contradicted(lines: Lines, which: Indices, cost: float, best: SlopeEstimate
     best.afar[some], best.afar_error[some] = slope, _error_afar(best.at(some))
     with np.errstate(all="ignore"):
         rounding = UNSEEN * STENCILS[2].rounding * best.noise[some] / step
-        curved = CURVED * CONFIRMING**2 * np.max(best.bend[some, 2:], axis=1) / best.step[some]
+        curved = CURVED * CONFIRMING**2 * np.maximum.reduce(best.bend[some, 2:], axis=1) / best.step[some]
         room = DISAGREEMENT * (np.fmax(rounding, best.afar_error[some]) + best.error[some]) + curved
         apart = np.abs(slope - best.slope[some]) > room
     return np.asarray(apart & np.isfinite(below) & np.isfinite(above))
@@ -158,7 +158,7 @@ def _error_afar(found: SlopeEstimates) -> Array:
     """Return the standard error of a difference at a far smaller step, with the noise that a table may hide at most."""
     with np.errstate(all="ignore"):
         hidden = np.fmax(found.noise, AGREEMENT * found.level)
-        left_out = STENCILS[2].truncation * CONFIRMING**2 * np.max(found.bend[:, 2:], axis=1) / found.step
+        left_out = STENCILS[2].truncation * CONFIRMING**2 * np.maximum.reduce(found.bend[:, 2:], axis=1) / found.step
         return np.asarray(STENCILS[2].rounding * hidden / (found.step * CONFIRMING) + left_out)
 
 
@@ -175,10 +175,10 @@ def _search(
         rows = Samples.of(lines, which[active], step[active], cost)
         found = judged(rows, noise[active])
         quiet[active] = np.fmin(quiet[active], found.quiet)
-        seen, steady = np.zeros(which.size), np.zeros(active.size, dtype=bool)
+        seen, steady, all_smooth = np.zeros(which.size), np.zeros(active.size, dtype=bool), found.smooth.all()
         if measure is not None and _may_be_noise(found, rough[-1][active]):
             seen, measure = measure(), None
-        if not found.smooth.all():
+        if not all_smooth:
             level, others = found.level, np.array(rough)[:, active]
             # As rough at a far smaller step: that is noise, and not a kink.
             alike = (others <= AGREEMENT * level) & (level <= AGREEMENT * others)
@@ -192,10 +192,11 @@ def _search(
         if not noise_known and (seen > AGREEMENT * noise).any():
             return _search(lines, which, start, cost, np.maximum(noise, seen), wanted, enough, noise_known=True)
         rough.append(np.full(which.size, np.nan))
-        rough[-1][active] = np.where(found.smooth, np.nan, found.level)
+        if not all_smooth:
+            rough[-1][active] = np.where(found.smooth, np.nan, found.level)
         _keep(best, found, active, steady)
         step[active] = _next_step(found)
-        known = np.any([step[active] == before[active] for before in tried], axis=0)
+        known = np.logical_or.reduce([step[active] == before[active] for before in tried])
         go_on = ~_good(found, step[active], usual_slope(best), wanted, enough) & ~known
         tried.append(step.copy())
         active = active[go_on]
@@ -254,6 +255,8 @@ def _keep(best: SlopeEstimates, found: SlopeEstimates, active: Indices, steady: 
     better = np.where(found.smooth == best.smooth[active], found.error < best.error[active], found.smooth)
     better |= np.isnan(best.slope[active]) | steady
     best.take(found, active[better], better)
+    if found.smooth.all() and not steady.any():
+        return
     known = np.isfinite(found.left) & np.isfinite(found.right)
     rough = ~found.smooth & known & (found.step < best.nearest[active])
     best.left[active[rough]], best.right[active[rough]] = found.left[rough], found.right[rough]
