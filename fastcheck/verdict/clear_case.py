@@ -41,8 +41,8 @@ def difference_if_clear(
         squares[1], squares[2] = subject.gradient, differences.gradapprox
         squares *= squares
         of_errors, of_gradient, of_approx = np.add.reduceat(squares, starts, axis=1).tolist()
-        of_noise = noise * noise
-        of_noise = sizes * of_noise if noise.size == len(sizes) else np.add.reduceat(of_noise, starts)
+        noise = noise * noise
+        of_noise = noise * sizes if noise.size == len(sizes) else np.add.reduceat(noise, starts)
     allowed = TOLERANCE if tolerance is None else tolerance
     together = (allowed * NEGLIGIBLE) ** 2  # infinite for the largest tolerances
     low, high = SAFE_SQUARES

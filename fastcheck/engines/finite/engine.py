@@ -223,6 +223,8 @@ def _tables(check: Check, which: Indices, step: Array, noise: Array) -> SlopeEst
 def _kinks(looked: Looked) -> Kinks:
     """Kinks by their place among the checked positions."""
     kinks = looked.found.kinks
+    if not kinks:
+        return Kinks(np.empty(0, np.int64), np.empty(0), np.empty(0), of_line=True)
     places = np.array(sorted(kinks), dtype=np.int64)
     low, high = (np.array([kinks[int(place)][side] for place in places]) for side in (0, 1))
     return Kinks(np.searchsorted(looked.done, places).astype(np.int64), low, high, of_line=True)

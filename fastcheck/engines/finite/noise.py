@@ -248,6 +248,7 @@ def tensor_noise(
                           first)
 
     lines, spacings = (line(), line()), (near, far)
-    costs = along(*map(np.array, zip(*lines, strict=True)), np.array(spacings)[:, None] * AHEAD)
+    costs = along(np.array([entries for entries, _ in lines]), np.array([signs for _, signs in lines]),
+                  np.array(spacings)[:, None] * AHEAD)
     close, out = (measured(*each) for each in zip(lines, spacings, costs, strict=True))
     return close if out <= close else max(close, min(out, measured(line(), far)))

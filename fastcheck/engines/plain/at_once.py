@@ -146,7 +146,7 @@ class Tried(NamedTuple):
     @classmethod
     def of(cls, problem: Problem) -> "Tried":
         """Draw it."""
-        draw, widths = crc32(problem.theta[:DRAWN_BY]), problem.network.widths
+        draw, widths = crc32(problem.theta[:DRAWN_BY].data), problem.network.widths
         layer = draw % (len(widths) - 1)
         return cls(layer, draw // 7 % widths[layer + 1], draw // 11 % (widths[layer] + 1))
 

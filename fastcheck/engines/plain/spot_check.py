@@ -36,7 +36,7 @@ def spot_check(
     ------
     EngineError : where they disagree.
     """
-    draw = crc32(point.problem.theta[:DRAWN_BY])
+    draw = crc32(point.problem.theta[:DRAWN_BY].data)
     found = layers[draw % len(layers)]
     units = np.arange(point.net.widths[found.layer + 1])[found.units]
     row = draw // 7 % units.size
