@@ -41,16 +41,14 @@ def difference_if_clear(
         squares[1], squares[2] = subject.gradient, differences.gradapprox
         squares *= squares
         of_errors, of_gradient, of_approx = np.add.reduceat(squares, starts, axis=1).tolist()
-        noise = noise * noise
-        of_noise = noise * sizes if noise.size == len(sizes) else np.add.reduceat(noise, starts)
+        noise = noise * noise if noise.size == len(sizes) else np.add.reduceat(noise * noise, starts) / sizes
     allowed = TOLERANCE if tolerance is None else tolerance
     together = (allowed * NEGLIGIBLE) ** 2  # infinite for the largest tolerances
     low, high = SAFE_SQUARES
     by_itself = False
-    sums = zip(sizes, of_errors, of_gradient, of_approx, of_noise.tolist(), strict=True)
-    for size, error, own, other, unseen in sums:
+    for size, error, own, other, blur in zip(sizes, of_errors, of_gradient, of_approx, noise.tolist(), strict=True):
         square = own if own > other else other
-        if not (low < own < high and low < other < high and unseen <= NOISE_SIGMAS**2 * square):
+        if not (low < own < high and low < other < high and size * blur <= NOISE_SIGMAS**2 * square):
             return None
         by_itself |= not size * error <= together * square
     if by_itself and not _each_agrees(subject.gradient, differences.gradapprox, allowed):

@@ -26,6 +26,9 @@ SPREAD = np.array([math.sqrt(math.comb(2 * k, k)) for k in range(1, 7)])
 _COUNTS = np.arange(6, 0, -1)
 _FIRST = np.concatenate([[0], np.cumsum(_COUNTS)[:-1]])
 _DIFFERENCES = np.concatenate([np.diff(np.eye(7), k, axis=0) for k in range(1, 7)]).T
+# Roots that bring the differences of order 3 to 6, by that of the first two, to one factor; and their places.
+_ROOTS = 1.0 / np.arange(2.0, 6.0)
+_PLACES = np.arange(4)
 # Differences this many times what noise makes them count as the function's own.
 RESOLVED = 4.0
 
@@ -230,13 +233,12 @@ def _left_out(size: Array, rho: Array) -> Array:
 
 def _decay(bend: Array, own: Mask, size: Array, noise: Array) -> Array:
     """By which factor the differences shrink from one order to the next."""
-    power = 1.0 / np.arange(2.0, 6.0)
     seen = np.maximum(bend[:, 2:], SPREAD[2:] * noise[:, None])
-    rho = (seen / size[:, None]) ** power
+    rho = (seen / size[:, None]) ** _ROOTS
     rho[:, 3] = np.maximum(rho[:, 2], rho[:, 3])  # the last is a single difference, which may happen to vanish
     resolved = own[:, 2:]
-    highest = np.where(resolved.any(axis=1), 3 - np.argmax(resolved[:, ::-1], axis=1), -1)
-    beyond = np.arange(4) > highest[:, None]
+    highest = np.maximum.reduce(np.where(resolved, _PLACES, -1), axis=1)
+    beyond = _PLACES > highest[:, None]
     known = np.maximum.reduce(np.where(resolved, rho, 0.0), axis=1)
     bound = np.minimum.reduce(np.where(beyond, rho, np.inf), axis=1)
     return np.asarray(np.where(highest >= 0, np.minimum(known, bound), bound))

@@ -77,11 +77,16 @@ def likely_step(values: Array, known: Array, steps: Array) -> Array:
     sizes, logs = np.abs(known), np.log2(steps)
     usual = median(sizes) or 1.0
     step = np.full(values.size, np.exp2(_common(logs)))
-    if sizes.min() > 0.0 and sizes.max() > WIDE * sizes.min():
+    least, largest = np.minimum.reduce(sizes), np.maximum.reduce(sizes)
+    if least > 0.0 and largest > WIDE * least:
         ratios = logs - np.log2(sizes)
-        if np.ptp(ratios) < np.ptp(logs):
+        if _width(ratios) < _width(logs):
             step = np.exp2(_common(ratios)) * np.where(values == 0.0, usual, np.abs(values))
     return power_of_two(step)
+
+
+def _width(values: Array) -> float:
+    return float(np.maximum.reduce(values) - np.minimum.reduce(values))
 
 
 def _common(logs: Array) -> float:
@@ -91,7 +96,7 @@ def _common(logs: Array) -> float:
     """
     middle = median(logs)
     with np.errstate(over="ignore"):
-        shorter = np.log2(np.mean(np.exp2(6.0 * (middle - logs)))) / 6.0
+        shorter = np.log2(np.add.reduce(np.exp2(6.0 * (middle - logs))) / logs.size) / 6.0
     return float(middle - min(shorter, 1.0))
 
 
@@ -229,7 +234,7 @@ def _may_be_noise(found: SlopeEstimates, before: Array) -> bool:
     A kink's differences shrink with the step; those of coarse rounding stay, until all costs are equal.
     """
     stays = ~found.smooth & (found.level > AGREEMENT * RETREAT * before)
-    return bool(np.any(stays | (found.bend[:, 0] == 0.0)))
+    return bool((stays | (found.bend[:, 0] == 0.0)).any())
 
 
 def usual_slope(slopes: SlopeEstimates) -> float:
@@ -242,7 +247,8 @@ def _good(found: SlopeEstimates, following: Array, usual: float, wanted: float, 
     """Tell which lines need no further step: theirs is near the best, their error small enough, or they are flat."""
     with np.errstate(all="ignore"):
         change = following / found.step
-        share = np.where(found.resolved[:, 2:].any(axis=1), max(EXACT, enough), max(FLAT, enough))
+        bent = np.logical_or.reduce(found.resolved[:, 2:], axis=1)
+        share = np.where(bent, max(EXACT, enough), max(FLAT, enough))
         exact = share * np.fmax(np.abs(found.slope), usual)
     near = (change > GOOD[0]) & (change < GOOD[1])
     flat = found.smooth & (found.bend[:, 0] == 0.0)

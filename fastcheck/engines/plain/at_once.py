@@ -160,10 +160,7 @@ class Tried(NamedTuple):
         else:
             rows[1, self.column] += epsilon
             rows[2, self.column] -= epsilon
-        moved = rows.dot(a)
-        for k, offset in enumerate(biases):
-            moved[k] += offset
-        return np.asarray(moved.reshape(-1))
+        return np.asarray((rows.dot(a) + np.array(biases)[:, None]).reshape(-1))
 
 
 def _responses(point: SmallPoint, mixing: bool) -> Responses | None:
@@ -286,9 +283,8 @@ class _Found:
         """
         point, (layer, unit, column) = self.point, self.point.tried
         row, epsilon = self.spans[layer].units.start + unit, point.epsilon
-        x = np.full(point.m, epsilon)
-        if column < point.net.widths[layer]:
-            x *= point.reads[self.spans[layer].inputs.start + column]
+        biased = column == point.net.widths[layer]
+        x = np.full(point.m, epsilon) if biased else epsilon * point.reads[self.spans[layer].inputs.start + column]
         square = x * x
         odd = float(x.dot(self.first[row])) + float((square * x).dot(self.third[row]))
         even = float(square.dot(self.second[row]))
