@@ -238,7 +238,7 @@ def _decay(bend: Array, own: Mask, size: Array, noise: Array) -> Array:
     rho[:, 3] = np.maximum(rho[:, 2], rho[:, 3])  # the last is a single difference, which may happen to vanish
     resolved = own[:, 2:]
     highest = np.maximum.reduce(np.where(resolved, _PLACES, -1), axis=1)
-    beyond = _PLACES > highest[:, None]
+    beyond = highest[:, None] < _PLACES
     known = np.maximum.reduce(np.where(resolved, rho, 0.0), axis=1)
     bound = np.minimum.reduce(np.where(beyond, rho, np.inf), axis=1)
     return np.asarray(np.where(highest >= 0, np.minimum(known, bound), bound))
