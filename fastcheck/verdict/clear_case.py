@@ -43,7 +43,8 @@ def difference_if_clear(
         of_errors, of_gradient, of_approx = np.add.reduceat(squares, starts, axis=1).tolist()
         noise = noise * noise if noise.size == len(sizes) else np.add.reduceat(noise * noise, starts) / sizes
     allowed = TOLERANCE if tolerance is None else tolerance
-    together = (allowed * NEGLIGIBLE) ** 2  # infinite for the largest tolerances
+    together = allowed * NEGLIGIBLE
+    together *= together  # infinite for the largest tolerances
     low, high = SAFE_SQUARES
     by_itself = False
     for size, error, own, other, blur in zip(sizes, of_errors, of_gradient, of_approx, noise.tolist(), strict=True):

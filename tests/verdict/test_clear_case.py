@@ -110,3 +110,9 @@ def test_a_report_judged_at_once_can_be_sent(monkeypatch):
     assert isinstance(report.judgement.tensors, judge.Later)
     sent = pickle.loads(pickle.dumps(report.judgement))
     assert [t.verdict for t in sent.tensors] == ["pass"] * 4
+
+
+def test_the_largest_tolerance_allows_everything():
+    theta = np.linspace(0.1, 1.0, 40)
+    report = fc.check_function(lambda theta: np.sum(theta**3), theta, np.ones(40), engine="differences", tolerance=1e300)
+    assert report.verdict == "pass"
