@@ -196,14 +196,15 @@ def _checked(
     selection: Selection,
 ) -> tuple[AnalyticGradient, NumericalGradient, float | Array]:
     """Run a method: which entries, their differences, and what that proves."""
-    tensors, generator = problem.layout.tensors, np.random.default_rng(choice.seed)
+    tensors = problem.layout.tensors
     notes: list[str] = []
     facts: dict[str, Any] = {}
     probed = Probe()
     wanted: Indices = np.arange(problem.theta.size)
     if selection.method == "sample":
-        wanted = choose(tensors, selection.count, generator)
+        wanted = choose(tensors, selection.count, np.random.default_rng(choice.seed))
     elif selection.method == "directional":
+        generator = np.random.default_rng(choice.seed)
         proven = differencing.proof(selection.count, generator, bool(subject.precision), run)
         if proven is not None:
             return _proven(*proven, subject, choice.tolerance)

@@ -14,8 +14,10 @@ check once something is compiled.
 
 import math
 from dataclasses import replace
+from functools import cache
 from importlib import import_module
 from itertools import pairwise
+from typing import Any
 
 from .._types import Indices
 from ..problems.gradients import NumericalGradient
@@ -51,17 +53,22 @@ def engine(name: str) -> Engine:
 
 def is_for_once(net: Network, samples: int) -> bool:
     """Whether a network with so many samples is so small that ``respond`` tries to do it at once."""
-    from .plain.at_once import fits
-    from .plain.engine import has_rules
-
-    return fits(net, samples) and has_rules(net)
+    at_once, plain = _plain()
+    return bool(at_once.fits(net, samples) and plain.has_rules(net))
 
 
 def respond_at_once(problem: Problem, epsilon: float) -> NumericalGradient | None:
     """Return what ``respond`` does for a network that ``is_for_once``, in the usual case; None in any other."""
-    from .plain.at_once import differences_at_once
+    found: NumericalGradient | None = _plain()[0].differences_at_once(problem, epsilon)
+    return found
 
-    return differences_at_once(problem, epsilon)
+
+@cache
+def _plain() -> tuple[Any, Any]:
+    """Return the modules that work in plain NumPy, imported when first asked for: to ask again takes no time."""
+    from .plain import at_once, engine as plain
+
+    return at_once, plain
 
 
 def _imported(name: str) -> Engine:
@@ -71,12 +78,11 @@ def _imported(name: str) -> Engine:
 
 def respond(problem: Problem, indices: Indices | None, epsilon: float, run: Run) -> NumericalGradient:
     """Return all perturbed costs from the responses of single units (see ``engines.response.engine``)."""
-    from .plain import engine as plain
-
     if run.memory_limit >= ROOMY and _bytes(problem) > LARGE:
         keep_freed_memory()
     if problem.kept is None and _ledger.in_numpy(problem, epsilon, run):  # pieces are done by machine code
-        return plain.differences(problem, indices, epsilon, run)
+        found: NumericalGradient = _plain()[1].differences(problem, indices, epsilon, run)
+        return found
     find = _imported("response")
     if _ledger.finds_machine_code():
         return find(problem, indices, epsilon, run)
@@ -116,9 +122,8 @@ class _Announced:
 
 def is_small(problem: Problem, epsilon: float, run: Run) -> bool:
     """Whether the response engine does a check in plain NumPy whatever there is of machine code."""
-    from .plain.at_once import fits
-
-    return _numpy_can(problem, run) and (fits(problem.network, problem.m) or _seconds(problem, epsilon) <= (
+    at_once, _ = _plain()
+    return _numpy_can(problem, run) and (at_once.fits(problem.network, problem.m) or _seconds(problem, epsilon) <= (
         ALWAYS_SHALLOW if _is_shallow(problem.network) else ALWAYS))
 
 
@@ -137,9 +142,8 @@ def _seconds(problem: Problem, epsilon: float) -> float:
 
 def _numpy_can(problem: Problem, run: Run) -> bool:
     """Whether NumPy has rules for a network's functions, and memory for its samples."""
-    from .plain.engine import has_rules
-
-    return has_rules(problem.network) and _bytes(problem) - problem.theta.nbytes <= run.memory_limit // 2
+    _, plain = _plain()
+    return bool(plain.has_rules(problem.network)) and _bytes(problem) - problem.theta.nbytes <= run.memory_limit // 2
 
 
 def _bytes(problem: Problem) -> int:

@@ -73,40 +73,63 @@ def cross_entropy_parts(a: Array, y: Array, odd: Array, even: Array) -> tuple[Ar
 
 
 def cross_entropy_powers(
-    a: Array, y: Array, first: Array, second: Array | None, third: Array | None
-) -> tuple[Array, Array, Array]:
-    """Return the powers of the same, (columns, m) each, for changes first d + second d^2 + third d^3.
+    a: Array, y: Array, first: Array | None = None, second: Array | None = None, third: Array | None = None
+) -> Array:
+    """Return the powers of the same, (3, columns + outputs, m), for changes first d + second d^2 + third d^3.
 
-    With u = first - dbar, sums weighted by a and g = a - y / sum(y), they are the cumulants
+    The last columns are changes d of one output's logit alone.  With u = first - dbar, sums weighted by a and g = a - y
+    / sum(y), the powers are the cumulants
 
         sum a u        sum g second + (sum a u^2 - t^2) / 2        sum g third + sum a u second - t sum a second + k / 6
 
     where t is the first and k = sum a u^3 - 3 t sum a u^2 + 2 t^3.  Where one class is certain, u is zero there, and g
-    is made without cancelling: all keep their digits.
+    is made without cancelling: all keep their digits.  With q = 1 - a, those of one output alone are g, a q / 2 and
+    a q (q - a) / 6.
 
     Parameters
     ----------
     a, y : (outputs, m).
     first, second, third : (outputs, columns, m), of second and third those columns that come first; None for zeros.
     """
-    weight = y.sum(axis=0)
+    weight = np.add.reduce(y, axis=0)
     share = y / weight
-    u = first - np.einsum("km,kcm->cm", share, np.broadcast_to(first, (*first.shape[:2], len(weight))))
+    others = np.ones((len(a), len(a))) - np.eye(len(a))
+    q = others @ a
+    g = a * (others @ share) - share * q  # both columns sum to one, and 1 - a is the sum of the others
+    columns = 0 if first is None else first.shape[1]
+    powers = np.empty((3, columns + len(a), len(weight)))
+    alone = powers[:, columns:]
+    alone[0] = g
+    np.multiply(a, q, out=alone[1])
+    alone[1] *= 0.5
+    np.multiply((1.0 / 3.0) * (q - a), alone[1], out=alone[2])
+    if first is not None:
+        _cumulants(a, share, g, (first, second, third), powers[:, :columns])
+    powers *= weight
+    return powers
+
+
+def _cumulants(
+    a: Array, share: Array, g: Array, changes: tuple[Array, Array | None, Array | None], powers: Array
+) -> None:
+    """Write what ``cross_entropy_powers`` has of given columns, by one unit of weight."""
+    first, second, third = changes
+    t1, bend, twist = powers
+    u = first - np.einsum("km,kcm->cm", share, np.broadcast_to(first, (*first.shape[:2], a.shape[1])))
     weighted = a[:, None] * u
-    t1 = np.add.reduce(weighted, axis=0)
+    np.add.reduce(weighted, axis=0, out=t1)
     square = weighted * u
     t2 = np.add.reduce(square, axis=0)
     square *= u
     t = t1 * t1
-    bend, twist = 0.5 * (t2 - t), np.add.reduce(square, axis=0) * (1.0 / 6.0) - t1 * (0.5 * t2 - (1.0 / 3.0) * t)
+    np.multiply(0.5, t2 - t, out=bend)
+    np.subtract(np.add.reduce(square, axis=0) * (1.0 / 6.0), t1 * (0.5 * t2 - (1.0 / 3.0) * t), out=twist)
     if second is not None and third is not None:
         curved = second.shape[1]
-        g = difference_of_shares(a, share)
         bend[:curved] += np.einsum("km,kcm->cm", g, second)
         twist[:curved] += np.einsum("km,kcm->cm", g, third)
         twist[:curved] += np.einsum("kcm,kcm->cm", weighted[:, :curved], second)
         twist[:curved] -= t1[:curved] * np.einsum("km,kcm->cm", a, second)
-    return weight * t1, weight * bend, weight * twist
 
 
 def relative_to_targets(y: Array) -> Array:
@@ -151,12 +174,6 @@ def cross_entropy_cumulants(weight: Array, a: Array, u: Array, degree: int) -> l
     return powers
 
 
-def difference_of_shares(a: Array, share: Array) -> Array:
-    """a - share, whose columns sum to one both, as a (1 - share) - share (1 - a): 1 - a is the sum of the others."""
-    others = np.ones((len(a), len(a))) - np.eye(len(a))
-    return np.asarray(a * (others @ share) - share * (others @ a))
-
-
 def squared_error_change(z: Array, a: Array, y: Array, d: Array) -> Array:
     """d (2 (a - y) + d), of each output."""
     return np.asarray(d * (2.0 * (a - y) + d))
@@ -175,7 +192,7 @@ LOSS_PARTS: dict[str, Callable[[Array, Array, Array, Array], tuple[Array, Array]
 }
 
 # ... and for changes that are power series in a step.
-LOSS_POWERS: dict[str, Callable[..., tuple[Array, Array, Array]]] = {"cross_entropy": cross_entropy_powers}
+LOSS_POWERS: dict[str, Callable[..., Array]] = {"cross_entropy": cross_entropy_powers}
 
 # ... and with samples first, for changes that are straight in a step.
 LOSS_CUMULANTS: dict[str, Callable[[Array, Array, Array, int], list[Array]]] = {

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._types import Array
-from .kernels.curves import sigmoid, softplus, softplus_difference
+from .kernels.curves import sigmoid, softplus_difference
 from .short_series import REACH, SERIES_REACH, STEPS, fit, short_expm1, short_log1p
 
 
@@ -82,7 +82,8 @@ def binary_cross_entropy(A: Array, Y: Array) -> float:
 
 def binary_cross_entropy_losses(Z: Array, A: Array, Y: Array) -> Array:
     """(1 - y) softplus(z) + y softplus(-z) per sample: finite where a rounds to 0 or 1."""
-    return np.asarray(((1.0 - Y) * softplus(Z) + Y * softplus(-Z)).sum(axis=0))
+    tail = np.log1p(np.exp(-np.abs(Z)))  # of both softplus
+    return np.asarray(((1.0 - Y) * (np.maximum(Z, 0.0) + tail) + Y * (np.maximum(-Z, 0.0) + tail)).sum(axis=0))
 
 
 def binary_cross_entropy_gradient(Z: Array, A: Array, Y: Array) -> Array:

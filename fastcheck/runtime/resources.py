@@ -8,6 +8,8 @@ import numpy as np
 from .._validation import integer
 
 DEFAULT_MEMORY = 1 << 30
+# Unused memory of which a quarter is more than that, whatever the system keeps to itself.
+PLENTY = 5 * DEFAULT_MEMORY
 # Bytes of the largest block, with its header, that makes glibc keep freed memory (DEFAULT_MMAP_THRESHOLD_MAX).
 KEPT_BLOCK = (1 << 25) - (1 << 13)
 
@@ -24,6 +26,8 @@ def memory_of(value: Any) -> int:
     if value is not None:
         whole = int(value) if isinstance(value, float) and value.is_integer() else value
         return integer("memory_limit", whole, 1 << 20)
+    if (_unused_bytes() or 0) >= PLENTY:  # quick to ask, and mostly enough
+        return DEFAULT_MEMORY
     free = available_bytes()
     return DEFAULT_MEMORY if free is None else max(1 << 24, min(DEFAULT_MEMORY, free // 4))
 
@@ -35,7 +39,11 @@ def available_bytes() -> int | None:
             found = file.read(512)  # it is the third of some fifty lines
         return int(found.split(b"MemAvailable:", 1)[1].split(maxsplit=1)[0]) * 1024
     except (OSError, ValueError, IndexError):
-        pass
+        return _unused_bytes()
+
+
+def _unused_bytes() -> int | None:
+    """Memory that nothing is in, not even files that could be read again; None where the system does not say."""
     try:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):

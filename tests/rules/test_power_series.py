@@ -77,11 +77,12 @@ def test_cross_entropy(spread, kind, curved, seed):
         y = np.eye(outputs)[:, z.argmax(axis=0)]
     first = rng.standard_normal((outputs, columns, m))
     second, third = (rng.standard_normal((outputs, curved, m)) if curved else None for _ in range(2))
-    with mp.workdps(60):
+    with mp.workdps(120):
         a = np.array([[float(p) for p in mpmath_rules.softmax(z[:, s])] for s in range(m)]).T
         powers = LOSS_POWERS["cross_entropy"](a, y, first, second, third)
+        first = np.concatenate([first, np.eye(outputs)[:, :, None] * np.ones(m)], axis=1)  # single outputs come last
         for step in STEPS:
-            for column in range(columns):
+            for column in range(columns + outputs):
                 for s in range(m):
                     d = [mp.mpf(first[k, column, s]) * mp.mpf(step) for k in range(outputs)]
                     if second is not None and third is not None and column < curved:

@@ -1,4 +1,4 @@
-"""That arrays of a check take the memory that those before have left, instead of fresh pages from the system."""
+"""What memory a check may take, and that its arrays take what those before have left, not fresh pages."""
 
 import os
 import platform
@@ -7,9 +7,12 @@ import sys
 
 import pytest
 
+from fastcheck.runtime import resources
+
 COUNTED = """
 import resource
 import numpy as np
+from fastcheck.runtime import resources
 from fastcheck.runtime.resources import keep_freed_memory
 
 def faults():
@@ -33,3 +36,14 @@ def test_memory_that_was_freed_is_taken_again():
     before, after = map(int, printed.split())
     assert before > 1000
     assert after < 0.05 * before
+
+
+@pytest.mark.parametrize(("unused", "available", "expected"), [
+    (resources.PLENTY, 0, resources.DEFAULT_MEMORY),  # not even asked
+    (0, 1 << 40, resources.DEFAULT_MEMORY), (0, 1 << 30, 1 << 28), (0, 0, 1 << 24),
+    (None, None, resources.DEFAULT_MEMORY), (None, 1 << 30, 1 << 28),
+])
+def test_the_default_is_a_quarter_of_what_can_be_had(monkeypatch, unused, available, expected):
+    monkeypatch.setattr(resources, "_unused_bytes", lambda: unused)
+    monkeypatch.setattr(resources, "available_bytes", lambda: available)
+    assert resources.memory_of(None) == expected

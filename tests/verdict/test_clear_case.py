@@ -55,7 +55,30 @@ def test_mistakes_are_never_clear(monkeypatch, name, factor):
     quick, close, was_clear = both_ways(monkeypatch, net, spoil(name, factor))
     assert quick.verdict == close.verdict
     assert quick.difference == pytest.approx(close.difference, rel=1e-9, nan_ok=True)
-    assert was_clear == (factor == 1.0 + 1e-13)
+    assert was_clear == (abs(factor - 1.0) < 1e-8)  # below the tolerance
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.0 + 1e-8, 1.0 + 3e-7, 1.01, -1.0, np.nan])
+@pytest.mark.parametrize("noise", [0.0, 1e-9, 1e-3])
+def test_ordinary_differences(monkeypatch, factor, noise):
+    """Their errors are those of single entries: each is held to its own."""
+    theta = np.geomspace(0.1, 1.0, 40)
+
+    def cost(theta):
+        rough = noise * (np.sum(theta * 1e9) % 1.0)
+        return np.sum(theta[:20] ** 3) + np.prod(np.cos(theta[20:])) + rough
+
+    gradient = np.concatenate([3.0 * theta[:20] ** 2, -np.tan(theta[20:]) * np.prod(np.cos(theta[20:]))])
+    gradient[7] *= factor
+    short = []
+    monkeypatch.setattr(judge, "difference_if_clear",
+                        lambda *arguments: short.append(difference_if_clear(*arguments)) or short[-1])
+    quick = fc.check_function(cost, theta, gradient, engine="differences")
+    monkeypatch.setattr(judge, "difference_if_clear", lambda *arguments: None)
+    close = fc.check_function(cost, theta, gradient, engine="differences")
+    assert (quick.verdict, quick.summary) == (close.verdict, close.summary)
+    assert quick.difference == pytest.approx(close.difference, rel=1e-9, nan_ok=True)
+    assert (short[0] is not None) == (noise < 1e-3 and abs(factor - 1.0) < 5e-8)
 
 
 @pytest.mark.parametrize("options", [{"norm": 1}, {"norm": np.inf}, {"method": "sample", "samples": 9},
@@ -87,3 +110,9 @@ def test_a_report_judged_at_once_can_be_sent(monkeypatch):
     assert isinstance(report.judgement.tensors, judge.Later)
     sent = pickle.loads(pickle.dumps(report.judgement))
     assert [t.verdict for t in sent.tensors] == ["pass"] * 4
+
+
+def test_the_largest_tolerance_allows_everything():
+    theta = np.linspace(0.1, 1.0, 40)
+    options = {"engine": "differences", "tolerance": 1e300}
+    assert fc.check_function(lambda theta: np.sum(theta**3), theta, np.ones(40), **options).verdict == "pass"

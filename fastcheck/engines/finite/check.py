@@ -8,6 +8,7 @@ import numpy as np
 from ..._constants import NOISE_SIGMAS
 from ..._types import Array, Indices, Mask
 from ...problems.parameters.tensor import Tensor
+from ...runtime.cached_property import cached_property
 from .difference_table import SlopeEstimates
 from .lines import ParameterLines
 from .problem import FunctionProblem, Method
@@ -54,22 +55,23 @@ class Check:
         """The tensors of theta."""
         return self.problem.layout.tensors
 
-    @property
+    @cached_property
     def values(self) -> Array:
         """The parameters to check, (k,)."""
         return self.problem.theta[self.positions]
 
-    @property
+    @cached_property
     def gradient(self) -> Array:
         """Their gradient, (k,)."""
         return self.problem.gradient[self.positions]
 
-    def places_of(self, tensor: Tensor, places: Indices | None = None) -> Indices:
-        """Return the places of a tensor's entries: all, or those among some ascending places."""
-        first, last = np.searchsorted(self.positions, (tensor.start, tensor.stop))
-        if places is None:
-            return np.arange(first, last)
-        return places[np.searchsorted(places, first) : np.searchsorted(places, last)]
+    def places_of(self, tensor: Tensor) -> Indices:
+        """Return the places of a tensor's entries."""
+        return np.arange(*self.positions.searchsorted((tensor.start, tensor.stop)))
+
+    def rows_of(self, tensor: Tensor, places: Indices) -> Indices:
+        """Return the rows, among some ascending places, of a tensor's entries."""
+        return np.arange(*places.searchsorted(self.positions.searchsorted((tensor.start, tensor.stop))))
 
 
 @dataclass(frozen=True)

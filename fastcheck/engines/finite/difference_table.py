@@ -26,6 +26,9 @@ SPREAD = np.array([math.sqrt(math.comb(2 * k, k)) for k in range(1, 7)])
 _COUNTS = np.arange(6, 0, -1)
 _FIRST = np.concatenate([[0], np.cumsum(_COUNTS)[:-1]])
 _DIFFERENCES = np.concatenate([np.diff(np.eye(7), k, axis=0) for k in range(1, 7)]).T
+# Roots that bring the differences of order 3 to 6, by that of the first two, to one factor; and their places.
+_ROOTS = 1.0 / np.arange(2.0, 6.0)
+_PLACES = np.arange(4)
 # Differences this many times what noise makes them count as the function's own.
 RESOLVED = 4.0
 
@@ -66,10 +69,10 @@ class SlopeEstimates:
     @classmethod
     def unknown(cls, count: int) -> "SlopeEstimates":
         """Nothing known yet about ``count`` lines."""
-        slope, rounding, step, noise, decay, below, above, left, right = (np.full(count, np.nan) for _ in range(9))
-        return cls(slope, np.full(count, np.inf), rounding, step, noise, np.zeros((count, 6)), decay,
-                   np.zeros(count, dtype=bool), below, above, left, right, np.full(count, np.inf), slope.copy(),
-                   slope.copy())
+        slope, rounding, step, noise, decay, below, above, left, right, afar, afar_error = np.full((11, count), np.nan)
+        truncation, nearest = np.full((2, count), np.inf)
+        return cls(slope, truncation, rounding, step, noise, np.zeros((count, 6)), decay, np.zeros(count, dtype=bool),
+                   below, above, left, right, nearest, afar, afar_error)
 
     @property
     def resolved(self) -> Mask:
@@ -85,13 +88,13 @@ class SlopeEstimates:
     @property
     def level(self) -> Array:
         """Noise level implied by the highest differences."""
-        return np.asarray(np.max(self.bend[:, 4:] / SPREAD[4:], axis=1))
+        return np.asarray(np.maximum.reduce(self.bend[:, 4:] / SPREAD[4:], axis=1))
 
     @property
     def quiet(self) -> Array:
         """Noise level implied by the two smallest consecutive difference orders."""
         levels = self.bend / SPREAD
-        return np.asarray(np.min(np.maximum(levels[:, :-1], levels[:, 1:]), axis=1))
+        return np.asarray(np.minimum.reduce(np.maximum(levels[:, :-1], levels[:, 1:]), axis=1))
 
     @property
     def error(self) -> Array:
@@ -115,18 +118,22 @@ class SlopeEstimates:
 
     def take(self, other: "SlopeEstimates", where: Mask | Indices, from_: Mask) -> None:
         """Overwrite the lines ``where`` with the lines ``from_`` of another."""
-        for name in ("slope", "truncation", "rounding", "step", "noise", "bend", "decay", "smooth", "below", "above",
-                     "afar", "afar_error"):
+        for name in FOUND:
             getattr(self, name)[where] = getattr(other, name)[from_]
 
     def put(self, where: Mask | Indices, other: "SlopeEstimates") -> None:
         """Overwrite all that is known of the lines ``where`` by another's lines, in order."""
-        for one in fields(self):
-            getattr(self, one.name)[where] = getattr(other, one.name)
+        for name in ALL:
+            getattr(self, name)[where] = getattr(other, name)
 
     def at(self, where: Mask | Indices) -> "SlopeEstimates":
         """Return some of the lines."""
-        return SlopeEstimates(*(getattr(self, one.name)[where] for one in fields(self)))
+        return SlopeEstimates(*(getattr(self, name)[where] for name in ALL))
+
+
+ALL = tuple(one.name for one in fields(SlopeEstimates))
+# What a table finds, whatever rough tables at other steps have found.
+FOUND = tuple(name for name in ALL if name not in ("left", "right", "nearest"))
 
 
 @dataclass(frozen=True)
@@ -191,7 +198,8 @@ def judged(rows: Samples, noise: Array) -> SlopeEstimates:
         own = bend > RESOLVED * SPREAD * grown[:, None]
         size = np.maximum(bend[:, 0], bend[:, 1])
         # Two orders, for a kink can lie where one of them happens to vanish.
-        rough = np.any(own[:, 4:] & (bend[:, 4:] > SMOOTH * np.maximum(bend[:, 2:4], bend[:, 3:5])), axis=1)
+        slow = bend[:, 4:] > SMOOTH * np.maximum(bend[:, 2:4], bend[:, 3:5])
+        rough = np.logical_or.reduce(own[:, 4:] & slow, axis=1)
         rho = _decay(bend, own, size, grown)
         truncation = np.where(rough, np.maximum(bend[:, 4], bend[:, 5]), _left_out(size, rho)) / step
         truncation[size == 0.0] = 0.0
@@ -225,13 +233,12 @@ def _left_out(size: Array, rho: Array) -> Array:
 
 def _decay(bend: Array, own: Mask, size: Array, noise: Array) -> Array:
     """By which factor the differences shrink from one order to the next."""
-    power = 1.0 / np.arange(2.0, 6.0)
     seen = np.maximum(bend[:, 2:], SPREAD[2:] * noise[:, None])
-    rho = (seen / size[:, None]) ** power
+    rho = (seen / size[:, None]) ** _ROOTS
     rho[:, 3] = np.maximum(rho[:, 2], rho[:, 3])  # the last is a single difference, which may happen to vanish
     resolved = own[:, 2:]
-    highest = np.where(resolved.any(axis=1), 3 - np.argmax(resolved[:, ::-1], axis=1), -1)
-    beyond = np.arange(4) > highest[:, None]
-    known = np.max(np.where(resolved, rho, 0.0), axis=1)
-    bound = np.min(np.where(beyond, rho, np.inf), axis=1)
+    highest = np.maximum.reduce(np.where(resolved, _PLACES, -1), axis=1)
+    beyond = highest[:, None] < _PLACES
+    known = np.maximum.reduce(np.where(resolved, rho, 0.0), axis=1)
+    bound = np.minimum.reduce(np.where(beyond, rho, np.inf), axis=1)
     return np.asarray(np.where(highest >= 0, np.minimum(known, bound), bound))

@@ -201,7 +201,7 @@ def _closer(check: Check, places: Indices, estimates: Estimates) -> Estimates:
     if np.count_nonzero(candidates) <= ENOUGH:  # of all tensors together
         return estimates
     for tensor in check.tensors:
-        here = np.searchsorted(places, check.places_of(tensor, places))
+        here = check.rows_of(tensor, places)
         here = here[candidates[here]]
         if here.size > ENOUGH:
             bent = here[bend[here] > OUTLIER * median(bend[here])]
@@ -224,6 +224,8 @@ def _tables(check: Check, which: Indices, step: Array, noise: Array) -> SlopeEst
 def _kinks(looked: Looked) -> Kinks:
     """Kinks by their place among the checked positions."""
     kinks = looked.found.kinks
+    if not kinks:
+        return Kinks(np.empty(0, np.int64), np.empty(0), np.empty(0), of_line=True)
     places = np.array(sorted(kinks), dtype=np.int64)
     low, high = (np.array([kinks[int(place)][side] for place in places]) for side in (0, 1))
     return Kinks(np.searchsorted(looked.done, places).astype(np.int64), low, high, of_line=True)

@@ -31,7 +31,7 @@ class Estimates:
     @classmethod
     def unknown(cls, count: int) -> Self:
         """Nothing known about this many entries."""
-        return cls(*(np.full(count, np.nan) for _ in fields(cls)))
+        return cls(*np.full((len(NAMES), count), np.nan))
 
     @classmethod
     def from_slopes(cls, slopes: SlopeEstimates) -> Self:
@@ -40,20 +40,25 @@ class Estimates:
 
     @classmethod
     def joined(cls, parts: "Sequence[tuple[Indices, Estimates]]", count: int) -> Self:
-        """Parts put together, each with the places of its entries among ``count``; unknown where there is no part."""
+        """Parts put together, each with the places of its entries among ``count``; unknown where there is no part.
+
+        Places are ascending within a part.
+        """
+        if len(parts) == 1 and parts[0][0].size == count:
+            return cls(*(getattr(parts[0][1], name) for name in NAMES))
         whole = cls.unknown(count)
         for where, part in parts:
-            for name in _names():
+            for name in NAMES:
                 getattr(whole, name)[where] = getattr(part, name)
         return whole
 
     def at(self, where: Indices | Mask) -> Self:
         """Return some of the entries."""
-        return type(self)(*(getattr(self, name)[where] for name in _names()))
+        return type(self)(*(getattr(self, name)[where] for name in NAMES))
 
     def with_entries(self, where: Indices | Mask, others: "Estimates") -> Self:
         """Return the same with some entries replaced by others."""
-        return type(self)(*(_with(getattr(self, name), where, getattr(others, name)) for name in _names()))
+        return type(self)(*(_with(getattr(self, name), where, getattr(others, name)) for name in NAMES))
 
     def assuming(self, where: Indices, slope: Array) -> Self:
         """Return the same with slopes that are assumed at some entries: nothing is known about them."""
@@ -65,8 +70,7 @@ class Estimates:
         return replace(self, error=_with(self.error, where, errors))
 
 
-def _names() -> tuple[str, ...]:
-    return tuple(field.name for field in fields(Estimates))
+NAMES = tuple(field.name for field in fields(Estimates))
 
 
 def _with(values: Array, where: Indices | Mask, others: Array) -> Array:

@@ -235,18 +235,21 @@ def tensor_noise(
         return (tensor.start + generator.choice(size, count, replace=False),
                 np.where(generator.integers(0, 2, count), 1.0, -1.0))
 
-    def along(line: tuple[NDArray[np.int64], Array], distances: Array) -> tuple[NDArray[np.int64], Array]:
-        entries, signs = line
-        values = theta[entries] + distances[:, None] * signs
-        return np.repeat(entries[None], distances.size, axis=0), values
+    def along(entries: NDArray[np.int64], signs: Array, distances: Array) -> Array:
+        """Return the costs (lines, points) on lines (lines, count) at distances (lines, points)."""
+        values = theta[entries][:, None] + distances[:, :, None] * signs[:, None]
+        rows = values.reshape(-1, entries.shape[1])
+        return costs_at(entries.repeat(distances.shape[1], axis=0), rows).reshape(distances.shape)
 
     def measured(line: tuple[NDArray[np.int64], Array], spacing: float, first: Array | None = None) -> float:
-        return line_noise(lambda distances: costs_at(*along(line, distances)), spacing, center, first)
+        entries, signs = line
+        return line_noise(lambda distances: along(entries[None], signs[None], distances[None])[0], spacing, center,
+                          first)
 
     few = max(1, count // 2)
     lines, spacings = (line(count), line(count)), (near, far)
-    both = [along(*pair) for pair in zip(lines, (near * AHEAD, far * AHEAD), strict=True)]
-    costs = costs_at(*(np.concatenate(parts) for parts in zip(*both, strict=True))).reshape(2, AHEAD.size)
+    costs = along(np.array([entries for entries, _ in lines]), np.array([signs for _, signs in lines]),
+                  np.array(spacings)[:, None] * AHEAD)
     close, out = (measured(*each) for each in zip(lines, spacings, costs, strict=True))
     if out > close:
         again = measured(line(count), far)
@@ -254,6 +257,7 @@ def tensor_noise(
             again = max(again, min(out, measured(line(few), far)))
         close = max(close, min(out, again))
     if close > SUSPICIOUS * UNIT_ROUNDOFF * abs(center):
-        beyond = ecnoise(np.concatenate(((center,), costs_at(*along(line(count), FURTHER * far * AHEAD)))))
+        entries, signs = line(count)
+        beyond = ecnoise(np.append(center, along(entries[None], signs[None], FURTHER * far * AHEAD[None])))
         close = min(close, AGREEMENT * beyond.level) if beyond.finding == "noise" else close
     return close

@@ -17,8 +17,9 @@ from .steps import FIRST, first_step, likely_step, median, refine
 
 # In tensors of up to this many checked entries every entry has its step chosen by itself; in others ...
 SMALL = 16
-# ... this many entries are tried.
+# ... this many entries are tried, at these shares of the way from the smallest to the largest.
 PILOTS = 4
+ACROSS = np.linspace(0.05, 0.95, PILOTS)
 # A step this much smaller than a parameter would lose its digits in the sum.
 LEAST_STEP = 2.0**-36
 # Relative error from which no better step is looked for, by the order of the differences.
@@ -136,7 +137,7 @@ def _from_pilots(check: Check, here: Indices, tensor: Tensor, noise: Array) -> T
 
 def _across(values: Array) -> Indices:
     """Return the places of a few parameters of all sizes but the extreme ones."""
-    places = (np.linspace(0.05, 0.95, PILOTS) * values.size).astype(np.int64)
+    places = (ACROSS * values.size).astype(np.int64)
     return np.sort(np.argpartition(np.abs(values), places)[places])
 
 

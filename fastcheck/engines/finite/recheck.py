@@ -87,9 +87,14 @@ def recheck(check: Check, places: Indices, estimates: Estimates) -> Rechecked:
     """
     if not math.isfinite(check.problem.cost):
         return Rechecked(estimates)
-    begun = _hiding_looked_at(check, places, estimates)
-    estimates = begun.estimates
-    suspects = np.setdiff1d(suspects_among(check, places, estimates), [*_rows_of(begun.kinks, places)])
+    suspects = suspects_among(check, places, estimates)
+    begun = Rechecked(estimates)
+    hiding = _hiding(check, places, estimates)
+    hiding = np.setdiff1d(hiding, suspects) if hiding.size else hiding
+    if hiding.size:
+        begun = _hiding_looked_at(Batch(check, hiding, places[hiding]), estimates)
+        estimates = begun.estimates
+        suspects = np.setdiff1d(suspects_among(check, places, estimates), [*_rows_of(begun.kinks, places)])
     if not suspects.size:
         return begun
     shuffled = check.generator.permutation(suspects)
@@ -124,26 +129,29 @@ def _rows_of(kinks: dict[int, tuple[float, float]], places: Indices) -> Indices:
     return np.searchsorted(places, np.array(sorted(kinks), dtype=np.int64))
 
 
-def _hiding_looked_at(check: Check, places: Indices, estimates: Estimates) -> Rechecked:
+def _hiding(check: Check, places: Indices, estimates: Estimates) -> Indices:
+    """Return rows of the entries whose own errors would hide all of their tensor."""
+    hiding = [np.empty(0, np.int64)]
+    if check.method.epsilon is None and not check.method.complex_step:
+        for tensor in check.tensors:
+            rows = check.rows_of(tensor, places)
+            errors, gradient = NOISE_SIGMAS * estimates.error[rows], check.gradient[places[rows]]
+            with np.errstate(invalid="ignore", over="ignore"):
+                hides = errors > HIDES * np.linalg.norm(gradient)
+                if hides.any():
+                    hides &= (errors > POOR * np.min(errors, initial=np.inf)) | (rows.size == 1)
+                    hiding.append(rows[hides & np.isfinite(errors)])
+    return np.concatenate(hiding)
+
+
+def _hiding_looked_at(batch: Batch, estimates: Estimates) -> Rechecked:
     """Look again at entries that agree, but by errors of their own that would hide all of their tensor.
 
     At a kink the central difference is the mean of both sides, as the gradient may be, and its error that of a step
     that is not smooth; the derivatives to both sides are known far better.
     """
-    hiding = [np.empty(0, np.int64)]
-    if check.method.epsilon is None and not check.method.complex_step:
-        for tensor in check.tensors:
-            rows = np.searchsorted(places, check.places_of(tensor, places))
-            errors, gradient = NOISE_SIGMAS * estimates.error[rows], check.gradient[places[rows]]
-            with np.errstate(invalid="ignore", over="ignore"):
-                hides = errors > HIDES * np.linalg.norm(gradient)
-                hides &= (errors > POOR * np.min(errors, initial=np.inf)) | (rows.size == 1)
-            hiding.append(rows[hides & np.isfinite(errors)])
-    rows = np.setdiff1d(np.concatenate(hiding), suspects_among(check, places, estimates))
-    if not rows.size:
-        return Rechecked(estimates)
     try:
-        return replace(_look(Batch(check, rows, places[rows]), estimates)[0], looked=0)
+        return replace(_look(batch, estimates)[0], looked=0)
     except OutOfTime:
         return Rechecked(estimates)
 

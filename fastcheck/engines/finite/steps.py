@@ -77,11 +77,16 @@ def likely_step(values: Array, known: Array, steps: Array) -> Array:
     sizes, logs = np.abs(known), np.log2(steps)
     usual = median(sizes) or 1.0
     step = np.full(values.size, np.exp2(_common(logs)))
-    if sizes.min() > 0.0 and sizes.max() > WIDE * sizes.min():
+    least, largest = np.minimum.reduce(sizes), np.maximum.reduce(sizes)
+    if least > 0.0 and largest > WIDE * least:
         ratios = logs - np.log2(sizes)
-        if np.ptp(ratios) < np.ptp(logs):
+        if _width(ratios) < _width(logs):
             step = np.exp2(_common(ratios)) * np.where(values == 0.0, usual, np.abs(values))
     return power_of_two(step)
+
+
+def _width(values: Array) -> float:
+    return float(np.maximum.reduce(values) - np.minimum.reduce(values))
 
 
 def _common(logs: Array) -> float:
@@ -91,7 +96,7 @@ def _common(logs: Array) -> float:
     """
     middle = median(logs)
     with np.errstate(over="ignore"):
-        shorter = np.log2(np.mean(np.exp2(6.0 * (middle - logs)))) / 6.0
+        shorter = np.log2(np.add.reduce(np.exp2(6.0 * (middle - logs))) / logs.size) / 6.0
     return float(middle - min(shorter, 1.0))
 
 
@@ -149,7 +154,7 @@ def _contradicted(lines: Lines, which: Indices, cost: float, best: SlopeEstimate
     best.afar[some], best.afar_error[some] = slope, _error_afar(best.at(some))
     with np.errstate(all="ignore"):
         rounding = UNSEEN * STENCILS[2].rounding * best.noise[some] / step
-        curved = CURVED * CONFIRMING**2 * np.max(best.bend[some, 2:], axis=1) / best.step[some]
+        curved = CURVED * CONFIRMING**2 * np.maximum.reduce(best.bend[some, 2:], axis=1) / best.step[some]
         room = DISAGREEMENT * (np.fmax(rounding, best.afar_error[some]) + best.error[some]) + curved
         apart = np.abs(slope - best.slope[some]) > room
     return np.asarray(apart & np.isfinite(below) & np.isfinite(above))
@@ -159,7 +164,7 @@ def _error_afar(found: SlopeEstimates) -> Array:
     """Return the standard error of a difference at a far smaller step, with the noise that a table may hide at most."""
     with np.errstate(all="ignore"):
         hidden = np.fmax(found.noise, AGREEMENT * found.level)
-        left_out = STENCILS[2].truncation * CONFIRMING**2 * np.max(found.bend[:, 2:], axis=1) / found.step
+        left_out = STENCILS[2].truncation * CONFIRMING**2 * np.maximum.reduce(found.bend[:, 2:], axis=1) / found.step
         return np.asarray(STENCILS[2].rounding * hidden / (found.step * CONFIRMING) + left_out)
 
 
@@ -176,10 +181,10 @@ def _search(
         rows = Samples.of(lines, which[active], step[active], cost)
         found = judged(rows, noise[active])
         quiet[active] = np.fmin(quiet[active], found.quiet)
-        seen, steady = np.zeros(which.size), np.zeros(active.size, dtype=bool)
+        seen, steady, all_smooth = np.zeros(which.size), np.zeros(active.size, dtype=bool), found.smooth.all()
         if measure is not None and _may_be_noise(found, rough[-1][active]):
             seen, measure = measure(), None
-        if not found.smooth.all():
+        if not all_smooth:
             level, others = found.level, np.array(rough)[:, active]
             # As rough at a far smaller step: that is noise, and not a kink.
             alike = (others <= AGREEMENT * level) & (level <= AGREEMENT * others)
@@ -194,11 +199,12 @@ def _search(
             noise[active[steady]] = level[steady]
             found.take(judged(rows.some(steady), level[steady]), steady, np.ones(np.count_nonzero(steady), bool))
         rough.append(np.full(which.size, np.nan))
-        rough[-1][active] = np.where(found.smooth, np.nan, found.level)
+        if not all_smooth:
+            rough[-1][active] = np.where(found.smooth, np.nan, found.level)
         _keep(best, found, active, steady)
         step[active] = np.minimum(_next_step(found), longest)
         # Steps that were judged by less noise than there is may be tried again.
-        known = np.any([step[active] == before[active] for before in tried], axis=0) & ~steady
+        known = np.logical_or.reduce([step[active] == before[active] for before in tried]) & ~steady
         go_on = ~_good(found, step[active], usual_slope(best), wanted, enough) & ~known
         tried.append(step.copy())
         active = active[go_on]
@@ -213,7 +219,7 @@ def _may_be_noise(found: SlopeEstimates, before: Array) -> bool:
     A kink's differences shrink with the step; those of coarse rounding stay, until all costs are equal.
     """
     stays = ~found.smooth & (found.level > AGREEMENT * RETREAT * before)
-    return bool(np.any(stays | (found.bend[:, 0] == 0.0)))
+    return bool((stays | (found.bend[:, 0] == 0.0)).any())
 
 
 def usual_slope(slopes: SlopeEstimates) -> float:
@@ -226,7 +232,8 @@ def _good(found: SlopeEstimates, following: Array, usual: float, wanted: float, 
     """Tell which lines need no further step: theirs is near the best, or they are flat, or smooth and exact enough."""
     with np.errstate(all="ignore"):
         change = following / found.step
-        share = np.where(found.resolved[:, 2:].any(axis=1), max(EXACT, enough), max(FLAT, enough))
+        bent = np.logical_or.reduce(found.resolved[:, 2:], axis=1)
+        share = np.where(bent, max(EXACT, enough), max(FLAT, enough))
         exact = share * np.fmax(np.abs(found.slope), usual)
     near = (change > GOOD[0]) & (change < GOOD[1])
     flat = found.smooth & (found.bend[:, 0] == 0.0)
@@ -240,6 +247,8 @@ def _keep(best: SlopeEstimates, found: SlopeEstimates, active: Indices, steady: 
     better = np.where(found.smooth == best.smooth[active], found.error < best.error[active], found.smooth)
     better |= np.isnan(best.slope[active]) | steady
     best.take(found, active[better], better)
+    if found.smooth.all() and not steady.any():
+        return
     known = np.isfinite(found.left) & np.isfinite(found.right)
     rough = ~found.smooth & known & (found.step < best.nearest[active])
     best.left[active[rough]], best.right[active[rough]] = found.left[rough], found.right[rough]

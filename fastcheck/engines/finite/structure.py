@@ -59,7 +59,7 @@ def resolved(check: Check, places: Indices, estimates: Estimates) -> Estimates:
 
 
 def _resolved_in(tensor: Tensor, check: Check, places: Indices, estimates: Estimates) -> Estimates:
-    rows, cost = np.searchsorted(places, check.places_of(tensor, places)), check.problem.cost
+    rows, cost = check.rows_of(tensor, places), check.problem.cost
     loud = np.flatnonzero(estimates.noise[rows] > LOUD * UNIT_ROUNDOFF * abs(cost))
     if not loud.size:
         return estimates

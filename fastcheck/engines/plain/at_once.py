@@ -20,11 +20,12 @@ from ...rules.activation_changes import ACTIVATION_CHANGES
 from ...rules.loss_changes import LOSS_POWERS
 from ...rules.power_series import LOSS_SERIES
 from ...runtime.cached_property import cached_property
-from .point import CLOSE, SAFETY, Series, series_of
+from .point import CLOSE, DRAWN_BY, SAFETY, Series, series_of
 from .powers import (
     ONE_THREAD,
     Powers,
     Responses,
+    across,
     from_steps,
     largest_change,
     largest_of,
@@ -145,7 +146,7 @@ class Tried(NamedTuple):
     @classmethod
     def of(cls, problem: Problem) -> "Tried":
         """Draw it."""
-        draw, widths = crc32(problem.theta[:4096].tobytes()), problem.network.widths
+        draw, widths = crc32(problem.theta[:DRAWN_BY].data), problem.network.widths
         layer = draw % (len(widths) - 1)
         return cls(layer, draw // 7 % widths[layer + 1], draw // 11 % (widths[layer] + 1))
 
@@ -159,15 +160,12 @@ class Tried(NamedTuple):
         else:
             rows[1, self.column] += epsilon
             rows[2, self.column] -= epsilon
-        moved = rows.dot(a)
-        for k, offset in enumerate(biases):
-            moved[k] += offset
-        return np.asarray(moved.reshape(-1))
+        return np.asarray((rows.dot(a) + np.array(biases)[:, None]).reshape(-1))
 
 
 def _responses(point: SmallPoint, mixing: bool) -> Responses | None:
     """Responses (columns, m) of the losses to the columns of all layers; None where powers do not say everything."""
-    last, outputs = len(point.entries) - 1, point.net.widths[-1]
+    last = len(point.entries) - 1
     block: Powers | None = None
     starts: list[Series] = []
     largest = point.step  # of what begins so far
@@ -177,12 +175,15 @@ def _responses(point: SmallPoint, mixing: bool) -> Responses | None:
         if series is None:
             return None
         starts.append(series)
-        if block is not None:
-            block = through(series.of(LIFTED), block)
         if not point.entries[k].linear:  # what is straight is nowhere steeper than one
             largest = max(largest, point.step * largest_of(series.c1))
+        if block is not None and k < last and block.second is None and block.first.shape[2] == 1:
+            block = across(series, block, point.weights[k + 1])
+            continue
+        if block is not None:
+            block = through(series.of(LIFTED), block)
         if k < last:
-            block = onwards(point.weights[k + 1], block, outputs if mixing and k + 1 == last else 0)
+            block = onwards(point.weights[k + 1], block)
     if not max(point.step, 0.0 if block is None else largest_change(block, largest)) <= LONGEST:
         return None
     return from_steps(_of_losses(point, block, mixing), starts) if starts else _of_losses(point, block, mixing)
@@ -192,13 +193,7 @@ def _of_losses(point: SmallPoint, block: Powers | None, mixing: bool) -> Respons
     """Responses (columns, m) of the losses, those of single outputs last."""
     a, y = point.A[-1], point.problem.Y
     if mixing:
-        outputs = len(a)
-        if block is None:
-            block = Powers(np.eye(outputs)[:, :, None])
-        else:
-            places = np.arange(outputs)
-            block.first[places, places - outputs] = 1.0
-        return Responses(*LOSS_POWERS[point.cost.name](a, y, *block))
+        return Responses(*LOSS_POWERS[point.cost.name](a, y, *(block or ())))
     alone = Series(*LOSS_SERIES[point.cost.name](point.Z[-1], a, y))
     return summed(None if block is None else through(alone.of(LIFTED), block), alone)
 
@@ -272,10 +267,8 @@ class _Found:
         if point.cost.output is not None or not point.entries[-1].linear:
             seen.append(point.Z[-1])
         height = max([largest_of(z) for z in seen], default=0.0)
-        steepest = np.maximum.reduceat(np.add.reduce(self.first * self.first, axis=1),
-                                       [span.units.start for span in self.spans])
-        largest = np.maximum.reduceat(np.add.reduce(point.squares, axis=1),
-                                      [span.inputs.start for span in self.spans])
+        steepest = np.maximum.reduceat(np.add.reduce(self.first * self.first, axis=1), point.net.unit_starts)
+        largest = np.maximum.reduceat(np.add.reduce(point.squares, axis=1), point.net.input_starts)
         unit = 4.0 * UNIT_ROUNDOFF * (1.0 + height) * point.scale
         noise = np.empty((len(self.spans), 2))
         np.sqrt(steepest * largest, out=noise[:, 0])
@@ -290,9 +283,8 @@ class _Found:
         """
         point, (layer, unit, column) = self.point, self.point.tried
         row, epsilon = self.spans[layer].units.start + unit, point.epsilon
-        x = np.full(point.m, epsilon)
-        if column < point.net.widths[layer]:
-            x *= point.reads[self.spans[layer].inputs.start + column]
+        biased = column == point.net.widths[layer]
+        x = np.full(point.m, epsilon) if biased else epsilon * point.reads[self.spans[layer].inputs.start + column]
         square = x * x
         odd = float(x.dot(self.first[row])) + float((square * x).dot(self.third[row]))
         even = float(square.dot(self.second[row]))

@@ -24,6 +24,8 @@ WORTHWHILE = 4
 SAFETY = 16.0
 # ... and two evaluations of one sum agree to this, relatively.
 CLOSE = 1e-11
+# The parameter that is tried by literal subtraction is drawn by this many of theta's numbers.
+DRAWN_BY = 512
 NODES = np.array([-2.0, -1.0, 1.0, 2.0])[:, None, None]
 
 

@@ -62,43 +62,58 @@ def through(series: Series, powers: Powers) -> Powers:
     return Powers(c1 * p1, square, cubic)
 
 
-def onwards(W: Array, block: Powers | None, room: int = 0) -> Powers:
+def onwards(W: Array, block: Powers | None) -> Powers:
     """Return the powers (outputs, columns, m) of the next layer's pre-activations, its own columns the last.
 
     Parameters
     ----------
     W : (outputs, units) of the next layer.
-    block : (units, columns, m), of the columns that have come so far; None for none.
-    room : number of further columns to leave room for, zero so far.
     """
     outputs, units = W.shape
     if block is None:
-        if not room:
-            return Powers(W[:, :, None])
-        return Powers(np.concatenate([W, np.zeros((outputs, room))], axis=1)[:, :, None])
+        return Powers(W[:, :, None])
     _, came, m = block.first.shape
-    joined = np.empty((outputs, (came + units + room) * m))
-    _carry(W, block.first, joined[:, : came * m])
-    own = joined.reshape(outputs, came + units + room, m)[:, came:]
-    own[:, :units] = W[:, :, None]
-    own[:, units:] = 0.0
-    parts = []
-    for part in (block.second, block.third):
-        carried = None
-        if part is not None:
-            carried = np.empty((outputs, part.shape[1] * m))
-            _carry(W, part, carried)
-        parts.append(None if carried is None else carried.reshape(outputs, -1, m))
-    return Powers(joined.reshape(outputs, -1, m), *parts)
+    joined = np.empty((outputs, came + units, m))
+    _carry(W, block.first, joined)
+    joined[:, came:] = W[:, :, None]
+    return Powers(joined, *(None if part is None else _carry(W, part, np.empty((outputs, *part.shape[1:])))
+                            for part in (block.second, block.third)))
 
 
-def _carry(W: Array, changes: Array, out: Array) -> None:
-    """W times every column, as much at a time as is done by one thread."""
-    flat = changes.reshape(len(changes), -1)
-    most = max(1, ONE_THREAD // W.size)
-    for first in range(0, flat.shape[1], most):
-        part = slice(first, first + most)
-        np.matmul(W, flat[:, part], out=out[:, part])
+def across(series: Series, block: Powers, W: Array) -> Powers:
+    """Return ``onwards`` of ``through``, for columns p1 that are alike in all samples: W p^r times c_r, r = 1, 2, 3.
+
+    A power then takes one product of matrices (outputs, columns, units) and (units, m), and no change of a single unit
+    is computed.
+
+    Parameters
+    ----------
+    series : coefficients (units, m).
+    block : (units, columns, 1), without second and third powers.
+    W : (outputs, units) of the next layer.
+    """
+    alike = block.first[:, :, 0].T
+    (came, units), outputs = alike.shape, len(W)
+    joined = np.empty((outputs, came + units, series.c1.shape[1]))
+    joined[:, came:] = W[:, :, None]
+    factors = W[:, None] * alike
+    np.matmul(factors, series.c1, out=joined[:, :came])
+    higher = []
+    if series.c2 is not None and series.c3 is not None:
+        for coefficient in (series.c2, series.c3):
+            factors *= alike
+            higher.append(np.matmul(factors, coefficient))
+    return Powers(joined, *higher)
+
+
+def _carry(W: Array, changes: Array, out: Array) -> Array:
+    """Write W times every column to the first of ``out``, as much at a time as is done by one thread; return it."""
+    flat, into = changes.reshape(len(changes), -1), out.reshape(len(out), -1)
+    columns, most = flat.shape[1], max(1, ONE_THREAD // W.size)
+    for first in range(0, columns, most):
+        part = slice(first, min(first + most, columns))
+        np.matmul(W, flat[:, part], out=into[:, part])
+    return out
 
 
 def largest_change(powers: Powers, largest: float) -> float:

@@ -11,7 +11,7 @@ from ..._errors import EngineError
 from ..._types import Array
 from .found import LayerFound
 from .literally import literal_parts
-from .point import CLOSE, SAFETY, Point
+from .point import CLOSE, DRAWN_BY, SAFETY, Point
 
 # Polynomials agree with the values that they go through to this, relatively.
 INTERPOLATED = 1e-9
@@ -35,7 +35,7 @@ def spot_check(
     ------
     EngineError : where they disagree.
     """
-    draw = crc32(point.problem.theta[:4096].tobytes())
+    draw = crc32(point.problem.theta[:DRAWN_BY].data)
     found = layers[draw % len(layers)]
     units = np.arange(point.net.widths[found.layer + 1])[found.units]
     row = draw // 7 % units.size

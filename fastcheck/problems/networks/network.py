@@ -17,7 +17,7 @@ from ..._names import (
     Samples,
     Weights,
 )
-from ..._types import Array
+from ..._types import Array, Indices
 from ..._validation import known, real_array, real_number
 from ...rules.activations import ACTIVATIONS, Activation
 from ...rules.losses import COSTS, Cost
@@ -170,6 +170,16 @@ class Network:
                               slice(units, units + count), slice(inputs, inputs + reads)))
             units, inputs = units + count, inputs + reads
         return tuple(found)
+
+    @cached_property
+    def unit_starts(self) -> Indices:
+        """First unit of each layer among those of all layers."""
+        return np.array([span.units.start for span in self.spans])
+
+    @cached_property
+    def input_starts(self) -> Indices:
+        """First input of each layer among what all layers read."""
+        return np.array([span.inputs.start for span in self.spans])
 
     @cached_property
     def penalised(self) -> tuple[Tensor, ...]:

@@ -52,18 +52,18 @@ def read_at_once(net: Network, parameters: Any, gradients: Any, X: Any, Y: Any) 
     if type(X) is not np.ndarray or X.dtype is not DOUBLE or not (
             X.ndim == 2 and X.shape[0] == net.widths[0] and X.shape[1] and X.flags.c_contiguous):
         return None
-    at: list[Any] = [parameters.get(name) for name, _ in plain]
-    of: list[Any] = [gradients.get(GRADIENT + name) for name, _ in plain]
-    for values in (at, of):
-        for value, (_, shapes) in zip(values, plain, strict=True):
+    at: list[Array] = []
+    of: list[Array] = []
+    for name, shapes in plain:
+        for values, value in ((at, parameters.get(name)), (of, gradients.get(GRADIENT + name))):
             if type(value) is not np.ndarray or value.dtype is not DOUBLE or value.shape not in shapes:
                 return None
+            values.append(value.reshape(-1))
     try:
         targets = net.targets(Y, X.shape[1])
     except (TypeError, ValueError):  # perhaps not in columns: the careful way tells
         return None
-    theta, gradient = np.concatenate(at, axis=None), np.concatenate(of, axis=None)
-    return Reading(Values(theta, {}), Values(gradient, {}), X, targets)
+    return Reading(Values(np.concatenate(at), {}), Values(np.concatenate(of), {}), X, targets)
 
 
 def read_call(net: Network, parameters: Any, gradients: Any, X: Any, Y: Any) -> Reading:

@@ -7,6 +7,7 @@ import pytest
 
 import fastcheck as fc
 from fastcheck.engines.plain import at_once, engine as plain, powers
+from fastcheck.engines.plain.point import Series
 from fastcheck.problems.networks.problem import Problem
 from fastcheck.rules.activations import ACTIVATIONS
 from tests.engines.response.digits import agrees
@@ -117,7 +118,22 @@ def test_long_steps_are_left_to_the_usual_way():
     assert at_once.differences_at_once(changed(wide, "W2", (0, 0), 1e3), 1e-7) is None
 
 
-@pytest.mark.parametrize("fault", ["onwards", "through", "from_steps", "summed", "series_of"])
+@pytest.mark.parametrize("curved", [True, False])
+def test_two_layers_crossed_at_once(curved):
+    """The same as through the first of them, and onwards."""
+    rng = np.random.default_rng(0)
+    first, then, m = rng.standard_normal((4, 3)), rng.standard_normal((2, 4)), 5
+    series = Series(*(rng.standard_normal((4, m)) for _ in range(3 if curved else 1)))
+    began = powers.onwards(first, None)
+    crossed = powers.across(series, began, then)
+    for found, wanted in zip(crossed, powers.onwards(then, powers.through(series.of(at_once.LIFTED), began)),
+                             strict=True):
+        assert (found is None) == (wanted is None)
+        if found is not None:
+            np.testing.assert_allclose(found, wanted, rtol=1e-13, atol=1e-14)
+
+
+@pytest.mark.parametrize("fault", ["onwards", "across", "through", "from_steps", "summed", "series_of"])
 @pytest.mark.parametrize("hidden", ["relu", "tanh"])
 def test_a_fault_is_seen_by_literal_subtraction(monkeypatch, fault, hidden):
     """Of any part, in nearly every network: the usual way then has the right numbers."""
@@ -133,7 +149,7 @@ def test_a_fault_is_seen_by_literal_subtraction(monkeypatch, fault, hidden):
     monkeypatch.setattr(at_once, fault, wrong)
     seen = 0
     for seed in range(30):
-        given = problem(network([4, 5, 3, 1], hidden, "sigmoid", "binary_cross_entropy"), 6, seed)
+        given = problem(network([4, 5, 4, 3, 1], hidden, "sigmoid", "binary_cross_entropy"), 6, seed)
         seen += at_once.differences_at_once(given, 1e-7) is None
         usual = plain.differences(given, None, 1e-7, RUN)
         assert usual.facts["spot_checked"] == 1
