@@ -42,6 +42,7 @@ class Sight:
         bias before a normalisation, it may consist of rounding.
     sizes : norms of the tensors' gradients in double precision, where candidates are in less.
     errors : what each such candidate is off by (see ``fastcheck.torch.rounding``).
+    truth : the gradients that they are held against.
     """
 
     disagreement: list[float]
@@ -49,6 +50,7 @@ class Sight:
     faint: tuple[str, ...]
     sizes: dict[str, float] = field(default_factory=dict)
     errors: list[dict[str, Array]] = field(default_factory=list)
+    truth: dict[str, Array] = field(default_factory=dict)
 
     @property
     def best(self) -> int:
@@ -92,7 +94,7 @@ def look(
     truth = true_gradients(case)
     sight = _along_a_direction(case, [truth], memory_limit, generator)
     sizes = sizes_of(truth, unit)
-    return replace(sight, sizes=sizes, errors=[errors_of(one, truth, sizes) for one in candidates])
+    return replace(sight, sizes=sizes, errors=[errors_of(one, truth, sizes) for one in candidates], truth=truth)
 
 
 def true_gradients(case: Case) -> dict[str, Array]:

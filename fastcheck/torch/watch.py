@@ -5,6 +5,7 @@ import statistics
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
@@ -26,9 +27,10 @@ from ..verdict.outcome import FAIL, PASS
 from .case import Case, Coarsest, copied_buffers, preserved, untouched
 from .hook import Hook
 from .look import IN_DOUBLE, Sight, look
+from .loss_rounding import loss_rounding
 from .low_precision import runs_beside
 from .redrawn import Drawn, differ
-from .rounding import Allowed, spread_of
+from .rounding import Allowed, errors_of, spread_of
 from .step import Armed, candidates, copied, device_of, finite, unit_of_step
 
 # Random points a rounding beside a step's, at which its rounding is measured.
@@ -299,26 +301,33 @@ class BaseWatch(ABC):
         with untouched(case.plain, armed.buffers):
             sight = look(case, gradients, armed.unit, self._memory, self._generator)
         self.looks += 1
-        self._sight = sight
+        self._sight = replace(sight, truth={})  # as large as the module
         if not sight.seen <= self.worst:
             self.worst, self.worst_step = sight.seen, self.steps
-        suspicious = not sight.seen <= self.allowed or (bool(sight.errors) and self._is_off(sight, case, armed))
+        suspicious = not sight.seen <= self.allowed or (
+            bool(sight.errors) and self._is_off(sight, gradients[sight.best], case, armed))
         if not self._budget.debt:  # near a perfect fit each batch rounds otherwise, and each check takes long
             self._excused *= DECAY
             self._rounding.fade()
         return self._check(case, gradients[sight.best], armed, sight) if suspicious else None
 
-    def _is_off(self, sight: Sight, case: Case, armed: Armed) -> bool:
+    def _is_off(self, sight: Sight, gradients: dict[str, Array], case: Case, armed: Armed) -> bool:
         """Tell whether a tensor is further from its gradient in double precision than rounding carries it.
 
-        The spread of rounding was measured at an earlier step.  Where that does not explain the errors it is measured
-        anew, at this one.
+        The spread of rounding was measured at an earlier step.  Where that does not explain the errors, those that the
+        rounding of the loss's own derivative makes are left out, and then the spread is measured anew, at this step.
         """
         errors, rounding = sight.errors[sight.best], self._rounding
         rounding.forget(armed.unit)
         if not rounding.beyond(errors, rounding.spread):
             return False
         with self._as_it_was(case, armed):
+            shared = loss_rounding(case, self.steps)
+            if shared:
+                truth = {name: one + shared[name] for name, one in sight.truth.items()}
+                errors = errors_of(gradients, truth, sight.sizes)
+                if not rounding.beyond(errors, rounding.spread):
+                    return False
             runs = runs_beside(case, self.steps, RUNS)
         spread = spread_of(runs, sight.sizes, armed.unit)
         rounding.measured(spread)
