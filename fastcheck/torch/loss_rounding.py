@@ -19,7 +19,7 @@ import torch
 from torch import nn
 from torch.utils._pytree import tree_leaves, tree_map
 
-from .._constants import FURTHER, RESOLVED
+from .._constants import FURTHER, RESOLVED_LOW
 from .._types import Array
 from ..checks.low_precision import RUNS_FURTHER
 from ..verdict.shared import power_beside
@@ -95,4 +95,4 @@ def _rounding(here: Case, seed: int) -> list[Array] | None:
 def _is_rounding(gradients: Array, truths: Array, shape: tuple[int, ...], unit: float) -> bool:
     """Tell whether rounding explains what the first of runs (runs, entries) is off by, and hides no mistake."""
     own = gradients[:1] - truths[:1]
-    return not own.any() or power_beside(own, truths[:1], (gradients[1:], truths[1:]), shape, unit) <= RESOLVED
+    return not own.any() or power_beside(own, truths[:1], (gradients[1:], truths[1:]), shape, unit) <= RESOLVED_LOW
