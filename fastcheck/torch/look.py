@@ -22,7 +22,7 @@ from .rounding import NORM, errors_of, sizes_of
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-# A disagreement along a direction below this is rounding of double precision.  A larger one leads to a check.
+# A disagreement along a direction below this is rounding of double precision.
 IN_DOUBLE = 1e-11
 # Roundings of the largest tensor's gradient that a gradient may consist of which is zero in theory (of a bias before a
 # normalisation): the direction gives it no more weight than that leaves it.
@@ -97,14 +97,19 @@ def look(
     return replace(sight, sizes=sizes, errors=[errors_of(one, truth, sizes) for one in candidates], truth=truth)
 
 
-def true_gradients(case: Case) -> dict[str, Array]:
+def true_gradients(case: Case, at: Sequence[torch.Tensor] | None = None) -> dict[str, Array]:
     """Return the gradients that autograd gives in double precision, by name.
+
+    Parameters
+    ----------
+    case : module, loss and data.
+    at : values of the parameters; None for their own.
 
     Raises
     ------
     NoRule : where the backward pass fails in double precision.
     """
-    values = [double(p).clone() for p in case.parameters.values()]
+    values = [double(p).clone() for p in at or case.parameters.values()]
     try:
         with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
             found = case.gradients(double, values)

@@ -19,13 +19,13 @@ import torch
 from torch import nn
 from torch.utils._pytree import tree_leaves, tree_map
 
-from .._constants import FURTHER, RESOLVED_LOW
+from .._constants import ENTRY_ROUNDINGS, FURTHER, RESOLVED_LOW
 from .._types import Array
 from ..checks.low_precision import RUNS_FURTHER
 from ..verdict.shared import power_beside
-from .case import Case, copied_buffers, detached, untouched
+from .case import Case, detached
 from .look import true_gradients
-from .low_precision import SECONDS, NoTruthError, Twin, by_itself, dithered, moves
+from .low_precision import SECONDS, NoTruthError, Point, Twin, by_itself, dithered, moves
 
 
 class Outputs(nn.Module):
@@ -55,44 +55,77 @@ def numbers_of(found: Any) -> list[torch.Tensor]:
 def loss_rounding(case: Case, seed: int) -> dict[str, Array]:
     """Return what rounding of the loss's own derivative adds to a step's gradients, by name.
 
-    Nothing where that may be a mistake, and where a loss wants more of the outputs than their numbers.
+    Nothing where that is no more than other rounding, where it may be a mistake, and where a loss wants more of the
+    outputs than their numbers.
 
     Parameters
     ----------
     case : the step, which runs as it did.
     seed : of the outputs further away.
     """
-    with untouched(case.plain, copied_buffers(case.plain)), case.drawing():
-        outputs = Outputs(case.plain(*case.args, **case.kwargs))
-    here = Case.of(outputs, case.loss, (), case.targets, frozen=False)
-    here.coarse = case.coarse
+    point = Point.of(case)
     try:
-        errors = _rounding(here, seed)
+        here, _ = _loss_at(case, point)
+        if not _is_rounding(here, seed):
+            return {}
+        return _carried_back(case, point, _errors(here, Point.of(here)))
     except (NoTruthError, RuntimeError):  # a gradient penalty wants their history, as an example
         return {}
-    if errors is None:
-        return {}
-    rounding = [torch.from_numpy(error).to(one.device) for error, one in zip(errors, outputs.numbers, strict=True)]
-
-    def along(found: Any, targets: Any = None) -> torch.Tensor:
-        return torch.stack([(one * error).sum() for one, error in zip(numbers_of(found), rounding, strict=True)]).sum()
-
-    return true_gradients(replace(case, loss=along))
 
 
-def _rounding(here: Case, seed: int) -> list[Array] | None:
-    """Return the errors of a loss's derivative by each of the outputs; None where they may be a mistake."""
+def without_loss_rounding(case: Case, point: Point) -> Array:
+    """Return the gradients (n,) at a point, as ``by_itself``, but for what rounding of the loss's derivative adds."""
+    here, low = _loss_at(case, point)
+    added = _carried_back(case, point, _errors(here, replace(Point.of(here), factor=point.factor)))
+    return low - np.concatenate([one.reshape(-1) for one in added.values()])
+
+
+def _loss_at(case: Case, point: Point) -> tuple[Case, Array]:
+    """Return the loss as a function of the outputs that the module has at a point, and the gradients (n,) there."""
+    kept: list[Outputs] = []
+
+    def seen(found: Any, *targets: Any) -> torch.Tensor:
+        kept.append(Outputs(found))
+        return case.loss(found, *targets)
+
+    low = by_itself(replace(case, loss=seen), point)
+    here = Case.of(kept[-1], case.loss, (), case.targets, frozen=False)
+    here.coarse = case.coarse
+    return here, low
+
+
+def _errors(here: Case, point: Point) -> list[torch.Tensor]:
+    """Return what a loss's derivative by each of the outputs is off by."""
+    truths = Twin(here).run(point)[1].values()
+    low = np.split(by_itself(here, point), np.cumsum([truth.size for truth in truths])[:-1])
+    return [torch.as_tensor(one.reshape(truth.shape) - truth) for one, truth in zip(low, truths, strict=True)]
+
+
+def _carried_back(case: Case, point: Point, errors: list[torch.Tensor]) -> dict[str, Array]:
+    """Return the module's transposed Jacobian at a point, in double precision, times errors of its outputs."""
+    def along(found: Any, *targets: Any) -> torch.Tensor:
+        products = [(one * error.to(one.device)).sum() for one, error in zip(numbers_of(found), errors, strict=True)]
+        return torch.stack(products).sum()
+
+    return true_gradients(replace(case, loss=along, args=point.args, kwargs=point.kwargs), point.parameters)
+
+
+def _is_rounding(here: Case, seed: int) -> bool:
+    """Tell whether a loss's derivative is off by more than other rounding, and by nothing but rounding."""
     twin, shapes = Twin(here), [tuple(one.shape) for one in here.parameters.values()]
     stops = np.cumsum([math.prod(shape) for shape in shapes])[:-1]
     for reach in sorted({max(reach, here.coarse) for reach in FURTHER}):
         runs = dithered(replace(here, coarse=reach), twin, seed, SECONDS, by_itself, RUNS_FURTHER)[1]
-        parts = [np.split(part, stops, axis=1) for part in (runs.gradients, runs.truths)]
-        if all(_is_rounding(low, true, shape, here.coarse) for low, true, shape in zip(*parts, shapes, strict=True)):
-            return [(low[0] - true[0]).reshape(shape) for low, true, shape in zip(*parts, shapes, strict=True)]
-    return None
+        own = runs.gradients[0] - runs.truths[0]
+        if np.linalg.norm(own) <= ENTRY_ROUNDINGS * here.coarse * np.linalg.norm(runs.truths[0]):
+            return False
+        parts = (np.split(part, stops, axis=1) for part in (runs.gradients, runs.truths))
+        if all(_explains(low, true, shape, here.coarse) for low, true, shape in zip(*parts, shapes, strict=True)):
+            return True
+    return False
 
 
-def _is_rounding(gradients: Array, truths: Array, shape: tuple[int, ...], unit: float) -> bool:
-    """Tell whether rounding explains what the first of runs (runs, entries) is off by, and hides no mistake."""
+def _explains(gradients: Array, truths: Array, shape: tuple[int, ...], unit: float) -> bool:
+    """Tell whether rounding explains what the first of runs (runs, entries) is off by."""
     own = gradients[:1] - truths[:1]
     return not own.any() or power_beside(own, truths[:1], (gradients[1:], truths[1:]), shape, unit) <= RESOLVED_LOW
