@@ -97,19 +97,14 @@ def look(
     return replace(sight, sizes=sizes, errors=[errors_of(one, truth, sizes) for one in candidates], truth=truth)
 
 
-def true_gradients(case: Case, at: Sequence[torch.Tensor] | None = None) -> dict[str, Array]:
+def true_gradients(case: Case) -> dict[str, Array]:
     """Return the gradients that autograd gives in double precision, by name.
-
-    Parameters
-    ----------
-    case : module, loss and data.
-    at : values of the parameters; None for their own.
 
     Raises
     ------
     NoRule : where the backward pass fails in double precision.
     """
-    values = [double(p).clone() for p in at or case.parameters.values()]
+    values = [double(p).clone() for p in case.parameters.values()]
     try:
         with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
             found = case.gradients(double, values)

@@ -4,9 +4,10 @@
 between a module's outputs z and its loss, and the chain rule carries it back.  With the loss's derivative g by z, as
 the step's precision gives it and in double precision, both at the outputs that the step had, a right step has
 
-    its gradients  =  the truth  +  J^T (g_low(z) - g_double(z))  +  rounding of the module's own passes.
+    its gradients  =  the truth  +  J^T (g_low(z) - g_double(z))  +  rounding of the module's own passes,
 
-Mistakes of the module, forward and backward, are not in the second term.  One of the loss's backward pass would be:
+where the module's backward pass stands for J^T.  Without the second term they are what that pass makes of an exact g:
+mistakes of the module, forward and backward, are in there still.  One of the loss's backward pass would be:
 that is told from rounding as elsewhere, by outputs further away (see ``fastcheck.verdict.shared``).
 """
 
@@ -24,7 +25,6 @@ from .._types import Array
 from ..checks.low_precision import RUNS_FURTHER
 from ..verdict.shared import power_beside
 from .case import Case, detached
-from .look import true_gradients
 from .low_precision import SECONDS, NoTruthError, Point, Twin, by_itself, dithered, moves
 
 
@@ -65,7 +65,7 @@ def loss_rounding(case: Case, seed: int) -> dict[str, Array]:
     """
     point = Point.of(case)
     try:
-        here, _ = _loss_at(case, point)
+        here = _loss_at(case, point)
         if not _is_rounding(here, seed):
             return {}
         return _carried_back(case, point, _errors(here, Point.of(here)))
@@ -75,23 +75,23 @@ def loss_rounding(case: Case, seed: int) -> dict[str, Array]:
 
 def without_loss_rounding(case: Case, point: Point) -> Array:
     """Return the gradients (n,) at a point, as ``by_itself``, but for what rounding of the loss's derivative adds."""
-    here, low = _loss_at(case, point)
+    here = _loss_at(case, point)
     added = _carried_back(case, point, _errors(here, replace(Point.of(here), factor=point.factor)))
-    return low - np.concatenate([one.reshape(-1) for one in added.values()])
+    return by_itself(case, point) - np.concatenate([one.reshape(-1) for one in added.values()])
 
 
-def _loss_at(case: Case, point: Point) -> tuple[Case, Array]:
-    """Return the loss as a function of the outputs that the module has at a point, and the gradients (n,) there."""
+def _loss_at(case: Case, point: Point) -> Case:
+    """Return the loss as a function of the outputs that the module has at a point."""
     kept: list[Outputs] = []
 
     def seen(found: Any, *targets: Any) -> torch.Tensor:
         kept.append(Outputs(found))
         return case.loss(found, *targets)
 
-    low = by_itself(replace(case, loss=seen), point)
+    replace(case, loss=seen, args=point.args, kwargs=point.kwargs).function(detached)(*point.parameters)
     here = Case.of(kept[-1], case.loss, (), case.targets, frozen=False)
     here.coarse = case.coarse
-    return here, low
+    return here
 
 
 def _errors(here: Case, point: Point) -> list[torch.Tensor]:
@@ -102,12 +102,17 @@ def _errors(here: Case, point: Point) -> list[torch.Tensor]:
 
 
 def _carried_back(case: Case, point: Point, errors: list[torch.Tensor]) -> dict[str, Array]:
-    """Return the module's transposed Jacobian at a point, in double precision, times errors of its outputs."""
-    def along(found: Any, *targets: Any) -> torch.Tensor:
-        products = [(one * error.to(one.device)).sum() for one, error in zip(numbers_of(found), errors, strict=True)]
-        return torch.stack(products).sum()
+    """Return the module's transposed Jacobian at a point times errors of its outputs.
 
-    return true_gradients(replace(case, loss=along, args=point.args, kwargs=point.kwargs), point.parameters)
+    That is as the module's own backward pass has it, whose roundings are of errors here and far below what matters.
+    """
+    def along(found: Any, *targets: Any) -> torch.Tensor:
+        return torch.stack([(one * error.to(one)).sum() for one, error in zip(numbers_of(found), errors, strict=True)
+                            ]).sum()
+
+    here = replace(case, loss=along, args=point.args, kwargs=point.kwargs)
+    found = here.gradients(detached, [value.clone() for value in point.parameters])
+    return dict(zip(case.parameters, (np.asarray(one, np.float64) for one in found), strict=True))
 
 
 def _is_rounding(here: Case, seed: int) -> bool:
