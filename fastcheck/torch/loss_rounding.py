@@ -6,8 +6,8 @@ the step's precision gives it and in double precision, both at the outputs that 
 
     its gradients  =  the truth  +  J^T (g_low(z) - g_double(z))  +  rounding of the module's own passes,
 
-where the module's backward pass stands for J^T.  Without the second term they are what that pass makes of an exact g:
-mistakes of the module, forward and backward, are in there still.  One of the loss's backward pass would be:
+where the module's backward pass stands for J^T.  Without the second term they are what that pass makes of an exact g,
+with all mistakes of the module, forward and backward.  One of the loss's own backward pass would be in the second term:
 that is told from rounding as elsewhere, by outputs further away (see ``fastcheck.verdict.shared``).
 """
 
@@ -107,8 +107,8 @@ def _carried_back(case: Case, point: Point, errors: list[torch.Tensor]) -> dict[
     That is as the module's own backward pass has it, whose roundings are of errors here and far below what matters.
     """
     def along(found: Any, *targets: Any) -> torch.Tensor:
-        return torch.stack([(one * error.to(one)).sum() for one, error in zip(numbers_of(found), errors, strict=True)
-                            ]).sum()
+        products = [(one * error.to(one)).sum() for one, error in zip(numbers_of(found), errors, strict=True)]
+        return torch.stack(products).sum()
 
     here = replace(case, loss=along, args=point.args, kwargs=point.kwargs)
     found = here.gradients(detached, [value.clone() for value in point.parameters])

@@ -102,8 +102,10 @@ class BaseWatch(ABC):
     *Precision.*  Gradients in less than double precision are held, tensor by tensor, against those that autograd gives
     in double precision at the same step, with the same random numbers; and these against the slope.  Where a tensor's
     factor, norm or any slice is off by more than 8 times the spread of rounding, which is measured by backward passes a
-    rounding beside the step, everything is checked.  float32 shows errors of some 1e-4, bfloat16 and autocast of some
-    per cent.  In float16 a step that overflowed is left to the scaler.
+    rounding beside the step, everything is checked.  What rounding of the loss's own derivative adds, most of it near a
+    perfect fit, is left out of both: only a mistake of the loss's own backward pass may hide in that.  float32 shows
+    errors of some 1e-4, bfloat16 and autocast of some per cent.  In float16 a step that overflowed is left to the
+    scaler.
 
     *What is detached* (detach(), no_grad()) stands still, as autograd has it: straight-through estimators, running
     averages and spectral norms are watched by their own gradients.

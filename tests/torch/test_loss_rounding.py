@@ -10,8 +10,9 @@ import fastcheck as fc
 import fastcheck.torch as ft
 from fastcheck._constants import UNIT_ROUNDOFFS
 from fastcheck.torch.case import Case, detached
-from fastcheck.torch.look import true_gradients
+from fastcheck.torch.look import IN_DOUBLE, true_gradients
 from fastcheck.torch.loss_rounding import loss_rounding
+from fastcheck.torch.watch import AGREES
 from tests.torch.watched import ALWAYS, spoil
 
 
@@ -86,9 +87,9 @@ class Entropy(torch.autograd.Function):
         return upstream * (ctx.change(found) if outputs.dtype == torch.float32 else found), None, None
 
 
-def a_row(gradient):
+def a_row(gradient, factor=1.05):
     found = gradient.clone()
-    found[gradient.norm(dim=1).argmax()] *= 1.05
+    found[gradient.norm(dim=1).argmax()] *= factor
     return found
 
 
@@ -137,3 +138,27 @@ def test_a_perfect_fit_leads_to_no_check_and_hides_no_mistake():
     hook.remove()
     step(1.06)
     assert watch.failures == 1
+
+
+def test_a_check_near_a_perfect_fit_calls_a_row_wrong():
+    """Runs of the check are without the loss's rounding as well, which would excuse that row."""
+    module, x, y = sure(14.0)
+    watch = ft.Watch(module, F.cross_entropy, x, y, overhead=ALWAYS)
+    module[2].weight.register_hook(lambda g: a_row(g, 1.02))
+    F.cross_entropy(module(x), y).backward()
+    with pytest.raises(fc.GradientMismatch) as caught:
+        watch(x, y)
+    assert [t.name for t in caught.value.report.failures] == ["2.weight"]
+
+
+def test_double_precision_rounds_a_perfect_fit_too():
+    module, x, y = sure(17.0)
+    module, x = module.double(), x.double()
+    watch = ft.Watch(module, F.cross_entropy, x, y, overhead=ALWAYS)
+    for number in range(5):
+        module.zero_grad()
+        here = (1.0 + 0.01 * number) * x
+        F.cross_entropy(module(here), y).backward()
+        watch(here, y)
+    assert IN_DOUBLE < watch.worst < AGREES
+    assert watch.checks == 0
