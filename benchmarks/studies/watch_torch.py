@@ -12,7 +12,7 @@ single looks of one long training at which one tensor is spoiled, by as little a
     --steps 2000     of a training, of overhead and corrupted
     --runs 30        of corrupted, and mistakes of planted; --first 0 the number of the first run
     --looks 10000    of alarms, in all; power plants as many mistakes as a hundredth of that, of each kind
-    --after 0        steps of a training before alarms and planted look: near a perfect fit a loss consists of rounding
+    --after 0        steps of a training before overhead, alarms and planted begin: near a perfect fit rounding is another
     --subjects ...   modules, by name: ResNet and GPT; of alarms and power the small ones as well
     --precisions ... of alarms and power: float32 autocast bfloat16 float64
     --seed 0         of trainings
@@ -101,9 +101,11 @@ FINE: dict[str, Callable[[torch.Tensor, torch.Tensor, torch.Generator], torch.Te
 }
 
 
-def overhead(name: str, steps: int, seed: int) -> str:
-    """How much slower training is with a watch."""
+def overhead(name: str, steps: int, seed: int, after: int) -> str:
+    """How much slower training is with a watch, after some steps."""
     training = Training(name, seed)
+    for _ in range(after):
+        training.step()
     watch = training.watch(0.01)
     ratios, times = [], ([], [])
     for _ in range(max(1, steps // BLOCK)):
@@ -247,7 +249,7 @@ def main() -> None:
     large, every = arguments.subjects or LARGE, arguments.subjects or (*SMALL, *LARGE)
     if "overhead" in parts:
         for name in large:
-            print(overhead(name, arguments.steps, arguments.seed), flush=True)
+            print(overhead(name, arguments.steps, arguments.seed, arguments.after), flush=True)
     if "corrupted" in parts:
         in_time = []
         for run in range(arguments.first, arguments.first + arguments.runs):
