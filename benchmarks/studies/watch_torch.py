@@ -12,7 +12,7 @@ single looks of one long training at which one tensor is spoiled, by as little a
     --steps 2000     of a training, of overhead and corrupted
     --runs 30        of corrupted, and mistakes of planted; --first 0 the number of the first run
     --looks 10000    of alarms, in all; power plants as many mistakes as a hundredth of that, of each kind
-    --after 0        steps of a training before overhead, alarms and planted begin: near a perfect fit rounding is another
+    --after 0        steps of a training before overhead, alarms and planted begin: past the perfect fit, say
     --subjects ...   modules, by name: ResNet and GPT; of alarms and power the small ones as well
     --precisions ... of alarms and power: float32 autocast bfloat16 float64
     --seed 0         of trainings
