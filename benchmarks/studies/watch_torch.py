@@ -4,20 +4,22 @@
 ``corrupted``: runs in which a hook spoils one tensor's gradient from a random step on, in six ways, and how many steps
 went by until that raised, beside the number that the watch had stated.  ``alarms``: looks at right gradients, at every
 step of trainings of six small modules and these two, and how many were called wrong.  ``power``: wrong entries and
-wrong tensors of the sizes that the watch says it sees, planted at single looks, and how many it saw.
+wrong tensors of the sizes that the watch says it sees, planted at single looks, and how many it saw.  ``planted``:
+single looks of one long training at which one tensor is spoiled, by as little as a factor of 1.003.
 
-    python -m benchmarks.studies.watch_torch [overhead corrupted alarms power]
+    python -m benchmarks.studies.watch_torch [overhead corrupted alarms power planted]
 
     --steps 2000     of a training, of overhead and corrupted
-    --runs 30        of corrupted; --first 0 the number of the first one
+    --runs 30        of corrupted, and mistakes of planted; --first 0 the number of the first run
     --looks 10000    of alarms, in all; power plants as many mistakes as a hundredth of that, of each kind
-    --after 0        steps of a training before alarms begins to look: near a perfect fit a loss consists of rounding
+    --after 0        steps of a training before overhead, alarms and planted begin: past the perfect fit, say
     --subjects ...   modules, by name: ResNet and GPT; of alarms and power the small ones as well
     --precisions ... of alarms and power: float32 autocast bfloat16 float64
     --seed 0         of trainings
 """
 
 import argparse
+import copy
 import itertools
 import random
 import statistics
@@ -43,13 +45,13 @@ class Spoiled:
     Parameters
     ----------
     parameter : whose gradient.
-    kind : one of ``KINDS``.
+    kind : one of ``KINDS`` or ``FINE``.
     """
 
     def __init__(self, parameter: torch.Tensor, kind: str) -> None:
-        self.on, self._way, self._last = False, KINDS[kind], torch.zeros_like(parameter)
+        self.on, self._way, self._last = False, {**KINDS, **FINE}[kind], torch.zeros_like(parameter)
         self._generator = torch.Generator().manual_seed(0)
-        parameter.register_hook(self)
+        self.handle = parameter.register_hook(self)
 
     def __call__(self, gradient: torch.Tensor) -> torch.Tensor:
         """Return the gradient, spoiled if it is time."""
@@ -78,9 +80,32 @@ KINDS: dict[str, Callable[[torch.Tensor, torch.Tensor, torch.Generator], torch.T
 }
 
 
-def overhead(name: str, steps: int, seed: int) -> str:
-    """How much slower training is with a watch."""
+def _row_scaled(gradient: torch.Tensor, last: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    out = gradient.clone()
+    out[gradient.flatten(1).norm(dim=1).argmax()] *= 1.02
+    return out
+
+
+def _entry_scaled(gradient: torch.Tensor, last: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    return torch.where(gradient.abs() == gradient.abs().max(), 1.05 * gradient, gradient)
+
+
+# Mistakes that are no larger than the rounding of a loss near a perfect fit.
+FINE: dict[str, Callable[[torch.Tensor, torch.Tensor, torch.Generator], torch.Tensor]] = {
+    "a factor of 1.003": lambda g, last, _: 1.003 * g,
+    "a factor of 1.01": lambda g, last, _: 1.01 * g,
+    "one row by 1.02": _row_scaled,
+    "one entry by 1.05": _entry_scaled,
+    "its sign": KINDS["its sign"],
+    "one row zeroed": KINDS["one row zeroed"],
+}
+
+
+def overhead(name: str, steps: int, seed: int, after: int) -> str:
+    """How much slower training is with a watch, after some steps."""
     training = Training(name, seed)
+    for _ in range(after):
+        training.step()
     watch = training.watch(0.01)
     ratios, times = [], ([], [])
     for _ in range(max(1, steps // BLOCK)):
@@ -138,6 +163,32 @@ def alarms(name: str, precision: str, looks: int, seed: int, after: int) -> Iter
         for count in found:
             found[count] += getattr(watch, count)
         yield f"{name} {precision}: " + ", ".join(f"{value} {count}" for count, value in found.items())
+
+
+def planted(name: str, count: int, seed: int, after: int) -> Iterator[str]:
+    """Spoil one tensor at single looks of a training, after some steps; tell what was missed, and how much was seen."""
+    training, chance, reports = Training(name, seed), random.Random(seed), list[fc.Report]()
+    for _ in range(after):
+        training.step()
+    watch = training.watch(1e9, on_fail=reports.append)
+    seen = named = alarms = 0
+    for number in range(count):
+        training.step(watch)  # right, as the tensors are put back after each mistake
+        alarms, before = alarms + len(reports), copy.deepcopy((training.module, training.optimizer.state_dict()))
+        reports.clear()
+        name_of, victim = chance.choice([(n, p) for n, p in training.module.named_parameters() if p.ndim > 1])
+        kind = list(FINE)[number % len(FINE)]
+        spoiled = Spoiled(victim, kind)
+        spoiled.on = True
+        training.step(watch)
+        spoiled.handle.remove()
+        training.module.load_state_dict(before[0].state_dict())
+        training.optimizer.load_state_dict(before[1])
+        seen, named = seen + bool(reports), named + ([t.name for r in reports for t in r.failures] == [name_of])
+        if not reports:
+            yield f"{name} {seed}: {kind} in {name_of} not seen; {watch!r}"
+        reports.clear()
+    yield f"{name} {seed}: {seen} of {count} seen, {named} named alone, {alarms} alarms; {watch!r}"
 
 
 def power(name: str, precision: str, count: int, seed: int) -> str:
@@ -198,7 +249,7 @@ def main() -> None:
     large, every = arguments.subjects or LARGE, arguments.subjects or (*SMALL, *LARGE)
     if "overhead" in parts:
         for name in large:
-            print(overhead(name, arguments.steps, arguments.seed), flush=True)
+            print(overhead(name, arguments.steps, arguments.seed, arguments.after), flush=True)
     if "corrupted" in parts:
         in_time = []
         for run in range(arguments.first, arguments.first + arguments.runs):
@@ -206,6 +257,10 @@ def main() -> None:
             in_time.append(found)
             print(words, flush=True)
         print(f"{sum(in_time)} of {len(in_time)} found within the stated number of steps", flush=True)
+    if "planted" in parts:
+        for name in large:
+            for words in planted(name, arguments.runs, arguments.seed, arguments.after):
+                print(words, flush=True)
     each = len(every) * len(arguments.precisions)
     for name, precision in itertools.product(every, arguments.precisions):
         for words in alarms(

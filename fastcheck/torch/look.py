@@ -22,7 +22,7 @@ from .rounding import NORM, errors_of, sizes_of
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-# A disagreement along a direction below this is rounding of double precision.  A larger one leads to a check.
+# A disagreement along a direction below this is rounding of double precision.
 IN_DOUBLE = 1e-11
 # Roundings of the largest tensor's gradient that a gradient may consist of which is zero in theory (of a bias before a
 # normalisation): the direction gives it no more weight than that leaves it.
@@ -42,6 +42,7 @@ class Sight:
         bias before a normalisation, it may consist of rounding.
     sizes : norms of the tensors' gradients in double precision, where candidates are in less.
     errors : what each such candidate is off by (see ``fastcheck.torch.rounding``).
+    truth : the gradients that they are held against.
     """
 
     disagreement: list[float]
@@ -49,6 +50,7 @@ class Sight:
     faint: tuple[str, ...]
     sizes: dict[str, float] = field(default_factory=dict)
     errors: list[dict[str, Array]] = field(default_factory=list)
+    truth: dict[str, Array] = field(default_factory=dict)
 
     @property
     def best(self) -> int:
@@ -92,7 +94,7 @@ def look(
     truth = true_gradients(case)
     sight = _along_a_direction(case, [truth], memory_limit, generator)
     sizes = sizes_of(truth, unit)
-    return replace(sight, sizes=sizes, errors=[errors_of(one, truth, sizes) for one in candidates])
+    return replace(sight, sizes=sizes, errors=[errors_of(one, truth, sizes) for one in candidates], truth=truth)
 
 
 def true_gradients(case: Case) -> dict[str, Array]:

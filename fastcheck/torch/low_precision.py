@@ -201,7 +201,8 @@ def dithered(
 
 
 def judged_by_spread(
-    case: Case, twin: Twin, norm: float, seed: int, seconds: float | None, gradients: Mapping[str, Array] | None = None
+    case: Case, twin: Twin, norm: float, seed: int, seconds: float | None,
+    gradients: Mapping[str, Array] | None = None, run: Callable[[Case, "Point"], Array] | None = None,
 ) -> Report:
     """Judge a module's gradients in low precision by the measured spread of their rounding.
 
@@ -211,8 +212,9 @@ def judged_by_spread(
     twin : the same in double precision; its gradients have been proven.
     norm, seed : as in ``check_module``.
     seconds : how long the runs may take; None for some seconds.
-    gradients : what is judged, where that is not what a backward pass now would give; the others are run by themselves,
-        without what happens to parameters' gradients afterwards, in hooks of theirs.
+    gradients : what is judged, where that is not what a backward pass now would give.
+    run : as of ``dithered``; of others beside ``gradients`` it leaves out what happens to parameters' gradients
+        afterwards, in hooks of theirs.
 
     Raises
     ------
@@ -220,7 +222,6 @@ def judged_by_spread(
     """
     started = time.perf_counter()
     most = SECONDS if seconds is None else min(seconds, SECONDS)
-    run = None if gradients is None else by_itself
     loss, runs = dithered(case, twin, seed, most, run)
     if gradients is not None:
         runs.gradients[0] = _joined(gradients[name] for name in case.parameters)

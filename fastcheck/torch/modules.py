@@ -26,6 +26,7 @@ from ..verdict.outcome import FAIL, Cause
 from .case import FROZEN, Case, as_array, detached, double, in_pairs, mapped, preserved, require_still
 from .cost import TorchCost
 from .function import TorchFunction
+from .loss_rounding import loss_rounding, without_loss_rounding
 from .low_precision import NoTruthError, Point, Twin, by_itself, end_to_end, judged_by_spread
 from .operations import of_another_function, wrong_operations
 from .repeats import repeats
@@ -205,7 +206,12 @@ def _by_spread(
     meant = judged is not None and proof.verdict == FAIL and bool(of_another_function(case, gradients))
     if proof.verdict == FAIL and not meant:
         return proof.noted("In double precision, too, the backward pass is wrong; this is the report on that.")
-    report = judged_by_spread(case, twin, options["norm"], options["seed"], options["time_limit"], judged)
+    run = None
+    if judged is not None:
+        shared = loss_rounding(case, options["seed"])
+        judged = {name: one - shared.get(name, 0.0) for name, one in judged.items()}
+        run = without_loss_rounding if shared else by_itself
+    report = judged_by_spread(case, twin, options["norm"], options["seed"], options["time_limit"], judged, run)
     if proof.ok or meant:
         return report
     return report.held_open(Cause.COARSE).noted(NOT_PROVEN, *proof.notes)
