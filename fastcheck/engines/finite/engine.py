@@ -23,9 +23,9 @@ from .lines import OutOfTime
 from .plan_steps import Plan, plan
 from .problem import FunctionProblem, Method
 from .recheck import Rechecked, recheck
+from .resolve import resolved
 from .stencils import STENCILS, WIDEST, central
 from .steps import median, refine
-from .structure import resolved
 
 # Errors this many times the usual one call for another step.
 POOR = 30.0

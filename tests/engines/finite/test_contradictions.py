@@ -4,13 +4,7 @@ import numpy as np
 import pytest
 
 import fastcheck as fc
-
-# Waves with their derivatives.
-WAVES = {
-    "sine": (np.sin, np.cos),
-    "two sines": (lambda t: np.sin(t) + np.sin(0.37 * t), lambda t: np.cos(t) + 0.37 * np.cos(0.37 * t)),
-    "cubed sine": (lambda t: np.sin(t) ** 3, lambda t: 3 * np.sin(t) ** 2 * np.cos(t)),
-}
+from tests.support.waves import WAVES
 
 
 def rippled(seed, wave="sine"):

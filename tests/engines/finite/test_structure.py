@@ -5,7 +5,7 @@ import pytest
 
 import fastcheck as fc
 from fastcheck.engines.finite.structure import resolving_step
-from tests.engines.finite.test_contradictions import WAVES
+from tests.support.waves import WAVES
 
 
 def rippled(seed, wave):

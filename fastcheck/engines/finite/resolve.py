@@ -1,0 +1,60 @@
+"""Entries whose noise turns out to be the cost's own fast change have their slopes taken where steps resolve it."""
+
+import math
+
+import numpy as np
+
+from ..._constants import UNIT_ROUNDOFF
+from ..._types import Array, Indices
+from ...problems.parameters.tensor import Tensor
+from .check import Check
+from .estimates import Estimates
+from .lines import OutOfTime
+from .steps import first_step
+from .structure import LOUD, resolving_step, slopes_at
+
+
+def resolved(check: Check, places: Indices, estimates: Estimates) -> Estimates:
+    """Return estimates with slopes at steps that resolve the cost's fast change, where noise turns out to be that.
+
+    One entry of each tensor whose cost is loud is asked, as long as there is time.
+
+    Parameters
+    ----------
+    places : of the entries that the estimates are of, ascending.
+    """
+    if check.method.epsilon is not None or check.method.complex_step or not math.isfinite(check.problem.cost):
+        return estimates
+    try:
+        for tensor in check.tensors:
+            estimates = _resolved_in(tensor, check, places, estimates)
+    except OutOfTime:
+        pass
+    return estimates
+
+
+def _resolved_in(tensor: Tensor, check: Check, places: Indices, estimates: Estimates) -> Estimates:
+    rows, cost = check.rows_of(tensor, places), check.problem.cost
+    loud = np.flatnonzero(estimates.noise[rows] > LOUD * UNIT_ROUNDOFF * abs(cost))
+    if not loud.size:
+        return estimates
+    which, noise = check.positions[places[rows]], estimates.noise[rows]
+    if tensor not in check.resolving:
+        one = loud[np.argmax(noise[loud])]
+        check.resolving[tensor] = _resolving_step_of(check, which[[one]], first_step(check.values[places[rows]])[one],
+                                                     float(noise[one]))
+    step = check.resolving[tensor]
+    if not step:
+        return estimates
+    found = slopes_at(check.lines, which, step, cost)
+    check.refined.append((places[rows], found))
+    check.noise.known[tensor] = UNIT_ROUNDOFF / 2.0 * abs(cost)
+    return estimates.with_entries(rows, Estimates.from_slopes(found))
+
+
+def _resolving_step_of(check: Check, one: Indices, longest: float, noise: float) -> float:
+    def along(distances: Array) -> Array:
+        costs: Array = check.lines(one, distances[None])[1][0]
+        return costs
+
+    return resolving_step(along, check.problem.cost, longest, noise)
