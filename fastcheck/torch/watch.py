@@ -40,7 +40,7 @@ AGREES = 1e-9
 # Random points a rounding beside a step's, at which its rounding is measured.
 RUNS = 4
 # Steps after a look take no longer than others, to 0.02 of what it took (a ResNet and a GPT of 10 ms a step).  This
-# much is paid beside it for what is not timed: the hook, and what it keeps.
+# much is paid beside it for what is not timed, the hook and what it keeps, and for the first look, which comes unpaid.
 AFTERWARDS = 0.25
 # Looks come a little later at times, where steps are longer or looks were: by this factor, hardly ever more.
 PACE_VARIES = 1.5
@@ -203,9 +203,7 @@ class BaseWatch(ABC):
         spent, self._checking = elapsed(started, now) - self._checking, 0.0
         beyond = elapsed(started, now) - min(spent, statistics.median(self._costs))
         self._costs = [*self._costs[-RECENT:], spent]
-        # The first look comes unpaid.  The second one is paid for before it comes, and so are all others by then: a
-        # short training never pays more than its share beyond the first.
-        self._budget.pay(started, now, 0, beyond, ahead=spent if self.looks == 1 else 0.0)
+        self._budget.pay(started, now, 0, beyond)
 
     @property
     def steps_between_looks(self) -> float:

@@ -263,14 +263,6 @@ def test_what_a_check_costs_is_paid_off_beside_the_looks():
     assert (0.1 * looks + 1.0) / now == pytest.approx(0.01, rel=0.1)
 
 
-def test_all_looks_but_the_first_are_paid_for_before_they_come():
-    budget, now = TimeBudget(0.01, afterwards=0.0), 0.0
-    for looks in range(1, 6):
-        budget.pay(now, now + 0.1, 0, ahead=0.1 if looks == 1 else 0.0)
-        now = budget.due
-        assert 0.1 * (looks + 1) <= 0.01 * now + 0.1 * 0.011
-
-
 @pytest.mark.parametrize("debt", [0.0, 1.0])
 def test_what_a_check_excused_fades_once_the_check_is_paid_for(debt):
     module, loss, x, y = nn.Linear(3, 2), nn.MSELoss(), torch.randn(6, 3), torch.randn(6, 2)

@@ -43,15 +43,15 @@ class TimeBudget:
         """Tell whether it is time to work."""
         return not self.paid <= now < self.due
 
-    def pay(self, started: float, now: float, skipped: int, credit: float = 0.0, ahead: float = 0.0) -> None:
+    def pay(self, started: float, now: float, skipped: int, credit: float = 0.0) -> None:
         """Note work from ``started`` until ``now``, and the calls that did nothing before it.
 
         ``credit`` seconds of it are paid off with later work, as much each time as that costs: rare long work does not
-        put off what is short for long.  ``ahead`` seconds of the next work are paid for as well.
+        put off what is short for long.
         """
         spent = elapsed(started, now)
         credit = min(credit, spent)
-        cost = (1.0 + self.afterwards) * (spent - credit + ahead)
+        cost = (1.0 + self.afterwards) * (spent - credit)
         self.debt += (1.0 + self.afterwards) * credit
         back = min(self.debt, cost)
         self.debt, cost = self.debt - back, cost + back
