@@ -26,11 +26,11 @@ from ..runtime.threads import one_blas_thread
 from ..verdict.outcome import FAIL, PASS
 from .case import Case, Coarsest, copied_buffers, preserved, untouched
 from .hook import Hook
-from .look import Sight, look
+from .look import Sight, look, true_gradients
 from .loss_rounding import loss_rounding
 from .low_precision import runs_beside
 from .redrawn import Drawn, differ
-from .rounding import Allowed, errors_of, spread_of
+from .rounding import Allowed, errors_of, sizes_of, spread_of
 from .step import Armed, candidates, copied, device_of, finite, unit_of_step
 
 # A disagreement along a direction above this leads to a check.  Double precision rounds 1 - p as well: where it leaves
@@ -40,8 +40,11 @@ AGREES = 1e-9
 # Random points a rounding beside a step's, at which its rounding is measured.
 RUNS = 4
 # Steps after a look take no longer than others, to 0.02 of what it took (a ResNet and a GPT of 10 ms a step).  This
-# much is paid beside it for what is not timed, the hook and what it keeps, and for the first look, which comes unpaid.
+# much is paid beside it for what is not timed, the hook and what it keeps, ...
 AFTERWARDS = 0.25
+# ... and this much beside the first look, which comes unpaid: no training then spends more than 1.3 times its share,
+# the time until the second look left aside.
+UNPAID = 0.25
 # Looks come a little later at times, where steps are longer or looks were: by this factor, hardly ever more.
 PACE_VARIES = 1.5
 # The spread of rounding at one step is hardly ever more than this many times that of another.
@@ -158,6 +161,7 @@ class BaseWatch(ABC):
         self._device = device_of(case)
         self._coarse, self._redraws = self._try(case)
         self._costs = [self._seconds_of_look(case)]
+        self._learn_rounding(case)
         self._handle = module.register_forward_pre_hook(Hook(self), prepend=True)
 
     def __call__(self, inputs: Any, targets: Any = None, *, scale: float = 1.0) -> bool:
@@ -203,7 +207,8 @@ class BaseWatch(ABC):
         spent, self._checking = elapsed(started, now) - self._checking, 0.0
         beyond = elapsed(started, now) - min(spent, statistics.median(self._costs))
         self._costs = [*self._costs[-RECENT:], spent]
-        self._budget.pay(started, now, 0, beyond)
+        unpaid = UNPAID * spent if self.looks == 1 else 0.0
+        self._budget.pay(started - unpaid, now, 0, beyond)
 
     @property
     def steps_between_looks(self) -> float:
@@ -395,3 +400,15 @@ class BaseWatch(ABC):
         with self._alone(), untouched(case.plain, copied_buffers(case.plain)):
             look(case, [zeros], unit, self._memory, np.random.default_rng(0))
         return elapsed(started, perf_counter())
+
+    def _learn_rounding(self, case: Case) -> None:
+        """Measure the spread of rounding at the example, so that the first look need not."""
+        unit = unit_of_step(case.parameters, self._coarse, None)
+        if unit <= UNIT_ROUNDOFF:
+            return
+        case.coarse = unit
+        kept = untouched(case.plain, copied_buffers(case.plain))
+        with self._alone(), torch.enable_grad(), preserved(case.module), kept:
+            sizes, runs = sizes_of(true_gradients(case), unit), runs_beside(case, 0, RUNS)
+        self._rounding.forget(unit)
+        self._rounding.measured(spread_of(runs, sizes, unit))
