@@ -62,14 +62,14 @@ class Backward:
         self, v: Array, layout: Callable[[torch.Tensor], torch.Tensor] = lambda g: g
     ) -> list[torch.Tensor]:
         """Gradients of the outputs from a vector (M,), laid out in memory in some way."""
-        return [layout(_shaped(v[rows], output)) for rows, output in zip(self.rows, self.outputs, strict=True)]
+        return [layout(_shaped(_copied(v[rows]), output)) for rows, output in zip(self.rows, self.outputs, strict=True)]
 
     def product(self, v: Array, which: int | None = None) -> Array:
         """v @ Jacobian (n,) by one backward pass through all outputs, or through one of them: v (its size,)."""
         if which is None:
             return self.passed(self.outputs, self.cotangents(v))
         output = self.outputs[which]
-        return self.passed((output,), [_shaped(v, output)])
+        return self.passed((output,), [_shaped(_copied(v), output)])
 
     def passed(self, outputs: Tensors, cotangents: Sequence[torch.Tensor]) -> Array:
         """Return what backward makes of gradients of outputs: (n,)."""
@@ -222,9 +222,10 @@ class Backward:
     ) -> bool:
         """Tell whether the rows of a Jacobian, weighted and added, are what a single backward pass gave."""
         with np.errstate(all="ignore"):
-            if not np.isfinite(found).all():
+            sizes = np.abs(v) @ np.abs(found)
+            if not np.isfinite(sizes).all():
                 return True  # judged where it is compared, with its place
-            return self.close(v @ found, once, np.abs(v) @ np.abs(found), agree, floor)
+            return self.close(v @ found, once, sizes, agree, floor)
 
     def _batched_rows(self, out: Array) -> None:
         for rows, output in zip(self.rows, self.outputs, strict=True):
@@ -232,7 +233,7 @@ class Backward:
             step = max(1, BATCH_BYTES // max(1, output.element_size() * max(count, *(i.numel() for i in self.inputs))))
             for start in range(0, count, step):
                 some = min(step, count - start)
-                eye = _shaped(np.eye(some, count, start), output, some)
+                eye = _shaped(torch.from_numpy(np.eye(some, count, start)), output, some)
                 found = torch.autograd.grad(output, self.inputs, eye, retain_graph=True, allow_unused=True,
                                             is_grads_batched=True)
                 first, column = rows.start + start, 0
@@ -294,9 +295,13 @@ def _strided(g: torch.Tensor) -> torch.Tensor:
     return strided.copy_(g)
 
 
-def _shaped(numbers: Array, output: torch.Tensor, *batch: int) -> torch.Tensor:
+def _copied(numbers: Array) -> torch.Tensor:
+    """A tensor of its own: backward may write to it."""
+    return torch.from_numpy(numbers.copy())
+
+
+def _shaped(new: torch.Tensor, output: torch.Tensor, *batch: int) -> torch.Tensor:
     """Real numbers as a gradient of an output, or as a batch of them."""
-    new = torch.from_numpy(numbers.copy())
     if output.is_complex():
         new = torch.view_as_complex(new.reshape((*batch, *output.shape, 2)))
     return new.reshape((*batch, *output.shape)).to(output.device, output.dtype)

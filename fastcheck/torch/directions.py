@@ -21,6 +21,8 @@ RESOLVED = 1e-3
 # Where rows of a Jacobian are compared: the relative error that truncation may leave, and the share of what single
 # entries may be off by that rounding and truncation may make up, so that no entry that is off by more hides in them.
 TRUNCATED, HIDDEN = 1e-8, 0.5
+# Numbers of a Jacobian that are compared at a time, while a processor keeps them.
+CACHED = 1 << 15
 # Rounding of a value, in unit roundoffs, that noise is not expected to exceed.
 NOISE = 8.0
 # Outputs whose rises differ by more than this factor are weighted by them, so that small ones do not drown; and how
@@ -106,28 +108,43 @@ class Directions:
         only by chance; for them to do so along two directions is beyond what is worth asking.
         """
         rowmax: dict[int, Array] = {}
+        left_out = max(TRUNCATED, TRUNCATION * self.limits.eps**2)
         for seed in (0, 1):
             for rise in self.rises if seed == 0 else self._rises(random_numbers(seed, self.function.theta.size)):
                 if seed and rise.move.size < 2:
                     continue
-                if not self._row_by_row(jacobian[:, rise.span], rise, rowmax):
+                if not self.row_by_row(jacobian[:, rise.span], rise, rowmax, self.noise, left_out):
                     return False
         return True
 
-    def _row_by_row(self, jacobian: Array, rise: Rise, largest: dict[int, Array]) -> bool:
+    def row_by_row(
+        self, jacobian: Array, rise: Rise, largest: dict[int, Array], noise: Array | float, left_out: float
+    ) -> bool:
+        """Tell whether the outputs rise along one direction as the rows of an input's Jacobian (M, its size) say.
+
+        Parameters
+        ----------
+        largest : by where inputs begin, the largest entries of rows (M,), as far as they are known; added to.
+        noise : what rounding may do to the rises.
+        left_out : the share of their terms that truncation may make up.
+        """
         if not rise.move.size:
             return True
+        known = rise.span.start in largest
+        top = largest.setdefault(rise.span.start, np.empty(len(jacobian)))
+        along, size = np.empty((2, len(jacobian)))
         with np.errstate(all="ignore"):
-            if rise.span.start not in largest:
-                largest[rise.span.start] = np.abs(jacobian).max(axis=1)
-            top = largest[rise.span.start]
-            off = np.abs(jacobian @ rise.move - rise.rise)
-            longest = math.sqrt(rise.move @ rise.move)
-            size = np.sqrt(np.square(jacobian) @ np.square(rise.move)) if longest < math.inf else math.inf
-            hidden = self.noise + max(TRUNCATED, TRUNCATION * self.limits.eps**2) * size
+            for first in range(0, len(jacobian), rows := max(1, CACHED // rise.move.size)):
+                part = slice(first, first + rows)
+                if not known:
+                    np.abs(jacobian[part]).max(axis=1, out=top[part])
+                terms = jacobian[part] * rise.move
+                along[part], size[part] = terms.sum(axis=1), np.sqrt(np.einsum("ij,ij->i", terms, terms))
+            off = np.abs(along - rise.rise)
+            hidden = noise + left_out * size
             allowed = np.minimum(self.limits.atol, SHARE * top) * rise.visible
             # Outputs that do not move at all: no more than atol hides in their rounding.
-            still = (top == 0.0) & (rise.rise == 0.0) & (self.noise <= self.limits.atol * rise.visible)
+            still = (top == 0.0) & (rise.rise == 0.0) & (noise <= self.limits.atol * rise.visible)
             return bool((still | ((off <= hidden) & (hidden <= HIDDEN * allowed))).all())
 
     # --- products with one random gradient of the outputs -------------------------------------------------------

@@ -25,7 +25,7 @@ from ..rules.branches import Held, Kind
 from .directions import Directions, Rise
 from .function import TorchFunction
 from .program.program import TorchProgram
-from .tensors import Tensors, in_short, real_outputs
+from .tensors import Tensors, in_short, random_numbers, real_outputs
 
 log = logging.getLogger("fastcheck.torch")
 
@@ -33,6 +33,8 @@ log = logging.getLogger("fastcheck.torch")
 STEP, LEAST = 2.0**-27, 2.0**-27
 # Bytes that a block of columns may take.
 BLOCK_BYTES = 1 << 25
+# Relative rounding of exact changes along a direction, and what steps as short as these leave out.
+EXACTLY = 1e-12
 # The recorded function may differ from the plain one by the rounding of fused implementations, relative to its largest
 # value; and exact changes along a direction from literal ones, relative to what made them up.
 SAME, LITERAL = 1e-9, 1e-4
@@ -50,6 +52,11 @@ def exact_jacobian(function: TorchFunction, directions: Directions) -> Array | E
     ------
     NoRule : where the function cannot be followed, an operator has no rule, or subtraction contradicts what was found.
     """
+    return moved(function, directions).jacobian()
+
+
+def moved(function: TorchFunction, directions: Directions) -> "Moved":
+    """Return a function's operators, whose changes are exact; the parameters and errors are ``exact_jacobian``'s."""
     program = _recorded(function)
     plain = np.concatenate([np.empty(0), *(np.asarray(o).reshape(-1) for o in program.outputs)])
     scale = float(np.max(np.abs(function.plain), initial=0.0))
@@ -57,11 +64,11 @@ def exact_jacobian(function: TorchFunction, directions: Directions) -> Array | E
         same = plain.shape == function.plain.shape and (np.abs(plain - function.plain) <= SAME * scale).all()
     if not same:
         raise NoRule("a function whose operators, one by one, give other values than it does")
-    return _Moved(program, function, directions).jacobian()
+    return Moved(program, function, directions)
 
 
 @dataclass(frozen=True)
-class _Moved:
+class Moved:
     """A function's operators, moved by single entries.
 
     Parameters
@@ -73,6 +80,30 @@ class _Moved:
     program: TorchProgram
     function: TorchFunction
     directions: Directions
+
+    def prove(self, jacobian: Array) -> bool:
+        """Whether a Jacobian (M, n) is right in all its entries, by exact changes along random directions.
+
+        As ``Directions.prove``, but for steps so short that nothing is left out, and differences that are not rounded.
+
+        Raises
+        ------
+        NoRule : where an operator has no rule, or subtraction contradicts what it has.
+        """
+        steps, largest = np.maximum(STEP * np.abs(self.function.theta), LEAST), dict[int, Array]()
+        for seed in (0, 1):
+            signed = random_numbers(seed, steps.size) * steps
+            for number, span in enumerate(self.function.spans):
+                response = self._run(number, np.stack([signed[span], -signed[span]]))
+                if (response.ties | response.crossed).any():
+                    return False
+                ends = self._of_rows(response, 2)
+                rise = Rise(span, 2.0 * signed[span], ends[0] - ends[1])
+                if not self.directions.row_by_row(jacobian[:, span], rise, largest, 0.0, EXACTLY):
+                    return False
+        _require_literal([(rise, jacobian[:, rise.span] @ rise.move) for rise in self.directions.rises], jacobian,
+                         self.directions)
+        return True
 
     def jacobian(self) -> Array | ExactJacobian:
         """Return the Jacobian of all entries; raises NoRule where it is not finite, or subtraction contradicts it."""

@@ -54,6 +54,22 @@ def test_exact_jacobians_are_those_of_autograd_to_rounding(name):
     assert check.directions.prove(expected)
 
 
+def test_where_literal_directions_leave_a_doubt_exact_ones_prove(monkeypatch):
+    """Rounding hides single entries of a system of bad condition from subtraction."""
+    torch.manual_seed(0)
+    inputs = tensor(32, 32), tensor(32, 1)
+    check = checked(lambda a, b: torch.linalg.solve(a, b).sum(0), inputs)
+    jacobian = check.backward.jacobian()
+    assert not check.directions.prove(jacobian)
+    assert check.moved.prove(jacobian)
+    for column in (0, 77, jacobian.shape[1] - 1):
+        wrong = jacobian.copy()
+        wrong[0, column] += 1e-2 * np.abs(jacobian).max()
+        assert not check.moved.prove(wrong)
+    monkeypatch.setattr(type(check.moved), "jacobian", lambda _: pytest.fail("all entries were moved"))
+    assert ft.gradcheck(check.call, inputs)
+
+
 @pytest.mark.parametrize("name", ["mlp", "attention", "itself", "complex"])
 def test_exact_jacobians_of_gradients(name):
     call, inputs = FUNCTIONS[name]
