@@ -63,6 +63,13 @@ def test_losses_that_are_sums_over_outputs(name, z, y):
             sums_to(powers, step, exact, 3e-15)
 
 
+def logits_and_targets(rng, outputs, m, spread, kind):
+    """Logits and targets (outputs, m): one class each, shares of all, or the class that is all but certain."""
+    z = spread * rng.uniform(-1, 1, (outputs, m))
+    y = rng.dirichlet(np.ones(outputs), m).T if kind == "soft" else np.eye(outputs)[:, rng.integers(outputs, size=m)]
+    return z, np.eye(outputs)[:, z.argmax(axis=0)] if kind == "certain" else y
+
+
 @pytest.mark.parametrize("spread", [0.5, 5.0, 60.0])
 @pytest.mark.parametrize("kind", ["hot", "soft", "certain"])
 @pytest.mark.parametrize("curved", [0, 2, 3])
@@ -71,10 +78,7 @@ def test_cross_entropy(spread, kind, curved, seed):
     """For columns with and without second and third powers."""
     rng = np.random.default_rng(seed)
     outputs, columns, m = 5, 3, 2
-    z = spread * rng.uniform(-1, 1, (outputs, m))
-    y = rng.dirichlet(np.ones(outputs), m).T if kind == "soft" else np.eye(outputs)[:, rng.integers(outputs, size=m)]
-    if kind == "certain":
-        y = np.eye(outputs)[:, z.argmax(axis=0)]
+    z, y = logits_and_targets(rng, outputs, m, spread, kind)
     first = rng.standard_normal((outputs, columns, m))
     second, third = (rng.standard_normal((outputs, curved, m)) if curved else None for _ in range(2))
     with mp.workdps(120):
@@ -111,10 +115,7 @@ def test_cross_entropy_cumulants(spread, kind, seed):
     """For changes that are straight in the step."""
     rng = np.random.default_rng(seed)
     outputs, columns, m = 5, 3, 2
-    z = spread * rng.uniform(-1, 1, (outputs, m))
-    y = rng.dirichlet(np.ones(outputs), m).T if kind == "soft" else np.eye(outputs)[:, rng.integers(outputs, size=m)]
-    if kind == "certain":
-        y = np.eye(outputs)[:, z.argmax(axis=0)]
+    z, y = logits_and_targets(rng, outputs, m, spread, kind)
     d = rng.standard_normal((m, outputs, columns))
     with mp.workdps(60):
         a = np.array([[float(p) for p in mpmath_rules.softmax(z[:, s])] for s in range(m)])

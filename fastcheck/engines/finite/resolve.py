@@ -1,6 +1,7 @@
 """Entries whose noise turns out to be the cost's own fast change have their slopes taken where steps resolve it."""
 
 import math
+from contextlib import suppress
 
 import numpy as np
 
@@ -25,15 +26,14 @@ def resolved(check: Check, places: Indices, estimates: Estimates) -> Estimates:
     """
     if check.method.epsilon is not None or check.method.complex_step or not math.isfinite(check.problem.cost):
         return estimates
-    try:
+    with suppress(OutOfTime):
         for tensor in check.tensors:
             estimates = _resolved_in(tensor, check, places, estimates)
-    except OutOfTime:
-        pass
     return estimates
 
 
 def _resolved_in(tensor: Tensor, check: Check, places: Indices, estimates: Estimates) -> Estimates:
+    """Return estimates with other slopes for the entries of one tensor, where its noise is resolved."""
     rows, cost = check.rows_of(tensor, places), check.problem.cost
     loud = np.flatnonzero(estimates.noise[rows] > LOUD * UNIT_ROUNDOFF * abs(cost))
     if not loud.size:
@@ -53,6 +53,8 @@ def _resolved_in(tensor: Tensor, check: Check, places: Indices, estimates: Estim
 
 
 def _resolving_step_of(check: Check, one: Indices, longest: float, noise: float) -> float:
+    """Ask one entry (1,)."""
+
     def along(distances: Array) -> Array:
         costs: Array = check.lines(one, distances[None])[1][0]
         return costs
