@@ -42,8 +42,8 @@ RUNS = 4
 # Steps after a look take no longer than others, to 0.02 of what it took (a ResNet and a GPT of 10 ms a step).  This
 # much is paid beside it for what is not timed, the hook and what it keeps, ...
 AFTERWARDS = 0.25
-# ... and this much beside the first look, which comes unpaid: no training then spends more than 1.3 times its share,
-# the time until the second look left aside.
+# ... and this much beside the first look, which comes unpaid: where looks take alike, no training then spends more
+# than 1.3 times its share from the second look on.
 UNPAID = 0.25
 # Looks come a little later at times, where steps are longer or looks were: by this factor, hardly ever more.
 PACE_VARIES = 1.5
