@@ -20,12 +20,13 @@ from ..checks.jacobian.point import Point, Tolerances
 from ..checks.jacobian.quotients import ExactJacobian
 from ..engines.finite.noise import line_noise
 from . import _compat
-from .backward import Backward
+from .backward import FEW, Backward
 from .directions import Directions
 from .forward import forward_jacobian
 from .function import TorchFunction
 from .measured import findings
 from .precision import twin
+from .products import Products
 from .tensors import Tensors, as_tuple, floating, in_short, parts, random_numbers, real_outputs, unit_of, vector
 from .widened import Widened
 
@@ -42,6 +43,8 @@ CONFIRMED = 1e-3
 RANDOM = 1e3
 # Entries of a Jacobian's rows from which on exact changes along a few directions take less than those of all entries.
 MANY = 64
+# Entries of a Jacobian from which on products with a dozen gradients take less than its rows.
+LARGE = 1 << 15
 
 
 class RandomFunctionError(GradcheckError, NondeterministicError):
@@ -192,25 +195,37 @@ class Check:
     def _backward(self, fast: bool) -> None:
         if self.options.dtypes:
             self.backward.require_types()
-        if fast and self.directions.agree(self.backward):
+        if fast and Products(self.backward, self.directions).agree():
+            return
+        if self._large and self._proven(lambda directions: Products(self.backward, directions).prove()):
             return
         self._require(self.backward.jacobian(self._measured_unit))
         self.backward.require_expanded(random_numbers(3, self.rows.size))
 
     def _require(self, jacobian: Array, mode: str = "") -> None:
         """A Jacobian is right along random directions, or, where those do not prove it, entry by entry."""
-        if self.directions.prove(jacobian) or self._proven_exactly(jacobian):
+        if self._proven(lambda directions: directions.prove(jacobian)):
             self.proven = jacobian
             return
         self._require_function()
         self.compare(jacobian, mode)
 
-    def _proven_exactly(self, jacobian: Array) -> bool:
-        """Whether exact changes along random directions prove a Jacobian; of few entries all are as soon looked at."""
-        if jacobian.shape[1] < MANY or self.moved is None:
+    @property
+    def _large(self) -> bool:
+        """Whether products prove the Jacobian in less time than backward gives its rows in."""
+        return self.rows.size > FEW and self.rows.size * self.function.theta.size >= LARGE
+
+    def _proven(self, by: Callable[[Directions], bool]) -> bool:
+        """Whether directions prove a Jacobian: by subtraction, or where that leaves a doubt by exact changes.
+
+        Those of few entries are as soon looked at one by one.
+        """
+        if by(self.directions):
+            return True
+        if self.function.theta.size < MANY or self.moved is None:
             return False
         try:
-            return self.moved.prove(jacobian)
+            return by(self.moved.along)
         except NoRule as refused:
             log.info("entry by entry: %s", refused)
             return False

@@ -1,4 +1,4 @@
-"""Derivatives and differences along random directions, held against each other to rounding."""
+"""Rises of a function along random directions, and what they prove of its Jacobian."""
 
 import math
 from dataclasses import dataclass
@@ -8,7 +8,6 @@ import numpy as np
 
 from .._types import Array, Indices
 from ..checks.jacobian.point import SHARE, Tolerances, steps_of
-from .backward import Backward
 from .function import TorchFunction
 from .tensors import random_numbers
 
@@ -16,8 +15,6 @@ from .tensors import random_numbers
 AGREE, TRUNCATION = 1e-9, 1e2
 # The steps of all entries together are no longer than this many single steps: truncation grows with their square.
 LONGEST = 8.0
-# Share of a product along a direction that the rounding of the outputs may make up, for the direction to show anything.
-RESOLVED = 1e-3
 # Where rows of a Jacobian are compared: the relative error that truncation may leave, and the share of what single
 # entries may be off by that rounding and truncation may make up, so that no entry that is off by more hides in them.
 TRUNCATED, HIDDEN = 1e-8, 0.5
@@ -25,9 +22,6 @@ TRUNCATED, HIDDEN = 1e-8, 0.5
 CACHED = 1 << 15
 # Rounding of a value, in unit roundoffs, that noise is not expected to exceed.
 NOISE = 8.0
-# Outputs whose rises differ by more than this factor are weighted by them, so that small ones do not drown; and how
-# far a rise has to be above its rounding to be taken for one.
-UNEVEN, RISEN = 1e3, 1e4
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,14 +59,24 @@ class Directions:
     jitter: float = 0.0
 
     @cached_property
-    def _drawn(self) -> Array:
-        """Random numbers for all entries, and then for all outputs."""
-        return random_numbers(0, self.function.theta.size + self.rows.size)
-
-    @cached_property
     def rises(self) -> list[Rise]:
         """Along one direction for each input."""
-        return self._rises(self._drawn)
+        return self._rises(random_numbers(0, self.function.theta.size))
+
+    @cached_property
+    def again(self) -> list[Rise]:
+        """Along another one for each."""
+        return self._rises(random_numbers(1, self.function.theta.size))
+
+    @property
+    def left_out(self) -> float:
+        """The share of its terms that truncation may make up of a rise."""
+        return max(TRUNCATED, TRUNCATION * self.limits.eps**2)
+
+    @property
+    def share(self) -> float:
+        """The same of the rises of all outputs, weighted at random and added."""
+        return max(AGREE, TRUNCATION * self.limits.eps**2)
 
     def _rises(self, drawn: Array) -> list[Rise]:
         function, found = self.function, []
@@ -95,8 +99,6 @@ class Directions:
         """What rounding may do to the rises (M,)."""
         return NOISE * self.function.unit * np.abs(self._of_rows(self.function.plain)) + 2.0 * self.jitter
 
-    # --- all entries of a Jacobian at once ----------------------------------------------------------------------
-
     def prove(self, jacobian: Array) -> bool:
         """Whether a Jacobian (M, n) is right in all its entries: each of its rows rises along random directions as the
         outputs do, to far less than any of its entries may be off by.
@@ -107,26 +109,16 @@ class Directions:
         error of a single entry shows as |D.u| >= |D_j| / 2 steps.  Several errors can make up for one another along u
         only by chance; for them to do so along two directions is beyond what is worth asking.
         """
-        rowmax: dict[int, Array] = {}
-        left_out = max(TRUNCATED, TRUNCATION * self.limits.eps**2)
-        for seed in (0, 1):
-            for rise in self.rises if seed == 0 else self._rises(random_numbers(seed, self.function.theta.size)):
-                if seed and rise.move.size < 2:
-                    continue
-                if not self.row_by_row(jacobian[:, rise.span], rise, rowmax, self.noise, left_out):
-                    return False
+        largest: dict[int, Array] = {}
+        for rises in (lambda: self.rises, lambda: [rise for rise in self.again if rise.move.size > 1]):
+            if not all(self._row_by_row(jacobian[:, rise.span], rise, largest) for rise in rises()):
+                return False
         return True
 
-    def row_by_row(
-        self, jacobian: Array, rise: Rise, largest: dict[int, Array], noise: Array | float, left_out: float
-    ) -> bool:
+    def _row_by_row(self, jacobian: Array, rise: Rise, largest: dict[int, Array]) -> bool:
         """Tell whether the outputs rise along one direction as the rows of an input's Jacobian (M, its size) say.
 
-        Parameters
-        ----------
         largest : by where inputs begin, the largest entries of rows (M,), as far as they are known; added to.
-        noise : what rounding may do to the rises.
-        left_out : the share of their terms that truncation may make up.
         """
         if not rise.move.size:
             return True
@@ -141,81 +133,8 @@ class Directions:
                 terms = jacobian[part] * rise.move
                 along[part], size[part] = terms.sum(axis=1), np.sqrt(np.einsum("ij,ij->i", terms, terms))
             off = np.abs(along - rise.rise)
-            hidden = noise + left_out * size
+            hidden = self.noise + self.left_out * size
             allowed = np.minimum(self.limits.atol, SHARE * top) * rise.visible
             # Outputs that do not move at all: no more than atol hides in their rounding.
-            still = (top == 0.0) & (rise.rise == 0.0) & (noise <= self.limits.atol * rise.visible)
+            still = (top == 0.0) & (rise.rise == 0.0) & (self.noise <= self.limits.atol * rise.visible)
             return bool((still | ((off <= hidden) & (hidden <= HIDDEN * allowed))).all())
-
-    # --- products with one random gradient of the outputs -------------------------------------------------------
-
-    def agree(self, backward: Backward) -> bool:
-        """Tell whether products of backward and rises agree, and rounding lets them show it.
-
-        For these to miss a wrong entry, its part of the product would have to be below AGREE of the whole.
-
-        Parameters
-        ----------
-        backward : backward mode of the outputs with gradients.
-
-        Raises
-        ------
-        GradcheckError : if backward gives two answers to one question, is not linear, or does not heed strides.
-        """
-        v = self._drawn[self.function.theta.size :]
-        once = backward.probed(v)
-        sizes = self._sizes(once)
-        for number, rows in enumerate(backward.rows):
-            product = once if len(backward.rows) == 1 else backward.product(v[rows], number)
-            if not self._agree(product, v, rows, self._sizes(product)):
-                return False
-        weighted = self._evened(v)
-        if weighted is not None:
-            product = backward.product(weighted)
-            if not self._agree(product, weighted, slice(0, v.size), self._sizes(product)):
-                return False
-        expanded = backward.expanded(v)
-        if expanded is not None:
-            firsts = backward.first_numbers(v)
-            # One number for all of an output may give nothing where the others gave much: it is measured by those.
-            least = [max(a, b) for a, b in zip(sizes, self._sizes(expanded), strict=True)]
-            if not self._agree(expanded, firsts, slice(0, v.size), least):
-                backward.require_expanded(v, expanded)
-        return True
-
-    def _evened(self, v: Array) -> Array | None:
-        """Return a gradient of the outputs (M,) made larger where they rise little; None where they rise alike."""
-        if v.size < 2:
-            return None
-        risen = np.abs(self.rises[0].rise)
-        for rise in self.rises[1:]:
-            risen = np.maximum(risen, np.abs(rise.rise))
-        most = float(risen.max())
-        if not risen.min() * UNEVEN < most < math.inf:
-            return None
-        risen = np.maximum(risen, RISEN * self.noise)
-        return None if risen.min() * UNEVEN >= most or not risen.all() else np.asarray(v * (most / risen))
-
-    def _sizes(self, product: Array) -> list[float]:
-        """Of the terms that a product makes along each direction."""
-        found = []
-        for rise in self.rises:
-            terms = product[rise.span] * rise.move
-            found.append(math.sqrt(terms @ terms))
-        return found
-
-    def _agree(self, product: Array, v: Array, rows: slice, sizes: list[float]) -> bool:
-        """Tell whether a product of backward is what the outputs of some rows, weighted by v, rise by along all inputs.
-
-        sizes : of the terms that are compared, for each input.
-        """
-        weighted = v[rows] * self.noise[rows]
-        noise, share = math.sqrt(weighted @ weighted), max(AGREE, TRUNCATION * self.limits.eps**2)
-        for rise, size in zip(self.rises, sizes, strict=True):
-            numerical = float(v[rows] @ rise.rise[rows])
-            if noise > RESOLVED * size and (size or numerical or noise > self.limits.atol * rise.visible):
-                return False
-            off = abs(numerical - float(product[rise.span] @ rise.move))
-            if not (math.isfinite(size) and off <= noise + share * size):
-                return False
-        return True

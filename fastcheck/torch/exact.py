@@ -7,7 +7,8 @@ that got lost on the way is noticed.
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from ..rules.branches import Held, Kind
 from .directions import Directions, Rise
 from .function import TorchFunction
 from .program.program import TorchProgram
-from .tensors import Tensors, in_short, random_numbers, real_outputs
+from .tensors import Tensors, in_short, real_outputs
 
 log = logging.getLogger("fastcheck.torch")
 
@@ -81,29 +82,31 @@ class Moved:
     function: TorchFunction
     directions: Directions
 
-    def prove(self, jacobian: Array) -> bool:
-        """Whether a Jacobian (M, n) is right in all its entries, by exact changes along random directions.
-
-        As ``Directions.prove``, but for steps so short that nothing is left out, and differences that are not rounded.
+    @cached_property
+    def along(self) -> "ExactDirections":
+        """The function along random directions, by its operators.
 
         Raises
         ------
         NoRule : where an operator has no rule, or subtraction contradicts what it has.
         """
-        steps, largest = np.maximum(STEP * np.abs(self.function.theta), LEAST), dict[int, Array]()
-        for seed in (0, 1):
-            signed = random_numbers(seed, steps.size) * steps
-            for number, span in enumerate(self.function.spans):
-                response = self._run(number, np.stack([signed[span], -signed[span]]))
-                if (response.ties | response.crossed).any():
-                    return False
-                ends = self._of_rows(response, 2)
-                rise = Rise(span, 2.0 * signed[span], ends[0] - ends[1])
-                if not self.directions.row_by_row(jacobian[:, span], rise, largest, 0.0, EXACTLY):
-                    return False
-        _require_literal([(rise, jacobian[:, rise.span] @ rise.move) for rise in self.directions.rises], jacobian,
-                         self.directions)
-        return True
+        exact = self._rises()
+        self._require_literal(exact, [np.abs(one) for one in exact])
+        given = self.directions
+        return ExactDirections(given.function, given.rows, given.limits, given.jitter, moved=self)
+
+    def rise(self, number: int, move: Array) -> Array:
+        """Return the changes (M,) of the outputs from one end of a move of an input to the other.
+
+        Raises
+        ------
+        NoRule : where an operator has no rule, or the ends lie on two sides of a kink.
+        """
+        response = self._run(number, 0.5 * np.stack([move, -move]))
+        if (response.ties | response.crossed).any():
+            raise NoRule("a function on a kink")
+        above, below = self._of_rows(response, 2)
+        return np.asarray(above - below)
 
     def jacobian(self) -> Array | ExactJacobian:
         """Return the Jacobian of all entries; raises NoRule where it is not finite, or subtraction contradicts it."""
@@ -114,9 +117,9 @@ class Moved:
         found = 0.5 * (right + left)
         if not np.isfinite(found[:, ~flagged]).all():
             raise NoRule("a function whose exact changes are not finite")
-        _require_literal(self._rises() if flagged.any() else
-                         [(rise, found[:, rise.span] @ rise.move) for rise in self.directions.rises],
-                         found, self.directions)
+        rises = self.directions.rises
+        exact = self._rises() if flagged.any() else [found[:, rise.span] @ rise.move for rise in rises]
+        self._require_literal(exact, [np.abs(found[:, rise.span]) @ np.abs(rise.move) for rise in rises])
         return self._at_kinks(found, flagged) if flagged.any() else found
 
     def _at_kinks(self, central: Array, flagged: Mask) -> ExactJacobian:
@@ -176,33 +179,65 @@ class Moved:
         except Exception as error:
             raise NoRule(f"an operator whose rule cannot take it: {in_short(error)}") from error
 
-    def _rises(self) -> list[tuple[Rise, Array]]:
+    def _rises(self) -> list[Array]:
         """Return what the operators say of the random directions, kinks and all."""
         found = []
         for number, rise in enumerate(self.directions.rises):
             ends = self._of_rows(self._run(number, 0.5 * np.stack([rise.move, -rise.move])), 2)
-            found.append((rise, ends[0] - ends[1]))
+            found.append(ends[0] - ends[1])
         return found
 
+    def _require_literal(self, exact: Sequence[Array], sizes: Sequence[Array]) -> None:
+        """Raise NoRule where literal subtraction along the random directions contradicts what operators say of them.
 
-def _require_literal(rises: Sequence[tuple[Rise, Array]], found: Array, directions: Directions) -> None:
-    """Raise NoRule where literal subtraction along the random directions contradicts what operators say of them.
+        Outputs that cancel are rounded as what cancelled, whose size is unknown: as the largest output or input, or
+        one.
 
-    Outputs that cancel are rounded as what cancelled, whose size is unknown: as the largest output or input, or one.
+        Parameters
+        ----------
+        exact : what the outputs (M,) do along each of the random directions, by the operators.
+        sizes : of that (M,), or of the terms that made it.
+        """
+        directions = self.directions
+        numbers = np.abs(np.concatenate([np.ones(1), self.function.theta, self.function.plain]))
+        largest = float(np.max(numbers, where=np.isfinite(numbers), initial=1.0))
+        noise = directions.noise + CANCELLED * UNIT_ROUNDOFF * largest
+        for rise, found, size in zip(directions.rises, exact, sizes, strict=True):
+            with np.errstate(all="ignore"):
+                off = np.abs(found - rise.rise)
+            if not (off <= noise + LITERAL * size).all():
+                raise NoRule("a function that moves otherwise than its operators, one by one")
 
-    Parameters
-    ----------
-    rises : the directions, and what the outputs do along them by the operators.
-    found : the Jacobian (M, n): what is compared is rounded as its terms are.
+
+@dataclass(frozen=True, eq=False)
+class ExactDirections(Directions):
+    """A function along random directions, by its operators: steps are so short that nothing is left out of a
+    difference, and none is rounded.
+
+    moved : its operators.
     """
-    sizes = np.abs(np.concatenate([np.ones(1), directions.function.theta, directions.function.plain]))
-    noise = directions.noise + CANCELLED * UNIT_ROUNDOFF * float(np.max(sizes, where=np.isfinite(sizes), initial=1.0))
-    for rise, exact in rises:
-        with np.errstate(all="ignore"):
-            size = np.abs(found[:, rise.span]) @ np.abs(rise.move)
-            off = np.abs(exact - rise.rise)
-        if not (off <= noise + LITERAL * size).all():
-            raise NoRule("a function that moves otherwise than its operators, one by one")
+
+    moved: Moved = field(kw_only=True)
+
+    @property
+    def left_out(self) -> float:
+        """The rounding of exact changes."""
+        return EXACTLY
+
+    @property
+    def share(self) -> float:
+        """The same."""
+        return EXACTLY
+
+    @cached_property
+    def noise(self) -> Array:
+        """None."""
+        return np.zeros(self.rows.size)
+
+    def _rises(self, drawn: Array) -> list[Rise]:
+        moves = 2.0 * drawn * np.maximum(STEP * np.abs(self.function.theta), LEAST)
+        return [Rise(span, moves[span], self.moved.rise(number, moves[span]))
+                for number, span in enumerate(self.function.spans)]
 
 
 def _recorded(function: TorchFunction) -> TorchProgram:

@@ -65,8 +65,10 @@ def gradcheck(
     Notes
     -----
     The whole Jacobian of backward is held, row by row, against differences along two random directions for each input,
-    far below what any entry may be off by.  Where that leaves doubt, the operators that the function runs are recorded
-    and differenced exactly, entry by entry; where they cannot be followed, single entries are moved.
+    far below what any entry may be off by.  A large one is not even formed: products with random gradients of the
+    outputs show as little, and that backward adds up.  Where that leaves doubt, the operators that the function runs
+    are recorded and differenced exactly, first along directions and then entry by entry; where they cannot be followed,
+    single entries are moved.
 
     Inputs of less than double precision: the function is checked in double precision, and its derivatives in low
     precision are held against those: entry by entry, as far as its roundings allow, and by the spread of rounding over

@@ -61,11 +61,11 @@ def test_where_literal_directions_leave_a_doubt_exact_ones_prove(monkeypatch):
     check = checked(lambda a, b: torch.linalg.solve(a, b).sum(0), inputs)
     jacobian = check.backward.jacobian()
     assert not check.directions.prove(jacobian)
-    assert check.moved.prove(jacobian)
+    assert check.moved.along.prove(jacobian)
     for column in (0, 77, jacobian.shape[1] - 1):
         wrong = jacobian.copy()
         wrong[0, column] += 1e-2 * np.abs(jacobian).max()
-        assert not check.moved.prove(wrong)
+        assert not check.moved.along.prove(wrong)
     monkeypatch.setattr(type(check.moved), "jacobian", lambda _: pytest.fail("all entries were moved"))
     assert ft.gradcheck(check.call, inputs)
 
