@@ -110,10 +110,10 @@ class Directions:
         only by chance; for them to do so along two directions is beyond what is worth asking.
         """
         largest: dict[int, Array] = {}
-        for rises in (lambda: self.rises, lambda: [rise for rise in self.again if rise.move.size > 1]):
-            if not all(self._row_by_row(jacobian[:, rise.span], rise, largest) for rise in rises()):
-                return False
-        return True
+        if not all(self._row_by_row(jacobian[:, rise.span], rise, largest) for rise in self.rises):
+            return False
+        more = (rise for rise in self.again if rise.move.size > 1)
+        return all(self._row_by_row(jacobian[:, rise.span], rise, largest) for rise in more)
 
     def _row_by_row(self, jacobian: Array, rise: Rise, largest: dict[int, Array]) -> bool:
         """Tell whether the outputs rise along one direction as the rows of an input's Jacobian (M, its size) say.
