@@ -34,10 +34,14 @@ FUNCTIONS = {
     "convolution, relu, pooling": (lambda x, w: F.max_pool2d(F.relu(F.conv2d(x, w, padding=1)), 2).sum((2, 3)),
                                    ((2, 3, 12, 12), (8, 3, 3, 3))),
     "sine": (torch.sin, ((1500,),)),
+    "softmax": (lambda x: x.softmax(0), ((1200,),)),
+    "matrix product": (torch.matmul, ((32, 32), (32, 32))),
+    "convolution": (lambda x, w: F.conv2d(x, w, padding=1), ((2, 3, 14, 14), (8, 3, 3, 3))),
+    "inverse": (torch.linalg.inv, ((32, 32),)),
     "layer norm, cubed": (lambda x: F.layer_norm(x, (32,)).pow(3).sum(1), ((32, 32),)),
     "attention": (lambda q, k, v: F.scaled_dot_product_attention(q, k, v).sum(-1), ((2, 16, 16),) * 3),
     "LSTM, 5 steps": (recurrence, ((5, 4, 16), (4, 10), (16, 40), (10, 40))),
-    "linear system": (lambda a, b: torch.linalg.solve(a, b).sum(0), ((32, 32), (32, 1))),
+    "linear system, badly conditioned": (lambda a, b: torch.linalg.solve(a, b).sum(0), ((32, 32), (32, 1))),
 }
 
 
