@@ -138,6 +138,38 @@ def unit_cholesky(xp: Any, s: Any) -> Any:
     return xp.concatenate(padded, axis=-1)
 
 
+def lu(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> tuple[Any, Any]:
+    """Changes of L and U, A = L U with its rows exchanged beforehand, which stays as it is: L l and u U, with
+    (1 + l)(1 + u) = 1 + L^-1 dA U^-1, by elimination.
+    """
+    (_,), (da,), (lower, upper) = values, changes, out
+    half = solve_batch(xp, lower, da)
+    s = transposed(xp, solve_batch(xp, transposed(xp, upper), transposed(xp, half)))
+    n = s.shape[-1]
+    below, above = [], []
+    for k in range(n):
+        row, column = s[..., :1, :], s[..., 1:, :1] / (1.0 + s[..., :1, :1])
+        above.append(xp.concatenate((*([xp.zeros_like(row[..., :1])] * k), row), axis=-1))
+        below.append(xp.concatenate((*([xp.zeros_like(row[..., :1])] * (k + 1)), column), axis=-2))
+        s = s[..., 1:, 1:] - column * row[..., 1:]
+    return lower @ xp.concatenate(below, axis=-1), xp.concatenate(above, axis=-2) @ upper
+
+
+def qr(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> tuple[Any, Any]:
+    """Return the changes of Q and R, of at least as many rows as columns, the signs of R's diagonal as they are.
+
+    With E = dA R^-1 the new R is (1 + C)^T R, (1 + C)(1 + C)^T = (Q + E)^T (Q + E) = 1 + S, S = Q^T E + E^T Q + E^T E;
+    and dQ = (E - Q C^T) (1 + C)^-T.
+    """
+    (_,), (da,), (q, r) = values, changes, out
+    e = transposed(xp, solve_batch(xp, transposed(xp, r), transposed(xp, da)))
+    cross = transposed(xp, q) @ e
+    c = unit_cholesky(xp, cross + transposed(xp, cross) + transposed(xp, e) @ e)
+    new = identity(xp, c.shape[-1], c) + c
+    dq = transposed(xp, xp.linalg.solve(new, transposed(xp, e - q @ transposed(xp, c))))
+    return dq, transposed(xp, c) @ r
+
+
 def matrix_power(xp: Any, values: Values, changes: Changes, out: Any, branches: Any, n: int) -> Any:
     """From power to power: the change of A^k times the new A, and A^k times dA."""
     (a,), (da,) = values, changes
@@ -181,6 +213,8 @@ LINEAR_ALGEBRA: dict[str, Rule] = {
     "det": Rule(determinant, elementwise=False, complex=True),
     "slogdet": Rule(slogdet, elementwise=False),
     "cholesky": Rule(cholesky, elementwise=False),
+    "lu": Rule(lu, elementwise=False),
+    "qr": Rule(qr, elementwise=False),
     "matrix_power": Rule(matrix_power, elementwise=False, complex=True),
     "expm": Rule(matrix_exponential_change, elementwise=False, complex=True),
     "pinv": Rule(pseudoinverse, elementwise=False),

@@ -147,6 +147,22 @@ def singular_vectors(a: Any) -> Any:
     return np.concatenate((u * signs, s.reshape(1, -1), (vh * signs[:, None]).T))
 
 
+def triangular_factors(a: Any) -> Any:
+    """L above U, by elimination without exchanging rows."""
+    lower, upper = np.array(np.eye(len(a)) * mp.mpf(1), dtype=object), a.copy()
+    for k in range(len(a)):
+        lower[k + 1 :, k] = upper[k + 1 :, k] / upper[k, k]
+        upper[k + 1 :] = upper[k + 1 :] - lower[k + 1 :, k, None] * upper[k]
+    return np.concatenate((lower, upper))
+
+
+def orthogonal_factors(a: Any) -> Any:
+    """Q above R, signed like NumPy's at TALL_MATRIX."""
+    signs = np.sign(np.diagonal(np.linalg.qr(TALL_MATRIX)[1]))
+    upper = from_matrix(mp.cholesky(matrix(a.T @ a))).T
+    return np.concatenate((from_matrix(matrix(a) * matrix(upper) ** -1) * signs, upper * signs[:, None]))
+
+
 def median(x: Any) -> Any:
     ranked = np.sort(x, axis=None)
     n = len(ranked)
@@ -271,6 +287,8 @@ ARRAY_REFERENCES: dict[str, tuple[ArrayReference, ...]] = {
             lambda a: from_matrix(mp.cholesky(matrix(symmetric(a.T)))).T, ((SPREAD,),), {"upper": True}, 0.1, 20.0
         ),
     ),
+    "lu": (ArrayReference(triangular_factors, ((MATRIX,), (SPREAD,)), {}, 1e-2, 50.0, 40),),
+    "qr": (ArrayReference(orthogonal_factors, ((TALL_MATRIX,),), {}, 1e-2, 50.0, 40),),
     "matrix_power": (
         ArrayReference(lambda a: from_matrix(matrix(a) ** 3), ((MATRIX,), (SINGULAR,)), {"n": 3}, 1.0, 5.0),
         ArrayReference(lambda a: from_matrix(matrix(a) ** -2), ((MATRIX,),), {"n": -2}, 0.1, 50.0),

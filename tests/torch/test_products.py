@@ -12,7 +12,7 @@ from fastcheck.torch.checking import Check, Options
 from fastcheck.torch.products import Products
 from tests.torch.support import function, tensor
 
-LIMITS = Options(Tolerances(1e-6, 1e-5, 1e-3))
+LIMITS = Options(Tolerances(1e-5, 1e-3, 1e-6))
 SIZE = 300
 FUNCTIONS = {
     "one input": (torch.sin, (SIZE,)),

@@ -21,6 +21,7 @@ class Call:
     args, kwargs : its arguments at the point.
     changes : the arguments' changes, (*batch, *shape) each; None for what stands still; lists where ``args`` has lists.
     outputs : its values at the point.
+    read : whether anything reads the change of each output.
     batch : () or (B,).
     branches : takes note of kinks.
     """
@@ -30,6 +31,7 @@ class Call:
     kwargs: dict[str, Any]
     changes: tuple[Any, ...]
     outputs: list[Any]
+    read: tuple[bool, ...]
     batch: tuple[int, ...]
     branches: Branches
 
@@ -102,14 +104,15 @@ def elementwise(name: str, count: int = 1) -> Handler:
     return handler
 
 
-def linear(*places: int, fixed: dict[int, Any] | None = None) -> Handler:
+def linear(*places: int, fixed: dict[int, Any] | None = None, shapes: tuple[int, ...] = ()) -> Handler:
     """Return an operator that is linear in the arguments at ``places`` together: itself, applied to the changes.
 
     fixed : arguments that take another value then, by place: the constant of a padding is zero.
+    shapes : arguments of which only the shape counts, by place.
     """
 
     def handler(call: Call) -> Any:
-        call.only(*places)
+        call.only(*places, *shapes)
         args, dims = list(call.args), [None] * len(call.args)
         for place, value in (fixed or {}).items():
             if place < len(args):

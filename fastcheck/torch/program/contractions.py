@@ -1,12 +1,11 @@
-"""Products: matrices, convolutions and linear algebra.  A product's change is da b + (a + da) db."""
+"""Products: matrices and convolutions.  A product's change is da b + (a + da) db."""
 
 from typing import Any
 
 import torch
 
 from ...rules.base import plus
-from ...rules.table import RULES
-from .call import Call, Handler, bilinear, lifted, matrix_product, ruled
+from .call import Call, bilinear, lifted, matrix_product, zeros
 
 
 def matmul(call: Call) -> Any:
@@ -131,42 +130,24 @@ def _over_both(call: Call, x: torch.Tensor, w: torch.Tensor, how: Any, groups: i
     return apart
 
 
-def algebra(name: str) -> Handler:
-    """A function of one square matrix with a rule; further outputs (an error code, a factorisation) stand still."""
-
-    def handler(call: Call) -> Any:
-        call.only(0)
-        change = ruled(name, call.args[:1], call.changes[:1], call.out, call)
-        return [change, *(None for _ in call.outputs[1:])]
-
-    return handler
-
-
-def cholesky(call: Call) -> Any:
-    """Return the lower factor, of the lower triangle, or the upper one, of the upper triangle, and an error code."""
-    call.only(0)
-    upper = bool(call.option(1, "upper", False))
-    return [ruled("cholesky", call.args[:1], call.changes[:1], call.out, call, upper=upper), None]
+def convolution_backward(call: Call) -> Any:
+    """Gradients of a convolution by its input, kernel and bias: bilinear in the output's gradient and another."""
+    (g, x, w), (dg, dx, dw) = call.args[:3], call.changes[:3]
+    asked, moved = call.args[-1], g if dg is None else g + dg
+    found: list[Any] = [None, None, None] if dg is None else _passed_back(call, (dg, x, w), asked)
+    if dw is not None and asked[0]:
+        found[0] = plus(found[0], _passed_back(call, (moved, x, dw), [True, False, False])[0])
+    if dx is not None and asked[1]:
+        found[1] = plus(found[1], _passed_back(call, (moved, dx, w), [False, True, False])[1])
+    return [zeros(call, out) if on and f is None else f for f, on, out in zip(found, asked, call.outputs, strict=True)]
 
 
-def slogdet(call: Call) -> Any:
-    """Sign and logarithm of a determinant."""
-    call.only(0)
-    change = RULES["slogdet"].change(torch, call.args[:1], call.changes[:1], tuple(call.outputs[:2]), call.branches)
-    return [*change, *(None for _ in call.outputs[2:])]
+def _passed_back(call: Call, tensors: tuple[torch.Tensor, ...], asked: list[bool]) -> list[Any]:
+    """Return those of the gradients that are asked for, of tensors of which some have a batch axis."""
 
+    def gradients(*given: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return tuple(g for g, on in zip(call.operator(*given, *call.args[3:-1], asked), asked, strict=True) if on)
 
-def solve(call: Call) -> Any:
-    """X of A X = B, for matrices B and for single vectors."""
-    left, vectors = call.option(2, "left", True), call.args[1].ndim == call.args[0].ndim - 1
-    values, changes = list(call.args[:2]), list(call.changes[:2])
-    out = call.out
-    if vectors:
-        values[1], out = values[1][..., None], out[..., None]
-        changes[1] = None if changes[1] is None else changes[1][..., None]
-    if not left:
-        values, out = [v.mT for v in values], out.mT
-        changes = [None if d is None else d.mT for d in changes]
-    change = ruled("solve", values, changes, out, call)
-    change = change if left else change.mT
-    return [change[..., 0] if vectors else change, *(None for _ in call.outputs[1:])]
+    axes = tuple(0 if t.ndim > v.ndim else None for t, v in zip(tensors, call.args, strict=False))
+    found = iter(torch.vmap(gradients, axes)(*tensors) if call.batch else gradients(*tensors))
+    return [next(found) if on else None for on in asked]

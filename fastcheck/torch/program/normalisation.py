@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from ...rules.normalisation import normalise
-from .call import Call, axes_of, bilinear, ruled
+from .call import Call, axes_of, bilinear, ruled, zeros
 
 
 def softmax(call: Call) -> Any:
@@ -66,14 +66,27 @@ def _scaled(call: Call, n: Any, dn: Any, w: Any, dw: Any, b: Any, db: Any, shape
     if db is not None:
         change = change + db
     full = torch.broadcast_to(change, call.batch + tuple(n.shape))
-    return [full.reshape(call.batch + tuple(call.out.shape)), *(None for _ in call.outputs[1:])]
+    return full.reshape(call.batch + tuple(call.out.shape))
+
+
+def _normalised(call: Call, change: Any, dx: Any, dr: Any, axes: tuple[int, ...]) -> list[Any]:
+    """Return the change of what was normalised, and those of the mean and of 1 / s, which a backward pass reads."""
+    _, mean, inverse = call.outputs
+    if not any(call.read[1:]):
+        return [change, None, None]
+    if dx is None:
+        return [change, zeros(call, mean), zeros(call, inverse)]
+    return [change, *(d.reshape(call.batch + tuple(value.shape)) for d, value in
+                      ((dx.mean(axes), mean), (dr, inverse)))]
 
 
 def layer_norm(call: Call) -> Any:
     """Each sample's last axes brought to mean 0 and variance 1, then scaled and shifted."""
     (x, shape, w, b, eps), (dx, _, dw, db, *_) = call.args, call.changes
-    n, dn = normalise(torch, x, dx, tuple(range(-len(shape), 0)), eps)
-    return _scaled(call, n, dn, w, dw, b, db, (1,) * (x.ndim - len(shape)) + tuple(shape))
+    axes = tuple(range(-len(shape), 0))
+    n, dn, dr = normalise(torch, x, dx, axes, eps)
+    change = _scaled(call, n, dn, w, dw, b, db, (1,) * (x.ndim - len(shape)) + tuple(shape))
+    return _normalised(call, change, dx, dr, axes)
 
 
 def group_norm(call: Call) -> Any:
@@ -82,8 +95,9 @@ def group_norm(call: Call) -> Any:
     dx, dw, db = call.changes[:3]
     shape = (samples, groups, channels // groups, -1)
     grouped, moved = x.reshape(shape), None if dx is None else dx.reshape(call.batch + shape)
-    n, dn = normalise(torch, grouped, moved, (-2, -1), eps)
-    return _scaled(call, n, dn, w, dw, b, db, (1, groups, channels // groups, 1))
+    n, dn, dr = normalise(torch, grouped, moved, (-2, -1), eps)
+    change = _scaled(call, n, dn, w, dw, b, db, (1, groups, channels // groups, 1))
+    return _normalised(call, change, moved, dr, (-2, -1))
 
 
 def batch_norm(call: Call) -> Any:
@@ -93,11 +107,12 @@ def batch_norm(call: Call) -> Any:
     call.only(0, 1, 2)
     shape = (1, -1) + (1,) * (x.ndim - 2)
     if training:
-        n, dn = normalise(torch, x, dx, (-x.ndim, *range(2 - x.ndim, 0)), eps)
-    else:
-        scale = 1.0 / torch.sqrt(var + eps).reshape(shape)
-        n, dn = (x - mean.reshape(shape)) * scale, None if dx is None else dx * scale
-    return _scaled(call, n, dn, w, dw, b, db, (1, x.shape[1]) + (1,) * (x.ndim - 2))
+        axes = (-x.ndim, *range(2 - x.ndim, 0))
+        n, dn, dr = normalise(torch, x, dx, axes, eps)
+        return _normalised(call, _scaled(call, n, dn, w, dw, b, db, shape), dx, dr, axes)
+    scale = 1.0 / torch.sqrt(var + eps).reshape(shape)
+    n, dn = (x - mean.reshape(shape)) * scale, None if dx is None else dx * scale
+    return [_scaled(call, n, dn, w, dw, b, db, shape), *(zeros(call, output) for output in call.outputs[1:])]
 
 
 def vector_norm(call: Call) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from . import contractions, normalisation, ordering, structure
+from . import contractions, linear_algebra, normalisation, ordering, structure
 from .call import Call, Handler, elementwise, linear, ruled
 
 aten, prims = torch.ops.aten, torch.ops.prims
@@ -87,6 +87,26 @@ def _convert(call: Call) -> Any:
     return ruled("trunc", (call.args[0].to(torch.float64),), call.changes[:1], call.out.to(torch.float64), call)
 
 
+def _log_sigmoid(call: Call) -> Any:
+    """Return the logarithm of a sigmoid, and exp(-|x|), which its backward pass reads."""
+    (x,), (dx,) = call.args, call.changes
+    change = ruled("log_expit", (x,), (dx,), call.out, call)
+    if not call.read[1]:
+        return [change, None]
+    size = x.abs()
+    smaller = -ruled("absolute", (x,), (dx,), size, call)
+    return [change, ruled("exp", (-size,), (smaller,), call.outputs[1], call)]
+
+
+def _direction(call: Call) -> Any:
+    """Return the sign of real numbers, z / |z| of complex ones."""
+    (z,), (dz,) = call.args, call.changes
+    if not z.is_complex():
+        return ruled("sign", (z,), (dz,), call.out, call)
+    size = z.abs()
+    return ruled("divide", (z, size), (dz, ruled("absolute", (z,), (dz,), size, call)), call.out, call)
+
+
 UNARY = {
     "neg": "negative", "exp": "exp", "exp2": "exp2", "expm1": "expm1", "log": "log", "log2": "log2", "log10": "log10",
     "log1p": "log1p", "sqrt": "sqrt", "rsqrt": "rsqrt", "reciprocal": "reciprocal", "square": "square", "sin": "sin",
@@ -96,8 +116,9 @@ UNARY = {
     "trunc": "trunc", "round": "rint", "lgamma": "gammaln", "digamma": "digamma", "logical_not": "logical_not",
     "bitwise_not": "invert", "isnan": "isnan", "isinf": "isinf", "signbit": "signbit", "silu": "silu",
     "special_log_ndtr": "log_ndtr", "special_ndtr": "ndtr", "special_erfcx": "erfcx", "special_entr": "entr",
-    "mish": "mish", "hardswish": "hardswish", "hardsigmoid": "hardsigmoid", "sgn": "sign", "cbrt": "cbrt",
-    "isfinite": "isfinite", "log_sigmoid_forward": "log_expit", "deg2rad": "deg2rad", "rad2deg": "rad2deg",
+    "mish": "mish", "hardswish": "hardswish", "hardsigmoid": "hardsigmoid", "cbrt": "cbrt", "isfinite": "isfinite",
+    "deg2rad": "deg2rad", "rad2deg": "rad2deg", "erfinv": "erfinv", "special_ndtri": "ndtri", "i0": "i0",
+    "special_i1": "i1",
 }
 BINARY = {
     "mul": "multiply", "div": "divide", "maximum": "maximum", "minimum": "minimum", "fmax": "fmax", "fmin": "fmin",
@@ -136,6 +157,15 @@ IMAGES = {
     "upsample_nearest3d": 3, "upsample_linear1d": 1, "upsample_bilinear2d": 2, "upsample_trilinear3d": 3,
     "upsample_bicubic2d": 2, "im2col": 2, "col2im": 1,
 }
+# Gradients of averages and of images stretched or padded: linear in the output's gradient, of the input the shape.
+LINEAR_BACKWARD = (
+    "avg_pool2d_backward", "avg_pool3d_backward", "_adaptive_avg_pool2d_backward", "_adaptive_avg_pool3d_backward",
+    "upsample_nearest1d_backward", "upsample_nearest2d_backward", "upsample_nearest3d_backward",
+    "upsample_linear1d_backward", "upsample_bilinear2d_backward", "upsample_trilinear3d_backward",
+    "upsample_bicubic2d_backward", "replication_pad1d_backward", "replication_pad2d_backward",
+    "replication_pad3d_backward", "reflection_pad1d_backward", "reflection_pad2d_backward",
+    "reflection_pad3d_backward", "_embedding_bag_dense_backward",
+)
 STILL = (
     "full_like", "zeros_like", "ones_like", "empty_like", "new_zeros", "new_ones", "new_full", "new_empty", "zero",
     "fill", "rand_like", "randn_like", "bernoulli", "new_empty_strided", "rand", "empty_strided",
@@ -162,6 +192,8 @@ def _table() -> dict[Any, Handler]:
             table.update(dict.fromkeys(_overloads(namespace, name), elementwise(rule, 2)))
     for name, (place, default) in ALONG.items():
         table.update(dict.fromkeys(_overloads(aten, name), structure.along(place, "dim", default)))
+    for name in LINEAR_BACKWARD:
+        table.update(dict.fromkeys(_overloads(aten, name), linear(0, shapes=(1,))))
     for name, count in IMAGES.items():
         table.update(dict.fromkeys(_overloads(aten, name), structure.by_samples(count)))
     for name, handler in SPECIAL.items():
@@ -217,10 +249,14 @@ SPECIAL: dict[str, Handler] = {
     "cummax": ordering.running("max"), "cummin": ordering.running("min"), "median": ordering.median,
     "kthvalue": ordering.kth_value,
     "linalg_vector_norm": normalisation.vector_norm,
-    "linalg_inv_ex": contractions.algebra("inv"), "_linalg_det": contractions.algebra("det"),
-    "_linalg_slogdet": contractions.slogdet, "linalg_cholesky_ex": contractions.cholesky,
-    "_linalg_solve_ex": contractions.solve, "nll_loss_forward": structure.labelled, "nll_loss2d_forward":
-    structure.labelled,
+    "linalg_inv_ex": linear_algebra.of_matrix("inv"), "linalg_matrix_exp": linear_algebra.of_matrix("expm"),
+    "_linalg_det": linear_algebra.determinant, "_linalg_slogdet": linear_algebra.slogdet,
+    "linalg_lu_factor_ex": linear_algebra.lu_factors, "lu_unpack": linear_algebra.unpacked,
+    "linalg_cholesky_ex": linear_algebra.cholesky,
+    "_linalg_solve_ex": linear_algebra.solve, "linalg_solve_triangular": linear_algebra.solve_triangular,
+    "_linalg_eigh": linear_algebra.eigenvalues, "_linalg_svd": linear_algebra.singular_values,
+    "linalg_qr": linear_algebra.qr, "nll_loss_forward": structure.labelled, "nll_loss2d_forward": structure.labelled,
+    "convolution_backward": contractions.convolution_backward, "log_sigmoid_forward": _log_sigmoid, "sgn": _direction,
 }
 SPECIAL_PRIMS: dict[str, Handler] = {
     "add": _scaled_sum(1.0), "sub": _scaled_sum(-1.0), "convert_element_type": _convert,

@@ -219,7 +219,8 @@ class _Step:
             raise NoRule(str(self.operator))
         changes = tuple(None if o is None else found[o] if isinstance(o, int) else [None if i is None else found[i]
                                                                                   for i in o] for o in self.operands)
-        change = self.handler(Call(self.operator, self.args, self.kwargs, changes, self.outputs, batch, branches))
+        read = tuple(slot not in self.freed for slot in self.slots)
+        change = self.handler(Call(self.operator, self.args, self.kwargs, changes, self.outputs, read, batch, branches))
         if isinstance(change, (list, tuple)):
             for slot, one, value in zip(self.slots, change, self.outputs, strict=True):
                 found[slot] = LOST if one is None and _real(value) else one

@@ -24,6 +24,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatc
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from ..._errors import NoRule
+from .decompositions import SMALLER
 
 aten = torch.ops.aten
 LEAVING: dict[Any, str] = {
@@ -32,6 +33,9 @@ LEAVING: dict[Any, str] = {
 }
 # A custom autograd.Function runs its forward under this frame, without autograd.
 APPLY = torch.autograd.Function.apply.__func__.__code__
+# They look at a tensor's memory in another way from there on, and write nothing.
+TURNED = frozenset({aten.transpose_.default, aten.t_.default, aten.unsqueeze_.default, aten.squeeze_.default,
+                    aten.squeeze_.dim, aten.squeeze_.dims})
 # They take a number out of a tensor.
 NUMBERS = frozenset({aten._local_scalar_dense.default, aten.item.default, aten.is_nonzero.default, aten.equal.default})
 
@@ -265,8 +269,9 @@ class Recorder(TorchDispatchMode):
     def _decomposed(self, func: Any, args: Any, kwargs: Any) -> Any:
         """Return the operator by smaller ones, which come back here; NotImplemented where PyTorch knows of none."""
         with self:
-            if func in decomposition_table:
-                return decomposition_table[func](*args, **kwargs)
+            smaller = SMALLER.get(func) or decomposition_table.get(func)
+            if smaller is not None:
+                return smaller(*args, **kwargs)
             return func.decompose(*args, **kwargs)
 
     def _still(self, func: Any, args: Any, kwargs: Any, tensors: list[torch.Tensor]) -> Any:
@@ -290,6 +295,11 @@ class Recorder(TorchDispatchMode):
     def _in_place(self, func: Any, args: Any, kwargs: Any, target: torch.Tensor) -> Any:
         """Do what ``func`` would write to ``target`` by an operator that makes new values."""
         functional = _functional(func)
+        if functional is not None and func in TURNED:
+            node = self._write(functional, tree_map_only(torch.Tensor, self.reference, args), kwargs, [target])
+            func(*args, **kwargs)
+            self._learn(target, Ref(node))
+            return target
         given = {name: value for name, value in kwargs.items() if name != "out"}
         if functional is None:
             smaller = self._decomposed(func, args, kwargs)

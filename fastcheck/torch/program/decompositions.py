@@ -1,0 +1,81 @@
+"""Operators by smaller ones, where PyTorch has no decomposition of its own."""
+
+from typing import Any
+
+import torch
+
+aten = torch.ops.aten
+
+
+def distances(x: torch.Tensor, y: torch.Tensor, p: float, _: Any = None) -> torch.Tensor:
+    """Return the distances of all rows of x from all rows of y."""
+    return torch.linalg.vector_norm(x.unsqueeze(-2) - y.unsqueeze(-3), p, -1)
+
+
+def distances_backward(
+    g: torch.Tensor, x: torch.Tensor, y: torch.Tensor, p: float, found: torch.Tensor
+) -> torch.Tensor:
+    """Return the gradient by x of distances: rows that coincide have none."""
+    apart = x.unsqueeze(-2) - y.unsqueeze(-3)
+    share = apart.sign() if p == 1.0 else apart * apart.abs() ** (p - 2.0) if p != 2.0 else apart
+    size = found.unsqueeze(-1) ** (p - 1.0)
+    return (g.unsqueeze(-1) * torch.where(size == 0.0, 0.0, share / size)).sum(-2)
+
+
+def distances_in_pairs(x: torch.Tensor, p: float = 2.0) -> torch.Tensor:
+    """Return the distances of each row from all those after it."""
+    one, other = torch.triu_indices(len(x), len(x), 1, device=x.device)
+    return torch.linalg.vector_norm(x[one] - x[other], p, -1)
+
+
+def distances_in_pairs_backward(g: torch.Tensor, x: torch.Tensor, p: float, found: torch.Tensor) -> torch.Tensor:
+    """Return the gradient by x of those."""
+    one, other = torch.triu_indices(len(x), len(x), 1, device=x.device)
+    parts = distances_backward(g[:, None, None], x[one, None], x[other, None], p, found[:, None, None])
+    return torch.zeros_like(x).index_add(0, one, parts[:, 0]).index_add(0, other, -parts[:, 0])
+
+
+def logcumsumexp(x: torch.Tensor, dim: int) -> torch.Tensor:
+    """Return the logarithm of the sum so far of exp(x) along an axis."""
+    top = x.detach().amax(dim, keepdim=True)
+    return (x - top).exp().cumsum(dim).log() + top
+
+
+def shrunk_backward(g: torch.Tensor, x: torch.Tensor, width: float) -> torch.Tensor:
+    """Return the gradient of what is zero where |x| <= width."""
+    return torch.where((x >= -width) & (x <= width), 0.0, g)
+
+
+def pooled_backward(axes: int) -> Any:
+    """Return the gradient of the largest of each window to the place that it came from."""
+
+    def backward(g: torch.Tensor, x: torch.Tensor, *rest: Any) -> torch.Tensor:
+        places = rest[-1].flatten(-axes)
+        return torch.zeros_like(x).flatten(-axes).scatter_add(-1, places, g.flatten(-axes)).reshape(x.shape)
+
+    return backward
+
+
+def lu_solve(
+    packed: torch.Tensor, pivots: torch.Tensor, b: torch.Tensor, *, left: bool = True, adjoint: bool = False
+) -> torch.Tensor:
+    """X of A X = B, from the factors of A, by its triangles; or of A^H X = B, or of X A = B."""
+    if not left:
+        return lu_solve(packed, pivots, b.mH, adjoint=not adjoint).mH
+    rows, lower, upper = torch.lu_unpack(packed, pivots)
+    if not adjoint:
+        half = torch.linalg.solve_triangular(lower, rows.mT @ b, upper=False, unitriangular=True)
+        return torch.linalg.solve_triangular(upper, half, upper=True)
+    half = torch.linalg.solve_triangular(upper.mH, b, upper=False)
+    return rows @ torch.linalg.solve_triangular(lower.mH, half, upper=True, unitriangular=True)
+
+
+SMALLER: dict[Any, Any] = {
+    aten._cdist_forward.default: distances, aten._cdist_backward.default: distances_backward,
+    aten._pdist_forward.default: distances_in_pairs, aten._pdist_backward.default: distances_in_pairs_backward,
+    aten.logcumsumexp.default: logcumsumexp, aten.linalg_lu_solve.default: lu_solve,
+    aten.softshrink_backward.default: shrunk_backward, aten.hardshrink_backward.default: shrunk_backward,
+    aten.max_pool3d_with_indices_backward.default: pooled_backward(3),
+    aten.adaptive_max_pool2d_backward.default: pooled_backward(2),
+    aten.adaptive_max_pool3d_backward.default: pooled_backward(3),
+}

@@ -1,0 +1,144 @@
+"""Linear algebra: inverses, determinants, solutions, factors, eigenvalues and singular values."""
+
+from typing import Any
+
+import torch
+
+from ..._errors import NoRule
+from ...rules.table import RULES
+from .call import Call, Handler, ruled, zeros
+
+
+def of_matrix(name: str) -> Handler:
+    """A function of one square matrix with a rule; an error code beside it stands still."""
+
+    def handler(call: Call) -> Any:
+        call.only(0)
+        change = ruled(name, call.args[:1], call.changes[:1], call.out, call)
+        return [change, *(None for _ in call.outputs[1:])]
+
+    return handler
+
+
+def determinant(call: Call) -> Any:
+    """Return the determinant, and the factors that it comes from."""
+    call.only(0)
+    return [ruled("det", call.args[:1], call.changes[:1], call.out, call), *_factors(call, 1)]
+
+
+def slogdet(call: Call) -> Any:
+    """Sign and logarithm of a determinant, and the factors that they come from."""
+    call.only(0)
+    change = RULES["slogdet"].change(torch, call.args[:1], call.changes[:1], tuple(call.outputs[:2]), call.branches)
+    return [*change, *_factors(call, 2)]
+
+
+def lu_factors(call: Call) -> Any:
+    """Return the factors of a matrix, and how rows were exchanged."""
+    call.only(0)
+    return _factors(call, 0)
+
+
+def unpacked(call: Call) -> Any:
+    """Return the exchange of rows, which stands still, and both factors, from the one matrix that they are kept in."""
+    call.only(0)
+    packed, k = call.changes[0], min(call.args[0].shape[-2:])
+    return [zeros(call, call.out), packed[..., :k].tril(-1), packed[..., :k, :].triu()]
+
+
+def _factors(call: Call, place: int) -> list[Any]:
+    """Return the change of the factors among the outputs, where anything reads it; what is behind it stands still.
+
+    PyTorch factors the matrix or its transpose, by how it lies in memory.
+    """
+    behind = [None for _ in call.outputs[place + 1 :]]
+    if not call.read[place]:
+        return [None, *behind]
+    packed, pivots = call.outputs[place : place + 2]
+    if packed.is_complex():
+        raise NoRule("LU factors of complex matrices")
+    change = call.changes[0]
+    if change is None:
+        return [zeros(call, packed), *behind]
+    rows, lower, upper = torch.lu_unpack(packed, pivots)
+    if not torch.allclose(rows @ lower @ upper, call.args[0]):
+        change = change.mT
+    given = (lower @ upper,), (rows.mT @ change,), (lower, upper)
+    return [sum(RULES["lu"].change(torch, *given, call.branches)), *behind]
+
+
+def cholesky(call: Call) -> Any:
+    """Return the lower factor, of the lower triangle, or the upper one, of the upper triangle, and an error code."""
+    call.only(0)
+    upper = bool(call.option(1, "upper", False))
+    return [ruled("cholesky", call.args[:1], call.changes[:1], call.out, call, upper=upper), None]
+
+
+def solve(call: Call) -> Any:
+    """X of A X = B, for matrices B and for single vectors, and the factors that it comes from."""
+    left, vectors = call.option(2, "left", True), call.args[1].ndim == call.args[0].ndim - 1
+    values, changes = list(call.args[:2]), list(call.changes[:2])
+    out = call.out
+    if vectors:
+        values[1], out = values[1][..., None], out[..., None]
+        changes[1] = None if changes[1] is None else changes[1][..., None]
+    change = _solved(call, values, changes, out, left=left)
+    return [change[..., 0] if vectors else change, *_factors(call, 1)]
+
+
+def solve_triangular(call: Call) -> Any:
+    """X of A X = B where only a triangle of A counts, and for a unit triangle not its diagonal."""
+    upper, unit = call.kwargs["upper"], call.kwargs.get("unitriangular", False)
+    (a, b), (da, db) = call.args[:2], call.changes[:2]
+
+    def triangle(matrix: torch.Tensor) -> torch.Tensor:
+        return matrix.triu(int(unit)) if upper else matrix.tril(-int(unit))
+
+    full = triangle(a) + torch.eye(a.shape[-1], dtype=a.dtype, device=a.device) if unit else triangle(a)
+    changes = [None if da is None else triangle(da), db]
+    return _solved(call, [full, b], changes, call.out, left=call.kwargs.get("left", True))
+
+
+def _solved(call: Call, values: list[Any], changes: list[Any], out: Any, *, left: bool) -> Any:
+    """Return the change of X in A X = B, or in X A = B."""
+    if not left:
+        values, out = [v.mT for v in values], out.mT
+        changes = [None if d is None else d.mT for d in changes]
+    change = ruled("solve", values, changes, out, call)
+    return change if left else change.mT
+
+
+def eigenvalues(call: Call) -> Any:
+    """Eigenvalues of a symmetric matrix, of which a triangle counts, and its eigenvectors."""
+    call.only(0)
+    a, da = call.args[0], call.changes[0]
+    if a.is_complex():
+        raise NoRule("eigenvalues of complex matrices")
+    if call.option(1, "UPLO", "L") == "U":
+        a, da = a.mT, da.mT
+    if not call.option(2, "compute_v", True):
+        return [ruled("eigvalsh", (a,), (da,), call.out, call), None]
+    return list(RULES["eigh"].change(torch, (a,), (da,), tuple(call.outputs), call.branches))
+
+
+def singular_values(call: Call) -> Any:
+    """Return the singular vectors and values of a matrix."""
+    call.only(0)
+    a = call.args[0]
+    if a.is_complex():
+        raise NoRule("singular values of complex matrices")
+    if not call.option(2, "compute_uv", True):
+        return [None, ruled("svdvals", call.args[:1], call.changes[:1], call.outputs[1], call), None]
+    if call.option(1, "full_matrices", False) and a.shape[-1] != a.shape[-2]:
+        raise NoRule("singular vectors of a space that a matrix leaves out", "use full_matrices=False")
+    return list(RULES["svd"].change(torch, call.args[:1], call.changes[:1], tuple(call.outputs), call.branches))
+
+
+def qr(call: Call) -> Any:
+    """Return an orthogonal and a triangular factor."""
+    call.only(0)
+    a, mode = call.args[0], call.option(1, "mode", "reduced")
+    if a.is_complex() or a.shape[-2] < a.shape[-1] or (mode != "reduced" and a.shape[-1] != a.shape[-2]):
+        raise NoRule("QR factors of complex or wide matrices, or of more columns than the matrix has",
+                     "use mode='reduced'")
+    return list(RULES["qr"].change(torch, call.args[:1], call.changes[:1], tuple(call.outputs), call.branches))
