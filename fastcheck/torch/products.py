@@ -110,7 +110,8 @@ class Products:
 
     def _drawn(self, seed: int) -> Array:
         """Random numbers for all outputs, none of which are those of a direction."""
-        return random_numbers(seed, self.directions.function.theta.size + self._outputs)[-self._outputs :]
+        entries = self.directions.function.theta.size
+        return random_numbers(seed, entries + self._outputs)[entries:]
 
     @cached_property
     def _whole(self) -> Product:

@@ -246,6 +246,8 @@ class Recorder(TorchDispatchMode):
             return self._still(func, args, kwargs, tensors)
         if func in NUMBERS:
             return self._number(func, args, kwargs, moving)
+        if func in TURNED:
+            return self._turn(func, moving[0], args[0], args[1:])
         target = None if func in self._operators else _target(func, args, kwargs)
         if target is not None:
             return self._in_place(func, args, kwargs, target)
@@ -295,11 +297,6 @@ class Recorder(TorchDispatchMode):
     def _in_place(self, func: Any, args: Any, kwargs: Any, target: torch.Tensor) -> Any:
         """Do what ``func`` would write to ``target`` by an operator that makes new values."""
         functional = _functional(func)
-        if functional is not None and func in TURNED:
-            node = self._write(functional, tree_map_only(torch.Tensor, self.reference, args), kwargs, [target])
-            func(*args, **kwargs)
-            self._learn(target, Ref(node))
-            return target
         given = {name: value for name, value in kwargs.items() if name != "out"}
         if functional is None:
             smaller = self._decomposed(func, args, kwargs)
@@ -316,6 +313,15 @@ class Recorder(TorchDispatchMode):
             raise NoRule(f"a buffer of {target.dtype}", "make it in double precision, or like a parameter: "
                                                         "torch.zeros_like(...), x.new_zeros(...)")
         self._overwrite(target, fresh)
+        return target
+
+    def _turn(self, func: Any, ref: Ref, target: torch.Tensor, rest: Any) -> torch.Tensor:
+        """Let a tensor look at its memory in another way; what was known of it keeps the old one."""
+        ref.node.values[ref.output] = ref.value.detach()
+        functional = _functional(func)
+        node = self._write(functional, (ref, *rest), {}, [functional(target, *rest)])
+        func(target, *rest)
+        self._learn(target, Ref(node))
         return target
 
     def _overwrite(self, target: torch.Tensor, fresh: torch.Tensor) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...._errors import NoRule
+from ...._types import Indices
 from .elementwise import split
 from .rearranging import still_value
 from .reductions import change_by_rule, negative_axes
@@ -102,6 +103,79 @@ def svd(run: Run, function: Callable[..., Any], args: tuple[Any, ...], options: 
     if named.get("full_matrices", True) and rows != columns:
         raise NoRule("numpy.linalg.svd with full_matrices=True", "use full_matrices=False")
     return by_rule("svd", 1)(run, lambda a: out, (array,), {})
+
+
+def qr(run: Run, function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+    """numpy.linalg.qr and scipy.linalg.qr of real matrices that are not wide: both factors, no larger than these."""
+    array = run.tables.gathered_in(run, args[0] if args else options["a"])
+    out = function(array.value, *args[1:], **options)
+    if array.change is None:
+        return _results(run, out, [None] * len(out)) if isinstance(out, tuple) else run.fresh(out)
+    rows, columns = array.value.shape[-2:]
+    if not isinstance(out, tuple) or len(out) != 2 or out[0].shape[-1] != columns or rows < columns:
+        raise NoRule("a QR decomposition of other than two factors of the size of the matrix",
+                     "use mode='reduced' ('economic' in SciPy), without pivoting, of a matrix that is not wide")
+    return _results(run, out, list(run.tables.rules["qr"].change(np, (array.value,), (array.change,), out, None)))
+
+
+def _lu_changes(run: Run, array: Any, rows: Indices, lower: Any, upper: Any) -> tuple[Change, Change]:
+    """Return the changes of both factors of a matrix whose rows were taken in that order."""
+    if lower.shape != upper.shape:
+        raise NoRule("LU factors of a matrix that is not square")
+    given = (array.value[rows],), (array.change[:, rows],), (lower, upper)
+    d_lower, d_upper = run.tables.rules["lu"].change(np, *given, None)
+    return d_lower, d_upper
+
+
+def lu(run: Run, function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+    """scipy.linalg.lu: the exchange of rows stands still."""
+    array = args[0]
+    out = function(array.value, *args[1:], **options)
+    if array.change is None:
+        return _results(run, out, [None] * len(out))
+    if options or len(args) > 1 or array.value.ndim != 2:
+        raise NoRule("scipy.linalg.lu with options, or of several matrices", "leave the options out")
+    exchange, lower, upper = out
+    changes = _lu_changes(run, array, np.argmax(exchange, axis=0), lower, upper)
+    return _results(run, out, [None, *changes])
+
+
+def lu_factor(run: Run, function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+    """scipy.linalg.lu_factor of one matrix: both factors in one matrix."""
+    array = args[0]
+    packed, pivots = function(array.value, *args[1:], **options)
+    if array.change is None:
+        return run.fresh(packed), pivots
+    d_lower, d_upper = _lu_changes(run, array, _order(pivots), _unit_lower(packed), np.triu(packed))
+    return run.fresh(packed, d_lower + d_upper), pivots
+
+
+def lu_solve(run: Run, function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+    """scipy.linalg.lu_solve: two triangular systems, one after the other."""
+    (packed, pivots), right, *rest = args
+    values, changes, moving = split(run, (packed, right))
+    out = function((values[0], pivots), values[1], *rest, **options)
+    if not moving:
+        return run.fresh(out)
+    if rest[:1] not in ([], [0]) or options.get("trans"):
+        raise NoRule("scipy.linalg.lu_solve with trans=", "factor the transposed matrix")
+    rows, (factors, moved) = _order(pivots), (values[0], changes[0])
+    given = [_unit_lower(factors), values[1][rows]]
+    how = [None if moved is None else np.tril(moved, -1), None if changes[1] is None else changes[1][:, rows]]
+    first = _triangular(given, how, None, True, False, run)
+    return run.fresh(out, _triangular([factors, first[0]], [moved, first[1]], out, False, False, run)[1])
+
+
+def _order(pivots: Any) -> Indices:
+    """Return the order of rows that exchanging each with its pivot's leads to."""
+    rows = np.arange(len(pivots))
+    for k, pivot in enumerate(pivots):
+        rows[[k, pivot]] = rows[[pivot, k]]
+    return rows
+
+
+def _unit_lower(packed: Any) -> Any:
+    return np.tril(packed, -1) + np.eye(len(packed))
 
 
 def vector_norm(run: Run, function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:

@@ -312,6 +312,7 @@ FUNCTIONS: dict[Any, Handler] = {
     np.linalg.eigvalsh: algebra.by_rule("eigvalsh", 1),
     np.linalg.svd: algebra.svd,
     np.linalg.svdvals: algebra.by_rule("svdvals", 1),
+    np.linalg.qr: algebra.qr,
     np.linalg.norm: algebra.norm,
     np.linalg.vector_norm: algebra.vector_norm,
     np.linalg.matrix_power: algebra.matrix_power,

@@ -115,6 +115,16 @@ ALGEBRA = {
     ),
     "cho_solve": lambda x, y, v: scipy.linalg.cho_solve(scipy.linalg.cho_factor(positive(y)), v),
     "cho_solve, lower": lambda x, y, v: scipy.linalg.cho_solve((np.linalg.cholesky(positive(y)), True), x.T),
+    "qr": lambda x, y, v: (
+        np.linalg.qr(x.T)[0] @ np.linalg.qr(x.T).R + np.linalg.qr(x.T)[0] ** 2
+        + scipy.linalg.qr(square(y))[1][:, :3] ** 2 + scipy.linalg.qr(x.T, mode="economic")[0] ** 2
+    ),
+    "lu": lambda x, y, v: scipy.linalg.lu(square(y)[::-1])[1] + scipy.linalg.lu(square(y)[::-1])[2],
+    "lu_factor": lambda x, y, v: scipy.linalg.lu_factor(square(y)[::-1])[0],
+    "lu_solve": lambda x, y, v: (
+        scipy.linalg.lu_solve(scipy.linalg.lu_factor(square(y)[::-1]), v)
+        + scipy.linalg.lu_solve(scipy.linalg.lu_factor(square(y)), x.T).sum(axis=1)
+    ),
     "solve_triangular": lambda x, y, v: (
         scipy.linalg.solve_triangular(square(y), v) + scipy.linalg.solve_triangular(square(y), v, trans="T", lower=True)
     ),
