@@ -40,7 +40,7 @@ def float_kept(x):
 
 def swallowed(x):
     try:
-        return np.linalg.qr(np.outer(x, x) + np.eye(3))[1]
+        return np.linalg.eigvals(np.outer(x, x) + np.eye(3))
     except TypeError:
         return np.zeros((3, 3))
 
@@ -103,7 +103,7 @@ REFUSED = {
     "plain += moving": (added_to_a_plain_array, "plain array"),
     "add.at into a plain array": (still_shared, "plain array"),
     "out= of a plain array": (lambda x: np.exp(x, out=np.random.default_rng(0).standard_normal(3)), "plain array"),
-    "a function without a rule": (lambda x: np.linalg.qr(np.outer(x, x) + np.eye(3))[1], r"numpy\.linalg\.qr"),
+    "a function without a rule": (lambda x: np.linalg.eigvals(np.outer(x, x) + np.eye(3)), r"numpy\.linalg\.eigvals"),
     "a ufunc without a rule": (lambda x: np.nextafter(x, 1.0), r"numpy\.nextafter"),
     "a ufunc of one's own": (lambda x: np.frompyfunc(math.sqrt, 1, 1)(x * x).astype(float), "sqrt"),
     "vectorize": (lambda x: np.vectorize(lambda t: t * t)(x), "plain array"),
@@ -112,7 +112,7 @@ REFUSED = {
     "geomspace": (lambda x: np.geomspace(x[0] ** 2, 1 + x[1] ** 2, 4), r"numpy\.geomspace"),
     "arange": (lambda x: np.arange(x[0], x[0] + 2.5), r"numpy\.arange"),
     "a method without a rule": (lambda x: x.view(np.int64) * 1.0, r"ndarray\.view"),
-    "a refusal that is caught": (swallowed, r"numpy\.linalg\.qr"),
+    "a refusal that is caught": (swallowed, r"numpy\.linalg\.eigvals"),
     "another refusal that is caught": (swallowed_float, "int"),
     "a buffer protocol": (lambda x: np.frombuffer(memoryview(x)), "memoryview|bytes"),
     "a random function": (lambda x: x * np.random.default_rng().standard_normal(3), "random"),

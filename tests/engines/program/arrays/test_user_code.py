@@ -98,7 +98,7 @@ def test_what_an_object_keeps_is_as_it_was_after_an_error():
 
     def function(x):
         layer.forward(x)
-        return np.linalg.qr(np.outer(x, x))[0]
+        return np.linalg.eigvals(np.outer(x, x))[0]
 
     program = Program(function, [INPUT])
     kept = (layer.cache, layer.running_mean)
