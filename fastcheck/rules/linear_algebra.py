@@ -138,21 +138,23 @@ def unit_cholesky(xp: Any, s: Any) -> Any:
     return xp.concatenate(padded, axis=-1)
 
 
-def lu(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> tuple[Any, Any]:
-    """Changes of L and U, A = L U with its rows exchanged beforehand, which stays as it is: L l and u U, with
-    (1 + l)(1 + u) = 1 + L^-1 dA U^-1, by elimination.
+def lu(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """Both factors in one matrix, of A with its rows exchanged beforehand, which stays as it is: Gauss' elimination on
+    values and changes, l of a row, then the rest less l u.
     """
-    (_,), (da,), (lower, upper) = values, changes, out
-    half = solve_batch(xp, lower, da)
-    s = transposed(xp, solve_batch(xp, transposed(xp, upper), transposed(xp, half)))
-    n = s.shape[-1]
-    below, above = [], []
-    for k in range(n):
-        row, column = s[..., :1, :], s[..., 1:, :1] / (1.0 + s[..., :1, :1])
-        above.append(xp.concatenate((*([xp.zeros_like(row[..., :1])] * k), row), axis=-1))
-        below.append(xp.concatenate((*([xp.zeros_like(row[..., :1])] * (k + 1)), column), axis=-2))
-        s = s[..., 1:, 1:] - column * row[..., 1:]
-    return lower @ xp.concatenate(below, axis=-1), xp.concatenate(above, axis=-2) @ upper
+    (a,), (da,) = values, changes
+    found = []
+    for _ in range(min(a.shape[-2:])):
+        u, du = a[..., :1, :], da[..., :1, :]
+        left = a[..., 1:, :1] / u[..., :1]
+        d_left = (da[..., 1:, :1] - left * du[..., :1]) / (u[..., :1] + du[..., :1])
+        found.append((du, d_left))
+        da = da[..., 1:, 1:] - d_left * u[..., 1:] - (left + d_left) * du[..., 1:]
+        a = a[..., 1:, 1:] - left * u[..., 1:]
+    change = da
+    for du, d_left in reversed(found):
+        change = xp.concatenate((du, xp.concatenate((d_left, change), axis=-1)), axis=-2)
+    return change
 
 
 def qr(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> tuple[Any, Any]:
@@ -213,7 +215,7 @@ LINEAR_ALGEBRA: dict[str, Rule] = {
     "det": Rule(determinant, elementwise=False, complex=True),
     "slogdet": Rule(slogdet, elementwise=False),
     "cholesky": Rule(cholesky, elementwise=False),
-    "lu": Rule(lu, elementwise=False),
+    "lu": Rule(lu, elementwise=False, complex=True),
     "qr": Rule(qr, elementwise=False),
     "matrix_power": Rule(matrix_power, elementwise=False, complex=True),
     "expm": Rule(matrix_exponential_change, elementwise=False, complex=True),

@@ -137,7 +137,8 @@ FUNCTIONS = {
     "cholesky": (lambda a: jnp.linalg.cholesky(a @ a.T), (DOMINANT,)),
     "eigh": (lambda a: jnp.linalg.eigh(a + a.T), (SQUARE,)),
     "singular_values": (lambda a: jnp.linalg.svd(a, compute_uv=False), (X,)),
-    "qr_without_rule": (lambda a: jnp.linalg.qr(a)[1], (DOMINANT,)),
+    "qr": (lambda a: jnp.linalg.qr(a)[0] @ jnp.sin(jnp.linalg.qr(a)[1]), (DOMINANT,)),
+    "eigenvalues_without_rule": (lambda a: jnp.abs(jnp.linalg.eigvals(a)), (DOMINANT,)),
     "norms": (lambda x: jnp.linalg.norm(x) + jnp.linalg.norm(x, axis=0, ord=1).sum(), (X,)),
     "triangular": (lambda a, b: jax.scipy.linalg.solve_triangular(a, b, lower=True), (DOMINANT, numbers(3))),
     "fft": (lambda x: jnp.abs(jnp.fft.fft(x)) ** 2, (V,)),
@@ -164,7 +165,8 @@ FUNCTIONS = {
     "bfloat16_inside": (lambda x: (x.astype(jnp.bfloat16) ** 2).astype(jnp.float32), (V,)),
 }
 # What takes more than two seconds to compile.
-SLOW = {"batch_norm", "cumulative", "determinants", "attention", "top_k_median", "lstm", "erf", "qr_without_rule"}
+SLOW = {"batch_norm", "cumulative", "determinants", "attention", "top_k_median", "lstm", "erf",
+        "eigenvalues_without_rule"}
 # While loops have no reverse mode.
 FORWARD_ONLY = {"while_newton"}
 REVERSE_ONLY = {"custom_vjp"}

@@ -148,12 +148,12 @@ def singular_vectors(a: Any) -> Any:
 
 
 def triangular_factors(a: Any) -> Any:
-    """L above U, by elimination without exchanging rows."""
-    lower, upper = np.array(np.eye(len(a)) * mp.mpf(1), dtype=object), a.copy()
-    for k in range(len(a)):
-        lower[k + 1 :, k] = upper[k + 1 :, k] / upper[k, k]
-        upper[k + 1 :] = upper[k + 1 :] - lower[k + 1 :, k, None] * upper[k]
-    return np.concatenate((lower, upper))
+    """L below its diagonal of ones, and U, by elimination without exchanging rows."""
+    packed = a.copy()
+    for k in range(min(a.shape)):
+        packed[k + 1 :, k] = packed[k + 1 :, k] / packed[k, k]
+        packed[k + 1 :, k + 1 :] = packed[k + 1 :, k + 1 :] - packed[k + 1 :, k, None] * packed[k, k + 1 :]
+    return packed
 
 
 def orthogonal_factors(a: Any) -> Any:
@@ -287,7 +287,11 @@ ARRAY_REFERENCES: dict[str, tuple[ArrayReference, ...]] = {
             lambda a: from_matrix(mp.cholesky(matrix(symmetric(a.T)))).T, ((SPREAD,),), {"upper": True}, 0.1, 20.0
         ),
     ),
-    "lu": (ArrayReference(triangular_factors, ((MATRIX,), (SPREAD,)), {}, 1e-2, 50.0, 40),),
+    "lu": (
+        ArrayReference(
+            triangular_factors, ((MATRIX,), (SPREAD,), (TALL_MATRIX,), (TALL_MATRIX.T,)), {}, 1e-2, 50.0, 40
+        ),
+    ),
     "qr": (ArrayReference(orthogonal_factors, ((TALL_MATRIX,),), {}, 1e-2, 50.0, 40),),
     "matrix_power": (
         ArrayReference(lambda a: from_matrix(matrix(a) ** 3), ((MATRIX,), (SINGULAR,)), {"n": 3}, 1.0, 5.0),

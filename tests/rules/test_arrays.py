@@ -61,7 +61,7 @@ def packed(name, parts):
     """Several results as one array: side by side, or below each other."""
     if name == "slogdet":
         return np.stack(parts, axis=-1)
-    if name in ("lu", "qr"):
+    if name == "qr":
         return np.concatenate(parts, axis=-2)
     if name == "svd":
         return np.concatenate((parts[0], parts[1][..., None, :], np.swapaxes(parts[2], -1, -2)), axis=-2)
@@ -71,7 +71,7 @@ def packed(name, parts):
 def unpacked(name, out, values):
     if name == "slogdet":
         return out[..., 0], out[..., 1]
-    if name in ("lu", "qr"):
+    if name == "qr":
         return out[..., : values[0].shape[-2], :], out[..., values[0].shape[-2] :, :]
     if name == "svd":
         m = values[0].shape[-2]
@@ -81,7 +81,7 @@ def unpacked(name, out, values):
 
 def apply(xp, name, reference, values, changes, branches=None):
     out = value(reference, values)
-    several = name in ("slogdet", "eigh", "svd", "lu", "qr")
+    several = name in ("slogdet", "eigh", "svd", "qr")
     out = tuple(map(xp.asarray, unpacked(name, out, values))) if several else xp.asarray(out)
     changes = tuple(None if d is None else xp.asarray(d) for d in changes)
     with np.errstate(all="ignore"):

@@ -118,26 +118,21 @@ def svd(call: Call) -> Any:
 def lu(call: Call) -> Any:
     """Return both factors in one matrix; rows are exchanged as they are for the values."""
     found, pivots, permutation = call.outputs
-    change = hosted(_eliminated, [call.values[0], 1.0 * permutation], [call.changes[0], None], [found])[0]
+    order = permutation[..., None]
+    values = jnp.take_along_axis(call.values[0], order, -2)
+    changes = jnp.take_along_axis(call.changes[0], jnp.broadcast_to(order, (*call.changes[0].shape[:-1], 1)), -2)
+    change = hosted(partial(by_name, "lu"), [values], [changes], [found])[0]
     return [change, *(None for _ in (pivots, permutation))]
 
 
-def _eliminated(values: Any, changes: Any, outs: Any) -> tuple[Any, ...]:
-    """Gauss' elimination on values and changes: l of a row, then the rest less l u."""
-    order = values[1].astype(np.int64)
-    s = np.take_along_axis(values[0], order[..., None], -2)
-    ds = np.take_along_axis(changes[0], np.broadcast_to(order, changes[0].shape[:-1])[..., None], -2)
-    found = np.zeros_like(ds)
-    for k in range(min(s.shape[-2:])):
-        u, du = s[..., :1, :], ds[..., :1, :]
-        found[..., k, k:] = du[..., 0, :]
-        pivot, d_pivot = u[..., :1], du[..., :1]
-        left = s[..., 1:, :1] / pivot
-        d_left = (ds[..., 1:, :1] - left * d_pivot) / (pivot + d_pivot)
-        found[..., k + 1 :, k] = d_left[..., 0]
-        ds = ds[..., 1:, 1:] - d_left * u[..., 1:] - (left + d_left) * du[..., 1:]
-        s = s[..., 1:, 1:] - left * u[..., 1:]
-    return (found,)
+def qr(call: Call) -> Any:
+    """Return an orthogonal and a triangular factor."""
+    rows, columns = call.values[0].shape[-2:]
+    if jnp.iscomplexobj(call.values[0]) or call.params["pivoting"] or rows < columns or (
+            call.params["full_matrices"] and rows > columns):
+        raise NoRule("lax.linalg.qr of complex or wide matrices, with pivoting, or with full_matrices=True",
+                     'use mode="reduced"')
+    return hosted(partial(by_name, "qr"), call.values, call.changes, call.outputs)
 
 
 def triangular_solve(call: Call) -> Any:

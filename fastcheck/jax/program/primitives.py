@@ -122,7 +122,7 @@ SPECIAL: dict[str, Handler] = {
     "cumprod": ordering.along("cumprod"), "cummax": ordering.so_far("max"), "cummin": ordering.so_far("min"),
     "cumlogsumexp": ordering.so_far("logsumexp"), "sort": ordering.sort, "top_k": ordering.top_k,
     "reduce_window_max": ordering.window("max"), "reduce_window_min": ordering.window("min"),
-    "cholesky": algebra.cholesky, "eigh": algebra.eigh, "svd": algebra.svd, "lu": algebra.lu,
+    "cholesky": algebra.cholesky, "eigh": algebra.eigh, "svd": algebra.svd, "lu": algebra.lu, "qr": algebra.qr,
     "digamma": algebra.with_numpy("digamma"), "device_put": _same, "triangular_solve": algebra.triangular_solve,
 }
 PRIMITIVES: dict[str, Handler] = {

@@ -55,16 +55,13 @@ def _factors(call: Call, place: int) -> list[Any]:
     if not call.read[place]:
         return [None, *behind]
     packed, pivots = call.outputs[place : place + 2]
-    if packed.is_complex():
-        raise NoRule("LU factors of complex matrices")
     change = call.changes[0]
     if change is None:
         return [zeros(call, packed), *behind]
     rows, lower, upper = torch.lu_unpack(packed, pivots)
     if not torch.allclose(rows @ lower @ upper, call.args[0]):
         change = change.mT
-    given = (lower @ upper,), (rows.mT @ change,), (lower, upper)
-    return [sum(RULES["lu"].change(torch, *given, call.branches)), *behind]
+    return [ruled("lu", (lower @ upper,), (rows.mT @ change,), packed, call), *behind]
 
 
 def cholesky(call: Call) -> Any:

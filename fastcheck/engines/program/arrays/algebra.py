@@ -118,15 +118,6 @@ def qr(run: Run, function: Callable[..., Any], args: tuple[Any, ...], options: M
     return _results(run, out, list(run.tables.rules["qr"].change(np, (array.value,), (array.change,), out, None)))
 
 
-def _lu_changes(run: Run, array: Any, rows: Indices, lower: Any, upper: Any) -> tuple[Change, Change]:
-    """Return the changes of both factors of a matrix whose rows were taken in that order."""
-    if lower.shape != upper.shape:
-        raise NoRule("LU factors of a matrix that is not square")
-    given = (array.value[rows],), (array.change[:, rows],), (lower, upper)
-    d_lower, d_upper = run.tables.rules["lu"].change(np, *given, None)
-    return d_lower, d_upper
-
-
 def lu(run: Run, function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
     """scipy.linalg.lu: the exchange of rows stands still."""
     array = args[0]
@@ -135,9 +126,9 @@ def lu(run: Run, function: Callable[..., Any], args: tuple[Any, ...], options: M
         return _results(run, out, [None] * len(out))
     if options or len(args) > 1 or array.value.ndim != 2:
         raise NoRule("scipy.linalg.lu with options, or of several matrices", "leave the options out")
-    exchange, lower, upper = out
-    changes = _lu_changes(run, array, np.argmax(exchange, axis=0), lower, upper)
-    return _results(run, out, [None, *changes])
+    change = _packed_change(run, array, np.argmax(out[0], axis=0))
+    k = min(array.value.shape)
+    return _results(run, out, [None, np.tril(change[..., :k], -1), np.triu(change[..., :k, :])])
 
 
 def lu_factor(run: Run, function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
@@ -146,8 +137,13 @@ def lu_factor(run: Run, function: Callable[..., Any], args: tuple[Any, ...], opt
     packed, pivots = function(array.value, *args[1:], **options)
     if array.change is None:
         return run.fresh(packed), pivots
-    d_lower, d_upper = _lu_changes(run, array, _order(pivots), _unit_lower(packed), np.triu(packed))
-    return run.fresh(packed, d_lower + d_upper), pivots
+    return run.fresh(packed, _packed_change(run, array, _order(pivots))), pivots
+
+
+def _packed_change(run: Run, array: Any, rows: Indices) -> Change:
+    """Return the change of both factors, in one matrix, of a matrix whose rows were taken in that order."""
+    change: Change = run.tables.rules["lu"].change(np, (array.value[rows],), (array.change[:, rows],), None, None)
+    return change
 
 
 def lu_solve(run: Run, function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:

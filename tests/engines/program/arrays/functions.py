@@ -120,6 +120,9 @@ ALGEBRA = {
         + scipy.linalg.qr(square(y))[1][:, :3] ** 2 + scipy.linalg.qr(x.T, mode="economic")[0] ** 2
     ),
     "lu": lambda x, y, v: scipy.linalg.lu(square(y)[::-1])[1] + scipy.linalg.lu(square(y)[::-1])[2],
+    "lu, not square": lambda x, y, v: (
+        scipy.linalg.lu(x + 4.0 * np.eye(3, 4))[2] + scipy.linalg.lu(x.T + 4.0 * np.eye(4, 3))[1].T
+    ),
     "lu_factor": lambda x, y, v: scipy.linalg.lu_factor(square(y)[::-1])[0],
     "lu_solve": lambda x, y, v: (
         scipy.linalg.lu_solve(scipy.linalg.lu_factor(square(y)[::-1]), v)
