@@ -83,5 +83,20 @@ ONCE: dict[str, Function] = {
     "special functions": (lambda x: x.tanh().erfinv() + torch.special.ndtri(x.sigmoid()) + torch.special.i0(x)
                           + torch.special.i1(x), ((4,),)),
     "entries by places that move": (lambda x: x[(x.sum(1) * 0.0).long() + FIXED[:, :1]] * x[0], ((3, 4),)),
+    "variance and mean": (lambda x: torch.cat(torch.var_mean(x, 1)) + torch.cat(torch.std_mean(x, 1)), ((3, 4),)),
+    "a norm written by hand": (lambda x: (x - torch.var_mean(x, 1, keepdim=True)[1])
+                               / torch.var_mean(x, 1, keepdim=True, correction=0)[0].sqrt(), ((3, 4),)),
+    "complex and back": (lambda x: torch.fft.ifft2(x).angle() + torch.fft.fftn(x.to(torch.complex128)).real, ((3, 4),)),
+    "masked": (lambda x, y: x.masked_select(FIXED > 0).sum() + x.masked_scatter(FIXED > 0, y.flatten()),
+               ((2, 3), (2, 3))),
+    "scattered, largest": (lambda x, y: x.scatter_reduce(0, FIXED, y, "amax"), ((3, 3), (2, 3))),
+    "scattered, smallest of those sent": (lambda x, y: x.scatter_reduce(1, FIXED, y, "amin", include_self=False),
+                                          ((2, 4), (2, 3))),
+    "scattered, products": (lambda x, y: x.scatter_reduce(0, FIXED, y, "prod"), ((3, 3), (2, 3))),
+    "scattered, means": (lambda x, y: x.scatter_reduce(0, FIXED, y, "mean"), ((3, 3), (2, 3))),
+    "rows reduced": (lambda x, y: x.index_reduce(0, FIXED[0], y, "amax").index_reduce(1, FIXED[1], y, "prod"),
+                     ((3, 3), (3, 3))),
+    "pinv and lu": (lambda a: torch.linalg.pinv(a) + torch.linalg.lu(a)[1].mT @ torch.linalg.lu(a)[0].mT, ((4, 3),)),
+    "scaled Bessel functions": (lambda x: torch.special.i0e(x) + torch.special.i1e(x), ((4,),)),
     "turned in place": (lambda x: (x * 1.0).transpose_(0, 1).unsqueeze_(0).squeeze_().cumsum(0), ((3, 4),)),
 }

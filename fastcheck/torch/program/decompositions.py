@@ -70,10 +70,22 @@ def lu_solve(
     return rows @ torch.linalg.solve_triangular(lower.mH, half, upper=True, unitriangular=True)
 
 
+def angle(z: torch.Tensor) -> torch.Tensor:
+    """Return the angle of complex numbers, of real ones whether they are negative."""
+    if z.is_complex():
+        return torch.atan2(torch.view_as_real(z)[..., 1], torch.view_as_real(z)[..., 0])
+    return torch.where(z < 0.0, torch.pi, 0.0)
+
+
 SMALLER: dict[Any, Any] = {
     aten._cdist_forward.default: distances, aten._cdist_backward.default: distances_backward,
     aten._pdist_forward.default: distances_in_pairs, aten._pdist_backward.default: distances_in_pairs_backward,
-    aten.logcumsumexp.default: logcumsumexp, aten.linalg_lu_solve.default: lu_solve,
+    aten.masked_select.default: lambda x, mask: x.expand(torch.broadcast_shapes(x.shape, mask.shape))[mask.expand(
+        torch.broadcast_shapes(x.shape, mask.shape))],
+    aten.addbmm.default: lambda c, a, b, *, beta=1, alpha=1: beta * c + alpha * (a @ b).sum(0),
+    aten.special_i0e.default: lambda x: torch.i0(x) * torch.exp(-x.abs()),
+    aten.special_i1e.default: lambda x: torch.special.i1(x) * torch.exp(-x.abs()),
+    aten.angle.default: angle, aten.logcumsumexp.default: logcumsumexp, aten.linalg_lu_solve.default: lu_solve,
     aten.softshrink_backward.default: shrunk_backward, aten.hardshrink_backward.default: shrunk_backward,
     aten.max_pool3d_with_indices_backward.default: pooled_backward(3),
     aten.adaptive_max_pool2d_backward.default: pooled_backward(2),

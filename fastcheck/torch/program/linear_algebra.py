@@ -14,6 +14,8 @@ def of_matrix(name: str) -> Handler:
 
     def handler(call: Call) -> Any:
         call.only(0)
+        if call.args[0].is_complex() and not RULES[name].complex:
+            raise NoRule(f"{call.operator} of complex matrices")
         change = ruled(name, call.args[:1], call.changes[:1], call.out, call)
         return [change, *(None for _ in call.outputs[1:])]
 
@@ -39,11 +41,24 @@ def lu_factors(call: Call) -> Any:
     return _factors(call, 0)
 
 
+def lu(call: Call) -> Any:
+    """Return the exchange of rows, which stands still, and both factors."""
+    call.only(0)
+    rows = call.out
+    packed = ruled("lu", (rows.mH @ call.args[0],), (rows.mH @ call.changes[0],), call.args[0], call)
+    return [zeros(call, rows), *_apart(packed)]
+
+
+def _apart(packed: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the changes of L, whose diagonal stands still, and of U."""
+    k = min(packed.shape[-2:])
+    return packed[..., :k].tril(-1), packed[..., :k, :].triu()
+
+
 def unpacked(call: Call) -> Any:
     """Return the exchange of rows, which stands still, and both factors, from the one matrix that they are kept in."""
     call.only(0)
-    packed, k = call.changes[0], min(call.args[0].shape[-2:])
-    return [zeros(call, call.out), packed[..., :k].tril(-1), packed[..., :k, :].triu()]
+    return [zeros(call, call.out), *_apart(call.changes[0])]
 
 
 def _factors(call: Call, place: int) -> list[Any]:

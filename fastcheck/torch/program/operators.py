@@ -81,9 +81,9 @@ def _rrelu(call: Call) -> Any:
 
 
 def _convert(call: Call) -> Any:
-    """A cast between types of real numbers carries the change; to integers or truths it is piecewise constant."""
-    if call.out.dtype == torch.float64:
-        return call.changes[0].to(torch.float64)
+    """A cast to real or complex numbers carries the change; to integers or truths it is piecewise constant."""
+    if call.out.dtype in (torch.float64, torch.complex128):
+        return call.changes[0].to(call.out.dtype)
     return ruled("trunc", (call.args[0].to(torch.float64),), call.changes[:1], call.out.to(torch.float64), call)
 
 
@@ -133,13 +133,13 @@ LINEAR = (
     "rot90", "pixel_shuffle", "pixel_unshuffle",
     "channel_shuffle", "nansum", "_fft_r2c", "_fft_c2c", "_fft_c2r", "view_as_real", "view_as_complex", "_conj",
     "_neg_view", "real", "imag", "as_strided_copy", "diagonal_copy", "conj", "resolve_conj",
+    "_conj_physical",
 )
 # They leave a tensor without axes as it is.
 THEMSELVES = (
     "cumsum", "cumprod", "cummax", "cummin", "sort", "topk", "median", "max", "min", "amax", "amin", "prod", "sum",
     "mean", "logsumexp", "flip", "roll", "nansum",
 )
-LINEAR_PRIMS = ("broadcast_in_dim",)
 SAME_ORDER = (
     "view", "_unsafe_view", "reshape", "_reshape_alias", "view_copy", "contiguous", "flatten", "unflatten",
     "unsqueeze", "squeeze", "unsqueeze_copy", "squeeze_copy", "alias", "detach", "clone", "lift_fresh",
@@ -180,9 +180,8 @@ def _overloads(namespace: Any, name: str) -> list[Any]:
 
 def _table() -> dict[Any, Handler]:
     table: dict[Any, Handler] = {}
-    for namespace, names in ((aten, LINEAR), (prims, LINEAR_PRIMS)):
-        for name in names:
-            table.update(dict.fromkeys(_overloads(namespace, name), linear(0)))
+    for name in LINEAR:
+        table.update(dict.fromkeys(_overloads(aten, name), linear(0)))
     for namespace in (aten, prims):
         for name in SAME_ORDER:
             table.update(dict.fromkeys(_overloads(namespace, name), structure.reshape))
@@ -225,8 +224,9 @@ SPECIAL: dict[str, Handler] = {
     "stack": structure.along(1, new=True), "copy": structure.copy, "as_strided": structure.as_strided,
     "as_strided_scatter": structure.as_strided_scatter, "slice_scatter": linear(0, 1), "select_scatter": linear(0, 1),
     "diagonal_scatter": linear(0, 1), "index_put": linear(0, 2), "scatter": structure.scatter,
-    "scatter_add": linear(0, 3), "index_add": linear(0, 3), "index_copy": linear(0, 3), "index_fill":
-    structure.index_fill,
+    "masked_scatter": linear(0, 2), "put": linear(0, 2),
+    "scatter_reduce": ordering.scattered, "index_reduce": ordering.scattered, "scatter_add": linear(0, 3),
+    "index_add": linear(0, 3), "index_copy": linear(0, 3), "index_fill": structure.index_fill,
     "_unsafe_index": linear(0), "_unsafe_index_put": linear(0, 2), "_embedding_bag": structure.embedding_bag,
     "_embedding_bag_forward_only": structure.embedding_bag,
     "sum": structure.reduced, "mean": structure.reduced, "t": structure.transposed, "transpose": structure.transposed,
@@ -251,6 +251,7 @@ SPECIAL: dict[str, Handler] = {
     "linalg_vector_norm": normalisation.vector_norm,
     "linalg_inv_ex": linear_algebra.of_matrix("inv"), "linalg_matrix_exp": linear_algebra.of_matrix("expm"),
     "_linalg_det": linear_algebra.determinant, "_linalg_slogdet": linear_algebra.slogdet,
+    "linalg_pinv": linear_algebra.of_matrix("pinv"), "linalg_lu": linear_algebra.lu,
     "linalg_lu_factor_ex": linear_algebra.lu_factors, "lu_unpack": linear_algebra.unpacked,
     "linalg_cholesky_ex": linear_algebra.cholesky,
     "_linalg_solve_ex": linear_algebra.solve, "linalg_solve_triangular": linear_algebra.solve_triangular,
@@ -261,7 +262,8 @@ SPECIAL: dict[str, Handler] = {
 SPECIAL_PRIMS: dict[str, Handler] = {
     "add": _scaled_sum(1.0), "sub": _scaled_sum(-1.0), "convert_element_type": _convert,
     "where": lambda call: ruled("where", call.args, call.changes, call.out, call),
-    "cat": structure.along(1), "transpose": structure.permuted, "sum": structure.reduced,
+    "cat": structure.along(1), "transpose": structure.permuted, "broadcast_in_dim": structure.broadcast,
+    "sum": structure.reduced,
     "amax": ordering.extreme("max"), "amin": ordering.extreme("min"),
     "var": normalisation.variance_prim, "prod": ordering.product,
 }

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from .call import Call, Handler, axes_of, ruled
+from .call import Call, Handler, axes_of, linear, ruled, zeros
 
 
 def extreme(name: str) -> Handler:
@@ -135,6 +135,50 @@ def adaptive_max_pool(call: Call) -> Any:
         reach = torch.arange(int((stops - starts).max()), device=device)
         places.append(torch.where(starts[:, None] + reach < stops[:, None], starts[:, None] + reach, -1))
     return _windows(call, places)
+
+
+# What a group that has fewer entries than others is filled up with, by what is made of groups.
+FILLED = {"amax": -math.inf, "amin": math.inf, "prod": 1.0}
+
+
+def scattered(call: Call) -> Any:
+    """Return for each place the sum, mean, product, largest or smallest of the entries that are sent there."""
+    own, dim, index, source, how = call.args[:5]
+    call.only(0, 3)
+    if how in ("sum", "mean"):
+        return linear(0, 3)(call)
+    moved = [zeros(call, v) if d is None else d for v, d in ((own, call.changes[0]), (source, call.changes[3]))]
+    if index.ndim < source.ndim:  # one index for all that lies side by side
+        index = index.reshape([-1 if axis == dim % source.ndim else 1 for axis in range(source.ndim)])
+        index = index.expand(source.shape)
+    sent = (..., *(slice(0, n) for n in index.shape))
+    groups = _groups(own, dim, index, keep=bool(call.option(5, "include_self", True)))
+    value = torch.cat((own.flatten(), source[sent].flatten()))
+    change = torch.cat((moved[0].reshape((*call.batch, -1)), moved[1][sent].reshape((*call.batch, -1))), -1)
+    value = torch.where(groups >= 0, value[groups], FILLED[how])
+    change = torch.where(groups >= 0, change[..., groups], 0.0)
+    rule = {"amax": "max", "amin": "min", "prod": "prod"}[how]
+    found = ruled(rule, (value,), (change,), call.out.flatten(), call, axes=(-1,), keepdims=False)
+    return found.reshape(call.batch + tuple(call.out.shape))
+
+
+def _groups(own: torch.Tensor, dim: int, index: torch.Tensor, *, keep: bool) -> torch.Tensor:
+    """Return for each place (places, most) the entries that take part there, its own and those sent, counted behind all
+    places; -1 where there are no more.
+
+    keep : whether a place's own entry takes part where others are sent to it.
+    """
+    at = torch.arange(own.numel(), device=own.device).reshape(own.shape)
+    beside = tuple(slice(None) if axis == dim % own.ndim else slice(0, n) for axis, n in enumerate(index.shape))
+    places = at[beside].gather(dim, index).flatten()
+    order = torch.argsort(places, stable=True)
+    counts = torch.bincount(places, minlength=own.numel())
+    rank = torch.arange(len(places), device=own.device) - (counts.cumsum(0) - counts)[places[order]]
+    groups = torch.full((own.numel(), int(counts.max()) + 1), -1, device=own.device)
+    groups[places[order], rank + 1] = own.numel() + order
+    alone = torch.ones_like(counts, dtype=torch.bool) if keep else counts == 0
+    groups[alone, 0] = at.flatten()[alone]
+    return groups
 
 
 def _each(value: Any, count: int) -> list[int]:

@@ -105,6 +105,15 @@ def expanded(call: Call) -> Any:
     return lifted(call.changes[0], call.args[0], call.out.ndim, call.batch).expand(call.batch + tuple(call.out.shape))
 
 
+def broadcast(call: Call) -> Any:
+    """Return axes put in their places among new ones, and repeated."""
+    call.only(0)
+    shape, places = call.args[1:3]
+    lengths = dict(zip(places, call.args[0].shape, strict=True))
+    change = call.changes[0].reshape(call.batch + tuple(lengths.get(axis, 1) for axis in range(len(shape))))
+    return change.expand(call.batch + tuple(shape))
+
+
 def embedded(call: Call) -> Any:
     """Return rows of a table."""
     call.only(0)
