@@ -131,7 +131,7 @@ BINARY = {
 LINEAR = (
     "roll", "index", "gather", "take", "repeat", "diagonal", "tril", "triu", "movedim", "trace", "diag_embed",
     "rot90", "pixel_shuffle", "pixel_unshuffle",
-    "channel_shuffle", "nansum", "_fft_r2c", "_fft_c2c", "_fft_c2r", "view_as_real", "view_as_complex", "_conj",
+    "channel_shuffle", "nansum", "_fft_r2c", "_fft_c2c", "_fft_c2r", "view_as_complex", "_conj",
     "_neg_view", "real", "imag", "as_strided_copy", "diagonal_copy", "conj", "resolve_conj",
     "_conj_physical",
 )
@@ -221,6 +221,7 @@ SPECIAL: dict[str, Handler] = {
     "softplus": _with("softplus", beta=(1, 1.0), threshold=(2, 20.0)),
     "softshrink": _with("softshrink", lambd=(1, 0.5)), "hardshrink": _with("hardshrink", lambd=(1, 0.5)),
     "threshold": _with("threshold", threshold=(1, 0.0), value=(2, 0.0)), "_to_copy": _convert,
+    "view_as_real": structure.pairs,
     "stack": structure.along(1, new=True), "copy": structure.copy, "as_strided": structure.as_strided,
     "as_strided_scatter": structure.as_strided_scatter, "slice_scatter": linear(0, 1), "select_scatter": linear(0, 1),
     "diagonal_scatter": linear(0, 1), "index_put": linear(0, 2), "scatter": structure.scatter,

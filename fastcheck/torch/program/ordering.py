@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from ..._errors import NoRule
 from .call import Call, Handler, axes_of, linear, ruled, zeros
 
 
@@ -147,8 +148,10 @@ def scattered(call: Call) -> Any:
     call.only(0, 3)
     if how in ("sum", "mean"):
         return linear(0, 3)(call)
+    if not own.ndim:
+        raise NoRule(f"{call.operator} into a tensor without axes")
     moved = [zeros(call, v) if d is None else d for v, d in ((own, call.changes[0]), (source, call.changes[3]))]
-    if index.ndim < source.ndim:  # one index for all that lies side by side
+    if index.ndim != source.ndim:  # one index for all that lies side by side
         index = index.reshape([-1 if axis == dim % source.ndim else 1 for axis in range(source.ndim)])
         index = index.expand(source.shape)
     sent = (..., *(slice(0, n) for n in index.shape))

@@ -24,6 +24,11 @@ def reshape(call: Call) -> Any:
     return call.changes[0].reshape(call.batch + tuple(call.out.shape))
 
 
+def pairs(call: Call) -> Any:
+    """Complex numbers as pairs of real ones."""
+    return torch.view_as_real(call.changes[0].resolve_conj())
+
+
 def along(place: int, name: str = "dim", default: int = 0, *, new: bool = False) -> Handler:
     """An operator along one axis, whose number is an argument: counted from the end, it is the same behind the batch.
 
