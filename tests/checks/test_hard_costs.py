@@ -70,6 +70,21 @@ def test_a_cost_that_raises_on_one_side_is_differenced_on_the_other(error):
         assert fc.check_function(cost, at, wrong).verdict == "fail"
 
 
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("off", [1e-3, 1e-5, 1e-7])
+def test_a_matrix_that_is_hardly_definite_is_no_error(off, seed):
+    """Steps by which literal subtraction holds the program's changes stay where Cholesky's factors exist."""
+    at = np.array([[1.0, 1.0 - off, 0.0], [1.0 - off, 1.0, 0.0], [0.0, 0.0, 2.0]])
+
+    def cost(t):
+        return 2.0 * np.sum(np.log(np.diag(np.linalg.cholesky((t + t.T) / 2.0))))
+
+    gradient = np.linalg.inv(at)
+    report = fc.check_function(cost, at, gradient, seed=seed)
+    assert (report.verdict, report.engine) == ("pass", "program"), str(report)
+    assert fc.check_function(cost, at, 1.001 * gradient, seed=seed).verdict == "fail"
+
+
 def test_what_a_cost_raises_on_both_sides_is_raised():
     at = np.array([1.0, 2.0])
 

@@ -1,6 +1,7 @@
 """Literal subtraction: the plain function at moved inputs, against the program's changes for the same step."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,7 @@ import numpy as np
 
 from ..._errors import EngineError
 from ..._types import Array, Indices
+from ...problems.functions.purity import outside_domain
 from ...problems.parameters.sampling import random_direction
 from .problem import ProgramProblem
 from .quotients import Quotients
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 # The literal step, relative to the entries: so large that subtraction keeps most of its digits.
 LITERAL_STEP = 2.0**-10
+# Its factors: the shorter steps are for functions that are not defined as far away as the longest one.
+SHORTER = (1.0, 2.0**-10, 2.0**-20)
 # Where it disagrees, it is looked at again with a step longer by this factor, still a share of the entries: functions
 # that level off far away would hide what the program misses.  Rounding stays about as large as it was, but for a factor
 # by chance; what is missed grows with the step.
@@ -92,16 +96,35 @@ def require_literal(
         groups = [[place] for place in moving]
     else:
         groups = [[p for p in moving if generator.random() < 0.5] or moving for _ in range(HALVES)]
+    steps = [{place: shorter * (shares or {}).get(place, 1.0) for place in moving} for shorter in SHORTER]
+    for longer in steps[:-1]:
+        with suppress(_UndefinedError):
+            return _require_groups(problem, runner, inputs, noise, groups, longer, generator, finite=True)
+    return _require_groups(problem, runner, inputs, noise, groups, steps[-1], generator, finite=False)
+
+
+class _UndefinedError(EngineError):
+    """The function is not defined at moved inputs."""
+
+
+def _require_groups(
+    problem: ProgramProblem, runner: Runner, inputs: Sequence[Place], noise: Sequence[float],
+    groups: Sequence[Sequence[Place]], shares: dict[Place, float], generator: "Generator", *, finite: bool,
+) -> int:
+    """Do what ``require_literal`` does, with steps of one length, at which outputs may have to be finite."""
     evaluations = len(groups)
-    moves = [_move(group, shares or {}, generator) for group in groups]
-    largest = max(1, min(runner.fitting, TOGETHER // (8 * max(1, sum(place.size for place in moving)))))
+    moves = [_move(group, shares, generator) for group in groups]
+    size = sum(place.size for place in inputs)
+    largest = max(1, min(runner.fitting, TOGETHER // (8 * max(1, size))))
     for block in ranges(len(groups), largest):
         responses = runner.run_outputs([changes for changes, _ in moves[block]])
         for row, (group, (_, values)) in enumerate(zip(groups[block], moves[block], strict=True)):
             at = [values.get(place, place.value).copy() for place in inputs]
             exact = [None if response is None else response[row] for response in responses]
-            apart = _compare_all(problem, runner, at, exact, noise)
-            if apart is not None and not _rounds(problem, runner, inputs, (group, shares or {}), generator, apart):
+            apart = _compare_all(problem, runner, at, exact, noise, finite=finite)
+            if apart is not None and not _rounds(
+                problem, runner, inputs, (group, shares), generator, apart, finite=finite
+            ):
                 name = problem.tensors[group[0].number].name + (f" and {len(group) - 1} more" if len(group) > 1 else "")
                 raise EngineError(
                     f"exact differences: with {name} moved, output {apart.output} changes by {apart.error:.3g} more or "
@@ -150,7 +173,7 @@ def require_finite(
 
 def _rounds(
     problem: ProgramProblem, runner: Runner, inputs: Sequence[Place], group: tuple[Sequence[Place], dict[Place, float]],
-    generator: "Generator", apart: "Apart",
+    generator: "Generator", apart: "Apart", *, finite: bool,
 ) -> bool:
     """Tell whether what is apart is rounding inside the function.
 
@@ -161,7 +184,7 @@ def _rounds(
     changes, values = _move(*group, generator, longer)
     exact = [None if r is None else r[0] for r in runner.run_outputs([changes])]
     at = [values.get(place, place.value).copy() for place in inputs]
-    found = _compare_all(problem, runner, at, exact, [0.0] * len(runner.outputs), only=apart.output)
+    found = _compare_all(problem, runner, at, exact, [0.0] * len(runner.outputs), only=apart.output, finite=finite)
     return found is None or found.error <= apart.error * (FAR / BEHIND if staircase else BY_CHANCE)
 
 
@@ -175,7 +198,7 @@ def _stands_still(
         for share in np.arange(1, POINTS + 1) / POINTS:
             at = [place.value + share * changes[place].reshape(place.value.shape) if place in changes
                   else place.value.copy() for place in inputs]
-            value = problem.literal_cost(at) if problem.plain is None else problem.plain(at)[output]
+            value = problem.literal_cost(at) if problem.plain is None else _plain(problem, at)[output]
             seen.add(np.asarray(value).tobytes())
     return len(seen) <= FEW
 
@@ -206,13 +229,20 @@ class Apart:
 
 def _compare_all(
     problem: ProgramProblem, runner: Runner, at: Sequence[Array], changes: Sequence[Array | None],
-    noise: Sequence[float], *, only: int | None = None,
+    noise: Sequence[float], *, only: int | None = None, finite: bool = False,
 ) -> Apart | None:
-    """Return the first output (or this one) whose literal difference disagrees, if any."""
+    """Return the first output (or this one) whose literal difference disagrees, if any.
+
+    Raises
+    ------
+    _UndefinedError : where the function raises, or where its outputs are no longer finite and that is asked of them.
+    """
     if problem.plain is None:
         return cost_apart(problem, at, _change_of_cost(problem, changes), _noise_of_cost(problem, noise))
-    with np.errstate(all="ignore"):
-        literal = problem.plain(at)
+    literal = _plain(problem, at)
+    if finite and any(np.any(np.isfinite(was) > np.isfinite(now))
+                      for was, now in zip(runner.outputs, literal, strict=True) if np.shape(was) == np.shape(now)):
+        raise _UndefinedError("exact differences: the function is not finite beside these inputs")
     for output, (was, now, moved) in enumerate(zip(runner.outputs, literal, changes, strict=True)):
         if only in (None, output):
             exact = np.zeros(np.shape(was)) if moved is None else moved
@@ -221,6 +251,18 @@ def _compare_all(
             if apart is not None:
                 return apart
     return None
+
+
+def _plain(problem: ProgramProblem, at: Sequence[Array]) -> Sequence[Any]:
+    """Return the plain function's outputs at moved inputs; raises _UndefinedError where they are outside its domain."""
+    assert problem.plain is not None  # noqa: S101 - the callers have asked
+    try:
+        with np.errstate(all="ignore"):
+            return problem.plain(at)
+    except Exception as error:
+        if not outside_domain(error):
+            raise
+        raise _UndefinedError(f"exact differences: the function raises beside these inputs ({error})") from error
 
 
 def cost_apart(problem: ProgramProblem, at: Sequence[Array], change: float, noise: float) -> Apart | None:

@@ -178,6 +178,29 @@ def test_a_program_that_loses_a_change_is_an_error():
         _all(problem)
 
 
+@pytest.mark.parametrize("outside", ["nan", "raises"])
+def test_a_change_that_is_lost_is_seen_where_the_function_ends_nearby(outside):
+    """Literal steps become shorter until the function is defined there."""
+    x = np.ones(50)
+
+    def plain(values):
+        if np.abs(values[0] - x).max() > 2.0**-15:
+            if outside == "raises":
+                raise np.linalg.LinAlgError("not that far")
+            return (np.full(50, np.nan),)
+        return (np.where(np.arange(50) == 3, values[0] - 1.0, values[0]),)
+
+    def build(x):
+        program = StandIn(x)
+        return program.give(program.linear(0, lambda c: c * (np.arange(c.shape[-1]) != 3)))
+
+    problem = _problem(build, [x])
+    problem = ProgramProblem(problem.program_at, plain, problem.program, problem.weights, problem.tensors,
+                             problem.theta, problem.cost)
+    with pytest.raises(EngineError, match="literal subtraction"):
+        _all(problem)
+
+
 def test_an_output_that_differs_in_a_bit_is_an_error():
     problem = _problem(_conv, [np.random.default_rng(0).normal(size=(5, 40))])
     plain = problem.plain
