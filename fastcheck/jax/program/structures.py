@@ -216,7 +216,10 @@ def while_loop(self: Interpreter, equation: Any, operands: Sequence[Moving], bra
 def linear_solve(
     self: Interpreter, equation: Any, operands: Sequence[Moving], branches: TracedBranches
 ) -> list[Moving]:
-    """x of A x = b for a linear function A: (A + dA)^-1 (db - dA x)."""
+    """x of A x = b for a linear function A: (A + dA)^-1 (db - dA x).
+
+    Iterative solvers take what is far smaller than b for nothing: they solve for a multiple that is as large as b.
+    """
     lengths, jaxprs = equation.params["const_lengths"], equation.params["jaxprs"]
     start = lengths.matvec + lengths.vecmat
     matvec, solve = operands[: lengths.matvec], operands[start : start + lengths.solve]
@@ -235,7 +238,16 @@ def linear_solve(
         turned = self.run(jaxprs.matvec, [*matvec, *((value, None) for value in x)], branches)
         residual = [r if d is None else r - d for r, (_, d) in zip(residual, turned, strict=True)]
     moved = [(v if c is None else (v + c if is_inexact(v) else v), None) for v, c in solve]
-    return list(zip(x, solved(moved, residual), strict=True))
+    b, small = (_largest(part) for part in ([value for value, _ in right], residual))
+    usual = (small > 0.0) & (b > 0.0)
+    factor = jnp.exp2(jnp.round(jnp.log2(jnp.where(usual, b / jnp.where(usual, small, 1.0), 1.0))))
+    found = solved(moved, [factor * one for one in residual])
+    return [(value, change / factor) for value, change in zip(x, found, strict=True)]
+
+
+def _largest(arrays: Sequence[Any]) -> Any:
+    """Return the size of the largest entry."""
+    return jnp.max(jnp.stack([jnp.max(jnp.abs(one), initial=0.0) for one in arrays]))
 
 
 STRUCTURES: dict[str, Structure] = {
