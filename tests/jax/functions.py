@@ -44,6 +44,11 @@ def newton(a):
     return lax.while_loop(lambda s: jnp.abs(s * s - a) > 1e-5, lambda s: 0.5 * (s + a / s), a)
 
 
+def halved(x):
+    """As often as it takes, which under vmap differs from row to row."""
+    return lax.while_loop(lambda s: s[0] > 1.0, lambda s: (0.5 * s[0], s[1] * x + jnp.sin(s[0])), (7.0 * x, x))[1]
+
+
 def lstm(p, xs):
     def step(state, x):
         h, c = state
@@ -132,6 +137,8 @@ FUNCTIONS = {
     "max_pool": (pooled, (IMAGE,)),
     "average_pool": (averaged, (IMAGE,)),
     "solve": (jnp.linalg.solve, (DOMINANT, numbers(3))),
+    "while_of_rows": (jax.vmap(halved), (np.array([0.4, 1.1, 2.3, 0.1], np.float32),)),
+    "while_of_rows_of_rows": (jax.vmap(jax.vmap(halved)), (np.array([[0.4, 1.1], [2.3, 0.1]], np.float32),)),
     "gmres": (lambda a, b: jax.scipy.sparse.linalg.gmres(lambda x: a @ x, b)[0], (DOMINANT, numbers(3))),
     "bicgstab": (lambda a, b: jax.scipy.sparse.linalg.bicgstab(lambda x: a @ x, b, tol=1e-12)[0],
                  (DOMINANT, numbers(3))),
@@ -171,7 +178,7 @@ FUNCTIONS = {
 SLOW = {"batch_norm", "cumulative", "determinants", "attention", "top_k_median", "lstm", "erf",
         "eigenvalues_without_rule"}
 # While loops have no reverse mode.
-FORWARD_ONLY = {"while_newton"}
+FORWARD_ONLY = {"while_newton", "while_of_rows", "while_of_rows_of_rows"}
 REVERSE_ONLY = {"custom_vjp"}
 # Factors that are found where 1.01 is not: in low precision.
 FACTORS = {"bfloat16_inside": 1.5}

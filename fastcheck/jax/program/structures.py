@@ -169,7 +169,10 @@ def _joined(
 
 
 def while_loop(self: Interpreter, equation: Any, operands: Sequence[Moving], branches: TracedBranches) -> list[Moving]:
-    """A loop that goes on as long as it does for the values; a perturbation that would end it elsewhere is lost."""
+    """A loop that goes on as long as it does for the values; a perturbation that would end it elsewhere is lost.
+
+    A loop under vmap asks each row: it goes on until all of them have ended, and rows that have ended stay as they are.
+    """
     params = equation.params
     m, n = params["cond_nconsts"], params["body_nconsts"]
     test, body = params["cond_jaxpr"], params["body_jaxpr"]
@@ -186,22 +189,26 @@ def while_loop(self: Interpreter, equation: Any, operands: Sequence[Moving], bra
         """Tell whether it goes on, and whether that is different for the perturbation."""
         found = self.run(test, [*tested, *_joined(self, values, changes, moving)], TracedBranches())[0]
         moved = found[1] is not None and self.exact
-        return found[0], found[1] != 0.0 if moved else jnp.zeros((), bool)
+        return found[0], jnp.any(found[1] != 0.0) if moved else jnp.zeros((), bool)
 
     def step(state: Any) -> Any:
         values, changes, flags, lost = state
         inner = branches.inside(flags)
-        lost = lost | answer(values, changes)[1]
+        on, differs = answer(values, changes)
         found = self.run(body, [*constants, *_joined(self, values, changes, moving)], inner)
         found = [self.as_moving(one) if moves else one for one, moves in zip(found, moving, strict=True)]
-        return (*_apart(self, found, moving), inner.flags, lost)
+        new_values, new_changes = _apart(self, found, moving)
+        values = [_where(on, *pair) for pair in zip(new_values, values, strict=True)]
+        changes = [_where(on, *pair) for pair in zip(new_changes, changes, strict=True)]
+        return values, changes, inner.flags, lost | differs
 
     def goes_on(state: Any) -> Any:
         """By the values alone, so that one loop serves all perturbations."""
         given = [*((v, None) for v, _ in tested), *((v, None) for v in state[0])]
         moves = [*(c is not None for _, c in tested), *moving]
         operands = [(value, MOVES if one else None) for (value, _), one in zip(given, moves, strict=True)]
-        return Interpreter(self.handlers, self.structures, exact=False).run(test, operands, TracedBranches())[0][0]
+        plain = Interpreter(self.handlers, self.structures, exact=False)
+        return jnp.any(plain.run(test, operands, TracedBranches())[0][0])
 
     state = (*_apart(self, start, moving), branches.flags, jnp.zeros((), bool))
     values, changes, flags, lost = lax.while_loop(goes_on, step, state)
@@ -211,6 +218,13 @@ def while_loop(self: Interpreter, equation: Any, operands: Sequence[Moving], bra
         branches.note(lost)
         changes = [jnp.where(lost, jnp.nan, change) for change in changes]
     return _joined(self, values, changes, moving)
+
+
+def _where(on: Any, new: Any, old: Any) -> Any:
+    """Return the rows of one array where a loop goes on, and of another where it has ended."""
+    if not jnp.ndim(on):
+        return new
+    return jnp.where(jnp.reshape(on, on.shape + (1,) * (jnp.ndim(new) - on.ndim)), new, old)
 
 
 def linear_solve(
