@@ -185,6 +185,10 @@ class Exact:
         except OutOfTime:  # before what was measured had been verified
             nothing, done = np.empty(0), np.empty(0, np.int64)
             found = NumericalGradient(self.problem.cost, nothing, nothing, nothing, nothing, settled=True)
+        if done.size and hasattr(self.problem.program, "watched"):
+            from ..engines.program.roundings import with_rounding
+
+            found = with_rounding(self.problem, found, done, self.gradient, self.method, run.memory_limit)
         return found, done, epsilon
 
 

@@ -126,3 +126,35 @@ def test_a_quotient_that_is_guarded_at_zero(name):
     gradient[0] = slope
     assert fc.check_function(cost, x, gradient).verdict == "pass"
     assert fc.check_function(cost, x, gradient + np.array([0.1, 0.0])).verdict == "fail"
+
+
+# Costs of removable singularities as people write them, beside slopes without cancellation: by series, near zero.
+SINGULAR = {
+    "sin(x) / x": (lambda x: np.sin(x) / x, lambda x: x * (-1 / 3 + x**2 / 30 - x**4 / 840)),
+    "(1 - cos(x)) / x^2": (lambda x: (1 - np.cos(x)) / x**2, lambda x: x * (-1 / 12 + x**2 / 180)),
+    "(exp(x) - 1) / x": (lambda x: (np.exp(x) - 1) / x, lambda x: 1 / 2 + x / 3 + x**2 / 8 + x**3 / 30),
+    "log(1 + x) / x": (lambda x: np.log(1 + x) / x, lambda x: -1 / 2 + 2 * x / 3 - 3 * x**2 / 4 + 4 * x**3 / 5),
+    "tanh(x) / x": (lambda x: np.tanh(x) / x, lambda x: x * (-2 / 3 + 8 * x**2 / 15)),
+    "1 / x - 1 / sin(x)": (lambda x: 1 / x - 1 / np.sin(x), lambda x: -1 / 6 - 7 * x**2 / 120),
+    "1 / tanh(x) - 1 / x": (lambda x: 1 / np.tanh(x) - 1 / x, lambda x: 1 / 3 - x**2 / 15),
+}
+
+
+@pytest.mark.parametrize("method", ["all", "directional"])
+@pytest.mark.parametrize("size", [1e-4, 1e-5, 1e-6])
+@pytest.mark.parametrize("name", list(SINGULAR))
+def test_rounding_near_a_removable_singularity_is_not_blamed_on_the_gradient(name, size, method):
+    function, slope = SINGULAR[name]
+    x = size * np.array([1.0, -2.3, 0.7, 5.1])
+    right = slope(x)
+    report = fc.check_function(lambda x: np.sum(function(x)), x, right, method=method)
+    assert report.engine == "program"
+    assert report.verdict != "fail", str(report)
+
+
+@pytest.mark.parametrize("name", list(SINGULAR))
+def test_where_rounding_reaches_less_far_mistakes_are_seen(name):
+    function, slope = SINGULAR[name]
+    x = 1e-2 * np.array([1.0, -2.3, 0.7, 5.1])
+    wrong = slope(x) * np.array([1.0, 1.0, 1.1, 1.0])
+    assert fc.check_function(lambda x: np.sum(function(x)), x, wrong).verdict == "fail"

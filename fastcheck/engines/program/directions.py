@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from ..finite.lines import OutOfTime
 from .everything import DITHERS, EXACTLY, ROUNDINGS, closest, limits_of, through_everything
 from .kinks import JUMP, tried, under_each
 from .problem import ProgramProblem
+from .roundings import STEP, rounding_along
 from .runner import INNER_STEP, Moved, Place, Runner
 from .slopes import slopes_along
 from .trust import TOGETHER, UNIT, Direction, along, dither, norm_of, root_mean_square
@@ -205,6 +206,10 @@ class _Measured:
     blind: Array
     convention: Held | None
 
+    def rounded(self, error: Array) -> "_Measured":
+        """Return the same with a further error of the slopes."""
+        return replace(self, error=np.hypot(self.error, error))
+
 
 @dataclass(frozen=True)
 class _Tensor:
@@ -227,6 +232,11 @@ class _Tensor:
         found.limits[self.tensor.name] = float(np.max(limit + one.blind))
         apart = np.abs(one.slope - expected)
         wrong = np.flatnonzero(~(apart <= limit))
+        if wrong.size:
+            one = one.rounded(self._rounding(directions))
+            limit = close + NOISE_SIGMAS * one.error
+            found.limits[self.tensor.name] = float(np.max(limit + one.blind))
+            wrong = np.flatnonzero(~(apart <= limit))
         if not wrong.size:
             return
         row = int(wrong[0])
@@ -238,6 +248,12 @@ class _Tensor:
             self.tensor, whole, float(one.slope[row]), float(one.error[row] + one.blind[row]), float(expected[row]),
             self.tensor.start + entry, beyond,
         ))  # fmt: skip
+
+    def _rounding(self, directions: Array) -> Array:
+        """Return standard errors that rounding inside the program leaves in slopes along directions."""
+        moves = {self.place.number: STEP * directions.reshape(-1, *self.place.shape)}
+        runner = self.runners[0]
+        return rounding_along(runner.program, runner.weights, moves, int(self.generator.integers(1 << 31))) / STEP
 
     @property
     def size(self) -> float:

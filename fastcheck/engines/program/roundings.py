@@ -1,0 +1,155 @@
+"""How far rounding inside a program reaches into the slopes of entries: its results are off by a rounding each.
+
+Inputs that are off by an ulp or two do not show all of it.  Near zero they leave cos(x) as it is, whose rounding
+(1 - cos(x)) / x**2 divides by x**2, and its slope by x**3.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..._constants import NOISE_SIGMAS
+from ..._types import Array, Indices, Mask
+from ...problems.gradients import NumericalGradient
+from ..finite.problem import Method
+from .problem import ProgramProblem
+from .runner import DifferencedProgram, Response, scales
+from .trust import UNIT, root_mean_square
+
+# Runs with other roundings, whose root mean square is taken.
+DRAWS = 3
+# Entries that are looked at first; the others are where rounding explains one of these.
+FIRST = 8
+# Entries of a run at most, each of which is moved with and without rounding.
+MOST = 64
+# The step, relative to an entry: so long that a rounding is no part of it, and what curvature leaves is subtracted.
+STEP = 2.0**-20
+
+
+class Rounded:
+    """An observer that has every moving result, and its change, be off by a rounding in some rows."""
+
+    def __init__(self, seed: int, rows: Mask) -> None:
+        self._seed, self._rows = seed, rows
+
+    def result(self, count: int, value: Any, change: Any) -> Any:
+        """Return the change to go on with, of the result of operation number ``count``."""
+        value = np.asarray(value)
+        if change is None or value.dtype.kind not in "fc":
+            return change
+        generator = np.random.default_rng((self._seed, count))
+        off, factor = UNIT * generator.standard_normal((2, *value.shape))
+        rows = self._rows.reshape(-1, *[1] * value.ndim)
+        off = np.where(np.isfinite(value), value * off, 0.0)
+        return change * (1.0 + rows * factor) + rows * off
+
+
+class Sized:
+    """An observer that counts the numbers in all moving results."""
+
+    numbers = 0
+
+    def result(self, count: int, value: Any, change: Any) -> Any:
+        """Return the change to go on with, of the result of operation number ``count``."""
+        self.numbers += 0 if change is None else int(np.size(value))
+        return change
+
+
+def with_rounding(
+    problem: ProgramProblem, found: NumericalGradient, done: Indices, gradient: Array, method: Method,
+    memory_limit: int,
+) -> NumericalGradient:
+    """Return differences whose noise tells of rounding inside the program, at entries that a gradient contradicts.
+
+    Parameters
+    ----------
+    problem, found, done : the program, its differences, and the positions of theta that they are of.
+    gradient : (n,) what they are held against.
+    method : the tolerance, the seed of the roundings, and the deadline after which nothing is looked at.
+    memory_limit : bytes that changes may take.
+    """
+    tolerance, seed = method.tolerance, method.seed
+    given = gradient[done]
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(given - found.gradapprox)
+        doubted = apart > tolerance * np.abs(found.gradapprox) + NOISE_SIGMAS * found.noise
+    doubted &= np.isfinite(apart)
+    if found.kinks is not None:
+        doubted[found.kinks.where] = False
+    places = np.random.default_rng(seed).permutation(np.flatnonzero(doubted))
+    if not places.size:
+        return found
+    noise = np.array(np.broadcast_to(found.noise, done.shape))
+    most = _entries_of_run(problem, memory_limit)
+    looked = 0
+    while looked < places.size and time.perf_counter() < method.deadline:
+        block = places[looked : looked + min(most, max(FIRST, looked))]
+        noise[block] = np.hypot(noise[block], _roundings(problem, done[block], seed))
+        explained = apart[block] <= tolerance * np.abs(found.gradapprox[block]) + NOISE_SIGMAS * noise[block]
+        looked += block.size
+        if looked >= FIRST and not explained.any():
+            break
+    return replace(found, noise=noise)
+
+
+def _entries_of_run(problem: ProgramProblem, memory_limit: int) -> int:
+    """Return how many entries may be moved at once, by what a column takes if all of its results are kept."""
+    changes = {number: value[None] for number, value in enumerate(problem.inputs(problem.theta))}
+    _, sized = problem.program.watched(changes, Sized, 1)  # type: ignore[attr-defined]  # the caller has asked
+    columns: int = memory_limit // (8 * max(1, problem.theta.size + sized.numbers))
+    return max(1, min(MOST, (columns - 1) // 2))
+
+
+def _roundings(problem: ProgramProblem, positions: Indices, seed: int) -> Array:
+    """Return standard errors that rounding inside the program leaves in slopes at positions of theta."""
+    steps = STEP * np.concatenate([scales(value) for value in problem.inputs(problem.theta)])[positions]
+    moves = np.zeros((positions.size, problem.theta.size))
+    moves[np.arange(positions.size), positions] = steps
+    parts = {number: moves[:, t.start : t.stop].reshape(-1, *t.shape) for number, t in enumerate(problem.tensors)}
+    return rounding_along(problem.program, problem.weights, parts, seed) / steps
+
+
+def rounding_along(
+    program: DifferencedProgram, weights: Sequence[Any], moves: Mapping[int, Array], seed: int
+) -> Array:
+    """Return standard errors (k,) that rounding inside a program leaves in the cost's changes along moves.
+
+    Parameters
+    ----------
+    program, weights : what is moved, and of each output what the cost takes it by.
+    moves : by the input's number, (k, *shape), far longer than roundings.
+    seed : of the roundings.
+
+    Notes
+    -----
+    They are what rounding and a move do to the cost together, beside what each of them does by itself; zero where that
+    is not known: at kinks, and of programs whose operations nobody can watch.
+    """
+    k = len(next(iter(moves.values())))
+    if not hasattr(program, "watched"):
+        return np.zeros(k)
+    # One row that nothing moves but rounding, then moves without rounding, then moves with it.
+    rows = np.arange(1 + 2 * k)
+    changes = {number: np.concatenate([np.zeros_like(move[:1]), move, move]) for number, move in moves.items()}
+    errors = np.zeros((DRAWS, k))
+    for draw in range(DRAWS):
+        observer = Rounded(seed + draw, (rows == 0) | (rows > k))
+        response, _ = program.watched(changes, lambda one=observer: one, rows.size)
+        if response is not None:
+            costs = _costs(response, weights, rows.size)
+            found = costs[1 + k :] - costs[0] - costs[1 : 1 + k]
+            flagged = np.broadcast_to(response.crossed | response.ties, rows.size)
+            known = np.isfinite(found) & ~(flagged[0] | flagged[1 : 1 + k] | flagged[1 + k :])
+            errors[draw] = np.where(known, found, 0.0)
+    return np.array([root_mean_square(column) for column in errors.T])
+
+
+def _costs(response: Response, weights: Sequence[Any], columns: int) -> Array:
+    found = np.zeros(columns)
+    for weight, change in zip(weights, response.changes, strict=True):
+        if change is not None:
+            found += np.reshape(change, (columns, -1)) @ np.reshape(weight, -1)
+    return found
