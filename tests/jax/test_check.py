@@ -158,3 +158,18 @@ def test_callbacks_are_called_one_by_one():
     w = np.array([0.5, -1.0], np.float32)
     assert door.check(called_back, w, 2.0 * w).ok
     assert door.check(called_back, w, 2.1 * w).verdict == "fail"
+
+
+def test_a_loop_that_asks_each_row_is_followed():
+    """What vmap makes of a while loop, as in expi's series."""
+    def halved(x):
+        return lax.while_loop(lambda s: s[0] > 1.0, lambda s: (0.5 * s[0], s[1] * x + jnp.sin(s[0])), (7.0 * x, x))[1]
+
+    def cost(x):
+        return jnp.sum(jax.vmap(halved)(x))
+
+    x = jnp.asarray([0.4, 1.1, 2.3, 0.1])
+    gradient = jax.jacfwd(cost)(x)
+    report = door.check(cost, x, gradient)
+    assert (report.verdict, report.engine) == ("pass", "program"), str(report)
+    assert door.check(cost, x, gradient.at[2].multiply(1.01)).verdict == "fail"
