@@ -166,6 +166,28 @@ def nan_mean(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     return nan_sum(a, axis, keepdims=keepdims) / count
 
 
+def nan_extreme(extreme: Callable[..., Any], never: float) -> Callable[..., Any]:
+    """Return the definition of numpy.nanmax or numpy.nanmin, in which NaN becomes what is never chosen."""
+
+    def definition(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+        return extreme(np.where(np.isnan(value_of(a)), never, a), axis=axis, keepdims=keepdims)
+
+    return definition
+
+
+def nan_variance(a: Any, axis: Any = None, *, ddof: float = 0, keepdims: bool = False) -> Any:
+    """numpy.nanvar."""
+    missing = np.isnan(value_of(a))
+    centred = np.where(missing, 0.0, a - nan_mean(a, axis, keepdims=True))
+    count = np.sum(~missing, axis=axis, keepdims=keepdims)
+    return np.sum(centred * centred, axis=axis, keepdims=keepdims) / (count - ddof)
+
+
+def nan_deviation(a: Any, axis: Any = None, *, ddof: float = 0, keepdims: bool = False) -> Any:
+    """numpy.nanstd."""
+    return np.sqrt(nan_variance(a, axis, ddof=ddof, keepdims=keepdims))
+
+
 def running(ufunc: Any) -> Callable[..., Any]:
     """Return the definition of ``ufunc.accumulate``: step by step along the axis."""
 

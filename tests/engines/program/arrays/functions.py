@@ -23,6 +23,11 @@ def positive(y):
     return y @ y.T + 4.0 * np.eye(4)
 
 
+def with_nan(x):
+    """x with some of its entries missing."""
+    return np.where(np.arange(12).reshape(3, 4) % 5 == 1, np.nan, x)
+
+
 # Those that NumPy calculates in double precision alone are held against subtraction at large changes only.
 DOUBLE_ONLY = ("doubles", "linear algebra", "transforms", "filters", "special")
 REDUCTIONS = {
@@ -55,6 +60,8 @@ REDUCTIONS = {
     "trace": lambda x, y, v: np.trace(y) + x.trace(offset=1),
     "round": lambda x, y, v: np.round(x) + x.round(1) + np.rint(x),
     "nan_to_num": lambda x, y, v: np.nan_to_num(x) + np.nansum(x) + np.nanmean(x, axis=0),
+    "nanmax": lambda x, y, v: np.nanmax(with_nan(x), axis=0) + np.nanmin(with_nan(x), axis=1, keepdims=True),
+    "nanvar": lambda x, y, v: np.nanvar(with_nan(x), axis=0, ddof=1) + np.nanstd(with_nan(x)) + np.nanvar(x),
     "polyval": lambda x, y, v: np.polyval(v, x),
     "logaddexp.reduce": lambda x, y, v: np.logaddexp.reduce(x, axis=1),
 }
