@@ -182,3 +182,11 @@ def test_inputs_may_be_named():
     for names, kind in refused:
         with pytest.raises(kind, match="names: expected"):
             fc.check_vjp(forward, affine_backward, (X, W, B), names=names)
+
+
+@pytest.mark.parametrize("method", ["all", "directional", "sample"])
+def test_a_batch_without_samples_exercises_nothing(method):
+    x, W, b = np.zeros((0, 4)), np.ones((4, 3)), np.ones(3)
+    report = fc.check_vjp(lambda x, W, b: x @ W + b, lambda d, x, W, b: (d @ W.T, x.T @ d, d.sum(axis=0)), (x, W, b),
+                          method=method)
+    assert report.verdict == "inconclusive"

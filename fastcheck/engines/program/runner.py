@@ -347,7 +347,7 @@ class Runner:
 
     def most_columns(self, sizes: Sequence[int]) -> int:
         """Columns that fit into the memory limit, where places of these sizes move."""
-        bytes_each = 8 * INTERMEDIATE * (self.size + sum(sizes))
+        bytes_each = 8 * INTERMEDIATE * max(1, self.size + sum(sizes))
         return max(2, min(self.fitting, self.memory_limit // bytes_each))
 
 
