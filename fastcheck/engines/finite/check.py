@@ -65,13 +65,14 @@ class Check:
         """Their gradient, (k,)."""
         return self.problem.gradient[self.positions]
 
-    def places_of(self, tensor: Tensor) -> Indices:
+    def places_of(self, tensor: Tensor) -> slice:
         """Return the places of a tensor's entries."""
-        return np.arange(*self.positions.searchsorted((tensor.start, tensor.stop)))
+        return slice(*self.positions.searchsorted((tensor.start, tensor.stop)).tolist())
 
-    def rows_of(self, tensor: Tensor, places: Indices) -> Indices:
+    def rows_of(self, tensor: Tensor, places: Indices) -> slice:
         """Return the rows, among some ascending places, of a tensor's entries."""
-        return np.arange(*places.searchsorted(self.positions.searchsorted((tensor.start, tensor.stop))))
+        here = self.places_of(tensor)
+        return slice(*places.searchsorted((here.start, here.stop)).tolist())
 
 
 @dataclass(frozen=True)

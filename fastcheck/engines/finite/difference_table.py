@@ -26,11 +26,11 @@ SPREAD = np.array([math.sqrt(math.comb(2 * k, k)) for k in range(1, 7)])
 _COUNTS = np.arange(6, 0, -1)
 _FIRST = np.concatenate([[0], np.cumsum(_COUNTS)[:-1]])
 _DIFFERENCES = np.concatenate([np.diff(np.eye(7), k, axis=0) for k in range(1, 7)]).T
-# Roots that bring the differences of order 3 to 6, by that of the first two, to one factor; and their places.
+# Roots that bring the differences of order 3 to 6, by that of the first two, to one factor.
 _ROOTS = 1.0 / np.arange(2.0, 6.0)
-_PLACES = np.arange(4)
-# Differences this many times what noise makes them count as the function's own.
+# Differences this many times what noise makes them count as the function's own; so do these, in units of its deviation.
 RESOLVED = 4.0
+STANDING_OUT = RESOLVED * SPREAD
 
 
 @dataclass
@@ -77,7 +77,7 @@ class SlopeEstimates:
     @property
     def resolved(self) -> Mask:
         """Which differences stand out of the noise: (p, 6)."""
-        return np.asarray(self.bend > RESOLVED * SPREAD * self.noise[:, None])
+        return np.asarray(self.bend > STANDING_OUT * self.noise[:, None])
 
     def kinked(self) -> tuple[Mask, Array]:
         """Tell which lines have a kink at 0, and the noise of their one-sided derivatives."""
@@ -88,7 +88,7 @@ class SlopeEstimates:
     @property
     def level(self) -> Array:
         """Noise level implied by the highest differences."""
-        return np.asarray(np.maximum.reduce(self.bend[:, 4:] / SPREAD[4:], axis=1))
+        return np.asarray(np.maximum(self.bend[:, 4] / SPREAD[4], self.bend[:, 5] / SPREAD[5]))
 
     @property
     def quiet(self) -> Array:
@@ -108,7 +108,7 @@ class SlopeEstimates:
         with np.errstate(all="ignore"):
             modelled = np.maximum(self.bend[:, 0], self.bend[:, 1]) * self.decay**order
             seen = self.bend[:, order]
-            own = (seen > RESOLVED * SPREAD[order] * self.noise) & (seen > modelled / 10.0)
+            own = (seen > STANDING_OUT[order] * self.noise) & (seen > modelled / 10.0)
             bend = np.where(own, seen, modelled) / self.step ** (order + 1)
             step = STENCILS[order].best_step(self.noise, bend)
         usable = np.isfinite(step) & (step > 0.0) & self.smooth
@@ -177,6 +177,7 @@ def table(lines: Lines, which: Indices, step: Array, cost: float, noise: Array) 
     return judged(Samples.of(lines, which, step, cost), noise)
 
 
+@np.errstate(all="ignore")
 def judged(rows: Samples, noise: Array) -> SlopeEstimates:
     """Return what rows of costs say of slopes, given the noise of a cost near 0 (p,).
 
@@ -186,31 +187,41 @@ def judged(rows: Samples, noise: Array) -> SlopeEstimates:
     difference that stands out of the noise and is bounded by those that do not; it gives the term that the stencil
     leaves out.
     """
-    step, costs, cost, half = rows.step, rows.costs, rows.values[:, 3:4], WIDEST.nodes.size // 2
-    with np.errstate(all="ignore"):
-        bend, largest = _differences(rows.values), np.maximum.reduce(np.abs(rows.values), axis=1)
-        # Rounding grows with what is rounded.  In proportion to the cost is the most: less where the cost at 0 is small
-        # because large terms cancel, and never more than the highest differences show.
-        most = np.minimum(noise / np.abs(cost[:, 0]), COARSEST) * largest
-        shown = AGREEMENT * np.maximum.reduce(bend[:, 4:] / SPREAD[4:], axis=1)
-        noise = np.fmax(noise, UNIT_ROUNDOFF / 2.0 * largest)
-        grown = np.fmax(noise, np.minimum(most, shown))
-        own = bend > RESOLVED * SPREAD * grown[:, None]
-        size = np.maximum(bend[:, 0], bend[:, 1])
-        # Two orders, for a kink can lie where one of them happens to vanish.
-        slow = bend[:, 4:] > SMOOTH * np.maximum(bend[:, 2:4], bend[:, 3:5])
-        rough = np.logical_or.reduce(own[:, 4:] & slow, axis=1)
-        rho = _decay(bend, own, size, grown)
-        truncation = np.where(rough, np.maximum(bend[:, 4], bend[:, 5]), _left_out(size, rho)) / step
-        truncation[size == 0.0] = 0.0
-        right = (costs[:, half:] - cost) @ ONE_SIDED / step
-        left = (cost - costs[:, half - 1 :: -1]) @ ONE_SIDED / step
+    step, costs, half = rows.step, rows.costs, WIDEST.nodes.size // 2
+    largest, bend = np.maximum.reduce(np.abs(rows.values), axis=1), _differences(rows.values)
+    first, second, third, fourth, fifth, sixth = bend.T
+    # Rounding grows with what is rounded.  In proportion to the cost is the most: less where the cost at 0 is small
+    # because large terms cancel, and never more than the highest differences show.
+    most = np.minimum(noise / np.abs(rows.values[:, half]), COARSEST) * largest
+    shown = AGREEMENT * np.maximum(fifth / SPREAD[4], sixth / SPREAD[5])
+    noise = np.fmax(noise, UNIT_ROUNDOFF / 2.0 * largest)
+    grown = np.fmax(noise, np.minimum(most, shown))
+    own = bend > STANDING_OUT * grown[:, None]
+    size = np.maximum(first, second)
+    # Two orders, for a kink can lie where one of them happens to vanish.
+    rough = own[:, 4] & (fifth > SMOOTH * np.maximum(third, fourth))
+    rough |= own[:, 5] & (sixth > SMOOTH * np.maximum(fourth, fifth))
+    rho = _decay(bend, own, size, grown)
+    truncation = np.where(rough, np.maximum(fifth, sixth), _left_out(size, rho)) / step
+    truncation[size == 0.0] = 0.0
     broken = ~np.logical_and.reduce(np.isfinite(costs), axis=1)
     truncation[broken] = np.inf
-    above, below = costs[:, half], costs[:, half - 1]
+    smooth = ~(rough | broken)
+    left, right, nearest, afar, afar_error = np.full((5, step.size), np.nan)
+    nearest[:] = np.inf
+    if np.count_nonzero(smooth) < step.size:
+        _put_sides(rows, ~smooth, left, right, nearest)
     return SlopeEstimates(WIDEST.slope(rows.distances, costs), truncation, WIDEST.rounding * grown / step, step, noise,
-                          bend, rho, ~rough & ~broken, below, above, left, right, step, np.full(step.size, np.nan),
-                          np.full(step.size, np.nan))
+                          bend, rho, smooth, costs[:, half - 1], costs[:, half], left, right, nearest, afar, afar_error)
+
+
+def _put_sides(rows: Samples, rough: Mask, left: Array, right: Array, nearest: Array) -> None:
+    """Put the derivatives to both sides of rough lines, and the step, where costs to both sides are known."""
+    costs, cost, half = rows.costs, rows.values[:, 3:4], WIDEST.nodes.size // 2
+    below = (cost - costs[:, half - 1 :: -1]) @ ONE_SIDED / rows.step
+    above = (costs[:, half:] - cost) @ ONE_SIDED / rows.step
+    known = rough & np.isfinite(below) & np.isfinite(above)
+    left[known], right[known], nearest[known] = below[known], above[known], rows.step[known]
 
 
 def _differences(row: Array) -> Array:
@@ -237,8 +248,7 @@ def _decay(bend: Array, own: Mask, size: Array, noise: Array) -> Array:
     rho = (seen / size[:, None]) ** _ROOTS
     rho[:, 3] = np.maximum(rho[:, 2], rho[:, 3])  # the last is a single difference, which may happen to vanish
     resolved = own[:, 2:]
-    highest = np.maximum.reduce(np.where(resolved, _PLACES, -1), axis=1)
-    beyond = highest[:, None] < _PLACES
+    below = np.logical_or.accumulate(resolved[:, ::-1], axis=1)[:, ::-1]  # this order, or a higher one, is resolved
     known = np.maximum.reduce(np.where(resolved, rho, 0.0), axis=1)
-    bound = np.minimum.reduce(np.where(beyond, rho, np.inf), axis=1)
-    return np.asarray(np.where(highest >= 0, np.minimum(known, bound), bound))
+    bound = np.minimum.reduce(np.where(below, np.inf, rho), axis=1)
+    return np.asarray(np.where(below[:, 0], np.minimum(known, bound), bound))

@@ -202,12 +202,13 @@ def _closer(check: Check, places: Indices, estimates: Estimates) -> Estimates:
         return estimates
     for tensor in check.tensors:
         here = check.rows_of(tensor, places)
-        here = here[candidates[here]]
-        if here.size > ENOUGH:
-            bent = here[bend[here] > OUTLIER * median(bend[here])]
-            shorter = _central(check, check.positions[places[bent]], estimates.step[bent] / SHORTER,
-                               estimates.noise[bent])
-            estimates = estimates.with_entries(bent, shorter)
+        if np.count_nonzero(candidates[here]) > ENOUGH:
+            usual = median(bend[here][candidates[here]])
+            bent = here.start + np.flatnonzero(candidates[here] & (bend[here] > OUTLIER * usual))
+            if bent.size:
+                shorter = _central(check, check.positions[places[bent]], estimates.step[bent] / SHORTER,
+                                   estimates.noise[bent])
+                estimates = estimates.with_entries(bent, shorter)
     return estimates
 
 

@@ -56,7 +56,7 @@ class Estimates:
         """Return some of the entries."""
         return type(self)(*(getattr(self, name)[where] for name in NAMES))
 
-    def with_entries(self, where: Indices | Mask, others: "Estimates") -> Self:
+    def with_entries(self, where: Indices | Mask | slice, others: "Estimates") -> Self:
         """Return the same with some entries replaced by others."""
         return type(self)(*(_with(getattr(self, name), where, getattr(others, name)) for name in NAMES))
 
@@ -73,7 +73,7 @@ class Estimates:
 NAMES = tuple(field.name for field in fields(Estimates))
 
 
-def _with(values: Array, where: Indices | Mask, others: Array) -> Array:
+def _with(values: Array, where: Indices | Mask | slice, others: Array) -> Array:
     changed = values.copy()
     changed[where] = others
     return changed

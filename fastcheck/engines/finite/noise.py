@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from operator import sub
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -64,12 +64,13 @@ class Noise:
     levels: tuple[float, ...] = ()
 
 
-def ecnoise(values: Array) -> Noise:
+def ecnoise(values: list[float]) -> Noise:
     """Noise of a function from its values at equally spaced points (Moré and Wild's ECnoise).
 
     Parameters
     ----------
-    values : (k,) function values, k at least 4 (6 to 8 serve well), in the order of the points.
+    values : k function values, k at least 4 (6 to 8 serve well), in the order of the points; so few are quicker without
+        NumPy.
 
     Returns
     -------
@@ -85,39 +86,36 @@ def ecnoise(values: Array) -> Noise:
     standard deviation s have variance s^2 (2k)! / (k!)^2: the columns of the table agree on s from where the function
     itself has been differenced away.
     """
-    array = np.asarray(values, dtype=np.float64)
-    if array.ndim != 1 or array.size < 4:
-        raise ValueError(f"values: expected at least four values in a row, got shape {array.shape}")
-    column = array.tolist()  # so few numbers are quicker without NumPy
-    size = len(column)
-    if not all(map(math.isfinite, column)):
+    if len(values) < 4:
+        raise ValueError(f"values: expected at least four in a row, got {len(values)}")
+    if not all(map(math.isfinite, values)):
         return Noise(0.0, "too far")
-    steps = _differences(column)
-    if steps.count(0.0) >= size / 2 or not any(_differences(steps)):
+    steps = _differences(values)
+    if steps.count(0.0) >= len(values) / 2 or not any(_differences(steps)):
         return Noise(0.0, "too close")
-    if max(column) - min(column) > RANGE * max(map(abs, column)):
+    if max(values) - min(values) > RANGE * max(map(abs, values)):
         return Noise(0.0, "too far")
-    levels, signs = difference_levels(column)
-    for first in range(size - 3):
+    levels, columns = difference_levels(values)
+    for first in range(len(values) - 3):
         three = levels[first : first + 3]
-        if signs[first] and max(three) <= AGREEMENT * min(three):
+        if max(three) <= AGREEMENT * min(three) and min(columns[first]) < 0.0 < max(columns[first]):
             return Noise(three[0], "noise", tuple(levels))
     return Noise(0.0, "too far", tuple(levels))
 
 
-def difference_levels(column: list[float]) -> tuple[list[float], list[bool]]:
-    """Noise of one value as the differences of order 1, 2, ... of a column imply it, and whether these change sign."""
-    levels, signs, gamma = [], [], 1.0
+def difference_levels(column: list[float]) -> tuple[list[float], list[list[float]]]:
+    """Noise of one value as the differences of order 1, 2, ... of a column imply it, and these differences."""
+    levels, columns, gamma = [], [], 1.0
     for order in range(1, len(column)):
         column = _differences(column)
         gamma *= 0.5 * order / (2 * order - 1)
         levels.append(math.sqrt(gamma / len(column)) * math.hypot(*column))
-        signs.append(min(column) < 0.0 < max(column))
-    return levels, signs
+        columns.append(column)
+    return levels, columns
 
 
 def _differences(column: list[float]) -> list[float]:
-    return [after - before for before, after in pairwise(column)]
+    return list(map(sub, column[1:], column))
 
 
 def line_noise(along: Callable[[Array], Array], step: float, cost: float, first: Array | None = None) -> float:
@@ -142,9 +140,9 @@ def line_noise(along: Callable[[Array], Array], step: float, cost: float, first:
     still, seen = 0, 0.0
     for _ in range(TRIES):
         ahead = along(step * AHEAD) if first is None else first
-        values, first = np.concatenate(((cost,), ahead)), None
+        values, first = [cost, *ahead.tolist()], None
         found = ecnoise(values)
-        still += bool((values == cost).all())
+        still += values.count(cost) == len(values)
         if still == STILL:
             return floor
         if found.finding == "noise":
@@ -258,6 +256,6 @@ def tensor_noise(
         close = max(close, min(out, again))
     if close > SUSPICIOUS * UNIT_ROUNDOFF * abs(center):
         entries, signs = line(count)
-        beyond = ecnoise(np.append(center, along(entries[None], signs[None], FURTHER * far * AHEAD[None])))
+        beyond = ecnoise([center, *along(entries[None], signs[None], FURTHER * far * AHEAD[None])[0].tolist()])
         close = min(close, AGREEMENT * beyond.level) if beyond.finding == "noise" else close
     return close

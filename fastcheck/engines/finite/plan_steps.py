@@ -74,14 +74,14 @@ def plan(check: Check) -> Plan:
     OutOfTime : where the deadline passes meanwhile.
     """
     step, noise = np.full(check.positions.size, np.nan), np.zeros(check.positions.size)
-    known = []
+    known, places = [], np.arange(check.positions.size)
     in_haste = _takes_too_long(check)
     for tensor in check.tensors:
-        here = check.places_of(tensor)
+        here = places[check.places_of(tensor)]
         if not here.size:
             continue
         found = _unplanned(check, here) if in_haste else _planned(check, here, tensor)
-        usable = np.isfinite(found.step) & (found.step > 0.0)  # the parameters may not be finite
+        usable = (found.step > 0.0) & (found.step < np.inf)  # the parameters may not be finite
         step[here], noise[here] = np.where(usable, found.step, FIRST), found.noise
         if found.known is not None:
             known.append(found.known)
@@ -92,7 +92,7 @@ def _takes_too_long(check: Check) -> bool:
     """Tell whether a deadline leaves no time to choose steps."""
     if not math.isfinite(check.method.deadline):
         return False
-    counts = [check.places_of(tensor).size for tensor in check.tensors]
+    counts = [here.stop - here.start for here in map(check.places_of, check.tensors)]
     needed = sum(EACH * size if size <= SMALL else EACH * PILOTS + NOISE_EACH for size in counts if size)
     check.lines.time_one()
     return needed * check.lines.seconds_each > SHARE * (check.method.deadline - time.perf_counter())
@@ -138,7 +138,7 @@ def _from_pilots(check: Check, here: Indices, tensor: Tensor, noise: Array) -> T
 def _across(values: Array) -> Indices:
     """Return the places of a few parameters of all sizes but the extreme ones."""
     places = (ACROSS * values.size).astype(np.int64)
-    return np.sort(np.argpartition(np.abs(values), places)[places])
+    return np.sort(np.abs(values).argpartition(places)[places])
 
 
 def _refined(check: Check, tensor: Tensor, chosen: Indices, start: Array, noise: Array) -> SlopeEstimates:

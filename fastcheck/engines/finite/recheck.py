@@ -138,9 +138,9 @@ def _hiding(check: Check, places: Indices, estimates: Estimates) -> Indices:
             errors, gradient = NOISE_SIGMAS * estimates.error[rows], check.gradient[places[rows]]
             with np.errstate(invalid="ignore", over="ignore"):
                 hides = errors > HIDES * np.linalg.norm(gradient)
-                if hides.any():
-                    hides &= (errors > POOR * np.min(errors, initial=np.inf)) | (rows.size == 1)
-                    hiding.append(rows[hides & np.isfinite(errors)])
+                if np.count_nonzero(hides):
+                    hides &= (errors > POOR * np.min(errors, initial=np.inf)) | (errors.size == 1)
+                    hiding.append(rows.start + np.flatnonzero(hides & np.isfinite(errors)))
     return np.concatenate(hiding)
 
 

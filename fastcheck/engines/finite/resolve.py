@@ -26,28 +26,36 @@ def resolved(check: Check, places: Indices, estimates: Estimates) -> Estimates:
     """
     if check.method.epsilon is not None or check.method.complex_step or not math.isfinite(check.problem.cost):
         return estimates
+    loud = estimates.noise > LOUD * UNIT_ROUNDOFF * abs(check.problem.cost)
+    if not np.count_nonzero(loud):
+        return estimates
     with suppress(OutOfTime):
         for tensor in check.tensors:
-            estimates = _resolved_in(tensor, check, places, estimates)
+            rows = check.rows_of(tensor, places)
+            if np.count_nonzero(loud[rows]):
+                estimates = _resolved_in(tensor, check, places[rows], rows, estimates)
     return estimates
 
 
-def _resolved_in(tensor: Tensor, check: Check, places: Indices, estimates: Estimates) -> Estimates:
-    """Return estimates with other slopes for the entries of one tensor, where its noise is resolved."""
-    rows, cost = check.rows_of(tensor, places), check.problem.cost
-    loud = np.flatnonzero(estimates.noise[rows] > LOUD * UNIT_ROUNDOFF * abs(cost))
-    if not loud.size:
-        return estimates
-    which, noise = check.positions[places[rows]], estimates.noise[rows]
+def _resolved_in(
+    tensor: Tensor, check: Check, places: Indices, rows: slice, estimates: Estimates
+) -> Estimates:
+    """Return estimates with other slopes for the entries of one tensor, where its noise is resolved.
+
+    Parameters
+    ----------
+    places, rows : of the tensor's entries; the cost is loud at some of them.
+    """
+    which, noise, cost = check.positions[places], estimates.noise[rows], check.problem.cost
     if tensor not in check.resolving:
-        one = loud[np.argmax(noise[loud])]
-        check.resolving[tensor] = _resolving_step_of(check, which[[one]], first_step(check.values[places[rows]])[one],
+        one = int(np.nanargmax(noise))
+        check.resolving[tensor] = _resolving_step_of(check, which[[one]], first_step(check.values[places])[one],
                                                      float(noise[one]))
     step = check.resolving[tensor]
     if not step:
         return estimates
     found = slopes_at(check.lines, which, step, cost)
-    check.refined.append((places[rows], found))
+    check.refined.append((places, found))
     check.noise.known[tensor] = UNIT_ROUNDOFF / 2.0 * abs(cost)
     return estimates.with_entries(rows, Estimates.from_slopes(found))
 

@@ -54,12 +54,13 @@ class Stencil:
         """The weights as an array."""
         return np.array(self.weights)
 
+    @np.errstate(all="ignore")
     def slope(self, distances: Array, costs: Array) -> Array:
         """Return the derivative at 0 from costs at the distances, both (p, 2s); exact for straight lines."""
         half, weights = len(self.weights), self.forward
-        with np.errstate(all="ignore"):  # pairs first: equal costs then leave nothing, not even rounding
-            rise = (costs[:, half:] - costs[:, half - 1 :: -1]) @ weights
-            return np.asarray(rise / ((distances[:, half:] - distances[:, half - 1 :: -1]) @ weights))
+        # Pairs first: equal costs then leave nothing, not even rounding.
+        rise = (costs[:, half:] - costs[:, half - 1 :: -1]) @ weights
+        return np.asarray(rise / ((distances[:, half:] - distances[:, half - 1 :: -1]) @ weights))
 
     def best_step(self, noise: Array, bend: Array) -> Array:
         """Return the step with the least error, given the noise of the costs and |f^(order+1)|."""
@@ -81,10 +82,10 @@ WIDEST = STENCILS[6]
 ORDERS = tuple(STENCILS)
 
 
+@np.errstate(all="ignore")
 def power_of_two(value: Array) -> Array:
     """Return the nearest power of two: steps that floating point adds without rounding."""
-    with np.errstate(all="ignore"):
-        return np.asarray(np.exp2(np.rint(np.log2(value))))
+    return np.asarray(np.exp2(np.rint(np.log2(value))))
 
 
 def central(

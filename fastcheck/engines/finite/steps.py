@@ -56,9 +56,9 @@ def median(values: Array) -> float:
 def first_step(values: Array) -> Array:
     """Return where to start looking for a step, for parameters of these values."""
     sizes = np.abs(values)
-    used = sizes[(sizes > 0.0) & np.isfinite(sizes)]
-    usual = median(used) if used.size else 1.0
-    sizes = np.where(np.isfinite(sizes) & (sizes > 0.0), sizes, usual)
+    used = (sizes > 0.0) & (sizes < np.inf)
+    usual = median(sizes[used]) if np.count_nonzero(used) else 1.0
+    sizes = np.where(used, sizes, usual)
     return power_of_two(FIRST * np.where(sizes > TINY * usual, np.maximum(sizes, CLIP * usual), sizes))
 
 
@@ -89,14 +89,14 @@ def _width(values: Array) -> float:
     return float(np.maximum.reduce(values) - np.minimum.reduce(values))
 
 
+@np.errstate(over="ignore")
 def _common(logs: Array) -> float:
     """One step for all, as all are logarithms: that with the least norm of all errors, but not far from the middle.
 
     The third power of a step tells how large its error would be at another: the shortest count most.
     """
     middle = median(logs)
-    with np.errstate(over="ignore"):
-        shorter = np.log2(np.add.reduce(np.exp2(6.0 * (middle - logs))) / logs.size) / 6.0
+    shorter = np.log2(np.add.reduce(np.exp2(6.0 * (middle - logs))) / logs.size) / 6.0
     return float(middle - min(shorter, 1.0))
 
 
@@ -133,8 +133,8 @@ def refine(
     for _ in range(ROUNDS):
         if not doubted.size:
             return best
-        contradicted = _contradicted(lines, which, cost, best, doubted)
-        if contradicted.any() and measure is not None:  # or is it noise that has not been seen yet?
+        contradicted = _contradicted(lines, which, best, doubted)
+        if np.count_nonzero(contradicted) and measure is not None:  # or is it noise that has not been seen yet?
             best.noise[:], measure = np.maximum(best.noise, measure()), None
             continue
         doubted = doubted[contradicted]
@@ -147,25 +147,29 @@ def refine(
     return best
 
 
-def _contradicted(lines: Lines, which: Indices, cost: float, best: SlopeEstimates, some: Indices) -> Mask:
+def _contradicted(lines: Lines, which: Indices, best: SlopeEstimates, some: Indices) -> Mask:
     """Tell which of some lines have another slope at a far smaller step."""
-    step = best.step[some] * CONFIRMING
+    found = best if some.size == which.size else best.at(some)
+    step = found.step * CONFIRMING
     slope, below, above = central(lines, which[some], step, 2)
-    best.afar[some], best.afar_error[some] = slope, _error_afar(best.at(some))
-    with np.errstate(all="ignore"):
-        rounding = UNSEEN * STENCILS[2].rounding * best.noise[some] / step
-        curved = CURVED * CONFIRMING**2 * np.maximum.reduce(best.bend[some, 2:], axis=1) / best.step[some]
-        room = DISAGREEMENT * (np.fmax(rounding, best.afar_error[some]) + best.error[some]) + curved
-        apart = np.abs(slope - best.slope[some]) > room
+    error, room = _errors_afar(found, step)
+    best.afar[some], best.afar_error[some] = slope, error
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(slope - found.slope) > room
     return np.asarray(apart & np.isfinite(below) & np.isfinite(above))
 
 
-def _error_afar(found: SlopeEstimates) -> Array:
-    """Return the standard error of a difference at a far smaller step, with the noise that a table may hide at most."""
-    with np.errstate(all="ignore"):
-        hidden = np.fmax(found.noise, AGREEMENT * found.level)
-        left_out = STENCILS[2].truncation * CONFIRMING**2 * np.maximum.reduce(found.bend[:, 2:], axis=1) / found.step
-        return np.asarray(STENCILS[2].rounding * hidden / (found.step * CONFIRMING) + left_out)
+@np.errstate(all="ignore")
+def _errors_afar(found: SlopeEstimates, step: Array) -> tuple[Array, Array]:
+    """Return standard errors of differences at far smaller steps, and by how much they may differ from the slopes.
+
+    The noise is what a table may hide at most.
+    """
+    bent, rounding = np.maximum.reduce(found.bend[:, 2:], axis=1), STENCILS[2].rounding
+    left_out = STENCILS[2].truncation * CONFIRMING**2 * bent / found.step
+    error = rounding * np.fmax(found.noise, AGREEMENT * found.level) / step + left_out
+    curved = CURVED * CONFIRMING**2 * bent / found.step
+    return error, DISAGREEMENT * (np.fmax(UNSEEN * rounding * found.noise / step, error) + found.error) + curved
 
 
 def _search(
@@ -173,44 +177,45 @@ def _search(
     longest: float, measure: Callable[[], Array] | None = None, *, noise_known: bool = False,
 ) -> SlopeEstimates:
     """Return the rounds of ``refine``."""
-    best = SlopeEstimates.unknown(which.size)
-    step, tried, noise = start.copy(), [start.copy()], np.maximum(noise, UNIT_ROUNDOFF * abs(cost) / 2.0)
-    rough, quiet = [np.full(which.size, np.nan)], np.full(which.size, np.inf)
-    active = np.arange(which.size)
-    for _ in range(ROUNDS):
+    step, noise, active = start.copy(), np.maximum(noise, UNIT_ROUNDOFF * abs(cost) / 2.0), np.arange(which.size)
+    tried, rough, quiet = [start], [np.full(which.size, np.nan)], np.full(which.size, np.inf)
+    while True:
         rows = Samples.of(lines, which[active], step[active], cost)
         found = judged(rows, noise[active])
-        quiet[active] = np.fmin(quiet[active], found.quiet)
-        seen, steady, all_smooth = np.zeros(which.size), np.zeros(active.size, dtype=bool), found.smooth.all()
+        seen, steady = np.zeros(which.size), np.zeros(active.size, dtype=bool)
+        all_smooth = np.count_nonzero(found.smooth) == active.size
         if measure is not None and _may_be_noise(found, rough[-1][active]):
             seen, measure = measure(), None
         if not all_smooth:
             level, others = found.level, np.array(rough)[:, active]
             # As rough at a far smaller step: that is noise, and not a kink.
             alike = (others <= AGREEMENT * level) & (level <= AGREEMENT * others)
-            steady = ~found.smooth & alike.any(axis=0) & (level <= AGREEMENT * quiet[active])
+            steady = ~found.smooth & alike.any(axis=0) & (level <= AGREEMENT * np.fmin(quiet[active], found.quiet))
             level = np.minimum(level, np.min(others, axis=0, initial=np.inf, where=alike))
             if 2 * np.count_nonzero(steady) >= np.count_nonzero(~found.smooth):  # the cost's: all lines have it
                 seen = np.maximum(seen, median(level[steady]))
-        if not noise_known and (seen > AGREEMENT * noise).any():
+        if not noise_known and np.count_nonzero(seen > AGREEMENT * noise):
             return _search(lines, which, start, cost, np.maximum(noise, seen), wanted, enough, longest,
                            noise_known=True)
-        if steady.any():
+        if np.count_nonzero(steady):
             noise[active[steady]] = level[steady]
             found.take(judged(rows.some(steady), level[steady]), steady, np.ones(np.count_nonzero(steady), bool))
+        if len(tried) == 1:
+            best = found
+        else:
+            _keep(best, found, active, steady)
+        following = step[active] = np.minimum(_next_step(found), longest)
+        go_on = ~_good(found, following, usual_slope(best), wanted, enough)
+        if np.count_nonzero(go_on):
+            # Steps that were judged by less noise than there is may be tried again.
+            go_on &= steady | ~np.logical_or.reduce([following == before[active] for before in tried])
+        if len(tried) == ROUNDS or not np.count_nonzero(go_on):
+            return best
+        quiet[active] = np.fmin(quiet[active], found.quiet)
         rough.append(np.full(which.size, np.nan))
-        if not all_smooth:
-            rough[-1][active] = np.where(found.smooth, np.nan, found.level)
-        _keep(best, found, active, steady)
-        step[active] = np.minimum(_next_step(found), longest)
-        # Steps that were judged by less noise than there is may be tried again.
-        known = np.logical_or.reduce([step[active] == before[active] for before in tried]) & ~steady
-        go_on = ~_good(found, step[active], usual_slope(best), wanted, enough) & ~known
+        rough[-1][active] = np.where(found.smooth, np.nan, found.level)
         tried.append(step.copy())
         active = active[go_on]
-        if not active.size:
-            break
-    return best
 
 
 def _may_be_noise(found: SlopeEstimates, before: Array) -> bool:
@@ -219,7 +224,7 @@ def _may_be_noise(found: SlopeEstimates, before: Array) -> bool:
     A kink's differences shrink with the step; those of coarse rounding stay, until all costs are equal.
     """
     stays = ~found.smooth & (found.level > AGREEMENT * RETREAT * before)
-    return bool((stays | (found.bend[:, 0] == 0.0)).any())
+    return bool(np.count_nonzero(stays | (found.bend[:, 0] == 0.0)))
 
 
 def usual_slope(slopes: SlopeEstimates) -> float:
@@ -228,17 +233,16 @@ def usual_slope(slopes: SlopeEstimates) -> float:
     return median(known) if known.size else 0.0
 
 
+@np.errstate(all="ignore")
 def _good(found: SlopeEstimates, following: Array, usual: float, wanted: float, enough: float) -> Mask:
     """Tell which lines need no further step: theirs is near the best, or they are flat, or smooth and exact enough."""
-    with np.errstate(all="ignore"):
-        change = following / found.step
-        bent = np.logical_or.reduce(found.resolved[:, 2:], axis=1)
-        share = np.where(bent, max(EXACT, enough), max(FLAT, enough))
-        exact = share * np.fmax(np.abs(found.slope), usual)
+    change = following / found.step
+    bent = np.logical_or.reduce(found.resolved[:, 2:], axis=1)
+    share = np.where(bent, max(EXACT, enough), max(FLAT, enough))
+    exact = share * np.fmax(np.abs(found.slope), usual)
     near = (change > GOOD[0]) & (change < GOOD[1])
-    flat = found.smooth & (found.bend[:, 0] == 0.0)
-    exact_enough = found.smooth & (found.error <= np.maximum(exact, wanted))
-    return np.asarray(near | flat | exact_enough | ~np.isfinite(following))
+    flat_or_exact = (found.bend[:, 0] == 0.0) | (found.error <= np.maximum(exact, wanted))
+    return np.asarray(near | (found.smooth & flat_or_exact) | ~np.isfinite(following))
 
 
 def _keep(best: SlopeEstimates, found: SlopeEstimates, active: Indices, steady: Mask) -> None:
@@ -249,16 +253,15 @@ def _keep(best: SlopeEstimates, found: SlopeEstimates, active: Indices, steady: 
     best.take(found, active[better], better)
     if found.smooth.all() and not steady.any():
         return
-    known = np.isfinite(found.left) & np.isfinite(found.right)
-    rough = ~found.smooth & known & (found.step < best.nearest[active])
+    rough = found.nearest < best.nearest[active]
     best.left[active[rough]], best.right[active[rough]] = found.left[rough], found.right[rough]
-    best.nearest[active[rough]] = found.step[rough]
+    best.nearest[active[rough]] = found.nearest[rough]
     best.left[active[steady]] = best.right[active[steady]] = np.nan  # what was rough was noise
 
 
+@np.errstate(all="ignore")
 def _next_step(found: SlopeEstimates) -> Array:
     """Return the step to try after a table."""
-    with np.errstate(all="ignore"):
-        factor = (found.rounding / (WIDEST.order * found.truncation)) ** (1.0 / (WIDEST.order + 1))
+    factor = (found.rounding / (WIDEST.order * found.truncation)) ** (1.0 / (WIDEST.order + 1))
     factor = np.where(found.smooth, np.minimum(factor, ADVANCE), RETREAT)
     return power_of_two(found.step * factor)
