@@ -101,17 +101,17 @@ class SlopeEstimates:
         """Standard error of the slope."""
         return self.truncation + self.rounding
 
+    @np.errstate(all="ignore")
     def best_step(self, order: int) -> Array:
         """Return the best step of another order, from what the table says of |f^(order + 1)|."""
         if order == WIDEST.order:
             return self.step
-        with np.errstate(all="ignore"):
-            modelled = np.maximum(self.bend[:, 0], self.bend[:, 1]) * self.decay**order
-            seen = self.bend[:, order]
-            own = (seen > STANDING_OUT[order] * self.noise) & (seen > modelled / 10.0)
-            bend = np.where(own, seen, modelled) / self.step ** (order + 1)
-            step = STENCILS[order].best_step(self.noise, bend)
-        usable = np.isfinite(step) & (step > 0.0) & self.smooth
+        modelled = np.maximum(self.bend[:, 0], self.bend[:, 1]) * self.decay**order
+        seen = self.bend[:, order]
+        own = (seen > STANDING_OUT[order] * self.noise) & (seen > modelled / 10.0)
+        bend = np.where(own, seen, modelled) / self.step ** (order + 1)
+        step = STENCILS[order].best_step(self.noise, bend)
+        usable = (step > 0.0) & (step < np.inf) & self.smooth
         # Where the table has looked: three of its steps to both sides.
         most = self.step * (2.0 if order == 2 else 1.0)
         return power_of_two(np.where(usable, np.minimum(step, most), self.step))

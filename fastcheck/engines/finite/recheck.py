@@ -129,6 +129,7 @@ def _rows_of(kinks: dict[int, tuple[float, float]], places: Indices) -> Indices:
     return np.searchsorted(places, np.array(sorted(kinks), dtype=np.int64))
 
 
+@np.errstate(invalid="ignore", over="ignore")
 def _hiding(check: Check, places: Indices, estimates: Estimates) -> Indices:
     """Return rows of the entries whose own errors would hide all of their tensor."""
     hiding = [np.empty(0, np.int64)]
@@ -136,11 +137,10 @@ def _hiding(check: Check, places: Indices, estimates: Estimates) -> Indices:
         for tensor in check.tensors:
             rows = check.rows_of(tensor, places)
             errors, gradient = NOISE_SIGMAS * estimates.error[rows], check.gradient[places[rows]]
-            with np.errstate(invalid="ignore", over="ignore"):
-                hides = errors > HIDES * np.linalg.norm(gradient)
-                if np.count_nonzero(hides):
-                    hides &= (errors > POOR * np.min(errors, initial=np.inf)) | (errors.size == 1)
-                    hiding.append(rows.start + np.flatnonzero(hides & np.isfinite(errors)))
+            hides = errors > HIDES * np.sqrt(gradient @ gradient)
+            if np.count_nonzero(hides):
+                hides &= (errors > POOR * np.min(errors, initial=np.inf)) | (errors.size == 1)
+                hiding.append(rows.start + np.flatnonzero(hides & np.isfinite(errors)))
     return np.concatenate(hiding)
 
 
@@ -168,15 +168,15 @@ def _by_tensor(check: Check, places: Indices, rows: Indices) -> list[Indices]:
     return [rows[owner == tensor] for tensor in np.unique(owner)]
 
 
+@np.errstate(invalid="ignore")
 def suspects_among(check: Check, places: Indices, estimates: Estimates) -> Indices:
     """Return rows of the entries that disagree with the gradient."""
     gradient = check.gradient[places]
-    with np.errstate(invalid="ignore"):
-        allowed = check.method.tolerance * (np.abs(estimates.slope) + np.abs(gradient))
-        if check.method.epsilon is not None:  # another step could not take this noise away
-            allowed = allowed + NOISE_SIGMAS * estimates.error
-        apart = ~(np.abs(estimates.slope - gradient) <= allowed)
-    return np.flatnonzero(apart & np.isfinite(gradient))
+    allowed = check.method.tolerance * (np.abs(estimates.slope) + np.abs(gradient))
+    if check.method.epsilon is not None:  # another step could not take this noise away
+        allowed += NOISE_SIGMAS * estimates.error
+    agree = np.abs(estimates.slope - gradient) <= allowed
+    return (np.isfinite(gradient) & ~agree).nonzero()[0]
 
 
 def _look(batch: Batch, estimates: Estimates) -> tuple[Rechecked, Indices]:

@@ -63,9 +63,8 @@ class Stencil:
         return np.asarray(rise / ((distances[:, half:] - distances[:, half - 1 :: -1]) @ weights))
 
     def best_step(self, noise: Array, bend: Array) -> Array:
-        """Return the step with the least error, given the noise of the costs and |f^(order+1)|."""
-        with np.errstate(divide="ignore"):
-            ratio = self.rounding * noise / (self.order * self.truncation * bend)
+        """Return the step with the least error, given the noise of the costs and |f^(order+1)|; it may be infinite."""
+        ratio = self.rounding * noise / (self.order * self.truncation * bend)
         return np.asarray(ratio ** (1.0 / (self.order + 1)))
 
     def error(self, step: Array, noise: Array, bend: Array) -> Array:

@@ -129,7 +129,7 @@ def refine(
     fraction.  It has few digits, but no smooth function contradicts itself beyond its noise.
     """
     best = _search(lines, which, start, cost, noise, wanted, enough, longest, measure)
-    doubted = np.flatnonzero(best.smooth)
+    (doubted,) = best.smooth.nonzero()
     for _ in range(ROUNDS):
         if not doubted.size:
             return best
@@ -152,16 +152,14 @@ def _contradicted(lines: Lines, which: Indices, best: SlopeEstimates, some: Indi
     found = best if some.size == which.size else best.at(some)
     step = found.step * CONFIRMING
     slope, below, above = central(lines, which[some], step, 2)
-    error, room = _errors_afar(found, step)
+    error, apart = _held_against(found, slope, step)
     best.afar[some], best.afar_error[some] = slope, error
-    with np.errstate(invalid="ignore"):
-        apart = np.abs(slope - found.slope) > room
     return np.asarray(apart & np.isfinite(below) & np.isfinite(above))
 
 
 @np.errstate(all="ignore")
-def _errors_afar(found: SlopeEstimates, step: Array) -> tuple[Array, Array]:
-    """Return standard errors of differences at far smaller steps, and by how much they may differ from the slopes.
+def _held_against(found: SlopeEstimates, slope: Array, step: Array) -> tuple[Array, Mask]:
+    """Return the standard errors of slopes at far smaller steps, and which of them differ from those that were found.
 
     The noise is what a table may hide at most.
     """
@@ -169,7 +167,8 @@ def _errors_afar(found: SlopeEstimates, step: Array) -> tuple[Array, Array]:
     left_out = STENCILS[2].truncation * CONFIRMING**2 * bent / found.step
     error = rounding * np.fmax(found.noise, AGREEMENT * found.level) / step + left_out
     curved = CURVED * CONFIRMING**2 * bent / found.step
-    return error, DISAGREEMENT * (np.fmax(UNSEEN * rounding * found.noise / step, error) + found.error) + curved
+    room = DISAGREEMENT * (np.fmax(UNSEEN * rounding * found.noise / step, error) + found.error) + curved
+    return error, np.abs(slope - found.slope) > room
 
 
 def _search(
@@ -204,12 +203,14 @@ def _search(
             best = found
         else:
             _keep(best, found, active, steady)
+        exact = _exact(found, usual_slope(best), wanted, enough)
+        if len(tried) == ROUNDS or np.count_nonzero(exact) == active.size:
+            return best
         following = step[active] = np.minimum(_next_step(found), longest)
-        go_on = ~_good(found, following, usual_slope(best), wanted, enough)
-        if np.count_nonzero(go_on):
-            # Steps that were judged by less noise than there is may be tried again.
-            go_on &= steady | ~np.logical_or.reduce([following == before[active] for before in tried])
-        if len(tried) == ROUNDS or not np.count_nonzero(go_on):
+        # Steps that were judged by less noise than there is may be tried again.
+        known = np.logical_or.reduce([following == before[active] for before in tried]) & ~steady
+        go_on = ~(exact | known | _near(found, following))
+        if not np.count_nonzero(go_on):
             return best
         quiet[active] = np.fmin(quiet[active], found.quiet)
         rough.append(np.full(which.size, np.nan))
@@ -223,8 +224,8 @@ def _may_be_noise(found: SlopeEstimates, before: Array) -> bool:
 
     A kink's differences shrink with the step; those of coarse rounding stay, until all costs are equal.
     """
-    stays = ~found.smooth & (found.level > AGREEMENT * RETREAT * before)
-    return bool(np.count_nonzero(stays | (found.bend[:, 0] == 0.0)))
+    moves, smooth = found.bend[:, 0].all(), found.smooth
+    return not moves or bool((found.level > AGREEMENT * RETREAT * before)[~smooth].any())
 
 
 def usual_slope(slopes: SlopeEstimates) -> float:
@@ -234,15 +235,20 @@ def usual_slope(slopes: SlopeEstimates) -> float:
 
 
 @np.errstate(all="ignore")
-def _good(found: SlopeEstimates, following: Array, usual: float, wanted: float, enough: float) -> Mask:
-    """Tell which lines need no further step: theirs is near the best, or they are flat, or smooth and exact enough."""
+def _exact(found: SlopeEstimates, usual: float, wanted: float, enough: float) -> Mask:
+    """Tell which lines are smooth, and flat or exact enough: they need no further step."""
+    share: float | Array = max(FLAT, enough)
+    if enough < FLAT:
+        share = np.where(np.logical_or.reduce(found.resolved[:, 2:], axis=1), max(EXACT, enough), FLAT)
+    allowed = np.maximum(share * np.fmax(np.abs(found.slope), usual), wanted)
+    return np.asarray(found.smooth & ((found.error <= allowed) | (found.bend[:, 0] == 0.0)))
+
+
+@np.errstate(all="ignore")
+def _near(found: SlopeEstimates, following: Array) -> Mask:
+    """Tell which lines have about the best step already, or no better one that is a number."""
     change = following / found.step
-    bent = np.logical_or.reduce(found.resolved[:, 2:], axis=1)
-    share = np.where(bent, max(EXACT, enough), max(FLAT, enough))
-    exact = share * np.fmax(np.abs(found.slope), usual)
-    near = (change > GOOD[0]) & (change < GOOD[1])
-    flat_or_exact = (found.bend[:, 0] == 0.0) | (found.error <= np.maximum(exact, wanted))
-    return np.asarray(near | (found.smooth & flat_or_exact) | ~np.isfinite(following))
+    return np.asarray((change > GOOD[0]) & (change < GOOD[1]) | ~np.isfinite(following))
 
 
 def _keep(best: SlopeEstimates, found: SlopeEstimates, active: Indices, steady: Mask) -> None:
