@@ -188,7 +188,7 @@ def _differenced(
                 raise
             note = f"Ordinary differences were taken: {error}."
     subject, found, step = _checked(Subtracted(problem, choice), problem, subject, choice, run, selection)
-    return subject, replace(found, notes=(*found.notes, note) if note else found.notes), step, SUBTRACTED
+    return subject, replace(found, notes=(*found.notes, note)) if note else found, step, SUBTRACTED
 
 
 def _checked(
@@ -218,8 +218,10 @@ def _checked(
         notes.append(f"The time limit let {checked.size:,} of {wanted.size:,} entries be checked, at random.")
     if checked.size < problem.theta.size and selection.method != "directional":
         notes.append(power(tensors, checked))
-    subject = replace(subject, indices=None if checked.size == problem.theta.size else checked)
-    found = replace(found, notes=(*notes, *found.notes), facts={**found.facts, **facts}, settled=True)
+    if checked.size < problem.theta.size:
+        subject = replace(subject, indices=checked)
+    if notes or facts:
+        found = replace(found, notes=(*notes, *found.notes), facts={**found.facts, **facts})
     return with_directions(probed, subject, found, step, choice.tolerance)
 
 

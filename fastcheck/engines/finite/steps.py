@@ -224,8 +224,10 @@ def _may_be_noise(found: SlopeEstimates, before: Array) -> bool:
 
     A kink's differences shrink with the step; those of coarse rounding stay, until all costs are equal.
     """
-    moves, smooth = found.bend[:, 0].all(), found.smooth
-    return not moves or bool((found.level > AGREEMENT * RETREAT * before)[~smooth].any())
+    if not found.bend[:, 0].all():
+        return True
+    rough = ~found.smooth
+    return bool(np.count_nonzero(rough) and (found.level[rough] > AGREEMENT * RETREAT * before[rough]).any())
 
 
 def usual_slope(slopes: SlopeEstimates) -> float:

@@ -117,17 +117,17 @@ class Compiled:
         self, layout: Layout, theta: Array, loop: Callable[..., None], call: Callable[[Any], Any], threads: int,
         *, alone: bool = False,
     ) -> None:
-        self.layout, self.theta, self.loop, self.call = layout, theta, loop, call
-        self.threads, self.processors = 1 if alone else threads, threads
-        self.alone = alone
-        self.seconds = math.inf  # that an evaluation takes
+        self.layout, self.theta, self.threads = layout, theta, 1 if alone else threads
+        self.loop = _alone(loop, threads) if alone else loop
+        self.call = _alone(call, threads) if alone else call
+        self.seconds = math.inf  # that an evaluation takes: the least seen, for others waited
 
     def at(self, theta: Any) -> Any:
         """Return the cost of one vector."""
-        return self._launched(lambda: self.call(theta))
-
-    def _launched(self, kernel: Callable[[], Any]) -> Any:
-        return launch(kernel, self.processors) if self.alone else kernel()
+        started = time.perf_counter()
+        cost = self.call(theta)
+        self._took(time.perf_counter() - started)
+        return cost
 
     def costs_at(self, positions: Indices, values: NDArray[Any]) -> NDArray[Any]:
         """Return costs with some entries moved."""
@@ -136,7 +136,7 @@ class Compiled:
         if not count:
             return out
         positions, values = positions.reshape(count, -1), values.reshape(count, -1)
-        # Is it a long or a short one?  The first evaluation of all is done by itself and tells.
+        # Is it a long or a short one?  Where nobody knows, the first evaluation is done by itself and tells.
         first = int(self.seconds == math.inf)
         if first:
             self._timed(theta, positions, values, out, slice(0, 1))
@@ -159,18 +159,20 @@ class Compiled:
     def _timed(
         self, theta: NDArray[Any], positions: Indices, values: NDArray[Any], out: NDArray[Any], chunk: slice
     ) -> None:
-        """A chunk, which tells how long an evaluation takes (the least seen: others waited)."""
+        """A chunk, which tells how long an evaluation takes."""
         started = time.perf_counter()
         self._work(theta, positions, values, out, chunk)
-        took = max(time.perf_counter() - started, LEAST_SECONDS) / (chunk.stop - chunk.start)
-        self.seconds = min(self.seconds, took)
+        self._took((time.perf_counter() - started) / (chunk.stop - chunk.start))
+
+    def _took(self, seconds: float) -> None:
+        self.seconds = min(self.seconds, max(seconds, LEAST_SECONDS))
 
     def _work(
         self, theta: NDArray[Any], positions: Indices, values: NDArray[Any], out: NDArray[Any], chunk: slice
     ) -> None:
         state = np.zeros(2, dtype=np.int64)
         try:
-            self._launched(lambda: self.loop(theta, positions[chunk], values[chunk], out[chunk], state))
+            self.loop(theta, positions[chunk], values[chunk], out[chunk], state)
         except Exception as error:
             error.add_note(place_note(self.layout, self.theta, positions[chunk], values[chunk], int(state[0])))
             raise
@@ -179,6 +181,11 @@ class Compiled:
                 f"the cost changed its own argument: {state[1]} of {theta.size} parameters differ after the calls. "
                 "Work on a copy inside the cost (theta = theta.copy())"
             )
+
+
+def _alone(kernel: Callable[..., Any], processors: int) -> Callable[..., Any]:
+    """Return a parallel kernel as a function that waits until no other one runs."""
+    return lambda *arguments: launch(lambda: kernel(*arguments), processors)
 
 
 def jitted(called: PythonCost, threads: int) -> Compiled:

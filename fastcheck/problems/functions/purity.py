@@ -114,8 +114,8 @@ def examine(
 
 def require_unchanged(after: Array, before: Array) -> None:
     """Raise ChangedArgumentError if the cost wrote to its parameters."""
-    if not np.array_equal(after, before, equal_nan=True):
-        count = int(np.count_nonzero(~((after == before) | (np.isnan(after) & np.isnan(before)))))
+    count = np.count_nonzero((after != before) & ~(np.isnan(after) & np.isnan(before)))
+    if count:
         raise ChangedArgumentError(
             f"the cost changed its own argument: {count} of {before.size} parameters differ after the call. "
             "Work on a copy inside the cost (W = W.copy()), and avoid W += ... and out=W"
