@@ -80,10 +80,11 @@ def _require_steps(epsilon: float | Array) -> None:
     if isinstance(epsilon, float) and 0.0 < epsilon < math.inf:
         return
     steps = np.atleast_1d(epsilon)
-    broken = np.flatnonzero(~(np.isfinite(steps) & (steps > 0.0)))
-    if broken.size:
-        at = f" at checked position {broken[0]}" if np.ndim(epsilon) else ""
-        raise ValueError(f"epsilon: expected a finite step above zero for every entry, got {steps[broken[0]]:g}{at}")
+    sound = (steps > 0.0) & (steps < math.inf)
+    if np.count_nonzero(sound) < steps.size:
+        broken = int(np.argmin(sound))
+        at = f" at checked position {broken}" if np.ndim(epsilon) else ""
+        raise ValueError(f"epsilon: expected a finite step above zero for every entry, got {steps[broken]:g}{at}")
 
 
 def overall_difference(comparisons: list[Comparison], norm: float) -> float:

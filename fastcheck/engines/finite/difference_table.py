@@ -230,7 +230,7 @@ def _differences(row: Array) -> Array:
     They may overflow, in silence where the caller has seen to that.
     """
     # The middle value first taken off: differences do not see it, but their rounding would.
-    columns = (row - row[:, 3:4]) @ _DIFFERENCES
+    columns = (row - row[:, 3:4]).dot(_DIFFERENCES)
     scale = np.maximum.reduce(np.abs(columns), axis=1, keepdims=True)
     scale[scale == 0.0] = 1.0
     squares = np.add.reduceat((columns / scale) ** 2, _FIRST, axis=1)

@@ -101,8 +101,10 @@ def _require_defined(check: Check, positions: Indices, estimates: Estimates) -> 
     """Raise what a Python cost raises at points near theta where that left no derivative of an entry."""
     evaluator = check.problem.evaluator
     called = evaluator.called if isinstance(evaluator, ExecutorCost) else evaluator
+    if not isinstance(called, PythonCost) or not math.isfinite(check.problem.cost):
+        return
     lost = np.flatnonzero(~np.isfinite(estimates.slope))
-    if not lost.size or not math.isfinite(check.problem.cost) or not isinstance(called, PythonCost):
+    if not lost.size:
         return
     k, step = int(positions[lost[0]]), float(estimates.step[lost[0]])
     for side in (1.0, -1.0):

@@ -161,7 +161,7 @@ def _learn(check: Check, tensor: Tensor, chosen: Indices, noise: Array) -> Slope
     first = _refined(check, tensor, chosen[ends], start[ends], noise[ends])
     slopes.take(first, ends, np.ones(2, dtype=bool))
     if (first.smooth & np.isfinite(first.error) & (first.bend[:, 0] > 0.0)).all():
-        start = likely_step(values, values[ends], first.step)
+        start = power_of_two(likely_step(values, values[ends], first.step))
     rest = _refined(check, tensor, chosen[~ends], start[~ends], noise[~ends])
     slopes.take(rest, ~ends, np.ones(chosen.size - 2, dtype=bool))
     return slopes

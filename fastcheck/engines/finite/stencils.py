@@ -59,8 +59,8 @@ class Stencil:
         """Return the derivative at 0 from costs at the distances, both (p, 2s); exact for straight lines."""
         half, weights = len(self.weights), self.forward
         # Pairs first: equal costs then leave nothing, not even rounding.
-        rise = (costs[:, half:] - costs[:, half - 1 :: -1]) @ weights
-        return np.asarray(rise / ((distances[:, half:] - distances[:, half - 1 :: -1]) @ weights))
+        rise = (costs[:, half:] - costs[:, half - 1 :: -1]).dot(weights)  # "@" takes twice as long for so few
+        return np.asarray(rise / (distances[:, half:] - distances[:, half - 1 :: -1]).dot(weights))
 
     def best_step(self, noise: Array, bend: Array) -> Array:
         """Return the step with the least error, given the noise of the costs and |f^(order+1)|; it may be infinite."""

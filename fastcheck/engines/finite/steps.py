@@ -69,20 +69,21 @@ WIDE = 8.0
 def likely_step(values: Array, known: Array, steps: Array) -> Array:
     """Return steps for parameters from the best steps of a few: the same for all, or in proportion to their size.
 
+    They are not rounded to powers of two.
+
     Parameters
     ----------
     values : the parameters (k,).
     known, steps : a few parameters and their best steps (p,).
     """
     sizes, logs = np.abs(known), np.log2(steps)
-    usual = median(sizes) or 1.0
-    step = np.full(values.size, np.exp2(_common(logs)))
     least, largest = np.minimum.reduce(sizes), np.maximum.reduce(sizes)
     if least > 0.0 and largest > WIDE * least:
         ratios = logs - np.log2(sizes)
         if _width(ratios) < _width(logs):
-            step = np.exp2(_common(ratios)) * np.where(values == 0.0, usual, np.abs(values))
-    return power_of_two(step)
+            of_all = np.where(values == 0.0, median(sizes), np.abs(values))
+            return np.asarray(np.exp2(_common(ratios)) * of_all)
+    return np.full(values.size, np.exp2(_common(logs)))
 
 
 def _width(values: Array) -> float:
