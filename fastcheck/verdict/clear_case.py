@@ -15,6 +15,7 @@ MOST = 1 << 14
 AGREES = 0.99
 
 
+@np.errstate(all="ignore")
 def difference_if_clear(
     subject: AnalyticGradient, differences: NumericalGradient, norm: float, tolerance: float | None
 ) -> float | None:
@@ -36,12 +37,11 @@ def difference_if_clear(
     if starts[0] != 0 or subject.tensors[-1].stop != subject.gradient.size or not min(sizes):
         return None
     squares = np.empty((3, subject.gradient.size))  # of errors, gradients and differences
-    with np.errstate(all="ignore"):
-        np.subtract(subject.gradient, differences.gradapprox, out=squares[0])
-        squares[1], squares[2] = subject.gradient, differences.gradapprox
-        squares *= squares
-        of_errors, of_gradient, of_approx = np.add.reduceat(squares, starts, axis=1).tolist()
-        noise = noise * noise if noise.size == len(sizes) else np.add.reduceat(noise * noise, starts) / sizes
+    np.subtract(subject.gradient, differences.gradapprox, out=squares[0])
+    squares[1], squares[2] = subject.gradient, differences.gradapprox
+    squares *= squares
+    of_errors, of_gradient, of_approx = np.add.reduceat(squares, starts, axis=1).tolist()
+    noise = noise * noise if noise.size == len(sizes) else np.add.reduceat(noise * noise, starts) / sizes
     allowed = TOLERANCE if tolerance is None else tolerance
     together = allowed * NEGLIGIBLE
     together *= together  # infinite for the largest tolerances
@@ -59,5 +59,4 @@ def difference_if_clear(
 
 def _each_agrees(gradient: Array, approx: Array, tolerance: float) -> bool:
     """Tell whether every entry agrees, with room for the rounding of norms."""
-    with np.errstate(all="ignore"):
-        return bool((np.abs(gradient - approx) <= AGREES * tolerance * (np.abs(gradient) + np.abs(approx))).all())
+    return bool((np.abs(gradient - approx) <= AGREES * tolerance * (np.abs(gradient) + np.abs(approx))).all())

@@ -202,26 +202,29 @@ def judged(rows: Samples, noise: Array) -> SlopeEstimates:
     rough = own[:, 4] & (fifth > SMOOTH * np.maximum(third, fourth))
     rough |= own[:, 5] & (sixth > SMOOTH * np.maximum(fourth, fifth))
     rho = _decay(bend, own, size, grown)
-    truncation = np.where(rough, np.maximum(fifth, sixth), _left_out(size, rho)) / step
+    truncation = 2.0 * WIDEST.truncation * size * rho**WIDEST.order / step  # with a margin of two
     truncation[size == 0.0] = 0.0
-    broken = ~np.logical_and.reduce(np.isfinite(costs), axis=1)
-    truncation[broken] = np.inf
-    smooth = ~(rough | broken)
     left, right, nearest, afar, afar_error = np.full((5, step.size), np.nan)
     nearest[:] = np.inf
-    if np.count_nonzero(smooth) < step.size:
-        _put_sides(rows, ~smooth, left, right, nearest)
-    return SlopeEstimates(WIDEST.slope(rows.distances, costs), truncation, WIDEST.rounding * grown / step, step, noise,
-                          bend, rho, smooth, costs[:, half - 1], costs[:, half], left, right, nearest, afar, afar_error)
+    found = SlopeEstimates(WIDEST.slope(rows.distances, costs), truncation, WIDEST.rounding * grown / step, step, noise,
+                           bend, rho, ~rough, costs[:, half - 1], costs[:, half], left, right, nearest, afar,
+                           afar_error)
+    if np.count_nonzero(rough) or np.count_nonzero(np.isfinite(costs)) < costs.size:
+        _put_rough(found, rows, rough)
+    return found
 
 
-def _put_sides(rows: Samples, rough: Mask, left: Array, right: Array, nearest: Array) -> None:
-    """Put the derivatives to both sides of rough lines, and the step, where costs to both sides are known."""
+def _put_rough(found: SlopeEstimates, rows: Samples, rough: Mask) -> None:
+    """Put what is known of lines that are rough, or have costs that are not finite: derivatives to both sides."""
     costs, cost, half = rows.costs, rows.values[:, 3:4], WIDEST.nodes.size // 2
-    below = (cost - costs[:, half - 1 :: -1]) @ ONE_SIDED / rows.step
-    above = (costs[:, half:] - cost) @ ONE_SIDED / rows.step
-    known = rough & np.isfinite(below) & np.isfinite(above)
-    left[known], right[known], nearest[known] = below[known], above[known], rows.step[known]
+    broken = ~np.logical_and.reduce(np.isfinite(costs), axis=1)
+    found.truncation[rough] = np.maximum(found.bend[rough, 4], found.bend[rough, 5]) / found.step[rough]
+    found.truncation[broken] = np.inf
+    found.smooth[broken] = False
+    left = (cost - costs[:, half - 1 :: -1]) @ ONE_SIDED / found.step
+    right = (costs[:, half:] - cost) @ ONE_SIDED / found.step
+    known = ~found.smooth & np.isfinite(left) & np.isfinite(right)
+    found.left[known], found.right[known], found.nearest[known] = left[known], right[known], found.step[known]
 
 
 def _differences(row: Array) -> Array:
@@ -235,11 +238,6 @@ def _differences(row: Array) -> Array:
     scale[scale == 0.0] = 1.0
     squares = np.add.reduceat((columns / scale) ** 2, _FIRST, axis=1)
     return np.asarray(scale * np.sqrt(squares / _COUNTS))
-
-
-def _left_out(size: Array, rho: Array) -> Array:
-    """Return the error of the order 6 stencil times its step, with a margin of two."""
-    return 2.0 * WIDEST.truncation * size * rho**WIDEST.order
 
 
 def _decay(bend: Array, own: Mask, size: Array, noise: Array) -> Array:
