@@ -66,10 +66,7 @@ class ParameterLines:
 
     def __call__(self, which: Indices, distances: Array) -> tuple[Array, Array]:
         """Distances as they came out, and costs there."""
-        start = self.theta[which][:, None]
-        with np.errstate(invalid="ignore"):
-            values = start + distances
-            made = values - start
+        values, made = _moved(self.theta[which][:, None], distances)
         costs = self.costs_at(which.repeat(values.shape[1]), values.reshape(-1))
         return made, costs.reshape(values.shape)
 
@@ -106,3 +103,10 @@ class ParameterLines:
         self.seconds += time.perf_counter() - started
         self.count += 1
         return cost
+
+
+@np.errstate(invalid="ignore")
+def _moved(start: Array, distances: Array) -> tuple[Array, Array]:
+    """Return the places at some distances, and the distances as floating point really made them."""
+    values = start + distances
+    return values, values - start

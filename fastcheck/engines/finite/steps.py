@@ -187,17 +187,14 @@ def _search(
         if measure is not None and _may_be_noise(found, rough[-1][active]):
             seen, measure = measure(), None
         if not all_smooth:
-            level, others = found.level, np.array(rough)[:, active]
-            # As rough at a far smaller step: that is noise, and not a kink.
-            alike = (others <= AGREEMENT * level) & (level <= AGREEMENT * others)
-            steady = ~found.smooth & alike.any(axis=0) & (level <= AGREEMENT * np.fmin(quiet[active], found.quiet))
-            level = np.minimum(level, np.min(others, axis=0, initial=np.inf, where=alike))
+            quiet[active] = np.fmin(quiet[active], found.quiet)
+            steady, level = _steady(found, np.array(rough)[:, active], quiet[active])
             if 2 * np.count_nonzero(steady) >= np.count_nonzero(~found.smooth):  # the cost's: all lines have it
                 seen = np.maximum(seen, median(level[steady]))
         if not noise_known and np.count_nonzero(seen > AGREEMENT * noise):
             return _search(lines, which, start, cost, np.maximum(noise, seen), wanted, enough, longest,
                            noise_known=True)
-        if np.count_nonzero(steady):
+        if steady.any():
             noise[active[steady]] = level[steady]
             found.take(judged(rows.some(steady), level[steady]), steady, np.ones(np.count_nonzero(steady), bool))
         if len(tried) == 1:
@@ -218,6 +215,20 @@ def _search(
         rough[-1][active] = np.where(found.smooth, np.nan, found.level)
         tried.append(step.copy())
         active = active[go_on]
+
+
+def _steady(found: SlopeEstimates, others: Array, quiet: Array) -> tuple[Mask, Array]:
+    """Tell which lines are as rough at a far smaller step, which makes it noise and not a kink, and how rough.
+
+    Parameters
+    ----------
+    others : the levels at the steps before (rounds, p), nan where the line was smooth.
+    quiet : the least level that two orders agreed on at any step (p,).
+    """
+    level = found.level
+    alike = (others <= AGREEMENT * level) & (level <= AGREEMENT * others)
+    steady = ~found.smooth & alike.any(axis=0) & (level <= AGREEMENT * quiet)
+    return steady, np.minimum(level, np.min(others, axis=0, initial=np.inf, where=alike))
 
 
 def _may_be_noise(found: SlopeEstimates, before: Array) -> bool:

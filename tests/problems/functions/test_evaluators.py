@@ -99,6 +99,26 @@ def test_all_evaluators_agree_and_leave_theta_alone():
             np.testing.assert_array_equal(theta, before)
 
 
+def test_a_compiled_cost_that_was_called_before_needs_no_loop_of_its_own_to_be_timed():
+    theta = point()
+    evaluator = dict(evaluators(theta))["jitted"]
+    loop, lengths = evaluator.loop, []
+
+    def counted(theta, positions, *others):
+        lengths.append(len(positions))
+        loop(theta, positions, *others)
+
+    evaluator.loop = counted
+    evaluator.costs_at(np.arange(3), theta[:3] + 1.0)
+    assert lengths == [1, 2], "nobody knows yet how long an evaluation takes"
+    lengths.clear()
+    evaluator.seconds = np.inf
+    evaluator.at(theta)  # compiles, perhaps; the next call tells how long it takes
+    evaluator.at(theta)
+    evaluator.costs_at(np.arange(3), theta[:3] + 1.0)
+    assert lengths == [3]
+
+
 @pytest.mark.parametrize("name", ["called", "stacked", "jitted"])
 def test_complex_parameters_reach_the_cost(name):
     theta = point()
