@@ -73,7 +73,7 @@ def plan(check: Check) -> Plan:
     ------
     OutOfTime : where the deadline passes meanwhile.
     """
-    step, noise = np.full(check.positions.size, np.nan), np.zeros(check.positions.size)
+    step, noise = np.empty((2, check.positions.size))
     known, places = [], np.arange(check.positions.size)
     in_haste = _takes_too_long(check)
     for tensor in check.tensors:
@@ -107,9 +107,8 @@ def _unplanned(check: Check, here: Indices) -> TensorPlan:
 
 def _planned(check: Check, here: Indices, tensor: Tensor) -> TensorPlan:
     """Return steps of one tensor's entries, from difference tables of a few of them (of all, in a small tensor)."""
-    noise = np.full(here.size, UNIT_ROUNDOFF / 2.0 * abs(check.problem.cost))
-    if here.size > SMALL or check.method.epsilon is not None:
-        noise[:] = check.noise.of(tensor)
+    measured = here.size > SMALL or check.method.epsilon is not None
+    noise = np.full(here.size, check.noise.of(tensor) if measured else UNIT_ROUNDOFF / 2.0 * abs(check.problem.cost))
     if check.method.epsilon is not None:
         return TensorPlan(np.full(here.size, check.method.epsilon), noise)
     if here.size <= SMALL:
