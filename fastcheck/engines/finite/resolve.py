@@ -37,9 +37,7 @@ def resolved(check: Check, places: Indices, estimates: Estimates) -> Estimates:
     return estimates
 
 
-def _resolved_in(
-    tensor: Tensor, check: Check, places: Indices, rows: slice, estimates: Estimates
-) -> Estimates:
+def _resolved_in(tensor: Tensor, check: Check, places: Indices, rows: slice, estimates: Estimates) -> Estimates:
     """Return estimates with other slopes for the entries of one tensor, where its noise is resolved.
 
     Parameters

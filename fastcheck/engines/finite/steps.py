@@ -194,7 +194,7 @@ def _search(
         if not noise_known and np.count_nonzero(seen > AGREEMENT * noise):
             return _search(lines, which, start, cost, np.maximum(noise, seen), wanted, enough, longest,
                            noise_known=True)
-        if steady.any():
+        if np.count_nonzero(steady):
             noise[active[steady]] = level[steady]
             found.take(judged(rows.some(steady), level[steady]), steady, np.ones(np.count_nonzero(steady), bool))
         if len(tried) == 1:
@@ -251,7 +251,7 @@ def usual_slope(slopes: SlopeEstimates) -> float:
 @np.errstate(all="ignore")
 def _exact(found: SlopeEstimates, usual: float, wanted: float, enough: float) -> Mask:
     """Tell which lines are smooth, and flat or exact enough: they need no further step."""
-    share: float | Array = max(FLAT, enough)
+    share: float | Array = enough
     if enough < FLAT:
         share = np.where(np.logical_or.reduce(found.resolved[:, 2:], axis=1), max(EXACT, enough), FLAT)
     allowed = np.maximum(share * np.fmax(np.abs(found.slope), usual), wanted)

@@ -162,10 +162,10 @@ class Compiled:
         """A chunk, which tells how long an evaluation takes."""
         started = time.perf_counter()
         self._work(theta, positions, values, out, chunk)
-        self._took((time.perf_counter() - started) / (chunk.stop - chunk.start))
+        self._took(time.perf_counter() - started, chunk.stop - chunk.start)
 
-    def _took(self, seconds: float) -> None:
-        self.seconds = min(self.seconds, max(seconds, LEAST_SECONDS))
+    def _took(self, seconds: float, evaluations: int = 1) -> None:
+        self.seconds = min(self.seconds, max(seconds, LEAST_SECONDS) / evaluations)
 
     def _work(
         self, theta: NDArray[Any], positions: Indices, values: NDArray[Any], out: NDArray[Any], chunk: slice
