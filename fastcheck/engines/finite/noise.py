@@ -6,7 +6,7 @@ their public ECnoise algorithm.
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import sub
 from typing import TYPE_CHECKING, Literal
@@ -56,7 +56,7 @@ class Noise:
     finding : "noise" where it was found; "too close" where half of the values are equal, or all rise alike, as on the
         steps of a staircase (try 100 times the step); "too far" where the values are smooth at this step (try a
         hundredth of it).
-    levels : the estimate from each column of the table.
+    levels : what each column of the table implies, where no three in a row agree.
     """
 
     level: float
@@ -95,23 +95,23 @@ def ecnoise(values: list[float]) -> Noise:
         return Noise(0.0, "too close")
     if max(values) - min(values) > RANGE * max(map(abs, values)):
         return Noise(0.0, "too far")
-    levels, columns = difference_levels(values)
-    for first in range(len(values) - 3):
-        three = levels[first : first + 3]
-        if max(three) <= AGREEMENT * min(three) and min(columns[first]) < 0.0 < max(columns[first]):
-            return Noise(three[0], "noise", tuple(levels))
+    levels, signs = [], []
+    for level, column in difference_levels(values):
+        levels.append(level)
+        signs.append(min(column) < 0.0 < max(column))
+        three = levels[-3:]
+        if len(levels) >= 3 and signs[-3] and max(three) <= AGREEMENT * min(three):
+            return Noise(three[0], "noise")
     return Noise(0.0, "too far", tuple(levels))
 
 
-def difference_levels(column: list[float]) -> tuple[list[float], list[list[float]]]:
+def difference_levels(column: list[float]) -> Iterator[tuple[float, list[float]]]:
     """Noise of one value as the differences of order 1, 2, ... of a column imply it, and these differences."""
-    levels, columns, gamma = [], [], 1.0
+    gamma = 1.0
     for order in range(1, len(column)):
         column = _differences(column)
         gamma *= 0.5 * order / (2 * order - 1)
-        levels.append(math.sqrt(gamma / len(column)) * math.hypot(*column))
-        columns.append(column)
-    return levels, columns
+        yield math.sqrt(gamma / len(column)) * math.hypot(*column), column
 
 
 def _differences(column: list[float]) -> list[float]:

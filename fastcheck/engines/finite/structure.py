@@ -62,7 +62,7 @@ def resolving_step(along: Callable[[Array], Array], cost: float, longest: float,
         values = [cost, *along(step * AHEAD).tolist()]
         if not all(map(math.isfinite, values)) or set(values) == {cost}:
             return None
-        levels, _ = difference_levels(values)
+        levels = [level for level, _ in difference_levels(values)]
         return levels[2], max(levels[4:])
 
     close, quiet = SMALLEST * longest, QUIET * noise
