@@ -4,6 +4,7 @@ Source: J. J. More and S. M. Wild, "Estimating derivatives of noisy simulations"
 noise and curvature.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -76,29 +77,24 @@ def likely_step(values: Array, known: Array, steps: Array) -> Array:
     values : the parameters (k,).
     known, steps : a few parameters and their best steps (p,).
     """
-    sizes, logs = np.abs(known), np.log2(steps)
-    least, largest = np.minimum.reduce(sizes), np.maximum.reduce(sizes)
+    sizes, logs = np.abs(known), np.log2(steps).tolist()  # lists: so few are quicker without NumPy
+    least, largest = min(sizes.tolist()), max(sizes.tolist())
     if least > 0.0 and largest > WIDE * least:
-        ratios = logs - np.log2(sizes)
-        if _width(ratios) < _width(logs):
-            of_all = np.where(values == 0.0, median(sizes), np.abs(values))
-            return np.asarray(np.exp2(_common(ratios)) * of_all)
-    return np.full(values.size, np.exp2(_common(logs)))
+        ratios = (np.log2(steps) - np.log2(sizes)).tolist()
+        if max(ratios) - min(ratios) < max(logs) - min(logs):
+            return np.asarray(2.0 ** _common(ratios) * np.where(values == 0.0, median(sizes), np.abs(values)))
+    return np.full(values.size, 2.0 ** _common(logs))
 
 
-def _width(values: Array) -> float:
-    return float(np.maximum.reduce(values) - np.minimum.reduce(values))
-
-
-@np.errstate(over="ignore")
-def _common(logs: Array) -> float:
+def _common(logs: list[float]) -> float:
     """One step for all, as all are logarithms: that with the least norm of all errors, but not far from the middle.
 
     The third power of a step tells how large its error would be at another: the shortest count most.
     """
-    middle = median(logs)
-    shorter = np.log2(np.add.reduce(np.exp2(6.0 * (middle - logs))) / logs.size) / 6.0
-    return float(middle - min(shorter, 1.0))
+    middle, shortest = median(np.array(logs)), min(logs)
+    errors = [2.0 ** (6.0 * (shortest - log)) for log in logs]  # beside that of the shortest
+    shorter = middle - shortest + math.log2(sum(errors) / len(errors)) / 6.0
+    return middle - min(shorter, 1.0)
 
 
 def refine(
