@@ -170,3 +170,33 @@ def solve(call: Call) -> Any:
     change = ruled("solve", values, changes, out, call)
     change = change if left else change.mT
     return [change[..., 0] if vectors else change, *(None for _ in call.outputs[1:])]
+
+
+def solve_triangular(call: Call) -> Any:
+    """X of A X = B, or X A = B, for a triangle A, whose diagonal may count as ones."""
+    upper, left, ones = (bool(call.kwargs.get(name, default)) for name, default in (
+        ("upper", False), ("left", True), ("unitriangular", False)))
+
+    def triangle(a: torch.Tensor) -> torch.Tensor:
+        return torch.triu(a, 1 if ones else 0) if upper else torch.tril(a, -1 if ones else 0)
+
+    (a, b), (da, db) = call.args[:2], call.changes[:2]
+    a, da = triangle(a), None if da is None else triangle(da)
+    if ones:
+        a = a + torch.eye(a.shape[-1], dtype=a.dtype, device=a.device)
+    if left:
+        return ruled("solve", (a, b), (da, db), call.out, call)
+    values, changes = (a.mT, b.mT), (None if da is None else da.mT, None if db is None else db.mT)
+    return ruled("solve", values, changes, call.out.mT, call).mT
+
+
+def cholesky_solve(call: Call) -> Any:
+    """X of L L^T X = B, or U^T U X = B: of two triangular systems."""
+    (b, factor), (db, moved) = call.args[:2], call.changes[:2]
+    if call.option(2, "upper", False):
+        factor, moved = factor.mH, None if moved is None else moved.mH
+    factor, moved = torch.tril(factor), None if moved is None else torch.tril(moved)
+    middle = torch.linalg.solve_triangular(factor, b, upper=False)
+    d_middle = ruled("solve", (factor, b), (moved, db), middle, call)
+    values, changes = (factor.mH, middle), (None if moved is None else moved.mH, d_middle)
+    return ruled("solve", values, changes, call.out, call)

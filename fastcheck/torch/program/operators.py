@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from . import contractions, normalisation, ordering, structure
+from ..._errors import NoRule
+from . import contractions, grouped, normalisation, ordering, structure
 from .call import Call, Handler, elementwise, linear, ruled
 
 aten, prims = torch.ops.aten, torch.ops.prims
@@ -78,6 +79,14 @@ def _rrelu(call: Call) -> Any:
     lower, upper = call.option(2, "lower", 0.125), call.option(3, "upper", 1.0 / 3.0)
     slope = call.args[1] if call.option(4, "training", False) else 0.5 * (lower + upper)
     return ruled("leaky_relu", call.args[:1], call.changes[:1], call.out, call, slope=slope)
+
+
+def _angle(call: Call) -> Any:
+    """Return the angle of complex numbers; that of real ones is their sign's."""
+    (z,), (dz,) = call.args, call.changes
+    if not z.is_complex():
+        raise NoRule("the angle of real numbers", "use torch.where")
+    return ruled("arctan2", (z.imag, z.real), (dz.imag, dz.real), call.out, call)
 
 
 def _convert(call: Call) -> Any:
@@ -195,14 +204,15 @@ SPECIAL: dict[str, Handler] = {
     "diagonal_scatter": linear(0, 1), "index_put": linear(0, 2), "scatter": structure.scatter,
     "scatter_add": linear(0, 3), "index_add": linear(0, 3), "index_copy": linear(0, 3), "index_fill":
     structure.index_fill,
-    "_unsafe_index": linear(0), "_unsafe_index_put": linear(0, 2), "_embedding_bag": structure.embedding_bag,
-    "_embedding_bag_forward_only": structure.embedding_bag,
+    "angle": _angle, "_unsafe_index": linear(0), "_unsafe_index_put": linear(0, 2),
+    "_embedding_bag": structure.embedding_bag, "_embedding_bag_forward_only": structure.embedding_bag,
     "sum": structure.reduced, "mean": structure.reduced, "t": structure.transposed, "transpose": structure.transposed,
     "transpose_copy": structure.transposed, "t_copy": structure.transposed, "permute": structure.permuted,
     "permute_copy": structure.permuted, "expand": structure.expanded, "expand_copy": structure.expanded,
     "embedding": structure.embedded, "flip": structure.flipped,
     "mm": contractions.matmul, "bmm": contractions.matmul, "matmul": contractions.matmul, "mv": contractions.vector,
     "dot": contractions.dot, "vdot": contractions.dot, "addmm": contractions.addmm, "baddbmm": contractions.addmm,
+    "_sparse_addmm": contractions.addmm,
     "convolution": contractions.convolution, "_trilinear": contractions.trilinear, "outer": contractions.outer,
     "_softmax": normalisation.softmax, "_log_softmax": normalisation.log_softmax, "var": normalisation.variance,
     "std": normalisation.deviation, "logsumexp": normalisation.logsumexp,
@@ -215,11 +225,14 @@ SPECIAL: dict[str, Handler] = {
     "max_pool3d_with_indices": ordering.max_pool, "adaptive_max_pool2d": ordering.adaptive_max_pool,
     "adaptive_max_pool3d": ordering.adaptive_max_pool,
     "cummax": ordering.running("max"), "cummin": ordering.running("min"), "median": ordering.median,
-    "kthvalue": ordering.kth_value,
-    "linalg_vector_norm": normalisation.vector_norm,
+    "kthvalue": ordering.kth_value, "searchsorted": ordering.discrete, "bucketize": ordering.discrete,
+    "linalg_vector_norm": normalisation.vector_norm, "_cdist_forward": normalisation.distances,
+    "_pdist_forward": normalisation.distances_within, "logcumsumexp": normalisation.cumulative_logsumexp,
+    "scatter_reduce": grouped.scatter_reduce, "index_reduce": grouped.index_reduce,
     "linalg_inv_ex": contractions.algebra("inv"), "_linalg_det": contractions.algebra("det"),
     "_linalg_slogdet": contractions.slogdet, "linalg_cholesky_ex": contractions.cholesky,
-    "_linalg_solve_ex": contractions.solve, "nll_loss_forward": structure.labelled, "nll_loss2d_forward":
+    "_linalg_solve_ex": contractions.solve, "linalg_solve_triangular": contractions.solve_triangular,
+    "cholesky_solve": contractions.cholesky_solve, "nll_loss_forward": structure.labelled, "nll_loss2d_forward":
     structure.labelled,
 }
 SPECIAL_PRIMS: dict[str, Handler] = {

@@ -1,5 +1,6 @@
 """Largest, smallest and sorted entries, windows of them, and products over axes."""
 
+import itertools
 import math
 from typing import Any
 
@@ -68,12 +69,13 @@ def topk(call: Call) -> Any:
 
 def discrete(call: Call) -> Any:
     """What takes separate values is evaluated at both ends."""
-    rest, kwargs = call.args[1:], call.kwargs
-    moved = call.args[0] + call.changes[0]
+    moved = [a if d is None else a + d for a, d in zip(call.args, call.changes, strict=True)]
     if call.batch:
-        new = torch.stack([call.operator(row, *rest, **kwargs) for row in moved])
+        rows = zip(*(itertools.repeat(a) if d is None else a for a, d in zip(moved, call.changes, strict=True)),
+                   strict=False)
+        new = torch.stack([call.operator(*row, **call.kwargs) for row in rows])
     else:
-        new = call.operator(moved, *rest, **kwargs)
+        new = call.operator(*moved, **call.kwargs)
     change = new.to(torch.float64) - call.out.to(torch.float64)
     call.branches.note(change != 0.0)
     return change
@@ -86,15 +88,19 @@ def running(name: str) -> Handler:
     def handler(call: Call) -> Any:
         call.only(0)
         axis = axes_of(call.args[1], call.args[0].ndim)[0]
-        value, change = call.args[0].movedim(axis, -1), call.changes[0].movedim(axis, -1)
-        count = value.shape[-1]
-        so_far = torch.ones(count, count, dtype=torch.bool, device=value.device).tril()
-        prefixes = torch.where(so_far, value[..., None, :], outside)
-        changes = torch.where(so_far, change[..., None, :], 0.0)
-        found = ruled(name, (prefixes,), (changes,), call.out.movedim(axis, -1), call, axes=(-1,))
+        values, changes = prefixes(call, axis, outside)
+        found = ruled(name, (values,), (changes,), call.out.movedim(axis, -1), call, axes=(-1,))
         return [found.movedim(-1, axis), None]
 
     return handler
+
+
+def prefixes(call: Call, axis: int, outside: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return, for each entry, a row that ends with it along an axis, which becomes the last, and the row's change."""
+    value, change = call.args[0].movedim(axis, -1), call.changes[0].movedim(axis, -1)
+    count = value.shape[-1]
+    so_far = torch.ones(count, count, dtype=torch.bool, device=value.device).tril()
+    return torch.where(so_far, value[..., None, :], outside), torch.where(so_far, change[..., None, :], 0.0)
 
 
 def product(call: Call) -> Any:

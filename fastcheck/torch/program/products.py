@@ -13,7 +13,8 @@ import torch
 
 from ..._types import Array, Indices
 from ...engines.program.adjoints import Kernel, summed_to
-from .recorder import Node, Ref
+from ..tensors import dense
+from .recorder import Node, Ref, refs_of
 
 Adjoint = Callable[[Array, Array], Array]
 aten, prims = torch.ops.aten, torch.ops.prims
@@ -65,7 +66,7 @@ def products_of(
     complete = [True] * len(inputs)
     for site, node in enumerate(nodes):
         for place, ref in enumerate(node.args):
-            for one in _refs(ref):
+            for one in refs_of((ref,)):
                 label = labels.get((id(one.node), one.output))
                 if label is None:
                     continue
@@ -82,15 +83,9 @@ def products_of(
     return tuple(found), tuple(complete)
 
 
-def _refs(argument: Any) -> list[Ref]:
-    if isinstance(argument, Ref):
-        return [argument]
-    return [item for item in argument if isinstance(item, Ref)] if isinstance(argument, (list, tuple)) else []
-
-
 def _follow(node: Node, label: tuple[int, torch.Tensor], labels: dict[Any, Any]) -> bool:
     """Give the outputs of an operator that only moves entries about their labels."""
-    if getattr(node.operator, "overloadpacket", None) not in MOVING_ABOUT or _refs(node.args[1:]):
+    if getattr(node.operator, "overloadpacket", None) not in MOVING_ABOUT or refs_of(node.args[1:]):
         return False
     moved = node.operator(label[1], *node.args[1:], **node.kwargs)
     for output, one in enumerate(moved if isinstance(moved, (list, tuple)) else [moved]):
@@ -124,7 +119,7 @@ def _product(site: int, node: Node, place: int, number: int, owners: torch.Tenso
 
 
 def _array(tensor: torch.Tensor) -> Array:
-    found: Array = tensor.detach().to(torch.float64).cpu().numpy()
+    found: Array = dense(tensor).detach().to(torch.float64).cpu().numpy()
     return found
 
 

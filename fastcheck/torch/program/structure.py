@@ -133,10 +133,10 @@ def by_samples(count: int) -> Handler:
 
 
 def as_strided(call: Call) -> Any:
-    """Return a view of flat memory: of the change's memory, row by row."""
-    flat = call.changes[0]
-    if call.args[0].ndim != 1:
-        raise NoRule("as_strided of a tensor that is not flat", "use indexing, unfold or reshape")
+    """Return a view of a tensor's memory: of the change's memory, row by row."""
+    if not call.args[0].is_contiguous() or call.args[0].storage_offset():
+        raise NoRule("as_strided of a tensor that is not contiguous", "use indexing, unfold or reshape")
+    flat = call.changes[0].reshape((*call.batch, -1))
     size, strides, offset = call.args[1], call.args[2], call.option(3, "storage_offset", 0) or 0
     flat = flat.contiguous()
     lead = (flat.shape[-1],) if call.batch else ()
