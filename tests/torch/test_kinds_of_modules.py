@@ -142,6 +142,17 @@ class Physics(nn.Module):
         return torch.func.vmap(torch.func.hessian(lambda row: self.net(row)[0]))(x)
 
 
+class Scaled(nn.Module):
+    """A parameter without axes, that has to broadcast."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale, self.linear = nn.Parameter(torch.tensor(0.7)), nn.Linear(6, 3)
+
+    def forward(self, x):
+        return torch.tanh(x @ (self.linear.weight * self.scale).t() + self.linear.bias * self.scale)
+
+
 class Routed(nn.Module):
     """Experts whose rows are sorted, counted and split, with a bias that is looked up in that order."""
 
@@ -180,6 +191,9 @@ KINDS = {
     "spectral norm": (lambda: parametrizations.spectral_norm(nn.Linear(6, 6)).eval(), ROWS),
     "running averages": (alone(nn.Linear(6, 6), nn.BatchNorm1d(6, momentum=None)), ROWS),
     "a counter": (Counting, ROWS), "a gradient inside": (Differentiated, ROWS),
+    "descending": (Descending, ROWS), "adapting": (Adapting, ROWS), "physics": (Physics, ROWS), "routed": (Routed, ROWS),
+    "a scale": (Scaled, ROWS),
+    "gated": (lambda: nn.GRU(8, 3, batch_first=True, bidirectional=True), SEQUENCES),
     "checkpoint": (lambda: Checkpointed(False), ROWS), "reentrant checkpoint": (lambda: Checkpointed(True), ROWS),
     "attention's fast path": (lambda: Attention().eval(), SEQUENCES),
     "attention with a bias": (lambda: Attention(add_bias_kv=True, add_zero_attn=True), SEQUENCES),
