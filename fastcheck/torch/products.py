@@ -110,7 +110,8 @@ class Products:
 
     def _drawn(self, seed: int) -> Array:
         """Random numbers for all outputs, none of which are those of a direction."""
-        return random_numbers(seed, self.directions.function.theta.size + self._outputs)[-self._outputs :]
+        taken = self.directions.function.theta.size
+        return random_numbers(seed, taken + self._outputs)[taken:]
 
     @cached_property
     def _whole(self) -> Product:
