@@ -8,7 +8,6 @@ import torch
 from ...rules.base import plus
 from ...rules.normalisation import normalise
 from .call import Call, axes_of, bilinear, ruled
-from .ordering import prefixes
 
 
 def softmax(call: Call) -> Any:
@@ -26,14 +25,6 @@ def logsumexp(call: Call) -> Any:
     """log(sum(exp(x))) over some axes."""
     options = {"axes": axes_of(call.args[1], call.args[0].ndim), "keepdims": bool(call.option(2, "keepdim", False))}
     return ruled("logsumexp", call.args[:1], call.changes[:1], call.out, call, **options)
-
-
-def cumulative_logsumexp(call: Call) -> Any:
-    """log(sum(exp(x))) of the entries so far along an axis."""
-    call.only(0)
-    axis = axes_of(call.args[1], call.args[0].ndim)[0]
-    values, changes = prefixes(call, axis, -math.inf)
-    return ruled("logsumexp", (values,), (changes,), call.out.movedim(axis, -1), call, axes=(-1,)).movedim(-1, axis)
 
 
 def _spread(name: str, call: Call, dims: Any, correction: Any, keepdim: bool) -> Any:

@@ -227,7 +227,7 @@ SPECIAL: dict[str, Handler] = {
     "cummax": ordering.running("max"), "cummin": ordering.running("min"), "median": ordering.median,
     "kthvalue": ordering.kth_value, "searchsorted": ordering.discrete, "bucketize": ordering.discrete,
     "linalg_vector_norm": normalisation.vector_norm, "_cdist_forward": normalisation.distances,
-    "_pdist_forward": normalisation.distances_within, "logcumsumexp": normalisation.cumulative_logsumexp,
+    "_pdist_forward": normalisation.distances_within, "logcumsumexp": ordering.cumulative_logsumexp,
     "scatter_reduce": grouped.scatter_reduce, "index_reduce": grouped.index_reduce,
     "linalg_inv_ex": contractions.algebra("inv"), "_linalg_det": contractions.algebra("det"),
     "_linalg_slogdet": contractions.slogdet, "linalg_cholesky_ex": contractions.cholesky,

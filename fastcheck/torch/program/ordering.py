@@ -88,19 +88,27 @@ def running(name: str) -> Handler:
     def handler(call: Call) -> Any:
         call.only(0)
         axis = axes_of(call.args[1], call.args[0].ndim)[0]
-        values, changes = prefixes(call, axis, outside)
+        values, changes = _prefixes(call, axis, outside)
         found = ruled(name, (values,), (changes,), call.out.movedim(axis, -1), call, axes=(-1,))
         return [found.movedim(-1, axis), None]
 
     return handler
 
 
-def prefixes(call: Call, axis: int, outside: float) -> tuple[torch.Tensor, torch.Tensor]:
+def _prefixes(call: Call, axis: int, outside: float) -> tuple[torch.Tensor, torch.Tensor]:
     """Return, for each entry, a row that ends with it along an axis, which becomes the last, and the row's change."""
     value, change = call.args[0].movedim(axis, -1), call.changes[0].movedim(axis, -1)
     count = value.shape[-1]
     so_far = torch.ones(count, count, dtype=torch.bool, device=value.device).tril()
     return torch.where(so_far, value[..., None, :], outside), torch.where(so_far, change[..., None, :], 0.0)
+
+
+def cumulative_logsumexp(call: Call) -> Any:
+    """log(sum(exp(x))) of the entries so far along an axis."""
+    call.only(0)
+    axis = axes_of(call.args[1], call.args[0].ndim)[0]
+    values, changes = _prefixes(call, axis, -math.inf)
+    return ruled("logsumexp", (values,), (changes,), call.out.movedim(axis, -1), call, axes=(-1,)).movedim(-1, axis)
 
 
 def product(call: Call) -> Any:
