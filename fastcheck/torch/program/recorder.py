@@ -157,6 +157,8 @@ def tape_of(recorder: "Recorder", inputs: tuple[Node, ...], returned: Any) -> Ta
     for tensor in tree_leaves(returned):
         if isinstance(tensor, torch.Tensor):
             outputs.append(recorder.reference(tensor) or tensor.detach())
+    for node in (*inputs, *recorder.nodes):  # the graph that autograd has built meanwhile is let go
+        node.values = [value.detach() if isinstance(value, torch.Tensor) else value for value in node.values]
     return Tape(tuple(recorder.nodes), inputs, tuple(outputs), tuple(recorder.guards))
 
 
