@@ -17,7 +17,7 @@ from .._types import Array
 from ..problems.functions.purity import same
 from .inside import StillPadding, inside, widened_loss
 from .redrawn import Drawn, Redrawn
-from .tensors import as_tuple, floating
+from .tensors import as_tuple, dense, floating
 from .widened import Widened
 
 REMEDY = "call module.eval() first, and backward() in that mode too"
@@ -318,11 +318,6 @@ def equal(first: torch.Tensor, second: torch.Tensor) -> bool:
     return first.shape == second.shape and bool(((first == second) | ((first != first) & (second != second))).all())
 
 
-def dense(tensor: torch.Tensor) -> torch.Tensor:
-    """Return a sparse tensor with its zeros; any other as it is."""
-    return tensor.to_dense() if tensor.layout != torch.strided else tensor
-
-
 def _numpy_dtype(tensor: torch.Tensor) -> Any:
     if tensor.dtype in (torch.float64, torch.complex128):
         return np.float64
@@ -343,13 +338,15 @@ def in_pairs(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def detached(value: Any) -> Any:
-    """Return a tensor without its history; anything else as it is."""
-    return value.detach() if isinstance(value, torch.Tensor) else value
+    """Return a tensor without its history, requiring gradients where it did; anything else as it is."""
+    return value.detach().requires_grad_(value.requires_grad) if isinstance(value, torch.Tensor) else value
 
 
 def double(value: Any) -> Any:
-    """Return a tensor of real numbers in double precision, without its history; anything else as it is."""
-    return value.detach().to(torch.float64) if floating(value) and not value.is_complex() else detached(value)
+    """Return a tensor of real numbers in double precision, detached like ``detached``; anything else as it is."""
+    if not floating(value) or value.is_complex():
+        return detached(value)
+    return value.detach().to(torch.float64).requires_grad_(value.requires_grad)
 
 
 def mapped(value: Any, change: Callable[[Any], Any]) -> Any:

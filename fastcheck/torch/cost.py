@@ -5,7 +5,6 @@ from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from .._errors import NoRule
@@ -14,6 +13,7 @@ from ..engines.program.patience import affordable
 from ..engines.program.problem import ProgramProblem
 from ..problems.gradients import RunAgain
 from ..runtime.run import Run
+from .case import double
 from .function import TorchFunction
 from .program.problem import program_problem
 from .tensors import in_short
@@ -47,7 +47,7 @@ class TorchCost:
         NoRule : where the function cannot be followed.
         """
         tensors = tuple(part.tensor for part in self.function.parts)
-        inputs = [tensor.detach().to(torch.float64) for tensor in self.function.moving]
+        inputs = [double(tensor) for tensor in self.function.moving]
         try:
             return program_problem(self.function.call, inputs, tensors, self.function.theta, self.examined)
         except NoRule:

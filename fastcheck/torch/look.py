@@ -123,8 +123,8 @@ def _along_a_direction(
     if program.loss is None or program.weights is None:
         raise NoRule("a loss that does not depend on the parameters")
     runner = Runner(program, (program.weights,), memory_limit)
-    places = {name: Place(number, double(p).cpu().numpy()) for number, (name, p) in enumerate(parameters.items())
-              if p.numel()}
+    places = {name: Place(number, double(p).detach().cpu().numpy())
+              for number, (name, p) in enumerate(parameters.items()) if p.numel()}
     direction, reaches = _direction(places, candidates[0], generator)
     apart, norm = [], 0.0
     for gradient in candidates:

@@ -270,7 +270,7 @@ def _by_operators(
         function = TorchFunction(_of_pairs(case, widen), inputs, tuple(range(len(names))), names)
         try:
             with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
-                examined = value if value is not None and case.is_double else float(function.value()[0])
+                examined = value if value is not None and case.is_double else float(function.value()[0].detach())
                 break
         except Exception as error:
             if widen is detached:

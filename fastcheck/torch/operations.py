@@ -48,7 +48,10 @@ def wrong_operations(case: Case, until: float = math.inf) -> list[str]:
 def of_another_function(case: Case, gradients: Mapping[str, Array]) -> str:
     """A sentence, where the gradients are those of the loss with all that autograd does not see standing still."""
     parameters = case.parameters
-    seen = TorchProgram.as_autograd(case.function(double), [double(p) for p in parameters.values()])
+    try:
+        seen = TorchProgram.as_autograd(case.function(double), [double(p) for p in parameters.values()])
+    except (NoRule, RuntimeError, TypeError, ValueError, IndexError):
+        return ""  # it cannot be run once more in this way
     if not seen.detached or seen.weights is None:
         return ""
     weights = seen.weights.reshape(-1)

@@ -21,6 +21,11 @@ def floating(tensor: Any) -> bool:
     return isinstance(tensor, torch.Tensor) and (tensor.is_floating_point() or tensor.is_complex())
 
 
+def dense(tensor: torch.Tensor) -> torch.Tensor:
+    """Return a sparse tensor with its zeros; any other as it is."""
+    return tensor.to_dense() if tensor.layout != torch.strided else tensor
+
+
 def as_tuple(value: Any) -> tuple[Any, ...]:
     """Return what a function returned, as a tuple."""
     return tuple(value) if isinstance(value, (tuple, list)) else (value,)

@@ -102,6 +102,74 @@ class Differentiated(nn.Module):
             return torch.autograd.grad(self.energy(x).sum(), x, create_graph=True)[0]
 
 
+class Descending(nn.Module):
+    """Steps down an energy, whose gradients the forward pass takes as anybody does: autograd is on."""
+
+    def __init__(self):
+        super().__init__()
+        self.energy = nn.Sequential(nn.Linear(6, 4), nn.SiLU(), nn.Linear(4, 1, bias=False))
+
+    def forward(self, x):
+        for _ in range(2):
+            x = x.requires_grad_()
+            x = x - 0.1 * torch.autograd.grad(self.energy(x).sum(), x, create_graph=True)[0]
+        return x
+
+
+class Adapting(nn.Module):
+    """An inner step of learning, by the gradient with respect to the module's own parameters, at a learned rate."""
+
+    def __init__(self):
+        super().__init__()
+        self.net, self.rate = nn.Linear(6, 3), nn.Parameter(torch.tensor(0.3))
+
+    def forward(self, x):
+        own = dict(self.net.named_parameters())
+        inner = torch.tanh(torch.func.functional_call(self.net, own, (x,))).pow(2).sum()
+        steps = torch.autograd.grad(inner, list(own.values()), create_graph=True)
+        moved = {name: p - self.rate * step for (name, p), step in zip(own.items(), steps, strict=True)}
+        return torch.func.functional_call(self.net, moved, (x,))
+
+
+class Physics(nn.Module):
+    """Derivatives of a network by torch.func, under vmap."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(6, 4), nn.Tanh(), nn.Linear(4, 1, bias=False))
+
+    def forward(self, x):
+        return torch.func.vmap(torch.func.hessian(lambda row: self.net(row)[0]))(x)
+
+
+class Scaled(nn.Module):
+    """A parameter without axes, that has to broadcast."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale, self.linear = nn.Parameter(torch.tensor(0.7)), nn.Linear(6, 3)
+
+    def forward(self, x):
+        return torch.tanh(x @ (self.linear.weight * self.scale).t() + self.linear.bias * self.scale)
+
+
+class Routed(nn.Module):
+    """Experts whose rows are sorted, counted and split, with a bias that is looked up in that order."""
+
+    def __init__(self):
+        super().__init__()
+        self.gate, self.experts = nn.Linear(6, 3), nn.Parameter(torch.randn(3, 6, 6) / 3)
+        self.bias = nn.Parameter(torch.randn(4, 6))
+
+    def forward(self, x):
+        scores = self.gate(x).softmax(-1)
+        best = scores.argmax(-1)
+        order = scores.amax(-1).argsort()[best[scores.amax(-1).argsort()].argsort(stable=True)]
+        parts = x[order].split(torch.bincount(best, minlength=3).tolist())
+        found = torch.cat([torch.tanh(part @ expert) for part, expert in zip(parts, self.experts, strict=True)])
+        return (found + self.bias[order]) * scores.amax(-1)[order, None]
+
+
 class Checkpointed(nn.Module):
     def __init__(self, reentrant):
         super().__init__()
@@ -123,6 +191,9 @@ KINDS = {
     "spectral norm": (lambda: parametrizations.spectral_norm(nn.Linear(6, 6)).eval(), ROWS),
     "running averages": (alone(nn.Linear(6, 6), nn.BatchNorm1d(6, momentum=None)), ROWS),
     "a counter": (Counting, ROWS), "a gradient inside": (Differentiated, ROWS),
+    "descending": (Descending, ROWS), "adapting": (Adapting, ROWS), "physics": (Physics, ROWS),
+    "routed": (Routed, ROWS), "a scale": (Scaled, ROWS),
+    "gated": (lambda: nn.GRU(8, 3, batch_first=True, bidirectional=True), SEQUENCES),
     "checkpoint": (lambda: Checkpointed(False), ROWS), "reentrant checkpoint": (lambda: Checkpointed(True), ROWS),
     "attention's fast path": (lambda: Attention().eval(), SEQUENCES),
     "attention with a bias": (lambda: Attention(add_bias_kv=True, add_zero_attn=True), SEQUENCES),
@@ -161,3 +232,21 @@ def test_right_ones_pass_and_a_wrong_entry_is_found(name):
 
     parameter.register_hook(spoil)
     assert [t.name for t in ft.check_module(module, loss, x).failures] == [victim]
+
+
+def test_inputs_that_require_gradients():
+    """A network whose forward pass differentiates by its inputs, as they were given."""
+    class Field(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = nn.Sequential(nn.Linear(6, 4), nn.Tanh(), nn.Linear(4, 1))
+
+        def forward(self, x):
+            return torch.autograd.grad(self.net(x).sum(), x, create_graph=True)[0]
+
+    torch.manual_seed(0)
+    x = torch.randn(4, 6, dtype=DOUBLE, requires_grad=True)
+    report = ft.check_module(Field().double(), loss, x)
+    assert report.ok, str(report)
+    assert report.engine == "program"
+    assert x.grad is None

@@ -203,11 +203,77 @@ def steps(x):
 
 def spectrum(x):
     z = torch.fft.rfft(x)
-    return (z * z.conj()).real.sum() + torch.fft.fft(x).abs().sum() + torch.fft.ifft(torch.fft.fft(x)).real.pow(2).sum()
+    angles = z[:, 1:].angle().sin().sum()
+    back = torch.fft.ifft(torch.fft.fft(x)).real.pow(2).sum()
+    return angles + back + (z * z.conj()).real.sum() + torch.fft.fft(x).abs().sum()
 
 
 def branched(x):
     return x.sum() * 2 if x[0, 0] > -100 else x.prod()
+
+
+def looked_at(x):
+    order = x[:, 0].argsort()
+    parts = x[order].split(torch.bincount(x.argmax(1), minlength=3).tolist())
+    return sum(part.pow(k + 1).sum() for k, part in enumerate(parts)) * x[0, 0].ceil().long().item()
+
+
+def turned(x):
+    y, still = x * 2, torch.arange(4.0, dtype=DOUBLE)
+    before = y.sin() + still[:, None] * x
+    still.unsqueeze_(1)
+    view = y.view(-1)
+    y.t_().add_(x[:, :1].t())
+    y.unsqueeze_(0).transpose_(0, 1).squeeze_(1)
+    return (before.sum() * y.pow(2).sum() + (view * torch.arange(20.0, dtype=DOUBLE)).sum() + (still * x).exp().sum()
+            + torch.as_strided(x * 1.0, (3, 2), (5, 2), 1).pow(3).sum())
+
+
+GROUPS = torch.tensor([[0, 2, 2, 0, 5], [1, 1, 1, 1, 1], [0, 2, 4, 0, 5]])
+
+
+def grouped(x):
+    own = (x.sum() + torch.linspace(-1, 1, 28, dtype=DOUBLE)).sin().view(4, 7)
+    kept = own.scatter_reduce(1, GROUPS, x, "sum", include_self=False).sum() * x[0, 0]
+    for name in ("sum", "prod", "mean", "amax", "amin"):
+        for included in (False, True):
+            kept = kept + own.scatter_reduce(1, GROUPS, x, name, include_self=included).pow(2).sum()
+            if name != "sum":
+                reduced = own.t().index_reduce(-2, GROUPS[0], x.t(), name, include_self=included)
+                kept = kept + reduced.pow(3).sum()
+    return kept
+
+
+def distances(x):
+    y = x.view(2, 2, 5)
+    found = torch.cdist(y, y[:1, :1].exp()).sum() + torch.pdist(x).pow(2).sum() + torch.pdist(x, 1.0).prod()
+    for order in (0.5, 1.0, 2.0, 3.0, torch.inf):
+        found = found + torch.cdist(x[:2], x[2:] - 0.1, p=order).pow(2).sum()
+    return found
+
+
+def triangles(x):
+    found = torch.logcumsumexp(x, 1).pow(2).sum() + torch.logcumsumexp(x, 0).sum()
+    a = x[:, :4] + 3 * torch.eye(4, dtype=DOUBLE)
+    for upper in (False, True):
+        found = found + torch.cholesky_solve(x, a, upper=upper).pow(2).sum()
+        for ones in (False, True):
+            found = found + torch.linalg.solve_triangular(a, x, upper=upper, unitriangular=ones).pow(2).sum()
+            found = found + torch.linalg.solve_triangular(a, x.t(), upper=upper, left=False, unitriangular=ones).sum()
+    return found
+
+
+def placed(x):
+    knots = x[0].softmax(0).cumsum(0)
+    spline = knots[torch.searchsorted(knots, x[1:].sigmoid()).clamp(max=4)] * x[1:]
+    return spline.sum() + (torch.bucketize(x, torch.tensor([-0.5, 0.1, 0.7], dtype=DOUBLE)) * x).sum()
+
+
+def sparse(x):
+    edges, weights = torch.tensor([[0, 2, 2, 0], [3, 0, 1, 3]]), torch.arange(1.0, 5.0, dtype=DOUBLE)
+    graph = torch.sparse_coo_tensor(edges, weights, (4, 4))
+    return ((graph @ x).sin().sum() + torch.sparse.mm(graph, x).pow(2).sum() + (graph @ x[:, 0]).exp().sum()
+            + torch.sparse.addmm(x, graph, x, beta=0.5, alpha=2.0).pow(2).sum())
 
 
 def ignored(x):
@@ -216,12 +282,15 @@ def ignored(x):
 
 PROGRAMS = [
     buffer, view_of_a_view, mask_that_grows, accumulated, recurrent, out_argument, channels_last, indexed, scattered,
-    masked, ordered, algebra, sums, arranged, steps, spectrum, branched, ignored,
+    masked, ordered, algebra, sums, arranged, steps, spectrum, branched, turned, grouped, distances, triangles, sparse,
+    ignored,
 ]
+# They hold near the point alone: further off they take another path, which a run refuses.
+NEARBY = [looked_at, placed]
 
 
-@pytest.mark.parametrize("function", PROGRAMS, ids=lambda f: f.__name__)
-@pytest.mark.parametrize("size", [0.3, 1e-3])
+@pytest.mark.parametrize(("function", "size"), [(function, size) for function in (*PROGRAMS, *NEARBY)
+                                                for size in (0.3, 1e-3) if size < 0.3 or function not in NEARBY])
 def test_programs_as_people_write_them(function, size):
     """In place, through views and buffers: what literal subtraction gives, at changes that it can tell."""
     step = size * np.random.default_rng(0).standard_normal((4, 5))
@@ -236,12 +305,18 @@ def test_programs_as_people_write_them(function, size):
     (lambda x: torch.as_tensor(x.numpy()).sum(), "numpy"),
     (lambda x: torch.tensor(x.tolist()).sum(), "tolist"),
     (lambda x: torch.as_tensor(np.asarray(x)).sum(), "NumPy array"),
-    (lambda x: x.sum() * x[0, 0].int().item(), "item"),
+    (lambda x: x.sum() * x[0, 0].item(), "item"),
     (lambda x: torch.zeros_like(x, dtype=torch.float32).copy_(x).sum(), "float32"),
 ])
 def test_what_leaves_the_graph_is_refused(function, words):
     with pytest.raises(NoRule, match=words):
         TorchProgram(function, [X]).run({0: np.ones((2, 4, 5))})
+
+
+@pytest.mark.parametrize("function", NEARBY)
+def test_places_that_a_perturbation_changes_are_refused(function):
+    with pytest.raises(NoRule):
+        TorchProgram(function, [X]).run({0: np.broadcast_to(np.linspace(-3, 3, 5), (1, 4, 5))})
 
 
 def test_a_branch_that_a_perturbation_takes_the_other_way():

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_leaves
 
+from ..tensors import floating
 from .recorder import LEAVING, Node, Recorder, Ref, Refuse, Tape, recordable, stopped, tape_of
 
 aten = torch.ops.aten
@@ -61,7 +62,7 @@ class LetLeave(Refuse):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run the function."""
-        if func in LEAVING and self.recorder.reference(args[0]) is not None:
+        if func in LEAVING and floating(args[0]) and self.recorder.reference(args[0]) is not None:
             self.recorder.cuts.append(Cut(f"what leaves PyTorch by {LEAVING[func]}", _place()))
         return func(*args, **(kwargs or {}))
 
@@ -98,7 +99,7 @@ class AutogradRecorder(Recorder):
             self._depth -= 1
 
     def _look_at(self, tensor: torch.Tensor) -> None:
-        if tensor.requires_grad or not (tensor.is_floating_point() or tensor.is_complex()):
+        if tensor.requires_grad or not floating(tensor):
             return
         ref = self.reference(tensor)
         if ref is not None:
@@ -115,7 +116,7 @@ class AutogradRecorder(Recorder):
         return node
 
     def _number(self, func: Any, args: Any, kwargs: Any, moving: list[Ref]) -> Any:
-        if any(ref.value.dtype != torch.bool for ref in moving):
+        if any(floating(ref.value) for ref in moving):
             self.cuts.append(Cut(NUMBER, _place()))
         return func(*args, **kwargs)
 

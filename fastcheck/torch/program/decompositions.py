@@ -7,11 +7,6 @@ import torch
 aten = torch.ops.aten
 
 
-def distances(x: torch.Tensor, y: torch.Tensor, p: float, _: Any = None) -> torch.Tensor:
-    """Return the distances of all rows of x from all rows of y."""
-    return torch.linalg.vector_norm(x.unsqueeze(-2) - y.unsqueeze(-3), p, -1)
-
-
 def distances_backward(
     g: torch.Tensor, x: torch.Tensor, y: torch.Tensor, p: float, found: torch.Tensor
 ) -> torch.Tensor:
@@ -22,23 +17,17 @@ def distances_backward(
     return (g.unsqueeze(-1) * torch.where(size == 0.0, 0.0, share / size)).sum(-2)
 
 
-def distances_in_pairs(x: torch.Tensor, p: float = 2.0) -> torch.Tensor:
-    """Return the distances of each row from all those after it."""
-    one, other = torch.triu_indices(len(x), len(x), 1, device=x.device)
-    return torch.linalg.vector_norm(x[one] - x[other], p, -1)
-
-
 def distances_in_pairs_backward(g: torch.Tensor, x: torch.Tensor, p: float, found: torch.Tensor) -> torch.Tensor:
-    """Return the gradient by x of those."""
+    """Return the gradient by x of the distances of its rows from all those after it."""
     one, other = torch.triu_indices(len(x), len(x), 1, device=x.device)
     parts = distances_backward(g[:, None, None], x[one, None], x[other, None], p, found[:, None, None])
     return torch.zeros_like(x).index_add(0, one, parts[:, 0]).index_add(0, other, -parts[:, 0])
 
 
-def logcumsumexp(x: torch.Tensor, dim: int) -> torch.Tensor:
-    """Return the logarithm of the sum so far of exp(x) along an axis."""
-    top = x.detach().amax(dim, keepdim=True)
-    return (x - top).exp().cumsum(dim).log() + top
+def selected(x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Return the entries where a mask is true."""
+    x, mask = torch.broadcast_tensors(x, mask)
+    return x[mask]
 
 
 def shrunk_backward(g: torch.Tensor, x: torch.Tensor, width: float) -> torch.Tensor:
@@ -70,22 +59,14 @@ def lu_solve(
     return rows @ torch.linalg.solve_triangular(lower.mH, half, upper=True, unitriangular=True)
 
 
-def angle(z: torch.Tensor) -> torch.Tensor:
-    """Return the angle of complex numbers, of real ones whether they are negative."""
-    if z.is_complex():
-        return torch.atan2(torch.view_as_real(z)[..., 1], torch.view_as_real(z)[..., 0])
-    return torch.where(z < 0.0, torch.pi, 0.0)
-
-
 SMALLER: dict[Any, Any] = {
-    aten._cdist_forward.default: distances, aten._cdist_backward.default: distances_backward,
-    aten._pdist_forward.default: distances_in_pairs, aten._pdist_backward.default: distances_in_pairs_backward,
-    aten.masked_select.default: lambda x, mask: x.expand(torch.broadcast_shapes(x.shape, mask.shape))[mask.expand(
-        torch.broadcast_shapes(x.shape, mask.shape))],
+    aten._cdist_backward.default: distances_backward,
+    aten._pdist_backward.default: distances_in_pairs_backward,
+    aten.masked_select.default: selected,
     aten.addbmm.default: lambda c, a, b, *, beta=1, alpha=1: beta * c + alpha * (a @ b).sum(0),
     aten.special_i0e.default: lambda x: torch.i0(x) * torch.exp(-x.abs()),
     aten.special_i1e.default: lambda x: torch.special.i1(x) * torch.exp(-x.abs()),
-    aten.angle.default: angle, aten.logcumsumexp.default: logcumsumexp, aten.linalg_lu_solve.default: lu_solve,
+    aten.linalg_lu_solve.default: lu_solve,
     aten.softshrink_backward.default: shrunk_backward, aten.hardshrink_backward.default: shrunk_backward,
     aten.max_pool3d_with_indices_backward.default: pooled_backward(3),
     aten.adaptive_max_pool2d_backward.default: pooled_backward(2),

@@ -111,6 +111,18 @@ def solve_triangular(call: Call) -> Any:
     return _solved(call, [full, b], changes, call.out, left=call.kwargs.get("left", True))
 
 
+def cholesky_solve(call: Call) -> Any:
+    """X of L L^T X = B, or U^T U X = B: of two triangular systems."""
+    (b, factor), (db, moved) = call.args[:2], call.changes[:2]
+    if call.option(2, "upper", False):
+        factor, moved = factor.mH, None if moved is None else moved.mH
+    factor, moved = torch.tril(factor), None if moved is None else torch.tril(moved)
+    middle = torch.linalg.solve_triangular(factor, b, upper=False)
+    d_middle = ruled("solve", (factor, b), (moved, db), middle, call)
+    values, changes = (factor.mH, middle), (None if moved is None else moved.mH, d_middle)
+    return ruled("solve", values, changes, call.out, call)
+
+
 def _solved(call: Call, values: list[Any], changes: list[Any], out: Any, *, left: bool) -> Any:
     """Return the change of X in A X = B, or in X A = B."""
     if not left:

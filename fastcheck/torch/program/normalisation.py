@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from ...rules.base import plus
 from ...rules.normalisation import normalise
 from .call import Call, axes_of, bilinear, ruled, zeros
 
@@ -123,3 +124,23 @@ def vector_norm(call: Call) -> Any:
     options = {"axes": axes_of(dims, call.args[0].ndim), "keepdims": bool(call.option(3, "keepdim", False))}
     order = math.inf if order == float("inf") else order
     return ruled("norm", call.args[:1], call.changes[:1], call.out, call, ord=order, **options)
+
+
+def distances(call: Call) -> Any:
+    """Return the p-norms of the differences between all rows of one tensor and all rows of another."""
+    (a, b), (da, db) = call.args[:2], call.changes[:2]
+    moved = plus(None if da is None else da[..., :, None, :], None if db is None else -db[..., None, :, :])
+    return _norm_of(call, a[..., :, None, :] - b[..., None, :, :], moved, call.args[2])
+
+
+def distances_within(call: Call) -> Any:
+    """Return the p-norms of the differences between the rows of one tensor, each pair once."""
+    first, second = torch.triu_indices(*(call.args[0].shape[:1] * 2), offset=1, device=call.out.device)
+    apart, moved = (rows[..., first, :] - rows[..., second, :] for rows in (call.args[0], call.changes[0]))
+    return _norm_of(call, apart, moved, call.option(1, "p", 2.0))
+
+
+def _norm_of(call: Call, value: Any, change: Any, order: float) -> Any:
+    """Return the p-norm over the last axis; all rows of one tensor may have one that broadcasts."""
+    change = torch.broadcast_to(change, call.batch + tuple(value.shape))
+    return ruled("norm", (value,), (change,), call.out, call, ord=order, axes=(-1,))

@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from . import contractions, linear_algebra, normalisation, ordering, structure
+from ..._errors import NoRule
+from . import contractions, grouped, linear_algebra, normalisation, ordering, structure
 from .call import Call, Handler, elementwise, linear, ruled
 
 aten, prims = torch.ops.aten, torch.ops.prims
@@ -78,6 +79,14 @@ def _rrelu(call: Call) -> Any:
     lower, upper = call.option(2, "lower", 0.125), call.option(3, "upper", 1.0 / 3.0)
     slope = call.args[1] if call.option(4, "training", False) else 0.5 * (lower + upper)
     return ruled("leaky_relu", call.args[:1], call.changes[:1], call.out, call, slope=slope)
+
+
+def _angle(call: Call) -> Any:
+    """Return the angle of complex numbers; that of real ones is their sign's."""
+    (z,), (dz,) = call.args, call.changes
+    if not z.is_complex():
+        raise NoRule("the angle of real numbers", "use torch.where")
+    return ruled("arctan2", (z.imag, z.real), (dz.imag, dz.real), call.out, call)
 
 
 def _convert(call: Call) -> Any:
@@ -225,9 +234,9 @@ SPECIAL: dict[str, Handler] = {
     "stack": structure.along(1, new=True), "copy": structure.copy, "as_strided": structure.as_strided,
     "as_strided_scatter": structure.as_strided_scatter, "slice_scatter": linear(0, 1), "select_scatter": linear(0, 1),
     "diagonal_scatter": linear(0, 1), "index_put": linear(0, 2), "scatter": structure.scatter,
-    "masked_scatter": linear(0, 2), "put": linear(0, 2),
-    "scatter_reduce": ordering.scattered, "index_reduce": ordering.scattered, "scatter_add": linear(0, 3),
-    "index_add": linear(0, 3), "index_copy": linear(0, 3), "index_fill": structure.index_fill,
+    "masked_scatter": linear(0, 2), "put": linear(0, 2), "scatter_reduce": grouped.scatter_reduce,
+    "index_reduce": grouped.index_reduce, "scatter_add": linear(0, 3), "index_add": linear(0, 3),
+    "index_copy": linear(0, 3), "index_fill": structure.index_fill, "angle": _angle,
     "_unsafe_index": linear(0), "_unsafe_index_put": linear(0, 2), "_embedding_bag": structure.embedding_bag,
     "_embedding_bag_forward_only": structure.embedding_bag,
     "sum": structure.reduced, "mean": structure.reduced, "t": structure.transposed, "transpose": structure.transposed,
@@ -236,6 +245,7 @@ SPECIAL: dict[str, Handler] = {
     "embedding": structure.embedded, "flip": structure.flipped,
     "mm": contractions.matmul, "bmm": contractions.matmul, "matmul": contractions.matmul, "mv": contractions.vector,
     "dot": contractions.dot, "vdot": contractions.dot, "addmm": contractions.addmm, "baddbmm": contractions.addmm,
+    "_sparse_addmm": contractions.addmm,
     "convolution": contractions.convolution, "_trilinear": contractions.trilinear, "outer": contractions.outer,
     "_softmax": normalisation.softmax, "_log_softmax": normalisation.log_softmax, "var": normalisation.variance,
     "std": normalisation.deviation, "logsumexp": normalisation.logsumexp,
@@ -248,13 +258,14 @@ SPECIAL: dict[str, Handler] = {
     "max_pool3d_with_indices": ordering.max_pool, "adaptive_max_pool2d": ordering.adaptive_max_pool,
     "adaptive_max_pool3d": ordering.adaptive_max_pool,
     "cummax": ordering.running("max"), "cummin": ordering.running("min"), "median": ordering.median,
-    "kthvalue": ordering.kth_value,
-    "linalg_vector_norm": normalisation.vector_norm,
+    "kthvalue": ordering.kth_value, "searchsorted": ordering.discrete, "bucketize": ordering.discrete,
+    "logcumsumexp": ordering.cumulative_logsumexp, "linalg_vector_norm": normalisation.vector_norm,
+    "_cdist_forward": normalisation.distances, "_pdist_forward": normalisation.distances_within,
     "linalg_inv_ex": linear_algebra.of_matrix("inv"), "linalg_matrix_exp": linear_algebra.of_matrix("expm"),
     "_linalg_det": linear_algebra.determinant, "_linalg_slogdet": linear_algebra.slogdet,
     "linalg_pinv": linear_algebra.of_matrix("pinv"), "linalg_lu": linear_algebra.lu,
     "linalg_lu_factor_ex": linear_algebra.lu_factors, "lu_unpack": linear_algebra.unpacked,
-    "linalg_cholesky_ex": linear_algebra.cholesky,
+    "linalg_cholesky_ex": linear_algebra.cholesky, "cholesky_solve": linear_algebra.cholesky_solve,
     "_linalg_solve_ex": linear_algebra.solve, "linalg_solve_triangular": linear_algebra.solve_triangular,
     "_linalg_eigh": linear_algebra.eigenvalues, "_linalg_svd": linear_algebra.singular_values,
     "linalg_qr": linear_algebra.qr, "nll_loss_forward": structure.labelled, "nll_loss2d_forward": structure.labelled,

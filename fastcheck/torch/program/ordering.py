@@ -1,12 +1,12 @@
 """Largest, smallest and sorted entries, windows of them, and products over axes."""
 
+import itertools
 import math
 from typing import Any
 
 import torch
 
-from ..._errors import NoRule
-from .call import Call, Handler, axes_of, linear, ruled, zeros
+from .call import Call, Handler, axes_of, ruled
 
 
 def extreme(name: str) -> Handler:
@@ -69,12 +69,13 @@ def topk(call: Call) -> Any:
 
 def discrete(call: Call) -> Any:
     """What takes separate values is evaluated at both ends."""
-    rest, kwargs = call.args[1:], call.kwargs
-    moved = call.args[0] + call.changes[0]
+    moved = [a if d is None else a + d for a, d in zip(call.args, call.changes, strict=True)]
     if call.batch:
-        new = torch.stack([call.operator(row, *rest, **kwargs) for row in moved])
+        rows = zip(*(itertools.repeat(a) if d is None else a for a, d in zip(moved, call.changes, strict=True)),
+                   strict=False)
+        new = torch.stack([call.operator(*row, **call.kwargs) for row in rows])
     else:
-        new = call.operator(moved, *rest, **kwargs)
+        new = call.operator(*moved, **call.kwargs)
     change = new.to(torch.float64) - call.out.to(torch.float64)
     call.branches.note(change != 0.0)
     return change
@@ -87,15 +88,27 @@ def running(name: str) -> Handler:
     def handler(call: Call) -> Any:
         call.only(0)
         axis = axes_of(call.args[1], call.args[0].ndim)[0]
-        value, change = call.args[0].movedim(axis, -1), call.changes[0].movedim(axis, -1)
-        count = value.shape[-1]
-        so_far = torch.ones(count, count, dtype=torch.bool, device=value.device).tril()
-        prefixes = torch.where(so_far, value[..., None, :], outside)
-        changes = torch.where(so_far, change[..., None, :], 0.0)
-        found = ruled(name, (prefixes,), (changes,), call.out.movedim(axis, -1), call, axes=(-1,))
+        values, changes = _prefixes(call, axis, outside)
+        found = ruled(name, (values,), (changes,), call.out.movedim(axis, -1), call, axes=(-1,))
         return [found.movedim(-1, axis), None]
 
     return handler
+
+
+def _prefixes(call: Call, axis: int, outside: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return, for each entry, a row that ends with it along an axis, which becomes the last, and the row's change."""
+    value, change = call.args[0].movedim(axis, -1), call.changes[0].movedim(axis, -1)
+    count = value.shape[-1]
+    so_far = torch.ones(count, count, dtype=torch.bool, device=value.device).tril()
+    return torch.where(so_far, value[..., None, :], outside), torch.where(so_far, change[..., None, :], 0.0)
+
+
+def cumulative_logsumexp(call: Call) -> Any:
+    """log(sum(exp(x))) of the entries so far along an axis."""
+    call.only(0)
+    axis = axes_of(call.args[1], call.args[0].ndim)[0]
+    values, changes = _prefixes(call, axis, -math.inf)
+    return ruled("logsumexp", (values,), (changes,), call.out.movedim(axis, -1), call, axes=(-1,)).movedim(-1, axis)
 
 
 def product(call: Call) -> Any:
@@ -136,52 +149,6 @@ def adaptive_max_pool(call: Call) -> Any:
         reach = torch.arange(int((stops - starts).max()), device=device)
         places.append(torch.where(starts[:, None] + reach < stops[:, None], starts[:, None] + reach, -1))
     return _windows(call, places)
-
-
-# What a group that has fewer entries than others is filled up with, by what is made of groups.
-FILLED = {"amax": -math.inf, "amin": math.inf, "prod": 1.0}
-
-
-def scattered(call: Call) -> Any:
-    """Return for each place the sum, mean, product, largest or smallest of the entries that are sent there."""
-    own, dim, index, source, how = call.args[:5]
-    call.only(0, 3)
-    if how in ("sum", "mean"):
-        return linear(0, 3)(call)
-    if not own.ndim:
-        raise NoRule(f"{call.operator} into a tensor without axes")
-    moved = [zeros(call, v) if d is None else d for v, d in ((own, call.changes[0]), (source, call.changes[3]))]
-    if index.ndim != source.ndim:  # one index for all that lies side by side
-        index = index.reshape([-1 if axis == dim % source.ndim else 1 for axis in range(source.ndim)])
-        index = index.expand(source.shape)
-    sent = (..., *(slice(0, n) for n in index.shape))
-    groups = _groups(own, dim, index, keep=bool(call.option(5, "include_self", True)))
-    value = torch.cat((own.flatten(), source[sent].flatten()))
-    change = torch.cat((moved[0].reshape((*call.batch, -1)), moved[1][sent].reshape((*call.batch, -1))), -1)
-    value = torch.where(groups >= 0, value[groups], FILLED[how])
-    change = torch.where(groups >= 0, change[..., groups], 0.0)
-    rule = {"amax": "max", "amin": "min", "prod": "prod"}[how]
-    found = ruled(rule, (value,), (change,), call.out.flatten(), call, axes=(-1,), keepdims=False)
-    return found.reshape(call.batch + tuple(call.out.shape))
-
-
-def _groups(own: torch.Tensor, dim: int, index: torch.Tensor, *, keep: bool) -> torch.Tensor:
-    """Return for each place (places, most) the entries that take part there, its own and those sent, counted behind all
-    places; -1 where there are no more.
-
-    keep : whether a place's own entry takes part where others are sent to it.
-    """
-    at = torch.arange(own.numel(), device=own.device).reshape(own.shape)
-    beside = tuple(slice(None) if axis == dim % own.ndim else slice(0, n) for axis, n in enumerate(index.shape))
-    places = at[beside].gather(dim, index).flatten()
-    order = torch.argsort(places, stable=True)
-    counts = torch.bincount(places, minlength=own.numel())
-    rank = torch.arange(len(places), device=own.device) - (counts.cumsum(0) - counts)[places[order]]
-    groups = torch.full((own.numel(), int(counts.max()) + 1), -1, device=own.device)
-    groups[places[order], rank + 1] = own.numel() + order
-    alone = torch.ones_like(counts, dtype=torch.bool) if keep else counts == 0
-    groups[alone, 0] = at.flatten()[alone]
-    return groups
 
 
 def _each(value: Any, count: int) -> list[int]:

@@ -34,12 +34,12 @@ def program_problem(
     """
 
     def given(values: Sequence[Array]) -> list[torch.Tensor]:
-        return [torch.as_tensor(np.ascontiguousarray(value), device=like.device)
+        return [torch.as_tensor(np.array(value), device=like.device).requires_grad_(like.requires_grad)
                 for value, like in zip(values, inputs, strict=True)]
 
     def plain(values: Sequence[Array]) -> float:
-        with torch.no_grad(), torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
-            return float(function(*given(values)))
+        with torch.enable_grad(), torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+            return float(function(*given(values)).detach())
 
     program = TorchProgram(function, inputs, cut_loss=True)
     if program.loss is None or program.weights is None:

@@ -13,6 +13,7 @@ import torch
 
 from ..._types import Array, Indices
 from ...engines.program.adjoints import Kernel, summed_to
+from ..tensors import dense
 from .recorder import Node, Ref, refs_of
 
 Adjoint = Callable[[Array, Array], Array]
@@ -118,7 +119,7 @@ def _product(site: int, node: Node, place: int, number: int, owners: torch.Tenso
 
 
 def _array(tensor: torch.Tensor) -> Array:
-    found: Array = tensor.detach().to(torch.float64).cpu().numpy()
+    found: Array = dense(tensor).detach().to(torch.float64).cpu().numpy()
     return found
 
 

@@ -12,6 +12,7 @@ from ..._errors import NoRule
 from ..._types import Array
 from ...engines.program.response import Response
 from ...rules.branches import Branches, Held
+from ..tensors import dense
 from .call import Call, Handler
 from .cut import cut
 from .cuts import Cut, record_as_autograd
@@ -278,4 +279,6 @@ def _holds_refs(argument: Any) -> bool:
 def _value(argument: Any) -> Any:
     if isinstance(argument, Ref):
         return argument.value
-    return [_value(item) for item in argument] if _holds_refs(argument) else argument
+    if _holds_refs(argument):
+        return [_value(item) for item in argument]
+    return dense(argument) if isinstance(argument, torch.Tensor) else argument

@@ -33,9 +33,6 @@ LEAVING: dict[Any, str] = {
 }
 # A custom autograd.Function runs its forward under this frame, without autograd.
 APPLY = torch.autograd.Function.apply.__func__.__code__
-# They look at a tensor's memory in another way from there on, and write nothing.
-TURNED = frozenset({aten.transpose_.default, aten.t_.default, aten.unsqueeze_.default, aten.squeeze_.default,
-                    aten.squeeze_.dim, aten.squeeze_.dims})
 # They take a number out of a tensor.
 NUMBERS = frozenset({aten._local_scalar_dense.default, aten.item.default, aten.is_nonzero.default, aten.equal.default})
 
@@ -148,7 +145,7 @@ def record(
     NoRule : where numbers leave the tensors, or a tensor is written to in a way that cannot be followed.
     """
     recorder = Recorder(known, constant)
-    copies = [tensor.detach().clone() for tensor in inputs]
+    copies = [tensor.detach().clone().requires_grad_(tensor.requires_grad) for tensor in inputs]
     nodes = tuple(recorder.input(copy) for copy in copies)
     with recordable(), Refuse(recorder), recorder:
         returned = function(*copies)
@@ -161,6 +158,8 @@ def tape_of(recorder: "Recorder", inputs: tuple[Node, ...], returned: Any) -> Ta
     for tensor in tree_leaves(returned):
         if isinstance(tensor, torch.Tensor):
             outputs.append(recorder.reference(tensor) or tensor.detach())
+    for node in (*inputs, *recorder.nodes):  # the graph that autograd has built meanwhile is let go
+        node.values = [value.detach() if isinstance(value, torch.Tensor) else value for value in node.values]
     return Tape(tuple(recorder.nodes), inputs, tuple(outputs), tuple(recorder.guards))
 
 
@@ -196,8 +195,9 @@ class Refuse(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run the function unless it is one of those."""
-        if func in LEAVING and self.recorder.reference(args[0]) is not None:
-            raise NoRule(LEAVING[func], "keep the values in tensors")
+        ref = self.recorder.reference(args[0]) if func in LEAVING else None
+        if ref is not None:
+            self.recorder.look(ref, LEAVING[func], "keep the values in tensors")
         return func(*args, **(kwargs or {}))
 
 
@@ -246,8 +246,6 @@ class Recorder(TorchDispatchMode):
             return self._still(func, args, kwargs, tensors)
         if func in NUMBERS:
             return self._number(func, args, kwargs, moving)
-        if func in TURNED:
-            return self._turn(func, moving[0], args[0], args[1:])
         target = None if func in self._operators else _target(func, args, kwargs)
         if target is not None:
             return self._in_place(func, args, kwargs, target)
@@ -287,16 +285,25 @@ class Recorder(TorchDispatchMode):
         return tree_map_only(torch.Tensor, lambda t: t.to(torch.float64) if _narrow(t.dtype) else t, out)
 
     def _number(self, func: Any, args: Any, kwargs: Any, moving: list[Ref]) -> Any:
-        """Return a number that the function looks at: a branch if it is a truth, else nothing that can be followed."""
+        """Return a number that the function looks at."""
         for ref in moving:
-            if ref.value.dtype != torch.bool and func is not aten.equal.default:
-                raise NoRule("float(), int() or .item() of a tensor that moves", "keep it a tensor")
-            self.guards.append(ref)
+            if func is aten.equal.default:
+                self.guards.append(ref)
+            else:
+                self.look(ref, "float(), int() or .item() of a tensor that moves", "keep it a tensor")
         return func(*args, **kwargs)
+
+    def look(self, ref: Ref, what: str, remedy: str) -> None:
+        """The function looks at values: truths and whole numbers are a branch, others cannot be followed."""
+        if ref.value.is_floating_point() or ref.value.is_complex():
+            raise NoRule(what, remedy)
+        self.guards.append(ref)
 
     def _in_place(self, func: Any, args: Any, kwargs: Any, target: torch.Tensor) -> Any:
         """Do what ``func`` would write to ``target`` by an operator that makes new values."""
         functional = _functional(func)
+        if torch.Tag.inplace_view in func.tags and functional is not None:
+            return self._turned(func, functional, args, kwargs, target)
         given = {name: value for name, value in kwargs.items() if name != "out"}
         if functional is None:
             smaller = self._decomposed(func, args, kwargs)
@@ -315,13 +322,17 @@ class Recorder(TorchDispatchMode):
         self._overwrite(target, fresh)
         return target
 
-    def _turn(self, func: Any, ref: Ref, target: torch.Tensor, rest: Any) -> torch.Tensor:
-        """Let a tensor look at its memory in another way; what was known of it keeps the old one."""
-        ref.node.values[ref.output] = ref.value.detach()
-        functional = _functional(func)
-        node = self._write(functional, (ref, *rest), {}, [functional(target, *rest)])
-        func(target, *rest)
-        self._learn(target, Ref(node))
+    def _turned(self, func: Any, functional: Any, args: Any, kwargs: Any, target: torch.Tensor) -> Any:
+        """Let ``target`` look at its memory in another way, as the view does that ``functional`` returns."""
+        storage = self._storages.setdefault(_key(target), Storage())
+        storage.keep(_key(target))
+        with self:
+            fresh = functional(*args, **kwargs)
+        new = self.reference(fresh)
+        if new is None or _key(fresh) != _key(target):
+            raise NoRule(f"{func}, which changes a tensor's memory", "use an operator that returns a new tensor")
+        func(*args, **kwargs)
+        self._known[id(target)] = (new, storage.version)
         return target
 
     def _overwrite(self, target: torch.Tensor, fresh: torch.Tensor) -> None:

@@ -23,7 +23,7 @@ def replayed(tape: Tape, inputs: Sequence[torch.Tensor]) -> Tape | None:
     """
     if any(torch.Tag.nondeterministic_seeded in getattr(node.operator, "tags", ()) for node in tape.nodes):
         return None
-    made = {id(node): Node(None, (), {}, [tensor]) for node, tensor in zip(tape.inputs, inputs, strict=True)}
+    made = {id(node): Node(None, (), {}, [tensor.detach()]) for node, tensor in zip(tape.inputs, inputs, strict=True)}
 
     def now(argument: Any) -> Any:
         if isinstance(argument, Ref):

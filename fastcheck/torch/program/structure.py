@@ -147,10 +147,9 @@ def by_samples(count: int) -> Handler:
 
 
 def as_strided(call: Call) -> Any:
-    """Return a view of memory that holds its entries in order: of the change's memory, row by row."""
-    value = call.args[0]
-    if value.ndim != 1 and (value.storage_offset() or not value.is_contiguous()):
-        raise NoRule("as_strided of a tensor that is a view itself", "use indexing, unfold or reshape")
+    """Return a view of a tensor's memory: of the change's memory, row by row."""
+    if not call.args[0].is_contiguous() or call.args[0].storage_offset():
+        raise NoRule("as_strided of a tensor that is not contiguous", "use indexing, unfold or reshape")
     flat = call.changes[0].reshape((*call.batch, -1))
     size, strides, offset = call.args[1], call.args[2], call.option(3, "storage_offset", 0) or 0
     flat = flat.contiguous()
