@@ -137,7 +137,7 @@ class Case:
 
     def drawn(self) -> Drawn:
         """Return what random numbers a run draws, in the module's own precision."""
-        with Drawn() as found, torch.no_grad(), untouched(self.plain, copied_buffers(self.plain)):
+        with Drawn() as found, torch.enable_grad(), untouched(self.plain, copied_buffers(self.plain)):
             self.cost(self.module, self.args, self.kwargs, self.targets)
         return found
 

@@ -246,7 +246,7 @@ def _recorded(function: TorchFunction) -> TorchProgram:
     if any(t.dtype != torch.float64 for t in moving):
         raise NoRule("inputs of less than double precision")
     try:
-        return TorchProgram(_real(function), moving)
+        return TorchProgram(_real(function), [tensor.requires_grad_() for tensor in moving])
     except NoRule:
         raise
     except Exception as error:

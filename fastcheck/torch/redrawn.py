@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from ._compat import forwarded
+
 DRAWING = frozenset(f"aten::{name}" for name in (
     "rand", "randn", "randint", "randperm", "rand_like", "randn_like", "randint_like", "bernoulli", "multinomial",
     "bernoulli_", "normal_", "uniform_", "exponential_", "geometric_", "log_normal_", "cauchy_", "random_",
@@ -56,7 +58,7 @@ class Redrawn(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run the operator; write over what it drew."""
-        out = func(*args, **(kwargs or {}))
+        out = forwarded(func, args, kwargs or {})
         if draws(func, out):
             value = next(self._left, None)
             if value is not None and value.shape == out.shape:

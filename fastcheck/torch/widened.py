@@ -7,6 +7,8 @@ import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from ._compat import forwarded
+
 LOWER = (torch.float32, torch.float16, torch.bfloat16)
 # Tensors made from nothing, in which modules collect results.
 aten = torch.ops.aten
@@ -74,4 +76,4 @@ class Widened(TorchDispatchMode):
             for one in args
         ):
             kwargs["dtype"] = torch.float64
-        return func(*args, **kwargs)
+        return forwarded(func, args, kwargs)

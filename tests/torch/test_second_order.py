@@ -101,11 +101,48 @@ def test_a_critic_with_a_gradient_penalty_is_proven_exactly():
     module, x = Critic().double(), torch.randn(3, 1, 8, 8).double()
     report = ft.check_module(module, penalised, x)
     assert report.verdict == "pass"
-    assert report.facts["engine"] == "program"
+    assert report.engine == "program"
     assert report.difference < 1e-10
-    double = function(lambda w: w, lambda g, w: 1.001 * g)
+    double = function(lambda w: w * 1.0, lambda g, w: 1.001 * g)
     nn.utils.parametrize.register_parametrization(module.body[4], "weight", Wrong(double), unsafe=True)
     assert ft.check_module(module, penalised, x).verdict == "fail"
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_a_critic_is_watched(dtype):
+    """What autograd keeps of its outputs has no history of its own, and is not detached for that."""
+    torch.manual_seed(0)
+    module, x = Critic().to(dtype), torch.randn(3, 1, 8, 8).to(dtype)
+    watch = ft.Watch(module, penalised, x, overhead=100.0)
+    for _ in range(3):
+        module.zero_grad()
+        penalised(module(x)).backward()
+        watch(x)
+    assert watch.looks == 3
+    assert watch.checks == 0
+    assert watch.worst < 1e-12
+
+
+class Learner(nn.Module):
+    """Takes a step down its own loss, and is judged by what it then says."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(3, 4).double())
+        self.rate = nn.Parameter(torch.tensor(0.1).double())
+
+    def forward(self, x, y):
+        gradient, = torch.autograd.grad(F.mse_loss(x @ self.weight, y), self.weight, create_graph=True)
+        return x @ (self.weight - self.rate * gradient) - y
+
+
+def test_a_learner_inside_a_learner_is_proven_exactly():
+    """Parameters that the forward pass differentiates by require gradients while it is recorded."""
+    torch.manual_seed(0)
+    report = ft.check_module(Learner(), lambda out: out.pow(2).sum(), (torch.randn(5, 3).double(),
+                                                                      torch.randn(5, 4).double()))
+    assert report.verdict == "pass"
+    assert report.engine == "program"
 
 
 class Wrong(nn.Module):

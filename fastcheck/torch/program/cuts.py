@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_leaves
 
+from .._compat import DETACH
 from ..tensors import floating
 from .recorder import LEAVING, Node, Recorder, Ref, Refuse, Tape, recordable, stopped, tape_of
 
@@ -109,10 +110,9 @@ class AutogradRecorder(Recorder):
 
     def _write(self, operator: Any, args: Any, kwargs: Any, values: list[Any]) -> Node:
         node = super()._write(operator, args, kwargs, values)
-        if operator is aten.detach.default:
-            self._births[id(node)] = Cut(DETACHED, _place())
-        elif node.stopped:
-            self._births[id(node)] = Cut(UNDER_NO_GRAD, _place())
+        if node.stopped:
+            what = DETACHED if operator is DETACH or self._detaching else UNDER_NO_GRAD
+            self._births[id(node)] = Cut(what, _place())
         return node
 
     def _number(self, func: Any, args: Any, kwargs: Any, moving: list[Ref]) -> Any:

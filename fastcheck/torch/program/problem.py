@@ -34,7 +34,7 @@ def program_problem(
     """
 
     def given(values: Sequence[Array]) -> list[torch.Tensor]:
-        return [torch.as_tensor(np.array(value), device=like.device).requires_grad_(like.requires_grad)
+        return [torch.as_tensor(np.array(value), device=like.device).requires_grad_(like.requires_grad and graph)
                 for value, like in zip(values, inputs, strict=True)]
 
     def plain(values: Sequence[Array]) -> float:
@@ -42,6 +42,7 @@ def program_problem(
             return float(function(*given(values)).detach())
 
     program = TorchProgram(function, inputs, cut_loss=True)
+    graph = program.graph
     if program.loss is None or program.weights is None:
         raise NoRule("a loss that does not depend on the parameters")
     value = program.loss

@@ -22,8 +22,6 @@ from .products import products_of
 from .recorder import Node, Ref, Tape, record, refs_of
 from .replay import replayed
 
-DETACH = torch.ops.aten.detach.default
-
 
 class TorchProgram:
     """A function of tensors, recorded at one point; changes go in and come out as NumPy arrays.
@@ -40,6 +38,7 @@ class TorchProgram:
     loss, weights : of a function that was cut, its value, and the weights of the sum.
     products, complete : where inputs enter operators that are linear in them, and whether that is all they do.
     detached : of the program of what autograd sees, where it loses sight of something.
+    graph : whether the function differentiates by its inputs.
     column_bytes : bytes that one perturbation takes at most, estimated (see ``program.memory``).
 
     Raises
@@ -69,6 +68,7 @@ class TorchProgram:
         if found is not None:
             self.loss, self.weights = float(tape.outputs[0].value.detach()), _array(found[1])
             tape = replace(tape, outputs=(found[0],))
+        self.graph = tape.graph
         nodes = _needed(tape)
         self._tape = replace(tape, nodes=nodes)
         self._numbers = {id(node): number for number, node in enumerate(nodes)}
@@ -205,7 +205,7 @@ class _Step:
             handler = None
         here = tuple(slots.of(Ref(node, output)) for output in range(len(node.values)))
         return cls(node.operator, handler, tuple(_value(a) for a in node.args), node.kwargs, operands, read, here,
-                   node.values, stopped=node.stopped or node.operator is DETACH)
+                   node.values, stopped=node.stopped)
 
     def second_alone(self, found: list[Any]) -> bool:
         """Tell whether of two operands that depend on the inputs the second moves alone."""

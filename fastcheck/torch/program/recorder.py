@@ -12,7 +12,7 @@ storage afterwards is read as an ``as_strided`` view of it.  So views and in-pla
 import contextlib
 import sys
 from collections.abc import Callable, Container, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import FrameType
 from typing import Any
 
@@ -24,6 +24,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatc
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from ..._errors import NoRule
+from .._compat import ALIAS, DETACH, asked_to_detach
 from .decompositions import SMALLER
 
 aten = torch.ops.aten
@@ -31,6 +32,9 @@ LEAVING: dict[Any, str] = {
     torch.Tensor.numpy: "Tensor.numpy()", torch.Tensor.tolist: "Tensor.tolist()",
     torch.Tensor.__array__: "the conversion of a tensor to a NumPy array",
 }
+DATA = torch.Tensor.data.__get__
+# What autograd says of a tensor that it knows no history of.
+NO_HISTORY = "does not require grad"
 # A custom autograd.Function runs its forward under this frame, without autograd.
 APPLY = torch.autograd.Function.apply.__func__.__code__
 # They take a number out of a tensor.
@@ -46,7 +50,7 @@ class Node:
     operator : what was run; None for an input.
     args, kwargs : its arguments, with a ``Ref`` in place of each tensor that moves.
     values : its outputs at the point.
-    stopped : whether it ran where the function had switched autograd off.
+    stopped : whether it ran where the function had switched autograd off, or detaches because the function says so.
     """
 
     operator: Any
@@ -91,12 +95,14 @@ class Tape:
     inputs : one node each.
     outputs : what the function returned, flattened: a ``Ref`` where it moves, else a tensor.
     guards : truths that the function branched on: a perturbation that changes one leaves the recorded path.
+    graph : whether the function differentiates by its inputs, which it then has to be given with a history.
     """
 
     nodes: tuple[Node, ...]
     inputs: tuple[Node, ...]
     outputs: tuple[Ref | torch.Tensor, ...]
     guards: tuple[Ref, ...]
+    graph: bool = False
 
 
 @dataclass
@@ -136,7 +142,8 @@ def record(
     Parameters
     ----------
     function : takes the tensors, returns a tensor, or tuples, lists and dictionaries of tensors.
-    inputs : double precision, on any device.  They are not changed: the function gets copies.
+    inputs : double precision, on any device.  They are not changed: the function gets copies, which require gradients,
+        as they do, only where it fails without: autograd's own records take time.
     known : the operators that need no decomposition.
     constant : the operators whose outputs stand still whatever moves: they only look at shapes, or draw numbers.
 
@@ -144,8 +151,19 @@ def record(
     ------
     NoRule : where numbers leave the tensors, or a tensor is written to in a way that cannot be followed.
     """
-    recorder = Recorder(known, constant)
+    try:
+        return _recorded(function, [tensor.detach().clone() for tensor in inputs], known, constant)
+    except RuntimeError as error:
+        if NO_HISTORY not in str(error) or not any(tensor.requires_grad for tensor in inputs):
+            raise
     copies = [tensor.detach().clone().requires_grad_(tensor.requires_grad) for tensor in inputs]
+    return replace(_recorded(function, copies, known, constant), graph=True)
+
+
+def _recorded(
+    function: Callable[..., Any], copies: Sequence[torch.Tensor], known: Container[Any], constant: Container[Any]
+) -> Tape:
+    recorder = Recorder(known, constant)
     nodes = tuple(recorder.input(copy) for copy in copies)
     with recordable(), Refuse(recorder), recorder:
         returned = function(*copies)
@@ -198,7 +216,8 @@ class Refuse(TorchFunctionMode):
         ref = self.recorder.reference(args[0]) if func in LEAVING else None
         if ref is not None:
             self.recorder.look(ref, LEAVING[func], "keep the values in tensors")
-        return func(*args, **(kwargs or {}))
+        with self.recorder.detaching() if func is DATA else contextlib.nullcontext():
+            return func(*args, **(kwargs or {}))
 
 
 class Recorder(TorchDispatchMode):
@@ -213,12 +232,22 @@ class Recorder(TorchDispatchMode):
         self._known: dict[int, tuple[Ref, int]] = {}  # by the tensor's id: where from, as of which version
         self._storages: dict[int, Storage] = {}
         self._alive: list[torch.Tensor] = []  # so that no id is used twice
+        self._detaching = False
 
     def input(self, tensor: torch.Tensor) -> Node:
         """Say that this tensor moves."""
         node = Node(None, (), {}, [tensor])
         self._learn(tensor, Ref(node))
         return node
+
+    @contextlib.contextmanager
+    def detaching(self) -> Iterator[None]:
+        """What detaches meanwhile was asked to by the function."""
+        self._detaching = True
+        try:
+            yield
+        finally:
+            self._detaching = False
 
     def reference(self, tensor: torch.Tensor) -> Ref | None:
         """Return where the tensor's present values come from; None where it stands still."""
@@ -238,6 +267,9 @@ class Recorder(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run one operator; write it down if an argument moves."""
         kwargs = kwargs or {}
+        if func is DETACH and not self._detaching and not asked_to_detach():
+            with torch._C._AutoDispatchBelowAutograd():
+                return self.__torch_dispatch__(ALIAS, types, args, kwargs)
         if func is aten._to_copy.default and _narrow(kwargs.get("dtype")):
             kwargs = {**kwargs, "dtype": torch.float64}
         tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
@@ -372,7 +404,8 @@ class Recorder(TorchDispatchMode):
         return Ref(self._write(aten.view.default, (rows, [-1]), {}, [torch.view_as_real(flat.value).view(-1)]))
 
     def _write(self, operator: Any, args: Any, kwargs: Any, values: list[Any]) -> Node:
-        node = Node(operator, tuple(args), dict(kwargs), values, stopped())
+        detached = operator is DETACH or (operator is ALIAS and self._detaching)
+        node = Node(operator, tuple(args), dict(kwargs), values, detached or stopped())
         self.nodes.append(node)
         return node
 
