@@ -118,7 +118,7 @@ def test_a_critic_is_watched(dtype):
         module.zero_grad()
         penalised(module(x)).backward()
         watch(x)
-    assert watch.looks == 3
+    assert watch.looks >= 2
     assert watch.checks == 0
     assert watch.worst < 1e-12
 
