@@ -61,11 +61,10 @@ class LetLeave(Refuse):
 
     recorder: "AutogradRecorder"
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run the function."""
-        if func in LEAVING and floating(args[0]) and self.recorder.reference(args[0]) is not None:
+    def leave(self, func: Any, tensor: torch.Tensor) -> None:
+        """Note what leaves."""
+        if floating(tensor) and self.recorder.reference(tensor) is not None:
             self.recorder.cuts.append(Cut(f"what leaves PyTorch by {LEAVING[func]}", _place()))
-        return func(*args, **(kwargs or {}))
 
 
 class AutogradRecorder(Recorder):

@@ -213,11 +213,16 @@ class Refuse(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run the function unless it is one of those."""
-        ref = self.recorder.reference(args[0]) if func in LEAVING else None
+        if func in LEAVING:
+            self.leave(func, args[0])
+        with self.recorder.detaching() if func == DATA else contextlib.nullcontext():
+            return func(*args, **(kwargs or {}))
+
+    def leave(self, func: Any, tensor: torch.Tensor) -> None:
+        """Be asked for a tensor's numbers."""
+        ref = self.recorder.reference(tensor)
         if ref is not None:
             self.recorder.look(ref, LEAVING[func], "keep the values in tensors")
-        with self.recorder.detaching() if func is DATA else contextlib.nullcontext():
-            return func(*args, **(kwargs or {}))
 
 
 class Recorder(TorchDispatchMode):
