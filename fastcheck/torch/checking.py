@@ -21,12 +21,12 @@ from ..checks.jacobian.quotients import ExactJacobian
 from ..engines.finite.noise import line_noise
 from . import _compat
 from .backward import FEW, Backward
+from .backward_products import Products
 from .directions import Directions
 from .forward import forward_jacobian
 from .function import TorchFunction
 from .measured import findings
 from .precision import twin
-from .products import Products
 from .tensors import Tensors, as_tuple, floating, in_short, parts, random_numbers, real_outputs, unit_of, vector
 from .widened import Widened
 

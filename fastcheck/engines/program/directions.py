@@ -113,8 +113,6 @@ def _hold_against_directions(tensors: Sequence["_Tensor"], count: int, found: Pr
 class TimedRunner(Runner):
     """A runner that gives up where the time is over: it raises OutOfTime."""
 
-    deadline = math.inf
-
     def run(self, moved: Sequence[tuple[Place, Array]], convention: Held | None = None) -> Moved:
         """See ``Runner``."""
         if time.perf_counter() >= self.deadline:
@@ -252,8 +250,8 @@ class _Tensor:
     def _rounding(self, directions: Array) -> Array:
         """Return standard errors that rounding inside the program leaves in slopes along directions."""
         moves = {self.place.number: STEP * directions.reshape(-1, *self.place.shape)}
-        runner = self.runners[0]
-        return rounding_along(runner.program, runner.weights, moves, int(self.generator.integers(1 << 31))) / STEP
+        runner, seed = self.runners[0], int(self.generator.integers(1 << 31))
+        return rounding_along(runner.program, runner.weights, moves, seed, runner.deadline) / STEP
 
     @property
     def size(self) -> float:

@@ -80,14 +80,14 @@ def with_rounding(
     if found.kinks is not None:
         doubted[found.kinks.where] = False
     places = np.random.default_rng(seed).permutation(np.flatnonzero(doubted))
-    if not places.size:
+    if not places.size or time.perf_counter() >= method.deadline:
         return found
     noise = np.array(np.broadcast_to(found.noise, done.shape))
     most = _entries_of_run(problem, memory_limit)
     looked = 0
     while looked < places.size and time.perf_counter() < method.deadline:
         block = places[looked : looked + min(most, max(FIRST, looked))]
-        noise[block] = np.hypot(noise[block], _roundings(problem, done[block], seed))
+        noise[block] = np.hypot(noise[block], _roundings(problem, done[block], seed, method.deadline))
         explained = apart[block] <= tolerance * np.abs(found.gradapprox[block]) + NOISE_SIGMAS * noise[block]
         looked += block.size
         if looked >= FIRST and not explained.any():
@@ -103,17 +103,17 @@ def _entries_of_run(problem: ProgramProblem, memory_limit: int) -> int:
     return max(1, min(MOST, (columns - 1) // 2))
 
 
-def _roundings(problem: ProgramProblem, positions: Indices, seed: int) -> Array:
+def _roundings(problem: ProgramProblem, positions: Indices, seed: int, deadline: float) -> Array:
     """Return standard errors that rounding inside the program leaves in slopes at positions of theta."""
     steps = STEP * np.concatenate([scales(value) for value in problem.inputs(problem.theta)])[positions]
     moves = np.zeros((positions.size, problem.theta.size))
     moves[np.arange(positions.size), positions] = steps
     parts = {number: moves[:, t.start : t.stop].reshape(-1, *t.shape) for number, t in enumerate(problem.tensors)}
-    return rounding_along(problem.program, problem.weights, parts, seed) / steps
+    return rounding_along(problem.program, problem.weights, parts, seed, deadline) / steps
 
 
 def rounding_along(
-    program: DifferencedProgram, weights: Sequence[Any], moves: Mapping[int, Array], seed: int
+    program: DifferencedProgram, weights: Sequence[Any], moves: Mapping[int, Array], seed: int, deadline: float
 ) -> Array:
     """Return standard errors (k,) that rounding inside a program leaves in the cost's changes along moves.
 
@@ -122,11 +122,12 @@ def rounding_along(
     program, weights : what is moved, and of each output what the cost takes it by.
     moves : by the input's number, (k, *shape), far longer than roundings.
     seed : of the roundings.
+    deadline : after which no more of them are drawn.
 
     Notes
     -----
     They are what rounding and a move do to the cost together, beside what each of them does by itself; zero where that
-    is not known: at kinks, and of programs whose operations nobody can watch.
+    is not known: at kinks, of programs whose operations nobody can watch, and where there was no time.
     """
     k = len(next(iter(moves.values())))
     if not hasattr(program, "watched"):
@@ -136,6 +137,8 @@ def rounding_along(
     changes = {number: np.concatenate([np.zeros_like(move[:1]), move, move]) for number, move in moves.items()}
     errors = np.zeros((DRAWS, k))
     for draw in range(DRAWS):
+        if time.perf_counter() >= deadline:
+            return np.zeros(k)
         observer = Rounded(seed + draw, (rows == 0) | (rows > k))
         response, _ = program.watched(changes, lambda one=observer: one, rows.size)
         if response is not None:

@@ -201,6 +201,7 @@ class Runner:
     weights, weight : the same, flat, and all of them laid end to end.
     shapes : of the outputs.
     threads : how many share the columns of a run, of programs that may run side by side.
+    deadline : of ``time.perf_counter``, after which no run should be started.
     columns, runs, seconds : perturbations so far, calls of the program, and the time they took.
     paid : perturbations that could have been had in that time.
     met : operations, by name, and kinds of the kinks on which their values stood that were moved.
@@ -217,7 +218,7 @@ class Runner:
         self.weights = tuple(weight.reshape(-1) for weight in chosen)
         self.weight = np.concatenate([np.empty(0), *self.weights])
         self.memory_limit = memory_limit
-        self.threads = 1
+        self.threads, self.deadline = 1, math.inf
         self.columns = self.runs = self.paid = 0
         self.seconds = 0.0
         self.met: set[tuple[str, Kind]] = set()

@@ -8,8 +8,8 @@ from torch.nn import functional as F
 import fastcheck.torch as ft
 from fastcheck.checks.jacobian.point import Tolerances
 from fastcheck.torch.backward import Backward
+from fastcheck.torch.backward_products import Products
 from fastcheck.torch.checking import Check, Options
-from fastcheck.torch.products import Products
 from tests.torch.support import function, tensor
 
 LIMITS = Options(Tolerances(1e-5, 1e-3, 1e-6))
