@@ -4,6 +4,7 @@ Inputs that are off by an ulp or two do not show all of it.  Near zero they leav
 (1 - cos(x)) / x**2 divides by x**2, and its slope by x**3.
 """
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -113,7 +114,8 @@ def _roundings(problem: ProgramProblem, positions: Indices, seed: int, deadline:
 
 
 def rounding_along(
-    program: DifferencedProgram, weights: Sequence[Any], moves: Mapping[int, Array], seed: int, deadline: float
+    program: DifferencedProgram, weights: Sequence[Any], moves: Mapping[int, Array], seed: int,
+    deadline: float = math.inf,
 ) -> Array:
     """Return standard errors (k,) that rounding inside a program leaves in the cost's changes along moves.
 
