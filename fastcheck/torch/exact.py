@@ -231,7 +231,7 @@ class ExactDirections(Directions):
 
     @cached_property
     def noise(self) -> Array:
-        """None."""
+        """Return zeros: exact changes are not rounded by subtraction."""
         return np.zeros(self.rows.size)
 
     def _rises(self, drawn: Array) -> list[Rise]:

@@ -19,11 +19,12 @@ def weighted(out):
     return (out.sin() * torch.arange(1.0, 1.0 + out.numel()).double().view(out.shape)).sum()
 
 
-def penalty(call):
-    """A number made of the gradients of ``weighted(call(...))``."""
+def penalty(call, create_graph=True):
+    """A number made of the gradients of ``weighted(call(...))``; without a graph they are found in other ways."""
     def loss(*inputs):
         given = [i if i.requires_grad else i.requires_grad_() for i in inputs]
-        gradients = torch.autograd.grad(weighted(call(*given)), given, create_graph=True, allow_unused=True)
+        gradients = torch.autograd.grad(weighted(call(*given)), given, create_graph=create_graph,
+                                        allow_unused=True)
         return sum(weighted(0.1 * g) for g in gradients)
     return loss
 
@@ -73,6 +74,24 @@ def test_each_input_alone_and_a_batch_give_what_subtraction_gives(name):
             after = [i + torch.from_numpy(step) if j == k else i.clone() for j, i in enumerate(inputs)]
             literal = float(call(*after).detach()) - before
             assert abs(change - literal) <= 1e-11 * (abs(before) + abs(literal) + 1.0), (k, change, literal)
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("call", [
+    torch.linalg.det, lambda a: torch.linalg.slogdet(a)[1], lambda a: torch.linalg.solve(a, torch.ones(3).double()),
+    lambda a: torch.linalg.lu_factor(a)[0],
+], ids=["det", "slogdet", "solve", "lu_factor"])
+def test_factors_of_symmetric_matrices_are_those_of_the_matrix_that_was_factored(call, transposed):
+    """PyTorch factors the transposed matrix at times, which the values of a symmetric one do not show."""
+    loss = penalty(lambda a: call(a.mT) if transposed else call(a))
+    a = torch.tensor([[4.0, 1.0, 0.5], [1.0, 3.0, -0.3], [0.5, -0.3, 5.0]], dtype=torch.float64)
+    leaf = a.clone().requires_grad_()
+    gradient, = torch.autograd.grad(loss(leaf), leaf)
+    steps = STEP * np.eye(9).reshape(9, 3, 3)
+    program = TorchProgram(penalty(lambda a: call(a.mT) if transposed else call(a), create_graph=False), [a])
+    moved = program.run({0: np.concatenate([steps, -steps])}).changes[0]
+    found = (moved[:9] - moved[9:]).reshape(3, 3) / (2.0 * STEP)
+    np.testing.assert_allclose(found, gradient.numpy(), atol=1e-12 * float(gradient.abs().max()))
 
 
 class Critic(nn.Module):

@@ -25,14 +25,14 @@ def of_matrix(name: str) -> Handler:
 def determinant(call: Call) -> Any:
     """Return the determinant, and the factors that it comes from."""
     call.only(0)
-    return [ruled("det", call.args[:1], call.changes[:1], call.out, call), *_factors(call, 1)]
+    return [ruled("det", call.args[:1], call.changes[:1], call.out, call), *_factors(call, 1, may_turn=True)]
 
 
 def slogdet(call: Call) -> Any:
     """Sign and logarithm of a determinant, and the factors that they come from."""
     call.only(0)
     change = RULES["slogdet"].change(torch, call.args[:1], call.changes[:1], tuple(call.outputs[:2]), call.branches)
-    return [*change, *_factors(call, 2)]
+    return [*change, *_factors(call, 2, may_turn=True)]
 
 
 def lu_factors(call: Call) -> Any:
@@ -61,10 +61,11 @@ def unpacked(call: Call) -> Any:
     return [zeros(call, call.out), *_apart(call.changes[0])]
 
 
-def _factors(call: Call, place: int) -> list[Any]:
+def _factors(call: Call, place: int, *, may_turn: bool = False) -> list[Any]:
     """Return the change of the factors among the outputs, where anything reads it; what is behind it stands still.
 
-    PyTorch factors the matrix or its transpose, by how it lies in memory.
+    may_turn : whether PyTorch factors the transpose of a real matrix whose rows lie in order in memory, as it does for
+        determinants; which of them it was the values do not show where they are symmetric.
     """
     behind = [None for _ in call.outputs[place + 1 :]]
     if not call.read[place]:
@@ -74,8 +75,11 @@ def _factors(call: Call, place: int) -> list[Any]:
     if change is None:
         return [zeros(call, packed), *behind]
     rows, lower, upper = torch.lu_unpack(packed, pivots)
-    if not torch.allclose(rows @ lower @ upper, call.args[0]):
-        change = change.mT
+    a = call.args[0]
+    if may_turn and a.is_contiguous() and not a.is_complex():
+        a, change = a.mT, change.mT
+    if not torch.allclose(rows @ lower @ upper, a):
+        raise NoRule(f"the factors of {call.operator}, which are of another matrix")
     return [ruled("lu", (lower @ upper,), (rows.mT @ change,), packed, call), *behind]
 
 
