@@ -138,40 +138,51 @@ def relative_to_targets(y: Array) -> Array:
     return np.asarray(np.eye(len(y)) - share[:, None])
 
 
-def moments(weights: list[Array], u: Array) -> list[Array]:
-    """Return sums over outputs of u, u^2, ..., (m, outputs, columns), with weights (m, outputs) for each."""
-    found, power = [], u
-    for number, weight in enumerate(weights):
+def moments(weights: list[Array], u: Array, into: list[Array]) -> None:
+    """Write sums over outputs of u, u^2, ..., (m, columns) each.
+
+    Parameters
+    ----------
+    weights : (m, outputs) of each power, or of more than there are.
+    u : (m, outputs, columns).
+    """
+    power = u
+    for number, (weight, out) in enumerate(zip(weights, into, strict=False)):
         if number == 1:
             power = u * u
         elif number:
             power *= u
-        found.append((weight[:, None] @ power)[:, 0])
-    return found
+        np.matmul(weight[:, None], power, out=out[:, None])
 
 
-def cross_entropy_cumulants(weight: Array, a: Array, u: Array, degree: int) -> list[Array]:
-    """Return the powers of the same, (m, columns) each, for changes u d of the logits, less their mean by the targets.
+def cross_entropy_cumulants(weight: Array, sums: list[Array]) -> None:
+    """Turn moments into the powers of the same, for changes u d of the logits, less their mean by the targets.
 
     They are the cumulants k_n / n! of u under a, times the targets' total weight.
 
     Parameters
     ----------
     weight : (m,) of the targets.
-    a : (m, outputs); u : (m, outputs, columns), see ``relative_to_targets``.
-    degree : how many powers are wanted, 2 to 4.
+    sums : (m, columns) each, ``moments`` of u (see ``relative_to_targets``) with weights a: two to four, which become
+        as many powers.
     """
-    t1, t2, *more = moments([a] * degree, u)
+    t1, t2, *more = sums
     square = t1 * t1
-    powers = [t1, 0.5 * (t2 - square)]
-    if more:
-        powers.append((1.0 / 6.0) * more[0] - t1 * (0.5 * t2 - (1.0 / 3.0) * square))
     if len(more) > 1:
-        fourth = more[1] - 4.0 * more[0] * t1 - 3.0 * t2 * t2 + square * (12.0 * t2 - 6.0 * square)
-        powers.append((1.0 / 24.0) * fourth)
-    for power in powers:
-        power *= weight[:, None]
-    return powers
+        t4 = more[1]
+        t4 -= 4.0 * more[0] * t1
+        t4 -= 3.0 * t2 * t2
+        t4 += square * (12.0 * t2 - 6.0 * square)
+        t4 *= 1.0 / 24.0
+    if more:
+        t3 = more[0]
+        t3 *= 1.0 / 6.0
+        t3 -= t1 * (0.5 * t2 - (1.0 / 3.0) * square)
+    t2 -= square
+    t2 *= 0.5
+    if (weight != 1.0).any():
+        for power in sums:
+            power *= weight[:, None]
 
 
 def squared_error_change(z: Array, a: Array, y: Array, d: Array) -> Array:
@@ -194,7 +205,7 @@ LOSS_PARTS: dict[str, Callable[[Array, Array, Array, Array], tuple[Array, Array]
 # ... and for changes that are power series in a step.
 LOSS_POWERS: dict[str, Callable[..., Array]] = {"cross_entropy": cross_entropy_powers}
 
-# ... and with samples first, for changes that are straight in a step.
-LOSS_CUMULANTS: dict[str, Callable[[Array, Array, Array, int], list[Array]]] = {
+# ... and with samples first, from moments, for changes that are straight in a step.
+LOSS_CUMULANTS: dict[str, Callable[[Array, list[Array]], None]] = {
     "cross_entropy": cross_entropy_cumulants,
 }

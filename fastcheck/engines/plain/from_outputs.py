@@ -32,7 +32,9 @@ from .point import QUADRATIC_REACH, QUARTIC_REACH, SQUARE_IS_NOTHING, Point, Ser
 from .powers import largest_of
 
 # Rows of one block of J: what a block takes stays in a processor's cache, and BLAS packs W anew for each.
-ROWS = 160
+ROWS = 320
+# Multiply-adds that take as long as what is made of a unit's powers in a sample, outside products of matrices.
+PASSES = 64
 
 
 def responses(
@@ -49,79 +51,67 @@ def responses(
     rows = point.m * point.net.widths[-1]
     blocks = evenly(point.m, min(rows // ROWS, rows * sum(W.size for W in down.weights.values()) // PIECE))
     sizes = run_all(down.some_samples, blocks, run.threads, lambda done: told(done, len(blocks)))
-    found = (down.found(layer, [each[layer.layer] for each in sizes], blocks) for layer in layers)
+    run_all(down.powers_of_steps, evenly(point.m, down.work // PIECE), run.threads)
+    found = (down.found(layer, max(each[layer.layer] for each in sizes)) for layer in layers)
     return [(one, layer.met) for one, layer in zip(found, layers, strict=True) if one is not None]
 
 
 class _Descent:
-    """The way down from the outputs."""
+    """The way down from the outputs.
+
+    Some samples at a time go down, as far as J is concerned, and leave behind sums over outputs; what these come to is
+    found for many samples at once, since threads that make many short calls of NumPy wait for each other.
+    """
 
     def __init__(self, point: Point, layers: list[Carried]) -> None:
         self.point = point
         self.layers = {layer.layer: layer for layer in layers}
         self.lowest = min(self.layers)
         passed = range(self.lowest, point.last)
-        self.series = {k: point.series(k) for k in passed}
+        self.series = {k: _by_sample(point.series(k)) for k in passed}
         self.weights = {k: point.weights[k + 1] for k in passed}
         if self.lowest < point.last:
-            self.weights[self.lowest] = self.weights[self.lowest][:, self.layers[self.lowest].units]
+            units = self.layers[self.lowest].units
+            self.weights[self.lowest] = self.weights[self.lowest][:, units]
+            self.series[self.lowest] = self.series[self.lowest].of((slice(None), units))
         bent = [k for k in self.layers if k + 1 < point.last and point.curved(k + 1)]
         self.squares = {k: self.weights[k] * self.weights[k] for k in bent}
         self.cubes = {k: square * self.weights[k] for k, square in self.squares.items()
                       if self.layers[k].beyond > SQUARE_IS_NOTHING}
-        self.powers = {k: [np.empty((point.m, len(point.run.Z[k][layer.units]))) for _ in range(4)]
-                       for k, layer in self.layers.items()}
         self.mixing = not point.net.cost_entry.separable
-        of_outputs = [point.run.A[-1]] if self.mixing else point.loss_series.all
+        of_outputs = [point.run.A[-1]] * 4 if self.mixing else point.loss_series.all
         self.of_outputs = [np.ascontiguousarray(part.T) for part in of_outputs if part is not None]
+        widths = {k: W.shape[1] for k, W in self.weights.items()} | {point.last: point.net.widths[-1]}
+        wanted = set(self.layers) | {k + 1 for k in bent}
+        self.powers = {k: [np.empty((point.m, widths[k])) for _ in self.of_outputs] for k in sorted(wanted)}
+        self.degrees = {k: np.empty(point.m, np.int64) for k in wanted}
         self.others: Mask | None = None
         Y = point.problem.Y
         if self.mixing and len(Y) > 1 and bool((np.count_nonzero(Y, axis=0) == 1).all()):
             self.others = Y.T == 0.0  # relative to itself the only target does not change
-            self.of_outputs[0] = self.of_outputs[0][self.others].reshape(point.m, len(Y) - 1)
+            self.of_outputs = [self.of_outputs[0][self.others].reshape(point.m, len(Y) - 1)] * 4
 
-    def found(self, layer: Carried, sizes: list[float], blocks: list[slice]) -> LayerFound | None:
-        """Return what was found of a layer; None where two or four powers do not say it.
-
-        Parameters
-        ----------
-        sizes : the largest changes of outputs, of each of the blocks of samples.
-        """
-        powers = self.powers[layer.layer]
-        if not all(size <= QUADRATIC_REACH for size in sizes):
-            if layer.reach or not self.mixing or not all(size <= QUARTIC_REACH for size in sizes):
-                return None
-            for block, size in zip(blocks, sizes, strict=True):
-                if size <= QUADRATIC_REACH:
-                    powers[2][block] = powers[3][block] = 0.0
-        else:
-            powers = powers[:2]
-        by_unit = [power.T for power in powers]
-        if layer.met is not None:
-            for power in by_unit:
-                power[layer.met] = 0.0
-        return LayerFound(layer.layer, layer.units, by_unit)
+    @property
+    def work(self) -> int:
+        """Multiply-adds in ``powers_of_steps``, where going through an array counts as a few."""
+        return self.point.m * sum([square.size for square in self.squares.values()]
+                                  + [PASSES * powers[0].shape[1] for powers in self.powers.values()])
 
     def some_samples(self, s: slice) -> dict[int, float]:
         """Go down with some samples; return the largest change of an output that each layer's steps make."""
         sizes: dict[int, float] = {}
         with np.errstate(all="ignore"):  # NumPy keeps this per thread
-            series = {k: _by_sample(whole.of((slice(None), s))) for k, whole in self.series.items()}
-            J = slopes = self._at_outputs(s)
+            J = self._at_outputs(s)
             for k in range(self.point.last, self.lowest - 1, -1):
                 if k < self.point.last:
-                    J = self._below(k, J, series.get(k + 1))
-                layer, degree = self.layers.get(k), 2
-                if layer is not None:
-                    sizes[k] = largest_of(J) * layer.largest
-                    degree = 2 if max(sizes[k], layer.beyond) <= SQUARE_IS_NOTHING else (
-                        3 if sizes[k] <= QUADRATIC_REACH or layer.reach else 4)
-                powers = self._of_loss(J, s, degree)
-                if k in self.squares:
-                    self._add_bend(k, slopes, powers, series[k + 1])
-                slopes = powers[0]
-                if layer is not None:
-                    self._write(layer, powers, s, series.get(k))
+                    J = self._below(k, J, s)
+                if k in self.powers:
+                    layer, degree = self.layers.get(k), 2
+                    if layer is not None:
+                        sizes[k] = largest_of(J) * layer.largest
+                        degree = self._degree(layer, sizes[k])
+                    self.degrees[k][s] = degree
+                    moments([part[s] for part in self.of_outputs], J, [power[s] for power in self.powers[k][:degree]])
         return sizes
 
     def _at_outputs(self, s: slice) -> Array:
@@ -132,19 +122,36 @@ class _Descent:
         J = relative_to_targets(y)
         return J if self.others is None else J[self.others[s]].reshape(len(J), -1, len(y))
 
-    def _below(self, k: int, J: Array, behind: Series | None) -> Array:
-        """J_k from J_{k + 1}, which is used up; ``behind`` is of layer k + 1."""
-        if behind is not None:
-            J *= behind.c1[:, None]
+    def _below(self, k: int, J: Array, s: slice) -> Array:
+        """J_k from J_{k + 1}, which is used up."""
+        if k + 1 < self.point.last:
+            J *= self.series[k + 1].c1[s][:, None]
         W = self.weights[k]
         return np.asarray((J.reshape(-1, len(W)) @ W).reshape(*J.shape[:2], W.shape[1]))
 
-    def _of_loss(self, J: Array, s: slice, degree: int) -> list[Array]:
-        """Powers of the loss's changes (samples, units), for changes J of the outputs, by one of each unit."""
-        parts = [part[s] for part in self.of_outputs]
-        if self.mixing:
-            return LOSS_CUMULANTS[self.point.net.cost](self.point.problem.Y[:, s].sum(axis=0), parts[0], J, degree)
-        return moments(parts[:degree], J)
+    def _degree(self, layer: Carried, size: float) -> int:
+        """How many powers count where a layer's steps make changes of outputs up to ``size``."""
+        if max(size, layer.beyond) <= SQUARE_IS_NOTHING:
+            return 2
+        return 3 if size <= QUADRATIC_REACH or layer.reach or not self.mixing else 4
+
+    def powers_of_steps(self, s: slice) -> None:
+        """Turn sums over outputs, of some samples, into powers of changes of pre-activations, in place."""
+        point = self.point
+        with np.errstate(all="ignore"):
+            powers = {k: [power[s] for power in whole[: self.degrees[k].max()]] for k, whole in self.powers.items()}
+            for k in sorted(powers, reverse=True):
+                if self.mixing:
+                    LOSS_CUMULANTS[point.net.cost](point.problem.Y[:, s].sum(axis=0), powers[k])
+                for number, power in enumerate(powers[k][2:], 2):
+                    power[self.degrees[k][s] <= number] = 0.0
+                if k in self.squares:
+                    self._add_bend(k, powers[k + 1][0], powers[k], self.series[k + 1].of(s))
+            for k in self.layers:
+                rest = _compose(powers[k], self.series[k].of(s)) if point.passes(k) else powers[k][2:]
+                if len(rest) == 1:
+                    h = point.steps[k][s, None]
+                    powers[k][0] += rest[0] * (h * h)
 
     def _add_bend(self, k: int, slopes: Array, powers: list[Array], behind: Series) -> None:
         """Add what the curved layer k + 1 adds to the second and third power."""
@@ -153,18 +160,23 @@ class _Descent:
             if k in self.cubes:
                 powers[2] += (slopes * behind.c3) @ self.cubes[k]
 
-    def _write(self, layer: Carried, powers: list[Array], s: slice, own: Series | None) -> None:
-        """Write the powers of changes of pre-activations, from those of changes of activations."""
-        k, units = layer.layer, layer.units
-        if k > self.lowest or k == self.point.last:
-            powers = [power[:, units] for power in powers]
-        if own is not None:
-            powers = _composed(powers, own.of((slice(None), units)))
-        if len(powers) == 3:
-            h = self.point.steps[k][s, None]
-            powers[0] += powers.pop() * (h * h)
-        for whole, power in zip(self.powers[k], powers, strict=False):
-            whole[s] = power
+    def found(self, layer: Carried, size: float) -> LayerFound | None:
+        """Return what was found of a layer; None where two or four powers do not say it.
+
+        Parameters
+        ----------
+        size : the largest change of an output.
+        """
+        k, powers = layer.layer, self.powers[layer.layer]
+        if size <= QUADRATIC_REACH:
+            powers = powers[:2]
+        elif layer.reach or not self.mixing or not size <= QUARTIC_REACH:
+            return None
+        by_unit = [(power if k == self.lowest < self.point.last else power[:, layer.units]).T for power in powers]
+        if layer.met is not None:
+            for power in by_unit:
+                power[layer.met] = 0.0
+        return LayerFound(k, layer.units, by_unit)
 
 
 def _by_sample(series: Series) -> Series:
@@ -173,16 +185,19 @@ def _by_sample(series: Series) -> Series:
     return Series(np.ascontiguousarray(series.c1.T), c2, c3)
 
 
-def _composed(powers: list[Array], inner: Series) -> list[Array]:
-    """Powers of x of sum_n powers[n] d^n, where d is a series in x; of up to three powers where that is curved."""
+def _compose(powers: list[Array], inner: Series) -> list[Array]:
+    """Turn powers of d into those of x, where d is a series in x, in place; return those from the third on.
+
+    Where that series is curved two powers make three; there are no more than three then.
+    """
     r1, r2, r3 = inner.all
-    composed = [powers[0] * r1]
-    power = r1
-    for factor in powers[1:]:
-        power = power * r1
-        composed.append(factor * power)
-    if r2 is not None and r3 is not None:
-        composed[1] += powers[0] * r2
-        third = 2.0 * powers[1] * r1 * r2 + powers[0] * r3
-        composed[2:] = [composed[2] + third if len(composed) > 2 else third]
-    return composed
+    bends = None if r2 is None or r3 is None else (powers[0] * r2, 2.0 * powers[1] * r1 * r2 + powers[0] * r3)
+    factor = r1
+    for number, power in enumerate(powers):
+        if number:
+            factor = factor * r1
+        power *= factor
+    if bends is None:
+        return powers[2:]
+    powers[1] += bends[0]
+    return [powers[2] + bends[1] if len(powers) > 2 else bends[1]]
