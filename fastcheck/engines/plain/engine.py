@@ -268,10 +268,11 @@ def _slopes(
     return gradapprox, run_all(work, pieces, threads)[0]
 
 
-def _literal(point: Point, place: tuple[int, int, int]) -> tuple[Array, float]:
-    """Odd and even part of one parameter by plain propagation, and a bound of its rounding near theta."""
-    reads = with_ones(point.inputs[place[0]]).T
-    chosen = SomeSamples(point.problem, point.epsilon, reads, point.run.Z, point.slacks, point.problem.Y)
+def _literal(point: Point, place: tuple[int, int, int], samples: Indices) -> tuple[Array, float]:
+    """Odd and even part of one parameter in some samples, by plain propagation, and a bound of its rounding there."""
+    reads, Y = with_ones(point.inputs[place[0]][:, samples]).T, point.problem.Y[:, samples]
+    Z, slacks = ([part[:, samples] for part in parts] for parts in (point.run.Z, point.slacks))
+    chosen = SomeSamples(point.problem, point.epsilon, reads, Z, slacks, Y)
     parts, rounding = literal_parts(chosen, place)
     return parts, SAFETY * rounding
 
