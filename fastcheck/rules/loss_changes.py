@@ -155,14 +155,13 @@ def moments(weights: list[Array], u: Array, into: list[Array]) -> None:
         np.matmul(weight[:, None], power, out=out[:, None])
 
 
-def cross_entropy_cumulants(weight: Array, sums: list[Array]) -> None:
+def cross_entropy_cumulants(sums: list[Array]) -> None:
     """Turn moments into the powers of the same, for changes u d of the logits, less their mean by the targets.
 
-    They are the cumulants k_n / n! of u under a, times the targets' total weight.
+    They are the cumulants k_n / n! of u under a: what they are for targets of total weight one.
 
     Parameters
     ----------
-    weight : (m,) of the targets.
     sums : (m, columns) each, ``moments`` of u (see ``relative_to_targets``) with weights a: two to four, which become
         as many powers.
     """
@@ -176,13 +175,13 @@ def cross_entropy_cumulants(weight: Array, sums: list[Array]) -> None:
         t4 *= 1.0 / 24.0
     if more:
         t3 = more[0]
+        twice = (2.0 / 3.0) * square
+        twice -= t2
+        twice *= 0.5 * t1
         t3 *= 1.0 / 6.0
-        t3 -= t1 * (0.5 * t2 - (1.0 / 3.0) * square)
+        t3 += twice
     t2 -= square
     t2 *= 0.5
-    if (weight != 1.0).any():
-        for power in sums:
-            power *= weight[:, None]
 
 
 def squared_error_change(z: Array, a: Array, y: Array, d: Array) -> Array:
@@ -206,6 +205,6 @@ LOSS_PARTS: dict[str, Callable[[Array, Array, Array, Array], tuple[Array, Array]
 LOSS_POWERS: dict[str, Callable[..., Array]] = {"cross_entropy": cross_entropy_powers}
 
 # ... and with samples first, from moments, for changes that are straight in a step.
-LOSS_CUMULANTS: dict[str, Callable[[Array, list[Array]], None]] = {
+LOSS_CUMULANTS: dict[str, Callable[[list[Array]], None]] = {
     "cross_entropy": cross_entropy_cumulants,
 }

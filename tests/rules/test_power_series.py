@@ -113,8 +113,8 @@ def cumulants(y, a, u, degree):
     """Powers (m, columns) of the loss."""
     powers = [np.empty((len(u), u.shape[2])) for _ in range(degree)]
     moments([a] * degree, u, powers)
-    cross_entropy_cumulants(y.sum(axis=0), powers)
-    return powers
+    cross_entropy_cumulants(powers)
+    return [y.sum(axis=0)[:, None] * power for power in powers]
 
 
 @pytest.mark.parametrize("spread", [0.5, 5.0, 60.0])

@@ -268,7 +268,7 @@ def _slopes(
     return gradapprox, run_all(work, pieces, threads)[0]
 
 
-def _literal(point: Point, place: tuple[int, int, int], samples: Indices) -> tuple[Array, float]:
+def _literal(point: Point, place: tuple[int, int, int], samples: slice) -> tuple[Array, float]:
     """Odd and even part of one parameter in some samples, by plain propagation, and a bound of its rounding there."""
     reads, Y = with_ones(point.inputs[place[0]][:, samples]).T, point.problem.Y[:, samples]
     Z, slacks = ([part[:, samples] for part in parts] for parts in (point.run.Z, point.slacks))
@@ -328,11 +328,11 @@ def _height(point: Point) -> float:
 def _noise(point: Point, found: LayerFound, height: float) -> tuple[float, float]:
     """Rounding of sums of slope times input, and of the pre-activations that curved functions see."""
     slopes, inputs = found.powers[0], point.inputs[found.layer]
-    steepest = float((slopes * slopes).sum(axis=1).max(initial=0.0))
+    steepest = float(np.einsum("ij,ij->i", slopes, slopes).max(initial=0.0))
     if found.literal is not None:
         steepest = max(steepest, found.literal.steepest)
     unit = 4.0 * UNIT_ROUNDOFF * (1.0 + height) * point.scale * float(np.sqrt(steepest))
-    return unit * float(np.sqrt((inputs * inputs).sum(axis=1).max())), unit * float(np.sqrt(point.m))
+    return unit * float(np.sqrt(np.einsum("ij,ij->i", inputs, inputs).max())), unit * float(np.sqrt(point.m))
 
 
 def _kinks(point: Point, found: LayerFound, place: Places) -> list[tuple[Indices, Array, Array]]:

@@ -33,8 +33,8 @@ from .powers import largest_of
 
 # Rows of one block of J: what a block takes stays in a processor's cache, and BLAS packs W anew for each.
 ROWS = 320
-# Multiply-adds that take as long as what is made of a unit's powers in a sample, outside products of matrices.
-PASSES = 64
+# Numbers of one array that is gone through several times: what stays in a processor's cache.
+NUMBERS = 1 << 16
 
 
 def responses(
@@ -51,7 +51,8 @@ def responses(
     rows = point.m * point.net.widths[-1]
     blocks = evenly(point.m, min(rows // ROWS, rows * sum(W.size for W in down.weights.values()) // PIECE))
     sizes = run_all(down.some_samples, blocks, run.threads, lambda done: told(done, len(blocks)))
-    run_all(down.powers_of_steps, evenly(point.m, down.work // PIECE), run.threads)
+    for some in evenly(point.m, down.numbers // NUMBERS):  # short calls of NumPy take longer on two threads than on one
+        down.powers_of_steps(some)
     found = (down.found(layer, max(each[layer.layer] for each in sizes)) for layer in layers)
     return [(one, layer.met) for one, layer in zip(found, layers, strict=True) if one is not None]
 
@@ -75,27 +76,33 @@ class _Descent:
             self.weights[self.lowest] = self.weights[self.lowest][:, units]
             self.series[self.lowest] = self.series[self.lowest].of((slice(None), units))
         bent = [k for k in self.layers if k + 1 < point.last and point.curved(k + 1)]
-        self.squares = {k: self.weights[k] * self.weights[k] for k in bent}
-        self.cubes = {k: square * self.weights[k] for k, square in self.squares.items()
-                      if self.layers[k].beyond > SQUARE_IS_NOTHING}
+        self.powers_of_weights = {k: self._powers_of_weights(k) for k in bent}
         self.mixing = not point.net.cost_entry.separable
         of_outputs = [point.run.A[-1]] * 4 if self.mixing else point.loss_series.all
         self.of_outputs = [np.ascontiguousarray(part.T) for part in of_outputs if part is not None]
         widths = {k: W.shape[1] for k, W in self.weights.items()} | {point.last: point.net.widths[-1]}
         wanted = set(self.layers) | {k + 1 for k in bent}
         self.powers = {k: [np.empty((point.m, widths[k])) for _ in self.of_outputs] for k in sorted(wanted)}
+        self.bends = {k: [np.empty((point.m, widths[k])) for _ in self.powers_of_weights[k]] for k in bent}
         self.degrees = {k: np.empty(point.m, np.int64) for k in wanted}
         self.others: Mask | None = None
         Y = point.problem.Y
+        weight = Y.sum(axis=0)
+        self.weight = weight[:, None] if self.mixing and bool((weight != 1.0).any()) else None
         if self.mixing and len(Y) > 1 and bool((np.count_nonzero(Y, axis=0) == 1).all()):
             self.others = Y.T == 0.0  # relative to itself the only target does not change
             self.of_outputs = [self.of_outputs[0][self.others].reshape(point.m, len(Y) - 1)] * 4
 
+    def _powers_of_weights(self, k: int) -> list[Array]:
+        """W^2 and, where that may count, W^3 from layer k to the next."""
+        W = self.weights[k]
+        square = W * W
+        return [square, square * W] if self.layers[k].beyond > SQUARE_IS_NOTHING else [square]
+
     @property
-    def work(self) -> int:
-        """Multiply-adds in ``powers_of_steps``, where going through an array counts as a few."""
-        return self.point.m * sum([square.size for square in self.squares.values()]
-                                  + [PASSES * powers[0].shape[1] for powers in self.powers.values()])
+    def numbers(self) -> int:
+        """Numbers of a power, all layers together."""
+        return sum(powers[0].size for powers in self.powers.values())
 
     def some_samples(self, s: slice) -> dict[int, float]:
         """Go down with some samples; return the largest change of an output that each layer's steps make."""
@@ -112,6 +119,8 @@ class _Descent:
                         degree = self._degree(layer, sizes[k])
                     self.degrees[k][s] = degree
                     moments([part[s] for part in self.of_outputs], J, [power[s] for power in self.powers[k][:degree]])
+                if k in self.bends:
+                    self._bend(k, s)
         return sizes
 
     def _at_outputs(self, s: slice) -> Array:
@@ -135,30 +144,32 @@ class _Descent:
             return 2
         return 3 if size <= QUADRATIC_REACH or layer.reach or not self.mixing else 4
 
+    def _bend(self, k: int, s: slice) -> None:
+        """Write what the curved layer k + 1 adds to the second and third power, by one unit of the targets' weight."""
+        slopes, behind = self.powers[k + 1][0][s], self.series[k + 1]
+        for c, W, out in zip((behind.c2, behind.c3), self.powers_of_weights[k], self.bends[k], strict=False):
+            if c is not None:
+                np.matmul(slopes * c[s], W, out=out[s])
+
     def powers_of_steps(self, s: slice) -> None:
         """Turn sums over outputs, of some samples, into powers of changes of pre-activations, in place."""
         point = self.point
         with np.errstate(all="ignore"):
             powers = {k: [power[s] for power in whole[: self.degrees[k].max()]] for k, whole in self.powers.items()}
-            for k in sorted(powers, reverse=True):
+            for k in self.layers:
                 if self.mixing:
-                    LOSS_CUMULANTS[point.net.cost](point.problem.Y[:, s].sum(axis=0), powers[k])
+                    LOSS_CUMULANTS[point.net.cost](powers[k])
                 for number, power in enumerate(powers[k][2:], 2):
                     power[self.degrees[k][s] <= number] = 0.0
-                if k in self.squares:
-                    self._add_bend(k, powers[k + 1][0], powers[k], self.series[k + 1].of(s))
-            for k in self.layers:
+                for power, bend in zip(powers[k][1:], self.bends.get(k, []), strict=False):
+                    power += bend[s]
+                if self.weight is not None:
+                    for power in powers[k]:
+                        power *= self.weight[s]
                 rest = _compose(powers[k], self.series[k].of(s)) if point.passes(k) else powers[k][2:]
                 if len(rest) == 1:
                     h = point.steps[k][s, None]
                     powers[k][0] += rest[0] * (h * h)
-
-    def _add_bend(self, k: int, slopes: Array, powers: list[Array], behind: Series) -> None:
-        """Add what the curved layer k + 1 adds to the second and third power."""
-        if behind.c2 is not None and behind.c3 is not None:
-            powers[1] += (slopes * behind.c2) @ self.squares[k]
-            if k in self.cubes:
-                powers[2] += (slopes * behind.c3) @ self.cubes[k]
 
     def found(self, layer: Carried, size: float) -> LayerFound | None:
         """Return what was found of a layer; None where two or four powers do not say it.

@@ -114,16 +114,20 @@ class Point:
 
     def _slack(self, k: int) -> Array:
         bias = self.problem.parameters[self.net.places[k].tensors["b"].name].reshape(-1, 1)
-        return np.asarray(8.0 * UNIT_ROUNDOFF * (self.weight_sums[k][:, None] * self.largest[k] + np.abs(bias)) + 1e-30)
+        unit = 8.0 * UNIT_ROUNDOFF
+        slack = np.asarray((unit * self.weight_sums[k])[:, None] * self.largest[k])
+        slack += unit * np.abs(bias) + 1e-30
+        return slack
 
     def _gap(self, k: int) -> Array | None:
         """Distance of each pre-activation to the nearest kink."""
         points, z = self.entries[k].breakpoints, self.run.Z[k]
         if not points or not self.passes(k):
             return None
-        gap: Array = np.abs(z - points[0])
-        for point in points[1:]:
-            gap = np.minimum(gap, np.abs(z - point))
+        gap: Array | None = None
+        for point in points:
+            one = np.abs(z - point if point else z)
+            gap = one if gap is None else np.minimum(gap, one)
         return gap
 
     def difference(self, k: int, z: Array, a: Array, d: Array) -> Array:

@@ -12,12 +12,12 @@ import numpy as np
 
 from ..._constants import UNIT_ROUNDOFF
 from ..._errors import EngineError
-from ..._types import Array, Indices
+from ..._types import Array
 from .found import LayerFound
 from .literally import literal_parts
 from .point import CLOSE, DRAWN_BY, SAFETY, Point
 
-LiteralAt = Callable[[Point, tuple[int, int, int], Indices], tuple[Array, float]]
+LiteralAt = Callable[[Point, tuple[int, int, int], slice], tuple[Array, float]]
 # The parameter is tried in about this many samples.
 SAMPLES = 32
 # Polynomials agree with the values that they go through to this, relatively.
@@ -63,18 +63,18 @@ def spot_check(
     return {"spot_checked": 1, "spot_check_error": error / bound if bound else 0.0}
 
 
-def _some_samples(point: Point, found: LayerFound, row: int, draw: int) -> Indices:
+def _some_samples(point: Point, found: LayerFound, row: int, draw: int) -> slice:
     """Return the samples in which a unit's parameter is tried: all where some of its sums stand only as a whole."""
     step = max(1, point.m // SAMPLES)
     if found.literal is not None and row in found.literal.rows:
         step = 1
-    return np.arange(draw % step, point.m, step)
+    return slice(draw % step, None, step)
 
 
-def _own(point: Point, found: LayerFound, row: int, column: int, samples: Indices) -> Array:
+def _own(point: Point, found: LayerFound, row: int, column: int, samples: slice) -> Array:
     """Return the odd and even part of the losses' sum at one parameter, as the engine's own sums have them."""
     inputs, epsilon = point.inputs[found.layer], point.epsilon
-    a = inputs[column, samples] if column < len(inputs) else np.ones(len(samples))
+    a = inputs[column, samples] if column < len(inputs) else np.ones(point.m)[samples]
     x = epsilon * a
     powers = [power[row, samples] for power in found.powers]
     odd, even = powers[0] * x, powers[1] * x * x
@@ -88,10 +88,10 @@ def _own(point: Point, found: LayerFound, row: int, column: int, samples: Indice
     return parts
 
 
-def _literal(point: Point, place: tuple[int, int, int], samples: Indices, losses: Array) -> Array:
+def _literal(point: Point, place: tuple[int, int, int], samples: slice, losses: Array) -> Array:
     """Return the odd and even part by plain propagation of theta +- epsilon e, beside the losses at theta."""
     layer, unit, column = place
-    net, parameters, count = point.net, point.problem.parameters, len(samples)
+    net, parameters, count = point.net, point.problem.parameters, len(losses)
     own = net.places[layer]
     perturbed = own.of_unit(point.problem.theta, unit)
     base, reads = perturbed[column], point.inputs[layer][:, samples]
@@ -107,7 +107,7 @@ def _literal(point: Point, place: tuple[int, int, int], samples: Indices, losses
     return np.array([0.5 * (up - down).sum(), (0.5 * (up + down) - losses).sum()])
 
 
-def _moved_by_rounding(point: Point, layers: list[LayerFound], first: int, samples: Indices) -> float:
+def _moved_by_rounding(point: Point, layers: list[LayerFound], first: int, samples: slice) -> float:
     """How far rounding of pre-activations from a layer on may move the losses' sum, by the slopes found at theta."""
     return sum(
         float(np.vdot(np.abs(found.powers[0][:, samples]), point.slacks[found.layer][found.units][:, samples]))
@@ -116,7 +116,7 @@ def _moved_by_rounding(point: Point, layers: list[LayerFound], first: int, sampl
 
 
 def _looked_closer(
-    point: Point, place: tuple[int, int, int], samples: Indices, own: Array, literal_at: LiteralAt
+    point: Point, place: tuple[int, int, int], samples: slice, own: Array, literal_at: LiteralAt
 ) -> tuple[float, float]:
     """The same held against all that rounding can do near theta too, and against columns at the steps themselves.
 
@@ -128,10 +128,11 @@ def _looked_closer(
     bound += CLOSE * float(np.abs(own).max())
     error = float(np.abs(literal - own).max())
     if not error <= bound:
-        inputs, units = point.inputs[layer], np.full(len(samples), unit)
-        steps = point.epsilon * (inputs[column, samples] if column < len(inputs) else np.ones(len(samples)))[:, None]
-        odd, even, _ = literal_parts(point, layer, units, samples, steps)
-        far, bend, _ = literal_parts(point, layer, units, samples, point.steps[layer][samples, None])
+        inputs, chosen = point.inputs[layer], np.arange(point.m)[samples]
+        units = np.full(len(chosen), unit)
+        steps = point.epsilon * (inputs[column, chosen] if column < len(inputs) else np.ones(len(chosen)))[:, None]
+        odd, even, _ = literal_parts(point, layer, units, chosen, steps)
+        far, bend, _ = literal_parts(point, layer, units, chosen, point.steps[layer][chosen, None])
         at_steps = np.array([odd.sum(), even.sum()])
         _require(own, at_steps, INTERPOLATED * float(np.abs(far).sum() + np.abs(bend).sum()) + 1e-300, place)
         error = _require(literal, at_steps, bound, place)
