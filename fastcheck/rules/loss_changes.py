@@ -93,7 +93,8 @@ def cross_entropy_powers(
     """
     weight = np.add.reduce(y, axis=0)
     share = y / weight
-    others = np.ones((len(a), len(a))) - np.eye(len(a))
+    others = np.ones((len(a), len(a)))
+    np.fill_diagonal(others, 0.0)
     q = others @ a
     g = a * (others @ share) - share * q  # both columns sum to one, and 1 - a is the sum of the others
     columns = 0 if first is None else first.shape[1]
@@ -115,7 +116,8 @@ def _cumulants(
     """Write what ``cross_entropy_powers`` has of given columns, by one unit of weight."""
     first, second, third = changes
     t1, bend, twist = powers
-    u = first - np.einsum("km,kcm->cm", share, np.broadcast_to(first, (*first.shape[:2], a.shape[1])))
+    of_each = first if first.shape[2] == a.shape[1] else np.broadcast_to(first, (*first.shape[:2], a.shape[1]))
+    u = first - np.einsum("km,kcm->cm", share, of_each)
     weighted = a[:, None] * u
     np.add.reduce(weighted, axis=0, out=t1)
     square = weighted * u
