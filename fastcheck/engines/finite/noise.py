@@ -12,10 +12,9 @@ from operator import sub
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..._constants import UNIT_ROUNDOFF
-from ..._types import Array
+from ..._types import Array, Indices
 from ...problems.parameters.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ MOVED = 16
 # Noise is measured at small steps whatever epsilon is, for long ones cross kinks; and at a second one further out.
 NEAR, FAR = 1e-7, 1e-5
 # Costs (k,) at theta with the entries (k, w) set to values (k, w).
-CostsAt = Callable[[NDArray[np.int64], Array], Array]
+CostsAt = Callable[[Indices, Array], Array]
 Finding = Literal["noise", "too close", "too far"]
 
 
@@ -186,7 +185,7 @@ def network_noise(
     center = cost(theta)
     seconds = EVALUATIONS * (time.perf_counter() - started)  # of one tensor
 
-    def costs_at(entries: NDArray[np.int64], values: Array) -> Array:
+    def costs_at(entries: Indices, values: Array) -> Array:
         costs = np.empty(len(entries))
         for row, (where, value) in enumerate(zip(entries, values, strict=True)):
             vector = theta.copy()
@@ -229,17 +228,17 @@ def tensor_noise(
     size = tensor.stop - tensor.start
     count = min(size, MOVED)
 
-    def line(count: int) -> tuple[NDArray[np.int64], Array]:
+    def line(count: int) -> tuple[Indices, Array]:
         return (tensor.start + generator.choice(size, count, replace=False),
                 np.where(generator.integers(0, 2, count), 1.0, -1.0))
 
-    def along(entries: NDArray[np.int64], signs: Array, distances: Array) -> Array:
+    def along(entries: Indices, signs: Array, distances: Array) -> Array:
         """Return the costs (lines, points) on lines (lines, count) at distances (lines, points)."""
         values = theta[entries][:, None] + distances[:, :, None] * signs[:, None]
         rows = values.reshape(-1, entries.shape[1])
         return costs_at(entries.repeat(distances.shape[1], axis=0), rows).reshape(distances.shape)
 
-    def measured(line: tuple[NDArray[np.int64], Array], spacing: float, first: Array | None = None) -> float:
+    def measured(line: tuple[Indices, Array], spacing: float, first: Array | None = None) -> float:
         entries, signs = line
         return line_noise(lambda distances: along(entries[None], signs[None], distances[None])[0], spacing, center,
                           first)
