@@ -154,7 +154,7 @@ def check(
     epsilon, norm, tolerance = epsilon_of(epsilon), norm_of(norm), tolerance_of(tolerance)
     how |= {"epsilon": epsilon, "norm": norm, "tolerance": tolerance}
     limits = threads_of(threads), memory_of(memory_limit)
-    read = read_call(net, parameters, gradients, X, Y)
+    read = read_call(net, parameters, gradients, X, Y, limits[0])
     problem, subject = _problem(net, read, limits[1], again)
     if engine != "response":
         net.layout.require_visible(
@@ -173,7 +173,7 @@ def check(
         if method == "directional":
             subject, found, _ = with_directions(probed, subject, found, epsilon, allowed_anywhere(subject, tolerance))
         started += found.facts.get(COMPILING_SECONDS, 0.0)  # said apart
-        made = Report.of(subject, found, **how, seconds=time.perf_counter() - started)
+        made = Report.of(subject, found, **how, seconds=time.perf_counter() - started, threads=limits[0])
         if not made.ok and len(subject.tensors) == len(net.tensors):
             exact = engine == "response"
             looked = shared if exact else engine_named("response")

@@ -56,7 +56,7 @@ class Report(Judged):
     @classmethod
     def of(
         cls, subject: AnalyticGradient, differences: NumericalGradient, *, epsilon: float | Array, norm: float,
-        tolerance: float | None, engine: str, method: str, seed: int, seconds: float, **extra: Any,
+        tolerance: float | None, engine: str, method: str, seed: int, seconds: float, threads: int = 1, **extra: Any,
     ) -> "Report":
         """Judge what an engine found and report it.
 
@@ -66,8 +66,9 @@ class Report(Judged):
         epsilon : the perturbation, one for all or one per checked position; norm : 1, 2 or infinity.
         tolerance : largest relative difference, None for the default (see ``fastcheck.verdict.judge``).
         engine, method, seed, seconds, extra : for the reader, and for who repeats the run.
+        threads : that judging may take.
         """
-        judgement = judge(subject, differences, epsilon=epsilon, norm=norm, tolerance=tolerance)
+        judgement = judge(subject, differences, epsilon=epsilon, norm=norm, tolerance=tolerance, threads=threads)
         run = {"engine": engine, "method": method, "epsilon": epsilon, "norm": norm, "tolerance": tolerance,
                "seed": seed, "seconds": max(seconds, 0.0), **extra}
         return cls(subject, differences, judgement, run)

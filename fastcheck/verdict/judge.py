@@ -23,6 +23,7 @@ from .._constants import (
 )
 from .._types import Array
 from ..problems.gradients import AnalyticGradient, NumericalGradient
+from ..runtime.threads import run_all
 from .clear_case import difference_if_clear
 from .compare import comparisons
 from .comparison import Comparison, relative
@@ -35,10 +36,13 @@ from .outcome import FAIL, INCONCLUSIVE, PASS, Cause, Verdict
 from .tolerance import tolerance_in
 from .zero import zero
 
+# Entries of a tensor that take longer to add up than another thread takes to start.
+LARGE = 1 << 18
+
 
 def judge(
     subject: AnalyticGradient, differences: NumericalGradient, *, epsilon: float | Array, norm: float,
-    tolerance: float | None = None,
+    tolerance: float | None = None, threads: int = 1,
 ) -> Judgement:
     """Judge gradients by cost differences.
 
@@ -49,6 +53,7 @@ def judge(
     epsilon : the perturbation, one for all or one per checked position.
     norm : 1, 2 or infinity, of the ``difference``.
     tolerance : largest relative difference; by default 1e-7, more for gradients in less than double precision.
+    threads : that add up large tensors.
 
     Raises
     ------
@@ -58,6 +63,9 @@ def judge(
 
     def find() -> list[TensorVerdict]:
         compared = comparisons(subject, differences, tolerance)
+        large = [one for one in compared if one.checked > LARGE]
+        if threads > 1 and len(large) > 1:
+            run_all(lambda one: one.sizes, large, threads)
         given = Evidence(subject, differences, epsilon, norm, tolerance, compared)
         return [_judge_tensor(comparison, given) for comparison in compared]
 

@@ -12,7 +12,7 @@ import pytest
 
 import fastcheck as fc
 from fastcheck.engines import base
-from fastcheck.engines.plain import at_once, engine as plain, from_outputs, pieces
+from fastcheck.engines.plain import at_once, engine as plain, from_outputs, pieces, spot_check
 from fastcheck.engines.plain.from_outputs import responses as short_responses
 from fastcheck.problems.networks.problem import Problem
 from fastcheck.rules.activation_changes import ACTIVATION_CHANGES
@@ -252,14 +252,36 @@ def test_blocks_of_samples_change_only_the_last_digits(monkeypatch):
     same_to_rounding(plain.differences(given, None, 1e-7, RUN), whole, 1e-15)
 
 
-def test_a_fault_in_the_sums_is_an_error(monkeypatch):
-    given = problem(network([6, 7, 5, 3], "tanh", "softmax", "cross_entropy"), 5)
+@pytest.mark.parametrize("samples", [5, 31, 200])
+@pytest.mark.parametrize("hidden", ["tanh", "relu"])
+def test_a_fault_in_the_sums_is_an_error(monkeypatch, hidden, samples):
+    """Whether the parameter is tried in all samples or in some."""
+    given = problem(network([6, 7, 5, 3], hidden, "softmax", "cross_entropy"), samples)
     usual_way(monkeypatch)
+    assert plain.differences(given, None, 1e-7, RUN).facts["spot_checked"] == 1
     monkeypatch.setattr(plain, "short_responses", lambda *arguments: [
         (replace(one, powers=[power * (1.0 + 1e-4) for power in one.powers]), met)
         for one, met in short_responses(*arguments)])
     with pytest.raises(fc.EngineError, match="spot check"):
         plain.differences(given, None, 1e-7, RUN)
+
+
+def test_the_spot_check_tries_a_quarter_of_the_samples(monkeypatch):
+    """But all where a unit's sums over those at kinks stand only as a whole."""
+    seen = []
+    literal = spot_check._literal
+    monkeypatch.setattr(spot_check, "_literal", lambda point, place, samples, losses: seen.append(len(losses)) or
+                        literal(point, place, samples, losses))
+    usual_way(monkeypatch)
+    for samples in (5, 20, 64, 1000):
+        given = problem(network([6, 7, 5, 3], "tanh", "softmax", "cross_entropy"), samples)
+        plain.differences(given, None, 1e-7, RUN)
+    assert seen[:3] == [5, 10, 16]
+    assert seen[3] in (32, 33)
+    given = problem(network([6, 7, 5, 3], "relu", "softmax", "cross_entropy"), 40)
+    found = plain.differences(given, None, 0.3, RUN)
+    assert found.kinks.where.size
+    assert seen[-1] == 40
 
 
 COLD = """

@@ -7,6 +7,7 @@ from hypothesis import given, settings, strategies as st
 from fastcheck.checks.network import check
 from fastcheck.engines.base import ENGINES
 from fastcheck.problems.networks.network import Network
+from fastcheck.verdict import judge as judging
 from fastcheck.verdict.comparison import CHUNK
 from tests.support.course_exercise import exercise, gradients_with
 from tests.support.fake_gradients import LARGE, SHAPES, Made, failing, verdicts
@@ -51,6 +52,16 @@ def test_large_tensors_are_worked_on_in_chunks():
     assert failing(report) == {"W1"}
     assert report.tensor("W1").worst == (2, CHUNK - 5)
     assert report.tensor("W1").wrong == 1
+
+
+def test_large_tensors_are_added_up_on_threads(monkeypatch):
+    """To the same bits."""
+    monkeypatch.setattr(judging, "LARGE", 1)
+    made = Made()
+    made.gradient += 1e-3 * made.rng.standard_normal(made.gradient.size)
+    alone, together = (made.report(threads=threads) for threads in (1, 3))
+    assert [t.difference for t in together.tensors] == [t.difference for t in alone.tensors]
+    assert (together.difference, str(together)) == (alone.difference, str(alone))
 
 
 def test_rounding_of_small_entries_beside_large_ones_is_no_mistake():

@@ -66,8 +66,8 @@ def read_at_once(net: Network, parameters: Any, gradients: Any, X: Any, Y: Any) 
     return Reading(Values(np.concatenate(at), {}), Values(np.concatenate(of), {}), X, targets)
 
 
-def read_call(net: Network, parameters: Any, gradients: Any, X: Any, Y: Any) -> Reading:
-    """Read what a user calls a check with.
+def read_call(net: Network, parameters: Any, gradients: Any, X: Any, Y: Any, threads: int = 1) -> Reading:
+    """Read what a user calls a check with, on some threads.
 
     Raises
     ------
@@ -80,8 +80,8 @@ def read_call(net: Network, parameters: Any, gradients: Any, X: Any, Y: Any) -> 
         notes = ("Samples were read in rows, as the shapes tell.",)
     if net.weights != IN_OUT:
         try:
-            at = net.layout.parameters(parameters)
-            return Reading(at, net.layout.gradients(gradients), X, Y, notes=notes)
+            at = net.layout.parameters(parameters, threads=threads)
+            return Reading(at, net.layout.gradients(gradients, threads=threads), X, Y, notes=notes)
         except (TypeError, ValueError) as error:
             refusals.append(error)
     try:

@@ -13,12 +13,15 @@ import numpy as np
 from ..._types import Array, Indices
 from ..._validation import meant
 from ...runtime.cached_property import cached_property
+from ...runtime.threads import run_all
 from .tree import Leaf, Tree, leaves, numbers, rebuilt, tree_of
 
 # What stands for a key that is not there.
 MISSING = object()
 # Bytes of a number in double precision.
 DOUBLE_BYTES = 8
+# Numbers of a layout that several threads copy, and of a piece; fewer are done before another thread has started.
+LARGE, PIECE = 1 << 20, 1 << 18
 
 
 @dataclass(frozen=True)
@@ -80,26 +83,27 @@ class Layout:
         return tuple((leaf.tensor.name, (leaf.tensor.shape, leaf.tensor.shape[:1])[: 1 + leaf.flat])
                      for leaf in self.leaves)
 
-    def parameters(self, values: Any, argument: str = "parameters") -> Values:
-        """Read parameters of this layout.
+    def parameters(self, values: Any, argument: str = "parameters", threads: int = 1) -> Values:
+        """Read parameters of this layout, large ones on some threads.
 
         Raises
         ------
         TypeError, ValueError : naming the array that is missing, unknown, or does not fit.
         """
-        return self._read(values, argument, "")
+        return self._read(values, argument, "", threads)
 
-    def gradients(self, values: Any, argument: str = "gradients") -> Values:
-        """Read gradients of this layout: in dictionaries the gradient of "W" is called "dW" or "W".
+    def gradients(self, values: Any, argument: str = "gradients", threads: int = 1) -> Values:
+        """Read gradients of this layout, likewise: in dictionaries the gradient of "W" is called "dW" or "W".
 
         Raises
         ------
         TypeError, ValueError : naming the array that is missing, unknown, there twice, or does not fit.
         """
-        return self._read(values, argument, "d")
+        return self._read(values, argument, "d", threads)
 
-    def _read(self, values: Any, argument: str, prefix: str) -> Values:
+    def _read(self, values: Any, argument: str, prefix: str, threads: int) -> Values:
         vector, precision = np.empty(self.size), {}
+        large: list[tuple[Array, Any]] = []
         for leaf, value in _matched(self, values, argument, prefix):
             tensor = leaf.tensor
             array = numbers(f"{tensor.name} in {argument}", value)
@@ -111,7 +115,13 @@ class Layout:
                 )
             if array.dtype.kind == "f" and array.dtype.itemsize < DOUBLE_BYTES:
                 precision[tensor.name] = array.dtype.name
-            vector[tensor.start : tensor.stop] = array.reshape(-1)
+            into, flat = vector[tensor.start : tensor.stop], array.reshape(-1)
+            if threads > 1 and self.size > LARGE:
+                large += [(into[k : k + PIECE], flat[k : k + PIECE]) for k in range(0, flat.size, PIECE)]
+            else:
+                into[:] = flat
+        if large:
+            run_all(lambda pair: np.copyto(*pair), large, threads)
         return Values(vector, precision)
 
     def arrays_of(self, values: Any, argument: str = "parameters") -> list[Any]:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from fastcheck.problems.parameters import layout as layouts
 from fastcheck.problems.parameters.layout import Layout, lowest_precision
 
 NESTED = {
@@ -21,6 +22,18 @@ def test_tensors_are_named_by_their_path_and_lie_end_to_end():
     assert [t.shape for t in layout.tensors] == [(2, 3), (2,), (1, 1), (), ()]
     assert [t.start for t in layout.tensors] == [0, 6, 8, 9, 10]
     np.testing.assert_array_equal(layout.parameters(NESTED).vector, [0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 0.5])
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_large_arrays_are_copied_on_threads(monkeypatch, threads):
+    """In whatever order, type and layout in memory they come."""
+    monkeypatch.setattr(layouts, "LARGE", 10)
+    monkeypatch.setattr(layouts, "PIECE", 4)
+    rng = np.random.default_rng(0)
+    given = {"W": rng.standard_normal((7, 9)).T, "b": rng.standard_normal(3).astype(np.float32), "c": 2.0}
+    copied = Layout.of(given).parameters(given, threads=threads)
+    np.testing.assert_array_equal(copied.vector, [*given["W"].reshape(-1), *given["b"], 2.0])
+    assert copied.precision == {"b": "float32"}
 
 
 def test_views_have_the_structure_and_share_the_vector():
