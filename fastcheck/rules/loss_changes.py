@@ -77,14 +77,13 @@ def cross_entropy_powers(
 ) -> Array:
     """Return the powers of the same, (3, columns + outputs, m), for changes first d + second d^2 + third d^3.
 
-    The last columns are changes d of one output's logit alone.  With u = first - dbar, sums weighted by a and g = a - y
-    / sum(y), the powers are the cumulants
+    The last columns are changes d of one output's logit alone.  With v = first - sum y first / sum(y), t = sum a v,
+    u = v - t and g = a - y / sum(y), the powers are the cumulants
 
-        sum a u        sum g second + (sum a u^2 - t^2) / 2        sum g third + sum a u second - t sum a second + k / 6
+        t        sum g second + sum a u^2 / 2        sum g third + sum a u second + sum a u^3 / 6
 
-    where t is the first and k = sum a u^3 - 3 t sum a u^2 + 2 t^3.  Where one class is certain, u is zero there, and g
-    is made without cancelling: all keep their digits.  With q = 1 - a, those of one output alone are g, a q / 2 and
-    a q (q - a) / 6.
+    Where one class is certain, v is zero there, and g is made without cancelling: all keep their digits.  With
+    q = 1 - a, those of one output alone are g, a q / 2 and a q (q - a) / 6.
 
     Parameters
     ----------
@@ -115,23 +114,21 @@ def _cumulants(
 ) -> None:
     """Write what ``cross_entropy_powers`` has of given columns, by one unit of weight."""
     first, second, third = changes
-    t1, bend, twist = powers
-    of_each = first if first.shape[2] == a.shape[1] else np.broadcast_to(first, (*first.shape[:2], a.shape[1]))
-    u = first - np.einsum("km,kcm->cm", share, of_each)
+    slope, bend, twist = powers
+    if first.shape[2] != a.shape[1]:
+        first = np.broadcast_to(first, (*first.shape[:2], a.shape[1]))
+    u = first - np.einsum("km,kcm->cm", share, first)
+    u -= np.einsum("km,kcm->cm", a, u, out=slope)
     weighted = a[:, None] * u
-    np.add.reduce(weighted, axis=0, out=t1)
-    square = weighted * u
-    t2 = np.add.reduce(square, axis=0)
-    square *= u
-    t = t1 * t1
-    np.multiply(0.5, t2 - t, out=bend)
-    np.subtract(np.add.reduce(square, axis=0) * (1.0 / 6.0), t1 * (0.5 * t2 - (1.0 / 3.0) * t), out=twist)
+    power = weighted * u
+    np.multiply(0.5, np.add.reduce(power, axis=0), out=bend)
+    power *= u
+    np.multiply(1.0 / 6.0, np.add.reduce(power, axis=0), out=twist)
     if second is not None and third is not None:
         curved = second.shape[1]
         bend[:curved] += np.einsum("km,kcm->cm", g, second)
         twist[:curved] += np.einsum("km,kcm->cm", g, third)
         twist[:curved] += np.einsum("kcm,kcm->cm", weighted[:, :curved], second)
-        twist[:curved] -= t1[:curved] * np.einsum("km,kcm->cm", a, second)
 
 
 def relative_to_targets(y: Array) -> Array:
