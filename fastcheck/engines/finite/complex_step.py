@@ -56,8 +56,8 @@ def require_analytic(check: Check) -> None:
         raise OutOfTime
     slope = float(np.imag(check.lines.at(problem.theta + 1j * part * direction))) / part
     ray = Ray(check.lines.at, problem.theta, problem.cost, check.method.deadline - check.lines.seconds_each)
-    for sure in (False, True):
-        real, error = ray(direction, 0.0, sure)
+    for promised in (None, slope):
+        real, error = ray(direction, 0.0, promised)
         if not abs(slope - real) > ANALYTIC * (abs(slope) + abs(real)) + NOISE_SIGMAS * error:
             return
     raise not_analytic("along a random direction", slope, real)

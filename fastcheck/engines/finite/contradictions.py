@@ -6,8 +6,9 @@ from ..._constants import NOISE_SIGMAS, UNIT_ROUNDOFF
 from ..._types import Mask
 from .check import Batch
 from .difference_table import SlopeEstimates
+from .stairs import on_a_tread
 from .stencils import STENCILS, central
-from .steps import CONFIRMING
+from .steps import CONFIRMING, first_step
 
 # The entry that is furthest off is asked what far smaller steps say.  These begin at this many roundings of the cost,
 # and become longer by this factor.
@@ -39,36 +40,39 @@ def doubt_contradicted(batch: Batch, slopes: SlopeEstimates) -> None:
     """Give slopes that shorter steps contradict an infinite error, so that they blame nobody.
 
     What looked like noise may be the cost's own fast change: where the difference that confirms a slope speaks for the
-    gradient instead, and where differences at still smaller steps do.
+    gradient instead, and where differences at still smaller steps do.  And what looks like its slope may be that of a
+    tread, which longer steps contradict.
     """
     with np.errstate(invalid="ignore"):
         off = np.abs(slopes.slope - batch.gradient)
         contradicted = FAVOUR * np.abs(slopes.afar - batch.gradient) <= off
         contradicted &= NOISE_SIGMAS * slopes.afar_error <= off
     slopes.truncation[contradicted & batch.apart(slopes.slope, slopes.error)] = np.inf
-    _ask_smaller_steps(batch, slopes)
-
-
-def _ask_smaller_steps(batch: Batch, slopes: SlopeEstimates) -> None:
-    """Blame nobody by slopes where far smaller steps speak for the gradient: what they say is the cost's own change.
-
-    Noise is as large at any step, or absent between the jumps of coarse rounding: of differences at steps so small
-    that it hides the slope a few may be near the gradient by chance, but not several in a row.
-    """
     blamed = batch.apart(slopes.slope, slopes.error) & slopes.smooth & np.isfinite(slopes.error)
-    if not blamed.any():
-        return
-    furthest = np.argmax(np.where(blamed, np.abs(slopes.slope - batch.gradient), -1.0), keepdims=True)
-    if _speaks_for_the_gradient(batch.some(furthest), slopes.at(furthest)):
-        slopes.truncation[blamed] = np.inf
+    if blamed.any():
+        furthest = int(np.argmax(np.where(blamed, np.abs(slopes.slope - batch.gradient), -1.0)))
+        if _other_steps_disagree(batch.some(np.array([furthest])), float(slopes.slope[furthest]),
+                                 float(slopes.step[furthest])):
+            slopes.truncation[blamed] = np.inf
 
 
-def _speaks_for_the_gradient(batch: Batch, slopes: SlopeEstimates) -> bool:
+def _other_steps_disagree(batch: Batch, slope: float, step: float) -> bool:
+    """Tell whether the slope of one line, from some step, is not the cost's own as smaller or larger steps tell it."""
+    check, which = batch.check, batch.which
+    usual = float(first_step(check.problem.theta[which])[0])
+    return (_smaller_steps_agree(batch, slope, step / LONGER)
+            or on_a_tread(check.lines, which, slope, float(batch.gradient[0]), step, usual))
+
+
+def _smaller_steps_agree(batch: Batch, slope: float, longest: float) -> bool:
     """Tell whether several differences in a row are near the gradient of one line, before any is near its slope.
 
-    The steps begin where the rounding of the cost alone would be about half of what is near, and become longer.
+    What far smaller steps say is the cost's own change.  Noise is as large at any step, or absent between the jumps of
+    coarse rounding: of differences at steps so small that it hides the slope a few may be near the gradient by chance,
+    but not several in a row.  The steps begin where the rounding of the cost alone would be about half of what is near,
+    and become longer.
     """
-    slope, gradient, longest = float(slopes.slope[0]), float(batch.gradient[0]), float(slopes.step[0]) / LONGER
+    gradient = float(batch.gradient[0])
     near = abs(slope - gradient) / FAVOUR
     step, in_a_row = ROUNDINGS * UNIT_ROUNDOFF * abs(batch.check.problem.cost) / near, 0
     while 0.0 < step <= longest and in_a_row < IN_A_ROW:

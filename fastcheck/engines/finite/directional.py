@@ -15,7 +15,8 @@ from ...problems.parameters.tensor import Tensor
 from .difference_table import table
 from .lines import OutOfTime
 from .noise import FAR, line_noise
-from .stencils import central
+from .stairs import on_a_tread
+from .stencils import Lines, central
 from .steps import ELSEWHERE, first_step, refine
 from .structure import resolving_step, slopes_at
 
@@ -40,9 +41,12 @@ SHORTER = np.array([3.0 / 16.0, 0.11])
 # Parts of a step at which noise is measured: at one alone coarse rounding may happen to advance by whole jumps.
 PARTS = (1.0, 0.61)
 
-# The slope along a direction (n,) and its standard error, given an error that is small enough; the flag asks for an
-# error that is measured anew.
-SlopeAlong = Callable[[Array, float, bool], tuple[float, float]]
+# The one line that there is.
+ONE = np.zeros(1, dtype=np.int64)
+
+# The slope along a direction (n,) and its standard error, given an error that is small enough; and one that is measured
+# anew where it is told what slope somebody promised, who may be blamed.
+SlopeAlong = Callable[[Array, float, float | None], tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,8 @@ class Ray:
     -----
     Where the last step is good enough, the slope costs two evaluations; else, and where an error is to be measured, it
     has its step found, from there on.  A slope to be sure of is held against two shorter steps, in which noise would
-    be several times as large; unless that is enough, it has the noise measured, and a second table tried.
+    be several times as large; unless that is enough, it has the noise measured, and a second table tried.  It may still
+    be the slope of a tread (see ``stairs``): then its error is what it is off by.
     """
 
     def __init__(
@@ -104,12 +109,21 @@ class Ray:
     ) -> None:
         self.cost_at, self.theta, self.cost, self.deadline = cost_at, theta, cost, deadline
         self.evaluations = 0
-        self.start, self.step, self.error, self.noise = float(first_step(np.ones(1))[0]), math.nan, math.inf, 0.0
+        self.usual = self.start = float(first_step(np.ones(1))[0])
+        self.step, self.error, self.noise = math.nan, math.inf, 0.0
         self._last: tuple[Array | None, float] = (None, math.nan)
 
-    def __call__(self, direction: Array, wanted: float, sure: bool) -> tuple[float, float]:
+    def __call__(self, direction: Array, wanted: float, promised: float | None) -> tuple[float, float]:
         """Slope along a direction and its standard error."""
-        one = np.zeros(1, dtype=np.int64)
+        line = self._line(direction)
+        slope, error = self._slope(line, direction, wanted, promised is not None)
+        if promised is not None and abs(slope - promised) > NOISE_SIGMAS * error and on_a_tread(
+                line, ONE, slope, promised, max(self.start, self.step), self.usual):
+            error = abs(slope - promised)
+        return slope, error
+
+    def _line(self, direction: Array) -> Lines:
+        """Return costs along a direction."""
 
         def line(which: object, distances: Array) -> tuple[Array, Array]:
             costs = np.empty(distances.shape)
@@ -120,8 +134,13 @@ class Ray:
                 costs[place] = self.cost_at(self.theta + distance * direction)
             return distances, costs
 
+        return line
+
+    def _slope(self, line: Lines, direction: Array, wanted: float, sure: bool) -> tuple[float, float]:
+        """The same, where no stairs are looked for; to be sure, the error is measured anew."""
+
         def along(distances: Array) -> Array:
-            costs: Array = line(one, distances[None])[1][0]
+            costs: Array = line(ONE, distances[None])[1][0]
             return costs
 
         def noise() -> Array:
@@ -129,7 +148,7 @@ class Ray:
             return np.array([self.noise])
 
         if self.error <= wanted and not sure:
-            self._last = direction, float(central(line, one, np.array([self.step]), 2)[0][0])
+            self._last = direction, float(central(line, ONE, np.array([self.step]), 2)[0][0])
             return self._last[1], self.error
         if sure and self._last[0] is direction and self.error <= wanted:
             quick = self._last[1]
@@ -138,16 +157,16 @@ class Ray:
             if error <= wanted:
                 return quick, error
         known = noise() if sure else np.array([self.noise])
-        found = refine(line, one, np.array([self.start]), self.cost, known, wanted=wanted, measure=noise)
-        fine = resolving_step(along, self.cost, float(first_step(np.ones(1))[0]), float(found.noise[0]))
+        found = refine(line, ONE, np.array([self.start]), self.cost, known, wanted=wanted, measure=noise)
+        fine = resolving_step(along, self.cost, self.usual, float(found.noise[0]))
         if fine:  # what seemed to be noise
-            found = slopes_at(line, one, fine, self.cost)
+            found = slopes_at(line, ONE, fine, self.cost)
         self.start, self.step = float(found.step[0]), float(found.best_step(2)[0])
         self.error = 2.0 * float(found.noise[0]) / self.step
         slope, error = float(found.slope[0]), float(found.error[0])
         self._last = direction, slope
         if sure:  # no gradient is blamed by one step alone
-            shorter = table(line, one, found.step * ELSEWHERE, self.cost, found.noise)
+            shorter = table(line, ONE, found.step * ELSEWHERE, self.cost, found.noise)
             error = max(error, float(shorter.error[0]) + abs(slope - float(shorter.slope[0])) / NOISE_SIGMAS)
         return slope, error
 
@@ -160,7 +179,7 @@ def exact_slopes(difference_along: Callable[[Array, float], tuple[float, float]]
     difference_along : (direction, step) -> (J(theta + step v) - J(theta), J(theta - step v) - J(theta)), exact.
     """
 
-    def slope_along(direction: Array, wanted: float, sure: bool) -> tuple[float, float]:
+    def slope_along(direction: Array, wanted: float, promised: float | None) -> tuple[float, float]:
         plus, minus = difference_along(direction, EXACT_STEP)
         slope = (plus - minus) / (2.0 * EXACT_STEP)
         bent = abs(plus + minus) / EXACT_STEP  # of the order of the step, unless a kink lies within it
@@ -172,10 +191,10 @@ def exact_slopes(difference_along: Callable[[Array, float], tuple[float, float]]
 def until_the(deadline: float, slope_along: SlopeAlong) -> SlopeAlong:
     """Return the same slopes, none started after a deadline of ``time.perf_counter``: OutOfTime is raised then."""
 
-    def timely(direction: Array, wanted: float, sure: bool) -> tuple[float, float]:
+    def timely(direction: Array, wanted: float, promised: float | None) -> tuple[float, float]:
         if time.perf_counter() >= deadline:
             raise OutOfTime
-        return slope_along(direction, wanted, sure)
+        return slope_along(direction, wanted, promised)
 
     return timely
 
@@ -243,10 +262,10 @@ class Prober:
             direction[here] = size * random_direction(self.generator, tensor.size)
             expected, allowed = expected_along(self.gradient[here], direction[here], self.tolerance)
             close = allowed * (1.0 if self.rounded else CLOSER)
-            slope, error = self.slope_along(direction, allowed / NOISE_SIGMAS, False)
+            slope, error = self.slope_along(direction, allowed / NOISE_SIGMAS, None)
             if not abs(slope - expected) <= close + NOISE_SIGMAS * error:
                 # a quick slope may have crossed a kink: ask again
-                slope, error = self.slope_along(direction, abs(slope - expected) / NOISE_SIGMAS**2, True)
+                slope, error = self.slope_along(direction, abs(slope - expected) / NOISE_SIGMAS**2, expected)
             limit = close + NOISE_SIGMAS * error
             largest = max(largest, limit)
             if not abs(slope - expected) <= limit:
@@ -296,7 +315,7 @@ def locate(
         part[low:middle] = direction[low:middle]
         expected, _ = expected_along(gradient[low:middle], direction[low:middle], 0.0)
         try:
-            first = slope_along(part, abs(disagreement) / NOISE_SIGMAS, False)[0] - expected
+            first = slope_along(part, abs(disagreement) / NOISE_SIGMAS, None)[0] - expected
         except OutOfTime:
             return low, 0.0
         share *= FOLLOWED
