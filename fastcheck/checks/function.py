@@ -19,6 +19,7 @@ from ..engines.finite.stencils import ORDERS
 from ..problems.functions.integers import integer_arrays
 from ..problems.functions.purity import examine
 from ..problems.functions.repeats import called
+from ..problems.functions.solvers import solver_of
 from ..problems.gradients import AnalyticGradient, NumericalGradient
 from ..problems.parameters.layout import Layout, lowest_precision
 from ..problems.parameters.sampling import choose, power
@@ -28,6 +29,7 @@ from ..runtime.progress import Progress, reporting
 from ..runtime.resources import memory_of, threads_of
 from ..runtime.run import Run
 from ..runtime.threads import one_blas_thread
+from ..verdict.outcome import PASS
 from ..verdict.tolerance import allowed_anywhere
 from .differencing import LARGE, Differencing, Subtracted, as_program, follows, time_for_exact
 from .directional import entries_beside, with_directions
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
     from ..engines.program.proof import Proof
 
 PROGRAM, SUBTRACTED = "program", "differences"
+# Gradients that are off by less than this may be so for the tolerance of a solver.
+LITTLE = 1e-2
 
 
 def check_function(
@@ -162,9 +166,19 @@ def check_function(
             run = Run(limits.threads, limits.memory_limit, report)
             found = _differenced(cost, _tuple(args), problem, subject, choice, run, chosen, selection)
     subject, numerical, step, name = found
-    return Report.of(
+    made = Report.of(
         subject, numerical, epsilon=step, norm=norm, tolerance=tolerance, engine=name, method=method, seed=seed,
         seconds=time.perf_counter() - started,
+    )
+    return made if made.verdict == PASS else _with_word_on_solvers(made, cost)
+
+
+def _with_word_on_solvers(report: Report, cost: Any) -> Report:
+    """Return a report of gradients that disagree by little with a word on the solver that the cost calls, if any."""
+    solver = solver_of(cost) if report.difference <= LITTLE else None
+    return report if solver is None else report.noted(
+        f"The cost calls {solver}, whose answer is right to its own tolerance, and so is its slope: ask it for more "
+        "digits (rtol, atol, tol) before you look for a mistake."
     )
 
 
