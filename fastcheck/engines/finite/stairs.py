@@ -6,8 +6,9 @@ from ..._types import Array, Indices
 from .stencils import Lines, central
 
 # Longer steps at which differences are asked whether they are near what was promised, to within this part of what the
-# slope is off by: each so many times the one before, and the last no more than so many times a usual step.
-LEAP, FURTHEST, AFAR = 4.0, 16.0, 0.25
+# slope is off by, and that twice in a row: each so many times the one before, and the last no more than so many times
+# a usual step.
+LEAP, FURTHEST, AFAR = 4.0, 64.0, 0.25
 # Stairs are looked for at so many places to both sides.  Of what was promised from one place to the next the cost
 # rises, beyond its slope, by less than this part on a tread, and by more than this many times at a jump; treads are
 # this part of all, jumps at least so many, and all that it rises is what was promised but for this part.
@@ -26,11 +27,12 @@ def on_a_tread(lines: Lines, which: Indices, slope: float, promised: float, step
     slope, promised : what differences say, and what a gradient does.
     step : the longest one that the slope is from; usual : where one begins to look for steps.
     """
-    reach = LEAP * step
+    reach, near = LEAP * step, False
     while reach <= FURTHEST * usual:
         found = float(central(lines, which, np.array([reach]), 2)[0][0])
-        if abs(found - promised) <= AFAR * abs(slope - promised):  # one jump may do that, or two
-            return any(_climbs(lines, which, slope, promised, far) for far in (reach, LEAP * reach))
+        before, near = near, abs(found - promised) <= AFAR * abs(slope - promised)
+        if before and near:  # what a curve makes near at one step it takes far away at the next
+            return any(_climbs(lines, which, slope, promised, far) for far in (reach, reach / LEAP))
         reach *= LEAP
     return False
 
