@@ -252,6 +252,31 @@ def test_blocks_of_samples_change_only_the_last_digits(monkeypatch):
     same_to_rounding(plain.differences(given, None, 1e-7, RUN), whole, 1e-15)
 
 
+@pytest.mark.parametrize("bad", range(3))
+def test_changes_that_are_no_numbers_in_one_block_leave_a_layer_to_the_usual_way(monkeypatch, bad):
+    """Whichever block it is; NaN is neither more nor less than any other size."""
+    given = problem(network([5, 9, 7, 4], "relu", "softmax", "cross_entropy"), 6)
+    expected = layer_by_layer(monkeypatch, given, 1e-7)
+    monkeypatch.setattr(from_outputs, "ROWS", 8)
+    monkeypatch.setattr(from_outputs, "PIECE", 1)
+    blocks = [0, 0]
+
+    def largest(values):
+        blocks[values.shape[-1] == 9] += 1
+        broken = values.shape[-1] == 9 and blocks[1] == bad + 1
+        return np.nan if broken else float(np.abs(values).max())
+
+    monkeypatch.setattr(from_outputs, "largest_of", largest)
+    seen = []
+    monkeypatch.setattr(plain, "short_responses", lambda *arguments: seen.append(short_responses(*arguments)) or
+                        list(seen[0]))
+    usual_way(monkeypatch)
+    found = plain.differences(given, None, 1e-7, Run(1, 1 << 30))
+    assert blocks[1] >= 3
+    assert [one.layer for one, _ in seen[0]] == [2, 1]
+    same_to_rounding(found, expected)
+
+
 @pytest.mark.parametrize("samples", [5, 31, 200])
 @pytest.mark.parametrize("hidden", ["tanh", "relu"])
 def test_a_fault_in_the_sums_is_an_error(monkeypatch, hidden, samples):

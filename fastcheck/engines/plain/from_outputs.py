@@ -53,7 +53,8 @@ def responses(
     sizes = run_all(down.some_samples, blocks, run.threads, lambda done: told(done, len(blocks)))
     for some in evenly(point.m, down.numbers // NUMBERS):  # short calls of NumPy take longer on two threads than on one
         down.powers_of_steps(some)
-    found = (down.found(layer, max(each[layer.layer] for each in sizes)) for layer in layers)
+    largest = {k: float(np.max([each[k] for each in sizes])) for k in down.layers}  # NaN where one is
+    found = (down.found(layer, largest[layer.layer]) for layer in layers)
     return [(one, layer.met) for one, layer in zip(found, layers, strict=True) if one is not None]
 
 
@@ -176,7 +177,7 @@ class _Descent:
 
         Parameters
         ----------
-        size : the largest change of an output.
+        size : the largest change of an output, or NaN.
         """
         k, powers = layer.layer, self.powers[layer.layer]
         if size <= QUADRATIC_REACH:
