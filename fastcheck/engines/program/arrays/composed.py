@@ -145,6 +145,24 @@ def polynomial(p: Any, x: Any) -> Any:
     return total
 
 
+def vandermonde(x: Any, N: int | None = None, increasing: bool = False) -> Any:
+    """numpy.vander."""
+    columns = [np.ones(np.shape(x))]
+    for _ in range(1, len(x) if N is None else N):
+        columns.append(columns[-1] * x)
+    return np.stack(columns if increasing else columns[::-1], axis=-1)
+
+
+def along_axis(func1d: Callable[..., Any], axis: int, arr: Any, *args: Any, **options: Any) -> Any:
+    """numpy.apply_along_axis."""
+    lines, axis = np.moveaxis(arr, axis, -1), axis % np.ndim(arr)
+    outer = np.shape(lines)[:-1]
+    found = np.stack([func1d(lines[place], *args, **options) for place in np.ndindex(outer)])
+    inner = np.shape(found)[1:]
+    found = np.reshape(found, (*outer, *inner))
+    return np.moveaxis(found, range(len(outer), np.ndim(found)), range(axis, axis + len(inner)))
+
+
 def rounded(a: Any, decimals: int = 0) -> Any:
     """numpy.round."""
     return np.rint(a) if decimals == 0 else np.rint(a * 10.0**decimals) / 10.0**decimals
@@ -158,6 +176,11 @@ def without_nan(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None,
 def nan_sum(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     """numpy.nansum."""
     return np.sum(np.where(np.isnan(value_of(a)), 0.0, a), axis=axis, keepdims=keepdims)
+
+
+def nan_product(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+    """numpy.nanprod."""
+    return np.prod(np.where(np.isnan(value_of(a)), 1.0, a), axis=axis, keepdims=keepdims)
 
 
 def nan_mean(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:

@@ -25,7 +25,7 @@ def made(run: Run, function: Maker, args: tuple[Any, ...], options: dict[str, An
 
 
 def made_of_still(run: Run, function: Maker, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    """Return the same for numpy.arange, geomspace, vander, ..., whose entries depend on their arguments.
+    """Return the same for numpy.arange, geomspace, ..., whose entries depend on their arguments.
 
     Raises
     ------

@@ -18,7 +18,7 @@ from .run import Run
 
 Handler = Callable[..., Any]
 _MADE = "zeros empty ones zeros_like empty_like ones_like"
-_MADE_OF_STILL = "arange eye identity logspace geomspace tri fromiter fromfunction frombuffer vander indices"
+_MADE_OF_STILL = "arange eye identity logspace geomspace tri fromiter fromfunction frombuffer indices"
 _CONVERTED = "array asarray asanyarray ascontiguousarray asfortranarray copy require asarray_chkfinite"
 _OF_LISTS = """sum mean max min amax amin prod std var median average argmax argmin dot matmul cumsum reshape transpose
     outer inner any all where"""

@@ -62,11 +62,23 @@ REDUCTIONS = {
     "nan_to_num": lambda x, y, v: np.nan_to_num(x) + np.nansum(x) + np.nanmean(x, axis=0),
     "nanmax": lambda x, y, v: np.nanmax(with_nan(x), axis=0) + np.nanmin(with_nan(x), axis=1, keepdims=True),
     "nanvar": lambda x, y, v: np.nanvar(with_nan(x), axis=0, ddof=1) + np.nanstd(with_nan(x)) + np.nanvar(x),
+    "nanprod": lambda x, y, v: np.nanprod(with_nan(x)) + np.nanprod(with_nan(x), axis=1, keepdims=True) * x,
     "polyval": lambda x, y, v: np.polyval(v, x),
+    "vander": lambda x, y, v: np.vander(v) + np.vander(v, 4, increasing=True),
+    "sinc": lambda x, y, v: np.sinc(x) + np.sinc(v),
+    "piecewise": lambda x, y, v: np.piecewise(x, [x < -0.3, x > 0.2], [lambda t: t * t, np.sin, lambda t, *a: 3 * t]),
+    "piecewise of one": lambda x, y, v: np.piecewise(v, v > 0.1, [np.exp]),
+    "apply_along_axis": lambda x, y, v: (
+        np.apply_along_axis(np.sum, 0, x * x) + np.apply_along_axis(lambda row: row[::-1] * row[0], 1, x)
+        + np.apply_along_axis(lambda column: np.outer(column, column), 0, y)[1, 2, :4]
+    ),
     "logaddexp.reduce": lambda x, y, v: np.logaddexp.reduce(x, axis=1),
 }
 DOUBLES = {
     "interp": lambda x, y, v: np.interp([0.5, 1.5], [0.0, 1.0, 2.0, 3.0], v),
+    "interp in x": lambda x, y, v: np.interp(x, [-1.5, -0.4, 0.3, 1.1], [0.5, -1.0, 2.0, 0.7]),
+    "interp of all": lambda x, y, v: np.interp(x * 2, np.array([0.0, 1.0, 2.0, 4.0]) + 0.1 * v, y[1, :4], -7.0, 9.0),
+    "trapezoid over x": lambda x, y, v: np.trapezoid(x, v, axis=1) + np.trapezoid(x, x * x, axis=1, dx=3.0),
     "bincount": lambda x, y, v: np.bincount([0, 1, 1, 3], weights=v),
     "math": lambda x, y, v: (
         math.tanh(v[0]) + math.sqrt(v[1] * v[1]) + math.pow(v[2] * v[2], 1.5) + math.fsum([v[0], 1.0, v[3]])
