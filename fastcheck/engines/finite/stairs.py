@@ -8,7 +8,7 @@ from .stencils import Lines, central
 # Longer steps at which differences are asked whether they are near what was promised, to within this part of what the
 # slope is off by, and that twice in a row: each so many times the one before, and the last no more than so many times
 # a usual step.
-LEAP, FURTHEST, AFAR = 4.0, 64.0, 0.25
+LEAP, FURTHEST, AFAR = 4.0, 32.0, 0.25
 # Stairs are looked for at so many places to both sides.  Of what was promised from one place to the next the cost
 # rises, beyond its slope, by less than this part on a tread, and by more than this many times at a jump; treads are
 # this part of all, jumps at least so many, and all that it rises is what was promised but for this part.
