@@ -19,7 +19,6 @@ from ..engines.finite.stencils import ORDERS
 from ..problems.functions.integers import integer_arrays
 from ..problems.functions.purity import examine
 from ..problems.functions.repeats import called
-from ..problems.functions.solvers import solver_of
 from ..problems.gradients import AnalyticGradient, NumericalGradient
 from ..problems.parameters.layout import Layout, lowest_precision
 from ..problems.parameters.sampling import choose, power
@@ -35,6 +34,7 @@ from .differencing import LARGE, Differencing, Subtracted, as_program, follows, 
 from .directional import entries_beside, with_directions
 from .evaluating import evaluator_of, state_kept, worth_compiling
 from .selection import Selection
+from .solvers import solver_of
 
 if TYPE_CHECKING:
     from ..engines.program.proof import Proof

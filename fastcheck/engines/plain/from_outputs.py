@@ -84,7 +84,7 @@ class _Descent:
         widths = {k: W.shape[1] for k, W in self.weights.items()} | {point.last: point.net.widths[-1]}
         wanted = set(self.layers) | {k + 1 for k in bent}
         self.powers = {k: [np.empty((point.m, widths[k])) for _ in self.of_outputs] for k in sorted(wanted)}
-        self.bends = {k: [np.empty((point.m, widths[k])) for _ in self.powers_of_weights[k]] for k in bent}
+        self.bends = {k: [np.zeros((point.m, widths[k])) for _ in self.powers_of_weights[k]] for k in bent}
         self.degrees = {k: np.empty(point.m, np.int64) for k in wanted}
         self.others: Mask | None = None
         Y = point.problem.Y

@@ -9,6 +9,8 @@ from ...._errors import NoRule
 from .array import DifferenceArray
 from .rearranging import value_of
 
+# What functions make of an entry by itself and among others agrees to this, relatively.
+SAME = 1e-13
 
 def sinc(x: Any) -> Any:
     """numpy.sinc: sin(pi x) / (pi x), and as NumPy has it at zero."""
@@ -37,8 +39,8 @@ def integral(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
 
 
 def pieces(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **options: Any) -> Any:
-    """numpy.piecewise; its functions see all of x, and what they are not asked for is dropped."""
-    alone = np.ndim(x) and np.ndim(value_of(condlist)) == np.ndim(x)
+    """numpy.piecewise of functions of each entry: they see all of x, and what they are not asked for is dropped."""
+    alone = np.ndim(value_of(condlist)) == np.ndim(x)
     conditions, functions = [condlist] if alone else list(condlist), list(funclist)
 
     def piece(function: Callable[..., Any] | Any) -> Any:
@@ -48,4 +50,7 @@ def pieces(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **options
     found = found + 0.0 * x
     for condition, function in zip(conditions, functions, strict=True):
         found = np.where(condition, piece(function), found)
+    of_each = np.piecewise(value_of(x), value_of(conditions), funclist, *args, **options)
+    if not np.allclose(value_of(found), of_each, rtol=SAME, atol=0.0, equal_nan=True):
+        raise NoRule("numpy.piecewise of functions that look at several entries", "write it with numpy.where")
     return found

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 # Objects looked at before the walk ends: functions that people check reach some dozens.
 MOST_OBJECTS = 20_000
+# Modules within modules in which the user's names are looked up: scipy.sparse.linalg.
+DEEPEST = 3
 # Packages whose functions are not the user's.
 FOREIGN = frozenset(
     ("numpy", "scipy", "fastcheck", "numba", "torch", "jax", "jaxlib", "tensorflow", "sklearn", "pandas", "matplotlib",
@@ -95,6 +97,16 @@ class Reachable:
                 continue
             if id(value) in wanted:
                 yield Place(cell, "", value)
+
+    def named(self) -> Iterator[Any]:
+        """Yield what the user's code names: globals, what of modules it names, and what its closures hold."""
+        for namespace, names in zip(self.namespaces, self._named, strict=True):
+            yield from _named_in(namespace, names)
+        for cell in self.cells:
+            try:
+                yield cell.cell_contents
+            except ValueError:  # it is empty still
+                continue
 
     def holders(self) -> Iterator[Place]:
         """Yield where the user's code may keep arrays: everything that it reaches, of globals those that it names."""
@@ -196,6 +208,15 @@ def _names(code: CodeType) -> Iterator[str]:
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from _names(constant)
+
+
+def _named_in(namespace: dict[str, Any], names: set[str], depth: int = DEEPEST) -> Iterator[Any]:
+    """Yield what a namespace has under some names, and what its modules have."""
+    for name in sorted(names & namespace.keys()):
+        value = namespace[name]
+        yield value
+        if isinstance(value, ModuleType) and depth:
+            yield from _named_in(vars(value), names, depth - 1)
 
 
 def is_foreign(module: str | None) -> bool:

@@ -67,7 +67,9 @@ REDUCTIONS = {
     "vander": lambda x, y, v: np.vander(v) + np.vander(v, 4, increasing=True),
     "sinc": lambda x, y, v: np.sinc(x) + np.sinc(v),
     "piecewise": lambda x, y, v: np.piecewise(x, [x < -0.3, x > 0.2], [lambda t: t * t, np.sin, lambda t, *a: 3 * t]),
-    "piecewise of one": lambda x, y, v: np.piecewise(v, v > 0.1, [np.exp]),
+    "piecewise of one": lambda x, y, v: (
+        np.piecewise(v, v > 0.1, [np.exp]) + np.piecewise(v[1], [v[1] > 0.1], [np.exp, 2.0])
+    ),
     "apply_along_axis": lambda x, y, v: (
         np.apply_along_axis(np.sum, 0, x * x) + np.apply_along_axis(lambda row: row[::-1] * row[0], 1, x)
         + np.apply_along_axis(lambda column: np.outer(column, column), 0, y)[1, 2, :4]

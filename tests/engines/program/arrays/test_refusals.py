@@ -107,6 +107,9 @@ REFUSED = {
     "a ufunc without a rule": (lambda x: np.nextafter(x, 1.0), r"numpy\.nextafter"),
     "a ufunc of one's own": (lambda x: np.frompyfunc(math.sqrt, 1, 1)(x * x).astype(float), "sqrt"),
     "vectorize": (lambda x: np.vectorize(lambda t: t * t)(x), "plain array"),
+    "piecewise of a mean": (
+        lambda x: np.piecewise(x, [x > 0.0], [lambda t: t - t.mean(), 0.0]), "functions that look at several entries"
+    ),
     "interp with a period": (lambda x: np.interp(x, [0.0, 1.0], [1.0, 2.0], period=3.0), r"numpy\.interp"),
     "geomspace": (lambda x: np.geomspace(x[0] ** 2, 1 + x[1] ** 2, 4), r"numpy\.geomspace"),
     "arange": (lambda x: np.arange(x[0], x[0] + 2.5), r"numpy\.arange"),

@@ -1,16 +1,18 @@
 """Costs that call a solver: what it leaves out is no mistake of a gradient's, and the report says where to look."""
 
+from functools import lru_cache, partial
 from importlib import import_module
 
 import numpy as np
 import pytest
 import scipy
 import scipy.optimize
+import scipy.sparse.linalg
 from scipy import integrate
 from scipy.integrate import solve_ivp
 
 import fastcheck as fc
-from fastcheck.problems.functions.solvers import SOLVERS, solver_of
+from fastcheck.checks.solvers import SOLVERS, solver_of
 
 
 def decay(rate, **how):
@@ -36,7 +38,7 @@ THETA = np.array([0.7, -1.2])
 def test_a_loose_solver_is_named():
     """Once all that was said was that the gradient is off by 1e-4."""
     report = fc.check_function(loose, THETA, right(THETA))
-    assert report.verdict != "pass"
+    assert report.verdict == "fail"
     assert "The cost calls solve_ivp" in str(report)
 
 
@@ -59,10 +61,29 @@ def test_layers_are_looked_through():
     assert "The cost calls solve_ivp" in str(report)
 
 
+class Decay:
+    """A cost with a state, which calls a solver in a method of its own."""
+
+    def __init__(self, weight):
+        self.weight = weight
+
+    def __call__(self, theta):
+        return self.weight * self.solved(theta)
+
+    def solved(self, theta):
+        return decay(theta[0])
+
+
+def rooted(theta, tree):
+    """The root of a tree, and no solver."""
+    return float(tree.root) * scipy.optimize.rosen(theta)
+
+
 CALLS = {
     "minimize": lambda theta: float(scipy.optimize.minimize(lambda x: (x - theta) ** 2, 0.0).fun),
     "quad": lambda theta: integrate.quad(lambda x: x * theta[0], 0.0, 1.0)[0],
     "brentq": lambda theta: [scipy.optimize.brentq(lambda x: x - theta[0], -9.0, 9.0)][0],
+    "cg": lambda theta: float(scipy.sparse.linalg.cg(np.eye(2), theta)[0][0]),
     "solve_ivp": loose,
     None: lambda theta: float(np.sum(scipy.special.expit(theta))),
 }
@@ -71,6 +92,15 @@ CALLS = {
 @pytest.mark.parametrize("name", list(CALLS), ids=str)
 def test_who_is_called(name):
     assert solver_of(CALLS[name]) == name
+
+
+@pytest.mark.parametrize("cost", [partial(decay, rtol=1e-3), Decay(2.0), Decay(2.0).solved, lru_cache(decay)])
+def test_whatever_the_cost_is(cost):
+    assert solver_of(cost) == "solve_ivp"
+
+
+def test_names_alone_are_no_solvers():
+    assert solver_of(rooted) is None
 
 
 def test_all_of_them_are_scipys():
