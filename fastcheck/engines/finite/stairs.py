@@ -6,12 +6,12 @@ from ..._types import Array, Indices
 from .stencils import Lines, central
 
 # Longer steps at which differences are asked whether they are near what was promised, to within this part of what the
-# slope is off by, and that twice in a row: each so many times the one before, and the last no more than so many times
-# a usual step.
-LEAP, FURTHEST, AFAR = 4.0, 32.0, 0.25
+# slope is off by, and that twice in a row: the first so many times its step, each so many times the one before, and the
+# last no more than so many times a usual step.
+START, LEAP, FURTHEST, AFAR = 8.0, 4.0, 64.0, 0.25
 # Stairs are looked for at so many places to both sides.  Of what was promised from one place to the next the cost
-# rises, beyond its slope, by less than this part on a tread, and by more than this many times at a jump; treads are
-# this part of all, jumps at least so many, and all that it rises is what was promised but for this part.
+# rises, beyond its slope, by less than this part on a tread, and by more than this many times at a jump, up or
+# down; treads are this part of all, jumps at least so many, and all that it rises is what was promised but for this part.
 PLACES, FLAT, STEEP, TREADS, JUMPS, CLIMB = 32, 0.25, 3.0, 0.75, 2, 0.5
 
 
@@ -27,7 +27,7 @@ def on_a_tread(lines: Lines, which: Indices, slope: float, promised: float, step
     slope, promised : what differences say, and what a gradient does.
     step : the longest one that the slope is from; usual : where one begins to look for steps.
     """
-    reach, near = LEAP * step, False
+    reach, near = START * step, False
     while reach <= FURTHEST * usual:
         found = float(central(lines, which, np.array([reach]), 2)[0][0])
         before, near = near, abs(found - promised) <= AFAR * abs(slope - promised)
@@ -44,6 +44,6 @@ def _climbs(lines: Lines, which: Indices, slope: float, promised: float, reach: 
     with np.errstate(all="ignore"):
         rises: Array = (np.diff(costs[0]) - slope * apart) / ((promised - slope) * apart)
         rises -= np.median(np.diff(rises)) * (np.arange(rises.size) - 0.5 * (rises.size - 1))  # treads are curved
-    flat, steep = np.abs(rises) <= FLAT, rises >= STEEP
+    flat, steep = np.abs(rises) <= FLAT, np.abs(rises) >= STEEP
     climbs = abs(float(np.mean(rises)) - 1.0) <= CLIMB and np.count_nonzero(steep) >= JUMPS
     return bool(climbs and (flat | steep).all() and np.mean(flat) >= TREADS)

@@ -38,13 +38,33 @@ def verdicts(kind, factor, method, most):
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_right_gradients_are_not_blamed(kind, method, most):
     """Of those beside a sum in float16 three in four failed; some do where few jumps are in reach."""
-    assert verdicts(kind, 1.0, method, most).count("fail") <= (10 if kind == "float16" and most > 1 else 3)
+    most_of_all = kind == "float16" and method == "directional" and most > 1
+    assert verdicts(kind, 1.0, method, most).count("fail") <= (6 if most_of_all else 3)
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_wrong_gradients_are(kind):
-    assert verdicts(kind, 2.0, "all", 8).count("fail") >= 36
+    assert verdicts(kind, 2.0, "all", 8).count("fail") >= 39
     assert "pass" not in verdicts(kind, 1.1, "directional", 8)
+
+
+def layer(X, W):
+    """Some of what it returns goes through float16, by entries of its own: jumps up and down."""
+    return 0.5 * (X @ W).astype(np.float16).astype(float) + np.tanh(X @ W)
+
+
+@pytest.mark.parametrize("factor", [1.0, 2.0])
+def test_a_layer(factor):
+    def backward(d, X, W):
+        d = factor * d * (1.5 - np.tanh(X @ W) ** 2)
+        return d @ W.T, X.T @ d
+
+    found = []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        given = rng.standard_normal((4, 3)), rng.standard_normal((3, 2))
+        found.append(fc.check_vjp(layer, backward, given).verdict)
+    assert found.count("fail") == 40 if factor == 2.0 else found.count("fail") <= 8
 
 
 LINES = {
