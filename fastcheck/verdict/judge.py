@@ -65,7 +65,7 @@ def judge(
         compared = comparisons(subject, differences, tolerance)
         large = [one for one in compared if one.checked > LARGE]
         if threads > 1 and len(large) > 1:
-            run_all(lambda one: one.sizes, large, threads)
+            run_all(lambda one: one.sizes, large, threads)  # each keeps its own, which is asked for again below
         given = Evidence(subject, differences, epsilon, norm, tolerance, compared)
         return [_judge_tensor(comparison, given) for comparison in compared]
 

@@ -37,7 +37,7 @@ def confirmed_afar(batch: Batch, slopes: SlopeEstimates) -> Mask:
 
 
 def doubt_contradicted(batch: Batch, slopes: SlopeEstimates) -> None:
-    """Give slopes that shorter steps contradict an infinite error, so that they blame nobody.
+    """Give slopes that other steps contradict an infinite error, so that they blame nobody.
 
     What looked like noise may be the cost's own fast change: where the difference that confirms a slope speaks for the
     gradient instead, and where differences at still smaller steps do.  And what looks like its slope may be that of a

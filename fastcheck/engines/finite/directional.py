@@ -126,6 +126,7 @@ class Ray:
         """Return costs along a direction."""
 
         def line(which: object, distances: Array) -> tuple[Array, Array]:
+            """Return the distances, and the costs there."""
             costs = np.empty(distances.shape)
             for place, distance in np.ndenumerate(distances):
                 if time.perf_counter() >= self.deadline:
@@ -140,10 +141,12 @@ class Ray:
         """The same, where no stairs are looked for; to be sure, the error is measured anew."""
 
         def along(distances: Array) -> Array:
+            """Return the costs at some distances (k,)."""
             costs: Array = line(ONE, distances[None])[1][0]
             return costs
 
         def noise() -> Array:
+            """Measure the noise, and return the most that was seen."""
             self.noise = max(self.noise, *(line_noise(along, part * FAR, self.cost) for part in PARTS))
             return np.array([self.noise])
 
@@ -180,6 +183,7 @@ def exact_slopes(difference_along: Callable[[Array, float], tuple[float, float]]
     """
 
     def slope_along(direction: Array, wanted: float, promised: float | None) -> tuple[float, float]:
+        """Return the slope, and how far rounding or a kink may take it."""
         plus, minus = difference_along(direction, EXACT_STEP)
         slope = (plus - minus) / (2.0 * EXACT_STEP)
         bent = abs(plus + minus) / EXACT_STEP  # of the order of the step, unless a kink lies within it
@@ -192,6 +196,7 @@ def until_the(deadline: float, slope_along: SlopeAlong) -> SlopeAlong:
     """Return the same slopes, none started after a deadline of ``time.perf_counter``: OutOfTime is raised then."""
 
     def timely(direction: Array, wanted: float, promised: float | None) -> tuple[float, float]:
+        """Return the same, in time."""
         if time.perf_counter() >= deadline:
             raise OutOfTime
         return slope_along(direction, wanted, promised)

@@ -10,8 +10,8 @@ from .stencils import Lines, central
 # last no more than so many times a usual step.
 START, LEAP, FURTHEST, AFAR = 8.0, 4.0, 64.0, 0.25
 # Stairs are looked for at so many places to both sides.  Of what was promised from one place to the next the cost
-# rises, beyond its slope, by less than this part on a tread, and by more than this many times at a jump, up or
-# down; treads are this part of all, jumps at least so many, and all that it rises is what was promised but for this part.
+# rises, beyond its slope, by less than this part on a tread, and by more than this many times at a jump, up or down.
+# Treads are this part of all, jumps at least so many, and all that it rises is what was promised but for this part.
 PLACES, FLAT, STEEP, TREADS, JUMPS, CLIMB = 32, 0.25, 3.0, 0.75, 2, 0.5
 
 

@@ -170,13 +170,13 @@ def _responses(point: SmallPoint, mixing: bool) -> Responses | None:
     starts: list[Series] = []
     largest = point.step  # of what begins so far
     for k in range(last if point.cost.output is not None else last + 1):
-        size = max(point.step, 0.0 if block is None else largest_change(block, largest))
+        size = _longest(point, block, largest)
         series = point.series(k, size) if size <= LONGEST else None
         if series is None:
             return None
         starts.append(series)
         if not point.entries[k].linear:  # what is straight is nowhere steeper than one
-            largest = max(largest, point.step * largest_of(series.c1))
+            largest = max(point.step * largest_of(series.c1), largest)
         if block is not None and k < last and block.second is None and block.first.shape[2] == 1:
             block = across(series, block, point.weights[k + 1])
             continue
@@ -184,9 +184,17 @@ def _responses(point: SmallPoint, mixing: bool) -> Responses | None:
             block = through(series.of(LIFTED), block)
         if k < last:
             block = onwards(point.weights[k + 1], block)
-    if not max(point.step, 0.0 if block is None else largest_change(block, largest)) <= LONGEST:
+    if not _longest(point, block, largest) <= LONGEST:
         return None
     return from_steps(_of_losses(point, block, mixing), starts) if starts else _of_losses(point, block, mixing)
+
+
+def _longest(point: SmallPoint, block: Powers | None, largest: float) -> float:
+    """Return a bound of the changes so far, where those of activations begin with ``largest``; NaN where there is one.
+
+    Python's max returns its first argument where that is NaN, and passes over one that comes later.
+    """
+    return point.step if block is None else max(largest_change(block, largest), point.step)
 
 
 def _of_losses(point: SmallPoint, block: Powers | None, mixing: bool) -> Responses:

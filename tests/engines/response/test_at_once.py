@@ -108,6 +108,16 @@ def test_data_that_are_not_finite(part):
     assert at_once.differences_at_once(Problem(given.network, given.theta, **spoilt), 1e-7) is None
 
 
+@pytest.mark.parametrize("which", ["largest_change", "largest_of"])
+@pytest.mark.parametrize("hidden", ["tanh", "softplus"])
+def test_changes_that_are_no_numbers_are_left_to_the_usual_way(monkeypatch, hidden, which):
+    """NaN is neither more nor less than what is short."""
+    given = problem(network([3, 4, 3, 2], hidden, "softmax", "cross_entropy"))
+    assert at_once.differences_at_once(given, 1e-7) is not None
+    monkeypatch.setattr(at_once, which, lambda *arguments: np.nan)
+    assert at_once.differences_at_once(given, 1e-7) is None
+
+
 def test_long_steps_are_left_to_the_usual_way():
     given = course()
     assert at_once.differences_at_once(given, 2.0 * at_once.LONGEST) is None
