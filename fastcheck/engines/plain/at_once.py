@@ -194,7 +194,8 @@ def _longest(point: SmallPoint, block: Powers | None, largest: float) -> float:
 
     Python's max returns its first argument where that is NaN, and passes over one that comes later.
     """
-    return point.step if block is None else max(largest_change(block, largest), point.step)
+    step: float = point.step
+    return step if block is None else max(largest_change(block, largest), step)
 
 
 def _of_losses(point: SmallPoint, block: Powers | None, mixing: bool) -> Responses:
