@@ -20,6 +20,7 @@ from ...rules.activation_changes import ACTIVATION_CHANGES
 from ...rules.loss_changes import LOSS_POWERS
 from ...rules.power_series import LOSS_SERIES
 from ...runtime.cached_property import cached_property
+from .last_layers import HIDDEN, last_responses
 from .point import CLOSE, DRAWN_BY, SAFETY, Series, series_of
 from .powers import (
     ONE_THREAD,
@@ -177,6 +178,8 @@ def _responses(point: SmallPoint, mixing: bool) -> Responses | None:
         starts.append(series)
         if not point.entries[k].linear:  # what is straight is nowhere steeper than one
             largest = max(point.step * largest_of(series.c1), largest)
+        if mixing and k == last - 1 < HIDDEN:
+            break
         if block is not None and k < last and block.second is None and block.first.shape[2] == 1:
             block = across(series, block, point.weights[k + 1])
             continue
@@ -184,9 +187,13 @@ def _responses(point: SmallPoint, mixing: bool) -> Responses | None:
             block = through(series.of(LIFTED), block)
         if k < last:
             block = onwards(point.weights[k + 1], block)
-    if not _longest(point, block, largest) <= LONGEST:
-        return None
-    return from_steps(_of_losses(point, block, mixing), starts) if starts else _of_losses(point, block, mixing)
+    if mixing and last <= HIDDEN:
+        found, furthest = last_responses(point.cost.name, point.A[-1], point.problem.Y, point.weights[1:],
+                                         starts[-1] if starts else None)
+        responses = found if furthest * largest <= LONGEST else None
+    else:
+        responses = _of_losses(point, block, mixing) if _longest(point, block, largest) <= LONGEST else None
+    return responses if responses is None or not starts else from_steps(responses, starts)
 
 
 def _longest(point: SmallPoint, block: Powers | None, largest: float) -> float:

@@ -106,6 +106,13 @@ def across(series: Series, block: Powers, W: Array) -> Powers:
     return Powers(joined, *higher)
 
 
+def times(rows: Array, matrix: Array, out: Array) -> None:
+    """Write rows (r, k) times a matrix (k, n) to ``out``, as much at a time as is done by one thread."""
+    most = max(1, ONE_THREAD // matrix.size)
+    for first in range(0, len(rows), most):
+        np.matmul(rows[first : first + most], matrix, out=out[first : first + most])
+
+
 def _carry(W: Array, changes: Array, out: Array) -> Array:
     """Write W times every column to the first of ``out``, as much at a time as is done by one thread; return it."""
     flat, into = changes.reshape(len(changes), -1), out.reshape(len(out), -1)
