@@ -133,7 +133,7 @@ def _cumulants(
 
 def relative_to_targets(y: Array) -> Array:
     """Changes (m, outputs, outputs) of all logits by one of each, less their mean by the targets y (outputs, m)."""
-    share = (y / y.sum(axis=0)).T
+    share = (y / np.add.reduce(y, axis=0)).T
     return np.asarray(np.eye(len(y)) - share[:, None])
 
 

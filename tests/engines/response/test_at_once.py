@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 import fastcheck as fc
-from fastcheck.engines.plain import at_once, engine as plain, powers
+from fastcheck.engines.plain import at_once, engine as plain, last_layers, powers
 from fastcheck.engines.plain.point import Series
 from fastcheck.problems.networks.problem import Problem
 from fastcheck.rules.activations import ACTIVATIONS
+from fastcheck.rules.loss_changes import LOSS_POWERS
 from tests.engines.response.digits import agrees
 from tests.support.mpmath_network import central_differences, literal_differences
 from tests.support.problems import HIDDEN, OUTPUTS, RUN, data, network, problem
@@ -24,8 +25,9 @@ def off(found, exact):
 
 @pytest.mark.parametrize("hidden", [name for name in HIDDEN if name not in plain.FAR_OUT])
 @pytest.mark.parametrize("epsilon", [1e-7, 5e-7, 1e-10])
-def test_fifty_digits_of_every_activation(hidden, epsilon):
-    given = problem(network([3, 4, 3, 2], hidden, "softmax", "cross_entropy", 0.1), seed=3)
+@pytest.mark.parametrize("between", [[], [4], [4, 3], [4, 3, 3]])
+def test_fifty_digits_of_every_activation(hidden, epsilon, between):
+    given = problem(network([3, *between, 2], hidden, "softmax", "cross_entropy", 0.1), seed=3)
     found = at_once.differences_at_once(given, epsilon)
     plus, minus, exact = central_differences(given, epsilon)
     assert off(found.gradapprox, exact) < ACCURACY
@@ -141,6 +143,34 @@ def test_two_layers_crossed_at_once(curved):
         assert (found is None) == (wanted is None)
         if found is not None:
             np.testing.assert_allclose(found, wanted, rtol=1e-13, atol=1e-14)
+
+
+@pytest.mark.parametrize("kind", ["hot", "soft", "weighted", "certain"])
+@pytest.mark.parametrize("hidden", [0, 1, 2])
+@pytest.mark.parametrize("curved", [True, False])
+def test_the_last_layers_from_the_outputs_down(hidden, curved, kind):
+    """The same as up from the units, and what the loss makes of it."""
+    rng = np.random.default_rng(hidden)
+    outputs, m = 4, 6
+    logits = rng.uniform(-4, 4, (outputs, m)) * (10.0 if kind == "certain" else 1.0)
+    a = np.exp(logits) / np.exp(logits).sum(axis=0)
+    y = rng.dirichlet(np.ones(outputs), m).T if kind == "soft" else np.eye(outputs)[:, logits.argmin(axis=0)]
+    y = y * rng.uniform(0.5, 2.0, m) if kind == "weighted" else y
+    weights = [rng.standard_normal(shape) for shape in [(3, 5), (outputs, 3)][2 - hidden :]]
+    series = Series(*(rng.standard_normal((3, m)) for _ in range(3 if curved else 1)))
+    block = powers.onwards(weights[0], None) if weights else None
+    if hidden == 2:
+        block = powers.onwards(weights[1], powers.through(series.of(at_once.LIFTED), block))
+    wanted = LOSS_POWERS["cross_entropy"](a, y, *(block or ()))
+    found, furthest = last_layers.last_responses("cross_entropy", a, y, weights, series if weights else None)
+    alone = np.broadcast_to(np.eye(outputs)[:, :, None], (outputs, outputs, m))
+    moved = alone if block is None else np.concatenate(
+        [np.broadcast_to(block.first, (outputs, block.first.shape[1], m)), alone], axis=1)
+    relative = moved - np.einsum("km,kcm->cm", y / y.sum(axis=0), moved)
+    assert furthest == pytest.approx(np.abs(relative).max(), rel=1e-12)
+    for power, (one, other) in enumerate(zip(found, wanted, strict=True), 1):
+        # where a wrong class is certain some cancel
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-15 * furthest**power)
 
 
 @pytest.mark.parametrize("fault", ["onwards", "across", "through", "from_steps", "summed", "series_of"])
