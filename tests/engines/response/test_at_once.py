@@ -196,6 +196,22 @@ def test_a_fault_is_seen_by_literal_subtraction(monkeypatch, fault, hidden):
     assert seen >= 10
 
 
+@pytest.mark.parametrize("hidden", [0, 1, 2])
+def test_a_fault_of_what_is_carried_down_is_seen(monkeypatch, hidden):
+    """By literal subtraction, in most networks."""
+    right, seen = at_once.last_responses, 0
+
+    def wrong(*arguments):
+        found, furthest = right(*arguments)
+        return found._replace(first=found.first * (1.0 + 1e-4)), furthest
+
+    monkeypatch.setattr(at_once, "last_responses", wrong)
+    for seed in range(20):
+        given = problem(network([4, *[5, 4][:hidden], 3], "tanh", "softmax", "cross_entropy"), 6, seed)
+        seen += at_once.differences_at_once(given, 1e-7) is None
+    assert seen >= 15
+
+
 def checks(net, **options):
     parameters, (X, Y) = net.initialize(0), data(net, 6)
     return fc.check(net, parameters, net.gradients(parameters, X, Y), X, Y, **options)
