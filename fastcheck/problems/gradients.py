@@ -21,6 +21,11 @@ class RunAgain(Protocol):
         """Return gradients (runs, n) of the point itself, rounded otherwise; None where that cannot be had."""
         ...
 
+    @property
+    def sharper(self) -> tuple[Array, Array] | None:
+        """The gradient (n,) once more, and the same from numbers with more digits; None where that cannot be had."""
+        ...
+
     def further(self) -> Iterator[tuple[Array, Array]]:
         """Give gradients (points, n) at points further and further away, as they come and in double precision."""
         ...

@@ -31,7 +31,7 @@ from .entries import broken_entries, disagreeing_entries, join_norms
 from .explanations import Evidence, Explanations
 from .judgement import Judgement, Later, TensorVerdict
 from .low_precision import computed_in_single, follows_the_gradient
-from .measured import by_running_again, by_spread
+from .measured import by_more_digits, by_running_again, by_spread
 from .outcome import FAIL, INCONCLUSIVE, PASS, Cause, Verdict
 from .tolerance import tolerance_in
 from .zero import zero
@@ -117,6 +117,8 @@ def _judge_tensor(comparison: Comparison, given: Evidence) -> TensorVerdict:
         return found
     again = given.subject.again
     looked = None if again is None else by_running_again(found, given, dtype, again)
+    if again is not None and dtype is None and (looked or found).verdict == FAIL:
+        looked = by_more_digits(found, again) or looked
     return _standing_alone(found, given, dtype) if looked is None else looked
 
 

@@ -7,7 +7,7 @@ from itertools import takewhile
 
 import numpy as np
 
-from .._constants import RESOLVED, RESOLVED_LOW, SINGLE_SEEN, SMALLEST_NORMALS, UNIT_ROUNDOFFS
+from .._constants import NOISE_SIGMAS, RESOLVED, RESOLVED_LOW, SINGLE_SEEN, SMALLEST_NORMALS, UNIT_ROUNDOFFS
 from .._types import Array
 from ..problems.gradients import Dithered, RunAgain
 from .comparison import Comparison, relative
@@ -19,6 +19,9 @@ from .shared import FURTHER_OFF_DOUBLE, is_mostly_rounding, is_rounding_alone, p
 from .spread import Spread, spread_of
 from .yardstick import in_words, times_as_rough
 from .zero import scale_beside, unresolved, zero
+
+# More digits make rounding smaller by far more than this; mistakes they leave as they are.
+DIGITS = 16.0
 
 
 def by_spread(comparison: Comparison, given: Evidence, runs: Dithered) -> TensorVerdict:
@@ -42,6 +45,28 @@ def by_spread(comparison: Comparison, given: Evidence, runs: Dithered) -> Tensor
         return _rough(_right(found, max(power, spread.power)), runs)
     return replace(found, comparison=comparison.held(spread.power, 1.0), verdict=FAIL, cause=Cause.SPREAD,
                    finding=spread.finding, power=spread.power, entries=Disagreeing(wrong=spread.wrong))
+
+
+def by_more_digits(found: TensorVerdict, again: RunAgain) -> TensorVerdict | None:
+    """Return the verdict on a tensor that disagrees by no more than its own rounding in double precision; else None.
+
+    The same backward pass, from numbers with some three digits more, is then right, or off by far less than what the
+    digits are apart: what it rounds (1 - a where a is next to one) is lost in double precision, and no mistake.
+    """
+    c = found.comparison
+    sharper = again.sharper if c.sizes.finite and c.checked else None
+    if sharper is None:
+        return None
+    plain, sharp = (_of(c, one[None])[0] for one in sharper)
+    own = np.abs(sharp - c.gradient)
+    if not (np.isfinite(own).all() and (np.abs(plain - c.gradient) <= own / DIGITS).all()):
+        return None  # it gives something else every time
+    allowed = c.tolerance * (np.abs(sharp) + np.abs(c.reference)) + NOISE_SIGMAS * c.noise + own / DIGITS
+    if not (np.abs(sharp - c.reference) <= allowed).all():
+        return None
+    size = max(c.sizes.gradient, c.sizes.approx)
+    verdict = PASS if c.sizes.error <= RESOLVED * size else INCONCLUSIVE
+    return replace(found, verdict=verdict, cause=Cause.ROUNDING, entries=Disagreeing())
 
 
 def by_running_again(found: TensorVerdict, given: Evidence, dtype: str | None, again: RunAgain) -> TensorVerdict | None:

@@ -7,6 +7,7 @@ derivative at the point itself, with another rounding.  So no truth is needed be
 
 import copy
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,11 +16,16 @@ import numpy as np
 
 from ..._constants import FURTHER, UNIT_ROUNDOFFS
 from ..._types import Array
+from ...runtime.cached_property import cached_property
 
 # Pairs of runs; fewer where they would take longer than this in all, but not less than the least.
 PAIRS, LEAST_PAIRS, SECONDS = 16, 8, 10.0
 # How many points there are at each distance at which rounding is not shared with that point.
 POINTS = 24
+# A pass in extended precision takes up to this many times as long: BLAS does not know it.
+SLOWER = 100.0
+# Whether there is extended precision, by some three digits at least.
+MORE_DIGITS = float(np.finfo(np.longdouble).eps) < 1e-3 * float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,7 @@ class Repeats:
             found: list[Array] = []
             for _ in range(POINTS):
                 values, _ = moved(self.values, generator, 0.5 * reach)
-                for precision in (values, in_double(values)):
+                for precision in (values, in_precision(values, np.float64)):
                     try:
                         one = self._before(end, precision)
                     except Exception:
@@ -77,6 +83,27 @@ class Repeats:
                         return
                     found.append(one)
             yield np.stack(found[::2]), np.stack(found[1::2])
+
+    @cached_property
+    def sharper(self) -> tuple[Array, Array] | None:
+        """The gradient at the point itself, once more and from numbers of extended precision; both (n,).
+
+        None where all is not in double precision, where the machine has no more digits than that, where the pass raises
+        or takes long.
+        """
+        if not (MORE_DIGITS and _all_double(self.values)):
+            return None
+        started = time.perf_counter()
+        end = min(self.deadline, started + SECONDS)
+        try:
+            plain = self._before(end, self.values)
+            spent = time.perf_counter() - started
+            with warnings.catch_warnings(), np.errstate(all="ignore"):
+                warnings.simplefilter("ignore")
+                sharp = self._before(end - SLOWER * spent, in_precision(self.values, np.longdouble))
+        except Exception:
+            return None
+        return None if plain is None or sharp is None else (plain, sharp)
 
     def _before(self, end: float, values: tuple[Any, ...]) -> Array | None:
         """Return the gradient at a point, unless time is up."""
@@ -103,13 +130,22 @@ def called(
     return gradients(*copy.deepcopy(given)), Repeats(gradient_at, given, seed, end)
 
 
-def in_double(value: Any) -> Any:
-    """Return a value whose floating arrays are in double precision, in nested tuples, lists and dictionaries too."""
+def in_precision(value: Any, dtype: type[np.floating[Any]]) -> Any:
+    """Return a value whose floating arrays are in some precision, in nested tuples, lists and dictionaries too."""
     if isinstance(value, dict):
-        return {key: in_double(one) for key, one in value.items()}
+        return {key: in_precision(one, dtype) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(in_double(one) for one in value)
-    return value.astype(np.float64) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
+        return type(value)(in_precision(one, dtype) for one in value)
+    return value.astype(dtype) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
+
+
+def _all_double(value: Any) -> bool:
+    """Whether floating arrays are in double precision, in nested tuples, lists and dictionaries too."""
+    if isinstance(value, dict):
+        return all(map(_all_double, value.values()))
+    if isinstance(value, (list, tuple)):
+        return all(map(_all_double, value))
+    return not (isinstance(value, np.ndarray) and value.dtype.kind == "f") or value.dtype == np.float64
 
 
 def moved(

@@ -2,7 +2,7 @@
 
 A backward pass that reads its argument's memory without its strides, or that is not linear, gives the right gradient
 for a plain array and a wrong one in use.  What it gives for such arguments beyond what it should is added to the
-gradient that is checked, so that the check fails, and a note says why.
+gradient that is checked, twice, so that the check fails whichever of the two is wrong, and a note says why.
 """
 
 import math
@@ -62,7 +62,7 @@ def tried(call: Callable[[Values], Gradients], cotangents: Values, gradients: Gr
 
     Returns
     -------
-    The gradients, plus whatever differs; sentences for the report.
+    The gradients, plus twice whatever differs; sentences for the report.
     """
     notes: list[str] = []
     if any(np.asarray(value).dtype.kind not in "fiu" for value in gradients.values()):
@@ -81,7 +81,7 @@ def tried(call: Callable[[Values], Gradients], cotangents: Values, gradients: Gr
             beyond = {name: _beyond(found[name], expected[name]) for name in gradients}
             if any(np.any(~(part == 0.0)) for part in beyond.values()):
                 notes.append(sentence + ".")
-                gradients = {name: np.asarray(gradients[name]) + part for name, part in beyond.items()}
+                gradients = {name: np.asarray(gradients[name]) + 2.0 * part for name, part in beyond.items()}
     except NoTimeLeft:
         notes.append(LATE)
     return gradients, notes

@@ -1,0 +1,113 @@
+"""Right backward passes whose own rounding shows in double precision: 1 - a of saturated units, and the like."""
+
+import numpy as np
+import pytest
+
+import fastcheck as fc
+
+SLOPES = {"sigmoid": (lambda x: 1.0 / (1.0 + np.exp(-x)), lambda a: a * (1.0 - a), (25.0, 28.0, 31.0, 34.0)),
+          "tanh": (np.tanh, lambda a: 1.0 - a**2, (12.0, 15.0, 16.0, 17.0))}
+CASES = [(name, at) for name, (_, _, places) in SLOPES.items() for at in places]
+# Relative errors of a slope from which it proves little.
+COARSE = 1e-3
+
+
+def off(name, x):
+    """How far the textbook's slopes are off, relatively."""
+    value, slope, _ = SLOPES[name]
+    wide = slope(value(x.astype(np.longdouble)))
+    return float(np.linalg.norm(slope(value(x)) - wide) / np.linalg.norm(wide))
+
+
+@pytest.mark.parametrize(("name", "at"), CASES)
+def test_the_textbooks_slope_of_saturated_units(name, at):
+    """It passes, or where little is left of its digits proves nothing; mistakes fail all the same."""
+    value, slope, _ = SLOPES[name]
+    x = at + np.array([0.1, 0.4, 0.7])
+    report = fc.check_vjp(value, lambda d, x: d * slope(value(x)), x)
+    assert report.verdict == ("pass" if off(name, x) < COARSE else "inconclusive")
+    assert "rounding" in str(report)
+    for factor in (-1.0, 0.0, 0.5, 1.3, 2.0):
+        wrong = fc.check_vjp(value, lambda d, x, factor=factor: factor * d * slope(value(x)), x)
+        assert wrong.verdict == "fail", (factor, str(wrong))
+
+
+def squares(W, X, y):
+    a = 1.0 / (1.0 + np.exp(-(X @ W)))
+    return np.mean((a - y) ** 2)
+
+
+def gradient(W, X, y):
+    a = 1.0 / (1.0 + np.exp(-(X @ W)))
+    return X.T @ (2.0 * (a - y) * a * (1.0 - a)) / len(y)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_gradient_that_comes_as_a_function(seed):
+    rng = np.random.default_rng(seed)
+    X, W, y = np.abs(rng.standard_normal((5, 2))) + 0.5, rng.uniform(5.0, 15.0, 2), 1.0 * rng.integers(0, 2, 5)
+    if not gradient(W, X, y).any():
+        return
+    assert fc.check_function(squares, W, gradient, (X, y)).verdict != "fail"
+    forgot = fc.check_function(squares, W, lambda *at: gradient(*at) * np.array([1.0, 1.05]), (X, y))
+    assert forgot.verdict == "fail"
+
+
+class Gate:
+    """A highway gate whose bias keeps it open."""
+
+    def __init__(self):
+        rng = np.random.default_rng(0)
+        self.W, self.b, self.dW, self.db = 0.1 * rng.standard_normal((3, 3)), np.full(3, 25.0), None, None
+
+    def forward(self, x):
+        self.x, self.t = x, 1.0 / (1.0 + np.exp(-(x @ self.W + self.b)))
+        return self.t * np.sin(x) + (1.0 - self.t) * x
+
+    def backward(self, d):
+        dz = d * (np.sin(self.x) - self.x) * self.t * (1.0 - self.t)
+        self.dW, self.db = self.x.T @ dz, dz.sum(axis=0)
+        return dz @ self.W.T + d * (self.t * np.cos(self.x) + 1.0 - self.t)
+
+
+class ForgetfulGate(Gate):
+    """One that forgets a factor two in the bias."""
+
+    def backward(self, d):
+        found = super().backward(d)
+        self.db = 2.0 * self.db
+        return found
+
+
+def test_a_layer_whose_gate_is_open():
+    x = np.random.default_rng(1).standard_normal((4, 3))
+    assert fc.check_layer(Gate, x).verdict == "pass"
+    report = fc.check_layer(ForgetfulGate, x)
+    assert report.verdict == "fail"
+    assert [tensor.name for tensor in report.failures] == ["b"]
+
+
+def test_a_pass_that_is_wrong_once_is_not_excused():
+    """What the same pass gives the second time is another gradient."""
+    calls = []
+
+    def backward(d, x):
+        calls.append(1)
+        return d * np.cos(x) * (1.001 if len(calls) == 1 else 1.0)
+
+    assert fc.check_vjp(np.sin, backward, np.linspace(0.1, 1.0, 5)).verdict == "fail"
+
+
+def test_float32_inside_is_not_excused_by_more_digits():
+    """It rounds alike in extended precision."""
+    x = np.linspace(0.1, 1.0, 50)
+    report = fc.check_vjp(np.sin, lambda d, x: d * np.cos(x).astype(np.float32) * 1.001, x)
+    assert report.verdict == "fail"
+
+
+def test_passes_that_refuse_extended_precision_are_judged_as_before():
+    def backward(d, x):
+        assert x.dtype == np.float64
+        return 1.001 * d * np.cos(x)
+
+    assert fc.check_vjp(np.sin, backward, np.linspace(0.1, 1.0, 5)).verdict == "fail"
