@@ -137,8 +137,10 @@ def _summed_in_single(comparison: Comparison, given: Evidence) -> bool:
     """Whether sums in single precision may have made the errors of a double-precision gradient that stands alone.
 
     They must be as small as its roundings make them, of the gradients that went into it, and some tensor has to look
-    like it all over.
+    like it all over.  Sums that are rounded do not come to nothing everywhere.
     """
+    if not comparison.sizes.gradient:
+        return False
     scale = max(comparison.approx_rms, given.scale_beside(comparison))
     off = comparison.sizes.error / math.sqrt(comparison.checked) if comparison.checked else math.inf
     small = off <= ROUNDINGS * UNIT_ROUNDOFFS["float32"] * scale

@@ -7,6 +7,9 @@ import numpy as np
 
 from .._types import Array, Indices, Mask
 
+# Noise that is this part of a jump at a kink is none beside it.
+NOTHING = 1e-9
+
 
 @dataclass(frozen=True)
 class Settled:
@@ -62,8 +65,9 @@ class TensorKinks:
                 off, equal = _equal(gradient, values, tolerance, noise)
                 closer = (off < distance) & (equal | (off < outside))
                 nearest[closer], distance[closer] = values[closer], off[closer]
-            # By noise alone off a derivative that is right, and itself between the sides: nothing is apart.
-            within = (outside == 0.0) & (distance <= noise)
+            # By noise alone off a derivative that is right, and itself between the sides: nothing is apart.  Nor is it
+            # where it lies beside them by what is nothing next to the jump: a side's zero may be off by rounding.
+            within = ((outside == 0.0) | (noise <= NOTHING * (self.high - self.low))) & (distance <= noise)
             nearest[within] = gradient[within]
             size = np.abs(gradient) + np.abs(nearest)
             exact = distance <= tolerance * size + noise

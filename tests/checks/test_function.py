@@ -428,3 +428,22 @@ def test_costs_near_the_smallest_numbers_excuse_nothing(scale, engine):
     for factor in (1.5, -1.0, 0.0):
         report = fc.check_function(cost, x, factor * gradient, engine=engine)
         assert report.verdict == ("fail" if scale >= 1e-304 else "inconclusive"), report
+
+
+@pytest.mark.parametrize("scale", [1e-7, 1e-8, 1e-12])
+@pytest.mark.parametrize("factor", [0.0, -1.0, 0.5, 1.01, 2.0])
+def test_a_forgotten_gradient_beside_a_larger_one_fails(scale, factor):
+    """Zeros are no sums that single precision has rounded."""
+    at = {"a": np.ones(3), "b": np.ones(2)}
+    gradients = {"a": factor * scale * np.cos(at["a"]), "b": np.cos(at["b"])}
+    report = fc.check_function(lambda p: scale * np.sin(p["a"]).sum() + np.sin(p["b"]).sum(), at, gradients)
+    assert report.verdict == "fail"
+
+
+@pytest.mark.parametrize("factor", [1.0, 2.0])
+def test_an_empty_array_beside_others(factor):
+    """Also where they are wrong, and looked at again."""
+    at = {"a": np.ones(2), "nothing": np.zeros((0, 3))}
+    gradients = {"a": factor * 2.0 * at["a"], "nothing": np.zeros((0, 3))}
+    report = fc.check_function(lambda p: (p["a"] ** 2).sum(), at, gradients)
+    assert report.verdict == ("pass" if factor == 1.0 else "fail")

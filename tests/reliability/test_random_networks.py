@@ -1,5 +1,8 @@
 """Right gradients of random networks: never "fail", and "inconclusive" only where nothing is exercised."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from tests.reliability.random_networks import KINDS, draw, outcome
@@ -25,3 +28,18 @@ def test_sides_of_a_kink_that_round_hide_no_gradient_between_them(seed):
     """A one-sided derivative of zero came out as -1e-17 in NumPy, and the gradient's own zero was held against that."""
     verdict, report = outcome(draw(seed))
     assert verdict == "pass", report
+
+
+@pytest.mark.parametrize("seed", [10254, 11924, 17844, 21964, 13387, 15517])
+def test_a_gradient_that_rounding_puts_beside_an_end_of_the_interval(seed):
+    """Zero, where the one-sided derivative came out as 1e-17; a thousandth of the jump outside of it does not pass."""
+    drawn = draw(seed)
+    verdict, report = outcome(drawn)
+    assert verdict == "pass", report
+    kinks = report._differences.kinks
+    jumps = kinks.high - kinks.low
+    place = int(np.argmax(jumps))
+    tensor = next(t for t in drawn.net.tensors if t.start <= kinks.where[place] < t.stop)
+    wrong = {name: value.copy() for name, value in drawn.gradients.items()}
+    wrong["d" + tensor.name].flat[kinks.where[place] - tensor.start] = kinks.low[place] - 1e-3 * jumps[place]
+    assert outcome(replace(drawn, gradients=wrong))[0] in ("fail", "inconclusive")

@@ -103,9 +103,12 @@ class _Cut:
         return tuple(Term(site, weight) for site, weight in weighed.items())
 
     def _linear(self) -> list[int]:
-        """Return numbers of operations whose results' changes, of any size, the cost's is proportional to."""
+        """Return numbers of operations whose results' changes, of any size, the cost's is proportional to.
+
+        Complex results are none of them: a cost that is real weighs their two parts each by itself.
+        """
         found: list[int] = []
-        sites = sorted(self.moved, reverse=True)
+        sites = sorted((site for site, moved in self.moved.items() if not np.iscomplexobj(moved)), reverse=True)
         while sites:
             chunk = sites[:1]
             while len(chunk) < min(CHUNK, len(sites)) and self._size_of(sites[: len(chunk) + 1]) <= CHUNK_SIZE:

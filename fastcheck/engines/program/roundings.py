@@ -109,7 +109,8 @@ def _roundings(problem: ProgramProblem, positions: Indices, seed: int, deadline:
     steps = STEP * np.concatenate([scales(value) for value in problem.inputs(problem.theta)])[positions]
     moves = np.zeros((positions.size, problem.theta.size))
     moves[np.arange(positions.size), positions] = steps
-    parts = {number: moves[:, t.start : t.stop].reshape(-1, *t.shape) for number, t in enumerate(problem.tensors)}
+    k = positions.size
+    parts = {number: moves[:, t.start : t.stop].reshape(k, *t.shape) for number, t in enumerate(problem.tensors)}
     return rounding_along(problem.program, problem.weights, parts, seed, deadline) / steps
 
 

@@ -111,3 +111,18 @@ def test_units_serve_weights_with_a_penalty_too(penalized):
     assert report.facts["columns"] < 200
     gradient["W"][3, 4] *= 1.0 + 1e-6
     assert fc.check_function(cost, p, gradient).verdict == "fail"
+
+
+@pytest.mark.filterwarnings("error")
+def test_complex_results_are_no_terms():
+    """Their two parts weigh each by itself; nothing casts one away, and a wrong entry fails."""
+    def spectrum(v):
+        return np.sum(np.abs(np.fft.fft(v)) ** 4) / v.size**2
+
+    v = np.random.default_rng(0).normal(size=600)
+    F = np.fft.fft(v)
+    right = 4.0 * np.real(np.fft.ifft(np.abs(F) ** 2 * F)) / v.size
+    wrong = right.copy()
+    wrong[7] *= 1.01
+    assert fc.check_function(spectrum, v, right).verdict == "pass"
+    assert fc.check_function(spectrum, v, wrong).verdict == "fail"
