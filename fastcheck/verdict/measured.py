@@ -14,7 +14,7 @@ from .comparison import Comparison, relative
 from .entries import broken_entries
 from .explanations import Evidence, Explanations
 from .judgement import Disagreeing, TensorVerdict
-from .outcome import FAIL, INCONCLUSIVE, PASS, Cause
+from .outcome import FAIL, INCONCLUSIVE, PASS, Cause, Verdict
 from .shared import FURTHER_OFF_DOUBLE, is_mostly_rounding, is_rounding_alone, power_beside
 from .spread import Spread, spread_of
 from .yardstick import in_words, times_as_rough
@@ -65,7 +65,7 @@ def by_more_digits(found: TensorVerdict, again: RunAgain) -> TensorVerdict | Non
     if not (np.abs(sharp - c.reference) <= allowed).all():
         return None
     size = max(c.sizes.gradient, c.sizes.approx)
-    verdict = PASS if c.sizes.error <= RESOLVED * size else INCONCLUSIVE
+    verdict: Verdict = PASS if c.sizes.error <= RESOLVED * size else INCONCLUSIVE
     return replace(found, verdict=verdict, cause=Cause.ROUNDING, entries=Disagreeing())
 
 
