@@ -6,7 +6,7 @@ Both engines are imported where they are used: their modules made ``import fastc
 import math
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -114,11 +114,13 @@ class Exact:
     problem : of the program engine.
     gradient : (n,) the gradient that is checked.
     method : the step that was asked for, the deadline and the seed.
+    precision : dtypes of gradients in less than double precision, by the tensor's name.
     """
 
     problem: "ProgramProblem"
     gradient: Array
     method: Method
+    precision: Mapping[str, str]
     name: str = "program"
 
     @property
@@ -186,14 +188,15 @@ class Exact:
             nothing, done = np.empty(0), np.empty(0, np.int64)
             found = NumericalGradient(self.problem.cost, nothing, nothing, nothing, nothing, settled=True)
         if done.size and hasattr(self.problem.program, "watched"):
-            from ..engines.program.roundings import with_rounding
+            from ..engines.program.roundings import units_of, with_rounding
 
-            found = with_rounding(self.problem, found, done, self.gradient, self.method, run.memory_limit)
+            units = units_of(self.problem.tensors, self.precision)
+            found = with_rounding(self.problem, found, done, self.gradient, units, self.method, run.memory_limit)
         return found, done, epsilon
 
 
 def as_program(
-    cost: Any, args: tuple[Any, ...], problem: FunctionProblem, method: Method
+    cost: Any, args: tuple[Any, ...], problem: FunctionProblem, method: Method, precision: Mapping[str, str]
 ) -> Exact:
     """Return a cost as a program: as it says itself (its attribute ``problem``), or a Python cost on NumPy arrays.
 
@@ -211,7 +214,7 @@ def as_program(
             plain=None if plain is None else _timely(plain, deadline),
             plain_cost=None if plain_cost is None else _timely(plain_cost, deadline),
         )
-    return Exact(found, problem.gradient, method)
+    return Exact(found, problem.gradient, method, precision)
 
 
 def time_for_exact(problem: FunctionProblem, method: Method) -> bool:

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -68,6 +69,18 @@ def state_kept(cost: Any, evaluator: Evaluator) -> AbstractContextManager[None]:
     from ..engines.program.arrays.reachable import Reachable  # imported where used, as the engines are
 
     return state_restored(Reachable(cost).containers, evaluator)
+
+
+def keeping(*functions: Any) -> Callable[[], AbstractContextManager[None]]:
+    """Return what puts back what functions of the user keep from call to call; asked for where they run in between."""
+
+    def around() -> AbstractContextManager[None]:
+        from ..engines.program.arrays.reachable import Reachable
+        from ..engines.program.arrays.surroundings import kept
+
+        return kept([container for function in functions for container in Reachable(function).containers])
+
+    return around
 
 
 def worth_compiling(evaluator: Evaluator, cost: Any, threads: int) -> Evaluator:

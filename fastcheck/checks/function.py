@@ -32,7 +32,7 @@ from ..verdict.outcome import PASS
 from ..verdict.tolerance import allowed_anywhere
 from .differencing import LARGE, Differencing, Subtracted, as_program, follows, time_for_exact
 from .directional import entries_beside, with_directions
-from .evaluating import evaluator_of, state_kept, worth_compiling
+from .evaluating import evaluator_of, keeping, state_kept, worth_compiling
 from .selection import Selection
 from .solvers import solver_of
 
@@ -134,7 +134,7 @@ def check_function(
     require_numpy("parameters", parameters, "pass their NumPy arrays, or check it with fastcheck.torch.gradcheck")
     layout = Layout.of(parameters)
     gradients, again = called(gradients, (parameters, *_tuple(args)), lambda found, _: layout.gradients(found).vector,
-                              selection.seed, deadline(started, time_limit))
+                              selection.seed, deadline(started, time_limit), keeping(gradients))
     at, promised = layout.parameters(parameters), layout.gradients(gradients)
     theta, gradient = at.vector, promised.vector
     precision, rounding = lowest_precision(at, promised), cost.rounding if hasattr(cost, "user_code") else None
@@ -194,7 +194,7 @@ def _differenced(
         alone = problem.theta.size < LARGE or hasattr(cost, "as_evaluator")
         try:
             with nullcontext() if alone else one_blas_thread():
-                exact = as_program(cost, args, problem, choice)
+                exact = as_program(cost, args, problem, choice, subject.precision)
                 subject = replace(subject, paths=exact.paths)  # of ordinary differences too: it follows what it can
                 return (*_checked(exact, problem, subject, choice, run, selection), PROGRAM)
         except (NoRule, EngineError) as error:  # an operation without a rule, or the engine's cross-checks refuse
@@ -300,7 +300,7 @@ def check_vjp(
     cost, parameters, gradients, notes = vjp_problem(
         forward, backward, inputs, integer("seed", seed, 0), cache=boolean("cache", cache), names=names,
         # Half of the time at most is for other upstream gradients: the differences come first.
-        deadline=started + 0.5 * (deadline(started, limit) - started),
+        deadline=started + 0.5 * (deadline(started, limit) - started), keeping=keeping(forward, backward),
     )
     options["time_limit"] = time_left(started, limit)
     report = check_function(cost, parameters, gradients, epsilon=epsilon, seed=seed, **options)

@@ -52,6 +52,7 @@ from ..verdict.outcome import FAIL, PASS
 from ..verdict.recheck import recheck
 from ..verdict.tolerance import allowed_anywhere
 from .directional import entries_beside, with_directions
+from .evaluating import keeping
 from .selection import METHODS, Selection
 
 # Up to this many parameters the results take no memory worth asking for.
@@ -272,7 +273,7 @@ def _called(
     """
     at = partial(_with_targets, gradients, Y) if callable(gradients) else gradients
     return called(at, given, lambda found, values: read_call(net, values[0], found, values[1], Y).gradients.vector,
-                  integer("seed", seed, 0), end)
+                  integer("seed", seed, 0), end, keeping(gradients))
 
 
 def _with_targets(gradients: Callable[..., Any], Y: Any, parameters: Any, X: Any) -> Any:

@@ -159,6 +159,7 @@ class NumericalGradient:
     truncation: Array | None = None
     limits: Mapping[str, float] = field(default_factory=dict)
     smallest: float | None = None
+    inside: Array | None = None
 
 
 @dataclass(frozen=True)

@@ -141,10 +141,14 @@ class Explanations:
     @cached_property
     def rounding(self) -> Array | None:
         """Standard errors that rounding leaves in a right gradient of the tensor, where that can be told."""
+        c = self.comparison
         if self.given.subject.rounding is None:
-            return None
-        errors = self.given.subject.rounding(self.comparison.tensor.name, self.unit)
-        return errors if self.comparison.where is None else errors[self.comparison.where]
+            inside = self.given.differences.inside
+            if self.dtype is None or inside is None:
+                return None  # of double precision it is a part of the differences' noise
+            return np.asarray(inside[c.first : c.first + c.checked] * (self.unit / UNIT_ROUNDOFF))
+        errors = self.given.subject.rounding(c.tensor.name, self.unit)
+        return errors if c.where is None else errors[c.where]
 
     @property
     def zero_in_theory(self) -> bool:

@@ -111,3 +111,31 @@ def test_passes_that_refuse_extended_precision_are_judged_as_before():
         return 1.001 * d * np.cos(x)
 
     assert fc.check_vjp(np.sin, backward, np.linspace(0.1, 1.0, 5)).verdict == "fail"
+
+
+KEPT = {"mean": np.zeros(3), "calls": []}
+
+
+def test_what_a_pass_keeps_stays_in_its_own_precision():
+    """In module globals, in closures, and in lists that grow."""
+    own = {"last": np.zeros(3)}
+
+    def forward(x):
+        KEPT["mean"] = 0.9 * KEPT["mean"] + 0.1 * x
+        return np.sin(x)
+
+    def backward(d, x):
+        own["last"] = d * np.cos(x)
+        return 1.001 * own["last"]
+
+    assert fc.check_vjp(forward, backward, np.linspace(0.1, 1.0, 3)).verdict == "fail"
+    assert KEPT["mean"].dtype == own["last"].dtype == np.float64
+
+    def gradient(x):
+        KEPT["calls"].append(x)
+        own["last"] = 3.01 * x**2
+        return own["last"]
+
+    assert fc.check_function(lambda x: np.sum(x**3), np.linspace(0.1, 1.0, 3), gradient).verdict == "fail"
+    assert own["last"].dtype == np.float64
+    assert all(x.dtype == np.float64 for x in KEPT["calls"])

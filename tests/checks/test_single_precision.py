@@ -198,3 +198,31 @@ def test_only_what_the_pass_rounds_is_excused(seed):
 
     assert fc.check_vjp(pairs_normalized, off, (x,), seed=seed).verdict == "fail"
     assert fc.check_vjp(pairs_normalized, pairs_normalized_backward, (x,), seed=seed).verdict == "pass"
+
+
+def saturated(seed):
+    """Binary cross-entropy with log(1 - r), at parameters (2, 6) in single precision; cost and gradient."""
+    rng = np.random.default_rng(seed)
+    z, x = rng.standard_normal((7, 2)).astype(np.float32), rng.random((7, 6)).astype(np.float32)
+    D = (2.0 * rng.standard_normal((2, 6))).astype(np.float32)
+
+    def cost(D):
+        r = 1 / (1 + np.exp(-(z @ D)))
+        return -(x * np.log(r) + (1 - x) * np.log(1 - r)).sum() / 7
+
+    u = z @ D
+    r = 1 / (1 + np.exp(-u))
+    return cost, D, z.T @ ((-x / r + (1 - x) / (1 - r)) / np.float32(7) * np.exp(-u) / (1 + np.exp(-u)) ** 2)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_the_cost_rounds_in_single_precision_its_gradient_rounds_too(seed):
+    """1 - r loses digits in both; half of the right gradients failed.  What is wrong by more fails as ever."""
+    cost, D, gradient = saturated(seed)
+    assert fc.check_function(cost, D, gradient).verdict == "pass"
+    largest = np.unravel_index(np.argmax(np.abs(gradient)), gradient.shape)
+    for factor in (-1.0, 0.0, 1.01):
+        wrong = gradient.copy()
+        wrong[largest] *= np.float32(factor)
+        assert fc.check_function(cost, D, wrong).verdict == "fail"
+        assert fc.check_function(cost, D, gradient * np.float32(factor)).verdict == "fail"

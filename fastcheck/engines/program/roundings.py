@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from ..._constants import NOISE_SIGMAS
+from ..._constants import NOISE_SIGMAS, UNIT_ROUNDOFF, UNIT_ROUNDOFFS
 from ..._types import Array, Indices, Mask
 from ...problems.gradients import NumericalGradient
+from ...problems.parameters.tensor import Tensor
 from ..finite.problem import Method
 from .problem import ProgramProblem
 from .runner import DifferencedProgram, Response, scales
@@ -60,7 +61,7 @@ class Sized:
 
 
 def with_rounding(
-    problem: ProgramProblem, found: NumericalGradient, done: Indices, gradient: Array, method: Method,
+    problem: ProgramProblem, found: NumericalGradient, done: Indices, gradient: Array, units: Array, method: Method,
     memory_limit: int,
 ) -> NumericalGradient:
     """Return differences whose noise tells of rounding inside the program, at entries that a gradient contradicts.
@@ -68,7 +69,7 @@ def with_rounding(
     Parameters
     ----------
     problem, found, done : the program, its differences, and the positions of theta that they are of.
-    gradient : (n,) what they are held against.
+    gradient, units : (n,) what they are held against, and the unit roundoff that it was computed with.
     method : the tolerance, the seed of the roundings, and the deadline after which nothing is looked at.
     memory_limit : bytes that changes may take.
     """
@@ -83,17 +84,25 @@ def with_rounding(
     places = np.random.default_rng(seed).permutation(np.flatnonzero(doubted))
     if not places.size or time.perf_counter() >= method.deadline:
         return found
-    noise = np.array(np.broadcast_to(found.noise, done.shape))
+    noise, inside = np.array(np.broadcast_to(found.noise, done.shape)), np.zeros(done.size)
     most = _entries_of_run(problem, memory_limit)
     looked = 0
     while looked < places.size and time.perf_counter() < method.deadline:
         block = places[looked : looked + min(most, max(FIRST, looked))]
-        noise[block] = np.hypot(noise[block], _roundings(problem, done[block], seed, method.deadline))
-        explained = apart[block] <= tolerance * np.abs(found.gradapprox[block]) + NOISE_SIGMAS * noise[block]
+        inside[block] = _roundings(problem, done[block], seed, method.deadline)
+        noise[block] = np.hypot(noise[block], inside[block])
+        rounding = noise[block] + inside[block] * (units[done[block]] / UNIT_ROUNDOFF - 1.0)
+        explained = apart[block] <= tolerance * np.abs(found.gradapprox[block]) + NOISE_SIGMAS * rounding
         looked += block.size
         if looked >= FIRST and not explained.any():
             break
-    return replace(found, noise=noise)
+    return replace(found, noise=noise, inside=inside)
+
+
+def units_of(tensors: Sequence[Tensor], precision: Mapping[str, str]) -> Array:
+    """Return the unit roundoff (n,) of every entry's gradient, by the dtypes of those in less than double precision."""
+    return np.concatenate([np.full(t.size, UNIT_ROUNDOFFS.get(precision.get(t.name, "float64"), UNIT_ROUNDOFF))
+                           for t in tensors])
 
 
 def _entries_of_run(problem: ProgramProblem, memory_limit: int) -> int:

@@ -9,6 +9,7 @@ import copy
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,12 +39,14 @@ class Repeats:
     values : at the point itself; floating arrays among them move.
     seed : of the moves.
     deadline : of ``time.perf_counter``.
+    keeping : puts back what the pass keeps from call to call, which must not stay in a precision that is not its own.
     """
 
     gradient_at: Callable[[tuple[Any, ...]], Array]
     values: tuple[Any, ...]
     seed: int
     deadline: float
+    keeping: Callable[[], AbstractContextManager[None]] = nullcontext
 
     def __call__(self) -> Array | None:
         """Return the gradients (pairs, n), each the mean of a pair; None where time is up or a run fails."""
@@ -76,7 +79,8 @@ class Repeats:
                 values, _ = moved(self.values, generator, 0.5 * reach)
                 for precision in (values, in_precision(values, np.float64)):
                     try:
-                        one = self._before(end, precision)
+                        with self.keeping():
+                            one = self._before(end, precision)
                     except Exception:
                         return
                     if one is None:
@@ -98,7 +102,7 @@ class Repeats:
         try:
             plain = self._before(end, self.values)
             spent = time.perf_counter() - started
-            with warnings.catch_warnings(), np.errstate(all="ignore"):
+            with warnings.catch_warnings(), np.errstate(all="ignore"), self.keeping():
                 warnings.simplefilter("ignore")
                 sharp = self._before(end - SLOWER * spent, in_precision(self.values, np.longdouble))
         except Exception:
@@ -111,7 +115,8 @@ class Repeats:
 
 
 def called(
-    gradients: Any, given: tuple[Any, ...], flat: Callable[[Any, tuple[Any, ...]], Array], seed: int, end: float
+    gradients: Any, given: tuple[Any, ...], flat: Callable[[Any, tuple[Any, ...]], Array], seed: int, end: float,
+    keeping: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> tuple[Any, Repeats | None]:
     """Return gradients, and what runs them again where they came as a function.
 
@@ -119,7 +124,7 @@ def called(
     ----------
     gradients : as the caller has them; or a function of ``given``, which gets copies.
     flat : (gradients, what they were called with) -> (n,) in double precision.
-    seed, end : of ``Repeats``.
+    seed, end, keeping : of ``Repeats``.
     """
     if not callable(gradients):
         return gradients, None
@@ -127,7 +132,7 @@ def called(
     def gradient_at(values: tuple[Any, ...]) -> Array:
         return flat(gradients(*copy.deepcopy(values)), values)
 
-    return gradients(*copy.deepcopy(given)), Repeats(gradient_at, given, seed, end)
+    return gradients(*copy.deepcopy(given)), Repeats(gradient_at, given, seed, end, keeping)
 
 
 def in_precision(value: Any, dtype: type[np.floating[Any]]) -> Any:

@@ -4,7 +4,7 @@ import inspect
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,11 +95,13 @@ class LayerCost:
 def vjp_problem(
     forward: Callable[..., Any], backward: Callable[..., Any], inputs: Any, seed: int, *, cache: bool = False,
     names: Sequence[str] | None = None, deadline: float = math.inf,
+    keeping: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> tuple[LayerCost, dict[str, Any], dict[str, Any], list[str]]:
     """The cost sum(cotangents * forward(*inputs)), its parameters (the floating inputs), backward's gradients, and
     notes on what it does with other upstream gradients (see ``upstream``).
 
-    Backward passes beside the first one end before the deadline, of ``time.perf_counter``.
+    Backward passes beside the first one end before the deadline, of ``time.perf_counter``; what they keep from call to
+    call is put back by ``keeping``, where they run in another precision.
 
     Raises
     ------
@@ -145,7 +147,7 @@ def vjp_problem(
     again = None
     if gradients is plain:  # what other upstream gradients brought to light is no rounding
         again = Repeats(lambda values: _vector(anew(values[: len(given)], values[len(given) :])), (*given, *weights),
-                        seed, deadline)
+                        seed, deadline, keeping)
     notes += [f"backward gave None for {name}: it was taken as zeros." for name in names if name in nothing]
     parameters = tuple((names[place], place) for place in floating)
     cost = LayerCost(forward, given, parameters, _in_double(weights), cache, rounding, again)
