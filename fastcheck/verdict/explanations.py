@@ -138,14 +138,20 @@ class Explanations:
         )
         return tolerance * self.given.scale_beside(self.comparison)
 
+    @property
+    def presumed(self) -> bool:
+        """Whether the gradient is taken to round as what was differenced does, where nothing else tells."""
+        # Of double precision that is a part of the differences' noise.
+        return self.given.subject.rounding is None and self.dtype is not None
+
     @cached_property
     def rounding(self) -> Array | None:
         """Standard errors that rounding leaves in a right gradient of the tensor, where that can be told."""
         c = self.comparison
         if self.given.subject.rounding is None:
             inside = self.given.differences.inside
-            if self.dtype is None or inside is None:
-                return None  # of double precision it is a part of the differences' noise
+            if inside is None or not self.presumed:
+                return None
             return np.asarray(inside[c.first : c.first + c.checked] * (self.unit / UNIT_ROUNDOFF))
         errors = self.given.subject.rounding(c.tensor.name, self.unit)
         return errors if c.where is None else errors[c.where]

@@ -242,6 +242,8 @@ def _of_norms(found: TensorVerdict, explanations: Explanations) -> tuple[Verdict
         return FAIL, Cause.NONE
     # In low precision rounding may carry a pre-activation across a kink, and with it a sample's share of the gradient.
     share, hidden = (RESOLVED_LOW, 0.0) if explanations.dtype else (RESOLVED, explanations.rounding_norm)
+    if entries.rounded.size and explanations.presumed:
+        share = RESOLVED
     size = max(max(sizes.gradient, sizes.approx) * found.comparison.unit, explanations.at_kinks)
     if not (entries.error <= share * size and hidden <= RESOLVED_LOW * size):
         return INCONCLUSIVE, Cause.ROUNDING if entries.rounded.size else Cause.NOISE
