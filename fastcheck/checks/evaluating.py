@@ -72,13 +72,20 @@ def state_kept(cost: Any, evaluator: Evaluator) -> AbstractContextManager[None]:
 
 
 def keeping(*functions: Any) -> Callable[[], AbstractContextManager[None]]:
-    """Return what puts back what functions of the user keep from call to call; asked for where they run in between."""
+    """Return what puts back what functions of the user keep from call to call, around runs in between.
+
+    Where they keep it is found out when it is first asked for.
+    """
+    found: list[Any] = []
 
     def around() -> AbstractContextManager[None]:
+        """Look where they keep something, once, and put it back after what runs inside."""
         from ..engines.program.arrays.reachable import Reachable
         from ..engines.program.arrays.surroundings import kept
 
-        return kept([container for function in functions for container in Reachable(function).containers])
+        if not found:
+            found.extend(container for function in functions for container in Reachable(function).containers)
+        return kept(found)
 
     return around
 
