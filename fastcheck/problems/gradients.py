@@ -160,6 +160,7 @@ class NumericalGradient:
     limits: Mapping[str, float] = field(default_factory=dict)
     smallest: float | None = None
     inside: Array | None = None
+    lost: Array | None = None
 
 
 @dataclass(frozen=True)

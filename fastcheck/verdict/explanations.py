@@ -141,20 +141,23 @@ class Explanations:
     @property
     def presumed(self) -> bool:
         """Whether the gradient is taken to round as what was differenced does, where nothing else tells."""
-        # Of double precision that is a part of the differences' noise.
-        return self.given.subject.rounding is None and self.dtype is not None
+        return self.given.subject.rounding is None
 
     @cached_property
     def rounding(self) -> Array | None:
-        """Standard errors that rounding leaves in a right gradient of the tensor, where that can be told."""
-        c = self.comparison
-        if self.given.subject.rounding is None:
-            inside = self.given.differences.inside
-            if inside is None or not self.presumed:
-                return None
-            return np.asarray(inside[c.first : c.first + c.checked] * (self.unit / UNIT_ROUNDOFF))
-        errors = self.given.subject.rounding(c.tensor.name, self.unit)
-        return errors if c.where is None else errors[c.where]
+        """Standard errors that rounding leaves in a right gradient of the tensor, where that can be told.
+
+        What is rounded inside what was differenced is a part of its noise in double precision, and what runs again is
+        not presumed to lose anything there: more digits tell.
+        """
+        c, differences = self.comparison, self.given.differences
+        if self.given.subject.rounding is not None:
+            errors = self.given.subject.rounding(c.tensor.name, self.unit)
+            return errors if c.where is None else errors[c.where]
+        presumed = differences.lost if self.dtype is None else differences.inside
+        if presumed is None or (self.dtype is None and self.given.subject.again is not None):
+            return None
+        return np.asarray(presumed[c.first : c.first + c.checked] * (self.unit / UNIT_ROUNDOFF))
 
     @property
     def zero_in_theory(self) -> bool:
@@ -173,7 +176,7 @@ class Explanations:
 
         The gradient must be zero to within the rounding of its precision.
         """
-        if (self.dtype is None and self.rounding is not None) or not self.zero_in_theory:
+        if (self.dtype is None and not self.presumed) or not self.zero_in_theory:
             return False
         c, double = self.comparison, UNIT_ROUNDOFF / self.unit
         known: Array | float = 0.0

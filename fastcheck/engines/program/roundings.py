@@ -17,8 +17,9 @@ from ..._types import Array, Indices, Mask
 from ...problems.gradients import NumericalGradient
 from ...problems.parameters.tensor import Tensor
 from ..finite.problem import Method
+from .chords import DISTANCES, steepest_chords
 from .problem import ProgramProblem
-from .runner import DifferencedProgram, Response, scales
+from .runner import DifferencedProgram, costs_of, scales
 from .trust import UNIT, root_mean_square
 
 # Runs with other roundings, whose root mean square is taken.
@@ -29,6 +30,10 @@ FIRST = 8
 MOST = 64
 # The step, relative to an entry: so long that a rounding is no part of it, and what curvature leaves is subtracted.
 STEP = 2.0**-20
+
+# A gradient's formula may lose this many roundings of the steepest chord, as a standard error: where a unit goes from
+# one end to the other, its steepest slope is some ten times the chord's.
+LOST = 64.0
 
 
 class Rounded:
@@ -84,19 +89,22 @@ def with_rounding(
     places = np.random.default_rng(seed).permutation(np.flatnonzero(doubted))
     if not places.size or time.perf_counter() >= method.deadline:
         return found
-    noise, inside = np.array(np.broadcast_to(found.noise, done.shape)), np.zeros(done.size)
+    noise = np.array(np.broadcast_to(found.noise, done.shape))
+    inside, lost = np.zeros((2, done.size))
     most = _entries_of_run(problem, memory_limit)
     looked = 0
     while looked < places.size and time.perf_counter() < method.deadline:
         block = places[looked : looked + min(most, max(FIRST, looked))]
         inside[block] = _roundings(problem, done[block], seed, method.deadline)
         noise[block] = np.hypot(noise[block], inside[block])
-        rounding = noise[block] + inside[block] * (units[done[block]] / UNIT_ROUNDOFF - 1.0)
+        lost[block] = LOST * UNIT_ROUNDOFF * steepest_chords(problem, done[block], max(1, most // len(DISTANCES)))
+        low = units[done[block]] / UNIT_ROUNDOFF
+        rounding = noise[block] + np.where(low > 1.0, low * inside[block], lost[block])
         explained = apart[block] <= tolerance * np.abs(found.gradapprox[block]) + NOISE_SIGMAS * rounding
         looked += block.size
         if looked >= FIRST and not explained.any():
             break
-    return replace(found, noise=noise, inside=inside)
+    return replace(found, noise=noise, inside=inside, lost=lost)
 
 
 def units_of(tensors: Sequence[Tensor], precision: Mapping[str, str]) -> Array:
@@ -154,17 +162,9 @@ def rounding_along(
         observer = Rounded(seed + draw, (rows == 0) | (rows > k))
         response, _ = program.watched(changes, lambda one=observer: one, rows.size)
         if response is not None:
-            costs = _costs(response, weights, rows.size)
+            costs = costs_of(response, weights, rows.size)
             found = costs[1 + k :] - costs[0] - costs[1 : 1 + k]
             flagged = np.broadcast_to(response.crossed | response.ties, rows.size)
             known = np.isfinite(found) & ~(flagged[0] | flagged[1 : 1 + k] | flagged[1 + k :])
             errors[draw] = np.where(known, found, 0.0)
     return np.array([root_mean_square(column) for column in errors.T])
-
-
-def _costs(response: Response, weights: Sequence[Any], columns: int) -> Array:
-    found = np.zeros(columns)
-    for weight, change in zip(weights, response.changes, strict=True):
-        if change is not None:
-            found += np.reshape(change, (columns, -1)) @ np.reshape(weight, -1)
-    return found

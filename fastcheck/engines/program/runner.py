@@ -377,3 +377,12 @@ def _joined(parts: Sequence[Moved], counts: Sequence[int]) -> Moved:
         ]))
     return Moved(tuple(changes), np.concatenate([part.crossed for part in parts]),
                  np.concatenate([part.ties for part in parts]))
+
+
+def costs_of(response: Response, weights: Sequence[Any], columns: int) -> Array:
+    """Return the changes (columns,) of the cost, that takes each output by its weight."""
+    found = np.zeros(columns)
+    for weight, change in zip(weights, response.changes, strict=True):
+        if change is not None:
+            found += np.reshape(change, (columns, -1)) @ np.reshape(weight, -1)
+    return found
