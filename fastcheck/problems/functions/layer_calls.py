@@ -1,6 +1,7 @@
 """A layer that is a class, as a forward and a backward function of its inputs and its parameters."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -8,7 +9,10 @@ from typing import Any
 import numpy as np
 
 from .gradient_names import by_name
-from .layer_object import Slot, containers_of, exchange, fresh_from, gradients_of, installed, slots_of
+from .layer_gradients import gradients_of, readings_of
+from .layer_object import arrays_in, fresh_from, installed, widened
+from .layer_slots import Place, Slot, numbers_beside_gradients, places_of, slots_among
+from .shared_memory import overlap
 from .vjp import copies, input_names
 
 LOW = ("float16", "float32")
@@ -44,13 +48,13 @@ class LayerCalls:
 
     def __post_init__(self) -> None:
         self._fresh = fresh_from(self.make)
+        self._floating = [place for place, value in enumerate(self.inputs) if np.asarray(value).dtype.kind == "f"]
         layer = self._fresh()
         output = self._pass(layer, self.forward, *copies(self.inputs))
-        self._pass(layer, self.backward, _ones_like(output))
-        self._slots = slots_of(layer, self.params)
-        own = [self._first(slot) for slot in self._slots]
+        returned = self._pass(layer, self.backward, _ones_like(output))
+        self._slots, own = self._parameters(layer)
         doubles = all(np.asarray(value).dtype.name not in LOW for value in (*self.inputs, *own))
-        self._low = doubles and any(array.dtype.name in LOW for array in _arrays_of(layer))
+        self._low = doubles and any(array.dtype.name in LOW for array in arrays_in(layer))
         self.names = input_names(self._method(layer, self.forward), len(self.inputs))
         taken = set(self.names)
         self.names += [f"params/{slot.name}" if slot.name in taken else slot.name for slot in self._slots]
@@ -58,30 +62,41 @@ class LayerCalls:
         if not self.values:
             raise ValueError("make: expected a layer with inputs or parameters, got neither; name the attribute that "
                              "holds its parameters (params=...)")
+        self.notes += self._remarks(layer, returned)
+
+    def _remarks(self, layer: Any, returned: Any) -> list[str]:
+        """Return sentences on what was found, and on what was not."""
+        notes = readings_of(layer, self._slots, self.grads)
         if not self._slots:
-            self.notes.append("No parameters were found in the layer: its inputs alone were checked (params=... names "
-                              "the attribute that holds them).")
+            notes.append("No parameters were found in the layer: its inputs alone were checked (params=... names "
+                         "the attribute that holds them).")
+        numbers = [] if self._is_listed() else numbers_beside_gradients(layer)
+        if numbers:
+            notes.append(f"Single numbers with a gradient beside them were not checked: {', '.join(numbers)}; make "
+                         "each an array, np.array(...), to have it checked.")
+        extra = len(returned) - len(self.inputs) if isinstance(returned, (tuple, list)) else 0
+        if extra > 0 and self._slots and all(one is not None for one in self._kept(layer)):
+            notes.append("backward returns gradients of parameters beside those that the layer keeps: those it keeps "
+                         "were checked.")
         if self._low:
-            self.notes.append("The layer keeps float32 arrays: its gradients are held to what that allows, and its "
-                              "differences were taken in double precision.")
+            notes.append("The layer keeps float32 arrays: its gradients are held to what that allows, and its "
+                         "differences were taken in double precision.")
+        return notes
 
     def forward_of(self, *values: Any) -> Any:
         """What forward returns for these inputs and parameters, in double precision where the layer runs in it."""
         layer, count = self._fresh(), len(self.inputs)
         low = self._low or any(np.asarray(value).dtype.name in LOW for value in self.values)
-        if low and not any(np.asarray(value).dtype.name in LOW for value in values):
-            exchange(layer, _widened)
-        with installed(layer, self._slots, values[count:]):
+        wide = low and not any(np.asarray(value).dtype.name in LOW for value in values)
+        with self._holding(layer, values, wide):
             return self._pass(layer, self.forward, *values[:count])
 
     def backward_of(self, upstream: Any, *values: Any) -> tuple[Any, ...]:
         """Return the gradients of the inputs and of the parameters, as the layer gives them."""
         layer, count = self._fresh(), len(self.inputs)
         wide = not self._low and not any(np.asarray(value).dtype.name in LOW for value in values)
-        if wide:
-            exchange(layer, _widened)
         before = [None if found is None else np.array(found) for found in self._kept(layer)]
-        with installed(layer, self._slots, values[count:]):
+        with self._holding(layer, values, wide):
             output = self._pass(layer, self.forward, *values[:count])
             returned = self._pass(layer, self.backward, _as_precise(upstream, output))
             inputs, gradients = self._told_apart(returned, layer)
@@ -90,13 +105,56 @@ class LayerCalls:
         return tuple(np.array(one, np.float32) if self._low and one is not None else one
                      for one in (*inputs, *gradients))
 
-    def _first(self, slot: Slot) -> Any:
-        """Return a parameter in a new layer."""
-        try:
-            return slot.array(self._fresh()).copy()
-        except (AttributeError, KeyError, IndexError) as error:
-            raise ValueError(f"make: expected a layer with {slot.name} from the beginning, got one that makes it in "
-                             f"forward ({error}); call forward once in make") from None
+    @contextmanager
+    def _holding(self, layer: Any, values: Sequence[Any], wide: bool) -> Iterator[None]:
+        """Inside, the layer has these parameters, and is in double precision throughout if it should be."""
+        with widened(layer, LOW if wide else ()):
+            arrays = [slot.array(layer) for slot in self._slots]
+            with installed(layer, arrays, values[len(self.inputs) :]):
+                yield
+
+    def _parameters(self, layer: Any) -> tuple[list[Slot], list[Any]]:
+        """Return the parameters, and what they are in a new layer: what is there before forward, and what it leaves.
+
+        Anything else with a gradient beside it is an intermediate result; or a parameter that forward makes, once.
+
+        Raises
+        ------
+        ValueError : for the latter.
+        """
+        found = places_of(layer, self.params)
+        fresh = self._fresh()
+        before = [place.array_or_none(fresh) for place in found]
+        kept = [None if array is None else array.copy() for array in before]
+        if found:
+            self._pass(fresh, self.forward, *copies(self.inputs))
+        after = [place.array_or_none(fresh) for place in found]
+        if any(array is None for array in before):
+            self._require_made_anew(fresh, found, before, after)
+        standing = [
+            place for place, array, value, later in zip(found, before, kept, after, strict=True)
+            if array is not None and (place.listed or _is_left(array, value, later))
+        ]
+        slots = slots_among(standing, fresh)
+        if any(place.listed and not place.home for place in standing):  # others are none, as the list says
+            slots = [slot for slot in slots if any(place.listed and not place.home for place in slot.places)]
+        values = {place.number: value for place, value in zip(found, kept, strict=True)}
+        return slots, [values[slot.places[0].number] for slot in slots]
+
+    def _require_made_anew(
+        self, fresh: Any, found: Sequence[Place], before: Sequence[Any], after: Sequence[Any]
+    ) -> None:
+        """Refuse parameters that the first forward makes, and the second one keeps."""
+        self._pass(fresh, self.forward, *copies(self.inputs))
+        known = [array for array in before if array is not None]
+        for place, first, second in zip(found, before, after, strict=True):
+            made = first is None and not any(overlap(second, one) for one in known)
+            if made and (place.listed or (place.is_named and place.array_or_none(fresh) is second is not None)):
+                raise ValueError(f"make: expected a layer with {place.name} from the beginning, got one that makes it "
+                                 "in forward; call forward once in make")
+
+    def _is_listed(self) -> bool:
+        return any(place.listed and not place.home for slot in self._slots for place in slot.places)
 
     def _method(self, layer: Any, method: Any) -> Callable[..., Any]:
         if callable(method):
@@ -117,33 +175,43 @@ class LayerCalls:
         return gradients_of(layer, self._slots, self.grads) if self._slots else []
 
     def _told_apart(self, returned: Any, layer: Any) -> tuple[list[Any], list[Any]]:
-        """The gradients of the inputs and those of the parameters: returned by backward, or kept by the layer."""
-        count, slots = len(self.inputs), self._slots
+        """The gradients of the inputs and those of the parameters: returned by backward, or kept by the layer.
+
+        Backward may return one for each input, or for each floating one alone; those of the parameters come after.
+        """
+        slots, names = self._slots, [self.names[place] for place in self._floating]
         values = list(returned) if isinstance(returned, (tuple, list)) else [returned]
-        if isinstance(returned, Mapping) and count:
-            values = list(by_name(returned, self.names[:count]).values())
+        if isinstance(returned, Mapping) and names:
+            values = list(by_name(returned, names).values())
         kept = self._kept(layer)
-        stands = all(one is not None for one in kept)
-        if slots and not stands and len(values) == count + 1 and isinstance(values[-1], Mapping):
-            return values[:-1], list(by_name(values[-1], [str(slot.key) for slot in slots]).values())
-        if slots and not stands and len(values) == count + len(slots):
-            return values[:count], values[count:]
-        inputs = values if count else []
-        if len(inputs) != count:
-            wanted = ", ".join(self.names[:count])
-            raise ValueError(f"backward: expected a gradient for each of {wanted}, got {len(values)}")
         missing = [slot.name for slot, found in zip(slots, kept, strict=True) if found is None]
+        counts = (len(self.inputs), len(names))
+        for count in counts:
+            rest = values[count:]
+            if slots and len(rest) == 1 and isinstance(rest[0], Mapping):
+                rest = list(by_name(rest[0], [str(slot.key) for slot in slots]).values()) if missing else kept
+            if slots and len(rest) == len(slots):
+                return self._for_each(values[:count]), rest if missing else kept
+        if names and len(values) not in counts:
+            raise ValueError(f"backward: expected a gradient for each of {', '.join(names)}, got {len(values)}")
         if missing:
             raise ValueError(f"grads: expected gradients of {', '.join(missing)} in the layer after backward, got "
                              "none; name the attribute that holds them (grads=...)")
-        return inputs, kept
+        return self._for_each(values if names else []), kept
+
+    def _for_each(self, gradients: Sequence[Any]) -> list[Any]:
+        """Return a gradient for each input: None for those that are no floating numbers, where none was given."""
+        if len(gradients) == len(self.inputs):
+            return list(gradients)
+        given = dict(zip(self._floating, gradients, strict=False))
+        return [given.get(place) for place in range(len(self.inputs))]
 
     def _without_former(
         self, gradients: Sequence[Any], before: Sequence[Any], upstream: Any, values: tuple[Any, ...]
     ) -> list[Any]:
         """Gradients less what was there before backward, where it adds to that: a pass of zeros leaves it as it is."""
         layer, count = self._fresh(), len(self.inputs)
-        with installed(layer, self._slots, values[count:]):
+        with self._holding(layer, values, False):
             output = self._pass(layer, self.forward, *values[:count])
             self._pass(layer, self.backward, _as_precise(_zeros_like(upstream), output))
             after = self._kept(layer)
@@ -151,17 +219,9 @@ class LayerCalls:
         return [one - former for one, former in zip(gradients, before, strict=True)] if adds else list(gradients)
 
 
-def _arrays_of(layer: Any) -> Iterator[Any]:
-    """Yield the floating arrays that a layer keeps."""
-    for container in containers_of(layer):
-        for value in container.values() if isinstance(container, dict) else container:
-            if type(value) is np.ndarray and value.dtype.kind == "f":
-                yield value
-
-
-def _widened(array: Any) -> Any:
-    """Return an array of less than double precision in it; any other as it is."""
-    return array.astype(np.float64) if array.dtype.name in LOW else array
+def _is_left(array: Any, value: Any, later: Any) -> bool:
+    """Tell whether forward left an array where it was, and as it was."""
+    return later is not None and (later is array or overlap(later, array)) and np.array_equal(array, value, True)
 
 
 def _mapped(change: Callable[[Any], Any], upstream: Any) -> Any:

@@ -213,7 +213,7 @@ def _outputs(value: Any) -> Values:
     if not outputs:
         raise ValueError("forward: expected an array or a tuple of arrays, got no output")
     for place, output in enumerate(outputs):
-        if output.dtype.kind not in "fiuc":
+        if output.dtype.kind not in "fiucb":
             raise TypeError(f"forward: expected arrays of numbers, got dtype {output.dtype} for output {place}")
     return outputs
 

@@ -1,0 +1,306 @@
+"""Where layers keep their parameters: in attributes, dictionaries, lists or parameter objects, once or several times."""
+
+import heapq
+import inspect
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._validation import package_of
+from .gradient_names import GRADIENT_OF
+from .layer_object import CLOSED, vars_of
+from .shared_memory import overlap, positions_in
+
+# Attributes in which layers keep all parameters, and all gradients.
+PARAMETERS = ("params", "parameters", "param", "trainable_params", "weights")
+GRADIENTS = ("grads", "gradients", "grad", "dparams", "param_grads")
+# Where objects that stand for one parameter keep its value and its gradient.
+VALUES, SLOPES = ("data", "value", "val"), ("grad", "gradient", "g")
+
+Path = tuple[tuple[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Place:
+    """One place in which a layer keeps a parameter.
+
+    Parameters
+    ----------
+    prefix : the name of the layer inside, of which it is a parameter: "fc1/".
+    local : its name in that layer.
+    path : steps from the whole to the array: attributes, items, and methods that are called.
+    home : number of steps to the layer inside.
+    holder : number of steps to the object that stands for the parameter; None where the array stands by itself.
+    listed : whether an attribute that holds all parameters names it.
+    number : where it stands among all places.
+    """
+
+    prefix: str
+    local: str
+    path: Path
+    home: int
+    holder: int | None = None
+    listed: bool = False
+    number: int = 0
+
+    @property
+    def name(self) -> str:
+        """What reports call it."""
+        return self.prefix + self.local
+
+    @property
+    def key(self) -> Any:
+        """Its name where it is kept."""
+        return self.path[-1 if self.holder is None else self.holder - 1][1]
+
+    @property
+    def items(self) -> tuple[Any, ...]:
+        """Its keys and indices in the attribute of the layer inside."""
+        return tuple(key for step, key in self.path[self.home + 1 : self.holder] if step == "item")
+
+    @property
+    def is_named(self) -> bool:
+        """Whether every step inside its layer has a name, as opposed to a number in a list that may grow."""
+        return not any(isinstance(key, int) for _, key in self.path[self.home :])
+
+    def array(self, layer: Any) -> NDArray[Any]:
+        """Return the array in a layer."""
+        found: NDArray[Any] = follow(layer, self.path)
+        return found
+
+    def array_or_none(self, layer: Any) -> NDArray[Any] | None:
+        """Return the array in a layer, where there is one."""
+        try:
+            found = self.array(layer)
+        except (AttributeError, KeyError, IndexError, TypeError):
+            return None
+        return found if is_float_array(found) else None
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A parameter.
+
+    Parameters
+    ----------
+    places : all in which the layer keeps it, or parts of it; the first has the whole, and gives it its name.
+    """
+
+    places: tuple[Place, ...]
+
+    @property
+    def name(self) -> str:
+        """What reports call it."""
+        return self.places[0].name
+
+    @property
+    def key(self) -> Any:
+        """Its name where it is kept."""
+        return self.places[0].key
+
+    def array(self, layer: Any) -> NDArray[Any]:
+        """Return the array in a layer."""
+        return self.places[0].array(layer)
+
+
+def follow(layer: Any, path: Path) -> Any:
+    """Return what stands at the end of a path."""
+    found = layer
+    for step, key in path:
+        found = found[key] if step == "item" else getattr(found, key)() if step == "call" else getattr(found, key)
+    return found
+
+
+def is_float_array(value: Any) -> bool:
+    """Tell whether this is a NumPy array of floating numbers."""
+    return type(value) is np.ndarray and value.dtype.kind == "f"
+
+
+def beside(name: Any) -> list[str]:
+    """Return the names that the gradient of an attribute may have; W and dW may both be private, or one of them."""
+    bare = str(name).lstrip("_")
+    forms = [form.format(name) for form in GRADIENT_OF]
+    if bare != name:
+        forms += [lead + form.format(bare) for form in GRADIENT_OF for lead in ("", "_")]
+    return forms
+
+
+def places_of(layer: Any, params: "str | Sequence[str] | None" = None) -> list[Place]:
+    """Return all places in which a layer keeps parameters: those that were asked for, or listed, come first.
+
+    Parameters
+    ----------
+    layer : after a backward pass, which may have made the attributes of its gradients.
+    params : the attribute that holds them, or their own names; None to look where layers keep them.
+
+    Raises
+    ------
+    ValueError : where nothing is found in what ``params`` names.
+    """
+    if params is None:
+        first = _listed(layer, (), "")
+    elif isinstance(params, str):
+        first = list(_in_attribute(layer, params, (), "", _label(layer, params), listed=True))
+        if not first:
+            raise ValueError(f"params: expected an attribute with parameters, got {params!r}, which holds none")
+    else:
+        found = [list(_in_attribute(layer, name, (), "", name, listed=True)) for name in params]
+        if not all(found):
+            raise ValueError(f"params: expected names of floating arrays, got {', '.join(map(str, params))}")
+        first = [place for places in found for place in places]
+    rest = [place for owner, path, prefix in inner_layers(layer)
+            for place in (*(_listed(owner, path, prefix) if path else ()), *_beside_gradients(owner, path, prefix))]
+    return [replace(place, number=number) for number, place in enumerate((*first, *rest))]
+
+
+def slots_among(places: Sequence[Place], layer: Any) -> list[Slot]:
+    """Return one parameter for all the places that hold the same memory, or parts of it; in the order of the places.
+
+    Raises
+    ------
+    ValueError : for arrays that share some of their memory, where none holds the other.
+    """
+    arrays = [place.array(layer) for place in places]
+    groups: dict[int, list[int]] = {}
+    for number in sorted(range(len(places)), key=lambda number: -arrays[number].size):
+        lead = next((one for one in groups if _same_memory(arrays[one], arrays[number])), None)
+        if lead is None:
+            groups[number] = []
+        elif positions_in(arrays[lead], arrays[number]) is None:
+            raise ValueError(f"params: expected parameters in memory of their own, got {places[lead].name} and "
+                             f"{places[number].name}, which share a part; name those to check (params=...)")
+        groups[number if lead is None else lead].append(number)
+    first = {lead: min((n for n in group if arrays[n].size == arrays[lead].size)) for lead, group in groups.items()}
+    return [Slot((places[first[lead]], *(places[n] for n in sorted(group) if n != first[lead])))
+            for lead, group in sorted(groups.items(), key=lambda item: min(item[1]))]
+
+
+def _same_memory(one: Any, other: Any) -> bool:
+    return one is other or overlap(one, other)
+
+
+def numbers_beside_gradients(layer: Any) -> list[str]:
+    """Return the names of Python's and NumPy's single numbers that gradients stand beside: they cannot be moved."""
+    return [prefix + name for owner, _, prefix in inner_layers(layer) for name, value in vars_of(owner).items()
+            if isinstance(value, (float, np.floating)) and any(form in vars_of(owner) for form in beside(name))]
+
+
+def inner_layers(layer: Any) -> Iterator[tuple[Any, Path, str]]:
+    """Yield the layer and all objects of the user's own that it holds, each once, by the shortest path: with its prefix.
+    """
+    seen = set()
+    count = itertools.count()
+    waiting: list[tuple[int, int, Any, Path, str]] = [(0, next(count), layer, (), "")]
+    while waiting:
+        _, _, owner, path, prefix = heapq.heappop(waiting)
+        if id(owner) in seen:
+            continue
+        seen.add(id(owner))
+        yield owner, path, prefix
+        for name, value in list(vars_of(owner).items()):
+            for item, steps, called in _spread(value, (*path, ("attribute", name)), prefix + str(name)):
+                if id(item) not in seen and vars_of(item) and not _is_parameter_object(item):
+                    heapq.heappush(waiting, (len(steps), next(count), item, steps, f"{called}/"))
+
+
+def _spread(value: Any, path: Path, name: str, depth: int = 8) -> Iterator[tuple[Any, Path, str]]:
+    """Yield what stands in dictionaries, lists and tuples, and in those that they hold; else the value itself."""
+    if not isinstance(value, (Mapping, list, tuple)) or not depth:
+        yield value, path, name
+        return
+    for key, item in value.items() if isinstance(value, Mapping) else enumerate(value):
+        yield from _spread(item, (*path, ("item", key)), f"{name}/{key}" if name else str(key), depth - 1)
+
+
+def _listed(owner: Any, path: Path, prefix: str) -> list[Place]:
+    """Return the parameters in the attribute that holds all those of one layer."""
+    for attribute in PARAMETERS:
+        label = _label(owner, attribute)
+        found = [place for place in _in_attribute(owner, attribute, path, prefix, label, listed=True)
+                 if len(place.path) - len(path) > 1 or _has_like(owner, getattr(owner, attribute))]
+        if found:
+            return found
+    return []
+
+
+def _label(owner: Any, attribute: str) -> str:
+    """Return how names begin: keys are names by themselves, places in a list are not."""
+    return "" if isinstance(getattr(owner, attribute, None), Mapping) else attribute
+
+
+def _has_like(owner: Any, array: NDArray[Any]) -> bool:
+    """Tell whether an array of all gradients stands beside the array of all parameters."""
+    found = [vars_of(owner).get(name) for name in GRADIENTS]
+    return any(is_float_array(one) and one.shape == array.shape for one in found)
+
+
+def _in_attribute(
+    owner: Any, attribute: str, path: Path, prefix: str, label: str, *, listed: bool = False
+) -> Iterator[Place]:
+    """Yield the parameters in one attribute: an array, an object that stands for one, or dictionaries and lists."""
+    held, step = getattr(owner, attribute, None), "attribute"
+    if callable(held) and not _is_parameter(held):
+        if inspect.signature(held).parameters:
+            return
+        held, step = list(held()), "call"
+    start: Path = (*path, (step, attribute))
+    for value, steps, local in _spread(held, start, label):
+        if is_float_array(value):
+            yield Place(prefix, local, steps, len(path), None, listed)
+        elif _is_parameter_object(value):
+            name = next(one for one in VALUES if is_float_array(vars_of(value).get(one)))
+            yield Place(prefix, local, (*steps, ("attribute", name)), len(path), len(steps), listed)
+
+
+def _is_parameter(value: Any) -> bool:
+    return is_float_array(value) or _is_parameter_object(value)
+
+
+def _is_parameter_object(value: Any) -> bool:
+    """Tell whether an object stands for a parameter: with its value and its gradient."""
+    has_value = any(is_float_array(vars_of(value).get(one)) for one in VALUES)
+    return has_value and any(one in vars_of(value) for one in SLOPES)
+
+
+def _beside_gradients(owner: Any, path: Path, prefix: str) -> Iterator[Place]:
+    """Yield the attributes of one layer that a gradient stands beside, and its parameter objects."""
+    own = {**_of_class(owner), **vars_of(owner)}
+    for name, value in {**_properties(owner, own), **own}.items():
+        has_gradient = any(form in own or isinstance(getattr(type(owner), form, None), property)
+                           for form in beside(name))
+        for place in _in_attribute(owner, name, path, prefix, name) if _holds_parameters(value) else ():
+            if has_gradient or place.holder is not None:
+                yield place
+
+
+def _holds_parameters(value: Any) -> bool:
+    return any(_is_parameter(item) for item, _, _ in _spread(value, (), ""))
+
+
+def _of_class(owner: Any) -> dict[str, Any]:
+    """Arrays that stand in the class of an object of the user's own."""
+    return {name: value for name, value in _class_attributes(owner).items() if is_float_array(value)}
+
+
+def _properties(owner: Any, own: Mapping[str, Any]) -> dict[str, Any]:
+    """Properties that give an array which an attribute holds, where a gradient stands beside them."""
+    found = {}
+    for name, kind in _class_attributes(owner).items():
+        if isinstance(kind, property) and any(form in own or form in dir(type(owner)) for form in beside(name)):
+            try:
+                value = getattr(owner, name)
+            except Exception:  # the property is the user's code, and may need what is not there
+                continue
+            if is_float_array(value) and any(overlap(value, one) for one in own.values()):
+                found[name] = value
+    return found
+
+
+def _class_attributes(owner: Any) -> dict[str, Any]:
+    if isinstance(owner, type) or package_of(owner) in CLOSED:
+        return {}
+    return {name: value for kind in reversed(type(owner).__mro__) for name, value in vars(kind).items()}
