@@ -326,13 +326,15 @@ def check_layer(
     Parameters
     ----------
     make : a class or function that makes the layer, ``lambda: Affine(W, b)``; or a layer, which is copied for each run.
-    inputs : tuple of arrays (or one array) that forward takes; integer ones are passed on and not checked.
+    inputs : tuple of arrays (or one array) that forward takes; integer and boolean ones are passed on and not checked.
     forward : the method's name, or a function of the layer and the inputs.
     backward : the method's name, or a function of the layer and the gradient of its output.  It returns the gradients
-        of the inputs: one, or a tuple, or a dictionary by their names.
+        of the inputs: one, or a tuple, or a dictionary by their names; those that are not floating may be left out.
     params : the attribute that holds the parameters, a dictionary or list; or the names of single attributes.  None to
         look where layers keep them: in ``params`` and the like, in attributes beside whose names there are gradients
-        (W and dW, grad_W or W_grad), in objects with ``data`` and ``grad``, in the layers that a layer holds.
+        (W and dW, grad_W or W_grad), in objects with ``data`` and ``grad``, in the layers that a layer holds.  An array
+        that stands in several places, or of which some hold views, is one parameter: its gradient is that of the
+        outermost layer that has one, or the sum where layers side by side do.
     grads : the attribute that holds the gradients after backward; None to look for them likewise.  They may be added
         to what was there before.
     epsilon, seed, options : as in ``check_vjp``.

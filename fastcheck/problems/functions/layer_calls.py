@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from .gradient_names import by_name
-from .layer_gradients import gradients_of, readings_of
+from .layer_gradients import gradients_of, named, readings_of
 from .layer_object import arrays_in, fresh_from, installed, widened
-from .layer_slots import Place, Slot, numbers_beside_gradients, places_of, slots_among
-from .shared_memory import overlap
+from .layer_parameters import parameters_of
+from .layer_slots import numbers_beside_gradients
 from .vjp import copies, input_names
 
 LOW = ("float16", "float32")
@@ -50,9 +50,10 @@ class LayerCalls:
         self._fresh = fresh_from(self.make)
         self._floating = [place for place, value in enumerate(self.inputs) if np.asarray(value).dtype.kind == "f"]
         layer = self._fresh()
-        output = self._pass(layer, self.forward, *copies(self.inputs))
+        output = self._forward_of_inputs(layer)
         returned = self._pass(layer, self.backward, _ones_like(output))
-        self._slots, own = self._parameters(layer)
+        found = parameters_of(layer, self._fresh(), self._forward_of_inputs, self.params)
+        self._slots, own = found.slots, found.values
         doubles = all(np.asarray(value).dtype.name not in LOW for value in (*self.inputs, *own))
         self._low = doubles and any(array.dtype.name in LOW for array in arrays_in(layer))
         self.names = input_names(self._method(layer, self.forward), len(self.inputs))
@@ -62,7 +63,7 @@ class LayerCalls:
         if not self.values:
             raise ValueError("make: expected a layer with inputs or parameters, got neither; name the attribute that "
                              "holds its parameters (params=...)")
-        self.notes += self._remarks(layer, returned)
+        self.notes += found.notes + self._remarks(layer, returned)
 
     def _remarks(self, layer: Any, returned: Any) -> list[str]:
         """Return sentences on what was found, and on what was not."""
@@ -70,7 +71,7 @@ class LayerCalls:
         if not self._slots:
             notes.append("No parameters were found in the layer: its inputs alone were checked (params=... names "
                          "the attribute that holds them).")
-        numbers = [] if self._is_listed() else numbers_beside_gradients(layer)
+        numbers = [] if any(slot.is_listed for slot in self._slots) else numbers_beside_gradients(layer)
         if numbers:
             notes.append(f"Single numbers with a gradient beside them were not checked: {', '.join(numbers)}; make "
                          "each an array, np.array(...), to have it checked.")
@@ -113,49 +114,6 @@ class LayerCalls:
             with installed(layer, arrays, values[len(self.inputs) :]):
                 yield
 
-    def _parameters(self, layer: Any) -> tuple[list[Slot], list[Any]]:
-        """Return the parameters, and what they are in a new layer: what is there before forward, and what it leaves.
-
-        Anything else with a gradient beside it is an intermediate result; or a parameter that forward makes, once.
-
-        Raises
-        ------
-        ValueError : for the latter.
-        """
-        found = places_of(layer, self.params)
-        fresh = self._fresh()
-        before = [place.array_or_none(fresh) for place in found]
-        kept = [None if array is None else array.copy() for array in before]
-        if found:
-            self._pass(fresh, self.forward, *copies(self.inputs))
-        after = [place.array_or_none(fresh) for place in found]
-        if any(array is None for array in before):
-            self._require_made_anew(fresh, found, before, after)
-        standing = [
-            place for place, array, value, later in zip(found, before, kept, after, strict=True)
-            if array is not None and (place.listed or _is_left(array, value, later))
-        ]
-        slots = slots_among(standing, fresh)
-        if any(place.listed and not place.home for place in standing):  # others are none, as the list says
-            slots = [slot for slot in slots if any(place.listed and not place.home for place in slot.places)]
-        values = {place.number: value for place, value in zip(found, kept, strict=True)}
-        return slots, [values[slot.places[0].number] for slot in slots]
-
-    def _require_made_anew(
-        self, fresh: Any, found: Sequence[Place], before: Sequence[Any], after: Sequence[Any]
-    ) -> None:
-        """Refuse parameters that the first forward makes, and the second one keeps."""
-        self._pass(fresh, self.forward, *copies(self.inputs))
-        known = [array for array in before if array is not None]
-        for place, first, second in zip(found, before, after, strict=True):
-            made = first is None and not any(overlap(second, one) for one in known)
-            if made and (place.listed or (place.is_named and place.array_or_none(fresh) is second is not None)):
-                raise ValueError(f"make: expected a layer with {place.name} from the beginning, got one that makes it "
-                                 "in forward; call forward once in make")
-
-    def _is_listed(self) -> bool:
-        return any(place.listed and not place.home for slot in self._slots for place in slot.places)
-
     def _method(self, layer: Any, method: Any) -> Callable[..., Any]:
         if callable(method):
             return partial(method, layer)
@@ -169,6 +127,9 @@ class LayerCalls:
 
     def _pass(self, layer: Any, method: Any, *values: Any) -> Any:
         return self._method(layer, method)(*values)
+
+    def _forward_of_inputs(self, layer: Any) -> Any:
+        return self._pass(layer, self.forward, *copies(self.inputs))
 
     def _kept(self, layer: Any) -> list[Any]:
         """Return the gradients that a layer keeps."""
@@ -189,8 +150,9 @@ class LayerCalls:
         for count in counts:
             rest = values[count:]
             if slots and len(rest) == 1 and isinstance(rest[0], Mapping):
-                rest = list(by_name(rest[0], [str(slot.key) for slot in slots]).values()) if missing else kept
-            if slots and len(rest) == len(slots):
+                rest = [named(rest[0], slot.places[0], "backward") for slot in slots] if missing else kept
+            for_inputs = len(values) == len(self.inputs) and any(one is None for one in rest)
+            if slots and len(rest) == len(slots) and not for_inputs:
                 return self._for_each(values[:count]), rest if missing else kept
         if names and len(values) not in counts:
             raise ValueError(f"backward: expected a gradient for each of {', '.join(names)}, got {len(values)}")
@@ -217,11 +179,6 @@ class LayerCalls:
             after = self._kept(layer)
         adds = all(np.array_equal(one, other) for one, other in zip(before, after, strict=True))
         return [one - former for one, former in zip(gradients, before, strict=True)] if adds else list(gradients)
-
-
-def _is_left(array: Any, value: Any, later: Any) -> bool:
-    """Tell whether forward left an array where it was, and as it was."""
-    return later is not None and (later is array or overlap(later, array)) and np.array_equal(array, value, True)
 
 
 def _mapped(change: Callable[[Any], Any], upstream: Any) -> Any:

@@ -8,7 +8,7 @@ import numpy as np
 from .gradient_names import by_name
 from .layer_object import vars_of
 from .layer_slots import GRADIENTS, SLOPES, Place, Slot, beside, follow
-from .shared_memory import overlap, positions_in
+from .shared_memory import overlap
 
 Found = list[tuple[Place, Any]]
 
@@ -26,7 +26,7 @@ def gradients_of(layer: Any, slots: Sequence[Slot], grads: "str | None" = None) 
     ------
     ValueError : where an attribute holds another number of gradients than there are parameters, or other names.
     """
-    return [_total(layer, slot, _counted(layer, slot, slots, grads)) for slot in slots]
+    return [_total(slot, _counted(layer, slot, slots, grads)) for slot in slots]
 
 
 def readings_of(layer: Any, slots: Sequence[Slot], grads: "str | None" = None) -> list[str]:
@@ -57,8 +57,18 @@ def _is_apart(layer: Any, place: Place, slots: Sequence[Slot], counted: Found) -
         gradient = _gradient_at(layer, place, slots, None)
     except ValueError:
         return False
-    return gradient is not None and not any(overlap(gradient, known) or np.array_equal(gradient, known)
-                                            for _, known in counted)
+    return gradient is not None and not any(
+        overlap(gradient, known) or _agrees(gradient, place, known, other) for other, known in counted
+    )
+
+
+def _agrees(gradient: Any, part: Place, known: Any, whole: Place) -> bool:
+    """Tell whether the gradient of a part is what that of the whole has there."""
+    if np.shape(known) != whole.positions.shape or np.shape(gradient) != part.positions.shape:
+        return False
+    values = dict(zip(whole.positions.flat, np.asarray(known).flat, strict=True))
+    found = zip(part.positions.flat, np.asarray(gradient).flat, strict=True)
+    return all(values.get(position) == value for position, value in found)
 
 
 def _counted(layer: Any, slot: Slot, slots: Sequence[Slot], grads: "str | None") -> Found:
@@ -69,11 +79,8 @@ def _counted(layer: Any, slot: Slot, slots: Sequence[Slot], grads: "str | None")
     """
     found: Found = []
     refused: list[ValueError] = []
-    places = slot.places
-    if len(places) > 1:
-        places = tuple(sorted(places, key=lambda one: (one.home, not one.listed, -one.array(layer).size)))
-    for place in places:
-        if any(_includes(layer, other, place) for other, _ in found):
+    for place in sorted(slot.places, key=lambda one: (one.home, not one.listed, -one.positions.size)):
+        if any(_includes(other, place) for other, _ in found):
             continue
         try:
             gradient = _gradient_at(layer, place, slots, grads)
@@ -87,31 +94,28 @@ def _counted(layer: Any, slot: Slot, slots: Sequence[Slot], grads: "str | None")
     return found
 
 
-def _includes(layer: Any, one: Place, other: Place) -> bool:
+def _includes(one: Place, other: Place) -> bool:
     """Tell whether the gradient of one place includes that of another."""
     if other.home > one.home:
         return other.path[: one.home] == one.path[: one.home]
     same_layer = other.path[: other.home] == one.path[: one.home]
-    return same_layer and (one.listed > other.listed or one.array(layer).size > other.array(layer).size)
+    return same_layer and (one.listed > other.listed or one.positions.size > other.positions.size)
 
 
-def _total(layer: Any, slot: Slot, found: Found) -> Any:
+def _total(slot: Slot, found: Found) -> Any:
     """Return the sum of gradients, each where its part of the parameter is; one alone as it is."""
-    whole = slot.array(layer)
-    if not found or (len(found) == 1 and _stands_alike(whole, found[0][0].array(layer))):
-        return found[0][1] if found else None
+    whole = slot.places[0].positions
+    if not found:
+        return None
+    if len(found) == 1 and np.array_equal(found[0][0].positions, whole):
+        return found[0][1]
     total = np.zeros(whole.size, np.result_type(*(gradient for _, gradient in found)))
     for place, gradient in found:
-        part = place.array(layer)
-        if np.shape(gradient) != part.shape:
-            raise ValueError(f"grads: expected a gradient of {place.name} of shape {part.shape}, "
+        if np.shape(gradient) != place.positions.shape:
+            raise ValueError(f"grads: expected a gradient of {place.name} of shape {place.positions.shape}, "
                              f"got {np.shape(gradient)}")
-        np.add.at(total, positions_in(whole, part), gradient)
+        np.add.at(total, place.positions, gradient)
     return total.reshape(whole.shape)
-
-
-def _stands_alike(one: Any, other: Any) -> bool:
-    return one is other or (one.shape == other.shape and one.strides == other.strides)
 
 
 def _gradient_at(layer: Any, place: Place, slots: Sequence[Slot], grads: "str | None") -> Any:
@@ -134,7 +138,7 @@ def _in_one_attribute(layer: Any, place: Place, slots: Sequence[Slot], attribute
         if callable(held) and place.path[place.home][0] == "call":  # as the parameters are
             held = list(held())
         if isinstance(held, Mapping) and held:
-            return _named(held, place, attribute)
+            return named(held, place, attribute)
         if isinstance(held, (list, tuple)) and held:
             return _in_order(held, place, slots, attribute)
         if isinstance(held, np.ndarray) and len(place.path) == place.home + 1:
@@ -142,7 +146,7 @@ def _in_one_attribute(layer: Any, place: Place, slots: Sequence[Slot], attribute
     return None
 
 
-def _named(held: Mapping[Any, Any], place: Place, attribute: str) -> Any:
+def named(held: Mapping[Any, Any], place: Place, attribute: str) -> Any:
     """Return a gradient from a dictionary: by its key, its name, or as dictionaries of dictionaries have it."""
     for name in (place.key, place.local):
         if name in held:

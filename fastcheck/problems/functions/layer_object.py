@@ -172,7 +172,7 @@ def installed(layer: Any, arrays: Sequence[NDArray[Any]], values: Sequence[Any])
 
 
 def _replacement(arrays: Sequence[NDArray[Any]], values: Sequence[Any]) -> Callable[[NDArray[Any]], Any]:
-    """Return a function of an array that gives its value, the same part of it for a view, and other arrays as they are."""
+    """Return a function of an array that gives its value; of a view of one, the same part; else the array itself."""
     new = {id(array): value for array, value in zip(arrays, values, strict=True)}
 
     def new_of(array: NDArray[Any]) -> Any:

@@ -1,15 +1,17 @@
-"""Where layers keep their parameters: in attributes, dictionaries, lists or parameter objects, once or several times."""
+"""Where layers keep their parameters: in attributes, dictionaries, lists or parameter objects, once or more often."""
 
 import heapq
 import inspect
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._types import Indices
 from ..._validation import package_of
 from .gradient_names import GRADIENT_OF
 from .layer_object import CLOSED, vars_of
@@ -37,6 +39,7 @@ class Place:
     holder : number of steps to the object that stands for the parameter; None where the array stands by itself.
     listed : whether an attribute that holds all parameters names it.
     number : where it stands among all places.
+    positions : of its entries in the parameter, made flat.
     """
 
     prefix: str
@@ -46,6 +49,7 @@ class Place:
     holder: int | None = None
     listed: bool = False
     number: int = 0
+    positions: Indices = field(default_factory=lambda: np.arange(0), compare=False)
 
     @property
     def name(self) -> str:
@@ -98,9 +102,9 @@ class Slot:
         return self.places[0].name
 
     @property
-    def key(self) -> Any:
-        """Its name where it is kept."""
-        return self.places[0].key
+    def is_listed(self) -> bool:
+        """Whether the layer itself, not one inside it, lists it."""
+        return any(place.listed and not place.home for place in self.places)
 
     def array(self, layer: Any) -> NDArray[Any]:
         """Return the array in a layer."""
@@ -167,20 +171,24 @@ def slots_among(places: Sequence[Place], layer: Any) -> list[Slot]:
     arrays = [place.array(layer) for place in places]
     groups: dict[int, list[int]] = {}
     for number in sorted(range(len(places)), key=lambda number: -arrays[number].size):
-        lead = next((one for one in groups if _same_memory(arrays[one], arrays[number])), None)
-        if lead is None:
-            groups[number] = []
-        elif positions_in(arrays[lead], arrays[number]) is None:
-            raise ValueError(f"params: expected parameters in memory of their own, got {places[lead].name} and "
-                             f"{places[number].name}, which share a part; name those to check (params=...)")
-        groups[number if lead is None else lead].append(number)
-    first = {lead: min((n for n in group if arrays[n].size == arrays[lead].size)) for lead, group in groups.items()}
-    return [Slot((places[first[lead]], *(places[n] for n in sorted(group) if n != first[lead])))
-            for lead, group in sorted(groups.items(), key=lambda item: min(item[1]))]
+        lead = next((one for one in groups if arrays[one] is arrays[number] or overlap(arrays[one], arrays[number])),
+                    number)
+        groups.setdefault(lead, []).append(number)
+    return [_slot([places[n] for n in sorted(group)], [arrays[n] for n in sorted(group)])
+            for group in sorted(groups.values(), key=min)]
 
 
-def _same_memory(one: Any, other: Any) -> bool:
-    return one is other or overlap(one, other)
+def _slot(places: Sequence[Place], arrays: Sequence[NDArray[Any]]) -> Slot:
+    """Return the parameter that stands in several places, in part or as a whole."""
+    first = max(range(len(places)), key=lambda number: arrays[number].size)  # the first of the largest
+    whole, found = arrays[first], []
+    for place, array in zip(places, arrays, strict=True):
+        positions = np.arange(array.size).reshape(array.shape) if array is whole else positions_in(whole, array)
+        if positions is None:
+            raise ValueError(f"params: expected parameters in memory of their own, got {places[first].name} and "
+                             f"{place.name}, which share a part; name those to check (params=...)")
+        found.append(replace(place, positions=positions))
+    return Slot((found[first], *found[:first], *found[first + 1 :]))
 
 
 def numbers_beside_gradients(layer: Any) -> list[str]:
@@ -190,8 +198,7 @@ def numbers_beside_gradients(layer: Any) -> list[str]:
 
 
 def inner_layers(layer: Any) -> Iterator[tuple[Any, Path, str]]:
-    """Yield the layer and all objects of the user's own that it holds, each once, by the shortest path: with its prefix.
-    """
+    """Yield the layer and all objects of the user's own that it holds, each once, with its shortest path and prefix."""
     seen = set()
     count = itertools.count()
     waiting: list[tuple[int, int, Any, Path, str]] = [(0, next(count), layer, (), "")]
@@ -219,6 +226,8 @@ def _spread(value: Any, path: Path, name: str, depth: int = 8) -> Iterator[tuple
 def _listed(owner: Any, path: Path, prefix: str) -> list[Place]:
     """Return the parameters in the attribute that holds all those of one layer."""
     for attribute in PARAMETERS:
+        if any(form in vars_of(owner) for form in beside(attribute) if form not in GRADIENTS):
+            continue  # weights and dweights, beside biases and dbiases
         label = _label(owner, attribute)
         found = [place for place in _in_attribute(owner, attribute, path, prefix, label, listed=True)
                  if len(place.path) - len(path) > 1 or _has_like(owner, getattr(owner, attribute))]
@@ -291,12 +300,10 @@ def _properties(owner: Any, own: Mapping[str, Any]) -> dict[str, Any]:
     found = {}
     for name, kind in _class_attributes(owner).items():
         if isinstance(kind, property) and any(form in own or form in dir(type(owner)) for form in beside(name)):
-            try:
+            with suppress(Exception):  # the property is the user's code, and may need what is not there
                 value = getattr(owner, name)
-            except Exception:  # the property is the user's code, and may need what is not there
-                continue
-            if is_float_array(value) and any(overlap(value, one) for one in own.values()):
-                found[name] = value
+                if is_float_array(value) and any(overlap(value, one) for one in own.values()):
+                    found[name] = value
     return found
 
 

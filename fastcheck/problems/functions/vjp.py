@@ -79,7 +79,7 @@ class LayerCost:
         others = iter(still)
         values = [moving[place] if place in moving else next(others) for place in range(len(self.given))]
         returned = self.forward(*values)
-        return without_cache(returned) if self.cache else returned
+        return _with_integers(without_cache(returned) if self.cache else returned)
 
     def __call__(self, parameters: dict[str, Any]) -> float:
         """Return the cost."""
@@ -205,6 +205,14 @@ def _names_of(names: Any, count: int) -> list[str]:
 def copies(values: Sequence[Any]) -> tuple[Any, ...]:
     """Return copies of the arrays among some values."""
     return tuple(np.array(value) if isinstance(value, np.ndarray) else value for value in values)
+
+
+def _with_integers(output: Any) -> Any:
+    """Return outputs with integers in the place of booleans, which cannot be subtracted."""
+    if isinstance(output, (tuple, list)):
+        return tuple(map(_with_integers, output))
+    is_boolean = isinstance(output, bool) or getattr(output, "dtype", None) == np.bool_
+    return 1 * output if is_boolean else output
 
 
 def _outputs(value: Any) -> Values:
