@@ -333,7 +333,139 @@ class Namespaces(Chain):
         return [self.parts.first, self.parts.second]
 
 
+class Weights:
+    """Lists of weights and biases beside lists of their gradients, by two naming schemes."""
+
+    names = "weights", "biases"
+
+    def __init__(self, wrong=1.0):
+        self.wrong = wrong
+        for name, values in zip(self.names, ([numbers(3, 4), numbers(4, 2)], [numbers(4), numbers(2)]), strict=True):
+            setattr(self, name, values)
+            setattr(self, "d" + name, [None, None])
+
+    def forward(self, x):
+        self.kept = [x]
+        for W, b in zip(*(getattr(self, name) for name in self.names), strict=True):
+            self.kept.append(np.tanh(self.kept[-1] @ W + b))
+        return self.kept[-1]
+
+    def backward(self, d):
+        weights, dW, db = (getattr(self, name) for name in (self.names[0], *("d" + name for name in self.names)))
+        for layer in (1, 0):
+            d = d * (1.0 - self.kept[layer + 1] ** 2)
+            dW[layer] = (1.0 if layer else self.wrong) * (self.kept[layer].T @ d)
+            db[layer] = d.sum(axis=0)
+            d = d @ weights[layer].T
+        return d
+
+
+class Letters(Weights):
+    names = "W", "b"
+
+
+class Half(Linear):
+    """All parameters in a dictionary, gradients beside attributes that are the same arrays."""
+
+    def __init__(self, wrong=1.0):
+        super().__init__(numbers(3, 4), wrong)
+        self.params = {"W": self.W}
+
+
+class Copied(Half):
+    """Gradients are kept twice, as arrays of their own."""
+
+    def backward(self, d):
+        dx = super().backward(d)
+        self.grads = {"W": self.dW.copy()}
+        return dx
+
+
+class Private:
+    """W and dW are private."""
+
+    def __init__(self, wrong=1.0):
+        self._W, self.wrong = numbers(3, 4), wrong
+
+    def forward(self, x):
+        self._x = x
+        return x @ self._W
+
+    def backward(self, d):
+        self._dW = self.wrong * (self._x.T @ d)
+        return d @ self._W.T
+
+
+class Clipped(Linear):
+    """Keeps its weights within bounds, in forward."""
+
+    def __init__(self, wrong=1.0):
+        super().__init__(numbers(3, 4), wrong)
+
+    def forward(self, x):
+        self.W = np.clip(self.W, -9.0, 9.0)
+        return super().forward(x)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    data: Any
+    grad: Any
+
+
+class OfPairs:
+    """Parameter objects in a list, which are frozen."""
+
+    def __init__(self, wrong=1.0):
+        self.pairs, self.wrong = [Pair(numbers(3, 4), np.zeros((3, 4)))], wrong
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.pairs[0].data
+
+    def backward(self, d):
+        self.pairs[0].grad[...] = self.wrong * (self.x.T @ d)
+        return d @ self.pairs[0].data.T
+
+
+class Columns:
+    """Columns of one buffer: memory that is interleaved, and not shared."""
+
+    def __init__(self, wrong=1.0):
+        self.buffer = numbers(3, 6)
+        self.one, self.two = Linear(self.buffer[:, :3], wrong), Linear(self.buffer[:, 3:])
+
+    def forward(self, x):
+        self.found = self.one.forward(x), self.two.forward(x)
+        return self.found[0] * self.found[1]
+
+    def backward(self, d):
+        return self.one.backward(d * self.found[1]) + self.two.backward(d * self.found[0])
+
+
+class Projected(Columns):
+    """Keeps the gradient of the whole, too."""
+
+    def __init__(self, wrong=1.0):
+        super().__init__(wrong)
+        self.W = self.buffer
+
+    def backward(self, d):
+        dx = super().backward(d)
+        self.dW = np.concatenate([self.one.dW, self.two.dW], axis=1)
+        return dx
+
+
 KINDS = {
+    Weights: ("weights/0", "weights/1", "biases/0", "biases/1"),
+    Letters: ("W/0", "W/1", "b/0", "b/1"),
+    Half: ("W",),
+    Copied: ("W",),
+    Private: ("_W",),
+    Clipped: ("W",),
+    OfPairs: ("pairs/0",),
+    Columns: ("one/W", "two/W"),
+    Projected: ("W",),
     attributes_and_list: ("fc1/W", "fc2/W"),
     dictionary_and_list: ("named/fc1/W", "named/fc2/W"),
     last_of_the_list: ("layers/0/W", "last/W"),
@@ -499,11 +631,84 @@ def test_what_was_taken_for_the_gradient_is_said(kind):
     notes = " ".join(fc.check_layer(kind, X).notes)
     if kind is Unrolled:
         assert "W also stands in cells/0/W, cells/1/W, cells/2/W" in notes
-        assert "the gradient beside W was taken for the whole" in notes
+        assert "the gradient beside W was taken for the whole, which should include them" in notes
     else:
         assert "layers/1" in notes
         assert "sum" in notes
     assert not fc.check_layer(attributes_and_list, X).notes
+
+
+class Tied:
+    """Keeps its own part of a gradient of which a layer inside keeps another: nothing says what it should be."""
+
+    def __init__(self):
+        self.W, self.dW = numbers(3, 3), None
+        self.inner = Linear(self.W)
+
+    def forward(self, x):
+        self.h = self.inner.forward(x)
+        return self.h @ self.W
+
+    def backward(self, d):
+        self.dW = self.h.T @ d
+        return self.inner.backward(d @ self.W.T)
+
+
+def test_parts_of_a_gradient_inside_and_outside_are_said():
+    report = fc.check_layer(Tied, X)
+    assert [tensor.name for tensor in report.failures] == ["W"]
+    assert any("W also stands in inner/W, with other gradients" in note for note in report.notes)
+
+
+def test_gradients_in_layers_of_forward_alone_are_said_not_to_be_checked():
+    class Parts(UnrolledInForward):
+        def __init__(self):
+            self.W, self.wrong = numbers(3, 3), 1.0
+
+        def backward(self, d):
+            for cell in reversed(self.cells):
+                d = cell.backward(d)
+            return d
+
+    report = fc.check_layer(Parts, X)
+    assert [tensor.name for tensor in report.tensors] == ["x"]
+    assert any("cells/0/W, cells/1/W, cells/2/W" in note and "not checked" in note for note in report.notes)
+
+
+def test_buffers_and_what_is_not_listed_are_said_not_to_be_checked():
+    class Buffers(Half):
+        def __init__(self):
+            super().__init__()
+            self.x, self.dx, self.b, self.db = np.zeros((5, 3)), np.zeros((5, 3)), np.zeros(4), None
+
+        def forward(self, x):
+            self.x[...] = x
+            return self.x @ self.W + self.b
+
+        def backward(self, d):
+            self.db = d.sum(axis=0)
+            self.dx[...] = super().backward(d)
+            return self.dx
+
+    report = fc.check_layer(Buffers, X)
+    assert report.ok, str(report)
+    assert [tensor.name for tensor in report.tensors] == ["x", "W"]
+    assert any(note.startswith("b is not listed with the parameters, and was not checked") for note in report.notes)
+    assert any(note.startswith("x is changed by forward, and was not checked") for note in report.notes)
+    both = fc.check_layer(Buffers, X, params=("W", "b"))
+    assert both.ok, str(both)
+    assert [tensor.name for tensor in both.tensors] == ["x", "W", "b"]
+
+
+def test_views_of_single_precision():
+    x = X.astype(np.float32)
+    for wrong in (1.0, 1.001):
+        encoder = Linear(numbers(3, 2).astype(np.float32), wrong)
+        for make in (lambda encoder=encoder: chain([encoder, Linear(encoder.W.T)]),
+                     chain([encoder, Linear(encoder.W.T)])):
+            report = fc.check_layer(make, x)
+            assert report.ok == (wrong == 1.0), str(report)
+            assert [tensor.name for tensor in report.tensors] == ["x", "layers/0/W"]
 
 
 def test_layers_that_all_makes_share_are_put_back():

@@ -45,7 +45,7 @@ def readings_of(layer: Any, slots: Sequence[Slot], grads: "str | None" = None) -
         others = [place.name for place in slot.places if counted and _is_apart(layer, place, slots, counted)]
         if others:
             notes.append(f"{slot.name} also stands in {', '.join(others)}, with other gradients: the gradient beside "
-                         f"{' and '.join(names)} was taken for the whole.")
+                         f"{' and '.join(names)} was taken for the whole, which should include them.")
     return notes
 
 
