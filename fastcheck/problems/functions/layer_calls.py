@@ -50,9 +50,11 @@ class LayerCalls:
         self._fresh = fresh_from(self.make)
         self._floating = [place for place, value in enumerate(self.inputs) if np.asarray(value).dtype.kind == "f"]
         layer = self._fresh()
+        before = [(array, array.copy()) for array in arrays_in(layer) if array.dtype.kind == "f"]
         output = self._forward_of_inputs(layer)
+        left = [array for array, value in before if np.array_equal(array, value, equal_nan=True)]
         returned = self._pass(layer, self.backward, _ones_like(output))
-        found = parameters_of(layer, self._fresh(), self._forward_of_inputs, self.params)
+        found = parameters_of(layer, left, self._fresh(), self._forward_of_inputs, self.params)
         self._slots, own = found.slots, found.values
         doubles = all(np.asarray(value).dtype.name not in LOW for value in (*self.inputs, *own))
         self._low = doubles and any(array.dtype.name in LOW for array in arrays_in(layer))

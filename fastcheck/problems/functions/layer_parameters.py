@@ -54,13 +54,14 @@ class _Candidate:
 
 
 def parameters_of(
-    layer: Any, fresh: Any, forward: Callable[[Any], Any], params: "str | Sequence[str] | None"
+    layer: Any, left: Sequence[Any], fresh: Any, forward: Callable[[Any], Any], params: "str | Sequence[str] | None"
 ) -> Parameters:
     """Return the parameters of a layer.
 
     Parameters
     ----------
     layer : after a forward and a backward pass.
+    left : its arrays that were there before, and that forward left as they were.
     fresh : a new one.
     forward : passes the inputs through a layer.
     params : as for ``places_of``.
@@ -70,7 +71,10 @@ def parameters_of(
     ValueError : for a parameter that is not there from the beginning.
     """
     known = list(arrays_in(fresh))
-    candidates = _candidates(places_of(layer, params), fresh, forward)
+    places = places_of(layer, params)
+    plain = {id(array) for array in left}
+    certain = all(place.listed or id(place.array(layer)) in plain for place in places)
+    candidates = _candidates(places, fresh, forward, certain=certain)
     standing = [one.place for one in candidates if one.first is not None and (one.place.listed or one.is_left)]
     made = [one for one in candidates if one.first is None and one.second is not None]
     lent = [one.place.name for one in made if any(overlap(one.second, array) for array in known)]
@@ -92,14 +96,22 @@ def parameters_of(
     return Parameters(slots, [values[slot.places[0].number] for slot in slots], notes)
 
 
-def _candidates(places: Sequence[Place], fresh: Any, forward: Callable[[Any], Any]) -> list[_Candidate]:
-    """Return what stands in the places of a layer; no pass is taken that tells nothing."""
+def _candidates(
+    places: Sequence[Place], fresh: Any, forward: Callable[[Any], Any], *, certain: bool
+) -> list[_Candidate]:
+    """Return what stands in the places of a new layer; no pass is taken that tells nothing, as passes may be slow.
+
+    Parameters
+    ----------
+    certain : whether forward is known to leave what is there.
+    """
     first = [place.array_or_none(fresh) for place in places]
     values = [None if array is None else array.copy() for array in first]
-    if places:
+    new = any(array is None for array in first)
+    if new or not certain:
         forward(fresh)
     second = [place.array_or_none(fresh) for place in places]
-    if any(array is None for array in first):
+    if new:
         forward(fresh)
     third = [place.array_or_none(fresh) for place in places]
     return [_Candidate(*one) for one in zip(places, first, values, second, third, strict=True)]
