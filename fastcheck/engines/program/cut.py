@@ -11,26 +11,23 @@ random change proves.  That the terms are all there is, and do not act on one an
 far: without the terms' changes the cost must stand still, and with them it must move by their weighted sum.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..._types import Array
-from .runner import ObservedProgram, Term
+from ..._types import Array, Indices
+from .runner import ObservedProgram, Term, ranges
 
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-# Operations that are tried at a time, from the last backwards, and numbers of their changes; where none of them is
-# linear, none before is tried.
-CHUNK, CHUNK_SIZE = 24, 1 << 20
+# Operations that are tried at first, from the last backwards: twice as many each time, until none of them is linear.
+CHUNK = 24
+# Numbers of a run of changes: of every result from the first operation that is moved on.
+RUN_SIZE = 1 << 22
 # Entries of a result whose weights are looked for one by one.
 MOST_SINGLE = 2048
-# ... all at once, before it is known whether they are equal.
-MOST_AT_ONCE = 128
-# Numbers of a block of changes of single entries.
-BLOCK = 1 << 22
 # Relative difference, of the sum of |terms|, that is rounding.
 ROUNDING = 1e-11
 # Sets of terms that are tried.
@@ -59,6 +56,8 @@ def terms_of(program: ObservedProgram, inputs: Sequence[Array], generator: "Gene
         response = program.run(far, observe=None)
         if response.changes[0] is None or not np.isfinite(response.changes[0]).all():
             return ()
+        if all(change[0].size == 1 for change in response.observed.values()):
+            return ()  # numbers only: there is nothing to cut
         cut = _Cut(program, response.observed, generator)
         return cut.terms(far, response.changes[0])
 
@@ -68,12 +67,19 @@ def _usual(value: Array) -> float:
 
 
 class _Cut:
-    """The results that move, and which of them the cost is linear in."""
+    """The results that move, and which of them the cost is linear in.
+
+    Many operations share a run, each with rows of its own: a program of scalars has thousands of them.
+    """
 
     def __init__(self, program: ObservedProgram, moved: Mapping[int, Array], generator: "Generator") -> None:
         self.program, self.moved, self.generator = program, moved, generator
-        self.above: dict[int, set[int]] = {}
         self.weights: dict[int, Array | None] = {}
+        self._last_first = sorted(moved, reverse=True)
+        # By operation, the numbers in its result and those of all later ones.
+        self._behind = dict(zip(
+            self._last_first, np.cumsum([moved[site][0].size for site in self._last_first]).tolist(), strict=True
+        ))
 
     def terms(self, far: dict[int, Array], effect: Array) -> tuple[Term, ...]:
         """Terms that are proven to be all; none where only the cost's last number itself is."""
@@ -94,13 +100,40 @@ class _Cut:
 
     def frontier(self, linear: Sequence[int]) -> tuple[Term, ...]:
         """The first results on each way to the cost, among those that it is linear in, whose weights can be told."""
-        weighed: dict[int, Array] = {}
-        for site in sorted(linear):
-            if not any(site in self.above[earlier] for earlier in weighed):
-                weight = self._weight(site)
-                if weight is not None:
-                    weighed[site] = weight
-        return tuple(Term(site, weight) for site, weight in weighed.items())
+        left = sorted(linear)
+        while left:
+            reached = self._reached(left)
+            first = [site for site in left if site not in reached]
+            self._weigh(first)
+            weights = {site: weight for site in first if (weight := self.weights[site]) is not None}
+            if len(weights) == len(first):
+                return tuple(Term(site, weight) for site, weight in weights.items())
+            left = [site for site in left if site in reached or site in weights]
+        return ()
+
+    def _reached(self, sites: Sequence[int]) -> set[int]:
+        """Return those of some operations whose results others of them move.
+
+        Two rows for each binary digit of an operation's place move those with a 0 and those with a 1 there.  Any two
+        places differ in one digit at least: there one is moved while the other is not.
+        """
+        digits = max(1, (len(sites) - 1).bit_length())
+        reached: set[int] = set()
+        for block in ranges(digits, max(1, RUN_SIZE // (2 * self._behind[sites[0]]))):
+            rows = np.arange(digits)[block]
+            digit_of = {site: place >> rows & 1 for place, site in enumerate(sites)}
+            injected = {site: self._in_one_of_two(site, digit) for site, digit in digit_of.items()}
+            observed = self.program.run({}, injected, observe=sites).observed
+            other = 2 * np.arange(rows.size) + 1
+            reached.update(site for site, digit in digit_of.items() if np.any(observed[site][other - digit]))
+        return reached
+
+    def _in_one_of_two(self, site: int, which: Indices) -> Array:
+        """Return pairs of rows of changes of a result, of which one or the other is zero."""
+        change = self._random(site)
+        pairs = np.zeros((which.size, 2, *change.shape))
+        pairs[np.arange(which.size), which] = change
+        return pairs.reshape(-1, *change.shape)
 
     def _linear(self) -> list[int]:
         """Return numbers of operations whose results' changes, of any size, the cost's is proportional to.
@@ -108,37 +141,23 @@ class _Cut:
         Complex results are none of them: a cost that is real weighs their two parts each by itself.
         """
         found: list[int] = []
-        sites = sorted((site for site, moved in self.moved.items() if not np.iscomplexobj(moved)), reverse=True)
-        while sites:
-            chunk = sites[:1]
-            while len(chunk) < min(CHUNK, len(sites)) and self._size_of(sites[: len(chunk) + 1]) <= CHUNK_SIZE:
-                chunk = sites[: len(chunk) + 1]
-            linear = self._linear_of(chunk, found)
+        start, most = 0, CHUNK
+        sites = [site for site in self._last_first if not np.iscomplexobj(self.moved[site])]
+        while start < len(sites):
+            chunk = sites[start : start + most]
+            linear = self._linear_of(chunk)
             if not linear:
                 break
-            found, sites = found + linear, sites[len(chunk) :]
+            found, start, most = found + linear, start + most, 2 * most
         return found
 
-    def _size_of(self, chunk: Sequence[int]) -> int:
-        return 2 * len(chunk) * sum(int(self.moved[site][0].size) for site in chunk)
-
-    def _linear_of(self, chunk: Sequence[int], later: Sequence[int]) -> list[int]:
-        """Return those of a chunk that the cost is linear in, and feels at all; it notes what else they move."""
-        injected = {}
-        for row, site in enumerate(chunk):
-            change = self._random(site)
-            injected[site] = np.zeros((2 * len(chunk), *change.shape))
-            injected[site][row], injected[site][len(chunk) + row] = change, -2.0 * change
-        response = self.program.run({}, injected, observe=[*chunk, *later])
-        if response.changes[0] is None:
-            return []
-        once, twice = response.changes[0].reshape(2, len(chunk))
+    def _linear_of(self, chunk: Sequence[int]) -> list[int]:
+        """Return those of a chunk that the cost is linear in, and feels at all."""
+        drawn = ((site, self._random(site)) for site in chunk)
+        effects = self._effects((site, np.stack([change, -2.0 * change])) for site, change in drawn)
+        once, twice = np.array([effects[site] for site in chunk]).T
         with np.errstate(invalid="ignore"):
             linear = (once != 0.0) & (np.abs(twice + 2.0 * once) <= ROUNDING * np.abs(twice))
-        for row in np.flatnonzero(linear).tolist():
-            self.above[chunk[row]] = {
-                site for site, change in response.observed.items() if site > chunk[row] and np.any(change[row])
-            }
         return [site for site, found in zip(chunk, linear, strict=True) if found]
 
     def _random(self, site: int) -> Array:
@@ -146,34 +165,65 @@ class _Cut:
         size = float(np.sqrt(np.mean(self.moved[site] ** 2))) or 1.0
         return size * self.generator.normal(size=self.moved[site].shape[1:])
 
-    def _weight(self, site: int) -> Array | None:
-        """Return what a result weighs in the cost; None where it cannot be told."""
-        if site not in self.weights:
-            self.weights[site] = self._find_weight(site)
-        return self.weights[site]
+    def _weigh(self, sites: Sequence[int]) -> None:
+        """Note what results weigh in the cost; None where it cannot be told."""
+        waiting = [site for site in reversed(sites) if site not in self.weights]
+        changes = {site: np.stack([self._random(site) for _ in range(2)]) for site in waiting}
+        effects = self._effects(changes.items())
+        for site, change in changes.items():
+            even = float(effects[site][0] / np.sum(change[0])) if np.sum(change[0]) else 0.0
+            self._try(site, np.full(change.shape[1:], even), change, effects[site])
+        uneven = [site for site in waiting if self.weights[site] is None and changes[site][0].size <= MOST_SINGLE]
+        for site, weight in self._effects(self._ones(uneven)).items():
+            change = changes[site]
+            self._try(site, weight.reshape(change.shape[1:]), change, effects[site])
 
-    def _find_weight(self, site: int) -> Array | None:
-        shape = self.moved[site].shape[1:]
-        size = int(np.prod(shape, dtype=np.int64))
-        change = np.stack([self._random(site) for _ in range(2)])
-        ones = np.eye(size).reshape(size, *shape) if size <= MOST_AT_ONCE else np.zeros((0, *shape))
-        effect = self._effect(site, np.concatenate([change, ones]))
-        effect, single = effect[:2], effect[2:]
-        even = float(effect[0] / np.sum(change[0])) if np.sum(change[0]) else 0.0
-        if self._explains(np.full(shape, even), change, effect):
-            return np.full(shape, even)
-        if size > MOST_SINGLE:
-            return None
-        if not single.size:
-            rows = max(1, BLOCK // size)
-            blocks = (np.eye(size)[first : first + rows] for first in range(0, size, rows))
-            single = np.concatenate([self._effect(site, block.reshape(-1, *shape)) for block in blocks])
-        weight = single.reshape(shape)
-        return weight if self._explains(weight, change, effect) else None
+    def _try(self, site: int, weight: Array, change: Array, effect: Array) -> None:
+        """Note a result's weight where it explains what changes do; else None."""
+        self.weights[site] = weight if self._explains(weight, change, effect) else None
 
-    def _effect(self, site: int, change: Array) -> Array:
-        found = self.program.run({}, {site: change}).changes[0]
-        return np.zeros(len(change)) if found is None else found.reshape(-1)
+    def _ones(self, sites: Sequence[int]) -> Iterator[tuple[int, Array]]:
+        """Yield changes of the single entries of results by one, in blocks."""
+        for site in sites:
+            shape = self.moved[site].shape[1:]
+            size = self.moved[site][0].size
+            for block in ranges(size, max(1, RUN_SIZE // self._behind[site])):
+                entries = np.arange(size)[block]
+                ones = np.zeros((entries.size, size))
+                ones[np.arange(entries.size), entries] = 1.0
+                yield site, ones.reshape(-1, *shape)
+
+    def _effects(self, changes: Iterable[tuple[int, Array]]) -> dict[int, Array]:
+        """Return what rows of changes of several results, the last first, do to the cost, each row by itself."""
+        found: dict[int, list[Array]] = {}
+        for group in self._runs(changes):
+            rows, start = sum(len(change) for _, change in group), 0
+            injected: dict[int, Array] = {}
+            for site, change in group:
+                whole = injected.setdefault(site, np.zeros((rows, *change.shape[1:])))
+                whole[start : start + len(change)] = change
+                start += len(change)
+            stops = np.cumsum([len(change) for _, change in group])
+            for (site, _), effect in zip(group, np.split(self._effect(injected), stops[:-1]), strict=True):
+                found.setdefault(site, []).append(effect)
+        return {site: np.concatenate(parts) for site, parts in found.items()}
+
+    def _runs(self, changes: Iterable[tuple[int, Array]]) -> Iterator[list[tuple[int, Array]]]:
+        """Yield changes together that share a run of bounded size."""
+        group: list[tuple[int, Array]] = []
+        rows = 0
+        for site, change in changes:
+            rows += len(change)
+            if group and rows * self._behind[site] > RUN_SIZE:
+                yield group
+                group, rows = [], len(change)
+            group.append((site, change))
+        if group:
+            yield group
+
+    def _effect(self, injected: dict[int, Array]) -> Array:
+        found = self.program.run({}, injected).changes[0]
+        return np.zeros(len(next(iter(injected.values())))) if found is None else found.reshape(-1)
 
     def _explains(self, weight: Array, change: Array, effect: Array) -> bool:
         parts = (weight * change).reshape(len(change), -1)

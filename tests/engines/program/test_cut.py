@@ -126,3 +126,70 @@ def test_complex_results_are_no_terms():
     wrong[7] *= 1.01
     assert fc.check_function(spectrum, v, right).verdict == "pass"
     assert fc.check_function(spectrum, v, wrong).verdict == "fail"
+
+
+def of_numbers(v):
+    """One number after the other, added up by Python."""
+    return sum(a * a for a in v)
+
+
+def recurrence(v):
+    """A state that goes from step to step, and a list of what came of it."""
+    s, out = 0.0, []
+    for t in range(len(v)):
+        s = 0.9 * s + v[t]
+        out.append(np.tanh(s))
+    return np.sum(out)
+
+
+def written(v):
+    """An array that is filled entry by entry."""
+    out = np.zeros(len(v))
+    for i in range(len(v)):
+        out[i] = np.sin(v[i]) * v[i - 1]
+    return np.sum(out)
+
+
+def weighted_steps(v):
+    """Small terms of which each entry weighs something else."""
+    weights = np.array([1.0, -2.0, 3.0])
+    c = 0.0
+    for x in v.reshape(-1, 3):
+        c = c + weights @ np.tanh(x)
+    return c
+
+
+@pytest.mark.parametrize("cost", [of_numbers, recurrence, written, weighted_steps])
+def test_operations_by_the_hundred_share_runs(cost):
+    calls = 0
+
+    def counted(v):
+        nonlocal calls
+        calls += 1
+        return cost(v)
+
+    v = np.random.default_rng(3).normal(size=300)
+    gradient = np.array([cost(v + 1e-30j * row).imag / 1e-30 for row in np.eye(300)]) if cost is not written else (
+        np.cos(v) * np.roll(v, 1) + np.roll(np.sin(v), -1))
+    report = fc.check_function(counted, v, gradient)
+    assert (report.verdict, report.engine) == ("pass", "program")
+    assert report.difference < 1e-14
+    assert calls < 100
+
+
+def test_what_moves_another_term_is_no_term():
+    def chain(W, b, V):
+        """Terms behind terms: each row's sum flows into the next."""
+        total = np.zeros(H)
+        kept = []
+        for row in np.sin(W):
+            total = total + row
+            kept.append(total * np.arange(H))
+        return np.sum(kept) + np.sum(np.cos(b)) + np.sum(V**2)
+
+    program, found = terms(chain)
+    change = {k: 0.3 * np.random.default_rng(k).normal(size=(3, *x.shape)) for k, x in enumerate(INPUTS)}
+    response = program.run(change, observe=[term.site for term in found])
+    parts = [(response.observed[term.site] * term.weight).reshape(3, -1).sum(axis=1) for term in found]
+    assert {term.weight.shape for term in found} == {(D, H), (H,), (H, C)}
+    np.testing.assert_allclose(sum(parts), response.changes[0], rtol=1e-12, atol=1e-13)
