@@ -9,6 +9,7 @@ from typing import Any
 from .axes import inserted
 from .base import Changes, Rule, Values, plus
 from .namespaces import identity, largest, matrix_exponential
+from .small import TINY
 
 # The largest row sum of S up to which elimination without pivoting is stable.
 WITHOUT_PIVOTS = 0.5
@@ -73,10 +74,21 @@ def pivots(xp: Any, s: Any) -> Any:
 
 def log_determinant_change(xp: Any, a: Any, da: Any) -> Any:
     """log |det (A + dA) / det A|."""
-    s = xp.linalg.solve(a, da) if len(a.shape) > 2 else solve_batch(xp, a, da)
-    if largest(xp, xp.sum(xp.abs(s), axis=-1)) <= WITHOUT_PIVOTS:
-        return xp.sum(xp.log1p(pivots(xp, s)), axis=-1)
-    return xp.linalg.slogdet(a + da)[1] - xp.linalg.slogdet(a)[1]
+    small = log_of_small_determinant(xp, as_seen(xp, a, da))
+    return xp.linalg.slogdet(a + da)[1] - xp.linalg.slogdet(a)[1] if small is None else small
+
+
+def as_seen(xp: Any, a: Any, da: Any) -> Any:
+    """A^-1 dA, with one factorization where one A serves a batch of changes."""
+    return xp.linalg.solve(a, da) if len(a.shape) > 2 else solve_batch(xp, a, da)
+
+
+def log_of_small_determinant(xp: Any, s: Any) -> Any:
+    """log det (1 + S): tr S - tr S^2 / 2 where S is tiny, by its pivots where it is small, None elsewhere."""
+    reach = largest(xp, xp.sum(xp.abs(s), axis=-1))
+    if reach <= TINY:
+        return xp.sum(xp.diagonal(s, 0, -2, -1), axis=-1) - 0.5 * xp.sum(s * transposed(xp, s), axis=(-2, -1))
+    return xp.sum(xp.log1p(pivots(xp, s)), axis=-1) if reach <= WITHOUT_PIVOTS else None
 
 
 def slogdet(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> tuple[Any, Any]:
@@ -93,9 +105,9 @@ def determinant(xp: Any, values: Values, changes: Changes, out: Any, branches: A
     (a,), (da,) = values, changes
     n = a.shape[-1]
     if n > BY_COLUMNS and bool(xp.all(out != 0.0)):
-        s = solve_batch(xp, a, da) if len(a.shape) == 2 else xp.linalg.solve(a, da)
-        if largest(xp, xp.sum(xp.abs(s), axis=-1)) <= WITHOUT_PIVOTS:
-            return out * xp.expm1(xp.sum(xp.log1p(pivots(xp, s)), axis=-1))
+        small = log_of_small_determinant(xp, as_seen(xp, a, da))
+        if small is not None:
+            return out * xp.expm1(small)
     return determinant_by_columns(xp, a, da)
 
 

@@ -34,36 +34,50 @@ def diagonalised(xp: Any, w: Any, s: Any) -> tuple[Any, Any]:
     turned = 0.0 * s
     scale = xp.amax(xp.abs(s), axis=(-2, -1), keepdims=True)
     scale = xp.where(scale == 0.0, 1.0, scale)
+    rounds = pairs_in_rounds(n)
     for _ in range(SWEEPS):
         if not largest(xp, off / scale) > NEGLIGIBLE:
             break
-        for p in range(n):
-            for q in range(p + 1, n):
-                rotate(xp, w, shift, off, turned, p, q)
+        for p, q in rounds:
+            rotate(xp, w, shift, off, turned, p, q)
     return shift, turned
 
 
-def rotate(xp: Any, w: Any, shift: Any, off: Any, turned: Any, p: int, q: int) -> None:
-    """Remove off[p, q] by a rotation of rows and columns p and q, in place."""
+def pairs_in_rounds(n: int) -> list[tuple[list[int], list[int]]]:
+    """Return all pairs of n things, in rounds in which each is in one pair at most, as players meet in a tournament.
+
+    Rotations of pairs apart from one another are made at once.
+    """
+    players = n + n % 2
+    circle = list(range(1, players))
+    rounds = []
+    for _ in range(len(circle)):
+        table = [0, *circle]
+        met = [sorted(pair) for pair in zip(table[: players // 2], table[: players // 2 - 1 : -1], strict=True)]
+        there = [(p, q) for p, q in met if q < n]
+        if there:
+            rounds.append(([p for p, _ in there], [q for _, q in there]))
+        circle = circle[1:] + circle[:1]
+    return rounds
+
+
+def rotate(xp: Any, w: Any, shift: Any, off: Any, turned: Any, p: list[int], q: list[int]) -> None:
+    """Remove off[p, q] by rotations of rows and columns p and q, in place; no number stands twice in p and q."""
     b = 1.0 * off[..., p, q]
     t, sine = rotation(xp, (w[..., q] - w[..., p]) + (shift[..., q] - shift[..., p]), b)
     less = -sine * sine / (1.0 + xp.sqrt(1.0 - sine * sine))  # cosine - 1
     shift[..., p] -= t * b
     shift[..., q] += t * b
-    sine, less = inserted(sine), inserted(less)
-    for rows in (off, transposed(xp, off)):
+    for rows in (off, transposed(xp, off), transposed(xp, turned)):
         first, second = 1.0 * rows[..., p, :], 1.0 * rows[..., q, :]
-        rows[..., p, :] += less * first - sine * second
-        rows[..., q, :] += sine * first + less * second
-    off[..., p, q] = off[..., q, p] = 0.0
-    off[..., p, p] = off[..., q, q] = 0.0
-    first, second = 1.0 * turned[..., :, p], 1.0 * turned[..., :, q]
-    turned[..., :, p] += less * first - sine * second
-    turned[..., :, q] += sine * first + less * second
-    turned[..., p, p] += less[..., 0]
-    turned[..., q, p] -= sine[..., 0]
-    turned[..., p, q] += sine[..., 0]
-    turned[..., q, q] += less[..., 0]
+        rows[..., p, :] = first + (inserted(less) * first - inserted(sine) * second)
+        rows[..., q, :] = second + (inserted(sine) * first + inserted(less) * second)
+    for rows, columns in ((p, q), (q, p), (p, p), (q, q)):
+        off[..., rows, columns] = 0.0
+    turned[..., p, p] += less
+    turned[..., q, p] -= sine
+    turned[..., p, q] += sine
+    turned[..., q, q] += less
 
 
 def without_rounding(xp: Any, w: Any) -> Any:

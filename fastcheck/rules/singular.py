@@ -1,8 +1,8 @@
 """Singular values and vectors, and the matrix norms that are made of them.
 
 The singular values of A are the positive eigenvalues of [[0, A], [A^T, 0]], whose eigenvectors are (u, v) / sqrt(2)
-and, for minus the same value, (u, -v) / sqrt(2): the same rotations apply, and values that pass zero turn
-round.
+and, for minus the same value, (u, -v) / sqrt(2): the same perturbations and rotations apply, and values that pass zero
+turn round.
 """
 
 import math
@@ -14,6 +14,7 @@ from .branches import Branches
 from .extremes import maximum_of, minimum_of
 from .linear_algebra import transposed
 from .namespaces import identity, take_along
+from .perturbations import mixtures, shifts, turns
 from .piecewise import absolute
 from .rotations import diagonalised, without_rounding
 from .sorting import order_of_sums, sorted_change
@@ -35,25 +36,40 @@ def eigenvectors(xp: Any, a: Any, u: Any, vh: Any) -> Any:
 
 def svd(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> tuple[Any, Any, Any]:
     """Return the changes of u, s and v^T (reduced).  Where singular values stay apart, signs are those at A."""
-    (a,), (da,), (u, s, vh) = values, changes, out
+    levels, w, cross = as_seen(xp, values[0], out, changes[0])
+    m, k = values[0].shape[-2], min(values[0].shape[-2:])
+    x = mixtures(xp, levels, cross, k, values_alone=False)
+    if x is not None:
+        shift, vectors = shifts(xp, cross, x), w @ turns(xp, x)
+    else:
+        whole, turned = diagonalised(xp, levels, cross)
+        shift = sorted_change(xp, levels, whole, branches)[1][..., -k:]
+        order = xp.broadcast_to(order_of_sums(xp, levels + 0.0 * whole, whole)[..., None, :], turned.shape)
+        unit = identity(xp, turned.shape[-1], turned)
+        vectors = (w @ (take_along(xp, turned, order) + (take_along(xp, unit, order) - unit)))[..., :, -k:]
+    positive = xp.flip(vectors, (-1,)) / SQRT_HALF
+    return positive[..., :m, :], xp.flip(shift, (-1,)), transposed(xp, positive[..., m:, :])
+
+
+def as_seen(xp: Any, a: Any, out: Any, change: Any) -> tuple[Any, Any, Any]:
+    """Return eigenvalues of [[0, A], [A^T, 0]], its eigenvectors, and the change as these see it."""
+    u, s, vh = out
     m, k = a.shape[-2], min(a.shape[-2:])
     w = eigenvectors(xp, a, u, vh)
-    cross = transposed(xp, w[..., :m, :]) @ da @ w[..., m:, :]
+    cross = transposed(xp, w[..., :m, :]) @ change @ w[..., m:, :]
     middle = 0.0 * w[..., 0, : w.shape[-1] - 2 * k]
     levels = without_rounding(xp, xp.concatenate((-s, middle, xp.flip(s, (-1,))), axis=-1))
-    shift, turned = diagonalised(xp, levels, cross + transposed(xp, cross))
-    ds = xp.flip(sorted_change(xp, levels, shift, branches)[1][..., -k:], (-1,))
-    order = xp.broadcast_to(order_of_sums(xp, levels + 0.0 * shift, shift)[..., None, :], turned.shape)
-    unit = identity(xp, turned.shape[-1], turned)
-    vectors = w @ (take_along(xp, turned, order) + (take_along(xp, unit, order) - unit))
-    positive = xp.flip(vectors[..., :, -k:], (-1,)) / SQRT_HALF
-    return positive[..., :m, :], ds, transposed(xp, positive[..., m:, :])
+    return levels, w, cross + transposed(xp, cross)
 
 
 def singular_values(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:
     """Return the changes of the singular values alone, in descending order."""
-    u, s, vh = xp.linalg.svd(values[0], full_matrices=False)
-    return svd(xp, values, changes, (u, s, vh), branches)[1]
+    decomposed = xp.linalg.svd(values[0], full_matrices=False)
+    levels, _, cross = as_seen(xp, values[0], decomposed, changes[0])
+    x = mixtures(xp, levels, cross, min(values[0].shape[-2:]), values_alone=True)
+    if x is None:
+        return svd(xp, values, changes, decomposed, branches)[1]
+    return xp.flip(shifts(xp, cross, x), (-1,))
 
 
 def matrix_norm(
