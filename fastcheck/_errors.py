@@ -7,7 +7,8 @@ All of them are a ``FastcheckError``::
     ├── NondeterministicError  the cost gives two values at the same parameters
     ├── ChangedArgumentError   the cost writes to its parameters
     ├── GradientMismatch       a watched training step has wrong gradients
-    └── NoRule                 an operation has no exact-difference rule
+    ├── NoRule                 an operation has no exact-difference rule
+    └── TooSlow                exact differences take many times as long as others (caught: those are taken)
 """
 
 from typing import Any
@@ -61,3 +62,20 @@ class NoRule(FastcheckError, TypeError):
 
     def __str__(self) -> str:
         return f"no exact difference of {self.operation}" + (f"; {self.remedy}" if self.remedy else "")
+
+
+class TooSlow(FastcheckError, RuntimeError):
+    """Exact differences of a program would take many times as long as ordinary ones.
+
+    Parameters
+    ----------
+    seconds : how long they would have taken.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+    def __str__(self) -> str:
+        return (f"exact ones would have taken about {self.seconds:,.0f} seconds; "
+                'engine="program" takes them all the same')

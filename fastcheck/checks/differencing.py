@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from ..engines.program.proof import Proof
 
 R = TypeVar("R")
+# Exact differences of all entries may take this many times as long as the loop over them, or this many seconds: they
+# are worth some waiting, and beyond that ordinary ones are taken.
+WORTH, WORTH_SECONDS = 8.0, 2.0
 # Programs from this many entries on are run by several threads; smaller ones are done before a second one has started.
 LARGE = 4096
 # Plain calls that exact differences take beside those of the check itself: the program's own, and what holds it against
@@ -115,12 +118,15 @@ class Exact:
     gradient : (n,) the gradient that is checked.
     method : the step that was asked for, the deadline and the seed.
     precision : dtypes of gradients in less than double precision, by the tensor's name.
+    seconds : how long an evaluation takes, of which the loop makes two for each entry; infinite where exact differences
+        are taken however long that is.
     """
 
     problem: "ProgramProblem"
     gradient: Array
     method: Method
     precision: Mapping[str, str]
+    seconds: float = math.inf
     name: str = "program"
 
     @property
@@ -182,7 +188,7 @@ class Exact:
         try:
             found, done = exact.differences(
                 self.problem, wanted, run, deadline=self.method.deadline, seed=self.method.seed, epsilon=epsilon,
-                joint=beside,
+                joint=beside, longest=math.inf if beside else self._longest(wanted.size),
             )
         except OutOfTime:  # before what was measured had been verified
             nothing, done = np.empty(0), np.empty(0, np.int64)
@@ -193,6 +199,12 @@ class Exact:
             units = units_of(self.problem.tensors, self.precision)
             found = with_rounding(self.problem, found, done, self.gradient, units, self.method, run.memory_limit)
         return found, done, epsilon
+
+    def _longest(self, entries: int) -> float:
+        """How many seconds this many entries may take."""
+        if self.seconds == math.inf:
+            return math.inf
+        return max(WORTH_SECONDS, WORTH * 2.0 * entries * self.seconds)
 
 
 def as_program(

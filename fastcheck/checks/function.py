@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
-from .._errors import EngineError, NoRule
+from .._errors import EngineError, NoRule, TooSlow
 from .._names import FunctionEngine, FunctionOptions, Method as MethodName, Order
 from .._types import Array, Indices
 from .._validation import boolean, deadline, epsilon_of, integer, known, norm_of, time_left, tolerance_of
@@ -196,11 +196,16 @@ def _differenced(
             with nullcontext() if alone else one_blas_thread():
                 exact = as_program(cost, args, problem, choice, subject.precision)
                 subject = replace(subject, paths=exact.paths)  # of ordinary differences too: it follows what it can
+                if unasked and problem.seconds:
+                    exact = replace(exact, seconds=problem.seconds)
                 return (*_checked(exact, problem, subject, choice, run, selection), PROGRAM)
         except (NoRule, EngineError) as error:  # an operation without a rule, or the engine's cross-checks refuse
             if chosen == PROGRAM:
                 raise
             note = f"Ordinary differences were taken: {error}."
+        except TooSlow as error:
+            note = f"Ordinary differences were taken: {error}."
+            subject = replace(subject, paths=None)  # to follow the program would take as long
     subject, found, step = _checked(Subtracted(problem, choice), problem, subject, choice, run, selection)
     return subject, replace(found, notes=(*found.notes, note)) if note else found, step, SUBTRACTED
 

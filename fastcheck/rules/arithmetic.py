@@ -69,7 +69,7 @@ def radians(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) 
 def square(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
     """d (2 x + d)."""
     (x,), (d,) = values, changes
-    return d * (2.0 * x + d)
+    return integer_power(x, d, 2)
 
 
 def reciprocal(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
@@ -134,6 +134,10 @@ def integer_power(x: Any, d: Any, n: int) -> Any:
         return 0.0 * d
     if n == 1:
         return d
+    if n == 2:
+        change = 2.0 * x + d
+        change *= d  # in place: large arrays take longest to be made
+        return change
     y = x + d
     total, power = x + y, x
     for _ in range(n - 2):

@@ -6,6 +6,10 @@ import numpy as np
 import pytest
 
 import fastcheck as fc
+from fastcheck._errors import TooSlow
+from fastcheck.checks import differencing
+from fastcheck.engines.program import limits
+from fastcheck.runtime import pace
 
 GENERATOR = np.random.default_rng(0)
 SQUARE, MATRIX = GENERATOR.normal(size=(18, 18)), GENERATOR.normal(size=(30, 30))
@@ -62,3 +66,80 @@ DECOMPOSED = {
 def test_matrices_are_decomposed_once_for_all_entries(name):
     cost, p, gradient = DECOMPOSED[name]
     assert times_the_loop(cost, p, gradient(p)) < 20.0
+
+
+def distances(v):
+    """Return the sum of the distances of all pairs of points."""
+    apart = v[:, None, :] - v[None, :, :]
+    return np.sqrt((apart**2).sum(axis=-1) + 1e-3).sum()
+
+
+POINTS = GENERATOR.normal(size=(20, 6))
+FORCES = 2.0 * np.sum(
+    (POINTS[:, None] - POINTS[None]) / np.sqrt(
+        ((POINTS[:, None] - POINTS[None]) ** 2).sum(axis=-1, keepdims=True) + 1e-3), axis=1)
+
+
+@pytest.fixture
+def no_patience(monkeypatch):
+    """Have exact differences wait for nothing."""
+    monkeypatch.setattr(differencing, "WORTH", 0.0)
+    monkeypatch.setattr(differencing, "WORTH_SECONDS", 0.0)
+    monkeypatch.setattr(pace, "LONGEST", 1e-4)  # many small blocks
+    monkeypatch.setattr(limits, "LONGEST", 1e-4)
+
+
+@pytest.mark.usefixtures("no_patience")
+def test_what_takes_far_longer_than_the_loop_is_left_to_ordinary_differences():
+    calls = 0
+
+    def counted(v):
+        nonlocal calls
+        calls += 1
+        return distances(v)
+
+    plain = fc.check_function(counted, POINTS, FORCES, engine="differences")
+    calls, alone = 0, calls
+    report = fc.check_function(counted, POINTS, FORCES)
+    assert (report.verdict, report.engine) == ("pass", "differences")
+    assert report.difference == plain.difference
+    assert any(note.startswith("Ordinary differences were taken: exact ones would have taken about ")
+               and 'engine="program"' in note for note in report.notes)
+    assert calls < alone + 40
+
+
+@pytest.mark.usefixtures("no_patience")
+def test_wrong_gradients_are_seen_by_ordinary_differences_too():
+    wrong = FORCES.copy()
+    wrong[3, 2] *= 1.001
+    report = fc.check_function(distances, POINTS, wrong)
+    assert (report.verdict, report.engine) == ("fail", "differences")
+    assert report.tensors[0].worst == (3, 2)
+
+
+@pytest.mark.usefixtures("no_patience")
+def test_who_asks_for_exact_differences_waits_for_them():
+    report = fc.check_function(distances, POINTS, FORCES, engine="program")
+    assert (report.verdict, report.engine) == ("pass", "program")
+    assert report.difference < 1e-14
+
+
+@pytest.mark.usefixtures("no_patience")
+def test_entries_beside_directions_are_few_and_stay_exact():
+    report = fc.check_function(distances, POINTS, FORCES, method="directional")
+    assert (report.verdict, report.engine) == ("pass", "program")
+
+
+def test_exact_differences_are_worth_some_waiting():
+    assert fc.check_function(distances, POINTS, FORCES).engine == "program"
+
+
+def test_patience_ends_when_what_is_left_would_take_too_long():
+    short = limits.Limits(longest=10.0, started=time.perf_counter() - 2.0)
+    short.require_patience(70, 0.1)
+    short.require_patience(0, 100.0)
+    with pytest.raises(TooSlow, match="about 11 seconds"):
+        short.require_patience(90, 0.1)
+    early = limits.Limits(longest=10.0, started=time.perf_counter() - 0.5)
+    early.require_patience(1000, 0.1)
+    limits.Limits(started=time.perf_counter() - 1e6).require_patience(10**9, 1.0)

@@ -4,9 +4,8 @@ Each colour is moved up in one column and down in another; where codes have to t
 up again in a third, by each entry's step times its code.
 """
 
-import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +15,7 @@ from ...rules.branches import Held
 from ...runtime.pace import Pace
 from .codes import NEGLIGIBLE, UNSEEN, ratio_of
 from .colouring import Colouring
+from .limits import Limits
 from .quotients import Quotients
 from .runner import Moved, Place, Runner
 
@@ -37,25 +37,6 @@ class Job:
     def place(self) -> Place:
         """Where they are."""
         return self.colouring.place
-
-
-@dataclass
-class Limits:
-    """How far blocks may go.
-
-    Parameters
-    ----------
-    deadline : of ``time.perf_counter``.
-    progress : called after each block with the number of entries done in it; may raise to stop.
-    """
-
-    deadline: float = math.inf
-    progress: Callable[[int], None] = lambda done: None
-
-    @property
-    def over(self) -> bool:
-        """Whether no further block may be started."""
-        return time.perf_counter() >= self.deadline
 
 
 @dataclass
@@ -104,7 +85,7 @@ def _measure(
     colours = np.concatenate([np.empty(0, np.int64), *(job.colours for job in jobs)])
     work = _Work(jobs, found, runner, convention, [[] for _ in jobs])
     queue = _Queue(which, colours) if order is None else _Queue(which[order], colours[order])
-    pace = Pace(runner.first, max(1, runner.most_columns([job.place.size for job in jobs]) // 2))
+    pace = Pace(limits.first(runner), max(1, runner.most_columns([job.place.size for job in jobs]) // 2))
     for level in range(SHRINKS + 1):
         again = []
         for block in _blocks(queue.job.size, pace, limits):
@@ -131,14 +112,20 @@ def _take_apart(work: "_Work", limits: Limits) -> None:
 
 def _blocks(count: int, pace: Pace, limits: Limits) -> Iterator[slice]:
     done = 0
+    paces: list[float] = []
     while done < count:
         block = slice(done, min(done + pace.rows, count))
+        rows = block.stop - block.start
         started = time.perf_counter()
         yield block
-        pace.took(block.stop - block.start, time.perf_counter() - started)
+        took = time.perf_counter() - started
+        pace.took(rows, took)
+        paces.append(took / rows)
         done = block.stop
         if limits.over:
             return
+        if len(paces) > 1:  # the first may have waited for memory
+            limits.require_patience(count - done, min(paces))
 
 
 @dataclass

@@ -15,10 +15,11 @@ from ...problems.parameters.sampling import stratified_order
 from ...runtime.run import Run
 from .choice import Way, choose
 from .colouring import Colouring
-from .columns import Job, Limits, measure
+from .columns import Job, measure
 from .cut import terms_of
 from .gathering import gathered
 from .kinks import measure_way, under_conventions
+from .limits import Limits
 from .literal import require_finite, require_literal, require_same_outputs
 from .problem import ProgramProblem
 from .quotients import Quotients
@@ -43,7 +44,7 @@ EPSILON = 1e-7
 
 def differences(
     problem: ProgramProblem, positions: Indices, run: Run, *, deadline: float = math.inf, seed: int = 0,
-    epsilon: float | None = None, joint: bool = False,
+    epsilon: float | None = None, joint: bool = False, longest: float = math.inf,
 ) -> tuple[NumericalGradient, Indices]:
     """Exact differences at positions of theta.
 
@@ -57,6 +58,7 @@ def differences(
     epsilon : the step of J_plus and J_minus; gradapprox has a far smaller one, since nothing rounds.
     joint : hold all inputs against directions and literal subtraction together, not each by itself: for a few entries
         beside directions.
+    longest : seconds that it may take; infinite where there is nothing that would be quicker.
 
     Returns
     -------
@@ -66,11 +68,14 @@ def differences(
     ------
     EngineError : where literal subtraction contradicts the program, or its parts one another.
     NoRule : where an operation has no exact difference.
+    TooSlow : where it would take longer than it may, as soon as that shows.
     """
+    started = time.perf_counter()
     require_same_outputs(problem)
     literal_calls = min(len(problem.tensors), MANY)
     joint = joint or HASTE * literal_calls * problem.seconds > deadline - time.perf_counter()
     check = _begin(problem, positions, run, deadline, seed, 1 if joint else literal_calls)
+    check.limits.started, check.limits.longest = started, longest
     _measure_all(check, positions)
     candidates = under_conventions(check.ways, check.places, check.runner, check.limits)
     candidates, dithered = verify(check, candidates, joint=joint)

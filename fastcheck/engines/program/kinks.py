@@ -12,7 +12,8 @@ from ..._types import Array, Indices
 from ...rules.branches import ALL, RIGHT, Convention, Kind, Mixture
 from .choice import Way
 from .colouring import Colouring
-from .columns import Job, Limits, measure
+from .columns import Job, measure
+from .limits import Limits
 from .quotients import Quotients
 from .runner import Place, Runner
 from .units import combined

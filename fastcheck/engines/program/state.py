@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from ..._types import Indices
 from .choice import Way
 from .colouring import Colouring
-from .columns import Job, Limits, measure
+from .columns import Job, measure
+from .limits import Limits
 from .problem import ProgramProblem
 from .quotients import Quotients
 from .runner import Place, Runner

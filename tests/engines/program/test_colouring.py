@@ -5,9 +5,10 @@ import pytest
 
 from fastcheck.engines.program.codes import Codes
 from fastcheck.engines.program.colouring import Colouring
-from fastcheck.engines.program.columns import Job, Limits, measure
+from fastcheck.engines.program.columns import Job, measure
 from fastcheck.engines.program.digits import digits_of
 from fastcheck.engines.program.discovery import discover
+from fastcheck.engines.program.limits import Limits
 from fastcheck.engines.program.runner import Place, Runner
 from tests.engines.program.stand_in import StandIn
 
