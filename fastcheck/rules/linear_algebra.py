@@ -8,8 +8,7 @@ from typing import Any
 
 from .axes import inserted
 from .base import Changes, Rule, Values, plus
-from .namespaces import identity, largest, matrix_exponential
-from .small import TINY
+from .namespaces import TINY, identity, largest, matrix_exponential
 
 # The largest row sum of S up to which elimination without pivoting is stable.
 WITHOUT_PIVOTS = 0.5
@@ -137,8 +136,16 @@ def cholesky(xp: Any, values: Values, changes: Changes, out: Any, branches: Any,
 
 
 def unit_cholesky(xp: Any, s: Any) -> Any:
-    """Return the Cholesky factor of 1 + S, less one, column by column: sqrt(1 + p) - 1 = p / (1 + sqrt(1 + p))."""
+    """Return the Cholesky factor of 1 + S, less one: C with C + C^T + C C^T = S.
+
+    Where S is tiny that equation is put into itself; elsewhere C is had column by column, sqrt(1 + p) - 1 as
+    p / (1 + sqrt(1 + p)).
+    """
     n = s.shape[-1]
+    if largest(xp, xp.sum(xp.abs(s), axis=-1)) <= TINY:
+        half = 1.0 - 0.5 * identity(xp, n, s)
+        c = xp.tril(s) * half
+        return xp.tril(s - c @ transposed(xp, c)) * half
     columns = []
     for _ in range(n):
         pivot = s[..., :1, :1]
