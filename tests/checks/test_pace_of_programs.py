@@ -1,6 +1,7 @@
 """Exact differences take about as long as the loop over all entries that they stand for, whatever the program is."""
 
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 import fastcheck as fc
 from fastcheck._errors import TooSlow
 from fastcheck.checks import differencing
-from fastcheck.engines.program import limits
+from fastcheck.engines.program import columns, limits
 from fastcheck.runtime import pace
 
 GENERATOR = np.random.default_rng(0)
@@ -85,7 +86,6 @@ def no_patience(monkeypatch):
     monkeypatch.setattr(differencing, "WORTH", 0.0)
     monkeypatch.setattr(differencing, "WORTH_SECONDS", 0.0)
     monkeypatch.setattr(pace, "LONGEST", 1e-4)  # many small blocks
-    monkeypatch.setattr(limits, "LONGEST", 1e-4)
 
 
 @pytest.mark.usefixtures("no_patience")
@@ -142,3 +142,27 @@ def test_patience_ends_when_what_is_left_would_take_too_long():
     early = limits.Limits(longest=10.0, started=time.perf_counter() - 0.5)
     early.require_patience(1000, 0.1)
     limits.Limits(started=time.perf_counter() - 1e6).require_patience(10**9, 1.0)
+
+
+def test_few_columns_go_first_where_those_before_were_slow_and_patience_is_short():
+    runner = SimpleNamespace(first=64, seconds=0.2, paid=5)
+    firsts = [limits.Limits(longest=longest).first(runner) for longest in (2.0, 100.0, np.inf)]
+    assert firsts == [2, 64, 64]
+
+
+class Growing:
+    """A pace that doubles up to 64 rows, as that of a program of many operations does: each block takes as long."""
+
+    rows = 4
+
+    def took(self, rows, seconds):
+        """Double the rows."""
+        self.rows = min(2 * self.rows, 64)
+
+
+def test_small_blocks_tell_nothing_while_larger_ones_are_tried():
+    judged, went = [], limits.Limits(longest=1.0)
+    went.require_patience = lambda left, seconds: judged.append(left)
+    for _ in columns._blocks(200, Growing(), went):
+        pass
+    assert judged == [76, 12]

@@ -124,7 +124,8 @@ def _blocks(count: int, pace: Pace, limits: Limits) -> Iterator[slice]:
         done = block.stop
         if limits.over:
             return
-        if len(paces) > 1:  # the first may have waited for memory
+        # The first may have waited for memory, and larger blocks may take less time for each column.
+        if len(paces) > 1 and pace.rows <= rows:
             limits.require_patience(count - done, min(paces))
 
 

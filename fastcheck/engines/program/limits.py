@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..._errors import TooSlow
-from ...runtime.pace import LONGEST
 from .runner import Runner
 
 # Nothing is told of how long all columns take before this share of what they may take has gone by.
@@ -36,10 +35,10 @@ class Limits:
 
     def first(self, runner: Runner) -> int:
         """Columns of both signs that a block begins with: few where those before were slow and patience is short."""
-        if self.longest == math.inf or not runner.paid:
+        slowest = 2.0 * runner.first * runner.seconds / max(runner.paid, 1)
+        if slowest <= EARLY * self.longest:
             return runner.first
-        slowest = 2.0 * runner.seconds / runner.paid
-        return max(1, min(runner.first, int(LONGEST / max(slowest, LONGEST / runner.first))))
+        return max(1, int(runner.first * EARLY * self.longest / slowest))
 
     def require_patience(self, left: int, seconds: float) -> None:
         """Raise TooSlow where columns that are left, at so many seconds each, would take longer than they may."""
