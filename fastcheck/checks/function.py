@@ -104,9 +104,10 @@ def check_function(
     progress : True for a bar, or a function of (done, total), which may raise to stop.
     executor : any concurrent.futures.Executor to call a Python cost in.
     engine : "program": exact differences of a cost made of NumPy operations, which nothing rounds, most entries many
-        at a time; "differences": costs are subtracted; None: exact ones where every operation has them and none of
-        vectorized, executor, complex_step and order was asked for, else ordinary ones, with a note that says why.
-        ``report.engine`` says which.
+        at a time; "differences": costs are subtracted; None: exact ones where every operation has them, they take no
+        more than about eight times as long as ordinary ones (or two seconds), and none of vectorized, executor,
+        complex_step and order was asked for, else ordinary ones, with a note that says why.  ``report.engine`` says
+        which.
 
     Returns
     -------
