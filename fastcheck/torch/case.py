@@ -15,7 +15,7 @@ from .._constants import UNIT_ROUNDOFFS
 from .._errors import NondeterministicError
 from .._types import Array
 from ..problems.functions.purity import same
-from .inside import StillPadding, inside, widened_loss
+from .inside import StillPadding, as_twin, inside, tensors_of, widened_loss
 from .redrawn import Drawn, Redrawn
 from .tensors import as_tuple, dense, floating
 from .widened import Widened
@@ -70,6 +70,7 @@ class Case:
     single : whether the forward pass was seen to compute in single precision or less.
     narrow : whether the module is for less than double precision: the constants that follow the precision stay then.
     draws : random numbers that each run takes in place of its own, where it is frozen (see ``Redrawn``).
+    original : the module that this one is a copy of, where the loss may hold tensors of that one.
     """
 
     module: nn.Module
@@ -83,6 +84,7 @@ class Case:
     single: bool = False
     narrow: bool = False
     draws: list[torch.Tensor] | None = field(default=None, repr=False)
+    original: nn.Module | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, module: nn.Module, loss: Any, inputs: Any, targets: Any, *, frozen: bool) -> "Case":
@@ -116,7 +118,7 @@ class Case:
 
     def cost(self, run: Callable[..., Any], args: Any, kwargs: Any, targets: Any) -> torch.Tensor:
         """Return the loss, by way of running the module."""
-        with self.drawing():
+        with self.drawing(), as_twin(self.original, self.plain):
             outputs = run(*args, **kwargs)
             value = self.loss(outputs) if targets is None else self.loss(outputs, targets)
         if not isinstance(value, torch.Tensor) or value.numel() != 1:
@@ -203,11 +205,11 @@ class Case:
     def _with_values(self, widen: Callable[[Any], Any]) -> Callable[[Sequence[torch.Tensor], Callable[..., Any]], Any]:
         """Return a call that gives parameters values, and then what is to be done with the loss that it finds."""
         names, module = tuple(self.parameters), self.plain
-        state = (*module.named_parameters(), *module.named_buffers())
-        rest = {name: widen(tensor) for name, tensor in state if name not in names}
+        state = tensors_of(module)
+        rest = {name: widen(tensor) for name, tensor in state.items() if name not in names}
         args, kwargs, targets = (mapped(v, widen) for v in (self.args, self.kwargs, self.targets))
         before = [widen(parameter) for parameter in self.parameters.values()]
-        here = replace(self, loss=widened_loss(self.loss, widen))
+        here = replace(self, loss=widened_loss(self.loss, widen, state.values()))
 
         def run(values: Sequence[torch.Tensor], then: Callable[..., Any]) -> Any:
             given = {**dict(zip(names, values, strict=True)), **{name: value.clone() for name, value in rest.items()}}

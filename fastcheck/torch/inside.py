@@ -1,6 +1,6 @@
 """Calls made while a module has other tensors than its own: forward, and a backward that runs forward again."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -8,6 +8,9 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
+
+# What a parameter is asked by somebody who looks for those that are trained.
+OF_THEMSELVES = (torch.Tensor.requires_grad.__get__, torch.Tensor.is_leaf.__get__)
 
 
 class _Holder(nn.Module):
@@ -23,16 +26,76 @@ class _Holder(nn.Module):
 
 
 def inside(module: nn.Module, tensors: Mapping[str, torch.Tensor], call: Callable[[], Any]) -> Any:
-    """Return ``call()`` while the module has these tensors, by name, in place of its own."""
-    return functional_call(_Holder(module, call), {f"held.{name}": tensor for name, tensor in tensors.items()}, ())
+    """Return ``call()`` while the module has these tensors, by name, in place of its own.
+
+    They also stand for its own where a closure or a plain list holds these (see ``StandIns``).
+    """
+    own = tensors_of(module)
+    stand_ins = StandIns((own[name], tensor) for name, tensor in tensors.items() if name in own)
+
+    def calling() -> Any:
+        with stand_ins:
+            return call()
+
+    return functional_call(_Holder(module, calling), {f"held.{name}": tensor for name, tensor in tensors.items()}, ())
 
 
-def widened_loss(loss: Any, widen: Callable[[Any], Any]) -> Any:
-    """Return a loss whose own tensors, as the weights of classes, are widened; one that has none as it is."""
+def tensors_of(module: nn.Module) -> dict[str, torch.Tensor]:
+    """Return a module's parameters and buffers, by name."""
+    return {**dict(module.named_parameters()), **dict(module.named_buffers())}
+
+
+def as_twin(module: nn.Module | None, twin: nn.Module) -> "StandIns":
+    """Return the mode in which a copy's tensors stand for those of the module; one that does nothing for None."""
+    own = {} if module is None else tensors_of(module)
+    copies = tensors_of(twin) if own else {}
+    return StandIns((tensor, copies[name]) for name, tensor in own.items() if name in copies)
+
+
+def widened_loss(loss: Any, widen: Callable[[Any], Any], others: Collection[torch.Tensor]) -> Any:
+    """Return a loss whose own tensors, as the weights of classes, are widened; one that has none as it is.
+
+    Parameters
+    ----------
+    loss : a module or any function.
+    widen : changes one tensor.
+    others : tensors of the module that the loss is of, which are not the loss's own although it may have them.
+    """
     if not isinstance(loss, nn.Module):
         return loss
-    own = {name: widen(tensor) for name, tensor in (*loss.named_parameters(), *loss.named_buffers())}
+    known = {id(tensor) for tensor in others}
+    own = {name: widen(tensor) for name, tensor in tensors_of(loss).items() if id(tensor) not in known}
     return (lambda *args: functional_call(loss, own, args)) if own else loss
+
+
+class StandIns(TorchFunctionMode):
+    """Calls functions with other tensors in place of some, wherever these come from.
+
+    A closure, a list or an optimizer may hold parameters themselves, which other names in a module do not reach.
+
+    Parameters
+    ----------
+    pairs : tensors, each with what stands for it.
+    """
+
+    def __init__(self, pairs: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> None:
+        super().__init__()
+        self._pairs = {id(own): (own, other) for own, other in pairs if own is not other}
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run the function with what stands for its arguments; whether they want gradients is asked of themselves."""
+        if func in OF_THEMSELVES:
+            return func(*args)
+        return func(*self._in_place_of(args), **self._in_place_of(kwargs or {}))
+
+    def _in_place_of(self, value: Any) -> Any:
+        if id(value) in self._pairs:
+            return self._pairs[id(value)][1]
+        if type(value) in (tuple, list):
+            return type(value)([self._in_place_of(item) for item in value])
+        if type(value) is dict:
+            return {key: self._in_place_of(item) for key, item in value.items()}
+        return value
 
 
 class StillPadding(TorchFunctionMode):

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.func import functional_call, grad, vmap
+from torch.func import grad, vmap
 from torch.utils._pytree import tree_map
 
 from .._types import Array
@@ -26,6 +26,7 @@ from ..report.report import Report
 from .by_autograd import by_autograd
 from .calls import functions_of
 from .case import Case, Coarsest, as_array, copied_buffers, detached, double, mapped, untouched
+from .inside import as_twin, inside
 from .tensors import floating, quiet
 from .widened import Widened
 
@@ -55,11 +56,10 @@ class Twin:
 
     def __init__(self, case: Case) -> None:
         try:
-            self.module = copy.deepcopy(case.plain).double()
-            self.loss = copy.deepcopy(case.loss).double() if isinstance(case.loss, nn.Module) else case.loss
+            self.module, self.loss = doubled(case.plain, case.loss)
         except Exception as error:
             raise NoTruthError(f"no copy of the module in double precision ({error})") from error
-        self.names, self._drawing = tuple(case.parameters), case.drawing
+        self.names, self.original, self._drawing = tuple(case.parameters), case.plain, case.drawing
         self.numbers = 0  # made by one run, forward and backward
 
     def run(self, point: "Point") -> tuple[float, dict[str, Array]]:
@@ -81,8 +81,7 @@ class Twin:
                 self._drawing(), untouched(self.module, copied_buffers(self.module)), watching, Widened(),
                 torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False),
             ):
-                outputs = self.module(*args, **kwargs)
-                value = self.loss(outputs) if targets is None else self.loss(outputs, targets)
+                value = self._cost(args, kwargs, targets)
                 value.backward()
         except Exception as error:
             raise NoTruthError(f"it fails in double precision ({type(error).__name__}: {error})") from error
@@ -90,6 +89,12 @@ class Twin:
             raise NoTruthError("it computes in less than double precision by itself")
         self.numbers = watching.numbers
         return value.item(), {name: _gradient_of(parameters[name]) for name in self.names}
+
+    def _cost(self, args: Any, kwargs: Any, targets: Any) -> torch.Tensor:
+        """Return the loss; where it holds tensors of the module that this is a twin of, it gets the twin's."""
+        with as_twin(self.original, self.module):
+            outputs = self.module(*args, **kwargs)
+            return self.loss(outputs) if targets is None else self.loss(outputs, targets)
 
     def run_all(self, points: "Sequence[Point]", first: Array) -> list[Array]:
         """Return the gradients (n,) at several points, by one pass where vmap can take the module.
@@ -107,8 +112,7 @@ class Twin:
     def _stacked(self, points: "Sequence[Point]") -> Array | None:
         """Return the gradients (points, n) by one pass; None where vmap cannot take the module."""
         def cost(given: dict[str, torch.Tensor], buffers: dict[str, torch.Tensor], args: Any, kwargs: Any) -> Any:
-            outputs = functional_call(self.module, {**given, **buffers}, args, kwargs)
-            return self.loss(outputs) if targets is None else self.loss(outputs, targets)
+            return inside(self.module, {**given, **buffers}, lambda: self._cost(args, kwargs, targets))
 
         first, count = points[0], len(points)
         targets = mapped(first.targets, double)
@@ -123,6 +127,14 @@ class Twin:
         except Exception:
             return None  # functions without a rule for batches, branches on values, whatever else vmap cannot do
         return np.concatenate([found[name].reshape(count, -1).numpy(force=True) for name in self.names], axis=1)
+
+
+def doubled(module: nn.Module, loss: Any) -> tuple[nn.Module, Any]:
+    """Return copies of a module and its loss in double precision, which share what these share."""
+    if not isinstance(loss, nn.Module):
+        return copy.deepcopy(module).double(), loss
+    twin, twin_loss = copy.deepcopy((module, loss))
+    return twin.double(), twin_loss.double()
 
 
 @dataclass(frozen=True)

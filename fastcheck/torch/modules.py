@@ -201,7 +201,7 @@ def _by_spread(
     value, gradients = twin.run(Point.of(case))
     inputs, targets = mapped(case.kwargs or case.args, double), mapped(case.targets, double)
     wide = Case.of(twin.module, twin.loss, inputs, targets, frozen=case.frozen)
-    wide.state, wide.draws, wide.narrow = case.state, case.draws, True
+    wide.state, wide.draws, wide.narrow, wide.original = case.state, case.draws, True, case.plain
     proof = _exactly(wide, value, gradients, method, options)
     meant = judged is not None and proof.verdict == FAIL and bool(of_another_function(case, gradients))
     if proof.verdict == FAIL and not meant:

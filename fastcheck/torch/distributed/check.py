@@ -1,6 +1,5 @@
 """``check_distributed``: what data parallel workers are left with against one process that sees all samples."""
 
-import copy
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.func import functional_call
 from torch.nn.parallel import DistributedDataParallel
 
 from ..._types import Array
@@ -17,6 +15,8 @@ from ...problems.parameters.layout import Layout
 from ...report.report import Report
 from ..case import as_array, double, mapped
 from ..gradients import gradcheck
+from ..inside import inside
+from ..low_precision import doubled
 from ..tensors import in_short
 from .suspects import Shares, named
 from .workers import Batch, Work, backward, gradients_of_workers
@@ -97,8 +97,7 @@ def check_distributed(
 def _in_double(module: nn.Module, loss: Any, batches: Sequence[Batch]) -> tuple[nn.Module, Any, list[Batch]]:
     """Module, loss and batches in double precision."""
     try:
-        twin = copy.deepcopy(module).double()
-        twin_loss = copy.deepcopy(loss).double() if isinstance(loss, nn.Module) else loss
+        twin, twin_loss = doubled(module, loss)
     except Exception as error:
         raise TypeError(
             f"make: expected a module that can be copied in double precision, got {in_short(error)}"
@@ -112,7 +111,8 @@ def _prove(module: nn.Module, loss: Any, batch: Batch) -> None:
     values = tuple(p.detach().clone().requires_grad_() for p in parameters.values())
 
     def cost(*given: torch.Tensor) -> torch.Tensor:
-        return loss(functional_call(module, dict(zip(parameters, given, strict=True)), batch[0]), batch[1])
+        moved = dict(zip(parameters, given, strict=True))
+        return inside(module, moved, lambda: loss(module(batch[0]), batch[1]))
 
     gradcheck(cost, values, fast_mode=True, check_undefined_grad=False)
 
