@@ -29,6 +29,8 @@ RESOLVED_LOW: Final = 0.1
 
 # Numbers below this lose digits, or are flushed to zero.
 SMALLEST_NORMALS: Final = {"float16": 2.0**-14, "bfloat16": 2.0**-126, "float32": 2.0**-126, "float64": 2.0**-1022}
+# A right gradient may leave out terms below this.  No machine flushes numbers of float16 to zero before its least one.
+SMALLEST_TERMS: Final = {**SMALLEST_NORMALS, "float16": 2.0**-24}
 
 # Roundings of its precision that a right gradient may be off by, beside the square root of the number of terms summed.
 ROUNDINGS: Final = 16.0

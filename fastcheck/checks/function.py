@@ -138,7 +138,8 @@ def check_function(
                               selection.seed, deadline(started, time_limit), keeping(gradients))
     at, promised = layout.parameters(parameters), layout.gradients(gradients)
     theta, gradient = at.vector, promised.vector
-    precision, rounding = lowest_precision(at, promised), cost.rounding if hasattr(cost, "user_code") else None
+    precision = {**lowest_precision(at, promised), **getattr(cost, "precision", {})}
+    rounding = cost.rounding if hasattr(cost, "user_code") else None
     integers = integer_arrays(cost, _tuple(args))
     subject = AnalyticGradient(layout.tensors, theta, gradient, None, precision, rounding=rounding, integers=integers,
                                again=again or getattr(cost, "again", None))

@@ -323,15 +323,13 @@ def equal(first: torch.Tensor, second: torch.Tensor) -> bool:
 def _numpy_dtype(tensor: torch.Tensor) -> Any:
     if tensor.dtype in (torch.float64, torch.complex128):
         return np.float64
-    return np.float32 if tensor.dtype in (torch.float32, torch.complex64) else np.float16
+    return np.float16 if tensor.dtype in (torch.float16, torch.complex32) else np.float32
 
 
 def as_array(tensor: torch.Tensor) -> Array:
-    """Return a copy as a NumPy array of the same precision, or the nearest that NumPy has; complex numbers in pairs."""
+    """Return a copy as a NumPy array of the same precision, float32 for bfloat16; complex numbers in pairs."""
     found = in_pairs(dense(tensor)).detach().cpu()
-    if found.dtype == torch.bfloat16:
-        return found.to(torch.float32).numpy().astype(np.float16)
-    return np.array(found.numpy())
+    return np.array((found.to(torch.float32) if found.dtype == torch.bfloat16 else found).numpy())
 
 
 def in_pairs(tensor: torch.Tensor) -> torch.Tensor:

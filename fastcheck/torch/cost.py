@@ -1,6 +1,7 @@
 """A PyTorch function with one output as the cost that ``check_function`` differences."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
@@ -28,11 +29,13 @@ class TorchCost:
     function : the function.
     examined : its value at the point, by a plain call; a module's has been seen twice (``Case.backward``).
     again : runs the backward pass that is judged once more, where that can be.
+    precision : the precision of parameters, by name, that NumPy's arrays have none for.
     """
 
     function: TorchFunction
     examined: float
     again: RunAgain | None = None
+    precision: Mapping[str, str] = field(default_factory=dict)
 
     def as_evaluator(self) -> "TorchCost":
         """Return how its costs are computed where they are subtracted: by itself, moved inputs in stacks."""

@@ -23,7 +23,7 @@ from ..report.report import Report
 from ..runtime.resources import memory_of, threads_of
 from ..runtime.run import Run
 from ..verdict.outcome import FAIL, Cause
-from .case import FROZEN, Case, as_array, detached, double, in_pairs, mapped, preserved, require_still
+from .case import FROZEN, HALVES, Case, as_array, detached, double, in_pairs, mapped, preserved, require_still
 from .cost import TorchCost
 from .function import TorchFunction
 from .loss_rounding import loss_rounding, without_loss_rounding
@@ -220,6 +220,8 @@ def _by_spread(
 def _by_response(case: Case, value: float, gradients: dict[str, Array], options: dict[str, Any]) -> Report:
     """By the engine for dense chains.  Raises NotAChainError where a Network cannot stand for the module."""
     layers = chain.layers_of(case.plain)
+    if any(p.dtype == torch.bfloat16 for p in case.parameters.values()):
+        raise chain.NotAChainError("its gradients are in bfloat16, which NumPy does not have")
     if len(gradients) != 2 * len(layers) or case.kwargs:
         raise chain.NotAChainError("a bias is missing, a parameter shared or frozen")
     cost, output = chain.cost_of(case.loss, layers[-1].activation, layers[-1].linear.out_features)
@@ -278,7 +280,8 @@ def _by_operators(
             notes.append(f"The module cannot run in double precision ({in_short(error)}).")
     # A training step's gradients have been through more than the module's own backward pass.
     run = by_itself if value is None else end_to_end
-    cost = TorchCost(function, examined, repeats(case, options["seed"], until, run))
+    precision = {name: HALVES[p.dtype] for name, p in given.items() if p.dtype == torch.bfloat16}
+    cost = TorchCost(function, examined, repeats(case, options["seed"], until, run), precision)
     plain = {name: as_array(p) for name, p in given.items()}
     with torch.no_grad():
         if method is None:

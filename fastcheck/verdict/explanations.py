@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .._constants import NOISE_SIGMAS, NORM_SIGMAS, RESOLVED, SMALLEST_NORMALS, UNIT_ROUNDOFF, UNIT_ROUNDOFFS
+from .._constants import NOISE_SIGMAS, NORM_SIGMAS, RESOLVED, SMALLEST_NORMALS, SMALLEST_TERMS, UNIT_ROUNDOFF, UNIT_ROUNDOFFS
 from .._types import Array, Mask
 from ..problems.gradients import AnalyticGradient, NumericalGradient
 from ..runtime.cached_property import cached_property
@@ -118,13 +118,13 @@ class Explanations:
     def lost(self) -> float:
         """Derivatives below this are lost in the range of the costs' differences, or in that of the gradient's dtype.
 
-        In the latter the products that were summed are lost: they are as much larger as the other gradients are.
+        In the latter the terms that were summed are lost: they are as much larger as the other gradients are.
         """
         if self.dtype is None:
             return self.given.smallest
         terms = tolerance_in(self.dtype, self.given.subject) / self.unit
         scale = max(1.0, self.comparison.approx_rms, self.given.scale_beside(self.comparison))
-        return max(self.given.smallest, terms * scale * SMALLEST_NORMALS.get(self.dtype, 0.0))
+        return max(self.given.smallest, terms * scale * SMALLEST_TERMS.get(self.dtype, 0.0))
 
     @cached_property
     def zero(self) -> float:

@@ -212,21 +212,23 @@ def _of_entries(found: TensorVerdict, explanations: Explanations) -> tuple[Verdi
         return INCONCLUSIVE, Cause.KINKS
     if entries.rounded.size and entries.rounded_at_kinks == entries.rounded.size and explanations.dtype is None:
         return INCONCLUSIVE, Cause.KINKS
-    if not explanations.noise_norm <= NOISE_SIGMAS * explanations.seen or _out_of_range(found, explanations):
+    if not explanations.noise_norm <= NOISE_SIGMAS * explanations.seen:
         return INCONCLUSIVE, Cause.BLIND
+    if _out_of_range(found, explanations):
+        return INCONCLUSIVE, Cause.COARSE if explanations.dtype else Cause.BLIND
     if not entries.rounded.size and not entries.noisy.size:
         return PASS, Cause.NONE
     return _of_norms(found, explanations)
 
 
 def _out_of_range(found: TensorVerdict, explanations: Explanations) -> bool:
-    """Whether a tensor disagrees where all gradients are so small that differences fall below the normal numbers.
+    """Whether a tensor disagrees where all gradients are so small that they, or their differences, are lost.
 
-    One beside larger ones is as good as zero there, and so is one in less than double precision.
+    One beside larger ones is as good as zero there.
     """
-    c, given = found.comparison, explanations.given
-    largest = max(one.root_mean_square for one in given.comparisons)
-    if explanations.dtype is not None or given.smallest <= RESOLVED_LOW * largest:
+    c = found.comparison
+    largest = max(one.root_mean_square for one in explanations.given.comparisons)
+    if explanations.lost <= RESOLVED_LOW * largest:
         return False
     return found.entries.error > c.tolerance * (c.sizes.gradient + c.sizes.approx) * c.unit
 

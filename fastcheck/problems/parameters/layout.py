@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..._constants import UNIT_ROUNDOFFS
 from ..._types import Array, Indices
 from ..._validation import meant
 from ...runtime.cached_property import cached_property
@@ -190,7 +191,7 @@ def lowest_precision(*several: Values) -> dict[str, str]:
     found: dict[str, str] = {}
     for values in several:
         for name, dtype in values.precision.items():
-            found[name] = min(dtype, found.get(name, dtype), key=lambda name: np.dtype(name).itemsize)
+            found[name] = max(dtype, found.get(name, dtype), key=UNIT_ROUNDOFFS.__getitem__)
     return found
 
 
