@@ -266,8 +266,8 @@ def preserved(module: nn.Module) -> Iterator[None]:
             yield
         finally:
             for part, parameters, buffers in places:
-                part._parameters.update(parameters)
-                part._buffers.update(buffers)
+                _put_back(part._parameters, parameters)
+                _put_back(part._buffers, buffers)
             with torch.no_grad():
                 for tensor, kept in tensors:
                     if not equal(tensor, kept):
@@ -296,9 +296,16 @@ def untouched(module: nn.Module, buffers: Mapping[str, torch.Tensor]) -> Iterato
         yield
     finally:
         for part, parameters, kept, mode in places:
-            part._parameters.update(parameters)
-            part._buffers.update(kept)
+            _put_back(part._parameters, parameters)
+            _put_back(part._buffers, kept)
             part.training = mode
+
+
+def _put_back(places: Any, kept: Mapping[str, torch.Tensor | None]) -> None:
+    """Put tensors where they were before; a scripted module's places are no dictionary and only take single ones."""
+    for name, tensor in kept.items():
+        if name not in places or places[name] is not tensor:
+            places[name] = tensor
 
 
 def copied_buffers(module: nn.Module) -> dict[str, torch.Tensor]:
