@@ -9,7 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .._constants import NOISE_SIGMAS, NORM_SIGMAS, RESOLVED, SMALLEST_NORMALS, SMALLEST_TERMS, UNIT_ROUNDOFF, UNIT_ROUNDOFFS
+from .._constants import (
+    NOISE_SIGMAS,
+    NORM_SIGMAS,
+    RESOLVED,
+    SMALLEST_NORMALS,
+    SMALLEST_TERMS,
+    UNIT_ROUNDOFF,
+    UNIT_ROUNDOFFS,
+)
 from .._types import Array, Mask
 from ..problems.gradients import AnalyticGradient, NumericalGradient
 from ..runtime.cached_property import cached_property
