@@ -169,6 +169,7 @@ class Backward:
         except Exception as error:
             if all(g.is_contiguous() for g in strided):
                 raise
+            self.passed(self.outputs, [g.contiguous() for g in strided])  # what raises here, too, is not the layout's
             log.warning("backward raises on gradients of the outputs that are %s in memory (%s): it may write into "
                         "them or ask for a view; a sum or a transpose after it hands such gradients to it", name,
                         in_short(error))

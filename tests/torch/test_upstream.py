@@ -200,3 +200,13 @@ def test_a_complex_backward_that_ignores_strides_is_named(fast):
     wrong = function(lambda x: x * x, lambda g, x: 2 * raw(g) * x.conj(), vmap=False)
     with pytest.raises(ft.GradcheckError, match="as if it were contiguous"):
         ft.gradcheck(wrong, (tensor(3, 4, dtype=torch.complex128),), fast_mode=fast)
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_a_backward_that_raises_always_is_not_blamed_for_strides(caplog, fast):
+    def raising(g, x):
+        raise ValueError("a bug of its own")
+
+    with caplog.at_level(logging.WARNING, logger="fastcheck.torch"), pytest.raises(ValueError, match="a bug of its"):
+        ft.gradcheck(function(lambda x: 2.0 * x, raising), (tensor(3, 4),), fast_mode=fast)
+    assert not caplog.text
