@@ -34,7 +34,8 @@ from fastcheck.problems.parameters.layout import Layout
 from fastcheck.problems.parameters.tensor import Tensor
 from fastcheck.report.report import Report
 from fastcheck.torch import check_module
-from fastcheck.torch.case import Case, as_array, preserved
+from fastcheck.torch.case import Case, as_array
+from fastcheck.torch.kept import preserved
 from fastcheck.torch.low_precision import Twin, dithered
 from fastcheck.verdict.spread import spread_of
 
@@ -87,14 +88,14 @@ class Subject:
 
     def run(self) -> tuple[float, Dithered]:
         """The loss, and backward passes with the truth beside them."""
-        with preserved(self.case.module), self.context:
+        with preserved(self.case.module, self.case.loss), self.context:
             self.case.backward()
             self.case.coarse = self.case.coarse or UNIT_ROUNDOFFS["float32"]
             return dithered(self.case, self.twin, self.seed, 60.0)
 
     def further(self, change: Change, reach: float) -> Dithered:
         """Backward passes at points further away, their gradients changed."""
-        with preserved(self.case.module), self.context:
+        with preserved(self.case.module, self.case.loss), self.context:
             runs = dithered(replace(self.case, coarse=reach), self.twin, self.seed, 60.0, None, RUNS_FURTHER)[1]
         return replace(runs, gradients=change(runs.gradients))
 

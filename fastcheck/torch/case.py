@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,17 @@ from .._errors import NondeterministicError
 from .._types import Array
 from ..problems.functions.purity import same
 from .inside import StillPadding, as_twin, inside, tensors_of, widened_loss
+from .kept import afresh, copied_buffers, held_by, untouched
 from .redrawn import Drawn, Redrawn
 from .tensors import as_tuple, dense, floating
 from .widened import Widened
 
 REMEDY = "call module.eval() first, and backward() in that mode too"
 FROZEN = "frozen"
-
+CHANGING = ("Likely causes: functional dropout, noise drawn in forward, or a buffer that each call moves; "
+            f'{REMEDY}, or check it as it is with randomness="frozen"')
+KEEPS_CHANGING = ("Likely causes: a counter or another attribute of a module, not a buffer, that each call moves, or "
+                  "random numbers of NumPy or Python; keep them in a buffer (register_buffer), or draw them with torch")
 
 DOUBLE = torch.finfo(torch.float64).bits
 HALVES = {torch.float16: "float16", torch.bfloat16: "bfloat16"}
@@ -104,6 +109,11 @@ class Case:
         """Those that are checked, shared ones once."""
         return {name: p for name, p in self.plain.named_parameters() if p.requires_grad}
 
+    @cached_property
+    def others(self) -> list[nn.Module]:
+        """The modules that the loss holds."""
+        return held_by(self.loss)[0]
+
     @property
     def is_double(self) -> bool:
         """Whether all real numbers of the module, its inputs and targets are in double precision, and so what it does.
@@ -117,8 +127,13 @@ class Case:
         return all(tensor.dtype == torch.float64 for tensor in tensors)
 
     def cost(self, run: Callable[..., Any], args: Any, kwargs: Any, targets: Any) -> torch.Tensor:
-        """Return the loss, by way of running the module."""
-        with self.drawing(), as_twin(self.original, self.plain):
+        """Return the loss, by way of running the module, which may write to copies of its inputs.
+
+        Where runs are frozen, each begins with the buffers that there are now, and leaves them.
+        """
+        args, kwargs, targets = (mapped(part, copied) for part in (args, kwargs, targets))
+        buffers = afresh((self.plain, *self.others)) if self.frozen else contextlib.nullcontext()
+        with self.drawing(), buffers, as_twin(self.original, self.plain):
             outputs = run(*args, **kwargs)
             value = self.loss(outputs) if targets is None else self.loss(outputs, targets)
         if not isinstance(value, torch.Tensor) or value.numel() != 1:
@@ -169,8 +184,7 @@ class Case:
         if not same(first, again) and not abs(first - again) <= 1e2 * low * abs(again):
             raise NondeterministicError(
                 f"the loss is random or changes with each call: {first!r} and then {again!r} for the same parameters. "
-                "Likely causes: functional dropout, noise drawn in forward, or a buffer that each call moves; "
-                f'{REMEDY}, or check it as it is with randomness="frozen"'
+                f"{KEEPS_CHANGING if self.frozen else CHANGING}"
             )
         return first, {
             name: np.zeros(tuple(in_pairs(p).shape), _numpy_dtype(p)) if p.grad is None else as_array(p.grad)
@@ -253,78 +267,15 @@ def require_still(module: nn.Module) -> None:
             )
 
 
-@contextlib.contextmanager
-def preserved(module: nn.Module) -> Iterator[None]:
-    """Put back parameters, buffers, gradients, random state and training mode."""
-    tensors = [(t, t.detach().clone()) for t in (*module.parameters(), *module.buffers())]
-    gradients = [(p, p.grad, None if p.grad is None else p.grad.detach().clone()) for p in module.parameters()]
-    training = [(part, part.training) for part in module.modules()]
-    # functional_call leaves plain tensors behind in a part that is used twice.
-    places = [(part, dict(part._parameters), dict(part._buffers)) for part in module.modules()]
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        try:
-            yield
-        finally:
-            for part, parameters, buffers in places:
-                _put_back(part._parameters, parameters)
-                _put_back(part._buffers, buffers)
-            with torch.no_grad():
-                for tensor, kept in tensors:
-                    if not equal(tensor, kept):
-                        tensor.data.copy_(kept)
-                for parameter, gradient, kept_gradient in gradients:
-                    parameter.grad = gradient
-                    if gradient is not None and kept_gradient is not None and not equal(gradient, kept_gradient):
-                        gradient.copy_(kept_gradient)
-            for part, mode in training:
-                part.training = mode
-
-
 def random_state() -> tuple[torch.Tensor, list[torch.Tensor]]:
     """That of the processor's generator and of every device's."""
     return torch.get_rng_state(), torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-
-
-@contextlib.contextmanager
-def untouched(module: nn.Module, buffers: Mapping[str, torch.Tensor]) -> Iterator[None]:
-    """Give a module other buffers, by name, for a while; its parameters, buffers and modes are afterwards as before."""
-    places = [(part, dict(part._parameters), dict(part._buffers), part.training) for part in module.modules()]
-    try:
-        for name, buffer in buffers.items():
-            owner, _, own = name.rpartition(".")
-            module.get_submodule(owner)._buffers[own] = buffer
-        yield
-    finally:
-        for part, parameters, kept, mode in places:
-            _put_back(part._parameters, parameters)
-            _put_back(part._buffers, kept)
-            part.training = mode
-
-
-def _put_back(places: Any, kept: Mapping[str, torch.Tensor | None]) -> None:
-    """Put tensors where they were before; a scripted module's places are no dictionary and only take single ones."""
-    for name, tensor in kept.items():
-        if name not in places or places[name] is not tensor:
-            places[name] = tensor
-
-
-def copied_buffers(module: nn.Module) -> dict[str, torch.Tensor]:
-    """Return copies of a module's buffers, by name."""
-    return {name: buffer.detach().clone() for name, buffer in module.named_buffers()}
 
 
 def _set_random_state(state: tuple[torch.Tensor, list[torch.Tensor]]) -> None:
     torch.set_rng_state(state[0])
     if state[1]:
         torch.cuda.set_rng_state_all(state[1])
-
-
-def equal(first: torch.Tensor, second: torch.Tensor) -> bool:
-    """Bit for bit, NaN included."""
-    first, second = dense(first), dense(second)
-    if torch.equal(first, second):
-        return True
-    return first.shape == second.shape and bool(((first == second) | ((first != first) & (second != second))).all())
 
 
 def _numpy_dtype(tensor: torch.Tensor) -> Any:
@@ -347,6 +298,14 @@ def in_pairs(tensor: torch.Tensor) -> torch.Tensor:
 def detached(value: Any) -> Any:
     """Return a tensor without its history, requiring gradients where it did; anything else as it is."""
     return value.detach().requires_grad_(value.requires_grad) if isinstance(value, torch.Tensor) else value
+
+
+def copied(value: Any) -> Any:
+    """Return a copy of a tensor like ``detached``; anything else as it is."""
+    if not isinstance(value, torch.Tensor):
+        return value
+    copy = value.detach().clone()
+    return copy.requires_grad_() if value.requires_grad else copy  # vmap refuses to be asked for no gradients, too
 
 
 def double(value: Any) -> Any:

@@ -65,7 +65,11 @@ def widened_loss(loss: Any, widen: Callable[[Any], Any], others: Collection[torc
         return loss
     known = {id(tensor) for tensor in others}
     own = {name: widen(tensor) for name, tensor in tensors_of(loss).items() if id(tensor) not in known}
-    return (lambda *args: functional_call(loss, own, args)) if own else loss
+
+    def widened(*args: Any) -> Any:
+        return functional_call(loss, {name: tensor.clone() for name, tensor in own.items()}, args)
+
+    return widened if own else loss
 
 
 class StandIns(TorchFunctionMode):

@@ -25,8 +25,9 @@ from ..problems.parameters.layout import Layout
 from ..report.report import Report
 from .by_autograd import by_autograd
 from .calls import functions_of
-from .case import Case, Coarsest, as_array, copied_buffers, detached, double, mapped, untouched
+from .case import Case, Coarsest, as_array, copied, detached, double, mapped
 from .inside import as_twin, inside
+from .kept import copied_buffers, untouched
 from .tensors import floating, quiet
 from .widened import Widened
 
@@ -92,6 +93,7 @@ class Twin:
 
     def _cost(self, args: Any, kwargs: Any, targets: Any) -> torch.Tensor:
         """Return the loss; where it holds tensors of the module that this is a twin of, it gets the twin's."""
+        args, kwargs, targets = (mapped(part, copied) for part in (args, kwargs, targets))
         with as_twin(self.original, self.module):
             outputs = self.module(*args, **kwargs)
             return self.loss(outputs) if targets is None else self.loss(outputs, targets)

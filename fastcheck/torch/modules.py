@@ -23,9 +23,10 @@ from ..report.report import Report
 from ..runtime.resources import memory_of, threads_of
 from ..runtime.run import Run
 from ..verdict.outcome import FAIL, Cause
-from .case import FROZEN, HALVES, Case, as_array, detached, double, in_pairs, mapped, preserved, require_still
+from .case import FROZEN, HALVES, Case, as_array, detached, double, in_pairs, mapped, require_still
 from .cost import TorchCost
 from .function import TorchFunction
+from .kept import preserved
 from .loss_rounding import loss_rounding, without_loss_rounding
 from .low_precision import NoTruthError, Point, Twin, by_itself, end_to_end, judged_by_spread
 from .operations import of_another_function, wrong_operations
@@ -102,7 +103,7 @@ def check_module(
     }
     case = Case.of(module, loss, inputs, targets, frozen=randomness is not None)
     notes = []
-    with torch.inference_mode(False), torch.enable_grad(), preserved(case.module):
+    with torch.inference_mode(False), torch.enable_grad(), preserved(case.module, loss):
         value, gradients = case.backward()
         options["time_limit"] = time_left(started, time_limit)
         if case.coarse and tolerance is None:

@@ -9,7 +9,8 @@ import torch
 
 from .._constants import UNIT_ROUNDOFF, UNIT_ROUNDOFFS
 from .._types import Array
-from .case import HALVES, Case, as_array, copied_buffers, random_state
+from .case import HALVES, Case, as_array, random_state
+from .kept import copied_buffers
 
 # Unit roundoff of TensorFloat-32: ten digits after the point.
 TENSOR_FLOAT = 2.0**-11

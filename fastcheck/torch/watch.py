@@ -24,8 +24,9 @@ from ..report.report import Report
 from ..runtime.resources import memory_of
 from ..runtime.threads import one_blas_thread
 from ..verdict.outcome import FAIL, PASS
-from .case import Case, Coarsest, copied_buffers, preserved, untouched
+from .case import Case, Coarsest
 from .hook import Hook
+from .kept import copied_buffers, preserved, untouched
 from .look import Sight, look, true_gradients
 from .loss_rounding import loss_rounding
 from .low_precision import runs_beside
@@ -368,7 +369,8 @@ class BaseWatch(ABC):
     def _as_it_was(self, case: Case, armed: Armed) -> Iterator[None]:
         """Let the module run as in the step: with its buffers and its casts; everything is afterwards as before."""
         casts = torch.autocast(self._device, armed.autocast, enabled=armed.autocast is not None)
-        with torch.enable_grad(), preserved(case.module), untouched(case.plain, copied(armed.buffers)), casts:
+        kept = preserved(case.module, case.loss)
+        with torch.enable_grad(), kept, untouched(case.plain, copied(armed.buffers)), casts:
             yield
 
     @abstractmethod
@@ -386,7 +388,7 @@ class BaseWatch(ABC):
         unit = unit_of_step(case.parameters, 0.0, None)
         with Drawn() as wide:
             self._seconds_of_look(case)
-        with self._alone(), preserved(case.module), Coarsest() as watching:
+        with self._alone(), preserved(case.module, case.loss), Coarsest() as watching:
             own = case.drawn()
         if own.fused is not None and max(unit, watching.found) > UNIT_ROUNDOFF:
             raise NoRule(f"{own.fused}, which draws other random numbers in double precision")
@@ -408,7 +410,7 @@ class BaseWatch(ABC):
             return
         case.coarse = unit
         kept = untouched(case.plain, copied_buffers(case.plain))
-        with self._alone(), torch.enable_grad(), preserved(case.module), kept:
+        with self._alone(), torch.enable_grad(), preserved(case.module, case.loss), kept:
             sizes, runs = sizes_of(true_gradients(case), unit), runs_beside(case, 0, RUNS)
         self._rounding.forget(unit)
         self._rounding.measured(spread_of(runs, sizes, unit))

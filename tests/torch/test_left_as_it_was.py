@@ -1,0 +1,155 @@
+"""What ``check_module`` leaves as it was beside the module, and what each frozen run begins with."""
+
+import functools
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.nn.utils import parametrizations
+
+import fastcheck as fc
+import fastcheck.torch as ft
+
+D = torch.float64
+
+
+class Learned(nn.Module):
+    """A loss with a parameter and buffers."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale, self.norm = nn.Parameter(torch.ones(3)), nn.BatchNorm1d(3)
+
+    def forward(self, o, t):
+        return F.mse_loss(self.norm(o) * self.scale, t)
+
+
+class Holder:
+    """Has a loss among its attributes."""
+
+    def __init__(self, loss):
+        self.loss = loss
+
+    def cost(self, o, t):
+        return self.loss(o, t)
+
+
+def around(loss, o, t):
+    return loss(o, t)
+
+
+WAYS = {"itself": lambda c: c, "a method": lambda c: c.forward, "a closure": lambda c: lambda o, t: c(o, t),
+        "a list": lambda c: (lambda those: lambda o, t: those[0](o, t))([c]),
+        "partial": lambda c: functools.partial(around, c), "an object": lambda c: Holder(c).cost}
+
+
+def data(dtype=D):
+    return torch.randn(6, 5, dtype=dtype), torch.randn(6, 3, dtype=dtype)
+
+
+@pytest.mark.parametrize(("way", "dtype"), [*((way, D) for way in WAYS), *((way, torch.float32) for way in WAYS),
+                                            ("itself", torch.bfloat16)], ids=str)
+@pytest.mark.parametrize("randomness", [None, "frozen"])
+def test_a_loss_with_parameters_is_afterwards_as_before(way, randomness, dtype):
+    loss = Learned().to(dtype)
+    had = loss.norm.bias.grad = torch.full((3,), 0.5, dtype=dtype)
+    report = ft.check_module(nn.Linear(5, 3).to(dtype), WAYS[way](loss), *data(dtype), randomness=randomness)
+    assert report.verdict != "fail", str(report)
+    assert loss.scale.grad is None
+    assert loss.norm.bias.grad is had
+    assert torch.equal(had, torch.full((3,), 0.5, dtype=dtype))
+    assert loss.norm.num_batches_tracked == 0
+    assert not loss.norm.running_mean.any()
+
+
+def test_a_tensor_that_a_loss_holds_keeps_its_gradient():
+    scale = torch.ones(3, dtype=D, requires_grad=True)
+    assert ft.check_module(nn.Linear(5, 3).double(), lambda o, t: F.mse_loss(o * scale, t), *data()).ok
+    assert scale.grad is None
+
+
+def test_targets_get_no_gradients():
+    x, y = data()
+    y.requires_grad_()
+    assert ft.check_module(nn.Linear(5, 3).double(), nn.MSELoss(), x, y).ok
+    assert y.grad is None
+
+
+class Shifting(nn.Module):
+    """Writes to its input."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(5, 3)
+
+    def forward(self, x):
+        return self.linear(x.add_(1.0))
+
+
+@pytest.mark.parametrize("dtype", [D, torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("make", [lambda: nn.Sequential(nn.ReLU(inplace=True), nn.Linear(5, 3)), Shifting])
+def test_inputs_that_a_module_writes_to_are_afterwards_as_before(make, dtype):
+    x, y = data(dtype)
+    before, module = x.clone(), make().to(dtype)
+    report = ft.check_module(module, lambda o, t: F.mse_loss(o, t.mul_(2.0)), x, y)
+    assert report.ok, str(report)
+    assert torch.equal(x, before)
+
+
+class Counting(nn.Module):
+    """Moves a buffer with each call, in place or not."""
+
+    def __init__(self, in_place):
+        super().__init__()
+        self.linear, self.in_place = nn.Linear(5, 3), in_place
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, x):
+        if self.in_place:
+            self.calls += 1.0
+        else:
+            self.calls = self.calls + 1.0
+        return self.linear(x) * self.calls
+
+
+@pytest.mark.parametrize("dtype", [D, torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("in_place", [True, False])
+def test_each_frozen_run_begins_with_the_same_buffers(in_place, dtype):
+    module = Counting(in_place).to(dtype)
+    module.calls.fill_(2.0)
+    if dtype != torch.bfloat16:
+        with pytest.raises(fc.NondeterministicError, match="frozen"):
+            ft.check_module(module, nn.MSELoss(), *data(dtype))
+    report = ft.check_module(module, nn.MSELoss(), *data(dtype), randomness="frozen")
+    assert report.ok, str(report)
+    assert module.calls == 2.0
+
+
+def test_each_frozen_run_begins_with_the_same_buffers_of_the_loss():
+    counting = Counting(True).double()
+    counting.linear = nn.Identity()
+    report = ft.check_module(nn.Linear(5, 3).double(), lambda o, t: F.mse_loss(counting(o), t), *data(),
+                             randomness="frozen")
+    assert report.ok, str(report)
+    assert counting.calls == 0.0
+
+
+def test_spectral_norm_in_training_is_differenced_where_it_is_frozen():
+    """Its power iteration runs without autograd and depends on the weight: the report says so, and blames only that."""
+    module = nn.Sequential(parametrizations.spectral_norm(nn.Linear(5, 4)), nn.Tanh(), nn.Linear(4, 3)).double()
+    report = ft.check_module(module, nn.MSELoss(), *data(), randomness="frozen")
+    assert {t.name for t in report.failures} <= {"0.parametrizations.weight.original"}
+    assert report.ok or "no_grad" in str(report.notes)
+
+
+def test_what_changes_although_it_is_frozen_is_told_what_to_do():
+    class Drifting(nn.Linear):
+        calls = 0
+
+        def forward(self, x):
+            self.calls += 1
+            return super().forward(x) * self.calls
+
+    with pytest.raises(fc.NondeterministicError, match="register_buffer"):
+        ft.check_module(Drifting(5, 3).double(), nn.MSELoss(), *data(), randomness="frozen")
