@@ -1,7 +1,7 @@
 """The report: what a check found, as attributes, text, dictionary, JSON, HTML and pictures."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from typing import Any
@@ -18,7 +18,7 @@ from ..verdict.diagnosis.claims import diagnose
 from ..verdict.diagnosis.location import first_to_look_at
 from ..verdict.judge import judge
 from ..verdict.judgement import Judgement, TensorVerdict
-from ..verdict.outcome import INCONCLUSIVE, PASS, Cause, Judged, Verdict
+from ..verdict.outcome import FAIL, INCONCLUSIVE, PASS, Cause, Judged, Verdict
 from . import sentences
 from .formats import format_of, write
 from .plain_data import json_text, plain_data, versions
@@ -93,6 +93,20 @@ class Report(Judged):
                    for t in self._judgement.tensors]
         verdict = INCONCLUSIVE if self.verdict == PASS else self.verdict
         judgement = replace(self._judgement, verdict=verdict, tensors=tensors)
+        return Report(self._subject, self._differences, judgement, self._run)
+
+    def doubted(self, names: Collection[str], cause: Cause) -> "Report":
+        """Return the same report where disagreement of some tensors proves nothing: they are inconclusive, for a cause.
+
+        Parameters
+        ----------
+        names : of the tensors.
+        cause : why.
+        """
+        tensors = [replace(t, verdict=INCONCLUSIVE, cause=cause) if t.verdict == FAIL and t.name in names else t
+                   for t in self._judgement.tensors]
+        left = self.verdict != FAIL or any(t.verdict == FAIL for t in tensors)
+        judgement = replace(self._judgement, verdict=self.verdict if left else INCONCLUSIVE, tensors=tensors)
         return Report(self._subject, self._differences, judgement, self._run)
 
     def renamed(self, names: Mapping[str, tuple[str, tuple[int, ...]]]) -> "Report":

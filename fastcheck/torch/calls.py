@@ -225,18 +225,20 @@ def replaced(kind: Any, name: str, function: Any) -> Iterator[None]:
 
 def functions_of(loss: torch.Tensor) -> list[Any]:
     """Return the classes of custom Functions in a loss's graph, but for PyTorch's own."""
-    found: dict[Any, None] = {}
-    waiting, seen = [loss.grad_fn], set()
+    kinds = (getattr(type(node), "_forward_cls", None) for node in graph_of(loss))
+    return list(dict.fromkeys(kind for kind in kinds if kind and not kind.__module__.startswith("torch.")))
+
+
+def graph_of(tensor: torch.Tensor) -> Iterator[Any]:
+    """Yield the nodes of autograd's graph that a tensor comes from."""
+    waiting, seen = [tensor.grad_fn], set()
     while waiting:
         node = waiting.pop()
         if node is None or node in seen:
             continue
         seen.add(node)
-        kind = getattr(type(node), "_forward_cls", None)
-        if kind is not None and not kind.__module__.startswith("torch."):
-            found[kind] = None
+        yield node
         waiting += [one for one, _ in node.next_functions]
-    return list(found)
 
 
 def place_of(function: Any) -> str:

@@ -31,6 +31,7 @@ from .loss_rounding import loss_rounding, without_loss_rounding
 from .low_precision import NoTruthError, Point, Twin, by_itself, end_to_end, judged_by_spread
 from .operations import of_another_function, wrong_operations
 from .repeats import repeats
+from .samples import parameters_of_samplers
 from .tensors import floating, in_short
 from .watch import BaseWatch
 
@@ -77,7 +78,8 @@ def check_module(
     method : None for all entries where that takes a few seconds, else directions through everything; the report says
         which.  "all", "sample" and "directional" as in ``fastcheck.check``.
     randomness : None refuses dropout that is active.  "frozen" checks the module as it is in training: every run
-        begins with the random state that torch has now, so that dropout and noise are the same each time.
+        begins with the random state that torch has now, so that dropout and noise are the same each time, and with
+        the buffers that the module has now.
     tolerance, norm, samples, directions, seed, threads, memory_limit, time_limit, progress : as in
         ``fastcheck.check``.
 
@@ -169,6 +171,8 @@ def _exactly(
         report = _by_response(case, value, gradients, {**options, "method": method or "all"})
     except chain.NotAChainError as reason:
         report = _by_operators(case, value, gradients, str(reason), method, options)
+    if report.verdict == FAIL:
+        report = report.doubted(parameters_of_samplers(case), Cause.SAMPLED)
     return report.noted(*_explained(case, gradients, until)) if report.verdict == FAIL else report
 
 

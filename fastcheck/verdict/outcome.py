@@ -77,6 +77,11 @@ class Cause(StrEnum):
         "rough", "{names} round{s} several times as much as automatic differentiation of the same forward pass does.",
         "Keep sums and what they are made of in float32 until the end; or check that the rounding does not matter.",
     )
+    SAMPLED = (
+        "sampled", "{names} act{s} through samples whose gradient is that of their quantiles (Gamma, Beta, Dirichlet): "
+        "a rejection sampler with the same random numbers does not move like that.",
+        "Draw the samples outside of the module, and check it with these given.",
+    )
     POWER = (
         "power", "Random directions would not show a single wrong entry of ordinary size in {names}.",
         'Use method="all", or method="sample"; or check at parameters a little off, where no unit stands on a kink.',
@@ -85,7 +90,7 @@ class Cause(StrEnum):
 
 DOUBTS = (
     Cause.STEP, Cause.KINKS, Cause.LOOSE, Cause.ROUNDING, Cause.HIDDEN, Cause.NOISE, Cause.BLIND, Cause.COARSE,
-    Cause.ROUGH, Cause.POWER,
+    Cause.ROUGH, Cause.SAMPLED, Cause.POWER,
 )
 # Of these the remedy is a cost, or an engine, with less rounding.
 NOISY = (Cause.NOISE, Cause.BLIND)

@@ -1,0 +1,59 @@
+"""``check_module`` of modules that differentiate through samples of Gamma and its kin."""
+
+import pytest
+import torch
+from torch import distributions, nn
+
+import fastcheck.torch as ft
+from tests.torch.support import function
+
+D = torch.float64
+flipped = function(lambda x: x.clone(), lambda g, x: -g)
+DISTRIBUTIONS = {
+    "Gamma": lambda a: distributions.Gamma(a, 1.0), "Beta": lambda a: distributions.Beta(a, 2.0),
+    "Dirichlet": distributions.Dirichlet, "StudentT": distributions.StudentT, "Chi2": distributions.Chi2,
+}
+
+
+class Sampling(nn.Module):
+    """A layer beside samples of a learned distribution."""
+
+    def __init__(self, make, sign=1.0):
+        super().__init__()
+        self.shape, self.linear, self.make, self.sign = nn.Parameter(torch.tensor(0.3)), nn.Linear(5, 3), make, sign
+
+    def forward(self, x):
+        samples = self.make(self.shape.exp() * torch.ones(50, dtype=self.shape.dtype)).rsample()
+        out = self.linear(x)
+        return (out if self.sign > 0 else flipped(out)).mean() + samples.square().mean()
+
+
+@pytest.mark.parametrize("dtype", [D, torch.float32], ids=str)
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
+def test_what_acts_through_samples_alone_is_left_open_with_the_reason(name, dtype):
+    report = ft.check_module(Sampling(DISTRIBUTIONS[name]).to(dtype), lambda o: o, torch.randn(6, 5, dtype=dtype),
+                             randomness="frozen")
+    assert report.verdict == "inconclusive", str(report)
+    assert [t.name for t in report.tensors if t.verdict != "pass"] == ["shape"]
+    assert "rejection sampler" in report.summary
+
+
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
+def test_mistakes_beside_samples_are_found(name):
+    report = ft.check_module(Sampling(DISTRIBUTIONS[name], -1.0).double(), lambda o: o, torch.randn(6, 5, dtype=D),
+                             randomness="frozen")
+    assert {t.name for t in report.failures} == {"linear.weight", "linear.bias"}
+    assert report.verdict == "fail"
+
+
+def test_samples_that_are_only_scaled_are_proven():
+    report = ft.check_module(Sampling(lambda a: distributions.Normal(a, 1.0)).double(), lambda o: o,
+                             torch.randn(6, 5, dtype=D), randomness="frozen")
+    assert report.ok, str(report)
+
+
+def test_samples_without_gradients_excuse_nothing():
+    module = Sampling(lambda a: distributions.Gamma(a.detach(), a * 0.0 + 1.0)).double()
+    module.shape.register_hook(lambda g: g + 1.0)
+    report = ft.check_module(module, lambda o: o, torch.randn(6, 5, dtype=D), randomness="frozen")
+    assert [t.name for t in report.failures] == ["shape"]
