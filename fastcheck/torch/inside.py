@@ -11,6 +11,8 @@ from torch.overrides import TorchFunctionMode
 
 # What a parameter is asked by somebody who looks for those that are trained.
 OF_THEMSELVES = (torch.Tensor.requires_grad.__get__, torch.Tensor.is_leaf.__get__)
+# Arguments that may have tensors in them.
+CONTAINERS = (tuple, list, dict)
 
 
 class _Holder(nn.Module):
@@ -88,18 +90,21 @@ class StandIns(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run the function with what stands for its arguments; whether they want gradients is asked of themselves."""
-        if func in OF_THEMSELVES:
-            return func(*args)
-        return func(*self._in_place_of(args), **self._in_place_of(kwargs or {}))
+        kwargs = kwargs or {}
+        if not self._may_hold((*args, *kwargs.values())) or func in OF_THEMSELVES:
+            return func(*args, **kwargs)
+        return func(*self._in_place_of(args), **self._in_place_of(kwargs))
+
+    def _may_hold(self, values: Iterable[Any]) -> bool:
+        """Tell at little cost whether some argument may have something that stands for it: most have none."""
+        return any(id(value) in self._pairs or type(value) in CONTAINERS for value in values)
 
     def _in_place_of(self, value: Any) -> Any:
         if id(value) in self._pairs:
             return self._pairs[id(value)][1]
-        if type(value) in (tuple, list):
-            return type(value)([self._in_place_of(item) for item in value])
         if type(value) is dict:
             return {key: self._in_place_of(item) for key, item in value.items()}
-        return value
+        return type(value)(map(self._in_place_of, value)) if type(value) in CONTAINERS else value
 
 
 class StillPadding(TorchFunctionMode):
