@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from .._constants import ROUNDINGS
 from .._errors import NoRule
 from .._types import Array
 from ..engines.program.agreement import DIRECTIONS, STEP, WRONG, WRONG_IN_DOUBLE, agrees
@@ -61,8 +62,7 @@ def of_another_function(case: Case, gradients: Mapping[str, Array]) -> str:
         return np.zeros(len(changes[0])) if change is None else change.reshape(len(change), -1) @ weights
 
     values = [double(p).detach().cpu().numpy() for p in parameters.values()]
-    in_double = all(p.dtype == torch.float64 for p in parameters.values())
-    if not agrees(slopes, values, [np.asarray(gradients[name]) for name in parameters], double=in_double):
+    if not agrees(slopes, values, [np.asarray(gradients[name]) for name in parameters], double=case.is_double):
         return ""
     places = [f"{one.what} ({one.place})" if one.place else one.what for one in seen.detached]
     return (f"The gradient is that of another function: of the loss in which {_listed(places[:MOST_PLACES])} "
@@ -126,8 +126,9 @@ class _Judge:
     deadline: float
 
     def __post_init__(self) -> None:
-        low = any(p.dtype != torch.float64 for p in self.case.parameters.values())
-        self._limit, self._generator = WRONG if low else WRONG_IN_DOUBLE, np.random.default_rng(0)
+        in_less = max(WRONG, ROUNDINGS * self.case.coarse)
+        self._limit = WRONG_IN_DOUBLE if self.case.is_double else in_less
+        self._generator = np.random.default_rng(0)
 
     def sites(self, wanted: Mapping[Mark, int]) -> dict[Mark, _Verdict]:
         """Judge the gradients of marks, by the operators that make them."""

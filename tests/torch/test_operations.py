@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import fastcheck.torch as ft
+from tests.torch.support import function
 
 
 class Scaled(torch.autograd.Function):
@@ -387,3 +388,24 @@ def test_a_mistake_beside_something_detached_is_a_mistake():
     assert report.verdict == "fail"
     assert not any("that of another function" in note for note in report.notes)
     assert any("Scaled" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("factor", [-1.0, 3.0])
+def test_rounding_of_the_loss_in_low_precision_is_not_blamed(dtype, factor):
+    torch.manual_seed(0)
+    wrong = function(lambda x: x.clone(), lambda g, x: factor * g, "Wrong")
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(5, 3)
+
+        def forward(self, x):
+            return wrong(self.linear(x))
+
+    report = ft.check_module(Net().to(dtype), lambda o, t: F.mse_loss(o.float(), t.float()),
+                             torch.randn(6, 5, dtype=dtype), torch.randn(6, 3, dtype=dtype), tolerance=0.1)
+    said = " ".join(report.notes)
+    assert "The backward of Wrong" in said
+    assert "loss is wrong" not in said
