@@ -17,7 +17,7 @@ from .._errors import NondeterministicError
 from .._types import Array
 from ..problems.functions.purity import same
 from .inside import StillPadding, as_twin, inside, tensors_of, widened_loss
-from .kept import afresh, copied_buffers, held_by, untouched
+from .kept import afresh, beside, copied_buffers, untouched
 from .redrawn import Drawn, Redrawn
 from .tensors import as_tuple, dense, floating
 from .widened import Widened
@@ -111,8 +111,8 @@ class Case:
 
     @cached_property
     def others(self) -> list[nn.Module]:
-        """The modules that the loss holds."""
-        return held_by(self.loss)[0]
+        """The modules that the loss holds, or the module in plain lists."""
+        return beside(self.plain, self.loss)[0]
 
     @property
     def is_double(self) -> bool:

@@ -9,18 +9,20 @@ from torch import nn
 
 from .tensors import dense
 
+# Attributes in which a module registers what is its own.
+REGISTERED = frozenset(("_parameters", "_buffers", "_modules"))
+
 
 @contextlib.contextmanager
 def preserved(module: nn.Module, loss: Callable[..., Any]) -> Iterator[None]:
-    """Put back a module's parameters, buffers, gradients and training mode, those of what its loss holds, and the
-    random state.
+    """Put back parameters, buffers, gradients, training mode and the random state.
 
     Parameters
     ----------
     module : the module.
     loss : a function; of what it holds, parameters are nowhere written to and need no copies.
     """
-    others, leaves = held_by(loss)
+    others, leaves = beside(module, loss)
     modules = list(dict.fromkeys(part for one in (module, *others) for part in one.modules()))
     moved = (*module.parameters(), *(buffer for part in modules for buffer in part.buffers(recurse=False)))
     tensors = [(tensor, tensor.detach().clone()) for tensor in moved]
@@ -38,16 +40,28 @@ def preserved(module: nn.Module, loss: Callable[..., Any]) -> Iterator[None]:
                         tensor.data.copy_(kept)
 
 
-def held_by(function: Callable[..., Any]) -> tuple[list[nn.Module], list[torch.Tensor]]:
-    """Return the modules that a function is, is a method of, or holds, and the leaves of autograd that it holds."""
+def beside(module: nn.Module, loss: Callable[..., Any]) -> tuple[list[nn.Module], list[torch.Tensor]]:
+    """Return the modules and the leaves of autograd that a loss holds, or a module in plain lists and dictionaries."""
+    found = (*_held_by(loss), *(one for part in module.modules() for one in _aside(part)))
+    each = {id(one): one for one in found if isinstance(one, (nn.Module, torch.Tensor))}.values()
+    leaves = [one for one in each if isinstance(one, torch.Tensor) and one.is_leaf and one.requires_grad]
+    return [one for one in each if isinstance(one, nn.Module) and one is not module], leaves
+
+
+def _held_by(function: Callable[..., Any]) -> Iterator[Any]:
+    """Yield what a function is, is a method of, or holds."""
     from ..engines.program.arrays.reachable import Reachable  # imported where used, as the engines are
 
     bound = (*getattr(function, "args", ()), *getattr(function, "keywords", {}).values())  # of functools.partial
-    found = (function, getattr(function, "__self__", None), *bound,
-             *(place.value for place in Reachable(function).holders()))
-    each = {id(one): one for one in found if isinstance(one, (nn.Module, torch.Tensor))}.values()
-    leaves = [one for one in each if isinstance(one, torch.Tensor) and one.is_leaf and one.requires_grad]
-    return [one for one in each if isinstance(one, nn.Module)], leaves
+    yield from (function, getattr(function, "__self__", None), *bound)
+    yield from (place.value for place in Reachable(function).holders())
+
+
+def _aside(part: nn.Module) -> Iterator[Any]:
+    """Yield what a module has in attributes that do not register it."""
+    for name, value in vars(part).items():
+        if name not in REGISTERED and isinstance(value, (list, tuple, dict)):
+            yield from value.values() if isinstance(value, dict) else value
 
 
 def _put_back_gradients(gradients: Sequence[tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]]) -> None:

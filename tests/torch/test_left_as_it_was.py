@@ -69,6 +69,27 @@ def test_a_tensor_that_a_loss_holds_keeps_its_gradient():
     assert scale.grad is None
 
 
+class Taught(nn.Module):
+    """Keeps a teacher in a list, out of its own parameters' way."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(5, 3)
+        self._teachers = [nn.Sequential(nn.Linear(5, 3), nn.BatchNorm1d(3))]
+
+    def forward(self, x):
+        return self.linear(x) - self._teachers[0](x)
+
+
+@pytest.mark.parametrize("randomness", [None, "frozen"])
+def test_a_module_that_is_kept_in_a_list_is_afterwards_as_before(randomness):
+    module = Taught().double()
+    teacher = module._teachers[0].double()
+    assert ft.check_module(nn.Sequential(module), nn.MSELoss(), *data(), randomness=randomness).ok
+    assert all(p.grad is None for p in teacher.parameters())
+    assert teacher[1].num_batches_tracked == 0
+
+
 def test_targets_get_no_gradients():
     x, y = data()
     y.requires_grad_()
