@@ -138,7 +138,7 @@ def check(
     """
     started = time.perf_counter()
     net = _checkable(net)
-    gradients, again = _called(net, gradients, (parameters, X), Y, seed, deadline(started, time_limit))
+    gradients, again = _called(net, gradients, (parameters, X), Y, seed, started, time_limit)
     how: dict[str, Any] = {"epsilon": epsilon, "norm": norm, "tolerance": tolerance, "engine": engine,
                            "method": method, "seed": seed}
     known("engine", engine, ENGINES)
@@ -265,15 +265,16 @@ def network_problem(net: Network, parameters: Any, gradients: Any, X: Any, Y: An
 
 
 def _called(
-    net: Network, gradients: Any, given: tuple[Any, ...], Y: Any, seed: int, end: float
+    net: Network, gradients: Any, given: tuple[Any, ...], Y: Any, seed: int, started: float, time_limit: float | None
 ) -> tuple[Any, RunAgain | None]:
     """Return the gradients, and what runs them again where they came as a function of parameters, X and Y.
 
     Targets stand still then: labels that have moved are no labels.
     """
-    at = partial(_with_targets, gradients, Y) if callable(gradients) else gradients
-    return called(at, given, lambda found, values: read_call(net, values[0], found, values[1], Y).gradients.vector,
-                  integer("seed", seed, 0), end, keeping(gradients))
+    if not callable(gradients):
+        return gradients, None
+    return called(partial(_with_targets, gradients, Y), given, lambda found, values: read_call(net, values[0], found, values[1], Y).gradients.vector,
+                  integer("seed", seed, 0), deadline(started, time_limit), keeping(gradients))
 
 
 def _with_targets(gradients: Callable[..., Any], Y: Any, parameters: Any, X: Any) -> Any:

@@ -43,6 +43,7 @@ TOGETHER = 1 << 16
 LONGEST, STEP = 3e-5, 2.0**-14
 # The least distance to a kink that is one, as in ``point``.
 LEAST_SLACK = 1e-30
+NO_KINKS = Kinks(np.empty(0, np.int64), np.empty(0), np.empty(0))
 # An index that gives coefficients (units, m) an axis for columns.
 LIFTED = (slice(None), None)
 
@@ -253,9 +254,8 @@ class _Found:
 
             return CostsOnDemand(cost_at, gradapprox.size)
 
-        none = np.empty(0)
         return NumericalGradient(
-            cost, side(1.0), side(-1.0), gradapprox, self._noise(), Kinks(np.empty(0, np.int64), none, none),
+            cost, side(1.0), side(-1.0), gradapprox, self._noise(), NO_KINKS,
             facts={"spot_checked": 1, "spot_check_error": error / bound if bound else 0.0},
         )
 
@@ -287,10 +287,9 @@ class _Found:
         largest = np.maximum.reduceat(np.add.reduce(point.squares, axis=1), point.net.input_starts)
         unit = 4.0 * UNIT_ROUNDOFF * (1.0 + height) * point.scale
         noise = np.empty((len(self.spans), 2))
-        np.sqrt(steepest * largest, out=noise[:, 0])
-        np.sqrt(steepest * point.m, out=noise[:, 1])
-        noise *= unit
-        return noise.reshape(-1)
+        np.multiply(steepest, largest, out=noise[:, 0])
+        np.multiply(steepest, point.m, out=noise[:, 1])
+        return np.asarray(unit * np.sqrt(noise).reshape(-1))
 
     def _spot_checked(self) -> tuple[float, float]:
         """How far literal subtraction is off at the parameter that is tried, and how far rounding lets it be.
