@@ -273,8 +273,11 @@ def _called(
     """
     if not callable(gradients):
         return gradients, None
-    return called(partial(_with_targets, gradients, Y), given, lambda found, values: read_call(net, values[0], found, values[1], Y).gradients.vector,
-                  integer("seed", seed, 0), deadline(started, time_limit), keeping(gradients))
+    return called(
+        partial(_with_targets, gradients, Y), given,
+        lambda found, values: read_call(net, values[0], found, values[1], Y).gradients.vector,
+        integer("seed", seed, 0), deadline(started, time_limit), keeping(gradients),
+    )
 
 
 def _with_targets(gradients: Callable[..., Any], Y: Any, parameters: Any, X: Any) -> Any:
