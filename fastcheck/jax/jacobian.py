@@ -10,8 +10,9 @@ import numpy as np
 from .._errors import NondeterministicError
 from .._types import Array, Indices, Mask
 from ..checks.jacobian.quotients import ExactJacobian
+from ..checks.jacobian.slopes import powers, steady
 from ..engines.program.response import Response
-from ..engines.program.runner import inner_steps
+from ..engines.program.runner import INNER_STEP, inner_steps
 from ..rules.branches import Held
 from .function import JaxFunction, joined
 from .kinks import mixtures
@@ -79,13 +80,15 @@ class Exact:
         columns = np.flatnonzero(flagged)
         left = right.copy()
         if columns.size:
-            left[:, columns] = -self._quotients(columns, -steps)
+            left[:, columns] = self._slopes(columns, -steps)
+            self.require_slopes(columns, steps, right[:, columns])
+            self.require_slopes(columns, -steps, left[:, columns])
 
         def under() -> Iterator[Array]:
             return (self._quotients(columns, steps, convention) for convention in mixtures(response.met))
 
         def nearer(doubted: Indices) -> tuple[Array, Array]:
-            return self._quotients(doubted, EDGE * steps), -self._quotients(doubted, -EDGE * steps)
+            return self._nearer(doubted, steps, right), self._nearer(doubted, -steps, left)
 
         return ExactJacobian(right, left, flagged, under, nearer)
 
@@ -95,6 +98,40 @@ class Exact:
         some[np.arange(columns.size), columns] = steps[columns]
         with np.errstate(all="ignore"):
             return np.asarray(self.along(some, convention)[0].T / np.abs(steps[columns]))
+
+    def _slopes(self, columns: Indices, steps: Array) -> Array:
+        """Return slopes (M, k) by some entries, by steps of either sign."""
+        return np.sign(steps[columns]) * self._quotients(columns, steps)
+
+    def _nearer(self, columns: Indices, steps: Array, found: Array) -> Array:
+        """Return slopes by far smaller steps; those ``found`` that are the same by a larger one stay as they are."""
+        once = found[:, columns]
+        lasting = steady(once, self._slopes(columns, 2.0 * steps), self._rounding(columns, steps)[0])
+        return np.where(lasting, once, self._slopes(columns, EDGE * steps))
+
+    def _rounding(self, columns: Indices, steps: Array) -> tuple[Array, Array]:
+        """Return slopes (1, k) that rounding of the outputs leaves: of changes that are exact, and of differences."""
+        largest = SAME * self.function.unit * float(np.max(np.abs(self.function.value), initial=0.0))
+        sizes = np.abs(steps[columns])[None]
+        return largest * INNER_STEP / sizes, largest / sizes
+
+    def require_slopes(self, columns: Indices, steps: Array, once: Array) -> None:
+        """Hold slopes (M, k) beside kinks against those by longer steps.
+
+        The change to another branch is a difference of two values, and may be nothing but their rounding, as that of a
+        fraction of what vanishes is.  What is none stays as it is by any step, or goes like a power of it.
+
+        Raises
+        ------
+        ContradictedError : where slopes do neither.
+        """
+        twice = self._slopes(columns, 2.0 * steps)
+        exact, differenced = self._rounding(columns, steps)
+        known = ~np.isfinite(once) | steady(once, twice, exact)
+        if not known.all():
+            known |= powers(once, twice, self._slopes(columns, 4.0 * steps), differenced)
+        if not known.all():
+            raise ContradictedError
 
     def literal_move(self) -> Array:
         """A random step through all inputs at which subtraction keeps most of its digits, as their type holds it."""

@@ -141,3 +141,63 @@ def test_what_does_not_fit_is_named():
         ours(lambda i: i, (np.arange(3),), 1)
     with pytest.raises(ValueError, match="f: expected floating or complex outputs, got none"):
         ours(lambda x: jnp.argmax(x), (X,), 1)
+
+
+# --- where exact changes lose their digits, or slopes grow without bound ----------------------------------------------
+
+
+def double(f, args, order, modes):
+    with jax.enable_x64(True):
+        ours(f, args, order, modes)
+
+
+def times_a_derivative_of_sinc(factor):
+    """The derivative of sinc, which divides rounding by the square of the step beside zero."""
+    slope = jax.grad(jnp.sinc)
+    f = jax.custom_jvp(slope)
+    f.defjvp(lambda primals, tangents: (f(*primals), factor * jax.jvp(slope, primals, tangents)[1]))
+    return f
+
+
+@pytest.mark.parametrize("modes", [("fwd",), ("rev",), ("rev", "fwd")])
+@pytest.mark.parametrize("factor", [-1.0, 0.0, 1.01, 2.0])
+def test_exact_changes_that_are_rounding_pass_nothing(factor, modes):
+    with pytest.raises(AssertionError, match="numerical -3.2898"):
+        double(times_a_derivative_of_sinc(factor), (0.0,), 1, modes)
+
+
+def test_where_exact_changes_are_rounding_the_right_derivative_passes():
+    double(times_a_derivative_of_sinc(1.0), (0.0,), 1, ("fwd", "rev"))
+    double(jnp.sinc, (0.0,), 2, ("fwd", "rev"))
+
+
+def filled(x):
+    """(1 - cos x) / x, with its limit at zero, where the slope is a half."""
+    return jnp.where(x == 0.0, 0.0, (1.0 - jnp.cos(x)) / jnp.where(x == 0.0, 1.0, x))
+
+
+SLOPES_WITHOUT_A_NUMBER = {
+    "a fraction filled in": filled,
+    "a root beside a flat side": lambda x: jnp.sqrt(jax.nn.relu(x)),
+    "a root on both sides": lambda x: jnp.sqrt(jnp.abs(x)),
+    "a logarithm": jax.scipy.special.entr,
+    "a jump": jnp.sign,
+}
+
+
+@pytest.mark.parametrize("mode", ["fwd", "rev"])
+@pytest.mark.parametrize("name", SLOPES_WITHOUT_A_NUMBER)
+def test_unbounded_differences_pass_no_number(name, mode):
+    wrong = custom(SLOPES_WITHOUT_A_NUMBER[name], lambda x, t: 5.0 * t, mode)
+    for args in ((0.0,), (np.array([0.0, 1.0]),)):
+        with pytest.raises(AssertionError):
+            double(wrong, args, 1, (mode,))
+
+
+def test_an_unbounded_slope_of_one_entry_excuses_no_other():
+    def f(x):
+        return jnp.sqrt(jnp.abs(x[0])) + jnp.sin(x[1])
+
+    wrong = custom(f, lambda x, t: t[1] * 1.5 * jnp.cos(x[1]) + jnp.inf * t[0], "fwd")
+    with pytest.raises(AssertionError, match="2 of 2 entries disagree"):
+        double(wrong, (np.array([0.0, 1.0]),), 1, ("fwd",))
