@@ -16,6 +16,7 @@ from ..problems.gradients import Rounding, RunAgain
 from ..runtime.run import Run
 from .function import JaxFunction, joined
 from .jacobian import ContradictedError, Exact
+from .program.contents import fixes_types
 from .program.program import JaxProgram
 from .program.sited import SitedProgram
 
@@ -93,9 +94,12 @@ class JaxCost:
         """The cost of one vector: in double precision where the function can be traced."""
         return float(self._stack(theta[None])[0])
 
-    def _plainly(self, theta: Array) -> float:
+    def _alone(self, theta: Array) -> float:
+        """Return the cost of one vector by a call of its own, in double precision where that can be."""
         try:
-            return float(self.function.at(theta)[0])
+            if self._wide is None:
+                return float(self.function.at(theta)[0])
+            return float(self._wide.at([part[0] for part in self._parts(theta[None])])[0])
         except Exception as error:
             if outside_domain(error):
                 return float("nan")
@@ -112,16 +116,19 @@ class JaxCost:
         return self._stack(rows)
 
     def _stack(self, thetas: Array) -> Array:
-        """Costs of rows of thetas, in double precision; by a plain call each where JAX cannot stack them."""
+        """Costs of rows of thetas, in double precision; by a call each where JAX cannot stack them."""
         if self._wide is None or not self.stacks:
-            return np.array([self._plainly(theta) for theta in thetas])
-        parts = np.split(thetas, np.cumsum([r.size for r in self.function.real])[:-1], axis=1)
-        rows = [part.reshape(len(thetas), *r.shape) for part, r in zip(parts, self.function.real, strict=True)]
+            return np.array([self._alone(theta) for theta in thetas])
         try:
-            return joined([self._wide.values_at(rows)[0]])
+            return joined([self._wide.values_at(self._parts(thetas))[0]])
         except Exception:  # callbacks and the like
             self.stacks = False
-            return np.array([self._plainly(theta) for theta in thetas])
+            return np.array([self._alone(theta) for theta in thetas])
+
+    def _parts(self, thetas: Array) -> list[Array]:
+        """Return rows of thetas parameter by parameter: (k, *shape) each."""
+        parts = np.split(thetas, np.cumsum([r.size for r in self.function.real])[:-1], axis=1)
+        return [part.reshape(len(thetas), *r.shape) for part, r in zip(parts, self.function.real, strict=True)]
 
     @cached_property
     def _wide(self) -> JaxProgram | None:
@@ -137,4 +144,6 @@ class JaxCost:
             return "Exact differences of the loss, by the rules of its primitives, in double precision."
         if self.function.traced is None:
             return f"Differences of the loss, called once for each: JAX cannot trace it ({self.function.reason})."
+        if fixes_types(self.function.traced.jaxpr.jaxpr):
+            return "Differences of the loss, in double precision; callbacks keep the precision that they promise."
         return "Differences of the loss, in double precision."

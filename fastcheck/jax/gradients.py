@@ -5,7 +5,7 @@ that of large functions along random directions.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -142,6 +142,8 @@ class Numerical:
     def __init__(self, function: JaxFunction, eps: float) -> None:
         self.function, self.eps = function, eps
         inputs, outputs = function.parts()
+        # What it works in inside rounds its outputs, whatever their own type.
+        outputs = tuple(replace(part, unit=max(part.unit, function.unit)) for part in outputs)
         self.point = Point(Moved(function), function.theta, function.value, inputs, outputs)
         broken = np.flatnonzero(~np.isfinite(function.value))
         if broken.size:

@@ -13,6 +13,8 @@ CALLS = {
     "checkpoint": "jaxpr", "custom_jvp_call": "call_jaxpr", "custom_vjp_call": "call_jaxpr",
     "custom_vjp_call_jaxpr": "fun_jaxpr", "remat": "jaxpr",
 }
+# Parameters that fix the types of all results: of callbacks, and of other code that knows no other precision.
+RESULTS = ("result_avals", "out_avals")
 
 
 def lowest_precision(jaxpr: Jaxpr) -> list[Any]:
@@ -56,4 +58,10 @@ def inner_jaxprs(equation: Any) -> Iterator[Jaxpr]:
 def has_custom_rules(jaxpr: Jaxpr) -> bool:
     """Tell whether a jaxpr holds functions with derivatives of their own."""
     return any(equation.primitive.name.startswith("custom_") or any(map(has_custom_rules, inner_jaxprs(equation)))
+               for equation in jaxpr.eqns)
+
+
+def fixes_types(jaxpr: Jaxpr) -> bool:
+    """Tell whether a jaxpr holds callbacks, or other code that keeps its own precision."""
+    return any(any(name in equation.params for name in RESULTS) or any(map(fixes_types, inner_jaxprs(equation)))
                for equation in jaxpr.eqns)

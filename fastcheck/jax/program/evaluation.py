@@ -1,11 +1,14 @@
 """Values of primitives in double precision, whatever precision their equation was traced with."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+
+from .contents import RESULTS
 
 # Parameters that name the type of a result.
 PRECISION = ("preferred_element_type", "out_dtype")
@@ -50,11 +53,14 @@ def bound(primitive: Any, params: dict[str, Any], values: Sequence[Any]) -> list
     return list(found) if primitive.multiple_results else [found]
 
 
-def evaluated(primitive: Any, params: dict[str, Any], values: Sequence[Any], outvars: Sequence[Any]) -> list[Any]:
-    """Return the outputs of an equation whose operands ``values`` are in double precision."""
+def evaluated(equation: Any, values: Sequence[Any]) -> list[Any]:
+    """Return the outputs of an equation whose operands ``values`` are in double precision, in that precision."""
+    primitive, params = equation.primitive, equation.params
+    if any(name in params for name in RESULTS):
+        return _as_traced(equation, values)
     if primitive.name not in SAME:
         return evaluated_by(primitive, params, values)
-    dtypes = [wide_type(variable.aval.dtype) for variable in outvars]
+    dtypes = [wide_type(variable.aval.dtype) for variable in equation.outvars]
     return [v if v.dtype == d else lax.convert_element_type(v, d) for v, d in zip(values, dtypes, strict=True)]
 
 
@@ -66,3 +72,18 @@ def evaluated_by(primitive: Any, params: dict[str, Any], values: Sequence[Any]) 
     if any(params.get(key) is not None for key in PRECISION) and any(is_inexact(value) for value in values):
         params = {key: None if key in PRECISION else value for key, value in params.items()}
     return bound(primitive, params, values)
+
+
+def _as_traced(equation: Any, values: Sequence[Any]) -> list[Any]:
+    """Return the outputs of an equation that is run with the types that it was traced with."""
+    params, types = dict(equation.params), [variable.aval.dtype for variable in equation.outvars]
+    if "callback" in params:
+        params["callback"] = partial(_of_types, params["callback"], types)
+    given = [lax.convert_element_type(value, atom.aval.dtype) if is_inexact(value) else value
+             for value, atom in zip(values, equation.invars, strict=True)]
+    return [widened(out) for out in bound(equation.primitive, params, given)]
+
+
+def _of_types(callback: Callable[..., Any], types: Sequence[Any], *args: Any) -> tuple[Any, ...]:
+    """Return a callback's arrays in the types it promised: JAX takes wider ones where it has no double precision."""
+    return tuple(np.asarray(out, dtype) for out, dtype in zip(callback(*args), types, strict=True))

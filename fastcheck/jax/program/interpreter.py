@@ -109,7 +109,7 @@ class Interpreter:
             return structure(self, equation, operands, branches)
         values = tuple(widened(value) for value, _ in operands)
         changes = tuple(None if change is RESTS else change for _, change in operands)
-        outputs = evaluated(primitive, params, values, equation.outvars) if known is None else list(known)
+        outputs = evaluated(equation, values) if known is None else list(known)
         if not self.exact:
             return [(value, MOVES) for value in outputs]
         if all(change is None for change in changes):
