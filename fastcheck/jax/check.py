@@ -34,6 +34,10 @@ from .trees import (
     plain_array,
 )
 
+# What is said of a loss of float64 arrays that casts them.
+SINGLE_INSIDE = ("The loss computes in float32 inside, whatever its parameters are in: its gradients are rounded as "
+                 "those in single precision are.")
+
 
 def check(
     loss: Callable[..., Any],
@@ -80,7 +84,8 @@ def check(
 
     Notes
     -----
-    Gradients in float16 and bfloat16, and those in float32 that disagree, are judged by the spread of their rounding:
+    Gradients in float16 and bfloat16, and those that disagree in float32, or of a loss that computes in float32 inside,
+    are judged by the spread of their rounding:
     the function that made them (jax.grad of the loss where they are a pytree) runs at points that differ by about a
     rounding, with the truth beside each run, which exact differences have proven; the report says how large an error
     would have been seen: a smaller one of a function than of a pytree, which stands alone.  Where there is no such
@@ -144,9 +149,11 @@ def check(
     report = judged(given, COARSE if coarse else tolerance)
     if coarse:
         return report.held_open(Cause.COARSE)
-    if report.ok or tolerance is not None or not any(str(g.dtype) == "float32" for g in given):
+    single = any(str(g.dtype) == "float32" for g in given)
+    if report.ok or tolerance is not None or not (single or function.dtype == "float32"):
         return report
-    return run.again(report, _wide(cost, parameters, loss), norm, seed, time_limit)
+    report = run.again(report, _wide(cost, parameters, loss), norm, seed, time_limit)
+    return report if single else report.noted(SINGLE_INSIDE)
 
 
 def _yardstick(

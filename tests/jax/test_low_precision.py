@@ -106,3 +106,53 @@ def test_near_a_perfect_fit_rounding_that_all_runs_share_is_no_mistake():
     for factor in (1.01, -1.0):
         report = door.check(loss, given, lambda *a, f=factor: jax.tree.map(lambda g: f * g, gradient(*a)), (x,))
         assert report.verdict == "fail"
+
+
+# --- float32 inside a loss of float64 ---------------------------------------------------------------------------------
+
+
+def attention(p):
+    """Its softmax is in float32, and stops the gradient of the maximum it takes off."""
+    return jnp.mean(jax.nn.dot_product_attention(p["q"], p["k"], p["v"], is_causal=True) ** 2)
+
+
+def cast_softmax(p):
+    return jnp.sum(jax.nn.softmax(p["q"].astype(jnp.float32)).astype(p["q"].dtype) * p["v"])
+
+
+def cast_tanh(p):
+    return sum(jnp.mean(jnp.tanh(value.astype(jnp.float32)).astype(value.dtype) ** 2) for value in p.values())
+
+
+INSIDE = [attention, cast_softmax, cast_tanh]
+OTHER_FUNCTION = "that of another function"
+
+
+def drawn(seed):
+    generator = np.random.default_rng(seed)
+    return {name: jnp.asarray(generator.standard_normal((1, 4, 2, 3))) for name in "qkv"}
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("loss", INSIDE)
+def test_float32_inside_is_rounding_as_in_single_precision(loss, seed):
+    with jax.enable_x64(True):
+        report = door.check(loss, drawn(seed))
+    assert report.verdict == "pass", str(report)
+    assert any("float32" in note for note in report.notes)
+    assert not any(OTHER_FUNCTION in note for note in report.notes)
+
+
+@pytest.mark.parametrize("how", ["by a function", "as a pytree"])
+@pytest.mark.parametrize("loss", INSIDE)
+def test_mistakes_beside_float32_inside_fail(loss, how):
+    def wrong(p):
+        found = jax.grad(loss)(p)
+        return {**found, "q": 1.01 * found["q"]}
+
+    with jax.enable_x64(True):
+        p = drawn(0)
+        report = door.check(loss, p, wrong if how == "by a function" else wrong(p))
+    assert [tensor.name for tensor in report.failures] == ["q"]
+    assert any("computes in float32 inside" in note for note in report.notes)
+    assert not any(OTHER_FUNCTION in note for note in report.notes)

@@ -42,3 +42,14 @@ def test_nothing_is_said_where_nothing_is_stopped():
         report = fj.check(lambda w: jnp.sum(w**2), jnp.asarray(W), jnp.asarray(W))
     assert report.verdict == "fail"
     assert not said(report)
+
+
+def test_nothing_is_said_where_stopping_changes_nothing():
+    """A softmax stops the gradient of the maximum it takes off, and single precision leaves a wrong entry small."""
+    with jax.enable_x64(False):
+        w = jnp.asarray(W, "float32")
+        gradient = jax.grad(lambda w: jnp.sum(jax.nn.softmax(w) * jnp.arange(4.0)))(w)
+        report = fj.check(lambda w: jnp.sum(jax.nn.softmax(w) * jnp.arange(4.0)), w, gradient * (1 + 2e-5),
+                          tolerance=1e-7)
+    assert report.verdict == "fail"
+    assert not said(report)
