@@ -23,7 +23,7 @@ from .cost import JaxCost
 from .function import JaxFunction
 from .low_precision import Gradients, Low, flat_gradient
 from .program.by_autodiff import by_autodiff, has_backward_by_hand
-from .stopped import of_another_function
+from .stopped import explained
 from .trees import (
     HALVES,
     called_gradients,
@@ -139,8 +139,8 @@ def check(
         """Return the report on gradients against exact differences."""
         arrays = {name: plain_array(g) for name, g in zip(names, found, strict=True)}
         report = check_function(differenced, plain, arrays, tolerance=within, **options)
-        another = of_another_function(function, found) if report.verdict == FAIL else []
-        return report.noted(differenced.how(report.engine), *notes, *another)
+        report = report.noted(differenced.how(report.engine), *notes)
+        return explained(report, function, found) if report.verdict == FAIL else report
 
     coarse = tolerance is None and (function.dtype in HALVES or any(str(g.dtype) in HALVES for g in given))
     run = Low(function, found_by, given, judged, _yardstick(function, cost, parameters, places, gradients is None))

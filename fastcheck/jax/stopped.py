@@ -1,6 +1,10 @@
-"""Gradients of another function: of the loss in which what ``jax.lax.stop_gradient`` returns stands still."""
+"""Gradients of another function, which automatic differentiation gives on purpose.
+
+It lets what ``jax.lax.stop_gradient`` returns stand still, and random numbers move along their quantiles.
+"""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -10,31 +14,56 @@ from jax.extend.core import Jaxpr
 from .._errors import NoRule
 from .._types import Array
 from ..engines.program.agreement import agrees
+from ..report.report import Report
+from ..verdict.outcome import Cause
 from .function import JaxFunction
+from .program.call import Handler
 from .program.contents import inner_jaxprs
+from .program.primitives import DRAWN, STOPPED
 from .program.program import JaxProgram
+from .program.traced import Traced
 
 SENTENCE = ("The gradient is that of another function: of the loss in which what jax.lax.stop_gradient returns stands "
             "still. Where that is meant (a straight-through estimator, a target), it is right.")
 
 
-def of_another_function(function: JaxFunction, gradients: Sequence[Any]) -> list[str]:
-    """A sentence, where gradients of a loss are those of the loss with what is stopped standing still; else none."""
-    complex_ones = any(leaf.is_complex for leaf in function.inputs)
-    if function.traced is None or complex_ones or not stops(function.traced.jaxpr.jaxpr):
-        return []
+def explained(report: Report, function: JaxFunction, gradients: Sequence[Any]) -> Report:
+    """Return a report on gradients that failed; where they are those of another function, it says of which.
 
-    def is_gradient_of(program: JaxProgram) -> bool:
-        return agrees(partial(_slopes, program), [np.asarray(real) for real in function.real],
-                      [np.asarray(g) for g in gradients], double=function.dtype == "float64")
-
+    Parameters
+    ----------
+    report : on the gradients against differences of the loss.
+    function, gradients : the loss, and what was checked.
+    """
+    if function.traced is None or any(leaf.is_complex for leaf in function.inputs):
+        return report
+    of_loss = _Given(function.traced, function, gradients)
+    stops, draws = (_holds(function.traced.jaxpr.jaxpr, name) for name in ("stop_gradient", "random_gamma"))
     try:
-        program = JaxProgram(function.traced, function.real, range(len(function.real)))
         # Where stopping changes nothing, as in a softmax, both are the same function.
-        known = is_gradient_of(program.with_stopped_still()) and not is_gradient_of(program)
+        if stops and of_loss.follow(STOPPED) and not of_loss.follow(DRAWN):
+            return report.noted(SENTENCE)
+        if draws and of_loss.follow(DRAWN):
+            return report.doubted({tensor.name for tensor in report.failures}, Cause.SAMPLED)
+        return report
     except NoRule:
-        return []
-    return [SENTENCE] if known else []
+        return report
+
+
+@dataclass(frozen=True)
+class _Given:
+    """Gradients of a traced function."""
+
+    traced: Traced
+    function: JaxFunction
+    gradients: Sequence[Any]
+
+    def follow(self, handlers: Mapping[str, Handler]) -> bool:
+        """Tell whether they are those of the function with primitives as in a table; raises NoRule."""
+        real = self.function.real
+        program = JaxProgram(self.traced, real, range(len(real)), handlers=handlers)
+        return agrees(partial(_slopes, program), [np.asarray(one) for one in real],
+                      [np.asarray(g) for g in self.gradients], double=self.function.dtype == "float64")
 
 
 def _slopes(program: JaxProgram, changes: Mapping[int, Array]) -> Array:
@@ -43,7 +72,7 @@ def _slopes(program: JaxProgram, changes: Mapping[int, Array]) -> Array:
     return np.zeros(len(changes[0])) if found is None else found.reshape(-1)
 
 
-def stops(jaxpr: Jaxpr) -> bool:
-    """Tell whether a jaxpr stops gradients somewhere."""
-    return any(equation.primitive.name == "stop_gradient" or any(map(stops, inner_jaxprs(equation)))
+def _holds(jaxpr: Jaxpr, name: str) -> bool:
+    """Tell whether a jaxpr holds a primitive of that name somewhere."""
+    return any(equation.primitive.name == name or any(_holds(inner, name) for inner in inner_jaxprs(equation))
                for equation in jaxpr.eqns)

@@ -80,7 +80,7 @@ class Cause(StrEnum):
     SAMPLED = (
         "sampled", "{names} act{s} through samples whose gradient is that of their quantiles (Gamma, Beta, Dirichlet): "
         "a rejection sampler with the same random numbers does not move like that.",
-        "Draw the samples outside of the module, and check it with these given.",
+        "Draw the samples outside of what is checked, and hand them in.",
     )
     POWER = (
         "power", "Random directions would not show a single wrong entry of ordinary size in {names}.",

@@ -12,6 +12,8 @@ from .contents import RESULTS
 
 # Parameters that name the type of a result.
 PRECISION = ("preferred_element_type", "out_dtype")
+# Primitives that draw other random numbers in another precision.
+DRAWS = ("random_gamma", "rng_uniform")
 # Primitives that hold an operation of their own for scalars, of the type that was traced.
 SCATTERS = {
     "scatter-add": lax.scatter_add, "scatter": lax.scatter, "scatter-mul": lax.scatter_mul,
@@ -56,7 +58,7 @@ def bound(primitive: Any, params: dict[str, Any], values: Sequence[Any]) -> list
 def evaluated(equation: Any, values: Sequence[Any]) -> list[Any]:
     """Return the outputs of an equation whose operands ``values`` are in double precision, in that precision."""
     primitive, params = equation.primitive, equation.params
-    if any(name in params for name in RESULTS):
+    if primitive.name in DRAWS or any(name in params for name in RESULTS):
         return _as_traced(equation, values)
     if primitive.name not in SAME:
         return evaluated_by(primitive, params, values)

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from ...rules.branches import jump
 from . import algebra, ordering
@@ -91,6 +92,13 @@ def _scatter(call: Call) -> Any:
     return found if d_places is None else call.lost(d_places != 0.0, found)
 
 
+def _by_quantiles(call: Call) -> Any:
+    """Return the change of random numbers by their parameter, as JAX has it: each keeps its quantile."""
+    drawn = jnp.exp(call.out) if call.params["log_space"] else call.out
+    slope = lax.random_gamma_grad(call.values[1], drawn)
+    return call.changes[1] * (slope / drawn if call.params["log_space"] else slope)
+
+
 RULED = {
     "add": "add", "add_any": "add", "sub": "subtract", "mul": "multiply", "div": "divide", "neg": "negative",
     "max": "maximum", "min": "minimum", "rem": "fmod", "pow": "power", "atan2": "arctan2", "exp": "exp",
@@ -130,5 +138,7 @@ PRIMITIVES: dict[str, Handler] = {
     **{name: linear() for name in LINEAR},
     **SPECIAL,
 }
-# As automatic differentiation has it.
-STOPPED: dict[str, Handler] = {**PRIMITIVES, "stop_gradient": lambda call: jnp.zeros_like(call.changes[0])}
+# As automatic differentiation has it: random numbers move along their quantiles, where the sampler itself jumps ...
+DRAWN: dict[str, Handler] = {**PRIMITIVES, "random_gamma": _by_quantiles}
+# ... and what is stopped stands still.
+STOPPED: dict[str, Handler] = {**DRAWN, "stop_gradient": lambda call: jnp.zeros_like(call.changes[0])}

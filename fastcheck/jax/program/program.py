@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from copy import copy
 from functools import cached_property, partial
 from typing import Any
 
@@ -20,7 +19,7 @@ from .evaluation import is_inexact
 from .flags import GROUPS, HELD_BY_JAX, KINDS, TracedBranches
 from .flat import FlatJaxpr, flattened
 from .interpreter import MOVES, Inside, Interpreter, Moving
-from .primitives import PRIMITIVES, STOPPED
+from .primitives import PRIMITIVES
 from .structures import STRUCTURES
 from .traced import Traced
 
@@ -42,6 +41,7 @@ class JaxProgram:
     inputs : values of its arguments; those that are real numbers are moved, in double precision.
     moving : which of them are moved.
     rows : how many perturbations are run together, at most; None for a usual number.
+    handlers : the table of primitives.
 
     Attributes
     ----------
@@ -56,15 +56,16 @@ class JaxProgram:
     holds = (Mixture(tuple(HELD_BY_JAX.items())),)
 
     def __init__(
-        self, function: Traced, inputs: Sequence[Any], moving: Collection[int], rows: int | None = None
+        self, function: Traced, inputs: Sequence[Any], moving: Collection[int], rows: int | None = None,
+        handlers: Mapping[str, Handler] = PRIMITIVES,
     ) -> None:
-        self.function, self.moving, self.together, self.handlers = function, tuple(moving), rows, PRIMITIVES
+        self.function, self.moving, self.together, self.handlers = function, tuple(moving), rows, handlers
         self.inputs = tuple(np.asarray(value, np.float64) if k in self.moving else value
                             for k, value in enumerate(inputs))
         try:
             with double_precision():
                 self.outputs = self.at(self.inputs)
-                self._moves = function.once(("moves", self.moving), self._find_moving)
+                self._moves = function.once(("moves", self.moving, id(handlers)), self._find_moving)
         except (TypeError, ValueError, NotImplementedError, KeyError) as error:
             if isinstance(error, NoRule):
                 raise
@@ -77,12 +78,6 @@ class JaxProgram:
         program.function, program.moving, program.together, program.handlers = function, tuple(moving), None, PRIMITIVES
         program.inputs = tuple(np.asarray(value, np.float64) for value in inputs)
         program.outputs = program.at(program.inputs)
-        return program
-
-    def with_stopped_still(self) -> "JaxProgram":
-        """Return the program in which what ``jax.lax.stop_gradient`` returns stands still, as autodiff has it."""
-        program = copy(self)
-        program.handlers = STOPPED
         return program
 
     @cached_property
@@ -166,7 +161,7 @@ class JaxProgram:
         quickly = rows * self.size < SMALL or not self._can_know
         known = {} if quickly else self._known
         build = partial(_moved, self._flat, self.moving, self.handlers, convention)
-        key = "changes", self.moving, self.handlers is STOPPED, convention, quickly
+        key = "changes", self.moving, id(self.handlers), convention, quickly
         run = self.function.once(key, lambda: jax.jit(
             jax.vmap(build, (None, None, None, 0)), compiler_options=QUICKLY if quickly else None))
         with double_precision():
