@@ -116,11 +116,10 @@ def _blocks(count: int, pace: Pace, limits: Limits) -> Iterator[slice]:
     while done < count:
         block = slice(done, min(done + pace.rows, count))
         rows = block.stop - block.start
-        started = time.perf_counter()
+        started, spent = time.perf_counter(), time.process_time()
         yield block
-        took = time.perf_counter() - started
-        pace.took(rows, took)
-        paces.append(took / rows)
+        pace.took(rows, time.perf_counter() - started)
+        paces.append((time.process_time() - spent) / rows)
         done = block.stop
         if limits.over:
             return

@@ -58,7 +58,7 @@ def differences(
     epsilon : the step of J_plus and J_minus; gradapprox has a far smaller one, since nothing rounds.
     joint : hold all inputs against directions and literal subtraction together, not each by itself: for a few entries
         beside directions.
-    longest : seconds that it may take; infinite where there is nothing that would be quicker.
+    longest : seconds of the processor that it may take; infinite where there is nothing that would be quicker.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def differences(
     NoRule : where an operation has no exact difference.
     TooSlow : where it would take longer than it may, as soon as that shows.
     """
-    started = time.perf_counter()
+    started = time.process_time()
     require_same_outputs(problem)
     literal_calls = min(len(problem.tensors), MANY)
     joint = joint or HASTE * literal_calls * problem.seconds > deadline - time.perf_counter()

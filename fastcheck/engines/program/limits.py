@@ -20,13 +20,14 @@ class Limits:
     ----------
     deadline : of ``time.perf_counter``.
     progress : called after each block with the number of entries done in it; may raise to stop.
-    longest : seconds that all may take from ``started`` on; infinite where nothing would be quicker.
+    longest : seconds of the processor that all may take from ``started`` on; infinite where nothing would be quicker.
+        A clock that jumps, and other processes, change nothing about that.
     """
 
     deadline: float = math.inf
     progress: Callable[[int], None] = lambda done: None
     longest: float = math.inf
-    started: float = field(default_factory=time.perf_counter)
+    started: float = field(default_factory=time.process_time)
 
     @property
     def over(self) -> bool:
@@ -42,7 +43,7 @@ class Limits:
 
     def require_patience(self, left: int, seconds: float) -> None:
         """Raise TooSlow where columns that are left, at so many seconds each, would take longer than they may."""
-        spent = time.perf_counter() - self.started
+        spent = time.process_time() - self.started
         expected = spent + left * seconds
         if left and spent > EARLY * self.longest and expected > self.longest:
             raise TooSlow(expected)
