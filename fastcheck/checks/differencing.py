@@ -238,6 +238,7 @@ def _timely(call: Callable[..., R], deadline: float) -> Callable[..., R]:
     """Return the same call, which raises OutOfTime after a deadline of ``time.perf_counter``."""
 
     def timely(*args: Any) -> R:
+        """Call it, unless the deadline has passed."""
         if time.perf_counter() >= deadline:
             raise OutOfTime
         return call(*args)
@@ -257,6 +258,7 @@ def _program_of(cost: Any, args: tuple[Any, ...], problem: FunctionProblem) -> "
     args = function.args
 
     def plain(values: Any) -> list[Any]:
+        """Return the function's outputs at other inputs."""
         return [np.asarray(output) for output in flattened(function(*values, *args))]
 
     inputs = [theta[t.start : t.stop].reshape(t.shape) for t in layout.tensors]
@@ -274,10 +276,12 @@ def _held_program(held: HeldCost, problem: FunctionProblem) -> "ProgramProblem":
     arrays = dict(enumerate(held.arrays))
 
     def program_at(values: Sequence[Array]) -> Program:
+        """Return the program at other parameters."""
         with held.holding(values):  # a program begins with a plain run
             return Program(held.cost, values, (), arrays)
 
     def plain(values: Any) -> list[Any]:
+        """Return the cost's outputs at other parameters."""
         with held.holding(values):
             return [np.asarray(output) for output in flattened(held.cost())]
 

@@ -247,7 +247,10 @@ class _Found:
         kept: list[Array] = []
 
         def side(sign: float) -> CostsOnDemand:
+            """Return the costs to one side of theta."""
+
             def cost_at(at: Any) -> Array:
+                """Return those of some parameters, whose even parts are summed when somebody asks."""
                 if not kept:
                     kept.append(self._even())
                 return np.asarray(cost + (kept[0][at] + sign * epsilon * gradapprox[at]))
