@@ -21,6 +21,8 @@ NEEDS = {"fastcheck/torch": "torch", "fastcheck/jax": "jax", "tests/torch": "tor
 
 # A test that takes more processor seconds than this, those of its child processes included, is to bear the mark slow.
 QUICK = 2.0
+UNMARKED = "long without the mark slow"
+_began = pytest.StashKey[float]()
 _unmarked: dict[str, float] = {}
 
 
@@ -44,15 +46,32 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
     return True if any(collection_path.is_relative_to(place) for place in lacking) else None
 
 
+def processor_seconds() -> float:
+    """What this process and the children that it waited for have spent."""
+    return sum(os.times()[:4])
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Note when the test began."""
+    item.stash[_began] = processor_seconds()
+
+
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Note the tests that take long and do not say so: what compiles a kernel first may be among them by chance."""
-    started = sum(os.times()[:4])
-    result = yield
-    taken = sum(os.times()[:4]) - started
-    if taken > QUICK and item.get_closest_marker("slow") is None:
-        _unmarked[item.nodeid] = taken
-    return result
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Say in its last report what the test took, if that is long and it does not say so.
+
+    What compiles a kernel first may be among them by chance.
+    """
+    report = yield
+    taken = processor_seconds() - item.stash.get(_began, processor_seconds())
+    if call.when == "teardown" and taken > QUICK and item.get_closest_marker("slow") is None:
+        report.user_properties.append((UNMARKED, taken))
+    return report
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Gather what the reports say: they come from the processes that ran the tests."""
+    _unmarked.update({report.nodeid: value for name, value in report.user_properties if name == UNMARKED})
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

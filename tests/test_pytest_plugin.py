@@ -4,7 +4,6 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from importlib.metadata import entry_points
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -120,7 +119,6 @@ def test_no_line_where_nothing_was_checked(run):
     result.stdout.no_fnmatch_line("fastcheck:*")
 
 
-@pytest.mark.skipif(find_spec("xdist") is None, reason="pytest-xdist is not installed")
 @pytest.mark.slow
 def test_summary_across_processes(run):
     result = run(FIXTURE, "-n", "2")

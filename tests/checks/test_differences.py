@@ -210,7 +210,7 @@ def calls(gradient, p, cost, **options):
 
 
 @pytest.mark.parametrize("share", [0.01, 0.3, 1.0])
-@pytest.mark.parametrize("size", [20, 200, 2000])
+@pytest.mark.parametrize("size", [20, 200, pytest.param(2000, marks=pytest.mark.slow)])
 def test_a_failing_check_takes_few_evaluations_more(size, share):
     p = np.random.default_rng(0).standard_normal(size)
     cost = lambda p: np.sum(np.exp(np.sin(p)))  # noqa: E731
@@ -243,7 +243,8 @@ def test_a_failing_check_of_several_tensors_takes_few_evaluations_more():
 
 
 @pytest.mark.parametrize("wrong", [False, True])
-@pytest.mark.parametrize(("seconds", "limit"), [(0.05, 2.0), (0.002, 0.5), (0.3, 1.0)])
+@pytest.mark.parametrize(("seconds", "limit"), [
+    pytest.param(0.05, 2.0, marks=pytest.mark.slow), (0.002, 0.5), pytest.param(0.3, 1.0, marks=pytest.mark.slow)])
 def test_time_limits_hold(seconds, limit, wrong):
     rng = np.random.default_rng(0)
     p = {name: rng.standard_normal(10) for name in "abcd"}

@@ -491,7 +491,7 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("engine", ["program", "differences"])
+@pytest.mark.parametrize("engine", ["program", pytest.param("differences", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_every_parameter_is_found_once(kind, engine):
     names = KINDS[kind]
@@ -613,7 +613,7 @@ SHARED = {
 }
 
 
-@pytest.mark.parametrize("engine", ["program", "differences"])
+@pytest.mark.parametrize("engine", ["program", pytest.param("differences", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", SHARED, ids=lambda kind: kind.__name__)
 def test_a_parameter_of_several_layers_is_one(kind, engine):
     for make in (kind, kind()):

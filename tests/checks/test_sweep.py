@@ -7,6 +7,8 @@ import fastcheck as fc
 from fastcheck.engines.base import ENGINES
 from tests.support.problems import data, network
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def swept():

@@ -33,6 +33,7 @@ def true_change(name, x, d):
         return after - before if finite else None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_changes_far_out(name):
     for x, d in places(name):

@@ -83,6 +83,7 @@ def coarse(kind, seed):
 KINDS = ["a sum in float32", "a large number taken off", "a model in float32, its penalty in double"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["all", "directional"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_rounded_coarsely_beside_what_is_not_blames_no_gradient(kind, method):

@@ -11,17 +11,19 @@ from tests.support.problems import HIDDEN, OUTPUTS, PAIRS, RUN, gradient, networ
 
 pytestmark = pytest.mark.usefixtures("each_form")
 
+SLOW = pytest.mark.slow
 
+
+@pytest.mark.parametrize("epsilon", [1e-7, *(pytest.param(slow, marks=SLOW) for slow in (1e-2, 1e-4, 1e-9))])
 @pytest.mark.parametrize("hidden", HIDDEN)
-def test_fifty_digits_every_activation(hidden):
-    for epsilon in (1e-7, 1e-2, 1e-4, 1e-9):
-        agrees(problem(network([3, 4, 3, 2], hidden, "softmax", "cross_entropy", 0.1), seed=3), epsilon)
+def test_fifty_digits_every_activation(hidden, epsilon):
+    agrees(problem(network([3, 4, 3, 2], hidden, "softmax", "cross_entropy", 0.1), seed=3), epsilon)
 
 
+@pytest.mark.parametrize("epsilon", [1e-7, pytest.param(1e-2, marks=SLOW)])
 @pytest.mark.parametrize(("cost", "output"), OUTPUTS)
-def test_fifty_digits_every_cost(cost, output):
-    for epsilon in (1e-7, 1e-2):
-        agrees(problem(network([2, 3, 2], "tanh", output, cost, 0.3), seed=5), epsilon)
+def test_fifty_digits_every_cost(cost, output, epsilon):
+    agrees(problem(network([2, 3, 2], "tanh", output, cost, 0.3), seed=5), epsilon)
 
 
 @pytest.mark.parametrize("depth", range(6))
@@ -59,16 +61,17 @@ def test_dead_units_and_zero_inputs_have_zero_gradients():
     assert np.all(found.gradapprox[:12].reshape(4, 3)[:, 2] == 0.0)
 
 
+@pytest.mark.parametrize(("widths", "m", "l2"), [
+    ([4, 3], 5, 0.0), ([4, 5, 3], 1, 0.7), pytest.param([3, 6, 5, 4, 2], 6, 0.2, marks=SLOW)])
 @pytest.mark.parametrize(("hidden", "cost", "output"), PAIRS)
-def test_agrees_with_reference_and_backpropagation(hidden, cost, output):
-    for widths, m, l2 in (([4, 3], 5, 0.0), ([4, 5, 3], 1, 0.7), ([3, 6, 5, 4, 2], 6, 0.2)):
-        given = problem(network(widths, hidden, output, cost, l2), m, seed=11)
-        found = engine.differences(given, None, 1e-7, RUN)
-        slow = reference.differences(given, None, 1e-7, RUN)
-        assert np.all(np.abs(found.J_plus - slow.J_plus) <= 1e-13 * max(1.0, abs(found.cost)))
-        assert np.all(np.abs(found.J_minus - slow.J_minus) <= 1e-13 * max(1.0, abs(found.cost)))
-        wanted = gradient(given)
-        assert np.linalg.norm(found.gradapprox - wanted) <= 1e-12 * np.linalg.norm(wanted)
+def test_agrees_with_reference_and_backpropagation(hidden, cost, output, widths, m, l2):
+    given = problem(network(widths, hidden, output, cost, l2), m, seed=11)
+    found = engine.differences(given, None, 1e-7, RUN)
+    slow = reference.differences(given, None, 1e-7, RUN)
+    assert np.all(np.abs(found.J_plus - slow.J_plus) <= 1e-13 * max(1.0, abs(found.cost)))
+    assert np.all(np.abs(found.J_minus - slow.J_minus) <= 1e-13 * max(1.0, abs(found.cost)))
+    wanted = gradient(given)
+    assert np.linalg.norm(found.gradapprox - wanted) <= 1e-12 * np.linalg.norm(wanted)
 
 
 @pytest.mark.parametrize("epsilon", [1e-7, 1e-3])

@@ -10,10 +10,12 @@ from tests.support.problems import PIECEWISE, RUN, gradient, network, problem
 
 pytestmark = pytest.mark.usefixtures("each_form")
 
+SLOW = pytest.mark.slow
+
 
 @pytest.mark.parametrize("hidden", PIECEWISE)
-@pytest.mark.parametrize("offset", [0.0, 1e-8, -1e-8, 1e-12, -1e-12])
-@pytest.mark.parametrize("layers", [(1,), (2,), (1, 2), (1, 2, 3)])
+@pytest.mark.parametrize("offset", [0.0, -1e-8, *(pytest.param(slow, marks=SLOW) for slow in (1e-8, 1e-12, -1e-12))])
+@pytest.mark.parametrize("layers", [(1,), *(pytest.param(slow, marks=SLOW) for slow in ((2,), (1, 2))), (1, 2, 3)])
 def test_kinks(hidden, offset, layers):
     """Pre-activations at a kink or within epsilon of it, in one layer or several at once."""
     from fastcheck.rules.activations import ACTIVATIONS
