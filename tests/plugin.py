@@ -71,7 +71,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Gather what the reports say: they come from the processes that ran the tests."""
-    _unmarked.update({report.nodeid: value for name, value in report.user_properties if name == UNMARKED})
+    for name, value in report.user_properties:
+        if name == UNMARKED:
+            _unmarked[report.nodeid] = value
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

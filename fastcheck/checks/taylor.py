@@ -14,16 +14,28 @@ from .._validation import real_array
 from ..problems.functions.purity import as_cost
 from ..problems.parameters.layout import Layout
 from ..report.report import Report
+from ..verdict.outcome import Verdict
 from .function import check_function
 
 # Steps are halved at most this many times, and no further once remainders have been rounding for this many.
 HALVINGS, LOST = 44, 4
 # An order is taken from remainders this many times above their rounding; a window has this many of them.
 CLEAR, ENOUGH = 16.0, 3
+# LOST halvings further on, remainders are below this share of one that is no noise: 1 / 16 where they fall as the step.
+STILL = 1.0 / 8.0
 # Orders of neighbouring steps in one window differ by no more than this, and are at least that: below it is rounding.
 SPREAD, LEAST = 0.15, 0.8
 # Remainders fall as the square of the step, for certain, from this order on.
 SQUARE = 1.85
+# What it means that remainders fall as the square or not, beside the verdict on the slope.
+MEANS: dict[tuple[bool, Verdict], str] = {
+    (True, "pass"): "as they do where the gradient is right",
+    (True, "inconclusive"): "as they do where the gradient is right; shorter steps show no order",
+    (True, "fail"): "as curvature makes them, which hides there what the gradient is off by",
+    (False, "pass"): "not as h^2: f is noisy or has a kink near there",
+    (False, "inconclusive"): "not as h^2: f is noisy or has a kink near there, or the gradient is wrong",
+    (False, "fail"): "not as h^2: the gradient is wrong",
+}
 # What reports call the one derivative.
 ALONG = "f along the direction"
 
@@ -73,14 +85,13 @@ class Remainders:
     window: tuple[int, int] | None
     order: float
 
-    def sentence(self) -> str:
-        """Return what the remainders show."""
+    def sentence(self, verdict: Verdict) -> str:
+        """Return what the remainders show, beside the verdict on the slope."""
         if self.window is None:
             return ("Taylor test: no order shows, since the remainders are rounding or curvature at every step"
                     f" from {self.steps[0]:.0e} to {self.steps[-1]:.0e}.")
         first, last = (self.steps[place] for place in self.window)
-        right = self.order >= SQUARE
-        means = "as they do where the gradient is right" if right else "not as h^2: the gradient is wrong"
+        means = MEANS[self.order >= SQUARE, verdict]
         return f"Taylor test: remainders fall as h^{self.order:.2f} from h = {first:.0e} to {last:.0e}, {means}."
 
     def to_dict(self) -> dict[str, Any]:
@@ -134,7 +145,7 @@ def check_taylor(
     line = Line(f, layout, at, along, tuple(args))
     report = check_function(line, {ALONG: 0.0}, {ALONG: slope}, **options)
     found = remainders_of(line, slope, float(np.linalg.norm(at) or 1.0) / float(np.linalg.norm(along)), report.cost)
-    return report.noted(found.sentence()).told(taylor=found.to_dict())
+    return report.noted(found.sentence(report.verdict)).told(taylor=found.to_dict())
 
 
 def _slope(gradient: Any, layout: Layout, along: Array) -> float:
@@ -152,26 +163,36 @@ def remainders_of(line: Callable[[Any], Any], slope: float, longest: float, valu
     line : the function along the line; slope : the gradient's along it; value : f(x).
     longest : the first step.
     """
-    steps, remainders, orders, lost = [], [], [math.nan], 0
+    steps: list[float] = []
+    remainders: list[float] = []
+    roundings: list[float] = []
+    lost = 0
     for halving in range(HALVINGS):
         step = longest * 0.5**halving
         there = _value(line, step)
-        rounding = UNIT_ROUNDOFF * (abs(value) + abs(there) + abs(step * slope))
         remainder = abs(there - value - step * slope)
         if not math.isfinite(remainder):
             continue
         steps.append(step)
         remainders.append(remainder)
-        clear = remainder > CLEAR * rounding
-        if len(steps) > 1:
-            orders.append(math.log2(remainders[-2] / remainder) if clear else math.nan)
-        lost = 0 if clear else lost + 1
+        roundings.append(UNIT_ROUNDOFF * (abs(value) + abs(there) + abs(step * slope)))
+        lost = 0 if remainder > CLEAR * roundings[-1] else lost + 1
         if lost == LOST:
             break
-    orders = orders[1:]
+    orders = _orders(remainders, roundings)
     window = _window(orders)
     order = math.nan if window is None else float(np.median(orders[window[0] : window[1]]))
     return Remainders(steps or [longest], remainders, orders, window, order)
+
+
+def _orders(remainders: Sequence[float], roundings: Sequence[float]) -> list[float]:
+    """log2 of neighbouring remainders; NaN where the second is rounding, or noise: what no longer falls is."""
+    orders = []
+    for place in range(1, len(remainders)):
+        noise = max(remainders[place + LOST :], default=0.0)
+        clear = remainders[place] > CLEAR * roundings[place] and STILL * remainders[place] >= noise
+        orders.append(math.log2(remainders[place - 1] / remainders[place]) if clear else math.nan)
+    return orders
 
 
 def _value(line: Callable[[Any], Any], step: float) -> float:

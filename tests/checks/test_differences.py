@@ -55,7 +55,11 @@ NARROW = {
 }
 
 
-@pytest.mark.parametrize("options", [{}, {"order": 4}, {"order": 6}, {"method": "directional"}], ids=str)
+OPTIONS = [{}, *(pytest.param(slow, marks=pytest.mark.slow)
+                 for slow in ({"order": 4}, {"order": 6}, {"method": "directional"}))]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("name", NARROW)
 def test_narrow_structure(name, options):
     cost, slope, x = NARROW[name]

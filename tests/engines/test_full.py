@@ -13,15 +13,16 @@ from tests.support.problems import PAIRS, RUN, gradient, network, problem
 WIDTHS = ([4, 3], [4, 5, 3], [3, 6, 4, 2], [2, 3, 4, 3, 2], [2, 3, 2, 3, 2, 2], [1, 1, 1])
 
 
+@pytest.mark.parametrize("depth", [
+    number if number == 3 else pytest.param(number, marks=pytest.mark.slow) for number in range(len(WIDTHS))])
 @pytest.mark.parametrize(("hidden", "cost", "output"), PAIRS)
-def test_agrees_with_reference(hidden, cost, output):
-    for depth, widths in enumerate(WIDTHS):
-        given = problem(network(widths, hidden, output, cost, 0.5 * (depth % 2)), m=1 + depth % 3, seed=depth)
-        fast, slow = full.differences(given, None, 1e-7, RUN), reference.differences(given, None, 1e-7, RUN)
-        size = 1e-13 * abs(slow.cost)
-        assert np.all(np.abs(fast.J_plus - slow.J_plus) <= size)
-        assert np.all(np.abs(fast.J_minus - slow.J_minus) <= size)
-        assert abs(fast.cost - slow.cost) <= size
+def test_agrees_with_reference(hidden, cost, output, depth):
+    given = problem(network(WIDTHS[depth], hidden, output, cost, 0.5 * (depth % 2)), m=1 + depth % 3, seed=depth)
+    fast, slow = full.differences(given, None, 1e-7, RUN), reference.differences(given, None, 1e-7, RUN)
+    size = 1e-13 * abs(slow.cost)
+    assert np.all(np.abs(fast.J_plus - slow.J_plus) <= size)
+    assert np.all(np.abs(fast.J_minus - slow.J_minus) <= size)
+    assert abs(fast.cost - slow.cost) <= size
 
 
 def test_larger_than_one_block(monkeypatch):

@@ -27,7 +27,8 @@ def test_no_ending_is_claimed_twice_and_every_entry_stands_under_its_name():
         assert form.endings
 
 
-@pytest.mark.parametrize(("name", "ending"), ENDINGS)
+@pytest.mark.parametrize(("name", "ending"), [
+    pytest.param(*known, marks=pytest.mark.slow) if FORMATS[known[0]].draw else known for known in ENDINGS])
 def test_the_ending_tells_the_format(name, ending, tmp_path):
     path = tmp_path / f"report{ending}"
     failing().save(path)

@@ -37,7 +37,7 @@ def test_nothing_is_saved_unless_asked(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("spoil", [np.nan, np.inf, 0.0])
+@pytest.mark.parametrize("spoil", [np.nan, *(pytest.param(slow, marks=pytest.mark.slow) for slow in (np.inf, 0.0))])
 def test_what_is_not_finite_or_all_zero_is_drawn(spoil, tmp_path):
     made = Made()
     made.gradient[:] = spoil

@@ -21,44 +21,49 @@ ROOMS = (
     ("__main__",),
 )
 FLOORS_OF_ROOMS, FLOORS_OF_FILES = 10, 14
-GRAPH = import_graph("fastcheck")
 PACKAGES = [name for name, path in modules("fastcheck").items() if path.name == "__init__.py"]
 
 
-def test_files_import_each_other_in_no_circle():
-    found = circle(GRAPH)
+@pytest.fixture(scope="module")
+def graph():
+    """What every module of the package imports of it."""
+    return import_graph("fastcheck")
+
+
+def test_files_import_each_other_in_no_circle(graph):
+    found = circle(graph)
     assert not found, " -> ".join(found)
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_rooms_import_each_other_in_no_circle(package):
-    found = circle(contracted(GRAPH, package))
+def test_rooms_import_each_other_in_no_circle(package, graph):
+    found = circle(contracted(graph, package))
     assert not found, " -> ".join(found)
 
 
-def test_every_room_has_a_place_in_the_order():
+def test_every_room_has_a_place_in_the_order(graph):
     declared = {f"fastcheck.{name}" for row in ROOMS for name in row}
-    assert contracted(GRAPH, "fastcheck").keys() <= declared
+    assert contracted(graph, "fastcheck").keys() <= declared
 
 
-def test_no_import_runs_upwards():
+def test_no_import_runs_upwards(graph):
     height = {f"fastcheck.{name}": number for number, row in enumerate(ROOMS) for name in row}
-    upwards = {(room, target) for room, targets in contracted(GRAPH, "fastcheck").items() for target in targets
+    upwards = {(room, target) for room, targets in contracted(graph, "fastcheck").items() for target in targets
                if height[target] > height[room]}
     assert not upwards
 
 
-def test_only_doors_import_the_face_of_the_package():
+def test_only_doors_import_the_face_of_the_package(graph):
     """``fastcheck/__init__.py`` stands above all rooms: who imports it imports everything."""
-    assert not [name for name, targets in GRAPH.items() if "fastcheck" in targets]
+    assert not [name for name, targets in graph.items() if "fastcheck" in targets]
 
 
-def test_few_floors_of_rooms():
-    assert max(floors(contracted(GRAPH, "fastcheck")).values()) <= FLOORS_OF_ROOMS
+def test_few_floors_of_rooms(graph):
+    assert max(floors(contracted(graph, "fastcheck")).values()) <= FLOORS_OF_ROOMS
 
 
-def test_few_floors_of_files():
-    chain = longest_chain(GRAPH)
+def test_few_floors_of_files(graph):
+    chain = longest_chain(graph)
     assert len(chain) <= FLOORS_OF_FILES, " -> ".join(chain)
 
 

@@ -33,7 +33,7 @@ def verdicts(kind, factor, method, most):
     return found
 
 
-@pytest.mark.parametrize("most", [1, 8])
+@pytest.mark.parametrize("most", [pytest.param(1, marks=pytest.mark.slow), 8])
 @pytest.mark.parametrize("method", ["all", "directional"])
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_right_gradients_are_not_blamed(kind, method, most):

@@ -24,7 +24,7 @@ def off(found, exact):
 
 
 @pytest.mark.parametrize("hidden", [name for name in HIDDEN if name not in plain.FAR_OUT])
-@pytest.mark.parametrize("epsilon", [1e-7, 5e-7, 1e-10])
+@pytest.mark.parametrize("epsilon", [1e-7, *(pytest.param(slow, marks=pytest.mark.slow) for slow in (5e-7, 1e-10))])
 @pytest.mark.parametrize("between", [[], [4], [4, 3], [4, 3, 3]])
 def test_fifty_digits_of_every_activation(hidden, epsilon, between):
     given = problem(network([3, *between, 2], hidden, "softmax", "cross_entropy", 0.1), seed=3)
