@@ -19,6 +19,12 @@ from benchmarks.gate.runner import Measured, measure, node, short
 from benchmarks.measure import processor, versions
 
 
+@pytest.fixture(autouse=True)
+def _by_itself(monkeypatch):
+    """Processes that measure are none of those that share the tests: pytest-benchmark would not measure in these."""
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+
+
 class Processes:
     """Stands for fresh processes: the ratios of each in turn, and who was asked for."""
 

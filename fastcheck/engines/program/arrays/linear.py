@@ -1,6 +1,12 @@
-"""Functions that are linear in an array, or in each of two: applied to the changes."""
+"""Functions that are linear in an array, or in each of two: applied to the changes.
 
-from collections.abc import Callable, Mapping
+Changes are tiny, and some functions are only linear in what is not: scipy.ndimage leaves weights below 2^-52 out.  So
+changes are brought to about one by a power of two before such a function sees them, and back afterwards.
+"""
+
+import math
+
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +19,8 @@ from .reductions import into, negative_axes
 from .run import Run
 
 Handler = Callable[..., Any]
+# Powers of two that changes are scaled by: neither these nor their inverses overflow.
+MOST = 1000
 
 
 def along_axes(parameter: str, place: int, default: Any) -> Handler:
@@ -68,12 +76,14 @@ def each(*content: str | int) -> Handler:
         moving += [arg for key, arg in options.items() if key in chosen and _moves(arg)]
         if not moving:
             return _fresh_all(run, result, None)
-        found = []
+        size, found = _size([arg.change for arg in moving]), []
         for place in range(run.batch):
-            here = [_change_at(arg, place) if spot in chosen else arg for spot, arg in enumerate(positional_of(args))]
-            there = {key: _change_at(arg, place) if key in chosen else still_value(arg) for key, arg in options.items()}
+            here = [_change_at(arg, place, size) if spot in chosen else arg
+                    for spot, arg in enumerate(positional_of(args))]
+            there = {key: _change_at(arg, place, size) if key in chosen else still_value(arg)
+                     for key, arg in options.items()}
             found.append(function(*here, **there))
-        return _fresh_all(run, result, found)
+        return _fresh_all(run, result, found, size)
 
     return handler
 
@@ -87,20 +97,29 @@ def _moves(arg: Any) -> bool:
     return type(arg) is DifferenceArray and arg.change is not None
 
 
-def _change_at(arg: Any, place: int) -> Any:
+def _size(changes: Sequence[NDArray[Any]]) -> float:
+    """Return the power of two that is about as large as the largest change; 1 where that is 0 or no number."""
+    largest = max((float(np.max(np.abs(change), initial=0.0)) for change in changes), default=0.0)
+    if not 0.0 < largest < math.inf:
+        return 1.0
+    return math.ldexp(1.0, max(-MOST, min(math.frexp(largest)[1], MOST)))
+
+
+def _change_at(arg: Any, place: int, size: float) -> Any:
+    """Return the change of one perturbation, in units of ``size``."""
     if type(arg) is DifferenceArray and arg.change is not None:
-        return arg.change[place]
+        return arg.change[place] / size
     return np.zeros(np.shape(value_of(arg)))
 
 
-def _fresh_all(run: Run, result: Any, found: list[Any] | None) -> Any:
-    """Return the result, or list of results, with the changes of each perturbation."""
+def _fresh_all(run: Run, result: Any, found: list[Any] | None, size: float = 1.0) -> Any:
+    """Return the result, or list of results, with the changes of each perturbation, which are in units of ``size``."""
     if isinstance(result, (list, tuple)):
         return type(result)(
-            run.fresh(one, None if found is None else np.stack([each[place] for each in found]))
+            run.fresh(one, None if found is None else size * np.stack([each[place] for each in found]))
             for place, one in enumerate(result)
         )
-    return run.fresh(result, None if found is None else np.stack(found))
+    return run.fresh(result, None if found is None else size * np.stack(found))
 
 
 def bilinear_each(run: Run, function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
@@ -113,10 +132,11 @@ def bilinear_each(run: Run, function: Callable[..., Any], args: tuple[Any, ...],
     da, db = (one.change if type(one) is DifferenceArray else None for one in (a, b))
     if da is None and db is None:
         return run.fresh(result)
-    change: NDArray[Any] = np.zeros((run.batch, *result.shape), result.dtype)
+    size = _size([change for change in (da, db) if change is not None])
+    found: NDArray[Any] = np.zeros((run.batch, *result.shape), result.dtype)
     for place in range(run.batch):
         if da is not None:
-            change[place] += function(da[place], second, *rest, **named)
+            found[place] += function(da[place] / size, second, *rest, **named)
         if db is not None:
-            change[place] += function(first if da is None else first + da[place], db[place], *rest, **named)
-    return run.fresh(result, change)
+            found[place] += function(first if da is None else first + da[place], db[place] / size, *rest, **named)
+    return run.fresh(result, size * found)

@@ -21,6 +21,20 @@ def test_small_changes_keep_their_digits(name):
     assert_exact(ALL_FUNCTIONS[name], inputs_of(SHAPES), size=1e-6, dtype=np.longdouble, tolerance=1e-11)
 
 
+@pytest.mark.parametrize("size", [2.0**-30, 2.0**-52, 2.0**-70])
+@pytest.mark.parametrize("name", ALL_FUNCTIONS)
+def test_tiny_changes_are_a_part_of_small_ones(name, size):
+    """No function leaves out what is below some size of its own, as scipy.ndimage does with weights below 2^-52."""
+    inputs = inputs_of(SHAPES)
+    program = Program(ALL_FUNCTIONS[name], inputs)
+    changes = changes_of(inputs, 2.0**-20)
+    small, tiny = (program.run({number: share * change for number, change in changes.items()}).changes
+                   for share in (1.0, size))
+    for one, other in zip(small, tiny, strict=True):
+        if one is not None:
+            np.testing.assert_allclose(other / size, one, rtol=0, atol=1e-4 * np.abs(one).max())
+
+
 @pytest.mark.parametrize("name", [name for name in ALL_FUNCTIONS if name.startswith(DOUBLE_ONLY)])
 def test_small_changes_are_half_of_twice_as_small_ones(name):
     """Without wider arithmetic: what is lost in subtraction is not lost here, and the second order is known."""
