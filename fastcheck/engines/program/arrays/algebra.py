@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ...._errors import NoRule
 from ...._types import Indices
+from .array import DifferenceArray
 from .elementwise import split
 from .rearranging import still_value
 from .reductions import change_by_rule, negative_axes
@@ -118,6 +119,17 @@ def qr(run: Run, function: Callable[..., Any], args: tuple[Any, ...], options: M
     return _results(run, out, list(run.tables.rules["qr"].change(np, (array.value,), (array.change,), out, None)))
 
 
+def eigh(run: Run, function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+    """scipy.linalg.eigh: with its vectors, or its values alone."""
+    named = dict(options)
+    alone = named.pop("eigvals_only", False)
+    if len(args) > 1 or named:
+        raise NoRule("scipy.linalg.eigh with these options", "leave them out")
+    if alone:
+        return by_rule("eigvalsh", 1)(run, lambda a: function(a, eigvals_only=True), args, {})
+    return by_rule("eigh", 1)(run, function, args, {})
+
+
 def lu(run: Run, function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
     """scipy.linalg.lu: the exchange of rows stands still."""
     array = args[0]
@@ -196,6 +208,27 @@ def matrix_power(run: Run, function: Callable[..., Any], args: tuple[Any, ...], 
     return run.fresh(
         out, None if change is None else change_by_rule(run, "matrix_power", (array.value,), (change,), out, n=n)
     )
+
+
+def least_squares(run: Run, function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+    """numpy.linalg.lstsq and scipy.linalg.lstsq of matrices of full rank: the pseudoinverse times the right side."""
+    a, b = (run.tables.gathered_in(run, arg) for arg in args[:2])
+    values, _, moving = split(run, (a, b))
+    out = function(*values, *args[2:], **options)
+    if not moving:
+        return run.tables.carried(run, out)
+    if out[2] < min(np.shape(values[0])):
+        raise NoRule("a least-squares solution of a matrix of lower rank", "add a small multiple of the identity to it")
+    with run.inside():
+        solution = np.linalg.pinv(a) @ b
+        left = b - a @ solution
+        found = (solution, np.sum(left * left, axis=0) if np.size(out[1]) else None, None, np.linalg.svdvals(a))
+    changes = [one.change if type(one) is DifferenceArray else None for one in found]
+    residuals = np.asarray(out[1])
+    if changes[1] is not None:
+        changes[1] = changes[1].reshape((run.batch, *residuals.shape))
+    return tuple(run.tables.carried(run, part) if change is None else run.fresh(part, change.copy())
+                 for part, change in zip(out, changes, strict=True))
 
 
 def multi_dot(run: Run, function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:

@@ -22,6 +22,7 @@ def composed(definition: Callable[..., Any]) -> Handler:
         named = {key: option for key, option in options.items() if key != "out"}
         arrays = arrays_in(args) + arrays_in(named)
         value = function(*value_of(args), **value_of(named))
+        value = np.float64(value) if type(value) is float else value
         if all(array.change is None for array in arrays):
             return into(run.fresh(value), options.get("out"))
         with run.inside():
@@ -137,22 +138,6 @@ def vdot(a: Any, b: Any) -> Any:
     return np.sum(np.conjugate(np.ravel(a)) * np.ravel(b))
 
 
-def polynomial(p: Any, x: Any) -> Any:
-    """numpy.polyval, by Horner's rule."""
-    total = 0.0 * x
-    for coefficient in p:
-        total = total * x + coefficient
-    return total
-
-
-def vandermonde(x: Any, N: int | None = None, increasing: bool = False) -> Any:
-    """numpy.vander."""
-    columns = [np.ones(np.shape(x))]
-    for _ in range(1, len(x) if N is None else N):
-        columns.append(columns[-1] * x)
-    return np.stack(columns if increasing else columns[::-1], axis=-1)
-
-
 def along_axis(func1d: Callable[..., Any], axis: int, arr: Any, *args: Any, **options: Any) -> Any:
     """numpy.apply_along_axis."""
     lines, axis = np.moveaxis(arr, axis, -1), axis % np.ndim(arr)
@@ -168,47 +153,37 @@ def rounded(a: Any, decimals: int = 0) -> Any:
     return np.rint(a) if decimals == 0 else np.rint(a * 10.0**decimals) / 10.0**decimals
 
 
-def without_nan(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
-    """numpy.nan_to_num."""
-    return np.where(np.isfinite(value_of(x)), x, 0.0)
+def cumulative(running: Callable[..., Any], first: float) -> Callable[..., Any]:
+    """Return the definition of numpy.cumulative_sum or cumulative_prod."""
 
-
-def nan_sum(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
-    """numpy.nansum."""
-    return np.sum(np.where(np.isnan(value_of(a)), 0.0, a), axis=axis, keepdims=keepdims)
-
-
-def nan_product(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
-    """numpy.nanprod."""
-    return np.prod(np.where(np.isnan(value_of(a)), 1.0, a), axis=axis, keepdims=keepdims)
-
-
-def nan_mean(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
-    """numpy.nanmean."""
-    count = np.sum(~np.isnan(value_of(a)), axis=axis, keepdims=keepdims)
-    return nan_sum(a, axis, keepdims=keepdims) / count
-
-
-def nan_extreme(extreme: Callable[..., Any], never: float) -> Callable[..., Any]:
-    """Return the definition of numpy.nanmax or numpy.nanmin, in which NaN becomes what is never chosen."""
-
-    def definition(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
-        return extreme(np.where(np.isnan(value_of(a)), never, a), axis=axis, keepdims=keepdims)
+    def definition(x: Any, /, *, axis: int | None = None, include_initial: bool = False) -> Any:
+        found = running(x, axis=axis if axis is not None else -1)
+        if not include_initial:
+            return found
+        shape = list(np.shape(x))
+        shape[axis if axis is not None else -1] = 1
+        return np.concatenate([np.full(shape, first), found], axis=axis if axis is not None else -1)
 
     return definition
 
 
-def nan_variance(a: Any, axis: Any = None, *, ddof: float = 0, keepdims: bool = False) -> Any:
-    """numpy.nanvar."""
-    missing = np.isnan(value_of(a))
-    centred = np.where(missing, 0.0, a - nan_mean(a, axis, keepdims=True))
-    count = np.sum(~missing, axis=axis, keepdims=keepdims)
-    return np.sum(centred * centred, axis=axis, keepdims=keepdims) / (count - ddof)
+def angle(z: Any, deg: bool = False) -> Any:
+    """numpy.angle."""
+    found = np.arctan2(np.imag(z), np.real(z))
+    return found * (180.0 / np.pi) if deg else found
 
 
-def nan_deviation(a: Any, axis: Any = None, *, ddof: float = 0, keepdims: bool = False) -> Any:
-    """numpy.nanstd."""
-    return np.sqrt(nan_variance(a, axis, ddof=ddof, keepdims=keepdims))
+def unwrapped(p: Any, *args: Any, **options: Any) -> Any:
+    """numpy.unwrap, which adds whole periods."""
+    return p + (np.unwrap(value_of(p), *args, **options) - value_of(p))
+
+
+def partitioned(a: Any, kth: Any, axis: int = -1) -> Any:
+    """numpy.partition."""
+    found = np.take_along_axis(a, np.argpartition(a, kth, axis=axis), axis=axis)
+    if not np.array_equal(value_of(found), np.partition(value_of(a), kth, axis=axis)):
+        raise NoRule("numpy.partition, which orders these entries otherwise than numpy.argpartition", "use numpy.sort")
+    return found
 
 
 def running(ufunc: Any) -> Callable[..., Any]:

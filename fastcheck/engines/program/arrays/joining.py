@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...._errors import NoRule
 from .array import DifferenceArray
 from .rearranging import arrays_in, rearrangement, still_value, value_of
 from .run import Run
@@ -31,6 +32,28 @@ def concatenate(run: Run, function: Callable[..., Any], args: tuple[Any, ...], o
     changes = [_whole_change(run, part, value) for part, value in zip(parts, values, strict=True)]
     moved = np.concatenate(changes, axis=place)
     return run.rearranged(out, moved, any(part.owner.computed for part in moving))
+
+
+def _in_a_row(run: Run, function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+    """numpy.r_[...] of arrays and numbers."""
+    return np.concatenate([np.atleast_1d(part) for part in _parts(run, args[0])])
+
+
+def _in_columns(run: Run, function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+    """numpy.c_[...] of arrays and numbers."""
+    columns = [part if np.ndim(part) > 1 else np.reshape(part, (-1, 1)) for part in _parts(run, args[0])]
+    return np.concatenate(columns, axis=-1)
+
+
+def _parts(run: Run, key: Any) -> list[Any]:
+    parts = [gathered_in(run, part) for part in (key if type(key) is tuple else (key,))]
+    if any(isinstance(part, (slice, str)) for part in parts):
+        raise NoRule("numpy.r_ or numpy.c_ with slices or texts beside what moves", "use numpy.concatenate")
+    return parts
+
+
+# What is indexed with arrays.
+INDEXED = {"r_": _in_a_row, "c_": _in_columns}
 
 
 def _whole_change(run: Run, part: Any, value: Any) -> NDArray[Any]:

@@ -5,7 +5,6 @@ changes are brought to about one by a power of two before such a function sees t
 """
 
 import math
-
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ...._errors import NoRule
-from . import algebra, creation, linear, reductions, scalars
+from . import algebra, composed, creation, curves, distances, joining, linear, matrices, reductions, scalars
 from .rearranging import arrays_in, rearrangement
 from .run import Run
 
@@ -50,10 +50,11 @@ def _without_constant(handler: Handler) -> Handler:
 
 _LINALG: dict[str, Handler] = {
     "inv": algebra.by_rule("inv", 1),
-    "solve": algebra.by_rule("solve", 2),
+    "solve": composed.composed(matrices.solve_as),
+    "lstsq": algebra.least_squares,
     "det": algebra.by_rule("det", 1),
     "pinv": algebra.by_rule("pinv", 1),
-    "eigh": algebra.by_rule("eigh", 1),
+    "eigh": algebra.eigh,
     "eigvalsh": algebra.by_rule("eigvalsh", 1),
     "svd": algebra.svd,
     "svdvals": algebra.by_rule("svdvals", 1),
@@ -74,7 +75,18 @@ _LINALG: dict[str, Handler] = {
 }
 _SIGNAL: dict[str, Handler] = dict.fromkeys(
     ("convolve", "correlate", "fftconvolve", "oaconvolve", "convolve2d", "correlate2d"), linear.bilinear_each
-) | {"lfilter": linear.each(2, "x")}
+) | {
+    "lfilter": linear.each(2, "x"),
+    "filtfilt": linear.each(2, "x"),
+    "sosfilt": linear.each(1, "x"),
+    "sosfiltfilt": linear.each(1, "x"),
+    "detrend": linear.each(0, "data"),
+    "hilbert": linear.each(0, "x"),
+    "savgol_filter": linear.each(0, "x"),
+    "resample": linear.each(0, "x"),
+    "resample_poly": linear.each(0, "x"),
+    "decimate": linear.each(0, "x"),
+}
 _NDIMAGE: dict[str, Handler] = dict.fromkeys(
     ("convolve", "correlate", "convolve1d", "correlate1d"), _without_constant(linear.bilinear_each)
 ) | dict.fromkeys(
@@ -86,8 +98,14 @@ _NDIMAGE: dict[str, Handler] = dict.fromkeys(
         "sobel",
         "prewitt",
         "laplace",
+        "gaussian_laplace",
         "zoom",
         "shift",
+        "rotate",
+        "affine_transform",
+        "map_coordinates",
+        "spline_filter",
+        "spline_filter1d",
     ),
     _without_constant(linear.each(0, "input")),
 )
@@ -98,12 +116,27 @@ _FOURIER: dict[str, Handler] = (
     | dict.fromkeys(("fftn", "ifftn", "rfftn", "irfftn"), linear.along_axes("axes", 2, None))
     | dict.fromkeys(("dctn", "idctn"), linear.along_axes("axes", 3, None))
 )
+_INTEGRATE: dict[str, Handler] = {
+    "trapezoid": composed.composed(curves.integral),
+    "simpson": linear.each(0, "y"),
+    "cumulative_trapezoid": linear.each(0, "y"),
+    "cumulative_simpson": linear.each(0, "y"),
+}
+_DISTANCE: dict[str, Handler] = {
+    name: composed.composed(distances.of_vectors(name)) for name in distances.OF_TWO
+} | {
+    "cdist": composed.composed(distances.between),
+    "pdist": composed.composed(distances.within),
+    "squareform": composed.composed(distances.square_form),
+}
 _SCIPY = {
     "scipy.special": _SPECIAL,
     "scipy.linalg": _LINALG,
     "scipy.signal": _SIGNAL,
     "scipy.ndimage": _NDIMAGE,
     "scipy.fft": _FOURIER,
+    "scipy.integrate": _INTEGRATE,
+    "scipy.spatial.distance": _DISTANCE,
 }
 
 
@@ -127,6 +160,7 @@ def replaced() -> Mapping[tuple[ModuleType, str], Handler]:
     handlers |= {(np, "full"): creation.filled, (np, "full_like"): creation.filled}
     handlers |= {(np, name): creation.of_list for name in _OF_LISTS.split()}
     handlers[np.lib.stride_tricks, "as_strided"] = creation.strided
+    handlers |= {(np, name): _asked(handler) for name, handler in joining.INDEXED.items()}
     handlers[np, "ndenumerate"] = _asked(creation.enumerated)
     handlers |= {(math, name): _asked(handler) for name, handler in scalars.HANDLERS.items()}
     for module_name, table in _SCIPY.items():

@@ -118,6 +118,18 @@ def by_rule(*names: str) -> Handler:
     return handler
 
 
+def cumulative_product(
+    run: Run, function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]
+) -> Any:
+    """numpy.cumprod (axis, dtype, out): of all entries in a row where no axis is given."""
+    names = ("axis", "dtype", "out")
+    args, named = _by_name(args, options, names)
+    array = run.tables.gathered_in(run, args[0])
+    if named.get("axis") is None:
+        array, named["axis"] = array.reshape(-1), 0
+    return by_rule(*names)(run, function, (array,), named)
+
+
 def _by_rule(
     run: Run,
     function: Callable[..., Any],

@@ -108,7 +108,9 @@ class Wrapping:
         """Remembers a replacement, by the original's identity and, as another run may have installed it, by its own."""
         self._replacements[id(original)] = self._replacements[id(replacement)] = (original, replacement)
 
-    def _replacement(self, original: Callable[..., Any], handler: Handler) -> Callable[..., Any]:
+    def _replacement(self, original: Any, handler: Handler) -> Any:
+        if not callable(original):  # numpy.r_ and numpy.c_ are indexed
+            return Indexed(self._replacement(original.__getitem__, handler))
         at_work = self._at_work
 
         def replacement(*args: Any, **options: Any) -> Any:
@@ -125,6 +127,16 @@ class Wrapping:
         replacement.__doc__ = original.__doc__
         replacement.__wrapped__ = original  # type: ignore[attr-defined]  # as functools.wraps leaves it
         return replacement
+
+
+class Indexed:
+    """Stands in for what is indexed instead of called, numpy.r_ and numpy.c_."""
+
+    def __init__(self, of_key: Callable[[Any], Any]) -> None:
+        self._of_key = of_key
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._of_key(key)
 
 
 def _copy_of(module: ModuleType) -> ModuleType:

@@ -7,9 +7,11 @@ import math
 
 import numpy as np
 import scipy.fft
+import scipy.integrate
 import scipy.linalg
 import scipy.ndimage
 import scipy.signal
+import scipy.spatial.distance
 import scipy.special
 
 
@@ -65,6 +67,29 @@ REDUCTIONS = {
     "nanprod": lambda x, y, v: np.nanprod(with_nan(x)) + np.nanprod(with_nan(x), axis=1, keepdims=True) * x,
     "polyval": lambda x, y, v: np.polyval(v, x),
     "vander": lambda x, y, v: np.vander(v) + np.vander(v, 4, increasing=True),
+    "polyadd": lambda x, y, v: np.polyadd(v, x[0, :2]) + np.polysub(x[1, :3], v) * 2.0,
+    "polymul": lambda x, y, v: np.polymul(v, x[0, :2]) + np.poly(v),
+    "polyder": lambda x, y, v: np.polyder(v) + np.polyder(np.polyint(v, 2), 3) + np.polyint(v)[:3],
+    "cumprod of all": lambda x, y, v: np.cumprod(x) + x.cumprod(),
+    "cumulative": lambda x, y, v: (
+        np.cumulative_sum(x, axis=1) + np.cumulative_prod(x, axis=1) + np.cumulative_sum(v)
+        + np.cumulative_prod(v, include_initial=True)[1:] + np.cumulative_sum(x, axis=1, include_initial=True)[:, :4]
+    ),
+    "nancumsum": lambda x, y, v: np.nancumsum(with_nan(x)).reshape(3, 4) + np.nancumprod(with_nan(x), axis=1),
+    "nanmedian": lambda x, y, v: (
+        np.nanmedian(with_nan(x)) + np.nanmedian(with_nan(x), axis=0) + np.nanquantile(with_nan(x), 0.3, axis=0)
+        + np.nanpercentile(with_nan(x), [20.0, 70.0], axis=0)[1] + np.nanquantile(with_nan(x), 0.4, keepdims=True)
+    ),
+    "r_ and c_": lambda x, y, v: (
+        np.r_[v, 2.0 * v, 1.0][:4] + np.r_[x, y[:, :4]].sum(axis=0) + np.c_[x, y[:3, :2]][:, 2:]
+        + np.c_[v, v * v, x.T][1, :4] + np.c_[np.ones((3, 1)), x][:, :4] + np.r_[0:4] + np.r_[[v[0], v[1]], v[2:]]
+    ),
+    "partition": lambda x, y, v: (
+        np.partition(v + 3.0 * np.array([3, 1, 2, 0]), 2) + np.partition(x + 5.0 * np.c_[[2, 0, 1]], 1, axis=0)
+    ),
+    "angle": lambda x, y, v: np.angle(x + 1j * v) + np.angle(v * v + 2j * v, deg=True),
+    "unwrap": lambda x, y, v: np.unwrap(x + 7.0 * np.arange(4)) + np.unwrap(v - 6.0 * np.arange(4), discont=4.0),
+    "fix": lambda x, y, v: np.fix(10.0 * x) * x,
     "sinc": lambda x, y, v: np.sinc(x) + np.sinc(v),
     "piecewise": lambda x, y, v: np.piecewise(x, [x < -0.3, x > 0.2], [lambda t: t * t, np.sin, lambda t, *a: 3 * t]),
     "piecewise of one": lambda x, y, v: (
@@ -77,6 +102,25 @@ REDUCTIONS = {
     "logaddexp.reduce": lambda x, y, v: np.logaddexp.reduce(x, axis=1),
 }
 DOUBLES = {
+    "integrate": lambda x, y, v: (
+        scipy.integrate.trapezoid(x, v) + scipy.integrate.simpson(x, axis=1)
+        + scipy.integrate.cumulative_trapezoid(x, axis=1, initial=0.0)[:, 0]
+    ),
+    "cdist": lambda x, y, v: (
+        scipy.spatial.distance.cdist(x, y.T[:3, :]) + scipy.spatial.distance.cdist(x, y.T[:3, :], "cosine")
+        + scipy.spatial.distance.cdist(x, x * x, metric="sqeuclidean")
+        + scipy.spatial.distance.cdist(x, y.T[:3, :], "minkowski", p=3.0)
+    ),
+    "pdist": lambda x, y, v: (
+        scipy.spatial.distance.pdist(x) + scipy.spatial.distance.pdist(x, "cityblock")
+        + scipy.spatial.distance.squareform(scipy.spatial.distance.pdist(x, "chebyshev"))[0, 1]
+        + scipy.spatial.distance.squareform(x[:, :3] + x[:, :3].T - 2.0 * np.diag(np.diag(x)), checks=False)
+    ),
+    "distances of vectors": lambda x, y, v: (
+        scipy.spatial.distance.euclidean(x[0], v) + scipy.spatial.distance.cosine(x[0], v)
+        + scipy.spatial.distance.correlation(x[1], v) + scipy.spatial.distance.sqeuclidean(x[2], v)
+        + scipy.spatial.distance.mahalanobis(x[0], v, np.eye(4)) + scipy.spatial.distance.cityblock(x[0], v)
+    ),
     "interp": lambda x, y, v: np.interp([0.5, 1.5], [0.0, 1.0, 2.0, 3.0], v),
     "interp in x": lambda x, y, v: np.interp(x, [-1.5, -0.4, 0.3, 1.1], [0.5, -1.0, 2.0, 0.7]),
     "interp of all": lambda x, y, v: np.interp(x * 2, np.array([0.0, 1.0, 2.0, 4.0]) + 0.1 * v, y[1, :4], -7.0, 9.0),
@@ -103,6 +147,7 @@ PRODUCTS = {
     "norm": lambda x, y, v: np.linalg.norm(x) + np.linalg.norm(v) + np.linalg.norm(x, axis=1, keepdims=True),
     "norms of other orders": lambda x, y, v: np.linalg.norm(v, 1) + np.linalg.norm(v, np.inf) + np.linalg.norm(v, 3),
     "Frobenius": lambda x, y, v: np.linalg.norm(x, "fro") + np.linalg.norm(np.stack([x, x * x]), axis=(1, 2)),
+    "matrix_norm": lambda x, y, v: np.linalg.matrix_norm(x) + np.linalg.matrix_norm(np.stack([x, x * x])).sum(),
     "vector_norm": lambda x, y, v: np.linalg.vector_norm(x, axis=0),
 }
 ALGEBRA = {
@@ -126,6 +171,29 @@ ALGEBRA = {
         + np.linalg.norm(x, -2)
         + np.linalg.norm(x, np.inf)
         + np.linalg.norm(np.stack([x, x * x]), 1, axis=(1, 2))
+    ),
+    "matrix_norms of other orders": lambda x, y, v: (
+        np.linalg.matrix_norm(x, ord=1) + np.linalg.matrix_norm(x, ord=2) + np.linalg.matrix_norm(x, ord="nuc")
+    ),
+    "cond": lambda x, y, v: np.linalg.cond(square(y)) + np.linalg.cond(x, -2) + np.linalg.cond(square(y), 1),
+    "lstsq": lambda x, y, v: (
+        np.linalg.lstsq(x.T, v)[0] + np.linalg.lstsq(x.T, v)[1] + np.linalg.lstsq(x.T, y.sum(axis=1))[3]
+        + scipy.linalg.lstsq(x.T, v)[0]
+    ),
+    "lstsq, many": lambda x, y, v: (
+        np.linalg.lstsq(x.T, y)[0] + np.linalg.lstsq(x.T, y)[1] + np.linalg.lstsq(x, y[:3])[0][:3]
+    ),
+    "tensorsolve": lambda x, y, v: (
+        np.linalg.tensorsolve(square(y).reshape(2, 2, 2, 2), x[0].reshape(2, 2))
+        + np.linalg.tensorinv(square(y).reshape(2, 2, 4))[:2, :, 1]
+    ),
+    "scipy's eigh": lambda x, y, v: (
+        scipy.linalg.eigh(positive(y), eigvals_only=True) + scipy.linalg.eigh(positive(y))[1] ** 2
+    ),
+    "scipy's solve of symmetric ones": lambda x, y, v: (
+        scipy.linalg.solve(positive(y) + np.triu(y[:, :4]), v, assume_a="pos")
+        + scipy.linalg.solve(positive(y) + np.tril(y[:, :4]), v, lower=True, assume_a="sym")
+        + scipy.linalg.solve(square(y), v, transposed=True)
     ),
     "expm": lambda x, y, v: scipy.linalg.expm(0.1 * square(y)),
     "scipy's": lambda x, y, v: (
@@ -169,6 +237,23 @@ FILTERS = {
     "fftconvolve": lambda x, y, v: scipy.signal.fftconvolve(x, y),
     "lfilter": lambda x, y, v: scipy.signal.lfilter([1.0, 0.5], [1.0, -0.3], x=v),
     "ndimage": lambda x, y, v: scipy.ndimage.convolve(x, y[:3, :3]) + scipy.ndimage.gaussian_filter(x, 1.0),
+    "filters of SciPy": lambda x, y, v: (
+        scipy.signal.filtfilt([1.0, 0.5], [1.0, -0.3], x, axis=1, padlen=2)
+        + scipy.signal.sosfilt([[1.0, 0.5, 0.0, 1.0, -0.2, 0.0]], x) + scipy.signal.detrend(x)
+        + scipy.signal.hilbert(x).imag + scipy.signal.savgol_filter(x, 3, 1) + scipy.signal.resample(x, 4, axis=1)
+    ),
+    "decimate": lambda x, y, v: (
+        scipy.signal.decimate(np.tile(v, 10), 2)[:4] + scipy.signal.resample_poly(v, 3, 2)[:4]
+        + scipy.signal.sosfiltfilt([[1.0, 0.5, 0.0, 1.0, -0.2, 0.0]], v, padlen=2)
+    ),
+    "images": lambda x, y, v: (
+        scipy.ndimage.rotate(x, 10.0, reshape=False) + scipy.ndimage.map_coordinates(x, np.indices((3, 4)) + 0.3)
+        + scipy.ndimage.affine_transform(x, [0.8, 0.9]) + scipy.ndimage.gaussian_laplace(x, 1.0)
+        + scipy.ndimage.spline_filter(x)
+    ),
+    "ndimage with small weights": lambda x, y, v: (
+        scipy.ndimage.convolve(x, 1e-3 * y[:3, :3]) + scipy.ndimage.correlate1d(x, 1e-4 * v[:3])
+    ),
     "ndimage along an axis": lambda x, y, v: scipy.ndimage.correlate1d(x, np.array([1.0, 2.0, 1.0]), axis=1),
 }
 SPECIAL = {
