@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
+from .._errors import NoRule
 from .._types import Array, Indices
 from ..engines.finite.directional import Probe, Ray, probe
 from ..engines.finite.lines import OutOfTime
@@ -193,12 +194,20 @@ class Exact:
         except OutOfTime:  # before what was measured had been verified
             nothing, done = np.empty(0), np.empty(0, np.int64)
             found = NumericalGradient(self.problem.cost, nothing, nothing, nothing, nothing, settled=True)
+        self._require_no_jumps(done, found.gradapprox)
         if done.size and hasattr(self.problem.program, "watched"):
             from ..engines.program.roundings import units_of, with_rounding
 
             units = units_of(self.problem.tensors, self.precision)
             found = with_rounding(self.problem, found, done, self.gradient, units, self.method, run.memory_limit)
         return found, done, epsilon
+
+    def _require_no_jumps(self, done: Indices, slopes: Array) -> None:
+        """Raise NoRule where the gradient is that of a cost which rises in jumps, and exact differences see a tread."""
+        from ..engines.program.treads import rises_in_jumps
+
+        if done.size and rises_in_jumps(self.problem, done, slopes, self.gradient[done], self.method.seed):
+            raise NoRule("a cost that rises in jumps, as one that is rounded does", "leave the rounding out")
 
     def _longest(self, entries: int) -> float:
         """How many seconds this many entries may take."""
