@@ -195,7 +195,7 @@ class Exact:
             nothing, done = np.empty(0), np.empty(0, np.int64)
             found = NumericalGradient(self.problem.cost, nothing, nothing, nothing, nothing, settled=True)
         self._require_no_jumps(done, found.gradapprox)
-        if done.size and hasattr(self.problem.program, "watched"):
+        if done.size:
             from ..engines.program.roundings import units_of, with_rounding
 
             units = units_of(self.problem.tensors, self.precision)

@@ -79,9 +79,14 @@ def with_directions(
     found = replace(
         found, J_plus=np.append(found.J_plus, at_theta), J_minus=np.append(found.J_minus, at_theta),
         gradapprox=np.append(found.gradapprox, slopes), noise=np.append(noise, errors),
-        truncation=None if found.truncation is None else np.append(found.truncation, np.zeros(len(lost))), settled=True,
+        truncation=_with_zeros(found.truncation, len(lost)), inside=_with_zeros(found.inside, len(lost)),
+        lost=_with_zeros(found.lost, len(lost)), settled=True,
     )  # fmt: skip
     return along, found, step if isinstance(step, float) else np.append(step, one)
+
+
+def _with_zeros(known: Array | None, count: int) -> Array | None:
+    return None if known is None else np.append(known, np.zeros(count))
 
 
 def _noise_of_entries(subject: AnalyticGradient, found: NumericalGradient) -> Array:

@@ -171,7 +171,8 @@ def _again(function: JaxFunction, found_by: Callable[..., Sequence[Any]], seed: 
     if function.dtype != "float64" or any(leaf.is_complex for leaf in function.inputs):
         return None
     point = tuple(np.asarray(real) for real in function.real)
-    return Repeats(lambda at: flat_gradient(found_by(list(map(jnp.asarray, at)))), point, seed, end)
+    return Repeats(lambda at: flat_gradient(found_by(list(map(jnp.asarray, at)))), point, seed, end,
+                   sharpens=False)
 
 
 def _wide(cost: Callable[..., Any], parameters: Any, loss: Any) -> JaxFunction | None:

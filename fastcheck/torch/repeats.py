@@ -38,7 +38,8 @@ def repeats(case: Case, seed: int, end: float, run: Callable[[Case, Point], Arra
         finally:
             put(case, own)
 
-    return Repeats(gradient_at, tuple(as_array(value) if moves(value) else value for value in given), seed, end)
+    return Repeats(gradient_at, tuple(as_array(value) if moves(value) else value for value in given), seed, end,
+                   sharpens=False)
 
 
 def _like(before: Any, value: Any) -> Any:

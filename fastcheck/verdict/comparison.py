@@ -93,6 +93,11 @@ class Comparison:
         """Number of entries compared."""
         return self.approx.size
 
+    def entries_of(self, found: Array) -> Array:
+        """Return the columns of the checked entries, of gradients (..., n) of all tensors laid end to end."""
+        own = found[..., self.tensor.start : self.tensor.stop]
+        return own if self.where is None else own[..., self.where]
+
     def index(self, position: int) -> tuple[int, ...]:
         """Return the index, in the tensor's shape, of a position among the checked entries."""
         flat = position if self.where is None else int(self.where[position])

@@ -13,6 +13,7 @@ from .._constants import (
     NOISE_SIGMAS,
     NORM_SIGMAS,
     RESOLVED,
+    ROUNDINGS,
     SMALLEST_NORMALS,
     SMALLEST_TERMS,
     UNIT_ROUNDOFF,
@@ -155,17 +156,29 @@ class Explanations:
     def rounding(self) -> Array | None:
         """Standard errors that rounding leaves in a right gradient of the tensor, where that can be told.
 
-        What is rounded inside what was differenced is a part of its noise in double precision, and what runs again is
-        not presumed to lose anything there: more digits tell.
+        What is rounded inside what was differenced is a part of its noise in double precision, and what runs again with
+        more digits is not presumed to lose anything there: they tell.
         """
         c, differences = self.comparison, self.given.differences
         if self.given.subject.rounding is not None:
             errors = self.given.subject.rounding(c.tensor.name, self.unit)
             return errors if c.where is None else errors[c.where]
         presumed = differences.lost if self.dtype is None else differences.inside
-        if presumed is None or (self.dtype is None and self.given.subject.again is not None):
+        if presumed is None or (self.dtype is None and self._has_more_digits):
             return None
         return np.asarray(presumed[c.first : c.first + c.checked] * (self.unit / UNIT_ROUNDOFF))
+
+    @property
+    def _has_more_digits(self) -> bool:
+        """Whether the pass that gave the gradient can be had with more digits.
+
+        One that casts to double precision first gives the same numbers but for a few roundings; zeros tell nothing.
+        """
+        c, again = self.comparison, self.given.subject.again
+        if again is None or again.sharper is None:
+            return False
+        plain, sharp = map(c.entries_of, again.sharper)
+        return not plain.any() or bool((np.abs(sharp - plain) > ROUNDINGS * UNIT_ROUNDOFF * np.abs(plain)).any())
 
     @property
     def zero_in_theory(self) -> bool:

@@ -57,7 +57,7 @@ def by_more_digits(found: TensorVerdict, again: RunAgain) -> TensorVerdict | Non
     sharper = again.sharper if c.sizes.finite and c.checked else None
     if sharper is None:
         return None
-    plain, sharp = (_of(c, one[None])[0] for one in sharper)
+    plain, sharp = map(c.entries_of, sharper)
     own = np.abs(sharp - c.gradient)
     if not (np.isfinite(own).all() and (np.abs(plain - c.gradient) <= own / DIGITS).all()):
         return None  # it gives something else every time
@@ -96,7 +96,7 @@ def by_running_again(found: TensorVerdict, given: Evidence, dtype: str | None, a
     runs = again()
     if runs is None or not np.isfinite(runs).all():
         return None
-    gradients, explanations = np.vstack([c.gradient, _of(c, runs)]), Explanations(given, c, dtype)
+    gradients, explanations = np.vstack([c.gradient, c.entries_of(runs)]), Explanations(given, c, dtype)
     if explanations.zero_in_theory and off <= RESOLVED * scale and _is_nothing(gradients, c, dtype, again):
         return zero(found, explanations)
     rounding = math.sqrt(float(np.mean(np.var(gradients[1:], axis=0, ddof=1))))
@@ -114,7 +114,8 @@ def _by_its_spread(found: TensorVerdict, gradients: Array, unit: float, again: R
         return replace(found, verdict=PASS, cause=Cause.ZERO) if is_rounding_alone(gradients - truths) else found
     power = spread.power
     if spread.finding and not spread.here:
-        away = ((truths[:1] + _of(c, low - double), truths[:1] + 0.0 * _of(c, low)) for low, double in _further(again))
+        away = ((truths[:1] + c.entries_of(low - double), truths[:1] + 0.0 * c.entries_of(low))
+                for low, double in _further(again))
         power = _least_power(gradients[1:] - truths[1:], truths[1:], away, c.tensor.shape, unit)
     if spread.here or power > RESOLVED_LOW:
         return found
@@ -169,18 +170,12 @@ def _is_nothing(gradients: Array, c: Comparison, dtype: str | None, again: RunAg
         return is_mostly_rounding(gradients, FURTHER_OFF_DOUBLE)
     if is_mostly_rounding(gradients):
         return True
-    return any(is_rounding_alone(np.vstack([gradients[:1], _of(c, away)])) for away, _ in _further(again))
+    return any(is_rounding_alone(np.vstack([gradients[:1], c.entries_of(away)])) for away, _ in _further(again))
 
 
 def _further(again: RunAgain) -> Iterator[tuple[Array, Array]]:
     """Give gradients at points further and further away, as they come and in double precision, while all is finite."""
     return takewhile(lambda found: bool(np.isfinite(found).all()), again.further())
-
-
-def _of(c: Comparison, runs: Array) -> Array:
-    """Return the columns (runs, entries) of a tensor's checked entries."""
-    own = runs[:, c.tensor.start : c.tensor.stop]
-    return own if c.where is None else own[:, c.where]
 
 
 def _least(runs: Dithered) -> float:

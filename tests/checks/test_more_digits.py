@@ -80,6 +80,32 @@ def test_a_gradient_that_stands_alone():
             assert verdicts["fail"] >= 0.8 * len(SEEDS), name
 
 
+def gate(p, x):
+    return np.mean(1.0 / (1.0 + np.exp(-(x @ p["w"] + p["b"]))))
+
+
+def gradient_of_gate(p, x):
+    w, b = np.asarray(p["w"], np.float64), float(p["b"])
+    x = np.asarray(x, np.float64)
+    a = 1.0 / (1.0 + np.exp(-(x @ w + b)))
+    d = a * (1.0 - a) / len(x)
+    return {"w": x.T @ d, "b": d.sum()}
+
+
+@pytest.mark.parametrize("alone", [False, True])
+@pytest.mark.parametrize("bias", [24.0, 26.0, 28.0])
+def test_weights_beside_a_bias_that_saturates(bias, alone):
+    """No move of theirs brings the unit back; and a pass that casts its arguments has no more digits."""
+    rng = np.random.default_rng(0)
+    p, x = {"w": rng.standard_normal(3), "b": bias}, 0.1 * rng.standard_normal((4, 3))
+    right = gradient_of_gate(p, x)
+    assert fc.check_function(gate, p, right if alone else gradient_of_gate, (x,)).verdict != "fail"
+    for factor in (-1.0, 0.0, 2.0, 1.05):
+        wrong = {"w": factor * right["w"], "b": right["b"]}
+        report = fc.check_function(gate, p, wrong if alone else lambda p, x, wrong=wrong: wrong, (x,))
+        assert [tensor.name for tensor in report.failures] == ["w"], (factor, str(report))
+
+
 def test_chords_excuse_nothing_where_units_are_not_saturated():
     rng = np.random.default_rng(0)
     W, X, y = rng.uniform(-1.0, 1.0, 2), rng.standard_normal((5, 2)), 1.0 * rng.integers(0, 2, 5)

@@ -6,16 +6,21 @@ a next to one.  Formulas that subtract from one lose a rounding of the slope tha
 
 import numpy as np
 
+from ..._errors import NoRule
 from ..._types import Array, Indices
 from .problem import ProgramProblem
 from .runner import costs_of, scales
 
 # How far entries are moved, relative to their size: into and through what is saturated.
 DISTANCES = np.array([-8.0, -3.0, -1.0, 1.0, 3.0, 8.0])
+# ... from where everything has shrunk to these shares: what a large bias saturates no weight beside it changes.
+SHRUNK, NEAR = (1.0 / 4.0, 1.0 / 16.0), np.array([-1.0, 1.0])
+# Columns that an entry takes at once.
+COLUMNS = DISTANCES.size
 
 
 def steepest_chords(problem: ProgramProblem, positions: Indices, most: int) -> Array:
-    """Return the largest slopes (k,) of chords from theta along entries; zero where nothing is finite.
+    """Return the largest slopes (k,) of chords along entries; zero where nothing is finite, or can be known.
 
     What rises by more than the cost itself grows and is not saturated: it counts as that much.
 
@@ -24,19 +29,27 @@ def steepest_chords(problem: ProgramProblem, positions: Indices, most: int) -> A
     positions : (k,) of theta.
     most : entries that may be moved at once.
     """
-    return np.concatenate([_chords(problem, positions[first : first + most])
-                           for first in range(0, positions.size, most)])
+    blocks = [positions[first : first + most] for first in range(0, positions.size, most)]
+    return np.concatenate([_steepest(problem, block) for block in blocks])
 
 
-def _chords(problem: ProgramProblem, positions: Indices) -> Array:
+def _steepest(problem: ProgramProblem, positions: Indices) -> Array:
+    found = [_chords(problem, positions, 1.0, DISTANCES), *(_chords(problem, positions, s, NEAR) for s in SHRUNK)]
+    return np.asarray(np.max(found, axis=0))
+
+
+def _chords(problem: ProgramProblem, positions: Indices, share: float, distances: Array) -> Array:
+    """Return the same from one point, a share of theta: that takes a column beside those of the entries."""
     sizes = np.concatenate([scales(value) for value in problem.inputs(problem.theta)])[positions]
-    steps = (sizes[:, None] * DISTANCES).reshape(-1)
-    moves = np.zeros((steps.size, problem.theta.size))
-    moves[np.arange(steps.size), positions.repeat(DISTANCES.size)] = steps
-    parts = {number: moves[:, t.start : t.stop].reshape(steps.size, *t.shape)
-             for number, t in enumerate(problem.tensors)}
+    steps = (sizes[:, None] * distances).reshape(-1)
+    moves = np.tile((share - 1.0) * problem.theta, (steps.size + 1, 1))
+    moves[np.arange(steps.size), positions.repeat(distances.size)] += steps
+    parts = {number: moves[:, t.start : t.stop].reshape(-1, *t.shape) for number, t in enumerate(problem.tensors)}
     with np.errstate(all="ignore"):
-        rises = np.abs(costs_of(problem.program.run(parts), problem.weights, steps.size))
-        found = np.minimum(rises, abs(problem.cost)) / np.abs(steps)
+        try:
+            costs = costs_of(problem.program.run(parts), problem.weights, len(moves))
+        except NoRule:  # so far away the program takes another path
+            return np.zeros(positions.size)
+        found = np.minimum(np.abs(costs[:-1] - costs[-1]), abs(problem.cost)) / np.abs(steps)
     known = np.where(np.isfinite(found), found, 0.0)
     return np.asarray(np.max(known.reshape(positions.size, -1), axis=1))

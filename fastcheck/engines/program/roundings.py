@@ -17,9 +17,9 @@ from ..._types import Array, Indices, Mask
 from ...problems.gradients import NumericalGradient
 from ...problems.parameters.tensor import Tensor
 from ..finite.problem import Method
-from .chords import DISTANCES, steepest_chords
+from .chords import COLUMNS, steepest_chords
 from .problem import ProgramProblem
-from .runner import DifferencedProgram, costs_of, scales
+from .runner import DifferencedProgram, Runner, costs_of, scales
 from .trust import UNIT, root_mean_square
 
 # Runs with other roundings, whose root mean square is taken.
@@ -86,6 +86,8 @@ def with_rounding(
     doubted &= np.isfinite(apart)
     if found.kinks is not None:
         doubted[found.kinks.where] = False
+    if not hasattr(problem.program, "watched"):  # of which nothing is known in less than double precision
+        doubted &= units[done] <= UNIT_ROUNDOFF
     places = np.random.default_rng(seed).permutation(np.flatnonzero(doubted))
     if not places.size or time.perf_counter() >= method.deadline:
         return found
@@ -97,7 +99,7 @@ def with_rounding(
         block = places[looked : looked + min(most, max(FIRST, looked))]
         inside[block] = _roundings(problem, done[block], seed, method.deadline)
         noise[block] = np.hypot(noise[block], inside[block])
-        lost[block] = LOST * UNIT_ROUNDOFF * steepest_chords(problem, done[block], max(1, most // len(DISTANCES)))
+        lost[block] = LOST * UNIT_ROUNDOFF * steepest_chords(problem, done[block], max(1, most // COLUMNS))
         low = units[done[block]] / UNIT_ROUNDOFF
         rounding = noise[block] + np.where(low > 1.0, low * inside[block], lost[block])
         explained = apart[block] <= tolerance * np.abs(found.gradapprox[block]) + NOISE_SIGMAS * rounding
@@ -116,7 +118,10 @@ def units_of(tensors: Sequence[Tensor], precision: Mapping[str, str]) -> Array:
 def _entries_of_run(problem: ProgramProblem, memory_limit: int) -> int:
     """Return how many entries may be moved at once, by what a column takes if all of its results are kept."""
     changes = {number: value[None] for number, value in enumerate(problem.inputs(problem.theta))}
-    _, sized = problem.program.watched(changes, Sized, 1)  # type: ignore[attr-defined]  # the caller has asked
+    if not hasattr(problem.program, "watched"):
+        runner = Runner(problem.program, problem.weights, memory_limit)
+        return max(1, min(MOST, runner.most_columns([value.size for value in changes.values()]) // COLUMNS))
+    _, sized = problem.program.watched(changes, Sized, 1)
     columns: int = memory_limit // (8 * max(1, problem.theta.size + sized.numbers))
     return max(1, min(MOST, (columns - 1) // 2))
 

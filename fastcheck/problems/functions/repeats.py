@@ -40,6 +40,7 @@ class Repeats:
     seed : of the moves.
     deadline : of ``time.perf_counter``.
     keeping : puts back what the pass keeps from call to call, which must not stay in a precision that is not its own.
+    sharpens : whether the pass computes with as many digits as the values have.
     """
 
     gradient_at: Callable[[tuple[Any, ...]], Array]
@@ -47,6 +48,7 @@ class Repeats:
     seed: int
     deadline: float
     keeping: Callable[[], AbstractContextManager[None]] = nullcontext
+    sharpens: bool = True
 
     def __call__(self) -> Array | None:
         """Return the gradients (pairs, n), each the mean of a pair; None where time is up or a run fails."""
@@ -92,10 +94,10 @@ class Repeats:
     def sharper(self) -> tuple[Array, Array] | None:
         """The gradient at the point itself, once more and from numbers of extended precision; both (n,).
 
-        None where all is not in double precision, where the machine has no more digits than that, where the pass raises
-        or takes long.
+        None where all is not in double precision, where the machine or the pass has no more digits than that, where the
+        pass raises or takes long.
         """
-        if not (MORE_DIGITS and _all_double(self.values)):
+        if not (MORE_DIGITS and self.sharpens and _all_double(self.values)):
             return None
         started = time.perf_counter()
         end = min(self.deadline, started + SECONDS)
