@@ -98,12 +98,14 @@ class Report(Judged):
     def doubted(self, names: Collection[str], cause: Cause) -> "Report":
         """Return the same report where disagreement of some tensors proves nothing: they are inconclusive, for a cause.
 
+        That is also the cause of what was so for another one.
+
         Parameters
         ----------
         names : of the tensors.
         cause : why.
         """
-        tensors = [replace(t, verdict=INCONCLUSIVE, cause=cause) if t.verdict == FAIL and t.name in names else t
+        tensors = [replace(t, verdict=INCONCLUSIVE, cause=cause) if t.verdict != PASS and t.name in names else t
                    for t in self._judgement.tensors]
         left = self.verdict != FAIL or any(t.verdict == FAIL for t in tensors)
         judgement = replace(self._judgement, verdict=self.verdict if left else INCONCLUSIVE, tensors=tensors)

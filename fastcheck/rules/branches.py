@@ -146,21 +146,22 @@ def convention_of(branches: Branches | None) -> Convention | None:
     return None if branches is None else branches.convention
 
 
-def jump(xp: Any, change: Any, tied: Any, branches: Branches | None) -> Any:
+def jump(xp: Any, change: Any, tied: Any, branches: Branches | None, moving: Any = False) -> Any:
     """``change``, noted; at ties none at all under a convention that leaves booleans as they are.
 
     Parameters
     ----------
     change : (*batch, *shape) change of the output.
     tied : where the value stands on a boundary.
+    moving : where it moves, of operations that jump to one side of their boundary alone: it is a tie to both.
     """
     if branches is None:
         return change
     jumped = change != 0.0
-    if not any_of(xp, jumped):
+    if not any_of(xp, jumped | (tied & moving)):
         return change
     ties = jumped & tied
     note(branches, jumped & ~tied)
-    note_tie(branches, ties, "comparison")
+    note_tie(branches, ties | (tied & moving), "comparison")
     convention = branches.convention
     return change if convention is None or convention.comparison else xp.where(ties, 0.0, change)

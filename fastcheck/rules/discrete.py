@@ -87,14 +87,14 @@ def whole_below(xp: Any, total: Any, error: Any) -> Any:
 def floor(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:
     """Return the largest whole number that is not above x."""
     (x,), (d,) = values, changes
-    return jump(xp, whole_below(xp, *two_sum(xp, x, d)) - out, x == out, branches)
+    return jump(xp, whole_below(xp, *two_sum(xp, x, d)) - out, x == out, branches, d != 0.0)
 
 
 def ceil(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:
     """-floor(-x)."""
     (x,), (d,) = values, changes
     total, error = two_sum(xp, -x, -d)
-    return jump(xp, -whole_below(xp, total, error) - out, x == out, branches)
+    return jump(xp, -whole_below(xp, total, error) - out, x == out, branches, d != 0.0)
 
 
 def trunc(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:
@@ -102,7 +102,7 @@ def trunc(xp: Any, values: Values, changes: Changes, out: Any, branches: Branche
     (x,), (d,) = values, changes
     total, error = two_sum(xp, x, d)
     up, down = whole_below(xp, total, error), -whole_below(xp, -total, -error)
-    return jump(xp, xp.where(total > 0.0, up, down) - out, x == out, branches)
+    return jump(xp, xp.where(total > 0.0, up, down) - out, (x == out) & (x != 0.0), branches, d != 0.0)
 
 
 def rint(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:
@@ -112,7 +112,7 @@ def rint(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches
     below = xp.floor(total)
     half = total - below == 0.5
     new = xp.where(half & (error != 0.0), below + xp.where(error > 0.0, 1.0, 0.0 * error), xp.round(total))
-    return jump(xp, new - out, xp.abs(x - out) == 0.5, branches)
+    return jump(xp, new - out, xp.abs(x - out) == 0.5, branches, d != 0.0)
 
 
 def quotient_change(xp: Any, rest: Any, step: Any, divisor: Any) -> Any:
@@ -136,14 +136,16 @@ def remainder(xp: Any, values: Values, changes: Changes, out: Any, branches: Bra
     (x, y), (dx, dy) = values, changes
     quotient = xp.floor_divide(x, y)
     step = dx if dy is None else plus(dx, -(quotient * dy))
-    times = jump(xp, times_more(xp, values, changes, quotient, out), out == 0.0, branches)
+    times = jump(xp, times_more(xp, values, changes, quotient, out), out == 0.0, branches, step != 0.0)
     return step - times * moved(y, dy)
 
 
 def floor_divide(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:
     """floor(x / y)."""
+    dx, dy = changes
     rest = xp.remainder(*values)
-    return jump(xp, times_more(xp, values, changes, out, rest), rest == 0.0, branches)
+    step = dx if dy is None else plus(dx, -(out * dy))
+    return jump(xp, times_more(xp, values, changes, out, rest), rest == 0.0, branches, step != 0.0)
 
 
 def fmod(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:

@@ -36,6 +36,10 @@ HALVES = {torch.float16: "float16", torch.bfloat16: "bfloat16"}
 class Coarsest(TorchDispatchMode):
     """Notices in which precision below single operators compute, as autocast has it.
 
+    Parameters
+    ----------
+    of_double : notice only what is made of numbers in double precision: others are constants.
+
     Attributes
     ----------
     found : the unit roundoff of the lowest such precision; 0.0 where there is none.
@@ -43,13 +47,16 @@ class Coarsest(TorchDispatchMode):
     numbers : how many numbers the operators made in all.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, of_double: bool = False) -> None:
         super().__init__()
+        self._of_double = of_double
         self.found, self.single, self.numbers = 0.0, False, 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run the operator and look at what it made."""
         out = func(*args, **(kwargs or {}))
+        if self._of_double and not any(floating(one) and one.dtype == torch.float64 for one in tree_leaves(args)):
+            return out
         for one in out if isinstance(out, (tuple, list)) else (out,):
             if isinstance(one, torch.Tensor):
                 self.numbers += one.numel()

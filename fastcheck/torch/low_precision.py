@@ -56,6 +56,8 @@ class Twin:
     """
 
     def __init__(self, case: Case) -> None:
+        if any(parameter.is_complex() for parameter in case.parameters.values()):
+            raise NoTruthError("it has complex parameters")
         try:
             self.module, self.loss = doubled(case.plain, case.loss)
         except Exception as error:
@@ -76,7 +78,7 @@ class Twin:
                 parameters[name].copy_(value)
                 parameters[name].grad = None
         args, kwargs, targets = (mapped(part, double) for part in (point.args, point.kwargs, point.targets))
-        watching = Coarsest()
+        watching = Coarsest(of_double=True)
         try:
             with (
                 self._drawing(), untouched(self.module, copied_buffers(self.module)), watching, Widened(),

@@ -23,6 +23,7 @@ from ..report.report import Report
 from ..runtime.resources import memory_of, threads_of
 from ..runtime.run import Run
 from ..verdict.outcome import FAIL, Cause
+from .by_design import other_by_design
 from .case import FROZEN, HALVES, Case, as_array, detached, double, in_pairs, mapped, require_still
 from .cost import TorchCost
 from .function import TorchFunction
@@ -31,7 +32,6 @@ from .loss_rounding import loss_rounding, without_loss_rounding
 from .low_precision import NoTruthError, Point, Twin, by_itself, end_to_end, judged_by_spread
 from .operations import of_another_function, wrong_operations
 from .repeats import repeats
-from .samples import parameters_of_samplers
 from .tensors import floating, in_short
 from .watch import BaseWatch
 
@@ -171,8 +171,8 @@ def _exactly(
         report = _by_response(case, value, gradients, {**options, "method": method or "all"})
     except chain.NotAChainError as reason:
         report = _by_operators(case, value, gradients, str(reason), method, options)
-    if report.verdict == FAIL:
-        report = report.doubted(parameters_of_samplers(case), Cause.SAMPLED)
+    for cause, names in () if report.ok else other_by_design(case):
+        report = report.doubted(names, cause)
     return report.noted(*_explained(case, gradients, until)) if report.verdict == FAIL else report
 
 

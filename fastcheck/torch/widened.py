@@ -42,8 +42,8 @@ class SingleConstants(TorchFunctionMode):
 class Widened(TorchDispatchMode):
     """Runs what is under it in double precision where a tensor of it is double or made from nothing.
 
-    ``x.float()``, ``x.to(torch.float16)``, ``softmax(x, dtype=torch.float32)`` then leave a double x as it is, and
-    ``torch.zeros(n)`` makes a double tensor.
+    ``x.float()``, ``x.to(torch.float16)``, ``softmax(x, dtype=torch.float32)`` then leave a double x as it is,
+    ``torch.zeros(n)`` makes a double tensor, and ``x @ w`` takes a w of less.
 
     Parameters
     ----------
@@ -76,4 +76,17 @@ class Widened(TorchDispatchMode):
             for one in args
         ):
             kwargs["dtype"] = torch.float64
+        if not func._schema.is_mutable:
+            args = _alike(args)
         return forwarded(func, args, kwargs)
+
+
+def _alike(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return arguments of an operator that all have double precision, where one has: products refuse to mix them.
+
+    What a function keeps in its own precision, an input that it closes over, is a constant with these very numbers.
+    """
+    kinds = {one.dtype for one in args if isinstance(one, torch.Tensor)}
+    if torch.float64 not in kinds or kinds.isdisjoint(LOWER):
+        return args
+    return tuple(one.to(torch.float64) if isinstance(one, torch.Tensor) and one.dtype in LOWER else one for one in args)

@@ -82,6 +82,11 @@ class Cause(StrEnum):
         "a rejection sampler with the same random numbers does not move like that.",
         "Draw the samples outside of what is checked, and hand them in.",
     )
+    STRAIGHT = (
+        "straight", "{names} act{s} through fake quantisation, which moves in steps and, by design, hands gradients "
+        "straight through.",
+        "Switch it off for the check, as model.apply(torch.ao.quantization.disable_fake_quant) does.",
+    )
     POWER = (
         "power", "Random directions would not show a single wrong entry of ordinary size in {names}.",
         'Use method="all", or method="sample"; or check at parameters a little off, where no unit stands on a kink.',
@@ -90,7 +95,7 @@ class Cause(StrEnum):
 
 DOUBTS = (
     Cause.STEP, Cause.KINKS, Cause.LOOSE, Cause.ROUNDING, Cause.HIDDEN, Cause.NOISE, Cause.BLIND, Cause.COARSE,
-    Cause.ROUGH, Cause.SAMPLED, Cause.POWER,
+    Cause.ROUGH, Cause.SAMPLED, Cause.STRAIGHT, Cause.POWER,
 )
 # Of these the remedy is a cost, or an engine, with less rounding.
 NOISY = (Cause.NOISE, Cause.BLIND)

@@ -158,3 +158,17 @@ def test_where_rounding_reaches_less_far_mistakes_are_seen(name):
     x = 1e-2 * np.array([1.0, -2.3, 0.7, 5.1])
     wrong = slope(x) * np.array([1.0, 1.0, 1.1, 1.0])
     assert fc.check_function(lambda x: np.sum(function(x)), x, wrong).verdict == "fail"
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.001])
+def test_a_jump_beside_it_is_no_noise_of_another_tensor(factor):
+    """A number that is truncated stands on its very jump: a rounding away the cost is another."""
+    parameters = {"sign": np.ones(3), "w": np.array([0.3, -0.7, 1.1])}
+
+    def cost(p):
+        return np.sum(np.trunc(p["sign"]) * np.sin(p["w"]))
+
+    gradients = {"sign": np.zeros(3), "w": np.cos(parameters["w"]) * np.array([factor, 1.0, 1.0])}
+    report = fc.check_function(cost, parameters, gradients)
+    assert [t.name for t in report.failures] == ([] if factor == 1.0 else ["w"]), str(report)
+    assert report.ok == (factor == 1.0)

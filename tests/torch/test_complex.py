@@ -83,3 +83,23 @@ def test_right_and_wrong(name, method):
     assert (report.verdict, report.engine) == ("pass", "program" if name in EXACT else "differences")
     module.w.register_hook(lambda gradient: 1.001 * gradient)
     assert ft.check_module(module, lambda out: (out**2).sum(), X, method=method).verdict == "fail"
+
+
+class Filter(nn.Module):
+    """Complex parameters in single precision."""
+
+    def __init__(self):
+        super().__init__()
+        self.w = nn.Parameter(torch.randn(5, dtype=torch.complex64))
+
+    def forward(self, x):
+        return torch.fft.irfft(torch.fft.rfft(x) * self.w, n=8)
+
+
+def test_complex_parameters_in_single_precision():
+    torch.manual_seed(0)
+    module, x = Filter(), torch.randn(3, 8)
+    assert ft.check_module(module, lambda out: (out**2).mean(), x).ok
+    module.w.register_hook(lambda gradient: 1.01 * gradient)
+    report = ft.check_module(module, lambda out: (out**2).mean(), x)
+    assert [t.name for t in report.failures] == ["w"]

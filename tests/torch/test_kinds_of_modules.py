@@ -189,6 +189,7 @@ KINDS = {
     "a shared submodule": (Shared, ROWS), "containers": (Containers, ROWS), "complex numbers": (Complex, ROWS),
     "weight norm": (lambda: parametrizations.weight_norm(nn.Linear(6, 6)), ROWS),
     "spectral norm": (lambda: parametrizations.spectral_norm(nn.Linear(6, 6)).eval(), ROWS),
+    "reflections": (lambda: parametrizations.orthogonal(nn.Linear(6, 6), orthogonal_map="householder"), ROWS),
     "running averages": (alone(nn.Linear(6, 6), nn.BatchNorm1d(6, momentum=None)), ROWS),
     "a counter": (Counting, ROWS), "a gradient inside": (Differentiated, ROWS),
     "descending": (Descending, ROWS), "adapting": (Adapting, ROWS), "physics": (Physics, ROWS),

@@ -174,3 +174,12 @@ def test_what_changes_although_it_is_frozen_is_told_what_to_do():
 
     with pytest.raises(fc.NondeterministicError, match="register_buffer"):
         ft.check_module(Drifting(5, 3).double(), nn.MSELoss(), *data(), randomness="frozen")
+
+
+@pytest.mark.parametrize("check", [ft.gradcheck, ft.gradgradcheck])
+def test_the_random_state_of_a_caller_of_gradcheck(check):
+    """torch's tests of batches of gradients draw numbers, and so may the function."""
+    x = torch.randn(3, dtype=torch.float64, requires_grad=True)
+    state = torch.get_rng_state()
+    assert check(torch.sin, (x,), check_batched_grad=True)
+    assert torch.equal(torch.get_rng_state(), state)

@@ -170,6 +170,35 @@ def test_nothing_is_left_changed():
     assert torch.get_rng_state().numel() == state.numel()
 
 
+class Rotary(nn.Module):
+    """Attention whose queries and keys are turned by angles that it keeps in plain attributes."""
+
+    def __init__(self, factor=1.0):
+        super().__init__()
+        self.q, self.k, self.v = (nn.Linear(8, 8, bias=False) for _ in range(3))
+        angles = torch.outer(torch.arange(6.0), 10.0 ** -torch.arange(4.0)).repeat(1, 2)
+        self.cos, self.sin = angles.cos().bfloat16(), angles.sin().bfloat16()
+        self.factor = factor
+
+    def turned(self, x):
+        one, other = x.chunk(2, -1)
+        return x * self.cos[: x.shape[-2]] + torch.cat([-other, one], -1) * self.sin[: x.shape[-2]]
+
+    def forward(self, x):
+        v = Mistaken.apply(x, self.v.weight, lambda dx, dw: (dx, self.factor * dw))
+        return torch.softmax(self.turned(self.q(x)) @ self.turned(self.k(x)).mT, -1) @ v
+
+
+def test_constants_in_low_precision_are_the_same_in_the_truth():
+    """What is made of them alone is no rounding of what moves."""
+    x = torch.randn(4, 5, 8, generator=torch.Generator().manual_seed(3)).bfloat16()
+    for factor in (1.0, 1.05):
+        torch.manual_seed(0)
+        report = ft.check_module(Rotary(factor).bfloat16(), lambda out: out.float().square().mean(), x)
+        assert [t.name for t in report.failures] == ([] if factor == 1.0 else ["v.weight"]), str(report)
+        assert report.verdict == ("pass" if factor == 1.0 else "fail"), str(report)
+
+
 def test_a_module_that_cannot_be_copied_stays_inconclusive():
     class Fixed(nn.Module):
         def __init__(self):

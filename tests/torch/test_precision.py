@@ -145,6 +145,18 @@ def test_kernels_that_cast_by_themselves_are_differenced_in_double_precision(dty
         ft.gradcheck(wrong, given, fast_mode=fast)
 
 
+@pytest.mark.parametrize("dtype", LOW, ids=str)
+def test_what_a_function_closes_over_keeps_its_precision(dtype):
+    """Products refuse to mix precisions; a constant of less is none of what is checked."""
+    generator = torch.Generator().manual_seed(0)
+    x, w = (torch.randn(n, 12, generator=generator).to(dtype) for n in (24, 10))
+    for factor in (1.0, 1.02):
+        own = function(torch.tanh, lambda g, z, factor=factor: factor * g * (1.0 - z.tanh() ** 2), vmap=False)
+        found = ft.gradcheck(lambda w, own=own: own(x @ w.mT).sum(), (w.clone().requires_grad_(),),
+                             raise_exception=False)
+        assert found == (factor == 1.0)
+
+
 def _linear_of(dtype, factor):
     """x W^T whose weight gradient is off by a factor in one precision alone."""
     class Linear(torch.autograd.Function):

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..._errors import EngineError
-from ..._types import Array
+from ..._types import Array, Mask
 from .choice import Way
 from .colouring import Colouring
 from .kinks import FROZEN, Candidates, under_conventions
@@ -26,6 +27,9 @@ from .trust import (
     through_each,
     through_several,
 )
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
 
 # Programs at dithered inputs that noise is measured with.
 DITHERS = 1
@@ -114,7 +118,8 @@ def _dithered(check: Check, directions: Sequence[Direction], base: Along) -> Dit
     """Take the same directions with steps of other digits, at the inputs and at some that are off by an ulp or two."""
     found, outputs = _other_digits(check, directions, check.runner), [0.0] * len(check.runner.outputs)
     for _ in range(DITHERS):
-        values = [dither(place.value, check.generator) for place in check.inputs]
+        values = [_dithered_but_for(quotients.flagged, place, check.generator)
+                  for place, quotients in zip(check.inputs, check.quotients, strict=True)]
         with np.errstate(all="ignore"):
             program = check.problem.program_at(values)
             found += _other_digits(check, directions, check.runner.at(program))
@@ -122,6 +127,13 @@ def _dithered(check: Check, directions: Sequence[Direction], base: Along) -> Dit
                 apart = np.abs(np.asarray(there) - np.asarray(here))
                 outputs[place] = max(outputs[place], float(apart[np.isfinite(apart)].max(initial=0.0)))
     return Dithered(dithered_noise(directions, base, found), outputs)
+
+
+def _dithered_but_for(kinks: Mask, place: Place, generator: "Generator") -> Array:
+    """Return a dithered input, whose entries at kinks stand still: on another branch than theta nothing is rounding."""
+    value = dither(place.value, generator)
+    value.reshape(-1)[kinks] = place.value.reshape(-1)[kinks]
+    return value
 
 
 def _note_stillness(check: Check, directions: Sequence[Direction], base: Along, noise: dict[Place, float]) -> None:

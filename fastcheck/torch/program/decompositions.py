@@ -59,6 +59,16 @@ def lu_solve(
     return rows @ torch.linalg.solve_triangular(lower.mH, half, upper=True, unitriangular=True)
 
 
+def householder_product(a: torch.Tensor, tau: torch.Tensor) -> torch.Tensor:
+    """Return the first columns of a product of reflections, whose vectors stand below the diagonal."""
+    vectors = a.tril(-1) + torch.eye(*a.shape[-2:], dtype=a.dtype, device=a.device)
+    found = torch.eye(*a.shape[-2:], dtype=a.dtype, device=a.device).expand(a.shape)
+    for k in reversed(range(tau.shape[-1])):
+        vector = vectors[..., k : k + 1]
+        found = found - tau[..., k : k + 1, None] * (vector @ (vector.mH @ found))
+    return found
+
+
 SMALLER: dict[Any, Any] = {
     aten._cdist_backward.default: distances_backward,
     aten._pdist_backward.default: distances_in_pairs_backward,
@@ -66,7 +76,7 @@ SMALLER: dict[Any, Any] = {
     aten.addbmm.default: lambda c, a, b, *, beta=1, alpha=1: beta * c + alpha * (a @ b).sum(0),
     aten.special_i0e.default: lambda x: torch.i0(x) * torch.exp(-x.abs()),
     aten.special_i1e.default: lambda x: torch.special.i1(x) * torch.exp(-x.abs()),
-    aten.linalg_lu_solve.default: lu_solve,
+    aten.linalg_lu_solve.default: lu_solve, aten.linalg_householder_product.default: householder_product,
     aten.softshrink_backward.default: shrunk_backward, aten.hardshrink_backward.default: shrunk_backward,
     aten.max_pool3d_with_indices_backward.default: pooled_backward(3),
     aten.adaptive_max_pool2d_backward.default: pooled_backward(2),

@@ -1,8 +1,9 @@
-"""``check_module`` of modules that differentiate through samples of Gamma and its kin."""
+"""``check_module`` of operators whose gradient is by design another: samples of Gamma, fake quantisation."""
 
 import pytest
 import torch
 from torch import distributions, nn
+from torch.ao.quantization import FakeQuantize, MovingAverageMinMaxObserver, disable_fake_quant
 
 import fastcheck.torch as ft
 from tests.torch.support import function
@@ -57,3 +58,37 @@ def test_samples_without_gradients_excuse_nothing():
     module.shape.register_hook(lambda g: g + 1.0)
     report = ft.check_module(module, lambda o: o, torch.randn(6, 5, dtype=D), randomness="frozen")
     assert [t.name for t in report.failures] == ["shape"]
+
+
+def quantised(factor=1.0):
+    """Fake quantisation between layers, and a last layer whose gradient is off by a factor."""
+    middle = FakeQuantize(observer=MovingAverageMinMaxObserver, quant_min=0, quant_max=255)
+    last = nn.Linear(5, 3)
+    if factor != 1.0:
+        last.weight.register_hook(lambda g: factor * g)
+    return nn.Sequential(nn.Linear(4, 5), middle, nn.ReLU(), last).double()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_fake_quantisation_is_left_open_with_the_reason():
+    x, y = torch.randn(8, 4, dtype=D), torch.randint(0, 3, (8,))
+    report = ft.check_module(quantised(), nn.CrossEntropyLoss(), x, y)
+    assert report.verdict == "inconclusive", str(report)
+    assert {t.name: t.cause for t in report.tensors if t.verdict != "pass"} == {
+        "0.weight": "straight", "0.bias": "straight"}
+    assert "fake quantisation" in report.summary
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_mistakes_behind_fake_quantisation_are_found():
+    x, y = torch.randn(8, 4, dtype=D), torch.randint(0, 3, (8,))
+    report = ft.check_module(quantised(1.01), nn.CrossEntropyLoss(), x, y)
+    assert [t.name for t in report.failures] == ["3.weight"]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_quantisation_that_is_switched_off_is_proven():
+    module = quantised().apply(disable_fake_quant)
+    assert ft.check_module(module, nn.CrossEntropyLoss(), torch.randn(8, 4, dtype=D), torch.randint(0, 3, (8,))).ok

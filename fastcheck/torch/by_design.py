@@ -1,0 +1,60 @@
+"""Operators whose gradient is by design not that of what they compute.
+
+Samples of Gamma, Beta and Dirichlet are differentiated as quantiles (implicit reparameterisation): how the sample moves
+that has the same probability below it.  The operator is a rejection sampler, and what that gives with the same random
+numbers moves otherwise.  Fake quantisation rounds, and hands gradients on as if it did not.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from ..verdict.outcome import Cause
+from .calls import graph_of
+from .case import Case
+
+aten = torch.ops.aten
+BY_DESIGN = {
+    Cause.SAMPLED: (aten._standard_gamma.default, aten._sample_dirichlet.default),
+    Cause.STRAIGHT: (
+        aten.fake_quantize_per_tensor_affine_cachemask.default,
+        aten._fake_quantize_per_tensor_affine_cachemask_tensor_qparams.default,
+        aten.fake_quantize_per_channel_affine_cachemask.default,
+        aten._fake_quantize_learnable_per_tensor_affine.default,
+        aten._fake_quantize_learnable_per_channel_affine.default, aten._fused_moving_avg_obs_fq_helper.default,
+    ),
+}
+
+
+class _Given(TorchDispatchMode):
+    """Keeps what such operators are given.
+
+    Attributes
+    ----------
+    given : their arguments that autograd differentiates by, with the cause that each operator is one of.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given: list[tuple[Cause, torch.Tensor]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run the operator; keep what it is given."""
+        for cause, operators in BY_DESIGN.items():
+            if func in operators:
+                self.given += [(cause, one) for one in args if isinstance(one, torch.Tensor) and one.requires_grad]
+        return func(*args, **(kwargs or {}))
+
+
+def other_by_design(case: Case) -> Iterator[tuple[Cause, list[str]]]:
+    """Yield causes with the names of the parameters that act through such operators, by autograd's graph."""
+    with _Given() as found:
+        case.cost(case.plain, case.args, case.kwargs, case.targets)
+    for cause in BY_DESIGN:
+        given = [one for its, one in found.given if its == cause]
+        leaves = {id(getattr(node, "variable", None)) for one in given for node in graph_of(one)}
+        leaves |= {id(one) for one in given}
+        if names := [name for name, parameter in case.parameters.items() if id(parameter) in leaves]:
+            yield cause, names
