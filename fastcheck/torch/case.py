@@ -138,9 +138,14 @@ class Case:
 
         Where runs are frozen, each begins with the buffers that there are now, and leaves them.
         """
+        with self.drawing():
+            return self.cost_drawn_on(run, args, kwargs, targets)
+
+    def cost_drawn_on(self, run: Callable[..., Any], args: Any, kwargs: Any, targets: Any) -> torch.Tensor:
+        """Return the same within ``drawing``: a backward pass may follow, with the random numbers that come next."""
         args, kwargs, targets = (mapped(part, copied) for part in (args, kwargs, targets))
         buffers = afresh((self.plain, *self.others)) if self.frozen else contextlib.nullcontext()
-        with self.drawing(), buffers, as_twin(self.original, self.plain):
+        with buffers, as_twin(self.original, self.plain):
             outputs = run(*args, **kwargs)
             value = self.loss(outputs) if targets is None else self.loss(outputs, targets)
         if not isinstance(value, torch.Tensor) or value.numel() != 1:
@@ -180,11 +185,12 @@ class Case:
             parameter.grad = None
         args, kwargs = mapped(self.args, detached), mapped(self.kwargs, detached)
         watching = Coarsest()
-        with watching:
-            value = self.cost(self.module, args, kwargs, self.targets)
+        with self.drawing():  # what backward draws (dropout that is computed again) are not the first numbers
+            with watching:
+                value = self.cost_drawn_on(self.module, args, kwargs, self.targets)
+            value.backward()
         own = (UNIT_ROUNDOFFS[HALVES[p.dtype]] for p in parameters.values() if p.dtype in HALVES)
         self.coarse, self.single = max([watching.found, *own]), watching.single
-        value.backward()
         first = value.item()
         again = self.cost(self.module, args, kwargs, self.targets).item()
         low = max((torch.finfo(p.dtype).eps for p in parameters.values()), default=0.0)

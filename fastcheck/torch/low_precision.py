@@ -306,8 +306,8 @@ def end_to_end(case: Case, point: Point) -> Array:
     put(case, point.parameters)
     for parameter in case.parameters.values():
         parameter.grad = None
-    with untouched(case.plain, copied_buffers(case.plain)):
-        (case.cost(case.module, point.args, point.kwargs, point.targets) * point.factor).backward()
+    with untouched(case.plain, copied_buffers(case.plain)), case.drawing():
+        (case.cost_drawn_on(case.module, point.args, point.kwargs, point.targets) * point.factor).backward()
     return _joined(_gradient_of(parameter) for parameter in case.parameters.values()) / point.factor
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrizations
+from torch.utils.checkpoint import checkpoint
 
 import fastcheck as fc
 import fastcheck.torch as ft
@@ -183,3 +184,26 @@ def test_the_random_state_of_a_caller_of_gradcheck(check):
     state = torch.get_rng_state()
     assert check(torch.sin, (x,), check_batched_grad=True)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+class Recomputed(nn.Module):
+    """Dropout in a part that is computed again in the backward pass."""
+
+    def __init__(self, kept):
+        super().__init__()
+        self.first, self.last, self.kept = nn.Linear(4, 6), nn.Linear(6, 2), kept
+
+    def forward(self, x):
+        return self.last(checkpoint(lambda z: F.dropout(z.tanh(), 0.5), self.first(x), use_reentrant=False,
+                                    preserve_rng_state=self.kept))
+
+
+@pytest.mark.parametrize("dtype", [D, torch.float32], ids=str)
+@pytest.mark.parametrize("kept", [True, False])
+def test_what_a_frozen_backward_pass_draws_comes_after_what_the_forward_pass_drew(kept, dtype):
+    """As in training: it would else be the same mask by chance."""
+    torch.manual_seed(0)
+    report = ft.check_module(Recomputed(kept).to(dtype), lambda out: (out**2).mean(), torch.randn(5, 4, dtype=dtype),
+                             randomness="frozen")
+    assert {t.name for t in report.failures} == (set() if kept else {"first.weight", "first.bias"})
+    assert report.ok == kept
