@@ -179,6 +179,21 @@ class Checkpointed(nn.Module):
         return torch.utils.checkpoint.checkpoint(self.body, x.requires_grad_(), use_reentrant=self.reentrant)
 
 
+class Listening(nn.Module):
+    """Hooks that look at gradients on the way, and a forward pass that asks for a history."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear, self.seen = nn.Linear(6, 6), []
+
+    def forward(self, x):
+        hidden = torch.tanh(self.linear(x))
+        if not hidden.requires_grad:
+            raise ValueError("train this module only")
+        hidden.register_hook(lambda gradient: self.seen.append(gradient.detach()))
+        return hidden
+
+
 def alone(layer, *others):
     return lambda: nn.Sequential(layer, *others)
 
@@ -192,8 +207,8 @@ KINDS = {
     "reflections": (lambda: parametrizations.orthogonal(nn.Linear(6, 6), orthogonal_map="householder"), ROWS),
     "running averages": (alone(nn.Linear(6, 6), nn.BatchNorm1d(6, momentum=None)), ROWS),
     "a counter": (Counting, ROWS), "a gradient inside": (Differentiated, ROWS),
-    "descending": (Descending, ROWS), "adapting": (Adapting, ROWS), "physics": (Physics, ROWS),
-    "routed": (Routed, ROWS), "a scale": (Scaled, ROWS),
+    "listening": (Listening, ROWS), "descending": (Descending, ROWS), "adapting": (Adapting, ROWS),
+    "physics": (Physics, ROWS), "routed": (Routed, ROWS), "a scale": (Scaled, ROWS),
     "gated": (lambda: nn.GRU(8, 3, batch_first=True, bidirectional=True), SEQUENCES),
     "checkpoint": (lambda: Checkpointed(False), ROWS), "reentrant checkpoint": (lambda: Checkpointed(True), ROWS),
     "attention's fast path": (lambda: Attention().eval(), SEQUENCES),

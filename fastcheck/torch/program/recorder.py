@@ -33,8 +33,6 @@ LEAVING: dict[Any, str] = {
     torch.Tensor.__array__: "the conversion of a tensor to a NumPy array",
 }
 DATA = torch.Tensor.data.__get__
-# What autograd says of a tensor that it knows no history of.
-NO_HISTORY = "does not require grad"
 # A custom autograd.Function runs its forward under this frame, without autograd.
 APPLY = torch.autograd.Function.apply.__func__.__code__
 # They take a number out of a tensor.
@@ -153,8 +151,10 @@ def record(
     """
     try:
         return _recorded(function, [tensor.detach().clone() for tensor in inputs], known, constant)
-    except RuntimeError as error:
-        if NO_HISTORY not in str(error) or not any(tensor.requires_grad for tensor in inputs):
+    except NoRule:
+        raise
+    except Exception:  # what asks autograd for a gradient or for its hooks, or asserts that inputs have a history
+        if not any(tensor.requires_grad for tensor in inputs):
             raise
     copies = [tensor.detach().clone().requires_grad_(tensor.requires_grad) for tensor in inputs]
     return replace(_recorded(function, copies, known, constant), graph=True)
