@@ -2,7 +2,8 @@
 
 Samples of Gamma, Beta and Dirichlet are differentiated as quantiles (implicit reparameterisation): how the sample moves
 that has the same probability below it.  The operator is a rejection sampler, and what that gives with the same random
-numbers moves otherwise.  Fake quantisation rounds, and hands gradients on as if it did not.
+numbers moves otherwise.  Fake quantisation rounds, and hands gradients on as if it did not.  An embedding with a
+``max_norm`` shortens rows in place before it looks them up, of which autograd sees nothing.
 """
 
 from collections.abc import Iterator
@@ -28,20 +29,31 @@ BY_DESIGN = {
 }
 
 
+SHORTENING = aten.embedding_renorm_.default
+# Rows are as long as they may be from this share on: those that were shortened before are so but for rounding.
+AS_LONG = 1.0 - 1e-6
+
+
 class _Given(TorchDispatchMode):
     """Keeps what such operators are given.
 
     Attributes
     ----------
     given : their arguments that autograd differentiates by, with the cause that each operator is one of.
+    shortened : where tables lie in memory of which rows are shortened.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.given: list[tuple[Cause, torch.Tensor]] = []
+        self.shortened: set[int] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run the operator; keep what it is given."""
+        if func == SHORTENING:
+            table, rows, longest, norm = args
+            if bool((table[rows].norm(norm, dim=-1) >= AS_LONG * longest).any()):
+                self.shortened.add(_place(table))
         for cause, operators in BY_DESIGN.items():
             if func in operators:
                 self.given += [(cause, one) for one in args if isinstance(one, torch.Tensor) and one.requires_grad]
@@ -58,3 +70,9 @@ def other_by_design(case: Case) -> Iterator[tuple[Cause, list[str]]]:
         leaves |= {id(one) for one in given}
         if names := [name for name, parameter in case.parameters.items() if id(parameter) in leaves]:
             yield cause, names
+    if names := [name for name, parameter in case.parameters.items() if _place(parameter) in found.shortened]:
+        yield Cause.SHORTENED, names
+
+
+def _place(tensor: torch.Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()

@@ -87,6 +87,11 @@ class Cause(StrEnum):
         "straight through.",
         "Switch it off for the check, as model.apply(torch.ao.quantization.disable_fake_quant) does.",
     )
+    SHORTENED = (
+        "shortened", "{names} act{s} through rows that are shortened in place (max_norm) before they are looked up: "
+        "the gradient is by design that of the short rows.",
+        "Leave max_norm out for the check, or check at rows that are not as long.",
+    )
     POWER = (
         "power", "Random directions would not show a single wrong entry of ordinary size in {names}.",
         'Use method="all", or method="sample"; or check at parameters a little off, where no unit stands on a kink.',
@@ -95,7 +100,8 @@ class Cause(StrEnum):
 
 DOUBTS = (
     Cause.STEP, Cause.KINKS, Cause.LOOSE, Cause.ROUNDING, Cause.HIDDEN, Cause.NOISE, Cause.BLIND, Cause.COARSE,
-    Cause.ROUGH, Cause.SAMPLED, Cause.STRAIGHT, Cause.POWER,
+    Cause.ROUGH, Cause.SAMPLED, Cause.STRAIGHT, Cause.SHORTENED,
+    Cause.POWER,
 )
 # Of these the remedy is a cost, or an engine, with less rounding.
 NOISY = (Cause.NOISE, Cause.BLIND)

@@ -92,3 +92,34 @@ def test_mistakes_behind_fake_quantisation_are_found():
 def test_quantisation_that_is_switched_off_is_proven():
     module = quantised().apply(disable_fake_quant)
     assert ft.check_module(module, nn.CrossEntropyLoss(), torch.randn(8, 4, dtype=D), torch.randint(0, 3, (8,))).ok
+
+
+class Table(nn.Module):
+    """An embedding whose rows are no longer than one, and a layer."""
+
+    def __init__(self, length):
+        super().__init__()
+        self.table, self.linear = nn.Embedding(6, 4, max_norm=1.0), nn.Linear(4, 3)
+        with torch.no_grad():
+            self.table.weight.mul_(length / self.table.weight.norm(dim=-1, keepdim=True))
+
+    def forward(self, rows):
+        return self.linear(self.table(rows).mean(1))
+
+
+@pytest.mark.parametrize("length", [0.5, 2.0])
+@pytest.mark.parametrize("factor", [1.0, 1.01])
+def test_rows_that_are_shortened_in_place(length, factor):
+    """Of those that are too long the gradient is another by design; others are judged."""
+    torch.manual_seed(0)
+    module, rows = Table(length).double(), torch.randint(0, 6, (5, 3))
+    module.table.weight.register_hook(lambda g: factor * g)
+    report = ft.check_module(module, nn.CrossEntropyLoss(), rows, torch.randint(0, 3, (5,)))
+    if length > 1.0:
+        assert {t.name: t.cause for t in report.tensors if t.verdict != "pass"} == {"table.weight": "shortened"}
+        assert report.verdict == "inconclusive"
+        assert "max_norm" in report.summary
+    else:
+        assert [t.name for t in report.failures] == ([] if factor == 1.0 else ["table.weight"]), str(report)
+        assert report.ok == (factor == 1.0)
+    assert torch.allclose(module.table.weight.norm(dim=-1), torch.tensor(length, dtype=D))
