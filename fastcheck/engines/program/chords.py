@@ -8,6 +8,8 @@ import numpy as np
 
 from ..._errors import NoRule
 from ..._types import Array, Indices
+from ...problems.functions.purity import outside_domain
+from ..finite.lines import OutOfTime
 from .problem import ProgramProblem
 from .runner import costs_of, scales
 
@@ -44,12 +46,31 @@ def _chords(problem: ProgramProblem, positions: Indices, share: float, distances
     steps = (sizes[:, None] * distances).reshape(-1)
     moves = np.tile((share - 1.0) * problem.theta, (steps.size + 1, 1))
     moves[np.arange(steps.size), positions.repeat(distances.size)] += steps
+    costs = rises(problem, moves)
+    found = np.minimum(np.abs(costs[:-1] - costs[-1]), abs(problem.cost)) / np.abs(steps)
+    known = np.where(np.isfinite(found), found, 0.0)
+    return np.asarray(np.max(known.reshape(positions.size, -1), axis=1))
+
+
+def rises(problem: ProgramProblem, moves: Array) -> Array:
+    """Return how far the cost rises (k,) along moves (k, n) of all parameters."""
     parts = {number: moves[:, t.start : t.stop].reshape(-1, *t.shape) for number, t in enumerate(problem.tensors)}
     with np.errstate(all="ignore"):
         try:
-            costs = costs_of(problem.program.run(parts), problem.weights, len(moves))
-        except NoRule:  # so far away the program takes another path
-            return np.zeros(positions.size)
-        found = np.minimum(np.abs(costs[:-1] - costs[-1]), abs(problem.cost)) / np.abs(steps)
-    known = np.where(np.isfinite(found), found, 0.0)
-    return np.asarray(np.max(known.reshape(positions.size, -1), axis=1))
+            return costs_of(problem.program.run(parts), problem.weights, len(moves))
+        except NoRule:  # so far away the cost takes another branch, perhaps
+            return _plain_rises(problem, moves)
+
+
+def _plain_rises(problem: ProgramProblem, moves: Array) -> Array:
+    """Return how far the cost rises (k,) along moves (k, n), by a plain call each; nan where it is not defined."""
+    found = np.full(len(moves), np.nan)
+    for place, move in enumerate(moves):
+        try:
+            found[place] = problem.literal_cost(problem.inputs(problem.theta + move)) - problem.cost
+        except OutOfTime:
+            break
+        except Exception as error:
+            if not outside_domain(error):
+                raise
+    return found

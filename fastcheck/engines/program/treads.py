@@ -4,11 +4,15 @@ A cost that is rounded to some decimals, cast to whole numbers, or computed by c
 the slope that its gradient means at all but the shortest steps.  Exact differences take the shortest.
 """
 
+import math
+
 import numpy as np
 
+from ..._errors import NoRule
 from ..._types import Array, Indices
+from .chords import rises
 from .problem import ProgramProblem
-from .runner import DifferencedProgram, costs_of, scales
+from .runner import costs_of, scales
 
 # Lengths of chords, relative to each entry, from the longest on; two neighbouring ones have to agree with the gradient.
 # What is quantised so coarsely that these are on one tread is no rounding: there the gradient is another function's.
@@ -52,7 +56,7 @@ def rises_in_jumps(problem: ProgramProblem, positions: Indices, slopes: Array, g
         near = NEAR * abs(promised - found)
         length = _length_of_chords(problem, along, promised, near)
         place = length * generator.uniform(-1.0, 1.0)
-        if not length or abs(_slope_at(problem, along, place) - found) > near:
+        if not length or not abs(_slope_at(problem, along, place) - found) <= near:
             return False
     return True
 
@@ -62,7 +66,7 @@ def _length_of_chords(problem: ProgramProblem, along: Array, promised: float, ne
     before = False
     for length in LENGTHS.tolist():
         steps = np.array([length, -length])
-        here = bool((np.abs(_rises(problem.program, problem, along, steps) / steps - promised) <= near).all())
+        here = bool((np.abs(rises(problem, steps[:, None] * along) / steps - promised) <= near).all())
         if here and before:
             return float(length)
         before = here
@@ -70,16 +74,11 @@ def _length_of_chords(problem: ProgramProblem, along: Array, promised: float, ne
 
 
 def _slope_at(problem: ProgramProblem, along: Array, place: float) -> float:
-    """Return the slope along a direction at another place on it."""
+    """Return the slope along a direction at another place on it; nan where it cannot be followed there."""
+    values = problem.inputs(problem.theta + place * along)
+    step = {number: TINY * along[t.start : t.stop].reshape(1, *t.shape) for number, t in enumerate(problem.tensors)}
     with np.errstate(all="ignore"):
-        there = problem.program_at(problem.inputs(problem.theta + place * along))
-        return float(_rises(there, problem, along, np.array([TINY]))[0]) / TINY
-
-
-def _rises(program: DifferencedProgram, problem: ProgramProblem, along: Array, steps: Array) -> Array:
-    """Return how much the cost rises over each step (k,) along a direction."""
-    moves = steps[:, None] * along
-    parts = {number: moves[:, tensor.start : tensor.stop].reshape(steps.size, *tensor.shape)
-             for number, tensor in enumerate(problem.tensors)}
-    with np.errstate(all="ignore"):
-        return costs_of(program.run(parts), problem.weights, steps.size)
+        try:
+            return float(costs_of(problem.program_at(values).run(step), problem.weights, 1)[0]) / TINY
+        except NoRule:
+            return math.nan

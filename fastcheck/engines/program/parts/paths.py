@@ -7,6 +7,7 @@ are measured and ``shares`` for what proves a claim.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import cast
 
@@ -119,13 +120,15 @@ class _Search:
         followed = {name: moved for name, moved in self.moved.items() if moved.outputs is not None}
         for guesses in (self._outputs, self._terms, self._uses, self._visits, self._single):
             left = [name for name in followed if name not in said]
-            for guess in guesses(left) if left else ():
-                said |= self._proven(guess, [name for name in left if name not in said])
+            with suppress(NoRule):  # as branches that turn far from theta raise it: the other guesses need not
+                for guess in guesses(left) if left else ():
+                    said |= self._proven(guess, [name for name in left if name not in said])
         rest = {name: moved for name, moved in self.moved.items() if moved.outputs is None}
-        if rest:
-            said |= of_numbers(self.run, rest, self.error, self.whole)
+        with suppress(NoRule):
+            said |= of_numbers(self.run, rest, self.error, self.whole) if rest else {}
         left = [name for name in followed if name not in said]
-        said |= with_other_slopes(self.run, {name: followed[name] for name in left}, self.error, self.whole)
+        with suppress(NoRule):
+            said |= with_other_slopes(self.run, {name: followed[name] for name in left}, self.error, self.whole)
         return said
 
     def _proven(self, guess: Guess, names: Sequence[str]) -> dict[str, str]:

@@ -106,6 +106,8 @@ def in_words(name: str, found: Array, places: Sequence[Place]) -> str:
     counted = ", ".join(f"{share:.4g}" for share in found)
     if visits:
         what = "indices" if places[0].index else "evaluations"
+        if np.all(found == found[0]):
+            return f"what the {len(places)} {what} of {places[0].words} add to {name} is in it {found[0]:.4g} times"
         return (f"what the {len(places)} {what} of {places[0].words} add to {name} is in it {counted} times instead "
                 f"of once each{weighed(found, places)}")
     each = ", ".join(f"that through {places[k]} {found[k]:.4g} times" for k in off)

@@ -1,0 +1,70 @@
+"""Chords of a cost along entries: by exact changes, and by plain calls where those cannot follow so far."""
+
+import numpy as np
+
+import fastcheck as fc
+from fastcheck.engines.program.arrays.program import Program
+from fastcheck.engines.program.chords import steepest_chords
+from fastcheck.engines.program.problem import ProgramProblem
+from fastcheck.problems.parameters.tensor import Tensor
+
+AT = np.array([1.5, -0.5, 2.0])
+
+
+def chords(function, theta=AT):
+    program = Program(function, [theta])
+    tensors = (Tensor("theta", theta.shape, 0, theta.size),)
+    problem = ProgramProblem(lambda values: Program(function, values), lambda values: [function(*values)], program,
+                             (np.ones(()),), tensors, theta, float(function(theta)))
+    return steepest_chords(problem, np.arange(theta.size), 2)
+
+
+def at_once(x):
+    return np.sum(np.where(x > 0, x**2, 0.0))
+
+
+def one_by_one(x):
+    total = 0.0
+    for value in x:
+        if value > 0:  # far away another branch is taken than here
+            total += value**2
+    return total
+
+
+def test_branches_give_what_masks_give():
+    np.testing.assert_allclose(chords(one_by_one), chords(at_once), rtol=1e-12)
+
+
+def test_where_the_function_is_not_defined_far_away_they_are_those_of_the_rest():
+    def defined_near(x):
+        if x.max() > 5.0:
+            raise ValueError("too far")
+        return one_by_one(x)
+
+    found = chords(defined_near)
+    assert np.isfinite(found).all()
+    assert (found > 0.0).all()
+
+
+def hinge_loss(W, X, y, missing=False):
+    """CS231n's loops."""
+    loss, dW = 0.0, np.zeros(W.shape)
+    for i in range(len(X)):
+        scores = X[i].dot(W)
+        for j in range(W.shape[1]):
+            margin = scores[j] - scores[y[i]] + 1
+            if j != y[i] and margin > 0:
+                loss += margin
+                dW[:, j] += X[i]
+                dW[:, y[i]] -= X[i]
+    loss, dW = loss / len(X), dW / (1 if missing else len(X))
+    return loss + 0.01 * np.sum(W * W), dW + 0.02 * W
+
+
+def test_a_loop_with_branches_is_differenced_exactly_whether_its_gradient_is_right_or_wrong():
+    rng = np.random.RandomState(1)
+    W, X, y = rng.randn(5, 4) * 0.1, rng.randn(7, 5), rng.randint(4, size=7)
+    for missing in (False, True):
+        report = fc.check_function(lambda W: hinge_loss(W, X, y)[0], W, hinge_loss(W, X, y, missing)[1])
+        assert (report.engine, report.verdict) == ("program", "fail" if missing else "pass")
+    assert "7 times" in report.tensors[0].diagnosis
