@@ -185,15 +185,16 @@ def _coverage(subject: AnalyticGradient, tensors: Sequence[TensorFacts]) -> list
     found = []
     checked, total = sum(t.checked for t in tensors), sum(t.size for t in tensors)
     if checked < total:
-        found.append(f"{checked:,} of {total:,} entries were checked.")
+        found.append(f"{checked:,} of {total:,} entries {'was' if checked == 1 else 'were'} checked.")
     unchecked = [t.name for t in tensors if not t.checked and t.verdict != PASS]
     if unchecked:
         found.append(f"Nothing was checked of {names(unchecked, '')}.")
     zeros = sum(t.zeros for t in tensors)
     if zeros:
         little = zeros > MANY_ZEROS * checked and not any(t.moved for t in tensors)
-        much = ": their agreement proves little" if little else ""
-        found.append(f"{zeros:,} of {checked:,} checked entries are exactly zero on both sides{much}.")
+        verb, whose = ("is", "its") if zeros == 1 else ("are", "their")
+        much = f": {whose} agreement proves little" if little else ""
+        found.append(f"{zeros:,} of {checked:,} checked entries {verb} exactly zero on both sides{much}.")
     idle = [t.name for t in tensors if t.checked and t.zeros == t.checked and not t.moved]
     if idle and len(idle) < len(tensors):
         found.append(f"Nothing was exercised in {names(idle, '')}: all zero on both sides.")

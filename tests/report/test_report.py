@@ -294,3 +294,14 @@ def test_a_report_of_a_real_check():
     assert report.to_dict()["samples"] == 6
     gradients["dW1"] = gradients["dW1"] - 0.1 / 6 * parameters["W1"]
     assert "L2 term is missing" in str(check(net, parameters, gradients, X, Y))
+
+
+def test_a_single_entry_is_spoken_of_as_one():
+    made = Made()
+    made["b1"][0] = made.approx("b1")[0] = 0.0
+    assert "1 of 120 checked entries is exactly zero on both sides." in made.report().notes
+    made = Made({"b1": (2,)})
+    made["b1"][0] = made.approx("b1")[0] = 0.0
+    assert "1 of 2 checked entries is exactly zero on both sides: its agreement proves little." in made.report().notes
+    made.indices = np.array([1])
+    assert "1 of 2 entries was checked." in made.report().notes

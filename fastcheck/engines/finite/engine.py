@@ -247,8 +247,8 @@ def _notes(check: Check, looked: Looked) -> Iterator[str]:
         entries = "1 entry" if found.edges == 1 else f"{found.edges:,} entries"
         yield f"At {entries} the cost is defined on one side only: judged there by one-sided differences."
     if found.suspects:
-        plural = "entry that disagreed was" if found.suspects == 1 else "entries that disagreed were"
-        yield f"{found.looked:,} of {found.suspects:,} {plural} looked at again with other steps."
+        noun, verb = "entry" if found.suspects == 1 else "entries", "was" if found.looked == 1 else "were"
+        yield f"{found.looked:,} of {found.suspects:,} {noun} that disagreed {verb} looked at again with other steps."
     if found.unsure:
         entries = "1 entry disagrees" if found.unsure == 1 else f"{found.unsure:,} entries disagree"
         yield f"{entries}, but the time limit left no time to look again with other steps; give it more time."

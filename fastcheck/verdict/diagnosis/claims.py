@@ -54,7 +54,7 @@ def diagnose(found: TensorVerdict, subject: AnalyticGradient, others: Sequence[T
     for claim in CLAIMS:
         sentence = claim(case)
         if sentence:
-            return sentence + (also_known(case) if claim is not known_mistake else "")
+            return sentence + (also_known(case) if claim not in (known_mistake, zero) else "")  # zeros prove nothing
     if subject.whole_only:
         return ""
     parts = program_parts(case)
@@ -249,8 +249,13 @@ def masks(case: Case) -> str:
     struck = dead & gradient.any(axis=1)
     if not struck.any() or dead.all():
         return ""
-    units = listed("unit", np.flatnonzero(struck), gradient.shape[0])
     wrong = wrong_entries(case).any(axis=1)
+    if not case.subject.samples:  # what the rows are of a user's own array is not known
+        rows = listed("row", np.flatnonzero(struck), gradient.shape[0])
+        where = f"wrong exactly in {rows}" if np.array_equal(wrong, struck) else f"not zero in {rows}"
+        return (f"{case.name} is {where}, where the numerical gradient is zero: nothing there moves the cost (an index "
+                "that does not occur, a mask, an activation that is off).")
+    units = listed("unit", np.flatnonzero(struck), gradient.shape[0])
     if np.array_equal(wrong, struck):
         return (f"{case.name} is wrong exactly where units are dead or saturated ({units}): "
                 "the activation's derivative (mask) is missing.")
@@ -323,7 +328,8 @@ def _some_entries(case: Case) -> str:
     name, beside = f"{case.name}{index_text(c.index(worst))}", _beside(case, worst)
     right = np.count_nonzero(c.derivative) - np.count_nonzero(c.derivative[places])
     if places.size > 1 or right < FEW:
-        return f"{name} is {beside}; {c.checked:,} of {c.tensor.size:,} entries were checked."
+        were = "was" if c.checked == 1 else "were"
+        return f"{name} is {beside}; {c.checked:,} of {c.tensor.size:,} entries {were} checked."
     return f"of the {c.checked:,} entries that were checked only one is wrong, {name}: it is {beside}."
 
 

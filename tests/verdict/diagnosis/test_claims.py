@@ -168,7 +168,7 @@ def test_a_kink_does_not_spoil_a_claim():
 
 
 def test_masks_are_told_from_what_dead_units_receive():
-    made = Made()
+    made = Made(samples=8)
     made.approx("W2")[[1, 4]] = made["W2"][[1, 4]] = 0.0
     made["W2"][1] = made.rng.standard_normal(6)
     diagnosis = made.report().failures[0].diagnosis

@@ -114,3 +114,53 @@ def test_directions_that_a_kink_blinds_are_inconclusive():
     wrong[1] = 0.0
     report = fc.check_function(cost, x, wrong, method="directional", engine="differences")
     assert report.verdict != "pass", report
+
+
+def test_zeros_are_no_proof_of_a_mistake():
+    """The first sample moves nothing in the first layer, and a db1 that was left out was called that sample's alone."""
+    net = network([4, 5, 3], "relu", "softmax", "cross_entropy")
+    X, Y = data(net, 6)
+    parameters = net.initialize(0)
+    X[:, 0] = 0.0
+    parameters["b1"][:] = -0.01
+    gradients = net.gradients(parameters, X, Y)
+    assert gradients["db1"].any()
+    gradients["db1"][:] = 0.0
+    assert fc.check(net, parameters, gradients, X, Y).failures[0].diagnosis == (
+        "db1 is exactly zero everywhere; the numerical gradient is not."
+    )
+
+
+def test_rows_of_a_users_own_array_are_no_units():
+    """Rows of an embedding that no index names were called dead or saturated units."""
+    table, ids = np.random.default_rng(0).standard_normal((6, 3)), np.array([0, 1, 1, 4])
+
+    def backward(upstream, ids, table):
+        return np.tile(upstream.sum(axis=0), (6, 1))
+
+    sentence = fc.check_vjp(lambda ids, table: table[ids], backward, (ids, table)).failures[0].diagnosis
+    assert sentence == (
+        "dtable is not zero in rows 2, 3 and 5 of 6, where the numerical gradient is zero: nothing there moves the "
+        "cost (an index that does not occur, a mask, an activation that is off)."
+    )
+
+
+def test_a_few_entries_that_fill_their_rows_are_no_samples_left_out():
+    """A mask made of the wrong array zeroed all that lives in two rows: three numbers, explained by two samples."""
+    x = np.array([[0.5, 0.4, 0.9], [0.7, 0.2, -0.3], [0.6, -0.8, -0.1], [-0.2, -0.9, -0.4], [0.3, 1.1, -0.7]])
+    mask = x > 0.0
+    mask[1:3] = False
+    sentence = fc.check_vjp(lambda x: np.maximum(x, 0.0), lambda d, x: d * mask, x).failures[0].diagnosis
+    assert sentence.startswith("only dx[1, 0], dx[1, 1] and dx[2, 0] are wrong")
+
+
+def test_samples_left_out_are_told_from_enough_numbers():
+    x = np.random.default_rng(0).standard_normal((5, 4))
+
+    def backward(upstream, x):
+        dx = upstream * np.cos(x)
+        dx[1:3] = 0.0
+        return dx
+
+    sentence = fc.check_vjp(np.sin, backward, x).failures[0].diagnosis
+    assert "indices 1 and 2 of axis 0 of the output" in sentence

@@ -16,6 +16,8 @@ from ...._types import Array, Indices
 LEFT = 1e-7
 # Equations beyond the unknowns that make a fit a proof.
 BEYOND = 3
+# Those that the wrong parts alone enter, beyond their number: three wrong numbers that fill two samples prove nothing.
+BEYOND_WRONG = 2
 # Parts whose directions are told apart no better than this are not told apart by noisy numbers.
 APART = 1e-6
 # Exact ones are, as long as what the fit leaves, or rounding, moves no share by more than this.
@@ -69,7 +71,9 @@ def shares(error: Array, parts: Array, size: float) -> Array | None:
         return None
     if max(left, ROUNDING * off) / singular[-1] > UNSURE * float((lengths * (1.0 + np.abs(found / lengths))).min()):
         return None
-    return snapped(1.0 + found / lengths)
+    held = snapped(1.0 + found / lengths)
+    wrong = held != 1.0
+    return held if np.count_nonzero(parts[wrong].any(axis=0)) >= np.count_nonzero(wrong) + BEYOND_WRONG else None
 
 
 def plain(found: Array) -> bool:
