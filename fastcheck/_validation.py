@@ -6,7 +6,7 @@ import numbers
 import os
 import stat
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -215,7 +215,8 @@ def real_array(name: str, value: Any) -> NDArray[Any]:
 
     Raises
     ------
-    TypeError : for masked, complex, object, string and other arrays that do not hold real numbers.
+    TypeError : for masked, complex, object, string and other arrays that do not hold real numbers, and for what is no
+        array at all.
     ValueError : for nested sequences of unequal lengths.
     """
     if isinstance(value, np.ma.MaskedArray):
@@ -225,5 +226,18 @@ def real_array(name: str, value: Any) -> NDArray[Any]:
     except ValueError as error:
         raise ValueError(f"{name}: expected an array, got a sequence that cannot be made one: {error}") from None
     if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name}: expected real numbers (float64), got dtype {array.dtype}")
+        raise TypeError(f"{name}: expected real numbers (float64), got {_no_numbers(value, array)}")
     return array
+
+
+def _no_numbers(value: Any, array: NDArray[Any]) -> str:
+    """What a value is instead of real numbers, and what to do where that is plain."""
+    if array.dtype.kind == "O" and isinstance(value, np.ndarray):
+        return "dtype object; where it holds numbers alone, pass its astype(float)"
+    if value is None or isinstance(value, (str, bytes)):
+        return repr(value)
+    if isinstance(value, Iterator):
+        return f"a {type(value).__name__}; pass a list of what it yields"
+    if array.dtype.kind == "O" and array.ndim == 0:
+        return "a function" if callable(value) else f"a {type(value).__name__}"
+    return f"dtype {array.dtype}"

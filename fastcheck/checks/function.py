@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
-from .._errors import EngineError, NoRule, TooSlow
+from .._errors import ChangedArgumentError, EngineError, NondeterministicError, NoRule, TooSlow
 from .._names import FunctionEngine, FunctionOptions, Method as MethodName, Order
 from .._types import Array, Indices
 from .._validation import boolean, deadline, epsilon_of, integer, known, norm_of, time_left, tolerance_of
@@ -132,6 +132,9 @@ def check_function(
     selection = Selection.of(method, samples, directions, seed)
     chosen = None if engine is None else known("engine", engine, (PROGRAM, SUBTRACTED))
     norm, tolerance, vectorized = norm_of(norm), tolerance_of(tolerance), boolean("vectorized", vectorized)
+    if callable(parameters) and not callable(cost):
+        raise TypeError(f"cost: expected a function of (parameters, *args), got {type(cost).__name__}; the cost comes "
+                        "first, then its parameters")
     require_numpy("parameters", parameters, "pass their NumPy arrays, or check it with fastcheck.torch.gradcheck")
     layout = Layout.of(parameters)
     gradients, again = called(gradients, (parameters, *_tuple(args)), lambda found, _: layout.gradients(found).vector,
@@ -310,7 +313,11 @@ def check_vjp(
         deadline=started + 0.5 * (deadline(started, limit) - started), keeping=keeping(forward, backward),
     )
     options["time_limit"] = time_left(started, limit)
-    report = check_function(cost, parameters, gradients, epsilon=epsilon, seed=seed, **options)
+    try:
+        report = check_function(cost, parameters, gradients, epsilon=epsilon, seed=seed, **options)
+    except (NondeterministicError, ChangedArgumentError) as error:
+        error.add_note("fastcheck: the cost is the sum of forward's outputs, times fixed random numbers")
+        raise
     return report.noted(*notes) if notes else report
 
 

@@ -19,10 +19,11 @@ LESS_NOISE = {
     "reference": 'Use engine="response", which subtracts no costs and has no such noise.',
     "full": 'Use engine="response", which subtracts no costs and has no such noise.',
     "response": "Check with smaller inputs or parameters: pre-activations are so large that their rounding shows.",
-    "differences": "Leave epsilon out: it is then chosen for each parameter. Or compute the cost with less rounding "
-                "(stable formulas, double precision).",
+    "differences": "Compute the cost with less rounding (stable formulas, double precision).",
     "program": "Compute the cost with less rounding: its values at theta are so rounded that its slopes are.",
 }  # fmt: skip
+# What else helps where a single step was asked for.
+CHOSEN_EPSILON = "Leave epsilon out: it is then chosen for each parameter."
 # Share of zeros from which the reader is warned.
 MANY_ZEROS = 0.1
 
@@ -80,7 +81,10 @@ def advice(
     causes = {t.cause for t in tensors if t.verdict == INCONCLUSIVE}
     found = []
     if causes.intersection(NOISY):
-        found.append(LESS_NOISE.get(str(run.get("engine")), LESS_NOISE["differences"]))
+        engine = str(run.get("engine"))
+        if engine == "differences" and np.ndim(run["epsilon"]) == 0:
+            found.append(CHOSEN_EPSILON)
+        found.append(LESS_NOISE.get(engine, LESS_NOISE["differences"]))
     if Cause.STEP in causes:
         found.append("Use a smaller epsilon" + (', or engine="response", which knows the kinks.' if network else "."))
     return [*found, *(cause.remedy for cause in DOUBTS if cause in causes and cause.remedy)]

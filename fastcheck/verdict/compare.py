@@ -1,5 +1,7 @@
 """Two gradients cut into one comparison per tensor."""
 
+import math
+
 import numpy as np
 
 from ..problems.gradients import AnalyticGradient, NumericalGradient
@@ -18,7 +20,8 @@ def comparisons(
     tolerance : largest relative difference, None for the default (see ``tolerance.held_to``).
     """
     noise = np.atleast_1d(np.asarray(differences.noise, dtype=np.float64))
-    kinks, indices = differences.kinks, subject.indices
+    kinks = differences.kinks if math.isfinite(differences.cost) else None  # no side of nan is a slope
+    indices = subject.indices
     per_tensor = indices is None and noise.size == len(subject.tensors)
     found = []
     for place, tensor in enumerate(subject.tensors):

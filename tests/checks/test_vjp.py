@@ -190,3 +190,45 @@ def test_a_batch_without_samples_exercises_nothing(method):
     report = fc.check_vjp(lambda x, W, b: x @ W + b, lambda d, x, W, b: (d @ W.T, x.T @ d, d.sum(axis=0)), (x, W, b),
                           method=method)
     assert report.verdict == "inconclusive"
+
+
+def with_cache(x, w, b):
+    return x @ w + b, (x, w, b)
+
+
+def from_cache(upstream, cache):
+    x, w, _ = cache
+    return upstream @ w.T, x.T @ upstream, upstream.sum(axis=0)
+
+
+def rectified(x):
+    return np.maximum(x, 0.0), x
+
+
+@pytest.mark.parametrize(("forward", "backward", "shapes", "kind"), [
+    (with_cache, from_cache, [(4, 3), (3, 2), (2,)], TypeError),  # the cache is not an array
+    (rectified, lambda upstream, x: upstream * (x > 0.0), [(4, 3)], ValueError),  # it is, and the gradient has two rows
+    (rectified, lambda upstream, x: upstream, [(4, 3)], ValueError),  # a gradient for each output
+])
+def test_a_cache_that_was_not_announced(forward, backward, shapes, kind):
+    """CS231n's layers return (out, cache): it ended in an error of NumPy's, or in the advice to sum over axis 0."""
+    inputs = tuple(np.random.default_rng(0).standard_normal(shape) for shape in shapes)
+    with pytest.raises(kind, match="cache=True") as caught:
+        fc.check_vjp(forward, backward, inputs)
+    assert "sum it" not in str(caught.value)
+
+
+def test_a_backward_that_raises_is_told_of_caches():
+    with pytest.raises(TypeError) as caught:
+        fc.check_vjp(lambda x, y: (x * y, y), lambda upstream, cache: upstream * cache, (np.ones(3), np.ones(3)))
+    assert "cache=True" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize(("forward", "kind"), [
+    (lambda x: x * np.random.random(x.shape), fc.NondeterministicError),  # dropout
+    (lambda x: x.__imul__(2.0), fc.ChangedArgumentError),
+])
+def test_what_the_cost_is_that_messages_speak_of(forward, kind):
+    with pytest.raises(kind) as caught:
+        fc.check_vjp(forward, lambda upstream, x: upstream, np.ones(3))
+    assert "forward" in caught.value.__notes__[0]

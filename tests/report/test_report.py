@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from fastcheck.checks.function import check_function
 from fastcheck.checks.network import check
 from fastcheck.report.report import SCHEMA
 from fastcheck.report.text import ROWS
@@ -223,6 +224,10 @@ def test_long_reports_show_the_failing_tensors():
 def test_inconclusive_says_what_to_do():
     assert 'Use engine="response"' in " ".join(inconclusive().report(engine="reference").advice)
     assert "less rounding" in " ".join(inconclusive().report(engine="differences").advice)
+    assert "Leave epsilon out" in " ".join(inconclusive().report(engine="differences").advice)
+    made = inconclusive()
+    chosen = made.report(engine="differences", epsilon=np.full(made.gradapprox.size, 1e-7))
+    assert chosen.advice == ("Compute the cost with less rounding (stable formulas, double precision).",)
     assert "What to do" in str(inconclusive().report(engine="reference"))
 
 
@@ -305,3 +310,11 @@ def test_a_single_entry_is_spoken_of_as_one():
     assert "1 of 2 checked entries is exactly zero on both sides: its agreement proves little." in made.report().notes
     made.indices = np.array([1])
     assert "1 of 2 entries was checked." in made.report().notes
+
+
+def test_a_cost_that_is_not_a_number_has_no_kinks():
+    """Its entries were called right by the interval of their one-sided derivatives."""
+    report = check_function(lambda w: float(np.sum(w**2)), np.array([1.0, np.nan, 2.0]), np.array([2.0, 4.0, 6.0]))
+    assert report.verdict == "fail"
+    assert report.tensors[0].kinks == 0
+    assert report.notes == ("The cost is nan.", "theta[1] is nan.")

@@ -88,7 +88,7 @@ X_AND_Y = [
     ("X", np.ones((4, 6), complex), TypeError, ["X", "complex128"]),
     ("X", np.full((4, 6), "a"), TypeError, ["X", "<U1"]),
     ("X", np.full((4, 6), None), TypeError, ["X", "object"]),
-    ("X", None, TypeError, ["X", "object"]),
+    ("X", None, TypeError, ["X", "None"]),
     ("Y", np.zeros(7, int), ValueError, ["Y", "(7,)", "(3, 6)", "(6,)"]),
     ("Y", np.zeros((6, 3)), ValueError, ["Y", "(6, 3)", "(3, 6)"]),
     ("Y", np.zeros((6, 1)), ValueError, ["Y", "(6, 1)", "(3, 6)"]),
@@ -101,7 +101,7 @@ X_AND_Y = [
     ("Y", np.full((3, 6), 1.5), ValueError, ["Y", "between 0 and 1", "1.5"]),
     ("Y", np.full(6, "cat"), TypeError, ["Y", "<U3"]),
     ("Y", np.zeros(6, complex), TypeError, ["Y", "complex128"]),
-    ("Y", None, TypeError, ["Y", "object"]),
+    ("Y", None, TypeError, ["Y", "None"]),
 ]
 
 

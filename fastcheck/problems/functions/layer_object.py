@@ -31,7 +31,11 @@ def fresh_from(make: Any) -> Callable[[], Any]:
         raise TypeError(f"make: expected a function that makes a layer, or a layer, got {type(make).__name__}")
     if is_layer:
         return lambda: _copied(make)
-    first, second = make(), make()
+    try:
+        first, second = make(), make()
+    except Exception as error:
+        error.add_note("fastcheck: raised by make, which is called without arguments, as in lambda: Affine(W, b)")
+        raise
     if first is second:
         return lambda: _copied(make())
     return make  # type: ignore[no-any-return]  # it is a function

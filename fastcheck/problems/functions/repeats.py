@@ -134,7 +134,12 @@ def called(
     def gradient_at(values: tuple[Any, ...]) -> Array:
         return flat(gradients(*copy.deepcopy(values)), values)
 
-    return gradients(*copy.deepcopy(given)), Repeats(gradient_at, given, seed, end, keeping)
+    try:
+        first = gradients(*copy.deepcopy(given))
+    except Exception as error:
+        error.add_note("fastcheck: raised by gradients, which is called with what the cost is called with")
+        raise
+    return first, Repeats(gradient_at, given, seed, end, keeping)
 
 
 def in_precision(value: Any, dtype: type[np.floating[Any]]) -> Any:

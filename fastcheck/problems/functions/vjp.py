@@ -26,6 +26,8 @@ Values = tuple[NDArray[Any], ...]
 # Roundings of its precision, times the largest gradient and the root of the number of terms, that a right backward may
 # be off by; a mistake in one precision alone is not rounding.
 MOST_ROUNDINGS = 256.0
+# What pairs may be whose second is no output: layers that return a cache as well are common.
+CACHE = "; where forward returns (output, cache), check_vjp takes cache=True"
 # An error that follows the gradient this closely is not rounding; fewer entries than this tell nothing about it.
 SYSTEMATIC, ENOUGH = 0.999, 8
 
@@ -121,7 +123,8 @@ def vjp_problem(
     started = time.perf_counter()
     with _told("forward"):
         returned = forward(*copies(given))
-    weights = _cotangents(_outputs(without_cache(returned) if cache else returned), np.random.default_rng(seed))
+    remedy = CACHE if not cache and isinstance(returned, (tuple, list)) and len(returned) == 2 else ""
+    weights = _cotangents(_outputs(without_cache(returned) if cache else returned, remedy), np.random.default_rng(seed))
 
     nothing: set[str] = set()
 
@@ -129,13 +132,13 @@ def vjp_problem(
         output = without_cache(returned) if cache else returned
         passed: Any = cotangents if isinstance(output, (tuple, list)) else cotangents[0]
         found = backward(passed, returned[1]) if cache else backward(passed, *copies(values))
-        return _gradients(found, names, given, floating, nothing)
+        return _gradients(found, names, given, floating, nothing, remedy)
 
     def anew(values: tuple[Any, ...], cotangents: Values) -> dict[str, Any]:
         # forward again: a backward may use its cache up
         return gradients_at(values, forward(*copies(values)), cotangents)
 
-    with _told("backward"):
+    with _told("backward", remedy):
         # copies: a backward may scale the cotangents in place and yet be right
         gradients = gradients_at(given, returned, copies(weights))
     seconds = time.perf_counter() - started
@@ -173,12 +176,13 @@ def without_cache(returned: Any) -> Any:
 
 
 @contextmanager
-def _told(name: str) -> Iterator[None]:
-    """Whose exception it is."""
+def _told(name: str, remedy: str = "") -> Iterator[None]:
+    """Whose exception it is, and what may help."""
     try:
         yield
     except Exception as error:
-        error.add_note(f"fastcheck: raised by {name} at the inputs themselves")
+        said = "" if remedy in str(error) else remedy
+        error.add_note(f"fastcheck: raised by {name} at the inputs themselves{said}")
         raise
 
 
@@ -198,7 +202,8 @@ def _names_of(names: Any, count: int) -> list[str]:
     if isinstance(names, str) or not all(isinstance(name, str) for name in names):
         raise TypeError(f"names: expected a list of strings, one for each input, got {names!r}")
     if len(names) != count or len(set(names)) != count:
-        raise ValueError(f"names: expected {count} different names, one for each input, got {', '.join(names)}")
+        raise ValueError(f"names: expected {count} name{'s' * (count != 1)}, one of its own for each input, got "
+                         f"{', '.join(names)}")
     return list(names)
 
 
@@ -215,15 +220,23 @@ def _with_integers(output: Any) -> Any:
     return 1 * output if is_boolean else output
 
 
-def _outputs(value: Any) -> Values:
+def _outputs(value: Any, remedy: str = "") -> Values:
     items = value if isinstance(value, (tuple, list)) else (value,)
-    outputs = tuple(np.asarray(item) for item in items)
-    if not outputs:
+    if not len(items):
         raise ValueError("forward: expected an array or a tuple of arrays, got no output")
-    for place, output in enumerate(outputs):
-        if output.dtype.kind not in "fiucb":
-            raise TypeError(f"forward: expected arrays of numbers, got dtype {output.dtype} for output {place}")
-    return outputs
+    return tuple(_output(item, place, remedy) for place, item in enumerate(items))
+
+
+def _output(item: Any, place: int, remedy: str) -> NDArray[Any]:
+    try:
+        output = np.asarray(item)
+    except ValueError:  # arrays of several shapes
+        output = np.empty(0, object)
+    if output.dtype.kind in "fiucb":
+        return output
+    found = f"dtype {output.dtype}" if isinstance(item, np.ndarray) else f"a {type(item).__name__}"
+    raise TypeError(f"forward: expected arrays of numbers, got {'None' if item is None else found} for output {place}"
+                    f"{'; is a return statement missing?' if item is None else remedy}")
 
 
 def _cotangents(outputs: Values, generator: np.random.Generator) -> Values:
@@ -315,9 +328,12 @@ def _in_double(values: Sequence[Any]) -> tuple[Any, ...]:
 
 
 def _gradients(
-    found: Any, names: list[str], given: tuple[Any, ...], floating: list[int], nothing: set[str]
+    found: Any, names: list[str], given: tuple[Any, ...], floating: list[int], nothing: set[str], remedy: str
 ) -> dict[str, Any]:
-    """What backward returned, by the names of the floating inputs; zeros for None, whose names go to ``nothing``."""
+    """What backward returned, by the names of the floating inputs; zeros for None, whose names go to ``nothing``.
+
+    remedy : what may help where it does not fit.
+    """
     wanted = [names[place] for place in floating]
     if isinstance(found, Mapping):
         found = tuple(by_name(found, wanted).values())
@@ -330,7 +346,11 @@ def _gradients(
     if len(values) != len(floating):
         plural = "" if len(values) == 1 else "s"
         raise ValueError(f"backward: expected a gradient for each of {', '.join(wanted)}, "
-                         f"got {len(values)} gradient{plural}")
+                         f"got {len(values)} gradient{plural}{remedy}")
+    for name, place, value in zip(wanted, floating, values, strict=True) if remedy else ():
+        wants, shape = np.shape(given[place]), np.shape(value)
+        if value is not None and shape != wants:
+            raise ValueError(f"{name} in gradients: expected shape {wants}, got shape {shape}{remedy}")
     nothing.update(name for name, value in zip(wanted, values, strict=True) if value is None)
     return {name: np.zeros(np.shape(given[place])) if value is None else value
             for name, place, value in zip(wanted, floating, values, strict=True)}
