@@ -34,6 +34,9 @@ from .program_parts import program_parts
 from .rearranged import misplaced, rearranged, sum_of_tensors
 from .subsets import by_value, centred, not_centred, other_mask, overwritten, some_times, triangles
 
+# Whole factors up to this are named: among larger ones any number is near one.
+LARGEST_FACTOR = 1000
+
 
 def diagnose(found: TensorVerdict, subject: AnalyticGradient, others: Sequence[TensorVerdict]) -> str:
     """What is wrong with one tensor's gradient, as a sentence, or "" where the numbers prove nothing.
@@ -137,13 +140,23 @@ def factor_in_words(c: float, subject: AnalyticGradient) -> str:
         if classes > 1:
             meanings += [(1 / classes, f"divided by m times the {classes} outputs instead of m"),
                          (classes, f"the division by the {classes} outputs is missing")]
-    meanings += [(float(k), f"a factor {k} too many") for k in range(2, 11)]
-    meanings += [(1.0 / k, f"a factor {k} is missing") for k in range(2, 11)]
+    meanings += _whole_factors(size, known=m > 0 or subject.whole_only)
     words = [text for value, text in meanings if math.isclose(size, value, rel_tol=1e-5)]
     if c < 0:
         words.insert(0, "the sign is wrong")
         return words[0] if math.isclose(size, 1.0, rel_tol=1e-5) else ", and ".join(words[:2])
     return ", or ".join(words[:3])
+
+
+def _whole_factors(size: float, known: bool) -> list[tuple[float, str]]:
+    """A factor as a whole number or as one over it, and what that is; whether its cost's samples are known."""
+    k = round(max(size, 1.0 / size)) if 0.0 < size < math.inf else 0
+    if not 2 <= k <= LARGEST_FACTOR or abs(max(size, 1.0 / size) - k) > 1e-3:
+        return []
+    mean = "" if known or k == 2 else f" (is the 1/m of a mean over {k} missing?)"
+    twice = "" if known or k == 2 else (
+        f" (does a mean over {k} stand where a sum should, or is its 1/m applied twice?)")
+    return [(float(k), f"a factor {k} too many{mean}"), (1.0 / k, f"a factor {k} is missing{twice}")]
 
 
 def transposed(case: Case) -> str:

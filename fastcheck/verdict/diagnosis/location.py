@@ -34,7 +34,9 @@ def where_it_sits(found: Sequence[TensorVerdict]) -> str:
         return f"only d{failing[0].name} is wrong: look at its own line, not at what it shares with others."
     layer = layer_of(failing[0].name)
     names = {t.name for t in failing}
-    if names == {failing[0].name}:
+    # What is passed back is right where another gradient that is made of it is.
+    witnesses = [t for t in found if t.verdict == PASS and t.moves and layer_of(t.name) <= layer]
+    if names == {failing[0].name} and witnesses:
         return f"only d{failing[0].name} is wrong: the mistake is in its own line, not in what is passed back."
     if layer == 1 and len(found) > len(failing):
         here = "dZ1" if {"W1", "b1"} <= names else f"d{failing[0].name}"

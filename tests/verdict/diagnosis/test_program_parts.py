@@ -107,7 +107,7 @@ def of_fading(p, weight):
 @pytest.mark.parametrize(("weight", "words"), [
     (lambda t: np.exp(-1.5), r"0\.2231, 0\.3012, 0\.4066, 0\.5488, 0\.7408, 1 times instead of once each"),
     (lambda t: 1.0, r"1, 1\.35, 1\.822, 2\.46, 3\.32, 4\.482 times instead of once each"),
-    (lambda t: np.exp(-0.3 * t) * (t > 2), r"lacks what comes from .*the 1st and 2nd and 3rd of 6 times"),
+    (lambda t: np.exp(-0.3 * t) * (t > 2), r"lacks what comes from .*the 1st, 2nd and 3rd of 6 times"),
 ])  # fmt: skip
 def test_weights_of_time_that_the_adjoint_run_does_not_follow(weight, words):
     """What the steps give differs little from step to step: exact numbers tell them apart all the same."""

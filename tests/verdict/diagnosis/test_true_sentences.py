@@ -164,3 +164,24 @@ def test_samples_left_out_are_told_from_enough_numbers():
 
     sentence = fc.check_vjp(np.sin, backward, x).failures[0].diagnosis
     assert "indices 1 and 2 of axis 0 of the output" in sentence
+
+
+def test_a_lone_wrong_gradient_without_a_witness_is_not_said_to_be_its_own_lines():
+    """Without biases nothing but dW1 tells of dZ1: tanh's forgotten derivative was said to be in dW1's own line."""
+    rng = np.random.default_rng(0)
+    X, Y = rng.standard_normal((3, 5)), rng.standard_normal((2, 5))
+    parameters = {"W1": rng.standard_normal((4, 3)), "W2": rng.standard_normal((2, 4))}
+
+    def cost(p):
+        return float(np.mean((p["W2"] @ np.tanh(p["W1"] @ X) - Y) ** 2))
+
+    A1 = np.tanh(parameters["W1"] @ X)
+    dZ2 = (parameters["W2"] @ A1 - Y) / 5
+    forgotten = {"W1": parameters["W2"].T @ dZ2 @ X.T, "W2": dZ2 @ A1.T}
+    net = fc.Network.from_parameters(parameters, "tanh", "identity", "mean_squared_error")
+    for report in (fc.check_function(cost, parameters, forgotten), fc.check(net, parameters, forgotten, X, Y)):
+        assert [t.name for t in report.failures] == ["W1"]
+        assert report.advice == (
+            "Layer 1 is wrong and all behind it are right, so look at dW1 and what makes it: what layer 2 passes back, "
+            "and the derivative of layer 1's activation.",
+        )

@@ -5,7 +5,7 @@ holds part j s_j times: 0 is a part that is missing, -1 one of the wrong sign.  
 a fit is a proof: numbers that have nothing to do with the parts do not meet it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -151,15 +151,21 @@ def _listed(places: Sequence[Place], chosen: Indices, visits: bool) -> str:
     """Some parts, by what they have in common."""
     count, words = len(places), places[0].words
     if not visits:
-        return " and ".join(str(places[k]) for k in chosen)
+        return _and(str(places[k]) for k in chosen)
     if chosen.size > 1:
         for some, which in ((np.arange(count), "all"), (np.arange(count - 1), "all but the last of"),
                             (np.arange(1, count), "all but the first of")):
             if np.array_equal(chosen, some):
                 return f"{words}, {which} {count} {'indices' if places[0].index else 'times'}"
     if places[0].index:
-        return f"ind{'ex' if chosen.size == 1 else 'ices'} {' and '.join(str(int(k)) for k in chosen)} of {words}"
-    return f"{words}, the {' and '.join(ordinal(int(k) + 1) for k in chosen)} of {count} times"
+        return f"ind{'ex' if chosen.size == 1 else 'ices'} {_and(str(int(k)) for k in chosen)} of {words}"
+    return f"{words}, the {_and(ordinal(int(k) + 1) for k in chosen)} of {count} times"
+
+
+def _and(words: Iterable[str]) -> str:
+    """0; 0 and 1; 0, 1 and 5."""
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def ordinal(number: int) -> str:
