@@ -33,6 +33,8 @@ LIMIT = 4 << 30
 SMALL = 96 << 20
 # ... and to this many times its own size.
 RATIO = 50
+# How people who have NumPy write such a file.
+SAVING = "np.savez('net.npz', **parameters, **gradients, X=X, Y=Y) writes such a file"
 NAME = re.compile(f"{GRADIENT}?{PATTERN}|X|Y")
 # A .npy header is shorter than this unless it is made to do harm.
 HEADER = 1 << 16
@@ -79,7 +81,8 @@ def load(path: str | Path, limit: int = LIMIT) -> Dump:
     readers = {".npz": _read_npz, ".mat": _read_mat}
     reader = readers.get(path.suffix.lower())
     if reader is None:
-        raise ValueError(f"{path}: expected {' or '.join(readers)}, got an unknown kind of file, {path.suffix!r}")
+        raise ValueError(f"{path}: expected {' or '.join(readers)}, got an unknown kind of file, {path.suffix!r}; "
+                         f"{SAVING}")
     with regular_file(path).open("rb") as stream:
         try:
             size = path.stat().st_size
@@ -109,8 +112,9 @@ def _sorted_out(path: str, arrays: Mapping[str, NDArray[Any]]) -> Dump:
     missing = [name for name in (*names, *(GRADIENT + name for name in names), "X", "Y") if name not in arrays]
     if missing:
         found = ", ".join(sorted(arrays)) or "none of the names it looks for"
+        capitals = " (capital letters)" if {"X", "Y"} & set(missing) else ""
         raise ValueError(f"{path}: expected W1, b1, ..., dW1, db1, ..., X and Y, got {found}; "
-                         f"it lacks {', '.join(missing)}")
+                         f"it lacks {', '.join(missing)}{capitals}{'' if parameters else f'; {SAVING}'}")
     return Dump(parameters, gradients, arrays["X"], arrays["Y"])
 
 
@@ -163,7 +167,7 @@ def _read_npy(stream: Any, size: int, name: str) -> NDArray[Any] | None:
         raise Refused(f"{name}: version of the .npy format not known")
     shape, fortran, dtype = read_header(head)
     if dtype.hasobject:
-        raise Refused(f"{name}: a pickled array, which could run code when loaded; save it as plain numbers")
+        raise Refused(f"{name}: a pickled array, which could run code when loaded; {SAVING}")
     if not NAME.fullmatch(name):
         return None
     wanted = math.prod(shape) * dtype.itemsize

@@ -28,5 +28,5 @@ def output_and_cost(output: Activation | None, cost: Cost | None, regression: Co
         cost = cast(Cost, known("cost", cost, COSTS, COST_SYNONYMS))
     if output is None:
         output = cast(Activation, (COSTS[cost].output if cost is not None else None) or "identity")
-    output = cast(Activation, known("activation", output, ACTIVATIONS, ACTIVATION_SYNONYMS))
+    output = cast(Activation, known("output activation", output, ACTIVATIONS, ACTIVATION_SYNONYMS))
     return output, COST_OF_OUTPUT.get(output, regression) if cost is None else cost

@@ -117,7 +117,7 @@ class Network:
         ------
         ValueError, TypeError : for missing or extra tensors, and for what ``Network`` refuses.
         """
-        inside = cast(ActivationName, known("activation", hidden, ACTIVATIONS, ACTIVATION_SYNONYMS))
+        inside = cast(ActivationName, known("hidden activation", hidden, ACTIVATIONS, ACTIVATION_SYNONYMS))
         last, cost = output_and_cost(output, cost, "squared_error")
         if weights is not None:
             known("weights", weights, (OUT_IN, IN_OUT))

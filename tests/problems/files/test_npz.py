@@ -127,13 +127,20 @@ def test_absurd_layer_number_does_not_make_an_absurd_message(tmp_path):
 
 
 def test_empty_archive(tmp_path):
-    refused(npz(tmp_path / "net.npz", {}), "lacks W1, b1, dW1, db1, X, Y")
+    refused(npz(tmp_path / "net.npz", {}), "lacks W1, b1, dW1, db1, X, Y", "np.savez")
+
+
+def test_small_letters_and_arrays_without_names_get_a_hint(tmp_path):
+    small = {name.lower() if name in "XY" else name: array for name, array in ARRAYS.items()}
+    refused(npz(tmp_path / "net.npz", small), "lacks X, Y (capital letters)")
+    np.savez(tmp_path / "net.npz", *ARRAYS.values())
+    refused(tmp_path / "net.npz", "none of the names", "np.savez('net.npz', **parameters, **gradients, X=X, Y=Y)")
 
 
 def test_unknown_kind_of_file(tmp_path):
     path = tmp_path / "net.h5"
     path.write_bytes(b"")
-    refused(path, "'.h5'", ".npz or .mat")
+    refused(path, "'.h5'", ".npz or .mat", "np.savez")
 
 
 def test_file_that_is_not_there(tmp_path):
@@ -144,7 +151,7 @@ def test_file_that_is_not_there(tmp_path):
 @pytest.mark.parametrize("name", ["W1", "extra"])
 def test_pickled_arrays_are_refused_and_never_loaded(tmp_path, name):
     path = npz(tmp_path / "net.npz", **{name: np.array([Payload()], dtype=object)})
-    refused(path, name, "pickled")
+    refused(path, name, "pickled", "np.savez('net.npz', **parameters")
     assert not Payload.executed
     with np.load(path, allow_pickle=True) as archive:
         archive[name]
