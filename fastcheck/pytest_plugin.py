@@ -168,11 +168,11 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     counts = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in ("pass", "inconclusive", "fail")
                        if verdict in verdicts)
     checked, seconds = sum(int(line[1]) for line in lines), sum(float(line[3]) for line in lines)
-    worst = max((float(line[2]) for line in lines if line[0] == "pass"), default=0.0)
+    passed = [float(line[2]) for line in lines if line[0] == "pass"]
+    worst = f"worst difference of a pass {max(passed):.1e}, " if passed else ""
     plural = "" if len(lines) == 1 else "s"
     terminalreporter.write_line(
-        f"fastcheck: {len(lines)} gradient check{plural} ({counts}), {checked:,} derivatives, "
-        f"worst difference of a pass {worst:.1e}, {seconds:.2g} s"
+        f"fastcheck: {len(lines)} gradient check{plural} ({counts}), {checked:,} derivatives, {worst}{seconds:.2g} s"
     )
 
 

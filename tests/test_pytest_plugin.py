@@ -114,6 +114,14 @@ def test_fixture_and_summary(run):
     ])
 
 
+def test_no_worst_difference_where_nothing_passed(run):
+    result = run("""
+        def test_it(gradcheck):
+            gradcheck.function(lambda w: float(w @ w), [1.0, 2.0], [1.0, 2.0])
+    """)
+    result.stdout.fnmatch_lines(["fastcheck: 1 gradient check (1 fail), 2 derivatives, [0-9]* s"])
+
+
 def test_no_line_where_nothing_was_checked(run):
     result = run("def test_it(): pass")
     result.stdout.no_fnmatch_line("fastcheck:*")

@@ -68,7 +68,16 @@ def _attribute(module: Any, name: str, target: str) -> Any:
 
 
 def _called(function: Any, target: str) -> Any:
-    return _run(function, target)
+    """Return what a function of the user's returns; of a check that asserts, the report that it fails with."""
+    def returned() -> Any:
+        try:
+            return function()
+        except AssertionError as error:
+            if isinstance(report := getattr(error, "report", None), Report):
+                return report
+            raise
+
+    return _run(returned, target)
 
 
 def _run(function: Any, target: str) -> Any:
@@ -79,8 +88,10 @@ def _run(function: Any, target: str) -> Any:
         raise ImportError(f"{target}: {error}") from error
     except Exception as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
-        raise ValueError(f"{target}: raised {type(error).__name__}: {error} ({last.filename}, line {last.lineno})") \
-            from error
+        place = f" ({last.filename}, line {last.lineno})"
+        if last.filename == __file__:  # it never began
+            place = "; it is called without arguments"
+        raise ValueError(f"{target}: raised {type(error).__name__}: {error}{place}") from error
 
 
 def _is_torch_module(value: Any) -> bool:
@@ -93,7 +104,8 @@ def _checked(returned: Any, target: str) -> Report:
     if isinstance(returned, Report):
         return returned
     if not isinstance(returned, tuple) or not returned:
-        raise TypeError(f"{target}: expected {RETURNS}, got {type(returned).__name__}")
+        found = "None; is a return statement missing?" if returned is None else type(returned).__name__
+        raise TypeError(f"{target}: expected {RETURNS}, got {found}")
     first, count = returned[0], len(returned)
     if isinstance(first, Network) and count == 5:
         door = NETWORK

@@ -140,4 +140,6 @@ class Judged:
         """
         __tracebackhide__ = True  # pytest then shows the caller's line, not this one
         if not (self.ok or (inconclusive_ok and self.verdict == INCONCLUSIVE)):
-            raise AssertionError(f"\n{self}")
+            error = AssertionError(f"\n{self}")
+            error.report = self  # type: ignore[attr-defined]  # for who catches it, as ``fastcheck run`` does
+            raise error

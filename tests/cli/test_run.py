@@ -59,6 +59,14 @@ class Model:
 values = right()
 
 
+def asserting():
+    fc.testing.assert_function(*wrong())
+
+
+def needing(data):
+    return wrong()
+
+
 def nothing():
     return None
 
@@ -87,6 +95,14 @@ def _as_before(monkeypatch):
 def test_what_a_function_returns_is_checked(model, capsys, name, status):
     assert main(["run", f"{model}:{name}"]) == status
     assert ("FAIL" in capsys.readouterr().out) == (status == 1)
+
+
+def test_a_check_that_asserts_is_the_report_that_it_fails_with(model, capsys):
+    """It was told in one line of nine hundred letters, as input that cannot be used."""
+    assert main(["run", f"{model}:asserting"]) == 1
+    found = capsys.readouterr()
+    assert "dtheta is 2.000 times the numerical gradient" in found.out
+    assert found.err == ""
 
 
 def test_a_module_by_name(model, capsys, monkeypatch):
@@ -119,6 +135,8 @@ def test_html_is_one_page_that_needs_no_other_file(model, tmp_path, capsys):
     ("{}:", "target: expected FILE_OR_MODULE:NAME"),
     ("{}:missing", "there are cost, right, wrong"),
     ("{}:nothing", "expected a Report; or (cost, parameters, gradients)"),
+    ("{}:nothing", "got None; is a return statement missing?"),
+    ("{}:needing", "missing 1 required positional argument: 'data'; it is called without arguments"),
     ("{}:raises", "raised ValueError"),
     ("{}:x", "got ndarray"),
     ("no/such/file.py:f", "No such file"),
