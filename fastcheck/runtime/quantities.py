@@ -11,7 +11,8 @@ def readable_seconds(seconds: float) -> str:
         (factor, name) for (factor, name), (following, _) in zip(TIMES, (*TIMES[1:], (float("inf"), "")), strict=True)
         if seconds < following * (1.0 if following <= 1.0 else 2.0)
     )
-    return f"{seconds / factor:.2g} {name}"
+    digits = f"{seconds / factor:.2g}"
+    return f"{float(digits):,.0f} {name}" if "e+" in digits else f"{digits} {name}"
 
 
 def readable_bytes(count: float) -> str:

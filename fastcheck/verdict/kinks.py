@@ -75,7 +75,8 @@ class TensorKinks:
                 follow = (_equal(gradient, values, tolerance, noise)[1] for values in self.conventions.values())
                 exact = max(follow, key=np.count_nonzero)
             narrow = self.high - self.low <= 2.0 * (tolerance * size + noise)
-        return Settled(nearest, ~exact & ~narrow)
+            beside = outside > tolerance * size + noise  # which is wrong, or explained by other lines than its own
+        return Settled(nearest, ~exact & ~narrow & ~beside)
 
 
 def _equal(gradient: Array, values: Array, tolerance: float, noise: Array) -> tuple[Array, Mask]:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fastcheck.checks.network import check
+from fastcheck.problems.gradients import Kinks
 from fastcheck.verdict.kinks import TensorKinks
 from tests.support.fake_gradients import Made, failing, verdicts
 from tests.support.problems import network
@@ -192,4 +193,16 @@ def test_between_the_sides_and_off_one_of_them_by_noise_is_not_apart():
     kinks = TensorKinks(np.arange(3), np.array([-1e-17, -1e-17, -1e-17]), np.ones(3))
     settled = kinks.settle(np.array([0.0, 0.3, -1e-3]), 1e-7, np.array([1e-16]))
     assert settled.nearest.tolist() == [0.0, 0.3, -1e-17]
-    assert settled.loose.tolist() == [False, True, True]
+    assert settled.loose.tolist() == [False, True, False]  # the last lies beside them
+
+
+def test_entries_beside_their_interval_are_not_told_to_lie_in_it():
+    """Biases at zero under units that are dead elsewhere: three of five were said to be right by their interval."""
+    made = Made({"b1": (5,)})
+    low, high = np.array([-0.4, -0.2, -0.6, -0.2, 0.5]), np.array([-0.2, 0.3, 0.0, 0.2, 0.6])
+    made.gradapprox[:] = 0.5 * (low + high)
+    made.kinks = Kinks(np.arange(5), low, high)
+    made["b1"][:] = -0.03, 0.25, 0.4, 0.1, 0.02
+    report = made.report()
+    assert report.tensors[0].loose == 2
+    assert any("At 2 of them the gradient lies between" in note for note in report.notes)
