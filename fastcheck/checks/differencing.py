@@ -121,6 +121,10 @@ class Exact:
     precision : dtypes of gradients in less than double precision, by the tensor's name.
     seconds : how long an evaluation takes, of which the loop makes two for each entry; infinite where exact differences
         are taken however long that is.
+
+    Notes
+    -----
+    What is not finite ends in the verdict: no floating-point error is told beside it, or raised.
     """
 
     problem: "ProgramProblem"
@@ -144,6 +148,7 @@ class Exact:
 
         return Paths(self.problem)
 
+    @np.errstate(all="ignore")
     def probe(self, directions: int | None, generator: "Generator", rounded: bool, run: Run) -> tuple[Probe, int]:
         """Return what random directions find, and how many cost differences or evaluations that took."""
         from ..engines.program.directions import probe_exactly
@@ -157,6 +162,7 @@ class Exact:
             unseen = {tensor.name: math.inf for tensor in self.problem.tensors if tensor.size}
             return Probe(limits=unseen, notes=["The time limit left no time for random directions."]), 0
 
+    @np.errstate(all="ignore")
     def proof(
         self, directions: int | None, generator: "Generator", rounded: bool, run: Run
     ) -> tuple["Proof", float] | None:
@@ -179,6 +185,7 @@ class Exact:
             return None
         return None if found is None else (found, epsilon)
 
+    @np.errstate(all="ignore")
     def differences(
         self, wanted: Indices, run: Run, *, beside: bool = False
     ) -> tuple[NumericalGradient, Indices, float | Array]:

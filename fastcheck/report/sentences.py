@@ -157,8 +157,9 @@ def _kinks(tensors: Sequence[TensorFacts]) -> list[str]:
     found = f"{count:,} {'parameter is at a kink' if count == 1 else 'parameters are at kinks'} within epsilon"
     if not loose:
         return [f"{found} and judged by the derivatives of the branches that meet there."]
-    return [f"{found}. At {loose:,} of them the gradient lies between the one-sided derivatives but equals none: "
-            "it is right by that interval alone, and left out of the differences."]
+    return [f"{found}. At {loose:,} of them the gradient lies between the least and the largest derivative of the "
+            "branches there, and equals none that was looked at: it is right by that interval alone, and left out of "
+            "the differences."]
 
 
 def _cancelling(tensors: Sequence[TensorFacts]) -> list[str]:

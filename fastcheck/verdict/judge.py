@@ -40,6 +40,7 @@ from .zero import zero
 LARGE = 1 << 18
 
 
+@np.errstate(all="ignore")  # what is not finite ends in the verdict
 def judge(
     subject: AnalyticGradient, differences: NumericalGradient, *, epsilon: float | Array, norm: float,
     tolerance: float | None = None, threads: int = 1,

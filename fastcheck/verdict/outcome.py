@@ -45,8 +45,8 @@ class Cause(StrEnum):
     )
     NOTHING = (
         "nothing", "Every gradient is exactly zero on both sides: nothing was exercised.",
-        "Check with other parameters or data: weights that are all zero, units that are dead or saturated, and a cost at "
-        "its minimum have no gradient.",
+        "Check with other parameters or data: weights that are all zero, units that are dead or saturated, and a cost "
+        "at its minimum have no gradient.",
     )
     # Doubts, the strongest first: the summary speaks of them in this order.
     STEP = "step", f"{BUT} so large an epsilon, or a kink, can explain."

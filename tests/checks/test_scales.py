@@ -43,3 +43,14 @@ def test_rounding_inside_a_cost_is_no_fault_of_the_program(offset):
     report = fc.check_function(cost, np.full(3, 4.0), np.ones(3))
     assert (report.verdict, report.engine) == ("pass", "program")
     assert fc.check_function(cost, np.full(3, 4.0), np.full(3, 1.01)).verdict == "fail"
+
+
+@pytest.mark.parametrize("at", [1e200 * P, np.array([1.0, np.nan, 2.0, 3.0]), np.array([1.0, np.inf, 2.0, 3.0])])
+@pytest.mark.parametrize("gradient", [P, np.inf * P, np.nan * P])
+def test_what_is_not_finite_warns_of_nothing_inside(at, gradient, recwarn):
+    def cost(p):
+        with np.errstate(all="ignore"):
+            return float(np.sum(p**2))
+
+    assert fc.check_function(cost, at, gradient).verdict == "fail"
+    assert not recwarn.list

@@ -192,6 +192,7 @@ def chain(*layers):
     (chain((4, 5)), {"cost": "hinge"}, ValueError, ["cost", "hinge", "cross_entropy", "squared_error"]),
     (chain((4, 5)), {"cost": None}, TypeError, ["cost", "NoneType"]),
     (chain((4, 5, "relu")), {"cost": "cross_entropy"}, ValueError, ["cross_entropy", "softmax", "relu"]),
+    (chain((4, 1, "sigmoid")), {"cost": "cross_entropy"}, ValueError, ["sigmoid", "or 'binary_cross_entropy'"]),
     (chain((4, 5)), {"cost": "squared_error", "l2": -1}, ValueError, ["l2", "-1"]),
     (chain((4, 5)), {"cost": "squared_error", "l2": np.nan}, ValueError, ["l2", "nan"]),
     (chain((4, 5)), {"cost": "squared_error", "l2": np.inf}, ValueError, ["l2", "inf"]),

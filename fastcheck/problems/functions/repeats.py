@@ -137,7 +137,7 @@ def called(
     try:
         first = gradients(*copy.deepcopy(given))
     except Exception as error:
-        error.add_note("fastcheck: raised by gradients, which is called with what the cost is called with")
+        error.add_note("fastcheck: raised by gradients, which is called with the parameters and what follows them")
         raise
     return first, Repeats(gradient_at, given, seed, end, keeping)
 

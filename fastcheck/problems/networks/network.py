@@ -74,9 +74,10 @@ class Network:
         output = self.layers[-1].activation
         wanted = COSTS[self.cost].output
         if wanted and output != wanted:
+            own = next((name for name, entry in COSTS.items() if entry.output == output), "")
+            rest = f"{own!r}, its own cost" if own else "squared_error or mean_squared_error, which take any"
             raise ValueError(
-                f"cost: expected a {wanted} output with {self.cost!r}, got {output!r}; "
-                f"use a {wanted} output, or squared_error or mean_squared_error, which take any"
+                f"cost: expected a {wanted} output with {self.cost!r}, got {output!r}; use a {wanted} output, or {rest}"
             )
         self.l2 = real_number("l2", l2)
         if not 0.0 <= self.l2 < np.inf:

@@ -100,6 +100,11 @@ class Layout:
         ------
         TypeError, ValueError : naming the array that is missing, unknown, there twice, or does not fit.
         """
+        if isinstance(values, tuple) and len(values) == 2 and isinstance(values[0], (float, int, np.number)):
+            tree = self.tree
+            if isinstance(tree, Leaf) or tree.is_mapping or len(tree.entries) != 2:
+                raise TypeError(f"{argument}: expected the gradients alone, got a number and a "
+                                f"{type(values[1]).__name__}; where they come as (cost, gradients), pass the second")
         return self._read(values, argument, "d", threads)
 
     def _read(self, values: Any, argument: str, prefix: str, threads: int) -> Values:
@@ -112,7 +117,8 @@ class Layout:
                 flat = f" or {tensor.shape[:1]}" if leaf.flat else ""
                 raise ValueError(
                     f"{tensor.name} in {argument}: expected shape {tensor.shape}{flat}, got shape {array.shape}"
-                    f"{_missing_sum(tensor.shape, array.shape) if prefix else ''}"
+                    f"{_missing_sum(tensor.shape, array.shape) if prefix and not isinstance(value, tuple) else ''}"
+                    f"{' (a tuple)' if isinstance(value, tuple) else ''}"
                 )
             if array.dtype.kind == "f" and array.dtype.itemsize < DOUBLE_BYTES:
                 precision[tensor.name] = array.dtype.name
