@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from .gradient_names import by_name
+from .layer_followed import Followed, carrier_among, written_among
 from .layer_gradients import gradients_of, named, readings_of
-from .layer_object import arrays_in, fresh_from, installed, widened
+from .layer_object import arrays_in, copied, disturbed, fresh_from, installed, widened
 from .layer_parameters import parameters_of
 from .layer_slots import numbers_beside_gradients
 from .vjp import copies, input_names
@@ -49,14 +50,11 @@ class LayerCalls:
     def __post_init__(self) -> None:
         self._fresh = fresh_from(self.make)
         self._floating = [place for place, value in enumerate(self.inputs) if np.asarray(value).dtype.kind == "f"]
-        layer = self._fresh()
-        before = [(array, array.copy()) for array in arrays_in(layer) if array.dtype.kind == "f"]
-        output = self._forward_of_inputs(layer)
-        left = [array for array, value in before if np.array_equal(array, value, equal_nan=True)]
-        returned = self._pass(layer, self.backward, _ones_like(output))
-        found = parameters_of(layer, left, self._fresh(), self._forward_of_inputs, self.params)
+        layer, returned, written = self._tried()
+        self._followed = self._copied_when_followed(written)
+        found = parameters_of(layer, self._fresh(), self._forward_of_inputs, self.params)
         self._slots, own = found.slots, found.values
-        doubles = all(np.asarray(value).dtype.name not in LOW for value in (*self.inputs, *own))
+        doubles = not any(_is_low(value) for value in (*self.inputs, *own))
         self._low = doubles and any(array.dtype.name in LOW for array in arrays_in(layer))
         self.names = input_names(self._method(layer, self.forward), len(self.inputs))
         taken = set(self.names)
@@ -66,6 +64,41 @@ class LayerCalls:
             raise ValueError("make: expected a layer with inputs or parameters, got neither; name the attribute that "
                              "holds its parameters (params=...)")
         self.notes += found.notes + self._remarks(layer, returned)
+
+    def _tried(self) -> tuple[Any, Any, tuple[int, ...]]:
+        """Return a layer after both passes, what backward returned, and which arrays forward writes into.
+
+        Its arrays are a little off, unless the layer does not run so.
+        """
+        layer = self._fresh()
+        try:
+            with disturbed(layer):
+                return layer, *self._both_passes(layer)
+        except Exception:  # the user's code may hold its numbers to a condition, and raise what it likes
+            layer = self._fresh()
+            return layer, *self._both_passes(layer)
+
+    def _both_passes(self, layer: Any) -> tuple[Any, tuple[int, ...]]:
+        arrays = list(arrays_in(layer))
+        before = [array.copy() for array in arrays]
+        output = self._forward_of_inputs(layer)
+        written = written_among(arrays, before)
+        return self._pass(layer, self.backward, _ones_like(output)), written
+
+    def _copied_when_followed(self, written: tuple[int, ...]) -> Followed | None:
+        """Return what gives the layers of runs that follow changes; None where they cannot be copied."""
+        layer = self._fresh()
+        try:
+            copied(layer)
+        except TypeError:
+            return None
+        return Followed(layer, written)
+
+    @property
+    def user_code(self) -> tuple[Any, ...]:
+        """What of the user's own a run that follows changes calls."""
+        functions = (self.forward,) if callable(self.forward) else ()
+        return (*functions, *self._followed.user_code) if self._followed else ()
 
     def _remarks(self, layer: Any, returned: Any) -> list[str]:
         """Return sentences on what was found, and on what was not."""
@@ -88,16 +121,17 @@ class LayerCalls:
 
     def forward_of(self, *values: Any) -> Any:
         """What forward returns for these inputs and parameters, in double precision where the layer runs in it."""
-        layer, count = self._fresh(), len(self.inputs)
-        low = self._low or any(np.asarray(value).dtype.name in LOW for value in self.values)
-        wide = low and not any(np.asarray(value).dtype.name in LOW for value in values)
-        with self._holding(layer, values, wide):
+        count, carrier = len(self.inputs), carrier_among(values)
+        layer = self._fresh() if carrier is None or self._followed is None else self._followed.copy()
+        low = self._low or any(_is_low(value) for value in self.values)
+        wide = low and not any(_is_low(value) for value in values)
+        with self._holding(layer, values, wide, carrier):
             return self._pass(layer, self.forward, *values[:count])
 
     def backward_of(self, upstream: Any, *values: Any) -> tuple[Any, ...]:
         """Return the gradients of the inputs and of the parameters, as the layer gives them."""
         layer, count = self._fresh(), len(self.inputs)
-        wide = not self._low and not any(np.asarray(value).dtype.name in LOW for value in values)
+        wide = not self._low and not any(_is_low(value) for value in values)
         before = [None if found is None else np.array(found) for found in self._kept(layer)]
         with self._holding(layer, values, wide):
             output = self._pass(layer, self.forward, *values[:count])
@@ -109,11 +143,18 @@ class LayerCalls:
                      for one in (*inputs, *gradients))
 
     @contextmanager
-    def _holding(self, layer: Any, values: Sequence[Any], wide: bool) -> Iterator[None]:
-        """Inside, the layer has these parameters, and is in double precision throughout if it should be."""
+    def _holding(self, layer: Any, values: Sequence[Any], wide: bool, carrier: Any = None) -> Iterator[None]:
+        """Inside, the layer has these parameters, and is in double precision throughout if it should be.
+
+        Where there is a carrier of changes, what forward writes into can receive them.
+        """
         with widened(layer, LOW if wide else ()):
-            arrays = [slot.array(layer) for slot in self._slots]
-            with installed(layer, arrays, values[len(self.inputs) :]):
+            arrays, own = [slot.array(layer) for slot in self._slots], list(values[len(self.inputs) :])
+            if carrier is not None and self._followed is not None:
+                known = set(map(id, arrays))
+                pairs = [pair for pair in self._followed.receivers(layer, carrier) if id(pair[0]) not in known]
+                arrays, own = arrays + [array for array, _ in pairs], own + [receiver for _, receiver in pairs]
+            with installed(layer, arrays, own):
                 yield
 
     def _method(self, layer: Any, method: Any) -> Callable[..., Any]:
@@ -181,6 +222,11 @@ class LayerCalls:
             after = self._kept(layer)
         adds = all(np.array_equal(one, other) for one, other in zip(before, after, strict=True))
         return [one - former for one, former in zip(gradients, before, strict=True)] if adds else list(gradients)
+
+
+def _is_low(value: Any) -> bool:
+    """Tell whether a value is an array of less than double precision; one that carries changes is not converted."""
+    return hasattr(value, "dtype") and value.dtype.name in LOW
 
 
 def _mapped(change: Callable[[Any], Any], upstream: Any) -> Any:

@@ -30,18 +30,24 @@ def fresh_from(make: Any) -> Callable[[], Any]:
     if not is_layer and not callable(make):
         raise TypeError(f"make: expected a function that makes a layer, or a layer, got {type(make).__name__}")
     if is_layer:
-        return lambda: _copied(make)
+        return lambda: copied(make)
     try:
         first, second = make(), make()
     except Exception as error:
         error.add_note("fastcheck: raised by make, which is called without arguments, as in lambda: Affine(W, b)")
         raise
     if first is second:
-        return lambda: _copied(make())
+        return lambda: copied(make())
     return make  # type: ignore[no-any-return]  # it is a function
 
 
-def _copied(layer: Any) -> Any:
+def copied(layer: Any) -> Any:
+    """Return a copy of a layer, in which arrays that shared memory do so again.
+
+    Raises
+    ------
+    TypeError : where it cannot be copied.
+    """
     try:
         return copy.deepcopy(layer, copies_of(arrays_in(layer), alone=False))
     except Exception as error:
@@ -146,6 +152,24 @@ def exchanged(layer: Any, new_of: Callable[[NDArray[Any]], Any]) -> Iterator[Non
         for container, key, value, new in changes:
             if dict(_items(container)).get(key) is new:
                 container[key] = value
+
+
+@contextmanager
+def disturbed(layer: Any) -> Iterator[None]:
+    """Inside, every floating array of the layer is a little off: what forward writes shows, whatever stood there."""
+    arrays = [array for array in arrays_in(layer) if array.dtype.kind == "f" and array.flags.writeable]
+    generator = np.random.default_rng(0)
+    with installed(layer, arrays, [_a_little_off(array, generator) for array in arrays]):
+        yield
+
+
+def _a_little_off(array: NDArray[Any], generator: np.random.Generator) -> NDArray[Any]:
+    """Return an array of which every entry is larger by a random part in the root of what its precision tells apart."""
+    with np.errstate(all="ignore"):
+        largest = np.max(np.abs(array), initial=0.0) or 1.0
+        sizes = np.where(array == 0.0, largest, np.abs(array))
+        part = np.sqrt(np.finfo(array.dtype).eps) * generator.uniform(0.5, 1.0, array.shape)
+        return np.asarray(array + part * sizes, array.dtype)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .layer_gradients import gradients_of
-from .layer_object import arrays_in
+from .layer_object import arrays_in, disturbed
 from .layer_slots import Place, Slot, places_of, slots_among
 from .shared_memory import overlap
 
@@ -33,18 +33,17 @@ class Parameters:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A place, what stands there in a new layer, a copy of it, and what stands there after one pass and after two."""
+    """A place, what stands there in a new layer and after one pass and two, a copy of the first, and whether it stays.
+
+    The passes find it a little off: what forward writes may be what stood there.
+    """
 
     place: Place
     first: Any
-    value: Any
     second: Any
     third: Any
-
-    @property
-    def is_left(self) -> bool:
-        """Whether forward leaves what is there."""
-        return self.second is not None and np.array_equal(self.second, self.value, equal_nan=True)
+    value: Any
+    is_left: bool
 
     @property
     def is_made_once(self) -> bool:
@@ -54,14 +53,13 @@ class _Candidate:
 
 
 def parameters_of(
-    layer: Any, left: Sequence[Any], fresh: Any, forward: Callable[[Any], Any], params: "str | Sequence[str] | None"
+    layer: Any, fresh: Any, forward: Callable[[Any], Any], params: "str | Sequence[str] | None"
 ) -> Parameters:
     """Return the parameters of a layer.
 
     Parameters
     ----------
     layer : after a forward and a backward pass.
-    left : its arrays that were there before, and that forward left as they were.
     fresh : a new one.
     forward : passes the inputs through a layer.
     params : as for ``places_of``.
@@ -72,9 +70,7 @@ def parameters_of(
     """
     known = list(arrays_in(fresh))
     places = places_of(layer, params)
-    plain = {id(array) for array in left}
-    certain = all(place.listed or id(place.array(layer)) in plain for place in places)
-    candidates = _candidates(places, fresh, forward, certain=certain)
+    candidates = _candidates(places, fresh, forward)
     standing = [one.place for one in candidates if one.first is not None and (one.place.listed or one.is_left)]
     made = [one for one in candidates if one.first is None and one.second is not None]
     lent = [one.place.name for one in made if any(overlap(one.second, array) for array in known)]
@@ -96,25 +92,33 @@ def parameters_of(
     return Parameters(slots, [values[slot.places[0].number] for slot in slots], notes)
 
 
-def _candidates(
-    places: Sequence[Place], fresh: Any, forward: Callable[[Any], Any], *, certain: bool
-) -> list[_Candidate]:
-    """Return what stands in the places of a new layer; no pass is taken that tells nothing, as passes may be slow.
-
-    Parameters
-    ----------
-    certain : whether forward is known to leave what is there.
-    """
+def _candidates(places: Sequence[Place], fresh: Any, forward: Callable[[Any], Any]) -> list[_Candidate]:
+    """Return what stands in the places of a new layer; no pass is taken that tells nothing, as passes may be slow."""
     first = [place.array_or_none(fresh) for place in places]
     values = [None if array is None else array.copy() for array in first]
     new = any(array is None for array in first)
-    if new or not certain:
-        forward(fresh)
-    second = [place.array_or_none(fresh) for place in places]
+    if not new and all(place.listed for place in places):
+        return [_Candidate(*one, True) for one in zip(places, first, first, first, values, strict=True)]
+    try:
+        with disturbed(fresh):
+            second, left = _left(places, fresh, forward)
+    except Exception:  # the user's code may hold its numbers to a condition, and raise what it likes
+        second, left = _left(places, fresh, forward)
     if new:
         forward(fresh)
     third = [place.array_or_none(fresh) for place in places]
-    return [_Candidate(*one) for one in zip(places, first, values, second, third, strict=True)]
+    return [_Candidate(*one) for one in zip(places, first, second, third, values, left, strict=True)]
+
+
+def _left(
+    places: Sequence[Place], fresh: Any, forward: Callable[[Any], Any]
+) -> tuple[list[Any], list[bool]]:
+    """Return what stands in the places after a pass, and whether that is what stood there before it."""
+    before = [None if found is None else found.copy() for found in (place.array_or_none(fresh) for place in places)]
+    forward(fresh)
+    after = [place.array_or_none(fresh) for place in places]
+    return after, [found is not None and kept is not None and np.array_equal(found, kept, equal_nan=True)
+                   for found, kept in zip(after, before, strict=True)]
 
 
 def _asked_for(slots: Sequence[Slot]) -> tuple[list[Slot], list[Slot]]:

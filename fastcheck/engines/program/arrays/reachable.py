@@ -59,7 +59,8 @@ class Reachable:
 
     Parameters
     ----------
-    function : the function; of one of fastcheck's own, what it says that it calls: its ``user_code``.
+    function : the function; of one of fastcheck's own, and of methods of fastcheck's objects, what these say that they
+        call: their ``user_code``.
 
     Attributes
     ----------
@@ -164,6 +165,8 @@ class Reachable:
         if isinstance(wrapped, FunctionType):  # functools.lru_cache and the like
             yield wrapped
         if is_foreign(type(found).__module__):
+            if type(found).__module__.startswith("fastcheck."):
+                yield from getattr(found, "user_code", ())
             return
         yield type(found)
         attributes = getattr(found, "__dict__", None)
