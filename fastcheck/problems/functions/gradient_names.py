@@ -6,7 +6,8 @@ from typing import Any
 from ..._validation import meant
 
 # How a dictionary, or an object, may call the gradient of W.
-GRADIENT_OF = ("d{}", "grad_{}", "{}_grad", "d_{}", "g{}")
+GRADIENT_OF = ("d{}", "grad_{}", "{}_grad", "d_{}", "g{}", "grad{}", "gradient_{}", "{}_gradient", "nabla_{}", "dL_d{}",
+               "dLd{}")
 
 
 def by_name(found: Mapping[Any, Any], wanted: Sequence[str], argument: str = "backward") -> dict[str, Any]:

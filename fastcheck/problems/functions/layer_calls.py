@@ -1,6 +1,6 @@
 """A layer that is a class, as a forward and a backward function of its inputs and its parameters."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from .gradient_names import by_name
 from .layer_followed import Followed, carrier_among, written_among
-from .layer_gradients import gradients_of, named, readings_of
+from .layer_gradients import gradients_before, gradients_of, readings_of
 from .layer_object import arrays_in, copied, disturbed, fresh_from, installed, widened
 from .layer_parameters import parameters_of
+from .layer_returned import Wanted, names_in
 from .layer_slots import numbers_beside_gradients
 from .vjp import copies, input_names
 
@@ -48,15 +48,17 @@ class LayerCalls:
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._fresh = fresh_from(self.make)
-        self._floating = [place for place, value in enumerate(self.inputs) if np.asarray(value).dtype.kind == "f"]
+        self._fresh = fresh_from(self.make, ("forward", self.forward, self.backward))
         layer, returned, written = self._tried()
         self._followed = self._copied_when_followed(written)
-        found = parameters_of(layer, self._fresh(), self._forward_of_inputs, self.params)
+        found = parameters_of(layer, self._fresh(), self._forward_of_inputs, self.params, names_in(returned))
         self._slots, own = found.slots, found.values
         doubles = not any(_is_low(value) for value in (*self.inputs, *own))
         self._low = doubles and any(array.dtype.name in LOW for array in arrays_in(layer))
         self.names = input_names(self._method(layer, self.forward), len(self.inputs))
+        floating = {place: self.names[place] for place, value in enumerate(self.inputs)
+                    if np.asarray(value).dtype.kind == "f"}
+        self._wanted = Wanted(len(self.inputs), floating, self._slots)
         taken = set(self.names)
         self.names += [f"params/{slot.name}" if slot.name in taken else slot.name for slot in self._slots]
         self.values = (*self.inputs, *own)
@@ -132,11 +134,11 @@ class LayerCalls:
         """Return the gradients of the inputs and of the parameters, as the layer gives them."""
         layer, count = self._fresh(), len(self.inputs)
         wide = not self._low and not any(_is_low(value) for value in values)
-        before = [None if found is None else np.array(found) for found in self._kept(layer)]
+        before = gradients_before(layer, self._slots, self.grads)
         with self._holding(layer, values, wide):
             output = self._pass(layer, self.forward, *values[:count])
             returned = self._pass(layer, self.backward, _as_precise(upstream, output))
-            inputs, gradients = self._told_apart(returned, layer)
+            inputs, gradients = self._wanted.told_apart(returned, self._kept(layer))
         if any(one is not None and np.any(one) for one in before):
             gradients = self._without_former(gradients, before, upstream, values)
         return tuple(np.array(one, np.float32) if self._low and one is not None else one
@@ -178,39 +180,6 @@ class LayerCalls:
         """Return the gradients that a layer keeps."""
         return gradients_of(layer, self._slots, self.grads) if self._slots else []
 
-    def _told_apart(self, returned: Any, layer: Any) -> tuple[list[Any], list[Any]]:
-        """The gradients of the inputs and those of the parameters: returned by backward, or kept by the layer.
-
-        Backward may return one for each input, or for each floating one alone; those of the parameters come after.
-        """
-        slots, names = self._slots, [self.names[place] for place in self._floating]
-        values = list(returned) if isinstance(returned, (tuple, list)) else [returned]
-        if isinstance(returned, Mapping) and names:
-            values = list(by_name(returned, names).values())
-        kept = self._kept(layer)
-        missing = [slot.name for slot, found in zip(slots, kept, strict=True) if found is None]
-        counts = (len(self.inputs), len(names))
-        for count in counts:
-            rest = values[count:]
-            if slots and len(rest) == 1 and isinstance(rest[0], Mapping):
-                rest = [named(rest[0], slot.places[0], "backward") for slot in slots] if missing else kept
-            for_inputs = len(values) == len(self.inputs) and any(one is None for one in rest)
-            if slots and len(rest) == len(slots) and not for_inputs:
-                return self._for_each(values[:count]), rest if missing else kept
-        if names and len(values) not in counts:
-            raise ValueError(f"backward: expected a gradient for each of {', '.join(names)}, got {len(values)}")
-        if missing:
-            raise ValueError(f"grads: expected gradients of {', '.join(missing)} in the layer after backward, got "
-                             "none; name the attribute that holds them (grads=...)")
-        return self._for_each(values if names else []), kept
-
-    def _for_each(self, gradients: Sequence[Any]) -> list[Any]:
-        """Return a gradient for each input: None for those that are no floating numbers, where none was given."""
-        if len(gradients) == len(self.inputs):
-            return list(gradients)
-        given = dict(zip(self._floating, gradients, strict=False))
-        return [given.get(place) for place in range(len(self.inputs))]
-
     def _without_former(
         self, gradients: Sequence[Any], before: Sequence[Any], upstream: Any, values: tuple[Any, ...]
     ) -> list[Any]:
@@ -220,8 +189,8 @@ class LayerCalls:
             output = self._pass(layer, self.forward, *values[:count])
             self._pass(layer, self.backward, _as_precise(_zeros_like(upstream), output))
             after = self._kept(layer)
-        adds = all(np.array_equal(one, other) for one, other in zip(before, after, strict=True))
-        return [one - former for one, former in zip(gradients, before, strict=True)] if adds else list(gradients)
+        return [one - former if former is not None and np.array_equal(former, left) else one
+                for one, former, left in zip(gradients, before, after, strict=True)]
 
 
 def _is_low(value: Any) -> bool:

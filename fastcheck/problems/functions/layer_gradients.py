@@ -1,13 +1,14 @@
 """The gradients that a layer keeps of its parameters: listed in one attribute, or beside each of them."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from .gradient_names import by_name
 from .layer_object import vars_of
-from .layer_slots import GRADIENTS, SLOPES, Place, Slot, beside, follow
+from .layer_slots import GRADIENTS, SLOPES, Place, Slot, beside, fields_of, follow, given_by
 from .shared_memory import overlap
 
 Found = list[tuple[Place, Any]]
@@ -27,6 +28,20 @@ def gradients_of(layer: Any, slots: Sequence[Slot], grads: "str | None" = None) 
     ValueError : where an attribute holds another number of gradients than there are parameters, or other names.
     """
     return [_total(slot, _counted(layer, slot, slots, grads)) for slot in slots]
+
+
+def gradients_before(layer: Any, slots: Sequence[Slot], grads: "str | None" = None) -> list[Any]:
+    """Return copies of the gradients that a layer keeps before backward, as ``gradients_of`` does.
+
+    None stands also for one that has no place yet: dictionaries may be empty, and methods need what backward makes.
+    """
+    found: list[Any] = []
+    for slot in slots:
+        found.append(None)
+        with suppress(Exception):  # the user's methods raise what they like
+            gradient = _total(slot, _counted(layer, slot, slots, grads))
+            found[-1] = None if gradient is None else np.array(gradient)
+    return found
 
 
 def readings_of(layer: Any, slots: Sequence[Slot], grads: "str | None" = None) -> list[str]:
@@ -136,7 +151,7 @@ def _in_one_attribute(layer: Any, place: Place, slots: Sequence[Slot], attribute
     for attribute in attributes:
         held = getattr(home, attribute, None)
         if callable(held) and place.path[place.home][0] == "call":  # as the parameters are
-            held = list(held())
+            held = given_by(held)
         if isinstance(held, Mapping) and held:
             return named(held, place, attribute)
         if isinstance(held, (list, tuple)) and held:
@@ -189,7 +204,7 @@ def _in_order(held: Sequence[Any], place: Place, slots: Sequence[Slot], attribut
 def _beside(layer: Any, place: Place) -> Any:
     """Return the gradient beside one parameter."""
     if place.holder is not None:
-        own = vars_of(follow(layer, place.path[: place.holder]))
+        own = fields_of(follow(layer, place.path[: place.holder]))
         return next((own[form] for form in SLOPES if form in own), None)
     home = follow(layer, place.path[: place.home])
     for form in beside(place.path[place.home][1]):

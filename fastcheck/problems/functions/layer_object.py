@@ -15,18 +15,19 @@ from .shared_memory import copies_of, positions_in
 CLOSED = frozenset(("numpy", "scipy", "builtins", "torch", "jax"))
 
 
-def fresh_from(make: Any) -> Callable[[], Any]:
+def fresh_from(make: Any, methods: Sequence[Any] = ("forward",)) -> Callable[[], Any]:
     """Return a function that gives a new layer at each call.
 
     Parameters
     ----------
     make : a class or function that makes one; or a layer, of which copies are made.
+    methods : those that a layer has, by name; others are passed over.
 
     Raises
     ------
     TypeError : for anything else, and for layers that cannot be copied.
     """
-    is_layer = not isinstance(make, type) and hasattr(make, "forward")
+    is_layer = not isinstance(make, type) and any(isinstance(one, str) and hasattr(make, one) for one in methods)
     if not is_layer and not callable(make):
         raise TypeError(f"make: expected a function that makes a layer, or a layer, got {type(make).__name__}")
     if is_layer:

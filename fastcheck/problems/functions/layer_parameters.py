@@ -3,7 +3,7 @@
 Others are intermediate results, as x and dx; or parameters that forward makes once, which are asked for.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,7 +53,8 @@ class _Candidate:
 
 
 def parameters_of(
-    layer: Any, fresh: Any, forward: Callable[[Any], Any], params: "str | Sequence[str] | None"
+    layer: Any, fresh: Any, forward: Callable[[Any], Any], params: "str | Sequence[str] | None",
+    returned: Collection[str] = (),
 ) -> Parameters:
     """Return the parameters of a layer.
 
@@ -62,14 +63,14 @@ def parameters_of(
     layer : after a forward and a backward pass.
     fresh : a new one.
     forward : passes the inputs through a layer.
-    params : as for ``places_of``.
+    params, returned : as for ``places_of``.
 
     Raises
     ------
     ValueError : for a parameter that is not there from the beginning.
     """
     known = list(arrays_in(fresh))
-    places = places_of(layer, params)
+    places = places_of(layer, params, returned)
     candidates = _candidates(places, fresh, forward)
     standing = [one.place for one in candidates if one.first is not None and (one.place.listed or one.is_left)]
     made = [one for one in candidates if one.first is None and one.second is not None]

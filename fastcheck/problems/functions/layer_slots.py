@@ -3,7 +3,7 @@
 import heapq
 import inspect
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -115,8 +115,17 @@ def follow(layer: Any, path: Path) -> Any:
     """Return what stands at the end of a path."""
     found = layer
     for step, key in path:
-        found = found[key] if step == "item" else getattr(found, key)() if step == "call" else getattr(found, key)
+        if step == "item":
+            found = found[key]
+        else:
+            found = given_by(getattr(found, key)) if step == "call" else getattr(found, key)
     return found
+
+
+def given_by(method: Any) -> Any:
+    """Return what a method lists: a dictionary as it is, anything else, generators too, as a list."""
+    given = method()
+    return given if isinstance(given, Mapping) else list(given)
 
 
 def is_float_array(value: Any) -> bool:
@@ -125,21 +134,28 @@ def is_float_array(value: Any) -> bool:
 
 
 def beside(name: Any) -> list[str]:
-    """Return the names that the gradient of an attribute may have; W and dW may both be private, or one of them."""
+    """Return the names that the gradient of an attribute may have; W and dW may both be private, or one of them.
+
+    Names of all gradients together are none of them: ``grads`` is no gradient of ``s``.
+    """
     bare = str(name).lstrip("_")
     forms = [form.format(name) for form in GRADIENT_OF]
+    forms.append(f"grad{str(name)[:1].upper()}{str(name)[1:]}")  # gradWeight
     if bare != name:
         forms += [lead + form.format(bare) for form in GRADIENT_OF for lead in ("", "_")]
-    return forms
+    return [form for form in forms if form not in GRADIENTS]
 
 
-def places_of(layer: Any, params: "str | Sequence[str] | None" = None) -> list[Place]:
+def places_of(
+    layer: Any, params: "str | Sequence[str] | None" = None, returned: Collection[str] = ()
+) -> list[Place]:
     """Return all places in which a layer keeps parameters: those that were asked for, or listed, come first.
 
     Parameters
     ----------
     layer : after a backward pass, which may have made the attributes of its gradients.
     params : the attribute that holds them, or their own names; None to look where layers keep them.
+    returned : names of gradients that backward returns.
 
     Raises
     ------
@@ -157,7 +173,8 @@ def places_of(layer: Any, params: "str | Sequence[str] | None" = None) -> list[P
             raise ValueError(f"params: expected names of floating arrays, got {', '.join(map(str, params))}")
         first = [place for places in found for place in places]
     rest = [place for owner, path, prefix in inner_layers(layer)
-            for place in (*(_listed(owner, path, prefix) if path else ()), *_beside_gradients(owner, path, prefix))]
+            for place in (*(_listed(owner, path, prefix) if path else ()),
+                         *_beside_gradients(owner, path, prefix, () if path else returned))]
     return [replace(place, number=number) for number, place in enumerate((*first, *rest))]
 
 
@@ -216,7 +233,7 @@ def inner_layers(layer: Any) -> Iterator[tuple[Any, Path, str]]:
 
 def _spread(value: Any, path: Path, name: str, depth: int = 8) -> Iterator[tuple[Any, Path, str]]:
     """Yield what stands in dictionaries, lists and tuples, and in those that they hold; else the value itself."""
-    if not isinstance(value, (Mapping, list, tuple)) or not depth:
+    if not isinstance(value, (Mapping, list, tuple)) or not depth or _is_parameter_object(value):
         yield value, path, name
         return
     for key, item in value.items() if isinstance(value, Mapping) else enumerate(value):
@@ -226,7 +243,7 @@ def _spread(value: Any, path: Path, name: str, depth: int = 8) -> Iterator[tuple
 def _listed(owner: Any, path: Path, prefix: str) -> list[Place]:
     """Return the parameters in the attribute that holds all those of one layer."""
     for attribute in PARAMETERS:
-        if any(form in vars_of(owner) for form in beside(attribute) if form not in GRADIENTS):
+        if any(form in vars_of(owner) for form in beside(attribute)):
             continue  # weights and dweights, beside biases and dbiases
         label = _label(owner, attribute)
         found = [place for place in _in_attribute(owner, attribute, path, prefix, label, listed=True)
@@ -238,7 +255,10 @@ def _listed(owner: Any, path: Path, prefix: str) -> list[Place]:
 
 def _label(owner: Any, attribute: str) -> str:
     """Return how names begin: keys are names by themselves, places in a list are not."""
-    return "" if isinstance(getattr(owner, attribute, None), Mapping) else attribute
+    held = getattr(owner, attribute, None)
+    if inspect.ismethod(held) and not inspect.signature(held).parameters:
+        held = given_by(held)
+    return "" if isinstance(held, Mapping) else attribute
 
 
 def _has_like(owner: Any, array: NDArray[Any]) -> bool:
@@ -255,14 +275,15 @@ def _in_attribute(
     if callable(held) and not _is_parameter(held):
         if inspect.signature(held).parameters:
             return
-        held, step = list(held()), "call"
+        held, step = given_by(held), "call"
     start: Path = (*path, (step, attribute))
     for value, steps, local in _spread(held, start, label):
         if is_float_array(value):
             yield Place(prefix, local, steps, len(path), None, listed)
         elif _is_parameter_object(value):
-            name = next(one for one in VALUES if is_float_array(vars_of(value).get(one)))
-            yield Place(prefix, local, (*steps, ("attribute", name)), len(path), len(steps), listed)
+            name = next(one for one in VALUES if is_float_array(fields_of(value).get(one)))
+            last = "item" if isinstance(value, dict) else "attribute"
+            yield Place(prefix, local, (*steps, (last, name)), len(path), len(steps), listed)
 
 
 def _is_parameter(value: Any) -> bool:
@@ -270,17 +291,26 @@ def _is_parameter(value: Any) -> bool:
 
 
 def _is_parameter_object(value: Any) -> bool:
-    """Tell whether an object stands for a parameter: with its value and its gradient."""
-    has_value = any(is_float_array(vars_of(value).get(one)) for one in VALUES)
-    return has_value and any(one in vars_of(value) for one in SLOPES)
+    """Tell whether an object, or a dictionary, stands for a parameter: with its value and its gradient."""
+    own = fields_of(value)
+    return any(is_float_array(own.get(one)) for one in VALUES) and any(one in own for one in SLOPES)
 
 
-def _beside_gradients(owner: Any, path: Path, prefix: str) -> Iterator[Place]:
-    """Yield the attributes of one layer that a gradient stands beside, and its parameter objects."""
+def fields_of(value: Any) -> Any:
+    """Return a dictionary, or the attributes of an object as one."""
+    return value if isinstance(value, dict) else vars_of(value)
+
+
+def _beside_gradients(owner: Any, path: Path, prefix: str, returned: Collection[str]) -> Iterator[Place]:
+    """Yield the attributes of one layer that there is a gradient of, beside or by name, and its parameter objects."""
     own = {**_of_class(owner), **vars_of(owner)}
+    named = {key for kept in GRADIENTS for held in (getattr(owner, kept, None),) if isinstance(held, Mapping)
+             for key in held} | set(returned)
     for name, value in {**_properties(owner, own), **own}.items():
-        has_gradient = any(form in own or isinstance(getattr(type(owner), form, None), property)
-                           for form in beside(name))
+        has_gradient = name in named or any(
+            form in own or form in named or isinstance(getattr(type(owner), form, None), property)
+            for form in beside(name)
+        )
         for place in _in_attribute(owner, name, path, prefix, name) if _holds_parameters(value) else ():
             if has_gradient or place.holder is not None:
                 yield place
