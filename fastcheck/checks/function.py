@@ -387,6 +387,7 @@ def check_layer(
     report = check_vjp(
         calls.forward_of, calls.backward_of, calls.values, names=calls.names, epsilon=epsilon, seed=seed, **options
     )
+    calls.require_own([tensor.name for tensor in report.failures])
     return report.noted(*calls.notes) if calls.notes else report
 
 

@@ -266,3 +266,50 @@ def test_all_gradients_are_no_gradient_of_an_attribute():
     report = fc.check_layer(Short, X)
     assert report.ok, str(report)
     assert {tensor.name for tensor in report.tensors} == {"x", "W", "b"}
+
+
+def test_arrays_without_a_gradient_that_the_outputs_depend_on_are_said_not_to_be_checked():
+    class Half(Plain):
+        """The gradient of b is under a name that says nothing; scale is a constant, unused is not read."""
+
+        shift = np.ones(3)
+
+        def start(self, weights, bias):
+            super().start(weights, bias)
+            self.kept, self.unused = {"scale": np.full(3, 2.0)}, np.ones(3)
+
+        def forward(self, x):
+            return self.kept["scale"] * super().forward(x) + self.shift
+
+        def give(self, dx, dW, db):
+            self.dW, self.delta_b = 2.0 * dW, db
+            return 2.0 * dx
+
+    for make in (Half, Half()):
+        report = fc.check_layer(make, X)
+        assert report.ok, str(report)
+        assert {tensor.name for tensor in report.tensors} == {"x", "W"}
+        (note,) = report.notes
+        assert note.startswith("The outputs also depend on shift, b, kept/scale, of which no gradient was found")
+    assert not fc.check_layer(Half, X, params=("W",)).notes
+    assert not fc.check_layer(Plain, X).notes
+
+
+class ReadsItself(Plain):
+    """Forward calls a function that was made with the layer, and reads that one."""
+
+    def start(self, weights, bias):
+        super().start(weights, bias)
+        self.apply = lambda x: x @ self.W + self.b
+
+    def forward(self, x):
+        self.x = x
+        return self.apply(x)
+
+
+def test_copies_that_read_the_layer_itself_are_refused():
+    refuses(ValueError, ["make", "copies", "W", "closure", "function"], fc.check_layer, ReadsItself(), X)
+    assert fc.check_layer(ReadsItself, X).ok
+    for wrong in ("x", "W", "b"):
+        assert [tensor.name for tensor in fc.check_layer(lambda w=wrong: ReadsItself(w), X).failures] == [wrong]
+    assert [tensor.name for tensor in fc.check_layer(Plain("W"), X).failures] == ["W"]

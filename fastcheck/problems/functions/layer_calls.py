@@ -12,6 +12,7 @@ from .layer_followed import Followed, carrier_among, written_among
 from .layer_gradients import gradients_before, gradients_of, readings_of
 from .layer_object import arrays_in, copied, disturbed, fresh_from, installed, widened
 from .layer_parameters import parameters_of
+from .layer_reads import constants_read, is_read_elsewhere
 from .layer_returned import Wanted, names_in
 from .layer_slots import numbers_beside_gradients
 from .vjp import copies, input_names
@@ -48,7 +49,7 @@ class LayerCalls:
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._fresh = fresh_from(self.make, ("forward", self.forward, self.backward))
+        self._fresh, self._original = fresh_from(self.make, ("forward", self.forward, self.backward))
         layer, returned, written = self._tried()
         self._followed = self._copied_when_followed(written)
         found = parameters_of(layer, self._fresh(), self._forward_of_inputs, self.params, names_in(returned))
@@ -66,6 +67,10 @@ class LayerCalls:
             raise ValueError("make: expected a layer with inputs or parameters, got neither; name the attribute that "
                              "holds its parameters (params=...)")
         self.notes += found.notes + self._remarks(layer, returned)
+        if self.params is None:
+            new = self._followed.copy if self._followed else self._fresh
+            names = constants_read(new, self._slots, self._forward_of_inputs)
+            self.notes += _held_constant([name for name in names if name not in found.told])
 
     def _tried(self) -> tuple[Any, Any, tuple[int, ...]]:
         """Return a layer after both passes, what backward returned, and which arrays forward writes into.
@@ -120,6 +125,20 @@ class LayerCalls:
             notes.append("The layer keeps float32 arrays: its gradients are held to what that allows, and its "
                          "differences were taken in double precision.")
         return notes
+
+    def require_own(self, failures: Sequence[str]) -> None:
+        """Raise ValueError where copies of a layer were checked, and forward reads parameters of the layer itself.
+
+        Parameters
+        ----------
+        failures : names of what was found wrong.
+        """
+        for slot, name in zip(self._slots, self.names[len(self.inputs) :], strict=True):
+            if self._original is not None and name in failures and is_read_elsewhere(
+                self._original, self._fresh, slot, self._forward_of_inputs
+            ):
+                raise ValueError(f"make: expected a layer that can be copied, got one of which copies read {name} of "
+                                 "the layer itself, by a global or a closure; pass a function that makes a new one")
 
     def forward_of(self, *values: Any) -> Any:
         """What forward returns for these inputs and parameters, in double precision where the layer runs in it."""
@@ -196,6 +215,15 @@ class LayerCalls:
 def _is_low(value: Any) -> bool:
     """Tell whether a value is an array of less than double precision; one that carries changes is not converted."""
     return hasattr(value, "dtype") and value.dtype.name in LOW
+
+
+def _held_constant(names: Sequence[str]) -> list[str]:
+    """Return a sentence on arrays that forward depends on, of which there is no gradient."""
+    if not names:
+        return []
+    was = "it was" if len(names) == 1 else "they were"
+    return [f"The outputs also depend on {', '.join(names)}, of which no gradient was found: {was} held constant and "
+            "not checked; params=(...) names what to check."]
 
 
 def _mapped(change: Callable[[Any], Any], upstream: Any) -> Any:

@@ -15,8 +15,8 @@ from .shared_memory import copies_of, positions_in
 CLOSED = frozenset(("numpy", "scipy", "builtins", "torch", "jax"))
 
 
-def fresh_from(make: Any, methods: Sequence[Any] = ("forward",)) -> Callable[[], Any]:
-    """Return a function that gives a new layer at each call.
+def fresh_from(make: Any, methods: Sequence[Any]) -> tuple[Callable[[], Any], Any]:
+    """Return a function that gives a new layer at each call; and the layer that it copies, None where it copies none.
 
     Parameters
     ----------
@@ -31,15 +31,15 @@ def fresh_from(make: Any, methods: Sequence[Any] = ("forward",)) -> Callable[[],
     if not is_layer and not callable(make):
         raise TypeError(f"make: expected a function that makes a layer, or a layer, got {type(make).__name__}")
     if is_layer:
-        return lambda: copied(make)
+        return lambda: copied(make), make
     try:
         first, second = make(), make()
     except Exception as error:
         error.add_note("fastcheck: raised by make, which is called without arguments, as in lambda: Affine(W, b)")
         raise
     if first is second:
-        return lambda: copied(make())
-    return make  # type: ignore[no-any-return]  # it is a function
+        return lambda: copied(make()), first
+    return make, None
 
 
 def copied(layer: Any) -> Any:
@@ -156,9 +156,17 @@ def exchanged(layer: Any, new_of: Callable[[NDArray[Any]], Any]) -> Iterator[Non
 
 
 @contextmanager
-def disturbed(layer: Any) -> Iterator[None]:
-    """Inside, every floating array of the layer is a little off: what forward writes shows, whatever stood there."""
-    arrays = [array for array in arrays_in(layer) if array.dtype.kind == "f" and array.flags.writeable]
+def disturbed(layer: Any, some: Sequence[NDArray[Any]] | None = None) -> Iterator[None]:
+    """Inside, floating arrays of the layer are a little off: what forward writes shows, whatever stood there.
+
+    Parameters
+    ----------
+    layer : the layer.
+    some : which of its arrays; None for all that can be written to.
+    """
+    if some is None:
+        some = [array for array in arrays_in(layer) if array.flags.writeable]
+    arrays = [array for array in some if array.dtype.kind == "f"]
     generator = np.random.default_rng(0)
     with installed(layer, arrays, [_a_little_off(array, generator) for array in arrays]):
         yield

@@ -24,11 +24,13 @@ class Parameters:
     slots : where they are.
     values : what they are in a new layer.
     notes : sentences on what else looks like one.
+    told : the names in them.
     """
 
     slots: list[Slot]
     values: list[Any]
     notes: list[str]
+    told: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -85,12 +87,13 @@ def parameters_of(
     if lent and not slots:
         notes.append(f"{', '.join(lent)}: the layers that hold the gradients are made in forward; none is kept by the "
                      "layer that has the array from the beginning, so that they were not checked.")
-    if params is None:
-        notes += _not_checked(_with_gradients(layer, unlisted), "not listed with the parameters")
+    beside = _with_gradients(layer, unlisted) if params is None else []
+    notes += _not_checked(beside, "not listed with the parameters")
     changed = [one.place.name for one in candidates if one.first is not None and one.place not in standing
                and one.second is not None]
     notes += _not_checked(changed, "changed by forward")
-    return Parameters(slots, [values[slot.places[0].number] for slot in slots], notes)
+    told = frozenset((*beside, *changed))
+    return Parameters(slots, [values[slot.places[0].number] for slot in slots], notes, told)
 
 
 def _candidates(places: Sequence[Place], fresh: Any, forward: Callable[[Any], Any]) -> list[_Candidate]:

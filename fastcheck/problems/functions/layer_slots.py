@@ -226,18 +226,18 @@ def inner_layers(layer: Any) -> Iterator[tuple[Any, Path, str]]:
         seen.add(id(owner))
         yield owner, path, prefix
         for name, value in list(vars_of(owner).items()):
-            for item, steps, called in _spread(value, (*path, ("attribute", name)), prefix + str(name)):
+            for item, steps, called in spread(value, (*path, ("attribute", name)), prefix + str(name)):
                 if id(item) not in seen and vars_of(item) and not _is_parameter_object(item):
                     heapq.heappush(waiting, (len(steps), next(count), item, steps, f"{called}/"))
 
 
-def _spread(value: Any, path: Path, name: str, depth: int = 8) -> Iterator[tuple[Any, Path, str]]:
+def spread(value: Any, path: Path, name: str, depth: int = 8) -> Iterator[tuple[Any, Path, str]]:
     """Yield what stands in dictionaries, lists and tuples, and in those that they hold; else the value itself."""
     if not isinstance(value, (Mapping, list, tuple)) or not depth or _is_parameter_object(value):
         yield value, path, name
         return
     for key, item in value.items() if isinstance(value, Mapping) else enumerate(value):
-        yield from _spread(item, (*path, ("item", key)), f"{name}/{key}" if name else str(key), depth - 1)
+        yield from spread(item, (*path, ("item", key)), f"{name}/{key}" if name else str(key), depth - 1)
 
 
 def _listed(owner: Any, path: Path, prefix: str) -> list[Place]:
@@ -277,7 +277,7 @@ def _in_attribute(
             return
         held, step = given_by(held), "call"
     start: Path = (*path, (step, attribute))
-    for value, steps, local in _spread(held, start, label):
+    for value, steps, local in spread(held, start, label):
         if is_float_array(value):
             yield Place(prefix, local, steps, len(path), None, listed)
         elif _is_parameter_object(value):
@@ -303,7 +303,7 @@ def fields_of(value: Any) -> Any:
 
 def _beside_gradients(owner: Any, path: Path, prefix: str, returned: Collection[str]) -> Iterator[Place]:
     """Yield the attributes of one layer that there is a gradient of, beside or by name, and its parameter objects."""
-    own = {**_of_class(owner), **vars_of(owner)}
+    own = {**of_class(owner), **vars_of(owner)}
     named = {key for kept in GRADIENTS for held in (getattr(owner, kept, None),) if isinstance(held, Mapping)
              for key in held} | set(returned)
     for name, value in {**_properties(owner, own), **own}.items():
@@ -317,10 +317,10 @@ def _beside_gradients(owner: Any, path: Path, prefix: str, returned: Collection[
 
 
 def _holds_parameters(value: Any) -> bool:
-    return any(_is_parameter(item) for item, _, _ in _spread(value, (), ""))
+    return any(_is_parameter(item) for item, _, _ in spread(value, (), ""))
 
 
-def _of_class(owner: Any) -> dict[str, Any]:
+def of_class(owner: Any) -> dict[str, Any]:
     """Arrays that stand in the class of an object of the user's own."""
     return {name: value for name, value in _class_attributes(owner).items() if is_float_array(value)}
 
