@@ -2,9 +2,9 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from .._types import Array
@@ -78,16 +78,26 @@ def keeping(*functions: Any) -> Callable[[], AbstractContextManager[None]]:
     """
     found: list[Any] = []
 
-    def around() -> AbstractContextManager[None]:
+    @contextmanager
+    def around() -> Iterator[None]:
         """Look where they keep something, once, and put it back after what runs inside."""
         from ..engines.program.arrays.reachable import Reachable
-        from ..engines.program.arrays.surroundings import kept
+        from ..engines.program.arrays.surroundings import kept, left_alone
 
         if not found:
-            found.extend(container for function in functions for container in Reachable(function).containers)
-        return kept(found)
+            found.append(Reachable(functions))
+        with kept(found[0].containers), left_alone(found[0]):
+            yield
 
     return around
+
+
+def left_as_found(code: tuple[Any, ...]) -> AbstractContextManager[None]:
+    """Put back after a check what some code of the user keeps, wherever it keeps it."""
+    from ..engines.program.arrays.reachable import Reachable  # imported where used, as the engines are
+    from ..engines.program.arrays.surroundings import left_alone
+
+    return left_alone(Reachable(code))
 
 
 def worth_compiling(evaluator: Evaluator, cost: Any, threads: int) -> Evaluator:

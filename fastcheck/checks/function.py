@@ -32,7 +32,7 @@ from ..verdict.outcome import PASS
 from ..verdict.tolerance import allowed_anywhere
 from .differencing import LARGE, Differencing, Subtracted, as_program, follows, time_for_exact
 from .directional import entries_beside, with_directions
-from .evaluating import evaluator_of, keeping, state_kept, worth_compiling
+from .evaluating import evaluator_of, keeping, left_as_found, state_kept, worth_compiling
 from .selection import Selection
 from .solvers import solver_of
 
@@ -335,7 +335,8 @@ def check_layer(
 ) -> Report:
     """Check the backward pass of a layer that is a class: the gradients of its inputs and of its parameters.
 
-    Every run has a layer of its own, so that nothing which one run leaves behind reaches another.
+    Every run has a layer of its own, so that nothing which one run leaves behind reaches another.  What the layer's
+    code keeps elsewhere, in its class or its module, is put back at the end.
 
     Parameters
     ----------
@@ -344,6 +345,7 @@ def check_layer(
     forward : the method's name, or a function of the layer and the inputs.
     backward : the method's name, or a function of the layer and the gradient of its output.  It returns the gradients
         of the inputs: one, or a tuple, or a dictionary by their names; those that are not floating may be left out.
+        Gradients of parameters may come after them, in order or in a dictionary by their names.
     params : the attribute that holds the parameters, a dictionary or list; or the names of single attributes.  None to
         look where layers keep them: in ``params`` and the like, in attributes beside whose names there are gradients
         (W and dW, grad_W or W_grad), in objects with ``data`` and ``grad``, in the layers that a layer holds.  An array
@@ -383,11 +385,13 @@ def check_layer(
     started = time.perf_counter()
     given = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
     calls = LayerCalls(make, given, forward, backward, params, grads)
-    options["time_limit"] = time_left(started, options.get("time_limit"))
-    report = check_vjp(
-        calls.forward_of, calls.backward_of, calls.values, names=calls.names, epsilon=epsilon, seed=seed, **options
-    )
-    calls.require_own([tensor.name for tensor in report.failures])
+    with left_as_found(calls.code):
+        calls.find()
+        options["time_limit"] = time_left(started, options.get("time_limit"))
+        report = check_vjp(
+            calls.forward_of, calls.backward_of, calls.values, names=calls.names, epsilon=epsilon, seed=seed, **options
+        )
+        calls.require_own([tensor.name for tensor in report.failures])
     return report.noted(*calls.notes) if calls.notes else report
 
 

@@ -247,3 +247,90 @@ def test_arrays_that_forward_makes_and_fills(kind, dtype):
         assert (report.ok, report.engine) == (True, "program"), str(report)
     (failure,) = fc.check_layer(lambda: kind(dtype, 1.01), x).failures
     assert failure.name.endswith("W")
+
+
+MEAN, STATISTICS = np.zeros(4), {"mean": np.zeros(4), "calls": 0}
+
+
+class Centred:
+    """Keeps a running mean outside of the layer, by a function that a subclass has; ``state`` tells what it is."""
+
+    def __init__(self, wrong=1.0):
+        self.gamma, self.wrong = 1.5 + numbers(4), wrong
+
+    def forward(self, x):
+        mean = x.mean(axis=0)
+        self.keep(mean)
+        self.centred = x - mean
+        return self.gamma * self.centred
+
+    def backward(self, d):
+        self.dgamma, d = self.wrong * (d * self.centred).sum(axis=0), d * self.gamma
+        return d - d.mean(axis=0)
+
+
+class InTheClass(Centred):
+    mean, calls = np.zeros(4), 0
+
+    def keep(self, mean):
+        self.mean *= 0.9
+        self.mean += 0.1 * mean
+        type(self).calls += 1
+        type(self).last = mean
+
+    @classmethod
+    def state(cls):
+        return cls.mean.tolist(), cls.calls, hasattr(cls, "last")
+
+
+class InAGlobal(Centred):
+    def keep(self, mean):
+        global MEAN
+        MEAN = 0.9 * MEAN + 0.1 * mean
+
+    @staticmethod
+    def state():
+        return MEAN.tolist(), MEAN.dtype
+
+
+class InAGlobalInPlace(InAGlobal):
+    def keep(self, mean):
+        MEAN[...] = 0.9 * MEAN + 0.1 * mean
+
+
+class InADictionary(Centred):
+    def keep(self, mean):
+        STATISTICS["calls"] += 1
+        STATISTICS["mean"] = 0.9 * STATISTICS["mean"] + 0.1 * mean
+
+    @staticmethod
+    def state():
+        return STATISTICS["calls"], STATISTICS["mean"].tolist()
+
+
+@pytest.mark.parametrize("kind", [InTheClass, InAGlobal, InAGlobalInPlace, InADictionary])
+def test_what_is_kept_outside_of_the_layer_is_put_back(kind):
+    before = kind.state()
+    for wrong, found in ((1.0, []), (1.01, ["gamma"])):
+        for make in (kind(wrong), lambda wrong=wrong: kind(wrong)):
+            report = fc.check_layer(make, X)
+            assert [tensor.name for tensor in report.failures] == found, str(report)
+            assert kind.state() == before
+
+
+def test_layers_that_all_makes_share_keep_their_state():
+    shared = Normalised(in_place)
+    before = pickle.dumps(shared)
+
+    class Around:
+        def __init__(self):
+            self.inner = shared
+
+        def forward(self, x):
+            return self.inner.forward(x)
+
+        def backward(self, d):
+            return self.inner.backward(d)
+
+    assert fc.check_layer(Around, X).ok
+    assert pickle.dumps(shared) == before

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .layer_followed import Followed, carrier_among, written_among
+from .layer_followed import Followed, carrier_among, code_of, written_among
 from .layer_gradients import gradients_before, gradients_of, readings_of
 from .layer_object import arrays_in, copied, disturbed, fresh_from, installed, widened
 from .layer_parameters import parameters_of
@@ -36,6 +36,10 @@ class LayerCalls:
     names : of the inputs and the parameters.
     values : inputs and parameters, as ``forward_of`` takes them.
     notes : sentences for the report.
+
+    Notes
+    -----
+    ``find`` comes first.
     """
 
     make: Any
@@ -50,6 +54,15 @@ class LayerCalls:
 
     def __post_init__(self) -> None:
         self._fresh, self._original = fresh_from(self.make, ("forward", self.forward, self.backward))
+        self._sample = self._fresh()
+
+    def find(self) -> None:
+        """Find the parameters, by passes through new layers.
+
+        Raises
+        ------
+        TypeError, ValueError : for a layer without such methods, parameters or gradients, by name.
+        """
         layer, returned, written = self._tried()
         self._followed = self._copied_when_followed(written)
         found = parameters_of(layer, self._fresh(), self._forward_of_inputs, self.params, names_in(returned))
@@ -94,12 +107,17 @@ class LayerCalls:
 
     def _copied_when_followed(self, written: tuple[int, ...]) -> Followed | None:
         """Return what gives the layers of runs that follow changes; None where they cannot be copied."""
-        layer = self._fresh()
         try:
-            copied(layer)
+            copied(self._sample)
         except TypeError:
             return None
-        return Followed(layer, written)
+        return Followed(self._sample, written)
+
+    @property
+    def code(self) -> tuple[Any, ...]:
+        """A layer that never runs, and what of the user's own runs with others."""
+        functions = [one for one in (self.forward, self.backward) if callable(one)]
+        return (self._sample, *code_of(self._sample), *functions)
 
     @property
     def user_code(self) -> tuple[Any, ...]:

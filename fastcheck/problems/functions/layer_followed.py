@@ -47,7 +47,7 @@ class Followed:
     @property
     def user_code(self) -> tuple[Any, ...]:
         """The classes of the layer and of those inside it, and the functions that they keep."""
-        return tuple(_code_in(self.layer))
+        return tuple(code_of(self.layer))
 
 
 def carrier_among(values: Sequence[Any]) -> Any:
@@ -74,7 +74,8 @@ def _receiver(array: NDArray[Any], carrier: Any) -> Any:
     return found
 
 
-def _code_in(layer: Any) -> Iterator[Any]:
+def code_of(layer: Any) -> Iterator[Any]:
+    """Yield the classes of a layer and of those inside it, and the functions that they keep."""
     yield type(layer)
     for container in containers_of(layer):
         for value in container.values() if isinstance(container, dict) else container:

@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 # Objects looked at before the walk ends: functions that people check reach some dozens.
 MOST_OBJECTS = 20_000
 # Modules within modules in which the user's names are looked up: scipy.sparse.linalg.
@@ -59,20 +62,24 @@ class Reachable:
 
     Parameters
     ----------
-    function : the function; of one of fastcheck's own, and of methods of fastcheck's objects, what these say that they
-        call: their ``user_code``.
+    function : the function, or a tuple of functions, classes and objects; of one of fastcheck's own, and of methods of
+        fastcheck's objects, what these say that they call: their ``user_code``.
 
     Attributes
     ----------
     namespaces : globals of the modules that hold the functions and classes which it can call.
     cells : closure cells of these functions.
     containers : dictionaries of objects, and dictionaries and lists, that these functions can reach.
+    classes : the user's classes among what they can reach.
+    arrays : the arrays.
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any] | tuple[Any, ...]) -> None:
         self.namespaces: list[dict[str, Any]] = []
         self.cells: list[CellType] = []
         self.containers: list[dict[Any, Any] | list[Any]] = []
+        self.classes: list[type] = []
+        self.arrays: list[NDArray[Any]] = []
         self._named: list[set[str]] = []
         self._functions: list[FunctionType] = []
         self._places: list[Place] = []
@@ -111,6 +118,16 @@ class Reachable:
 
     def holders(self) -> Iterator[Place]:
         """Yield where the user's code may keep arrays: everything that it reaches, of globals those that it names."""
+        yield from self.bindings()
+        for container in self.containers:
+            items = container.items() if isinstance(container, dict) else enumerate(container)
+            yield from (Place(container, key, value) for key, value in list(items))
+        for function in self._functions:
+            if function.__defaults__:
+                yield Place(function, "__defaults__", function.__defaults__)
+
+    def bindings(self) -> Iterator[Place]:
+        """Yield the globals that the user's code names, and its closures' cells."""
         for namespace, names in zip(self.namespaces, self._named, strict=True):
             yield from (Place(namespace, name, namespace[name]) for name in names if name in namespace)
         for cell in self.cells:
@@ -118,12 +135,6 @@ class Reachable:
                 yield Place(cell, "", cell.cell_contents)
             except ValueError:  # it is empty still
                 continue
-        for container in self.containers:
-            items = container.items() if isinstance(container, dict) else enumerate(container)
-            yield from (Place(container, key, value) for key, value in list(items))
-        for function in self._functions:
-            if function.__defaults__:
-                yield Place(function, "__defaults__", function.__defaults__)
 
     def _walk(self, *started: Any) -> None:
         queue: deque[Any] = deque(started)
@@ -150,6 +161,7 @@ class Reachable:
             yield from (found.fget, found.fset)
         elif isinstance(found, type):
             if not is_foreign(found.__module__):
+                self.classes.append(found)
                 yield from (*vars(found).values(), *found.__bases__)
         elif isinstance(found, (dict, list, tuple, set, frozenset, deque)):
             if len(found) > MOST_OBJECTS:
@@ -157,6 +169,8 @@ class Reachable:
             if isinstance(found, (dict, list)):
                 self.containers.append(found)
             yield from found.values() if isinstance(found, dict) else found
+        elif kind is np.ndarray:
+            self.arrays.append(found)
         elif not isinstance(found, ModuleType):
             yield from self._of_instance(found)
 
