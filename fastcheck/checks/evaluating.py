@@ -11,7 +11,7 @@ from .._types import Array
 from .._validation import executor_of
 from ..problems.functions.c_functions import is_foreign
 from ..problems.functions.evaluators import BatchedCost, Evaluator, ExecutorCost, PythonCost
-from ..problems.functions.held import HeldCost, state_restored, takes_nothing
+from ..problems.functions.held import HeldCost, takes_nothing
 from ..problems.parameters.layout import Layout
 from ..runtime.run import Run
 
@@ -64,11 +64,7 @@ def evaluator_of(
 
 def state_kept(cost: Any, evaluator: Evaluator) -> AbstractContextManager[None]:
     """Put back what a model keeps after the check, where its cost takes no argument."""
-    if not isinstance(evaluator, HeldCost):
-        return nullcontext()
-    from ..engines.program.arrays.reachable import Reachable  # imported where used, as the engines are
-
-    return state_restored(Reachable(cost).containers, evaluator)
+    return left_as_found((cost,)) if isinstance(evaluator, HeldCost) else nullcontext()
 
 
 def keeping(*functions: Any) -> Callable[[], AbstractContextManager[None]]:

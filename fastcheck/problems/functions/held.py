@@ -132,36 +132,3 @@ def _require_movable(name: str, array: Any) -> None:
     if not array.flags.writeable:
         raise ValueError(f"{name} in parameters: expected an array that can be written to, since the cost takes no "
                          "argument, got a read-only one")
-
-
-@contextmanager
-def state_restored(containers: Sequence[Any], held: HeldCost) -> Iterator[None]:
-    """Whatever happens inside, the model keeps what it kept: objects in its containers, parameters, and gradients.
-
-    Parameters
-    ----------
-    containers : the dictionaries and lists that the cost can reach.
-    held : the cost.
-    """
-    before = [container.copy() for container in containers]
-    parameters = [array.copy() for array in held.arrays]
-    shapes, own = {array.shape for array in held.arrays}, {id(array) for array in held.arrays}
-    buffers = {
-        id(value): value
-        for container in before for value in (container.values() if isinstance(container, dict) else container)
-        if type(value) is np.ndarray and value.shape in shapes and id(value) not in own and value.flags.writeable
-    }
-    kept = {key: value.copy() for key, value in buffers.items()}
-    try:
-        yield
-    finally:
-        for array, value in zip(held.arrays, parameters, strict=True):
-            np.copyto(array, value)
-        for container, content in zip(containers, before, strict=True):
-            if isinstance(container, dict):
-                container.clear()
-                container.update(content)
-            else:
-                container[:] = content
-        for key, value in buffers.items():
-            np.copyto(value, kept[key])

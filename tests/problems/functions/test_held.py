@@ -162,3 +162,20 @@ def test_options_that_move_no_arrays_in_place(model):
 def test_loss_and_gradients_together_are_told_apart(model):
     refuses(TypeError, ["cost", "tuple", "[0]"], fc.check_function, lambda: (model.loss(X, Y), model.grads),
             model.params, model.grads)
+
+
+def test_statistics_and_buffers_of_any_shape_are_as_they_were():
+    class Buffered:
+        def __init__(self):
+            self.W, self.out, self.mean = RNG.standard_normal((4, 3)), np.zeros((6, 3)), np.zeros(3)
+
+        def loss(self):
+            np.matmul(X, self.W, out=self.out)
+            self.mean *= 0.9
+            self.mean += 0.1 * self.out.mean(axis=0)
+            return np.sum(self.out**2)
+
+    model = Buffered()
+    assert fc.check_function(lambda: model.loss(), {"W": model.W}, {"W": 2.0 * X.T @ (X @ model.W)}).ok
+    assert not model.out.any()
+    assert not model.mean.any()

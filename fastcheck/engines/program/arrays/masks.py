@@ -10,10 +10,14 @@ from .elementwise import write
 
 
 def put_where(array: DifferenceArray, mask: DifferenceArray, content: Any) -> None:
-    """``array[mask] = content`` for content that does not depend on how many entries the mask takes."""
+    """``array[mask] = content`` for content that does not depend on how many entries the mask takes.
+
+    It counts as no operation, as assignment through a mask that stays is none: runs that cross count alike.
+    """
     if np.ndim(content) or mask.ndim != array.ndim:
         raise NoRule(
             "an assignment through a mask that differs between perturbations",
             "use numpy.where, or check at other inputs",
         )
-    write(array, array.run.tables.operate(array.run, "where", np.where, (mask, content, array)))
+    with array.run.inside():
+        write(array, array.run.tables.operate(array.run, "where", np.where, (mask, content, array)))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy import dot, exp, log, maximum, sum as total
 
+from fastcheck.engines.program.arrays.program import Program
 from tests.engines.program.arrays.literal import assert_exact, inputs_of
 
 rng = np.random.default_rng(11)
@@ -166,3 +167,18 @@ def test_the_cost_is_followed_exactly(cost):
     inputs = inputs_of([(5, 4), (5, 1), (1, 5), (1, 1)], 3)
     assert_exact(cost, inputs, size=1e-2, tolerance=1e-14)
     assert_exact(cost, inputs, size=0.3, tolerance=1e-13) if cost is not one_hot else None
+
+
+def test_a_mask_that_turns_counts_as_one_that_stays():
+    """Cut off by a mask, as relu often is: one program is followed where nothing crosses and where something does."""
+
+    def cut_off(x):
+        out = x.copy()
+        out[x <= 0] = 0.0
+        return out * out
+
+    x = np.array([1.0, -1.0, 2.0])
+    program = Program(cut_off, [x])
+    for size in (1e-6, 3.0, 1e-6):
+        (change,) = program.run({0: np.full((1, 3), size)}).changes
+        np.testing.assert_allclose(change[0], cut_off(x + size) - cut_off(x), rtol=1e-9)
