@@ -54,7 +54,8 @@ def _chords(problem: ProgramProblem, positions: Indices, share: float, distances
 
 def rises(problem: ProgramProblem, moves: Array) -> Array:
     """Return how far the cost rises (k,) along moves (k, n) of all parameters."""
-    parts = {number: moves[:, t.start : t.stop].reshape(-1, *t.shape) for number, t in enumerate(problem.tensors)}
+    parts = {number: moves[:, t.start : t.stop].reshape(len(moves), *t.shape)
+             for number, t in enumerate(problem.tensors)}
     with np.errstate(all="ignore"):
         try:
             return costs_of(problem.program.run(parts), problem.weights, len(moves))

@@ -69,3 +69,17 @@ def test_quantised_values_have_the_slope_of_their_treads():
 def test_kinks_ripples_and_curves_are_no_jumps(cost, wrong):
     """Their chords are not as the gradient says to both sides, or only where they are long."""
     assert fc.check_function(cost, np.array([1e-9, 1e-8, 0.3, -0.2]), wrong).verdict == "fail"
+
+
+def test_a_cost_with_branches_keeps_its_exact_differences():
+    """Far away it goes another way; its chords are taken by plain calls there."""
+    x = np.array([0.3, -0.2, 0.9])
+
+    def cost(x):
+        return sum(entry * entry if entry > 0.0 else -entry for entry in x)
+
+    right = np.where(x > 0.0, 2.0 * x, -1.0)
+    for wrong in (1.1, 2.0, -1.0):
+        report = fc.check_function(cost, x, wrong * right)
+        assert report.verdict == "fail"
+        assert report.engine == "program"
