@@ -213,7 +213,8 @@ class Exact:
         """Raise NoRule where the gradient is that of a cost which rises in jumps, and exact differences see a tread."""
         from ..engines.program.treads import rises_in_jumps
 
-        if done.size and rises_in_jumps(self.problem, done, slopes, self.gradient[done], self.method.seed):
+        seed, deadline = self.method.seed, self.method.deadline
+        if done.size and rises_in_jumps(self.problem, done, slopes, self.gradient[done], seed, deadline):
             raise NoRule("a cost that rises in jumps, as one that is rounded does", "leave the rounding out")
 
     def _longest(self, entries: int) -> float:

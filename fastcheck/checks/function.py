@@ -132,9 +132,7 @@ def check_function(
     selection = Selection.of(method, samples, directions, seed)
     chosen = None if engine is None else known("engine", engine, (PROGRAM, SUBTRACTED))
     norm, tolerance, vectorized = norm_of(norm), tolerance_of(tolerance), boolean("vectorized", vectorized)
-    if callable(parameters) and not callable(cost):
-        raise TypeError(f"cost: expected a function of (parameters, *args), got {type(cost).__name__}; the cost comes "
-                        "first, then its parameters")
+    _require_cost_first(cost, parameters)
     require_numpy("parameters", parameters, "pass their NumPy arrays, or check it with fastcheck.torch.gradcheck")
     layout = Layout.of(parameters)
     gradients, again = called(gradients, (parameters, *_tuple(args)), lambda found, _: layout.gradients(found).vector,
@@ -176,6 +174,12 @@ def check_function(
         seconds=time.perf_counter() - started,
     )
     return made if made.verdict == PASS else _with_word_on_solvers(made, cost)
+
+
+def _require_cost_first(cost: Any, parameters: Any) -> None:
+    if callable(parameters) and not callable(cost):
+        raise TypeError(f"cost: expected a function of (parameters, *args), got {type(cost).__name__}; the cost comes "
+                        "first, then its parameters")
 
 
 def _with_word_on_solvers(report: Report, cost: Any) -> Report:

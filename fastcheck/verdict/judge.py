@@ -40,7 +40,6 @@ from .zero import zero
 LARGE = 1 << 18
 
 
-@np.errstate(all="ignore")  # what is not finite ends in the verdict
 def judge(
     subject: AnalyticGradient, differences: NumericalGradient, *, epsilon: float | Array, norm: float,
     tolerance: float | None = None, threads: int = 1,
@@ -62,7 +61,9 @@ def judge(
     """
     _require_steps(epsilon)
 
+    @np.errstate(all="ignore")  # what is not finite ends in the verdict
     def find() -> list[TensorVerdict]:
+        """Judge every tensor."""
         compared = comparisons(subject, differences, tolerance)
         large = [one for one in compared if one.checked > LARGE]
         if threads > 1 and len(large) > 1:
@@ -96,6 +97,7 @@ def _require_steps(epsilon: float | Array) -> None:
         raise ValueError(f"epsilon: expected a finite step above zero for every entry, got {steps[broken]:g}{at}")
 
 
+@np.errstate(all="ignore")
 def overall_difference(comparisons: list[Comparison], norm: float) -> float:
     """||gradient - gradapprox|| / (||gradient|| + ||gradapprox||) over several tensors."""
     sizes = [c.norms(norm) for c in comparisons]

@@ -5,11 +5,13 @@ the slope that its gradient means at all but the shortest steps.  Exact differen
 """
 
 import math
+import time
 
 import numpy as np
 
 from ..._errors import NoRule
 from ..._types import Array, Indices
+from ..finite.lines import OutOfTime
 from .chords import rises
 from .problem import ProgramProblem
 from .runner import costs_of, scales
@@ -27,7 +29,9 @@ TINY = 2.0**-60
 NEAR = 0.25
 
 
-def rises_in_jumps(problem: ProgramProblem, positions: Indices, slopes: Array, gradient: Array, seed: int) -> bool:
+def rises_in_jumps(
+    problem: ProgramProblem, positions: Indices, slopes: Array, gradient: Array, seed: int, deadline: float = math.inf
+) -> bool:
     """Tell whether a gradient is that of a cost's chords, to both sides and at two lengths, where its slopes are not.
 
     A curve takes the chords of one side above its slope and those of the other below, and shorter ones less so; a kink
@@ -39,6 +43,7 @@ def rises_in_jumps(problem: ProgramProblem, positions: Indices, slopes: Array, g
     positions : (k,) of theta.
     slopes, gradient : (k,) what exact differences and the gradient say there.
     seed : of the directions.
+    deadline : of ``time.perf_counter``; where it passes there are no jumps that anybody saw.
     """
     with np.errstate(invalid="ignore", over="ignore"):
         apart, sizes = np.abs(gradient - slopes), np.maximum(np.abs(gradient), np.abs(slopes))
@@ -54,19 +59,39 @@ def rises_in_jumps(problem: ProgramProblem, positions: Indices, slopes: Array, g
         along[where] = steps[where] * ways * generator.uniform(0.5, 1.5, where.size)
         promised, found = float(along[where] @ gradient[doubted]), float(along[where] @ slopes[doubted])
         near = NEAR * abs(promised - found)
-        length = _length_of_chords(problem, along, promised, near)
-        place = length * generator.uniform(-1.0, 1.0)
-        if not length or not abs(_slope_at(problem, along, place) - found) <= near:
+        try:
+            length = _length_of_chords(problem, along, (promised, found), near, deadline)
+            place = length * generator.uniform(-1.0, 1.0)
+            if not length or not abs(_slope_at(problem, along, place) - found) <= near:
+                return False
+        except OutOfTime:
             return False
     return True
 
 
-def _length_of_chords(problem: ProgramProblem, along: Array, promised: float, near: float) -> float:
-    """Return the longest length at which chords to both sides, and those of the next length, rise as promised; or 0."""
+def _length_of_chords(
+    problem: ProgramProblem, along: Array, expected: tuple[float, float], near: float, deadline: float
+) -> float:
+    """Return the longest length at which chords to both sides, and those of the next length, rise as promised; or 0.
+
+    Where they rise as the slope that was found, shorter ones do so too: most wrong gradients need no other.
+
+    Parameters
+    ----------
+    along : (n,) the direction.
+    expected : what the gradient promises along it, and what was found.
+    near : how near to one of these a chord is.
+    """
+    promised, found = expected
     before = False
     for length in LENGTHS.tolist():
+        if time.perf_counter() >= deadline:
+            raise OutOfTime
         steps = np.array([length, -length])
-        here = bool((np.abs(rises(problem, steps[:, None] * along) / steps - promised) <= near).all())
+        chords = rises(problem, steps[:, None] * along) / steps
+        if (np.abs(chords - found) <= near).all():
+            return 0.0
+        here = bool((np.abs(chords - promised) <= near).all())
         if here and before:
             return float(length)
         before = here

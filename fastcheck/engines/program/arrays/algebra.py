@@ -222,7 +222,8 @@ def least_squares(run: Run, function: Callable[..., Any], args: tuple[Any, ...],
     with run.inside():
         solution = np.linalg.pinv(a) @ b
         left = b - a @ solution
-        found = (solution, np.sum(left * left, axis=0) if np.size(out[1]) else None, None, np.linalg.svdvals(a))
+        residuals_of = np.sum(left * left, axis=0) if np.size(out[1]) else None
+        found = (solution, residuals_of, None, None if out[3] is None else np.linalg.svdvals(a))
     changes = [one.change if type(one) is DifferenceArray else None for one in found]
     residuals = np.asarray(out[1])
     if changes[1] is not None:

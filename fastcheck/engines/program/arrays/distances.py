@@ -18,7 +18,7 @@ def squared(u: Any, v: Any) -> Any:
 
 def euclidean(u: Any, v: Any) -> Any:
     """Return the length of the difference."""
-    return np.sqrt(squared(u, v))
+    return np.linalg.norm(u - v, axis=-1)
 
 
 def cityblock(u: Any, v: Any) -> Any:
@@ -38,7 +38,7 @@ def minkowski(u: Any, v: Any, p: float = 2) -> Any:
 
 def cosine(u: Any, v: Any) -> Any:
     """Return one less the cosine of the angle."""
-    return 1.0 - np.sum(u * v, axis=-1) / np.sqrt(np.sum(u * u, axis=-1) * np.sum(v * v, axis=-1))
+    return 1.0 - np.sum(u * v, axis=-1) / (np.linalg.norm(u, axis=-1) * np.linalg.norm(v, axis=-1))
 
 
 def correlation(u: Any, v: Any) -> Any:

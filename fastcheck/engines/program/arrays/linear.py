@@ -2,10 +2,14 @@
 
 Changes are tiny, and some functions are only linear in what is not: scipy.ndimage leaves weights below 2^-52 out.  So
 changes are brought to about one by a power of two before such a function sees them, and back afterwards.
+
+Some are linear but for a constant, such as what a filter puts beyond the edge (cval) or begins with (zi, initial): it
+is what they make of zeros, and is taken off.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -68,28 +72,23 @@ def each(*content: str | int) -> Handler:
 
     def handler(run: Run, function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
         args = tuple(run.tables.gathered_in(run, arg) if place in chosen else arg for place, arg in enumerate(args))
-        positional = [value_of(arg) if place in chosen else still_value(arg) for place, arg in enumerate(args)]
-        named = {key: value_of(arg) if key in chosen else still_value(arg) for key, arg in options.items()}
-        result = function(*positional, **named)
+
+        def at(content_of: Callable[[Any], Any]) -> Any:
+            """Return what the function makes of these contents."""
+            here = [content_of(arg) if place in chosen else still_value(arg) for place, arg in enumerate(args)]
+            there = {key: content_of(arg) if key in chosen else still_value(arg) for key, arg in options.items()}
+            return function(*here, **there)
+
+        result = at(value_of)
         moving = [arg for place, arg in enumerate(args) if place in chosen and _moves(arg)]
         moving += [arg for key, arg in options.items() if key in chosen and _moves(arg)]
         if not moving:
             return _fresh_all(run, result, None)
-        size, found = _size([arg.change for arg in moving]), []
-        for place in range(run.batch):
-            here = [_change_at(arg, place, size) if spot in chosen else arg
-                    for spot, arg in enumerate(positional_of(args))]
-            there = {key: _change_at(arg, place, size) if key in chosen else still_value(arg)
-                     for key, arg in options.items()}
-            found.append(function(*here, **there))
+        size, constant = _size([arg.change for arg in moving]), at(_zeros)
+        found = [_less(at(partial(_change_at, place=place, size=size)), constant) for place in range(run.batch)]
         return _fresh_all(run, result, found, size)
 
     return handler
-
-
-def positional_of(args: tuple[Any, ...]) -> list[Any]:
-    """Return the arguments, with plain arrays in the place of those that stand still."""
-    return [arg if _moves(arg) else value_of(arg) for arg in args]
 
 
 def _moves(arg: Any) -> bool:
@@ -108,7 +107,18 @@ def _change_at(arg: Any, place: int, size: float) -> Any:
     """Return the change of one perturbation, in units of ``size``."""
     if type(arg) is DifferenceArray and arg.change is not None:
         return arg.change[place] / size
+    return _zeros(arg)
+
+
+def _zeros(arg: Any) -> NDArray[Any]:
     return np.zeros(np.shape(value_of(arg)))
+
+
+def _less(found: Any, constant: Any) -> Any:
+    """Return one result, or list of results, less another."""
+    if isinstance(found, (list, tuple)):
+        return [_less(one, other) for one, other in zip(found, constant, strict=True)]
+    return found - constant
 
 
 def _fresh_all(run: Run, result: Any, found: list[Any] | None, size: float = 1.0) -> Any:
@@ -122,7 +132,9 @@ def _fresh_all(run: Run, result: Any, found: list[Any] | None, size: float = 1.0
 
 
 def bilinear_each(run: Run, function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
-    """numpy.convolve and others that are linear in each of their first two arguments: for each perturbation."""
+    """numpy.convolve and others that are linear in the first argument, but for a constant, and in the second: for each
+    perturbation.
+    """
     a, b, *rest = (run.tables.gathered_in(run, arg) for arg in args)
     rest = [still_value(one) for one in rest]
     named = {key: still_value(option) for key, option in options.items()}
@@ -133,9 +145,10 @@ def bilinear_each(run: Run, function: Callable[..., Any], args: tuple[Any, ...],
         return run.fresh(result)
     size = _size([change for change in (da, db) if change is not None])
     found: NDArray[Any] = np.zeros((run.batch, *result.shape), result.dtype)
+    constant = function(np.zeros(first.shape), second, *rest, **named)
     for place in range(run.batch):
         if da is not None:
-            found[place] += function(da[place] / size, second, *rest, **named)
+            found[place] += function(da[place] / size, second, *rest, **named) - constant
         if db is not None:
             found[place] += function(first if da is None else first + da[place], db[place] / size, *rest, **named)
     return run.fresh(result, size * found)

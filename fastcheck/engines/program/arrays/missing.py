@@ -53,22 +53,33 @@ def extreme(chosen: Callable[..., Any], never: float) -> Callable[..., Any]:
     return definition
 
 
-def ordered(statistic: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the definition of numpy.nanmedian or nanquantile: the statistic of each line without what is missing."""
+def medians(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+    """numpy.nanmedian."""
+    return _by_line(np.median, a, axis, keepdims)
 
-    def definition(a: Any, *further: Any, axis: Any = None, keepdims: bool = False) -> Any:
-        def present(line: Any) -> Any:
-            return statistic(line[~np.isnan(value_of(line))], *further)
 
-        if axis is None:
-            found = present(np.reshape(a, -1))
-            return np.reshape(found, (*np.shape(found), *(1,) * np.ndim(a))) if keepdims else found
-        if keepdims or not isinstance(axis, int):
-            raise NoRule("numpy.nanmedian and the like with keepdims=True or several axes", "take one axis at a time")
-        return np.moveaxis(composed.along_axis(present, axis, a), axis, 0) if further and np.ndim(further[0]) else (
-            composed.along_axis(present, axis, a))
+def quantiles(statistic: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the definition of numpy.nanquantile or nanpercentile: the statistic of each line, first where of many."""
+
+    def definition(a: Any, q: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+        found = _by_line(lambda line: statistic(line, q), a, axis, keepdims)
+        return found if axis is None or np.ndim(q) == 0 else np.moveaxis(found, axis, 0)
 
     return definition
+
+
+def _by_line(statistic: Callable[[Any], Any], a: Any, axis: Any, keepdims: bool) -> Any:
+    """Return a statistic of what is not missing: of all, or of each line along an axis, in the axis's place."""
+
+    def present(line: Any) -> Any:
+        return statistic(line[~np.isnan(value_of(line))])
+
+    if axis is None:
+        found = present(np.reshape(a, -1))
+        return np.reshape(found, (*np.shape(found), *(1,) * np.ndim(a))) if keepdims else found
+    if keepdims or not isinstance(axis, int):
+        raise NoRule("numpy.nanmedian and the like with keepdims=True or several axes", "take one axis at a time")
+    return composed.along_axis(present, axis, a)
 
 
 def running(cumulative: Callable[..., Any], never: float) -> Callable[..., Any]:

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from ...._errors import NoRule
 from . import algebra, composed, creation, curves, distances, joining, linear, matrices, reductions, scalars
 from .rearranging import arrays_in, rearrangement
 from .run import Run
@@ -35,17 +34,6 @@ def _cholesky(run: Run, function: Any, args: tuple[Any, ...], options: Mapping[s
     return algebra.by_rule("cholesky", 1, "upper")(
         run, lambda a, upper: function(a, lower=lower), args[:1], {"upper": not lower}
     )
-
-
-def _without_constant(handler: Handler) -> Handler:
-    """Return the handler of a filter that is linear where what it puts beyond the edge is zero."""
-
-    def checked(run: Run, function: Any, args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
-        if options.get("cval"):
-            raise NoRule(f"scipy.ndimage.{function.__name__} with cval=", "add the constant by yourself")
-        return handler(run, function, args, options)
-
-    return checked
 
 
 _LINALG: dict[str, Handler] = {
@@ -88,7 +76,7 @@ _SIGNAL: dict[str, Handler] = dict.fromkeys(
     "decimate": linear.each(0, "x"),
 }
 _NDIMAGE: dict[str, Handler] = dict.fromkeys(
-    ("convolve", "correlate", "convolve1d", "correlate1d"), _without_constant(linear.bilinear_each)
+    ("convolve", "correlate", "convolve1d", "correlate1d"), linear.bilinear_each
 ) | dict.fromkeys(
     (
         "gaussian_filter",
@@ -107,7 +95,7 @@ _NDIMAGE: dict[str, Handler] = dict.fromkeys(
         "spline_filter",
         "spline_filter1d",
     ),
-    _without_constant(linear.each(0, "input")),
+    linear.each(0, "input"),
 )
 _FOURIER: dict[str, Handler] = (
     dict.fromkeys(("fft", "ifft", "rfft", "irfft"), linear.along_axes("axis", 2, -1))

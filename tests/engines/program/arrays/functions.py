@@ -77,7 +77,7 @@ REDUCTIONS = {
     ),
     "nancumsum": lambda x, y, v: np.nancumsum(with_nan(x)).reshape(3, 4) + np.nancumprod(with_nan(x), axis=1),
     "nanmedian": lambda x, y, v: (
-        np.nanmedian(with_nan(x)) + np.nanmedian(with_nan(x), axis=0) + np.nanquantile(with_nan(x), 0.3, axis=0)
+        np.nanmedian(with_nan(x)) + np.nanmedian(with_nan(x), 0) + np.nanquantile(with_nan(x), 0.3, 0)
         + np.nanpercentile(with_nan(x), [20.0, 70.0], axis=0)[1] + np.nanquantile(with_nan(x), 0.4, keepdims=True)
     ),
     "r_ and c_": lambda x, y, v: (
@@ -178,7 +178,7 @@ ALGEBRA = {
     "cond": lambda x, y, v: np.linalg.cond(square(y)) + np.linalg.cond(x, -2) + np.linalg.cond(square(y), 1),
     "lstsq": lambda x, y, v: (
         np.linalg.lstsq(x.T, v)[0] + np.linalg.lstsq(x.T, v)[1] + np.linalg.lstsq(x.T, y.sum(axis=1))[3]
-        + scipy.linalg.lstsq(x.T, v)[0]
+        + scipy.linalg.lstsq(x.T, v)[0] + scipy.linalg.lstsq(x.T, v, lapack_driver="gelsy")[0]
     ),
     "lstsq, many": lambda x, y, v: (
         np.linalg.lstsq(x.T, y)[0] + np.linalg.lstsq(x.T, y)[1] + np.linalg.lstsq(x, y[:3])[0][:3]
@@ -253,6 +253,11 @@ FILTERS = {
     ),
     "ndimage with small weights": lambda x, y, v: (
         scipy.ndimage.convolve(x, 1e-3 * y[:3, :3]) + scipy.ndimage.correlate1d(x, 1e-4 * v[:3])
+    ),
+    "filters with constants": lambda x, y, v: (
+        scipy.ndimage.convolve(x, y[:3, :3], mode="constant", cval=2.0) + scipy.ndimage.shift(x, 0.6, cval=-3.0)
+        + scipy.ndimage.gaussian_filter(x, 1.0, mode="constant", cval=0.7)
+        + scipy.signal.lfilter([1.0, 0.5], [1.0, -0.3], v, zi=[0.8])[0]
     ),
     "ndimage along an axis": lambda x, y, v: scipy.ndimage.correlate1d(x, np.array([1.0, 2.0, 1.0]), axis=1),
 }

@@ -32,7 +32,7 @@ def test_tiny_changes_are_a_part_of_small_ones(name, size):
                    for share in (1.0, size))
     for one, other in zip(small, tiny, strict=True):
         if one is not None:
-            np.testing.assert_allclose(other / size, one, rtol=0, atol=1e-4 * np.abs(one).max())
+            np.testing.assert_allclose(other / size, one, rtol=0, atol=1e-5 * np.abs(one).max())
 
 
 @pytest.mark.parametrize("name", [name for name in ALL_FUNCTIONS if name.startswith(DOUBLE_ONLY)])
