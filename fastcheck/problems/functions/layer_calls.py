@@ -1,16 +1,26 @@
 """A layer that is a class, as a forward and a backward function of its inputs and its parameters."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
+from threading import RLock
 from typing import Any
 
 import numpy as np
 
 from .layer_followed import Followed, carrier_among, code_of, written_among
 from .layer_gradients import gradients_before, gradients_of, readings_of
-from .layer_object import arrays_in, copied, disturbed, fresh_from, installed, widened
+from .layer_object import (
+    ClassVariables,
+    arrays_in,
+    containers_of,
+    copied,
+    disturbed,
+    fresh_from,
+    installed,
+    widened,
+)
 from .layer_parameters import parameters_of
 from .layer_reads import constants_read, is_read_elsewhere
 from .layer_returned import Wanted, names_in
@@ -55,6 +65,8 @@ class LayerCalls:
     def __post_init__(self) -> None:
         self._fresh, self._original = fresh_from(self.make, ("forward", self.forward, self.backward))
         self._sample = self._fresh()
+        shared = any(isinstance(one, ClassVariables) for one in containers_of(self._sample))
+        self._alone = RLock() if shared else nullcontext()  # what stands in a class is exchanged for all its layers
 
     def find(self) -> None:
         """Find the parameters, by passes through new layers.
@@ -187,7 +199,7 @@ class LayerCalls:
 
         Where there is a carrier of changes, what forward writes into can receive them.
         """
-        with widened(layer, LOW if wide else ()):
+        with self._alone, widened(layer, LOW if wide else ()):
             arrays, own = [slot.array(layer) for slot in self._slots], list(values[len(self.inputs) :])
             if carrier is not None and self._followed is not None:
                 known = set(map(id, arrays))

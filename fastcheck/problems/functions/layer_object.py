@@ -89,10 +89,49 @@ class Attributes(dict[str, Any]):
         super().__setitem__(name, value)
 
 
+class ClassVariables(dict[str, Any]):
+    """What a class of the user's own keeps for all its objects: what is put into it is set there.
+
+    Parameters
+    ----------
+    owner : the class.
+    """
+
+    def __init__(self, owner: type) -> None:
+        super().__init__({name: value for name, value in vars(owner).items()
+                          if not name.startswith("__") and _is_of_arrays(value)})
+        self._owner = owner
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        setattr(self._owner, name, value)
+        super().__setitem__(name, value)
+
+
+def _is_of_arrays(value: Any) -> bool:
+    """Tell whether this is an array, or dictionaries and lists of nothing else: a list of all layers is left alone."""
+    if isinstance(value, (dict, list, tuple)):
+        inside = value.values() if isinstance(value, dict) else value
+        return bool(value) and all(map(_is_of_arrays, inside))
+    return type(value) is np.ndarray
+
+
+def classes_of(value: Any) -> tuple[type, ...]:
+    """Return the classes of an object of the user's own; nothing of any other."""
+    if isinstance(value, type) or package_of(value) in CLOSED:
+        return ()
+    return tuple(kind for kind in type(value).__mro__ if kind.__module__.partition(".")[0] not in CLOSED)
+
+
 def containers_of(layer: Any) -> Iterator[Any]:
-    """Yield the dictionaries (of objects, too) and lists that a layer keeps things in."""
+    """Yield the dictionaries (of objects, too) and lists that a layer keeps things in; then those of its classes."""
     seen: dict[int, Any] = {}
-    waiting = [layer]
+    yield from _containers_among([layer], seen)
+    kinds = dict.fromkeys(kind for found in list(seen.values()) for kind in classes_of(found))
+    yield from _containers_among(list(filter(None, map(ClassVariables, kinds))), seen)
+
+
+def _containers_among(waiting: list[Any], seen: dict[int, Any]) -> Iterator[Any]:
+    """Yield the containers among some values and inside them, each once; and note by id what was seen."""
     while waiting:
         found = waiting.pop()
         if id(found) in seen:
@@ -102,7 +141,12 @@ def containers_of(layer: Any) -> Iterator[Any]:
         if not isinstance(found, tuple) and (container or isinstance(found, (dict, list))):
             yield container
         inside = container.values() if isinstance(container, dict) else container
-        waiting += [value for value in inside if isinstance(value, (dict, list, tuple)) or vars_of(value)]
+        waiting += [value for value in inside if isinstance(value, (dict, list, tuple)) or _keeps_anything(value)]
+
+
+def _keeps_anything(value: Any) -> bool:
+    """Tell whether an object of the user's own has attributes, or its classes have arrays."""
+    return bool(vars_of(value)) or any(map(ClassVariables, classes_of(value)))
 
 
 def _items(container: Any) -> list[tuple[Any, Any]]:
@@ -111,7 +155,7 @@ def _items(container: Any) -> list[tuple[Any, Any]]:
 
 def arrays_in(layer: Any) -> Iterator[NDArray[Any]]:
     """Yield the arrays that a layer keeps."""
-    waiting = [value for container in containers_of(layer) for _, value in _items(container)]
+    waiting = [value for container in containers_of(layer) for _, value in _items(container)][::-1]
     while waiting:
         value = waiting.pop()
         if type(value) is np.ndarray:
