@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..._types import Indices
+from ..._types import Indices, Mask
 from .colouring import Colouring
 from .discovery import discover, trial_columns
 from .runner import Place, Runner
@@ -27,25 +28,30 @@ class Way:
 
     Parameters
     ----------
-    colouring : of its entries; where units serve it, of what it does beside them, if anything.
+    place : the input.
+    colourings : of its entries, where it is moved itself; where units serve it, of what its parts do beside them.
     units : the products that serve it; none where it is moved itself.
     sites : for each of them the colouring of the place that is moved.
-    whole : whether units serve all of it.
     """
 
-    colouring: Colouring
+    place: Place
+    colourings: tuple[Colouring, ...]
     units: tuple[Unit, ...] = ()
     sites: tuple[Colouring, ...] = ()
-    whole: bool = False
+
+    @classmethod
+    def alone(cls, place: Place) -> "Way":
+        """Return the way in which each entry is moved by itself."""
+        return cls(place, (Colouring(place),))
 
     @property
     def name(self) -> str:
         """ "entries", "colours" or "units"."""
-        return "units" if self.units else "entries" if self.colouring.single else "colours"
+        return "units" if self.units else "entries" if self.colourings[0].single else "colours"
 
     def moved(self) -> list[Colouring]:
         """Return the colourings of all places that are moved."""
-        return [*self.sites, *(() if self.whole else (self.colouring,))]
+        return [*self.sites, *self.colourings]
 
 
 @dataclass
@@ -56,16 +62,18 @@ class _Served:
     ----------
     units : its products.
     sites : the colouring of each one's output, or of a place that stands for it.
-    rest : the colouring of what the input does beside them; None where that is nothing.
+    rests : the colourings of what parts of the input do beside them.
+    columns : that those take.
     """
 
     units: list[Unit]
     sites: list[Colouring] = field(default_factory=list)
-    rest: Colouring | None = None
+    rests: list[Colouring] = field(default_factory=list)
+    columns: int = 0
 
-    def way(self, colouring: Colouring) -> Way:
-        """As a way; ``colouring`` is the input's own."""
-        return Way(self.rest or colouring, tuple(self.units), tuple(self.sites), self.rest is None)
+    def way(self, place: Place) -> Way:
+        """As the way of an input."""
+        return Way(place, tuple(self.rests), tuple(self.units), tuple(self.sites))
 
 
 def choose(
@@ -82,16 +90,16 @@ def choose(
     """
     served = _served(runner, inputs, wanted, generator)
     sites = {site.place: site.count for one in served.values() for site in one.sites}
-    rests = sum(one.rest.count for one in served.values() if one.rest is not None)
-    enough = sum(sites.values()) + rests <= FEW * len(served)
+    enough = sum(sites.values()) + sum(one.columns for one in served.values()) <= FEW * len(served)
     worth = [number for number, place in enumerate(inputs)
              if trial_columns([place.shape]) < SHARE * wanted[number].size and not (enough and number in served)]
     tried = discover([inputs[number] for number in worth], runner, generator) if worth else []
     own = {number: Colouring(place) for number, place in enumerate(inputs)} | dict(zip(worth, tried, strict=True))
-    columns = {number: int(np.unique(own[number].colour[wanted[number]]).size) for number in served}
+    columns = {number: own[number].colours_of(wanted[number]).size for number in served}
     chosen = set(served) if enough else _cheapest(served, columns)
     return [
-        served[number].way(own[number]) if number in chosen else Way(own[number]) for number in range(len(inputs))
+        served[number].way(place) if number in chosen else Way(place, (own[number],))
+        for number, place in enumerate(inputs)
     ]
 
 
@@ -117,17 +125,38 @@ def _served(
         for number, chosen in serving.items()
     }
     stands_for = merged([places[site] for site in sorted(shapes)], runner, generator)
-    beside = {
-        number: Place(number, inputs[number].value, without=frozenset(unit.product.site for unit in one.units))
-        for number, one in found.items() if not complete[number]
-    }
+    beside = {number: () if complete[number] else _parts_beside(inputs[number], one.units)
+              for number, one in found.items()}
     representatives = list(dict.fromkeys(stands_for.values()))
-    coloured = discover([*representatives, *beside.values()], runner, generator)
+    coloured = discover([*representatives, *chain.from_iterable(beside.values())], runner, generator)
     colourings = {colouring.place: colouring for colouring in coloured}
     for number, one in found.items():
         one.sites = [colourings[stands_for[unit.place]] for unit in one.units]
-        one.rest = colourings[beside[number]] if number in beside else None
+        one.rests = [colourings[place] for place in beside[number]]
+        one.columns = sum(rest.colours_of(wanted[number]).size for rest in one.rests)
     return found
+
+
+def _parts_beside(whole: Place, units: Sequence[Unit]) -> tuple[Place, ...]:
+    """Return what is to be moved of an input beside the products that serve it, whose results stand still then.
+
+    One vector of all parameters has two kinds of entries.  Weights enter products of their own, and most often do
+    nothing else.  Biases enter none, or only those of all entries (the squares that are added up for weight decay):
+    the products of the weights do not stand still where they move, since they move what these multiply.
+    """
+    enters: dict[int, Mask] = {}
+    for unit in units:
+        owners = np.asarray(unit.product.owners).reshape(-1)
+        mask = enters.setdefault(unit.product.site, np.zeros(whole.size, dtype=bool))
+        mask[owners[owners >= 0]] = True
+    own = np.zeros(whole.size, dtype=bool)
+    for mask in enters.values():
+        own |= mask & (not mask.all())
+    of_all = frozenset(site for site, mask in enters.items() if mask.all())
+    if own.all() or not own.any():
+        return (Place(whole.number, whole.value, without=frozenset(enters)),)
+    weights = Place(whole.number, whole.value, without=frozenset(enters), only=own)
+    return weights, Place(whole.number, whole.value, without=of_all, only=~own)
 
 
 def _cheapest(served: dict[int, _Served], columns: dict[int, int]) -> set[int]:
@@ -138,7 +167,7 @@ def _cheapest(served: dict[int, _Served], columns: dict[int, int]) -> set[int]:
     """
     def cost(chosen: set[int]) -> int:
         sites = {site.place: site.count for number in chosen for site in served[number].sites}
-        rests = sum(one.rest.count for number in chosen if (one := served[number]).rest is not None)
+        rests = sum(served[number].columns for number in chosen)
         return sum(sites.values()) + rests + sum(columns[number] for number in served if number not in chosen)
 
     best: set[int] = set()

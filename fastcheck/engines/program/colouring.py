@@ -166,7 +166,13 @@ class Colouring:
         counts = starts[colours + 1] - starts[colours]
         rows = np.repeat(np.arange(colours.size), counts)
         within = np.arange(rows.size) - np.repeat(np.cumsum(counts) - counts, counts)
-        return rows, order[starts[colours][rows] + within]
+        entries = order[starts[colours][rows] + within]
+        only = self.place.only
+        return (rows, entries) if only is None else (rows[only[entries]], entries[only[entries]])
+
+    def colours_of(self, entries: Indices) -> Indices:
+        """Return the colours of those of some entries that the place moves."""
+        return np.unique(self.colour[self.place.among(entries)])
 
     def decoded(self, colours: Indices, ratio: Array, share: Array) -> tuple[Indices, Array]:
         """Return the entries of the colours (k,) whose codes are nearest to ratios (k,), and how far off they are."""

@@ -80,7 +80,7 @@ def _measure(
     jobs: Sequence[Job], runner: Runner, limits: Limits, convention: Held | None, order: Indices | None
 ) -> list[Quotients]:
     """Return the same for places that all stand without the same operations."""
-    found = [Quotients.of(job.place.size) for job in jobs]
+    found = [Quotients.of(job.place.size, job.place.only) for job in jobs]
     which = np.repeat(np.arange(len(jobs)), [job.colours.size for job in jobs])
     colours = np.concatenate([np.empty(0, np.int64), *(job.colours for job in jobs)])
     work = _Work(jobs, found, runner, convention, [[] for _ in jobs])

@@ -65,6 +65,8 @@ class _Trial:
         self.place, self.digits = place, digits
         size = place.size
         self.amount = place.step * generator.uniform(LEAST, MOST, size) * generator.choice((-1.0, 1.0), size)
+        if place.only is not None:
+            self.amount[~place.only] = 0.0
         self.whole = Codes.draw(size, generator) if size <= MOST_CODES else None
         self.codes = [Codes.draw(digit.extent, generator) for digit in digits]
         self.free: Indices | None = None

@@ -14,7 +14,6 @@ from ...problems.gradients import NumericalGradient
 from ...problems.parameters.sampling import stratified_order
 from ...runtime.run import Run
 from .choice import Way, choose
-from .colouring import Colouring
 from .columns import Job, measure
 from .cut import terms_of
 from .gathering import gathered
@@ -162,17 +161,15 @@ def _measure_all(check: Check, positions: Indices) -> None:
     order = None
     if _expected_seconds(check, [*together, *single]) > left:
         # Not all will be done: entries at random then, so that what is done represents the rest.
-        check.ways = [Way(Colouring(place)) for place in check.inputs]
+        check.ways = [Way.alone(place) for place in check.inputs]
         together, single = _jobs(check)
         order = stratified_order(check.problem.tensors, positions, check.generator)
     for jobs in filter(None, (together, single)):
         for job, quotients in zip(jobs, measure(jobs, check.runner, check.limits, order=order), strict=True):
             check.places[job.place] = quotients
-    for way in check.ways:
-        check.places.setdefault(way.colouring.place, Quotients.of(way.colouring.place.size))
-    check.quotients = [
-        measure_way(way, check.places, place.size) for way, place in zip(check.ways, check.inputs, strict=True)
-    ]
+    for place in (colouring.place for way in check.ways for colouring in way.colourings):
+        check.places.setdefault(place, Quotients.of(place.size, place.only))
+    check.quotients = [measure_way(way, check.places) for way in check.ways]
     _look_at_single_entries(check)
 
 
@@ -181,12 +178,12 @@ def _jobs(check: Check) -> tuple[list[Job], list[Job]]:
     together, single = {}, []
     for way, wanted in zip(check.ways, check.wanted, strict=True):
         together.update({site.place: Job(site, np.arange(site.count)) for site in way.sites})
-        if way.whole or not wanted.size:
-            continue
-        if way.colouring.single:
-            single.append(Job(way.colouring, wanted))
-        else:
-            together[way.colouring.place] = Job(way.colouring, np.unique(way.colouring.colour[wanted]))
+        for colouring in way.colourings:
+            colours = colouring.colours_of(wanted)
+            if colours.size and colouring.single:
+                single.append(Job(colouring, colours))
+            elif colours.size:
+                together[colouring.place] = Job(colouring, colours)
     return list(together.values()), single
 
 

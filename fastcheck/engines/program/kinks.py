@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from functools import reduce
 from itertools import product
 from typing import TypeVar
 
@@ -105,12 +106,13 @@ def name_of(held: Convention | Mixture, met: Collection[tuple[str, Kind]]) -> st
     return ", ".join(names[getattr(held, kind)] for kind, names in HELD.items() if kind in kinds)
 
 
-def measure_way(way: Way, found: dict[Place, Quotients], size: int) -> Quotients:
+def measure_way(way: Way, found: dict[Place, Quotients]) -> Quotients:
     """Return an input's quotients from those of the places that its way moves."""
+    own = [found[colouring.place] for colouring in way.colourings]
     if not way.units:
-        return found[way.colouring.place]
-    served = combined(way.units, [found[site.place] for site in way.sites], size)
-    return served if way.whole else served.plus(found[way.colouring.place])
+        return own[0]
+    served = combined(way.units, [found[site.place] for site in way.sites], way.place.size)
+    return reduce(Quotients.plus, own, served)
 
 
 def under_conventions(
@@ -136,7 +138,7 @@ def under_conventions(
                 np.where(moved, quotients.right, old.right), np.where(moved, quotients.left, old.left),
                 old.terms, old.flagged, old.done, old.unseen,
             )
-        return [measure_way(way, frozen, way.colouring.place.size).slope for way in ways]
+        return [measure_way(way, frozen).slope for way in ways]
 
     met = runner.met if runner.program_holds else _felt(runner.met, held)
     return dict(under_each(tried(runner, met), held))

@@ -28,10 +28,11 @@ class Quotients:
     unseen: Array
 
     @classmethod
-    def of(cls, size: int) -> "Quotients":
-        """Nothing yet."""
+    def of(cls, size: int, only: Mask | None = None) -> "Quotients":
+        """Nothing yet; where ``only`` some entries are moved, the others are done and do nothing."""
         right, left, terms, unseen = (np.zeros(size) for _ in range(4))
-        return cls(right, left, terms, np.zeros(size, bool), np.zeros(size, bool), unseen)
+        done = np.zeros(size, bool) if only is None else ~only
+        return cls(right, left, terms, np.zeros(size, bool), done, unseen)
 
     def take(self, other: "Quotients") -> None:
         """Take over what another has done."""

@@ -111,6 +111,7 @@ class Place:
     value : its value where nothing moves.
     inside : whether it is an operation's output.
     without : numbers of operations whose outputs stand still meanwhile: what it moves through them is known otherwise.
+    only : which entries are moved, flat; None for all of them.
 
     Attributes
     ----------
@@ -121,6 +122,7 @@ class Place:
     value: Array
     inside: bool = False
     without: frozenset[int] = frozenset()
+    only: Mask | None = None
     scale: Array = field(init=False, repr=False)
     step: Array = field(init=False, repr=False)
 
@@ -138,6 +140,10 @@ class Place:
     def shape(self) -> tuple[int, ...]:
         """Shape of its value."""
         return self.value.shape
+
+    def among(self, entries: Indices) -> Indices:
+        """Return those of some entries that are moved."""
+        return entries if self.only is None else entries[self.only[entries]]
 
 
 def inner_steps(value: Array) -> Array:

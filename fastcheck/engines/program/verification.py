@@ -9,7 +9,6 @@ import numpy as np
 from ..._errors import EngineError
 from ..._types import Array, Mask
 from .choice import Way
-from .colouring import Colouring
 from .kinks import FROZEN, Candidates, under_conventions
 from .runner import Place, Runner
 from .state import Check
@@ -81,7 +80,7 @@ def verify(check: Check, candidates: Candidates, *, joint: bool) -> tuple[Candid
         wrong = _contradicted(check, directions, base, candidates, dithered.noise)
     for place in wrong:
         # What was guessed of a structure does not hold here; entries by themselves need no guess.
-        check.ways[place.number] = Way(Colouring(place))
+        check.ways[place.number] = Way.alone(place)
         check.take_single(place, check.wanted[place.number])
         check.quotients[place.number].done[:] = False
         check.quotients[place.number].done[check.wanted[place.number]] = True
