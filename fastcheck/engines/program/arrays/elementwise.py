@@ -18,6 +18,8 @@ Change = NDArray[Any]
 Operands = tuple[Any, ...]
 # Types of operands that need no second look: plain arrays and numbers.
 _PLAIN = frozenset((np.ndarray, np.float64, float, int, bool))
+# Of the operands of sums.
+SIGNS = {"add": (1.0, 1.0), "subtract": (1.0, -1.0)}
 
 
 def operate(run: Run, name: str, plain: Callable[..., Any], operands: Operands) -> DifferenceArray:
@@ -34,8 +36,8 @@ def operate(run: Run, name: str, plain: Callable[..., Any], operands: Operands) 
         return product(run, name, plain, operands)  # type: ignore[no-any-return]  # it makes arrays only
     values, changes, moving = split(run, operands)
     out = plain(*values)
-    if run.notes is not None and name == "multiply":
-        run.notes.product(run.count + 1, operands, _elementwise_letters(values, out))
+    if run.notes is not None:
+        _note(run, name, operands, values, out)
     if not moving or out is NotImplemented:
         return out if out is NotImplemented else run.fresh(out)
     return run.fresh(out, change_of(run, name, values, changes, out))
@@ -79,8 +81,8 @@ def operate_on_two(run: Run, name: str, plain: Callable[..., Any], a: Any, b: An
     else:
         return operate(run, name, plain, (a, b))
     out = plain(value_a, value_b)
-    if run.notes is not None and name == "multiply":
-        run.notes.product(run.count + 1, (a, b), _elementwise_letters((value_a, value_b), out))
+    if run.notes is not None:
+        _note(run, name, (a, b), (value_a, value_b), out)
     if da is None and db is None:
         return run.fresh(out)
     rule = run.tables.rules.get(name)
@@ -147,6 +149,15 @@ def change_of(
     if rule.discrete and not np.count_nonzero(change):
         return None  # a mask that all perturbations share stands still
     return None if change is None else owned(change, lifted, run.batch, out.shape)
+
+
+def _note(run: Run, name: str, operands: Operands, values: Sequence[Any], out: Any) -> None:
+    """Note a product of two operands, or a sum in which one may be broadcast."""
+    assert run.notes is not None  # noqa: S101  # asked where somebody takes notes
+    if name == "multiply":
+        run.notes.product(run.count + 1, operands, _elementwise_letters(values, out))
+    elif name in SIGNS:
+        run.notes.sum(run.count + 1, operands, SIGNS[name], np.size(out))
 
 
 def _elementwise_letters(values: Sequence[Any], out: Any) -> str:

@@ -28,7 +28,8 @@ Adjoint = Callable[[Array, Array], Array]
 
 @dataclass(frozen=True, eq=False)
 class Product:
-    """Where an input, or a rearrangement of it, is an operand of an operation that is linear in each of two operands.
+    """Where an input, or a rearrangement of it, is an operand of an operation that is linear in each of two operands:
+    of a product, or of a sum in which it is broadcast.
 
     Parameters
     ----------
@@ -36,7 +37,7 @@ class Product:
     input : the input's number.
     side : which operand comes from the input, 0 or 1.
     value : the operation's result at the inputs.
-    other : the other operand at the inputs.
+    other : the other operand at the inputs; of a sum the sign of this one.
     other_moves : whether the other operand moves when that input does.
     contraction : the operation as an einsum string in the operands' order; or, where an axis of length one of the
         operand is broadcast, the adjoint in this operand: (response of the result, other operand) -> its shape.
@@ -104,18 +105,36 @@ class ProductNotes:
             return
         for side in (0, 1):
             mine, other = operands[side], operands[1 - side]
-            if type(mine) is not DifferenceArray or mine.owner.computed or mine.change is None:
+            if not _is_labelled(mine):
                 continue
             plain = other.value if type(other) is DifferenceArray else other
             if np.iscomplexobj(plain):
                 continue
             beside = np.array(plain, dtype=np.float64)
-            way = contraction(letters, side, np.shape(mine.value))
-            for row, number in enumerate(self._numbers):
-                if not np.any(mine.change[row]) or len(self.found[number]) > MOST_PRODUCTS:
-                    continue
-                moves = type(other) is DifferenceArray and other.change is not None and bool(np.any(other.change[row]))
-                owners = np.rint(mine.change[row] / LABEL).astype(np.int64) - 1
+            moving = other.change if type(other) is DifferenceArray else None
+            self._note(count, side, mine, beside, moving, contraction(letters, side, np.shape(mine.value)))
+
+    def sum(self, count: int, operands: tuple[Any, ...], signs: tuple[float, float], size: int) -> None:
+        """Operation number `count` is about to add these operands, times signs, to a result of this size.
+
+        What is broadcast, as a bias is, has fewer entries than the result; the response of that serves it too.
+        """
+        for side in (0, 1):
+            mine = operands[side]
+            if _is_labelled(mine) and np.size(mine.value) < size:
+                self._note(count, side, mine, np.array(signs[side]), None, _summed_to(np.shape(mine.value)))
+
+    def _note(
+        self, count: int, side: int, mine: DifferenceArray, beside: Array, moving: NDArray[Any] | None,
+        way: str | Adjoint,
+    ) -> None:
+        """Note that one operand holds entries of inputs, and what stands beside them, with its changes."""
+        change = mine.change
+        assert change is not None  # noqa: S101  # it is labelled
+        for row, number in enumerate(self._numbers):
+            if np.any(change[row]) and len(self.found[number]) <= MOST_PRODUCTS:
+                moves = moving is not None and bool(np.any(moving[row]))
+                owners = np.rint(change[row] / LABEL).astype(np.int64) - 1
                 self._pending.append(Product(count, number, side, np.zeros(0), beside, moves, way, owners))
 
     def result(self, count: int, value: Any, change: NDArray[Any] | None) -> NDArray[Any] | None:
@@ -131,6 +150,22 @@ class ProductNotes:
         for number, mine in self.found.items():
             there = {(one.site, one.side): one.other_moves for one in other.found[number]}
             self.found[number] = [one for one in mine if there.get((one.site, one.side)) == one.other_moves]
+
+
+def _is_labelled(operand: Any) -> bool:
+    """Tell whether an operand holds entries of inputs: its changes are labels, not calculated from them."""
+    return type(operand) is DifferenceArray and not operand.owner.computed and operand.change is not None
+
+
+def _summed_to(shape: tuple[int, ...]) -> Adjoint:
+    """Return the adjoint of an operand of this shape that is broadcast and added, times a sign."""
+
+    def adjoint(response: Array, sign: Array) -> Array:
+        lead = response.ndim - len(shape)
+        axes = (*range(lead), *(lead + axis for axis, extent in enumerate(shape) if extent == 1))
+        return np.asarray(sign * response.sum(axis=axes, keepdims=True).reshape(shape))
+
+    return adjoint
 
 
 class Suppression:

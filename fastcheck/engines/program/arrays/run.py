@@ -76,6 +76,9 @@ class Notes(Protocol):
     def product(self, count: int, operands: tuple[Any, ...], letters: str) -> None:
         """Operation number `count` is a product of these operands, described by an einsum string."""
 
+    def sum(self, count: int, operands: tuple[Any, ...], signs: tuple[float, float], size: int) -> None:
+        """Operation number `count` is the sum of these operands, times signs, of this size."""
+
 
 class Run:
     """What the arrays of one run share.

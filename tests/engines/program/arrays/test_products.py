@@ -27,6 +27,16 @@ def two_layers(W1, b1, W2):
     return np.sum(h.dot(W2) ** 2)
 
 
+def in_one_vector(theta):
+    return two_layers(theta[:20].reshape(4, 5), theta[20:25], theta[25:].reshape(5, 2))
+
+
+def broadcast_sums(b, c, d):
+    z = X - b
+    z += c
+    return np.tanh(np.subtract(d, z) + b[None, :])
+
+
 def im2col(K, x):
     columns = np.zeros((16, 9))
     padded = np.pad(x, 1)
@@ -58,7 +68,10 @@ def scaled(a, x, w):
 
 
 CASES = {
-    "two layers": (two_layers, [(4, 5), (5,), (5, 2)], (True, False, True)),
+    "two layers": (two_layers, [(4, 5), (5,), (5, 2)], (True, True, True)),
+    "one vector": (in_one_vector, [(35,)], (True,)),
+    "broadcast sums": (broadcast_sums, [(4,), (6, 1), ()], (True, True, True)),
+    "sums of a kind": (lambda x, y: np.exp(x + y) - x, [(3, 2), (3, 2)], (False, False)),
     "im2col": (im2col, [(2, 3, 3), (4, 4)], (True, True)),
     "sliding windows": (strided, [(2, 3, 3), (5, 5)], (True, True)),
     "recurrent": (recurrent, [(3, 3), (4, 3)], (True, True)),

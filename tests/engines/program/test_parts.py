@@ -1,0 +1,82 @@
+"""One vector of all parameters: its parts are differenced as separate arrays would be, in as few columns."""
+
+import numpy as np
+import pytest
+
+import fastcheck as fc
+
+SHAPES = [(12, 9), (9,), (9, 4), (4,)]
+ENDS = np.cumsum([0, *(int(np.prod(shape)) for shape in SHAPES)])
+RNG = np.random.default_rng(0)
+X, Y = RNG.standard_normal((30, 12)), RNG.standard_normal((30, 4))
+THETA = RNG.standard_normal(ENDS[-1]) / 3.0
+WEIGHTS = np.concatenate([np.full(108, 1.0), np.zeros(9), np.full(36, 1.0), np.zeros(4)])
+
+
+def parts(theta):
+    return [theta[a:b].reshape(shape) for a, b, shape in zip(ENDS, ENDS[1:], SHAPES, strict=False)]
+
+
+def cost(theta):
+    W, b, V, c = parts(theta)
+    return np.mean((np.maximum(X @ W + b, 0.0) @ V + c - Y) ** 2)
+
+
+def gradient(theta):
+    W, b, V, c = parts(theta)
+    z = X @ W + b
+    d = 2.0 * (np.maximum(z, 0.0) @ V + c - Y) / Y.size
+    dz = (d @ V.T) * (z > 0.0)
+    return np.concatenate([one.ravel() for one in (X.T @ dz, dz.sum(0), np.maximum(z, 0.0).T @ d, d.sum(0))])
+
+
+def shared(theta):
+    """The first layer's weights also scale what the second multiplies."""
+    return cost(theta) + np.mean((X @ parts(theta)[0] * np.sum(theta[:108] ** 3)) @ parts(theta)[2])
+
+
+def gradient_of_shared(theta):
+    W, _, V, _ = parts(theta)
+    s, d = np.sum(theta[:108] ** 3), np.full((30, 4), 1.0 / 120.0)
+    own = np.zeros_like(theta)
+    own[:108] = (s * X.T @ (d @ V.T)).ravel() + 3.0 * theta[:108] ** 2 * np.sum(d * (X @ W @ V))
+    own[117:153] = ((s * X @ W).T @ d).ravel()
+    return gradient(theta) + own
+
+
+COSTS = {
+    "bare": (cost, gradient),
+    "decay of all": (lambda t: cost(t) + 0.1 * np.sum(t * t), lambda t: gradient(t) + 0.2 * t),
+    "decay by a product": (lambda t: cost(t) + 0.1 * (t @ t), lambda t: gradient(t) + 0.2 * t),
+    "decay of weights": (
+        lambda t: cost(t) + 0.1 * np.sum(WEIGHTS * t * t), lambda t: gradient(t) + 0.2 * WEIGHTS * t
+    ),
+    "absolute values": (lambda t: cost(t) + 0.1 * np.sum(np.abs(t)), lambda t: gradient(t) + 0.1 * np.sign(t)),
+}
+
+
+@pytest.mark.parametrize("name", COSTS)
+def test_the_parts_of_a_vector_are_served_by_their_products(name):
+    function, right = COSTS[name]
+    report = fc.check_function(function, THETA, right(THETA))
+    assert report.verdict == "pass"
+    assert report.difference < 1e-14
+    assert report.facts["ways"] == {"theta": "units"}
+    assert report.facts["columns"] < THETA.size
+
+
+@pytest.mark.parametrize("name", COSTS)
+@pytest.mark.parametrize("entry", [5, 110, 130, 155])
+def test_one_wrong_entry_of_any_part_fails(name, entry):
+    function, right = COSTS[name]
+    wrong = right(THETA)
+    wrong[entry] *= 1.001
+    report = fc.check_function(function, THETA, wrong)
+    assert report.verdict == "fail"
+    assert (report.failures[0].wrong, report.failures[0].worst) == (1, (entry,))
+
+
+def test_what_weights_do_beside_their_products_is_not_lost():
+    report = fc.check_function(shared, THETA, gradient_of_shared(THETA))
+    assert (report.verdict, report.engine) == ("pass", "program")
+    assert report.difference < 1e-14
