@@ -5,6 +5,7 @@ All of them keep the dtype that they get, so that the complex step gives their t
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,12 @@ SIZES: dict[str, dict[str, tuple[int, ...]]] = {
         "small convolutional net": (8, 1, 12, 8, 3),  # samples, channels, width, filters, classes: 947 parameters
         "small LSTM": (4, 10, 8, 12, 3),  # samples, steps, width of the inputs, of the states, classes: 1,044
         "small attention": (4, 8, 12, 5),  # samples, tokens, width, classes: 636
+        "one vector": (64, 196, 64, 10),  # samples, widths of the inputs, of the hidden units, classes: 13,258
     },
     "quick": {
         "convolution": (2, 2, 8, 3), "LSTM": (2, 5, 4, 6), "attention": (2, 8, 8), "max pooling by loops": (1, 2, 8),
         "small convolutional net": (2, 1, 8, 2, 3), "small LSTM": (2, 5, 4, 5, 3), "small attention": (2, 5, 6, 3),
+        "one vector": (6, 8, 6, 3),
     },
 }
 
@@ -292,9 +295,36 @@ def small_attention(generator: np.random.Generator, n: int, tokens: int, width: 
         True)
 
 
+def one_vector(generator: np.random.Generator, n: int, inputs: int, hidden: int, classes: int) -> Subject:
+    """The textbook's own form: two dense layers, all of whose parameters stand in one vector."""
+    x, labels = generator.standard_normal((n, inputs)), generator.integers(classes, size=n)
+    shapes = ((inputs, hidden), (hidden,), (hidden, classes), (classes,))
+    ends = np.cumsum([0, *(int(np.prod(shape)) for shape in shapes)])
+
+    def parts(theta: Any) -> list[Any]:
+        return [theta[a:b].reshape(shape) for (a, b), shape in zip(pairwise(ends), shapes, strict=True)]
+
+    def scores_of(theta: Any) -> tuple[Any, Any]:
+        W, b, V, c = parts(theta)
+        h = np.tanh(x @ W + b)
+        return h, h @ V + c
+
+    def cost(theta: Any) -> Any:
+        return cross_entropy(scores_of(theta)[1], labels)[0]
+
+    def backward(upstream: Any, theta: Any) -> tuple[Any, ...]:
+        h, scores = scores_of(theta)
+        ds = upstream * cross_entropy(scores, labels)[1]
+        dz = (ds @ parts(theta)[2].T) * (1.0 - h * h)
+        return (np.concatenate([one.ravel() for one in (x.T @ dz, dz.sum(axis=0), h.T @ ds, ds.sum(axis=0))]),)
+
+    return Subject("one vector", cost, backward, {"theta": generator.standard_normal(ends[-1]) / inputs**0.5}, True)
+
+
 MAKERS: dict[str, Callable[..., Subject]] = {
     "convolution": convolution, "LSTM": lstm, "attention": attention, "max pooling by loops": pooling,
     "small convolutional net": small_convolutional_net, "small LSTM": small_lstm, "small attention": small_attention,
+    "one vector": one_vector,
 }
 
 

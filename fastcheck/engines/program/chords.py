@@ -18,7 +18,7 @@ DISTANCES = np.array([-8.0, -3.0, -1.0, 1.0, 3.0, 8.0])
 # ... from where everything has shrunk to these shares: what a large bias saturates no weight beside it changes.
 SHRUNK, NEAR = (1.0 / 4.0, 1.0 / 16.0), np.array([-1.0, 1.0])
 # Columns that an entry takes at once.
-COLUMNS = DISTANCES.size
+COLUMNS = DISTANCES.size + len(SHRUNK) * NEAR.size
 
 
 def steepest_chords(problem: ProgramProblem, positions: Indices, most: int) -> Array:
@@ -36,20 +36,27 @@ def steepest_chords(problem: ProgramProblem, positions: Indices, most: int) -> A
 
 
 def _steepest(problem: ProgramProblem, positions: Indices) -> Array:
-    found = [_chords(problem, positions, 1.0, DISTANCES), *(_chords(problem, positions, s, NEAR) for s in SHRUNK)]
+    """Return the same of entries that are moved at once: from theta, and from where everything has shrunk."""
+    sizes = np.concatenate([scales(value) for value in problem.inputs(problem.theta)])[positions]
+    starts = [(1.0, DISTANCES), *((share, NEAR) for share in SHRUNK)]
+    costs = rises(problem, np.concatenate([_moves(problem.theta, positions, sizes, *start) for start in starts]))
+    found, first = [], 0
+    for _, distances in starts:
+        steps = sizes[:, None] * distances
+        here = costs[first : first + steps.size].reshape(steps.shape)
+        first += steps.size + 1
+        chords = np.minimum(np.abs(here - costs[first - 1]), abs(problem.cost)) / np.abs(steps)
+        found.append(np.where(np.isfinite(chords), chords, 0.0).max(axis=1))
     return np.asarray(np.max(found, axis=0))
 
 
-def _chords(problem: ProgramProblem, positions: Indices, share: float, distances: Array) -> Array:
-    """Return the same from one point, a share of theta: that takes a column beside those of the entries."""
-    sizes = np.concatenate([scales(value) for value in problem.inputs(problem.theta)])[positions]
+def _moves(theta: Array, positions: Indices, sizes: Array, share: float, distances: Array) -> Array:
+    """Return moves of entries by so many times their sizes from a share of theta; the last leads there and no further.
+    """
+    moves = np.tile((share - 1.0) * theta, (positions.size * distances.size + 1, 1))
     steps = (sizes[:, None] * distances).reshape(-1)
-    moves = np.tile((share - 1.0) * problem.theta, (steps.size + 1, 1))
     moves[np.arange(steps.size), positions.repeat(distances.size)] += steps
-    costs = rises(problem, moves)
-    found = np.minimum(np.abs(costs[:-1] - costs[-1]), abs(problem.cost)) / np.abs(steps)
-    known = np.where(np.isfinite(found), found, 0.0)
-    return np.asarray(np.max(known.reshape(positions.size, -1), axis=1))
+    return moves
 
 
 def rises(problem: ProgramProblem, moves: Array) -> Array:

@@ -6,14 +6,14 @@ Inputs that are off by an ulp or two do not show all of it.  Near zero they leav
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ..._constants import NOISE_SIGMAS, UNIT_ROUNDOFF, UNIT_ROUNDOFFS
-from ..._types import Array, Indices, Mask
+from ..._types import Array, Indices
 from ...problems.gradients import NumericalGradient
 from ...problems.parameters.tensor import Tensor
 from ..finite.problem import Method
@@ -22,10 +22,10 @@ from .problem import ProgramProblem
 from .runner import DifferencedProgram, Runner, costs_of, scales
 from .trust import UNIT, root_mean_square
 
-# Runs with other roundings, whose root mean square is taken.
+# Draws of roundings, whose root mean square is taken.
 DRAWS = 3
 # Entries that are looked at first; the others are where rounding explains one of these.
-FIRST = 8
+FIRST = 3
 # Entries of a run at most, each of which is moved with and without rounding.
 MOST = 64
 # The step, relative to an entry: so long that a rounding is no part of it, and what curvature leaves is subtracted.
@@ -37,21 +37,27 @@ LOST = 64.0
 
 
 class Rounded:
-    """An observer that has every moving result, and its change, be off by a rounding in some rows."""
+    """An observer that has every moving result, and its change, be off by a rounding in some rows.
 
-    def __init__(self, seed: int, rows: Mask) -> None:
-        self._seed, self._rows = seed, rows
+    Parameters
+    ----------
+    seeds : of the roundings.
+    rows : for each row which of the seeds its roundings have; -1 for none.
+    """
+
+    def __init__(self, seeds: Sequence[int], rows: Indices) -> None:
+        self._seeds, self._rows = seeds, rows
 
     def result(self, count: int, value: Any, change: Any) -> Any:
         """Return the change to go on with, of the result of operation number ``count``."""
         value = np.asarray(value)
         if change is None or value.dtype.kind not in "fc":
             return change
-        generator = np.random.default_rng((self._seed, count))
-        off, factor = UNIT * generator.standard_normal((2, *value.shape))
-        rows = self._rows.reshape(-1, *[1] * value.ndim)
+        off, factor = np.zeros((2, len(self._seeds) + 1, *value.shape))
+        for place, seed in enumerate(self._seeds):
+            off[place], factor[place] = UNIT * np.random.default_rng((seed, count)).standard_normal((2, *value.shape))
         off = np.where(np.isfinite(value), value * off, 0.0)
-        return change * (1.0 + rows * factor) + rows * off
+        return change * (1.0 + factor[self._rows]) + off[self._rows]
 
 
 class Sized:
@@ -123,7 +129,7 @@ def _entries_of_run(problem: ProgramProblem, memory_limit: int) -> int:
         return max(1, min(MOST, runner.most_columns([value.size for value in changes.values()]) // COLUMNS))
     _, sized = problem.program.watched(changes, Sized, 1)
     columns: int = memory_limit // (8 * max(1, problem.theta.size + sized.numbers))
-    return max(1, min(MOST, (columns - 1) // 2))
+    return max(1, min(MOST, (columns - DRAWS) // (1 + DRAWS)))
 
 
 def _roundings(problem: ProgramProblem, positions: Indices, seed: int, deadline: float) -> Array:
@@ -155,21 +161,34 @@ def rounding_along(
     is not known: at kinks, of programs whose operations nobody can watch, and where there was no time.
     """
     k = len(next(iter(moves.values())))
-    if not hasattr(program, "watched"):
+    if not hasattr(program, "watched") or time.perf_counter() >= deadline:
         return np.zeros(k)
-    # One row that nothing moves but rounding, then moves without rounding, then moves with it.
-    rows = np.arange(1 + 2 * k)
-    changes = {number: np.concatenate([np.zeros_like(move[:1]), move, move]) for number, move in moves.items()}
-    errors = np.zeros((DRAWS, k))
-    for draw in range(DRAWS):
-        if time.perf_counter() >= deadline:
-            return np.zeros(k)
-        observer = Rounded(seed + draw, (rows == 0) | (rows > k))
-        response, _ = program.watched(changes, lambda one=observer: one, rows.size)
-        if response is not None:
-            costs = costs_of(response, weights, rows.size)
-            found = costs[1 + k :] - costs[0] - costs[1 : 1 + k]
-            flagged = np.broadcast_to(response.crossed | response.ties, rows.size)
-            known = np.isfinite(found) & ~(flagged[0] | flagged[1 : 1 + k] | flagged[1 + k :])
-            errors[draw] = np.where(known, found, 0.0)
+    seeds = range(seed, seed + DRAWS)
+    errors = _errors(program.watched, weights, moves, seeds)
+    if errors is None:  # rounding turned a branch in one of them, perhaps
+        alone = [_errors(program.watched, weights, moves, [one]) for one in seeds if time.perf_counter() < deadline]
+        known = [one for one in alone if one is not None]
+        errors = np.concatenate(known) if known else np.zeros((1, k))
     return np.array([root_mean_square(column) for column in errors.T])
+
+
+def _errors(
+    watched: Callable[..., Any], weights: Sequence[Any], moves: Mapping[int, Array], seeds: Sequence[int]
+) -> Array | None:
+    """Return what roundings (seeds, k) and moves do to the cost together; None where the program cannot be followed."""
+    k, draws = len(next(iter(moves.values()))), len(seeds)
+    # Moves without rounding, then for each draw one row that nothing moves but rounding, and the moves with it.
+    rows = np.concatenate([np.full(k, -1), np.repeat(np.arange(draws), 1 + k)])
+    changes = {
+        number: np.concatenate([move, *[np.zeros_like(move[:1]), move] * draws]) for number, move in moves.items()
+    }
+    response, _ = watched(changes, lambda: Rounded(seeds, rows), rows.size)
+    if response is None:
+        return None
+    costs = costs_of(response, weights, rows.size)
+    flagged = np.broadcast_to(response.crossed | response.ties, rows.size)
+    bare, rounded = costs[:k], costs[k:].reshape(draws, 1 + k)
+    found = rounded[:, 1:] - rounded[:, :1] - bare
+    unknown = flagged[k:].reshape(draws, 1 + k)
+    known = np.isfinite(found) & ~(unknown[:, 1:] | unknown[:, :1] | flagged[:k])
+    return np.where(known, found, 0.0)
