@@ -92,12 +92,16 @@ def gradient_of_gate(p, x):
     return {"w": x.T @ d, "b": d.sum()}
 
 
+@pytest.mark.parametrize("weights", [3, 40])
 @pytest.mark.parametrize("alone", [False, True])
 @pytest.mark.parametrize("bias", [24.0, 26.0, 28.0])
-def test_weights_beside_a_bias_that_saturates(bias, alone):
-    """No move of theirs brings the unit back; and a pass that casts its arguments has no more digits."""
+def test_weights_beside_a_bias_that_saturates(bias, alone, weights):
+    """No move of theirs brings the unit back; and a pass that casts its arguments has no more digits.
+
+    The bias is not blamed for wrong weights, however many these are.
+    """
     rng = np.random.default_rng(0)
-    p, x = {"w": rng.standard_normal(3), "b": bias}, 0.1 * rng.standard_normal((4, 3))
+    p, x = {"w": rng.standard_normal(weights), "b": bias}, 0.1 * rng.standard_normal((4, weights))
     right = gradient_of_gate(p, x)
     assert fc.check_function(gate, p, right if alone else gradient_of_gate, (x,)).verdict != "fail"
     for factor in (-1.0, 0.0, 2.0, 1.05):

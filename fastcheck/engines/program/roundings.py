@@ -15,6 +15,7 @@ import numpy as np
 from ..._constants import NOISE_SIGMAS, UNIT_ROUNDOFF, UNIT_ROUNDOFFS
 from ..._types import Array, Indices
 from ...problems.gradients import NumericalGradient
+from ...problems.parameters.sampling import stratified_order
 from ...problems.parameters.tensor import Tensor
 from ..finite.problem import Method
 from .chords import COLUMNS, steepest_chords
@@ -24,8 +25,8 @@ from .trust import UNIT, root_mean_square
 
 # Draws of roundings, whose root mean square is taken.
 DRAWS = 3
-# Entries that are looked at first; the others are where rounding explains one of these.
-FIRST = 3
+# Entries that are looked at first, one of each tensor if these are enough; the others are where rounding explains one.
+FEWEST, FIRST = 3, 8
 # Entries of a run at most, each of which is moved with and without rounding.
 MOST = 64
 # The step, relative to an entry: so long that a rounding is no part of it, and what curvature leaves is subtracted.
@@ -94,15 +95,18 @@ def with_rounding(
         doubted[found.kinks.where] = False
     if not hasattr(problem.program, "watched"):  # of which nothing is known in less than double precision
         doubted &= units[done] <= UNIT_ROUNDOFF
-    places = np.random.default_rng(seed).permutation(np.flatnonzero(doubted))
+    places = np.flatnonzero(doubted)
     if not places.size or time.perf_counter() >= method.deadline:
         return found
     noise = np.array(np.broadcast_to(found.noise, done.shape))
     inside, lost = np.zeros((2, done.size))
     most = _entries_of_run(problem, memory_limit)
-    looked = 0
+    order = stratified_order(problem.tensors, done[places], np.random.default_rng(seed))
+    tensors = sum(bool(doubted[np.searchsorted(done, t.start) : np.searchsorted(done, t.stop)].any())
+                  for t in problem.tensors)
+    places, looked, first = places[order], 0, min(max(FEWEST, tensors), FIRST)
     while looked < places.size and time.perf_counter() < method.deadline:
-        block = places[looked : looked + min(most, max(FIRST, looked))]
+        block = places[looked : looked + min(most, max(first, looked))]
         inside[block] = _roundings(problem, done[block], seed, method.deadline)
         noise[block] = np.hypot(noise[block], inside[block])
         lost[block] = LOST * UNIT_ROUNDOFF * steepest_chords(problem, done[block], max(1, most // COLUMNS))
@@ -110,7 +114,7 @@ def with_rounding(
         rounding = noise[block] + np.where(low > 1.0, low * inside[block], lost[block])
         explained = apart[block] <= tolerance * np.abs(found.gradapprox[block]) + NOISE_SIGMAS * rounding
         looked += block.size
-        if looked >= FIRST and not explained.any():
+        if looked >= first and not explained.any():
             break
     return replace(found, noise=noise, inside=inside, lost=lost)
 
