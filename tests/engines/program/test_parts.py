@@ -51,6 +51,10 @@ COSTS = {
     "decay of weights": (
         lambda t: cost(t) + 0.1 * np.sum(WEIGHTS * t * t), lambda t: gradient(t) + 0.2 * WEIGHTS * t
     ),
+    "decay by a norm": (
+        lambda t: cost(t) + 0.1 * np.linalg.norm(t) ** 2 + np.linalg.norm(t[:108].reshape(12, 9)),
+        lambda t: gradient(t) + 0.2 * t + np.where(np.arange(157) < 108, t / np.linalg.norm(t[:108]), 0.0),
+    ),
     "absolute values": (lambda t: cost(t) + 0.1 * np.sum(np.abs(t)), lambda t: gradient(t) + 0.1 * np.sign(t)),
 }
 

@@ -29,7 +29,7 @@ Adjoint = Callable[[Array, Array], Array]
 @dataclass(frozen=True, eq=False)
 class Product:
     """Where an input, or a rearrangement of it, is an operand of an operation that is linear in each of two operands:
-    of a product, or of a sum in which it is broadcast.
+    of a product, or of a sum in which it is broadcast.  A sum along axes is one, and a norm, as steep as a sum.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class Product:
     input : the input's number.
     side : which operand comes from the input, 0 or 1.
     value : the operation's result at the inputs.
-    other : the other operand at the inputs; of a sum the sign of this one.
+    other : the other operand at the inputs; of a sum of two the sign of this one, along axes the slopes of the result.
     other_moves : whether the other operand moves when that input does.
     contraction : the operation as an einsum string in the operands' order; or, where an axis of length one of the
         operand is broadcast, the adjoint in this operand: (response of the result, other operand) -> its shape.
@@ -124,6 +124,20 @@ class ProductNotes:
             if _is_labelled(mine) and np.size(mine.value) < size:
                 self._note(count, side, mine, np.array(signs[side]), None, _summed_to(np.shape(mine.value)))
 
+    def reduction(self, count: int, operand: Any, slopes: Any, axes: tuple[int, ...], size: int) -> None:
+        """Operation number `count` is about to add up this operand, or what is as steep as that times slopes.
+
+        Parameters
+        ----------
+        count : the operation's number.
+        operand : an array.
+        slopes : of the results by its entries: a number, or one for each.
+        axes : along which entries come together, negative.
+        size : of the result.
+        """
+        if _is_labelled(operand) and size < np.size(operand.value):
+            self._note(count, 0, operand, np.asarray(slopes), None, _spread_to(np.shape(operand.value), axes))
+
     def _note(
         self, count: int, side: int, mine: DifferenceArray, beside: Array, moving: NDArray[Any] | None,
         way: str | Adjoint,
@@ -166,6 +180,12 @@ def _summed_to(shape: tuple[int, ...]) -> Adjoint:
         return np.asarray(sign * response.sum(axis=axes, keepdims=True).reshape(shape))
 
     return adjoint
+
+
+def _spread_to(shape: tuple[int, ...], axes: tuple[int, ...]) -> Adjoint:
+    """Return the adjoint of a sum of an operand of this shape along axes, times slopes."""
+    kept = [1 if axis - len(shape) in axes else extent for axis, extent in enumerate(shape)]
+    return lambda response, slopes: np.asarray(np.broadcast_to(response.reshape(kept), shape) * slopes)
 
 
 class Suppression:

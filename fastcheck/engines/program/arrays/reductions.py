@@ -44,11 +44,20 @@ def reduce_linearly(run: Run, function: Callable[..., Any], args: tuple[Any, ...
     axes = negative_axes(named.get("axis"), value.ndim)
     keepdims = named.get("keepdims", False) is True or named.get("keepdims") == 1
     extra: dict[str, Any] = {} if where is _NO_VALUE else {"where": where}
+    if run.notes is not None and where is _NO_VALUE:
+        _note(run, function, array, axes, result)
     moved = np.add.reduce(change, axis=axes, keepdims=keepdims, **extra)
     if function.__name__ == "mean":
         count = value.size // max(result.size, 1) if where is _NO_VALUE else _count(where, value, axes, keepdims)
         moved = moved / count
     return into(run.fresh(result, moved), out)
+
+
+def _note(run: Run, function: Callable[..., Any], array: DifferenceArray, axes: tuple[int, ...], result: Any) -> None:
+    """Note a sum or mean along axes."""
+    assert run.notes is not None  # noqa: S101  # asked where somebody takes notes
+    slope = max(result.size, 1) / max(array.value.size, 1) if function.__name__ == "mean" else 1.0
+    run.notes.reduction(run.count + 1, array, slope, axes, result.size)
 
 
 def _count(where: Any, value: NDArray[Any], axes: tuple[int, ...], keepdims: bool) -> Any:
@@ -74,6 +83,8 @@ def sums(run: Run, function: Callable[..., Any], args: tuple[Any, ...], options:
         axis = args[1] if len(args) == 2 else options.get("axis")
         axes = negative_axes(axis, array.value.ndim)
         kept: dict[str, Any] = {"keepdims": bool(options.get("keepdims", False))}
+        if run.notes is not None:
+            _note(run, function, array, axes, result)
         moved = np.add.reduce(change, axis=axes, **kept)
         if function.__name__ == "mean":
             moved /= array.value.size // max(result.size, 1)

@@ -79,6 +79,9 @@ class Notes(Protocol):
     def sum(self, count: int, operands: tuple[Any, ...], signs: tuple[float, float], size: int) -> None:
         """Operation number `count` is the sum of these operands, times signs, of this size."""
 
+    def reduction(self, count: int, operand: Any, slopes: Any, axes: tuple[int, ...], size: int) -> None:
+        """Operation number `count` adds an operand up along axes, to a result of this size with these slopes."""
+
 
 class Run:
     """What the arrays of one run share.

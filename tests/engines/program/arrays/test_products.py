@@ -37,6 +37,15 @@ def broadcast_sums(b, c, d):
     return np.tanh(np.subtract(d, z) + b[None, :])
 
 
+def reductions(E, x):
+    bags = E[np.array([[0, 3], [2, 2], [1, 0]])]
+    return np.exp(bags.mean(axis=1)) * x.sum(axis=0, keepdims=True) + np.sum(E) ** 2 + x.mean() ** 3
+
+
+def lengths(W, V):
+    return np.linalg.norm(W) ** 3 + np.exp(np.linalg.norm(V, axis=1)) + np.linalg.norm(V, axis=0, keepdims=True)
+
+
 def im2col(K, x):
     columns = np.zeros((16, 9))
     padded = np.pad(x, 1)
@@ -70,6 +79,8 @@ def scaled(a, x, w):
 CASES = {
     "two layers": (two_layers, [(4, 5), (5,), (5, 2)], (True, True, True)),
     "one vector": (in_one_vector, [(35,)], (True,)),
+    "reductions": (reductions, [(4, 2), (3, 2)], (True, True)),
+    "lengths": (lengths, [(4, 5), (3, 3)], (True, True)),
     "broadcast sums": (broadcast_sums, [(4,), (6, 1), ()], (True, True, True)),
     "sums of a kind": (lambda x, y: np.exp(x + y) - x, [(3, 2), (3, 2)], (False, False)),
     "im2col": (im2col, [(2, 3, 3), (4, 4)], (True, True)),
