@@ -1,6 +1,6 @@
 """How each input is differenced with the fewest columns: entry by entry, by colours, or by the units it feeds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -11,15 +11,36 @@ from ..._types import Indices, Mask
 from .colouring import Colouring
 from .discovery import discover, trial_columns
 from .runner import Place, Runner
-from .units import Product, Unit, merged, units_of
+from .units import Product, Unit, bundled, merged, units_of
 
 if TYPE_CHECKING:
     from numpy.random import Generator
+
+    from .quotients import Quotients
 
 # Looking for a better way may take this share of the columns that it could save.
 SHARE = 0.5
 # Where units take no more columns than this for each input that they serve, no other way is looked for.
 FEW = 8
+
+
+@dataclass(frozen=True)
+class Site:
+    """What is moved for a product: its output, or a place that stands for it.
+
+    Parameters
+    ----------
+    colouring : of the place, or of several as one.
+    row : which of these it is; None where it is one by itself.
+    """
+
+    colouring: Colouring
+    row: int | None = None
+
+    def quotients(self, found: "Mapping[Place, Quotients]") -> "Quotients":
+        """Return those of the product's output, of all that was found."""
+        place = self.colouring.place
+        return found[place] if self.row is None else found[place].part(self.row, place.size // len(place.several))
 
 
 @dataclass(frozen=True)
@@ -31,13 +52,13 @@ class Way:
     place : the input.
     colourings : of its entries, where it is moved itself; where units serve it, of what its parts do beside them.
     units : the products that serve it; none where it is moved itself.
-    sites : for each of them the colouring of the place that is moved.
+    sites : what is moved for each of them.
     """
 
     place: Place
     colourings: tuple[Colouring, ...]
     units: tuple[Unit, ...] = ()
-    sites: tuple[Colouring, ...] = ()
+    sites: tuple[Site, ...] = ()
 
     @classmethod
     def alone(cls, place: Place) -> "Way":
@@ -51,7 +72,7 @@ class Way:
 
     def moved(self) -> list[Colouring]:
         """Return the colourings of all places that are moved."""
-        return [*self.sites, *self.colourings]
+        return [*(site.colouring for site in self.sites), *self.colourings]
 
 
 @dataclass
@@ -61,13 +82,13 @@ class _Served:
     Parameters
     ----------
     units : its products.
-    sites : the colouring of each one's output, or of a place that stands for it.
+    sites : what is moved for each of them.
     rests : the colourings of what parts of the input do beside them.
     columns : that those take.
     """
 
     units: list[Unit]
-    sites: list[Colouring] = field(default_factory=list)
+    sites: list[Site] = field(default_factory=list)
     rests: list[Colouring] = field(default_factory=list)
     columns: int = 0
 
@@ -89,7 +110,7 @@ def choose(
     generator : draws the amounts of what is tried.
     """
     served = _served(runner, inputs, wanted, generator)
-    sites = {site.place: site.count for one in served.values() for site in one.sites}
+    sites = {site.colouring.place: site.colouring.count for one in served.values() for site in one.sites}
     enough = sum(sites.values()) + sum(one.columns for one in served.values()) <= FEW * len(served)
     worth = [number for number, place in enumerate(inputs)
              if trial_columns([place.shape]) < SHARE * wanted[number].size and not (enough and number in served)]
@@ -115,26 +136,42 @@ def _served(
     for product in products:
         if wanted[product.input].size and (complete[product.input] or observed):
             serving.setdefault(product.input, []).append(product)
-    shapes = {product.site: np.shape(product.value) for chosen in serving.values() for product in chosen}
+    places = {unit.place.number: unit.place for unit in units_of(list(chain.from_iterable(serving.values())))}
     entries = sum(wanted[number].size for number in serving)
-    if not SHARE * entries > trial_columns(shapes.values()) + len(shapes):
+    if not SHARE * entries > trial_columns({place.shape for place in places.values()}) + len(places):
         return {}
-    places = {unit.place.number: unit.place for unit in units_of(products)}
-    found = {
-        number: _Served([Unit(product, places[product.site]) for product in chosen])
-        for number, chosen in serving.items()
-    }
-    stands_for = merged([places[site] for site in sorted(shapes)], runner, generator)
-    beside = {number: () if complete[number] else _parts_beside(inputs[number], one.units)
-              for number, one in found.items()}
-    representatives = list(dict.fromkeys(stands_for.values()))
-    coloured = discover([*representatives, *chain.from_iterable(beside.values())], runner, generator)
-    colourings = {colouring.place: colouring for colouring in coloured}
-    for number, one in found.items():
-        one.sites = [colourings[stands_for[unit.place]] for unit in one.units]
-        one.rests = [colourings[place] for place in beside[number]]
+    stands_for = merged([places[site] for site in sorted(places)], runner, generator)
+    sites = _sites(list(dict.fromkeys(stands_for.values())), SHARE * entries, runner, generator)
+    if not sites:
+        return {}
+    found = {}
+    for number, chosen in serving.items():
+        one = found[number] = _Served([Unit(product, places[product.site]) for product in chosen])
+        one.sites = [sites[stands_for[unit.place]] for unit in one.units]
+        if not complete[number]:
+            one.rests = discover(_parts_beside(inputs[number], one.units), runner, generator)
         one.columns = sum(rest.colours_of(wanted[number]).size for rest in one.rests)
     return found
+
+
+def _sites(places: Sequence[Place], most: float, runner: Runner, generator: "Generator") -> dict[Place, Site]:
+    """Return what is moved for each place; nothing where to find it out would take more columns than may be.
+
+    Many places of one shape are one where entries of different ones have one colour: where they do not meet.
+    """
+    bundles, alone = bundled(places)
+    found: dict[Place, Site] = {}
+    by_number = {place.number: place for place in places}
+    for bundle, colouring in zip(bundles, discover(bundles, runner, generator), strict=True):
+        colours = colouring.colour.reshape(len(bundle.several), -1)
+        members = [by_number[number] for number in bundle.several]
+        if colouring.alone or (colours != colours[0]).any():
+            alone += members
+        else:
+            found |= {place: Site(colouring, row) for row, place in enumerate(members)}
+    if not most > trial_columns(place.shape for place in alone):
+        return {}
+    return found | dict(zip(alone, map(Site, discover(alone, runner, generator)), strict=True))
 
 
 def _parts_beside(whole: Place, units: Sequence[Unit]) -> tuple[Place, ...]:
@@ -166,9 +203,10 @@ def _cheapest(served: dict[int, _Served], columns: dict[int, int]) -> set[int]:
     some save together but not alone.
     """
     def cost(chosen: set[int]) -> int:
-        sites = {site.place: site.count for number in chosen for site in served[number].sites}
+        moved = {site.colouring for number in chosen for site in served[number].sites}
         rests = sum(served[number].columns for number in chosen)
-        return sum(sites.values()) + rests + sum(columns[number] for number in served if number not in chosen)
+        own = sum(columns[number] for number in served if number not in chosen)
+        return sum(colouring.count for colouring in moved) + rests + own
 
     best: set[int] = set()
     for start in (set(), set(served)):

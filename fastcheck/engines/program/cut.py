@@ -11,11 +11,14 @@ random change proves.  That the terms are all there is, and do not act on one an
 far: without the terms' changes the cost must stand still, and with them it must move by their weighted sum.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..._errors import NoRule
 from ..._types import Array, Indices
 from .runner import ObservedProgram, Term, ranges
 
@@ -32,8 +35,9 @@ MOST_SINGLE = 2048
 ROUNDING = 1e-11
 # Sets of terms that are tried.
 TRIES = 12
-# The inputs are moved by this share of their size.
-FAR = 0.1
+# The inputs are moved by this share of their size; where that takes another branch, by one that still tells a curve
+# from a line.
+SHARES = 0.1, 1e-4
 
 
 def terms_of(program: ObservedProgram, inputs: Sequence[Array], generator: "Generator") -> tuple[Term, ...]:
@@ -47,8 +51,18 @@ def terms_of(program: ObservedProgram, inputs: Sequence[Array], generator: "Gene
     """
     if len(program.outputs) != 1 or program.outputs[0].size != 1 or not np.isfinite(program.outputs[0]).all():
         return ()
+    for share in SHARES:
+        with suppress(NoRule):  # another branch, so far away
+            return _terms_seen(program, inputs, share, generator)
+    return ()
+
+
+def _terms_seen(
+    program: ObservedProgram, inputs: Sequence[Array], share: float, generator: "Generator"
+) -> tuple[Term, ...]:
+    """Return what moving the inputs by a share of their size tells."""
     far = {
-        number: FAR * np.stack([generator.normal(size=value.shape) * (np.abs(value) + _usual(value)) for _ in range(2)])
+        number: share * (np.abs(value) + _usual(value)) * generator.normal(size=(2, *value.shape))
         for number, value in enumerate(inputs)
         if value.size
     }
@@ -90,12 +104,17 @@ class _Cut:
                 break
             without = waiting.pop(0)
             found = self.frontier([site for site in linear if site not in without])
-            if all(term.weight.size == 1 for term in found):
+            if sum(term.weight.size for term in found) == 1:
                 continue
             if self.proven(found, far, effect):
                 return found
-            # Something else flows in behind one of them: that one is not a cut, but what comes after it may be.
-            waiting += [without | {term.site} for term in found if term.weight.size > 1]
+            # Something else flows in behind one of them: that one is not a cut, but what comes after it may be.  A loop
+            # has many alike.
+            shapes = Counter(term.weight.shape for term in found)
+            waiting += [without | {term.site for term in found if term.weight.shape == shape}
+                        for shape, count in shapes.items() if shape or count > 1]
+            waiting += [without | {term.site} for term in found
+                        if term.weight.size > 1 and shapes[term.weight.shape] > 1]
         return ()
 
     def frontier(self, linear: Sequence[int]) -> tuple[Term, ...]:
@@ -162,8 +181,10 @@ class _Cut:
 
     def _random(self, site: int) -> Array:
         """Return a change of a result as large as the one that it made when the inputs moved far."""
-        size = float(np.sqrt(np.mean(self.moved[site] ** 2))) or 1.0
-        return size * self.generator.normal(size=self.moved[site].shape[1:])
+        return self._usual(site) * self.generator.normal(size=self.moved[site].shape[1:])
+
+    def _usual(self, site: int) -> float:
+        return float(np.sqrt(np.mean(self.moved[site] ** 2))) or 1.0
 
     def _weigh(self, sites: Sequence[int]) -> None:
         """Note what results weigh in the cost; None where it cannot be told."""
@@ -174,24 +195,27 @@ class _Cut:
             even = float(effects[site][0] / np.sum(change[0])) if np.sum(change[0]) else 0.0
             self._try(site, np.full(change.shape[1:], even), change, effects[site])
         uneven = [site for site in waiting if self.weights[site] is None and changes[site][0].size <= MOST_SINGLE]
-        for site, weight in self._effects(self._ones(uneven)).items():
+        for site, effect in self._effects(self._single(uneven)).items():
             change = changes[site]
-            self._try(site, weight.reshape(change.shape[1:]), change, effects[site])
+            self._try(site, effect.reshape(change.shape[1:]) / self._usual(site), change, effects[site])
 
     def _try(self, site: int, weight: Array, change: Array, effect: Array) -> None:
-        """Note a result's weight where it explains what changes do; else None."""
-        self.weights[site] = weight if self._explains(weight, change, effect) else None
+        """Note a result's weight where it explains what changes do; else None.
 
-    def _ones(self, sites: Sequence[int]) -> Iterator[tuple[int, Array]]:
-        """Yield changes of the single entries of results by one, in blocks."""
+        What does nothing, such as the maximum that is subtracted before a softmax, is only in the way of what follows.
+        """
+        self.weights[site] = weight if np.any(effect) and self._explains(weight, change, effect) else None
+
+    def _single(self, sites: Sequence[int]) -> Iterator[tuple[int, Array]]:
+        """Yield changes of the single entries of results, in blocks."""
         for site in sites:
             shape = self.moved[site].shape[1:]
             size = self.moved[site][0].size
             for block in ranges(size, max(1, RUN_SIZE // self._behind[site])):
                 entries = np.arange(size)[block]
-                ones = np.zeros((entries.size, size))
-                ones[np.arange(entries.size), entries] = 1.0
-                yield site, ones.reshape(-1, *shape)
+                changes = np.zeros((entries.size, size))
+                changes[np.arange(entries.size), entries] = self._usual(site)
+                yield site, changes.reshape(-1, *shape)
 
     def _effects(self, changes: Iterable[tuple[int, Array]]) -> dict[int, Array]:
         """Return what rows of changes of several results, the last first, do to the cost, each row by itself."""

@@ -177,7 +177,8 @@ def _jobs(check: Check) -> tuple[list[Job], list[Job]]:
     """Columns that move many entries or serve them, and columns of one entry."""
     together, single = {}, []
     for way, wanted in zip(check.ways, check.wanted, strict=True):
-        together.update({site.place: Job(site, np.arange(site.count)) for site in way.sites})
+        sites = dict.fromkeys(site.colouring for site in way.sites)
+        together.update({site.place: Job(site, np.arange(site.count)) for site in sites})
         for colouring in way.colourings:
             colours = colouring.colours_of(wanted)
             if colours.size and colouring.single:

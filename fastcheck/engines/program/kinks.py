@@ -111,7 +111,7 @@ def measure_way(way: Way, found: dict[Place, Quotients]) -> Quotients:
     own = [found[colouring.place] for colouring in way.colourings]
     if not way.units:
         return own[0]
-    served = combined(way.units, [found[site.place] for site in way.sites], way.place.size)
+    served = combined(way.units, [site.quotients(found) for site in way.sites], way.place.size)
     return reduce(Quotients.plus, own, served)
 
 

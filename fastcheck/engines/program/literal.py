@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..._errors import EngineError
+from ..._errors import EngineError, NoRule
 from ..._types import Array, Indices
 from ...problems.functions.purity import outside_domain
 from ...problems.parameters.sampling import random_direction
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 # The literal step, relative to the entries: so large that subtraction keeps most of its digits.
 LITERAL_STEP = 2.0**-10
-# Its factors: the shorter steps are for functions that are not defined as far away as the longest one.
+# Its factors: the shorter steps are for functions that are not defined as far away as the longest one, or take another
+# branch there.
 SHORTER = (1.0, 2.0**-10, 2.0**-20)
 # Where it disagrees, it is looked at again with a step longer by this factor, still a share of the entries: functions
 # that level off far away would hide what the program misses.  Rounding stays about as large as it was, but for a factor
@@ -98,7 +99,7 @@ def require_literal(
         groups = [[p for p in moving if generator.random() < 0.5] or moving for _ in range(HALVES)]
     steps = [{place: shorter * (shares or {}).get(place, 1.0) for place in moving} for shorter in SHORTER]
     for longer in steps[:-1]:
-        with suppress(_UndefinedError):
+        with suppress(_UndefinedError, NoRule):
             return _require_groups(problem, runner, inputs, noise, groups, longer, generator, finite=True)
     return _require_groups(problem, runner, inputs, noise, groups, steps[-1], generator, finite=False)
 

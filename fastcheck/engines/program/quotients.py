@@ -39,6 +39,13 @@ class Quotients:
         for name in ("right", "left", "terms", "flagged", "done", "unseen"):
             getattr(self, name)[other.done] = getattr(other, name)[other.done]
 
+    def part(self, row: int, size: int) -> "Quotients":
+        """Return those of the entries of one of several places, all of one size, that were moved as one."""
+        some = slice(row * size, (row + 1) * size)
+        return Quotients(
+            self.right[some], self.left[some], self.terms[some], self.flagged[some], self.done[some], self.unseen[some]
+        )
+
     def plus(self, other: "Quotients") -> "Quotients":
         """Return those of a sum."""
         return Quotients(

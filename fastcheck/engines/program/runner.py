@@ -112,6 +112,7 @@ class Place:
     inside : whether it is an operation's output.
     without : numbers of operations whose outputs stand still meanwhile: what it moves through them is known otherwise.
     only : which entries are moved, flat; None for all of them.
+    several : of a place that is several operations' outputs, one behind the other, their numbers; else none.
 
     Attributes
     ----------
@@ -123,6 +124,7 @@ class Place:
     inside: bool = False
     without: frozenset[int] = frozenset()
     only: Mask | None = None
+    several: tuple[int, ...] = ()
     scale: Array = field(init=False, repr=False)
     step: Array = field(init=False, repr=False)
 
@@ -308,7 +310,9 @@ class Runner:
         count, without = len(moved[0][1]), moved[0][0].without
         at: list[dict[int, Array]] = [{}, {}]
         for place, change in moved:
-            at[place.inside][place.number] = change.reshape(count, *place.shape)
+            whole = change.reshape(count, *place.shape)
+            parts = {number: whole[:, row] for row, number in enumerate(place.several)} or {place.number: whole}
+            at[place.inside].update(parts)
         with np.errstate(all="ignore"):
             if not self.terms and not without:
                 found = self.program.run(at[False], at[True] or None, convention)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 SAME = 1e-10
 # Sites that are compared with one another at a time: those that add up stand close together in a program.
 TOGETHER = 32
+# Places of one shape from which on it is tried whether they can be moved as one.
+MANY_ALIKE = 4
 
 Adjoint = Callable[[Array, Array], Array]
 
@@ -99,6 +101,20 @@ def merged(places: Sequence[Place], runner: Runner, generator: "Generator") -> d
         for block in ranges(len(alike), min(TOGETHER, runner.most_columns([alike[0].size] * TOGETHER))):
             _merge(alike[block], found, runner, generator)
     return found
+
+
+def bundled(places: Sequence[Place]) -> tuple[list[Place], list[Place]]:
+    """Return places of one shape, where these are many, as one place; and the others.
+
+    What a loop over samples multiplies stands in as many places as there are samples, which do not meet.
+    """
+    shapes: dict[tuple[int, ...], list[Place]] = {}
+    for place in places:
+        shapes.setdefault(place.shape, []).append(place)
+    many = [alike for alike in shapes.values() if len(alike) >= MANY_ALIKE]
+    return ([Place(alike[0].number, np.stack([place.value for place in alike]), inside=True,
+                   several=tuple(place.number for place in alike)) for alike in many],
+            [place for alike in shapes.values() if len(alike) < MANY_ALIKE for place in alike])
 
 
 def _merge(alike: Sequence[Place], found: dict[Place, Place], runner: Runner, generator: "Generator") -> None:

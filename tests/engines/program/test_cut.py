@@ -41,7 +41,38 @@ def hinge(W, b, V):
     return margins.sum() / N
 
 
+def sample_by_sample(W, b, V):
+    loss = 0.0
+    for x, label in zip(X, Y, strict=True):
+        s = (np.tanh(x @ W + b) @ V).copy()
+        s -= np.max(s)
+        loss += np.log(np.sum(np.exp(s))) - s[label]
+    return loss / N
+
+
+def squares_one_by_one(W, b, V):
+    """Of vectors, which are multiplied by themselves: neither factor alone is a term."""
+    loss = 0.0
+    for x in X:
+        d = np.tanh(x @ W + b) @ V
+        loss += 0.5 * d @ d
+    return loss
+
+
+def hinge_by_branches(W, b, V):
+    loss = 0.0
+    for x, label in zip(X, Y, strict=True):
+        s = x.dot(W).dot(V)
+        for j in range(C):
+            margin = s[j] - s[label] + 1.0
+            if j != label and margin > 0.0:
+                loss += margin
+    return loss / N
+
+
 CUT = {
+    "sample by sample": (sample_by_sample, N),
+    "squares, one by one": (squares_one_by_one, N),
     "mean of a gather": (cross_entropy, 1),
     "sum of logarithms": (textbook, 1),
     "hinge": (hinge, 1),
@@ -73,6 +104,15 @@ def test_a_weighted_sum_is_cut(name):
     response = program.run(change, observe=[term.site for term in found])
     parts = [(response.observed[term.site] * term.weight).reshape(3, -1).sum(axis=1) for term in found]
     np.testing.assert_allclose(sum(parts), response.changes[0], rtol=1e-12, atol=1e-13)
+
+
+def test_a_loop_with_branches_is_cut_where_moves_far_away_take_others():
+    program, found = terms(hinge_by_branches)
+    change = {k: 2.0**-40 * np.random.default_rng(k).normal(size=(3, *x.shape)) for k, x in enumerate(INPUTS)}
+    response = program.run(change, observe=[term.site for term in found])
+    parts = [(response.observed[term.site] * term.weight).reshape(3, -1).sum(axis=1) for term in found]
+    assert len(found) > N / 2  # the samples that have a margin
+    np.testing.assert_allclose(sum(parts), response.changes[0], rtol=1e-12)
 
 
 @pytest.mark.parametrize("name", WHOLE)

@@ -1,4 +1,4 @@
-"""One vector of all parameters: its parts are differenced as separate arrays would be, in as few columns."""
+"""One vector of all parameters, and loops over samples: as few columns as separate arrays and one batch would take."""
 
 import numpy as np
 import pytest
@@ -82,5 +82,51 @@ def test_one_wrong_entry_of_any_part_fails(name, entry):
 
 def test_what_weights_do_beside_their_products_is_not_lost():
     report = fc.check_function(shared, THETA, gradient_of_shared(THETA))
+    assert (report.verdict, report.engine) == ("pass", "program")
+    assert report.difference < 1e-14
+
+
+def one_by_one(theta):
+    """The same network as students write it: sample by sample, with a branch for each hidden unit."""
+    W, b, V, c = parts(theta)
+    loss = 0.0
+    for x, y in zip(X, Y, strict=True):
+        h = W.T.dot(x) + b
+        for j in range(9):
+            if h[j] < 0.0:
+                h[j] = 0.0
+        loss += np.sum((h @ V + c - y) ** 2)
+    return loss / Y.size
+
+
+def test_a_loop_over_samples_takes_about_the_columns_of_one_batch():
+    report = fc.check_function(one_by_one, THETA, gradient(THETA))
+    assert (report.verdict, report.engine) == ("pass", "program")
+    assert report.difference < 1e-14
+    assert report.facts["columns"] < THETA.size
+    for entry in (5, 110, 130, 155):
+        wrong = gradient(THETA)
+        wrong[entry] *= 1.001
+        assert fc.check_function(one_by_one, THETA, wrong).failures[0].worst == (entry,)
+
+
+def test_steps_that_lead_to_one_another_are_not_moved_as_one():
+    """A loop over time has as many places of one shape as one over samples, but they meet."""
+    def states(p):
+        h, total = np.zeros(6), 0.0
+        for x in X[:, :6]:
+            h = np.tanh(x @ p["W"] + h @ p["U"])
+            total += np.sum(h**3)
+        return total
+
+    p = {"W": RNG.standard_normal((6, 6)) / 3.0, "U": RNG.standard_normal((6, 6)) / 3.0}
+    W, U, h = p["W"], p["U"], [np.zeros(6)]
+    for x in X[:, :6]:
+        h.append(np.tanh(x @ W + h[-1] @ U))
+    dW, dU, d = np.zeros((6, 6)), np.zeros((6, 6)), np.zeros(6)
+    for t in reversed(range(30)):
+        dz = (d + 3.0 * h[t + 1] ** 2) * (1.0 - h[t + 1] ** 2)
+        dW, dU, d = dW + np.outer(X[t, :6], dz), dU + np.outer(h[t], dz), U @ dz
+    report = fc.check_function(states, p, {"W": dW, "U": dU})
     assert (report.verdict, report.engine) == ("pass", "program")
     assert report.difference < 1e-14
