@@ -88,7 +88,7 @@ def norm(run: Run, function: Callable[..., Any], args: tuple[Any, ...], options:
     rule = "norm" if not matrix or order in (None, "fro", "f") else "matrix_norm"
     order = 2 if order in (None, "fro", "f") else order
     keepdims = bool(named.get("keepdims", False))
-    if run.notes is not None and (rule, order) == ("norm", 2) and np.all(out > 0.0):
+    if run.notes is not None and (rule, order) == ("norm", 2) and np.all((out > 0.0) & (out < np.inf)):
         slopes = array.value / np.linalg.norm(array.value, axis=None if axis is None else axes, keepdims=True)
         run.notes.reduction(run.count + 1, array, slopes, axes, np.size(out))
     return run.fresh(
