@@ -97,6 +97,7 @@ class ProductNotes:
     def __init__(self, numbers: Sequence[int]) -> None:
         self._numbers = numbers
         self._pending: list[Product] = []
+        self._owners: dict[tuple[int, tuple[int, ...]], Indices] = {}
         self.found: dict[int, list[Product]] = {number: [] for number in numbers}
 
     def product(self, count: int, operands: tuple[Any, ...], letters: str) -> None:
@@ -148,8 +149,16 @@ class ProductNotes:
         for row, number in enumerate(self._numbers):
             if np.any(change[row]) and len(self.found[number]) <= MOST_PRODUCTS:
                 moves = moving is not None and bool(np.any(moving[row]))
-                owners = np.rint(change[row] / LABEL).astype(np.int64) - 1
+                owners = self._shared(number, np.rint(change[row] / LABEL).astype(np.int64) - 1)
                 self._pending.append(Product(count, number, side, np.zeros(0), beside, moves, way, owners))
+
+    def _shared(self, number: int, owners: Indices) -> Indices:
+        """Return the owners of the last operand of that input and shape where they are the same: loops have many."""
+        last = self._owners.get((number, owners.shape))
+        if last is not None and np.array_equal(last, owners):
+            return last
+        self._owners[number, owners.shape] = owners
+        return owners
 
     def result(self, count: int, value: Any, change: NDArray[Any] | None) -> NDArray[Any] | None:
         """Completes the products of the operation whose result this is."""
