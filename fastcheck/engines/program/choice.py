@@ -144,12 +144,16 @@ def _served(
     sites = _sites(list(dict.fromkeys(stands_for.values())), SHARE * entries, runner, generator)
     if not sites:
         return {}
-    found = {}
-    for number, chosen in serving.items():
-        one = found[number] = _Served([Unit(product, places[product.site]) for product in chosen])
+    found = {
+        number: _Served([Unit(product, places[product.site]) for product in chosen])
+        for number, chosen in serving.items()
+    }
+    beside = [part for number, one in found.items() if not complete[number]
+              for part in _parts_beside(inputs[number], one.units)]
+    rests = discover(beside, runner, generator)
+    for number, one in found.items():
         one.sites = [sites[stands_for[unit.place]] for unit in one.units]
-        if not complete[number]:
-            one.rests = discover(_parts_beside(inputs[number], one.units), runner, generator)
+        one.rests = [rest for rest in rests if rest.place.number == number]
         one.columns = sum(rest.colours_of(wanted[number]).size for rest in one.rests)
     return found
 

@@ -3,10 +3,13 @@
 Where an input enters a product z = W . a (a matrix product, an einsum, a convolution), moving one entry of W moves z by
 multiples of entries of a.  Let r be the cost's derivative by each entry of z, with everything before z held still;
 then the derivative by W is the adjoint of the product, sum over entries of z of r times what stands beside W there.
+So it is with what is broadcast and added to z, as a bias is, and with entries that are added up before anything else
+happens to them, such as rows of an embedding: one stands beside them.
 An input that enters several products (time steps, shared weights) adds them up: moving one copy at a time leaves out
 what two copies do together, which is of second order, and of third in the difference of both signs.  The responses r
 are differences like all others; z has one entry for each unit and position, far fewer than W has where W is large, and
-its colours put samples together that do not mix further on.
+its colours put samples together that do not mix further on.  A loop over samples has a z for each of them; those that
+do not meet are moved as one.
 
 Beside the central difference goes half the jump from the left to the right at a kink: it does not change its sign with
 the direction, so its adjoint takes absolute values.
