@@ -21,11 +21,12 @@ SIZES: dict[str, dict[str, tuple[int, ...]]] = {
         "small LSTM": (4, 10, 8, 12, 3),  # samples, steps, width of the inputs, of the states, classes: 1,044
         "small attention": (4, 8, 12, 5),  # samples, tokens, width, classes: 636
         "one vector": (64, 196, 64, 10),  # samples, widths of the inputs, of the hidden units, classes: 13,258
+        "sample by sample": (50, 196, 30, 10),  # samples, widths of the inputs, of the hidden units, classes: 6,220
     },
     "quick": {
         "convolution": (2, 2, 8, 3), "LSTM": (2, 5, 4, 6), "attention": (2, 8, 8), "max pooling by loops": (1, 2, 8),
         "small convolutional net": (2, 1, 8, 2, 3), "small LSTM": (2, 5, 4, 5, 3), "small attention": (2, 5, 6, 3),
-        "one vector": (6, 8, 6, 3),
+        "one vector": (6, 8, 6, 3), "sample by sample": (6, 8, 6, 3),
     },
 }
 
@@ -321,10 +322,37 @@ def one_vector(generator: np.random.Generator, n: int, inputs: int, hidden: int,
     return Subject("one vector", cost, backward, {"theta": generator.standard_normal(ends[-1]) / inputs**0.5}, True)
 
 
+def sample_by_sample(generator: np.random.Generator, n: int, inputs: int, hidden: int, classes: int) -> Subject:
+    """Two dense layers in a loop over the samples, as a first network is written."""
+    x, y = generator.standard_normal((n, inputs)), generator.standard_normal((n, classes))
+
+    def cost(W: Any, b: Any, V: Any, c: Any) -> Any:
+        total = 0.0
+        for sample, target in zip(x, y, strict=True):
+            d = np.dot(V, np.tanh(np.dot(W, sample) + b)) + c - target
+            total += 0.5 * np.dot(d, d)
+        return total / n
+
+    def backward(upstream: Any, W: Any, b: Any, V: Any, c: Any) -> tuple[Any, ...]:
+        found = [np.zeros_like(one) for one in (W, b, V, c)]
+        for sample, target in zip(x, y, strict=True):
+            h = np.tanh(np.dot(W, sample) + b)
+            d = upstream * (np.dot(V, h) + c - target) / n
+            dz = np.dot(V.T, d) * (1.0 - h * h)
+            for total, part in zip(found, (np.outer(dz, sample), dz, np.outer(d, h), d), strict=True):
+                total += part
+        return tuple(found)
+
+    draw = generator.standard_normal
+    return Subject("sample by sample", cost, backward, {
+        "W": draw((hidden, inputs)) / inputs**0.5, "b": draw(hidden), "V": draw((classes, hidden)) / hidden**0.5,
+        "c": draw(classes)}, True)
+
+
 MAKERS: dict[str, Callable[..., Subject]] = {
     "convolution": convolution, "LSTM": lstm, "attention": attention, "max pooling by loops": pooling,
     "small convolutional net": small_convolutional_net, "small LSTM": small_lstm, "small attention": small_attention,
-    "one vector": one_vector,
+    "one vector": one_vector, "sample by sample": sample_by_sample,
 }
 
 
