@@ -136,46 +136,51 @@ def _served(
     for product in products:
         if wanted[product.input].size and (complete[product.input] or observed):
             serving.setdefault(product.input, []).append(product)
-    places = {unit.place.number: unit.place for unit in units_of(list(chain.from_iterable(serving.values())))}
-    entries = sum(wanted[number].size for number in serving)
-    if not SHARE * entries > trial_columns({place.shape for place in places.values()}) + len(places):
-        return {}
-    stands_for = merged([places[site] for site in sorted(places)], runner, generator)
-    sites = _sites(list(dict.fromkeys(stands_for.values())), SHARE * entries, runner, generator)
+    units = units_of(list(chain.from_iterable(serving.values())))
+    sites = _sites(units, SHARE * sum(wanted[number].size for number in serving), runner, generator)
     if not sites:
         return {}
     found = {
-        number: _Served([Unit(product, places[product.site]) for product in chosen])
-        for number, chosen in serving.items()
+        number: _Served([unit for unit in units if unit.product.input == number]) for number in serving
     }
     beside = [part for number, one in found.items() if not complete[number]
               for part in _parts_beside(inputs[number], one.units)]
     rests = discover(beside, runner, generator)
     for number, one in found.items():
-        one.sites = [sites[stands_for[unit.place]] for unit in one.units]
+        one.sites = [sites[unit.place] for unit in one.units]
         one.rests = [rest for rest in rests if rest.place.number == number]
         one.columns = sum(rest.colours_of(wanted[number]).size for rest in one.rests)
     return found
 
 
-def _sites(places: Sequence[Place], most: float, runner: Runner, generator: "Generator") -> dict[Place, Site]:
-    """Return what is moved for each place; nothing where to find it out would take more columns than may be.
+def _sites(units: Sequence[Unit], most: float, runner: Runner, generator: "Generator") -> dict[Place, Site]:
+    """Return what is moved for the place of each product; nothing where to find it out would take ``most`` columns.
 
-    Many places of one shape are one where entries of different ones have one colour: where they do not meet.
+    Many places that are alike are one where entries of different ones have one colour: where they do not meet.
     """
-    bundles, alone = bundled(places)
-    found: dict[Place, Site] = {}
-    by_number = {place.number: place for place in places}
-    for bundle, colouring in zip(bundles, discover(bundles, runner, generator), strict=True):
-        colours = colouring.colour.reshape(len(bundle.several), -1)
-        members = [by_number[number] for number in bundle.several]
-        if colouring.alone or (colours != colours[0]).any():
-            alone += members
-        else:
-            found |= {place: Site(colouring, row) for row, place in enumerate(members)}
-    if not most > trial_columns(place.shape for place in alone):
+    bundles, alone = bundled(units)
+    if not most > trial_columns({place.shape for place in (*bundles, *alone)}) + len(bundles) + len(alone):
         return {}
-    return found | dict(zip(alone, map(Site, discover(alone, runner, generator)), strict=True))
+    stands_for = merged([*bundles, *alone], runner, generator)
+    members = {unit.place.number: unit.place for unit in units}
+    found: dict[Place, Site] = {}
+    left = [place for place in alone if stands_for[place] is place]
+    first = [bundle for bundle in bundles if stands_for[bundle] is bundle]
+    for bundle, colouring in zip(first, discover(first, runner, generator), strict=True):
+        places = [members[number] for number in bundle.several]
+        colours = colouring.colour.reshape(len(places), -1)
+        if colouring.alone or (colours != colours[0]).any():
+            left += places
+        else:
+            found |= {place: Site(colouring, row) for row, place in enumerate(places)}
+    if not most > trial_columns(place.shape for place in left):
+        return {}
+    found |= zip(left, map(Site, discover(left, runner, generator)), strict=True)
+    found |= {place: found[stands_for[place]] for place in alone}
+    for bundle in bundles:
+        for mine, other in zip(bundle.several, stands_for[bundle].several, strict=True):
+            found[members[mine]] = found[members[other]]
+    return found
 
 
 def _parts_beside(whole: Place, units: Sequence[Unit]) -> tuple[Place, ...]:

@@ -130,7 +130,9 @@ class _Trial:
             self.free = np.asarray(sum(owner * digit.apart(shape) for digit, owner in self.owners.items()))
         unique = tuple(digit for digit in self.bound if digit not in self.periods)
         periods = tuple(self.periods.items())
-        return Colouring(self.place, self.free, unique, periods, self.free is None and not periods, self.unseen)
+        found = Colouring(self.place, self.free, unique, periods, self.free is None and not periods, self.unseen)
+        # A colour with codes takes three columns, an entry by itself two.
+        return Colouring(self.place) if found.coded and 3 * found.count >= 2 * self.place.size else found
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 SAME = 1e-10
 # Sites that are compared with one another at a time: those that add up stand close together in a program.
 TOGETHER = 32
-# Places of one shape from which on it is tried whether they can be moved as one.
+# Places that are alike, from so many on it is tried whether they can be moved as one.
 MANY_ALIKE = 4
 
 Adjoint = Callable[[Array, Array], Array]
@@ -106,18 +106,27 @@ def merged(places: Sequence[Place], runner: Runner, generator: "Generator") -> d
     return found
 
 
-def bundled(places: Sequence[Place]) -> tuple[list[Place], list[Place]]:
-    """Return places of one shape, where these are many, as one place; and the others.
+def bundled(units: Sequence[Unit]) -> tuple[list[Place], list[Place]]:
+    """Return the places of products, those as one that are many and alike in shape and in what enters there.
 
     What a loop over samples multiplies stands in as many places as there are samples, which do not meet.
+
+    Returns
+    -------
+    Places that are several, and the others.
     """
-    shapes: dict[tuple[int, ...], list[Place]] = {}
-    for place in places:
-        shapes.setdefault(place.shape, []).append(place)
-    many = [alike for alike in shapes.values() if len(alike) >= MANY_ALIKE]
-    return ([Place(alike[0].number, np.stack([place.value for place in alike]), inside=True,
-                   several=tuple(place.number for place in alike)) for alike in many],
-            [place for alike in shapes.values() if len(alike) < MANY_ALIKE for place in alike])
+    groups: dict[Any, dict[int, Place]] = {}
+    seen = set()
+    for unit in units:
+        if unit.place.number not in seen:
+            seen.add(unit.place.number)
+            owners = np.asarray(unit.product.owners).reshape(-1)
+            key = unit.place.shape, unit.product.input, owners.size, *owners[:1].tolist()
+            groups.setdefault(key, {})[unit.place.number] = unit.place
+    many = [list(alike.values()) for alike in groups.values() if len(alike) >= MANY_ALIKE]
+    few = [place for alike in groups.values() if len(alike) < MANY_ALIKE for place in alike.values()]
+    return [Place(alike[0].number, np.stack([place.value for place in alike]), inside=True,
+                  several=tuple(place.number for place in alike)) for alike in many], few
 
 
 def _merge(alike: Sequence[Place], found: dict[Place, Place], runner: Runner, generator: "Generator") -> None:

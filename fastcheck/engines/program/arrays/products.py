@@ -98,6 +98,9 @@ class ProductNotes:
         self._numbers = numbers
         self._pending: list[Product] = []
         self._owners: dict[tuple[int, tuple[int, ...]], Indices] = {}
+        # Results of products, and of sums of these: what is added to one of them, it serves as well.
+        self._results: dict[int, Any] = {}
+        self._adds_up = False
         self.found: dict[int, list[Product]] = {number: [] for number in numbers}
 
     def product(self, count: int, operands: tuple[Any, ...], letters: str) -> None:
@@ -118,11 +121,14 @@ class ProductNotes:
     def sum(self, count: int, operands: tuple[Any, ...], signs: tuple[float, float], size: int) -> None:
         """Operation number `count` is about to add these operands, times signs, to a result of this size.
 
-        What is broadcast, as a bias is, has fewer entries than the result; the response of that serves it too.
+        What is broadcast, as a bias is, has fewer entries than the result; the response of that serves it too.  So it
+        does a bias of one sample, which is added to a product.
         """
+        values = [operand.value if type(operand) is DifferenceArray else operand for operand in operands]
+        self._adds_up = any(id(value) in self._results for value in values)
         for side in (0, 1):
             mine = operands[side]
-            if _is_labelled(mine) and np.size(mine.value) < size:
+            if _is_labelled(mine) and (np.size(mine.value) < size or self._adds_up):
                 self._note(count, side, mine, np.array(signs[side]), None, _summed_to(np.shape(mine.value)))
 
     def reduction(self, count: int, operand: Any, slopes: Any, axes: tuple[int, ...], size: int) -> None:
@@ -165,7 +171,10 @@ class ProductNotes:
         for product in self._pending:
             if product.site == count and value.dtype.kind == "f":
                 self.found[product.input].append(replace(product, value=np.array(value)))
+        if self._pending or self._adds_up:
+            self._results[id(value)] = value
         self._pending.clear()
+        self._adds_up = False
         return change
 
     def keep_alike(self, other: "ProductNotes") -> None:
