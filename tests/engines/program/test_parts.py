@@ -135,7 +135,7 @@ def test_layers_of_one_width_are_told_apart_in_a_loop():
         d = dz @ W.T
     report = fc.check_function(loss, list(layers), found[::-1])
     assert (report.verdict, report.engine) == ("pass", "program")
-    assert report.facts["columns"] < 2 * 4 * 12 + 60
+    assert report.facts["columns"] < layers.size / 3
 
 
 def test_steps_that_lead_to_one_another_are_not_moved_as_one():
