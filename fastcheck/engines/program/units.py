@@ -48,6 +48,7 @@ class Product(Protocol):
     other: Any
     contraction: str | Adjoint
     owners: Indices
+    weights: Any
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +72,8 @@ class Unit:
             operand = np.einsum(turned(product.contraction, product.side), shaped, beside, optimize=True)
         else:
             operand = product.contraction(shaped, beside)
-        return np.asarray(operand, dtype=np.float64).reshape(-1)
+        weights = np.abs(product.weights) if absolute else product.weights
+        return np.asarray(weights * operand, dtype=np.float64).reshape(-1)
 
 
 def turned(contraction: str, side: int) -> str:

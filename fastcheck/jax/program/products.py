@@ -56,6 +56,7 @@ class Product:
     other: Any
     contraction: str | Adjoint
     owners: Indices
+    weights: float = 1.0
 
 
 @dataclass

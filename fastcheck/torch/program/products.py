@@ -45,6 +45,7 @@ class Product:
     value : the operator's output at the point; other : the other operand.
     contraction : an einsum of both operands, or the adjoint: (response, other) -> what it is to the operand.
     owners : of the operand's shape: places in the input.
+    weights : what its entries were multiplied by before.
     """
 
     site: int
@@ -54,6 +55,7 @@ class Product:
     other: Array
     contraction: str | Adjoint
     owners: Indices
+    weights: float = 1.0
 
 
 def products_of(

@@ -25,6 +25,7 @@ class Product:
     other: np.ndarray
     contraction: str
     owners: np.ndarray
+    weights: float = 1.0
 
 
 @dataclass

@@ -36,11 +36,13 @@ def operate(run: Run, name: str, plain: Callable[..., Any], operands: Operands) 
         return product(run, name, plain, operands)  # type: ignore[no-any-return]  # it makes arrays only
     values, changes, moving = split(run, operands)
     out = plain(*values)
-    if run.notes is not None:
-        _note(run, name, operands, values, out)
+    scaled = run.notes is not None and _note(run, name, operands, values, out)
     if not moving or out is NotImplemented:
         return out if out is NotImplemented else run.fresh(out)
-    return run.fresh(out, change_of(run, name, values, changes, out))
+    made = run.fresh(out, change_of(run, name, values, changes, out))
+    if scaled and run.notes is not None:
+        run.notes.carry(operands, made)
+    return made
 
 
 def operate_on_one(run: Run, name: str, plain: Callable[..., Any], array: Any) -> DifferenceArray:
@@ -81,8 +83,7 @@ def operate_on_two(run: Run, name: str, plain: Callable[..., Any], a: Any, b: An
     else:
         return operate(run, name, plain, (a, b))
     out = plain(value_a, value_b)
-    if run.notes is not None:
-        _note(run, name, (a, b), (value_a, value_b), out)
+    scaled = run.notes is not None and _note(run, name, (a, b), (value_a, value_b), out)
     if da is None and db is None:
         return run.fresh(out)
     rule = run.tables.rules.get(name)
@@ -105,7 +106,10 @@ def operate_on_two(run: Run, name: str, plain: Callable[..., Any], a: Any, b: An
         or change.shape[1:] != out.shape
     ):
         change = owned(change, (da, db), run.batch, out.shape)
-    return run.fresh(out, change)
+    made = run.fresh(out, change)
+    if scaled and run.notes is not None:
+        run.notes.carry((a, b), made)
+    return made
 
 
 def split(run: Run, operands: Operands) -> tuple[list[Any], list[Change | None], bool]:
@@ -151,13 +155,21 @@ def change_of(
     return None if change is None else owned(change, lifted, run.batch, out.shape)
 
 
-def _note(run: Run, name: str, operands: Operands, values: Sequence[Any], out: Any) -> None:
-    """Note a product of two operands, or a sum in which one may be broadcast."""
+def _note(run: Run, name: str, operands: Operands, values: Sequence[Any], out: Any) -> bool:
+    """Note a product of two operands, or a sum in which one may be broadcast; tell whether it only scales entries."""
     assert run.notes is not None  # noqa: S101  # asked where somebody takes notes
-    if name == "multiply":
-        run.notes.product(run.count + 1, operands, _elementwise_letters(values, out))
+    if name == "multiply" or (name == "divide" and not _moves(operands[1])):
+        if np.isrealobj(out) and run.notes.scales(operands):
+            return True
+        if name == "multiply":
+            run.notes.product(run.count + 1, operands, _elementwise_letters(values, out))
     elif name in SIGNS:
         run.notes.sum(run.count + 1, operands, SIGNS[name], np.size(out))
+    return False
+
+
+def _moves(operand: Any) -> bool:
+    return type(operand) is DifferenceArray and operand.change is not None
 
 
 def _elementwise_letters(values: Sequence[Any], out: Any) -> str:

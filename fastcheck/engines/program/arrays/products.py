@@ -3,6 +3,9 @@
 An input's entries are given the changes 1, 2, 3, ... times one tiny power of two. Whatever only moves entries around
 moves their labels around, exactly; so at a product the labels of an operand say which entries of the input it holds,
 however often the function has reshaped, gathered or padded them. An array whose changes were calculated has no labels.
+
+Entries that are multiplied by what stands still (a mask, a scale) keep their labels. So every input has two rows: one
+in which they do, and one of the changes themselves, which are the labels times whatever the entries were multiplied by.
 """
 
 import math
@@ -42,6 +45,7 @@ class Product:
     contraction : the operation as an einsum string in the operands' order; or, where an axis of length one of the
         operand is broadcast, the adjoint in this operand: (response of the result, other operand) -> its shape.
     owners : for each entry of the operand, its flat position in the input, or -1 where it does not come from it.
+    weights : what the input's entries were multiplied by before; one where they were not.
     """
 
     site: int
@@ -52,6 +56,7 @@ class Product:
     other_moves: bool
     contraction: str | Adjoint
     owners: Indices
+    weights: Array | float = 1.0
 
 
 def labels(shape: tuple[int, ...]) -> Array:
@@ -91,7 +96,7 @@ class ProductNotes:
 
     Parameters
     ----------
-    numbers : of the inputs, row by row.
+    numbers : of the inputs, row by row; as many rows of the changes themselves follow those of the labels.
     """
 
     def __init__(self, numbers: Sequence[int]) -> None:
@@ -117,6 +122,30 @@ class ProductNotes:
             beside = np.array(plain, dtype=np.float64)
             moving = other.change if type(other) is DifferenceArray else None
             self._note(count, side, mine, beside, moving, contraction(letters, side, np.shape(mine.value)))
+
+    def scales(self, operands: tuple[Any, ...]) -> bool:
+        """Tell whether an elementwise product only scales entries of inputs: whatever moves one of its operands moves
+        labelled entries, and the other stands still.
+        """
+        moved = False
+        for row in range(len(self._numbers)):
+            moving = [one for one in operands if type(one) is DifferenceArray and one.change is not None
+                      and np.any(one.change[row])]
+            if len(moving) > 1 or not all(map(_is_labelled, moving)):
+                return False
+            moved |= bool(moving)
+        return moved
+
+    def carry(self, operands: tuple[Any, ...], result: DifferenceArray) -> None:
+        """Have the result of an operation that only scales entries of inputs keep their labels."""
+        change = result.change
+        assert change is not None  # noqa: S101  # one operand moves
+        for one in operands:
+            labelled = one.change if type(one) is DifferenceArray else None
+            for row in range(len(self._numbers)):
+                if labelled is not None and np.any(labelled[row]):
+                    change[row] = labelled[row]
+        result.owner.computed = False
 
     def sum(self, count: int, operands: tuple[Any, ...], signs: tuple[float, float], size: int) -> None:
         """Operation number `count` is about to add these operands, times signs, to a result of this size.
@@ -153,10 +182,12 @@ class ProductNotes:
         change = mine.change
         assert change is not None  # noqa: S101  # it is labelled
         for row, number in enumerate(self._numbers):
-            if np.any(change[row]) and len(self.found[number]) <= MOST_PRODUCTS:
+            labelled = change[row]
+            if np.any(labelled) and len(self.found[number]) <= MOST_PRODUCTS:
                 moves = moving is not None and bool(np.any(moving[row]))
-                owners = self._shared(number, np.rint(change[row] / LABEL).astype(np.int64) - 1)
-                self._pending.append(Product(count, number, side, np.zeros(0), beside, moves, way, owners))
+                owners = self._shared(number, np.rint(labelled / LABEL).astype(np.int64) - 1)
+                weights = _weights_of(labelled, change[len(self._numbers) + row])
+                self._pending.append(Product(count, number, side, np.zeros(0), beside, moves, way, owners, weights))
 
     def _shared(self, number: int, owners: Indices) -> Indices:
         """Return the owners of the last operand of that input and shape where they are the same: loops have many."""
@@ -187,6 +218,13 @@ class ProductNotes:
 def _is_labelled(operand: Any) -> bool:
     """Tell whether an operand holds entries of inputs: its changes are labels, not calculated from them."""
     return type(operand) is DifferenceArray and not operand.owner.computed and operand.change is not None
+
+
+def _weights_of(labelled: Array, change: Array) -> Array | float:
+    """Return what entries were multiplied by, from their labels and their changes; one where these are the same."""
+    if np.array_equal(labelled, change):
+        return 1.0
+    return np.divide(change, labelled, out=np.zeros_like(change), where=labelled != 0.0)
 
 
 def _summed_to(shape: tuple[int, ...]) -> Adjoint:

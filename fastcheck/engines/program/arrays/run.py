@@ -76,6 +76,12 @@ class Notes(Protocol):
     def product(self, count: int, operands: tuple[Any, ...], letters: str) -> None:
         """Operation number `count` is a product of these operands, described by an einsum string."""
 
+    def scales(self, operands: tuple[Any, ...]) -> bool:
+        """Whether the product of these operands only scales entries of inputs, which is noted where they go."""
+
+    def carry(self, operands: tuple[Any, ...], result: DifferenceArray) -> None:
+        """Have the result of such a product be entries of inputs."""
+
     def sum(self, count: int, operands: tuple[Any, ...], signs: tuple[float, float], size: int) -> None:
         """Operation number `count` is the sum of these operands, times signs, of this size."""
 

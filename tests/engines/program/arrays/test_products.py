@@ -46,6 +46,24 @@ def lengths(W, V):
     return np.linalg.norm(W) ** 3 + np.exp(np.linalg.norm(V, axis=1)) + np.linalg.norm(V, axis=0, keepdims=True)
 
 
+MASK = (np.arange(20).reshape(5, 4) % 3 > 0) * np.linspace(-1.0, 2.0, 20).reshape(5, 4)
+
+
+def scaled_before(W, V):
+    """By masks and numbers that stand still, and moved around afterwards."""
+    return np.exp(X @ (W * MASK).T / 3.0) @ (-2.0 * V / 5.0) + (0.1 * W).reshape(-1) @ W.reshape(-1)
+
+
+def by_hand(w, x):
+    """A convolution whose windows are multiplied and added up."""
+    out = np.zeros((2, 3, 3))
+    for f in range(2):
+        for i in range(3):
+            for j in range(3):
+                out[f, i, j] = np.sum(x[i : i + 2, j : j + 2] * w[f])
+    return np.tanh(out)
+
+
 def im2col(K, x):
     columns = np.zeros((16, 9))
     padded = np.pad(x, 1)
@@ -80,6 +98,8 @@ CASES = {
     "two layers": (two_layers, [(4, 5), (5,), (5, 2)], (True, True, True)),
     "one vector": (in_one_vector, [(35,)], (True,)),
     "reductions": (reductions, [(4, 2), (3, 2)], (True, True)),
+    "scaled before": (scaled_before, [(5, 4), (5, 2)], (True, True)),
+    "by hand": (by_hand, [(2, 2, 2), (4, 4)], (True, True)),
     "lengths": (lengths, [(4, 5), (3, 3)], (True, True)),
     "broadcast sums": (broadcast_sums, [(4,), (6, 1), ()], (True, True, True)),
     "sums of a kind": (lambda x, y: np.exp(x + y) - x, [(3, 2), (3, 2)], (False, False)),
@@ -117,6 +137,7 @@ def test_products_lead_to_the_derivatives_by_the_input(name):
                 )
             else:
                 operand = product.contraction(response, product.other)
+            operand = product.weights * operand
             assert operand.shape == product.owners.shape
             ours = product.owners >= 0
             found += np.bincount(product.owners[ours], operand[ours], minlength=value.size)
