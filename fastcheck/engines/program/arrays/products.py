@@ -9,7 +9,7 @@ in which they do, and one of the changes themselves, which are the labels times 
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ...._types import Array, Indices
 from .array import DifferenceArray
+from .operand_adjoints import Adjoint, added, added_along, contraction
 
 # The least label. Nothing crosses a kink by so little; twice its square is still a normal number.
 LABEL = 2.0**-400
@@ -25,8 +26,6 @@ LABEL = 2.0**-400
 MOST_PRODUCTS = 4096
 # Numbers of labels of inputs that share a run.
 TOGETHER = 1 << 20
-
-Adjoint = Callable[[Array, Array], Array]
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,7 +157,7 @@ class ProductNotes:
         for side in (0, 1):
             mine = operands[side]
             if _is_labelled(mine) and (np.size(mine.value) < size or self._adds_up):
-                self._note(count, side, mine, np.array(signs[side]), None, _summed_to(np.shape(mine.value)))
+                self._note(count, side, mine, np.array(signs[side]), None, added(np.shape(mine.value)))
 
     def reduction(self, count: int, operand: Any, slopes: Any, axes: tuple[int, ...], size: int) -> None:
         """Operation number `count` is about to add up this operand, or what is as steep as that times slopes.
@@ -172,7 +171,7 @@ class ProductNotes:
         size : of the result.
         """
         if _is_labelled(operand) and size < np.size(operand.value):
-            self._note(count, 0, operand, np.asarray(slopes), None, _spread_to(np.shape(operand.value), axes))
+            self._note(count, 0, operand, np.asarray(slopes), None, added_along(np.shape(operand.value), axes))
 
     def _note(
         self, count: int, side: int, mine: DifferenceArray, beside: Array, moving: NDArray[Any] | None,
@@ -227,23 +226,6 @@ def _weights_of(labelled: Array, change: Array) -> Array | float:
     return np.divide(change, labelled, out=np.zeros_like(change), where=labelled != 0.0)
 
 
-def _summed_to(shape: tuple[int, ...]) -> Adjoint:
-    """Return the adjoint of an operand of this shape that is broadcast and added, times a sign."""
-
-    def adjoint(response: Array, sign: Array) -> Array:
-        lead = response.ndim - len(shape)
-        axes = (*range(lead), *(lead + axis for axis, extent in enumerate(shape) if extent == 1))
-        return np.asarray(sign * response.sum(axis=axes, keepdims=True).reshape(shape))
-
-    return adjoint
-
-
-def _spread_to(shape: tuple[int, ...], axes: tuple[int, ...]) -> Adjoint:
-    """Return the adjoint of a sum of an operand of this shape along axes, times slopes."""
-    kept = [1 if axis - len(shape) in axes else extent for axis, extent in enumerate(shape)]
-    return lambda response, slopes: np.asarray(np.broadcast_to(response.reshape(kept), shape) * slopes)
-
-
 class Suppression:
     """Has, for each input's row, the results of that input's products stand still: what moves then enters elsewhere.
 
@@ -263,39 +245,3 @@ class Suppression:
         kept = np.array(np.broadcast_to(change, (len(self._sites), *value.shape)))
         kept[rows] = 0.0
         return kept
-
-
-def contraction(letters: str, side: int, shape: tuple[int, ...]) -> str | Adjoint:
-    """Return the einsum string, or the adjoint where it alone would not give the operand's shape.
-
-    Parameters
-    ----------
-    letters : the einsum string of the product.
-    side : the operand in question.
-    shape : its shape.
-    """
-    inputs, result = letters.split("->")
-    parts = inputs.split(",")
-    mine, other = parts[side], parts[1 - side]
-    known = set(other) | set(result)
-    if len(set(mine)) == len(mine) and 1 not in shape and set(mine) <= known:
-        return letters
-
-    def adjoint(response: Array, beside: Array) -> Array:
-        kept = "".join(letter for letter in dict.fromkeys(mine) if letter in known)
-        sums = np.einsum(f"{result},{other}->{kept}", response, beside, optimize=True)
-        return _into_shape(sums, kept, mine, shape)
-
-    return adjoint
-
-
-def _into_shape(sums: Array, kept: str, mine: str, shape: tuple[int, ...]) -> Array:
-    """What each entry of the operand gets: the sum where it was broadcast, nothing off a repeated letter's diagonal."""
-    sizes = dict(zip(mine, shape, strict=True))
-    short = tuple(axis for axis, letter in enumerate(kept) if sizes[letter] == 1)
-    sums = np.sum(sums, axis=short, keepdims=True)
-    full = np.zeros(shape)
-    view = np.einsum(f"{mine}->{''.join(dict.fromkeys(mine))}", full) if mine else full
-    spread = sums.reshape([sizes[letter] if letter in kept else 1 for letter in dict.fromkeys(mine)])
-    view[...] = spread
-    return full
