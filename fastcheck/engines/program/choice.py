@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # Looking for a better way may take this share of the columns that it could save.
 SHARE = 0.5
+# Fewer entries than these are moved themselves: one run has all their columns, and to find out about units takes some.
+FEWEST = 100
 # Where units take no more columns than this for each input that they serve, no other way is looked for.
 FEW = 8
 
@@ -136,8 +138,11 @@ def _served(
     for product in products:
         if wanted[product.input].size and (complete[product.input] or observed):
             serving.setdefault(product.input, []).append(product)
+    entries = sum(wanted[number].size for number in serving)
+    if entries < FEWEST:
+        return {}
     units = units_of(list(chain.from_iterable(serving.values())))
-    sites = _sites(units, SHARE * sum(wanted[number].size for number in serving), runner, generator)
+    sites = _sites(units, SHARE * entries, runner, generator)
     if not sites:
         return {}
     found = {
