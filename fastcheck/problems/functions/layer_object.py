@@ -235,11 +235,15 @@ def widened(layer: Any, dtypes: Sequence[str]) -> Iterator[None]:
 
 @contextmanager
 def installed(layer: Any, arrays: Sequence[NDArray[Any]], values: Sequence[Any]) -> Iterator[None]:
-    """Inside, arrays of the layer have other values; plain ones are written where they are, and put back after."""
+    """Inside, arrays of the layer have other values; plain ones are written where they are, and put back after.
+
+    Others lie in memory as the arrays do: BLAS rounds by the order of the axes.
+    """
     in_place = all(type(value) is np.ndarray and array.flags.writeable and value.dtype == array.dtype
                    for array, value in zip(arrays, values, strict=True))
     if not in_place:
-        with exchanged(layer, _replacement(arrays, values)):
+        alike = [_in_order_of(array, value) for array, value in zip(arrays, values, strict=True)]
+        with exchanged(layer, _replacement(arrays, alike)):
             yield
         return
     before = [array.copy() for array in arrays]
@@ -250,6 +254,14 @@ def installed(layer: Any, arrays: Sequence[NDArray[Any]], values: Sequence[Any])
     finally:
         for array, kept in zip(arrays, before, strict=True):
             np.copyto(array, kept)
+
+
+def _in_order_of(array: NDArray[Any], value: Any) -> Any:
+    """Return a value whose axes lie in memory in the same order as those of an array."""
+    axes = sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
+    if array.flags.c_contiguous or axes == list(range(array.ndim)):
+        return value
+    return value.transpose(axes).copy().transpose(np.argsort(axes).tolist())
 
 
 def _replacement(arrays: Sequence[NDArray[Any]], values: Sequence[Any]) -> Callable[[NDArray[Any]], Any]:
