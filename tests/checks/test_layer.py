@@ -331,6 +331,87 @@ def test_what_cannot_be_checked_is_refused(make, options, kind, words):
     refuses(kind, words, fc.check_layer, make, X, **options)
 
 
+class Fortran(Attributes):
+    """Weights in Fortran order."""
+
+    def __init__(self, wrong=1.0, dtype=np.float64):
+        super().__init__(b=B.astype(dtype), wrong=wrong)
+        self.W = np.asfortranarray(W, dtype)
+
+
+class Transposed(Fortran):
+    """Weights and a buffer whose axes lie in memory in another order than they are counted."""
+
+    def __init__(self, wrong=1.0, dtype=np.float64):
+        super().__init__(wrong, dtype)
+        self.buffer = np.zeros((50, 1, 3), dtype).transpose(1, 2, 0)
+
+    def forward(self, x):
+        self.buffer[...] = super().forward(x)[:, :, None]
+        self.buffer *= np.linspace(0.5, 1.0, 50)
+        return self.buffer.sum(axis=2)
+
+    def backward(self, d):
+        return super().backward(d * np.linspace(0.5, 1.0, 50).sum())
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("kind", [Fortran, Transposed])
+def test_weights_and_buffers_in_another_order_of_memory(kind, dtype):
+    for number in range(5):  # whose product is rounded otherwise in another order
+        x = np.random.default_rng(number).standard_normal((1, len(W))).astype(dtype)
+        report = fc.check_layer(kind(dtype=dtype), x)
+        assert report.ok, str(report)
+        assert report.engine == "program", report.notes
+        assert [t.name for t in fc.check_layer(kind(1.01, dtype), x).failures] == ["W"]
+
+
+class Two:
+    """A layer with two outputs, whose gradients backward takes one by one."""
+
+    def forward(self, x):
+        self.x = x
+        return x**2, np.sin(x)
+
+    def backward(self, one, other):
+        return one * 2.0 * self.x + other * np.cos(self.x)
+
+
+class Listed:
+    """A layer that takes one list of arrays."""
+
+    def forward(self, arrays):
+        return np.hstack(arrays)
+
+    def backward(self, d):
+        return np.split(d, 2, axis=1)
+
+
+class Named:
+    """A layer that returns its output in a dictionary."""
+
+    def forward(self, x):
+        return {"out": x}
+
+    def backward(self, d):
+        return d["out"]
+
+
+def test_errors_of_the_layer_say_how_it_was_called():
+    for call, words in (
+        (lambda: fc.check_layer(Two(), X), ["backward", "one tuple", "layer.backward(*d)"]),
+        (lambda: fc.check_vjp(lambda x: (x, x), lambda one, other, x: one + other, X), ["backward", "one tuple"]),
+        (lambda: fc.check_layer(Listed(), [X, X]), ["forward", "2 inputs: arrays, input1"]),
+        (lambda: fc.check_layer(Listed(), ()), ["forward", "0 inputs"]),
+    ):
+        with pytest.raises(TypeError) as caught:
+            call()
+        (note,) = caught.value.__notes__
+        assert all(word in note for word in words), note
+    assert fc.check_layer(Two(), X, backward=lambda layer, d: layer.backward(*d)).ok
+    refuses(TypeError, ["forward", "dict"], fc.check_layer, Named(), X)
+
+
 def test_a_gradient_that_is_never_returned_is_zero_and_said_so():
     class Forgetful(Attributes):
         def backward(self, d):

@@ -25,9 +25,12 @@ from .layer_parameters import parameters_of
 from .layer_reads import constants_read, is_read_elsewhere
 from .layer_returned import Wanted, names_in
 from .layer_slots import numbers_beside_gradients
-from .vjp import copies, input_names
+from .vjp import copies, input_names, outputs_of, told
 
 LOW = ("float16", "float32")
+# What helps where backward takes the gradients of several outputs one by one.
+AS_ONE_TUPLE = ("; it was called with one tuple of gradients, as forward returns several outputs: where it takes them one "
+                "by one, pass backward=lambda layer, d: layer.backward(*d)")
 
 
 @dataclass
@@ -113,9 +116,16 @@ class LayerCalls:
     def _both_passes(self, layer: Any) -> tuple[Any, tuple[int, ...]]:
         arrays = list(arrays_in(layer))
         before = [array.copy() for array in arrays]
-        output = self._forward_of_inputs(layer)
+        forward, backward = self._method(layer, self.forward), self._method(layer, self.backward)
+        names = input_names(forward, len(self.inputs))
+        count = f"{len(names)} input{'s' * (len(names) != 1)}"
+        with told("forward", f"; it was called with {count}{': ' if names else ''}{', '.join(names)}"):
+            output = forward(*copies(self.inputs))
+        outputs_of(output)
         written = written_among(arrays, before)
-        return self._pass(layer, self.backward, _ones_like(output)), written
+        several = isinstance(output, (tuple, list))
+        with told("backward", AS_ONE_TUPLE if several else ""):
+            return backward(_ones_like(output)), written
 
     def _copied_when_followed(self, written: tuple[int, ...]) -> Followed | None:
         """Return what gives the layers of runs that follow changes; None where they cannot be copied."""

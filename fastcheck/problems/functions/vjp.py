@@ -86,7 +86,7 @@ class LayerCost:
     def __call__(self, parameters: dict[str, Any]) -> float:
         """Return the cost."""
         total = 0.0
-        for weight, output in zip(self.weights, _outputs(self.outputs(parameters, *self.still)), strict=True):
+        for weight, output in zip(self.weights, outputs_of(self.outputs(parameters, *self.still)), strict=True):
             if output.shape != weight.shape:
                 raise ValueError(f"forward: expected outputs of one shape, got one whose shape changed from "
                                  f"{weight.shape} to {output.shape}")
@@ -121,10 +121,11 @@ def vjp_problem(
     if not sum(arrays[place].size for place in floating):
         raise ValueError("inputs: expected a number of a floating dtype, got none, so nothing can be perturbed")
     started = time.perf_counter()
-    with _told("forward"):
+    with told("forward"):
         returned = forward(*copies(given))
     remedy = CACHE if not cache and isinstance(returned, (tuple, list)) and len(returned) == 2 else ""
-    weights = _cotangents(_outputs(without_cache(returned) if cache else returned, remedy), np.random.default_rng(seed))
+    outputs = outputs_of(without_cache(returned) if cache else returned, remedy)
+    weights = _cotangents(outputs, np.random.default_rng(seed))
 
     nothing: set[str] = set()
 
@@ -138,7 +139,9 @@ def vjp_problem(
         # forward again: a backward may use its cache up
         return gradients_at(values, forward(*copies(values)), cotangents)
 
-    with _told("backward", remedy):
+    several = isinstance(returned, (tuple, list)) and not cache
+    with told("backward", remedy + "; it was called with one tuple of gradients, one for each output, before the inputs"
+              if several else remedy):
         # copies: a backward may scale the cotangents in place and yet be right
         gradients = gradients_at(given, returned, copies(weights))
     seconds = time.perf_counter() - started
@@ -176,7 +179,7 @@ def without_cache(returned: Any) -> Any:
 
 
 @contextmanager
-def _told(name: str, remedy: str = "") -> Iterator[None]:
+def told(name: str, remedy: str = "") -> Iterator[None]:
     """Whose exception it is, and what may help."""
     try:
         yield
@@ -220,7 +223,13 @@ def _with_integers(output: Any) -> Any:
     return 1 * output if is_boolean else output
 
 
-def _outputs(value: Any, remedy: str = "") -> Values:
+def outputs_of(value: Any, remedy: str = "") -> Values:
+    """Return the outputs of a forward pass as arrays.
+
+    Raises
+    ------
+    TypeError, ValueError : for anything but numbers, with what may help.
+    """
     items = value if isinstance(value, (tuple, list)) else (value,)
     if not len(items):
         raise ValueError("forward: expected an array or a tuple of arrays, got no output")
