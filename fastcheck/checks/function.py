@@ -18,6 +18,7 @@ from ..engines.finite.problem import FunctionProblem, Method
 from ..engines.finite.stencils import ORDERS
 from ..problems.functions.integers import integer_arrays
 from ..problems.functions.purity import examine
+from ..problems.functions.random_numbers import random_numbers_kept
 from ..problems.functions.repeats import called
 from ..problems.gradients import AnalyticGradient, NumericalGradient
 from ..problems.parameters.layout import Layout, lowest_precision
@@ -44,6 +45,7 @@ PROGRAM, SUBTRACTED = "program", "differences"
 LITTLE = 1e-2
 
 
+@random_numbers_kept()
 def check_function(
     cost: Any,
     parameters: Any,
@@ -263,6 +265,7 @@ def _proven(
     return with_directions(proof.probed, replace(subject, indices=proof.positions), found, step, tolerance)
 
 
+@random_numbers_kept()
 def check_vjp(
     forward: Callable[..., Any],
     backward: Callable[..., Any],
@@ -340,7 +343,7 @@ def check_layer(
     """Check the backward pass of a layer that is a class: the gradients of its inputs and of its parameters.
 
     Every run has a layer of its own, so that nothing which one run leaves behind reaches another.  What the layer's
-    code keeps elsewhere, in its class or its module, is put back at the end.
+    code keeps elsewhere, in its class or its module, is put back at the end, and so are the random numbers it draws.
 
     Parameters
     ----------
@@ -388,14 +391,16 @@ def check_layer(
 
     started = time.perf_counter()
     given = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
-    calls = LayerCalls(make, given, forward, backward, params, grads)
-    with left_as_found(calls.code):
-        calls.find()
-        options["time_limit"] = time_left(started, options.get("time_limit"))
-        report = check_vjp(
-            calls.forward_of, calls.backward_of, calls.values, names=calls.names, epsilon=epsilon, seed=seed, **options
-        )
-        calls.require_own([tensor.name for tensor in report.failures])
+    with left_as_found((make,)):
+        calls = LayerCalls(make, given, forward, backward, params, grads)
+        with left_as_found(calls.code):
+            calls.find()
+            options["time_limit"] = time_left(started, options.get("time_limit"))
+            report = check_vjp(
+                calls.forward_of, calls.backward_of, calls.values, names=calls.names, epsilon=epsilon, seed=seed,
+                **options,
+            )
+            calls.require_own([tensor.name for tensor in report.failures])
     return report.noted(*calls.notes) if calls.notes else report
 
 

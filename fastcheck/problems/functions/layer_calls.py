@@ -29,8 +29,8 @@ from .vjp import copies, input_names, outputs_of, told
 
 LOW = ("float16", "float32")
 # What helps where backward takes the gradients of several outputs one by one.
-AS_ONE_TUPLE = ("; it was called with one tuple of gradients, as forward returns several outputs: where it takes them one "
-                "by one, pass backward=lambda layer, d: layer.backward(*d)")
+AS_ONE_TUPLE = ("; it was called with one tuple of gradients, as forward returns several outputs: where it takes them "
+                "one by one, pass backward=lambda layer, d: layer.backward(*d)")
 
 
 @dataclass
