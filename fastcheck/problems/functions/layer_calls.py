@@ -22,7 +22,7 @@ from .layer_object import (
     widened,
 )
 from .layer_parameters import parameters_of
-from .layer_reads import constants_read, is_read_elsewhere
+from .layer_reads import constants_read, is_missed_in_double, is_read_elsewhere
 from .layer_returned import Wanted, names_in
 from .layer_slots import numbers_beside_gradients
 from .vjp import copies, input_names, outputs_of, told
@@ -167,18 +167,26 @@ class LayerCalls:
         return notes
 
     def require_own(self, failures: Sequence[str]) -> None:
-        """Raise ValueError where copies of a layer were checked, and forward reads parameters of the layer itself.
+        """Raise ValueError where forward reads parameters elsewhere than in the layer that it is called of.
+
+        Copies of a layer may read those of the layer itself; and where arrays are in less than double precision,
+        others are put in their place.
 
         Parameters
         ----------
         failures : names of what was found wrong.
         """
         for slot, name in zip(self._slots, self.names[len(self.inputs) :], strict=True):
-            if self._original is not None and name in failures and is_read_elsewhere(
+            if name not in failures:
+                continue
+            if self._original is not None and is_read_elsewhere(
                 self._original, self._fresh, slot, self._forward_of_inputs
             ):
                 raise ValueError(f"make: expected a layer that can be copied, got one of which copies read {name} of "
                                  "the layer itself, by a global or a closure; pass a function that makes a new one")
+            if is_missed_in_double(self._fresh, slot, self._forward_of_inputs):
+                raise ValueError(f"make: expected layers that read {name} in an attribute, got one that reads it by a global, a "
+                                 "closure or a partial; make its arrays float64, which are moved in their place")
 
     def forward_of(self, *values: Any) -> Any:
         """What forward returns for these inputs and parameters, in double precision where the layer runs in it."""

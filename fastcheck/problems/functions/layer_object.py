@@ -212,12 +212,13 @@ def disturbed(layer: Any, some: Sequence[NDArray[Any]] | None = None) -> Iterato
         some = [array for array in arrays_in(layer) if array.flags.writeable]
     arrays = [array for array in some if array.dtype.kind == "f"]
     generator = np.random.default_rng(0)
-    with installed(layer, arrays, [_a_little_off(array, generator) for array in arrays]):
+    with installed(layer, arrays, [a_little_off(array, generator) for array in arrays]):
         yield
 
 
-def _a_little_off(array: NDArray[Any], generator: np.random.Generator) -> NDArray[Any]:
+def a_little_off(array: NDArray[Any], generator: np.random.Generator | None = None) -> NDArray[Any]:
     """Return an array of which every entry is larger by a random part in the root of what its precision tells apart."""
+    generator = generator or np.random.default_rng(0)
     with np.errstate(all="ignore"):
         largest = np.max(np.abs(array), initial=0.0) or 1.0
         sizes = np.where(array == 0.0, largest, np.abs(array))
