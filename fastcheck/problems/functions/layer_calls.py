@@ -186,7 +186,7 @@ class LayerCalls:
                                  "the layer itself, by a global or a closure; pass a function that makes a new one")
             if is_missed_in_double(self._fresh, slot, self._forward_of_inputs):
                 raise ValueError(f"make: expected layers that read {name} in an attribute, got one that reads it by a "
-                                 "global, a closure or a partial; make its arrays float64, which are moved in their place")
+                                 "global, a closure or a partial; make its arrays float64, which are moved in place")
 
     def forward_of(self, *values: Any) -> Any:
         """What forward returns for these inputs and parameters, in double precision where the layer runs in it."""
