@@ -387,6 +387,16 @@ class Listed:
         return np.split(d, 2, axis=1)
 
 
+class Listless:
+    """A layer whose backward takes nothing, although its output is no single number."""
+
+    def forward(self, x):
+        return x
+
+    def backward(self):
+        return 1.0
+
+
 class Named:
     """A layer that returns its output in a dictionary."""
 
@@ -403,6 +413,8 @@ def test_errors_of_the_layer_say_how_it_was_called():
         (lambda: fc.check_vjp(lambda x: (x, x), lambda one, other, x: one + other, X), ["backward", "one tuple"]),
         (lambda: fc.check_layer(Listed(), [X, X]), ["forward", "2 inputs: arrays, input1"]),
         (lambda: fc.check_layer(Listed(), ()), ["forward", "0 inputs"]),
+        (lambda: fc.check_vjp(lambda x: x, lambda d, x: d, [X, X]), ["forward", "2 inputs"]),
+        (lambda: fc.check_layer(Listless(), X), ["backward", "gradient of forward's output"]),
     ):
         with pytest.raises(TypeError) as caught:
             call()
@@ -410,6 +422,37 @@ def test_errors_of_the_layer_say_how_it_was_called():
         assert all(word in note for word in words), note
     assert fc.check_layer(Two(), X, backward=lambda layer, d: layer.backward(*d)).ok
     refuses(TypeError, ["forward", "dict"], fc.check_layer, Named(), X)
+
+
+class Criterion:
+    """A loss whose backward takes nothing: the gradients of the loss itself, added to what was there or not."""
+
+    def __init__(self, wrong=1.0, adds=False, dtype=np.float64):
+        self.W, self.wrong, self.adds = W.astype(dtype), wrong, adds
+        self.dW = np.full_like(self.W, 0.25)
+
+    def forward(self, x, t):
+        self.x, self.error = x, x @ self.W - t
+        return np.mean(self.error**2)
+
+    def backward(self):
+        d = 2.0 * self.error / self.error.size
+        dW = self.wrong * (self.x.T @ d)
+        self.dW = self.dW + dW if self.adds else dW
+        return d @ self.W.T, -d
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("adds", [False, True])
+def test_losses_whose_backward_takes_no_upstream_gradient(adds, dtype):
+    x, targets = X.astype(dtype), np.ones((6, 3), dtype)
+    for make in (Criterion(1.0, adds, dtype), lambda: Criterion(1.0, adds, dtype)):
+        report = fc.check_layer(make, (x, targets))
+        assert (report.ok, report.engine) == (True, "program"), str(report)
+        assert any("takes no upstream gradient" in note for note in report.notes)
+    wrong = fc.check_layer(Criterion(1.01, adds, dtype), (x, targets))
+    assert [tensor.name for tensor in wrong.failures] == ["W"]
+    assert "1.01" in wrong.failures[0].diagnosis
 
 
 def test_a_gradient_that_is_never_returned_is_zero_and_said_so():

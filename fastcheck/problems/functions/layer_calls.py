@@ -25,7 +25,7 @@ from .layer_parameters import parameters_of
 from .layer_reads import constants_read, is_missed_in_double, is_read_elsewhere
 from .layer_returned import Wanted, names_in
 from .layer_slots import numbers_beside_gradients
-from .vjp import copies, input_names, outputs_of, told
+from .vjp import called_with, copies, input_names, outputs_of, takes_one, told
 
 LOW = ("float16", "float32")
 # What helps where backward takes the gradients of several outputs one by one.
@@ -118,14 +118,14 @@ class LayerCalls:
         before = [array.copy() for array in arrays]
         forward, backward = self._method(layer, self.forward), self._method(layer, self.backward)
         names = input_names(forward, len(self.inputs))
-        count = f"{len(names)} input{'s' * (len(names) != 1)}"
-        with told("forward", f"; it was called with {count}{': ' if names else ''}{', '.join(names)}"):
+        with told("forward", called_with(names)):
             output = forward(*copies(self.inputs))
         outputs_of(output)
         written = written_among(arrays, before)
         several = isinstance(output, (tuple, list))
-        with told("backward", AS_ONE_TUPLE if several else ""):
-            return backward(_ones_like(output)), written
+        self._takes_upstream = several or np.size(output) != 1 or takes_one(backward)
+        with told("backward", AS_ONE_TUPLE if several else "; it was called with the gradient of forward's output"):
+            return self._pulled(layer, _ones_like(output)), written
 
     def _copied_when_followed(self, written: tuple[int, ...]) -> Followed | None:
         """Return what gives the layers of runs that follow changes; None where they cannot be copied."""
@@ -157,6 +157,9 @@ class LayerCalls:
         if numbers:
             notes.append(f"Single numbers with a gradient beside them were not checked: {', '.join(numbers)}; make "
                          "each an array, np.array(...), to have it checked.")
+        if not self._takes_upstream:
+            notes.append("backward takes no upstream gradient: what it gives was taken to be the gradients of the "
+                         "output, and was multiplied by an upstream gradient.")
         extra = len(returned) - len(self.inputs) if isinstance(returned, (tuple, list)) else 0
         if extra > 0 and self._slots and all(one is not None for one in self._kept(layer)):
             notes.append("backward returns gradients of parameters beside those that the layer keeps: those it keeps "
@@ -204,10 +207,13 @@ class LayerCalls:
         before = gradients_before(layer, self._slots, self.grads)
         with self._holding(layer, values, wide):
             output = self._pass(layer, self.forward, *values[:count])
-            returned = self._pass(layer, self.backward, _as_precise(upstream, output))
+            returned = self._pulled(layer, _as_precise(upstream, output))
             inputs, gradients = self._wanted.told_apart(returned, self._kept(layer))
         if any(one is not None and np.any(one) for one in before):
             gradients = self._without_former(gradients, before, upstream, values)
+        if not self._takes_upstream:  # by the chain rule, what it would give for one
+            inputs, gradients = ([None if one is None else float(np.sum(upstream)) * np.asarray(one) for one in given]
+                                 for given in (inputs, gradients))
         return tuple(np.array(one, np.float32) if self._low and one is not None else one
                      for one in (*inputs, *gradients))
 
@@ -240,6 +246,10 @@ class LayerCalls:
     def _pass(self, layer: Any, method: Any, *values: Any) -> Any:
         return self._method(layer, method)(*values)
 
+    def _pulled(self, layer: Any, upstream: Any) -> Any:
+        """Return what backward gives for an upstream gradient, which those of losses may not take."""
+        return self._pass(layer, self.backward, *((upstream,) if self._takes_upstream else ()))
+
     def _forward_of_inputs(self, layer: Any) -> Any:
         return self._pass(layer, self.forward, *copies(self.inputs))
 
@@ -250,14 +260,23 @@ class LayerCalls:
     def _without_former(
         self, gradients: Sequence[Any], before: Sequence[Any], upstream: Any, values: tuple[Any, ...]
     ) -> list[Any]:
-        """Gradients less what was there before backward, where it adds to that: a pass of zeros leaves it as it is."""
+        """Gradients less what was there before backward, where it adds to that: a pass of zeros leaves it as it is.
+
+        Where backward takes no upstream gradient, a second pass adds as much again.
+        """
         layer, count = self._fresh(), len(self.inputs)
         with self._holding(layer, values, False):
             output = self._pass(layer, self.forward, *values[:count])
-            self._pass(layer, self.backward, _as_precise(_zeros_like(upstream), output))
-            after = self._kept(layer)
-        return [one - former if former is not None and np.array_equal(former, left) else one
-                for one, former, left in zip(gradients, before, after, strict=True)]
+            self._pulled(layer, _as_precise(_zeros_like(upstream), output))
+            after: list[Any] = [None if one is None else np.array(one) for one in self._kept(layer)]
+            adds = [former is not None and np.array_equal(former, left)
+                    for former, left in zip(before, after, strict=True)]
+            if not self._takes_upstream:
+                self._pass(layer, self.forward, *values[:count])
+                self._pulled(layer, upstream)
+                adds = [former is not None and not np.array_equal(one, left)
+                        for former, one, left in zip(before, after, self._kept(layer), strict=True)]
+        return [one - former if added else one for one, former, added in zip(gradients, before, adds, strict=True)]
 
 
 def _is_low(value: Any) -> bool:

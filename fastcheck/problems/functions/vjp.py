@@ -4,7 +4,7 @@ import inspect
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,9 +98,10 @@ def vjp_problem(
     forward: Callable[..., Any], backward: Callable[..., Any], inputs: Any, seed: int, *, cache: bool = False,
     names: Sequence[str] | None = None, deadline: float = math.inf,
     keeping: Callable[[], AbstractContextManager[None]] = nullcontext,
-) -> tuple[LayerCost, dict[str, Any], dict[str, Any], list[str]]:
+) -> tuple[LayerCost, dict[str, Any], list[dict[str, Any]], list[str]]:
     """The cost sum(cotangents * forward(*inputs)), its parameters (the floating inputs), backward's gradients, and
-    notes on what it does with other upstream gradients (see ``upstream``).
+    notes on what it does with other upstream gradients: where that is wrong, gradients that show it come second (see
+    ``upstream``).
 
     Backward passes beside the first one end before the deadline, of ``time.perf_counter``; what they keep from call to
     call is put back by ``keeping``, where they run in another precision.
@@ -121,7 +122,7 @@ def vjp_problem(
     if not sum(arrays[place].size for place in floating):
         raise ValueError("inputs: expected a number of a floating dtype, got none, so nothing can be perturbed")
     started = time.perf_counter()
-    with told("forward"):
+    with told("forward", called_with(names)):
         returned = forward(*copies(given))
     remedy = CACHE if not cache and isinstance(returned, (tuple, list)) and len(returned) == 2 else ""
     outputs = outputs_of(without_cache(returned) if cache else returned, remedy)
@@ -148,16 +149,16 @@ def vjp_problem(
     rounding = None
     if time.perf_counter() + 2.0 * seconds <= deadline:
         rounding = _rounding(lambda values, cotangents: anew(values, copies(cotangents)), given, weights, gradients)
-    plain = gradients
-    gradients, notes = tried(in_time(lambda handed: anew(given, handed), deadline, seconds), weights, gradients)
+    shown, notes = tried(in_time(lambda handed: anew(given, handed), deadline, seconds), weights, gradients)
     again = None
-    if gradients is plain:  # what other upstream gradients brought to light is no rounding
+    if shown is gradients:  # what other upstream gradients brought to light is no rounding
         again = Repeats(lambda values: _vector(anew(values[: len(given)], values[len(given) :])), (*given, *weights),
                         seed, deadline, keeping)
     notes += [f"backward gave None for {name}: it was taken as zeros." for name in names if name in nothing]
     parameters = tuple((names[place], place) for place in floating)
     cost = LayerCost(forward, given, parameters, _in_double(weights), cache, rounding, again)
-    return cost, {names[place]: arrays[place] for place in floating}, gradients, notes
+    found = [gradients] if shown is gradients else [gradients, shown]
+    return cost, {names[place]: arrays[place] for place in floating}, found, notes
 
 
 def _vector(gradients: Mapping[str, Any]) -> Array:
@@ -189,6 +190,12 @@ def told(name: str, remedy: str = "") -> Iterator[None]:
         raise
 
 
+def called_with(names: Sequence[str]) -> str:
+    """Return with what forward was called, to be said after another sentence."""
+    listed = f": {', '.join(names)}" if names else ""
+    return f"; it was called with {len(names)} input{'s' * (len(names) != 1)}{listed}"
+
+
 def input_names(forward: Callable[..., Any], count: int) -> list[str]:
     """Return the names of the inputs from forward's signature, else input0, input1, ..."""
     plain = [f"input{place}" for place in range(count)]
@@ -198,6 +205,19 @@ def input_names(forward: Callable[..., Any], count: int) -> list[str]:
         return plain
     positional = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     return positional[:count] + plain[len(positional) :]
+
+
+def takes_one(function: Callable[..., Any]) -> bool:
+    """Tell whether a function can be called with one argument, or cannot be called without any."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return True
+    for arguments in ((None,), ()):
+        with suppress(TypeError):
+            signature.bind(*arguments)
+            return bool(arguments)
+    return True
 
 
 def _names_of(names: Any, count: int) -> list[str]:
