@@ -455,6 +455,46 @@ def test_losses_whose_backward_takes_no_upstream_gradient(adds, dtype):
     assert "1.01" in wrong.failures[0].diagnosis
 
 
+class Keeping(Attributes):
+    """A layer that returns nothing, but keeps its output and the gradient of its inputs."""
+
+    def forward(self, inputs):
+        self.output = super().forward(inputs)
+
+    def backward(self, dvalues):
+        self.dinputs = super().backward(dvalues)
+
+
+def test_outputs_and_gradients_of_inputs_that_are_kept_are_named_with_the_remedy():
+    words = ["forward", "lambda layer, inputs: layer.forward(inputs) or layer.output"]
+    refuses(TypeError, words, fc.check_layer, Keeping(), X)
+
+    def forward(layer, inputs):
+        return layer.forward(inputs) or layer.output
+
+    report = fc.check_layer(Keeping(), X, forward=forward)
+    assert [tensor.name for tensor in report.failures] == ["inputs"]
+    assert any("backward=lambda layer, d: layer.backward(d) or layer.dinputs" in note for note in report.notes)
+    report = fc.check_layer(Keeping(), X, forward=forward,
+                            backward=lambda layer, d: layer.backward(d) or layer.dinputs)
+    assert (report.ok, report.engine, report.notes) == (True, "program", ())
+
+
+def test_inputs_that_are_no_arrays_are_refused_with_the_remedy():
+    class Masked:
+        def forward(self, x, mask=None):
+            return x if mask is None else x * mask
+
+        def backward(self, d):
+            return d
+
+    for given in (None, "train", {"mask": X}):
+        refuses(TypeError, ["mask in inputs", "lambda"], fc.check_vjp,
+                lambda x, mask: x, lambda d, x, mask: d, (X, given))
+    refuses(TypeError, ["mask in inputs", "lambda"], fc.check_layer, Masked(), (X, None))
+    assert fc.check_layer(Masked(), X, forward=lambda layer, x: layer.forward(x, None)).ok
+
+
 def test_a_gradient_that_is_never_returned_is_zero_and_said_so():
     class Forgetful(Attributes):
         def backward(self, d):

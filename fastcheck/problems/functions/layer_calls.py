@@ -19,15 +19,18 @@ from .layer_object import (
     disturbed,
     fresh_from,
     installed,
+    vars_of,
     widened,
 )
 from .layer_parameters import parameters_of
 from .layer_reads import constants_read, is_missed_in_double, is_read_elsewhere
 from .layer_returned import Wanted, names_in
-from .layer_slots import numbers_beside_gradients
+from .layer_slots import beside, numbers_beside_gradients
 from .vjp import called_with, copies, input_names, outputs_of, takes_one, told
 
 LOW = ("float16", "float32")
+# Attributes in which layers keep their output.
+OUTPUTS = ("output", "outputs", "out", "y", "a", "A", "Z", "z")
 # What helps where backward takes the gradients of several outputs one by one.
 AS_ONE_TUPLE = ("; it was called with one tuple of gradients, as forward returns several outputs: where it takes them "
                 "one by one, pass backward=lambda layer, d: layer.backward(*d)")
@@ -120,12 +123,19 @@ class LayerCalls:
         names = input_names(forward, len(self.inputs))
         with told("forward", called_with(names)):
             output = forward(*copies(self.inputs))
-        outputs_of(output)
+        outputs_of(output, self._kept_output(layer, names) if output is None else "")
         written = written_among(arrays, before)
         several = isinstance(output, (tuple, list))
         self._takes_upstream = several or np.size(output) != 1 or takes_one(backward)
         with told("backward", AS_ONE_TUPLE if several else "; it was called with the gradient of forward's output"):
             return self._pulled(layer, _ones_like(output)), written
+
+    def _kept_output(self, layer: Any, names: Sequence[str]) -> str:
+        """Return what may help where forward returns nothing, and the layer keeps its output in an attribute."""
+        kept = next((name for name in OUTPUTS if isinstance(vars_of(layer).get(name), np.ndarray)), None)
+        inputs = ", ".join(names)
+        return "" if kept is None else (f"; the layer keeps an array in {kept}: where that is its output, pass "
+                                        f"forward=lambda layer, {inputs}: layer.forward({inputs}) or layer.{kept}")
 
     def _copied_when_followed(self, written: tuple[int, ...]) -> Followed | None:
         """Return what gives the layers of runs that follow changes; None where they cannot be copied."""
@@ -160,6 +170,7 @@ class LayerCalls:
         if not self._takes_upstream:
             notes.append("backward takes no upstream gradient: what it gives was taken to be the gradients of the "
                          "output, and was multiplied by an upstream gradient.")
+        notes += self._gradients_of_inputs_kept(layer) if returned is None else []
         extra = len(returned) - len(self.inputs) if isinstance(returned, (tuple, list)) else 0
         if extra > 0 and self._slots and all(one is not None for one in self._kept(layer)):
             notes.append("backward returns gradients of parameters beside those that the layer keeps: those it keeps "
@@ -168,6 +179,15 @@ class LayerCalls:
             notes.append("The layer keeps float32 arrays: its gradients are held to what that allows, and its "
                          "differences were taken in double precision.")
         return notes
+
+    def _gradients_of_inputs_kept(self, layer: Any) -> list[str]:
+        """Return a sentence on the gradient of the only floating input in an attribute, where backward returns none."""
+        names = list(self._wanted.floating.values())
+        for form in beside(names[0]) if len(names) == 1 else ():
+            if isinstance(vars_of(layer).get(form), np.ndarray):
+                return [f"backward returns nothing, and the layer keeps {form}: to have it checked, pass "
+                        f"backward=lambda layer, d: layer.backward(d) or layer.{form}."]
+        return []
 
     def require_own(self, failures: Sequence[str]) -> None:
         """Raise ValueError where forward reads parameters elsewhere than in the layer that it is called of.

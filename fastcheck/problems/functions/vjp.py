@@ -117,7 +117,7 @@ def vjp_problem(
     names = input_names(forward, len(given)) if names is None else _names_of(names, len(given))
     require_numpy("inputs", dict(zip(names, given, strict=True)),
                   "pass their NumPy arrays, or check it with fastcheck.torch.gradcheck")
-    arrays = [real_array(f"{name} in inputs", value) for name, value in zip(names, given, strict=True)]
+    arrays = [_input(name, value) for name, value in zip(names, given, strict=True)]
     floating = [place for place, array in enumerate(arrays) if array.dtype.kind == "f"]
     if not sum(arrays[place].size for place in floating):
         raise ValueError("inputs: expected a number of a floating dtype, got none, so nothing can be perturbed")
@@ -159,6 +159,22 @@ def vjp_problem(
     cost = LayerCost(forward, given, parameters, _in_double(weights), cache, rounding, again)
     found = [gradients] if shown is gradients else [gradients, shown]
     return cost, {names[place]: arrays[place] for place in floating}, found, notes
+
+
+def _input(name: str, value: Any) -> NDArray[Any]:
+    """Return an input as an array.
+
+    Raises
+    ------
+    TypeError : for anything but real numbers.
+    """
+    try:
+        return real_array(f"{name} in inputs", value)
+    except TypeError as error:
+        if value is not None and not isinstance(value, (str, bytes, dict)):
+            raise
+        raise TypeError(f"{error}; what is no array is not passed in inputs, but by forward itself (a lambda, "
+                        "functools.partial)") from None
 
 
 def _vector(gradients: Mapping[str, Any]) -> Array:
@@ -264,8 +280,9 @@ def _output(item: Any, place: int, remedy: str) -> NDArray[Any]:
     if output.dtype.kind in "fiucb":
         return output
     found = f"dtype {output.dtype}" if isinstance(item, np.ndarray) else f"a {type(item).__name__}"
+    missing = "; is a return statement missing?" if item is None and (not remedy or remedy == CACHE) else remedy
     raise TypeError(f"forward: expected arrays of numbers, got {'None' if item is None else found} for output {place}"
-                    f"{'; is a return statement missing?' if item is None else remedy}")
+                    f"{missing}")
 
 
 def _cotangents(outputs: Values, generator: np.random.Generator) -> Values:
