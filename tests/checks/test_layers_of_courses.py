@@ -296,6 +296,48 @@ def test_arrays_without_a_gradient_that_the_outputs_depend_on_are_said_not_to_be
     assert not fc.check_layer(Plain, X).notes
 
 
+class Kept(np.ndarray):
+    """A kind of array of the user's own."""
+
+
+class Whole(Plain):
+    """Weights of another kind than plain arrays of floating numbers, which ``kind`` makes; b is as it should be."""
+
+    def __init__(self, kind, listed):
+        self.kind, self.listed = kind, listed
+        super().__init__()
+
+    def start(self, weights, bias):
+        weights = self.kind(np.arange(12).reshape(4, 3))
+        if self.listed:
+            self.params, self.grads = {"W": weights, "b": bias, "stride": np.array([1, 1])}, {}
+        else:
+            self.W, self.b, self.stride = weights, bias, np.array([1, 1])
+
+    def own(self):
+        W, b = (self.params["W"], self.params["b"]) if self.listed else (self.W, self.b)
+        return np.asarray(W), b
+
+    def give(self, dx, dW, db):
+        if self.listed:
+            self.grads.update(W=dW, b=db)
+        else:
+            self.dW, self.db = dW, db
+        return dx
+
+
+@pytest.mark.parametrize("listed", [False, True])
+@pytest.mark.parametrize(("kind", "called"), [
+    (np.array, "int64"), (lambda values: values.tolist(), "list"), (lambda values: (1.0 * values).view(Kept), "Kept"),
+])
+def test_parameters_that_are_no_plain_floating_arrays_are_said_not_to_be_checked(kind, called, listed):
+    report = fc.check_layer(Whole(kind, listed), X)
+    assert [tensor.name for tensor in report.tensors] == ["x", "b"]
+    (note,) = report.notes
+    assert f"not {'params/' if listed else ''}W ({called}), although a gradient stands beside" in note
+    assert not fc.check_layer(Whole(lambda values: np.array(kind(values), float), listed), X).notes
+
+
 GLOBAL = {kind: W.astype(kind) for kind in ("float32", "float64")}
 
 

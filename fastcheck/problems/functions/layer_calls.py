@@ -1,6 +1,6 @@
 """A layer that is a class, as a forward and a backward function of its inputs and its parameters."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,7 +25,7 @@ from .layer_object import (
 from .layer_parameters import parameters_of
 from .layer_reads import constants_read, is_missed_in_double, is_read_elsewhere
 from .layer_returned import Wanted, names_in
-from .layer_slots import beside, numbers_beside_gradients
+from .layer_slots import beside, numbers_beside_gradients, unmoved_beside_gradients
 from .vjp import called_with, copies, input_names, outputs_of, takes_one, told
 
 LOW = ("float16", "float32")
@@ -101,7 +101,9 @@ class LayerCalls:
         if self.params is None:
             new = self._followed.copy if self._followed else self._fresh
             names = constants_read(new, self._slots, self._forward_of_inputs)
-            self.notes += _held_constant([name for name in names if name not in found.told])
+            unmoved = unmoved_beside_gradients(layer, self._sample)
+            self.notes += _not_moved(unmoved)
+            self.notes += _held_constant([name for name in names if name not in found.told and name not in unmoved])
 
     def _tried(self) -> tuple[Any, Any, tuple[int, ...]]:
         """Return a layer after both passes, what backward returned, and which arrays forward writes into.
@@ -302,6 +304,15 @@ class LayerCalls:
 def _is_low(value: Any) -> bool:
     """Tell whether a value is an array of less than double precision; one that carries changes is not converted."""
     return hasattr(value, "dtype") and value.dtype.name in LOW
+
+
+def _not_moved(kinds: Mapping[str, str]) -> list[str]:
+    """Return a sentence on parameters that are no plain arrays of floating numbers."""
+    if not kinds:
+        return []
+    listed = ", ".join(f"{name} ({kind})" for name, kind in kinds.items())
+    return [f"Only plain arrays of floating numbers are checked, not {listed}, although a gradient stands beside: make "
+            "each np.array(..., float) where its numbers are real."]
 
 
 def _held_constant(names: Sequence[str]) -> list[str]:
