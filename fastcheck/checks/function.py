@@ -359,6 +359,7 @@ def check_layer(
     forward : the method's name, or a function of the layer and the inputs.
     backward : the method's name, or a function of the layer and the gradient of its output.  It returns the gradients
         of the inputs: one, or a tuple, or a dictionary by their names; those that are not floating may be left out.
+        Where the output is one number, as of a loss, it may take no gradient, and give those of the output itself.
         Gradients of parameters may come after them, in order or in a dictionary by their names.
     params : the attribute that holds the parameters, a dictionary or list; or the names of single attributes.  None to
         look where layers keep them: in ``params`` and the like, in attributes beside whose names there are gradients
