@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .._constants import NOISE_SIGMAS, RESOLVED, TOLERANCE, UNIT_ROUNDOFFS
 from .._validation import integer, real_number, tolerance_of
+from ..problems.functions.random_numbers import random_numbers_kept
 from ..verdict.outcome import FAIL, INCONCLUSIVE, PASS, Judged, Verdict
 
 # Pairs of random x and y, unless the caller says how many.
@@ -79,6 +80,7 @@ class Adjoint(Judged):
         return found
 
 
+@random_numbers_kept()
 def check_adjoint(
     A: Any, At: Any, x: Any = None, *, pairs: int = PAIRS, tolerance: float | None = None, seed: int = 0
 ) -> Adjoint:

@@ -18,6 +18,7 @@ from ..engines.finite.problem import FunctionProblem, Method
 from ..engines.finite.stencils import ORDERS
 from ..problems.functions.integers import integer_arrays
 from ..problems.functions.purity import examine
+from ..problems.functions.random_numbers import random_numbers_kept
 from ..problems.functions.repeats import called
 from ..problems.gradients import AnalyticGradient, NumericalGradient
 from ..problems.parameters.layout import Layout, lowest_precision
@@ -28,7 +29,7 @@ from ..runtime.progress import Progress, reporting
 from ..runtime.resources import memory_of, threads_of
 from ..runtime.run import Run
 from ..runtime.threads import one_blas_thread
-from ..verdict.outcome import PASS
+from ..verdict.outcome import FAIL, PASS
 from ..verdict.tolerance import allowed_anywhere
 from .differencing import LARGE, Differencing, Subtracted, as_program, follows, time_for_exact
 from .directional import entries_beside, with_directions
@@ -44,6 +45,7 @@ PROGRAM, SUBTRACTED = "program", "differences"
 LITTLE = 1e-2
 
 
+@random_numbers_kept()
 def check_function(
     cost: Any,
     parameters: Any,
@@ -263,6 +265,7 @@ def _proven(
     return with_directions(proof.probed, replace(subject, indices=proof.positions), found, step, tolerance)
 
 
+@random_numbers_kept()
 def check_vjp(
     forward: Callable[..., Any],
     backward: Callable[..., Any],
@@ -307,6 +310,7 @@ def check_vjp(
     >>> check_vjp(lambda W, x: W @ x, lambda d, W, x: (np.outer(d, x), W.T @ d), (W, x)).verdict
     'pass'
     """
+    from ..problems.functions.upstream import IGNORED
     from ..problems.functions.vjp import vjp_problem  # imported where used, as the engines are
 
     started = time.perf_counter()
@@ -318,10 +322,16 @@ def check_vjp(
     )
     options["time_limit"] = time_left(started, limit)
     try:
-        report = check_function(cost, parameters, gradients, epsilon=epsilon, seed=seed, **options)
+        report = check_function(cost, parameters, gradients[0], epsilon=epsilon, seed=seed, **options)
+        for shown in gradients[1:] if report.verdict != FAIL else ():
+            options["time_limit"] = time_left(started, limit)
+            report = check_function(cost, parameters, shown, epsilon=epsilon, seed=seed, **options)
     except (NondeterministicError, ChangedArgumentError) as error:
         error.add_note("fastcheck: the cost is the sum of forward's outputs, times fixed random numbers")
         raise
+    if IGNORED in notes:
+        notes.remove(IGNORED)
+        report = report.explained(IGNORED)
     return report.noted(*notes) if notes else report
 
 
@@ -340,7 +350,7 @@ def check_layer(
     """Check the backward pass of a layer that is a class: the gradients of its inputs and of its parameters.
 
     Every run has a layer of its own, so that nothing which one run leaves behind reaches another.  What the layer's
-    code keeps elsewhere, in its class or its module, is put back at the end.
+    code keeps elsewhere, in its class or its module, is put back at the end, and so are the random numbers it draws.
 
     Parameters
     ----------
@@ -349,6 +359,7 @@ def check_layer(
     forward : the method's name, or a function of the layer and the inputs.
     backward : the method's name, or a function of the layer and the gradient of its output.  It returns the gradients
         of the inputs: one, or a tuple, or a dictionary by their names; those that are not floating may be left out.
+        Where the output is one number, as of a loss, it may take no gradient, and give those of the output itself.
         Gradients of parameters may come after them, in order or in a dictionary by their names.
     params : the attribute that holds the parameters, a dictionary or list; or the names of single attributes.  None to
         look where layers keep them: in ``params`` and the like, in attributes beside whose names there are gradients
@@ -388,14 +399,16 @@ def check_layer(
 
     started = time.perf_counter()
     given = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
-    calls = LayerCalls(make, given, forward, backward, params, grads)
-    with left_as_found(calls.code):
-        calls.find()
-        options["time_limit"] = time_left(started, options.get("time_limit"))
-        report = check_vjp(
-            calls.forward_of, calls.backward_of, calls.values, names=calls.names, epsilon=epsilon, seed=seed, **options
-        )
-        calls.require_own([tensor.name for tensor in report.failures])
+    with left_as_found((make,)):
+        calls = LayerCalls(make, given, forward, backward, params, grads)
+        with left_as_found(calls.code):
+            calls.find()
+            options["time_limit"] = time_left(started, options.get("time_limit"))
+            report = check_vjp(
+                calls.forward_of, calls.backward_of, calls.values, names=calls.names, epsilon=epsilon, seed=seed,
+                **options,
+            )
+            calls.require_own([tensor.name for tensor in report.failures])
     return report.noted(*calls.notes) if calls.notes else report
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from .._names import NumericalOptions
 from .._validation import real_array
+from ..problems.functions.random_numbers import random_numbers_kept
 from ..problems.parameters.layout import Layout
 from ..problems.parameters.tree import rebuilt
 from .function import check_function
@@ -16,6 +17,7 @@ ANYTHING = 1e300
 LEAST = 1e-8
 
 
+@random_numbers_kept()
 def numerical_gradient(
     cost: Any, parameters: Any, args: tuple[Any, ...] = (), **options: Unpack[NumericalOptions]
 ) -> Any:

@@ -12,6 +12,7 @@ from .._names import FunctionOptions
 from .._types import Array
 from .._validation import real_array
 from ..problems.functions.purity import as_cost
+from ..problems.functions.random_numbers import random_numbers_kept
 from ..problems.parameters.layout import Layout
 from ..report.report import Report
 from ..verdict.outcome import Verdict
@@ -101,6 +102,7 @@ class Remainders:
                 "order": self.order}
 
 
+@random_numbers_kept()
 def check_taylor(
     f: Callable[..., Any], x: Any, direction: Any, gradient: Any, *, args: tuple[Any, ...] = (),
     **options: Unpack[FunctionOptions],

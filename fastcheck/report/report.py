@@ -111,6 +111,17 @@ class Report(Judged):
         judgement = replace(self._judgement, verdict=self.verdict if left else INCONCLUSIVE, tensors=tensors)
         return Report(self._subject, self._differences, judgement, self._run)
 
+    def explained(self, finding: str) -> "Report":
+        """Return the same report with one diagnosis of all tensors that fail.
+
+        Parameters
+        ----------
+        finding : what is wrong, to follow the name of a gradient.
+        """
+        tensors = [replace(t, finding=finding) if t.verdict == FAIL and t.cause is not Cause.NOT_FINITE else t
+                   for t in self._judgement.tensors]
+        return Report(self._subject, self._differences, replace(self._judgement, tensors=tensors), self._run)
+
     def renamed(self, names: Mapping[str, tuple[str, tuple[int, ...]]]) -> "Report":
         """Return the same report with tensors under other names and in other shapes of as many entries.
 

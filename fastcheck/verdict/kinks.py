@@ -75,7 +75,8 @@ class TensorKinks:
                 follow = (_equal(gradient, values, tolerance, noise)[1] for values in self.conventions.values())
                 exact = max(follow, key=np.count_nonzero)
             narrow = self.high - self.low <= 2.0 * (tolerance * size + noise)
-            beside = outside > tolerance * size + noise  # which is wrong, or explained by other lines than its own
+            # Which is wrong, or explained by other lines than its own; what is no number lies nowhere.
+            beside = (outside > tolerance * size + noise) | ~np.isfinite(gradient)
         return Settled(nearest, ~exact & ~narrow & ~beside)
 
 

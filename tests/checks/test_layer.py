@@ -331,6 +331,170 @@ def test_what_cannot_be_checked_is_refused(make, options, kind, words):
     refuses(kind, words, fc.check_layer, make, X, **options)
 
 
+class Fortran(Attributes):
+    """Weights in Fortran order."""
+
+    def __init__(self, wrong=1.0, dtype=np.float64):
+        super().__init__(b=B.astype(dtype), wrong=wrong)
+        self.W = np.asfortranarray(W, dtype)
+
+
+class Transposed(Fortran):
+    """Weights and a buffer whose axes lie in memory in another order than they are counted."""
+
+    def __init__(self, wrong=1.0, dtype=np.float64):
+        super().__init__(wrong, dtype)
+        self.buffer = np.zeros((50, 1, 3), dtype).transpose(1, 2, 0)
+
+    def forward(self, x):
+        self.buffer[...] = super().forward(x)[:, :, None]
+        self.buffer *= np.linspace(0.5, 1.0, 50)
+        return self.buffer.sum(axis=2)
+
+    def backward(self, d):
+        return super().backward(d * np.linspace(0.5, 1.0, 50).sum())
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("kind", [Fortran, Transposed])
+def test_weights_and_buffers_in_another_order_of_memory(kind, dtype):
+    for number in range(5):  # whose product is rounded otherwise in another order
+        x = np.random.default_rng(number).standard_normal((1, len(W))).astype(dtype)
+        report = fc.check_layer(kind(dtype=dtype), x)
+        assert report.ok, str(report)
+        assert report.engine == "program", report.notes
+        assert [t.name for t in fc.check_layer(kind(1.01, dtype), x).failures] == ["W"]
+
+
+class Two:
+    """A layer with two outputs, whose gradients backward takes one by one."""
+
+    def forward(self, x):
+        self.x = x
+        return x**2, np.sin(x)
+
+    def backward(self, one, other):
+        return one * 2.0 * self.x + other * np.cos(self.x)
+
+
+class Listed:
+    """A layer that takes one list of arrays."""
+
+    def forward(self, arrays):
+        return np.hstack(arrays)
+
+    def backward(self, d):
+        return np.split(d, 2, axis=1)
+
+
+class Listless:
+    """A layer whose backward takes nothing, although its output is no single number."""
+
+    def forward(self, x):
+        return x
+
+    def backward(self):
+        return 1.0
+
+
+class Named:
+    """A layer that returns its output in a dictionary."""
+
+    def forward(self, x):
+        return {"out": x}
+
+    def backward(self, d):
+        return d["out"]
+
+
+def test_errors_of_the_layer_say_how_it_was_called():
+    for call, words in (
+        (lambda: fc.check_layer(Two(), X), ["backward", "one tuple", "layer.backward(*d)"]),
+        (lambda: fc.check_vjp(lambda x: (x, x), lambda one, other, x: one + other, X), ["backward", "one tuple"]),
+        (lambda: fc.check_layer(Listed(), [X, X]), ["forward", "2 inputs: arrays, input1"]),
+        (lambda: fc.check_layer(Listed(), ()), ["forward", "0 inputs"]),
+        (lambda: fc.check_vjp(lambda x: x, lambda d, x: d, [X, X]), ["forward", "2 inputs"]),
+        (lambda: fc.check_layer(Listless(), X), ["backward", "gradient of forward's output"]),
+    ):
+        with pytest.raises(TypeError) as caught:
+            call()
+        (note,) = caught.value.__notes__
+        assert all(word in note for word in words), note
+    assert fc.check_layer(Two(), X, backward=lambda layer, d: layer.backward(*d)).ok
+    refuses(TypeError, ["forward", "dict"], fc.check_layer, Named(), X)
+
+
+class Criterion:
+    """A loss whose backward takes nothing: the gradients of the loss itself, added to what was there or not."""
+
+    def __init__(self, wrong=1.0, adds=False, dtype=np.float64):
+        self.W, self.wrong, self.adds = W.astype(dtype), wrong, adds
+        self.dW = np.full_like(self.W, 0.25)
+
+    def forward(self, x, t):
+        self.x, self.error = x, x @ self.W - t
+        return np.mean(self.error**2)
+
+    def backward(self):
+        d = 2.0 * self.error / self.error.size
+        dW = self.wrong * (self.x.T @ d)
+        self.dW = self.dW + dW if self.adds else dW
+        return d @ self.W.T, -d
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("adds", [False, True])
+def test_losses_whose_backward_takes_no_upstream_gradient(adds, dtype):
+    x, targets = X.astype(dtype), np.ones((6, 3), dtype)
+    for make in (Criterion(1.0, adds, dtype), lambda: Criterion(1.0, adds, dtype)):
+        report = fc.check_layer(make, (x, targets))
+        assert (report.ok, report.engine) == (True, "program"), str(report)
+        assert any("takes no upstream gradient" in note for note in report.notes)
+    wrong = fc.check_layer(Criterion(1.01, adds, dtype), (x, targets))
+    assert [tensor.name for tensor in wrong.failures] == ["W"]
+    assert "1.01" in wrong.failures[0].diagnosis
+
+
+class Keeping(Attributes):
+    """A layer that returns nothing, but keeps its output and the gradient of its inputs."""
+
+    def forward(self, inputs):
+        self.output = super().forward(inputs)
+
+    def backward(self, dvalues):
+        self.dinputs = super().backward(dvalues)
+
+
+def test_outputs_and_gradients_of_inputs_that_are_kept_are_named_with_the_remedy():
+    words = ["forward", "lambda layer, inputs: layer.forward(inputs) or layer.output"]
+    refuses(TypeError, words, fc.check_layer, Keeping(), X)
+
+    def forward(layer, inputs):
+        return layer.forward(inputs) or layer.output
+
+    report = fc.check_layer(Keeping(), X, forward=forward)
+    assert [tensor.name for tensor in report.failures] == ["inputs"]
+    assert any("backward=lambda layer, d: layer.backward(d) or layer.dinputs" in note for note in report.notes)
+    report = fc.check_layer(Keeping(), X, forward=forward,
+                            backward=lambda layer, d: layer.backward(d) or layer.dinputs)
+    assert (report.ok, report.engine, report.notes) == (True, "program", ())
+
+
+def test_inputs_that_are_no_arrays_are_refused_with_the_remedy():
+    class Masked:
+        def forward(self, x, mask=None):
+            return x if mask is None else x * mask
+
+        def backward(self, d):
+            return d
+
+    for given in (None, "train", {"mask": X}):
+        refuses(TypeError, ["mask in inputs", "lambda"], fc.check_vjp,
+                lambda x, mask: x, lambda d, x, mask: d, (X, given))
+    refuses(TypeError, ["mask in inputs", "lambda"], fc.check_layer, Masked(), (X, None))
+    assert fc.check_layer(Masked(), X, forward=lambda layer, x: layer.forward(x, None)).ok
+
+
 def test_a_gradient_that_is_never_returned_is_zero_and_said_so():
     class Forgetful(Attributes):
         def backward(self, d):

@@ -1,6 +1,7 @@
 """check_layer: parameters and gradients where courses and books keep them, and return them."""
 
 import types
+from functools import partial
 
 import numpy as np
 import pytest
@@ -293,6 +294,86 @@ def test_arrays_without_a_gradient_that_the_outputs_depend_on_are_said_not_to_be
         assert note.startswith("The outputs also depend on shift, b, kept/scale, of which no gradient was found")
     assert not fc.check_layer(Half, X, params=("W",)).notes
     assert not fc.check_layer(Plain, X).notes
+
+
+class Kept(np.ndarray):
+    """A kind of array of the user's own."""
+
+
+class Whole(Plain):
+    """Weights of another kind than plain arrays of floating numbers, which ``kind`` makes; b is as it should be."""
+
+    def __init__(self, kind, listed):
+        self.kind, self.listed = kind, listed
+        super().__init__()
+
+    def start(self, weights, bias):
+        weights = self.kind(np.arange(12).reshape(4, 3))
+        if self.listed:
+            self.params, self.grads = {"W": weights, "b": bias, "stride": np.array([1, 1])}, {}
+        else:
+            self.W, self.b, self.stride = weights, bias, np.array([1, 1])
+
+    def own(self):
+        W, b = (self.params["W"], self.params["b"]) if self.listed else (self.W, self.b)
+        return np.asarray(W), b
+
+    def give(self, dx, dW, db):
+        if self.listed:
+            self.grads.update(W=dW, b=db)
+        else:
+            self.dW, self.db = dW, db
+        return dx
+
+
+@pytest.mark.parametrize("listed", [False, True])
+@pytest.mark.parametrize(("kind", "called"), [
+    (np.array, "int64"), (lambda values: values.tolist(), "list"), (lambda values: (1.0 * values).view(Kept), "Kept"),
+])
+def test_parameters_that_are_no_plain_floating_arrays_are_said_not_to_be_checked(kind, called, listed):
+    report = fc.check_layer(Whole(kind, listed), X)
+    assert [tensor.name for tensor in report.tensors] == ["x", "b"]
+    (note,) = report.notes
+    assert f"not {'params/' if listed else ''}W ({called}), although a gradient stands beside" in note
+    assert not fc.check_layer(Whole(lambda values: np.array(kind(values), float), listed), X).notes
+
+
+GLOBAL = {kind: W.astype(kind) for kind in ("float32", "float64")}
+
+
+class InTwoPlaces(Plain):
+    """Forward reads the weights of the layer, but not from its attribute; ``how`` says from where."""
+
+    def __init__(self, how, dtype, wrong=""):
+        self.how, self.dtype = how, dtype
+        super().__init__(wrong)
+
+    def start(self, weights, bias):
+        W, self.b = weights.astype(self.dtype), bias.astype(self.dtype)
+        self.W = W
+        if self.how == "closure":
+            self.product = lambda x: x @ W
+        elif self.how == "default":
+            self.product = lambda x, weights=W: x @ weights
+        elif self.how == "partial":
+            self.product = partial(lambda weights, x: x @ weights, W)
+        else:
+            self.W = GLOBAL[self.dtype]
+            self.product = lambda x: x @ GLOBAL[self.dtype]
+
+    def forward(self, x):
+        self.x = x
+        return self.product(x) + self.b
+
+
+@pytest.mark.parametrize("how", ["closure", "default", "partial", "global"])
+def test_weights_that_forward_reads_elsewhere_are_moved_there_or_refused(how):
+    right, wrong = (lambda: InTwoPlaces(how, "float64")), (lambda: InTwoPlaces(how, "float64", "W"))
+    assert fc.check_layer(right, X).ok
+    assert [tensor.name for tensor in fc.check_layer(wrong, X).failures] == ["W"]
+    make, single = (lambda: InTwoPlaces(how, "float32")), X.astype(np.float32)
+    refuses(ValueError, ["make", "W", "closure", "float64"], fc.check_layer, make, single)
+    refuses(ValueError, ["make", "W", "closure"], fc.check_layer, make(), single)
 
 
 class ReadsItself(Plain):

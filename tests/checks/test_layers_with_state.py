@@ -334,3 +334,20 @@ def test_layers_that_all_makes_share_keep_their_state():
 
     assert fc.check_layer(Around, X).ok
     assert pickle.dumps(shared) == before
+
+
+ZEROS = np.array([-0.0, 0.0])
+
+
+class Zeroed(Centred):
+    """Leaves zeros of other signs in an array of its module."""
+
+    def keep(self, mean):
+        ZEROS[...] = -ZEROS
+
+
+def test_zeros_keep_their_signs():
+    for make in (Zeroed, Zeroed()):
+        for _ in range(3):
+            assert fc.check_layer(make, X).ok
+            assert np.signbit(ZEROS).tolist() == [True, False]

@@ -1,6 +1,6 @@
 """A layer that is a class, as a forward and a backward function of its inputs and its parameters."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,15 +19,21 @@ from .layer_object import (
     disturbed,
     fresh_from,
     installed,
+    vars_of,
     widened,
 )
 from .layer_parameters import parameters_of
-from .layer_reads import constants_read, is_read_elsewhere
+from .layer_reads import constants_read, is_missed_in_double, is_read_elsewhere
 from .layer_returned import Wanted, names_in
-from .layer_slots import numbers_beside_gradients
-from .vjp import copies, input_names
+from .layer_slots import beside, numbers_beside_gradients, unmoved_beside_gradients
+from .vjp import called_with, copies, input_names, outputs_of, takes_one, told
 
 LOW = ("float16", "float32")
+# Attributes in which layers keep their output.
+OUTPUTS = ("output", "outputs", "out", "y", "a", "A", "Z", "z")
+# What helps where backward takes the gradients of several outputs one by one.
+AS_ONE_TUPLE = ("; it was called with one tuple of gradients, as forward returns several outputs: where it takes them "
+                "one by one, pass backward=lambda layer, d: layer.backward(*d)")
 
 
 @dataclass
@@ -95,7 +101,9 @@ class LayerCalls:
         if self.params is None:
             new = self._followed.copy if self._followed else self._fresh
             names = constants_read(new, self._slots, self._forward_of_inputs)
-            self.notes += _held_constant([name for name in names if name not in found.told])
+            unmoved = unmoved_beside_gradients(layer, self._sample)
+            self.notes += _not_moved(unmoved)
+            self.notes += _held_constant([name for name in names if name not in found.told and name not in unmoved])
 
     def _tried(self) -> tuple[Any, Any, tuple[int, ...]]:
         """Return a layer after both passes, what backward returned, and which arrays forward writes into.
@@ -113,9 +121,23 @@ class LayerCalls:
     def _both_passes(self, layer: Any) -> tuple[Any, tuple[int, ...]]:
         arrays = list(arrays_in(layer))
         before = [array.copy() for array in arrays]
-        output = self._forward_of_inputs(layer)
+        forward, backward = self._method(layer, self.forward), self._method(layer, self.backward)
+        names = input_names(forward, len(self.inputs))
+        with told("forward", called_with(names)):
+            output = forward(*copies(self.inputs))
+        outputs_of(output, self._kept_output(layer, names) if output is None else "")
         written = written_among(arrays, before)
-        return self._pass(layer, self.backward, _ones_like(output)), written
+        several = isinstance(output, (tuple, list))
+        self._takes_upstream = several or np.size(output) != 1 or takes_one(backward)
+        with told("backward", AS_ONE_TUPLE if several else "; it was called with the gradient of forward's output"):
+            return self._pulled(layer, _ones_like(output)), written
+
+    def _kept_output(self, layer: Any, names: Sequence[str]) -> str:
+        """Return what may help where forward returns nothing, and the layer keeps its output in an attribute."""
+        kept = next((name for name in OUTPUTS if isinstance(vars_of(layer).get(name), np.ndarray)), None)
+        inputs = ", ".join(names)
+        return "" if kept is None else (f"; the layer keeps an array in {kept}: where that is its output, pass "
+                                        f"forward=lambda layer, {inputs}: layer.forward({inputs}) or layer.{kept}")
 
     def _copied_when_followed(self, written: tuple[int, ...]) -> Followed | None:
         """Return what gives the layers of runs that follow changes; None where they cannot be copied."""
@@ -147,6 +169,10 @@ class LayerCalls:
         if numbers:
             notes.append(f"Single numbers with a gradient beside them were not checked: {', '.join(numbers)}; make "
                          "each an array, np.array(...), to have it checked.")
+        if not self._takes_upstream:
+            notes.append("backward takes no upstream gradient: what it gives was taken to be the gradients of the "
+                         "output, and was multiplied by an upstream gradient.")
+        notes += self._gradients_of_inputs_kept(layer) if returned is None else []
         extra = len(returned) - len(self.inputs) if isinstance(returned, (tuple, list)) else 0
         if extra > 0 and self._slots and all(one is not None for one in self._kept(layer)):
             notes.append("backward returns gradients of parameters beside those that the layer keeps: those it keeps "
@@ -156,19 +182,36 @@ class LayerCalls:
                          "differences were taken in double precision.")
         return notes
 
+    def _gradients_of_inputs_kept(self, layer: Any) -> list[str]:
+        """Return a sentence on the gradient of the only floating input in an attribute, where backward returns none."""
+        names = list(self._wanted.floating.values())
+        for form in beside(names[0]) if len(names) == 1 else ():
+            if isinstance(vars_of(layer).get(form), np.ndarray):
+                return [f"backward returns nothing, and the layer keeps {form}: to have it checked, pass "
+                        f"backward=lambda layer, d: layer.backward(d) or layer.{form}."]
+        return []
+
     def require_own(self, failures: Sequence[str]) -> None:
-        """Raise ValueError where copies of a layer were checked, and forward reads parameters of the layer itself.
+        """Raise ValueError where forward reads parameters elsewhere than in the layer that it is called of.
+
+        Copies of a layer may read those of the layer itself; and where arrays are in less than double precision,
+        others are put in their place.
 
         Parameters
         ----------
         failures : names of what was found wrong.
         """
         for slot, name in zip(self._slots, self.names[len(self.inputs) :], strict=True):
-            if self._original is not None and name in failures and is_read_elsewhere(
+            if name not in failures:
+                continue
+            if self._original is not None and is_read_elsewhere(
                 self._original, self._fresh, slot, self._forward_of_inputs
             ):
                 raise ValueError(f"make: expected a layer that can be copied, got one of which copies read {name} of "
                                  "the layer itself, by a global or a closure; pass a function that makes a new one")
+            if is_missed_in_double(self._fresh, slot, self._forward_of_inputs):
+                raise ValueError(f"make: expected layers that read {name} in an attribute, got one that reads it by a "
+                                 "global, a closure or a partial; make its arrays float64, which are moved in place")
 
     def forward_of(self, *values: Any) -> Any:
         """What forward returns for these inputs and parameters, in double precision where the layer runs in it."""
@@ -186,10 +229,13 @@ class LayerCalls:
         before = gradients_before(layer, self._slots, self.grads)
         with self._holding(layer, values, wide):
             output = self._pass(layer, self.forward, *values[:count])
-            returned = self._pass(layer, self.backward, _as_precise(upstream, output))
+            returned = self._pulled(layer, _as_precise(upstream, output))
             inputs, gradients = self._wanted.told_apart(returned, self._kept(layer))
         if any(one is not None and np.any(one) for one in before):
             gradients = self._without_former(gradients, before, upstream, values)
+        if not self._takes_upstream:  # by the chain rule, what it would give for one
+            inputs, gradients = ([None if one is None else float(np.sum(upstream)) * np.asarray(one) for one in given]
+                                 for given in (inputs, gradients))
         return tuple(np.array(one, np.float32) if self._low and one is not None else one
                      for one in (*inputs, *gradients))
 
@@ -222,6 +268,10 @@ class LayerCalls:
     def _pass(self, layer: Any, method: Any, *values: Any) -> Any:
         return self._method(layer, method)(*values)
 
+    def _pulled(self, layer: Any, upstream: Any) -> Any:
+        """Return what backward gives for an upstream gradient, which those of losses may not take."""
+        return self._pass(layer, self.backward, *((upstream,) if self._takes_upstream else ()))
+
     def _forward_of_inputs(self, layer: Any) -> Any:
         return self._pass(layer, self.forward, *copies(self.inputs))
 
@@ -232,19 +282,37 @@ class LayerCalls:
     def _without_former(
         self, gradients: Sequence[Any], before: Sequence[Any], upstream: Any, values: tuple[Any, ...]
     ) -> list[Any]:
-        """Gradients less what was there before backward, where it adds to that: a pass of zeros leaves it as it is."""
+        """Gradients less what was there before backward, where it adds to that: a pass of zeros leaves it as it is.
+
+        Where backward takes no upstream gradient, a second pass adds as much again.
+        """
         layer, count = self._fresh(), len(self.inputs)
         with self._holding(layer, values, False):
             output = self._pass(layer, self.forward, *values[:count])
-            self._pass(layer, self.backward, _as_precise(_zeros_like(upstream), output))
-            after = self._kept(layer)
-        return [one - former if former is not None and np.array_equal(former, left) else one
-                for one, former, left in zip(gradients, before, after, strict=True)]
+            self._pulled(layer, _as_precise(_zeros_like(upstream), output))
+            after: list[Any] = [None if one is None else np.array(one) for one in self._kept(layer)]
+            adds = [former is not None and np.array_equal(former, left)
+                    for former, left in zip(before, after, strict=True)]
+            if not self._takes_upstream:
+                self._pass(layer, self.forward, *values[:count])
+                self._pulled(layer, upstream)
+                adds = [former is not None and not np.array_equal(one, left)
+                        for former, one, left in zip(before, after, self._kept(layer), strict=True)]
+        return [one - former if added else one for one, former, added in zip(gradients, before, adds, strict=True)]
 
 
 def _is_low(value: Any) -> bool:
     """Tell whether a value is an array of less than double precision; one that carries changes is not converted."""
     return hasattr(value, "dtype") and value.dtype.name in LOW
+
+
+def _not_moved(kinds: Mapping[str, str]) -> list[str]:
+    """Return a sentence on parameters that are no plain arrays of floating numbers."""
+    if not kinds:
+        return []
+    listed = ", ".join(f"{name} ({kind})" for name, kind in kinds.items())
+    return [f"Only plain arrays of floating numbers are checked, not {listed}, although a gradient stands beside: make "
+            "each np.array(..., float) where its numbers are real."]
 
 
 def _held_constant(names: Sequence[str]) -> list[str]:

@@ -212,12 +212,13 @@ def disturbed(layer: Any, some: Sequence[NDArray[Any]] | None = None) -> Iterato
         some = [array for array in arrays_in(layer) if array.flags.writeable]
     arrays = [array for array in some if array.dtype.kind == "f"]
     generator = np.random.default_rng(0)
-    with installed(layer, arrays, [_a_little_off(array, generator) for array in arrays]):
+    with installed(layer, arrays, [a_little_off(array, generator) for array in arrays]):
         yield
 
 
-def _a_little_off(array: NDArray[Any], generator: np.random.Generator) -> NDArray[Any]:
+def a_little_off(array: NDArray[Any], generator: np.random.Generator | None = None) -> NDArray[Any]:
     """Return an array of which every entry is larger by a random part in the root of what its precision tells apart."""
+    generator = generator or np.random.default_rng(0)
     with np.errstate(all="ignore"):
         largest = np.max(np.abs(array), initial=0.0) or 1.0
         sizes = np.where(array == 0.0, largest, np.abs(array))
@@ -235,11 +236,15 @@ def widened(layer: Any, dtypes: Sequence[str]) -> Iterator[None]:
 
 @contextmanager
 def installed(layer: Any, arrays: Sequence[NDArray[Any]], values: Sequence[Any]) -> Iterator[None]:
-    """Inside, arrays of the layer have other values; plain ones are written where they are, and put back after."""
+    """Inside, arrays of the layer have other values; plain ones are written where they are, and put back after.
+
+    Others lie in memory as the arrays do: BLAS rounds by the order of the axes.
+    """
     in_place = all(type(value) is np.ndarray and array.flags.writeable and value.dtype == array.dtype
                    for array, value in zip(arrays, values, strict=True))
     if not in_place:
-        with exchanged(layer, _replacement(arrays, values)):
+        alike = [_in_order_of(array, value) for array, value in zip(arrays, values, strict=True)]
+        with exchanged(layer, _replacement(arrays, alike)):
             yield
         return
     before = [array.copy() for array in arrays]
@@ -250,6 +255,14 @@ def installed(layer: Any, arrays: Sequence[NDArray[Any]], values: Sequence[Any])
     finally:
         for array, kept in zip(arrays, before, strict=True):
             np.copyto(array, kept)
+
+
+def _in_order_of(array: NDArray[Any], value: Any) -> Any:
+    """Return a value whose axes lie in memory in the same order as those of an array."""
+    axes = sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
+    if array.flags.c_contiguous or axes == list(range(array.ndim)):
+        return value
+    return value.transpose(axes).copy().transpose(np.argsort(axes).tolist())
 
 
 def _replacement(arrays: Sequence[NDArray[Any]], values: Sequence[Any]) -> Callable[[NDArray[Any]], Any]:

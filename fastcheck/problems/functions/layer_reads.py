@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .layer_object import disturbed, vars_of
+from .layer_object import a_little_off, disturbed, installed, vars_of, widened
 from .layer_slots import Path, Slot, follow, inner_layers, of_class, spread
 from .shared_memory import overlap
 
@@ -47,6 +47,28 @@ def is_read_elsewhere(layer: Any, new: Callable[[], Any], slot: Slot, forward: P
     with disturbed(layer, [slot.array(layer)]):
         moved = forward(new())
     return not _same(output, moved) and not _depends(output, new, [slot.places[0].path], forward)
+
+
+def is_missed_in_double(new: Callable[[], Any], slot: Slot, forward: Passed) -> bool:
+    """Tell whether forward reads a parameter of less than double precision, but not a double array in its place.
+
+    Parameters
+    ----------
+    new : gives layers that are alike.
+    slot : the parameter.
+    forward : passes the inputs through a layer.
+    """
+    low = slot.array(new())
+    if low.dtype == np.float64 or not low.flags.writeable:
+        return False
+    if not _depends(forward(new()), new, [slot.places[0].path], forward):
+        return False
+    outputs = []
+    for values in (low, a_little_off(low)):
+        layer = new()
+        with widened(layer, [low.dtype.name]), installed(layer, [slot.array(layer)], [values.astype(np.float64)]):
+            outputs.append(forward(layer))
+    return _same(*outputs)
 
 
 def _arrays_of(layer: Any) -> Iterator[tuple[str, Path, Any]]:

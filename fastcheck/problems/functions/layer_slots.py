@@ -214,6 +214,45 @@ def numbers_beside_gradients(layer: Any) -> list[str]:
             if isinstance(value, (float, np.floating)) and any(form in vars_of(owner) for form in beside(name))]
 
 
+def unmoved_beside_gradients(layer: Any, fresh: Any) -> dict[str, str]:
+    """Return kinds of parameters, by name, that cannot be moved: they are no plain arrays of floating numbers.
+
+    Parameters
+    ----------
+    layer : after a backward pass, which may have made the gradients.
+    fresh : a new one, in which there are no intermediate results.
+    """
+    found: dict[str, str] = {}
+    for owner, path, prefix in inner_layers(fresh):
+        try:
+            made = vars_of(follow(layer, path))
+        except (AttributeError, KeyError, IndexError, TypeError):
+            continue
+        own = {**_class_attributes(owner), **vars_of(owner)}
+        named = {key: value for name in GRADIENTS if isinstance(made.get(name), Mapping)
+                 for key, value in made[name].items()}
+        listed = [(f"{name}/{key}", key, value, named) for name in PARAMETERS if isinstance(own.get(name), Mapping)
+                  for key, value in own[name].items()]
+        for label, key, value, gradients in ((*((name, name, own[name], {**named, **made}) for name in own), *listed)):
+            forms = (*beside(key), key) if key in named else beside(key)
+            if any(gradients.get(form) is not None for form in forms):
+                items = [(value, (), label)] if _kind_of(value) else spread(value, (), label)
+                found |= {prefix + local: kind for item, _, local in items if (kind := _kind_of(item))}
+    return found
+
+
+def _kind_of(value: Any) -> str:
+    """Return what an array or list of numbers is called that is no plain floating array; "" for anything else."""
+    if isinstance(value, np.ndarray):
+        is_plain = type(value) is np.ndarray
+        kinds = "iuc" if is_plain else "iucf"
+        return (value.dtype.name if is_plain else type(value).__name__) if value.dtype.kind in kinds else ""
+    first = value
+    while isinstance(first, list) and first:
+        first = first[0]
+    return "list" if isinstance(value, list) and value and isinstance(first, (int, float)) else ""
+
+
 def inner_layers(layer: Any) -> Iterator[tuple[Any, Path, str]]:
     """Yield the layer and all objects of the user's own that it holds, each once, with its shortest path and prefix."""
     seen = set()

@@ -4,7 +4,7 @@ import inspect
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,7 +86,7 @@ class LayerCost:
     def __call__(self, parameters: dict[str, Any]) -> float:
         """Return the cost."""
         total = 0.0
-        for weight, output in zip(self.weights, _outputs(self.outputs(parameters, *self.still)), strict=True):
+        for weight, output in zip(self.weights, outputs_of(self.outputs(parameters, *self.still)), strict=True):
             if output.shape != weight.shape:
                 raise ValueError(f"forward: expected outputs of one shape, got one whose shape changed from "
                                  f"{weight.shape} to {output.shape}")
@@ -98,9 +98,10 @@ def vjp_problem(
     forward: Callable[..., Any], backward: Callable[..., Any], inputs: Any, seed: int, *, cache: bool = False,
     names: Sequence[str] | None = None, deadline: float = math.inf,
     keeping: Callable[[], AbstractContextManager[None]] = nullcontext,
-) -> tuple[LayerCost, dict[str, Any], dict[str, Any], list[str]]:
+) -> tuple[LayerCost, dict[str, Any], list[dict[str, Any]], list[str]]:
     """The cost sum(cotangents * forward(*inputs)), its parameters (the floating inputs), backward's gradients, and
-    notes on what it does with other upstream gradients (see ``upstream``).
+    notes on what it does with other upstream gradients: where that is wrong, gradients that show it come second (see
+    ``upstream``).
 
     Backward passes beside the first one end before the deadline, of ``time.perf_counter``; what they keep from call to
     call is put back by ``keeping``, where they run in another precision.
@@ -116,15 +117,16 @@ def vjp_problem(
     names = input_names(forward, len(given)) if names is None else _names_of(names, len(given))
     require_numpy("inputs", dict(zip(names, given, strict=True)),
                   "pass their NumPy arrays, or check it with fastcheck.torch.gradcheck")
-    arrays = [real_array(f"{name} in inputs", value) for name, value in zip(names, given, strict=True)]
+    arrays = [_input(name, value) for name, value in zip(names, given, strict=True)]
     floating = [place for place, array in enumerate(arrays) if array.dtype.kind == "f"]
     if not sum(arrays[place].size for place in floating):
         raise ValueError("inputs: expected a number of a floating dtype, got none, so nothing can be perturbed")
     started = time.perf_counter()
-    with _told("forward"):
+    with told("forward", called_with(names)):
         returned = forward(*copies(given))
     remedy = CACHE if not cache and isinstance(returned, (tuple, list)) and len(returned) == 2 else ""
-    weights = _cotangents(_outputs(without_cache(returned) if cache else returned, remedy), np.random.default_rng(seed))
+    outputs = outputs_of(without_cache(returned) if cache else returned, remedy)
+    weights = _cotangents(outputs, np.random.default_rng(seed))
 
     nothing: set[str] = set()
 
@@ -138,23 +140,41 @@ def vjp_problem(
         # forward again: a backward may use its cache up
         return gradients_at(values, forward(*copies(values)), cotangents)
 
-    with _told("backward", remedy):
+    several = isinstance(returned, (tuple, list)) and not cache
+    with told("backward", remedy + "; it was called with one tuple of gradients, one for each output, before the inputs"
+              if several else remedy):
         # copies: a backward may scale the cotangents in place and yet be right
         gradients = gradients_at(given, returned, copies(weights))
     seconds = time.perf_counter() - started
     rounding = None
     if time.perf_counter() + 2.0 * seconds <= deadline:
         rounding = _rounding(lambda values, cotangents: anew(values, copies(cotangents)), given, weights, gradients)
-    plain = gradients
-    gradients, notes = tried(in_time(lambda handed: anew(given, handed), deadline, seconds), weights, gradients)
+    shown, notes = tried(in_time(lambda handed: anew(given, handed), deadline, seconds), weights, gradients)
     again = None
-    if gradients is plain:  # what other upstream gradients brought to light is no rounding
+    if shown is gradients:  # what other upstream gradients brought to light is no rounding
         again = Repeats(lambda values: _vector(anew(values[: len(given)], values[len(given) :])), (*given, *weights),
                         seed, deadline, keeping)
     notes += [f"backward gave None for {name}: it was taken as zeros." for name in names if name in nothing]
     parameters = tuple((names[place], place) for place in floating)
     cost = LayerCost(forward, given, parameters, _in_double(weights), cache, rounding, again)
-    return cost, {names[place]: arrays[place] for place in floating}, gradients, notes
+    found = [gradients] if shown is gradients else [gradients, shown]
+    return cost, {names[place]: arrays[place] for place in floating}, found, notes
+
+
+def _input(name: str, value: Any) -> NDArray[Any]:
+    """Return an input as an array.
+
+    Raises
+    ------
+    TypeError : for anything but real numbers.
+    """
+    try:
+        return real_array(f"{name} in inputs", value)
+    except TypeError as error:
+        if value is not None and not isinstance(value, (str, bytes, dict)):
+            raise
+        raise TypeError(f"{error}; what is no array is not passed in inputs, but by forward itself (a lambda, "
+                        "functools.partial)") from None
 
 
 def _vector(gradients: Mapping[str, Any]) -> Array:
@@ -176,7 +196,7 @@ def without_cache(returned: Any) -> Any:
 
 
 @contextmanager
-def _told(name: str, remedy: str = "") -> Iterator[None]:
+def told(name: str, remedy: str = "") -> Iterator[None]:
     """Whose exception it is, and what may help."""
     try:
         yield
@@ -184,6 +204,12 @@ def _told(name: str, remedy: str = "") -> Iterator[None]:
         said = "" if remedy in str(error) else remedy
         error.add_note(f"fastcheck: raised by {name} at the inputs themselves{said}")
         raise
+
+
+def called_with(names: Sequence[str]) -> str:
+    """Return with what forward was called, to be said after another sentence."""
+    listed = f": {', '.join(names)}" if names else ""
+    return f"; it was called with {len(names)} input{'s' * (len(names) != 1)}{listed}"
 
 
 def input_names(forward: Callable[..., Any], count: int) -> list[str]:
@@ -195,6 +221,19 @@ def input_names(forward: Callable[..., Any], count: int) -> list[str]:
         return plain
     positional = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     return positional[:count] + plain[len(positional) :]
+
+
+def takes_one(function: Callable[..., Any]) -> bool:
+    """Tell whether a function can be called with one argument, or cannot be called without any."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return True
+    for arguments in ((None,), ()):
+        with suppress(TypeError):
+            signature.bind(*arguments)
+            return bool(arguments)
+    return True
 
 
 def _names_of(names: Any, count: int) -> list[str]:
@@ -220,7 +259,13 @@ def _with_integers(output: Any) -> Any:
     return 1 * output if is_boolean else output
 
 
-def _outputs(value: Any, remedy: str = "") -> Values:
+def outputs_of(value: Any, remedy: str = "") -> Values:
+    """Return the outputs of a forward pass as arrays.
+
+    Raises
+    ------
+    TypeError, ValueError : for anything but numbers, with what may help.
+    """
     items = value if isinstance(value, (tuple, list)) else (value,)
     if not len(items):
         raise ValueError("forward: expected an array or a tuple of arrays, got no output")
@@ -235,8 +280,9 @@ def _output(item: Any, place: int, remedy: str) -> NDArray[Any]:
     if output.dtype.kind in "fiucb":
         return output
     found = f"dtype {output.dtype}" if isinstance(item, np.ndarray) else f"a {type(item).__name__}"
+    missing = "; is a return statement missing?" if item is None and (not remedy or remedy == CACHE) else remedy
     raise TypeError(f"forward: expected arrays of numbers, got {'None' if item is None else found} for output {place}"
-                    f"{'; is a return statement missing?' if item is None else remedy}")
+                    f"{missing}")
 
 
 def _cotangents(outputs: Values, generator: np.random.Generator) -> Values:

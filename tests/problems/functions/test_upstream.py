@@ -49,6 +49,39 @@ def test_one_that_reads_another_argument_wrongly_fails_and_is_told(backward, wor
     assert any(words in note for note in report.notes)
 
 
+def kept(d, x, found=[]):  # noqa: B006 (it keeps its first result)
+    """Gives again what it gave first."""
+    found.append(right(d, x))
+    return found[0]
+
+
+@pytest.mark.parametrize(("cost", "backward"), [
+    (lambda x: np.sum(np.sin(x)), lambda d, x: np.cos(x)), (np.sin, lambda d, x: np.cos(x)), (np.sin, kept),
+])
+def test_one_that_does_not_use_its_upstream_gradient_is_told_that_and_no_factor(cost, backward):
+    (tensor,) = fc.check_vjp(cost, backward, X).failures
+    assert "upstream gradient of zeros" in tensor.diagnosis
+    assert "sign" not in tensor.diagnosis
+
+
+def test_worst_entries_are_what_backward_gives():
+    def losses(x):
+        return np.sum(np.sin(x))
+
+    report = fc.check_vjp(losses, lambda d, x: d * np.cos(x) + 0.1 * x, X)
+    assert any("not linear" in note for note in report.notes)
+    for entry in report.worst():
+        assert entry.grad == pytest.approx(entry.gradapprox + 0.1 * X[entry.index])
+
+
+def test_a_gradient_that_is_not_finite_is_not_called_nonlinear():
+    x = np.array([1.0, 0.0, 2.0])
+    with np.errstate(all="ignore"):
+        report = fc.check_vjp(np.abs, lambda d, x: d * x / np.abs(x), x)
+    assert report.failures[0].diagnosis == "dx[1] is nan."
+    assert not any("upstream" in note or "lies" in note for note in report.notes), report.notes
+
+
 def test_one_that_works_in_place_passes_with_a_note():
     report = fc.check_vjp(np.sin, in_place, X)
     assert report.ok

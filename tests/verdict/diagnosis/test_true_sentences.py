@@ -185,3 +185,14 @@ def test_a_lone_wrong_gradient_without_a_witness_is_not_said_to_be_its_own_lines
             "Layer 1 is wrong and all behind it are right, so look at dW1 and what makes it: what layer 2 passes back, "
             "and the derivative of layer 1's activation.",
         )
+
+
+def test_a_parameter_that_the_cost_ignores_is_not_said_to_have_a_wrong_line():
+    x, weights = np.random.default_rng(1).standard_normal((5, 4)), np.random.default_rng(0).standard_normal((4, 3))
+    other = weights.copy()
+    report = fc.check_vjp(lambda x, W: x @ other, lambda d, x, W: (d @ W.T, x.T @ d), (x, weights))
+    assert [tensor.name for tensor in report.failures] == ["W"]
+    assert "does it use its argument" in report.failures[0].diagnosis
+    assert not report.advice
+    wrong = fc.check_vjp(lambda x, W: x @ W, lambda d, x, W: (d @ W.T, 1.01 * x.T @ d), (x, weights))
+    assert any("its own line" in sentence for sentence in wrong.advice)

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ....problems.functions.random_numbers import GENERATORS
+
 # Objects looked at before the walk ends: functions that people check reach some dozens.
 MOST_OBJECTS = 20_000
 # Modules within modules in which the user's names are looked up: scipy.sparse.linalg.
@@ -72,6 +74,7 @@ class Reachable:
     containers : dictionaries of objects, and dictionaries and lists, that these functions can reach.
     classes : the user's classes among what they can reach.
     arrays : the arrays.
+    generators : of random numbers.
     """
 
     def __init__(self, function: Callable[..., Any] | tuple[Any, ...]) -> None:
@@ -80,6 +83,7 @@ class Reachable:
         self.containers: list[dict[Any, Any] | list[Any]] = []
         self.classes: list[type] = []
         self.arrays: list[NDArray[Any]] = []
+        self.generators: list[Any] = []
         self._named: list[set[str]] = []
         self._functions: list[FunctionType] = []
         self._places: list[Place] = []
@@ -171,6 +175,8 @@ class Reachable:
             yield from found.values() if isinstance(found, dict) else found
         elif kind is np.ndarray:
             self.arrays.append(found)
+        elif isinstance(found, GENERATORS):
+            self.generators.append(found)
         elif not isinstance(found, ModuleType):
             yield from self._of_instance(found)
 

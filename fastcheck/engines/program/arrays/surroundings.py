@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ....problems.functions.random_numbers import random_numbers_kept
 from .reachable import Reachable, assign, content
 
 # An array of more entries than this is data, not state.
@@ -46,7 +47,7 @@ def left_alone(user: Reachable) -> Iterator[None]:
     """Whatever happens inside, the user's code finds afterwards what it found before.
 
     That is put back in dictionaries, lists and objects, in globals, closures and classes but for functions and modules,
-    and in arrays.  Other threads are not kept waiting.
+    and in arrays; generators of random numbers go on where they were.  Other threads are not kept waiting.
     """
     with _ONE_AT_A_TIME:  # while no other run has its own arrays there
         containers = [(container, container.copy()) for container in user.containers]
@@ -56,7 +57,8 @@ def left_alone(user: Reachable) -> Iterator[None]:
         arrays = [(array, array.copy("K")) for array in user.arrays
                   if array.size <= MOST_ENTRIES and array.flags.writeable and not array.dtype.hasobject]
     try:
-        yield
+        with random_numbers_kept(user.generators):
+            yield
     finally:
         with _ONE_AT_A_TIME:
             for container, before in containers:
@@ -68,7 +70,7 @@ def left_alone(user: Reachable) -> Iterator[None]:
             for kind, attributes in classes:
                 _put_back_class(kind, attributes)
             for array, values in arrays:
-                if not np.array_equal(array, values):
+                if array.tobytes() != values.tobytes():  # zeros have signs
                     np.copyto(array, values)
 
 
