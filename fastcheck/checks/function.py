@@ -18,7 +18,7 @@ from ..engines.finite.problem import FunctionProblem, Method
 from ..engines.finite.stencils import ORDERS
 from ..problems.functions.integers import integer_arrays
 from ..problems.functions.purity import examine
-from ..problems.functions.random_numbers import random_numbers_kept
+from ..problems.functions.random_numbers import random_numbers_kept, random_numbers_kept_by
 from ..problems.functions.repeats import called
 from ..problems.gradients import AnalyticGradient, NumericalGradient
 from ..problems.parameters.layout import Layout, lowest_precision
@@ -45,7 +45,7 @@ PROGRAM, SUBTRACTED = "program", "differences"
 LITTLE = 1e-2
 
 
-@random_numbers_kept()
+@random_numbers_kept_by
 def check_function(
     cost: Any,
     parameters: Any,

@@ -1,14 +1,24 @@
 """Random numbers that a user's code draws: after a check they go on as they would have without it."""
 
 import random
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from contextvars import ContextVar
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
+from .c_functions import is_foreign
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
 # What objects that give random numbers are.
 GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
+# Whether the global ones are kept already: to read and set them takes a tenth of a millisecond.
+_KEPT: ContextVar[bool] = ContextVar("global random numbers are kept", default=False)
 
 
 @contextmanager
@@ -19,15 +29,48 @@ def random_numbers_kept(generators: Iterable[Any] = ()) -> Iterator[None]:
     ----------
     generators : others, of ``GENERATORS``, that do so as well.
     """
-    numpy, python = np.random.get_state(legacy=False), random.getstate()
     others = [(one, _state_of(one)) for one in generators]
+    try:
+        if _KEPT.get():
+            yield
+        else:
+            with _global_ones_kept():
+                yield
+    finally:
+        for one, state in others:
+            _give_back(one, state)
+
+
+@contextmanager
+def _global_ones_kept() -> Iterator[None]:
+    numpy, python = np.random.get_state(legacy=False), random.getstate()
+    token = _KEPT.set(True)
     try:
         yield
     finally:
+        _KEPT.reset(token)
         np.random.set_state(numpy)
         random.setstate(python)
-        for one, state in others:
-            _give_back(one, state)
+
+
+def random_numbers_kept_by(check: Callable[P, R]) -> Callable[P, R]:
+    """Return a check of (cost, parameters, gradients) in which random numbers are kept, if it runs any Python."""
+
+    @wraps(check)
+    def kept(*args: P.args, **options: P.kwargs) -> R:
+        given = dict(zip(("cost", "parameters", "gradients"), args, strict=False)) | options
+        if _is_compiled(given.get("cost")) and not callable(given.get("gradients")):
+            return check(*args, **options)
+        with random_numbers_kept():
+            return check(*args, **options)
+
+    return kept
+
+
+def _is_compiled(cost: Any) -> bool:
+    """Tell whether a cost is machine code, which has no random numbers of NumPy's or Python's."""
+    dispatcher = sys.modules.get("numba.core.dispatcher")
+    return is_foreign(cost) or (dispatcher is not None and isinstance(cost, dispatcher.Dispatcher))
 
 
 def _state_of(generator: Any) -> Any:
