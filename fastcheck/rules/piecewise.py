@@ -69,9 +69,8 @@ def modulus_change(xp: Any, z: Any, d: Any, out: Any, branches: Branches | None)
     """For complex numbers, the real part of conj(d) (2 z + d) over the sum of both magnitudes; 0 is a tie."""
     total = out + xp.abs(z + d)
     change = xp.real(xp.conj(d) * (2.0 * z + d)) / xp.where(total == 0.0, 1.0, total)
-    if any_of(xp, out == 0.0):
-        note_tie(branches, (out == 0.0) & (d != 0.0), "modulus")
-    return change
+    rise = xp.real(d) + xp.imag(d)
+    return at_ties(xp, out == 0.0, d, change, rise, -rise, branches, "modulus")
 
 
 def maximum(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:
