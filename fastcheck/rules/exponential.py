@@ -6,7 +6,7 @@ from typing import Any
 
 from . import small
 from .base import Changes, Rule, Values, still_where_still, two_sum
-from .namespaces import as_float, is_complex, largest, less_product
+from .namespaces import any_of, as_float, is_complex, largest, less_product
 
 # Over a longer step sigmoid and softplus change by so much that the two values may be subtracted.
 LONG_STEP = 40.0
@@ -29,7 +29,13 @@ def exp(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> A
     """exp(x) expm1(d)."""
     if is_complex(out) or is_complex(changes[0]):
         return out * complex_expm1(xp, changes[0])
-    return exponential(xp, values[0], changes[0], out)
+    return where_it_overflows(xp, values[0], changes[0], out, exponential(xp, values[0], changes[0], out), xp.exp)
+
+
+def where_it_overflows(xp: Any, x: Any, d: Any, out: Any, change: Any, function: Any) -> Any:
+    """Return the change; it is zero where the function is infinite before and after, as in 1 / (1 + exp(800))."""
+    endless = xp.isinf(out)
+    return xp.where(endless & xp.isinf(function(x + d)), 0.0, change) if any_of(xp, endless) else change
 
 
 def complex_expm1(xp: Any, d: Any) -> Any:
@@ -41,17 +47,18 @@ def complex_expm1(xp: Any, d: Any) -> Any:
 
 def expm1(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
     """Return the same: out + 1 would lose the digits of exp(x) where x is far below zero."""
-    return exponential(xp, values[0], changes[0], xp.exp(values[0]))
+    change = exponential(xp, values[0], changes[0], xp.exp(values[0]))
+    return where_it_overflows(xp, values[0], changes[0], out, change, xp.exp)
 
 
 def exp2(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
     """2^x expm1(d log 2)."""
     (x,), (d,) = values, changes
-    near = out * small.expm1(xp, LN_2 * xp.clip(d, None, 1.0))
-    if largest(xp, d) <= 1.0:
-        return near
-    total, error = two_sum(xp, x, d)
-    return xp.where(d > 1.0, xp.exp2(total) * (1.0 + LN_2 * error) - out, near)
+    change = out * small.expm1(xp, LN_2 * xp.clip(d, None, 1.0))
+    if largest(xp, d) > 1.0:
+        total, error = two_sum(xp, x, d)
+        change = xp.where(d > 1.0, xp.exp2(total) * (1.0 + LN_2 * error) - out, change)
+    return where_it_overflows(xp, x, d, out, change, xp.exp2)
 
 
 def log(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
@@ -230,14 +237,17 @@ def atanh(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) ->
 
 
 def logaddexp(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
-    """Return the larger operand's change and that of log(1 + exp(-gap))."""
+    """Return the larger operand's change and that of log(1 + exp(-gap)).
+
+    There is no gap between two logarithms of zero, with which sums over paths begin.
+    """
     (a, b), (da, db) = values, changes
+    gap = xp.where(a == b, 0.0, a - b)
     if da is None or db is None:
-        here, there, d = (a, b, da) if db is None else (b, a, db)
-        return softplus_change(xp, here - there, d)
+        return softplus_change(xp, gap if db is None else -gap, da if db is None else db)
     down = a >= b
     fall = db - da
-    return xp.where(down, da, db) + softplus_change(xp, -xp.abs(a - b), xp.where(down, fall, -fall))
+    return xp.where(down, da, db) + softplus_change(xp, -xp.abs(gap), xp.where(down, fall, -fall))
 
 
 def logaddexp2(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:

@@ -1,5 +1,6 @@
 """Functions with kinks: the same branch, its change; another branch, the way to the kink and on from there."""
 
+import math
 from typing import Any
 
 from .base import Changes, Rule, Values, or_zero, two_sum
@@ -68,9 +69,8 @@ def modulus_change(xp: Any, z: Any, d: Any, out: Any, branches: Branches | None)
     """For complex numbers, the real part of conj(d) (2 z + d) over the sum of both magnitudes; 0 is a tie."""
     total = out + xp.abs(z + d)
     change = xp.real(xp.conj(d) * (2.0 * z + d)) / xp.where(total == 0.0, 1.0, total)
-    if any_of(xp, out == 0.0):
-        note_tie(branches, (out == 0.0) & (d != 0.0), "modulus")
-    return change
+    rise = xp.real(d) + xp.imag(d)
+    return at_ties(xp, out == 0.0, d, change, rise, -rise, branches, "modulus")
 
 
 def maximum(xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None) -> Any:
@@ -82,7 +82,11 @@ def maximum(xp: Any, values: Values, changes: Changes, out: Any, branches: Branc
         return xp.where(first, 0.0 if da is None else da, 0.0 if db is None else db)
     kind: Kind = "kink" if da is None or db is None else "tie"
     da, db = or_zero_like(da, db), or_zero_like(db, da)
+    endless = (a == b) & ~xp.isfinite(gap)  # neither overtakes the other: what the first one does is as good
     low = two_sum(xp, a, -b)[1]
+    if any_of(xp, endless):
+        gap, low = xp.where(endless, math.inf, gap), xp.where(endless, 0.0, low)
+        first = gap > 0.0
     lead = xp.where(first, gap, -gap)
     winner, loser = xp.where(first, da, db), (xp.where(first, db, da) - lead) - xp.where(first, low, -low)
     note(branches, (loser > winner) & (gap != 0.0))

@@ -12,7 +12,7 @@ from .base import Changes, Rule, Values, still_where_still
 from .branches import Branches, jump
 from .extremes import maximum_of, minimum_of
 from .namespaces import any_of, as_float
-from .piecewise import absolute
+from .piecewise import absolute, at_ties
 
 
 def product(
@@ -67,12 +67,15 @@ def deviation(
     return still_where_still(xp, result, change) if any_of(xp, old == 0.0) else result
 
 
-def euclidean(xp: Any, x: Any, d: Any, out: Any, axes: Axes) -> Any:
-    """sum d (2 x + d) over the sum of both lengths, whose axes are not kept."""
+def euclidean(xp: Any, x: Any, d: Any, out: Any, axes: Axes, branches: Branches | None) -> Any:
+    """sum d (2 x + d) over the sum of both lengths, whose axes are not kept; at zero it has a magnitude's kink."""
     y = x + d
     change = xp.sum(d * (x + y), axis=axes)
     result = change / (out + xp.sqrt(xp.sum(y * y, axis=axes)))
-    return still_where_still(xp, result, change) if any_of(xp, out == 0.0) else result
+    if not any_of(xp, out == 0.0):
+        return result
+    rise = xp.sum(d, axis=axes)
+    return at_ties(xp, out == 0.0, change, still_where_still(xp, result, change), rise, -rise, branches, "modulus")
 
 
 def norm(
@@ -83,7 +86,7 @@ def norm(
     x, d = values[0], changes[0]
     if ord == 2:
         flat = without(out, axes) if keepdims else out
-        return restored(euclidean(xp, x, d, flat, axes), axes, keepdims)
+        return restored(euclidean(xp, x, d, flat, axes, branches), axes, keepdims)
     size = xp.abs(x)
     change = absolute(xp, (x,), (d,), size, branches)
     if ord == 1:

@@ -6,6 +6,7 @@ from typing import Any
 from . import small
 from .base import Changes, Rule, Values, moved, plus, still_where_still, two_sum
 from .namespaces import any_of, largest
+from .piecewise import at_ties
 
 
 def versine(xp: Any, d: Any) -> Any:
@@ -87,7 +88,10 @@ def hypot(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) ->
     change = plus(
         None if dx is None else dx * ((x + far_x) / total), None if dy is None else dy * ((y + far_y) / total)
     )
-    return still_where_still(xp, change, dx, dy) if any_of(xp, out == 0.0) else change
+    if not any_of(xp, out == 0.0):
+        return change
+    change, rise = still_where_still(xp, change, dx, dy), plus(dx, dy)
+    return at_ties(xp, out == 0.0, change, change, rise, -rise, branches, "modulus")
 
 
 TRIGONOMETRIC: dict[str, Rule] = {

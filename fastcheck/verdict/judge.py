@@ -30,7 +30,7 @@ from .comparison import Comparison, relative
 from .entries import broken_entries, disagreeing_entries, join_norms
 from .explanations import Evidence, Explanations
 from .judgement import Judgement, Later, TensorVerdict
-from .low_precision import computed_in_single, follows_the_gradient
+from .low_precision import computed_in_single, follows_the_gradient, representable
 from .measured import by_more_digits, by_running_again, by_spread
 from .outcome import FAIL, INCONCLUSIVE, PASS, Cause, Verdict
 from .tolerance import tolerance_in
@@ -147,7 +147,15 @@ def _summed_in_single(comparison: Comparison, given: Evidence) -> bool:
     scale = max(comparison.approx_rms, given.scale_beside(comparison))
     off = comparison.sizes.error / math.sqrt(comparison.checked) if comparison.checked else math.inf
     small = off <= ROUNDINGS * UNIT_ROUNDOFFS["float32"] * scale
-    return small and not follows_the_gradient(comparison) and any(map(_beyond_double, given.comparisons))
+    return small and not follows_the_gradient(comparison) and any(map(_looks_single, given.comparisons))
+
+
+def _looks_single(c: Comparison) -> bool:
+    """Whether a tensor looks all over like sums in single precision, not like noise of any size.
+
+    A tensor that is tiny beside another would otherwise be excused by its own errors, whatever was handed in.
+    """
+    return _beyond_double(c) and (c.sizes.error <= RESOLVED * c.sizes.approx or representable(c))
 
 
 def _judge_at(comparison: Comparison, given: Evidence, dtype: str | None) -> TensorVerdict:

@@ -440,6 +440,18 @@ def test_a_forgotten_gradient_beside_a_larger_one_fails(scale, factor):
     assert report.verdict == "fail"
 
 
+@pytest.mark.parametrize("scale", [1e-7, 1e-9])
+@pytest.mark.parametrize("share", [0.01, 1.0])
+def test_noise_in_a_gradient_beside_a_larger_one_fails(scale, share):
+    """It is no rounding of the larger one, which is right to all digits, and far more than rounding of its own."""
+    at = {"a": np.linspace(0.1, 1.0, 10), "b": np.ones(20)}
+    off = 1.0 + share * np.random.default_rng(0).normal(size=10)
+    gradients = {"a": scale * np.cos(at["a"]) * off, "b": np.cos(at["b"])}
+    report = fc.check_function(lambda p: scale * np.sin(p["a"]).sum() + np.sin(p["b"]).sum(), at, gradients)
+    assert report.verdict == "fail"
+    assert [t.name for t in report.failures] == ["a"]
+
+
 @pytest.mark.parametrize("factor", [1.0, 2.0])
 def test_an_empty_array_beside_others(factor):
     """Also where they are wrong, and looked at again."""

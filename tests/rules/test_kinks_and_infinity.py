@@ -41,3 +41,28 @@ def test_entropies_from_nothing():
         likewise = RULES["xlog1py"].change(np, (x, y - 1.0), (dx, dy), np.zeros(3), None)
     np.testing.assert_allclose(change, expected, rtol=1e-15)
     np.testing.assert_allclose(likewise, expected, rtol=1e-15)
+
+
+def test_what_is_infinite_before_and_after_does_not_change():
+    """Sums over paths begin with the logarithm of zero, and a saturated sigmoid divides by an overflow."""
+    without, up, down = np.full(3, -np.inf), np.array([0.3, 0.0, -0.2]), np.array([-0.1, 0.2, 0.0])
+    for name in ("logaddexp", "logaddexp2", "maximum", "minimum", "fmax", "fmin"):
+        for changes in ((up, down), (up, None), (None, down)):
+            branches = Branches(np)
+            with np.errstate(all="ignore"):
+                change = RULES[name].change(np, (without, without), changes, without, branches)
+            assert np.isfinite(change).all(), name
+            assert not branches.crossed, name
+            assert not branches.ties, name
+
+
+def test_exponentials_that_overflow():
+    x, d = np.array([800.0, 800.0, 1100.0, np.inf, 1.0]), np.array([1e-9, -1e-9, 2.0, 1.0, 0.5])
+    for function in (np.exp, np.expm1, np.exp2):
+        with np.errstate(all="ignore"):
+            out = function(2.0 * x)
+            change = RULES[function.__name__].change(np, (2.0 * x,), (d,), out, None)
+            falling = RULES[function.__name__].change(np, (2.0 * x[:1],), (np.array([-1500.0]),), out[:1], None)
+        np.testing.assert_array_equal(change[:4], 0.0)
+        np.testing.assert_allclose(change[4], function(2.5) - function(2.0), rtol=1e-14)
+        assert falling[0] == -np.inf

@@ -109,3 +109,22 @@ def test_kinks_by_ordinary_differences(name):
 def test_ties_by_ordinary_differences(ties):
     report = fc.check_vjp(pool, lambda d, x: pool_backward(d, x, ties), PICTURES, engine="differences")
     assert report.verdict == "pass", report
+
+
+@pytest.mark.parametrize("length", [
+    lambda p: np.linalg.norm(p, axis=0), lambda p: np.hypot(p[0], p[1]), lambda p: np.abs(p[0] + 1j * p[1]),
+])
+def test_lengths_of_nothing_have_the_kink_of_a_magnitude(length):
+    """A penalty on groups has zero groups: their entries do not add up along a direction, and slope 0 is right."""
+    at = np.random.default_rng(0).normal(size=(2, 30))
+    at[:, 4:8] = 0.0
+    sizes = np.hypot(*at)
+    gradient = np.cos(at) + at / np.where(sizes == 0.0, 1.0, sizes)
+    report = fc.check_function(lambda p: np.sin(p).sum() + length(p).sum(), at, gradient)
+    assert report.ok, report
+    assert (report.engine, report.kinks) == ("program", 8)
+    assert report.difference < 1e-14
+    for column, off in ((5, 1.5), (5, -1.5), (0, 1e-5)):
+        wrong = gradient.copy()
+        wrong[1, column] += off
+        assert not fc.check_function(lambda p: np.sin(p).sum() + length(p).sum(), at, wrong).ok

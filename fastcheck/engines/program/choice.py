@@ -10,7 +10,7 @@ import numpy as np
 from ..._types import Indices, Mask
 from .colouring import Colouring
 from .discovery import discover, trial_columns
-from .runner import Place, Runner
+from .runner import Place, Runner, ranges
 from .units import Product, Unit, bundled, merged, units_of
 
 if TYPE_CHECKING:
@@ -134,9 +134,12 @@ def _served(
     products: Sequence[Product] = getattr(program, "products", ())
     complete: Sequence[bool] = getattr(program, "complete", (False,) * len(inputs))
     observed = getattr(program, "observes", False) or getattr(program, "suppresses", False)
+    unseen = _behind_terms(products, runner, generator)
+    lost = {product.input for product in products if product.site in unseen}
+    complete = [whole and number not in lost for number, whole in enumerate(complete)]
     serving: dict[int, list[Product]] = {}
     for product in products:
-        if wanted[product.input].size and (complete[product.input] or observed):
+        if wanted[product.input].size and (complete[product.input] or observed) and product.site not in unseen:
             serving.setdefault(product.input, []).append(product)
     entries = sum(wanted[number].size for number in serving)
     if entries < FEWEST:
@@ -156,6 +159,29 @@ def _served(
         one.rests = [rest for rest in rests if rest.place.number == number]
         one.columns = sum(rest.colours_of(wanted[number]).size for rest in one.rests)
     return found
+
+
+def _behind_terms(products: Sequence[Product], runner: Runner, generator: "Generator") -> set[int]:
+    """Return operations of products that move no term: they come after one, as the sum of weights that are scaled does.
+
+    What enters them is seen in the term.  Those of a loop that are alike are moved together, and all seen if one is.
+    """
+    terms = {term.site for term in runner.terms}
+    late = [product for product in products if terms and product.site > min(terms) and product.site not in terms]
+    bundles, alone = bundled(units_of(late))
+    places = [*bundles, *alone]
+    unseen: set[int] = set()
+    for block in ranges(len(places), runner.most_columns([place.size for place in places])):
+        some = places[block]
+        moved = [(place, np.zeros((len(some), place.size))) for place in some]
+        for row, (place, change) in enumerate(moved):
+            change[row] = generator.uniform(0.5, 1.5, place.size) * place.step
+        seen = np.zeros(len(some), dtype=bool)
+        for _, change in runner.run(moved).moving():
+            seen |= change.any(axis=1)
+        for place, row in zip(some, seen.tolist(), strict=True):
+            unseen.update(() if row else place.several or (place.number,))
+    return unseen
 
 
 def _sites(units: Sequence[Unit], most: float, runner: Runner, generator: "Generator") -> dict[Place, Site]:

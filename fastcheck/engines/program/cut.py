@@ -11,7 +11,6 @@ random change proves.  That the terms are all there is, and do not act on one an
 far: without the terms' changes the cost must stand still, and with them it must move by their weighted sum.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -103,19 +102,51 @@ class _Cut:
             if not waiting:
                 break
             without = waiting.pop(0)
-            found = self.frontier([site for site in linear if site not in without])
-            if sum(term.weight.size for term in found) == 1:
+            left = [site for site in linear if site not in without]
+            found = self.frontier(left)
+            if sum(term.weight.size for term in found) <= 1:
                 continue
             if self.proven(found, far, effect):
                 return found
-            # Something else flows in behind one of them: that one is not a cut, but what comes after it may be.  A loop
-            # has many alike.
-            shapes = Counter(term.weight.shape for term in found)
-            waiting += [without | {term.site for term in found if term.weight.shape == shape}
-                        for shape, count in shapes.items() if shape or count > 1]
-            waiting += [without | {term.site} for term in found
-                        if term.weight.size > 1 and shapes[term.weight.shape] > 1]
+            late = self._too_early([term.site for term in found], left)
+            if late:
+                # A loop has many alike, and what nothing met here (a label that has the maximum) is met elsewhere.
+                shapes = {term.weight.shape for term in found if term.site in late}
+                alike = frozenset(term.site for term in found if term.weight.shape in shapes)
+                waiting += dict.fromkeys((without | alike, without | late))
         return ()
+
+    def _too_early(self, sites: Sequence[int], linear: Sequence[int]) -> frozenset[int]:
+        """Return those of the first results that something else meets before the cost: they are no part of any cut.
+
+        A later result, in which the cost is linear too, tells: it changes by more than what each of the first ones does
+        to it.  Whatever else flows in there can only be cut there or further on, and so can what comes before it.
+        """
+        later = [site for site in linear if site not in set(sites) and self.weights.get(site, True) is not None]
+        total = {site: np.zeros(self.moved[site].shape) for site in later}
+        size = {site: np.zeros(self.moved[site].shape) for site in later}
+        movers: dict[int, set[int]] = {site: set() for site in later}
+        for block in ranges(len(sites), max(1, RUN_SIZE // (2 * self._behind[min(sites)]))):
+            part = sites[block]
+            injected = {site: self._in_one_pair(site, pair, len(part)) for pair, site in enumerate(part)}
+            for site, change in self.program.run({}, injected, observe=later).observed.items():
+                pairs = change.reshape(len(part), *self.moved[site].shape)
+                total[site] += pairs.sum(axis=0)
+                size[site] += np.abs(pairs).sum(axis=0)
+                moving = pairs.reshape(len(part), -1).any(axis=1)
+                movers[site].update(part[pair] for pair in np.flatnonzero(moving).tolist())
+        met = [site for site in later if np.any(np.abs(self.moved[site] - total[site]) > ROUNDING * size[site])]
+        if not met:
+            return frozenset()
+        behind = self._reached(met)
+        return frozenset().union(*(movers[site] for site in met if site not in behind))
+
+    def _in_one_pair(self, site: int, pair: int, pairs: int) -> Array:
+        """Return pairs of rows of changes of a result; one pair is what it made when the inputs moved far."""
+        moved = self.moved[site]
+        changes = np.zeros((pairs, *moved.shape))
+        changes[pair] = moved
+        return changes.reshape(-1, *moved.shape[1:])
 
     def frontier(self, linear: Sequence[int]) -> tuple[Term, ...]:
         """The first results on each way to the cost, among those that it is linear in, whose weights can be told."""

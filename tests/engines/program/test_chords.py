@@ -1,6 +1,7 @@
 """Chords of a cost along entries: by exact changes, and by plain calls where those cannot follow so far."""
 
 import numpy as np
+import pytest
 
 import fastcheck as fc
 from fastcheck.engines.program.arrays.program import Program
@@ -35,10 +36,11 @@ def test_branches_give_what_masks_give():
     np.testing.assert_allclose(chords(one_by_one), chords(at_once), rtol=1e-12)
 
 
-def test_where_the_function_is_not_defined_far_away_they_are_those_of_the_rest():
+@pytest.mark.parametrize("error", [ValueError, IndexError, KeyError, RuntimeError])
+def test_where_the_function_is_not_defined_far_away_they_are_those_of_the_rest(error):
     def defined_near(x):
         if x.max() > 5.0:
-            raise ValueError("too far")
+            raise error("too far")
         return one_by_one(x)
 
     found = chords(defined_near)
@@ -68,3 +70,21 @@ def test_a_loop_with_branches_is_differenced_exactly_whether_its_gradient_is_rig
         report = fc.check_function(lambda W: hinge_loss(W, X, y)[0], W, hinge_loss(W, X, y, missing)[1])
         assert (report.engine, report.verdict) == ("program", "fail" if missing else "pass")
     assert "7 times" in report.tensors[0].diagnosis
+
+
+@pytest.mark.parametrize("wrong", [1.00001, 1.01, -1.0, 0.0])
+def test_a_wrong_gradient_fails_where_an_index_is_out_of_range_far_away(wrong):
+    """Of a picture that is read between its pixels, at places that move."""
+    rng = np.random.default_rng(0)
+    picture, places = rng.normal(size=9), 7.0 * rng.random(12)
+
+    def read(at):
+        first = np.floor(at).astype(int)
+        return picture[first] * (1.0 + first - at) + picture[first + 1] * (at - first)
+
+    first = np.floor(places).astype(int)
+    gradient = 2.0 * read(places) * (picture[first + 1] - picture[first])
+    assert fc.check_function(lambda at: np.sum(read(at) ** 2), places, gradient).ok
+    report = fc.check_function(lambda at: np.sum(read(at) ** 2), places, wrong * gradient)
+    assert report.verdict == "fail"
+    assert report.engine == "program"

@@ -47,6 +47,8 @@ def gradient_of_shared(theta):
 COSTS = {
     "bare": (cost, gradient),
     "decay of all": (lambda t: cost(t) + 0.1 * np.sum(t * t), lambda t: gradient(t) + 0.2 * t),
+    "a sum of all, scaled": (lambda t: cost(t) + 0.1 * (2.0 * t).sum(), lambda t: gradient(t) + 0.2),
+    "decay by a product of all": (lambda t: cost(t) + 0.1 * np.vdot(t, t), lambda t: gradient(t) + 0.2 * t),
     "decay by a product": (lambda t: cost(t) + 0.1 * (t @ t), lambda t: gradient(t) + 0.2 * t),
     "decay of weights": (
         lambda t: cost(t) + 0.1 * np.sum(WEIGHTS * t * t), lambda t: gradient(t) + 0.2 * WEIGHTS * t

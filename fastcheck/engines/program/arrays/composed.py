@@ -133,9 +133,14 @@ def kron(a: Any, b: Any) -> Any:
     return np.reshape(spread * tiles, [m * n for m, n in zip(first, second, strict=True)])
 
 
-def vdot(a: Any, b: Any) -> Any:
-    """numpy.vdot."""
-    return np.sum(np.conjugate(np.ravel(a)) * np.ravel(b))
+def vdot(run: Run, function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+    """numpy.vdot: of real numbers a product like all others, which may serve what enters it."""
+    if any(np.iscomplexobj(value_of(one)) for one in args):
+        return _complex_vdot(run, function, args, options)
+    return np.dot(*map(np.ravel, args))
+
+
+_complex_vdot = composed(lambda a, b: np.sum(np.conjugate(np.ravel(a)) * np.ravel(b)))
 
 
 def along_axis(func1d: Callable[..., Any], axis: int, arr: Any, *args: Any, **options: Any) -> Any:

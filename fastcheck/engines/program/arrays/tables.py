@@ -292,7 +292,7 @@ FUNCTIONS: dict[Any, Handler] = {
     np.cross: composed.composed(composed.cross),
     np.linalg.cross: composed.composed(composed.cross),
     np.kron: composed.composed(composed.kron),
-    np.vdot: composed.composed(composed.vdot),
+    np.vdot: composed.vdot,
     np.polyval: composed.composed(polynomials.value_at),
     np.vander: composed.composed(polynomials.vandermonde),
     np.polyadd: composed.composed(polynomials.added),
