@@ -131,6 +131,8 @@ def _served(
 ) -> dict[int, _Served]:
     """Inputs that units could serve, with the colourings of all that has to be moved for it."""
     program = runner.program
+    if sum(one.size for one in wanted) < FEWEST:
+        return {}
     products: Sequence[Product] = getattr(program, "products", ())
     complete: Sequence[bool] = getattr(program, "complete", (False,) * len(inputs))
     observed = getattr(program, "observes", False) or getattr(program, "suppresses", False)
@@ -142,8 +144,6 @@ def _served(
         if wanted[product.input].size and (complete[product.input] or observed) and product.site not in unseen:
             serving.setdefault(product.input, []).append(product)
     entries = sum(wanted[number].size for number in serving)
-    if entries < FEWEST:
-        return {}
     units = units_of(list(chain.from_iterable(serving.values())))
     sites = _sites(units, SHARE * entries, runner, generator)
     if not sites:
