@@ -41,6 +41,7 @@ class TensorData(Protocol):
     name: str
     shape: tuple[int, ...]
     checked: int
+    wrong: int
     difference: float
     tolerance: float
 

@@ -113,7 +113,7 @@ def html(report: ReportData) -> str:
     for title, body in sections(report):
         parts.append(f"<p><b>{escape.escape(title)}</b></p>")
         if title == WORST_TITLE:
-            parts.append(_html_entries(report.worst(WORST)))
+            parts.append(_html_entries(_worst_of(report)))
         else:
             parts.append(f"<ul>{''.join(f'<li>{escape.escape(item)}</li>' for item in body)}</ul>")
     parts.append(f"<p><small>{escape.escape(footer(report))}</small></p></div>")
@@ -217,12 +217,18 @@ def sections(report: ReportData) -> list[tuple[str, list[str]]]:
     if diagnoses:
         found.append(("Diagnosis", diagnoses))
     if report.verdict != PASS and report.failures:
-        found.append((WORST_TITLE, _entry_lines(report.worst(WORST))))
+        found.append((WORST_TITLE, _entry_lines(_worst_of(report))))
     if report.advice:
         found.append(("What to do", list(report.advice)))
     if report.notes:
         found.append(("Notes", list(report.notes)))
     return found
+
+
+def _worst_of(report: ReportData) -> Sequence[EntryData]:
+    """Return the worst entries, and no right ones beside a few that are wrong."""
+    wrong = sum(tensor.wrong for tensor in report.tensors)
+    return report.worst(min(wrong, WORST) or WORST)
 
 
 def _entry_lines(entries: Sequence[EntryData]) -> list[str]:
