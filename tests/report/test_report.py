@@ -325,7 +325,7 @@ def test_right_entries_are_not_listed_beside_a_few_wrong_ones(count):
     x = np.linspace(0.5, 2.0, 12)
     wrong = 3.0 * x**2
     wrong[:count] *= 1.01
-    report = fc.check_function(lambda t: np.sum(t**3), x, wrong)
+    report = check_function(lambda t: np.sum(t**3), x, wrong)
     lines = str(report).partition("Worst entries\n")[2].partition("\n\n")[0].splitlines()
     assert len(lines) == min(count, 5)
     assert all("error 5.0e-03" in line for line in lines)
