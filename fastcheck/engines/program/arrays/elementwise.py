@@ -60,7 +60,10 @@ def operate_on_one(run: Run, name: str, plain: Callable[..., Any], array: Any) -
         return run.fresh(out)  # what all perturbations share stands still
     if moved is change or type(moved) is not np.ndarray or moved.base is not None or moved.ndim != change.ndim:
         moved = owned(moved, (change,), run.batch, out.shape)
-    return run.fresh(out, moved)
+    made = run.fresh(out, moved)
+    if run.notes is not None and name == "negative" and run.notes.scales((array,)):
+        run.notes.carry((array,), made)
+    return made
 
 
 def operate_on_two(run: Run, name: str, plain: Callable[..., Any], a: Any, b: Any) -> DifferenceArray:

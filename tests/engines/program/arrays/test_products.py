@@ -51,7 +51,7 @@ MASK = (np.arange(20).reshape(5, 4) % 3 > 0) * np.linspace(-1.0, 2.0, 20).reshap
 
 def scaled_before(W, V):
     """By masks and numbers that stand still, and moved around afterwards."""
-    return np.exp(X @ (W * MASK).T / 3.0) @ (-2.0 * V / 5.0) + (0.1 * W).reshape(-1) @ W.reshape(-1)
+    return np.exp(X @ (W * -MASK).T / 3.0) @ -(2.0 * V / 5.0) + (0.1 * W).reshape(-1) @ W.reshape(-1)
 
 
 def by_hand(w, x):
