@@ -4,7 +4,6 @@ Both engines are imported where they are used: their modules made ``import fastc
 """
 
 import math
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from ..engines.finite.problem import FunctionProblem, Method
 from ..problems.functions.array_function import ArrayFunction
 from ..problems.functions.evaluators import Evaluator, PythonCost
 from ..problems.functions.held import HeldCost
+from ..problems.functions.numba_functions import is_jitted
 from ..problems.gradients import NumericalGradient
 from ..runtime.run import Run
 
@@ -309,7 +309,5 @@ def _held_program(held: HeldCost, problem: FunctionProblem) -> "ProgramProblem":
 
 def follows(cost: Any, evaluator: Evaluator, method: Method) -> bool:
     """Whether a cost could be a program: a Python function, of which nothing was asked that only subtraction does."""
-    dispatcher = sys.modules.get("numba.core.dispatcher")
-    compiled = dispatcher is not None and isinstance(cost, dispatcher.Dispatcher)
     known = isinstance(evaluator, (PythonCost, HeldCost)) or hasattr(cost, "as_evaluator")
-    return known and not compiled and not method.complex_step and method.order == 2
+    return known and not is_jitted(cost) and not method.complex_step and method.order == 2

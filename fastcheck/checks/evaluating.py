@@ -1,6 +1,5 @@
 """How a user's cost is called: by what it is, one at a time, in stacks, compiled, elsewhere, or without arguments."""
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
@@ -12,6 +11,7 @@ from .._validation import executor_of
 from ..problems.functions.c_functions import is_foreign
 from ..problems.functions.evaluators import BatchedCost, Evaluator, ExecutorCost, PythonCost
 from ..problems.functions.held import HeldCost, takes_nothing
+from ..problems.functions.numba_functions import is_jitted
 from ..problems.parameters.layout import Layout
 from ..runtime.run import Run
 
@@ -98,8 +98,7 @@ def left_as_found(code: tuple[Any, ...]) -> AbstractContextManager[None]:
 
 def worth_compiling(evaluator: Evaluator, cost: Any, threads: int) -> Evaluator:
     """Return a compiled loop for a jitted cost, unless a Python loop would be done before it is compiled."""
-    dispatcher = sys.modules.get("numba.core.dispatcher")
-    if dispatcher is None or not isinstance(cost, dispatcher.Dispatcher) or not isinstance(evaluator, PythonCost):
+    if not is_jitted(cost) or not isinstance(evaluator, PythonCost):
         return evaluator
     layout = evaluator.layout
     if len(layout.tensors) > 1 or layout.numbers:

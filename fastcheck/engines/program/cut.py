@@ -212,10 +212,7 @@ class _Cut:
 
     def _random(self, site: int) -> Array:
         """Return a change of a result as large as the one that it made when the inputs moved far."""
-        return self._usual(site) * self.generator.normal(size=self.moved[site].shape[1:])
-
-    def _usual(self, site: int) -> float:
-        return float(np.sqrt(np.mean(self.moved[site] ** 2))) or 1.0
+        return _usual(self.moved[site]) * self.generator.normal(size=self.moved[site].shape[1:])
 
     def _weigh(self, sites: Sequence[int]) -> None:
         """Note what results weigh in the cost; None where it cannot be told."""
@@ -228,7 +225,7 @@ class _Cut:
         uneven = [site for site in waiting if self.weights[site] is None and changes[site][0].size <= MOST_SINGLE]
         for site, effect in self._effects(self._single(uneven)).items():
             change = changes[site]
-            self._try(site, effect.reshape(change.shape[1:]) / self._usual(site), change, effects[site])
+            self._try(site, effect.reshape(change.shape[1:]) / _usual(self.moved[site]), change, effects[site])
 
     def _try(self, site: int, weight: Array, change: Array, effect: Array) -> None:
         """Note a result's weight where it explains what changes do; else None.
@@ -245,7 +242,7 @@ class _Cut:
             for block in ranges(size, max(1, RUN_SIZE // self._behind[site])):
                 entries = np.arange(size)[block]
                 changes = np.zeros((entries.size, size))
-                changes[np.arange(entries.size), entries] = self._usual(site)
+                changes[np.arange(entries.size), entries] = _usual(self.moved[site])
                 yield site, changes.reshape(-1, *shape)
 
     def _effects(self, changes: Iterable[tuple[int, Array]]) -> dict[int, Array]:

@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._types import Indices
-from ..._validation import package_of
 from .gradient_names import GRADIENT_OF
-from .layer_object import CLOSED, vars_of
+from .layer_object import classes_of, vars_of
 from .shared_memory import overlap, positions_in
 
 # Attributes in which layers keep all parameters, and all gradients.
@@ -377,6 +376,4 @@ def _properties(owner: Any, own: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _class_attributes(owner: Any) -> dict[str, Any]:
-    if isinstance(owner, type) or package_of(owner) in CLOSED:
-        return {}
-    return {name: value for kind in reversed(type(owner).__mro__) for name, value in vars(kind).items()}
+    return {name: value for kind in reversed(classes_of(owner)) for name, value in vars(kind).items()}

@@ -1,7 +1,6 @@
 """Random numbers that a user's code draws: after a check they go on as they would have without it."""
 
 import random
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -11,6 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 
 from .c_functions import is_foreign
+from .numba_functions import is_jitted
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -59,18 +59,13 @@ def random_numbers_kept_by(check: Callable[P, R]) -> Callable[P, R]:
     @wraps(check)
     def kept(*args: P.args, **options: P.kwargs) -> R:
         given = dict(zip(("cost", "parameters", "gradients"), args, strict=False)) | options
-        if _is_compiled(given.get("cost")) and not callable(given.get("gradients")):
+        cost, gradients = given.get("cost"), given.get("gradients")
+        if (is_foreign(cost) or is_jitted(cost)) and not callable(gradients):  # machine code draws none of these
             return check(*args, **options)
         with random_numbers_kept():
             return check(*args, **options)
 
     return kept
-
-
-def _is_compiled(cost: Any) -> bool:
-    """Tell whether a cost is machine code, which has no random numbers of NumPy's or Python's."""
-    dispatcher = sys.modules.get("numba.core.dispatcher")
-    return is_foreign(cost) or (dispatcher is not None and isinstance(cost, dispatcher.Dispatcher))
 
 
 def _state_of(generator: Any) -> Any:
