@@ -131,8 +131,18 @@ def with_statistics(dtype):
     return Layer
 
 
+def with_gradients(dtype):
+    class Layer(Tanh):
+        W, b = numbers(dtype, 3, 2), numbers(dtype, 2)
+
+        def keep(self, dW, db):
+            type(self).dW, type(self).db = dW, db
+
+    return Layer
+
+
 KINDS = [in_attributes, in_two_classes, in_dictionaries, in_a_tuple, in_a_layer_inside, among_all_layers,
-         with_a_buffer, with_statistics]  # fmt: skip
+         with_a_buffer, with_statistics, with_gradients]  # fmt: skip
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -152,6 +162,31 @@ def test_right_gradients_pass_and_wrong_ones_fail(kind, dtype):
             return 1.01 * super().backward(d)
 
     assert fc.check_layer(Wrong, INPUTS.astype(dtype)).verdict == "fail"
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("factor", [1.0, 1.01])
+def test_a_class_that_never_has_an_object(factor, dtype):
+    """Its methods are those of the class, and so is all that they keep."""
+
+    class Layer:
+        W = numbers(dtype, 3, 2)
+
+        @classmethod
+        def forward(cls, x):
+            cls.x, cls.y = x, np.tanh(x @ cls.W)
+            return cls.y
+
+        @classmethod
+        def backward(cls, d):
+            d = d * (1.0 - cls.y**2)
+            cls.dW = factor * (cls.x.T @ d)
+            return d @ cls.W.T
+
+    report = fc.check_layer(Layer, INPUTS.astype(dtype))
+    assert [tensor.name for tensor in report.failures] == (["W"] if factor > 1.0 else [])
+    assert report.engine == "program"
+    assert not {"x", "y", "dW"} & set(vars(Layer))
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])

@@ -208,7 +208,7 @@ def _beside(layer: Any, place: Place) -> Any:
         return next((own[form] for form in SLOPES if form in own), None)
     home = follow(layer, place.path[: place.home])
     for form in beside(place.path[place.home][1]):
-        if form in vars_of(home) or isinstance(getattr(type(home), form, None), property):
+        if form in vars_of(home) or isinstance(getattr(type(home), form, None), (property, np.ndarray)):
             gradient = getattr(home, form)
             return _mirrored(gradient, place.items, form) if gradient is not None and place.items else gradient
     return None
