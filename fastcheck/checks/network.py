@@ -46,7 +46,7 @@ from ..report.report import Report
 from ..runtime.progress import Progress, reporting
 from ..runtime.resources import memory_of, threads_of
 from ..runtime.run import Run
-from ..runtime.threads import one_blas_thread
+from ..runtime.threads import helpers_at_hand, one_blas_thread
 from ..verdict.diagnosis.trials import Trials
 from ..verdict.outcome import FAIL, PASS
 from ..verdict.recheck import recheck
@@ -155,34 +155,35 @@ def check(
     epsilon, norm, tolerance = epsilon_of(epsilon), norm_of(norm), tolerance_of(tolerance)
     how |= {"epsilon": epsilon, "norm": norm, "tolerance": tolerance}
     limits = threads_of(threads), memory_of(memory_limit)
-    read = read_call(net, parameters, gradients, X, Y, limits[0])
-    problem, subject = _problem(net, read, limits[1], again)
-    if engine != "response":
-        net.layout.require_visible(
-            problem.theta, epsilon, "use a larger epsilon, or engine='response', which never adds it to a parameter"
-        )
-    saved, until = path_of("checkpoint", checkpoint), deadline(started, time_limit)
-    shared = Shared(engine, engine_named(engine), executor_of(executor), saved, until, seed,
-                    is_small if engine == "response" else None)
-    if method == "all" and (memory_limit is not None or net.size > SMALL):
-        require_memory(problem.network, limits[1])
-    alone = engine == "response" and method == "all" and executor is None and _tiny(net, problem.m)
-    with reporting(progress) as report, nullcontext() if alone else one_blas_thread():
-        subject, probed, notes = _chosen(problem, subject, selection, tolerance, limits[1], until)
-        found, checked = shared.as_far_as(problem, subject.indices, epsilon, Run(*limits, report, says=report.says))
-        subject, found = replace(subject, indices=checked), replace(found, notes=(*notes, *found.notes))
-        if method == "directional":
-            subject, found, _ = with_directions(probed, subject, found, epsilon, allowed_anywhere(subject, tolerance))
-        started += found.facts.get(COMPILING_SECONDS, 0.0)  # said apart
-        made = Report.of(subject, found, **how, seconds=time.perf_counter() - started, threads=limits[0])
-        if not made.ok and len(subject.tensors) == len(net.tensors):
-            exact = engine == "response"
-            looked = shared if exact else engine_named("response")
-            late = Run(*limits, deadline=until)
-            closer = recheck(looked, problem, subject, found, made.judgement, epsilon, late, exact=exact)
-            if closer is not None:
-                made = Report.of(subject, closer, **how, seconds=time.perf_counter() - started)
-        return _as_the_user_has_it(made, problem, subject, read)
+    with helpers_at_hand():
+        read = read_call(net, parameters, gradients, X, Y, limits[0])
+        problem, subject = _problem(net, read, limits[1], again)
+        if engine != "response":
+            net.layout.require_visible(
+                problem.theta, epsilon, "use a larger epsilon, or engine='response', which never adds it to a parameter"
+            )
+        saved, until = path_of("checkpoint", checkpoint), deadline(started, time_limit)
+        shared = Shared(engine, engine_named(engine), executor_of(executor), saved, until, seed,
+                        is_small if engine == "response" else None)
+        if method == "all" and (memory_limit is not None or net.size > SMALL):
+            require_memory(problem.network, limits[1])
+        alone = engine == "response" and method == "all" and executor is None and _tiny(net, problem.m)
+        with reporting(progress) as report, nullcontext() if alone else one_blas_thread():
+            subject, probed, notes = _chosen(problem, subject, selection, tolerance, limits[1], until)
+            found, checked = shared.as_far_as(problem, subject.indices, epsilon, Run(*limits, report, says=report.says))
+            subject, found = replace(subject, indices=checked), replace(found, notes=(*notes, *found.notes))
+            if method == "directional":
+                subject, found, _ = with_directions(probed, subject, found, epsilon, allowed_anywhere(subject, tolerance))
+            started += found.facts.get(COMPILING_SECONDS, 0.0)  # said apart
+            made = Report.of(subject, found, **how, seconds=time.perf_counter() - started, threads=limits[0])
+            if not made.ok and len(subject.tensors) == len(net.tensors):
+                exact = engine == "response"
+                looked = shared if exact else engine_named("response")
+                late = Run(*limits, deadline=until)
+                closer = recheck(looked, problem, subject, found, made.judgement, epsilon, late, exact=exact)
+                if closer is not None:
+                    made = Report.of(subject, closer, **how, seconds=time.perf_counter() - started)
+            return _as_the_user_has_it(made, problem, subject, read)
 
 
 def _at_once(

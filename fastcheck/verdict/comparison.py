@@ -1,8 +1,9 @@
 """One tensor's gradient beside its numerical gradient: sizes, errors entry by entry, in chunks and without overflow."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -10,10 +11,13 @@ from .._constants import NEGLIGIBLE, NOISE_SIGMAS, RESOLVED, TOLERANCE
 from .._types import Array, Indices
 from ..problems.parameters.tensor import Tensor
 from ..runtime.cached_property import cached_property
+from ..runtime.threads import run_all
 from .kinks import Settled, TensorKinks
 
 # Entries worked on at a time: a few arrays of this size stay in the processor's cache.
 CHUNK = 1 << 15
+# Entries that one thread adds up before the next may take over.
+SHARE = 2 * CHUNK
 # Sums of squares within these bounds have neither overflowed nor lost digits to underflow.
 SAFE_SQUARES = (1e-180, 1e280)
 
@@ -247,9 +251,27 @@ def power_towards_one(value: float) -> float:
     return math.ldexp(1.0, max(-1000, min(1000, -math.frexp(value)[1])))
 
 
+def measure(compared: Sequence[Comparison], threads: int) -> None:
+    """Work out the sizes of comparisons on some threads; each keeps its own."""
+    shares = [(one, part) for one in compared for part in _shares(one.reference.size)]
+    found = iter(run_all(lambda share: _added(share[0].gradient, share[0].reference, share[1]), shares, threads))
+    for one in compared:
+        sums = list(islice(found, len(_shares(one.checked))))
+        one.sizes = _from_sums(one.gradient, one.reference, sums)
+
+
 def two_norms(gradient: Array, approx: Array) -> Sizes:
     """Return Euclidean norms of two vectors and of their difference; inf or nan where an entry is not finite."""
-    sizes = _sums(gradient, approx, 1.0)
+    return _from_sums(gradient, approx, [_added(gradient, approx, part) for part in _shares(gradient.size)])
+
+
+def _shares(size: int) -> list[slice]:
+    return [slice(start, min(start + SHARE, size)) for start in range(0, size, SHARE)]
+
+
+def _from_sums(gradient: Array, approx: Array, sums: list[Sizes]) -> Sizes:
+    """The norms, from sums of squares of the shares; in another unit where these have overflowed or lost digits."""
+    sizes = _together(sums)
     low, high = SAFE_SQUARES
     if low < sizes.gradient < high and low < sizes.approx < high and sizes.error < high:
         return _roots(sizes, 1.0)
@@ -260,20 +282,25 @@ def two_norms(gradient: Array, approx: Array) -> Sizes:
     if peak == 0.0 or not math.isfinite(peak):
         return Sizes(peak, peak, peak)
     unit = power_towards_one(peak)
-    return _roots(_sums(gradient, approx, unit), unit)
+    return _roots(_together([_added(gradient, approx, part, unit) for part in _shares(gradient.size)]), unit)
 
 
 def _nan_first(value: float) -> float:
     return math.inf if math.isnan(value) else value
 
 
-def _sums(gradient: Array, approx: Array, unit: float) -> Sizes:
-    """Return sums of squares of two vectors, times ``unit``, and of their difference."""
+def _together(sums: list[Sizes]) -> Sizes:
+    return Sizes(sum(one.gradient for one in sums), sum(one.approx for one in sums), sum(one.error for one in sums))
+
+
+def _added(gradient: Array, approx: Array, share: slice, unit: float = 1.0) -> Sizes:
+    """Return sums of squares of a share of two vectors, times ``unit``, and of their difference."""
     squares = other = errors = 0.0
-    buffer = np.empty(min(CHUNK, gradient.size))
+    buffer = np.empty(min(CHUNK, share.stop - share.start))
     with np.errstate(over="ignore", invalid="ignore"):
-        for start in range(0, gradient.size, CHUNK):
-            g, a = gradient[start : start + CHUNK], approx[start : start + CHUNK]
+        for start in range(share.start, share.stop, CHUNK):
+            part = slice(start, min(start + CHUNK, share.stop))
+            g, a = gradient[part], approx[part]
             if unit != 1.0:
                 g, a = g * unit, a * unit
             d = np.subtract(g, a, out=buffer[: g.size])

@@ -23,10 +23,9 @@ from .._constants import (
 )
 from .._types import Array
 from ..problems.gradients import AnalyticGradient, NumericalGradient
-from ..runtime.threads import run_all
 from .clear_case import difference_if_clear
 from .compare import comparisons
-from .comparison import Comparison, relative
+from .comparison import Comparison, measure, relative
 from .entries import broken_entries, disagreeing_entries, join_norms
 from .explanations import Evidence, Explanations
 from .judgement import Judgement, Later, TensorVerdict
@@ -36,8 +35,8 @@ from .outcome import FAIL, INCONCLUSIVE, PASS, Cause, Verdict
 from .tolerance import tolerance_in
 from .zero import zero
 
-# Entries of a tensor that take longer to add up than another thread takes to start.
-LARGE = 1 << 18
+# Entries of a tensor that take longer to add up than another thread takes to begin.
+LARGE = 1 << 16
 
 
 def judge(
@@ -65,9 +64,7 @@ def judge(
     def find() -> list[TensorVerdict]:
         """Judge every tensor."""
         compared = comparisons(subject, differences, tolerance)
-        large = [one for one in compared if one.checked > LARGE]
-        if threads > 1 and len(large) > 1:
-            run_all(lambda one: one.sizes, large, threads)  # each keeps its own, which is asked for again below
+        measure([one for one in compared if one.checked > LARGE], threads)
         given = Evidence(subject, differences, epsilon, norm, tolerance, compared)
         return [_judge_tensor(comparison, given) for comparison in compared]
 
