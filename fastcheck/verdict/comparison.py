@@ -16,8 +16,9 @@ from .kinks import Settled, TensorKinks
 
 # Entries worked on at a time: a few arrays of this size stay in the processor's cache.
 CHUNK = 1 << 15
-# Entries that one thread adds up before the next may take over.
-SHARE = 2 * CHUNK
+# Entries that one thread adds up before the next may take over, and in one go: short calls of NumPy by several threads
+# hold each other up.
+SHARE, GO = 1 << 17, 1 << 16
 # Sums of squares within these bounds have neither overflowed nor lost digits to underflow.
 SAFE_SQUARES = (1e-180, 1e280)
 
@@ -296,10 +297,10 @@ def _together(sums: list[Sizes]) -> Sizes:
 def _added(gradient: Array, approx: Array, share: slice, unit: float = 1.0) -> Sizes:
     """Return sums of squares of a share of two vectors, times ``unit``, and of their difference."""
     squares = other = errors = 0.0
-    buffer = np.empty(min(CHUNK, share.stop - share.start))
+    buffer = np.empty(min(GO, share.stop - share.start))
     with np.errstate(over="ignore", invalid="ignore"):
-        for start in range(share.start, share.stop, CHUNK):
-            part = slice(start, min(start + CHUNK, share.stop))
+        for start in range(share.start, share.stop, GO):
+            part = slice(start, min(start + GO, share.stop))
             g, a = gradient[part], approx[part]
             if unit != 1.0:
                 g, a = g * unit, a * unit

@@ -12,12 +12,18 @@ from tests.support.problems import network, problem
 def test_pieces_are_what_plain_propagation_leaves_behind(monkeypatch, piece, threads):
     monkeypatch.setattr(pieces, "PIECE", piece)
     given = problem(network([5, 9, 8, 4], "tanh", "softmax", "cross_entropy"), 6)
-    run, sums = forward.forward(given, threads)
+    seen = []
+    run = forward.forward(given, threads, lambda number, layer: seen.append((number, layer)))
     plain = given.forward()
     for one, other in zip([*run.Z, *run.A], [*plain.Z, *plain.A], strict=True):
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-15 * np.abs(other).max())
-    for one, place in zip(sums, given.network.places, strict=True):
-        np.testing.assert_allclose(one, np.abs(place.values(given.parameters)["W"]).sum(axis=1), rtol=1e-15)
+    assert [number for number, _ in seen] == [0, 1, 2]
+    for (number, layer), place in zip(seen, given.network.places, strict=True):
+        sizes = np.abs(place.values(given.parameters)["W"])
+        np.testing.assert_allclose(layer.sums, sizes.sum(axis=1), rtol=1e-15)
+        assert layer.reads is run.inputs_of(number)
+        if number:
+            np.testing.assert_array_equal(layer.tops, sizes.max(axis=1))
 
 
 @pytest.mark.parametrize(("length", "count", "sizes"), [

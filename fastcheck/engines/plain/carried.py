@@ -63,8 +63,8 @@ def _carried(point: Point, k: int, units: Any) -> Carried | None:
     changes = _bound(point.series(k).of(units), h)
     largest = float(changes.max())
     if k + 1 < point.last:
-        W = point.weights[k + 1][:, units]
-        bounds = np.maximum(W.max(axis=1), -W.min(axis=1))[:, None] * changes.max(axis=0)
+        W, tops = point.weights[k + 1][:, units], np.asarray(point.weight_tops[k + 1])
+        bounds = tops[:, None] * changes.max(axis=0)
         if W.shape[1] * WORTHWHILE < point.net.widths[-1] or not _is_clear(point, k, bounds):
             return None
         if point.curved(k + 1):

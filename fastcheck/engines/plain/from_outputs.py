@@ -33,8 +33,6 @@ from .powers import largest_of
 
 # Rows of one block of J: what a block takes stays in a processor's cache, and BLAS packs W anew for each.
 ROWS = 320
-# Numbers of one array that is gone through several times: what stays in a processor's cache.
-NUMBERS = 1 << 16
 
 
 def responses(
@@ -51,19 +49,13 @@ def responses(
     rows = point.m * point.net.widths[-1]
     blocks = evenly(point.m, min(rows // ROWS, rows * sum(W.size for W in down.weights.values()) // PIECE))
     sizes = run_all(down.some_samples, blocks, run.threads, lambda done: told(done, len(blocks)))
-    for some in evenly(point.m, down.numbers // NUMBERS):  # short calls of NumPy take longer on two threads than on one
-        down.powers_of_steps(some)
     largest = {k: float(np.max([each[k] for each in sizes])) for k in down.layers}  # NaN where one is
     found = (down.found(layer, largest[layer.layer]) for layer in layers)
     return [(one, layer.met) for one, layer in zip(found, layers, strict=True) if one is not None]
 
 
 class _Descent:
-    """The way down from the outputs.
-
-    Some samples at a time go down, as far as J is concerned, and leave behind sums over outputs; what these come to is
-    found for many samples at once, since threads that make many short calls of NumPy wait for each other.
-    """
+    """The way down from the outputs, some samples at a time."""
 
     def __init__(self, point: Point, layers: list[Carried]) -> None:
         self.point = point
@@ -100,11 +92,6 @@ class _Descent:
         square = W * W
         return [square, square * W] if self.layers[k].beyond > SQUARE_IS_NOTHING else [square]
 
-    @property
-    def numbers(self) -> int:
-        """Numbers of a power, all layers together."""
-        return sum(powers[0].size for powers in self.powers.values())
-
     def some_samples(self, s: slice) -> dict[int, float]:
         """Go down with some samples; return the largest change of an output that each layer's steps make."""
         sizes: dict[int, float] = {}
@@ -122,6 +109,7 @@ class _Descent:
                     moments([part[s] for part in self.of_outputs], J, [power[s] for power in self.powers[k][:degree]])
                 if k in self.bends:
                     self._bend(k, s)
+        self._powers_of_steps(s)
         return sizes
 
     def _at_outputs(self, s: slice) -> Array:
@@ -152,11 +140,11 @@ class _Descent:
             if c is not None:
                 np.matmul(slopes * c[s], W, out=out[s])
 
-    def powers_of_steps(self, s: slice) -> None:
+    def _powers_of_steps(self, s: slice) -> None:
         """Turn sums over outputs, of some samples, into powers of changes of pre-activations, in place."""
         point = self.point
         with np.errstate(all="ignore"):
-            powers = {k: [power[s] for power in whole[: self.degrees[k].max()]] for k, whole in self.powers.items()}
+            powers = {k: [power[s] for power in whole[: self.degrees[k][s].max()]] for k, whole in self.powers.items()}
             for k in self.layers:
                 if self.mixing:
                     LOSS_CUMULANTS[point.net.cost](powers[k])

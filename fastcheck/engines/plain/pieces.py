@@ -6,6 +6,8 @@ import numpy as np
 
 # Multiply-adds of one piece of a product: enough that starting a thread, and packing the other factor anew, is little.
 PIECE = 1 << 24
+# Multiply-adds that take longer than another thread takes to begin.
+WORTH_SHARING = 1 << 21
 
 
 def evenly(length: int, pieces: int) -> list[slice]:

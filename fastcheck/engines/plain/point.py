@@ -11,6 +11,7 @@ from ..._types import Array
 from ...rules.power_series import ACTIVATION_POWERS, LOSS_SERIES
 from ...rules.small import SHORT
 from ...runtime.cached_property import cached_property
+from .forward import Passed, forward
 
 # Changes up to twice this are cubics to rounding, and short for the rules too.
 STEP = 0.5 * SHORT
@@ -58,12 +59,14 @@ class Point:
     changes : the array rule of each layer's activation.
     loss_change : the loss's exact difference (see ``rules.loss_changes``).
     loss_parts : the same for both signs of a short change of logits at once, where the loss mixes the outputs.
-    run : forward propagation at theta.
-    weight_sums : (units,) each, sums of magnitudes of a unit's weights.
+    threads : for forward propagation.
 
     Attributes
     ----------
+    run : forward propagation at theta.
     inputs : what each layer reads.
+    weight_sums, weight_tops : (units,) each, the sum and the largest of magnitudes of a unit's weights; no largest for
+        the first layer.
     steps : (m,) each, h: the largest change of a pre-activation of the layer, epsilon max(1, max |a|).
     slacks : how far rounding may have moved each pre-activation; never zero.
     margins : distance to the nearest kink less that, infinite where there is none; None for layers without kinks.
@@ -72,26 +75,44 @@ class Point:
 
     def __init__(
         self, problem: Any, epsilon: float, changes: list[Callable[..., Any]], loss_change: Callable[..., Array],
-        loss_parts: Callable[..., tuple[Array, Array]] | None, run: Any, weight_sums: list[Array],
+        loss_parts: Callable[..., tuple[Array, Array]] | None, threads: int,
     ) -> None:
         net = self.net = problem.network
         self.changes, self.loss_change, self.loss_parts = changes, loss_change, loss_parts
         self.problem, self.epsilon, self.m = problem, epsilon, problem.m
-        self.run, self.weight_sums = run, weight_sums
         self.last = len(net.layers) - 1
         self.entries = net.activation_entries
-        self.inputs = [self.run.inputs_of(k) for k in range(len(net.layers))]
         self.weights = [problem.parameters[place.tensors["W"].name] for place in net.places]
         # the loss is differenced at the last pre-activations, or at the activations that are its changes of these
         self.logits = net.cost_entry.output is not None
         self.softmax = not self.entries[-1].elementwise
-        self.largest = [np.abs(a).max(axis=0) for a in self.inputs]
-        self.steps = [epsilon * np.maximum(1.0, top) for top in self.largest]
-        self.slacks = [self._slack(k) for k in range(len(net.layers))]
-        self.gaps = [self._gap(k) for k in range(len(net.layers))]
-        self.margins = [None if gap is None else gap - self.slacks[k] for k, gap in enumerate(self.gaps)]
-        self.least_margins = [np.inf if margin is None else float(margin.min()) for margin in self.margins]
+        self.inputs: list[Array] = []
+        self.weight_sums: list[Array] = []
+        self.weight_tops: list[Array | None] = []
+        self.steps: list[Array] = []
+        self.slacks: list[Array] = []
+        self.gaps: list[Array | None] = []
+        self.margins: list[Array | None] = []
+        self.least_margins: list[float] = []
         self._series: dict[int, Series] = {}
+        self.run = forward(problem, threads, self._look)
+
+    @np.errstate(all="ignore")  # NumPy keeps this per thread
+    def _look(self, k: int, layer: Passed) -> None:
+        """Take up what a layer has become."""
+        largest = np.abs(layer.reads).max(axis=0)
+        slack, gap = _slack(layer, largest), self._gap(k, layer.z)
+        margin = None if gap is None else gap - slack
+        self.inputs.append(layer.reads)
+        self.weight_sums.append(layer.sums)
+        self.weight_tops.append(layer.tops)
+        self.steps.append(self.epsilon * np.maximum(1.0, largest))
+        self.slacks.append(slack)
+        self.gaps.append(gap)
+        self.margins.append(margin)
+        self.least_margins.append(np.inf if margin is None else float(margin.min()))
+        if self.passes(k) and (self.entries[k].linear or self.steps[k].max() <= SHORT):
+            self._series[k] = series_of(self.entries[k], self.changes[k], layer.z, layer.a, gap)
 
     @property
     def losses(self) -> Array:
@@ -112,16 +133,9 @@ class Point:
         """Tell whether that activation is not straight between its kinks."""
         return not bool(self.entries[k].linear)
 
-    def _slack(self, k: int) -> Array:
-        bias = self.problem.parameters[self.net.places[k].tensors["b"].name].reshape(-1, 1)
-        unit = 8.0 * UNIT_ROUNDOFF
-        slack = np.asarray((unit * self.weight_sums[k])[:, None] * self.largest[k])
-        slack += unit * np.abs(bias) + 1e-30
-        return slack
-
-    def _gap(self, k: int) -> Array | None:
+    def _gap(self, k: int, z: Array) -> Array | None:
         """Distance of each pre-activation to the nearest kink."""
-        points, z = self.entries[k].breakpoints, self.run.Z[k]
+        points = self.entries[k].breakpoints
         if not points or not self.passes(k):
             return None
         gap: Array | None = None
@@ -154,6 +168,14 @@ class Point:
         if self.net.cost in LOSS_SERIES:
             return Series(*LOSS_SERIES[self.net.cost](z, a, y))
         return fitted(self.loss_change(z, a, y, STEP * NODES), STEP)
+
+
+def _slack(layer: Passed, largest: Array) -> Array:
+    """How far rounding may have moved each pre-activation, where (m,) inputs are as large as that."""
+    unit = 8.0 * UNIT_ROUNDOFF
+    slack = np.asarray((unit * layer.sums)[:, None] * largest)
+    slack += unit * np.abs(layer.b) + 1e-30
+    return slack
 
 
 def series_of(

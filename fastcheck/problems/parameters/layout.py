@@ -22,7 +22,7 @@ MISSING = object()
 # Bytes of a number in double precision.
 DOUBLE_BYTES = 8
 # Numbers of a layout that several threads copy, and of a piece; fewer are done before another thread has started.
-LARGE, PIECE = 1 << 20, 1 << 18
+LARGE, PIECE = 1 << 18, 1 << 17
 
 
 @dataclass(frozen=True)
