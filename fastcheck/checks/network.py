@@ -173,7 +173,8 @@ def check(
             found, checked = shared.as_far_as(problem, subject.indices, epsilon, Run(*limits, report, says=report.says))
             subject, found = replace(subject, indices=checked), replace(found, notes=(*notes, *found.notes))
             if method == "directional":
-                subject, found, _ = with_directions(probed, subject, found, epsilon, allowed_anywhere(subject, tolerance))
+                allowed = allowed_anywhere(subject, tolerance)
+                subject, found, _ = with_directions(probed, subject, found, epsilon, allowed)
             started += found.facts.get(COMPILING_SECONDS, 0.0)  # said apart
             made = Report.of(subject, found, **how, seconds=time.perf_counter() - started, threads=limits[0])
             if not made.ok and len(subject.tensors) == len(net.tensors):

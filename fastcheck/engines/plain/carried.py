@@ -1,14 +1,13 @@
 """Which layers are carried down from the outputs: those whose steps are short, and meet no kink out of sight."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..._types import Array, Mask
-from .kinks_near import met_behind
-from .point import QUADRATIC_REACH, WORTHWHILE, Point, Series
+from .kinks_near import FurtherOn, met_behind
+from .point import QUADRATIC_REACH, WORTHWHILE, Point
 
 # The bound of the outputs' second powers adds up magnitudes of terms of either sign: where it is the square of this,
 # leaving them out moved no derivative of networks with 80 to 512 units by 1e-16 of the largest.
@@ -44,11 +43,12 @@ def carried(point: Point, chosen: list[Any]) -> list[Carried]:
     """
     if not point.logits:
         return []
-    found = [_carried(point, k, chosen[k]) for k in range(point.last, -1, -1) if chosen[k] is not None]
+    further_on = FurtherOn(point)
+    found = [_carried(point, k, chosen[k], further_on) for k in range(point.last, -1, -1) if chosen[k] is not None]
     return [layer for layer in found if layer is not None]
 
 
-def _carried(point: Point, k: int, units: Any) -> Carried | None:
+def _carried(point: Point, k: int, units: Any, further_on: FurtherOn) -> Carried | None:
     """Return a layer; None where it is left to ``pairs``."""
     h = point.steps[k]
     longest = float(h.max())
@@ -60,50 +60,25 @@ def _carried(point: Point, k: int, units: Any) -> Carried | None:
     margin, met = point.margins[k], None
     if margin is not None and not longest < point.least_margins[k]:
         met = ~(h < margin[units])
-    changes = _bound(point.series(k).of(units), h)
+    changes = point.series(k).of(units).bound(h)
     largest = float(changes.max())
     if k + 1 < point.last:
         W, tops = point.weights[k + 1][:, units], np.asarray(point.weight_tops[k + 1])
         bounds = tops[:, None] * changes.max(axis=0)
-        if W.shape[1] * WORTHWHILE < point.net.widths[-1] or not _is_clear(point, k, bounds):
+        if W.shape[1] * WORTHWHILE < point.net.widths[-1]:
             return None
         if point.curved(k + 1):
             beyond = float(bounds.max())
             if not (beyond <= QUADRATIC_REACH and largest * _bend(point, k, W) <= BEND_IS_NOTHING):
                 return None
         margin = point.margins[k + 1]
-        if margin is not None:
-            behind, told = met_behind(W, margin, changes, bounds)
-            if not told:
-                return None
-            met = behind if met is None else met if behind is None else met | behind
+        behind, told = (None, True) if margin is None else met_behind(W, margin, changes, bounds)
+        beyond_that, also_told = further_on.met(k, units, changes, bounds) if told else (None, False)
+        if not also_told:
+            return None
+        for one in (behind, beyond_that):
+            met = one if met is None else met if one is None else met | one
     return Carried(k, units, met, largest, max(reach, beyond), beyond)
-
-
-def _bound(series: Series, h: Array) -> Array:
-    """A bound of the changes of activations (units, m) that pre-activations' changes h make."""
-    changes = np.abs(series.c1)
-    changes *= h
-    if series.c2 is not None and series.c3 is not None:
-        changes += np.abs(series.c2) * (h * h) + np.abs(series.c3) * (h * h * h)
-    return changes
-
-
-def _is_clear(point: Point, k: int, bounds: Array) -> bool:
-    """Whether moves of layer k + 1 up to ``bounds`` (units, m) reach no kink behind it, as magnitudes add up."""
-    if _stays_clear(point, k, bounds, lambda j, moves: point.weight_sums[j][:, None] * moves.max(axis=0)):
-        return True
-    return _stays_clear(point, k, bounds, lambda j, moves: np.asarray(np.abs(point.weights[j]) @ moves))
-
-
-def _stays_clear(point: Point, k: int, bounds: Array, onwards: Callable[[int, Array], Array]) -> bool:
-    """The same by bounds that ``onwards`` has for a layer's moves, by those of the activations before it."""
-    for j in range(k + 2, point.last):
-        bounds = onwards(j, _bound(point.series(j - 1), bounds))
-        margin = point.margins[j]
-        if margin is not None and not bool(np.all(bounds < margin)):
-            return False
-    return True
 
 
 def _bend(point: Point, k: int, W: Array) -> float:

@@ -43,6 +43,15 @@ class Series:
         """All three."""
         return self.c1, self.c2, self.c3
 
+    def bound(self, longest: Array) -> Array:
+        """Return a bound of what changes up to ``longest`` become, in each unit and sample."""
+        changes = np.abs(self.c1) * longest
+        if self.c2 is not None and self.c3 is not None:
+            square = longest * longest
+            changes += np.abs(self.c2) * square
+            changes += np.abs(self.c3) * (square * longest)
+        return np.asarray(changes)
+
     def of(self, rows: Any) -> "Series":
         """Return those of some units, or with an axis for columns, by an index."""
         return Series(self.c1[rows], None if self.c2 is None else self.c2[rows],
