@@ -70,6 +70,7 @@ STANDARD = {
     "mnist-tanh": lambda: case([784, 512, 256, 10], "tanh", 128),
     "deep-256": lambda: case([256, 256, 256, 256, 10], "relu", 64),
     "deep-1024": lambda: case([1024, 1024, 1024, 1024, 10], "relu", 32),
+    "deep-8": lambda: case([256] * 8 + [10], "relu", 64),
     "digits": lambda: case([64, 32, 16, 10], "tanh", 32),
     "course": course,
 }

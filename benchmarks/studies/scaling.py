@@ -91,7 +91,7 @@ def threads(rounds: int) -> Table:
     counts = sorted({1, 2, os.cpu_count() or 1})
     table = Table(Column("network", overflow="fold"), "threads", "least times", "speedup", "exponent",
                   title="threads (best possible exponent: 1)")
-    for name in ("mnist-relu", "mnist-tanh", "deep-256", "deep-1024"):
+    for name in ("mnist-relu", "mnist-tanh", "deep-256", "deep-1024", "deep-8"):
         made = STANDARD[name]()
         checks = [checking(made, count) for count in counts]
         in_turn = [[seconds_of(check) for check in checks] for _ in range(rounds)]

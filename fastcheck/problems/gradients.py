@@ -111,6 +111,8 @@ class CostsOnDemand:
         return self.size
 
     def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, (int, np.integer)):  # one of millions
+            return self._cost_at(np.array([range(self.size)[key]]))[0]
         places = np.arange(self.size)[key]
         return self._cost_at(np.atleast_1d(places)).reshape(np.shape(places))[()]
 
