@@ -178,7 +178,7 @@ def carried_layers(monkeypatch, given, epsilon):
     """Differences where nothing travels together, and the layers that were carried down from the outputs."""
     usual_way(monkeypatch)
     carried, seen = plain.carried, []
-    monkeypatch.setattr(plain, "carried", lambda point, chosen: seen.extend(carried(point, chosen)) or seen)
+    monkeypatch.setattr(plain, "carried", lambda *given: seen.extend(carried(*given)) or seen)
     found = plain.differences(given, None, epsilon, RUN)
     monkeypatch.undo()
     return found, [layer.layer for layer in seen]
@@ -187,7 +187,7 @@ def carried_layers(monkeypatch, given, epsilon):
 def layer_by_layer(monkeypatch, given, epsilon, indices=None):
     """Differences where nothing is carried down from the outputs."""
     usual_way(monkeypatch)
-    monkeypatch.setattr(plain, "carried", lambda point, chosen: [])
+    monkeypatch.setattr(plain, "carried", lambda *given: [])
     found = plain.differences(given, indices, epsilon, RUN)
     monkeypatch.undo()
     return found
@@ -250,6 +250,30 @@ def test_blocks_of_samples_change_only_the_last_digits(monkeypatch):
     monkeypatch.setattr(from_outputs, "PIECE", 1)
     usual_way(monkeypatch)
     same_to_rounding(plain.differences(given, None, 1e-7, RUN), whole, 1e-15)
+
+
+@pytest.mark.parametrize("epsilon", [5e-9, 1e-8, 2e-8, 3e-8, 4e-8, 2e-7, 4e-7])
+@pytest.mark.parametrize("hidden", [["relu"], ["tanh"], ["relu", "leaky_relu", "tanh"]])
+def test_blocks_in_which_other_powers_count_go_together(monkeypatch, hidden, epsilon):
+    """Some samples' outputs change by so little that two powers say it, and others' by so much that it takes four."""
+    names, widths = [*hidden, *hidden, "softmax"], [5, *[9, 7, 8, 6, 7, 8][: 2 * len(hidden)], 4]
+    layers = [fc.Dense(*sizes, name) for sizes, name in zip(pairwise(widths), names, strict=True)]
+    parameters = fc.Network(layers, "cross_entropy").initialize(0)
+    sizes = [0.01, 0.1, 0.3, 1.0, 3.0, 10.0] * np.random.default_rng(0).normal(size=(5, 6))
+    given = problem(fc.Network(layers, "cross_entropy"), 6, parameters=parameters, X=sizes)
+    expected = layer_by_layer(monkeypatch, given, epsilon)
+    monkeypatch.setattr(from_outputs, "ROWS", 1)
+    monkeypatch.setattr(from_outputs, "PIECE", 1)
+    usual_way(monkeypatch)
+
+    def unset(shape, dtype=float):
+        return np.full(shape, np.nan, dtype) if np.dtype(dtype).kind == "f" else np.zeros(shape, dtype)
+
+    monkeypatch.setattr(np, "empty", unset)
+    monkeypatch.setattr(np, "empty_like", lambda array: unset(array.shape, array.dtype))
+    found = plain.differences(given, None, epsilon, RUN)
+    monkeypatch.undo()
+    same_to_rounding(found, expected, 1e-13)
 
 
 @pytest.mark.parametrize("bad", range(3))

@@ -66,7 +66,7 @@ def test_kinks_of_deep_networks_are_met_where_propagating_meets_them(monkeypatch
         given = near_kinks(deep(hidden, seed=seed), epsilon, seed)
         found = plain.differences(given, None, epsilon, RUN)
         with monkeypatch.context() as patch:
-            patch.setattr(plain, "carried", lambda point, chosen: [])
+            patch.setattr(plain, "carried", lambda *given: [])
             expected = plain.differences(given, None, epsilon, RUN)
         scale = np.abs(expected.gradapprox).max()
         np.testing.assert_allclose(found.gradapprox, expected.gradapprox, rtol=0, atol=1e-14 * scale)
@@ -90,13 +90,13 @@ def test_bounds_by_norms_take_over_in_deep_networks(monkeypatch):
 
     monkeypatch.setattr(FurtherOn, "_within_reach", within_reach)
     carried, layers = plain.carried, []
-    monkeypatch.setattr(plain, "carried", lambda point, chosen: layers.extend(carried(point, chosen)) or layers)
+    monkeypatch.setattr(plain, "carried", lambda *given: layers.extend(carried(*given)) or layers)
     found = plain.differences(given, None, 3e-6, RUN)
     assert [layer.layer for layer in layers] == list(range(8, -1, -1))
     assert counts[0, False] > 40
     assert counts[0, True] < 0.8 * counts[0, False]
     layers.clear()
-    monkeypatch.setattr(plain, "carried", lambda point, chosen: [])
+    monkeypatch.setattr(plain, "carried", lambda *given: [])
     expected = plain.differences(given, None, 3e-6, RUN)
     scale = np.abs(expected.gradapprox).max()
     np.testing.assert_allclose(found.gradapprox, expected.gradapprox, rtol=0, atol=1e-14 * scale)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..._types import Array, Mask
+from ...runtime.threads import run_all
 from .kinks_near import FurtherOn, met_behind
 from .point import QUADRATIC_REACH, WORTHWHILE, Point
 
@@ -34,7 +35,7 @@ class Carried:
     beyond: float = 0.0
 
 
-def carried(point: Point, chosen: list[Any]) -> list[Carried]:
+def carried(point: Point, chosen: list[Any], threads: int = 1) -> list[Carried]:
     """Return the layers, from the last down, whose responses to their steps ``from_outputs`` finds.
 
     Parameters
@@ -44,10 +45,13 @@ def carried(point: Point, chosen: list[Any]) -> list[Carried]:
     if not point.logits:
         return []
     further_on = FurtherOn(point)
-    found = [_carried(point, k, chosen[k], further_on) for k in range(point.last, -1, -1) if chosen[k] is not None]
-    return [layer for layer in found if layer is not None]
+    layers = [k for k in range(point.last, -1, -1) if chosen[k] is not None]
+    # the lowest first: it has most layers behind it
+    found = run_all(lambda k: _carried(point, k, chosen[k], further_on), layers[::-1], threads)
+    return [layer for layer in found[::-1] if layer is not None]
 
 
+@np.errstate(all="ignore")  # NumPy keeps this per thread
 def _carried(point: Point, k: int, units: Any, further_on: FurtherOn) -> Carried | None:
     """Return a layer; None where it is left to ``pairs``."""
     h = point.steps[k]

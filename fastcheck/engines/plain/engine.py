@@ -88,7 +88,7 @@ def _down(point: Point, chosen: list[Any], sizes: list[int], run: Run) -> list[t
     """Responses of what is carried down from the outputs, where that is worth while; the first quarter of the way."""
     if _together(point, sizes):
         return []
-    layers = carried(point, [units if size else None for units, size in zip(chosen, sizes, strict=True)])
+    layers = carried(point, [units if size else None for units, size in zip(chosen, sizes, strict=True)], run.threads)
     if not layers:
         return []
     size = point.net.size

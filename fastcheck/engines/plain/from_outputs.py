@@ -74,10 +74,12 @@ class _Descent:
         of_outputs = [point.run.A[-1]] * 4 if self.mixing else point.loss_series.all
         self.of_outputs = [np.ascontiguousarray(part.T) for part in of_outputs if part is not None]
         widths = {k: W.shape[1] for k, W in self.weights.items()} | {point.last: point.net.widths[-1]}
-        wanted = set(self.layers) | {k + 1 for k in bent}
-        self.powers = {k: [np.empty((point.m, widths[k])) for _ in self.of_outputs] for k in sorted(wanted)}
-        self.bends = {k: [np.zeros((point.m, widths[k])) for _ in self.powers_of_weights[k]] for k in bent}
-        self.degrees = {k: np.empty(point.m, np.int64) for k in wanted}
+        self.wanted = sorted(set(self.layers) | {k + 1 for k in bent})
+        self.widths = [widths[k] for k in self.wanted]
+        edges = np.cumsum([0, *self.widths]).tolist()
+        self.columns = dict(zip(self.wanted, map(slice, edges, edges[1:]), strict=True))
+        shape = point.m, edges[-1]
+        self.powers = [np.empty(shape), np.empty(shape), *(np.zeros(shape) for _ in self.of_outputs[2:])]
         self.others: Mask | None = None
         Y = point.problem.Y
         weight = Y.sum(axis=0)
@@ -94,23 +96,16 @@ class _Descent:
 
     def some_samples(self, s: slice) -> dict[int, float]:
         """Go down with some samples; return the largest change of an output that each layer's steps make."""
-        sizes: dict[int, float] = {}
+        some = _Some(self, s)
         with np.errstate(all="ignore"):  # NumPy keeps this per thread
             J = self._at_outputs(s)
             for k in range(self.point.last, self.lowest - 1, -1):
                 if k < self.point.last:
                     J = self._below(k, J, s)
-                if k in self.powers:
-                    layer, degree = self.layers.get(k), 2
-                    if layer is not None:
-                        sizes[k] = largest_of(J) * layer.largest
-                        degree = self._degree(layer, sizes[k])
-                    self.degrees[k][s] = degree
-                    moments([part[s] for part in self.of_outputs], J, [power[s] for power in self.powers[k][:degree]])
-                if k in self.bends:
-                    self._bend(k, s)
-        self._powers_of_steps(s)
-        return sizes
+                if k in self.columns:
+                    some.take(k, J)
+            some.finish()
+        return some.sizes
 
     def _at_outputs(self, s: slice) -> Array:
         """Changes of the outputs by one of each, as the loss sees them, (samples, outputs, outputs)."""
@@ -127,39 +122,6 @@ class _Descent:
         W = self.weights[k]
         return np.asarray((J.reshape(-1, len(W)) @ W).reshape(*J.shape[:2], W.shape[1]))
 
-    def _degree(self, layer: Carried, size: float) -> int:
-        """How many powers count where a layer's steps make changes of outputs up to ``size``."""
-        if max(size, layer.beyond) <= SQUARE_IS_NOTHING:
-            return 2
-        return 3 if size <= QUADRATIC_REACH or layer.reach or not self.mixing else 4
-
-    def _bend(self, k: int, s: slice) -> None:
-        """Write what the curved layer k + 1 adds to the second and third power, by one unit of the targets' weight."""
-        slopes, behind = self.powers[k + 1][0][s], self.series[k + 1]
-        for c, W, out in zip((behind.c2, behind.c3), self.powers_of_weights[k], self.bends[k], strict=False):
-            if c is not None:
-                np.matmul(slopes * c[s], W, out=out[s])
-
-    def _powers_of_steps(self, s: slice) -> None:
-        """Turn sums over outputs, of some samples, into powers of changes of pre-activations, in place."""
-        point = self.point
-        with np.errstate(all="ignore"):
-            powers = {k: [power[s] for power in whole[: self.degrees[k][s].max()]] for k, whole in self.powers.items()}
-            for k in self.layers:
-                if self.mixing:
-                    LOSS_CUMULANTS[point.net.cost](powers[k])
-                for number, power in enumerate(powers[k][2:], 2):
-                    power[self.degrees[k][s] <= number] = 0.0
-                for power, bend in zip(powers[k][1:], self.bends.get(k, []), strict=False):
-                    power += bend[s]
-                if self.weight is not None:
-                    for power in powers[k]:
-                        power *= self.weight[s]
-                rest = _compose(powers[k], self.series[k].of(s)) if point.passes(k) else powers[k][2:]
-                if len(rest) == 1:
-                    h = point.steps[k][s, None]
-                    powers[k][0] += rest[0] * (h * h)
-
     def found(self, layer: Carried, size: float) -> LayerFound | None:
         """Return what was found of a layer; None where two or four powers do not say it.
 
@@ -167,7 +129,7 @@ class _Descent:
         ----------
         size : the largest change of an output, or NaN.
         """
-        k, powers = layer.layer, self.powers[layer.layer]
+        k, powers = layer.layer, [power[:, self.columns[layer.layer]] for power in self.powers]
         if size <= QUADRATIC_REACH:
             powers = powers[:2]
         elif layer.reach or not self.mixing or not size <= QUARTIC_REACH:
@@ -179,25 +141,102 @@ class _Descent:
         return LayerFound(k, layer.units, by_unit)
 
 
+class _Some:
+    """Some samples on the way down: sums over outputs, of all layers side by side, and what they come to."""
+
+    def __init__(self, down: _Descent, s: slice) -> None:
+        self.down, self.s = down, s
+        self.powers = [power[s] for power in down.powers[:2]]
+        self.powers += [np.empty_like(self.powers[0]) for _ in down.powers[2:]]
+        self.sizes: dict[int, float] = {}
+        self.degrees = dict.fromkeys(down.wanted, 2)
+        self.bends: dict[int, list[Array]] = {}
+
+    def take(self, k: int, J: Array) -> None:
+        """Take the sums that a layer's J makes, and what the curved layer behind it adds to them."""
+        down = self.down
+        layer = down.layers.get(k)
+        if layer is not None:
+            self.sizes[k] = largest_of(J) * layer.largest
+            self.degrees[k] = self._degree(layer, self.sizes[k])
+        its = self._of(k)[: self.degrees[k]]
+        moments([part[self.s] for part in down.of_outputs], J, its)
+        if k in down.powers_of_weights:
+            slopes, behind = self._of(k + 1)[0], down.series[k + 1].of(self.s)
+            self.bends[k] = [(slopes * c) @ W for c, W in zip(behind.all[1:], down.powers_of_weights[k], strict=False)
+                             if c is not None]
+
+    def finish(self) -> None:
+        """Turn sums over outputs into powers of changes of pre-activations, and hand them over."""
+        down, most = self.down, max(self.degrees.values())
+        powers = self.powers[:most]
+        if down.mixing:
+            LOSS_CUMULANTS[down.point.net.cost](powers)
+        for k, degree in self.degrees.items():
+            for power in self._of(k)[degree:most]:
+                power[:] = 0.0
+        for k, bends in self.bends.items():
+            for power, bend in zip(self._of(k)[1:most], bends, strict=False):
+                power += bend
+        if down.weight is not None:
+            for power in powers:
+                power *= down.weight[self.s]
+        self._compose(most)
+        for k in [k for k, degree in self.degrees.items() if degree > 3]:
+            for whole, power in zip(down.powers[2:], self._of(k)[2:], strict=True):
+                whole[self.s, down.columns[k]] = power
+
+    def _compose(self, most: int) -> None:
+        """Turn powers of changes d of activations into those of x, where d is a series in x.
+
+        Where that series is curved two powers make three.  A third power that is the last one counts for little: it is
+        taken at the layers' steps, and added to the first.
+        """
+        down, s = self.down, self.s
+        inner = {k: down.series[k].of(s) for k in down.layers if down.point.passes(k)}
+        curved: dict[int, tuple[Array, Array]] = {}
+        for k, series in inner.items():
+            if series.c2 is not None and series.c3 is not None:
+                first, second, *_ = self._of(k)
+                curved[k] = first * series.c2, 2.0 * second * series.c1 * series.c2 + first * series.c3
+        ones = {k: np.ones((len(self.powers[0]), width)) for k, width in zip(down.wanted, down.widths, strict=True)
+                if k not in inner}
+        slopes = np.concatenate([ones[k] if k in ones else inner[k].c1 for k in down.wanted], axis=1)
+        factor = slopes
+        for number, power in enumerate(self.powers[:most]):
+            if number:
+                factor = factor * slopes
+            power *= factor
+        for k, (second, third) in curved.items():
+            self._of(k)[1][:] += second
+            if most > 2:
+                self._of(k)[2][:] += third
+            else:
+                self._of(k)[0][:] += third * self._squares(k)
+        if most == 3:
+            squares = np.concatenate([self._squares(k) for k in down.wanted], axis=1)
+            self.powers[0] += self.powers[2] * np.repeat(squares, down.widths, axis=1)
+        elif most > 3:
+            for k in [k for k, degree in self.degrees.items() if degree < 4]:
+                self._of(k)[0][:] += self._of(k)[2] * self._squares(k)
+
+    def _of(self, k: int) -> list[Array]:
+        """The powers of one layer."""
+        return [power[:, self.down.columns[k]] for power in self.powers]
+
+    def _squares(self, k: int) -> Array:
+        """Squares of a layer's steps, (samples, 1)."""
+        h = self.down.point.steps[k][self.s, None]
+        return np.asarray(h * h)
+
+    def _degree(self, layer: Carried, size: float) -> int:
+        """How many powers count where a layer's steps make changes of outputs up to ``size``."""
+        if max(size, layer.beyond) <= SQUARE_IS_NOTHING:
+            return 2
+        return 3 if size <= QUADRATIC_REACH or layer.reach or not self.down.mixing else 4
+
+
 def _by_sample(series: Series) -> Series:
     """Return the same with samples first, (m, units)."""
     c2, c3 = (None if part is None else np.ascontiguousarray(part.T) for part in (series.c2, series.c3))
     return Series(np.ascontiguousarray(series.c1.T), c2, c3)
-
-
-def _compose(powers: list[Array], inner: Series) -> list[Array]:
-    """Turn powers of d into those of x, where d is a series in x, in place; return those from the third on.
-
-    Where that series is curved two powers make three; there are no more than three then.
-    """
-    r1, r2, r3 = inner.all
-    bends = None if r2 is None or r3 is None else (powers[0] * r2, 2.0 * powers[1] * r1 * r2 + powers[0] * r3)
-    factor = r1
-    for number, power in enumerate(powers):
-        if number:
-            factor = factor * r1
-        power *= factor
-    if bends is None:
-        return powers[2:]
-    powers[1] += bends[0]
-    return [powers[2] + bends[1] if len(powers) > 2 else bends[1]]

@@ -6,7 +6,7 @@ import numpy as np
 
 # Multiply-adds of one piece of a product: enough that starting a thread, and packing the other factor anew, is little.
 PIECE = 1 << 24
-# Multiply-adds that take longer than another thread takes to begin.
+# Multiply-adds that take longer than a thread at hand takes to begin.
 WORTH_SHARING = 1 << 21
 
 
@@ -19,4 +19,4 @@ def evenly(length: int, pieces: int) -> list[slice]:
 
 def pieces_of_rows(rows: int, work: int) -> list[slice]:
     """Return slices of rows that share ``work`` multiply-adds, the same however many threads there are."""
-    return evenly(rows, work // PIECE)
+    return evenly(rows, max(work // PIECE, int(work > WORTH_SHARING)))
