@@ -7,6 +7,7 @@ literally where kinks or long steps are in the way.
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -25,6 +26,7 @@ from ..response.literal_losses import SAFETY, SomeSamples, literal_parts
 from ..response.places import Places, kinks_of
 from .at_once import TOGETHER, differences_at_once, fits
 from .carried import carried
+from .forward import forward
 from .found import PIECE, LayerFound, Piece, literal_from, pieces_of, with_ones
 from .from_outputs import responses as short_responses
 from .pairs import responses
@@ -51,7 +53,7 @@ def differences(problem: Problem, indices: Indices | None, epsilon: float, run: 
         net = problem.network
         changes = [ACTIVATION_CHANGES[entry.name] for entry in net.activation_entries]
         point = Point(problem, epsilon, changes, LOSS_CHANGES[net.cost], LOSS_PARTS.get(net.cost),
-                      run.threads)
+                      partial(forward, problem, run.threads))
         places = None if indices is None else [Places(problem, k, indices) for k in range(len(point.weights))]
         units = [slice(None) if places is None else places[k].units for k in range(len(point.weights))]
         layers = _all_layers(point, units, run)

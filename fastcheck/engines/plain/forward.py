@@ -2,43 +2,12 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
-import numpy as np
-
-from ..._types import Array
 from ...problems.networks.problem import Problem
 from ...problems.networks.propagation import Propagation
 from ...runtime.threads import run_all
 from .pieces import WORTH_SHARING, pieces_of_rows
-
-
-class Passed:
-    """A layer's parameters, what it reads, and the arrays that its units are written to.
-
-    Attributes
-    ----------
-    z, a : (units, m), pre-activations and activations.
-    sums : (units,), sums of magnitudes of a unit's weights.
-    tops : (units,), the largest of them; None for the first layer, before which there is no unit.
-    """
-
-    def __init__(self, W: Array, b: Array, entry: Any, reads: Array, *, first: bool) -> None:
-        self.W, self.b, self.entry, self.reads = W, b, entry, reads
-        self.z, self.a = (np.empty((len(W), reads.shape[1])) for _ in range(2))
-        self.sums, self.tops = np.empty(len(W)), None if first else np.empty(len(W))
-
-    def propagate(self, units: slice) -> None:
-        """Propagate some units."""
-        with np.errstate(all="ignore"):  # NumPy keeps this per thread
-            W, z = self.W[units], self.z[units]
-            np.matmul(W, self.reads, out=z)
-            z += self.b[units]
-            np.abs(W).sum(axis=1, out=self.sums[units])
-            if self.tops is not None:
-                np.maximum(W.max(axis=1), -W.min(axis=1), out=self.tops[units])
-            if self.entry.elementwise:
-                self.a[units] = self.entry.value(z)
+from .point import Passed
 
 
 def forward(

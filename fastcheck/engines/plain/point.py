@@ -11,7 +11,6 @@ from ..._types import Array
 from ...rules.power_series import ACTIVATION_POWERS, LOSS_SERIES
 from ...rules.small import SHORT
 from ...runtime.cached_property import cached_property
-from .forward import Passed, forward
 
 # Changes up to twice this are cubics to rounding, and short for the rules too.
 STEP = 0.5 * SHORT
@@ -58,6 +57,34 @@ class Series:
                       None if self.c3 is None else self.c3[rows])
 
 
+class Passed:
+    """A layer's parameters, what it reads, and the arrays that its units are written to.
+
+    Attributes
+    ----------
+    z, a : (units, m), pre-activations and activations.
+    sums : (units,), sums of magnitudes of a unit's weights.
+    tops : (units,), the largest of them; None for the first layer, before which there is no unit.
+    """
+
+    def __init__(self, W: Array, b: Array, entry: Any, reads: Array, *, first: bool) -> None:
+        self.W, self.b, self.entry, self.reads = W, b, entry, reads
+        self.z, self.a = (np.empty((len(W), reads.shape[1])) for _ in range(2))
+        self.sums, self.tops = np.empty(len(W)), None if first else np.empty(len(W))
+
+    def propagate(self, units: slice) -> None:
+        """Propagate some units."""
+        with np.errstate(all="ignore"):  # NumPy keeps this per thread
+            W, z = self.W[units], self.z[units]
+            np.matmul(W, self.reads, out=z)
+            z += self.b[units]
+            np.abs(W).sum(axis=1, out=self.sums[units])
+            if self.tops is not None:
+                np.maximum(W.max(axis=1), -W.min(axis=1), out=self.tops[units])
+            if self.entry.elementwise:
+                self.a[units] = self.entry.value(z)
+
+
 class Point:
     """A network at theta and its samples; arrays are (units, m), lists by layer.
 
@@ -68,7 +95,7 @@ class Point:
     changes : the array rule of each layer's activation.
     loss_change : the loss's exact difference (see ``rules.loss_changes``).
     loss_parts : the same for both signs of a short change of logits at once, where the loss mixes the outputs.
-    threads : for forward propagation.
+    forward : propagates forward, and calls what it is given with each layer's number and what it has become.
 
     Attributes
     ----------
@@ -84,7 +111,8 @@ class Point:
 
     def __init__(
         self, problem: Any, epsilon: float, changes: list[Callable[..., Any]], loss_change: Callable[..., Array],
-        loss_parts: Callable[..., tuple[Array, Array]] | None, threads: int,
+        loss_parts: Callable[..., tuple[Array, Array]] | None,
+        forward: Callable[[Callable[[int, Passed], None]], Any],
     ) -> None:
         net = self.net = problem.network
         self.changes, self.loss_change, self.loss_parts = changes, loss_change, loss_parts
@@ -104,7 +132,7 @@ class Point:
         self.margins: list[Array | None] = []
         self.least_margins: list[float] = []
         self._series: dict[int, Series] = {}
-        self.run = forward(problem, threads, self._look)
+        self.run = forward(self._look)
 
     @np.errstate(all="ignore")  # NumPy keeps this per thread
     def _look(self, k: int, layer: Passed) -> None:

@@ -20,5 +20,5 @@ def each_form(request, monkeypatch):
     if request.param in ("from the outputs", "layer by layer"):
         monkeypatch.setattr(plain, "TOGETHER", 0)
     if request.param == "layer by layer":
-        monkeypatch.setattr(plain, "carried", lambda point, chosen: [])
+        monkeypatch.setattr(plain, "carried", lambda *given: [])
         monkeypatch.setattr(two_layers, "WORTHWHILE", 1 << 30)
