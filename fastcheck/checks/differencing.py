@@ -22,6 +22,7 @@ from ..problems.functions.held import HeldCost
 from ..problems.functions.numba_functions import is_jitted
 from ..problems.gradients import NumericalGradient
 from ..runtime.run import Run
+from ..runtime.threads import helpers_at_hand
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -106,7 +107,8 @@ class Subtracted:
         """Return differences at positions of theta, which of them were done, and the step."""
         from ..engines.finite import engine as finite
 
-        return finite.differences(self.problem, wanted, self.method, run)
+        with helpers_at_hand():
+            return finite.differences(self.problem, wanted, self.method, run)
 
 
 @dataclass(frozen=True)

@@ -124,9 +124,14 @@ def _all_at_leisure(check: Check, run: Run) -> Looked:
         run.progress(finished + batch.stop, total)
     if not waiting.size:
         run.progress(total, total)
-    everywhere = np.arange(total)
-    estimates = resolved(check, everywhere, _closer(check, everywhere, Estimates.joined(parts, total)))
-    return Looked(everywhere, recheck(check, everywhere, estimates))
+    everywhere, estimates = np.arange(total), Estimates.joined(parts, total)
+    parts.clear()  # as many numbers again
+    if not made.agreeing:
+        estimates = _closer(check, everywhere, estimates)
+    elif sum(part.size for part in made.agreeing) < total:
+        others = np.setdiff1d(everywhere, np.concatenate(made.agreeing))
+        estimates = estimates.with_entries(others, _closer(check, others, estimates.at(others)))
+    return Looked(everywhere, recheck(check, everywhere, resolved(check, everywhere, estimates)))
 
 
 def _until_the_deadline(check: Check, run: Run) -> Looked:

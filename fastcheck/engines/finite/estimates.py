@@ -52,7 +52,7 @@ class Estimates:
                 getattr(whole, name)[where] = getattr(part, name)
         return whole
 
-    def at(self, where: Indices | Mask) -> Self:
+    def at(self, where: Indices | Mask | slice) -> Self:
         """Return some of the entries."""
         return type(self)(*(getattr(self, name)[where] for name in NAMES))
 

@@ -9,6 +9,7 @@ import numpy as np
 from ..._constants import UNIT_ROUNDOFF
 from ..._types import Array, Indices
 from ...problems.parameters.tensor import Tensor
+from .agreeing import agreeing
 from .check import Check
 from .difference_table import SlopeEstimates
 from .estimates import Estimates
@@ -42,11 +43,13 @@ class Plan:
     ----------
     step, noise : one per place.
     known : places, and estimates there that need no further look.
+    agreeing : places of tensors that agree but for a few entries, whichever step is taken.
     """
 
     step: Array
     noise: Array
     known: tuple[tuple[Indices, Estimates], ...] = ()
+    agreeing: tuple[Indices, ...] = ()
 
     @property
     def waiting(self) -> Indices:
@@ -76,16 +79,18 @@ def plan(check: Check) -> Plan:
     step, noise = np.empty((2, check.positions.size))
     known, places = [], np.arange(check.positions.size)
     in_haste = _takes_too_long(check)
-    for tensor in check.tensors:
-        here = places[check.places_of(tensor)]
-        if not here.size:
-            continue
-        found = _unplanned(check, here) if in_haste else _planned(check, here, tensor)
+    tensors = [(tensor, here) for tensor in check.tensors if (here := places[check.places_of(tensor)]).size]
+    agreed = agreeing(check, [(tensor, here) for tensor, here in tensors if here.size > SMALL])
+    for tensor, here in tensors:
+        if tensor in agreed:
+            found = TensorPlan(agreed[tensor].step, agreed[tensor].noise, (here, agreed[tensor]))
+        else:
+            found = _unplanned(check, here) if in_haste else _planned(check, here, tensor)
         usable = (found.step > 0.0) & (found.step < np.inf)  # the parameters may not be finite
         step[here], noise[here] = np.where(usable, found.step, FIRST), found.noise
         if found.known is not None:
             known.append(found.known)
-    return Plan(step, noise, tuple(known))
+    return Plan(step, noise, tuple(known), tuple(here for tensor, here in tensors if tensor in agreed))
 
 
 def _takes_too_long(check: Check) -> bool:

@@ -113,6 +113,8 @@ class Compiled:
     alone : whether the cost is itself a parallel kernel, of which only one may run at a time.
     """
 
+    is_machine_code = True
+
     def __init__(
         self, layout: Layout, theta: Array, loop: Callable[..., None], call: Callable[[Any], Any], threads: int,
         *, alone: bool = False,

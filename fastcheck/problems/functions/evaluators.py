@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..._types import Array, Indices
 from ...runtime.pace import Pace
 from ..parameters.layout import Layout
+from .numba_functions import is_jitted
 from .purity import as_cost, outside_domain, require_unchanged
 
 Cost = Callable[..., Any]
@@ -56,6 +57,11 @@ class PythonCost:
     layout: Layout
     theta: Array
     args: tuple[Any, ...]
+
+    @property
+    def is_machine_code(self) -> bool:
+        """Whether an evaluation takes little time beside what is made of it."""
+        return is_jitted(self.cost)
 
     def at(self, theta: Any) -> Any:
         """Return the cost of one vector."""
