@@ -25,7 +25,7 @@ LARGEST = 1 << 7
 # Entries of each that are tried first.
 TRIED = 6
 # The usual step, as a part of the first one of order 6: between the rounding of costs and what order 2 leaves out.
-USUAL = 2.0**-7
+USUAL = 2.0**-8
 # Entries agree clearly that differ by this share of what they may; so much of a tensor need not, having few digits.
 SHARE, OTHERS = 0.3, 0.125
 

@@ -23,7 +23,8 @@ COLUMNS = DISTANCES.size + len(SHRUNK) * NEAR.size
 def steepest_chords(problem: ProgramProblem, positions: Indices, most: int) -> Array:
     """Return the largest slopes (k,) of chords along entries; zero where nothing is finite, or can be known.
 
-    What rises by more than the cost itself grows and is not saturated: it counts as that much.
+    What rises by more than the cost where it is moved from grows and is not saturated: it counts as that much.  Where
+    everything is learned the cost is next to nothing, but not where all parameters have shrunk.
 
     Parameters
     ----------
@@ -44,7 +45,8 @@ def _steepest(problem: ProgramProblem, positions: Indices) -> Array:
         steps = sizes[:, None] * distances
         here = costs[first : first + steps.size].reshape(steps.shape)
         first += steps.size + 1
-        chords = np.minimum(np.abs(here - costs[first - 1]), abs(problem.cost)) / np.abs(steps)
+        start = costs[first - 1]
+        chords = np.minimum(np.abs(here - start), abs(problem.cost + start)) / np.abs(steps)
         found.append(np.where(np.isfinite(chords), chords, 0.0).max(axis=1))
     return np.asarray(np.max(found, axis=0))
 
