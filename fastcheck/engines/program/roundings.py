@@ -176,6 +176,28 @@ def rounding_along(
     return np.array([root_mean_square(column) for column in errors.T])
 
 
+def rounding_of_cost(
+    program: DifferencedProgram, weights: Sequence[Any], still: Mapping[int, Array], seed: int
+) -> float:
+    """Return the standard error of a cost that rounding inside its program makes; 0 where that is not known.
+
+    Parameters
+    ----------
+    program, weights : what is computed, and of each output what the cost takes it by.
+    still : zeros, by the input's number, of the inputs on which what is rounded depends.
+    seed : of the roundings.
+    """
+    if not hasattr(program, "watched"):
+        return 0.0
+    seeds, rows = range(seed, seed + DRAWS), np.arange(DRAWS)
+    changes = {number: np.zeros((DRAWS, *zeros.shape)) for number, zeros in still.items()}
+    response, _ = program.watched(changes, lambda: Rounded(seeds, rows), DRAWS)
+    if response is None:
+        return 0.0
+    found = root_mean_square(costs_of(response, weights, DRAWS))
+    return found if math.isfinite(found) else math.inf  # where rounding leaves no number, it explains all
+
+
 def _errors(
     watched: Callable[..., Any], weights: Sequence[Any], moves: Mapping[int, Array], seeds: Sequence[int]
 ) -> Array | None:
