@@ -155,7 +155,8 @@ def check(
     epsilon, norm, tolerance = epsilon_of(epsilon), norm_of(norm), tolerance_of(tolerance)
     how |= {"epsilon": epsilon, "norm": norm, "tolerance": tolerance}
     limits = threads_of(threads), memory_of(memory_limit)
-    with helpers_at_hand():
+    # where an executor forks this process, no thread is to wait in it
+    with helpers_at_hand() if executor is None else nullcontext():
         read = read_call(net, parameters, gradients, X, Y, limits[0])
         problem, subject = _problem(net, read, limits[1], again)
         if engine != "response":

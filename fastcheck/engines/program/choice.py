@@ -114,8 +114,9 @@ def choose(
     served = _served(runner, inputs, wanted, generator)
     sites = {site.colouring.place: site.colouring.count for one in served.values() for site in one.sites}
     enough = sum(sites.values()) + sum(one.columns for one in served.values()) <= FEW * len(served)
-    worth = [number for number, place in enumerate(inputs)
-             if trial_columns([place.shape]) < SHARE * wanted[number].size and not (enough and number in served)]
+    several = runner.size > 1  # what moves one number cannot be told apart in it
+    worth = [number for number, place in enumerate(inputs) if several
+             and trial_columns([place.shape]) < SHARE * wanted[number].size and not (enough and number in served)]
     tried = discover([inputs[number] for number in worth], runner, generator) if worth else []
     own = {number: Colouring(place) for number, place in enumerate(inputs)} | dict(zip(worth, tried, strict=True))
     columns = {number: own[number].colours_of(wanted[number]).size for number in served}
