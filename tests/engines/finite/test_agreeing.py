@@ -111,3 +111,18 @@ def test_who_asks_for_something_gets_that(looks, options):
 def test_python_costs_are_given_steps_of_their_own(looks):
     assert check(smooth.py_func, engine="differences").verdict == "pass"
     assert looks == [(1, 0)]
+
+
+def test_tensors_are_told_apart(looks):
+    """One that agrees, one that is wrong, and one so small that its steps are chosen in any case."""
+
+    @numba.njit
+    def cost(p):
+        return np.sum(np.sin(p[0])) + np.sum(np.exp(p[1])) + np.sum(p[2] ** 3)
+
+    a, b, c = np.linspace(0.1, 1.0, 40), np.linspace(-1.0, 1.0, 30), np.array([1.0, 2.0, 3.0])
+    right = (np.cos(a), np.exp(b), 3.0 * c**2)
+    assert fc.check_function(cost, (a, b, c), right).verdict == "pass"
+    wrong = fc.check_function(cost, (a, b, c), (right[0], 1.01 * right[1], right[2]))
+    assert [tensor.verdict for tensor in wrong.tensors] == ["pass", "fail", "pass"]
+    assert looks == [(2, 2), (2, 1)]
