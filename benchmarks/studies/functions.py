@@ -41,6 +41,8 @@ METHODS: dict[str, dict[str, Any]] = {
     "order 2": {"order": 2}, "order 4": {"order": 4}, "order 6": {"order": 6},
     "complex": {"complex_step": True},
 }
+# Sums in any order, as the jitted costs are allowed them too.
+SUMS = "-fassociative-math", "-fno-signed-zeros", "-fno-trapping-math", "-freciprocal-math"
 # Below this relative error there is nothing to gain: it is what the rounding of the cost itself leaves.
 LEAST = 1e-14
 FAILED: list[str] = []
@@ -128,8 +130,8 @@ def c_cost(problem: NetworkCost) -> tuple[Any, tuple[Any, ...]] | None:
     """The cost as a C function, with its data; None without a compiler."""
     folder = Path(tempfile.mkdtemp())
     (folder / "cost.c").write_text(C_SOURCE)
-    command = ["cc", "-O3", "-march=native", "-shared", "-fPIC", "-o", str(folder / "cost.so"), str(folder / "cost.c"),
-               "-lm"]
+    command = ["cc", "-O3", "-march=native", *SUMS, "-shared", "-fPIC", "-o", str(folder / "cost.so"),
+               str(folder / "cost.c"), "-lm"]
     try:
         subprocess.run(command, check=True)
     except (OSError, subprocess.CalledProcessError):
