@@ -136,3 +136,37 @@ def test_wrong_gradients_of_normalised_embeddings_fail(temperature, name):
     wrong = gradient_of_contrast(p, temperature)
     wrong[name] = 1.01 * wrong[name]
     assert fc.check_function(contrast, p, wrong, (temperature,)).verdict == "fail"
+
+
+def softmax(z):
+    e = np.exp(z - np.max(z))
+    return e / np.sum(e)
+
+
+def backward_of_softmax(dy, z):
+    p = softmax(z)
+    return p * (dy - np.sum(dy * p))
+
+
+def backward_of_layer(dy, x, W):
+    d = dy * (1.0 - np.tanh(x @ W) ** 2)
+    return d @ W.T, x.T @ d
+
+
+@pytest.mark.parametrize("gap", [15.0, 30.0, 36.0, 40.0, 45.0, 50.0, 60.0])
+def test_a_softmax_that_more_digits_cannot_resolve_either_does_not_fail(gap):
+    for z in (np.array([0.0, gap, -gap]), np.array([0.3, gap, 1.7])):
+        assert fc.check_vjp(softmax, backward_of_softmax, (z,)).verdict != "fail"
+
+
+@pytest.mark.parametrize("size", [8.0, 15.0, 20.0, 24.0, 30.0])
+def test_a_layer_that_more_digits_cannot_resolve_either_does_not_fail(size):
+    x, W = np.array([[0.6, -0.8], [1.0, 0.1], [-0.2, 1.0]]), size * np.array([[1.0, 0.9], [-1.0, 1.1]])
+    assert fc.check_vjp(lambda x, W: np.tanh(x @ W), backward_of_layer, (x, W)).verdict != "fail"
+    assert fc.check_vjp(lambda x, W: np.tanh(x @ W), backward_of_layer, (x[:1], W)).verdict != "fail"
+
+
+@pytest.mark.parametrize("gap", [2.0, 10.0, 20.0, 25.0])
+def test_a_wrong_softmax_fails_where_it_can_be_resolved(gap):
+    z = np.array([0.3, gap, 1.7])
+    assert fc.check_vjp(softmax, lambda dy, z: 1.01 * backward_of_softmax(dy, z), (z,)).verdict == "fail"
