@@ -118,7 +118,7 @@ def _judge_tensor(comparison: Comparison, given: Evidence) -> TensorVerdict:
     again = given.subject.again
     looked = None if again is None else by_running_again(found, given, dtype, again)
     if again is not None and dtype is None and (looked or found).verdict == FAIL:
-        looked = by_more_digits(found, again) or looked
+        looked = by_more_digits(found, given, again) or looked
     return _standing_alone(found, given, dtype) if looked is None else looked
 
 

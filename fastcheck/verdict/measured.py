@@ -22,6 +22,8 @@ from .zero import scale_beside, unresolved, zero
 
 # More digits make rounding smaller by far more than this; mistakes they leave as they are.
 DIGITS = 16.0
+# Rounding in extended precision, in units of that in double precision.
+EXTENDED = float(np.finfo(np.longdouble).eps / np.finfo(np.float64).eps)
 
 
 def by_spread(comparison: Comparison, given: Evidence, runs: Dithered) -> TensorVerdict:
@@ -47,11 +49,12 @@ def by_spread(comparison: Comparison, given: Evidence, runs: Dithered) -> Tensor
                    finding=spread.finding, power=spread.power, entries=Disagreeing(wrong=spread.wrong))
 
 
-def by_more_digits(found: TensorVerdict, again: RunAgain) -> TensorVerdict | None:
+def by_more_digits(found: TensorVerdict, given: Evidence, again: RunAgain) -> TensorVerdict | None:
     """Return the verdict on a tensor that disagrees by no more than its own rounding in double precision; else None.
 
     The same backward pass, from numbers with some three digits more, is then right, or off by far less than what the
-    digits are apart: what it rounds (1 - a where a is next to one) is lost in double precision, and no mistake.
+    digits are apart: what it rounds (1 - a where a is next to one) is lost in double precision, and no mistake.  What
+    is saturated so far that these digits lose it as well is held to what they may lose.
     """
     c = found.comparison
     sharper = again.sharper if c.sizes.finite and c.checked else None
@@ -62,6 +65,8 @@ def by_more_digits(found: TensorVerdict, again: RunAgain) -> TensorVerdict | Non
     if not (np.isfinite(own).all() and (np.abs(plain - c.gradient) <= own / DIGITS).all()):
         return None  # it gives something else every time
     allowed = c.tolerance * (np.abs(sharp) + np.abs(c.reference)) + NOISE_SIGMAS * c.noise + own / DIGITS
+    if given.differences.lost is not None:
+        allowed += NOISE_SIGMAS * EXTENDED * given.differences.lost[c.first : c.first + c.checked]
     if not (np.abs(sharp - c.reference) <= allowed).all():
         return None
     size = max(c.sizes.gradient, c.sizes.approx)

@@ -16,15 +16,18 @@ from .runner import costs_of, scales
 DISTANCES = np.array([-8.0, -3.0, -1.0, 1.0, 3.0, 8.0])
 # ... from where everything has shrunk to these shares: what a large bias saturates no weight beside it changes.
 SHRUNK, NEAR = (1.0 / 4.0, 1.0 / 16.0), np.array([-1.0, 1.0])
+# ... and where their signs are random, too: what only angles say, as those of embeddings that are normalised, no
+# shrinking makes forgotten.
+SEED = 0
 # Columns that an entry takes at once.
-COLUMNS = DISTANCES.size + len(SHRUNK) * NEAR.size
+COLUMNS = DISTANCES.size + (len(SHRUNK) + 1) * NEAR.size
 
 
 def steepest_chords(problem: ProgramProblem, positions: Indices, most: int) -> Array:
     """Return the largest slopes (k,) of chords along entries; zero where nothing is finite, or can be known.
 
     What rises by more than the cost where it is moved from grows and is not saturated: it counts as that much.  Where
-    everything is learned the cost is next to nothing, but not where all parameters have shrunk.
+    everything is learned the cost is next to nothing, but not where all parameters have shrunk or have random signs.
 
     Parameters
     ----------
@@ -35,10 +38,23 @@ def steepest_chords(problem: ProgramProblem, positions: Indices, most: int) -> A
     return np.concatenate([_steepest(problem, block) for block in blocks])
 
 
+def unlearned_cost(problem: ProgramProblem) -> float:
+    """Return the largest size of the cost at theta, from where everything has shrunk, and where it is zero."""
+    shares = np.stack(np.broadcast_arrays(*_shrunk(problem), np.zeros(1), problem.theta)[:-1])
+    costs = problem.cost + np.append(rises(problem, (shares - 1.0) * problem.theta), 0.0)
+    return float(np.max(np.abs(costs[np.isfinite(costs)]), initial=0.0))
+
+
+def _shrunk(problem: ProgramProblem) -> list[Array]:
+    """Return the shares of theta to which everything shrinks, (1,) or (n,)."""
+    signs = np.random.default_rng(SEED).choice([-1.0, 1.0], problem.theta.size)
+    return [*(np.array([share]) for share in SHRUNK), SHRUNK[-1] * signs]
+
+
 def _steepest(problem: ProgramProblem, positions: Indices) -> Array:
     """Return the same of entries that are moved at once: from theta, and from where everything has shrunk."""
     sizes = np.concatenate([scales(value) for value in problem.inputs(problem.theta)])[positions]
-    starts = [(1.0, DISTANCES), *((share, NEAR) for share in SHRUNK)]
+    starts = [(np.ones(1), DISTANCES), *((shares, NEAR) for shares in _shrunk(problem))]
     costs = rises(problem, np.concatenate([_moves(problem.theta, positions, sizes, *start) for start in starts]))
     found, first = [], 0
     for _, distances in starts:
@@ -51,10 +67,10 @@ def _steepest(problem: ProgramProblem, positions: Indices) -> Array:
     return np.asarray(np.max(found, axis=0))
 
 
-def _moves(theta: Array, positions: Indices, sizes: Array, share: float, distances: Array) -> Array:
-    """Return moves of entries by so many times their sizes from a share of theta; the last leads there and no further.
+def _moves(theta: Array, positions: Indices, sizes: Array, shares: Array, distances: Array) -> Array:
+    """Return moves of entries by so many times their sizes from shares of theta; the last leads there and no further.
     """
-    moves = np.tile((share - 1.0) * theta, (positions.size * distances.size + 1, 1))
+    moves = np.tile((shares - 1.0) * theta, (positions.size * distances.size + 1, 1))
     steps = (sizes[:, None] * distances).reshape(-1)
     moves[np.arange(steps.size), positions.repeat(distances.size)] += steps
     return moves
@@ -66,9 +82,13 @@ def rises(problem: ProgramProblem, moves: Array) -> Array:
              for number, t in enumerate(problem.tensors)}
     with np.errstate(all="ignore"):
         try:
-            return costs_of(problem.program.run(parts), problem.weights, len(moves))
+            found = costs_of(problem.program.run(parts), problem.weights, len(moves))
         except NoRule:  # so far away the cost takes another branch, perhaps
             return _plain_rises(problem, moves)
+        lost = ~np.isfinite(found)  # as where exp(-z) is infinite before the move and finite behind it
+        if lost.any():
+            found[lost] = _plain_rises(problem, moves[lost])
+        return found
 
 
 def _plain_rises(problem: ProgramProblem, moves: Array) -> Array:

@@ -7,18 +7,18 @@ Inputs that are off by an ulp or two do not show all of it.  Near zero they leav
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ..._constants import NOISE_SIGMAS, UNIT_ROUNDOFF, UNIT_ROUNDOFFS
-from ..._types import Array, Indices
+from ..._types import Array, Indices, Mask
 from ...problems.gradients import NumericalGradient
 from ...problems.parameters.sampling import stratified_order
 from ...problems.parameters.tensor import Tensor
 from ..finite.problem import Method
-from .chords import COLUMNS, steepest_chords
+from .chords import COLUMNS, SHRUNK, steepest_chords, unlearned_cost
 from .problem import ProgramProblem
 from .runner import DifferencedProgram, Runner, costs_of, scales
 from .trust import UNIT, root_mean_square
@@ -35,6 +35,11 @@ STEP = 2.0**-20
 # A gradient's formula may lose this many roundings of the steepest chord, as a standard error: where a unit goes from
 # one end to the other, its steepest slope is some ten times the chord's.
 LOST = 64.0
+# ... and this many times the share of the cost that is seen to be rounding, where that is more.
+STEEPER = 16.0
+# ... and in every entry this share of what is usual in its tensor: where samples cancel, so that the cost hardly moves
+# with one of them, their roundings do not.
+SPREAD = 1.0 / 4.0
 
 
 class Rounded:
@@ -44,10 +49,11 @@ class Rounded:
     ----------
     seeds : of the roundings.
     rows : for each row which of the seeds its roundings have; -1 for none.
+    far : whether moves may be so long that a result has another size behind them, and another rounding.
     """
 
-    def __init__(self, seeds: Sequence[int], rows: Indices) -> None:
-        self._seeds, self._rows = seeds, rows
+    def __init__(self, seeds: Sequence[int], rows: Indices, *, far: bool = False) -> None:
+        self._seeds, self._rows, self._far = seeds, rows, far
 
     def result(self, count: int, value: Any, change: Any) -> Any:
         """Return the change to go on with, of the result of operation number ``count``."""
@@ -57,6 +63,9 @@ class Rounded:
         off, factor = np.zeros((2, len(self._seeds) + 1, *value.shape))
         for place, seed in enumerate(self._seeds):
             off[place], factor[place] = UNIT * np.random.default_rng((seed, count)).standard_normal((2, *value.shape))
+        if self._far:
+            moved = value + change
+            return change + np.where(np.isfinite(moved), moved * off[self._rows], 0.0)
         off = np.where(np.isfinite(value), value * off, 0.0)
         return change * (1.0 + factor[self._rows]) + off[self._rows]
 
@@ -105,17 +114,22 @@ def with_rounding(
     tensors = sum(bool(doubted[np.searchsorted(done, t.start) : np.searchsorted(done, t.stop)].any())
                   for t in problem.tensors)
     places, looked, first = places[order], 0, min(max(FEWEST, tensors), FIRST)
+    lose = max(LOST * UNIT_ROUNDOFF, STEEPER * _share_of_rounding(problem, seed))
     while looked < places.size and time.perf_counter() < method.deadline:
         block = places[looked : looked + min(most, max(first, looked))]
         inside[block] = _roundings(problem, done[block], seed, method.deadline)
         noise[block] = np.hypot(noise[block], inside[block])
-        lost[block] = LOST * UNIT_ROUNDOFF * steepest_chords(problem, done[block], max(1, most // COLUMNS))
+        lost[block] = lose * steepest_chords(problem, done[block], max(1, most // COLUMNS))
         low = units[done[block]] / UNIT_ROUNDOFF
         rounding = noise[block] + np.where(low > 1.0, low * inside[block], lost[block])
         explained = apart[block] <= tolerance * np.abs(found.gradapprox[block]) + NOISE_SIGMAS * rounding
         looked += block.size
         if looked >= first and not explained.any():
             break
+    for t in problem.tensors:
+        mine = places[:looked][(done[places[:looked]] >= t.start) & (done[places[:looked]] < t.stop)]
+        if mine.size:
+            lost[mine] = np.maximum(lost[mine], SPREAD * root_mean_square(lost[mine]))
     return replace(found, noise=noise, inside=inside, lost=lost)
 
 
@@ -144,6 +158,31 @@ def _roundings(problem: ProgramProblem, positions: Indices, seed: int, deadline:
     k = positions.size
     parts = {number: moves[:, t.start : t.stop].reshape(k, *t.shape) for number, t in enumerate(problem.tensors)}
     return rounding_along(problem.program, problem.weights, parts, seed, deadline) / steps
+
+
+def _share_of_rounding(problem: ProgramProblem, seed: int) -> float:
+    """Return the share of a cost that is rounding; 0 where that is not known.
+
+    An epsilon inside a logarithm, log(1 - a + epsilon) with a next to one, divides the rounding of a by epsilon, in the
+    cost and in the slope that a formula makes of a.  Rounding that stays the same where all parameters have shrunk is
+    that of a sum with something large, which reaches no slope.
+    """
+    if not hasattr(problem.program, "watched"):
+        return 0.0
+    moves = np.array([share - 1.0 for share in SHRUNK])[:, None] * problem.theta
+    parts = {number: moves[:, t.start : t.stop].reshape(len(moves), *t.shape)
+             for number, t in enumerate(problem.tensors)}
+    with np.errstate(all="ignore"):
+        together = _together(problem.program.watched, problem.weights, parts, range(seed, seed + DRAWS), far=True)
+    size = unlearned_cost(problem)
+    if together is None or size == 0.0:
+        return 0.0
+    known = together.found[:, np.isfinite(together.found).all(axis=0)]
+    if known.size:  # by kinks, too: moves as long as these always meet some
+        return max(map(root_mean_square, known.T)) / size
+    still = {number: np.zeros(t.shape) for number, t in enumerate(problem.tensors)}
+    rounding = rounding_of_cost(problem.program, problem.weights, still, seed)
+    return rounding / size if math.isfinite(rounding) else 0.0
 
 
 def rounding_along(
@@ -202,19 +241,36 @@ def _errors(
     watched: Callable[..., Any], weights: Sequence[Any], moves: Mapping[int, Array], seeds: Sequence[int]
 ) -> Array | None:
     """Return what roundings (seeds, k) and moves do to the cost together; None where the program cannot be followed."""
+    together = _together(watched, weights, moves, seeds)
+    if together is None:
+        return None
+    return np.where(np.isfinite(together.found) & ~together.kinked, together.found, 0.0)
+
+
+@dataclass(frozen=True)
+class _Together:
+    """What roundings and moves do to a cost together, and where one of them met a kink; both (seeds, k)."""
+
+    found: Array
+    kinked: Mask
+
+
+def _together(
+    watched: Callable[..., Any], weights: Sequence[Any], moves: Mapping[int, Array], seeds: Sequence[int], *,
+    far: bool = False,
+) -> _Together | None:
+    """Do what ``_errors`` does, at kinks as well, and for moves of any length; what is not known is not finite."""
     k, draws = len(next(iter(moves.values()))), len(seeds)
     # Moves without rounding, then for each draw one row that nothing moves but rounding, and the moves with it.
     rows = np.concatenate([np.full(k, -1), np.repeat(np.arange(draws), 1 + k)])
     changes = {
         number: np.concatenate([move, *[np.zeros_like(move[:1]), move] * draws]) for number, move in moves.items()
     }
-    response, _ = watched(changes, lambda: Rounded(seeds, rows), rows.size)
+    response, _ = watched(changes, lambda: Rounded(seeds, rows, far=far), rows.size)
     if response is None:
         return None
     costs = costs_of(response, weights, rows.size)
     flagged = np.broadcast_to(response.crossed | response.ties, rows.size)
     bare, rounded = costs[:k], costs[k:].reshape(draws, 1 + k)
-    found = rounded[:, 1:] - rounded[:, :1] - bare
     unknown = flagged[k:].reshape(draws, 1 + k)
-    known = np.isfinite(found) & ~(unknown[:, 1:] | unknown[:, :1] | flagged[:k])
-    return np.where(known, found, 0.0)
+    return _Together(rounded[:, 1:] - rounded[:, :1] - bare, unknown[:, 1:] | unknown[:, :1] | flagged[:k])
