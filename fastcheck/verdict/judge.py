@@ -18,7 +18,9 @@ from .._constants import (
     RESOLVED,
     RESOLVED_LOW,
     ROUNDINGS,
+    SATURATED,
     TOLERANCE,
+    UNIT_ROUNDOFF,
     UNIT_ROUNDOFFS,
 )
 from .._types import Array
@@ -119,7 +121,24 @@ def _judge_tensor(comparison: Comparison, given: Evidence) -> TensorVerdict:
     looked = None if again is None else by_running_again(found, given, dtype, again)
     if again is not None and dtype is None and (looked or found).verdict == FAIL:
         looked = by_more_digits(found, given, again) or looked
-    return _standing_alone(found, given, dtype) if looked is None else looked
+    looked = _standing_alone(found, given, dtype) if looked is None else looked
+    if dtype is not None and looked.verdict == FAIL and _all_saturated(comparison, given, dtype):
+        return replace(looked, verdict=INCONCLUSIVE, cause=Cause.COARSE)
+    return looked
+
+
+def _all_saturated(c: Comparison, given: Evidence, dtype: str) -> bool:
+    """Whether all errors of a gradient in low precision are what formulas lose that subtract from one.
+
+    Where everything is saturated, all runs beside it lose the same digits of 1 - a, or all of them: nothing tells how
+    many there were.
+    """
+    lost = given.differences.lost
+    if lost is None or not c.sizes.finite:
+        return False
+    allowed = SATURATED * UNIT_ROUNDOFFS[dtype] / UNIT_ROUNDOFF * lost[c.first : c.first + c.checked]
+    allowed += c.tolerance * (np.abs(c.gradient) + np.abs(c.reference))
+    return bool((np.abs(c.gradient - c.reference) <= allowed).all())
 
 
 def _standing_alone(found: TensorVerdict, given: Evidence, dtype: str | None) -> TensorVerdict:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..._constants import NOISE_SIGMAS, UNIT_ROUNDOFF, UNIT_ROUNDOFFS
+from ..._constants import NOISE_SIGMAS, SATURATED, UNIT_ROUNDOFF, UNIT_ROUNDOFFS
 from ..._types import Array, Indices, Mask
 from ...problems.gradients import NumericalGradient
 from ...problems.parameters.sampling import stratified_order
@@ -121,7 +121,8 @@ def with_rounding(
         noise[block] = np.hypot(noise[block], inside[block])
         lost[block] = lose * steepest_chords(problem, done[block], max(1, most // COLUMNS))
         low = units[done[block]] / UNIT_ROUNDOFF
-        rounding = noise[block] + np.where(low > 1.0, low * inside[block], lost[block])
+        rounding = noise[block] + np.where(low > 1.0, low * np.maximum(inside[block], SATURATED * lost[block]),
+                                          lost[block])
         explained = apart[block] <= tolerance * np.abs(found.gradapprox[block]) + NOISE_SIGMAS * rounding
         looked += block.size
         if looked >= first and not explained.any():

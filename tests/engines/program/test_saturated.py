@@ -170,3 +170,22 @@ def test_a_layer_that_more_digits_cannot_resolve_either_does_not_fail(size):
 def test_a_wrong_softmax_fails_where_it_can_be_resolved(gap):
     z = np.array([0.3, gap, 1.7])
     assert fc.check_vjp(softmax, lambda dy, z: 1.01 * backward_of_softmax(dy, z), (z,)).verdict == "fail"
+
+
+def tanh_backward(d, z):
+    return d * (1.0 - np.tanh(z) ** 2)
+
+
+def sigmoid_backward(d, z):
+    return d * sigmoid(z) * (1.0 - sigmoid(z))
+
+
+@pytest.mark.parametrize("middle", [3.0, 5.0, 7.0, 8.0, 9.0, 10.0, 12.0, 14.0])
+@pytest.mark.parametrize(("forward", "backward"), [(np.tanh, tanh_backward), (sigmoid, sigmoid_backward)])
+def test_right_layers_in_single_precision_that_are_saturated_all_over_do_not_fail(forward, backward, middle):
+    """All points beside them round 1 - a alike."""
+    z = (middle + 0.3 * np.random.default_rng(0).normal(size=(4, 3))).astype(np.float32)
+    assert fc.check_vjp(forward, backward, (z,)).verdict in (("pass",) if middle < 4.0 else ("pass", "inconclusive"))
+    for factor in (1.1, -1.0):
+        wrong = fc.check_vjp(forward, lambda d, z, by=np.float32(factor): by * backward(d, z), (z,))
+        assert wrong.verdict in (("fail",) if middle < 6.0 else ("fail", "inconclusive"))
