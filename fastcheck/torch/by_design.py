@@ -3,13 +3,18 @@
 Samples of Gamma, Beta and Dirichlet are differentiated as quantiles (implicit reparameterisation): how the sample moves
 that has the same probability below it.  The operator is a rejection sampler, and what that gives with the same random
 numbers moves otherwise.  Fake quantisation rounds, and hands gradients on as if it did not.  An embedding with a
-``max_norm`` shortens rows in place before it looks them up, of which autograd sees nothing.
+``max_norm`` shortens rows in place before it looks them up, of which autograd sees nothing; one with
+``scale_grad_by_freq`` divides gradients by how often a row is looked up.  Spectral normalisation in training updates
+its singular vectors by each call, without a gradient.
 """
 
 from collections.abc import Iterator
 from typing import Any
 
 import torch
+from torch import nn
+from torch.nn.utils.parametrizations import _SpectralNorm
+from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..verdict.outcome import Cause
@@ -29,6 +34,8 @@ BY_DESIGN = {
 }
 
 
+# Operators that look up rows of a table, whose fourth argument is whether gradients are divided by the counts.
+LOOKING_UP = aten.embedding.default, aten._embedding_bag.default, aten._embedding_bag_forward_only.default
 SHORTENING = aten.embedding_renorm_.default
 # Rows are as long as they may be from this share on: those that were shortened before are so but for rounding.
 AS_LONG = 1.0 - 1e-6
@@ -54,6 +61,8 @@ class _Given(TorchDispatchMode):
             table, rows, longest, norm = args
             if bool((table[rows].norm(norm, dim=-1) >= AS_LONG * longest).any()):
                 self.shortened.add(_place(table))
+        if func in LOOKING_UP and any(args[3:4]) and args[0].requires_grad:
+            self.given.append((Cause.COUNTED, args[0]))
         for cause, operators in BY_DESIGN.items():
             if func in operators:
                 self.given += [(cause, one) for one in args if isinstance(one, torch.Tensor) and one.requires_grad]
@@ -64,7 +73,7 @@ def other_by_design(case: Case) -> Iterator[tuple[Cause, list[str]]]:
     """Yield causes with the names of the parameters that act through such operators, by autograd's graph."""
     with _Given() as found:
         case.cost(case.plain, case.args, case.kwargs, case.targets)
-    for cause in BY_DESIGN:
+    for cause in (*BY_DESIGN, Cause.COUNTED):
         given = [one for its, one in found.given if its == cause]
         leaves = {id(getattr(node, "variable", None)) for one in given for node in graph_of(one)}
         leaves |= {id(one) for one in given}
@@ -72,6 +81,18 @@ def other_by_design(case: Case) -> Iterator[tuple[Cause, list[str]]]:
             yield cause, names
     if names := [name for name, parameter in case.parameters.items() if _place(parameter) in found.shortened]:
         yield Cause.SHORTENED, names
+    if names := [name for name in case.parameters if name in set(_iterated(case.plain))]:
+        yield Cause.ITERATED, names
+
+
+def _iterated(module: nn.Module) -> Iterator[str]:
+    """Yield the names of weights whose spectral norm is in training."""
+    for name, part in module.named_modules():
+        if isinstance(part, _SpectralNorm) and part.training:
+            yield f"{name.rpartition('.')[0]}.original"
+        for hook in part._forward_pre_hooks.values() if part.training else ():
+            if isinstance(hook, SpectralNorm):
+                yield f"{name}.{hook.name}_orig".removeprefix(".")
 
 
 def _place(tensor: torch.Tensor) -> int:

@@ -9,6 +9,8 @@ from torch.func import functional_call
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from .kept import in_places
+
 # What a parameter is asked by somebody who looks for those that are trained.
 OF_THEMSELVES = (torch.Tensor.requires_grad.__get__, torch.Tensor.is_leaf.__get__)
 # Arguments that may have tensors in them.
@@ -39,7 +41,9 @@ def inside(module: nn.Module, tensors: Mapping[str, torch.Tensor], call: Callabl
         with stand_ins:
             return call()
 
-    return functional_call(_Holder(module, calling), {f"held.{name}": tensor for name, tensor in tensors.items()}, ())
+    given = {f"held.{name}": tensor for name, tensor in tensors.items()}
+    with in_places(module.modules()):
+        return functional_call(_Holder(module, calling), given, ())
 
 
 def tensors_of(module: nn.Module) -> dict[str, torch.Tensor]:
@@ -69,7 +73,8 @@ def widened_loss(loss: Any, widen: Callable[[Any], Any], others: Collection[torc
     own = {name: widen(tensor) for name, tensor in tensors_of(loss).items() if id(tensor) not in known}
 
     def widened(*args: Any) -> Any:
-        return functional_call(loss, {name: tensor.clone() for name, tensor in own.items()}, args)
+        with in_places(loss.modules()):
+            return functional_call(loss, {name: tensor.clone() for name, tensor in own.items()}, args)
 
     return widened if own else loss
 

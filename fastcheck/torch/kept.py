@@ -28,8 +28,7 @@ def preserved(module: nn.Module, loss: Callable[..., Any]) -> Iterator[None]:
     tensors = [(tensor, tensor.detach().clone()) for tensor in moved]
     trained = (*leaves, *(p for part in modules for p in part.parameters(recurse=False)))
     gradients = [(p, p.grad, None if p.grad is None else p.grad.detach().clone()) for p in trained]
-    # functional_call leaves plain tensors behind in a part that is used twice.
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())), _in_places(modules):
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())), in_places(modules):
         try:
             yield
         finally:
@@ -75,7 +74,7 @@ def _put_back_gradients(gradients: Sequence[tuple[torch.Tensor, torch.Tensor | N
 @contextlib.contextmanager
 def untouched(module: nn.Module, buffers: Mapping[str, torch.Tensor]) -> Iterator[None]:
     """Give a module other buffers, by name, for a while; its parameters, buffers and modes are afterwards as before."""
-    with _in_places(module.modules()):
+    with in_places(module.modules()):
         for name, buffer in buffers.items():
             owner, _, own = name.rpartition(".")
             module.get_submodule(owner)._buffers[own] = buffer
@@ -92,8 +91,13 @@ def afresh(modules: Sequence[nn.Module]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _in_places(modules: Iterable[nn.Module]) -> Iterator[None]:
-    """Put modules' parameters and buffers back into their places, and their modes, whatever was put there meanwhile."""
+def in_places(modules: Iterable[nn.Module]) -> Iterator[None]:
+    """Put modules' parameters and buffers back into their places, and their modes, whatever was put there meanwhile.
+
+    Notes
+    -----
+    ``torch.func.functional_call`` leaves what it was given behind in a part that a module has under two names.
+    """
     places = [(part, dict(part._parameters), dict(part._buffers), part.training) for part in modules]
     try:
         yield

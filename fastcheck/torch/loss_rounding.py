@@ -27,6 +27,9 @@ from ..verdict.shared import power_beside
 from .case import Case, detached
 from .low_precision import SECONDS, NoTruthError, Point, Twin, by_itself, dithered, moves
 
+# A module's outputs are made smaller by these until the loss's derivative is no longer next to nothing.
+SMALLER = (2.0**-1, 2.0**-2, 2.0**-3, 2.0**-4, 2.0**-5, 2.0**-6)
+
 
 class Outputs(nn.Module):
     """Outputs of a module, as parameters of one that gives just them.
@@ -118,6 +121,8 @@ def _carried_back(case: Case, point: Point, errors: list[torch.Tensor]) -> dict[
 def _is_rounding(here: Case, seed: int) -> bool:
     """Tell whether a loss's derivative is off by more than other rounding, and by nothing but rounding."""
     twin, shapes = Twin(here), [tuple(one.shape) for one in here.parameters.values()]
+    if _is_of_larger_terms(here, twin):
+        return True
     stops = np.cumsum([math.prod(shape) for shape in shapes])[:-1]
     for reach in sorted({max(reach, here.coarse) for reach in FURTHER}):
         runs = dithered(replace(here, coarse=reach), twin, seed, SECONDS, by_itself, RUNS_FURTHER)[1]
@@ -126,6 +131,23 @@ def _is_rounding(here: Case, seed: int) -> bool:
             return False
         parts = (np.split(part, stops, axis=1) for part in (runs.gradients, runs.truths))
         if all(_explains(low, true, shape, here.coarse) for low, true, shape in zip(*parts, shapes, strict=True)):
+            return True
+    return False
+
+
+def _is_of_larger_terms(here: Case, twin: Twin) -> bool:
+    """Tell whether a loss's derivative is off by no more than rounding of the terms that cancel in it.
+
+    Where everything is learned the derivative is next to nothing, and what is left of p - 1 is rounding alone: at all
+    points around.  Smaller outputs show how large the terms are, and that the backward pass is right about them.
+    """
+    point = Point.of(here)
+    error = math.hypot(*(float(one.norm()) for one in _errors(here, point)))
+    for share in SMALLER:
+        less = replace(point, parameters=[one * share for one in point.parameters])
+        truths = twin.run(less)[1].values()
+        terms = ENTRY_ROUNDINGS * here.coarse * math.hypot(*(float(np.linalg.norm(truth)) for truth in truths))
+        if error <= terms and math.hypot(*(float(one.norm()) for one in _errors(here, less))) <= terms:
             return True
     return False
 

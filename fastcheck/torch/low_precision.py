@@ -278,14 +278,15 @@ def runs_beside(case: Case, seed: int, count: int) -> list[dict[str, Array]]:
 
     They are the module's own: what hooks do to its parameters' gradients is not in them.
     """
-    found = []
-    for point in (Point.of(case), *itertools.islice(_beside(case, seed), count)):
-        flat, start, one = by_itself(case, point), 0, {}
-        for name, parameter in case.parameters.items():
-            one[name] = flat[start : start + parameter.numel()].reshape(tuple(parameter.shape))
-            start += parameter.numel()
-        found.append(one)
-    return found
+    points = (Point.of(case), *itertools.islice(_beside(case, seed), count))
+    return [by_name(case, by_itself(case, point)) for point in points]
+
+
+def by_name(case: Case, flat: Array) -> dict[str, Array]:
+    """Return gradients (n,) as arrays of their parameters' shapes, by name."""
+    stops = np.cumsum([parameter.numel() for parameter in case.parameters.values()])[:-1]
+    return {name: part.reshape(tuple(parameter.shape))
+            for (name, parameter), part in zip(case.parameters.items(), np.split(flat, stops), strict=True)}
 
 
 def _beside(case: Case, seed: int) -> Iterator[Point]:

@@ -29,7 +29,7 @@ from .cost import TorchCost
 from .function import TorchFunction
 from .kept import preserved
 from .loss_rounding import loss_rounding, without_loss_rounding
-from .low_precision import NoTruthError, Point, Twin, by_itself, end_to_end, judged_by_spread
+from .low_precision import NoTruthError, Point, Twin, by_itself, by_name, end_to_end, judged_by_spread
 from .operations import of_another_function, wrong_operations
 from .repeats import repeats
 from .tensors import floating, in_short
@@ -211,15 +211,28 @@ def _by_spread(
     meant = judged is not None and proof.verdict == FAIL and bool(of_another_function(case, gradients))
     if proof.verdict == FAIL and not meant:
         return proof.noted("In double precision, too, the backward pass is wrong; this is the report on that.")
-    run = None
-    if judged is not None:
-        shared = loss_rounding(case, options["seed"])
-        judged = {name: one - shared.get(name, 0.0) for name, one in judged.items()}
-        run = without_loss_rounding if shared else by_itself
-    report = judged_by_spread(case, twin, options["norm"], options["seed"], options["time_limit"], judged, run)
+    report = _beside_loss_rounding(case, twin, (options["norm"], options["seed"], options["time_limit"]), judged)
     if proof.ok or meant:
         return report
     return report.held_open(Cause.COARSE).noted(NOT_PROVEN, *proof.notes)
+
+
+def _beside_loss_rounding(
+    case: Case, twin: Twin, limits: tuple[float, int, float | None], judged: dict[str, Array] | None
+) -> Report:
+    """By the spread of rounding, without that of the loss's own derivative where it is more than the other.
+
+    What a module's own backward pass gives is judged as it is first, and that report stands unless the other passes: a
+    mistake of the module is wrong both ways.
+    """
+    plain = None if judged is not None else judged_by_spread(case, twin, *limits)
+    shared = {} if plain is not None and plain.ok else loss_rounding(case, limits[1])
+    if not shared:
+        return plain or judged_by_spread(case, twin, *limits, judged, by_itself)
+    whole = by_name(case, end_to_end(case, Point.of(case))) if judged is None else judged
+    left = {name: one - shared[name] for name, one in whole.items()}
+    report = judged_by_spread(case, twin, *limits, left, without_loss_rounding)
+    return report if plain is None or report.ok else plain
 
 
 def _by_response(case: Case, value: float, gradients: dict[str, Array], options: dict[str, Any]) -> Report:

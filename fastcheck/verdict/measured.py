@@ -7,7 +7,15 @@ from itertools import takewhile
 
 import numpy as np
 
-from .._constants import NOISE_SIGMAS, RESOLVED, RESOLVED_LOW, SINGLE_SEEN, SMALLEST_NORMALS, UNIT_ROUNDOFFS
+from .._constants import (
+    NOISE_SIGMAS,
+    RESOLVED,
+    RESOLVED_LOW,
+    SINGLE_SEEN,
+    SMALLEST_NORMALS,
+    SMALLEST_TERMS,
+    UNIT_ROUNDOFFS,
+)
 from .._types import Array
 from ..problems.gradients import Dithered, RunAgain
 from .comparison import Comparison, relative
@@ -33,10 +41,12 @@ def by_spread(comparison: Comparison, given: Evidence, runs: Dithered) -> Tensor
     if not sizes.finite:
         return replace(found, verdict=FAIL, entries=broken_entries(comparison), cause=Cause.NOT_FINITE)
     gradients, truths = (part[:, tensor.start : tensor.stop] for part in (runs.gradients, runs.truths))
-    least = max(runs.unit * scale_beside(found, given), _least(runs))
+    least = max(runs.unit * scale_beside(found, given), SMALLEST_NORMALS[_precision(runs)])
     if not gradients[0].any() and comparison.approx_rms > least:
         return replace(found, verdict=FAIL, entries=broken_entries(comparison), cause=Cause.SPREAD,
                        finding="is exactly zero, where the truth is not")
+    if max(comparison.approx_rms, math.sqrt(float(np.mean(gradients[0] ** 2)))) <= SMALLEST_TERMS[_precision(runs)]:
+        return replace(found, verdict=INCONCLUSIVE, cause=Cause.COARSE)
     spread = spread_of(gradients, truths, tensor.shape, runs.unit, alone=runs.alone)
     if not spread.resolved:
         return unresolved(replace(found, comparison=comparison.held(spread.power, 1.0)), given, runs, spread.finding)
@@ -183,7 +193,6 @@ def _further(again: RunAgain) -> Iterator[tuple[Array, Array]]:
     return takewhile(lambda found: bool(np.isfinite(found).all()), again.further())
 
 
-def _least(runs: Dithered) -> float:
-    """Return the size below which a right gradient may be flushed to zero."""
-    named = next((name for name, unit in UNIT_ROUNDOFFS.items() if unit == runs.unit), "float32")
-    return SMALLEST_NORMALS[named]
+def _precision(runs: Dithered) -> str:
+    """Return the name of the precision that the runs compute in, which flushes what is too small for it to zero."""
+    return next((name for name, unit in UNIT_ROUNDOFFS.items() if unit == runs.unit), "float32")

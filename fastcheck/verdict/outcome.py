@@ -93,6 +93,16 @@ class Cause(StrEnum):
         "the gradient is by design that of the short rows.",
         "Leave max_norm out for the check, or check at rows that are not as long.",
     )
+    COUNTED = (
+        "counted", "{names} act{s} through an embedding that divides gradients by design by how often a row is looked "
+        "up (scale_grad_by_freq): the gradient is not that of the loss.",
+        "Leave scale_grad_by_freq out for the check, or look no row up twice.",
+    )
+    ITERATED = (
+        "iterated", "{names} act{s} through spectral normalisation in training: its singular vectors follow the weight "
+        "and are updated by each call, and by design no gradient goes through them.",
+        "Call module.eval() first: the vectors stand still then.",
+    )
     POWER = (
         "power", "Random directions would not show a single wrong entry of ordinary size in {names}.",
         'Use method="all", or method="sample"; or check at parameters a little off, where no unit stands on a kink.',
@@ -101,8 +111,7 @@ class Cause(StrEnum):
 
 DOUBTS = (
     Cause.STEP, Cause.KINKS, Cause.LOOSE, Cause.ROUNDING, Cause.HIDDEN, Cause.NOISE, Cause.BLIND, Cause.COARSE,
-    Cause.ROUGH, Cause.SAMPLED, Cause.STRAIGHT, Cause.SHORTENED,
-    Cause.POWER,
+    Cause.ROUGH, Cause.SAMPLED, Cause.STRAIGHT, Cause.SHORTENED, Cause.COUNTED, Cause.ITERATED, Cause.POWER,
 )
 # Of these the remedy is a cost, or an engine, with less rounding.
 NOISY = (Cause.NOISE, Cause.BLIND)

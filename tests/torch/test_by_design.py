@@ -123,3 +123,39 @@ def test_rows_that_are_shortened_in_place(length, factor):
         assert [t.name for t in report.failures] == ([] if factor == 1.0 else ["table.weight"]), str(report)
         assert report.ok == (factor == 1.0)
     assert torch.allclose(module.table.weight.norm(dim=-1), torch.tensor(length, dtype=D))
+
+
+def looking_up(repeated):
+    rows = torch.tensor([[0, 3, 2], [6, 6, 1]] if repeated else [[0, 3, 2], [6, 5, 1]])
+    return nn.Sequential(nn.Embedding(7, 3, scale_grad_by_freq=True), nn.Tanh()).double(), rows
+
+
+@pytest.mark.parametrize("repeated", [True, False])
+def test_gradients_that_are_divided_by_counts_are_left_open(repeated):
+    module, rows = looking_up(repeated)
+    report = ft.check_module(module, lambda out: out.square().mean(), rows)
+    assert report.verdict == ("inconclusive" if repeated else "pass")
+    assert ("scale_grad_by_freq" in report.summary) == repeated
+
+
+NORMALISED = {"parametrised": nn.utils.parametrizations.spectral_norm, "hooked": nn.utils.spectral_norm}
+
+
+@pytest.mark.parametrize("dtype", [D, torch.float32], ids=str)
+@pytest.mark.parametrize("name", NORMALISED)
+def test_spectral_norms_in_training_are_left_open_and_pass_in_evaluation(name, dtype):
+    torch.manual_seed(0)
+    module = nn.Sequential(NORMALISED[name](nn.Linear(8, 5)), nn.Linear(5, 3)).to(dtype)
+    x = torch.randn(6, 8, dtype=dtype)
+    report = ft.check_module(module, lambda out: out.square().mean(), x, randomness="frozen")
+    assert report.verdict == "inconclusive"
+    assert "module.eval()" in str(report)
+    assert ft.check_module(module.eval(), lambda out: out.square().mean(), x).ok
+
+
+def test_mistakes_beside_a_spectral_norm_are_found():
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.utils.spectral_norm(nn.Linear(8, 5)), nn.Linear(5, 3)).double()
+    module[1].weight.register_hook(lambda g: 1.01 * g)
+    report = ft.check_module(module, lambda out: out.square().mean(), torch.randn(6, 8, dtype=D), randomness="frozen")
+    assert [t.name for t in report.failures] == ["1.weight"]

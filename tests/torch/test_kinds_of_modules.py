@@ -215,6 +215,7 @@ KINDS = {
     "attention with a bias": (lambda: Attention(add_bias_kv=True, add_zero_attn=True), SEQUENCES),
     "encoder": (lambda: nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 8, batch_first=True), 1,
                                               enable_nested_tensor=False).eval(), SEQUENCES),
+    "long short-term memory": (lambda: nn.LSTM(8, 4, 2, batch_first=True), SEQUENCES),
     "packed sequences": (Packed, SEQUENCES), "a mask of truths": (lambda: Masked(CAUSAL), SEQUENCES),
     "a mask of numbers": (lambda: Masked(torch.zeros(5, 5, dtype=DOUBLE).masked_fill(~CAUSAL, -torch.inf)), SEQUENCES),
     "one group": (alone(nn.Conv2d(4, 4, 3), nn.GroupNorm(1, 4)), IMAGES),

@@ -303,6 +303,14 @@ def test_right_modules_are_not_looked_into():
     assert not any("backward of" in note for note in checked(nn.Linear(6, 6)).notes)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("part", [nn.Linear(4, 4), nn.BatchNorm1d(4)])
+def test_a_mistake_is_named_where_a_part_is_used_twice(part, dtype):
+    module = nn.Sequential(nn.Linear(4, 4), part, nn.Tanh(), part, Of(Cubed.apply)).to(dtype)
+    report = ft.check_module(module, lambda out: out.square().mean(), torch.randn(6, 4, dtype=dtype))
+    assert any("Cubed" in note and "is wrong" in note for note in report.notes), str(report)
+
+
 def test_a_straight_through_estimator_is_named_as_one():
     report = checked(With(Rounded, False))
     assert any("that of another function: Rounded" in note and "straight-through" in note for note in report.notes)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn.functional import cross_entropy
 
 import fastcheck.torch as ft
 from tests.torch.support import function
@@ -66,3 +67,44 @@ def test_gradcheck_in_single_precision(seed):
     assert agrees(seed)
     for name, factor in MISTAKES.items():
         assert not agrees(seed, factor), name
+
+
+def learned(margin, part):
+    """Classifiers that give every sample its class, by that margin at least, and their data."""
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(4, 8), part(), nn.GELU(), nn.Linear(8, 3))
+    x = torch.randn(10, 4)
+    with torch.no_grad():
+        best = module(x).topk(2, dim=1)
+        for parameter in module[-1].parameters():
+            parameter *= margin / float((best.values[:, 0] - best.values[:, 1]).min())
+    return module, x, best.indices[:, 0]
+
+
+PARTS = {"none": nn.Identity, "layer": lambda: nn.LayerNorm(8), "batch": lambda: nn.BatchNorm1d(8)}
+
+
+@pytest.mark.parametrize("margin", [10.0, 15.0, 20.0])
+@pytest.mark.parametrize("part", PARTS)
+def test_classifiers_that_have_learned_everything(part, margin):
+    """In single precision nothing but rounding is left of p - 1, at all points around."""
+    module, x, y = learned(margin, PARTS[part])
+    assert ft.check_module(module, nn.CrossEntropyLoss(), x, y).ok
+
+
+@pytest.mark.parametrize("margin", [10.0, 20.0])
+@pytest.mark.parametrize("factor", [1.05, -1.0])
+@pytest.mark.parametrize("place", ["module", "loss"])
+def test_mistakes_where_everything_is_learned(place, factor, margin):
+    module, x, y = learned(margin, PARTS["layer"])
+    wrong = function(lambda z: z.clone(), lambda g, z: factor * g)
+    if place == "module":
+        module.register_forward_hook(lambda part, given, out: wrong(out))
+    report = ft.check_module(module, lambda z, t: cross_entropy(wrong(z) if place == "loss" else z, t), x, y)
+    assert report.verdict == "fail"
+
+
+@pytest.mark.parametrize("part", ["none", "layer"])
+def test_gradients_below_the_smallest_numbers_are_no_mistakes(part):
+    module, x, y = learned(300.0, PARTS[part])
+    assert ft.check_module(module, nn.CrossEntropyLoss(), x, y).verdict != "fail"

@@ -33,7 +33,7 @@ class Site:
     Parameters
     ----------
     colouring : of the place, or of several as one.
-    row : which of these it is; None where it is one by itself.
+    row : which of these it is, or which row of a place that holds them all; None where it is one by itself.
     """
 
     colouring: Colouring
@@ -42,7 +42,7 @@ class Site:
     def quotients(self, found: "Mapping[Place, Quotients]") -> "Quotients":
         """Return those of the product's output, of all that was found."""
         place = self.colouring.place
-        return found[place] if self.row is None else found[place].part(self.row, place.size // len(place.several))
+        return found[place] if self.row is None else found[place].part(self.row, place.size // len(place.value))
 
 
 @dataclass(frozen=True)
@@ -188,12 +188,13 @@ def _behind_terms(products: Sequence[Product], runner: Runner, generator: "Gener
 def _sites(units: Sequence[Unit], most: float, runner: Runner, generator: "Generator") -> dict[Place, Site]:
     """Return what is moved for the place of each product; nothing where to find it out would take ``most`` columns.
 
-    Many places that are alike are one where entries of different ones have one colour: where they do not meet.
+    Many places that are alike are one where entries of different ones have one colour: where they do not meet.  They
+    are rows of another place where that is added to all of them, as what enters a recurrence is.
     """
     bundles, alone = bundled(units)
     if not most > trial_columns({place.shape for place in (*bundles, *alone)}) + len(bundles) + len(alone):
         return {}
-    stands_for = merged([*bundles, *alone], runner, generator)
+    stands_for = merged([*alone, *bundles], runner, generator)
     members = {unit.place.number: unit.place for unit in units}
     found: dict[Place, Site] = {}
     left = [place for place in alone if stands_for[place] is place]
@@ -210,8 +211,10 @@ def _sites(units: Sequence[Unit], most: float, runner: Runner, generator: "Gener
     found |= zip(left, map(Site, discover(left, runner, generator)), strict=True)
     found |= {place: found[stands_for[place]] for place in alone}
     for bundle in bundles:
-        for mine, other in zip(bundle.several, stands_for[bundle].several, strict=True):
-            found[members[mine]] = found[members[other]]
+        other = stands_for[bundle]
+        for row, number in enumerate(bundle.several):
+            alike = found[members[other.several[row]]] if other.several else Site(found[other].colouring, row)
+            found[members[number]] = alike
     return found
 
 

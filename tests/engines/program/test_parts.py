@@ -160,3 +160,27 @@ def test_steps_that_lead_to_one_another_are_not_moved_as_one():
     report = fc.check_function(states, p, {"W": dW, "U": dU})
     assert (report.verdict, report.engine) == ("pass", "program")
     assert report.difference < 1e-14
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.01])
+def test_steps_are_rows_of_what_enters_all_of_them(factor):
+    """The inputs of a recurrence are multiplied at once, and their product is added to the steps row by row."""
+    def states(p):
+        h, total, entering = np.zeros((2, 12)), 0.0, inputs @ p["W"]
+        for t in range(5):
+            h = np.tanh(entering[t] + h @ p["U"])
+            total += np.sum(h**3)
+        return total
+
+    inputs = RNG.standard_normal((5, 2, 12))
+    p = {"W": RNG.standard_normal((12, 12)) / 3.0, "U": RNG.standard_normal((12, 12)) / 3.0}
+    h = [np.zeros((2, 12))]
+    for t in range(5):
+        h.append(np.tanh(inputs[t] @ p["W"] + h[-1] @ p["U"]))
+    dW, dU, d = np.zeros((12, 12)), np.zeros((12, 12)), np.zeros((2, 12))
+    for t in reversed(range(5)):
+        dz = (d + 3.0 * h[t + 1] ** 2) * (1.0 - h[t + 1] ** 2)
+        dW, dU, d = dW + inputs[t].T @ dz, dU + h[t].T @ dz, dz @ p["U"].T
+    report = fc.check_function(states, p, {"W": dW, "U": factor * dU})
+    assert [tensor.name for tensor in report.failures] == (["U"] if factor != 1.0 else [])
+    assert (report.ok, report.engine) == (factor == 1.0, "program")

@@ -1,4 +1,4 @@
-"""Right gradients of costs whose outputs are saturated: 1 - a keeps few digits or none, and the cost may be nothing."""
+"""Right gradients of costs with saturated outputs: 1 - a keeps few digits, or none, and the cost may be nothing."""
 
 import numpy as np
 import pytest
