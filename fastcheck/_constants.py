@@ -57,7 +57,7 @@ LEAST_SHARED_SINGLE: Final = 1e-4
 # round in single precision somewhere.  Double precision spreads a millionth as much, but where it loses digits.
 SINGLE_SEEN: Final = 2.0**-8
 # What formulas in low precision lose where all is saturated, as a share of what they may lose in double precision.
-SATURATED: Final = 0.25
+SATURATED: Final = 0.5
 # Points whose rounding is not shared are moved by these, relative to each entry, one after the other while something
 # seems wrong: 1 - p, where p is near one, rounds alike at all points a rounding apart, and near a perfect fit (a loss
 # of 1e-5) at points a thousandth apart.

@@ -115,7 +115,7 @@ def by_running_again(found: TensorVerdict, given: Evidence, dtype: str | None, a
     if explanations.zero_in_theory and off <= RESOLVED * scale and _is_nothing(gradients, c, dtype, again):
         return zero(found, explanations)
     rounding = math.sqrt(float(np.mean(np.var(gradients[1:], axis=0, ddof=1))))
-    if c.where is not None or (dtype is None and rounding < SINGLE_SEEN * unit * scale):
+    if c.where is not None or rounding < SINGLE_SEEN * unit * scale:
         return found
     return _by_its_spread(found, gradients, unit, again)
 
