@@ -208,7 +208,7 @@ def _by_spread(
     wide = Case.of(twin.module, twin.loss, inputs, targets, frozen=case.frozen)
     wide.state, wide.draws, wide.narrow, wide.original = case.state, case.draws, True, case.plain
     proof = _exactly(wide, value, gradients, method, options)
-    meant = judged is not None and proof.verdict == FAIL and bool(of_another_function(case, gradients))
+    meant = judged is not None and not proof.ok and bool(of_another_function(case, gradients))
     if proof.verdict == FAIL and not meant:
         return proof.noted("In double precision, too, the backward pass is wrong; this is the report on that.")
     report = _beside_loss_rounding(case, twin, (options["norm"], options["seed"], options["time_limit"]), judged)
