@@ -87,7 +87,7 @@ def check_function(
     args : further arguments of the cost; for a C function one array or address, its data pointer.
     vectorized : the cost takes every array with a leading axis, one row per perturbation, and returns (rows,) costs
         (as jax.vmap and torch.func.vmap make them).
-    epsilon : the step; None chooses one per parameter from measured noise and curvature.
+    epsilon : the step; None chooses one per parameter from measured noise and curvature, where a usual one does not do.
     order : 2, 4 or 6, of the central difference.  In tensors of up to 16 entries it is 6 in any case.
     complex_step : Im cost(theta + i h) / h, exact to rounding, where the cost takes complex parameters.
     tolerance : largest relative difference; None for 1e-7, or what the gradients' precision allows.
