@@ -45,7 +45,8 @@ def by_spread(comparison: Comparison, given: Evidence, runs: Dithered) -> Tensor
     if not gradients[0].any() and comparison.approx_rms > least:
         return replace(found, verdict=FAIL, entries=broken_entries(comparison), cause=Cause.SPREAD,
                        finding="is exactly zero, where the truth is not")
-    if max(comparison.approx_rms, math.sqrt(float(np.mean(gradients[0] ** 2)))) <= SMALLEST_TERMS[_precision(runs)]:
+    size = max(comparison.approx_rms, math.sqrt(float(np.mean(gradients[0] ** 2))))
+    if 0.0 < size <= SMALLEST_TERMS[_precision(runs)]:
         return replace(found, verdict=INCONCLUSIVE, cause=Cause.COARSE)
     spread = spread_of(gradients, truths, tensor.shape, runs.unit, alone=runs.alone)
     if not spread.resolved:
