@@ -184,8 +184,8 @@ _own = _Own()
 class helpers_at_hand:
     """Keep helpers between calls of ``run_all`` by this thread, in a with statement.
 
-    They are started when they are first needed.  Waking one takes a third of the time of starting it, and none of the
-    caller's, so that work of a few milliseconds in several steps is worth sharing.
+    They are started when they are first needed.  To wake one takes the caller a few microseconds, to start it some
+    ninety, so that work of a few milliseconds in several steps is worth sharing.
     """
 
     crew: _Crew | None = None

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..._types import Array, Mask
 from ...runtime.threads import run_all
-from .kinks_near import FurtherOn, met_behind
+from .kinks_near import FurtherOn, either, met_behind
 from .point import QUADRATIC_REACH, WORTHWHILE, Point
 
 # The bound of the outputs' second powers adds up magnitudes of terms of either sign: where it is the square of this,
@@ -80,8 +80,7 @@ def _carried(point: Point, k: int, units: Any, further_on: FurtherOn) -> Carried
         beyond_that, also_told = further_on.met(k, units, changes, bounds) if told else (None, False)
         if not also_told:
             return None
-        for one in (behind, beyond_that):
-            met = one if met is None else met if one is None else met | one
+        met = either(met, either(behind, beyond_that))
     return Carried(k, units, met, largest, max(reach, beyond), beyond)
 
 

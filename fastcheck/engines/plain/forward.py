@@ -10,9 +10,7 @@ from .pieces import WORTH_SHARING, pieces_of_rows
 from .point import Passed
 
 
-def forward(
-    problem: Problem, threads: int, look: Callable[[int, Passed], None] = lambda number, layer: None
-) -> Propagation:
+def forward(problem: Problem, threads: int, look: Callable[[int, Passed], None]) -> Propagation:
     """Return what forward propagation leaves behind.
 
     Parameters

@@ -67,6 +67,11 @@ def _met(slopes: Array, margins: Array, sizes: Array, samples: Indices) -> Mask 
     return met.T
 
 
+def either(one: Mask | None, other: Mask | None) -> Mask | None:
+    """Return where one of two masks is set, None standing for nowhere."""
+    return other if one is None else one if other is None else one | other
+
+
 class FurtherOn:
     """Kinks behind the layer that comes next; what is found out about the layers is kept from one layer to another."""
 
@@ -93,11 +98,10 @@ class FurtherOn:
         count = sum(place.units.size for place in places)
         if count > (0 if point.curved(k + 1) else many):
             return None, False
-        met = None
+        met: Mask | None = None
         for place in places:
             slopes, margin = self._slopes(k, units, place), np.asarray(point.margins[place.layer])
-            found = _met(slopes, margin[place.units, place.samples], changes, place.samples)
-            met = found if met is None else met if found is None else met | found
+            met = either(met, _met(slopes, margin[place.units, place.samples], changes, place.samples))
         return met, True
 
     def _within_reach(

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..._types import Array
 from ...rules.small import SHORT
-from .kinks_near import met_behind
+from .kinks_near import either, met_behind
 from .pairs_of_changes import Pair
 from .point import SQUARE_IS_NOTHING, WORTHWHILE, Point
 
@@ -44,8 +44,7 @@ def across(point: Point, k: int, units: Any, rows: Pair) -> Pair | None:
         found, told = met_behind(W, margin, sizes, bounds)
         if not told:
             return None
-        if found is not None:
-            met = found if met is None else met | found
+        met = either(met, found)
     moved = Pair(np.empty((point.weights[k + 2].shape[0], *sizes.shape)), None, met, rows.reach)
     if curved:
         moved.sees(reach)

@@ -36,8 +36,7 @@ def test_right_gradients_do_not_fail_and_are_differenced_exactly(outputs, Y):
     p, Y = point(outputs), np.array([Y], dtype=float)
     report = fc.check_function(cost, p, gradient(p, Y), (Y,))
     assert report.engine == "program"
-    assert report.verdict == ("pass" if outputs < 22.0 else report.verdict)
-    assert report.verdict != "fail"
+    assert report.verdict in (("pass",) if outputs < 22.0 else ("pass", "inconclusive"))
 
 
 @pytest.mark.parametrize("outputs", [12.0, 15.0, 17.0, 18.5, 20.0, 22.0])
