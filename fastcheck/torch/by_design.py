@@ -81,7 +81,8 @@ def other_by_design(case: Case) -> Iterator[tuple[Cause, list[str]]]:
             yield cause, names
     if names := [name for name, parameter in case.parameters.items() if _place(parameter) in found.shortened]:
         yield Cause.SHORTENED, names
-    if names := [name for name in case.parameters if name in set(_iterated(case.plain))]:
+    iterated = set(_iterated(case.plain))
+    if names := [name for name in case.parameters if name in iterated]:
         yield Cause.ITERATED, names
 
 

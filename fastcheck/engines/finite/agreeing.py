@@ -24,8 +24,9 @@ from .steps import FIRST, first_step
 LARGEST = 1 << 7
 # Entries of each that are tried first.
 TRIED = 6
-# The usual step, as a part of the first one of order 6: between the rounding of costs and what order 2 leaves out.
-USUAL = 2.0**-8
+# The usual step, as a part of the first one of order 6: between the rounding of costs and what order 2 leaves out; and
+# the one of those that are tried.  A wave whose period divides one of them, as it may a power of two, shows at the other.
+USUAL, TRIAL = 0.0029, 0.0047
 # Entries agree clearly that differ by this share of what they may; so much of a tensor need not, having few digits.
 SHARE, OTHERS = 0.3, 0.125
 
@@ -40,9 +41,9 @@ def agreeing(check: Check, tensors: Sequence[tuple[Tensor, Indices]]) -> dict[Te
     if not _is_quick(check):
         return {}
     looked = [(tensor, here) for tensor, here in tensors if TRIED < here.size <= LARGEST]
-    tried = _looks(check, [here[:: here.size // TRIED] for _, here in looked])
+    tried = _looks(check, [here[:: here.size // TRIED] for _, here in looked], TRIAL)
     looked = [one for one, (_, agrees) in zip(looked, tried, strict=True) if agrees]
-    found = _looks(check, [here for _, here in looked])
+    found = _looks(check, [here for _, here in looked], USUAL)
     return {tensor: estimates for (tensor, _), (estimates, agrees) in zip(looked, found, strict=True) if agrees}
 
 
@@ -53,13 +54,13 @@ def _is_quick(check: Check) -> bool:
     return free and getattr(check.problem.evaluator, "is_machine_code", False)
 
 
-def _looks(check: Check, parts: list[Indices]) -> list[tuple[Estimates, bool]]:
-    """Return estimates at the usual steps of some entries each, and whether most of them agree clearly."""
+def _looks(check: Check, parts: list[Indices], share: float) -> list[tuple[Estimates, bool]]:
+    """Return estimates of some entries each, at a share of their first steps, and whether most of them agree clearly."""
     if not parts:
         return []
     places = np.concatenate(parts)
     start = np.concatenate([first_step(check.values[part]) for part in parts])
-    step = np.where((start > 0.0) & (start < np.inf), USUAL * start, USUAL * FIRST)
+    step = share * np.where((start > 0.0) & (start < np.inf), start, FIRST)
     slope, below, above = central(check.lines, check.positions[places], step, 2)
     noise = np.full(places.size, AGREEMENT * UNIT_ROUNDOFF * abs(check.problem.cost))
     whole = Estimates(slope, STENCILS[2].rounding * noise / step, step, noise, below, above)

@@ -84,6 +84,16 @@ def test_costs_with_few_digits_are_judged_as_they_are_without(monkeypatch, looks
     assert found.verdict == check(cost, gradient).verdict
 
 
+@pytest.mark.parametrize("period", [2.0**-12, 2.0**-14, 2.0**-15, 2.0**-16, 2.0**-17, 2.0**-20, 1e-4, 1e-5])
+def test_waves_with_a_period_that_a_step_may_be_a_multiple_of_are_seen(period):
+    """Every power of two moves such a cost as if it had no waves."""
+    @numba.njit
+    def waves(theta):
+        return np.sum(np.exp(np.sin(theta)) + theta) + 0.01 * period * np.sum(np.sin(2.0 * np.pi / period * theta))
+
+    assert check(waves).verdict == "fail"
+
+
 def test_some_entries_may_have_few_digits(looks):
     """They are looked at again, and those that are wrong are found."""
     scales = np.where(np.arange(SIZE) % 20 == 3, 1e-9, 1.0)
