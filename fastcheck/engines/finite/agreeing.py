@@ -25,7 +25,7 @@ LARGEST = 1 << 7
 # Entries of each that are tried first.
 TRIED = 6
 # The usual step, as a part of the first one of order 6: between the rounding of costs and what order 2 leaves out; and
-# the one of those that are tried.  A wave whose period divides one of them, as it may a power of two, shows at the other.
+# that of those which are tried.  Waves whose period divides one of them, as it may a power of two, show at the other.
 USUAL, TRIAL = 0.0029, 0.0047
 # Entries agree clearly that differ by this share of what they may; so much of a tensor need not, having few digits.
 SHARE, OTHERS = 0.3, 0.125
@@ -55,7 +55,7 @@ def _is_quick(check: Check) -> bool:
 
 
 def _looks(check: Check, parts: list[Indices], share: float) -> list[tuple[Estimates, bool]]:
-    """Return estimates of some entries each, at a share of their first steps, and whether most of them agree clearly."""
+    """Return estimates of some entries each, at a share of their first steps, and whether most of these agree."""
     if not parts:
         return []
     places = np.concatenate(parts)
