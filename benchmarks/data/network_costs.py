@@ -101,9 +101,9 @@ def jitted_by_sample(theta: Any, X: Any, Y: Any, widths: Any) -> Any:
             inputs, outputs = widths[layer], widths[layer + 1]
             bias = start + outputs * inputs
             for i in range(outputs):
-                acc = theta[bias + i]
-                for j in range(inputs):
-                    acc += theta[start + i * inputs + j] * a[j]
+                acc, row = theta[bias + i], theta[start + i * inputs : start + (i + 1) * inputs]
+                for j in range(inputs):  # of a slice: the compiler knows then that no index is negative
+                    acc += row[j] * a[j]
                 z[i] = acc
             for i in range(outputs):
                 a[i] = max(0.0, z[i])

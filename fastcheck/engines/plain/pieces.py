@@ -2,8 +2,6 @@
 
 from itertools import pairwise
 
-import numpy as np
-
 # Multiply-adds of one piece of a product: enough that starting a thread, and packing the other factor anew, is little.
 PIECE = 1 << 24
 # Multiply-adds that take longer than a thread at hand takes to begin.
@@ -13,8 +11,7 @@ WORTH_SHARING = 1 << 21
 def evenly(length: int, pieces: int) -> list[slice]:
     """Return slices of about ``pieces`` equal parts: one, or an even number, for most machines' threads are even."""
     count = max(1, min(length, pieces + pieces % 2))
-    edges = np.linspace(0, length, count + 1).astype(int).tolist()
-    return [slice(*pair) for pair in pairwise(edges)]
+    return [slice(*pair) for pair in pairwise(length * i // count for i in range(count + 1))]
 
 
 def pieces_of_rows(rows: int, work: int) -> list[slice]:
