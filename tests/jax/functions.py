@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 jax = pytest.importorskip("jax")
+checkpoint_name = pytest.importorskip("jax.ad_checkpoint").checkpoint_name
 jnp, lax = jax.numpy, jax.lax
 RNG = np.random.default_rng(17)
 
@@ -109,6 +110,13 @@ FUNCTIONS = {
     "hyperbolic": (lambda x: jnp.sinh(x) + jnp.arcsinh(x) + jnp.arctanh(x / 9), (V,)),
     "erf": (lambda x: lax.erf(x) + lax.erfc(x) + lax.erf_inv(x / 9), (V,)),
     "gamma": (lambda x: jax.scipy.special.gammaln(x) + jax.scipy.special.digamma(x), (POSITIVE,)),
+    "gamma_of_any_sign": (lambda x: jax.scipy.special.gamma(x) * jax.scipy.special.beta(x, 2.0), (POSITIVE,)),
+    "signs_of_bits": (lambda x: jnp.copysign(x**2, x) + jnp.where(jnp.signbit(x), x, x * jnp.frexp(x)[1]), (V,)),
+    "stacked": (lambda x: jnp.stack([x, x**2], 1) * jnp.unstack(x)[1], (V,)),
+    "named": (lambda x: checkpoint_name(jnp.sin(x), "sine") ** 2, (V,)),
+    "reduced_by_own_operation": (lambda x: lax.reduce(x, -jnp.inf, jnp.logaddexp, (0,)), (X,)),
+    "approximate_top_k": (lambda x: lax.approx_max_k(x, 2)[0] * lax.approx_min_k(x, 2)[0], (V,)),
+    "tridiagonal": (lambda x: lax.linalg.tridiagonal_solve(x / 5, 3 + x**2, jnp.cos(x), jnp.stack([x, x**3], 1)), (V,)),
     "absolute": (lambda x: jnp.abs(x) * jnp.sign(x) + jnp.abs(jnp.floor(x)), (V,)),
     "clip": (lambda x: jnp.clip(x, -0.5, 0.5) + lax.clamp(-1.0, x, 1.0), (V,)),
     "where": (lambda x: jnp.where(x > 0, x**2, jnp.sin(x)), (X,)),
@@ -123,6 +131,11 @@ FUNCTIONS = {
     "gather": (lambda x, i: x[i] * x[:, 1:2].T, (SQUARE, np.array([2, 0, 0]))),
     "scatter_add": (lambda x: jnp.zeros(3).at[jnp.array([0, 2, 0, 1])].add(x**2), (V,)),
     "scatter_set": (lambda x: x.at[1].set(x[0] * x[2]), (V,)),
+    "scatter_extremes": (
+        lambda x: x.at[jnp.array([0, 2, 2])].max(x[1:]) * jnp.zeros(4).at[jnp.array([0, 1, 1, 7])].min(x), (V,)),
+    "segment_extremes": (lambda x: jax.ops.segment_max(x, jnp.array([0, 1, 0]), 2)
+                         - jax.ops.segment_min(x**2, jnp.array([1, 0, 1]), 3, mode="drop")[:1], (X,)),
+    "scatter_at_ties": (lambda x: jnp.zeros(2).at[jnp.array([0, 0, 1])].max(x), (np.array([1.0, 1.0, 0.0]),)),
     "segment_sum": (lambda x: jax.ops.segment_sum(x**2, jnp.array([0, 1, 0]), 2), (X,)),
     "dynamic_slice": (lambda x, i: lax.dynamic_slice(x, (i, 1), (2, 2)) ** 2, (X, np.int32(1))),
     "dynamic_update": (lambda x, u: lax.dynamic_update_slice(x, u, (1, 1)) ** 2, (X, numbers(1, 2))),
@@ -180,6 +193,8 @@ SLOW = {"batch_norm", "cumulative", "determinants", "attention", "top_k_median",
 # While loops have no reverse mode.
 FORWARD_ONLY = {"while_newton", "while_of_rows", "while_of_rows_of_rows"}
 REVERSE_ONLY = {"custom_vjp"}
+# No exact differences are known of these.
+ORDINARY = {"eigenvalues_without_rule", "reduced_by_own_operation"}
 # Factors that are found where 1.01 is not: in low precision.
 FACTORS = {"bfloat16_inside": 1.5}
 # What cannot run in double precision, for it fixes its own types.

@@ -38,3 +38,4 @@ def test_right_derivatives_pass_and_wrong_ones_are_found(name):
     found = numerical.compare(zeroed, limits)
     assert found is not None
     assert tuple(found.places[0]) == place or numerical.exact is None
+    assert (numerical.exact is None) == (name in registry.ORDINARY)

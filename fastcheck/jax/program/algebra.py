@@ -15,6 +15,7 @@ from jax import lax
 from ..._errors import NoRule
 from ...rules.table import RULES
 from .call import Call, Handler
+from .evaluation import zeros
 
 # (values, changes, outputs) as NumPy arrays -> changes of the outputs, in order.
 HostRule = Callable[[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]], tuple[Any, ...]]
@@ -113,6 +114,17 @@ def svd(call: Call) -> Any:
     s, u, vt = call.outputs
     du, ds, dvt = hosted(partial(by_name, "svd"), call.values, call.changes, [u, s, vt])
     return [ds, du, dvt]
+
+
+def tridiagonal_solve(call: Call) -> Any:
+    """Return T^-1 b: (T + dT) dx = db - dT x, where T is given by its diagonals, lower first."""
+    *moves, rest = (zeros(v) if d is None else d for v, d in zip(call.values, call.changes, strict=True))
+    below, on, above = (move[..., None] for move in moves)
+    x = call.out
+    rest = rest - on * x
+    rest = rest.at[..., 1:, :].add(-below[..., 1:, :] * x[..., :-1, :])
+    rest = rest.at[..., :-1, :].add(-above[..., :-1, :] * x[..., 1:, :])
+    return call.again(*(diagonal + move for diagonal, move in zip(call.values, moves, strict=False)), rest)
 
 
 def lu(call: Call) -> Any:

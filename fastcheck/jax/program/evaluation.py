@@ -7,6 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.extend.core import jaxpr_as_fun
 
 from .contents import RESULTS
 
@@ -14,6 +15,8 @@ from .contents import RESULTS
 PRECISION = ("preferred_element_type", "out_dtype")
 # Primitives that draw other random numbers in another precision.
 DRAWS = ("random_gamma", "rng_uniform")
+# Primitives that read the bits of numbers, of which other types have others.
+OF_BITS = ("bitcast_convert_type",)
 # Primitives that hold an operation of their own for scalars, of the type that was traced.
 SCATTERS = {
     "scatter-add": lax.scatter_add, "scatter": lax.scatter, "scatter-mul": lax.scatter_mul,
@@ -21,7 +24,7 @@ SCATTERS = {
 }
 # Primitives that are the identity but for the type.
 SAME = ("convert_element_type", "reduce_precision", "stop_gradient", "copy", "copy_p", "device_put",
-        "optimization_barrier")
+        "optimization_barrier", "name", "sharding_constraint")
 
 
 def is_inexact(value: Any) -> bool:
@@ -41,6 +44,14 @@ def widened(value: Any) -> Any:
     return jnp.asarray(value, wide_type(value.dtype)) if is_inexact(value) else value
 
 
+def operands_of(equation: Any, values: Sequence[Any]) -> tuple[Any, ...]:
+    """Return operands in the precision that an equation is evaluated in: double, but where it reads bits."""
+    if equation.primitive.name not in OF_BITS:
+        return tuple(map(widened, values))
+    return tuple(lax.convert_element_type(value, atom.aval.dtype)
+                 for value, atom in zip(values, equation.invars, strict=True))
+
+
 def zeros(value: Any) -> Any:
     """Return the change of something that stands still."""
     dtype = np.complex128 if jnp.issubdtype(value.dtype, jnp.complexfloating) else np.float64
@@ -56,9 +67,9 @@ def bound(primitive: Any, params: dict[str, Any], values: Sequence[Any]) -> list
 
 
 def evaluated(equation: Any, values: Sequence[Any]) -> list[Any]:
-    """Return the outputs of an equation whose operands ``values`` are in double precision, in that precision."""
+    """Return the outputs of an equation whose operands are those of ``operands_of``, in double precision."""
     primitive, params = equation.primitive, equation.params
-    if primitive.name in DRAWS or any(name in params for name in RESULTS):
+    if primitive.name in (*DRAWS, *OF_BITS) or any(name in params for name in RESULTS):
         return _as_traced(equation, values)
     if primitive.name not in SAME:
         return evaluated_by(primitive, params, values)
@@ -69,11 +80,26 @@ def evaluated(equation: Any, values: Sequence[Any]) -> list[Any]:
 def evaluated_by(primitive: Any, params: dict[str, Any], values: Sequence[Any]) -> list[Any]:
     """Return the outputs of a primitive for operands in double precision."""
     if primitive.name in SCATTERS:
-        how = {key: params[key] for key in ("dimension_numbers", "indices_are_sorted", "unique_indices", "mode")}
-        return [SCATTERS[primitive.name](*values, **how)]
+        return [SCATTERS[primitive.name](*values, **how_to_scatter(params))]
+    if primitive.name == "reduce":
+        return _reduced(params, values)
     if any(params.get(key) is not None for key in PRECISION) and any(is_inexact(value) for value in values):
         params = {key: None if key in PRECISION else value for key, value in params.items()}
     return bound(primitive, params, values)
+
+
+def how_to_scatter(params: dict[str, Any]) -> dict[str, Any]:
+    """Return what a scatter takes beside its operands."""
+    return {key: params[key] for key in ("dimension_numbers", "indices_are_sorted", "unique_indices", "mode")}
+
+
+def _reduced(params: dict[str, Any], values: Sequence[Any]) -> list[Any]:
+    """Return a reduction by an operation of the caller's own, which was traced for other types."""
+    count = len(values) // 2
+    combined = jaxpr_as_fun(params["jaxpr"])
+    found = lax.reduce(tuple(values[:count]), tuple(values[count:]),
+                       lambda one, other: tuple(combined(*one, *other)), params["dimensions"])
+    return list(found)
 
 
 def _as_traced(equation: Any, values: Sequence[Any]) -> list[Any]:

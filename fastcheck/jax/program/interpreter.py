@@ -11,7 +11,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 from ..._errors import NoRule
 from .call import Call, Handler
-from .evaluation import bound, evaluated, is_inexact, widened, zeros
+from .evaluation import bound, evaluated, is_inexact, operands_of, widened, zeros
 from .flags import TracedBranches
 from .flat import FlatJaxpr
 
@@ -107,7 +107,7 @@ class Interpreter:
         if structure is not None:
             operands = [self.as_moving((v, None)) if c is RESTS else (v, c) for v, c in operands]
             return structure(self, equation, operands, branches)
-        values = tuple(widened(value) for value, _ in operands)
+        values = operands_of(equation, [value for value, _ in operands])
         changes = tuple(None if change is RESTS else change for _, change in operands)
         outputs = evaluated(equation, values) if known is None else list(known)
         if not self.exact:

@@ -1,15 +1,18 @@
 """Sorted, largest and smallest entries: of axes, of windows, and so far."""
 
 import math
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
 from ..._errors import NoRule
 from .call import Call, Handler, ruled
-from .evaluation import zeros
+from .evaluation import how_to_scatter, zeros
 
 # The convention at ties with which all share alike.
 EQUAL = 0.5
@@ -26,8 +29,10 @@ def reduction(name: str) -> Handler:
     def handler(call: Call) -> Any:
         if not call.params["axes"]:
             return call.changes[0]
-        return ruled(name, call.values, call.changes, call.out, call,
-                     axes=negative(call.params["axes"], call.values[0].ndim))
+        value = call.values[0]
+        if value.dtype == bool and name.startswith("arg"):
+            value = 1.0 * value
+        return ruled(name, (value,), call.changes, call.out, call, axes=negative(call.params["axes"], value.ndim))
 
     return handler
 
@@ -109,12 +114,56 @@ def _reordered(value: Any, change: Any, old: Any, new: Any) -> Any:
 
 def top_k(call: Call) -> Any:
     """Return the largest entries of the last axis, in descending order; their places stand still between crossings."""
-    if call.params.get("axis", -1) % call.values[0].ndim != call.values[0].ndim - 1:
-        raise NoRule("lax.top_k along another axis than the last")
-    x, d, k = -call.values[0], -call.changes[0], call.params["k"]
+    return _first(call, call.params.get("axis", -1), -1.0)
+
+
+def approximate_top_k(call: Call) -> Any:
+    """Return the largest or smallest entries as they are found on processors: the true ones."""
+    return _first(call, call.params["reduction_dimension"], -1.0 if call.params["is_max_k"] else 1.0)
+
+
+def _first(call: Call, axis: int, sign: float) -> Any:
+    """Return the first entries, and their places, in the ascending order of ``sign`` times them."""
+    if axis % call.values[0].ndim != call.values[0].ndim - 1:
+        raise NoRule(f"lax.{call.primitive.name} along another axis than the last")
+    x, d, k = sign * call.values[0], sign * call.changes[0], call.params["k"]
     found = ruled("sort", (x,), (d,), lax.sort(x), call, axes=(-1,))
     order = ruled("argsort", (x,), (d,), jnp.argsort(x, axis=-1, stable=True), call, axes=(-1,))
-    return [-found[..., :k], order[..., :k]]
+    return [sign * found[..., :k], order[..., :k]]
+
+
+def scattered(name: str) -> Handler:
+    """Return the largest or smallest of an entry and of what is put at its place.
+
+    As for a maximum: of what everything is below the largest, and of its change, the largest is taken.
+    """
+    sign = -1.0 if name == "min" else 1.0
+
+    def handler(call: Call) -> Any:
+        call.only(0, 2)
+        places, how = call.values[1], how_to_scatter(call.params)
+        given = [sign * call.values[k] for k in (0, 2)]
+        moves = [zeros(call.values[k]) if call.changes[k] is None else sign * call.changes[k] for k in (0, 2)]
+        put = partial(lax.scatter_add, jnp.zeros_like(given[0]), places, **how)
+        tops = [sign * call.out, jax.vjp(put, given[1])[1](sign * call.out)[0]]
+        below = [jnp.where(v == top, 0.0, v - top) for v, top in zip(given, tops, strict=True)]
+
+        def among_largest(scatter: Callable[..., Any], parts: Sequence[Any], others: float) -> Any:
+            first, second = (jnp.where(b == 0.0, part, others) for b, part in zip(below, parts, strict=True))
+            return scatter(first, places, second, **how)
+
+        lead = [b + d for b, d in zip(below, moves, strict=True)]
+        change = lax.scatter_max(lead[0], places, lead[1], **how)
+        most = among_largest(lax.scatter_max, moves, -math.inf)
+        call.branches.note(change > most)
+        ties = most > among_largest(lax.scatter_min, moves, math.inf)
+        call.branches.note_tie(ties, "tie")
+        if call.branches.convention is not None and call.branches.convention.tie == EQUAL:
+            count = among_largest(lax.scatter_add, [jnp.ones_like(d) for d in moves], 0.0)
+            change = jnp.where(ties, among_largest(lax.scatter_add, moves, 0.0) / count, change)
+        return sign * change
+
+    return handler
 
 
 def window(name: str) -> Handler:

@@ -14,7 +14,7 @@ from ...rules.branches import jump
 from . import algebra, ordering
 from .call import Call, Handler, bilinear, elementwise, linear, ruled
 from .convolution import convolution
-from .evaluation import evaluated_by, is_inexact, wide_type, zeros
+from .evaluation import evaluated_by, is_inexact, wide_type, widened, zeros
 
 
 def _integer_power(call: Call) -> Any:
@@ -57,6 +57,13 @@ def _logic(call: Call) -> Any:
     moved = [v if d is None else v + d != 0 if v.dtype == bool else v + jnp.asarray(jnp.round(d), v.dtype)
              for v, d in zip(call.values, call.changes, strict=True)]
     return 1.0 * call.again(*moved) - 1.0 * call.out
+
+
+def _bits(call: Call) -> Any:
+    """Bits of a number, or a number of bits, at both ends, in the precision that the caller's code reads them in."""
+    (value,), (change,) = call.values, call.changes
+    moved = value + change if is_inexact(value) else value + jnp.round(change)
+    return 1.0 * widened(call.again(jnp.asarray(moved, value.dtype))) - 1.0 * call.out
 
 
 def _rounded(call: Call) -> Any:
@@ -112,16 +119,20 @@ RULED = {
 }
 LINEAR = (
     "reduce_sum", "broadcast_in_dim", "reshape", "transpose", "squeeze", "expand_dims", "rev", "slice", "pad",
-    "concatenate", "reduce_window_sum", "cumsum", "real", "imag", "complex", "fft", "split", "tile",
+    "concatenate", "reduce_window_sum", "cumsum", "real", "imag", "complex", "fft", "split", "stack", "tile",
+    "unstack",
 )
 SPECIAL: dict[str, Handler] = {
     "dot_general": bilinear, "conv_general_dilated": convolution,
     "integer_pow": _integer_power, "clamp": _clamp, "select_n": _select, "convert_element_type": _convert,
     "stop_gradient": _same, "copy": _same, "copy_p": _same, "reduce_precision": _same, "optimization_barrier": _same,
+    "name": _same, "sharding_constraint": _same, "tridiagonal_solve": algebra.tridiagonal_solve,
     "round": _rounded, "nextafter": _rounded, "and": _logic, "or": _logic, "xor": _logic, "not": _logic,
     "shift_left": _logic, "shift_right_logical": _logic, "shift_right_arithmetic": _logic,
+    "bitcast_convert_type": _bits,
     "gather": _gather, "dynamic_slice": _slice_at, "dynamic_update_slice": _update_at, "scatter": _scatter,
     "scatter-add": _scatter, "scatter-sub": _scatter,
+    "scatter-max": ordering.scattered("max"), "scatter-min": ordering.scattered("min"),
     "select_and_scatter_add": ordering.chosen_by_second, "select_and_gather_add": ordering.chosen_by_second,
     "reduce_max": ordering.reduction("max"), "reduce_min": ordering.reduction("min"),
     "reduce_prod": ordering.reduction("prod"),
@@ -129,6 +140,7 @@ SPECIAL: dict[str, Handler] = {
     "argmax": ordering.reduction("argmax"), "argmin": ordering.reduction("argmin"),
     "cumprod": ordering.along("cumprod"), "cummax": ordering.so_far("max"), "cummin": ordering.so_far("min"),
     "cumlogsumexp": ordering.so_far("logsumexp"), "sort": ordering.sort, "top_k": ordering.top_k,
+    "approx_top_k": ordering.approximate_top_k,
     "reduce_window_max": ordering.window("max"), "reduce_window_min": ordering.window("min"),
     "cholesky": algebra.cholesky, "eigh": algebra.eigh, "svd": algebra.svd, "lu": algebra.lu, "qr": algebra.qr,
     "digamma": algebra.with_numpy("digamma"), "device_put": _same, "triangular_solve": algebra.triangular_solve,
