@@ -4,6 +4,8 @@ Where the cost is far steeper there, something at theta is saturated, and the sl
 a next to one.  Formulas that subtract from one lose a rounding of the slope that there could be, however small it is.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..._errors import NoRule
@@ -19,6 +21,10 @@ SHRUNK, NEAR = (1.0 / 4.0, 1.0 / 16.0), np.array([-1.0, 1.0])
 # ... and where their signs are random, too: what only angles say, as those of embeddings that are normalised, no
 # shrinking makes forgotten.
 SEED = 0
+# Where the cost rises by more than this each time that all parameters shrink FURTHER, there is a pole where they are zero,
+# as 1 / r**12 of particles that meet: what rises so without end says nothing of what is saturated at theta, as nothing
+# is.  Below that share of it a pole's chord explains no error as large as the tolerance.
+FURTHER, POLE = 1.0 / 16.0, 16.0**4
 # Columns that an entry takes at once.
 COLUMNS = DISTANCES.size + (len(SHRUNK) + 1) * NEAR.size
 
@@ -34,8 +40,9 @@ def steepest_chords(problem: ProgramProblem, positions: Indices, most: int) -> A
     positions : (k,) of theta.
     most : entries that may be moved at once.
     """
+    starts = _starts(problem)
     blocks = [positions[first : first + most] for first in range(0, positions.size, most)]
-    return np.concatenate([_steepest(problem, block) for block in blocks])
+    return np.concatenate([_steepest(problem, block, starts) for block in blocks])
 
 
 def unlearned_cost(problem: ProgramProblem) -> float:
@@ -51,10 +58,20 @@ def _shrunk(problem: ProgramProblem) -> list[Array]:
     return [*(np.array([share]) for share in SHRUNK), SHRUNK[-1] * signs]
 
 
-def _steepest(problem: ProgramProblem, positions: Indices) -> Array:
-    """Return the same of entries that are moved at once: from theta, and from where everything has shrunk."""
+def _starts(problem: ProgramProblem) -> list[tuple[Array, Array]]:
+    """Return from which shares of theta entries are moved, and how far: theta, and where all has shrunk to no pole."""
+    shrunk = _shrunk(problem)
+    nearer = [FURTHER**times * np.broadcast_to(shares, problem.theta.shape) for shares in shrunk for times in range(3)]
+    with np.errstate(all="ignore"):
+        costs = np.abs(problem.cost + rises(problem, (np.stack(nearer) - 1.0) * problem.theta)).reshape(-1, 3)
+        here, there, beyond = costs.T
+        poles = (there > POLE * here) & ~(beyond <= POLE * there)
+    return [(np.ones(1), DISTANCES), *((shares, NEAR) for shares, pole in zip(shrunk, poles, strict=True) if not pole)]
+
+
+def _steepest(problem: ProgramProblem, positions: Indices, starts: Sequence[tuple[Array, Array]]) -> Array:
+    """Return the same of entries that are moved at once, from each of the starts."""
     sizes = np.concatenate([scales(value) for value in problem.inputs(problem.theta)])[positions]
-    starts = [(np.ones(1), DISTANCES), *((shares, NEAR) for shares in _shrunk(problem))]
     costs = rises(problem, np.concatenate([_moves(problem.theta, positions, sizes, *start) for start in starts]))
     found, first = [], 0
     for _, distances in starts:

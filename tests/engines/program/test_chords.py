@@ -88,3 +88,33 @@ def test_a_wrong_gradient_fails_where_an_index_is_out_of_range_far_away(wrong):
     report = fc.check_function(lambda at: np.sum(read(at) ** 2), places, wrong * gradient)
     assert report.verdict == "fail"
     assert report.engine == "program"
+
+
+def lennard_jones(x):
+    i, j = np.triu_indices(len(x), 1)
+    sixth = 1.0 / np.sum((x[i] - x[j]) ** 2, axis=1) ** 3
+    return 4.0 * np.sum(sixth**2 - sixth)
+
+
+def forces_of_lennard_jones(x):
+    apart = x[:, None] - x[None]
+    squared = np.sum(apart**2, axis=2) + np.eye(len(x))
+    slope = 4.0 * (-12.0 / squared**7 + 6.0 / squared**4) * (1.0 - np.eye(len(x)))
+    return np.sum(slope[:, :, None] * apart, axis=1)
+
+
+def inverse_powers(x):
+    return np.sum(1.0 / x**8)
+
+
+@pytest.mark.parametrize("wrong", [1.00001, 1.01, -1.0, 0.0])
+@pytest.mark.parametrize("name", ["particles", "powers"])
+def test_a_pole_where_all_parameters_are_zero_excuses_nothing(name, wrong):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(3, 3)) + 2.0 * np.arange(3)[:, None] if name == "particles" else 1.0 + rng.random(5)
+    cost, right = (lennard_jones, forces_of_lennard_jones(x)) if name == "particles" else (inverse_powers, -8.0 / x**9)
+    gradient = right.copy()
+    gradient.flat[np.argmax(np.abs(right))] *= wrong
+    assert fc.check_function(cost, x, right).verdict == "pass"
+    assert fc.check_function(cost, x, wrong * right).verdict == "fail"
+    assert fc.check_function(cost, x, gradient).verdict == "fail"
