@@ -21,9 +21,9 @@ SHRUNK, NEAR = (1.0 / 4.0, 1.0 / 16.0), np.array([-1.0, 1.0])
 # ... and where their signs are random, too: what only angles say, as those of embeddings that are normalised, no
 # shrinking makes forgotten.
 SEED = 0
-# Where the cost rises by more than this each time that all parameters shrink FURTHER, there is a pole where they are zero,
-# as 1 / r**12 of particles that meet: what rises so without end says nothing of what is saturated at theta, as nothing
-# is.  Below that share of it a pole's chord explains no error as large as the tolerance.
+# Where the cost rises by more than this each time that all parameters shrink FURTHER, there is a pole where they are
+# zero, as 1 / r**12 of particles that meet: what rises without end says nothing of what is saturated at theta, as
+# nothing is.  Below that share of it a pole's chord explains no error as large as the tolerance.
 FURTHER, POLE = 1.0 / 16.0, 16.0**4
 # Columns that an entry takes at once.
 COLUMNS = DISTANCES.size + (len(SHRUNK) + 1) * NEAR.size
