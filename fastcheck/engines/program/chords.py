@@ -59,13 +59,16 @@ def _shrunk(problem: ProgramProblem) -> list[Array]:
 
 
 def _starts(problem: ProgramProblem) -> list[tuple[Array, Array]]:
-    """Return from which shares of theta entries are moved, and how far: theta, and where all has shrunk to no pole."""
+    """Return from which shares of theta entries are moved, and how far: theta, and where all has shrunk to no pole.
+
+    Exponentials of what is divided by a parameter soon are infinite.
+    """
     shrunk = _shrunk(problem)
     nearer = [FURTHER**times * np.broadcast_to(shares, problem.theta.shape) for shares in shrunk for times in range(3)]
     with np.errstate(all="ignore"):
         costs = np.abs(problem.cost + rises(problem, (np.stack(nearer) - 1.0) * problem.theta)).reshape(-1, 3)
         here, there, beyond = costs.T
-        poles = (there > POLE * here) & ~(beyond <= POLE * there)
+        poles = (there > POLE * here) & (np.isinf(there) | ~(beyond <= POLE * there))
     return [(np.ones(1), DISTANCES), *((shares, NEAR) for shares, pole in zip(shrunk, poles, strict=True) if not pole)]
 
 

@@ -107,12 +107,37 @@ def inverse_powers(x):
     return np.sum(1.0 / x**8)
 
 
-@pytest.mark.parametrize("wrong", [1.00001, 1.01, -1.0, 0.0])
-@pytest.mark.parametrize("name", ["particles", "powers"])
-def test_a_pole_where_all_parameters_are_zero_excuses_nothing(name, wrong):
+VOLTS = np.linspace(0.3, 0.7, 9)
+AMPERES = 1e-9 * np.exp(VOLTS / 0.05)
+
+
+def diode(x):
+    """Shockley's equation, whose exponential is infinite where the ideality factor is small."""
+    return 1e4 * np.sum((1e-9 * x[0] * (np.exp(VOLTS / (0.0259 * x[1])) - 1.0) - AMPERES) ** 2)
+
+
+def gradient_of_diode(x):
+    e = np.exp(VOLTS / (0.0259 * x[1]))
+    off = 2e4 * (1e-9 * x[0] * (e - 1.0) - AMPERES)
+    return np.array([np.sum(off * 1e-9 * (e - 1.0)), -np.sum(off * 1e-9 * x[0] * e * VOLTS) / 0.0259 / x[1] ** 2])
+
+
+def point_and_gradient(name):
     rng = np.random.default_rng(0)
-    x = rng.normal(size=(3, 3)) + 2.0 * np.arange(3)[:, None] if name == "particles" else 1.0 + rng.random(5)
-    cost, right = (lennard_jones, forces_of_lennard_jones(x)) if name == "particles" else (inverse_powers, -8.0 / x**9)
+    if name == "particles":
+        x = rng.normal(size=(3, 3)) + 2.0 * np.arange(3)[:, None]
+        return lennard_jones, x, forces_of_lennard_jones(x)
+    if name == "powers":
+        x = 1.0 + rng.random(5)
+        return inverse_powers, x, -8.0 / x**9
+    x = np.array([1.2, 1.7])
+    return diode, x, gradient_of_diode(x)
+
+
+@pytest.mark.parametrize("wrong", [1.00001, 1.01, -1.0, 0.0])
+@pytest.mark.parametrize("name", ["particles", "powers", "diode"])
+def test_a_pole_where_all_parameters_are_zero_excuses_nothing(name, wrong):
+    cost, x, right = point_and_gradient(name)
     gradient = right.copy()
     gradient.flat[np.argmax(np.abs(right))] *= wrong
     assert fc.check_function(cost, x, right).verdict == "pass"
