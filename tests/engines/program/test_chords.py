@@ -143,3 +143,62 @@ def test_a_pole_where_all_parameters_are_zero_excuses_nothing(name, wrong):
     assert fc.check_function(cost, x, right).verdict == "pass"
     assert fc.check_function(cost, x, wrong * right).verdict == "fail"
     assert fc.check_function(cost, x, gradient).verdict == "fail"
+
+
+KELVINS = np.linspace(280.0, 340.0, 9)
+RATES = 6e12 * np.exp(-8e4 / 8.314 / KELVINS)
+
+
+def arrhenius(p):
+    return np.sum((p["A"] * np.exp(-p["E"] / (8.314 * KELVINS)) / RATES - 1.0) ** 2)
+
+
+def gradient_of_arrhenius(p):
+    e = np.exp(-p["E"] / (8.314 * KELVINS)) / RATES
+    off = 2.0 * (p["A"] * e - 1.0)
+    return {"A": np.sum(off * e), "E": -np.sum(off * p["A"] * e / (8.314 * KELVINS))}
+
+
+@pytest.mark.parametrize("wrong", [1.00001, 1.01, -1.0])
+@pytest.mark.parametrize("name", ["A", "E"])
+def test_products_that_are_far_larger_where_all_is_smaller_excuse_nothing(name, wrong):
+    """A rate of reaction: its exponential is 1e-14, and multiplied by 1e13."""
+    p = {"A": 7e12, "E": 8.02e4}
+    right = gradient_of_arrhenius(p)
+    assert fc.check_function(arrhenius, p, right).verdict == "pass"
+    assert fc.check_function(arrhenius, p, {**right, name: wrong * right[name]}).verdict == "fail"
+
+
+INPUTS = np.array([1.0, 1.3, 0.8])
+
+
+def expit(z):
+    return 1.0 / (1.0 + np.exp(-z))
+
+
+SATURATED = {
+    "squares of tanh": (lambda w: np.sum((np.tanh(w * INPUTS) - 1.0) ** 2) / 2,
+                        lambda w: np.sum((np.tanh(w * INPUTS) - 1.0) * (1.0 - np.tanh(w * INPUTS) ** 2) * INPUTS)),
+    "log of expit": (lambda w: -np.sum(np.log(expit(w * INPUTS))),
+                     lambda w: np.sum((expit(w * INPUTS) - 1.0) * INPUTS)),
+    "log1p": (lambda w: np.sum(np.log1p(np.exp(-w * INPUTS))), lambda w: np.sum((expit(w * INPUTS) - 1.0) * INPUTS)),
+    "logaddexp": (lambda w: np.sum(np.logaddexp(0.0, -w * INPUTS)),
+                  lambda w: np.sum((expit(w * INPUTS) - 1.0) * INPUTS)),
+    "squares of expit": (lambda w: np.sum((expit(w * INPUTS) - 1.0) ** 2),
+                         lambda w: np.sum(2.0 * (expit(w * INPUTS) - 1.0) * expit(w * INPUTS)
+                                          * (1.0 - expit(w * INPUTS)) * INPUTS)),
+    "far lifetimes": (lambda w: -np.sum(np.log(1.0 - np.exp(-w * INPUTS))),
+                      lambda w: -np.sum((1.0 / (1.0 - np.exp(-w * INPUTS)) - 1.0) * INPUTS)),
+    "double exponentials": (lambda w: np.sum(1.0 - np.exp(-np.exp(-w * INPUTS))),
+                            lambda w: np.sum(np.exp(-np.exp(-w * INPUTS)) * np.log(np.exp(-np.exp(-w * INPUTS)))
+                                             * INPUTS)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SATURATED)
+@pytest.mark.parametrize("w", [8.0, 15.0, 20.0, 25.0, 30.0, 35.0])
+@pytest.mark.parametrize("weight", [1.0, 1e6])
+def test_right_gradients_of_saturated_scalars_do_not_fail(name, w, weight):
+    cost, slope = SATURATED[name]
+    report = fc.check_function(lambda p: weight * cost(p[0]), np.array([w]), np.array([weight * slope(w)]))
+    assert report.verdict != "fail"
