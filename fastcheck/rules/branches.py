@@ -96,6 +96,11 @@ class Branches:
         """Of the ties that were moved."""
         return {kind for _, kind in self.met}
 
+    @property
+    def operation(self) -> str:
+        """The name that was entered last."""
+        return self._operation
+
     def enter(self, operation: str, *, second: bool = False) -> None:
         """Take an operation's convention, and note its ties from here on.
 

@@ -4,10 +4,13 @@ Where the cost is far steeper there, something at theta is saturated, and the sl
 a next to one.  Formulas that subtract from one lose a rounding of the slope that there could be, however small it is.
 """
 
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
+
 import numpy as np
 
 from ..._errors import NoRule
-from ..._types import Array, Indices
+from ..._types import Array, Indices, Mask
 from ..finite.lines import OutOfTime
 from .problem import ProgramProblem
 from .runner import costs_of, scales
@@ -19,11 +22,48 @@ SHRUNK, NEAR = (1.0 / 4.0, 1.0 / 16.0), np.array([-1.0, 1.0])
 # ... and where their signs are random, too: what only angles say, as those of embeddings that are normalised, no
 # shrinking makes forgotten.
 SEED = 0
+# Where the cost rises by more than this each time that all parameters shrink FURTHER, there is a pole where they are
+# zero, as 1 / r**12 of particles that meet: what rises without end says nothing of what is saturated at theta, as
+# nothing is.  Below that share of it a pole's chord explains no error as large as the tolerance.
+FURTHER, POLE = 1.0 / 16.0, 16.0**4
+# What only multiplies loses no rounding of its slope, however small it is, as A exp(-B / T) of a large B, unless it is
+# as NEAR_ONE as exp(-x) is of a small x, which 1 - exp(-x) makes small.
+MULTIPLY = frozenset({
+    "multiply", "divide", "exp", "exp2", "power", "float_power", "square", "sqrt", "cbrt", "reciprocal", "negative",
+    "positive", "absolute",
+})  # fmt: skip
+NEAR_ONE = 1e-3
+# What adds, and what has no rule of its own, loses one where it has at least this share of the size that it has where
+# all has shrunk.  What has a rule and is none of these may lose one in any case.
+ADD, HELD = frozenset({"add", "subtract", "sum", "mean", ""}), 1e-3
 # Columns that an entry takes at once.
 COLUMNS = DISTANCES.size + (len(SHRUNK) + 1) * NEAR.size
 
 
-def steepest_chords(problem: ProgramProblem, positions: Indices, most: int) -> Array:
+class OperationSize(Protocol):
+    """How large the result of an operation is, by its name: at theta, and behind each of some moves."""
+
+    name: str
+    here: float
+    there: Array
+    nearest_to_one: float
+
+
+@runtime_checkable
+class SizedProgram(Protocol):
+    """A program that knows how large the results of its operations are."""
+
+    def sizes(self, changes: Mapping[int, Array], batch: int) -> Sequence[OperationSize] | None:
+        """Return them here and behind changes; None where they cannot be known."""
+
+
+# Shares of theta that entries are moved from, and how far they are.
+Start = tuple[Array, Array]
+
+
+def steepest_chords(
+    problem: ProgramProblem, positions: Indices, most: int, starts: Sequence[Start] | None = None
+) -> Array:
     """Return the largest slopes (k,) of chords along entries; zero where nothing is finite, or can be known.
 
     What rises by more than the cost where it is moved from grows and is not saturated: it counts as that much.  Where
@@ -33,9 +73,11 @@ def steepest_chords(problem: ProgramProblem, positions: Indices, most: int) -> A
     ----------
     positions : (k,) of theta.
     most : entries that may be moved at once.
+    starts : what ``starts_of`` gives, where that is known.
     """
+    starts = starts_of(problem) if starts is None else starts
     blocks = [positions[first : first + most] for first in range(0, positions.size, most)]
-    return np.concatenate([_steepest(problem, block) for block in blocks])
+    return np.concatenate([_steepest(problem, block, starts) for block in blocks])
 
 
 def unlearned_cost(problem: ProgramProblem) -> float:
@@ -51,10 +93,45 @@ def _shrunk(problem: ProgramProblem) -> list[Array]:
     return [*(np.array([share]) for share in SHRUNK), SHRUNK[-1] * signs]
 
 
-def _steepest(problem: ProgramProblem, positions: Indices) -> Array:
-    """Return the same of entries that are moved at once: from theta, and from where everything has shrunk."""
+def starts_of(problem: ProgramProblem) -> list[Start]:
+    """Return from which shares of theta entries are moved: theta, and where all has shrunk to no pole.
+
+    Exponentials of what is divided by a parameter soon are infinite.
+    """
+    shrunk = _shrunk(problem)
+    nearer = [FURTHER**times * np.broadcast_to(shares, problem.theta.shape) for shares in shrunk for times in range(3)]
+    with np.errstate(all="ignore"):
+        costs = np.abs(problem.cost + rises(problem, (np.stack(nearer) - 1.0) * problem.theta)).reshape(-1, 3)
+        here, there, beyond = costs.T
+        poles = (there > POLE * here) & (np.isinf(there) | ~(beyond <= POLE * there))
+        tell = _may_be_saturated(problem, np.stack(nearer[::3])) & ~poles
+    return [(np.ones(1), DISTANCES), *((shares, NEAR) for shares, told in zip(shrunk, tell, strict=True) if told)]
+
+
+def _may_be_saturated(problem: ProgramProblem, shares: Array) -> Mask:
+    """Tell for which shares (k, n) of theta there is anything that may be lost at theta; all where nobody knows."""
+    found = np.ones(len(shares), dtype=bool)
+    if not isinstance(problem.program, SizedProgram):
+        return found
+    sizes = problem.program.sizes(_parts(problem, (shares - 1.0) * problem.theta), len(shares))
+    if sizes:
+        found = np.zeros_like(found)
+        for one in sizes:
+            if one.name in ADD:
+                found |= ~(one.here < HELD * one.there)
+            else:
+                found |= one.name not in MULTIPLY or one.nearest_to_one < NEAR_ONE
+    return found
+
+
+def _parts(problem: ProgramProblem, moves: Array) -> dict[int, Array]:
+    return {number: moves[:, t.start : t.stop].reshape(len(moves), *t.shape)
+            for number, t in enumerate(problem.tensors)}
+
+
+def _steepest(problem: ProgramProblem, positions: Indices, starts: Sequence[Start]) -> Array:
+    """Return the same of entries that are moved at once, from each of the starts."""
     sizes = np.concatenate([scales(value) for value in problem.inputs(problem.theta)])[positions]
-    starts = [(np.ones(1), DISTANCES), *((shares, NEAR) for shares in _shrunk(problem))]
     costs = rises(problem, np.concatenate([_moves(problem.theta, positions, sizes, *start) for start in starts]))
     found, first = [], 0
     for _, distances in starts:
@@ -78,8 +155,7 @@ def _moves(theta: Array, positions: Indices, sizes: Array, shares: Array, distan
 
 def rises(problem: ProgramProblem, moves: Array) -> Array:
     """Return how far the cost rises (k,) along moves (k, n) of all parameters."""
-    parts = {number: moves[:, t.start : t.stop].reshape(len(moves), *t.shape)
-             for number, t in enumerate(problem.tensors)}
+    parts = _parts(problem, moves)
     with np.errstate(all="ignore"):
         try:
             found = costs_of(problem.program.run(parts), problem.weights, len(moves))

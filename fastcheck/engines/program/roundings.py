@@ -18,7 +18,7 @@ from ...problems.gradients import NumericalGradient
 from ...problems.parameters.sampling import stratified_order
 from ...problems.parameters.tensor import Tensor
 from ..finite.problem import Method
-from .chords import COLUMNS, SHRUNK, steepest_chords, unlearned_cost
+from .chords import COLUMNS, SHRUNK, starts_of, steepest_chords, unlearned_cost
 from .problem import ProgramProblem
 from .runner import DifferencedProgram, Runner, costs_of, scales
 from .trust import UNIT, root_mean_square
@@ -115,11 +115,12 @@ def with_rounding(
                   for t in problem.tensors)
     places, looked, first = places[order], 0, min(max(FEWEST, tensors), FIRST)
     lose = max(LOST * UNIT_ROUNDOFF, STEEPER * _share_of_rounding(problem, seed))
+    starts = starts_of(problem)
     while looked < places.size and time.perf_counter() < method.deadline:
         block = places[looked : looked + min(most, max(first, looked))]
         inside[block] = _roundings(problem, done[block], seed, method.deadline)
         noise[block] = np.hypot(noise[block], inside[block])
-        lost[block] = lose * steepest_chords(problem, done[block], max(1, most // COLUMNS))
+        lost[block] = lose * steepest_chords(problem, done[block], max(1, most // COLUMNS), starts)
         low = units[done[block]] / UNIT_ROUNDOFF
         rounding = noise[block] + np.where(low > 1.0, low * np.maximum(inside[block], SATURATED * lost[block]),
                                           lost[block])

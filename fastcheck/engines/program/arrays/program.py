@@ -14,6 +14,7 @@ from ...._types import Array, Mask
 from ....rules.branches import ANY_SIDE, Convention, Held, Kind
 from .array import DifferenceArray
 from .namespaces import replaced
+from .operation_sizes import OperationSize, OperationSizes
 from .products import MOST_PRODUCTS, Product, ProductNotes, Suppression, groups_of
 from .reachable import Reachable
 from .retired import RETIRED
@@ -164,6 +165,25 @@ class Program:
             return self._response(new_run, changes), tries[-1]
         except NoRule:
             return None, tries[-1]
+
+    def sizes(self, changes: Mapping[int, Changes], batch: int) -> list[OperationSize] | None:
+        """Return how large the results of all operations are here and behind changes, which are as for ``watched``.
+
+        None where the function cannot be followed so far.
+        """
+        tries: list[OperationSizes] = []
+
+        def new_run() -> Run:
+            tries.append(OperationSizes())
+            run = Run(batch, TABLES, None, tries[-1])
+            tries[-1].branches = run.branches
+            return run
+
+        try:
+            self._response(new_run, changes)
+        except NoRule:
+            return None
+        return tries[-1].found
 
     @cached_property
     def products(self) -> tuple[Product, ...]:

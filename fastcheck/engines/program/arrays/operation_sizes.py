@@ -1,0 +1,52 @@
+"""How large the results of a program's operations are at its inputs, and where perturbations lead."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...._types import Array
+from ....rules.branches import Branches
+
+
+@dataclass(frozen=True)
+class OperationSize:
+    """The result of an operation that moves.
+
+    Parameters
+    ----------
+    name : of the operation; empty where it has no rule of its own.
+    here : its largest size at the inputs.
+    there : (batch,) its largest size behind each perturbation.
+    nearest_to_one : the least distance of its sizes at the inputs from one.
+    """
+
+    name: str
+    here: float
+    there: Array
+    nearest_to_one: float
+
+
+class OperationSizes:
+    """An observer that notes the sizes of all moving results.
+
+    Attributes
+    ----------
+    found : one for each of them.
+    branches : those of the run, which know the operation that was entered last.
+    """
+
+    def __init__(self) -> None:
+        self.found: list[OperationSize] = []
+        self.branches: Branches | None = None
+
+    def result(self, count: int, value: Any, change: Any) -> Any:
+        """Return the change to go on with, of the result of operation number ``count``."""
+        name = "" if self.branches is None else self.branches.operation
+        if self.branches is not None:
+            self.branches.enter("")
+        if change is not None and np.size(value):
+            size = np.abs(value * 1.0)
+            there = np.abs(value + change).reshape(len(change), -1).max(axis=1)
+            self.found.append(OperationSize(name, float(size.max()), there, float(np.abs(size - 1.0).min())))
+        return change
