@@ -69,6 +69,27 @@ def householder_product(a: torch.Tensor, tau: torch.Tensor) -> torch.Tensor:
     return found
 
 
+def multilabel_margins(x: torch.Tensor, labels: torch.Tensor, reduction: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return how far labels fail to stand a margin above all that are none, and which entries are labels.
+
+    A row's labels end before its first -1.
+    """
+    rows, given = torch.atleast_2d(x), torch.atleast_2d(labels)
+    count = rows.shape[-1]
+    there = (given >= 0).cumprod(-1).bool()
+    places = torch.where(there, given, 0)
+    named = torch.zeros_like(given).scatter_add(-1, places, there.to(given.dtype)) > 0
+    margins = torch.relu(1.0 - rows.gather(-1, places)[..., None] + rows[..., None, :])
+    losses = torch.where(there[..., None] & ~named[..., None, :], margins, 0.0).sum((-2, -1)) / count
+    losses = losses if reduction == 0 and x.ndim > 1 else losses.sum() / (len(rows) if reduction == 1 else 1.0)
+    return losses, named.to(x.dtype).reshape(labels.shape)
+
+
+def convolution_in_time(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, pad: int = 0) -> torch.Tensor:
+    """Return a convolution along the first axis, of samples along the second."""
+    return torch.conv1d(x.permute(1, 2, 0), weight.permute(2, 1, 0), bias, padding=pad).permute(2, 0, 1)
+
+
 SMALLER: dict[Any, Any] = {
     aten._cdist_backward.default: distances_backward,
     aten._pdist_backward.default: distances_in_pairs_backward,
@@ -77,6 +98,7 @@ SMALLER: dict[Any, Any] = {
     aten.special_i0e.default: lambda x: torch.i0(x) * torch.exp(-x.abs()),
     aten.special_i1e.default: lambda x: torch.special.i1(x) * torch.exp(-x.abs()),
     aten.linalg_lu_solve.default: lu_solve, aten.linalg_householder_product.default: householder_product,
+    aten.multilabel_margin_loss_forward.default: multilabel_margins, aten.conv_tbc.default: convolution_in_time,
     aten.softshrink_backward.default: shrunk_backward, aten.hardshrink_backward.default: shrunk_backward,
     aten.max_pool3d_with_indices_backward.default: pooled_backward(3),
     aten.adaptive_max_pool2d_backward.default: pooled_backward(2),

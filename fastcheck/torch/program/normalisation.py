@@ -15,6 +15,14 @@ def softmax(call: Call) -> Any:
     return ruled("softmax", call.args[:1], call.changes[:1], call.out, call, axes=axes_of(call.args[1], call.out.ndim))
 
 
+def safe_softmax(call: Call) -> Any:
+    """Return softmax, and zeros where all of x is -inf: what attends to nothing."""
+    axes = axes_of(call.args[1], call.out.ndim)
+    some = (call.args[0] > -math.inf).any(axes, keepdim=True)
+    x, dx = (torch.where(some, v, 0.0) for v in (call.args[0], call.changes[0]))
+    return torch.where(some, ruled("softmax", (x,), (dx,), call.out, call, axes=axes), 0.0)
+
+
 def log_softmax(call: Call) -> Any:
     """Return the logarithm of softmax."""
     axis = axes_of(call.args[1], call.out.ndim)
