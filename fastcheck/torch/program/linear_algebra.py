@@ -5,8 +5,9 @@ from typing import Any
 import torch
 
 from ..._errors import NoRule
+from ...rules.base import plus
 from ...rules.table import RULES
-from .call import Call, Handler, ruled, zeros
+from .call import Call, Handler, matrix_product, ruled, zeros
 
 
 def of_matrix(name: str) -> Handler:
@@ -100,6 +101,23 @@ def solve(call: Call) -> Any:
         changes[1] = None if changes[1] is None else changes[1][..., None]
     change = _solved(call, values, changes, out, left=left)
     return [change[..., 0] if vectors else change, *_factors(call, 1)]
+
+
+def least_squares(call: Call) -> Any:
+    """Return the shortest of the x that bring A x closest to b, and the squares of what is left of b."""
+    call.only(0, 1)
+    (a, b), (da, db) = call.args[:2], call.changes[:2]
+    vectors = b.ndim == a.ndim - 1
+    if vectors:
+        b, db = b[..., None], None if db is None else db[..., None]
+    inverse = torch.linalg.pinv(a)
+    moved = None if da is None else ruled("pinv", (a,), (da,), inverse, call)
+    x, change = inverse @ b, matrix_product(inverse, b, moved, db)
+    rest = zeros(call, call.outputs[1])
+    if rest.numel():
+        left, d_left = a @ x - b, plus(matrix_product(a, x, da, change), None if db is None else -db)
+        rest = (d_left * (2.0 * left + d_left)).sum(-2)
+    return [change[..., 0] if vectors else change, rest, None, zeros(call, call.outputs[3])]
 
 
 def solve_triangular(call: Call) -> Any:

@@ -11,7 +11,9 @@ from .call import Call, axes_of, bilinear, ruled, zeros
 
 
 def softmax(call: Call) -> Any:
-    """exp(x) divided by its sum along an axis."""
+    """exp(x) divided by its sum along an axis; of a single number that is one."""
+    if not call.out.ndim:
+        return zeros(call, call.out)
     return ruled("softmax", call.args[:1], call.changes[:1], call.out, call, axes=axes_of(call.args[1], call.out.ndim))
 
 
@@ -25,6 +27,8 @@ def safe_softmax(call: Call) -> Any:
 
 def log_softmax(call: Call) -> Any:
     """Return the logarithm of softmax."""
+    if not call.out.ndim:
+        return zeros(call, call.out)
     axis = axes_of(call.args[1], call.out.ndim)
     return ruled("log_softmax", call.args[:1], call.changes[:1], call.out, call, axes=axis)
 

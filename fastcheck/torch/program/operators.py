@@ -148,6 +148,7 @@ LINEAR = (
 THEMSELVES = (
     "cumsum", "cumprod", "cummax", "cummin", "sort", "topk", "median", "max", "min", "amax", "amin", "prod", "sum",
     "mean", "logsumexp", "flip", "roll", "nansum",
+    "nanmedian", "kthvalue",
 )
 SAME_ORDER = (
     "view", "_unsafe_view", "reshape", "_reshape_alias", "view_copy", "contiguous", "flatten", "unflatten",
@@ -261,6 +262,7 @@ SPECIAL: dict[str, Handler] = {
     "adaptive_max_pool3d": ordering.adaptive_max_pool,
     "fractional_max_pool2d": ordering.fractional_max_pool, "fractional_max_pool3d": ordering.fractional_max_pool,
     "cummax": ordering.running("max"), "cummin": ordering.running("min"), "median": ordering.median,
+    "nanmedian": ordering.nanmedian,
     "kthvalue": ordering.kth_value, "searchsorted": ordering.discrete, "bucketize": ordering.discrete,
     "logcumsumexp": ordering.cumulative_logsumexp, "linalg_vector_norm": normalisation.vector_norm,
     "_cdist_forward": normalisation.distances, "_pdist_forward": normalisation.distances_within,
@@ -271,7 +273,8 @@ SPECIAL: dict[str, Handler] = {
     "linalg_cholesky_ex": linear_algebra.cholesky, "cholesky_solve": linear_algebra.cholesky_solve,
     "_linalg_solve_ex": linear_algebra.solve, "linalg_solve_triangular": linear_algebra.solve_triangular,
     "_linalg_eigh": linear_algebra.eigenvalues, "_linalg_svd": linear_algebra.singular_values,
-    "linalg_qr": linear_algebra.qr, "nll_loss_forward": structure.labelled, "nll_loss2d_forward": structure.labelled,
+    "linalg_qr": linear_algebra.qr, "linalg_lstsq": linear_algebra.least_squares,
+    "nll_loss_forward": structure.labelled, "nll_loss2d_forward": structure.labelled,
     "convolution_backward": contractions.convolution_backward, "log_sigmoid_forward": _log_sigmoid, "sgn": _direction,
     "_ctc_loss": alignments.ctc_loss, "_safe_softmax": normalisation.safe_softmax,
 }

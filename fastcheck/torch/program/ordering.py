@@ -44,6 +44,25 @@ def median(call: Call) -> Any:
     return [_ranked(call, call.args[0], call.changes[0], middle, dim=dim, keep=keep), None]
 
 
+def nanmedian(call: Call) -> Any:
+    """Return the middle of the sorted entries that are numbers."""
+    value, change = call.args[0], call.changes[0]
+    number = ~value.isnan()
+    change = torch.where(number, change, 0.0)
+    far = 1.0 + 2.0 * (torch.where(number, value, 0.0).abs().max() + change.abs().max())  # nothing gets behind it
+    value = torch.where(number, value, far)
+    whole = len(call.args) < 2
+    if whole:
+        value, change, number = value.flatten(), change.reshape((*call.batch, -1)), number.flatten()
+    dim = -1 if whole else call.args[1]
+    axis = axes_of(dim, value.ndim)
+    found = ruled("sort", (value,), (change,), torch.sort(value, dim=axis[0]).values, call, axes=axis)
+    middle = ((number.sum(axis[0], keepdim=True) - 1) // 2).clamp(min=0)
+    found = found.gather(axis[0], middle.expand(call.batch + tuple(middle.shape)))
+    found = found if not whole and call.option(2, "keepdim", False) else found.squeeze(axis[0])
+    return [found] if whole else [found, None]
+
+
 def kth_value(call: Call) -> Any:
     """Return the k-th smallest entry along an axis, with its place."""
     dim, keep = call.option(2, "dim", -1), bool(call.option(3, "keepdim", False))
