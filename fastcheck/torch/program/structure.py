@@ -100,9 +100,10 @@ def permuted(call: Call) -> Any:
 
 
 def flipped(call: Call) -> Any:
-    """Axes in reverse."""
+    """Axes in reverse; without any, nothing is."""
     call.only(0)
-    return torch.flip(call.changes[0], axes_of(call.args[1], call.args[0].ndim))
+    change, dims = call.changes[0], call.args[1]
+    return torch.flip(change, axes_of(dims, call.args[0].ndim)) if dims else change
 
 
 def expanded(call: Call) -> Any:
