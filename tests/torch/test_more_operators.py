@@ -92,6 +92,12 @@ def grouped(x, y):
     return [x.scatter_reduce(0, torch.tensor(0), y, name) for name in ("sum", "prod", "amax")]
 
 
+def of_gamma(x):
+    x, shapes = 0.3 + x * x, torch.tensor([0.5, 2.0, 7.0]).double()
+    return [torch.special.gammainc(shapes, x), torch.special.gammaincc(shapes, x), torch.special.zeta(shapes + 1.0, x),
+            *(torch.polygamma(order, x) for order in (1, 2, 3))]
+
+
 OPERATORS = {
     "ctc": of_ctc(), "ctc, none": of_ctc(reduction="none"),
     "ctc, sum": of_ctc(reduction="sum", blank=3, targets=LABELS % 3),
@@ -131,6 +137,7 @@ OPERATORS = {
     "older solutions": (by_triangles, lambda: (tensor(3, 2), tensor(3, 3))),
     "reflections": (by_reflections, lambda: (tensor(4, 3), tensor(3), tensor(4, 2))),
     "least squares": (least_squares, lambda: (tensor(5, 3), tensor(5, 2))),
+    "parts of gamma": (of_gamma, lambda: (tensor(3),)), "angles": (lambda x: x.angle() * x, lambda: (tensor(5),)),
     "softmax of a number": (lambda x: x * F.softmax(x, 0) + F.log_softmax(x, 0), lambda: (tensor(),)),
     "groups of a number": (grouped, lambda: (tensor(), tensor())),
     "no axis reversed": (lambda x: x.flip(()) * x, lambda: (tensor(3, 4),)),

@@ -4,11 +4,11 @@ To add an operator, write one entry: ``elementwise`` with the name of its rule i
 the places of the arguments that it is linear in, or a function of a ``Call`` for what is neither.
 """
 
+import math
 from typing import Any
 
 import torch
 
-from ..._errors import NoRule
 from . import alignments, bags, contractions, grouped, linear_algebra, normalisation, ordering, structure
 from .call import Call, Handler, elementwise, linear, ruled
 
@@ -81,11 +81,21 @@ def _rrelu(call: Call) -> Any:
     return ruled("leaky_relu", call.args[:1], call.changes[:1], call.out, call, slope=slope)
 
 
+def _of_shape(name: str, option: str) -> Handler:
+    """Return a function of its second argument, whose first one stands still and is an option of the rule."""
+
+    def handler(call: Call) -> Any:
+        call.only(1)
+        return ruled(name, call.args[1:2], call.changes[1:2], call.out, call, **{option: call.args[0]})
+
+    return handler
+
+
 def _angle(call: Call) -> Any:
-    """Return the angle of complex numbers; that of real ones is their sign's."""
+    """Return the angle of complex numbers; that of real ones is zero or pi."""
     (z,), (dz,) = call.args, call.changes
     if not z.is_complex():
-        raise NoRule("the angle of real numbers", "use torch.where")
+        return math.pi * ruled("less", (z, 0.0), (dz, None), z < 0.0, call)
     return ruled("arctan2", (z.imag, z.real), (dz.imag, dz.real), call.out, call)
 
 
@@ -276,6 +286,8 @@ SPECIAL: dict[str, Handler] = {
     "linalg_qr": linear_algebra.qr, "linalg_lstsq": linear_algebra.least_squares,
     "nll_loss_forward": structure.labelled, "nll_loss2d_forward": structure.labelled,
     "convolution_backward": contractions.convolution_backward, "log_sigmoid_forward": _log_sigmoid, "sgn": _direction,
+    "special_zeta": _of_shape("zeta", "s"), "igamma": _of_shape("gammainc", "a"),
+    "igammac": _of_shape("gammaincc", "a"),
     "_ctc_loss": alignments.ctc_loss, "_safe_softmax": normalisation.safe_softmax,
 }
 SPECIAL_PRIMS: dict[str, Handler] = {
