@@ -45,9 +45,16 @@ def digamma(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) 
     return smooth + d / x / (x + d)
 
 
-def hurwitz_zeta(xp: Any, values: Values, changes: Changes, out: Any, branches: Any, s: Any) -> Any:
+def shape_and_x(values: Values, changes: Changes, shape: Any) -> tuple[Any, Any, Any]:
+    """Return a shape, x and its change; the shape is an option, or the first of two operands, which stands still."""
+    if len(values) > 1 and changes[0] is not None:
+        raise NoRule("a special function whose shape moves")
+    return (values[0] if len(values) > 1 else shape), values[-1], changes[-1]
+
+
+def hurwitz_zeta(xp: Any, values: Values, changes: Changes, out: Any, branches: Any, shape: Any = None) -> Any:
     """Return the sum of (x + k)^-s over k >= 0, for positive x: its first term apart, of the others the integral."""
-    (x,), (d,) = values, changes
+    s, x, d = shape_and_x(values, changes, shape)
     if any_of(xp, x <= 0.0):
         raise NoRule("the zeta function of negative numbers")
     zeta, above = special(xp, "zeta"), x + 1.0
@@ -59,26 +66,26 @@ def hurwitz_zeta(xp: Any, values: Values, changes: Changes, out: Any, branches: 
     return others + x**-s * xp.expm1(-s * xp.where(share < -0.5, xp.log((x + d) / x), xp.log1p(share)))
 
 
-def gammainc(xp: Any, values: Values, changes: Changes, out: Any, branches: Any, a: Any) -> Any:
+def gammainc(xp: Any, values: Values, changes: Changes, out: Any, branches: Any, shape: Any = None) -> Any:
     """Return the integral of x^(a - 1) exp(-x) / gamma(a), which changes by no more than some e within the reach.
 
     Far off the smaller of the two shares of gamma(a) is subtracted, below x or above.
     """
-    (x,), (d,) = values, changes
-    below, above, shape = special(xp, "gammainc"), special(xp, "gammaincc"), a + 0.0 * x
-    scale = special(xp, "gammaln")(shape)
+    a, x, d = shape_and_x(values, changes, shape)
+    below, above, a = special(xp, "gammainc"), special(xp, "gammaincc"), a + 0.0 * x
+    scale = special(xp, "gammaln")(a)
 
     def far() -> Any:
-        lower, upper = (share(shape, x + d) - share(shape, x) for share in (below, above))
-        return xp.where(below(shape, x) < 0.5, lower, -upper)
+        lower, upper = (share(a, x + d) - share(a, x) for share in (below, above))
+        return xp.where(below(a, x) < 0.5, lower, -upper)
 
     reach = x / (1.0 + xp.abs(a - 1.0 - x) + a**0.5)
     return integral(xp, lambda t: xp.exp((a - 1.0) * xp.log(t) - t - scale), x, d, reach, far)
 
 
-def gammaincc(xp: Any, values: Values, changes: Changes, out: Any, branches: Any, a: Any) -> Any:
+def gammaincc(xp: Any, values: Values, changes: Changes, out: Any, branches: Any, shape: Any = None) -> Any:
     """Return minus the change of the share below."""
-    return -gammainc(xp, values, changes, None, branches, a)
+    return -gammainc(xp, values, changes, None, branches, shape)
 
 
 def bessel_i0(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:

@@ -81,16 +81,6 @@ def _rrelu(call: Call) -> Any:
     return ruled("leaky_relu", call.args[:1], call.changes[:1], call.out, call, slope=slope)
 
 
-def _of_shape(name: str, option: str) -> Handler:
-    """Return a function of its second argument, whose first one stands still and is an option of the rule."""
-
-    def handler(call: Call) -> Any:
-        call.only(1)
-        return ruled(name, call.args[1:2], call.changes[1:2], call.out, call, **{option: call.args[0]})
-
-    return handler
-
-
 def _angle(call: Call) -> Any:
     """Return the angle of complex numbers; that of real ones is zero or pi."""
     (z,), (dz,) = call.args, call.changes
@@ -146,6 +136,7 @@ BINARY = {
     "ge": "greater_equal", "logical_and": "logical_and", "logical_or": "logical_or", "logical_xor": "logical_xor",
     "bitwise_and": "bitwise_and", "bitwise_or": "bitwise_or", "bitwise_xor": "bitwise_xor", "fmod": "fmod",
     "remainder": "remainder", "xlogy": "xlogy", "special_xlog1py": "xlog1py", "heaviside": "heaviside",
+    "special_zeta": "zeta", "igamma": "gammainc", "igammac": "gammaincc",
 }
 LINEAR = (
     "roll", "index", "gather", "take", "repeat", "diagonal", "tril", "triu", "movedim", "trace", "diag_embed",
@@ -286,8 +277,6 @@ SPECIAL: dict[str, Handler] = {
     "linalg_qr": linear_algebra.qr, "linalg_lstsq": linear_algebra.least_squares,
     "nll_loss_forward": structure.labelled, "nll_loss2d_forward": structure.labelled,
     "convolution_backward": contractions.convolution_backward, "log_sigmoid_forward": _log_sigmoid, "sgn": _direction,
-    "special_zeta": _of_shape("zeta", "s"), "igamma": _of_shape("gammainc", "a"),
-    "igammac": _of_shape("gammaincc", "a"),
     "_ctc_loss": alignments.ctc_loss, "_safe_softmax": normalisation.safe_softmax,
 }
 SPECIAL_PRIMS: dict[str, Handler] = {
