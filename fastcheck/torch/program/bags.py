@@ -8,9 +8,9 @@ import torch
 from ...rules.base import product_change
 from .call import Call, ruled, zeros
 
-# By the reduction's name: its rule, None for one that is linear, and the entry that changes nothing.
-REDUCTIONS = {"sum": (None, 0.0), "mean": (None, 0.0), "prod": ("prod", 1.0), "max": ("max", -math.inf),
-              "min": ("min", math.inf)}
+LINEAR = ("sum", "mean")
+# By the name of a reduction that is not: its rule, and the entry that changes nothing.
+REDUCTIONS = {"prod": ("prod", 1.0), "max": ("max", -math.inf), "min": ("min", math.inf)}
 
 
 def embedding_bag(call: Call) -> Any:
@@ -54,22 +54,29 @@ def _reduced(call: Call, name: str, rows: Any, change: Any, starts: Any, lengths
     starts, lengths : the groups' first rows, and how many they have.
     initial : a number that takes part in each reduction, beside the rows.
     """
-    rule, neutral = REDUCTIONS[name]
-    longest = int(lengths.max()) if lengths.numel() else 0
-    if not longest:
+    if not lengths.any():
         return zeros(call, call.out)
-    reach = torch.arange(longest, device=rows.device)
-    inside = reach < lengths[:, None]
-    places = torch.where(inside, starts[:, None] + reach, 0)
-    changes = torch.where(inside[..., None], change[..., places, :], 0.0)
-    if rule is None:
-        found = changes.sum(-2) / (lengths[:, None].clamp(min=1) if name == "mean" else 1.0)
+    if name in LINEAR:
+        found = _sums(call, change, starts, lengths)
+        found = found / lengths[:, None].clamp(min=1) if name == "mean" else found
     else:
-        values = torch.where(inside[..., None], rows[places], torch.where(lengths > 0, neutral, 0.0)[:, None, None])
+        reach = torch.arange(int(lengths.max()), device=rows.device)
+        inside, some = (reach < lengths[:, None])[..., None], (lengths > 0)[:, None]
+        places = torch.where(inside[..., 0], starts[:, None] + reach, 0)
+        rule, neutral = REDUCTIONS[name]
+        values = torch.where(inside, rows[places], torch.where(some, neutral, 0.0)[..., None])
+        changes = torch.where(inside, change[..., places, :], 0.0)
         if initial is not None:
             values = torch.cat((values, torch.full_like(values[:, :1], initial)), 1)
             changes = torch.cat((changes, torch.zeros_like(changes[..., :1, :])), -2)
-        out = call.out.reshape(values.shape[0], -1)
-        found = ruled(rule, (values,), (changes,), out, call, axes=(-2,))
-        found = torch.where(lengths[:, None] > 0, found, 0.0)
+        out = call.out.reshape(len(values), -1)
+        found = torch.where(some, ruled(rule, (values,), (changes,), out, call, axes=(-2,)), 0.0)
     return found.reshape(call.batch + tuple(call.out.shape))
+
+
+def _sums(call: Call, change: Any, starts: Any, lengths: Any) -> Any:
+    """Return the sums (groups, k) of the groups' rows, without filling groups up to equal lengths."""
+    groups = torch.repeat_interleave(torch.arange(len(lengths), device=lengths.device), lengths)
+    ranks = torch.arange(len(groups), device=lengths.device) - (torch.cumsum(lengths, 0) - lengths)[groups]
+    sums = change.new_zeros((*call.batch, len(lengths), change.shape[-1]))
+    return sums.index_add(len(call.batch), groups, change[..., starts[groups] + ranks, :])
