@@ -138,6 +138,7 @@ OPERATORS = {
     "reflections": (by_reflections, lambda: (tensor(4, 3), tensor(3), tensor(4, 2))),
     "least squares": (least_squares, lambda: (tensor(5, 3), tensor(5, 2))),
     "parts of gamma": (of_gamma, lambda: (tensor(3),)), "angles": (lambda x: x.angle() * x, lambda: (tensor(5),)),
+    "wide QR": (lambda a: (*torch.linalg.qr(a), *torch.linalg.qr(a[:, :3], mode="complete")), lambda: (tensor(3, 5),)),
     "softmax of a number": (lambda x: x * F.softmax(x, 0) + F.log_softmax(x, 0), lambda: (tensor(),)),
     "groups of a number": (grouped, lambda: (tensor(), tensor())),
     "no axis reversed": (lambda x: x.flip(()) * x, lambda: (tensor(3, 4),)),

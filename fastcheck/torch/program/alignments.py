@@ -18,7 +18,7 @@ def ctc_loss(call: Call) -> Any:
     call.only(0)
     scores, change, blank = call.args[0], call.changes[0], call.option(4, "blank", 0)
     times, lengths = (torch.as_tensor(v, device=scores.device).reshape(-1) for v in call.args[2:4])
-    states = _states(call.args[1], lengths, blank)
+    states = _states(call.args[1].to(scores.device), lengths, blank)
     skips = torch.zeros_like(states, dtype=torch.bool)
     skips[:, 2:] = states[:, 2:] != states[:, :-2]
     emitted, moved = (v.gather(-1, states.expand(*v.shape[:-1], -1)) for v in (scores, change))

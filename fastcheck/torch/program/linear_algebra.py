@@ -181,10 +181,15 @@ def singular_values(call: Call) -> Any:
 
 
 def qr(call: Call) -> Any:
-    """Return an orthogonal and a triangular factor."""
+    """Return an orthogonal and a triangular factor; of a wide matrix those of its first columns, Q^T times the others."""
     call.only(0)
-    a, mode = call.args[0], call.option(1, "mode", "reduced")
-    if a.is_complex() or a.shape[-2] < a.shape[-1] or (mode != "reduced" and a.shape[-1] != a.shape[-2]):
-        raise NoRule("QR factors of complex or wide matrices, or of more columns than the matrix has",
+    (a,), (da,), (q, r) = call.args[:1], call.changes[:1], call.outputs
+    mode, rows = call.option(1, "mode", "reduced"), a.shape[-2]
+    if a.is_complex() or mode == "r" or (mode == "complete" and rows > a.shape[-1]):
+        raise NoRule("QR factors of complex matrices, or of more columns than the matrix has, or R alone",
                      "use mode='reduced'")
-    return list(RULES["qr"].change(torch, call.args[:1], call.changes[:1], tuple(call.outputs), call.branches))
+    first = RULES["qr"].change(torch, (a[..., :rows],), (da[..., :rows],), (q, r[..., :rows]), call.branches)
+    if rows >= a.shape[-1]:
+        return list(first)
+    others = matrix_product(q.mT, a[..., rows:], first[0].mT, da[..., rows:])
+    return [first[0], torch.cat((first[1], others), -1)]
