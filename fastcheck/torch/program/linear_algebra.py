@@ -181,7 +181,7 @@ def singular_values(call: Call) -> Any:
 
 
 def qr(call: Call) -> Any:
-    """Return an orthogonal and a triangular factor; of a wide matrix those of its first columns, Q^T times the others."""
+    """Return an orthogonal and a triangular factor; of a wide matrix those of its first columns."""
     call.only(0)
     (a,), (da,), (q, r) = call.args[:1], call.changes[:1], call.outputs
     mode, rows = call.option(1, "mode", "reduced"), a.shape[-2]
