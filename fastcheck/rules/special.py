@@ -45,6 +45,49 @@ def digamma(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) 
     return smooth + d / x / (x + d)
 
 
+def shape_and_x(values: Values, changes: Changes, shape: Any) -> tuple[Any, Any, Any]:
+    """Return a shape, x and its change; the shape is an option, or the first of two operands, which stands still."""
+    if len(values) > 1 and changes[0] is not None:
+        raise NoRule("a special function whose shape moves")
+    return (values[0] if len(values) > 1 else shape), values[-1], changes[-1]
+
+
+def hurwitz_zeta(xp: Any, values: Values, changes: Changes, out: Any, branches: Any, shape: Any = None) -> Any:
+    """Return the sum of (x + k)^-s over k >= 0, for positive x: its first term apart, of the others the integral."""
+    s, x, d = shape_and_x(values, changes, shape)
+    if any_of(xp, x <= 0.0):
+        raise NoRule("the zeta function of negative numbers")
+    zeta, above = special(xp, "zeta"), x + 1.0
+    others = integral(
+        xp, lambda t: -s * zeta(s + 1.0 + 0.0 * t, t), above, d, above / (1.0 + s),
+        lambda: zeta(s + 0.0 * above, above + d) - zeta(s + 0.0 * above, above),
+    )
+    share = d / x
+    return others + x**-s * xp.expm1(-s * xp.where(share < -0.5, xp.log((x + d) / x), xp.log1p(share)))
+
+
+def gammainc(xp: Any, values: Values, changes: Changes, out: Any, branches: Any, shape: Any = None) -> Any:
+    """Return the integral of x^(a - 1) exp(-x) / gamma(a), which changes by no more than some e within the reach.
+
+    Far off the smaller of the two shares of gamma(a) is subtracted, below x or above.
+    """
+    a, x, d = shape_and_x(values, changes, shape)
+    below, above, a = special(xp, "gammainc"), special(xp, "gammaincc"), a + 0.0 * x
+    scale = special(xp, "gammaln")(a)
+
+    def far() -> Any:
+        lower, upper = (share(a, x + d) - share(a, x) for share in (below, above))
+        return xp.where(below(a, x) < 0.5, lower, -upper)
+
+    reach = x / (1.0 + xp.abs(a - 1.0 - x) + a**0.5)
+    return integral(xp, lambda t: xp.exp((a - 1.0) * xp.log(t) - t - scale), x, d, reach, far)
+
+
+def gammaincc(xp: Any, values: Values, changes: Changes, out: Any, branches: Any, shape: Any = None) -> Any:
+    """Return minus the change of the share below."""
+    return -gammainc(xp, values, changes, None, branches, shape)
+
+
 def bessel_i0(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
     """Return the integral of I1."""
     (x,), (d,) = values, changes
@@ -140,6 +183,9 @@ SPECIAL: dict[str, Rule] = {
     "gamma": Rule(gamma),
     "digamma": Rule(digamma),
     "psi": Rule(digamma),
+    "zeta": Rule(hurwitz_zeta),
+    "gammainc": Rule(gammainc),
+    "gammaincc": Rule(gammaincc),
     "i0": Rule(bessel_i0),
     "i1": Rule(bessel_i1),
     "erfinv": Rule(erfinv),

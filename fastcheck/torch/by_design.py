@@ -37,6 +37,11 @@ BY_DESIGN = {
 # Operators that look up rows of a table, whose fourth argument is whether gradients are divided by the counts.
 LOOKING_UP = aten.embedding.default, aten._embedding_bag.default, aten._embedding_bag_forward_only.default
 SHORTENING = aten.embedding_renorm_.default
+# They sum over alignments, and their gradient supposes that the classes' probabilities add up to one, to this share.
+ALIGNING = tuple(operator for name, overload in (("_ctc_loss", "default"), ("_ctc_loss", "Tensor"),
+                                                 ("_cudnn_ctc_loss", "default"), ("_cudnn_ctc_loss", "Tensor"))
+                 if (operator := getattr(getattr(aten, name), overload, None)) is not None)
+ADDED_UP = 0.05
 # Rows are as long as they may be from this share on: those that were shortened before are so but for rounding.
 AS_LONG = 1.0 - 1e-6
 
@@ -84,6 +89,33 @@ def other_by_design(case: Case) -> Iterator[tuple[Cause, list[str]]]:
     iterated = set(_iterated(case.plain))
     if names := [name for name in case.parameters if name in iterated]:
         yield Cause.ITERATED, names
+
+
+class _Aligned(TorchDispatchMode):
+    """Looks whether CTC is given logarithms of numbers that add up to one.
+
+    Attributes
+    ----------
+    otherwise : whether some did not.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.otherwise = False
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run the operator; look at what it is given."""
+        if func in ALIGNING:
+            self.otherwise |= bool((args[0].detach().logsumexp(-1).abs() > ADDED_UP).any())
+        return func(*args, **(kwargs or {}))
+
+
+def of_no_probabilities(case: Case) -> str:
+    """Return a sentence where CTC is given scores that are no logarithms of probabilities, as its gradient supposes."""
+    with _Aligned() as found:
+        case.cost(case.plain, case.args, case.kwargs, case.targets)
+    return ("ctc_loss was given numbers that are no logarithms of probabilities: its gradient supposes that their "
+            "exponentials add up to one. Hand it what log_softmax returns.") if found.otherwise else ""
 
 
 def _iterated(module: nn.Module) -> Iterator[str]:

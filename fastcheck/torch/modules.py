@@ -23,7 +23,7 @@ from ..report.report import Report
 from ..runtime.resources import memory_of, threads_of
 from ..runtime.run import Run
 from ..verdict.outcome import FAIL, Cause
-from .by_design import other_by_design
+from .by_design import of_no_probabilities, other_by_design
 from .case import FROZEN, HALVES, Case, as_array, detached, double, in_pairs, mapped, require_still
 from .cost import TorchCost
 from .function import TorchFunction
@@ -183,6 +183,8 @@ def _explained(case: Case, gradients: dict[str, Array], until: float) -> list[st
     """
     if time.perf_counter() >= until or any(p.is_complex() for p in case.parameters.values()):
         return []
+    if supposed := of_no_probabilities(case):
+        return [supposed]
     try:
         another = of_another_function(case, gradients)
     except NoRule:

@@ -26,6 +26,9 @@ ROWS, IMAGES, SIGNALS, VOLUMES = normal(4, 6), normal(2, 4, 8, 8), normal(2, 4, 
 SEQUENCES, WORDS = normal(2, 5, 8), torch.tensor([[1, 2, 2, 0], [3, 1, 6, 0]])
 TARGETS = torch.rand(4, 6, dtype=DOUBLE, generator=torch.Generator().manual_seed(1))
 LABELS = torch.tensor([0, 1, 2, 3])
+BAGS = torch.tensor([0, 2, 2, 5])
+MANY_LABELS = torch.tensor([[3, 0, -1, 2, 2, 2], [1, 5, 4, -1, 0, 0], [-1, 0, 1, 2, 3, 4], [5, 4, 3, 2, 1, 0]])
+CTC_LABELS = torch.tensor([[1, 2], [2, 0]])
 
 
 class Attention(nn.Module):
@@ -38,6 +41,28 @@ class Attention(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         q, k, v = self.linear(x).chunk(3, -1)
         return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+
+
+class WeightedBag(nn.Module):
+    """Sums of rows with learned weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table, self.weights = nn.EmbeddingBag(7, 3, mode="sum"), nn.Parameter(torch.ones(2, 4))
+
+    def forward(self, words: torch.Tensor) -> torch.Tensor:
+        return self.table(words, per_sample_weights=self.weights)
+
+
+class Resized(nn.Module):
+    """Images made smaller, each entry an average of those around it."""
+
+    def __init__(self, mode: str) -> None:
+        super().__init__()
+        self.mode = mode
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.interpolate(x, size=(5, 3), mode=self.mode, antialias=True)
 
 
 def of_module(name: str, module: nn.Module, *inputs: Any, loss: Callable[..., Any] | None = None) -> Case:
@@ -100,7 +125,12 @@ def layers() -> Iterator[Case]:
         ("adaptive average", conv(nn.AdaptiveAvgPool2d(3)), IMAGES),
         ("adaptive max", conv(nn.AdaptiveMaxPool2d(3)), IMAGES),
         ("p pool", conv(nn.LPPool2d(2, 2)), IMAGES),
+        ("fractional max pool", conv(nn.FractionalMaxPool2d((3, 2), output_ratio=(0.5, 0.6))), IMAGES),
+        ("fractional max pool 3d", nn.Sequential(nn.Conv3d(4, 2, 1), nn.FractionalMaxPool3d(2, (3, 2, 2))), VOLUMES),
         ("embedding", nn.Embedding(7, 3), WORDS), ("embedding bag", nn.EmbeddingBag(7, 3), WORDS),
+        ("embedding bag, max", nn.EmbeddingBag(7, 3, mode="max"), WORDS),
+        ("embedding bag, padded", nn.EmbeddingBag(7, 3, mode="max", padding_idx=3), WORDS),
+        ("embedding bag, weighted", WeightedBag(), WORDS),
         ("lstm", nn.LSTM(8, 5, 2, batch_first=True, bidirectional=True), SEQUENCES), ("gru", nn.GRU(8, 5), SEQUENCES),
         ("rnn", nn.RNN(8, 5), SEQUENCES), ("lstm cell", nn.LSTMCell(6, 5), ROWS), ("attention", Attention(), SEQUENCES),
         ("transformer", nn.TransformerEncoderLayer(8, 2, 16, 0.0, batch_first=True), SEQUENCES),
@@ -109,11 +139,14 @@ def layers() -> Iterator[Case]:
         ("bilinear upsampling", conv(nn.Upsample(scale_factor=2, mode="bilinear")), IMAGES),
         ("nearest upsampling", conv(nn.Upsample(scale_factor=2)), IMAGES),
         ("bicubic upsampling", conv(nn.Upsample(scale_factor=2, mode="bicubic")), IMAGES),
+        ("bilinear downsampling", conv(Resized("bilinear")), IMAGES),
+        ("bicubic downsampling", conv(Resized("bicubic")), IMAGES),
         ("pixel shuffle", conv(nn.PixelShuffle(2)), IMAGES), ("unfold", conv(nn.Unfold(3)), IMAGES),
         ("paddings", conv(nn.ReflectionPad2d(1), nn.ReplicationPad2d(1), nn.ConstantPad2d(1, 3.0)), IMAGES),
         ("dropout on", nn.Sequential(nn.Linear(6, 6), nn.Dropout(0.5)), ROWS),
     ):
         yield of_module(name, module, data)
+    yield of_module("embedding bag, offsets", nn.EmbeddingBag(7, 3, mode="max"), WORDS.flatten(), BAGS)
     yield of_module("bilinear", nn.Bilinear(6, 6, 3), ROWS, ROWS + 1.0)
 
 
@@ -137,6 +170,10 @@ def losses() -> Iterator[Case]:
         "soft margin": lambda o: F.soft_margin_loss(o, signs), "multi margin": lambda o: F.multi_margin_loss(o, LABELS),
         "multilabel soft margin": lambda o: F.multilabel_soft_margin_loss(o, (TARGETS > 0.5).double()),
         "cosine embedding": lambda o: F.cosine_embedding_loss(o, TARGETS, torch.ones(4, dtype=DOUBLE)),
+        "multilabel margin": lambda o: F.multilabel_margin_loss(o, MANY_LABELS),
+        "ctc": lambda o: F.ctc_loss(o.view(-1, 2, 3).log_softmax(-1), CTC_LABELS, (4, 3), (2, 1)),
+        "ctc, labels in a row": lambda o: F.ctc_loss(o.view(-1, 2, 3).log_softmax(-1), torch.tensor([1, 1, 2]),
+                                                     torch.tensor([4, 4]), torch.tensor([2, 1]), reduction="sum"),
         "triplet": lambda o: F.triplet_margin_loss(o, TARGETS, TARGETS + 1.0, margin=5.0),
     }.items():
         yield of_module(name, nn.Linear(6, 6), ROWS, loss=loss)

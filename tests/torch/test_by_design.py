@@ -159,3 +159,17 @@ def test_mistakes_beside_a_spectral_norm_are_found():
     module[1].weight.register_hook(lambda g: 1.01 * g)
     report = ft.check_module(module, lambda out: out.square().mean(), torch.randn(6, 8, dtype=D), randomness="frozen")
     assert [t.name for t in report.failures] == ["1.weight"]
+
+
+@pytest.mark.parametrize("kind", [tuple, torch.tensor], ids=["numbers", "tensors"])
+def test_alignments_of_what_is_no_probability_say_so(kind):
+    labels = torch.tensor([[1, 2], [2, 2]])
+    for normalised in (False, True):
+        def loss(out, normalised=normalised):
+            scores = out.log_softmax(-1) if normalised else out
+            return nn.functional.ctc_loss(scores, labels, kind([6, 5]), kind([2, 2]))
+
+        torch.manual_seed(0)
+        report = ft.check_module(nn.Linear(6, 4).double(), loss, torch.randn(6, 2, 6, dtype=D))
+        assert report.verdict == ("pass" if normalised else "fail"), str(report)
+        assert any("log_softmax" in note for note in report.notes) != normalised

@@ -16,6 +16,8 @@ def at(*values):
 IMAGE = torch.tensor([[0, 1, 1, 0], [1, 1, 0, 0], [0, 0, 1, 1], [1, 0, 1, 1]], dtype=torch.float64)[None, None]
 ONES = torch.ones(4, 2, dtype=torch.float64)
 
+SAMPLES, NAN = torch.full((1, 1, 2), 0.4, dtype=torch.float64), torch.tensor([float("nan")], dtype=torch.float64)
+
 # Right by PyTorch's own conventions, which differ from operator to operator.
 RIGHT = {
     "relu": (F.relu, at(0, 0.5, -1)),
@@ -38,6 +40,10 @@ RIGHT = {
     "embedding_bag": (lambda w: F.embedding_bag(torch.tensor([[0, 1, 1]]), w[:, None], mode="max"), at(2, 1, 3)),
     "embedding_bag with ties": (lambda w: F.embedding_bag(torch.tensor([[0, 1]]), w[:, None], mode="max"), at(1, 1)),
     "cdist of p = 1": (lambda x: torch.cdist(x[:, None], x[:, None], p=1), at(1, 1, 2)),
+    "fractional_max_pool2d": (lambda x: F.fractional_max_pool2d(x, 2, 2, _random_samples=SAMPLES),
+                              IMAGE.clone().requires_grad_()),
+    "multilabel_margin_loss": (lambda x: F.multilabel_margin_loss(x, torch.tensor([1, 0, -1])), at(0, 0, -1)),
+    "median past holes": (lambda x: torch.cat((x, NAN)).nanmedian(), at(1, 1, 1, 2)),
     "norm": (torch.norm, at(0, 0, 0)),
 }
 
@@ -63,6 +69,10 @@ TIED = {
     "median": (torch.median, at(1, 1, -1)),
     "max_pool1d": (lambda x: F.max_pool1d(x[None, None], 2), at(1, 1, 2, 2)),
     "relu": (F.relu, at(0, 0, -1)),
+    "embedding_bag": (lambda w: F.embedding_bag(torch.tensor([[0, 1]]), w[:, None], mode="max"), at(1, 1, 0)),
+    "fractional_max_pool2d": (lambda x: F.fractional_max_pool2d(x.view(1, 1, 2, 2), 2, 1, _random_samples=SAMPLES),
+                              at(1, 1, 1, 0)),
+    "multilabel_margin_loss": (lambda x: F.multilabel_margin_loss(x, torch.tensor([1, -1, 0])), at(0, 0, -1)),
     "cdist of p = 1": (lambda x: torch.cdist(x[:, None], x[:, None], p=1).sum(), at(1, 1, 1)),
 }
 

@@ -1,8 +1,11 @@
 """Operators by smaller ones, where PyTorch has no decomposition of its own."""
 
+import math
 from typing import Any
 
 import torch
+
+from .grids import grid_sampler_3d
 
 aten = torch.ops.aten
 
@@ -69,6 +72,79 @@ def householder_product(a: torch.Tensor, tau: torch.Tensor) -> torch.Tensor:
     return found
 
 
+def multilabel_margins(x: torch.Tensor, labels: torch.Tensor, reduction: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return how far labels fail to stand a margin above all that are none, and which entries are labels.
+
+    A row's labels end before its first -1.
+    """
+    rows, given = torch.atleast_2d(x), torch.atleast_2d(labels)
+    count = rows.shape[-1]
+    there = (given >= 0).cumprod(-1).bool()
+    places = torch.where(there, given, 0)
+    named = torch.zeros_like(given).scatter_add(-1, places, there.to(given.dtype)) > 0
+    margins = torch.relu(1.0 - rows.gather(-1, places)[..., None] + rows[..., None, :])
+    losses = torch.where(there[..., None] & ~named[..., None, :], margins, 0.0).sum((-2, -1)) / count
+    losses = losses if reduction == 0 and x.ndim > 1 else losses.sum() / (len(rows) if reduction == 1 else 1.0)
+    return losses, named.to(x.dtype).reshape(labels.shape)
+
+
+def polygamma(order: int, x: torch.Tensor) -> torch.Tensor:
+    """Return a derivative of digamma."""
+    if not order:
+        return torch.digamma(x)
+    return (-1.0) ** (order + 1) * math.gamma(order + 1.0) * torch.special.zeta(torch.full_like(x, order + 1.0), x)
+
+
+def convolution_in_time(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, pad: int = 0) -> torch.Tensor:
+    """Return a convolution along the first axis, of samples along the second."""
+    return torch.conv1d(x.permute(1, 2, 0), weight.permute(2, 1, 0), bias, padding=pad).permute(2, 0, 1)
+
+
+def rotated(
+    a: torch.Tensor, tau: torch.Tensor, other: torch.Tensor, left: bool = True, transpose: bool = False
+) -> torch.Tensor:
+    """Return Q C, Q^H C, C Q or C Q^H, Q being a product of reflections whose vectors stand below the diagonal."""
+    if not left:
+        return rotated(a, tau, other.mH, True, not transpose).mH
+    vectors = a.tril(-1) + torch.eye(*a.shape[-2:], dtype=a.dtype, device=a.device)
+    for k in range(tau.shape[-1]) if transpose else reversed(range(tau.shape[-1])):
+        vector, share = vectors[..., k : k + 1], tau[..., k : k + 1, None]
+        other = other - (share.conj() if transpose else share) * (vector @ (vector.mH @ other))
+    return other
+
+
+def inverse_of_product(factor: torch.Tensor, upper: bool = False) -> torch.Tensor:
+    """Return the inverse of L L^H, or of U^H U."""
+    return torch.cholesky_solve(torch.eye(factor.shape[-1], dtype=factor.dtype, device=factor.device), factor, upper)
+
+
+def solved_by_triangle(
+    b: torch.Tensor, a: torch.Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return X of A X = B, or of A^T X = B, for a triangular A, and A."""
+    given = a.mT if transpose else a
+    return torch.linalg.solve_triangular(given, b, upper=upper != transpose, unitriangular=unitriangular), a.clone()
+
+
+def linear_cross_entropy(
+    x: torch.Tensor, weight: torch.Tensor, labels: torch.Tensor, bias: torch.Tensor | None, shares: torch.Tensor | None,
+    reduction: str, ignored: int, *_: Any,
+) -> tuple[torch.Tensor, ...]:
+    """Return the cross entropy of a linear layer's output; in place of the gradients beside it, nothing is known."""
+    scores = torch.log_softmax(x @ weight.mT if bias is None else x @ weight.mT + bias, -1)
+    number = ("none", "mean", "sum").index(reduction)
+    loss = aten.nll_loss_forward.default(scores, labels, shares, number, ignored)[0]
+    return loss, *(torch.full_like(v, math.nan) for v in (x, weight, x[:0] if bias is None else bias))
+
+
+def linear_cross_entropies(
+    x: torch.Tensor, weight: torch.Tensor, labels: torch.Tensor, bias: torch.Tensor | None, shares: torch.Tensor | None,
+    ignored: int, *_: Any,
+) -> torch.Tensor:
+    """Return the same for each sample."""
+    return linear_cross_entropy(x, weight, labels, bias, shares, "none", ignored)[0]
+
+
 SMALLER: dict[Any, Any] = {
     aten._cdist_backward.default: distances_backward,
     aten._pdist_backward.default: distances_in_pairs_backward,
@@ -77,8 +153,23 @@ SMALLER: dict[Any, Any] = {
     aten.special_i0e.default: lambda x: torch.i0(x) * torch.exp(-x.abs()),
     aten.special_i1e.default: lambda x: torch.special.i1(x) * torch.exp(-x.abs()),
     aten.linalg_lu_solve.default: lu_solve, aten.linalg_householder_product.default: householder_product,
+    aten.multilabel_margin_loss_forward.default: multilabel_margins, aten.conv_tbc.default: convolution_in_time,
+    aten.polygamma.default: polygamma,
+    aten.grid_sampler_3d.default: grid_sampler_3d, aten.ormqr.default: rotated,
+    aten.cholesky.default: lambda a, upper=False: torch.linalg.cholesky(a, upper=upper),
+    aten.cholesky_inverse.default: inverse_of_product, aten.triangular_solve.default: solved_by_triangle,
     aten.softshrink_backward.default: shrunk_backward, aten.hardshrink_backward.default: shrunk_backward,
     aten.max_pool3d_with_indices_backward.default: pooled_backward(3),
     aten.adaptive_max_pool2d_backward.default: pooled_backward(2),
     aten.adaptive_max_pool3d_backward.default: pooled_backward(3),
 }
+# By name: PyTorch makes these operators when they are first needed.
+MADE_LATER: dict[str, Any] = {
+    "torch_nn::_linear_cross_entropy_batch_chunked": linear_cross_entropy,
+    "torch_nn::_linear_cross_entropy_batch_chunked_no_reduction": linear_cross_entropies,
+}
+
+
+def smaller(operator: Any) -> Any:
+    """Return the function that does what an operator does; None where there is none here."""
+    return SMALLER.get(operator) or MADE_LATER.get(operator.name())

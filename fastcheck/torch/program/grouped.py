@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 
-from ..._errors import NoRule
 from .call import Call, ruled, zeros
 
 # By the reduction's name: its rule, None for one that is linear, and the entry that changes nothing.
@@ -23,9 +22,9 @@ def scatter_reduce(call: Call) -> Any:
 def index_reduce(call: Call) -> Any:
     """Return slices that are reduced with those of a source that are sent to them."""
     dim, index, source = call.args[1:4]
-    shape = [1] * source.ndim
+    shape = [1] * max(source.ndim, 1)
     shape[dim] = -1
-    return _reduced(call, dim, index.reshape(shape).expand(source.shape), source, call.changes[3])
+    return _reduced(call, dim, index.reshape(shape).expand(torch.atleast_1d(source).shape), source, call.changes[3])
 
 
 def _part(call: Call, parts: tuple[slice, ...]) -> Any:
@@ -37,8 +36,7 @@ def _reduced(call: Call, dim: int, index: torch.Tensor, source: torch.Tensor, mo
     """Return each place's reduction, as a row of a table that holds what is sent there, filled up to equal lengths."""
     call.only(0, 3)
     own, name, included = call.args[0], call.args[4], bool(call.option(5, "include_self", True))
-    if not own.ndim:
-        raise NoRule(f"{call.operator} into a tensor without axes")
+    own, index = torch.atleast_1d(own), torch.atleast_1d(index)
     rule, neutral = REDUCTIONS[name]
     places, counts = _table(own, dim, index, included=included)
     values = torch.cat((source.flatten(), own.flatten(), own.new_full((1,), neutral)))[places]

@@ -5,8 +5,9 @@ from typing import Any
 import torch
 
 from ..._errors import NoRule
+from ...rules.base import plus
 from ...rules.table import RULES
-from .call import Call, Handler, ruled, zeros
+from .call import Call, Handler, matrix_product, ruled, zeros
 
 
 def of_matrix(name: str) -> Handler:
@@ -102,6 +103,23 @@ def solve(call: Call) -> Any:
     return [change[..., 0] if vectors else change, *_factors(call, 1)]
 
 
+def least_squares(call: Call) -> Any:
+    """Return the shortest of the x that bring A x closest to b, and the squares of what is left of b."""
+    call.only(0, 1)
+    (a, b), (da, db) = call.args[:2], call.changes[:2]
+    vectors = b.ndim == a.ndim - 1
+    if vectors:
+        b, db = b[..., None], None if db is None else db[..., None]
+    inverse = torch.linalg.pinv(a)
+    moved = None if da is None else ruled("pinv", (a,), (da,), inverse, call)
+    x, change = inverse @ b, matrix_product(inverse, b, moved, db)
+    rest = zeros(call, call.outputs[1])
+    if rest.numel():
+        left, d_left = a @ x - b, plus(matrix_product(a, x, da, change), None if db is None else -db)
+        rest = (d_left * (2.0 * left + d_left)).sum(-2)
+    return [change[..., 0] if vectors else change, rest, None, zeros(call, call.outputs[3])]
+
+
 def solve_triangular(call: Call) -> Any:
     """X of A X = B where only a triangle of A counts, and for a unit triangle not its diagonal."""
     upper, unit = call.kwargs["upper"], call.kwargs.get("unitriangular", False)
@@ -163,10 +181,15 @@ def singular_values(call: Call) -> Any:
 
 
 def qr(call: Call) -> Any:
-    """Return an orthogonal and a triangular factor."""
+    """Return an orthogonal and a triangular factor; of a wide matrix those of its first columns."""
     call.only(0)
-    a, mode = call.args[0], call.option(1, "mode", "reduced")
-    if a.is_complex() or a.shape[-2] < a.shape[-1] or (mode != "reduced" and a.shape[-1] != a.shape[-2]):
-        raise NoRule("QR factors of complex or wide matrices, or of more columns than the matrix has",
+    (a,), (da,), (q, r) = call.args[:1], call.changes[:1], call.outputs
+    mode, rows = call.option(1, "mode", "reduced"), a.shape[-2]
+    if a.is_complex() or mode == "r" or (mode == "complete" and rows > a.shape[-1]):
+        raise NoRule("QR factors of complex matrices, or of more columns than the matrix has, or R alone",
                      "use mode='reduced'")
-    return list(RULES["qr"].change(torch, call.args[:1], call.changes[:1], tuple(call.outputs), call.branches))
+    first = RULES["qr"].change(torch, (a[..., :rows],), (da[..., :rows],), (q, r[..., :rows]), call.branches)
+    if rows >= a.shape[-1]:
+        return list(first)
+    others = matrix_product(q.mT, a[..., rows:], first[0].mT, da[..., rows:])
+    return [first[0], torch.cat((first[1], others), -1)]

@@ -11,12 +11,24 @@ from .call import Call, axes_of, bilinear, ruled, zeros
 
 
 def softmax(call: Call) -> Any:
-    """exp(x) divided by its sum along an axis."""
+    """exp(x) divided by its sum along an axis; of a single number that is one."""
+    if not call.out.ndim:
+        return zeros(call, call.out)
     return ruled("softmax", call.args[:1], call.changes[:1], call.out, call, axes=axes_of(call.args[1], call.out.ndim))
+
+
+def safe_softmax(call: Call) -> Any:
+    """Return softmax, and zeros where all of x is -inf: what attends to nothing."""
+    axes = axes_of(call.args[1], call.out.ndim)
+    some = (call.args[0] > -math.inf).any(axes, keepdim=True)
+    x, dx = (torch.where(some, v, 0.0) for v in (call.args[0], call.changes[0]))
+    return torch.where(some, ruled("softmax", (x,), (dx,), call.out, call, axes=axes), 0.0)
 
 
 def log_softmax(call: Call) -> Any:
     """Return the logarithm of softmax."""
+    if not call.out.ndim:
+        return zeros(call, call.out)
     axis = axes_of(call.args[1], call.out.ndim)
     return ruled("log_softmax", call.args[:1], call.changes[:1], call.out, call, axes=axis)
 

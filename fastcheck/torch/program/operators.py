@@ -4,12 +4,12 @@ To add an operator, write one entry: ``elementwise`` with the name of its rule i
 the places of the arguments that it is linear in, or a function of a ``Call`` for what is neither.
 """
 
+import math
 from typing import Any
 
 import torch
 
-from ..._errors import NoRule
-from . import contractions, grouped, linear_algebra, normalisation, ordering, structure
+from . import alignments, bags, contractions, grouped, linear_algebra, normalisation, ordering, structure
 from .call import Call, Handler, elementwise, linear, ruled
 
 aten, prims = torch.ops.aten, torch.ops.prims
@@ -82,10 +82,10 @@ def _rrelu(call: Call) -> Any:
 
 
 def _angle(call: Call) -> Any:
-    """Return the angle of complex numbers; that of real ones is their sign's."""
+    """Return the angle of complex numbers; that of real ones is zero or pi."""
     (z,), (dz,) = call.args, call.changes
     if not z.is_complex():
-        raise NoRule("the angle of real numbers", "use torch.where")
+        return math.pi * ruled("less", (z, 0.0), (dz, None), z < 0.0, call)
     return ruled("arctan2", (z.imag, z.real), (dz.imag, dz.real), call.out, call)
 
 
@@ -136,6 +136,7 @@ BINARY = {
     "ge": "greater_equal", "logical_and": "logical_and", "logical_or": "logical_or", "logical_xor": "logical_xor",
     "bitwise_and": "bitwise_and", "bitwise_or": "bitwise_or", "bitwise_xor": "bitwise_xor", "fmod": "fmod",
     "remainder": "remainder", "xlogy": "xlogy", "special_xlog1py": "xlog1py", "heaviside": "heaviside",
+    "special_zeta": "zeta", "igamma": "gammainc", "igammac": "gammaincc",
 }
 LINEAR = (
     "roll", "index", "gather", "take", "repeat", "diagonal", "tril", "triu", "movedim", "trace", "diag_embed",
@@ -148,6 +149,7 @@ LINEAR = (
 THEMSELVES = (
     "cumsum", "cumprod", "cummax", "cummin", "sort", "topk", "median", "max", "min", "amax", "amin", "prod", "sum",
     "mean", "logsumexp", "flip", "roll", "nansum",
+    "nanmedian", "kthvalue",
 )
 SAME_ORDER = (
     "view", "_unsafe_view", "reshape", "_reshape_alias", "view_copy", "contiguous", "flatten", "unflatten",
@@ -164,14 +166,16 @@ IMAGES = {
     "reflection_pad1d": 1, "reflection_pad2d": 2, "reflection_pad3d": 3, "replication_pad1d": 1,
     "replication_pad2d": 2, "replication_pad3d": 3, "upsample_nearest1d": 1, "upsample_nearest2d": 2,
     "upsample_nearest3d": 3, "upsample_linear1d": 1, "upsample_bilinear2d": 2, "upsample_trilinear3d": 3,
-    "upsample_bicubic2d": 2, "im2col": 2, "col2im": 1,
+    "upsample_bicubic2d": 2, "_upsample_bilinear2d_aa": 2, "_upsample_bicubic2d_aa": 2, "_upsample_lanczos2d_aa": 2,
+    "im2col": 2, "col2im": 1,
 }
 # Gradients of averages and of images stretched or padded: linear in the output's gradient, of the input the shape.
 LINEAR_BACKWARD = (
     "avg_pool2d_backward", "avg_pool3d_backward", "_adaptive_avg_pool2d_backward", "_adaptive_avg_pool3d_backward",
     "upsample_nearest1d_backward", "upsample_nearest2d_backward", "upsample_nearest3d_backward",
     "upsample_linear1d_backward", "upsample_bilinear2d_backward", "upsample_trilinear3d_backward",
-    "upsample_bicubic2d_backward", "replication_pad1d_backward", "replication_pad2d_backward",
+    "upsample_bicubic2d_backward", "_upsample_bilinear2d_aa_backward", "_upsample_bicubic2d_aa_backward",
+    "_upsample_lanczos2d_aa_backward", "replication_pad1d_backward", "replication_pad2d_backward",
     "replication_pad3d_backward", "reflection_pad1d_backward", "reflection_pad2d_backward",
     "reflection_pad3d_backward", "_embedding_bag_dense_backward",
 )
@@ -236,9 +240,9 @@ SPECIAL: dict[str, Handler] = {
     "diagonal_scatter": linear(0, 1), "index_put": linear(0, 2), "scatter": structure.scatter,
     "masked_scatter": linear(0, 2), "put": linear(0, 2), "scatter_reduce": grouped.scatter_reduce,
     "index_reduce": grouped.index_reduce, "scatter_add": linear(0, 3), "index_add": linear(0, 3),
-    "index_copy": linear(0, 3), "index_fill": structure.index_fill, "angle": _angle,
-    "_unsafe_index": linear(0), "_unsafe_index_put": linear(0, 2), "_embedding_bag": structure.embedding_bag,
-    "_embedding_bag_forward_only": structure.embedding_bag,
+    "index_copy": structure.index_copy, "index_fill": structure.index_fill, "angle": _angle,
+    "_unsafe_index": linear(0), "_unsafe_index_put": linear(0, 2), "_embedding_bag": bags.embedding_bag,
+    "_embedding_bag_forward_only": bags.embedding_bag, "segment_reduce": bags.segment_reduce,
     "sum": structure.reduced, "mean": structure.reduced, "t": structure.transposed, "transpose": structure.transposed,
     "transpose_copy": structure.transposed, "t_copy": structure.transposed, "permute": structure.permuted,
     "permute_copy": structure.permuted, "expand": structure.expanded, "expand_copy": structure.expanded,
@@ -257,7 +261,9 @@ SPECIAL: dict[str, Handler] = {
     "cumprod": ordering.cumulative_product, "max_pool2d_with_indices": ordering.max_pool,
     "max_pool3d_with_indices": ordering.max_pool, "adaptive_max_pool2d": ordering.adaptive_max_pool,
     "adaptive_max_pool3d": ordering.adaptive_max_pool,
+    "fractional_max_pool2d": ordering.fractional_max_pool, "fractional_max_pool3d": ordering.fractional_max_pool,
     "cummax": ordering.running("max"), "cummin": ordering.running("min"), "median": ordering.median,
+    "nanmedian": ordering.nanmedian,
     "kthvalue": ordering.kth_value, "searchsorted": ordering.discrete, "bucketize": ordering.discrete,
     "logcumsumexp": ordering.cumulative_logsumexp, "linalg_vector_norm": normalisation.vector_norm,
     "_cdist_forward": normalisation.distances, "_pdist_forward": normalisation.distances_within,
@@ -268,8 +274,10 @@ SPECIAL: dict[str, Handler] = {
     "linalg_cholesky_ex": linear_algebra.cholesky, "cholesky_solve": linear_algebra.cholesky_solve,
     "_linalg_solve_ex": linear_algebra.solve, "linalg_solve_triangular": linear_algebra.solve_triangular,
     "_linalg_eigh": linear_algebra.eigenvalues, "_linalg_svd": linear_algebra.singular_values,
-    "linalg_qr": linear_algebra.qr, "nll_loss_forward": structure.labelled, "nll_loss2d_forward": structure.labelled,
+    "linalg_qr": linear_algebra.qr, "linalg_lstsq": linear_algebra.least_squares,
+    "nll_loss_forward": structure.labelled, "nll_loss2d_forward": structure.labelled,
     "convolution_backward": contractions.convolution_backward, "log_sigmoid_forward": _log_sigmoid, "sgn": _direction,
+    "_ctc_loss": alignments.ctc_loss, "_safe_softmax": normalisation.safe_softmax,
 }
 SPECIAL_PRIMS: dict[str, Handler] = {
     "add": _scaled_sum(1.0), "sub": _scaled_sum(-1.0), "convert_element_type": _convert,

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from ..._errors import NoRule
 from .call import Call, Handler, axes_of, ruled
 
 
@@ -41,6 +42,25 @@ def median(call: Call) -> Any:
     dim, keep = call.args[1], bool(call.option(2, "keepdim", False))
     middle = (call.args[0].shape[dim] - 1) // 2
     return [_ranked(call, call.args[0], call.changes[0], middle, dim=dim, keep=keep), None]
+
+
+def nanmedian(call: Call) -> Any:
+    """Return the middle of the sorted entries that are numbers."""
+    value, change = call.args[0], call.changes[0]
+    number = ~value.isnan()
+    change = torch.where(number, change, 0.0)
+    far = 1.0 + 2.0 * (torch.where(number, value, 0.0).abs().max() + change.abs().max())  # nothing gets behind it
+    value = torch.where(number, value, far)
+    whole = len(call.args) < 2
+    if whole:
+        value, change, number = value.flatten(), change.reshape((*call.batch, -1)), number.flatten()
+    dim = -1 if whole else call.args[1]
+    axis = axes_of(dim, value.ndim)
+    found = ruled("sort", (value,), (change,), torch.sort(value, dim=axis[0]).values, call, axes=axis)
+    middle = ((number.sum(axis[0], keepdim=True) - 1) // 2).clamp(min=0)
+    found = found.gather(axis[0], middle.expand(call.batch + tuple(middle.shape)))
+    found = found if not whole and call.option(2, "keepdim", False) else found.squeeze(axis[0])
+    return [found] if whole else [found, None]
 
 
 def kth_value(call: Call) -> Any:
@@ -149,6 +169,41 @@ def adaptive_max_pool(call: Call) -> Any:
         reach = torch.arange(int((stops - starts).max()), device=device)
         places.append(torch.where(starts[:, None] + reach < stops[:, None], starts[:, None] + reach, -1))
     return _windows(call, places)
+
+
+def fractional_max_pool(call: Call) -> Any:
+    """Return the largest entry of each window, windows that numbers between 0 and 1 have placed, for each plane."""
+    call.only(0)
+    index = _placed(call)
+    planes = (v.reshape(*lead, len(index), -1) for v, lead in ((call.args[0], ()), (call.changes[0], call.batch)))
+    value, change = (p.gather(-1, index.flatten(1).expand(*p.shape[:-1], -1)).unflatten(-1, index.shape[1:])
+                     for p in planes)
+    out = call.out.reshape(value.shape[:-1])
+    if not torch.equal(value.amax(-1), out):
+        raise NoRule(f"{call.operator} with windows in other places")
+    found = ruled("max", (value,), (change,), out, call, axes=(-1,))
+    return [found.reshape(call.batch + tuple(call.out.shape)), None]
+
+
+def _placed(call: Call) -> torch.Tensor:
+    """Return the places (planes, windows, size) of the windows' entries in their planes."""
+    samples, device = call.args[3], call.out.device
+    count = samples.shape[-1]
+    samples = samples.reshape(-1, count)
+    if count == 2:  # that of the columns comes first
+        samples = samples.flip(-1)
+    index: Any = 0
+    axes = zip(_each(call.args[1], count), call.out.shape[-count:], call.args[0].shape[-count:], strict=True)
+    for axis, (size, windows, length) in enumerate(axes):
+        apart, shift = (length - size) / max(windows - 1, 1), samples[:, axis : axis + 1]
+        starts = ((torch.arange(windows, device=device) + shift) * apart).trunc() - (shift * apart).trunc()
+        starts[:, -1] = length - size
+        places = starts.long()[..., None] + torch.arange(size, device=device)
+        shape = [len(places), *([1] * 2 * count)]
+        shape[1 + axis], shape[1 + axis + count] = windows, size
+        index = index * length + places.reshape(shape)
+    found: torch.Tensor = index.flatten(1 + count).flatten(1, count)
+    return found
 
 
 def _each(value: Any, count: int) -> list[int]:

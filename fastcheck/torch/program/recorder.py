@@ -25,7 +25,7 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 
 from ..._errors import NoRule
 from .._compat import ALIAS, DETACH, asked_to_detach
-from .decompositions import SMALLER
+from .decompositions import smaller
 
 aten = torch.ops.aten
 LEAVING: dict[Any, str] = {
@@ -287,9 +287,9 @@ class Recorder(TorchDispatchMode):
         if target is not None:
             return self._in_place(func, args, kwargs, target)
         if func not in self._operators:
-            smaller = self._decomposed(func, args, kwargs)
-            if smaller is not NotImplemented:
-                return smaller
+            found = self._decomposed(func, args, kwargs)
+            if found is not NotImplemented:
+                return found
         referred, named = tree_map_only(torch.Tensor, lambda t: self.reference(t) or t, (args, kwargs))
         out = func(*args, **kwargs)
         outputs = list(out) if isinstance(out, (tuple, list)) else [out]
@@ -306,9 +306,9 @@ class Recorder(TorchDispatchMode):
     def _decomposed(self, func: Any, args: Any, kwargs: Any) -> Any:
         """Return the operator by smaller ones, which come back here; NotImplemented where PyTorch knows of none."""
         with self:
-            smaller = SMALLER.get(func) or decomposition_table.get(func)
-            if smaller is not None:
-                return smaller(*args, **kwargs)
+            function = smaller(func) or decomposition_table.get(func)
+            if function is not None:
+                return function(*args, **kwargs)
             return func.decompose(*args, **kwargs)
 
     def _still(self, func: Any, args: Any, kwargs: Any, tensors: list[torch.Tensor]) -> Any:
@@ -343,10 +343,10 @@ class Recorder(TorchDispatchMode):
             return self._turned(func, functional, args, kwargs, target)
         given = {name: value for name, value in kwargs.items() if name != "out"}
         if functional is None:
-            smaller = self._decomposed(func, args, kwargs)
-            if smaller is NotImplemented:
+            found = self._decomposed(func, args, kwargs)
+            if found is NotImplemented:
                 raise NoRule(f"{func}, which writes in place", "use an operator that returns a new tensor")
-            return smaller
+            return found
         with self:
             fresh = functional(*args, **given)
             if fresh.dtype != target.dtype:

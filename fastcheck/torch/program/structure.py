@@ -1,5 +1,6 @@
 """Operators that only move entries about and need more than being applied to the change."""
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -99,9 +100,10 @@ def permuted(call: Call) -> Any:
 
 
 def flipped(call: Call) -> Any:
-    """Axes in reverse."""
+    """Axes in reverse; without any, nothing is."""
     call.only(0)
-    return torch.flip(call.changes[0], axes_of(call.args[1], call.args[0].ndim))
+    change, dims = call.changes[0], call.args[1]
+    return torch.flip(change, axes_of(dims, call.args[0].ndim)) if dims else change
 
 
 def expanded(call: Call) -> Any:
@@ -185,8 +187,6 @@ def index_fill(call: Call) -> Any:
     return linear(0, fixed={3: 0.0})(call)
 
 
-def embedding_bag(call: Call) -> Any:
-    """Return sums or means of rows of a table; the largest entries have no rule."""
-    if call.option(4, "mode", 0) == 2:
-        raise NoRule("EmbeddingBag with mode='max'", "use mode='mean' or 'sum'")
-    return linear(0)(call)
+def index_copy(call: Call) -> Any:
+    """Slices overwritten by those of a tensor; a single index is a list of one."""
+    return linear(0, 3)(replace(call, args=(*call.args[:2], call.args[2].reshape(-1), *call.args[3:])))
