@@ -6,6 +6,7 @@ from typing import Any
 from .._errors import NoRule
 from .base import Changes, Rule, Values, still_where_still, two_sum
 from .namespaces import any_of, largest, special
+from .piecewise import absolute
 from .quadrature import integral
 
 
@@ -105,6 +106,47 @@ def bessel_i1(xp: Any, values: Values, changes: Changes, out: Any, branches: Any
     return integral(xp, slope, x, d, 4.0 + 0.0 * x, lambda: second(x + d) - out)
 
 
+def scaled_i0(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """exp(-|x|) I0(x): over |x|, the integral of its slope exp(-|x|) (I1 - I0)."""
+    (x,) = values
+    size, first, second = xp.abs(x), special(xp, "i0e"), special(xp, "i1e")
+    d = absolute(xp, values, changes, size, branches)
+    return integral(xp, lambda t: second(t) - first(t), size, d, 1.0 + size, lambda: first(size + d) - out)
+
+
+def scaled_i1(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """exp(-|x|) I1(x), an odd function: on the side of x as far as zero, the rest on the other side."""
+    (x,), (d,) = values, changes
+    first, second = special(xp, "i0e"), special(xp, "i1e")
+
+    def slope(t: Any) -> Any:
+        return first(t) - second(t) - xp.where(t == 0.0, 0.5, second(t) / t)
+
+    size, inward = xp.abs(x), xp.where(x > 0.0, -d, d)
+    crossing = (inward > size) & (x != 0.0)
+    side = xp.where(x == 0.0, xp.sign(d), xp.sign(x))
+    step = xp.where(crossing, -size, side * d)
+    near = integral(xp, slope, size, step, 1.0 + size, lambda: second(size + step) - second(size))
+    return side * (near - second(xp.where(crossing, inward - size, 0.0)))
+
+
+def betainc(xp: Any, values: Values, changes: Changes, out: Any, branches: Any, shape: Any = None) -> Any:
+    """Return the integral of x^(a - 1) (1 - x)^(b - 1) / B(a, b), for 0 < x < 1; far off, of the smaller share."""
+    (*shapes, x), (*moves, d) = values, changes
+    if any(move is not None for move in moves):
+        raise NoRule("betainc whose shapes move")
+    a, b = (part + 0.0 * x for part in shapes or shape)
+    share, scale = special(xp, "betainc"), special(xp, "betaln")(a, b)
+
+    def far() -> Any:
+        lower, upper = share(a, b, x + d) - share(a, b, x), share(b, a, 1.0 - x - d) - share(b, a, 1.0 - x)
+        return xp.where(share(a, b, x) < 0.5, lower, -upper)
+
+    bend = xp.abs((a - 1.0) * (1.0 - x) - (b - 1.0) * x) + (a + b) ** 0.5
+    return integral(xp, lambda t: xp.exp((a - 1.0) * xp.log(t) + (b - 1.0) * xp.log1p(-t) - scale), x, d,
+                    x * (1.0 - x) / (1.0 + bend), far)
+
+
 def quantile_change(xp: Any, p: Any, d: Any, far: Any) -> Any:
     """Return the change of the normal distribution's quantile at p <= 1/2: the integral of sqrt(2 pi) exp(w^2 / 2)."""
     inverse = special(xp, "ndtri")
@@ -188,6 +230,9 @@ SPECIAL: dict[str, Rule] = {
     "gammaincc": Rule(gammaincc),
     "i0": Rule(bessel_i0),
     "i1": Rule(bessel_i1),
+    "i0e": Rule(scaled_i0),
+    "i1e": Rule(scaled_i1),
+    "betainc": Rule(betainc),
     "erfinv": Rule(erfinv),
     "ndtri": Rule(ndtri),
     "erfcx": Rule(erfcx),

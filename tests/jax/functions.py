@@ -111,6 +111,11 @@ FUNCTIONS = {
     "erf": (lambda x: lax.erf(x) + lax.erfc(x) + lax.erf_inv(x / 9), (V,)),
     "gamma": (lambda x: jax.scipy.special.gammaln(x) + jax.scipy.special.digamma(x), (POSITIVE,)),
     "gamma_of_any_sign": (lambda x: jax.scipy.special.gamma(x) * jax.scipy.special.beta(x, 2.0), (POSITIVE,)),
+    "bessel": (lambda x: jnp.i0(x) + jax.scipy.special.i1(x) * jax.scipy.special.i0e(x / 2), (V,)),
+    "shares_of_distributions": (
+        lambda x: jax.scipy.special.gammainc(2.5, x) * jax.scipy.special.gammaincc(0.5, x)
+        + jax.scipy.special.betainc(2.0, 0.5, x / 9), (POSITIVE,)),
+    "zeta": (lambda x: jax.scipy.special.zeta(2.5, x) + jax.scipy.special.polygamma(2, x), (POSITIVE,)),
     "signs_of_bits": (lambda x: jnp.copysign(x**2, x) + jnp.where(jnp.signbit(x), x, x * jnp.frexp(x)[1]), (V,)),
     "stacked": (lambda x: jnp.stack([x, x**2], 1) * jnp.unstack(x)[1], (V,)),
     "named": (lambda x: checkpoint_name(jnp.sin(x), "sine") ** 2, (V,)),

@@ -323,6 +323,10 @@ REFERENCES: dict[str, Reference] = {
                            singles(1e-9, 0.1, 1.0, 7.3, 30.0), 60, options={"shape": 0.5}),
     "i0": Reference(lambda x: mp.besseli(0, x), singles(*BESSEL), 60),
     "i1": Reference(lambda x: mp.besseli(1, x), singles(*BESSEL), 60),
+    "i0e": Reference(lambda x: mp.exp(-abs(x)) * mp.besseli(0, x), singles(*BESSEL), 60),
+    "i1e": Reference(lambda x: mp.exp(-abs(x)) * mp.besseli(1, x), singles(*BESSEL), 60),
+    "betainc": Reference(within(0.0, 1.0, lambda x: mp.betainc(2.5, 0.5, 0, x, regularized=True)),
+                         singles(1e-9, 0.1, 0.5, 0.97), 60, options={"shape": (2.5, 0.5)}),
     "logit": Reference(within(0.0, 1.0, lambda x: log(x) - log(1 - x)), singles(1e-12, 1e-3, 0.3, 0.5, 0.97, 1 - 1e-9)),
     "xlogy": Reference(
         lambda x, y: x * log(y) if x else mp.mpf(0), pairs((0.0, -1.0, 2.0, 1e5), (1e-20, 0.5, 1.0, 3.0)), 100

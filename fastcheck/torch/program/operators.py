@@ -127,7 +127,7 @@ UNARY = {
     "special_log_ndtr": "log_ndtr", "special_ndtr": "ndtr", "special_erfcx": "erfcx", "special_entr": "entr",
     "mish": "mish", "hardswish": "hardswish", "hardsigmoid": "hardsigmoid", "cbrt": "cbrt", "isfinite": "isfinite",
     "deg2rad": "deg2rad", "rad2deg": "rad2deg", "erfinv": "erfinv", "special_ndtri": "ndtri", "i0": "i0",
-    "special_i1": "i1",
+    "special_i1": "i1", "special_i0e": "i0e", "special_i1e": "i1e",
 }
 BINARY = {
     "mul": "multiply", "div": "divide", "maximum": "maximum", "minimum": "minimum", "fmax": "fmax", "fmin": "fmin",
