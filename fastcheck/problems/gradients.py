@@ -26,6 +26,11 @@ class RunAgain(Protocol):
         """The gradient (n,) once more, and the same from numbers with more digits; None where that cannot be had."""
         ...
 
+    @property
+    def doubled(self) -> "tuple[Array, RunAgain] | None":
+        """The gradient (n,) of the same numbers in double precision and what runs it again, where it comes in less."""
+        ...
+
     def further(self) -> Iterator[tuple[Array, Array]]:
         """Give gradients (points, n) at points further and further away, as they come and in double precision."""
         ...

@@ -10,7 +10,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -110,6 +110,32 @@ class Repeats:
         except Exception:
             return None
         return None if plain is None or sharp is None else (plain, sharp)
+
+    @cached_property
+    def doubled(self) -> "tuple[Array, Repeats] | None":
+        """The gradient (n,) at the same numbers in double precision, and what runs that again.
+
+        None where all is in double precision as it is, where the pass is not the same every time, does not run in it,
+        or raises.
+        """
+        if not self.sharpens or _all_double(self.values):
+            return None
+
+        def gradient_at(values: tuple[Any, ...]) -> Array:
+            with warnings.catch_warnings(), np.errstate(all="ignore"), self.keeping():
+                warnings.simplefilter("ignore")
+                return self.gradient_at(values)
+
+        wide = replace(self, gradient_at=gradient_at, values=in_precision(self.values, np.float64))
+        end = min(self.deadline, time.perf_counter() + SECONDS)
+        try:
+            first, second = self._before(end, self.values), self._before(end, self.values)
+            found = wide._before(end, wide.values)
+        except Exception:
+            return None
+        if first is None or second is None or found is None:
+            return None
+        return (found, wide) if np.isfinite(found).all() and np.array_equal(first, second) else None
 
     def _before(self, end: float, values: tuple[Any, ...]) -> Array | None:
         """Return the gradient at a point, unless time is up."""
