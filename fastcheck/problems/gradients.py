@@ -27,6 +27,12 @@ class RunAgain(Protocol):
         ...
 
     @property
+    def followed(self) -> tuple[Array, Array] | None:
+        """How far entries (n,) follow moves that single precision does not see, and how far they are off beside that.
+        """
+        ...
+
+    @property
     def doubled(self) -> "tuple[Array, RunAgain] | None":
         """The gradient (n,) of the same numbers in double precision and what runs it again, where it comes in less."""
         ...

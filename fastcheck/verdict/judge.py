@@ -32,7 +32,7 @@ from .entries import broken_entries, disagreeing_entries, join_norms
 from .explanations import Evidence, Explanations
 from .judgement import Disagreeing, Judgement, Later, TensorVerdict
 from .low_precision import computed_in_single, follows_the_gradient, representable
-from .measured import by_more_digits, by_running_again, by_spread
+from .measured import by_more_digits, by_running_again, by_spread, is_within_its_spread
 from .outcome import FAIL, INCONCLUSIVE, PASS, Cause, Verdict
 from .tolerance import tolerance_in
 from .zero import zero
@@ -131,18 +131,19 @@ def _beside_double(found: TensorVerdict, given: Evidence, dtype: str) -> TensorV
     """The verdict on a gradient in low precision, of which the verdict on the same in double precision may be known.
 
     What is wrong there by a thousandth and more is wrong, whatever rounding could explain.  What is right there, and
-    off by no more than formulas lose that subtract from one, is no mistake; where all is saturated that may be all of
-    the gradient, and nothing tells how much it was.
+    off by no more than formulas lose that subtract from one, or than the pass spreads a rounding beside, is no mistake;
+    where all is saturated that may be all of the gradient, and nothing tells how much it was.
     """
-    c, again = found.comparison, given.subject.again
-    if found.verdict == FAIL and not _is_lost(c, given, dtype, NOISE_SIGMAS):
-        return found
-    doubled = again.doubled if again is not None and c.sizes.finite and c.checked else None
+    c, again, doubled = found.comparison, given.subject.again, None
+    if again is not None and c.sizes.finite and c.checked and (
+        found.verdict != FAIL or _is_lost(c, given, dtype, NOISE_SIGMAS) or is_within_its_spread(c, again)
+    ):
+        doubled = again.doubled
     wide = None if doubled is None else _judge_in_double(found, given, *doubled)
     if wide is not None and wide.verdict == FAIL and _is_resolved(wide.comparison):
         return replace(found, verdict=FAIL, cause=Cause.NONE, entries=wide.entries)
     right = wide is not None and wide.verdict == PASS
-    if found.verdict != FAIL or not _is_lost(c, given, dtype, NOISE_SIGMAS if right else 1.0):
+    if found.verdict != FAIL or not (right or _is_lost(c, given, dtype, 1.0)):
         return found
     if right and not _is_resolved(c):
         return replace(found, verdict=PASS, cause=Cause.ROUNDING, entries=Disagreeing())
