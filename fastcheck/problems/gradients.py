@@ -27,9 +27,8 @@ class RunAgain(Protocol):
         ...
 
     @property
-    def followed(self) -> tuple[Array, Array] | None:
-        """How far entries (n,) follow moves that single precision does not see, and how far they are off beside that.
-        """
+    def nearer(self) -> Array | None:
+        """Return the same of points several times nearer than that, where all is in double precision; else None."""
         ...
 
     @property

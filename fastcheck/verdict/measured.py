@@ -31,9 +31,9 @@ from .zero import scale_beside, unresolved, zero
 # More digits make rounding smaller by far more than this; mistakes they leave as they are.
 DIGITS = 16.0
 # Entries of a tensor spread by this share of what is usual in it at least: few runs may show too little of one.
-EVENLY = 0.25
-# Beside what a gradient in double precision does along a short move, it is off by less than this share of that.
-FOLLOWS = 0.1
+EVENLY = 0.5
+# Runs from nearer points that differ by less than this share of the others differ as a derivative does.
+CURVED = 0.1
 # Rounding in extended precision, in units of that in double precision.
 EXTENDED = float(np.finfo(np.longdouble).eps / np.finfo(np.float64).eps)
 
@@ -122,7 +122,7 @@ def by_running_again(found: TensorVerdict, given: Evidence, dtype: str | None, a
     rounding = math.sqrt(float(np.mean(np.var(gradients[1:], axis=0, ddof=1))))
     if c.where is not None or rounding < SINGLE_SEEN * unit * scale:
         return found
-    if dtype is None and _is_double_throughout(c, again):
+    if dtype is None and _is_curved(gradients, c, again):
         return found  # what spreads is the derivative: it changes within moves as short as a rounding
     return _by_its_spread(found, gradients, unit, again)
 
@@ -132,19 +132,23 @@ def is_within_its_spread(c: Comparison, again: RunAgain) -> bool:
     runs = again()
     if runs is None or not np.isfinite(runs).all():
         return False
-    spread = np.std(c.entries_of(runs), axis=0, ddof=1)
-    allowed = NOISE_SIGMAS * np.hypot(spread, EVENLY * math.sqrt(float(np.mean(spread**2))))
+    spread = np.std(c.entries_of(runs), axis=0, ddof=1)  # of means of two
+    allowed = math.sqrt(2.0) * NOISE_SIGMAS * np.hypot(spread, EVENLY * math.sqrt(float(np.mean(spread**2))))
     allowed += c.tolerance * (np.abs(c.gradient) + np.abs(c.reference))
     return bool((np.abs(c.gradient - c.reference) <= allowed).all())
 
 
-def _is_double_throughout(c: Comparison, again: RunAgain) -> bool:
-    """Tell whether a gradient follows moves that nothing which rounds in single precision on the way could follow."""
-    followed = again.followed
-    if followed is None:
+def _is_curved(gradients: Array, c: Comparison, again: RunAgain) -> bool:
+    """Tell whether runs (runs, entries), the judged one first, differ as the derivative does, and not by rounding.
+
+    From points 32 times as near, rounding in single precision is some fifth as large in the mean, since fewer
+    numbers are rounded otherwise; what a derivative changes by to second order is the thousandth part.
+    """
+    runs = again.nearer
+    if runs is None or not np.isfinite(runs).all():
         return False
-    along, beside = map(c.entries_of, followed)
-    return bool((along > 0.0).all() and (beside <= FOLLOWS * along).all())
+    near, far = (float(np.sqrt(np.mean((each - c.gradient) ** 2))) for each in (c.entries_of(runs), gradients[1:]))
+    return near <= CURVED * far
 
 
 def _by_its_spread(found: TensorVerdict, gradients: Array, unit: float, again: RunAgain) -> TensorVerdict:

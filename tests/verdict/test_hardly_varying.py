@@ -39,7 +39,7 @@ def point(seed, dtype, mean, deviation):
 
 def one_entry(g):
     g = g.copy()
-    g.flat[np.argmax(np.abs(g))] *= g.dtype.type(1.5)
+    g.flat[1] *= g.dtype.type(1.5)
     return g
 
 
@@ -53,7 +53,7 @@ def test_one_wrong_entry_fails_in_double_precision(seed, mean, deviation, axis):
     for place in range(3):
         for change in (one_entry, lambda g: 1.01 * g):
             report = fc.check_vjp(forward(axis), backward(axis, place, change), inputs, seed=seed)
-            assert len(report.failures) == 1 and report.failures[0].name == ("x", "gain", "b")[place], str(report)
+            assert [tensor.name for tensor in report.failures] == [("x", "gain", "b")[place]], str(report)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

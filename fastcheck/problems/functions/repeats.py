@@ -21,8 +21,8 @@ from ...runtime.cached_property import cached_property
 
 # Pairs of runs; fewer where they would take longer than this in all, but not less than the least.
 PAIRS, LEAST_PAIRS, SECONDS = 16, 8, 10.0
-# Moves, relative to each number, that single precision does not see and double precision does; and pairs of them.
-SHORT, SHORT_PAIRS = 2.0**-40, 3
+# Points are moved by so many times less than a rounding in single precision where the derivative may change within one.
+NEARER = 32.0
 # How many points there are at each distance at which rounding is not shared with that point.
 POINTS = 24
 # A pass in extended precision takes up to this many times as long: BLAS does not know it.
@@ -58,7 +58,10 @@ class Repeats:
 
     @cached_property
     def _runs(self) -> Array | None:
-        """The same, run once."""
+        return self._gradients(UNIT_ROUNDOFFS["float32"])
+
+    def _gradients(self, least: float) -> Array | None:
+        """Return means of pairs (pairs, n) for moves of one rounding, and of that much at least."""
         generator, found = np.random.default_rng(self.seed), []
         started = time.perf_counter()
         end = min(self.deadline, started + SECONDS)
@@ -67,7 +70,7 @@ class Repeats:
                 spent = time.perf_counter() - started
                 if pair and started + spent + spent / pair * max(1, LEAST_PAIRS - pair) > end:
                     break
-                sides = moved(self.values, generator, UNIT_ROUNDOFFS["float32"])
+                sides = moved(self.values, generator, least)
                 if (above := self._before(end, sides[0])) is None or (below := self._before(end, sides[1])) is None:
                     break
                 found.append(0.5 * (above + below))
@@ -119,30 +122,13 @@ class Repeats:
         return None if plain is None or sharp is None else (plain, sharp)
 
     @cached_property
-    def followed(self) -> tuple[Array, Array] | None:
-        """How far the gradient follows moves too short for single precision, and what it does beside that; both (n,).
+    def nearer(self) -> Array | None:
+        """The same, (pairs, n), of points a few times nearer than single precision rounds; None as before.
 
-        They are norms over a few pairs of points, of half the distance between a pair's two gradients, and of that
-        between their mean and the gradient itself.  What rounds in single precision on the way does not follow such
-        moves, or jumps.  None where all is not in double precision, or time is up, or a run fails.
+        What rounds in single precision on the way rounds otherwise at some of them, and is as far off there; the
+        derivative changes by the square of what is left of the move.
         """
-        if not _all_double(self.values):
-            return None
-        generator, end = np.random.default_rng(self.seed), min(self.deadline, time.perf_counter() + SECONDS)
-        along: list[Array] = []
-        beside: list[Array] = []
-        try:
-            here = self._before(end, self.values)
-            for _ in range(SHORT_PAIRS):
-                sides = moved(self.values, generator, SHORT)
-                above, below = self._before(end, sides[0]), self._before(end, sides[1])
-                if here is None or above is None or below is None:
-                    return None
-                along.append(0.5 * (above - below))
-                beside.append(0.5 * (above + below) - here)
-        except Exception:
-            return None
-        return np.linalg.norm(along, axis=0), np.linalg.norm(beside, axis=0)
+        return self._gradients(UNIT_ROUNDOFFS["float32"] / NEARER) if _all_double(self.values) else None
 
     @cached_property
     def doubled(self) -> "tuple[Array, Repeats] | None":
