@@ -46,7 +46,7 @@ def by_spread(comparison: Comparison, given: Evidence, runs: Dithered) -> Tensor
         return replace(found, verdict=FAIL, entries=broken_entries(comparison), cause=Cause.NOT_FINITE)
     gradients, truths = (part[:, tensor.start : tensor.stop] for part in (runs.gradients, runs.truths))
     least = max(runs.unit * scale_beside(found, given), SMALLEST_NORMALS[_precision(runs)])
-    if not gradients[0].any() and comparison.approx_rms > least:
+    if not gradients.any() and comparison.approx_rms > least:
         return replace(found, verdict=FAIL, entries=broken_entries(comparison), cause=Cause.SPREAD,
                        finding="is exactly zero, where the truth is not")
     size = max(comparison.approx_rms, math.sqrt(float(np.mean(gradients[0] ** 2))))

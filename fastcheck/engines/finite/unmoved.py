@@ -26,11 +26,12 @@ def error_of_unmoved(check: Check, estimates: Estimates, gradient: Array) -> Arr
     gradient : (k,) what they are held against.
     """
     doubted = np.isfinite(gradient) & (np.abs(gradient - estimates.slope) > NOISE_SIGMAS * estimates.error)
-    if not doubted.any():
+    cost = check.problem.cost
+    if not (doubted & ((estimates.above == cost) | (estimates.below == cost))).any():
         return estimates.error
     moved = np.maximum(np.abs(estimates.above), np.abs(estimates.below))
     lost = LOST * UNIT_ROUNDOFF * _largest_cost(check)
-    within = doubted & (np.maximum(moved, abs(check.problem.cost)) <= lost)
+    within = doubted & (np.maximum(moved, abs(cost)) <= lost)
     return np.where(within, np.hypot(estimates.error, lost / estimates.step), estimates.error)
 
 
