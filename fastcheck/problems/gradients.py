@@ -26,6 +26,16 @@ class RunAgain(Protocol):
         """The gradient (n,) once more, and the same from numbers with more digits; None where that cannot be had."""
         ...
 
+    @property
+    def nearer(self) -> Array | None:
+        """Return the same of points several times nearer than that, where all is in double precision; else None."""
+        ...
+
+    @property
+    def doubled(self) -> "tuple[Array, RunAgain] | None":
+        """The gradient (n,) of the same numbers in double precision and what runs it again, where it comes in less."""
+        ...
+
     def further(self) -> Iterator[tuple[Array, Array]]:
         """Give gradients (points, n) at points further and further away, as they come and in double precision."""
         ...

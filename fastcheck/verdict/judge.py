@@ -24,15 +24,15 @@ from .._constants import (
     UNIT_ROUNDOFFS,
 )
 from .._types import Array
-from ..problems.gradients import AnalyticGradient, NumericalGradient
+from ..problems.gradients import AnalyticGradient, NumericalGradient, RunAgain
 from .clear_case import difference_if_clear
 from .compare import comparisons
 from .comparison import Comparison, measure, relative
 from .entries import broken_entries, disagreeing_entries, join_norms
 from .explanations import Evidence, Explanations
-from .judgement import Judgement, Later, TensorVerdict
+from .judgement import Disagreeing, Judgement, Later, TensorVerdict
 from .low_precision import computed_in_single, follows_the_gradient, representable
-from .measured import by_more_digits, by_running_again, by_spread
+from .measured import by_more_digits, by_running_again, by_spread, is_within_its_spread
 from .outcome import FAIL, INCONCLUSIVE, PASS, Cause, Verdict
 from .tolerance import tolerance_in
 from .zero import zero
@@ -111,8 +111,10 @@ def _judge_tensor(comparison: Comparison, given: Evidence) -> TensorVerdict:
         return by_spread(comparison, given, given.subject.dithered)
     dtype = given.subject.precision.get(comparison.tensor.name)
     found = _judge_at(comparison, given, dtype)
-    if given.tolerance is not None or (found.verdict == PASS and dtype is not None):
+    if given.tolerance is not None:
         return found
+    if found.verdict == PASS and dtype is not None:
+        return _beside_double(found, given, dtype) if found.cause == Cause.ROUNDING else found
     if dtype is None and _only_single(found, given):
         found.cause = Cause.SINGLE
     if found.verdict == PASS:
@@ -122,12 +124,49 @@ def _judge_tensor(comparison: Comparison, given: Evidence) -> TensorVerdict:
     if again is not None and dtype is None and (looked or found).verdict == FAIL:
         looked = by_more_digits(found, given, again) or looked
     looked = _standing_alone(found, given, dtype) if looked is None else looked
-    if dtype is not None and looked.verdict == FAIL and _all_saturated(comparison, given, dtype):
-        return replace(looked, verdict=INCONCLUSIVE, cause=Cause.COARSE)
-    return looked
+    return looked if dtype is None else _beside_double(looked, given, dtype)
 
 
-def _all_saturated(c: Comparison, given: Evidence, dtype: str) -> bool:
+def _beside_double(found: TensorVerdict, given: Evidence, dtype: str) -> TensorVerdict:
+    """The verdict on a gradient in low precision, of which the verdict on the same in double precision may be known.
+
+    What is wrong there by a thousandth and more is wrong, whatever rounding could explain.  What is right there, and
+    off by no more than formulas lose that subtract from one, or than the pass spreads a rounding beside, is no mistake;
+    where all is saturated that may be all of the gradient, and nothing tells how much it was.
+    """
+    c, again, doubled = found.comparison, given.subject.again, None
+    if again is not None and c.sizes.finite and c.checked and (
+        found.verdict != FAIL or _is_lost(c, given, dtype, NOISE_SIGMAS) or is_within_its_spread(c, again)
+    ):
+        doubled = again.doubled
+    wide = None if doubled is None else _judge_in_double(found, given, *doubled)
+    if wide is not None and wide.verdict == FAIL and _is_resolved(wide.comparison):
+        return replace(found, verdict=FAIL, cause=Cause.NONE, entries=wide.entries)
+    right = wide is not None and wide.verdict == PASS
+    if found.verdict != FAIL or not (right or _is_lost(c, given, dtype, 1.0)):
+        return found
+    if right and not _is_resolved(c):
+        return replace(found, verdict=PASS, cause=Cause.ROUNDING, entries=Disagreeing())
+    return replace(found, verdict=INCONCLUSIVE, cause=Cause.COARSE)
+
+
+def _is_resolved(c: Comparison) -> bool:
+    """Whether a tensor is off by so much that no rounding in double precision does that."""
+    return not c.sizes.error <= RESOLVED * max(c.sizes.gradient, c.sizes.approx)
+
+
+def _judge_in_double(found: TensorVerdict, given: Evidence, gradient: Array, again: RunAgain) -> TensorVerdict:
+    """The verdict on the gradient (n,) that the same pass gives in double precision.
+
+    It is held to the tolerance of the low precision: the differences were measured to that.
+    """
+    there = replace(given.subject, gradient=gradient)
+    subject = replace(there, precision={}, rounding=None, again=again)
+    wide = replace(given, subject=subject, comparisons=comparisons(there, given.differences, None))
+    return _judge_tensor(next(c for c in wide.comparisons if c.tensor is found.comparison.tensor), wide)
+
+
+def _is_lost(c: Comparison, given: Evidence, dtype: str, sigmas: float) -> bool:
     """Whether all errors of a gradient in low precision are what formulas lose that subtract from one.
 
     Where everything is saturated, all runs beside it lose the same digits of 1 - a, or all of them: nothing tells how
@@ -136,8 +175,9 @@ def _all_saturated(c: Comparison, given: Evidence, dtype: str) -> bool:
     lost = given.differences.lost
     if lost is None or not c.sizes.finite:
         return False
-    allowed = SATURATED * UNIT_ROUNDOFFS[dtype] / UNIT_ROUNDOFF * lost[c.first : c.first + c.checked]
-    allowed += c.tolerance * (np.abs(c.gradient) + np.abs(c.reference))
+    low = SATURATED * UNIT_ROUNDOFFS[dtype] / UNIT_ROUNDOFF
+    allowed = sigmas * low * lost[c.first : c.first + c.checked] + NOISE_SIGMAS * c.noise
+    allowed += c.tolerance * (np.abs(c.gradient) + np.abs(c.reference) + c.negligible * c.root_mean_square)
     return bool((np.abs(c.gradient - c.reference) <= allowed).all())
 
 

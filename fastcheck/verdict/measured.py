@@ -30,6 +30,10 @@ from .zero import scale_beside, unresolved, zero
 
 # More digits make rounding smaller by far more than this; mistakes they leave as they are.
 DIGITS = 16.0
+# Entries of a tensor spread by this share of what is usual in it at least: few runs may show too little of one.
+EVENLY = 0.5
+# Runs from nearer points that differ by less than this share of the others differ as a derivative does.
+CURVED = 0.1
 # Rounding in extended precision, in units of that in double precision.
 EXTENDED = float(np.finfo(np.longdouble).eps / np.finfo(np.float64).eps)
 
@@ -42,7 +46,7 @@ def by_spread(comparison: Comparison, given: Evidence, runs: Dithered) -> Tensor
         return replace(found, verdict=FAIL, entries=broken_entries(comparison), cause=Cause.NOT_FINITE)
     gradients, truths = (part[:, tensor.start : tensor.stop] for part in (runs.gradients, runs.truths))
     least = max(runs.unit * scale_beside(found, given), SMALLEST_NORMALS[_precision(runs)])
-    if not gradients[0].any() and comparison.approx_rms > least:
+    if not gradients.any() and comparison.approx_rms > least:
         return replace(found, verdict=FAIL, entries=broken_entries(comparison), cause=Cause.SPREAD,
                        finding="is exactly zero, where the truth is not")
     size = max(comparison.approx_rms, math.sqrt(float(np.mean(gradients[0] ** 2))))
@@ -118,7 +122,33 @@ def by_running_again(found: TensorVerdict, given: Evidence, dtype: str | None, a
     rounding = math.sqrt(float(np.mean(np.var(gradients[1:], axis=0, ddof=1))))
     if c.where is not None or rounding < SINGLE_SEEN * unit * scale:
         return found
+    if dtype is None and _is_curved(gradients, c, again):
+        return found  # what spreads is the derivative: it changes within moves as short as a rounding
     return _by_its_spread(found, gradients, unit, again)
+
+
+def is_within_its_spread(c: Comparison, again: RunAgain) -> bool:
+    """Tell whether all errors are what the same backward pass spreads by, a rounding beside."""
+    runs = again()
+    if runs is None or not np.isfinite(runs).all():
+        return False
+    spread = np.std(c.entries_of(runs), axis=0, ddof=1)  # of means of two
+    allowed = math.sqrt(2.0) * NOISE_SIGMAS * np.hypot(spread, EVENLY * math.sqrt(float(np.mean(spread**2))))
+    allowed += c.tolerance * (np.abs(c.gradient) + np.abs(c.reference))
+    return bool((np.abs(c.gradient - c.reference) <= allowed).all())
+
+
+def _is_curved(gradients: Array, c: Comparison, again: RunAgain) -> bool:
+    """Tell whether runs (runs, entries), the judged one first, differ as the derivative does, and not by rounding.
+
+    From points 32 times as near, rounding in single precision is some fifth as large in the mean, since fewer
+    numbers are rounded otherwise; what a derivative changes by to second order is the thousandth part.
+    """
+    runs = again.nearer
+    if runs is None or not np.isfinite(runs).all():
+        return False
+    near, far = (float(np.sqrt(np.mean((each - c.gradient) ** 2))) for each in (c.entries_of(runs), gradients[1:]))
+    return near <= CURVED * far
 
 
 def _by_its_spread(found: TensorVerdict, gradients: Array, unit: float, again: RunAgain) -> TensorVerdict:

@@ -108,3 +108,31 @@ def test_mistakes_where_everything_is_learned(place, factor, margin):
 def test_gradients_below_the_smallest_numbers_are_no_mistakes(part):
     module, x, y = learned(300.0, PARTS[part])
     assert ft.check_module(module, nn.CrossEntropyLoss(), x, y).verdict != "fail"
+
+
+def divergence(margin, factor=1.0, seed=0):
+    """Return the verdict on a classifier by its divergence from what it has learned, with its output's gradient off."""
+    torch.manual_seed(seed)
+    module, x = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3)).double(), torch.randn(10, 4).double()
+    with torch.no_grad():
+        best = module(x).topk(2, dim=1)
+        for parameter in module[-1].parameters():
+            parameter *= margin / float((best.values[:, 0] - best.values[:, 1]).min())
+    wrong = function(lambda z: z.clone(), lambda g, z: factor * g)
+    module.register_forward_hook(lambda part, given, out: wrong(out))
+    targets = torch.nn.functional.one_hot(best.indices[:, 0], 3).double()
+
+    def loss(z, t):
+        return torch.nn.functional.kl_div(torch.log_softmax(z, 1), t, reduction="batchmean")
+
+    return ft.check_module(module, loss, x, targets).verdict
+
+
+@pytest.mark.parametrize("margin", [37.0, 60.0, 200.0])
+@pytest.mark.parametrize("seed", [0, 1, 8])
+def test_a_loss_of_exactly_zero_is_no_proof_of_derivatives_of_zero(margin, seed):
+    """It is taken by ordinary differences, all of which are zero: log(1 + 1e-17) is."""
+    assert divergence(margin, seed=seed) == "inconclusive"
+    assert divergence(20.0, seed=seed) != "fail"
+    for factor in (1.05, -1.0, 0.0):
+        assert divergence(20.0, factor, seed) == "fail"

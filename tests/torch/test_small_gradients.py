@@ -66,3 +66,20 @@ def test_gradients_in_bfloat16_are_called_by_their_name():
     report = ft.check_module(Scaled(-1.0, torch.bfloat16), times(1.0), *data(torch.bfloat16), tolerance=0.1)
     assert "float16" not in str(report).replace("bfloat16", "")
     assert "bfloat16" in str(report)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32], ids=str)
+@pytest.mark.parametrize("seed", range(3))
+def test_a_loss_that_is_met_exactly_in_low_precision_alone(seed, dtype):
+    """Its gradient is exactly zero and the truth is not: that is what rounding of the outputs makes of it."""
+    def report(factor):
+        torch.manual_seed(seed)
+        module, x = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3)).to(dtype), torch.randn(10, 4).to(dtype)
+        targets = module(x).detach()
+        wrong = function(lambda z: z.clone(), lambda g, z: factor * g)
+        module.register_forward_hook(lambda part, given, out: wrong(out))
+        return ft.check_module(module, nn.functional.mse_loss, x, targets)
+
+    assert report(1.0).verdict != "fail", str(report(1.0))
+    for factor in (0.0, 1.5, -1.0):
+        assert report(factor).verdict == "fail"

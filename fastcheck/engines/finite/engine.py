@@ -26,6 +26,7 @@ from .recheck import Rechecked, recheck
 from .resolve import resolved
 from .stencils import STENCILS, WIDEST, central
 from .steps import median, refine
+from .unmoved import error_of_unmoved
 
 # Errors this many times the usual one call for another step.
 POOR = 30.0
@@ -85,13 +86,14 @@ def differences(
             require_analytic(check)
     looked = _all_at_leisure(check, run) if math.isinf(method.deadline) else _until_the_deadline(check, run)
     estimates = looked.found.estimates
+    error = error_of_unmoved(check, estimates, problem.gradient[positions[looked.done]])
     if check.lines.count and time.perf_counter() < method.deadline:
         again = float(np.real(check.lines.at(problem.theta.copy())))
         require_same(problem.cost, again, "after other parameters were tried")
         _require_defined(check, positions[looked.done], estimates)
     facts = {"evaluations": check.lines.count, "order": "complex step" if method.complex_step else method.order}
     result = NumericalGradient(
-        problem.cost, estimates.above, estimates.below, estimates.slope, estimates.error, _kinks(looked),
+        problem.cost, estimates.above, estimates.below, estimates.slope, error, _kinks(looked),
         tuple(_notes(check, looked)), facts, settled=True,
     )
     return result, positions[looked.done], estimates.step if method.epsilon is None else method.epsilon

@@ -10,7 +10,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,8 @@ from ...runtime.cached_property import cached_property
 
 # Pairs of runs; fewer where they would take longer than this in all, but not less than the least.
 PAIRS, LEAST_PAIRS, SECONDS = 16, 8, 10.0
+# Points are moved by so many times less than a rounding in single precision where the derivative may change within one.
+NEARER = 32.0
 # How many points there are at each distance at which rounding is not shared with that point.
 POINTS = 24
 # A pass in extended precision takes up to this many times as long: BLAS does not know it.
@@ -52,6 +54,14 @@ class Repeats:
 
     def __call__(self) -> Array | None:
         """Return the gradients (pairs, n), each the mean of a pair; None where time is up or a run fails."""
+        return self._runs
+
+    @cached_property
+    def _runs(self) -> Array | None:
+        return self._gradients(UNIT_ROUNDOFFS["float32"])
+
+    def _gradients(self, least: float) -> Array | None:
+        """Return means of pairs (pairs, n) for moves of one rounding, and of that much at least."""
         generator, found = np.random.default_rng(self.seed), []
         started = time.perf_counter()
         end = min(self.deadline, started + SECONDS)
@@ -60,7 +70,7 @@ class Repeats:
                 spent = time.perf_counter() - started
                 if pair and started + spent + spent / pair * max(1, LEAST_PAIRS - pair) > end:
                     break
-                sides = moved(self.values, generator, UNIT_ROUNDOFFS["float32"])
+                sides = moved(self.values, generator, least)
                 if (above := self._before(end, sides[0])) is None or (below := self._before(end, sides[1])) is None:
                     break
                 found.append(0.5 * (above + below))
@@ -110,6 +120,41 @@ class Repeats:
         except Exception:
             return None
         return None if plain is None or sharp is None else (plain, sharp)
+
+    @cached_property
+    def nearer(self) -> Array | None:
+        """The same, (pairs, n), of points a few times nearer than single precision rounds; None as before.
+
+        What rounds in single precision on the way rounds otherwise at some of them, and is as far off there; the
+        derivative changes by the square of what is left of the move.
+        """
+        return self._gradients(UNIT_ROUNDOFFS["float32"] / NEARER) if _all_double(self.values) else None
+
+    @cached_property
+    def doubled(self) -> "tuple[Array, Repeats] | None":
+        """The gradient (n,) at the same numbers in double precision, and what runs that again.
+
+        None where all is in double precision as it is, where the pass is not the same every time, does not run in it,
+        or raises.
+        """
+        if not self.sharpens or _all_double(self.values):
+            return None
+
+        def gradient_at(values: tuple[Any, ...]) -> Array:
+            with warnings.catch_warnings(), np.errstate(all="ignore"), self.keeping():
+                warnings.simplefilter("ignore")
+                return self.gradient_at(values)
+
+        wide = replace(self, gradient_at=gradient_at, values=in_precision(self.values, np.float64))
+        end = min(self.deadline, time.perf_counter() + SECONDS)
+        try:
+            first, second = self._before(end, self.values), self._before(end, self.values)
+            found = wide._before(end, wide.values)
+        except Exception:
+            return None
+        if first is None or second is None or found is None:
+            return None
+        return (found, wide) if np.isfinite(found).all() and np.array_equal(first, second) else None
 
     def _before(self, end: float, values: tuple[Any, ...]) -> Array | None:
         """Return the gradient at a point, unless time is up."""

@@ -188,3 +188,63 @@ def test_right_layers_in_single_precision_that_are_saturated_all_over_do_not_fai
     for factor in (1.1, -1.0):
         wrong = fc.check_vjp(forward, lambda d, z, by=factor: (by * backward(d, z)).astype(np.float32), (z,))
         assert wrong.verdict in (("fail",) if middle < 6.0 else ("fail", "inconclusive"))
+
+
+def softmax_of_rows(z):
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def backward_of_rows(d, z):
+    p = softmax_of_rows(z)
+    return p * (d - (d * p).sum(axis=1, keepdims=True))
+
+
+def dense(x, W, b):
+    return np.tanh(x @ W + b)
+
+
+def backward_of_dense(d, x, W, b):
+    d = d * (1 - dense(x, W, b) ** 2)
+    return d @ W.T, x.T @ d, d.sum(axis=0)
+
+
+def one_entry(g):
+    """The gradient with its largest entry half as large again."""
+    g = g.copy()
+    g.flat[np.argmax(np.abs(g))] *= g.dtype.type(1.5)
+    return g
+
+
+MISTAKES = (lambda g: g * g.dtype.type(1.01), lambda g: -g, lambda g: 0 * g, one_entry)
+
+
+@pytest.mark.parametrize("size", [20.0, 40.0, 60.0])
+@pytest.mark.parametrize("seed", [2, 3, 4, 8, 13, 16, 21, 26])
+def test_a_softmax_in_single_precision_whose_rows_are_learned_does_not_fail_and_mistakes_do(size, seed):
+    """What the rows round is far more than all of their gradients; the same pass in double precision tells."""
+    z = (size * np.random.default_rng(seed).standard_normal((4, 5))).astype(np.float32)
+    right = fc.check_vjp(softmax_of_rows, backward_of_rows, (z,), seed=seed)
+    assert right.verdict in (("pass",) if size == 20.0 else ("pass", "inconclusive")), str(right)
+    for change in MISTAKES:
+        def backward(d, z, change=change):
+            return change(backward_of_rows(d, z))
+
+        wrong = fc.check_vjp(softmax_of_rows, backward, (z,), seed=seed)
+        assert wrong.verdict == "fail", str(wrong)
+
+
+@pytest.mark.parametrize("size", [20.0, 40.0, 60.0])
+@pytest.mark.parametrize("seed", [4, 5, 6, 13, 18, 33])
+def test_a_dense_layer_in_single_precision_whose_units_are_all_saturated_does_not_fail_and_mistakes_do(size, seed):
+    generator = np.random.default_rng(seed)
+    x = size * generator.standard_normal((4, 3))
+    inputs = tuple(a.astype(np.float32) for a in (x, generator.standard_normal((3, 5)), generator.standard_normal(5)))
+    assert fc.check_vjp(dense, backward_of_dense, inputs, seed=seed).verdict != "fail"
+    for change in MISTAKES:
+        def backward(d, x, W, b, change=change):
+            dx, dW, db = backward_of_dense(d, x, W, b)
+            return dx, change(dW), db
+
+        report = fc.check_vjp(dense, backward, inputs, seed=seed)
+        assert "W" in [tensor.name for tensor in report.failures], str(report)
