@@ -5,7 +5,8 @@ that has the same probability below it.  The operator is a rejection sampler, an
 numbers moves otherwise.  Fake quantisation rounds, and hands gradients on as if it did not.  An embedding with a
 ``max_norm`` shortens rows in place before it looks them up, of which autograd sees nothing; one with
 ``scale_grad_by_freq`` divides gradients by how often a row is looked up.  Spectral normalisation in training updates
-its singular vectors by each call, without a gradient.
+its singular vectors by each call, without a gradient.  Binary cross-entropy divides by p (1 - p), or by 1e-12 where
+that is less.
 """
 
 from collections.abc import Iterator
@@ -37,6 +38,8 @@ BY_DESIGN = {
 # Operators that look up rows of a table, whose fourth argument is whether gradients are divided by the counts.
 LOOKING_UP = aten.embedding.default, aten._embedding_bag.default, aten._embedding_bag_forward_only.default
 SHORTENING = aten.embedding_renorm_.default
+# What it divides by at least.
+CLAMPING, CLAMPED = aten.binary_cross_entropy.default, 1e-12
 # They sum over alignments, and their gradient supposes that the classes' probabilities add up to one, to this share.
 ALIGNING = tuple(operator for name, overload in (("_ctc_loss", "default"), ("_ctc_loss", "Tensor"),
                                                  ("_cudnn_ctc_loss", "default"), ("_cudnn_ctc_loss", "Tensor"))
@@ -68,6 +71,8 @@ class _Given(TorchDispatchMode):
                 self.shortened.add(_place(table))
         if func in LOOKING_UP and any(args[3:4]) and args[0].requires_grad:
             self.given.append((Cause.COUNTED, args[0]))
+        if func == CLAMPING and args[0].requires_grad and _is_clamped(*args[:2]):
+            self.given.append((Cause.CLAMPED, args[0]))
         for cause, operators in BY_DESIGN.items():
             if func in operators:
                 self.given += [(cause, one) for one in args if isinstance(one, torch.Tensor) and one.requires_grad]
@@ -78,7 +83,7 @@ def other_by_design(case: Case) -> Iterator[tuple[Cause, list[str]]]:
     """Yield causes with the names of the parameters that act through such operators, by autograd's graph."""
     with _Given() as found:
         case.cost(case.plain, case.args, case.kwargs, case.targets)
-    for cause in (*BY_DESIGN, Cause.COUNTED):
+    for cause in (*BY_DESIGN, Cause.COUNTED, Cause.CLAMPED):
         given = [one for its, one in found.given if its == cause]
         leaves = {id(getattr(node, "variable", None)) for one in given for node in graph_of(one)}
         leaves |= {id(one) for one in given}
@@ -89,6 +94,12 @@ def other_by_design(case: Case) -> Iterator[tuple[Cause, list[str]]]:
     iterated = set(_iterated(case.plain))
     if names := [name for name in case.parameters if name in iterated]:
         yield Cause.ITERATED, names
+
+
+def _is_clamped(p: torch.Tensor, y: torch.Tensor) -> bool:
+    """Tell whether any output that is not as it should be is that near 0 or 1."""
+    p, y = p.detach().double(), y.detach().double()
+    return bool(((p * (1.0 - p) < CLAMPED) & (p != y)).any())
 
 
 class _Aligned(TorchDispatchMode):

@@ -171,9 +171,15 @@ def _exactly(
         report = _by_response(case, value, gradients, {**options, "method": method or "all"})
     except chain.NotAChainError as reason:
         report = _by_operators(case, value, gradients, str(reason), method, options)
+    report = _doubted(case, report)
+    return report.noted(*_explained(case, gradients, until)) if report.verdict == FAIL else report
+
+
+def _doubted(case: Case, report: Report) -> Report:
+    """A report that did not pass, with doubts about parameters whose gradient is by design another."""
     for cause, names in () if report.ok else other_by_design(case):
         report = report.doubted(names, cause)
-    return report.noted(*_explained(case, gradients, until)) if report.verdict == FAIL else report
+    return report
 
 
 def _explained(case: Case, gradients: dict[str, Array], until: float) -> list[str]:
@@ -213,7 +219,8 @@ def _by_spread(
     meant = judged is not None and not proof.ok and bool(of_another_function(case, gradients))
     if proof.verdict == FAIL and not meant:
         return proof.noted("In double precision, too, the backward pass is wrong; this is the report on that.")
-    report = _beside_loss_rounding(case, twin, (options["norm"], options["seed"], options["time_limit"]), judged)
+    limits = options["norm"], options["seed"], options["time_limit"]
+    report = _doubted(case, _beside_loss_rounding(case, twin, limits, judged))
     if proof.ok or meant:
         return report
     return report.held_open(Cause.COARSE).noted(NOT_PROVEN, *proof.notes)

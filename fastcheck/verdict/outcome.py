@@ -103,6 +103,12 @@ class Cause(StrEnum):
         "and are updated by each call, and by design no gradient goes through them.",
         "Call module.eval() first: the vectors stand still then.",
     )
+    CLAMPED = (
+        "clamped", "{names} act{s} through binary_cross_entropy of outputs so near 0 or 1 that it clamps what it "
+        "divides by: the gradient is by design another there than that of the loss.",
+        "Leave the sigmoid to the loss, which is binary_cross_entropy_with_logits then; or check where outputs are "
+        "further from 0 and 1.",
+    )
     POWER = (
         "power", "Random directions would not show a single wrong entry of ordinary size in {names}.",
         'Use method="all", or method="sample"; or check at parameters a little off, where no unit stands on a kink.',
@@ -111,7 +117,8 @@ class Cause(StrEnum):
 
 DOUBTS = (
     Cause.STEP, Cause.KINKS, Cause.LOOSE, Cause.ROUNDING, Cause.HIDDEN, Cause.NOISE, Cause.BLIND, Cause.COARSE,
-    Cause.ROUGH, Cause.SAMPLED, Cause.STRAIGHT, Cause.SHORTENED, Cause.COUNTED, Cause.ITERATED, Cause.POWER,
+    Cause.ROUGH, Cause.SAMPLED, Cause.STRAIGHT, Cause.SHORTENED, Cause.COUNTED, Cause.ITERATED, Cause.CLAMPED,
+    Cause.POWER,
 )
 # Of these the remedy is a cost, or an engine, with less rounding.
 NOISY = (Cause.NOISE, Cause.BLIND)

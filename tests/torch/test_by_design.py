@@ -173,3 +173,19 @@ def test_alignments_of_what_is_no_probability_say_so(kind):
         report = ft.check_module(nn.Linear(6, 4).double(), loss, torch.randn(6, 2, 6, dtype=D))
         assert report.verdict == ("pass" if normalised else "fail"), str(report)
         assert any("log_softmax" in note for note in report.notes) != normalised
+
+
+@pytest.mark.parametrize("dtype", [D, torch.float32], ids=str)
+@pytest.mark.parametrize("scale", [0.1, 60.0, 100.0])
+def test_outputs_whose_cross_entropy_is_clamped_are_left_open_with_the_reason(dtype, scale):
+    """Labels that are right, and wrong ones: both divide by what is not p (1 - p)."""
+    torch.manual_seed(0)
+    module, x = nn.Sequential(nn.Linear(4, 1), nn.Sigmoid()).to(dtype), torch.randn(8, 4, dtype=dtype)
+    with torch.no_grad():
+        module[0].weight.mul_(scale)
+    y = torch.tensor([0.0, 1.0] * 4, dtype=dtype)[:, None]
+    report = ft.check_module(module, nn.BCELoss(), x, y)
+    assert report.verdict == ("pass" if scale < 1.0 else "inconclusive"), str(report)
+    assert scale < 1.0 or "binary_cross_entropy_with_logits" in str(report)
+    module[0].weight.register_hook(lambda g: 1.5 * g)
+    assert ft.check_module(module, nn.BCELoss(), x, y).verdict != "pass"
