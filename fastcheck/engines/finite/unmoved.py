@@ -25,6 +25,8 @@ def error_of_unmoved(check: Check, estimates: Estimates, gradient: Array) -> Arr
     ----------
     gradient : (k,) what they are held against.
     """
+    if check.method.complex_step:  # it reads the slope from the imaginary part: the real one is not meant to move
+        return estimates.error
     doubted = np.isfinite(gradient) & (np.abs(gradient - estimates.slope) > NOISE_SIGMAS * estimates.error)
     cost = check.problem.cost
     if not (doubted & ((estimates.above == cost) | (estimates.below == cost))).any():
