@@ -220,7 +220,9 @@ def _by_spread(
     if proof.verdict == FAIL and not meant:
         return proof.noted("In double precision, too, the backward pass is wrong; this is the report on that.")
     limits = options["norm"], options["seed"], options["time_limit"]
-    report = _doubted(case, _beside_loss_rounding(case, twin, limits, judged))
+    report = _beside_loss_rounding(case, twin, limits, judged)
+    if judged is None:
+        report = _doubted(case, report)
     if proof.ok or meant:
         return report
     return report.held_open(Cause.COARSE).noted(NOT_PROVEN, *proof.notes)
