@@ -17,7 +17,7 @@ from .choice import Way, choose
 from .columns import Job, measure
 from .cut import terms_of
 from .gathering import gathered
-from .kinks import measure_way, under_conventions
+from .kinks import at_kinks, measure_way, under_conventions
 from .limits import Limits
 from .literal import require_finite, require_literal, require_same_outputs
 from .problem import ProgramProblem
@@ -189,13 +189,14 @@ def _jobs(check: Check) -> tuple[list[Job], list[Job]]:
 
 
 def _look_at_single_entries(check: Check) -> None:
-    """Move by themselves the entries whose kinks several products share, and those that are not finite."""
+    """Move by themselves the entries whose kinks several products or other entries share, and those not finite."""
     for way, place, quotients in zip(check.ways, check.inputs, check.quotients, strict=True):
         if way.name == "entries":
             continue
         odd = ~np.isfinite(quotients.right + quotients.left)
         if way.units:
             odd |= quotients.flagged
-        entries = np.flatnonzero(odd & quotients.done)
-        if entries.size and 2 * entries.size <= max(MOST_SINGLE, check.runner.columns):
-            check.take_single(place, entries)
+        shared = at_kinks(quotients, ())
+        for entries in (np.flatnonzero(odd & quotients.done), shared[~quotients.lone[shared] & ~odd[shared]]):
+            if entries.size and 2 * entries.size <= max(MOST_SINGLE, check.runner.columns):
+                check.take_single(place, entries)
