@@ -29,6 +29,8 @@ from .verification import verify
 
 # Entries that may be moved by themselves where a faster way is in doubt, however few columns that way took.
 MOST_SINGLE = 256
+# Those that kinks of others were moved with may be so where their columns take no more numbers of inputs and outputs.
+MOST_SHARED = 1 << 20
 # Entries from which a scalar cost is worth cutting where it is a weighted sum.
 CUT_FROM = 150
 # Runs of the program that follow the last entry, beside a literal one for each input.
@@ -196,7 +198,10 @@ def _look_at_single_entries(check: Check) -> None:
         odd = ~np.isfinite(quotients.right + quotients.left)
         if way.units:
             odd |= quotients.flagged
-        shared = at_kinks(quotients, ())
-        for entries in (np.flatnonzero(odd & quotients.done), shared[~quotients.lone[shared] & ~odd[shared]]):
-            if entries.size and 2 * entries.size <= max(MOST_SINGLE, check.runner.columns):
+        kinks = at_kinks(quotients, ())
+        few = min(MOST_SINGLE, MOST_SHARED // (place.size + check.runner.size))
+        for entries, most in (
+            (np.flatnonzero(odd & quotients.done), MOST_SINGLE), (kinks[~(quotients.lone | odd)[kinks]], few),
+        ):
+            if entries.size and 2 * entries.size <= max(most, check.runner.columns):
                 check.take_single(place, entries)
