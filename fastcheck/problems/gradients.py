@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .._types import Array, Indices
+from .._types import Array, Indices, Mask
 from .parameters.tensor import Tensor
 
 # (tensor's name, unit) -> standard errors that rounding in units of ``unit`` leaves in a right gradient of it, flat.
@@ -92,6 +92,7 @@ class Kinks:
         A gradient that equals one of them is the gradient of a branch, and right; the interval proves less.
     of_line : whether low and high are no more than the derivatives to both sides on each entry's own line.  Where
         several kinks meet at theta, the gradients of other branches may then lie outside.
+    single : where one kink alone is met on the entry's line, so that none lies outside; None where nobody knows.
     """
 
     where: Indices
@@ -99,6 +100,7 @@ class Kinks:
     high: Array
     conventions: Mapping[str, Array] = field(default_factory=dict)
     of_line: bool = False
+    single: Mask | None = None
 
 
 class CostsOnDemand:

@@ -65,7 +65,8 @@ def _kinks(found: NumericalGradient, chosen: Indices) -> Kinks | None:
     kept = np.flatnonzero(place[kinks.where] >= 0)
     kept = kept[np.argsort(place[kinks.where[kept]], kind="stable")]
     conventions = {name: slopes[kept] for name, slopes in kinks.conventions.items()}
-    return replace(kinks, where=place[kinks.where[kept]], low=kinks.low[kept], high=kinks.high[kept],
+    single = None if kinks.single is None else kinks.single[kept]
+    return replace(kinks, where=place[kinks.where[kept]], low=kinks.low[kept], high=kinks.high[kept], single=single,
                    conventions=conventions)
 
 

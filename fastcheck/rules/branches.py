@@ -8,6 +8,8 @@ from .namespaces import any_of, to_device_of
 # What a value can stand on: the boundary of two slopes (relu, clip), equal candidates for a maximum or a place in an
 # order, the zero of a magnitude, or the equality that a comparison asks about.
 Kind = Literal["kink", "tie", "modulus", "comparison"]
+# Those at which one value has two slopes, and nothing else.
+SLOPES: tuple[Kind, ...] = ("kink", "modulus")
 
 
 # As many masks say (``x == x.max()``): every one of several equal candidates wins.
@@ -78,6 +80,7 @@ class Branches:
     Attributes
     ----------
     crossed, ties : (*batch) booleans.
+    standing : (*batch) how many values stand on a boundary and move; what is no matter of two slopes counts as many.
     met : operations, by the names they entered by, and the kinds of the ties that they moved.
     """
 
@@ -88,6 +91,7 @@ class Branches:
         self.convention = None if convention is None or isinstance(convention, Mixture) else Convention.of(convention)
         self.crossed = xp.zeros(batch, dtype=bool)
         self.ties = xp.zeros(batch, dtype=bool)
+        self.standing: Any = 0
         self._xp = xp
         self._batch = batch
 
@@ -95,6 +99,11 @@ class Branches:
     def kinds(self) -> set[Kind]:
         """Of the ties that were moved."""
         return {kind for _, kind in self.met}
+
+    @property
+    def lone(self) -> Any:
+        """(*batch) which perturbations moved one such value in all, that has two slopes."""
+        return self.ties & (self.standing == 1)
 
     @property
     def operation(self) -> str:
@@ -127,11 +136,19 @@ class Branches:
         found = self._by_perturbation(ties)
         if any_of(self._xp, found):
             self.met.add((self._operation, kind))
+            self.standing = how_many(self._xp, ties, found, kind) + to_device_of(found, self.standing)
         self.ties = found | to_device_of(found, self.ties)
 
     def _by_perturbation(self, where: Any) -> Any:
         lead = tuple(where.shape[: len(self._batch)])
         return self._xp.any(where.reshape((*lead, -1)), axis=-1)
+
+
+def how_many(xp: Any, ties: Any, found: Any, kind: Kind) -> Any:
+    """Return how many values (*batch) of ``ties`` (*batch, *shape) a perturbation moves, given where it does."""
+    if kind not in SLOPES:
+        return 2 * found
+    return xp.sum(ties.reshape((*found.shape, -1)), axis=-1)
 
 
 def note(branches: Branches | None, differs: Any) -> None:

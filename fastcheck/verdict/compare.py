@@ -39,6 +39,7 @@ def comparisons(
                 touched = TensorKinks(
                     kinks.where[chosen] - first, kinks.low[chosen], kinks.high[chosen],
                     {name: values[chosen] for name, values in kinks.conventions.items()}, kinks.of_line,
+                    None if kinks.single is None else kinks.single[chosen],
                 )
         found.append(Comparison(
             tensor, first, where, gradient, differences.gradapprox[first:last],

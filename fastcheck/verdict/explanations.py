@@ -285,6 +285,8 @@ class Explanations:
         chosen = (kinks.where >= part.first) & (kinks.where < part.first + wrong.size)
         places = kinks.where[chosen] - part.first
         reach = BRANCHES * (kinks.high - kinks.low)[chosen] * self.comparison.unit
+        if kinks.single is not None and self.dtype is None:  # low precision may carry others across their kinks
+            reach[kinks.single[chosen]] = 0.0
         found[places] = wrong[places] & (part.error[places] <= allowed[places] + reach)
         return found
 

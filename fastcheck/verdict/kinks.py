@@ -31,6 +31,7 @@ class TensorKinks:
     low, high : (k,) bounds of the one-sided derivatives.
     conventions : (k,) derivatives by convention (see ``problems.gradients.Kinks``).
     of_line : whether the bounds are those of each entry's own line.
+    single : (k,) where one kink alone is met on that line; None where nobody knows.
     """
 
     where: Indices
@@ -38,6 +39,7 @@ class TensorKinks:
     high: Array
     conventions: Mapping[str, Array] = field(default_factory=dict)
     of_line: bool = False
+    single: Mask | None = None
 
     def settle(self, gradient: Array, tolerance: float, noise: Array) -> Settled:
         """Compare a gradient with the derivatives that are right at the kinks.

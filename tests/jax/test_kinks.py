@@ -5,6 +5,7 @@ import pytest
 
 jax = pytest.importorskip("jax")
 check_grads = pytest.importorskip("fastcheck.jax").check_grads
+fj = pytest.importorskip("fastcheck.jax")
 jnp, lax, nn = jax.numpy, jax.lax, jax.nn
 
 ZEROS = np.array([0.0, 1.0, -1.0, 0.0])
@@ -106,3 +107,18 @@ def test_large_functions_are_held_against_conventions_along_directions():
     check_grads(lambda a: nn.relu(a) + jnp.maximum(a, 0.0), (x,), order=1)
     with pytest.raises(AssertionError, match="between the one-sided derivatives"):
         check_grads(held(0.505), (x,), order=1, modes=["rev"])
+
+
+@pytest.mark.parametrize(("slope", "verdict"), [(0.0, "pass"), (1.0, "pass"), (2.0, "fail"), (-0.5, "fail")])
+@pytest.mark.parametrize("scanned", [False, True])
+def test_a_loss_that_stands_on_one_kink(slope, verdict, scanned):
+    def loss(params):
+        if not scanned:
+            return jnp.sum((held(slope)(params["W"] @ jnp.array([1.0, 2.0])) - 1.0) ** 2)
+        rows = lax.scan(lambda total, w: (total + w @ jnp.array([1.0, 2.0]), held(slope)(w @ jnp.array([1.0, 2.0]))),
+                        jnp.abs(params["W"][1, 1]), params["W"])
+        return jnp.sum((rows[1] - 1.0) ** 2) + rows[0]
+
+    with jax.enable_x64(True):
+        report = fj.check(loss, {"W": jnp.array([[2.0, -1.0], [1.0, 1.0], [-1.0, 0.3]])})
+    assert report.verdict == verdict, report

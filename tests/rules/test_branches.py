@@ -167,3 +167,24 @@ def test_one_perturbation_needs_no_batch_axis():
     RULES["relu"].change(np, (np.array([1.0, -1.0]),), (np.array([-2.0, 0.5]),), np.array([1.0, 0.0]), branches)
     assert branches.crossed
     assert not branches.ties
+
+
+@pytest.mark.parametrize(("name", "values", "lone"), [
+    ("relu", (0.0,), [True, True]), ("absolute", (0.0,), [True, True]), ("clip", (1.0, -1.0, 1.0), [True, True]),
+    ("clip", (1.0, 1.0, 1.0), [False, True]), ("softshrink", (0.5,), [True, True]), ("relu", (0.5,), [False, False]),
+    ("greater", (0.0, 0.0), [False, False]), ("sign", (0.0,), [False, False]),
+])
+def test_a_lone_kink_is_one_of_two_slopes(name, values, lone):
+    _, branches = noted(name, values, 0.0, (0.1, -0.1, 0.0))
+    assert branches.lone.tolist() == [*lone, False]
+
+
+def test_kinks_of_several_values_or_operations_are_not_lone():
+    branches = Branches(np, (3,))
+    changes = np.array([[1.0, 0.0], [0.0, -1.0], [1.0, 1.0]])
+    RULES["relu"].change(np, (np.zeros(2),), (changes,), np.zeros(2), branches)
+    assert branches.lone.tolist() == [True, True, False]
+    RULES["absolute"].change(np, (np.zeros(()),), (changes[:, 0],), np.zeros(()), branches)
+    assert branches.lone.tolist() == [False, True, False]
+    RULES["max"].change(np, (np.zeros(2),), (changes,), np.zeros(()), branches, axes=(-1,))
+    assert not branches.lone.any()

@@ -100,7 +100,7 @@ class ToyProgram:
             values = tuple(operand.value for operand in operands)
             found.append(None if still else RULES[name].change(np, values, moved, array.value, branches))
         return SimpleNamespace(changes=(found[-1],), crossed=branches.crossed, ties=branches.ties,
-                               met=frozenset(branches.met))
+                               met=frozenset(branches.met), lone=branches.lone)
 
 
 class ToyCost:

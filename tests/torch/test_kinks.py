@@ -97,3 +97,34 @@ def test_kinks_are_noted_by_the_operator():
     program = TorchProgram(lambda x: F.relu(x).sum() + x.max(), [given.detach()])
     response = program.run({0: torch.eye(3, dtype=torch.float64).numpy() * 1e-9})
     assert {(name.split(".")[1], kind) for name, kind in response.met} == {("relu", "kink"), ("max", "tie")}
+
+
+class Held(torch.autograd.Function):
+    """A relu with a slope of its own at zero."""
+
+    @staticmethod
+    def forward(ctx, x, slope):
+        ctx.save_for_backward(x)
+        ctx.slope = slope
+        return torch.relu(x)
+
+    @staticmethod
+    def backward(ctx, g):
+        (x,) = ctx.saved_tensors
+        return g * torch.where(x == 0, ctx.slope, (x > 0).to(g.dtype)), None
+
+
+class Layer(torch.nn.Module):
+    def __init__(self, slope):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.tensor([[1.0, 1.0], [2.0, -1.0], [2.0, 0.5]]))
+        self.slope = slope
+
+    def forward(self, x):
+        return Held.apply(x @ self.weight.T, self.slope) @ torch.tensor([0.3, 1.0, -0.9], dtype=x.dtype)
+
+
+@pytest.mark.parametrize(("slope", "verdict"), [(0.0, "pass"), (1.0, "pass"), (2.0, "fail"), (-0.5, "fail")])
+def test_a_module_that_stands_on_one_kink(slope, verdict):
+    inputs, targets = torch.tensor([[1.0, 2.0], [0.5, 0.3]]), torch.tensor([1.0, 2.0])
+    assert ft.check_module(Layer(slope), torch.nn.MSELoss(), inputs, targets).verdict == verdict

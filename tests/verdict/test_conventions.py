@@ -128,3 +128,61 @@ def test_lengths_of_nothing_have_the_kink_of_a_magnitude(length):
         wrong = gradient.copy()
         wrong[1, column] += off
         assert not fc.check_function(lambda p: np.sin(p).sum() + length(p).sum(), at, wrong).ok
+
+
+ALONE = np.array([0.0, 1.0, -2.0])
+MARGINS, LABELS = np.array([[1.0, 0.0], [2.0, 1.0], [0.5, 0.25]]), np.array([1.0, -1.0, 1.0])
+
+
+def hinge(w):
+    return float(np.sum(np.maximum(0.0, 1.0 - LABELS * (MARGINS @ w))))
+
+
+# The cost, its gradient for a slope of each kink, the parameters, and the slopes to both sides.
+LONE = {
+    "abs": (lambda w: np.sum(np.abs(w)), lambda w, s: np.where(w == 0, s, np.sign(w)), ALONE, (-1.0, 1.0)),
+    "relu": (lambda w: np.sum(np.maximum(w, 0)), lambda w, s: np.where(w == 0, s, w > 0), ALONE, (0.0, 1.0)),
+    "penalty": (lambda w: np.sum(w**2) + 0.1 * np.sum(np.abs(w)),
+                lambda w, s: 2 * w + 0.1 * np.where(w == 0, s, np.sign(w)), np.repeat(ALONE, 100), (-1.0, 1.0)),
+    "hinge": (hinge, lambda w, s: MARGINS.T @ (-LABELS * np.array([s, 1.0, 1.0])), np.array([1.0, 0.5]), (0.0, 1.0)),
+}
+
+
+@pytest.mark.parametrize("name", LONE)
+def test_one_kink_alone_leads_nowhere_but_between_its_slopes(name):
+    cost, gradient, w, (low, high) = LONE[name]
+    for slope in (low, high, 0.5 * (low + high)):
+        assert fc.check_function(cost, w, gradient(w, slope)).ok
+    for slope in (low - 1e-3, high + 1e-3, low - 4.0, high + 4.0, high + 20.0):
+        assert fc.check_function(cost, w, gradient(w, slope)).verdict == "fail", slope
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (40, 50)])
+def test_each_of_many_kinks_may_be_alone(shape):
+    x = np.random.default_rng(0).normal(size=shape)
+    x[0, :2] = x[1, 2] = 0.0
+    for slope, verdict in ((0.0, "pass"), (1.0, "pass"), (2.0, "fail"), (-0.5, "fail")):
+        report = fc.check_vjp(
+            lambda x: np.maximum(x, 0), lambda d, x, slope=slope: d * np.where(x == 0, slope, x > 0), x
+        )
+        assert report.verdict == verdict, slope
+
+
+# Kinks of several values or operations on one line, and a gradient of mixed conventions that lies outside its sides.
+SEVERAL = {
+    "two operations": (lambda w: np.sum(np.maximum(w, 0) - 0.9 * np.maximum(w, 0)), [1.0, 0.0, -0.9, 0.1]),
+    "written in two ways": (lambda w: np.sum(np.maximum(w, 0) - 0.45 * (w + np.abs(w))), [1.0, 0.0, -0.9, 0.1]),
+    "magnitudes": (lambda w: np.sum(np.abs(w) - 0.9 * np.abs(w)), [1.9, -1.9, 0.1, -0.1]),
+    "two values": (lambda w: np.sum(np.abs(np.outer(w, [1.0, 1.0])) @ [1.0, -0.9]), [1.9, -1.9, 0.9, 0.1]),
+    "a root of a square": (lambda w: np.sum(np.maximum(w, 0) - 0.45 * np.sqrt(w**2)), [0.0, 1.0, -0.45, 0.45, 1.45]),
+    "a mask": (lambda w: np.sum(np.maximum(w, 0) - 0.9 * w * (w > 0)), [1.0, 0.0, -0.9, 0.1]),
+    "one behind the other": (lambda w: np.sum(np.abs(np.maximum(w, 0)) - 0.9 * np.maximum(w, 0)), [-1.0, 1.0, -0.9]),
+    "both ends": (lambda w: np.sum(np.clip(w, 0, 0) + 0.1 * np.abs(w)), [0.1, -0.1, 1.1, 0.9]),
+}
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_several_kinks_on_a_line_lead_outside_of_its_sides(name):
+    cost, slopes = SEVERAL[name]
+    for slope in slopes:
+        assert fc.check_function(cost, np.zeros(1), np.array([slope])).verdict != "fail", slope

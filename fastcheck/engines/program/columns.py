@@ -147,6 +147,7 @@ class _Work:
         crossed = lost[:count] | lost[count : 2 * count]
         ties = response.ties[:count] | response.ties[count : 2 * count]
         redo: Mask = crossed if level < SHRINKS else np.zeros(count, dtype=bool)
+        lone = response.lone[:count] & response.lone[count : 2 * count] & (level == 0)
         coded = self._coded_rows(rows, count)
         for number, here in rows.items():
             keep = here[~redo[here]]
@@ -162,7 +163,7 @@ class _Work:
                 _single(colours[keep], sides, found, self.runner, step)
             else:
                 _free(job.colouring, colours[keep], sides, found, self.runner, step)
-            _mark(job, colours[keep], (crossed | ties)[keep], found)
+            _mark(job, colours[keep], (crossed | ties)[keep], lone[keep], found)
         return redo
 
     def _coded_rows(self, rows: dict[int, Indices], count: int) -> dict[int, Indices]:
@@ -294,7 +295,8 @@ def _free(
     found.unseen[moved] = colouring.unseen * largest / step[moved]
 
 
-def _mark(job: Job, colours: Indices, flagged: Mask, found: Quotients) -> None:
+def _mark(job: Job, colours: Indices, flagged: Mask, lone: Mask, found: Quotients) -> None:
     rows, entries = job.colouring.members(colours)
     found.done[entries] = True
     found.flagged[entries] = flagged[rows]
+    found.lone[entries] = lone[rows]

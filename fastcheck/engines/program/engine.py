@@ -17,7 +17,7 @@ from .choice import Way, choose
 from .columns import Job, measure
 from .cut import terms_of
 from .gathering import gathered
-from .kinks import measure_way, under_conventions
+from .kinks import at_kinks, measure_way, under_conventions
 from .limits import Limits
 from .literal import require_finite, require_literal, require_same_outputs
 from .problem import ProgramProblem
@@ -29,6 +29,8 @@ from .verification import verify
 
 # Entries that may be moved by themselves where a faster way is in doubt, however few columns that way took.
 MOST_SINGLE = 256
+# Those that kinks of others were moved with may be so where their columns take no more numbers of inputs and outputs.
+MOST_SHARED = 1 << 20
 # Entries from which a scalar cost is worth cutting where it is a weighted sum.
 CUT_FROM = 150
 # Runs of the program that follow the last entry, beside a literal one for each input.
@@ -189,13 +191,17 @@ def _jobs(check: Check) -> tuple[list[Job], list[Job]]:
 
 
 def _look_at_single_entries(check: Check) -> None:
-    """Move by themselves the entries whose kinks several products share, and those that are not finite."""
+    """Move by themselves the entries whose kinks several products or other entries share, and those not finite."""
     for way, place, quotients in zip(check.ways, check.inputs, check.quotients, strict=True):
         if way.name == "entries":
             continue
         odd = ~np.isfinite(quotients.right + quotients.left)
         if way.units:
             odd |= quotients.flagged
-        entries = np.flatnonzero(odd & quotients.done)
-        if entries.size and 2 * entries.size <= max(MOST_SINGLE, check.runner.columns):
-            check.take_single(place, entries)
+        kinks = at_kinks(quotients, ())
+        few = min(MOST_SINGLE, MOST_SHARED // (place.size + check.runner.size))
+        for entries, most in (
+            (np.flatnonzero(odd & quotients.done), MOST_SINGLE), (kinks[~(quotients.lone | odd)[kinks]], few),
+        ):
+            if entries.size and 2 * entries.size <= max(most, check.runner.columns):
+                check.take_single(place, entries)

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..._constants import SMALLEST_NORMALS
-from ..._types import Array, Indices
+from ..._types import Array, Indices, Mask
 from ...problems.gradients import CostsOnDemand, Kinks, NumericalGradient
-from .kinks import Candidates, at_kinks, name_of
+from .kinks import JUMP, Candidates, at_kinks, name_of
 from .problem import ProgramProblem
 from .quotients import Quotients
 from .runner import FLUSHED, Place, Runner, ranges
@@ -58,22 +58,32 @@ def _kinks(quotients: Quotients, candidates: dict[str, Array], here: Indices, st
     where = np.intersect1d(at_kinks(quotients, list(candidates.values())), here, assume_unique=True)
     right, left = quotients.right[where], quotients.left[where]
     right, left = np.where(np.isfinite(right), right, left), np.where(np.isfinite(left), left, right)
-    return Kinks(
-        start + np.searchsorted(here, where),
-        np.minimum(right, left),
-        np.maximum(right, left),
-        {name: candidate[where] for name, candidate in candidates.items()},
-    )
+    low, high = np.minimum(right, left), np.maximum(right, left)
+    conventions = {name: candidate[where] for name, candidate in candidates.items()}
+    single = quotients.lone[where] & _reached(list(conventions.values()), low, high)
+    return Kinks(start + np.searchsorted(here, where), low, high, conventions, single=single)
+
+
+def _reached(slopes: Sequence[Array], low: Array, high: Array) -> Mask:
+    """Tell where conventions lead to both sides and no further: what they do not freeze then has no kink of its own."""
+    if not slopes:
+        return np.zeros(low.shape, bool)
+    near: Array = JUMP * (np.abs(low) + np.abs(high))
+    with np.errstate(invalid="ignore"):
+        least, most = np.abs(np.min(slopes, axis=0) - low), np.abs(np.max(slopes, axis=0) - high)
+        return np.asarray((least <= near) & (most <= near))
 
 
 def _joined(kinks: list[Kinks]) -> Kinks | None:
     """Return the kinks of all tensors; each has all conventions or, where no tie moved anywhere, none."""
     if not any(one.where.size for one in kinks):
         return None
-    where, low, high = (np.concatenate([getattr(one, name) for one in kinks]) for name in ("where", "low", "high"))
+    where, low, high, single = (
+        np.concatenate([getattr(one, name) for one in kinks]) for name in ("where", "low", "high", "single")
+    )
     names = kinks[0].conventions
     conventions = {name: np.concatenate([one.conventions[name] for one in kinks]) for name in names}
-    return Kinks(where, low, high, conventions, of_line=True)
+    return Kinks(where, low, high, conventions, of_line=True, single=single)
 
 
 def costs_beside(

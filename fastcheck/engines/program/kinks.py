@@ -136,7 +136,7 @@ def under_conventions(
             old, moved = found[job.place], quotients.done
             frozen[job.place] = Quotients(
                 np.where(moved, quotients.right, old.right), np.where(moved, quotients.left, old.left),
-                old.terms, old.flagged, old.done, old.unseen,
+                old.terms, old.flagged, old.lone, old.done, old.unseen,
             )
         return [measure_way(way, frozen).slope for way in ways]
 

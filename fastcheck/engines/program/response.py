@@ -15,9 +15,11 @@ class Response:
     changes : one per output, (B, *shape); None for an output that stands still.
     crossed, ties : (B,) which perturbations crossed a kink; which moved a value that stands on one.
     met : operations, and kinds of the kinks on which their values stood.
+    lone : (B,) which moved one such value in all, that has two slopes.
     """
 
     changes: tuple[Array | None, ...]
     crossed: Mask
     ties: Mask
-    met: frozenset[tuple[str, Kind]] = frozenset()
+    met: frozenset[tuple[str, Kind]]
+    lone: Mask

@@ -51,6 +51,11 @@ class Response(Protocol):
         ...
 
     @property
+    def lone(self) -> Mask:
+        """(columns,): which moved one such value in all, that has two slopes: no choice of others is left."""
+        ...
+
+    @property
     def met(self) -> frozenset[tuple[str, Kind]]:
         """Operations, by name, and kinds of these boundaries."""
         ...
@@ -177,17 +182,18 @@ class Moved:
     Parameters
     ----------
     changes : one for each output: (columns, size of the output), or None where it stands still.
-    crossed, ties : (columns,), as in ``Response``.
+    crossed, ties, lone : (columns,), as in ``Response``.
     """
 
     changes: tuple[Array | None, ...]
     crossed: Mask
     ties: Mask
+    lone: Mask
 
     def rows(self, chosen: Indices) -> "Moved":
         """Return some of the columns."""
         changes = tuple(None if change is None else change[chosen] for change in self.changes)
-        return Moved(changes, self.crossed[chosen], self.ties[chosen])
+        return Moved(changes, self.crossed[chosen], self.ties[chosen], self.lone[chosen])
 
     def moving(self) -> Iterator[tuple[int, Array]]:
         """Yield the outputs that moved, with their places."""
@@ -328,7 +334,7 @@ class Runner:
             None if change is None or not weight.size else change.reshape(count, -1)
             for change, weight in zip(outputs, self.weights, strict=True)
         )
-        return Moved(changes, _flags(found.crossed, count), _flags(found.ties, count))
+        return Moved(changes, *(_flags(flags, count) for flags in (found.crossed, found.ties, found.lone)))
 
     def run_outputs(self, perturbations: Sequence[Mapping[Place, Array]]) -> tuple[Array | None, ...]:
         """Changes of the outputs themselves, in their shapes with a leading axis, for several perturbations."""
@@ -385,8 +391,8 @@ def _joined(parts: Sequence[Moved], counts: Sequence[int]) -> Moved:
         changes.append(None if size is None else np.concatenate([
             np.zeros((count, size)) if change is None else change for change, count in zip(rows, counts, strict=True)
         ]))
-    return Moved(tuple(changes), np.concatenate([part.crossed for part in parts]),
-                 np.concatenate([part.ties for part in parts]))
+    return Moved(tuple(changes), *(np.concatenate([getattr(part, flags) for part in parts])
+                                   for flags in ("crossed", "ties", "lone")))
 
 
 def costs_of(response: Response, weights: Sequence[Any], columns: int) -> Array:

@@ -3,8 +3,11 @@
 from typing import Any, get_args
 
 import jax.numpy as jnp
+import numpy as np
 
-from ...rules.branches import Branches, Convention, Held, Kind, Mixture
+from ..._types import Array
+from ...engines.program.response import Response
+from ...rules.branches import Branches, Convention, Held, Kind, Mixture, how_many
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 # Groups of primitives whose ties JAX resolves alike, with the convention that it holds: equal shares for maxima of
@@ -20,7 +23,7 @@ GROUP_OF = {
     "sort": "order", "top_k": "order", "reduce_window_max": "order", "reduce_window_min": "order",
     "select_and_scatter_add": "order", "select_and_gather_add": "order",
 }
-# Whether a kink was crossed, and whether a value stood on one, by group and kind.
+# Whether a kink was crossed, and how many values stood on one, by group and kind.
 Flags = tuple[Any, Any]
 
 
@@ -39,7 +42,7 @@ class TracedBranches(Branches):
     ) -> None:
         super().__init__(jnp, (), None)
         self.held, self.custom, self.group = held, custom, 0
-        self.crossed, self.by_kind = flags or (jnp.zeros((), bool), jnp.zeros((len(GROUPS), len(KINDS)), bool))
+        self.crossed, self.by_kind = flags or (jnp.zeros((), bool), jnp.zeros((len(GROUPS), len(KINDS)), jnp.int32))
         self.enter("")
 
     def enter(self, operation: str, *, second: bool = False, custom: bool = False) -> None:
@@ -54,7 +57,7 @@ class TracedBranches(Branches):
     def note_tie(self, ties: Any, kind: Kind) -> None:
         """Note where a value stands exactly on a boundary and moves."""
         here = (jnp.arange(len(GROUPS)) == self.group)[:, None] & (jnp.arange(len(KINDS)) == KINDS.index(kind))
-        self.by_kind = self.by_kind | (jnp.any(ties) & here)
+        self.by_kind = self.by_kind + here * how_many(jnp, ties, jnp.any(ties), kind).astype(jnp.int32)
 
     @property
     def flags(self) -> Flags:
@@ -67,4 +70,11 @@ class TracedBranches(Branches):
 
     def join(self, flags: Flags) -> None:
         """Take over what was noted elsewhere."""
-        self.crossed, self.by_kind = self.crossed | flags[0], self.by_kind | flags[1]
+        self.crossed, self.by_kind = self.crossed | flags[0], self.by_kind + flags[1]
+
+
+def response_of(found: tuple[Array | None, ...], crossed: Any, by_kind: Any) -> Response:
+    """Return what perturbations do, from their flags, (B,) each."""
+    met = frozenset((GROUPS[group], KINDS[kind]) for group, kind in np.argwhere(by_kind.any(axis=0)))
+    standing = by_kind.sum(axis=(1, 2))
+    return Response(found, crossed, standing > 0, met, standing == 1)

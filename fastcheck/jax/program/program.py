@@ -16,7 +16,7 @@ from ...rules.branches import Convention, Held, Mixture
 from .call import Handler
 from .contents import largest_array
 from .evaluation import is_inexact
-from .flags import GROUPS, HELD_BY_JAX, KINDS, TracedBranches
+from .flags import HELD_BY_JAX, TracedBranches, response_of
 from .flat import FlatJaxpr, flattened
 from .interpreter import MOVES, Inside, Interpreter, Moving
 from .primitives import PRIMITIVES
@@ -144,9 +144,7 @@ class JaxProgram:
         joined = [np.concatenate(part) if len(part) > 1 else part[0] for part in zip(*parts, strict=True)]
         crossed, by_kind, *rest = (part[:count] for part in joined)
         moved = iter(rest)
-        met = frozenset((GROUPS[group], KINDS[kind]) for group, kind in np.argwhere(by_kind.any(axis=0)))
-        found = tuple(next(moved) if moves else None for moves in self._moves)
-        return Response(found, crossed, np.asarray(by_kind.any(axis=(1, 2))), met)
+        return response_of(tuple(next(moved) if moves else None for moves in self._moves), crossed, by_kind)
 
     @property
     def rows(self) -> int:

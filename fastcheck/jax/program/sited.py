@@ -17,7 +17,7 @@ from ...rules.branches import Convention, Held, Mixture
 from .contents import largest_array
 from .cut import CutTerm, terms_of
 from .evaluation import is_inexact, widened
-from .flags import GROUPS, KINDS, TracedBranches
+from .flags import TracedBranches, response_of
 from .flat import FlatJaxpr, flattened
 from .interpreter import MOVES, RESTS, Inside, Interpreter, Moving
 from .primitives import PRIMITIVES
@@ -159,8 +159,7 @@ class SitedProgram:
         crossed, by_kind, *found = (
             np.concatenate(part)[:count] if len(part) > 1 else part[0][:count] for part in zip(*blocks, strict=True)
         )
-        met = frozenset((GROUPS[group], KINDS[kind]) for group, kind in np.argwhere(by_kind.any(axis=0)))
-        return Response(tuple(found), crossed, np.asarray(by_kind.any(axis=(1, 2))), met)
+        return response_of(tuple(found), crossed, by_kind)
 
     @property
     def is_small(self) -> bool:

@@ -68,7 +68,7 @@ def _switched(
     every = [_function(self, case, rest, union, branches)() for case in cases]
     branches.note(new != index)
     crossed, by_kind = (jnp.stack(flags) for flags in zip(*(one[2] for one in every), strict=True))
-    branches.join((crossed[index] | crossed[new], by_kind[index] | by_kind[new]))
+    branches.join((crossed[index] | crossed[new], jnp.maximum(by_kind[index], by_kind[new])))
     found = []
     for place in range(len(union)):
         values, changes = (jnp.stack([one[part][place] for one in every]) for part in (0, 1))
@@ -133,7 +133,7 @@ def scan(self: Interpreter, equation: Any, operands: Sequence[Moving], branches:
         return (*_apart(self, state, moving), inner.flags), _apart(self, out, moving_out[count:])
 
     rows = [self.as_moving(one) if moves else one for one, moves in zip(rows, ahead[1], strict=True)]
-    state = (*_apart(self, start, moving), branches.flags)
+    state = (*_apart(self, start, moving), branches.inside().flags)
     (values, changes, flags), out = lax.scan(step, state, _apart(self, rows, ahead[1]), length=params["length"],
                                              reverse=params["reverse"])
     branches.join(flags)
@@ -210,7 +210,7 @@ def while_loop(self: Interpreter, equation: Any, operands: Sequence[Moving], bra
         plain = Interpreter(self.handlers, self.structures, exact=False)
         return jnp.any(plain.run(test, operands, TracedBranches())[0][0])
 
-    state = (*_apart(self, start, moving), branches.flags, jnp.zeros((), bool))
+    state = (*_apart(self, start, moving), branches.inside().flags, jnp.zeros((), bool))
     values, changes, flags, lost = lax.while_loop(goes_on, step, state)
     lost = lost | answer(values, changes)[1]
     branches.join(flags)

@@ -158,7 +158,7 @@ class TorchProgram:
                     raise NoRule("a branch that a perturbation takes the other way", "use torch.where")
             outputs = [None if slot is None or not _moves(found[slot]) else found[slot] for slot in self._results]
             return Response(tuple(None if o is None else _array(o) for o in outputs), _array(branches.crossed),
-                            _array(branches.ties), frozenset(branches.met))
+                            _array(branches.ties), frozenset(branches.met), _array(branches.lone))
 
 
 # In place of the change of an output that moves and that the operator's rule leaves out: a saved mean, a factorisation.

@@ -12,6 +12,7 @@ class Response:
     changes: tuple
     crossed: np.ndarray
     ties: np.ndarray
+    lone: np.ndarray
     met: frozenset = frozenset()
     observed: dict = field(default_factory=dict)
 
@@ -123,12 +124,12 @@ class StandIn:
         assert all(len(one) == count for one in given)
         self.columns += count
         moved = [changes.get(place) for place in range(len(self.inputs))]
-        crossed, ties = np.zeros(count, bool), np.zeros(count, bool)
+        crossed, standing = np.zeros(count, bool), np.zeros(count, int)
 
         def note(where, flags):
-            flags |= where.reshape(count, -1).any(axis=1)
+            flags += where.reshape(count, -1).sum(axis=1, dtype=flags.dtype)
 
-        notes = {"crossed": lambda where: note(where, crossed), "tie": lambda where: note(where, ties)}
+        notes = {"crossed": lambda where: note(where, crossed), "tie": lambda where: note(where, standing)}
         for number, operation in enumerate(self.operations):
             parts = [moved[place] for place in operation.operands]
             values = [self.values[place] for place in operation.operands]
@@ -139,5 +140,6 @@ class StandIn:
             if sites and number in sites:
                 found = sites[number] if found is None else found + sites[number]
             moved.append(found)
+        ties = standing > 0
         met = frozenset({("relu", "kink")} if ties.any() else ())
-        return Response(tuple(moved[place] for place in self.given), crossed, ties, met)
+        return Response(tuple(moved[place] for place in self.given), crossed, ties, standing == 1, met)

@@ -280,3 +280,30 @@ def test_strong_curvature():
         exact, value = exact * 3.9 * (1.0 - 2.0 * value), 3.9 * (value - value**2)
     assert found.gradapprox == pytest.approx(exact, rel=1e-9)
     assert math.isfinite(found.noise.max())
+
+
+def test_entries_that_meet_one_kink_alone_are_known():
+    generator = np.random.default_rng(0)
+    x, W = generator.normal(size=(3, 2)), generator.normal(size=(2, 4))
+    x[1], W[:, 2] = [1.0, 2.0], [2.0, -1.0]
+    found, _ = _all(_problem(_relu, [x, W]))
+    assert found.kinks.where.tolist() == [2, 3, 8, 12]
+    assert found.kinks.single.all()
+    x[1] = 0.0
+    found, _ = _all(_problem(_relu, [x, W]))
+    assert found.kinks.where.tolist() == [2, 3]
+    assert not found.kinks.single.any()
+
+
+def test_entries_of_one_colour_have_kinks_of_their_own():
+    x = np.random.default_rng(0).normal(size=(20, 30))
+    x[[3, 3, 9, 12], [1, 2, 2, 20]] = 0.0
+
+    def build(x):
+        program = StandIn(x)
+        return program.give(program.relu(0))
+
+    found, _ = _all(_problem(build, [x]))
+    assert found.facts["ways"] == {"input0": "colours"}
+    assert found.kinks.where.tolist() == np.flatnonzero(x.reshape(-1) == 0.0).tolist()
+    assert found.kinks.single.all()

@@ -39,6 +39,7 @@ class Response:
     crossed : (batch,), which perturbations crossed a kink: their changes are exact, but no derivatives.
     ties : (batch,), which perturbations moved a value that stands exactly on a kink.
     met : operations, and kinds of these kinks.
+    lone : (batch,), which perturbations moved one such value in all, that has two slopes.
     observed : by the number of an operation that was to be observed, (batch, *shape) of its result; only of those that
         move.
     """
@@ -46,7 +47,8 @@ class Response:
     changes: tuple[Changes | None, ...]
     crossed: Mask
     ties: Mask
-    met: frozenset[tuple[str, Kind]] = frozenset()
+    met: frozenset[tuple[str, Kind]]
+    lone: Mask
     observed: Mapping[int, Changes] = field(default_factory=dict)
 
 
@@ -296,7 +298,7 @@ class Program:
                 )
             changes.append(None if array is None or array.change is None else np.array(array.change))
         branches = run.branches
-        return Response(tuple(changes), branches.crossed, branches.ties, frozenset(branches.met))
+        return Response(tuple(changes), branches.crossed, branches.ties, frozenset(branches.met), branches.lone)
 
 
 class Intervention:
