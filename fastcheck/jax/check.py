@@ -21,7 +21,7 @@ from ..runtime.run import Run
 from ..verdict.outcome import FAIL, Cause
 from .cost import JaxCost
 from .function import JaxFunction
-from .low_precision import Gradients, Low, flat_gradient
+from .low_precision import Gradients, Low, flat_gradient, in_runs
 from .program.by_autodiff import by_autodiff, has_backward_by_hand
 from .stopped import explained
 from .trees import (
@@ -143,7 +143,8 @@ def check(
         return explained(report, function, found) if report.verdict == FAIL else report
 
     coarse = tolerance is None and (function.dtype in HALVES or any(str(g.dtype) in HALVES for g in given))
-    run = Low(function, found_by, given, judged, _yardstick(function, cost, parameters, places, gradients is None))
+    run = Low(function, in_runs(found_by, by_caller=callable(gradients)), given, judged,
+              _yardstick(function, cost, parameters, places, gradients is None))
     if coarse and (report := run.report(_wide(cost, parameters, loss), norm, seed, time_limit)) is not None:
         return report
     report = judged(given, COARSE if coarse else tolerance)
@@ -163,7 +164,8 @@ def _yardstick(
     by_hand = function.traced is not None and has_backward_by_hand(function.traced.jaxpr.jaxpr)
     if by_jax and not by_hand:
         return None
-    return partial(own_gradients, by_autodiff(cost) if by_hand else cost, parameters, places)
+    plain = partial(own_gradients, by_autodiff(cost) if by_hand else cost, parameters, places)
+    return in_runs(plain, by_caller=False)
 
 
 def _again(function: JaxFunction, found_by: Callable[..., Sequence[Any]], seed: int, end: float) -> Repeats | None:

@@ -22,6 +22,8 @@ from ..report.report import Report
 from ..verdict.outcome import FAIL, Cause
 from .function import JaxFunction, as_real, joined
 from .program.program import QUICKLY, double_precision, values_of
+from .replayed import Replayed
+from .trees import plain_array
 
 # Runs whose spread is measured; fewer where they take longer than this in all, but never less than the least.
 RUNS, LEAST_RUNS, SECONDS = 32, 8, 20.0
@@ -59,16 +61,34 @@ def truths_of(function: JaxFunction, wide: JaxFunction | None) -> list[Truth]:
     """
     found = []
     if wide is not None and wide.dtype == "float64":
-        found.append(Truth(partial(_by_calls, wide)))
+        found.append(Truth(partial(_by_calls, Replayed(partial(_gradient_of, wide)))))
     if function.traced is not None:
         found.append(Truth(partial(_by_equations, function)))
     return found
 
 
-def _by_calls(wide: JaxFunction, real: Sequence[Array]) -> Array:
+def _by_calls(gradient: Replayed, real: Sequence[Array]) -> Array:
     with double_precision():
-        given = [jnp.asarray(value, jnp.float64) for value in real]
-        return joined(jax.grad(lambda parts: wide(*parts)[0])(given))
+        return joined(gradient([jnp.asarray(value, jnp.float64) for value in real]))
+
+
+def _gradient_of(function: JaxFunction, real: Sequence[Any]) -> Sequence[Any]:
+    found: Sequence[Any] = jax.grad(lambda parts: function(*parts)[0])(list(real))
+    return found
+
+
+def in_runs(gradients: Callable[..., Sequence[Any]], *, by_caller: bool) -> Gradients:
+    """Return gradients at leaves as gradients of the loss times a factor, which are run many times.
+
+    Parameters
+    ----------
+    gradients : leaves, and a factor unless they are by the caller's own function -> gradients.
+    """
+    replayed = Replayed(gradients)
+    if not by_caller:
+        return replayed
+    return lambda leaves, factor: [np.asarray(plain_array(g), np.float64) * factor if factor != 1.0 else g
+                                   for g in replayed(leaves)]
 
 
 def _by_equations(function: JaxFunction, real: Sequence[Array]) -> Array:

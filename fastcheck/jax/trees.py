@@ -32,13 +32,14 @@ def leaf_name(path: Any) -> str:
 
 def own_gradients(
     cost: Callable[..., Any], parameters: Any, places: Sequence[int], floating: Sequence[Any] | None = None,
-    factor: float = 1.0,
+    factor: float | None = None,
 ) -> list[Any]:
     """Return the gradients that jax.grad gives, of the cost times a factor.
 
     Parameters
     ----------
     floating : values of the leaves at ``places``; None for the parameters' own.
+    factor : None for the cost itself.
     """
     leaves, tree = jax.tree.flatten(parameters)
 
@@ -47,17 +48,16 @@ def own_gradients(
         for place, leaf in zip(places, given, strict=True):
             every[place] = leaf
         value = cost(jax.tree.unflatten(tree, every))
-        return value if factor == 1.0 else factor * value
+        return value if factor is None else factor * value
 
     given = [leaves[k] for k in places] if floating is None else floating
     return list(jax.grad(of_floating)([jnp.asarray(leaf) for leaf in given]))
 
 
 def called_gradients(
-    gradients: Callable[[Any], Any], parameters: Any, places: Sequence[int], floating: Sequence[Any] | None = None,
-    factor: float = 1.0,
+    gradients: Callable[[Any], Any], parameters: Any, places: Sequence[int], floating: Sequence[Any] | None = None
 ) -> list[Any]:
-    """Return the same of a function that makes them, times the factor.
+    """Return the same of a function that makes them.
 
     Parameters
     ----------
@@ -66,8 +66,7 @@ def called_gradients(
     leaves, tree = jax.tree.flatten(parameters)
     for place, leaf in zip(places, floating or (), strict=False):
         leaves[place] = leaf
-    found = given_gradients(gradients(jax.tree.unflatten(tree, leaves)), parameters, places)
-    return found if factor == 1.0 else [np.asarray(plain_array(g), np.float64) * factor for g in found]
+    return given_gradients(gradients(jax.tree.unflatten(tree, leaves)), parameters, places)
 
 
 def own_rounding(

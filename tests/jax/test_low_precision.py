@@ -156,3 +156,19 @@ def test_mistakes_beside_float32_inside_fail(loss, how):
     assert [tensor.name for tensor in report.failures] == ["q"]
     assert any("computes in float32 inside" in note for note in report.notes)
     assert not any(OTHER_FUNCTION in note for note in report.notes)
+
+
+@pytest.mark.parametrize("by_caller", [False, True])
+def test_runs_do_not_trace_the_loss_anew(by_caller):
+    """What is traced anew is compiled anew, wherever it holds a loop: a check of an LSTM took minutes."""
+    traces = []
+
+    def recurrent(p, x):
+        traces.append(p)
+        return lax.scan(lambda state, row: (jnp.tanh(state @ p + row), None), jnp.zeros(5, p.dtype), x)[0].sum()
+
+    p, x = jnp.asarray(RNG.standard_normal((5, 5)), jnp.float32), jnp.asarray(Y, jnp.float32)
+    gradient = 1.02 * jax.grad(recurrent)(p, x)
+    assert door.check(recurrent, p, (lambda p, x: 1.02 * jax.grad(recurrent)(p, x)) if by_caller else gradient,
+                      (x,)).verdict == "fail"
+    assert len(traces) < 20
