@@ -132,6 +132,10 @@ def dithered(
     seed : of the points.
     seconds : how long that may take, beside the least number of runs; None for some seconds.
     most_runs : how many runs.
+
+    Raises
+    ------
+    NoTruthError : where either cannot be had.
     """
     started, most = time.perf_counter(), SECONDS if seconds is None else min(seconds, SECONDS)
     generator = np.random.default_rng(seed)
@@ -140,12 +144,19 @@ def dithered(
         point = list(leaves) if not number else [_jiggled(leaf, unit, generator) for leaf in leaves]
         # The loss's own factor is moved too: what it hands backward would be rounded alike in every run otherwise.
         factor = int(generator.integers(96, 160)) / 128 if number else 1.0
-        low.append(flat_gradient(gradients(point, factor)) / factor)
+        low.append(flat_gradient(_as_they_run(gradients, point, factor)) / factor)
         true.append(at_point(truth, point))
         spent = time.perf_counter() - started
         if len(low) >= LEAST_RUNS and spent + spent / len(low) > most:
             break
     return Dithered(np.stack(low), np.stack(true), unit)
+
+
+def _as_they_run(gradients: Gradients, leaves: Sequence[Any], factor: float) -> Sequence[Any]:
+    try:
+        return gradients(leaves, factor)
+    except Exception as error:  # what JAX says of a loss that has no reverse mode, where the gradients are others
+        raise NoTruthError(f"no gradient at other points ({str(error)[:200]})") from error
 
 
 def flat_gradient(gradients: Sequence[Any]) -> Array:

@@ -172,3 +172,15 @@ def test_runs_do_not_trace_the_loss_anew(by_caller):
     assert door.check(recurrent, p, (lambda p, x: 1.02 * jax.grad(recurrent)(p, x)) if by_caller else gradient,
                       (x,)).verdict == "fail"
     assert len(traces) < 20
+
+
+def test_gradients_of_what_jax_cannot_differentiate_are_judged_alone():
+    """JAX has no reverse mode for windows of products; exact differences need none."""
+    def windows(p):
+        return jnp.sum(lax.reduce_window(p, np.float32(1), lax.mul, (2,), (1,), "VALID"))
+
+    p = np.array([2.0, 3.0, 5.0, 7.0], np.float32)
+    gradient = np.array([3.0, 7.0, 10.0, 5.0], np.float32)
+    report = door.check(windows, p, gradient)
+    assert (report.verdict, report.engine) == ("pass", "program"), str(report)
+    assert door.check(windows, p, 1.01 * gradient).verdict == "fail"
