@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -30,6 +31,7 @@ from .trees import (
     given_gradients,
     named_leaves,
     own_gradients,
+    own_integers,
     own_rounding,
     plain_array,
 )
@@ -102,14 +104,8 @@ def check(
     if not isinstance(args, (tuple, list)):
         raise TypeError(f"args: expected a tuple of further arguments, as in args=(x, y), got {type(args).__name__}")
 
-    def cost(given: Any) -> Any:
-        value = loss(given, *args)
-        shape = getattr(value, "shape", None if isinstance(value, (tuple, list, dict)) else np.shape(value))
-        if shape != () or not jnp.issubdtype(jnp.result_type(value), jnp.floating):
-            found = type(value).__name__ if shape is None else f"shape {shape} and type {jnp.result_type(value)}"
-            raise ValueError(f"loss: expected one real number, got {found}; reduce it, e.g. with .mean()")
-        return value
-
+    cost = _of_parameters(loss, args)
+    wide_cost = _of_parameters(loss, jax.tree.map(own_integers, args))
     names, places = named_leaves(parameters)
     function = JaxFunction(cost, (parameters,), loss, wide=False)
     function.rename(names)
@@ -122,9 +118,9 @@ def check(
     plain = {name: plain_array(real) for name, real in zip(names, function.real, strict=True)}
     rounding = None
     if gradients is None:
-        rounding = own_rounding(cost, parameters, places, dict(zip(names, given, strict=True)))
+        rounding = own_rounding(wide_cost, parameters, places, dict(zip(names, given, strict=True)))
     again = _again(function, found_by, seed, deadline(started, time_limit)) if own else None
-    differenced, notes = JaxCost(_called(function, cost, parameters, loss), rounding, again), []
+    differenced, notes = JaxCost(_called(function, wide_cost, parameters, loss), rounding, again), []
     if method is None:
         method = differenced.method(Run(threads_of(threads), memory_of(memory_limit)))
         if method == "directional":
@@ -145,7 +141,7 @@ def check(
     coarse = tolerance is None and (function.dtype in HALVES or any(str(g.dtype) in HALVES for g in given))
     run = Low(function, in_runs(found_by, by_caller=callable(gradients)), given, judged,
               _yardstick(function, cost, parameters, places, gradients is None))
-    if coarse and (report := run.report(_wide(cost, parameters, loss), norm, seed, time_limit)) is not None:
+    if coarse and (report := run.report(_wide(wide_cost, parameters, loss), norm, seed, time_limit)) is not None:
         return report
     report = judged(given, COARSE if coarse else tolerance)
     if coarse:
@@ -153,8 +149,22 @@ def check(
     single = any(str(g.dtype) == "float32" for g in given)
     if report.ok or tolerance is not None or not (single or function.dtype == "float32"):
         return report
-    report = run.again(report, _wide(cost, parameters, loss), norm, seed, time_limit)
+    report = run.again(report, _wide(wide_cost, parameters, loss), norm, seed, time_limit)
     return report if single else report.noted(SINGLE_INSIDE)
+
+
+def _of_parameters(loss: Callable[..., Any], args: Sequence[Any]) -> Callable[[Any], Any]:
+    """Return the loss as a function of the parameters alone, which raises where it is not one real number."""
+
+    def cost(given: Any) -> Any:
+        value = loss(given, *args)
+        shape = getattr(value, "shape", None if isinstance(value, (tuple, list, dict)) else np.shape(value))
+        if shape != () or not jnp.issubdtype(jnp.result_type(value), jnp.floating):
+            found = type(value).__name__ if shape is None else f"shape {shape} and type {jnp.result_type(value)}"
+            raise ValueError(f"loss: expected one real number, got {found}; reduce it, e.g. with .mean()")
+        return value
+
+    return cost
 
 
 def _yardstick(

@@ -30,6 +30,16 @@ def leaf_name(path: Any) -> str:
     return jax.tree_util.keystr(path, simple=True, separator=".") or "parameters"
 
 
+def own_integers(leaf: Any) -> Any:
+    """Return a leaf as JAX takes it in the caller's precision: NumPy's integers of 64 bits are of 32 without x64.
+
+    A jitted loss that has met them there fails where it meets them in double precision: JAX mistakes one for the other.
+    """
+    if not isinstance(leaf, (np.ndarray, np.generic)) or leaf.dtype.kind not in "iu":
+        return leaf
+    return leaf.astype(jax.dtypes.canonicalize_dtype(leaf.dtype))
+
+
 def own_gradients(
     cost: Callable[..., Any], parameters: Any, places: Sequence[int], floating: Sequence[Any] | None = None,
     factor: float | None = None,

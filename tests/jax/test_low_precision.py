@@ -184,3 +184,12 @@ def test_gradients_of_what_jax_cannot_differentiate_are_judged_alone():
     report = door.check(windows, p, gradient)
     assert (report.verdict, report.engine) == ("pass", "program"), str(report)
     assert door.check(windows, p, 1.01 * gradient).verdict == "fail"
+
+
+def test_integers_of_a_jitted_loss_are_the_same_in_double_precision(capfd):
+    """JAX would say on stderr that an executable got s32 and not s64, and the loss would not run in double."""
+    places, table = np.array([[0, 3], [1, 1]]), jnp.asarray(Y, jnp.float32)
+    looked_up = jax.jit(lambda p, k: jnp.sum(jnp.tanh(p[k]) ** 3))
+    gradient = 1.02 * jax.grad(looked_up)(table, places)
+    assert door.check(looked_up, table, gradient, (places,)).verdict == "fail"
+    assert capfd.readouterr().err == ""
