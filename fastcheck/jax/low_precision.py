@@ -140,10 +140,11 @@ def dithered(
     started, most = time.perf_counter(), SECONDS if seconds is None else min(seconds, SECONDS)
     generator = np.random.default_rng(seed)
     low, true = [], []
+    linear = _follows_factors(gradients, leaves, unit)
     for number in range(most_runs):
         point = list(leaves) if not number else [_jiggled(leaf, unit, generator) for leaf in leaves]
         # The loss's own factor is moved too: what it hands backward would be rounded alike in every run otherwise.
-        factor = int(generator.integers(96, 160)) / 128 if number else 1.0
+        factor = int(generator.integers(96, 160)) / 128 if number and linear else 1.0
         low.append(flat_gradient(_as_they_run(gradients, point, factor)) / factor)
         true.append(at_point(truth, point))
         spent = time.perf_counter() - started
@@ -157,6 +158,14 @@ def _as_they_run(gradients: Gradients, leaves: Sequence[Any], factor: float) -> 
         return gradients(leaves, factor)
     except Exception as error:  # what JAX says of a loss that has no reverse mode, where the gradients are others
         raise NoTruthError(f"no gradient at other points ({str(error)[:200]})") from error
+
+
+def _follows_factors(gradients: Gradients, leaves: Sequence[Any], unit: float) -> bool:
+    """Tell whether half the loss has half the gradient; what a wrong backward pass leaves there is not rounding."""
+    whole, half = (flat_gradient(_as_they_run(gradients, leaves, factor)) for factor in (1.0, 0.5))
+    with np.errstate(all="ignore"):
+        apart = np.linalg.norm(2.0 * half - whole) > np.sqrt(unit) * np.linalg.norm(whole)
+    return not apart
 
 
 def flat_gradient(gradients: Sequence[Any]) -> Array:

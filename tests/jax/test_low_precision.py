@@ -193,3 +193,20 @@ def test_integers_of_a_jitted_loss_are_the_same_in_double_precision(capfd):
     gradient = 1.02 * jax.grad(looked_up)(table, places)
     assert door.check(looked_up, table, gradient, (places,)).verdict == "fail"
     assert capfd.readouterr().err == ""
+
+
+@jax.custom_vjp
+def product(x, w):
+    return x @ w
+
+
+# The backward pass takes what the product is for what is handed back to it.
+product.defvjp(lambda x, w: (x @ w, (x, w)), lambda kept, g: (g @ kept[1].T, kept[0].T @ (kept[0] @ kept[1])))
+
+
+def test_backward_passes_that_do_not_follow_what_is_handed_to_them_fail():
+    def cost(w, x):
+        return jnp.sum(jnp.sin(product(jnp.tanh(x), w)))
+
+    report = door.check(cost, jnp.asarray(W["w"], jnp.float32), args=(jnp.asarray(X, jnp.float32),))
+    assert report.verdict == "fail", str(report)
