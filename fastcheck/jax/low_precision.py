@@ -61,7 +61,7 @@ def truths_of(function: JaxFunction, wide: JaxFunction | None) -> list[Truth]:
     """
     found = []
     if wide is not None and wide.dtype == "float64":
-        found.append(Truth(partial(_by_calls, Replayed(partial(_gradient_of, wide)))))
+        found.append(Truth(partial(_by_calls, Replayed(partial(_gradient_of, wide), whole=True))))
     if function.traced is not None:
         found.append(Truth(partial(_by_equations, function)))
     return found

@@ -1,6 +1,7 @@
 """Pytrees of parameters and of gradients: their floating leaves, and the gradients that JAX gives."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -12,6 +13,7 @@ from .._types import Array
 from ..problems.functions.vjp import rounding_between
 from ..problems.gradients import Rounding
 from .function import as_real, is_floating
+from .replayed import Replayed
 
 HALVES = ("float16", "bfloat16")
 
@@ -91,7 +93,8 @@ def own_rounding(
         with jax.enable_x64(True):
             for place in places:
                 leaves[place] = jnp.asarray(leaves[place], jnp.float64)
-            doubles = own_gradients(cost, jax.tree.unflatten(tree, leaves), places)
+            gradients = Replayed(partial(own_gradients, cost, jax.tree.unflatten(tree, leaves), places), whole=True)
+            doubles = gradients([leaves[place] for place in places])
     except Exception:  # what double precision does to code that fixes its own types: nothing is known then
         return None
     plain = {name: np.asarray(g) for name, g in given.items()}

@@ -1,5 +1,6 @@
 """fastcheck.jax.check: losses of pytrees, as reports."""
 
+import gc
 from typing import NamedTuple
 
 import numpy as np
@@ -173,3 +174,20 @@ def test_a_loop_that_asks_each_row_is_followed():
     report = door.check(cost, x, gradient)
     assert (report.verdict, report.engine) == ("pass", "program"), str(report)
     assert door.check(cost, x, gradient.at[2].multiply(1.01)).verdict == "fail"
+
+
+def test_little_is_compiled_that_jax_keeps_for_good():
+    """JAX keeps what it compiles of single operations; those in double precision took most of a small check."""
+    client = jax.devices()[0].client
+    x = jnp.asarray(RNG.standard_normal((7, 9)), jnp.float32)
+
+    def cost(w):
+        return jnp.mean(jnp.tanh(jnp.sin(x @ w)) ** 2 + jnp.exp(-jnp.square(x @ w)))
+
+    w = jnp.asarray(RNG.standard_normal((9, 3)), jnp.float32)
+    jax.grad(cost)(w)
+    jax.grad(cost)(w)
+    before = len(client.live_executables())
+    assert door.check(cost, w).ok
+    gc.collect()
+    assert len(client.live_executables()) - before < 24
