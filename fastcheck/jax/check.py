@@ -158,9 +158,9 @@ def _of_parameters(loss: Callable[..., Any], args: Sequence[Any]) -> Callable[[A
 
     def cost(given: Any) -> Any:
         value = loss(given, *args)
-        shape = getattr(value, "shape", None if isinstance(value, (tuple, list, dict)) else np.shape(value))
-        if shape != () or not jnp.issubdtype(jnp.result_type(value), jnp.floating):
-            found = type(value).__name__ if shape is None else f"shape {shape} and type {jnp.result_type(value)}"
+        known = isinstance(value, (int, float, complex)) or hasattr(value, "dtype")
+        if not known or np.shape(value) or not jnp.issubdtype(jnp.result_type(value), jnp.floating):
+            found = f"shape {np.shape(value)} and type {jnp.result_type(value)}" if known else type(value).__name__
             raise ValueError(f"loss: expected one real number, got {found}; reduce it, e.g. with .mean()")
         return value
 

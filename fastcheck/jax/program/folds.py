@@ -33,8 +33,6 @@ def reduce_window(
 ) -> list[Moving]:
     """Return arrays whose entries are combined window by window; what lies outside counts as the initial value."""
     params, count = equation.params, len(operands) // 2
-    if any(dilation != 1 for dilation in params["base_dilation"]):
-        raise NoRule("lax.reduce_window with base_dilation")
     if params.get("consts"):
         raise NoRule("lax.reduce_window of an operation that closes over arrays")
     shape, sizes = operands[0][0].shape, params["window_dimensions"]
@@ -43,9 +41,12 @@ def reduce_window(
     for axis, length in enumerate(shape):
         start = np.arange(out[axis]) * params["window_strides"][axis] - params["padding"][axis][0]
         place = start[:, None] + np.arange(sizes[axis]) * params["window_dilation"][axis]
-        place = np.expand_dims(place, [k for k in range(index.ndim) if k not in (axis, len(shape) + axis)])
-        inside &= (place >= 0) & (place < length)
-        index = index * length + np.clip(place, 0, max(length - 1, 0))
+        apart = params["base_dilation"][axis]
+        there = (place >= 0) & (place % apart == 0) & (place < length * apart)
+        place, there = (np.expand_dims(one, [k for k in range(index.ndim) if k not in (axis, len(shape) + axis)])
+                        for one in (np.clip(place // apart, 0, max(length - 1, 0)), there))
+        inside &= there
+        index = index * length + place
     index, inside = index.reshape(*out, -1), inside.reshape(*out, -1)
 
     def windows(one: Moving, first: Moving) -> Moving:
