@@ -39,6 +39,9 @@ from .trees import (
 # What is said of a loss of float64 arrays that casts them.
 SINGLE_INSIDE = ("The loss computes in float32 inside, whatever its parameters are in: its gradients are rounded as "
                  "those in single precision are.")
+# What is said where nothing but a backward pass by hand is wrong.
+BY_HAND = ("Without the backward passes that were written by hand (jax.custom_vjp), the gradient is right: one of them "
+           "is not that of what its function computes. Where that is meant (a straight-through estimator), it is right.")
 
 
 def check(
@@ -133,10 +136,22 @@ def check(
 
     def judged(found: Sequence[Any], within: float | None) -> Report:
         """Return the report on gradients against exact differences."""
-        arrays = {name: plain_array(g) for name, g in zip(names, found, strict=True)}
-        report = check_function(differenced, plain, arrays, tolerance=within, **options)
+        def against(slopes: Sequence[Any]) -> Report:
+            arrays = {name: plain_array(g) for name, g in zip(names, slopes, strict=True)}
+            return check_function(differenced, plain, arrays, tolerance=within, **options)
+
+        report = against(found)
         report = report.noted(differenced.how(report.engine), *notes)
-        return explained(report, function, found) if report.verdict == FAIL else report
+        if report.verdict != FAIL:
+            return report
+        if gradients is None and found is given and _has_backward_by_hand(function):
+            try:
+                others = own_gradients(by_autodiff(cost), parameters, places)
+            except Exception:  # what automatic differentiation may say of what has a backward pass by hand
+                others = None
+            if others is not None and against(others).ok:
+                report = report.noted(BY_HAND)
+        return explained(report, function, found)
 
     coarse = tolerance is None and (function.dtype in HALVES or any(str(g.dtype) in HALVES for g in given))
     run = Low(function, in_runs(found_by, by_caller=callable(gradients)), given, judged,
@@ -171,11 +186,15 @@ def _yardstick(
     function: JaxFunction, cost: Callable[[Any], Any], parameters: Any, places: Sequence[int], by_jax: bool
 ) -> Gradients | None:
     """Return what gives gradients by automatic differentiation alone; None where those judged are that already."""
-    by_hand = function.traced is not None and has_backward_by_hand(function.traced.jaxpr.jaxpr)
+    by_hand = _has_backward_by_hand(function)
     if by_jax and not by_hand:
         return None
     plain = partial(own_gradients, by_autodiff(cost) if by_hand else cost, parameters, places)
     return in_runs(plain, by_caller=False)
+
+
+def _has_backward_by_hand(function: JaxFunction) -> bool:
+    return function.traced is not None and has_backward_by_hand(function.traced.jaxpr.jaxpr)
 
 
 def _again(function: JaxFunction, found_by: Callable[..., Sequence[Any]], seed: int, end: float) -> Repeats | None:
