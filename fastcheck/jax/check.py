@@ -41,7 +41,7 @@ SINGLE_INSIDE = ("The loss computes in float32 inside, whatever its parameters a
                  "those in single precision are.")
 # What is said where nothing but a backward pass by hand is wrong.
 BY_HAND = ("Without the backward passes that were written by hand (jax.custom_vjp), the gradient is right: one of them "
-           "is not that of what its function computes. Where that is meant (a straight-through estimator), it is right.")
+           "is not that of what it computes. Where that is meant (a straight-through estimator), it is right.")
 
 
 def check(
