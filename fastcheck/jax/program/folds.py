@@ -11,7 +11,7 @@ from jax.extend.core import ClosedJaxpr
 
 from ..._errors import NoRule
 from .flags import TracedBranches
-from .interpreter import MOVES, Interpreter, Moving
+from .interpreter import MOVES, Interpreter, Moving, Structure
 
 
 def reduce(self: Interpreter, equation: Any, operands: Sequence[Moving], branches: TracedBranches) -> list[Moving]:
@@ -93,3 +93,6 @@ def _folded(
     values, changes, (crossed, by_kind) = jax.vmap(fold)(*flat)
     branches.join((jnp.any(crossed), jnp.any(by_kind, axis=0)))
     return paired(*([part.reshape(shape[:-1]) for part in parts] for parts in (values, changes)))
+
+
+FOLDS: dict[str, Structure] = {"reduce": reduce, "reduce_window": reduce_window}

@@ -1,4 +1,4 @@
-"""Equations that hold other jaxprs: calls, branches, loops, linear solvers and reductions.
+"""Equations that hold other jaxprs: calls, branches, loops and linear solvers.
 
 Loops and branches follow the path that the values take.  A perturbation that takes another one is noted as a crossing;
 its change is known where all branches can be run, and NaN where it is not.
@@ -12,7 +12,6 @@ from jax import lax
 from jax.extend.core import ClosedJaxpr, Jaxpr
 from jax.lax import switch as by_index
 
-from . import folds
 from .contents import CALLS, inner_jaxprs
 from .evaluation import is_inexact, widened
 from .flags import TracedBranches
@@ -268,5 +267,4 @@ def _largest(arrays: Sequence[Any]) -> Any:
 STRUCTURES: dict[str, Structure] = {
     **{name: called(parameter) for name, parameter in CALLS.items()},
     "cond": cond, "scan": scan, "while": while_loop, "custom_linear_solve": linear_solve,
-    "reduce": folds.reduce, "reduce_window": folds.reduce_window,
 }
