@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -21,7 +22,7 @@ from ..runtime.run import Run
 from ..verdict.outcome import FAIL, Cause
 from .cost import JaxCost
 from .function import JaxFunction
-from .low_precision import Gradients, Low, flat_gradient
+from .low_precision import Gradients, Low, flat_gradient, in_runs
 from .program.by_autodiff import by_autodiff, has_backward_by_hand
 from .stopped import explained
 from .trees import (
@@ -30,6 +31,7 @@ from .trees import (
     given_gradients,
     named_leaves,
     own_gradients,
+    own_integers,
     own_rounding,
     plain_array,
 )
@@ -37,6 +39,9 @@ from .trees import (
 # What is said of a loss of float64 arrays that casts them.
 SINGLE_INSIDE = ("The loss computes in float32 inside, whatever its parameters are in: its gradients are rounded as "
                  "those in single precision are.")
+# What is said where nothing but a backward pass by hand is wrong.
+BY_HAND = ("Without the backward passes that were written by hand (jax.custom_vjp), the gradient is right: one of them "
+           "is not that of what it computes. Where that is meant (a straight-through estimator), it is right.")
 
 
 def check(
@@ -102,14 +107,8 @@ def check(
     if not isinstance(args, (tuple, list)):
         raise TypeError(f"args: expected a tuple of further arguments, as in args=(x, y), got {type(args).__name__}")
 
-    def cost(given: Any) -> Any:
-        value = loss(given, *args)
-        shape = getattr(value, "shape", None if isinstance(value, (tuple, list, dict)) else np.shape(value))
-        if shape != () or not jnp.issubdtype(jnp.result_type(value), jnp.floating):
-            found = type(value).__name__ if shape is None else f"shape {shape} and type {jnp.result_type(value)}"
-            raise ValueError(f"loss: expected one real number, got {found}; reduce it, e.g. with .mean()")
-        return value
-
+    cost = _of_parameters(loss, args)
+    wide_cost = _of_parameters(loss, jax.tree.map(own_integers, args))
     names, places = named_leaves(parameters)
     function = JaxFunction(cost, (parameters,), loss, wide=False)
     function.rename(names)
@@ -122,9 +121,9 @@ def check(
     plain = {name: plain_array(real) for name, real in zip(names, function.real, strict=True)}
     rounding = None
     if gradients is None:
-        rounding = own_rounding(cost, parameters, places, dict(zip(names, given, strict=True)))
+        rounding = own_rounding(wide_cost, parameters, places, dict(zip(names, given, strict=True)))
     again = _again(function, found_by, seed, deadline(started, time_limit)) if own else None
-    differenced, notes = JaxCost(_called(function, cost, parameters, loss), rounding, again), []
+    differenced, notes = JaxCost(_called(function, wide_cost, parameters, loss), rounding, again), []
     if method is None:
         method = differenced.method(Run(threads_of(threads), memory_of(memory_limit)))
         if method == "directional":
@@ -137,14 +136,27 @@ def check(
 
     def judged(found: Sequence[Any], within: float | None) -> Report:
         """Return the report on gradients against exact differences."""
-        arrays = {name: plain_array(g) for name, g in zip(names, found, strict=True)}
-        report = check_function(differenced, plain, arrays, tolerance=within, **options)
+        def against(slopes: Sequence[Any]) -> Report:
+            arrays = {name: plain_array(g) for name, g in zip(names, slopes, strict=True)}
+            return check_function(differenced, plain, arrays, tolerance=within, **options)
+
+        report = against(found)
         report = report.noted(differenced.how(report.engine), *notes)
-        return explained(report, function, found) if report.verdict == FAIL else report
+        if report.verdict != FAIL:
+            return report
+        if gradients is None and found is given and _has_backward_by_hand(function):
+            try:
+                others = own_gradients(by_autodiff(cost), parameters, places)
+            except Exception:  # what automatic differentiation may say of what has a backward pass by hand
+                others = None
+            if others is not None and against(others).ok:
+                report = report.noted(BY_HAND)
+        return explained(report, function, found)
 
     coarse = tolerance is None and (function.dtype in HALVES or any(str(g.dtype) in HALVES for g in given))
-    run = Low(function, found_by, given, judged, _yardstick(function, cost, parameters, places, gradients is None))
-    if coarse and (report := run.report(_wide(cost, parameters, loss), norm, seed, time_limit)) is not None:
+    run = Low(function, in_runs(found_by, by_caller=callable(gradients)), given, judged,
+              _yardstick(function, cost, parameters, places, gradients is None))
+    if coarse and (report := run.report(_wide(wide_cost, parameters, loss), norm, seed, time_limit)) is not None:
         return report
     report = judged(given, COARSE if coarse else tolerance)
     if coarse:
@@ -152,18 +164,37 @@ def check(
     single = any(str(g.dtype) == "float32" for g in given)
     if report.ok or tolerance is not None or not (single or function.dtype == "float32"):
         return report
-    report = run.again(report, _wide(cost, parameters, loss), norm, seed, time_limit)
+    report = run.again(report, _wide(wide_cost, parameters, loss), norm, seed, time_limit)
     return report if single else report.noted(SINGLE_INSIDE)
+
+
+def _of_parameters(loss: Callable[..., Any], args: Sequence[Any]) -> Callable[[Any], Any]:
+    """Return the loss as a function of the parameters alone, which raises where it is not one real number."""
+
+    def cost(given: Any) -> Any:
+        value = loss(given, *args)
+        known = isinstance(value, (int, float, complex)) or hasattr(value, "dtype")
+        if not known or np.shape(value) or not jnp.issubdtype(jnp.result_type(value), jnp.floating):
+            found = f"shape {np.shape(value)} and type {jnp.result_type(value)}" if known else type(value).__name__
+            raise ValueError(f"loss: expected one real number, got {found}; reduce it, e.g. with .mean()")
+        return value
+
+    return cost
 
 
 def _yardstick(
     function: JaxFunction, cost: Callable[[Any], Any], parameters: Any, places: Sequence[int], by_jax: bool
 ) -> Gradients | None:
     """Return what gives gradients by automatic differentiation alone; None where those judged are that already."""
-    by_hand = function.traced is not None and has_backward_by_hand(function.traced.jaxpr.jaxpr)
+    by_hand = _has_backward_by_hand(function)
     if by_jax and not by_hand:
         return None
-    return partial(own_gradients, by_autodiff(cost) if by_hand else cost, parameters, places)
+    plain = partial(own_gradients, by_autodiff(cost) if by_hand else cost, parameters, places)
+    return in_runs(plain, by_caller=False)
+
+
+def _has_backward_by_hand(function: JaxFunction) -> bool:
+    return function.traced is not None and has_backward_by_hand(function.traced.jaxpr.jaxpr)
 
 
 def _again(function: JaxFunction, found_by: Callable[..., Sequence[Any]], seed: int, end: float) -> Repeats | None:

@@ -58,8 +58,8 @@ class JaxCost:
         function = self.function
         if function.traced is None:
             raise NoRule(f"a function that JAX cannot trace ({function.reason})")
-        whole = JaxProgram.values_only(function.traced, function.real, range(len(function.real)))
         try:
+            whole = JaxProgram.values_only(function.traced, function.real, range(len(function.real)))
             program = SitedProgram(function.traced, function.real)
             self._require_literal(whole, program)
         except ContradictedError:
@@ -132,11 +132,14 @@ class JaxCost:
 
     @cached_property
     def _wide(self) -> JaxProgram | None:
-        """The function in double precision, of which operations need no rules."""
+        """The function in double precision, of which operations need no rules; None where it does not run there."""
         function = self.function
         if function.traced is None:
             return None
-        return JaxProgram.values_only(function.traced, function.real, range(len(function.real)))
+        try:
+            return JaxProgram.values_only(function.traced, function.real, range(len(function.real)))
+        except (NoRule, TypeError, ValueError, NotImplementedError, KeyError):
+            return None
 
     def how(self, engine: str) -> str:
         """How its differences were taken, in a sentence."""
@@ -144,6 +147,8 @@ class JaxCost:
             return "Exact differences of the loss, by the rules of its primitives, in double precision."
         if self.function.traced is None:
             return f"Differences of the loss, called once for each: JAX cannot trace it ({self.function.reason})."
+        if self._wide is None:
+            return "Differences of the loss, called once for each: its operations do not run in double precision."
         if fixes_types(self.function.traced.jaxpr.jaxpr):
             return "Differences of the loss, in double precision; callbacks keep the precision that they promise."
         return "Differences of the loss, in double precision."

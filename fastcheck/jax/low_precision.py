@@ -22,6 +22,8 @@ from ..report.report import Report
 from ..verdict.outcome import FAIL, Cause
 from .function import JaxFunction, as_real, joined
 from .program.program import QUICKLY, double_precision, values_of
+from .replayed import Replayed
+from .trees import plain_array
 
 # Runs whose spread is measured; fewer where they take longer than this in all, but never less than the least.
 RUNS, LEAST_RUNS, SECONDS = 32, 8, 20.0
@@ -59,16 +61,34 @@ def truths_of(function: JaxFunction, wide: JaxFunction | None) -> list[Truth]:
     """
     found = []
     if wide is not None and wide.dtype == "float64":
-        found.append(Truth(partial(_by_calls, wide)))
+        found.append(Truth(partial(_by_calls, Replayed(partial(_gradient_of, wide), whole=True))))
     if function.traced is not None:
         found.append(Truth(partial(_by_equations, function)))
     return found
 
 
-def _by_calls(wide: JaxFunction, real: Sequence[Array]) -> Array:
+def _by_calls(gradient: Replayed, real: Sequence[Array]) -> Array:
     with double_precision():
-        given = [jnp.asarray(value, jnp.float64) for value in real]
-        return joined(jax.grad(lambda parts: wide(*parts)[0])(given))
+        return joined(gradient([jnp.asarray(value, jnp.float64) for value in real]))
+
+
+def _gradient_of(function: JaxFunction, real: Sequence[Any]) -> Sequence[Any]:
+    found: Sequence[Any] = jax.grad(lambda parts: function(*parts)[0])(list(real))
+    return found
+
+
+def in_runs(gradients: Callable[..., Sequence[Any]], *, by_caller: bool) -> Gradients:
+    """Return gradients at leaves as gradients of the loss times a factor, which are run many times.
+
+    Parameters
+    ----------
+    gradients : leaves, and a factor unless they are by the caller's own function -> gradients.
+    """
+    replayed = Replayed(gradients)
+    if not by_caller:
+        return replayed
+    return lambda leaves, factor: [np.asarray(plain_array(g), np.float64) * factor if factor != 1.0 else g
+                                   for g in replayed(leaves)]
 
 
 def _by_equations(function: JaxFunction, real: Sequence[Array]) -> Array:
@@ -112,20 +132,40 @@ def dithered(
     seed : of the points.
     seconds : how long that may take, beside the least number of runs; None for some seconds.
     most_runs : how many runs.
+
+    Raises
+    ------
+    NoTruthError : where either cannot be had.
     """
     started, most = time.perf_counter(), SECONDS if seconds is None else min(seconds, SECONDS)
     generator = np.random.default_rng(seed)
     low, true = [], []
+    linear = _follows_factors(gradients, leaves, unit)
     for number in range(most_runs):
         point = list(leaves) if not number else [_jiggled(leaf, unit, generator) for leaf in leaves]
         # The loss's own factor is moved too: what it hands backward would be rounded alike in every run otherwise.
-        factor = int(generator.integers(96, 160)) / 128 if number else 1.0
-        low.append(flat_gradient(gradients(point, factor)) / factor)
+        factor = int(generator.integers(96, 160)) / 128 if number and linear else 1.0
+        low.append(flat_gradient(_as_they_run(gradients, point, factor)) / factor)
         true.append(at_point(truth, point))
         spent = time.perf_counter() - started
         if len(low) >= LEAST_RUNS and spent + spent / len(low) > most:
             break
     return Dithered(np.stack(low), np.stack(true), unit)
+
+
+def _as_they_run(gradients: Gradients, leaves: Sequence[Any], factor: float) -> Sequence[Any]:
+    try:
+        return gradients(leaves, factor)
+    except Exception as error:  # what JAX says of a loss that has no reverse mode, where the gradients are others
+        raise NoTruthError(f"no gradient at other points ({str(error)[:200]})") from error
+
+
+def _follows_factors(gradients: Gradients, leaves: Sequence[Any], unit: float) -> bool:
+    """Tell whether half the loss has half the gradient; what a wrong backward pass leaves there is not rounding."""
+    whole, half = (flat_gradient(_as_they_run(gradients, leaves, factor)) for factor in (1.0, 0.5))
+    with np.errstate(all="ignore"):
+        apart = np.linalg.norm(2.0 * half - whole) > np.sqrt(unit) * np.linalg.norm(whole)
+    return not apart
 
 
 def flat_gradient(gradients: Sequence[Any]) -> Array:

@@ -1,6 +1,7 @@
 """Pytrees of parameters and of gradients: their floating leaves, and the gradients that JAX gives."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -12,6 +13,7 @@ from .._types import Array
 from ..problems.functions.vjp import rounding_between
 from ..problems.gradients import Rounding
 from .function import as_real, is_floating
+from .replayed import Replayed
 
 HALVES = ("float16", "bfloat16")
 
@@ -30,15 +32,26 @@ def leaf_name(path: Any) -> str:
     return jax.tree_util.keystr(path, simple=True, separator=".") or "parameters"
 
 
+def own_integers(leaf: Any) -> Any:
+    """Return a leaf as JAX takes it in the caller's precision: NumPy's integers of 64 bits are of 32 without x64.
+
+    A jitted loss that has met them there fails where it meets them in double precision: JAX mistakes one for the other.
+    """
+    if not isinstance(leaf, (np.ndarray, np.generic)) or leaf.dtype.kind not in "iu":
+        return leaf
+    return leaf.astype(jax.dtypes.canonicalize_dtype(leaf.dtype))
+
+
 def own_gradients(
     cost: Callable[..., Any], parameters: Any, places: Sequence[int], floating: Sequence[Any] | None = None,
-    factor: float = 1.0,
+    factor: float | None = None,
 ) -> list[Any]:
     """Return the gradients that jax.grad gives, of the cost times a factor.
 
     Parameters
     ----------
     floating : values of the leaves at ``places``; None for the parameters' own.
+    factor : None for the cost itself.
     """
     leaves, tree = jax.tree.flatten(parameters)
 
@@ -47,17 +60,16 @@ def own_gradients(
         for place, leaf in zip(places, given, strict=True):
             every[place] = leaf
         value = cost(jax.tree.unflatten(tree, every))
-        return value if factor == 1.0 else factor * value
+        return value if factor is None else factor * value
 
     given = [leaves[k] for k in places] if floating is None else floating
     return list(jax.grad(of_floating)([jnp.asarray(leaf) for leaf in given]))
 
 
 def called_gradients(
-    gradients: Callable[[Any], Any], parameters: Any, places: Sequence[int], floating: Sequence[Any] | None = None,
-    factor: float = 1.0,
+    gradients: Callable[[Any], Any], parameters: Any, places: Sequence[int], floating: Sequence[Any] | None = None
 ) -> list[Any]:
-    """Return the same of a function that makes them, times the factor.
+    """Return the same of a function that makes them.
 
     Parameters
     ----------
@@ -66,8 +78,7 @@ def called_gradients(
     leaves, tree = jax.tree.flatten(parameters)
     for place, leaf in zip(places, floating or (), strict=False):
         leaves[place] = leaf
-    found = given_gradients(gradients(jax.tree.unflatten(tree, leaves)), parameters, places)
-    return found if factor == 1.0 else [np.asarray(plain_array(g), np.float64) * factor for g in found]
+    return given_gradients(gradients(jax.tree.unflatten(tree, leaves)), parameters, places)
 
 
 def own_rounding(
@@ -82,7 +93,8 @@ def own_rounding(
         with jax.enable_x64(True):
             for place in places:
                 leaves[place] = jnp.asarray(leaves[place], jnp.float64)
-            doubles = own_gradients(cost, jax.tree.unflatten(tree, leaves), places)
+            gradients = Replayed(partial(own_gradients, cost, jax.tree.unflatten(tree, leaves), places), whole=True)
+            doubles = gradients([leaves[place] for place in places])
     except Exception:  # what double precision does to code that fixes its own types: nothing is known then
         return None
     plain = {name: np.asarray(g) for name, g in given.items()}

@@ -120,6 +120,10 @@ FUNCTIONS = {
     "stacked": (lambda x: jnp.stack([x, x**2], 1) * jnp.unstack(x)[1], (V,)),
     "named": (lambda x: checkpoint_name(jnp.sin(x), "sine") ** 2, (V,)),
     "reduced_by_own_operation": (lambda x: lax.reduce(x, -jnp.inf, jnp.logaddexp, (0,)), (X,)),
+    "reduced_by_calls": (lambda x: lax.reduce(x, 0.0, jnp.hypot, (0,)), (X,)),
+    "windows_by_own_operation": (lambda x: lax.reduce_window(
+        x, 0.0, jnp.hypot, (2, 2), (1, 1), ((1, 0), (0, 1)), base_dilation=(2, 1), window_dilation=(1, 2)), (X,)),
+    "windows_of_products": (lambda x: lax.reduce_window(x, 1.0, lax.mul, (2,), (1,), "SAME"), (V,)),
     "approximate_top_k": (lambda x: lax.approx_max_k(x, 2)[0] * lax.approx_min_k(x, 2)[0], (V,)),
     "tridiagonal": (lambda x: lax.linalg.tridiagonal_solve(x / 5, 3 + x**2, jnp.cos(x), jnp.stack([x, x**3], 1)), (V,)),
     "absolute": (lambda x: jnp.abs(x) * jnp.sign(x) + jnp.abs(jnp.floor(x)), (V,)),
@@ -180,6 +184,8 @@ FUNCTIONS = {
     "cond": (lambda x: lax.cond(x[0] > 0, jnp.sin, jnp.cos, x), (V,)),
     "switch": (lambda x, i: lax.switch(i, [jnp.sin, jnp.cos, jnp.exp], x), (V, np.int32(1))),
     "map_vmap": (lambda x: lax.map(jnp.sum, jax.vmap(jnp.sin)(x)), (X,)),
+    "means_over_a_mapped_axis": (
+        lambda x: jax.vmap(lambda row: (row - lax.pmean(row, "rows")) ** 2, axis_name="rows")(x), (X,)),
     "associative_scan": (lambda x: lax.associative_scan(jnp.multiply, x), (V,)),
     "remat": (jax.checkpoint(lambda x: jnp.sin(jnp.sin(x))), (V,)),
     "grad_of_grad": (lambda x: jax.grad(lambda y: jnp.sum(jnp.tanh(y) ** 3))(x), (V,)),
@@ -195,11 +201,12 @@ FUNCTIONS = {
 # What takes more than two seconds to compile.
 SLOW = {"batch_norm", "cumulative", "determinants", "attention", "top_k_median", "lstm", "erf",
         "eigenvalues_without_rule"}
-# While loops have no reverse mode.
-FORWARD_ONLY = {"while_newton", "while_of_rows", "while_of_rows_of_rows"}
+# While loops, and reductions of windows by an operation of one's own, have no reverse mode.
+FORWARD_ONLY = {"while_newton", "while_of_rows", "while_of_rows_of_rows", "windows_by_own_operation",
+                "windows_of_products"}
 REVERSE_ONLY = {"custom_vjp"}
 # No exact differences are known of these.
-ORDINARY = {"eigenvalues_without_rule", "reduced_by_own_operation"}
+ORDINARY = {"eigenvalues_without_rule"}
 # Factors that are found where 1.01 is not: in low precision.
 FACTORS = {"bfloat16_inside": 1.5}
 # What cannot run in double precision, for it fixes its own types.

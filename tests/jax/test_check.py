@@ -1,5 +1,6 @@
 """fastcheck.jax.check: losses of pytrees, as reports."""
 
+import gc
 from typing import NamedTuple
 
 import numpy as np
@@ -119,6 +120,9 @@ def test_what_does_not_fit_is_named():
         door.check(lambda w: w * 2.0, np.ones(3))
     with pytest.raises(ValueError, match=r"loss: expected one real number, got shape \(\) and type int32"):
         door.check(jnp.argmax, np.ones(3))
+    for value in (None, "7", (1.0, {})):
+        with pytest.raises(ValueError, match=f"loss: expected one real number, got {type(value).__name__}"):
+            door.check(lambda w, value=value: value, np.ones(3))
     with pytest.raises(ValueError, match="parameters: expected floating arrays, got none"):
         door.check(lambda w: jnp.sum(w) * 1.0, np.arange(3))
     with pytest.raises(ValueError, match="gradients: expected one of 'b'"):
@@ -173,3 +177,31 @@ def test_a_loop_that_asks_each_row_is_followed():
     report = door.check(cost, x, gradient)
     assert (report.verdict, report.engine) == ("pass", "program"), str(report)
     assert door.check(cost, x, gradient.at[2].multiply(1.01)).verdict == "fail"
+
+
+def test_little_is_compiled_that_jax_keeps_for_good():
+    """JAX keeps what it compiles of single operations; those in double precision took most of a small check."""
+    client = jax.devices()[0].client
+    x = jnp.asarray(RNG.standard_normal((7, 9)), jnp.float32)
+
+    def cost(w):
+        return jnp.mean(jnp.tanh(jnp.sin(x @ w)) ** 2 + jnp.exp(-jnp.square(x @ w)))
+
+    w = jnp.asarray(RNG.standard_normal((9, 3)), jnp.float32)
+    jax.grad(cost)(w)
+    jax.grad(cost)(w)
+    before = len(client.live_executables())
+    assert door.check(cost, w).ok
+    gc.collect()
+    assert len(client.live_executables()) - before < 24
+
+
+def test_operations_that_do_not_run_in_double_precision_are_called(monkeypatch):
+    def refused(*args):
+        raise TypeError("lax.dot requires arguments to have the same dtypes, got float64, float32.")
+
+    monkeypatch.setattr("fastcheck.jax.cost.JaxProgram.values_only", refused)
+    with jax.enable_x64(True):
+        report = door.check(lambda w: jnp.sum(jnp.sin(w)), np.arange(3.0))
+    assert (report.verdict, report.engine) == ("pass", "differences"), str(report)
+    assert any("do not run in double precision" in note for note in report.notes)

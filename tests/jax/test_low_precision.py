@@ -156,3 +156,57 @@ def test_mistakes_beside_float32_inside_fail(loss, how):
     assert [tensor.name for tensor in report.failures] == ["q"]
     assert any("computes in float32 inside" in note for note in report.notes)
     assert not any(OTHER_FUNCTION in note for note in report.notes)
+
+
+@pytest.mark.parametrize("by_caller", [False, True])
+def test_runs_do_not_trace_the_loss_anew(by_caller):
+    """What is traced anew is compiled anew, wherever it holds a loop: a check of an LSTM took minutes."""
+    traces = []
+
+    def recurrent(p, x):
+        traces.append(p)
+        return lax.scan(lambda state, row: (jnp.tanh(state @ p + row), None), jnp.zeros(5, p.dtype), x)[0].sum()
+
+    p, x = jnp.asarray(RNG.standard_normal((5, 5)), jnp.float32), jnp.asarray(Y, jnp.float32)
+    gradient = 1.02 * jax.grad(recurrent)(p, x)
+    assert door.check(recurrent, p, (lambda p, x: 1.02 * jax.grad(recurrent)(p, x)) if by_caller else gradient,
+                      (x,)).verdict == "fail"
+    assert len(traces) < 20
+
+
+def test_gradients_of_what_jax_cannot_differentiate_are_judged_alone():
+    """JAX has no reverse mode for windows of products; exact differences need none."""
+    def windows(p):
+        return jnp.sum(lax.reduce_window(p, np.float32(1), lax.mul, (2,), (1,), "VALID"))
+
+    p = np.array([2.0, 3.0, 5.0, 7.0], np.float32)
+    gradient = np.array([3.0, 7.0, 10.0, 5.0], np.float32)
+    report = door.check(windows, p, gradient)
+    assert (report.verdict, report.engine) == ("pass", "program"), str(report)
+    assert door.check(windows, p, 1.01 * gradient).verdict == "fail"
+
+
+def test_integers_of_a_jitted_loss_are_the_same_in_double_precision(capfd):
+    """JAX would say on stderr that an executable got s32 and not s64, and the loss would not run in double."""
+    places, table = np.array([[0, 3], [1, 1]]), jnp.asarray(Y, jnp.float32)
+    looked_up = jax.jit(lambda p, k: jnp.sum(jnp.tanh(p[k]) ** 3))
+    gradient = 1.02 * jax.grad(looked_up)(table, places)
+    assert door.check(looked_up, table, gradient, (places,)).verdict == "fail"
+    assert capfd.readouterr().err == ""
+
+
+@jax.custom_vjp
+def product(x, w):
+    return x @ w
+
+
+# The backward pass takes what the product is for what is handed back to it.
+product.defvjp(lambda x, w: (x @ w, (x, w)), lambda kept, g: (g @ kept[1].T, kept[0].T @ (kept[0] @ kept[1])))
+
+
+def test_backward_passes_that_do_not_follow_what_is_handed_to_them_fail():
+    def cost(w, x):
+        return jnp.sum(jnp.sin(product(jnp.tanh(x), w)))
+
+    report = door.check(cost, jnp.asarray(W["w"], jnp.float32), args=(jnp.asarray(X, jnp.float32),))
+    assert report.verdict == "fail", str(report)

@@ -53,3 +53,18 @@ def test_nothing_is_said_where_stopping_changes_nothing():
                           tolerance=1e-7)
     assert report.verdict == "fail"
     assert not said(report)
+
+
+def test_backward_passes_by_hand_are_named_where_they_alone_are_wrong():
+    @jax.custom_vjp
+    def rounded(x):
+        return jnp.round(x)
+
+    rounded.defvjp(lambda x: (jnp.round(x), None), lambda _, g: (g,))
+    x = np.array([0.7, -1.2, 2.6], np.float32)
+    report = fj.check(lambda p: jnp.sum(rounded(p) ** 2 + jnp.sin(p)), x)
+    assert report.verdict == "fail"
+    assert any("jax.custom_vjp" in note for note in report.notes), str(report)
+    wrong = jax.grad(lambda p: jnp.sum(jnp.sin(p)))(x) * 1.5
+    report = fj.check(lambda p: jnp.sum(jnp.sin(p)), x, wrong)
+    assert not any("jax.custom_vjp" in note for note in report.notes)

@@ -7,7 +7,6 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.extend.core import jaxpr_as_fun
 
 from .contents import RESULTS
 
@@ -81,8 +80,6 @@ def evaluated_by(primitive: Any, params: dict[str, Any], values: Sequence[Any]) 
     """Return the outputs of a primitive for operands in double precision."""
     if primitive.name in SCATTERS:
         return [SCATTERS[primitive.name](*values, **how_to_scatter(params))]
-    if primitive.name == "reduce":
-        return _reduced(params, values)
     if any(params.get(key) is not None for key in PRECISION) and any(is_inexact(value) for value in values):
         params = {key: None if key in PRECISION else value for key, value in params.items()}
     return bound(primitive, params, values)
@@ -91,15 +88,6 @@ def evaluated_by(primitive: Any, params: dict[str, Any], values: Sequence[Any]) 
 def how_to_scatter(params: dict[str, Any]) -> dict[str, Any]:
     """Return what a scatter takes beside its operands."""
     return {key: params[key] for key in ("dimension_numbers", "indices_are_sorted", "unique_indices", "mode")}
-
-
-def _reduced(params: dict[str, Any], values: Sequence[Any]) -> list[Any]:
-    """Return a reduction by an operation of the caller's own, which was traced for other types."""
-    count = len(values) // 2
-    combined = jaxpr_as_fun(params["jaxpr"])
-    found = lax.reduce(tuple(values[:count]), tuple(values[count:]),
-                       lambda one, other: tuple(combined(*one, *other)), params["dimensions"])
-    return list(found)
 
 
 def _as_traced(equation: Any, values: Sequence[Any]) -> list[Any]:

@@ -132,7 +132,7 @@ RULED = {
 LINEAR = (
     "reduce_sum", "broadcast_in_dim", "reshape", "transpose", "squeeze", "expand_dims", "rev", "slice", "pad",
     "concatenate", "reduce_window_sum", "cumsum", "real", "imag", "complex", "fft", "split", "stack", "tile",
-    "unstack",
+    "unstack", "psum",
 )
 SPECIAL: dict[str, Handler] = {
     "dot_general": bilinear, "conv_general_dilated": convolution,

@@ -18,11 +18,14 @@ from .contents import largest_array
 from .evaluation import is_inexact
 from .flags import HELD_BY_JAX, TracedBranches, response_of
 from .flat import FlatJaxpr, flattened
+from .folds import FOLDS
 from .interpreter import MOVES, Inside, Interpreter, Moving
 from .primitives import PRIMITIVES
 from .structures import STRUCTURES
 from .traced import Traced
 
+# Equations that hold other jaxprs.
+HOLDING_JAXPRS = {**STRUCTURES, **FOLDS}
 # Perturbations run together, for each number of them would be compiled anew, unless the caller says how many ...
 ROWS = 64
 # ... but no more bytes of changes than this.
@@ -211,7 +214,7 @@ def _given(moving: Collection[int], inputs: Sequence[Any], changes: Sequence[Any
 
 
 def _values_of(flat: FlatJaxpr, moving: Collection[int], constants: Any, inputs: Sequence[Any]) -> list[Any]:
-    run = Interpreter(PRIMITIVES, STRUCTURES, exact=False)
+    run = Interpreter(PRIMITIVES, HOLDING_JAXPRS, exact=False)
     found = run.run_open(flat, constants_of(flat, constants), _given(moving, inputs, None), TracedBranches())
     return [jnp.asarray(value, jnp.float64) if is_inexact(value) else value for value, _ in found]
 
@@ -226,7 +229,7 @@ def _all_values(
 ) -> dict[int, list[Any]]:
     """Return the outputs of all equations that hold no others, by number."""
     simple = flat.giving([variable for number in flat.simple for variable in flat.eqns[number].outvars])
-    run = Interpreter(PRIMITIVES, STRUCTURES, exact=False)
+    run = Interpreter(PRIMITIVES, HOLDING_JAXPRS, exact=False)
     found = run.run_open(simple, constants_of(flat, constants), _given(moving, inputs, None), TracedBranches())
     values = iter(value for value, _ in found)
     return {number: [next(values) for _ in flat.eqns[number].outvars] for number in flat.simple}
@@ -242,7 +245,7 @@ def _changes_of(
     inputs: Any, known: Mapping[int, Any], changes: Any
 ) -> tuple[list[Moving], TracedBranches]:
     branches = TracedBranches(convention)
-    run = Interpreter(handlers, STRUCTURES)
+    run = Interpreter(handlers, HOLDING_JAXPRS)
     given = _given(moving, inputs, changes)
     return run.run_open(flat, constants_of(flat, constants), given, branches, Inside(known)), branches
 

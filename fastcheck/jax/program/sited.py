@@ -22,8 +22,17 @@ from .flat import FlatJaxpr, flattened
 from .interpreter import MOVES, RESTS, Inside, Interpreter, Moving
 from .primitives import PRIMITIVES
 from .products import Product, Uses, chosen_by, owners_of, uses_of
-from .program import MOST_BYTES, QUICKLY, ROWS, SMALL, JaxProgram, constants_of, double_precision, known_values
-from .structures import STRUCTURES
+from .program import (
+    HOLDING_JAXPRS,
+    MOST_BYTES,
+    QUICKLY,
+    ROWS,
+    SMALL,
+    JaxProgram,
+    constants_of,
+    double_precision,
+    known_values,
+)
 from .traced import Traced
 
 # Perturbations that are run together where no more are asked for: a few directions, or what finds a structure.
@@ -210,7 +219,7 @@ def _looked_at(structure: Structure, constants: Any, inputs: Sequence[Any]) -> t
     """Return the outputs, the values that are needed, and the places of entries in products."""
     variables = [term.variable for term in structure.terms]
     flat = structure.flat.giving([*variables, *structure.needed])
-    run = Interpreter(PRIMITIVES, STRUCTURES, exact=False)
+    run = Interpreter(PRIMITIVES, HOLDING_JAXPRS, exact=False)
     given: list[Moving] = [(value, MOVES) for value in inputs]
     found = run.run_open(flat, constants_of(flat, constants), given, TracedBranches())
     values = [widened(value) if is_inexact(value) else value for value, _ in found]
@@ -227,7 +236,7 @@ def _changes_of(
     branches = TracedBranches(held)
     flat = structure.flat.giving([term.variable for term in structure.terms])
     given: list[Moving] = [(value, changes.get(number, RESTS)) for number, value in enumerate(inputs)]
-    run = Interpreter(PRIMITIVES, STRUCTURES)
+    run = Interpreter(PRIMITIVES, HOLDING_JAXPRS)
     found = run.run_open(flat, constants_of(structure.flat, constants), given, branches, Inside(known, sites, still))
     moved = [jnp.zeros(value.shape) if change is None or change is RESTS else change for value, change in found]
     return [*branches.flags, *moved]
