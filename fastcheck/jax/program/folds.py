@@ -91,7 +91,7 @@ def _folded(
 
     flat = [[part.reshape(-1, shape[-1]) for part in parts] for parts in apart(rows)]
     values, changes, (crossed, by_kind) = jax.vmap(fold)(*flat)
-    branches.join((jnp.any(crossed), jnp.any(by_kind, axis=0)))
+    branches.join((jnp.any(crossed), jnp.sum(by_kind, axis=0)))
     return paired(*([part.reshape(shape[:-1]) for part in parts] for parts in (values, changes)))
 
 
