@@ -48,7 +48,8 @@ def by_spread(comparison: Comparison, given: Evidence, runs: Dithered) -> Tensor
         return replace(found, verdict=FAIL, entries=broken_entries(comparison), cause=Cause.NOT_FINITE)
     gradients, truths = (part[:, tensor.start : tensor.stop] for part in (runs.gradients, runs.truths))
     least = max(runs.unit * scale_beside(found, given), SMALLEST_NORMALS[_precision(runs)])
-    if not gradients[0].any() and comparison.approx_rms > max(least, TYPICAL * _typical_error(gradients, truths)):
+    typical = _typical_error(gradients, truths) if gradients.any() else 0.0
+    if not gradients[0].any() and comparison.approx_rms > max(least, TYPICAL * typical):
         return replace(found, verdict=FAIL, entries=broken_entries(comparison), cause=Cause.SPREAD,
                        finding="is exactly zero, where the truth is not")
     size = max(comparison.approx_rms, math.sqrt(float(np.mean(gradients[0] ** 2))))
