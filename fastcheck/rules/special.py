@@ -46,16 +46,17 @@ def digamma(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) 
     return smooth + d / x / (x + d)
 
 
-def shape_and_x(values: Values, changes: Changes, shape: Any) -> tuple[Any, Any, Any]:
-    """Return a shape, x and its change; the shape is an option, or the first of two operands, which stands still."""
-    if len(values) > 1 and changes[0] is not None:
+def shapes_and_x(values: Values, changes: Changes) -> tuple[Values, Any, Any]:
+    """Return shapes, which stand still, and x behind them with its change."""
+    (*shapes, x), (*moves, d) = values, changes
+    if any(move is not None for move in moves):
         raise NoRule("a special function whose shape moves")
-    return (values[0] if len(values) > 1 else shape), values[-1], changes[-1]
+    return tuple(shapes), x, d
 
 
-def hurwitz_zeta(xp: Any, values: Values, changes: Changes, out: Any, branches: Any, shape: Any = None) -> Any:
+def hurwitz_zeta(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
     """Return the sum of (x + k)^-s over k >= 0, for positive x: its first term apart, of the others the integral."""
-    s, x, d = shape_and_x(values, changes, shape)
+    (s,), x, d = shapes_and_x(values, changes)
     if any_of(xp, x <= 0.0):
         raise NoRule("the zeta function of negative numbers")
     zeta, above = special(xp, "zeta"), x + 1.0
@@ -67,12 +68,12 @@ def hurwitz_zeta(xp: Any, values: Values, changes: Changes, out: Any, branches: 
     return others + x**-s * xp.expm1(-s * xp.where(share < -0.5, xp.log((x + d) / x), xp.log1p(share)))
 
 
-def gammainc(xp: Any, values: Values, changes: Changes, out: Any, branches: Any, shape: Any = None) -> Any:
+def gammainc(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
     """Return the integral of x^(a - 1) exp(-x) / gamma(a), which changes by no more than some e within the reach.
 
     Far off the smaller of the two shares of gamma(a) is subtracted, below x or above.
     """
-    a, x, d = shape_and_x(values, changes, shape)
+    (a,), x, d = shapes_and_x(values, changes)
     below, above, a = special(xp, "gammainc"), special(xp, "gammaincc"), a + 0.0 * x
     scale = special(xp, "gammaln")(a)
 
@@ -84,9 +85,9 @@ def gammainc(xp: Any, values: Values, changes: Changes, out: Any, branches: Any,
     return integral(xp, lambda t: xp.exp((a - 1.0) * xp.log(t) - t - scale), x, d, reach, far)
 
 
-def gammaincc(xp: Any, values: Values, changes: Changes, out: Any, branches: Any, shape: Any = None) -> Any:
+def gammaincc(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
     """Return minus the change of the share below."""
-    return -gammainc(xp, values, changes, None, branches, shape)
+    return -gammainc(xp, values, changes, None, branches)
 
 
 def bessel_i0(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
@@ -130,12 +131,10 @@ def scaled_i1(xp: Any, values: Values, changes: Changes, out: Any, branches: Any
     return side * (near - second(xp.where(crossing, inward - size, 0.0)))
 
 
-def betainc(xp: Any, values: Values, changes: Changes, out: Any, branches: Any, shape: Any = None) -> Any:
+def betainc(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
     """Return the integral of x^(a - 1) (1 - x)^(b - 1) / B(a, b), for 0 < x < 1; far off, of the smaller share."""
-    (*shapes, x), (*moves, d) = values, changes
-    if any(move is not None for move in moves):
-        raise NoRule("betainc whose shapes move")
-    a, b = (part + 0.0 * x for part in shapes or shape)
+    shapes, x, d = shapes_and_x(values, changes)
+    a, b = (shape + 0.0 * x for shape in shapes)
     share, scale = special(xp, "betainc"), special(xp, "betaln")(a, b)
 
     def far() -> Any:

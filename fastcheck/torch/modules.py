@@ -143,6 +143,7 @@ def _at_step(case: Case, gradients: dict[str, Array], memory_limit: int) -> Repo
         except NoTruthError:
             options["tolerance"] = COARSE
     report = _by_operators(case, None, gradients, "these are the gradients of a training step", "directional", options)
+    report = _doubted(case, report, at_step=True)
     return report.held_open(Cause.COARSE) if case.coarse else report
 
 
@@ -175,10 +176,14 @@ def _exactly(
     return report.noted(*_explained(case, gradients, until)) if report.verdict == FAIL else report
 
 
-def _doubted(case: Case, report: Report) -> Report:
-    """A report that did not pass, with doubts about parameters whose gradient is by design another."""
+def _doubted(case: Case, report: Report, *, at_step: bool = False) -> Report:
+    """A report that did not pass, with doubts about parameters whose gradient is by design another.
+
+    What a training step detaches is meant to stand still, as the vectors of a spectral norm do: that is no doubt there.
+    """
     for cause, names in () if report.ok else other_by_design(case):
-        report = report.doubted(names, cause)
+        if not (at_step and cause == Cause.ITERATED):
+            report = report.doubted(names, cause)
     return report
 
 
@@ -220,9 +225,7 @@ def _by_spread(
     if proof.verdict == FAIL and not meant:
         return proof.noted("In double precision, too, the backward pass is wrong; this is the report on that.")
     limits = options["norm"], options["seed"], options["time_limit"]
-    report = _beside_loss_rounding(case, twin, limits, judged)
-    if judged is None:
-        report = _doubted(case, report)
+    report = _doubted(case, _beside_loss_rounding(case, twin, limits, judged), at_step=judged is not None)
     if proof.ok or meant:
         return report
     return report.held_open(Cause.COARSE).noted(NOT_PROVEN, *proof.notes)

@@ -14,7 +14,7 @@ class Reference:
 
     ``points`` are tuples of operands.  ``digits`` keep the tails apart from nothing.  ``scale``, of operands and
     changes, is what errors are relative to, where that is more than the variation on the way.  ``options`` are the
-    rule's.
+    rule's.  ``fixed`` are operands in front of those, which stand still.
     """
 
     function: Callable[..., Any]
@@ -22,6 +22,7 @@ class Reference:
     digits: int = 60
     scale: Callable[..., Any] | None = None
     options: dict[str, Any] = field(default_factory=dict)
+    fixed: tuple[float, ...] = ()
 
 
 def singles(*points: float) -> tuple[tuple[float, ...], ...]:
@@ -315,18 +316,18 @@ REFERENCES: dict[str, Reference] = {
     "gamma": Reference(positive(mp.gamma), singles(*GAMMA[:-1]), 60, of_order_one),
     "digamma": Reference(positive(mp.digamma), singles(*GAMMA), 60),
     "psi": Reference(positive(mp.digamma), singles(*GAMMA), 60),
-    "zeta": Reference(positive(lambda x: mp.zeta(2, x)), singles(*GAMMA), 60, options={"shape": 2.0}),
-    "zeta:4.5": Reference(positive(lambda x: mp.zeta(4.5, x)), singles(*GAMMA[1:]), 60, options={"shape": 4.5}),
+    "zeta": Reference(positive(lambda x: mp.zeta(2, x)), singles(*GAMMA), 60, fixed=(2.0,)),
+    "zeta:4.5": Reference(positive(lambda x: mp.zeta(4.5, x)), singles(*GAMMA[1:]), 60, fixed=(4.5,)),
     "gammainc": Reference(positive(lambda x: mp.gammainc(2.5, 0, x, regularized=True)),
-                          singles(1e-9, 0.1, 1.0, 7.3, 30.0), 60, options={"shape": 2.5}),
+                          singles(1e-9, 0.1, 1.0, 7.3, 30.0), 60, fixed=(2.5,)),
     "gammaincc": Reference(positive(lambda x: mp.gammainc(0.5, x, mp.inf, regularized=True)),
-                           singles(1e-9, 0.1, 1.0, 7.3, 30.0), 60, options={"shape": 0.5}),
+                           singles(1e-9, 0.1, 1.0, 7.3, 30.0), 60, fixed=(0.5,)),
     "i0": Reference(lambda x: mp.besseli(0, x), singles(*BESSEL), 60),
     "i1": Reference(lambda x: mp.besseli(1, x), singles(*BESSEL), 60),
     "i0e": Reference(lambda x: mp.exp(-abs(x)) * mp.besseli(0, x), singles(*BESSEL), 60),
     "i1e": Reference(lambda x: mp.exp(-abs(x)) * mp.besseli(1, x), singles(*BESSEL), 60),
     "betainc": Reference(within(0.0, 1.0, lambda x: mp.betainc(2.5, 0.5, 0, x, regularized=True)),
-                         singles(1e-9, 0.1, 0.5, 0.97), 60, options={"shape": (2.5, 0.5)}),
+                         singles(1e-9, 0.1, 0.5, 0.97), 60, fixed=(2.5, 0.5)),
     "logit": Reference(within(0.0, 1.0, lambda x: log(x) - log(1 - x)), singles(1e-12, 1e-3, 0.3, 0.5, 0.97, 1 - 1e-9)),
     "xlogy": Reference(
         lambda x, y: x * log(y) if x else mp.mpf(0), pairs((0.0, -1.0, 2.0, 1e5), (1e-20, 0.5, 1.0, 3.0)), 100

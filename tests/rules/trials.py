@@ -60,9 +60,11 @@ def rule_of(label: str) -> Rule:
     return RULES[label.partition(":")[0]]
 
 
-def change_of(xp: Any, label: str, *arguments: Any) -> Any:
-    """What the rule gives, with the reference's options."""
-    return rule_of(label).change(xp, *arguments, **REFERENCES[label].options)
+def change_of(xp: Any, label: str, values: Any, changes: Any, *arguments: Any) -> Any:
+    """What the rule gives, with the reference's options, and its operands that stand still."""
+    reference = REFERENCES[label]
+    values, changes = (*reference.fixed, *values), (*[None] * len(reference.fixed), *changes)
+    return rule_of(label).change(xp, values, changes, *arguments, **reference.options)
 
 
 def variation(function: Any, start: list[Any], way: list[Any]) -> Any:

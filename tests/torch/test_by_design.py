@@ -189,3 +189,17 @@ def test_outputs_whose_cross_entropy_is_clamped_are_left_open_with_the_reason(dt
     assert scale < 1.0 or "binary_cross_entropy_with_logits" in str(report)
     module[0].weight.register_hook(lambda g: 1.5 * g)
     assert ft.check_module(module, nn.BCELoss(), x, y).verdict != "pass"
+
+
+@pytest.mark.parametrize("scale", [60.0, 100.0])
+@pytest.mark.parametrize("seed", range(6))
+def test_training_steps_whose_cross_entropy_is_clamped_go_on(seed, scale):
+    torch.manual_seed(seed)
+    module, x = nn.Sequential(nn.Linear(4, 1), nn.Sigmoid()), torch.randn(8, 4)
+    with torch.no_grad():
+        module[0].weight.mul_(scale)
+    loss, y = nn.BCELoss(), torch.tensor([0.0, 1.0] * 4)[:, None]
+    watch = ft.Watch(module, loss, x, y)
+    loss(module(x), y).backward()
+    watch(x, y)
+    assert not watch.failures

@@ -11,9 +11,8 @@ from ..._types import Array
 from .check import Check
 from .estimates import Estimates
 from .lines import OutOfTime
+from .unlearned import shrunk_shares
 
-# Shares of theta at which nothing is learned, with its own signs, and the last one with random ones as well.
-SHRUNK = (1.0 / 4.0, 1.0 / 16.0)
 # Roundings of the cost as it was before that differences may be lost in: it is a sum over samples.
 LOST = 8.0
 
@@ -40,9 +39,8 @@ def error_of_unmoved(check: Check, estimates: Estimates, gradient: Array) -> Arr
 def _largest_cost(check: Check) -> float:
     """Return the largest size of the cost where all parameters have shrunk; 0 where none is known."""
     problem = check.problem
-    signs = check.generator.choice([-1.0, 1.0], problem.theta.size)
     found = [0.0]
-    for share in (*SHRUNK, SHRUNK[-1] * signs):
+    for share in shrunk_shares(problem.theta.size):
         try:
             found.append(abs(float(np.real(check.lines.at(share * problem.theta)))))
         except OutOfTime:

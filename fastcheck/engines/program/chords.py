@@ -12,16 +12,14 @@ import numpy as np
 from ..._errors import NoRule
 from ..._types import Array, Indices, Mask
 from ..finite.lines import OutOfTime
+from ..finite.unlearned import SHRUNK, shrunk_shares
 from .problem import ProgramProblem
 from .runner import costs_of, scales
 
 # How far entries are moved, relative to their size: into and through what is saturated.
 DISTANCES = np.array([-8.0, -3.0, -1.0, 1.0, 3.0, 8.0])
-# ... from where everything has shrunk to these shares: what a large bias saturates no weight beside it changes.
-SHRUNK, NEAR = (1.0 / 4.0, 1.0 / 16.0), np.array([-1.0, 1.0])
-# ... and where their signs are random, too: what only angles say, as those of embeddings that are normalised, no
-# shrinking makes forgotten.
-SEED = 0
+# ... from where everything has shrunk: what a large bias saturates no weight beside it changes.
+NEAR = np.array([-1.0, 1.0])
 # Where the cost rises by more than this each time that all parameters shrink FURTHER, there is a pole where they are
 # zero, as 1 / r**12 of particles that meet: what rises without end says nothing of what is saturated at theta, as
 # nothing is.  Below that share of it a pole's chord explains no error as large as the tolerance.
@@ -82,15 +80,9 @@ def steepest_chords(
 
 def unlearned_cost(problem: ProgramProblem) -> float:
     """Return the largest size of the cost at theta, from where everything has shrunk, and where it is zero."""
-    shares = np.stack(np.broadcast_arrays(*_shrunk(problem), np.zeros(1), problem.theta)[:-1])
+    shares = np.stack(np.broadcast_arrays(*shrunk_shares(problem.theta.size), np.zeros(1), problem.theta)[:-1])
     costs = problem.cost + np.append(rises(problem, (shares - 1.0) * problem.theta), 0.0)
     return float(np.max(np.abs(costs[np.isfinite(costs)]), initial=0.0))
-
-
-def _shrunk(problem: ProgramProblem) -> list[Array]:
-    """Return the shares of theta to which everything shrinks, (1,) or (n,)."""
-    signs = np.random.default_rng(SEED).choice([-1.0, 1.0], problem.theta.size)
-    return [*(np.array([share]) for share in SHRUNK), SHRUNK[-1] * signs]
 
 
 def starts_of(problem: ProgramProblem) -> list[Start]:
@@ -98,7 +90,7 @@ def starts_of(problem: ProgramProblem) -> list[Start]:
 
     Exponentials of what is divided by a parameter soon are infinite.
     """
-    shrunk = _shrunk(problem)
+    shrunk = shrunk_shares(problem.theta.size)
     nearer = [FURTHER**times * np.broadcast_to(shares, problem.theta.shape) for shares in shrunk for times in range(3)]
     with np.errstate(all="ignore"):
         costs = np.abs(problem.cost + rises(problem, (np.stack(nearer) - 1.0) * problem.theta)).reshape(-1, 3)

@@ -18,7 +18,8 @@ from ...problems.gradients import NumericalGradient
 from ...problems.parameters.sampling import stratified_order
 from ...problems.parameters.tensor import Tensor
 from ..finite.problem import Method
-from .chords import COLUMNS, SHRUNK, starts_of, steepest_chords, unlearned_cost
+from ..finite.unlearned import SHRUNK
+from .chords import COLUMNS, starts_of, steepest_chords, unlearned_cost
 from .problem import ProgramProblem
 from .runner import DifferencedProgram, Runner, costs_of, scales
 from .trust import UNIT, root_mean_square
