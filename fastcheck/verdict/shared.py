@@ -53,7 +53,8 @@ def power_beside(
     mean, scatter = abs(float(factors.mean())), float(factors.std())
     if mean > most * scatter:
         return math.inf
-    return mean + (most + POWER_SIGMAS / math.sqrt(len(factors))) * scatter
+    # what rounding is said to explain here would not be seen elsewhere either
+    return max(mean, float(usual[0])) + (most + POWER_SIGMAS / math.sqrt(len(factors))) * scatter
 
 
 def is_rounding_alone(errors: Array, most: float = math.inf, *, alone: bool = False) -> bool:

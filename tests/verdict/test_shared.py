@@ -42,6 +42,13 @@ def test_the_stated_power_is_what_is_seen():
         assert power(wrong, (1.0 + side * 2.0 * seen) * THERE + ROUNDING) == math.inf
 
 
+def test_what_is_said_to_be_rounding_is_not_claimed_to_be_seen():
+    """Rounding near by, and of runs further away less, may make up for a mistake that is as large."""
+    each = 1e-4 * np.random.default_rng(5).standard_normal((24, 1)) * THERE
+    for shared in (2e-4, -2e-4):
+        assert power(shared * TRUTHS, THERE + each) > 2e-4 + 3e-4
+
+
 def zeroed(part):
     def change(gradients):
         found = gradients.reshape(-1, *SHAPE).copy()

@@ -306,7 +306,7 @@ class _Tensor:
         while chosen := list(islice(masks, max(1, TOGETHER // (8 * direction.size)))):
             parts = np.array([np.where(mask, direction, 0.0) for mask in chosen])
             slopes = slopes_along(self.place, parts, self.runners[0], convention, both=False).right
-            found += [slope - math.fsum(self.gradient * part) for slope, part in zip(slopes, parts, strict=True)]
+            found += [slope - float((self.gradient * part).sum()) for slope, part in zip(slopes, parts, strict=True)]
         return np.array([apart if math.isfinite(apart) else math.inf for apart in found])
 
 

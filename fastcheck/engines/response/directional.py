@@ -75,7 +75,8 @@ def differences_along(problem: Problem, limit: float = math.inf) -> Callable[[Ar
 def _losses_along(problem: Problem) -> Callable[[dict[str, Array]], Array]:
     """Moves of the parameters -> differences of the losses' sum, to either side.
 
-    Every layer passes on Delta z = W Delta a + V (a + Delta a) + v_b for both signs at once.
+    Every layer passes on Delta z = W Delta a + V (a + Delta a) + v_b for both signs at once, those whose parameters
+    stand still W Delta a alone, and those before the first that moves nothing.
     """
     network, run, m = problem.network, problem.forward(), problem.m
     cost, parameters = network.cost_entry, problem.parameters
@@ -87,17 +88,27 @@ def _losses_along(problem: Problem) -> Callable[[dict[str, Array]], Array]:
     Z, A, Y = (np.ascontiguousarray(part.T) for part in (run.Z[-1], run.A[-1], problem.Y))
 
     def losses(moves: dict[str, Array]) -> Array:
+        """Carry the moves to the losses."""
         signs = np.repeat([1.0, -1.0], m)
-        change, out = np.empty(0), np.empty(2)
+        change: Array | None = None
+        out = np.zeros(2)
         for k, place in enumerate(network.places, 1):
-            inputs, values, own = run.inputs_of(k - 1), place.values(parameters), place.values(moves)
-            if k == 1:  # the data do not change: both signs share one product
-                half = place.layer.difference(values, own, inputs, None)
+            layer, values, own = place.layer, place.values(parameters), place.values(moves)
+            moved = any(map(np.any, own.values()))
+            if change is None and not moved:
+                continue
+            inputs = run.inputs_of(k - 1)
+            if change is None:  # the inputs do not change: both signs share one product
+                half = layer.forward(own, inputs)
                 change = np.hstack([half, -half])
+            elif moved:
+                change = layer.difference(values, own, np.hstack([inputs, inputs]), change, signs)
             else:
-                change = place.layer.difference(values, own, np.hstack([inputs, inputs]), change, signs)
+                change = layer.carried(values, change)
             if k < last or (cost.output is None and not softmax):
                 activation_changes(differences[k - 1], run.Z[k - 1], change)
+        if change is None:
+            return out
         by_sample = np.ascontiguousarray(change.reshape(-1, 2, m).transpose(2, 0, 1))
         loss_changes(loss, mixed, softmax, Z, A, Y, by_sample, out)
         return out

@@ -68,14 +68,16 @@ class Layer(Protocol):
         """Gradients of the parameters, by kind, from that of the pre-activations."""
         ...
 
-    def difference(
-        self, values: Values, changes: Values, a: Array, da: Array | None, factor: "Array | float" = 1.0
-    ) -> Array:
+    def carried(self, values: Values, da: Array) -> Array:
+        """Changes of the pre-activations from those of the inputs, where the parameters stand still."""
+        ...
+
+    def difference(self, values: Values, changes: Values, a: Array, da: Array, factor: "Array | float") -> Array:
         """Exact change of the pre-activations where parameters change by ``factor * changes`` and inputs by ``da``.
 
         Parameters
         ----------
-        da : (inputs, m), or None where the inputs stand still.
+        da : (inputs, m).
         factor : a number, or one for each sample, (m,).
         """
         ...

@@ -71,13 +71,13 @@ class Dense:
         """dW = dZ a^T, and db is dZ summed over samples."""
         return {"W": dZ @ a.T, "b": dZ.sum(axis=1, keepdims=True)}
 
-    def difference(
-        self, values: Values, changes: Values, a: Array, da: Array | None, factor: "Array | float" = 1.0
-    ) -> Array:
+    def carried(self, values: Values, da: Array) -> Array:
+        """W da: what becomes of changes of the inputs."""
+        return np.asarray(values["W"] @ da)
+
+    def difference(self, values: Values, changes: Values, a: Array, da: Array, factor: "Array | float") -> Array:
         """W da + factor (V (a + da) + v), with changes V of W and v of b: nothing cancels."""
-        if da is None:
-            return np.asarray(self.forward(changes, a) * factor)
-        return np.asarray(values["W"] @ da + self.forward(changes, a + da) * factor)
+        return np.asarray(self.carried(values, da) + self.forward(changes, a + da) * factor)
 
 
 def checked_chain(layers: Sequence[Dense]) -> tuple[Dense, ...]:
