@@ -30,6 +30,7 @@ from .._validation import (
 from ..engines.base import COMPILING_SECONDS, ENGINES, engine as engine_named, is_for_once, is_small, respond_at_once
 from ..engines.distributed.run import Shared
 from ..engines.finite.directional import Probe, exact_slopes, probe, until_the
+from ..engines.plain.directional import differences_along
 from ..problems.functions.repeats import called
 from ..problems.gradients import AnalyticGradient, RunAgain
 from ..problems.networks.backprop_rounding import Rounding
@@ -235,8 +236,6 @@ def _chosen(
     if selection.method == "sample":
         indices = choose(tensors, selection.count, generator)
         return replace(subject, indices=indices), Probe(), (power(tensors, indices),)
-    from ..engines.response.directional import differences_along  # compiled: brings Numba with it
-
     slopes = until_the(until, exact_slopes(differences_along(problem, memory_limit)))
     probed = probe(
         tensors, problem.theta, subject.gradient, slopes, directions=selection.count,

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .._types import Array
+from .losses import Cost
 from .namespaces import largest
 from .neural import binary_cross_entropy_with_logits
 from .short_series import SERIES_REACH
@@ -207,3 +208,20 @@ LOSS_POWERS: dict[str, Callable[..., Array]] = {"cross_entropy": cross_entropy_p
 LOSS_CUMULANTS: dict[str, Callable[[list[Array]], None]] = {
     "cross_entropy": cross_entropy_cumulants,
 }
+
+
+def change_of_losses(cost: Cost, z: Array, a: Array, y: Array, d: Array) -> Array:
+    """Return the changes (columns, m) of the samples' losses, by the cost's rule, or by its kernel where it has none.
+
+    Parameters
+    ----------
+    z, a, y : (outputs, m).
+    d : (outputs, columns, m).
+    """
+    if cost.name in LOSS_CHANGES:
+        found = LOSS_CHANGES[cost.name](z[:, None], a[:, None], y[:, None], d)
+        return np.asarray(found.sum(axis=0) if cost.separable else found)
+    changes = np.empty(d.shape[1:])
+    for s in range(d.shape[2]):
+        cost.columns(z[:, s], a[:, s], y[:, s], d[:, :, s], changes[:, s])
+    return changes

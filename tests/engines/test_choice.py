@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import fastcheck as fc
+from fastcheck.checks.selection import METHODS
 from fastcheck.engines import base
 from fastcheck.engines.plain import at_once, engine as plain, from_outputs, pieces, spot_check
 from fastcheck.engines.plain.from_outputs import responses as short_responses
@@ -30,15 +31,17 @@ net = fc.Network([fc.Dense(4, 5, "relu"), fc.Dense(5, 3, "tanh"), fc.Dense(3, 1,
 parameters, X, Y = net.initialize(0), np.ones((4, 3)), np.array([1, 1, 0])
 gradients = net.gradients(parameters, X, Y)
 gradients["dW2"] = gradients["dW2"] * 2.0
-report = fc.check(net, parameters, gradients, X, Y)
+report = fc.check(net, parameters, gradients, X, Y, method=sys.argv[1])
 print(report.verdict, [t.name for t in report.failures], "numba" in sys.modules, "scipy" in sys.modules)
 print(report)
 """
 
 
-def test_a_small_check_loads_neither_numba_nor_scipy():
+@pytest.mark.parametrize("method", METHODS)
+def test_a_small_check_loads_neither_numba_nor_scipy(method):
     """Diagnosis and second look included, in a fresh process."""
-    done = subprocess.run([sys.executable, "-c", FRESH], capture_output=True, text=True, check=True, timeout=120)
+    command = [sys.executable, "-c", FRESH, method]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout.splitlines()[0] == "fail ['W2'] False False"
     assert "2.000 times" in done.stdout
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..._types import Array
+from ...engines.plain.directional import differences_along
 from ...problems.networks.problem import Problem
 
 if TYPE_CHECKING:
@@ -60,8 +61,6 @@ class Glance:
 
     def _disagreement(self, problem: Problem, gradient: Array) -> float:
         """|slope - gradient . v| / ||gradient v||, less what a kink leaves open."""
-        from ...engines.response.directional import differences_along  # compiled: brings Numba with it
-
         tensors = problem.network.tensors
         norms = [float(np.linalg.norm(gradient[t.start : t.stop])) for t in tensors]
         if not math.isfinite(sum(norms)):

@@ -237,8 +237,7 @@ def warm_up(net: Network) -> None:
     tiny = Network([replace(layer, inputs=2, outputs=2) for layer in net.layers], net.cost, net.l2)
     Y = np.array([0, 1]) if net.cost_entry.labels else np.zeros((2, 2))
     parameters, X = tiny.initialize(0), np.eye(2)
-    problem, subject = network_problem(tiny, parameters, tiny.gradients(parameters, X, Y), X, Y)
+    problem, _ = network_problem(tiny, parameters, tiny.gradients(parameters, X, Y), X, Y)
     problem = replace(problem, kept={})  # pieces of a check are never done in plain NumPy, however small
     for epsilon in (EPSILON, 1.0):  # the large step needs the kernels for kinks
         engine("response")(problem, np.arange(tiny.size), epsilon, Run(1, 1 << 24))
-    Glance(np.random.default_rng(0)).suspects(problem, subject.gradient)

@@ -3,9 +3,13 @@
 import numpy as np
 import pytest
 
+from fastcheck.engines.plain.directional import differences_along
 from fastcheck.engines.response import engine
-from fastcheck.engines.response.directional import differences_along
+from fastcheck.rules import activation_changes, loss_changes
+from fastcheck.rules.activations import ACTIVATIONS
 from tests.support.problems import HIDDEN, OUTPUTS, RUN, gradient, network, problem
+
+SOFTMAX = ACTIVATIONS["softmax"]
 
 
 @pytest.mark.parametrize("hidden", HIDDEN)
@@ -33,3 +37,15 @@ def test_along_random_directions(hidden):
         for value, sign in ((plus, 1.0), (minus, -1.0)):
             moved = net.to_parameters(given.theta + sign * 0.5 * direction)
             assert value == pytest.approx(net.cost_of(moved, given.X, given.Y) - before, rel=1e-9)
+
+
+@pytest.mark.parametrize("hidden", HIDDEN)
+@pytest.mark.parametrize(("cost", "output"), OUTPUTS)
+def test_kernels_say_the_same_where_there_are_no_array_rules(hidden, cost, output, monkeypatch):
+    given = problem(network([3, 4, 2], hidden, output, cost), 3, seed=1)
+    direction = np.random.default_rng(1).standard_normal(given.theta.size)
+    along = differences_along(given)
+    by_rules = along(direction, 1e-3)
+    monkeypatch.setattr(activation_changes, "ACTIVATION_CHANGES", {"softmax": activation_changes.change_of(SOFTMAX)})
+    monkeypatch.setattr(loss_changes, "LOSS_CHANGES", {})
+    assert differences_along(given)(direction, 1e-3) == pytest.approx(by_rules, rel=1e-12)
