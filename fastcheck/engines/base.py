@@ -122,9 +122,14 @@ class _Announced:
 
 def is_small(problem: Problem, epsilon: float, run: Run) -> bool:
     """Whether the response engine does a check in plain NumPy whatever there is of machine code."""
-    at_once, _ = _plain()
-    return _numpy_can(problem, run) and (at_once.fits(problem.network, problem.m) or _seconds(problem, epsilon) <= (
-        ALWAYS_SHALLOW if _is_shallow(problem.network) else ALWAYS))
+    return is_quick(problem.network, problem.m, epsilon) and _numpy_can(problem, run)
+
+
+def is_quick(net: Network, samples: int, epsilon: float) -> bool:
+    """Whether plain NumPy checks a network with so many samples about as soon as machine code does."""
+    at_once, plain = _plain()
+    most = ALWAYS_SHALLOW if _is_shallow(net) else ALWAYS
+    return bool(plain.has_rules(net) and (at_once.fits(net, samples) or _seconds(net, samples, epsilon) <= most))
 
 
 def _is_shallow(net: Network) -> bool:
@@ -132,12 +137,11 @@ def _is_shallow(net: Network) -> bool:
     return (len(net.layers) <= LAYERS or _is_straight(net)) and net.widths[-1] <= OUTPUTS
 
 
-def _seconds(problem: Problem, epsilon: float) -> float:
+def _seconds(net: Network, samples: int, epsilon: float) -> float:
     """About how long plain NumPy takes for all parameters with such steps."""
     from .plain.point import QUARTIC_REACH
 
-    net = problem.network
-    return numpy_seconds(net, problem.m, literal=epsilon > QUARTIC_REACH and not _is_straight(net))
+    return numpy_seconds(net, samples, literal=epsilon > QUARTIC_REACH and not _is_straight(net))
 
 
 def _numpy_can(problem: Problem, run: Run) -> bool:
@@ -191,7 +195,7 @@ class _Ledger:
             return True
         if not _numpy_can(problem, run):
             return False
-        seconds = _seconds(problem, epsilon)
+        seconds = _seconds(problem.network, problem.m, epsilon)
         if seconds > WORTH_COMPILING or self.spent + seconds > COMPILING or self.finds_machine_code():
             return False
         self.spent += seconds

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..._errors import GradientMismatch
 from ..._validation import integer, positive, tolerance_of
-from ...engines.base import engine
+from ...engines.base import engine, is_quick
 from ...problems.gradients import AnalyticGradient
 from ...problems.networks.network import Network
 from ...problems.networks.problem import Problem
@@ -32,6 +32,8 @@ SHARE = 1 / 16
 LEAST, MOST = 2.0, 4.0
 # Number of no-op calls timed to estimate the cost of one.
 CALLS = 64
+# Samples that few training steps have more of: where NumPy checks as many as soon, nothing is compiled in advance.
+BATCH = 256
 
 
 class Watch:
@@ -73,8 +75,9 @@ class Watch:
 
     Notes
     -----
-    Making a watch compiles its kernels: half a minute after installing, half a second in later processes.  A watch
-    belongs to one training loop; several loops, in threads or processes, take one each.
+    Making a watch compiles what looks at a large network need: some fifteen seconds after installing, half a second in
+    later processes; networks that plain NumPy checks as soon need nothing.  A watch belongs to one training loop;
+    several loops, in threads or processes, take one each.
 
     Examples
     --------
@@ -233,11 +236,13 @@ class Watch:
 
 
 def warm_up(net: Network) -> None:
-    """Compile what looks need, at a tiny network of the same kind."""
+    """Refuse what no look could check, and compile what looks need, if anything: at a tiny network of the same kind."""
     tiny = Network([replace(layer, inputs=2, outputs=2) for layer in net.layers], net.cost, net.l2)
     Y = np.array([0, 1]) if net.cost_entry.labels else np.zeros((2, 2))
     parameters, X = tiny.initialize(0), np.eye(2)
     problem, _ = network_problem(tiny, parameters, tiny.gradients(parameters, X, Y), X, Y)
+    if is_quick(net, BATCH, EPSILON):
+        return
     problem = replace(problem, kept={})  # pieces of a check are never done in plain NumPy, however small
     for epsilon in (EPSILON, 1.0):  # the large step needs the kernels for kinks
         engine("response")(problem, np.arange(tiny.size), epsilon, Run(1, 1 << 24))

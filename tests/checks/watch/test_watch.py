@@ -1,6 +1,8 @@
 """A watch keeps to its share of the time, covers everything, finds what is wrong, and never cries wolf."""
 
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -38,6 +40,33 @@ class Clock:
     def slow_take(self, rotation, count):
         self.now += self.unit * min(count, rotation.left)
         return self.take(rotation, count)
+
+
+SMALL = """
+import sys
+import numpy as np
+import fastcheck as fc
+net = fc.Network([fc.Dense(4, 5, "relu"), fc.Dense(5, 3, "tanh"), fc.Dense(3, 1, "sigmoid")], "binary_cross_entropy")
+parameters, X, Y = net.initialize(0), np.ones((4, 3)), np.array([1, 1, 0])
+watch = fc.Watch(net, overhead=1e9)
+for _ in range(20):
+    watch(parameters, net.gradients(parameters, X, Y), X, Y)
+print(watch.glances > 0, watch.looks > 0, "numba" in sys.modules)
+"""
+
+
+def test_what_numpy_does_is_watched_without_machine_code():
+    done = subprocess.run([sys.executable, "-c", SMALL], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.split() == ["True", "True", "False"]
+
+
+@pytest.mark.parametrize(("hidden", "depth", "asked"), [("relu", 6, 0), ("tanh", 2, 0), ("tanh", 6, 2), ("gelu", 2, 2)])
+def test_what_looks_need_is_compiled_when_the_watch_is_made(monkeypatch, hidden, depth, asked):
+    """For steps of usual length and for those that meet kinks."""
+    calls = []
+    monkeypatch.setattr(watching, "engine", lambda name: lambda *given: calls.append(given))
+    watching.warm_up(network([30] * depth + [10], hidden, "softmax", "cross_entropy"))
+    assert len(calls) == asked
 
 
 def repeat(watch, step, number):
