@@ -39,6 +39,9 @@ from .trees import (
 # What is said of a loss of float64 arrays that casts them.
 SINGLE_INSIDE = ("The loss computes in float32 inside, whatever its parameters are in: its gradients are rounded as "
                  "those in single precision are.")
+# What is said where JAX cannot differentiate.
+NOT_BY_JAX = ("fastcheck: raised by jax.grad of the loss, whose gradient is checked where no other is given; "
+              "gradients=... takes one made in another way, or a function that makes it")
 # What is said where nothing but a backward pass by hand is wrong.
 BY_HAND = ("Without the backward passes that were written by hand (jax.custom_vjp), the gradient is right: one of them "
            "is not that of what it computes. Where that is meant (a straight-through estimator), it is right.")
@@ -117,7 +120,7 @@ def check(
     if callable(gradients):
         found_by = partial(called_gradients, lambda at: gradients(at, *args), parameters, places)
     own = gradients is None or callable(gradients)
-    given = found_by() if own else given_gradients(gradients, parameters, places)
+    given = _made_by(found_by, by_jax=gradients is None) if own else given_gradients(gradients, parameters, places)
     plain = {name: plain_array(real) for name, real in zip(names, function.real, strict=True)}
     rounding = None
     if gradients is None:
@@ -212,6 +215,16 @@ def _wide(cost: Callable[..., Any], parameters: Any, loss: Any) -> JaxFunction |
         return JaxFunction(cost, (parameters,), loss, wide=True)
     except Exception:  # what double precision does to code that fixes its own types is not the caller's mistake
         return None
+
+
+def _made_by(found_by: Callable[[], list[Any]], *, by_jax: bool) -> list[Any]:
+    """Return the gradients that something makes; where jax.grad cannot, say that others can be handed over."""
+    try:
+        return found_by()
+    except Exception as error:
+        if by_jax:
+            error.add_note(NOT_BY_JAX)
+        raise
 
 
 def _require_function(function: JaxFunction) -> None:

@@ -179,6 +179,15 @@ def test_a_loop_that_asks_each_row_is_followed():
     assert door.check(cost, x, gradient.at[2].multiply(1.01)).verdict == "fail"
 
 
+def test_where_jax_cannot_differentiate_it_is_said_that_gradients_can_be_handed_over():
+    def called_back(p):
+        return jax.pure_callback(lambda a: np.float32(np.sum(np.asarray(a) ** 2)), jax.ShapeDtypeStruct((), "f4"), p)
+
+    with pytest.raises(ValueError, match="JVP") as caught:
+        door.check(called_back, np.ones(2, np.float32))
+    assert any("gradients=..." in note for note in caught.value.__notes__)
+
+
 def test_little_is_compiled_that_jax_keeps_for_good():
     """JAX keeps what it compiles of single operations; those in double precision took most of a small check."""
     client = jax.devices()[0].client
