@@ -1,11 +1,13 @@
 """Results of primitives that are off by a rounding each."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
+from numpy.typing import NDArray
 
 from ...engines.program.rounded import off_by_rounding
 from .evaluation import SAME, is_inexact
@@ -22,6 +24,12 @@ GIVEN = frozenset((
 MULTIPLIERS, BITS = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB), 53
 
 
+def keys_of(seeds: Sequence[int]) -> NDArray[np.uint64]:
+    """Return keys (2, seeds) of what results, and their changes, are off by."""
+    keys = [np.random.default_rng(seed).integers(0, 1 << 64, 2, dtype=np.uint64) for seed in seeds]
+    return np.stack(keys, axis=1)
+
+
 @dataclass
 class Rounded:
     """Has results of primitives, of one perturbation, be off by a rounding each.
@@ -31,13 +39,13 @@ class Rounded:
 
     Parameters
     ----------
-    seeds : (k,) integers.
-    row : which of them this perturbation has; -1 for none.
+    keys : as of ``keys_of``.
+    row : which of the seeds this perturbation has; -1 for none.
     far : see ``engines.program.rounded.Roundings``.
     count : primitives so far.
     """
 
-    seeds: Any
+    keys: Any
     row: Any
     far: Any
     count: int = field(default=0, init=False)
@@ -51,17 +59,9 @@ class Rounded:
 
     def _draws(self, value: Any) -> Any:
         """Return how many units the result and its change are off by: evenly spread numbers, of variance one."""
-        bits = lax.bitcast_convert_type(value, jnp.uint64)
-        kinds = jnp.arange(2, dtype=jnp.uint64) + jnp.uint64(2 * self.count)
-        keys = _hashed(kinds[:, None] ^ _hashed(self.seeds.astype(jnp.uint64)))
-        numbers = _hashed(keys.reshape(2, -1, *(1,) * value.ndim) ^ bits) >> (64 - BITS)
-        draws = jnp.sqrt(3.0) * (2.0**(1 - BITS) * numbers.astype(jnp.float64) - 1.0)
-        return jnp.where(self.row < 0, 0.0, draws[:, self.row])
-
-
-def _hashed(bits: Any) -> Any:
-    """Return integers of 64 bits that look random and depend on every bit of others."""
-    bits = bits + jnp.uint64(0x9E3779B97F4A7C15)
-    for shift, multiplier in zip((30, 27), MULTIPLIERS, strict=True):
-        bits = (bits ^ (bits >> shift)) * jnp.uint64(multiplier)
-    return bits ^ (bits >> 31)
+        keys = self.keys ^ np.random.default_rng(self.count).integers(0, 1 << 64, dtype=np.uint64)
+        bits = keys.reshape(*keys.shape, *(1,) * value.ndim) ^ lax.bitcast_convert_type(value, jnp.uint64)
+        for shift, multiplier in zip((30, 27), MULTIPLIERS, strict=True):
+            bits = (bits ^ (bits >> shift)) * np.uint64(multiplier)
+        numbers = (bits >> (64 - BITS)).astype(jnp.float64) * 2.0**(1 - BITS) - 1.0
+        return jnp.where(self.row < 0, 0.0, np.sqrt(3.0)) * numbers[:, self.row]

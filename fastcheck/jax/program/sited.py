@@ -34,7 +34,7 @@ from .program import (
     double_precision,
     known_values,
 )
-from .rounding import Rounded
+from .rounding import Rounded, keys_of
 from .traced import Traced
 
 # Perturbations that are run together where no more are asked for: a few directions, or what finds a structure.
@@ -206,7 +206,7 @@ class SitedProgram:
         given = [{number: _filled(change[block], rows) for number, change in some.items()} for some in full]
         known = {} if self._quickly(rows) else self._known
         rounded = None if roundings is None else (
-            np.asarray(roundings.seeds), _filled(roundings.rows[block], rows), np.float64(roundings.far))
+            keys_of(roundings.seeds), _filled(roundings.rows[block], rows), np.float64(roundings.far))
         args = self.function.constants, self.inputs, known, *given, dict(still), rounded
         key = "sited", held, rows, *(bool(some) for some in args[2:])
         with double_precision():

@@ -1,0 +1,36 @@
+"""Right gradients of functions that lose digits inside, in units that are saturated or by cancelling, are not wrong."""
+
+import numpy as np
+import pytest
+
+jax = pytest.importorskip("jax")
+
+import fastcheck.jax as fj  # noqa: E402 - after the framework is known to be there
+from tests.support.lost_digits import CASES  # noqa: E402 - after the framework is known to be there
+
+jnp = jax.numpy
+
+
+def verdict(name, dtype, factor=1.0, seed=0, method=None):
+    case = CASES[name]
+    with jax.enable_x64(dtype == np.float64):
+        t = jnp.asarray(case.at(np.random.default_rng(seed)), dtype)
+        gradient = jnp.asarray(factor * case.slope(np.asarray(t, np.float64)), dtype)
+        return fj.check(lambda p: case.value(jnp, p), t, gradient, method=method).verdict
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("name", CASES)
+def test_functions(name, dtype):
+    assert verdict(name, dtype) != "fail"
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_directions(name):
+    assert verdict(name, np.float64, method="directional") != "fail"
+
+
+@pytest.mark.parametrize("factor", [1.01, -1.0])
+@pytest.mark.parametrize("name", [name for name in CASES if "cos" not in name])
+def test_mistakes(name, factor):
+    assert verdict(name, np.float64, factor) == "fail"
