@@ -122,8 +122,8 @@ class Interpreter:
             raise NoRule(f"lax.{primitive.name}")
         branches.enter(primitive.name, custom=getattr(equation, "custom", False))
         found = handler(Call(primitive, params, values, changes, outputs, branches))
-        changes = tuple(found) if isinstance(found, (list, tuple)) else (found,)
-        return [(value, self.off(primitive.name, value, change)) for value, change in zip(outputs, changes, strict=True)]
+        found = zip(outputs, found if isinstance(found, (list, tuple)) else [found], strict=True)
+        return [(value, self.off(primitive.name, value, change)) for value, change in found]
 
     def off(self, name: str, value: Any, change: Any) -> Any:
         """Return the change of a primitive's result, off by a rounding where results are."""

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import Literal
+from numpy.typing import NDArray
 
 from ..._types import Array
 from ...engines.program.response import Response
@@ -216,8 +217,8 @@ class SitedProgram:
     def _compiled(self, held: Convention | Mixture | None, rows: int, args: tuple[Any, ...]) -> Any:
         """Return code for such arguments, and take note of how long that took."""
         started = time.perf_counter()
-        build = jax.vmap(partial(_changes_of, self.structure, held), 
-                         (None, None, None, 0, 0, None, args[-1] and (None, 0, None)))
+        axes = (None, None, None, 0, 0, None, args[-1] and (None, 0, None))
+        build = jax.vmap(partial(_changes_of, self.structure, held), axes)
         found = jax.jit(build, compiler_options=QUICKLY if self._quickly(rows) else None).lower(*args).compile()
         self.compiling += time.perf_counter() - started
         return found
@@ -230,7 +231,7 @@ class SitedProgram:
         return known_values(self.function, self.structure.flat, range(len(self.inputs)), self.inputs)
 
 
-def _filled(changes: Array, rows: int) -> Array:
+def _filled(changes: NDArray[Any], rows: int) -> NDArray[Any]:
     """Return the changes with rows of zeros behind them."""
     missing = rows - len(changes)
     return np.concatenate([changes, np.zeros((missing, *changes.shape[1:]), changes.dtype)]) if missing else changes
