@@ -20,7 +20,7 @@ from ..problems.functions.array_function import ArrayFunction
 from ..problems.functions.evaluators import Evaluator, PythonCost
 from ..problems.functions.held import HeldCost
 from ..problems.functions.numba_functions import is_jitted
-from ..problems.gradients import AnalyticGradient, NumericalGradient
+from ..problems.gradients import NumericalGradient
 from ..runtime.run import Run
 from ..runtime.threads import helpers_at_hand
 
@@ -121,7 +121,6 @@ class Exact:
     gradient : (n,) the gradient that is checked.
     method : the step that was asked for, the deadline and the seed.
     precision : dtypes of gradients in less than double precision, by the tensor's name.
-    measured : whether it is known by measurement how these round.
     seconds : how long an evaluation takes, of which the loop makes two for each entry; infinite where exact differences
         are taken however long that is.
 
@@ -134,7 +133,6 @@ class Exact:
     gradient: Array
     method: Method
     precision: Mapping[str, str]
-    measured: bool = False
     seconds: float = math.inf
     name: str = "program"
 
@@ -146,7 +144,7 @@ class Exact:
     @property
     def paths(self) -> "Paths | None":
         """Return the parts of its gradient, which a wrong one is held against; None of programs of frameworks."""
-        if not hasattr(self.problem.program, "watched"):  # these are not looked into
+        if not hasattr(self.problem.program, "watched"):  # no one sees what happens inside these
             return None
         from ..engines.program.parts.paths import Paths
 
@@ -209,7 +207,7 @@ class Exact:
         if done.size:
             from ..engines.program.roundings import units_of, with_rounding
 
-            units = units_of(self.problem.tensors, self.precision, measured=self.measured)
+            units = units_of(self.problem.tensors, self.precision)
             found = with_rounding(self.problem, found, done, self.gradient, units, self.method, run.memory_limit)
         return found, done, epsilon
 
@@ -229,7 +227,7 @@ class Exact:
 
 
 def as_program(
-    cost: Any, args: tuple[Any, ...], problem: FunctionProblem, method: Method, subject: AnalyticGradient
+    cost: Any, args: tuple[Any, ...], problem: FunctionProblem, method: Method, precision: Mapping[str, str]
 ) -> Exact:
     """Return a cost as a program: as it says itself (its attribute ``problem``), or a Python cost on NumPy arrays.
 
@@ -247,7 +245,7 @@ def as_program(
             plain=None if plain is None else _timely(plain, deadline),
             plain_cost=None if plain_cost is None else _timely(plain_cost, deadline),
         )
-    return Exact(found, problem.gradient, method, subject.precision, subject.rounding is not None)
+    return Exact(found, problem.gradient, method, precision)
 
 
 def time_for_exact(problem: FunctionProblem, method: Method) -> bool:

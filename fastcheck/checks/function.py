@@ -205,7 +205,7 @@ def _differenced(
         alone = problem.theta.size < LARGE or hasattr(cost, "as_evaluator")
         try:
             with nullcontext() if alone else one_blas_thread():
-                exact = as_program(cost, args, problem, choice, subject)
+                exact = as_program(cost, args, problem, choice, subject.precision)
                 subject = replace(subject, paths=exact.paths)  # of ordinary differences too: it follows what it can
                 if unasked and problem.seconds:
                     exact = replace(exact, seconds=problem.seconds)

@@ -53,8 +53,7 @@ def with_rounding(
     Parameters
     ----------
     problem, found, done : the program, its differences, and the positions of theta that they are of.
-    gradient, units : (n,) what they are held against, and the unit roundoff that it was computed with; infinite where
-        nothing is looked at.
+    gradient, units : (n,) what they are held against, and the unit roundoff that it was computed with.
     method : the tolerance, the seed of the roundings, and the deadline after which nothing is looked at.
     memory_limit : bytes that changes may take.
     """
@@ -63,7 +62,7 @@ def with_rounding(
     with np.errstate(invalid="ignore"):
         apart = np.abs(given - found.gradapprox)
         doubted = apart > tolerance * np.abs(found.gradapprox) + NOISE_SIGMAS * found.noise
-    doubted &= np.isfinite(apart) & np.isfinite(units[done])
+    doubted &= np.isfinite(apart)
     if found.kinks is not None:
         doubted[found.kinks.where] = False
     places = np.flatnonzero(doubted)
@@ -97,17 +96,10 @@ def with_rounding(
     return replace(found, noise=noise, inside=inside, lost=lost)
 
 
-def units_of(tensors: Sequence[Tensor], precision: Mapping[str, str], *, measured: bool = False) -> Array:
-    """Return the unit roundoff (n,) of every entry's gradient.
-
-    Parameters
-    ----------
-    tensors, precision : with the dtypes of those in less than double precision, by name.
-    measured : whether it is known how those round: their unit then is infinite, for no other rounding counts there.
-    """
-    units = [math.inf if measured and t.name in precision
-             else UNIT_ROUNDOFFS.get(precision.get(t.name, "float64"), UNIT_ROUNDOFF) for t in tensors]
-    return np.repeat(units, [t.size for t in tensors])
+def units_of(tensors: Sequence[Tensor], precision: Mapping[str, str]) -> Array:
+    """Return the unit roundoff (n,) of every entry's gradient, by the dtypes of those in less than double precision."""
+    return np.concatenate([np.full(t.size, UNIT_ROUNDOFFS.get(precision.get(t.name, "float64"), UNIT_ROUNDOFF))
+                           for t in tensors])
 
 
 def _entries_of_run(problem: ProgramProblem, memory_limit: int) -> int:
