@@ -144,7 +144,7 @@ class Exact:
     @property
     def paths(self) -> "Paths | None":
         """Return the parts of its gradient, which a wrong one is held against; None of programs of frameworks."""
-        if not hasattr(self.problem.program, "watched"):
+        if not hasattr(self.problem.program, "watched"):  # no one sees what happens inside these
             return None
         from ..engines.program.parts.paths import Paths
 

@@ -11,6 +11,7 @@ from .._errors import NoRule
 from .._types import Array, Indices
 from ..engines.program.patience import affordable
 from ..engines.program.problem import ProgramProblem
+from ..engines.program.roundings import rounding_of_cost
 from ..problems.functions.purity import outside_domain
 from ..problems.gradients import Rounding, RunAgain
 from ..runtime.run import Run
@@ -81,7 +82,12 @@ class JaxCost:
         response = program.run(dict(enumerate(exact.by_input(move[None]))))
         change = sum(float(np.vdot(weight, moved[0]))
                      for weight, moved in zip(program.weights, response.changes, strict=True) if moved is not None)
-        exact.require_literal(move, np.array([change]), bool(response.crossed[0]))
+
+        def rounding() -> float:
+            still = {number: np.zeros(value.shape) for number, value in enumerate(program.inputs)}
+            return rounding_of_cost(program, program.weights, still, 0)
+
+        exact.require_literal(move, np.array([change]), bool(response.crossed[0]), rounding)
 
     def method(self, run: Run) -> Literal["all", "directional"]:
         """ "all" where all entries take a few seconds, or have to be subtracted; else "directional"."""

@@ -1,12 +1,14 @@
 """Numerical Jacobians of a JAX function: by exact differences, or by subtraction where it has none."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
+from .._constants import NOISE_SIGMAS
 from .._errors import NondeterministicError
 from .._types import Array, Indices, Mask
 from ..checks.jacobian.quotients import ExactJacobian
@@ -140,21 +142,38 @@ class Exact:
         with np.errstate(invalid="ignore"):  # parameters that are infinite
             return joined(self.function.apart(wanted)) - theta
 
-    def require_literal(self, move: Array, change: Array, crossed: bool) -> None:
-        """Compare values, and their change, with those of plain calls."""
-        function = self.function
-        value = joined(self.program.outputs)
+    def require_literal(
+        self, move: Array, change: Array, crossed: bool, rounding: Callable[[], float] = float
+    ) -> None:
+        """Compare values, and their change, with those of plain calls.
+
+        Parameters
+        ----------
+        move, change, crossed : a step through all inputs, what it changes, and whether it crosses a kink.
+        rounding : finds the standard error that rounding inside the function leaves in values; asked where they differ.
+
+        Raises
+        ------
+        ContradictedError : where they differ by more.
+        NondeterministicError : where the function gives two values.
+        """
+        if not self._same(move, change, crossed, 0.0):
+            require_function(self.function)
+            noise = NOISE_SIGMAS * rounding()
+            if not 0.0 < noise < math.inf or not self._same(move, change, crossed, noise):
+                raise ContradictedError
+
+    def _same(self, move: Array, change: Array, crossed: bool, noise: float) -> bool:
+        """Tell whether values, and their change, are those of plain calls, but for some noise in each."""
+        function, value = self.function, joined(self.program.outputs)
         with np.errstate(all="ignore"):
-            same = _alike(value, function.value, SAME * function.unit)
             literal = function.at(function.theta + move) - function.value
             largest = max(float(np.max(np.abs(value), initial=0.0, where=np.isfinite(value))),
                           float(np.max(np.abs(literal), initial=0.0, where=np.isfinite(literal))))
             known = np.isfinite(literal) & np.isfinite(change)
-            allowed = AGREEMENT * np.abs(change) + SAME * function.unit * largest
-            same &= crossed or bool((np.abs(literal - change) <= allowed)[known].all())
-        if not same:
-            require_function(function)
-            raise ContradictedError
+            allowed = AGREEMENT * np.abs(change) + SAME * function.unit * largest + 2.0 * noise
+            return _alike(value, function.value, SAME * function.unit, noise) and (
+                crossed or bool((np.abs(literal - change) <= allowed)[known].all()))
 
 
 def require_function(function: JaxFunction) -> None:
@@ -165,10 +184,10 @@ def require_function(function: JaxFunction) -> None:
                                     "from a key that is fixed inside, or passed as an argument")
 
 
-def _alike(one: Array, other: Array, tolerance: float) -> bool:
+def _alike(one: Array, other: Array, tolerance: float, noise: float = 0.0) -> bool:
     scale = float(np.max(np.abs(other), initial=0.0, where=np.isfinite(other)))
     with np.errstate(invalid="ignore"):
-        same = (np.abs(one - other) <= tolerance * scale) | (one == other) | (np.isnan(one) & np.isnan(other))
+        same = (np.abs(one - other) <= tolerance * scale + noise) | (one == other) | (np.isnan(one) & np.isnan(other))
     return bool(same.all())
 
 

@@ -195,15 +195,19 @@ def _rounds(
 def _rounding_inside(
     problem: ProgramProblem, changes: dict[Place, Array], apart: "Apart", generator: "Generator"
 ) -> float:
-    """Return the standard error of a literal difference of an output that is a number, by rounding inside the program.
+    """Return the standard error of a literal difference by rounding inside the program.
 
-    Dithered inputs do not show it where an operation loses digits: 1 - a with a next to one takes the same few values.
-    It is 0 where nobody can tell.
+    That is of the cost, where this is all that is subtracted, or of an output that is a number.  Dithered inputs do not
+    show it where an operation loses digits: 1 - a with a next to one takes the same few values.  It is 0 where nobody
+    can tell.
     """
-    weights = [np.zeros_like(weight) for weight in problem.weights]
-    if np.size(weights[apart.output]) != 1 or any(place.inside for place in changes):
+    weights = list(problem.weights)
+    if any(place.inside for place in changes):
         return 0.0
-    weights[apart.output] = np.ones_like(weights[apart.output])
+    if problem.plain is not None:
+        if np.size(weights[apart.output]) != 1:
+            return 0.0
+        weights = [np.full_like(weight, place == apart.output) for place, weight in enumerate(weights)]
     still = {place.number: np.zeros(place.shape) for place in changes}
     return float(np.sqrt(2.0)) * rounding_of_cost(problem.program, weights, still, int(generator.integers(1 << 31)))
 

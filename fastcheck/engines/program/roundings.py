@@ -6,7 +6,7 @@ Inputs that are off by an ulp or two do not show all of it.  Near zero they leav
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,8 +21,9 @@ from ..finite.problem import Method
 from ..finite.unlearned import SHRUNK
 from .chords import COLUMNS, starts_of, steepest_chords, unlearned_cost
 from .problem import ProgramProblem
-from .runner import DifferencedProgram, Runner, costs_of, scales
-from .trust import UNIT, root_mean_square
+from .rounded import Roundings
+from .runner import DifferencedProgram, costs_of, scales
+from .trust import root_mean_square
 
 # Draws of roundings, whose root mean square is taken.
 DRAWS = 3
@@ -41,45 +42,6 @@ STEEPER = 16.0
 # ... and in every entry this share of what is usual in its tensor: where samples cancel, so that the cost hardly moves
 # with one of them, their roundings do not.
 SPREAD = 1.0 / 4.0
-
-
-class Rounded:
-    """An observer that has every moving result, and its change, be off by a rounding in some rows.
-
-    Parameters
-    ----------
-    seeds : of the roundings.
-    rows : for each row which of the seeds its roundings have; -1 for none.
-    far : whether moves may be so long that a result has another size behind them, and another rounding.
-    """
-
-    def __init__(self, seeds: Sequence[int], rows: Indices, *, far: bool = False) -> None:
-        self._seeds, self._rows, self._far = seeds, rows, far
-
-    def result(self, count: int, value: Any, change: Any) -> Any:
-        """Return the change to go on with, of the result of operation number ``count``."""
-        value = np.asarray(value)
-        if change is None or value.dtype.kind not in "fc":
-            return change
-        off, factor = np.zeros((2, len(self._seeds) + 1, *value.shape))
-        for place, seed in enumerate(self._seeds):
-            off[place], factor[place] = UNIT * np.random.default_rng((seed, count)).standard_normal((2, *value.shape))
-        if self._far:
-            moved = value + change
-            return change + np.where(np.isfinite(moved), moved * off[self._rows], 0.0)
-        off = np.where(np.isfinite(value), value * off, 0.0)
-        return change * (1.0 + factor[self._rows]) + off[self._rows]
-
-
-class Sized:
-    """An observer that counts the numbers in all moving results."""
-
-    numbers = 0
-
-    def result(self, count: int, value: Any, change: Any) -> Any:
-        """Return the change to go on with, of the result of operation number ``count``."""
-        self.numbers += 0 if change is None else int(np.size(value))
-        return change
 
 
 def with_rounding(
@@ -103,8 +65,6 @@ def with_rounding(
     doubted &= np.isfinite(apart)
     if found.kinks is not None:
         doubted[found.kinks.where] = False
-    if not hasattr(problem.program, "watched"):  # of which nothing is known in less than double precision
-        doubted &= units[done] <= UNIT_ROUNDOFF
     places = np.flatnonzero(doubted)
     if not places.size or time.perf_counter() >= method.deadline:
         return found
@@ -144,12 +104,7 @@ def units_of(tensors: Sequence[Tensor], precision: Mapping[str, str]) -> Array:
 
 def _entries_of_run(problem: ProgramProblem, memory_limit: int) -> int:
     """Return how many entries may be moved at once, by what a column takes if all of its results are kept."""
-    changes = {number: value[None] for number, value in enumerate(problem.inputs(problem.theta))}
-    if not hasattr(problem.program, "watched"):
-        runner = Runner(problem.program, problem.weights, memory_limit)
-        return max(1, min(MOST, runner.most_columns([value.size for value in changes.values()]) // COLUMNS))
-    _, sized = problem.program.watched(changes, Sized, 1)
-    columns: int = memory_limit // (8 * max(1, problem.theta.size + sized.numbers))
+    columns = memory_limit // (8 * max(1, problem.theta.size + problem.program.column_numbers()))
     return max(1, min(MOST, (columns - DRAWS) // (1 + DRAWS)))
 
 
@@ -170,13 +125,11 @@ def _share_of_rounding(problem: ProgramProblem, seed: int) -> float:
     cost and in the slope that a formula makes of a.  Rounding that stays the same where all parameters have shrunk is
     that of a sum with something large, which reaches no slope.
     """
-    if not hasattr(problem.program, "watched"):
-        return 0.0
     moves = np.array([share - 1.0 for share in SHRUNK])[:, None] * problem.theta
     parts = {number: moves[:, t.start : t.stop].reshape(len(moves), *t.shape)
              for number, t in enumerate(problem.tensors)}
     with np.errstate(all="ignore"):
-        together = _together(problem.program.watched, problem.weights, parts, range(seed, seed + DRAWS), far=True)
+        together = _together(problem.program, problem.weights, parts, range(seed, seed + DRAWS), far=True)
     size = unlearned_cost(problem)
     if together is None or size == 0.0:
         return 0.0
@@ -204,15 +157,15 @@ def rounding_along(
     Notes
     -----
     They are what rounding and a move do to the cost together, beside what each of them does by itself; zero where that
-    is not known: at kinks, of programs whose operations nobody can watch, and where there was no time.
+    is not known: at kinks, of programs that cannot be followed, and where there was no time.
     """
     k = len(next(iter(moves.values())))
-    if not hasattr(program, "watched") or time.perf_counter() >= deadline:
+    if time.perf_counter() >= deadline:
         return np.zeros(k)
     seeds = range(seed, seed + DRAWS)
-    errors = _errors(program.watched, weights, moves, seeds)
+    errors = _errors(program, weights, moves, seeds)
     if errors is None:  # rounding turned a branch in one of them, perhaps
-        alone = [_errors(program.watched, weights, moves, [one]) for one in seeds if time.perf_counter() < deadline]
+        alone = [_errors(program, weights, moves, [one]) for one in seeds if time.perf_counter() < deadline]
         known = [one for one in alone if one is not None]
         errors = np.concatenate(known) if known else np.zeros((1, k))
     return np.array([root_mean_square(column) for column in errors.T])
@@ -229,11 +182,9 @@ def rounding_of_cost(
     still : zeros, by the input's number, of the inputs on which what is rounded depends.
     seed : of the roundings.
     """
-    if not hasattr(program, "watched"):
-        return 0.0
-    seeds, rows = range(seed, seed + DRAWS), np.arange(DRAWS)
+    roundings = Roundings(range(seed, seed + DRAWS), np.arange(DRAWS))
     changes = {number: np.zeros((DRAWS, *zeros.shape)) for number, zeros in still.items()}
-    response, _ = program.watched(changes, lambda: Rounded(seeds, rows), DRAWS)
+    response = program.rounded(changes, roundings)
     if response is None:
         return 0.0
     found = root_mean_square(costs_of(response, weights, DRAWS))
@@ -241,10 +192,10 @@ def rounding_of_cost(
 
 
 def _errors(
-    watched: Callable[..., Any], weights: Sequence[Any], moves: Mapping[int, Array], seeds: Sequence[int]
+    program: DifferencedProgram, weights: Sequence[Any], moves: Mapping[int, Array], seeds: Sequence[int]
 ) -> Array | None:
     """Return what roundings (seeds, k) and moves do to the cost together; None where the program cannot be followed."""
-    together = _together(watched, weights, moves, seeds)
+    together = _together(program, weights, moves, seeds)
     if together is None:
         return None
     return np.where(np.isfinite(together.found) & ~together.kinked, together.found, 0.0)
@@ -259,7 +210,7 @@ class _Together:
 
 
 def _together(
-    watched: Callable[..., Any], weights: Sequence[Any], moves: Mapping[int, Array], seeds: Sequence[int], *,
+    program: DifferencedProgram, weights: Sequence[Any], moves: Mapping[int, Array], seeds: Sequence[int], *,
     far: bool = False,
 ) -> _Together | None:
     """Do what ``_errors`` does, at kinks as well, and for moves of any length; what is not known is not finite."""
@@ -269,7 +220,7 @@ def _together(
     changes = {
         number: np.concatenate([move, *[np.zeros_like(move[:1]), move] * draws]) for number, move in moves.items()
     }
-    response, _ = watched(changes, lambda: Rounded(seeds, rows, far=far), rows.size)
+    response = program.rounded(changes, Roundings(seeds, rows, far))
     if response is None:
         return None
     costs = costs_of(response, weights, rows.size)

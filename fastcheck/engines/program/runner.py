@@ -13,6 +13,7 @@ import numpy as np
 from ..._types import Array, Indices, Mask
 from ...rules.branches import Convention, Held, Kind, Mixture
 from ...runtime.threads import run_all
+from .rounded import Roundings
 
 # The engine's own step, relative to each entry.  Nothing rounds in exact differences, so it is far smaller than any
 # step that subtraction allows: what a central difference leaves out is its square, 1e-29, times the curvature.
@@ -70,6 +71,17 @@ class DifferencedProgram(Protocol):
         self, changes: dict[int, Array], sites: dict[int, Array] | None = None, convention: Held | None = None
     ) -> Response:
         """Changes of the outputs for changes of inputs and of operations' outputs, by number."""
+        ...
+
+    def rounded(self, changes: dict[int, Array], roundings: Roundings) -> Response | None:
+        """Return the same where the results of operations are off by roundings; None where they cannot be followed.
+
+        Operations that only move numbers about may round nothing.
+        """
+        ...
+
+    def column_numbers(self) -> int:
+        """Return how many numbers a perturbation of all inputs takes on the way, beside theirs."""
         ...
 
 

@@ -14,6 +14,7 @@ from .call import Call, Handler
 from .evaluation import bound, evaluated, is_inexact, operands_of, widened, zeros
 from .flags import TracedBranches
 from .flat import FlatJaxpr
+from .rounding import Rounded
 
 # A value with its change; None for what stands still.
 Moving = tuple[Any, Any]
@@ -59,11 +60,13 @@ class Interpreter:
     structures : equations that hold jaxprs, by name.
     exact : whether changes are wanted, or only the values of what moves in double precision: MOVES stands for a
         change then.
+    rounded : has results be off by a rounding each; None where nothing is.
     """
 
     handlers: Mapping[str, Handler]
     structures: Mapping[str, Structure]
     exact: bool = True
+    rounded: Rounded | None = None
 
     def run(self, jaxpr: ClosedJaxpr, operands: Sequence[Moving], branches: TracedBranches) -> list[Moving]:
         """Return the outputs of a closed jaxpr.
@@ -119,7 +122,12 @@ class Interpreter:
             raise NoRule(f"lax.{primitive.name}")
         branches.enter(primitive.name, custom=getattr(equation, "custom", False))
         found = handler(Call(primitive, params, values, changes, outputs, branches))
-        return list(zip(outputs, found, strict=True)) if isinstance(found, (list, tuple)) else [(outputs[0], found)]
+        found = zip(outputs, found if isinstance(found, (list, tuple)) else [found], strict=True)
+        return [(value, self.off(primitive.name, value, change)) for value, change in found]
+
+    def off(self, name: str, value: Any, change: Any) -> Any:
+        """Return the change of a primitive's result, off by a rounding where results are."""
+        return change if self.rounded is None or change is None else self.rounded.after(name, value, change)
 
     def moves(self, jaxpr: ClosedJaxpr, operands: Sequence[Moving], given: Sequence[bool]) -> list[bool]:
         """Tell which outputs of a closed jaxpr move where some of its operands do."""

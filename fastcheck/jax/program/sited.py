@@ -10,9 +10,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import Literal
+from numpy.typing import NDArray
 
 from ..._types import Array
 from ...engines.program.response import Response
+from ...engines.program.rounded import Roundings
 from ...rules.branches import Convention, Held, Mixture
 from .contents import largest_array
 from .cut import CutTerm, terms_of
@@ -33,6 +35,7 @@ from .program import (
     double_precision,
     known_values,
 )
+from .rounding import Rounded, keys_of
 from .traced import Traced
 
 # Perturbations that are run together where no more are asked for: a few directions, or what finds a structure.
@@ -154,7 +157,22 @@ class SitedProgram:
         observe : nothing: results of equations are not looked at.
         suppress : numbers of equations whose outputs stand still.
         """
-        given = dict(changes), dict(sites or {}), dict.fromkeys(suppress, True)
+        return self._run(changes, sites or {}, convention, suppress)
+
+    def rounded(self, changes: Mapping[int, Array], roundings: Roundings) -> Response:
+        """Return the same where the results of equations are off by roundings, but of those that only move numbers."""
+        return self._run(changes, {}, None, (), roundings)
+
+    def column_numbers(self) -> int:
+        """Return how many numbers a perturbation changes: see ``size``."""
+        return self.size
+
+    def _run(
+        self, changes: Mapping[int, Array], sites: Mapping[int, Array], convention: Held | None,
+        suppress: Collection[int], roundings: Roundings | None = None,
+    ) -> Response:
+        """Return the outputs' changes, where results may be off by roundings."""
+        given = dict(changes), dict(sites), dict.fromkeys(suppress, True)
         count = len(next(iter((*given[0].values(), *given[1].values()))))
         rows = self.rows_for(count)
         held = Convention.of(convention) if isinstance(convention, float) else convention
@@ -164,7 +182,8 @@ class SitedProgram:
             for some, of in zip(given[:2], (self._input_shapes, self._site_shapes), strict=True)
         ]
         still = {site: np.asarray(site in given[2]) for site in self._site_shapes if suppress or self.is_small}
-        blocks = [self._block(full, still, held, slice(start, start + rows), rows) for start in range(0, count, rows)]
+        blocks = [self._block(full, still, held, slice(start, start + rows), rows, roundings)
+                  for start in range(0, count, rows)]
         crossed, by_kind, *found = (
             np.concatenate(part)[:count] if len(part) > 1 else part[0][:count] for part in zip(*blocks, strict=True)
         )
@@ -182,12 +201,14 @@ class SitedProgram:
 
     def _block(
         self, full: Sequence[dict[int, Array]], still: Mapping[int, Any], held: Convention | Mixture | None,
-        block: slice, rows: int,
+        block: slice, rows: int, roundings: Roundings | None,
     ) -> list[Any]:
         """Flags and changes of up to ``rows`` perturbations, as one call of compiled code."""
         given = [{number: _filled(change[block], rows) for number, change in some.items()} for some in full]
         known = {} if self._quickly(rows) else self._known
-        args = self.function.constants, self.inputs, known, *given, dict(still)
+        rounded = None if roundings is None else (
+            keys_of(roundings.seeds), _filled(roundings.rows[block], rows), np.float64(roundings.far))
+        args = self.function.constants, self.inputs, known, *given, dict(still), rounded
         key = "sited", held, rows, *(bool(some) for some in args[2:])
         with double_precision():
             run = self.function.once(key, lambda: self._compiled(held, rows, args))
@@ -196,7 +217,8 @@ class SitedProgram:
     def _compiled(self, held: Convention | Mixture | None, rows: int, args: tuple[Any, ...]) -> Any:
         """Return code for such arguments, and take note of how long that took."""
         started = time.perf_counter()
-        build = jax.vmap(partial(_changes_of, self.structure, held), (None, None, None, 0, 0, None))
+        axes = (None, None, None, 0, 0, None, args[-1] and (None, 0, None))
+        build = jax.vmap(partial(_changes_of, self.structure, held), axes)
         found = jax.jit(build, compiler_options=QUICKLY if self._quickly(rows) else None).lower(*args).compile()
         self.compiling += time.perf_counter() - started
         return found
@@ -209,10 +231,10 @@ class SitedProgram:
         return known_values(self.function, self.structure.flat, range(len(self.inputs)), self.inputs)
 
 
-def _filled(changes: Array, rows: int) -> Array:
+def _filled(changes: NDArray[Any], rows: int) -> NDArray[Any]:
     """Return the changes with rows of zeros behind them."""
     missing = rows - len(changes)
-    return np.concatenate([changes, np.zeros((missing, *changes.shape[1:]))]) if missing else changes
+    return np.concatenate([changes, np.zeros((missing, *changes.shape[1:]), changes.dtype)]) if missing else changes
 
 
 def _looked_at(structure: Structure, constants: Any, inputs: Sequence[Any]) -> tuple[list[Any], list[Any], list[Any]]:
@@ -231,12 +253,13 @@ def _looked_at(structure: Structure, constants: Any, inputs: Sequence[Any]) -> t
 def _changes_of(
     structure: Structure, held: Convention | Mixture | None, constants: Any, inputs: Sequence[Any],
     known: Mapping[int, Any], changes: Mapping[int, Any], sites: Mapping[int, Any], still: Mapping[int, Any],
+    rounded: tuple[Any, Any, Any] | None,
 ) -> list[Any]:
     """Flags, and the changes of the outputs."""
     branches = TracedBranches(held)
     flat = structure.flat.giving([term.variable for term in structure.terms])
     given: list[Moving] = [(value, changes.get(number, RESTS)) for number, value in enumerate(inputs)]
-    run = Interpreter(PRIMITIVES, HOLDING_JAXPRS)
+    run = Interpreter(PRIMITIVES, HOLDING_JAXPRS, rounded=None if rounded is None else Rounded(*rounded))
     found = run.run_open(flat, constants_of(structure.flat, constants), given, branches, Inside(known, sites, still))
     moved = [jnp.zeros(value.shape) if change is None or change is RESTS else change for value, change in found]
     return [*branches.flags, *moved]

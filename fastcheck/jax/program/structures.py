@@ -256,7 +256,8 @@ def linear_solve(
     usual = (small > 0.0) & (b > 0.0)
     factor = jnp.exp2(jnp.round(jnp.log2(jnp.where(usual, b / jnp.where(usual, small, 1.0), 1.0))))
     found = solved(moved, [factor * one for one in residual])
-    return [(value, change / factor) for value, change in zip(x, found, strict=True)]
+    name = equation.primitive.name
+    return [(value, self.off(name, value, change / factor)) for value, change in zip(x, found, strict=True)]
 
 
 def _largest(arrays: Sequence[Any]) -> Any:

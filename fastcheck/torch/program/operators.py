@@ -186,7 +186,8 @@ STILL = (
 )
 
 
-def _overloads(namespace: Any, name: str) -> list[Any]:
+def overloads(namespace: Any, name: str) -> list[Any]:
+    """Return the overloads of an operator that return what they make; none where this PyTorch has no such operator."""
     packet = getattr(namespace, name, None)
     return [] if packet is None else [getattr(packet, o) for o in packet.overloads() if "out" not in o]
 
@@ -194,26 +195,26 @@ def _overloads(namespace: Any, name: str) -> list[Any]:
 def _table() -> dict[Any, Handler]:
     table: dict[Any, Handler] = {}
     for name in LINEAR:
-        table.update(dict.fromkeys(_overloads(aten, name), linear(0)))
+        table.update(dict.fromkeys(overloads(aten, name), linear(0)))
     for namespace in (aten, prims):
         for name in SAME_ORDER:
-            table.update(dict.fromkeys(_overloads(namespace, name), structure.reshape))
+            table.update(dict.fromkeys(overloads(namespace, name), structure.reshape))
         for name, rule in UNARY.items():
-            table.update(dict.fromkeys(_overloads(namespace, name), elementwise(rule)))
+            table.update(dict.fromkeys(overloads(namespace, name), elementwise(rule)))
         for name, rule in BINARY.items():
-            table.update(dict.fromkeys(_overloads(namespace, name), elementwise(rule, 2)))
+            table.update(dict.fromkeys(overloads(namespace, name), elementwise(rule, 2)))
     for name, (place, default) in ALONG.items():
-        table.update(dict.fromkeys(_overloads(aten, name), structure.along(place, "dim", default)))
+        table.update(dict.fromkeys(overloads(aten, name), structure.along(place, "dim", default)))
     for name in LINEAR_BACKWARD:
-        table.update(dict.fromkeys(_overloads(aten, name), linear(0, shapes=(1,))))
+        table.update(dict.fromkeys(overloads(aten, name), linear(0, shapes=(1,))))
     for name, count in IMAGES.items():
-        table.update(dict.fromkeys(_overloads(aten, name), structure.by_samples(count)))
+        table.update(dict.fromkeys(overloads(aten, name), structure.by_samples(count)))
     for name, handler in SPECIAL.items():
-        table.update(dict.fromkeys(_overloads(aten, name), handler))
+        table.update(dict.fromkeys(overloads(aten, name), handler))
     for name, handler in SPECIAL_PRIMS.items():
-        table.update(dict.fromkeys(_overloads(prims, name), handler))
+        table.update(dict.fromkeys(overloads(prims, name), handler))
     for name in THEMSELVES:
-        for overload in (*_overloads(aten, name), *_overloads(prims, name)):
+        for overload in (*overloads(aten, name), *overloads(prims, name)):
             if overload in table:
                 table[overload] = structure.of_numbers(table[overload])
     for overload in ("Tensor_mode", "Scalar_mode"):  # rounding towards zero or down
@@ -289,4 +290,4 @@ SPECIAL_PRIMS: dict[str, Handler] = {
 }
 OPERATORS = _table()
 # Operators that only look at shapes, or draw random numbers.
-CONSTANT = frozenset(overload for name in STILL for overload in _overloads(aten, name))
+CONSTANT = frozenset(overload for name in STILL for overload in overloads(aten, name))

@@ -11,16 +11,18 @@ import torch
 from ..._errors import NoRule
 from ..._types import Array
 from ...engines.program.response import Response
+from ...engines.program.rounded import Roundings
 from ...rules.branches import Branches, Held
 from ..tensors import dense
 from .call import Call, Handler
 from .cut import cut
 from .cuts import Cut, record_as_autograd
-from .memory import bytes_of_column, last_uses
+from .memory import BYTES, bytes_of_column, last_uses
 from .operators import CONSTANT, OPERATORS
 from .products import products_of
 from .recorder import Node, Ref, Tape, record, refs_of
 from .replay import replayed
+from .rounding import Rounded
 
 
 class TorchProgram:
@@ -138,16 +140,39 @@ class TorchProgram:
         ------
         NoRule : at an operator without a rule, or where a perturbation would take another path.
         """
+        return self._run(changes, sites or {}, convention)
+
+    def rounded(self, changes: Mapping[int, Array], roundings: Roundings) -> Response | None:
+        """Return the same where the results of operators are off by roundings; None where they cannot be followed.
+
+        Operators that only move numbers about round nothing.
+        """
+        try:
+            return self._run(changes, {}, None, Rounded(roundings))
+        except NoRule:
+            return None
+
+    def column_numbers(self) -> int:
+        """Return how many numbers a perturbation takes at most."""
+        return self.column_bytes // BYTES
+
+    def _run(
+        self, changes: Mapping[int, Array], sites: Mapping[int, Array], convention: Held | None,
+        rounded: Rounded | None = None,
+    ) -> Response:
+        """Return the outputs' changes, where results may be off by roundings."""
         found: list[Any] = [None] * self._count  # changes by slot, each let go after its last reader
         for number, change in changes.items():
             found[number] = _tensor(change, self._inputs[number].values[0])
-        injected = {number: _tensor(change, self._steps[number].outputs[0]) for number, change in (sites or {}).items()}
+        injected = {number: _tensor(change, self._steps[number].outputs[0]) for number, change in sites.items()}
         batch = tuple(next(iter([*changes.values(), *injected.values()])).shape[:1])
         branches = Branches(torch, batch, convention)
         with torch.no_grad():
             for number, step in enumerate(self._steps):
                 branches.enter(str(step.operator), second=step.second_alone(found))
                 step.run(found, batch, branches)
+                if rounded is not None:
+                    rounded.after(step.operator, step.slots, step.outputs, found)
                 if number in injected:
                     extra, here = injected[number], step.slots[0]
                     found[here] = extra if found[here] is None else found[here] + extra

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from ...._errors import NoRule
 from ...._types import Array, Mask
 from ....rules.branches import ANY_SIDE, Convention, Held, Kind
+from ..rounded import Roundings
 from .array import DifferenceArray
 from .namespaces import replaced
+from .observers import Rounded, Sized
 from .operation_sizes import OperationSize, OperationSizes
 from .products import MOST_PRODUCTS, Product, ProductNotes, Suppression, groups_of
 from .reachable import Reachable
@@ -167,6 +169,15 @@ class Program:
             return self._response(new_run, changes), tries[-1]
         except NoRule:
             return None, tries[-1]
+
+    def rounded(self, changes: Mapping[int, Changes], roundings: Roundings) -> Response | None:
+        """Return the response to changes where all results are off by roundings; None where it cannot be followed."""
+        return self.watched(changes, lambda: Rounded(roundings), roundings.rows.size)[0]
+
+    def column_numbers(self) -> int:
+        """Return how many numbers a perturbation of all inputs takes beside theirs, where all results are kept."""
+        sized: Sized = self.watched({place: one[None] for place, one in enumerate(self._inputs)}, Sized, 1)[1]
+        return sized.numbers
 
     def sizes(self, changes: Mapping[int, Changes], batch: int) -> list[OperationSize] | None:
         """Return how large the results of all operations are here and behind changes, which are as for ``watched``.
