@@ -34,6 +34,8 @@ NEAR_ONE = 1e-3
 # What adds, and what has no rule of its own, loses one where it has at least this share of the size that it has where
 # all has shrunk.  What has a rule and is none of these may lose one in any case.
 ADD, HELD = frozenset({"add", "subtract", "sum", "mean", ""}), 1e-3
+# So many moves are subtracted: a call that is followed takes the time of some thirty plain ones where arrays are small.
+FEW = 24
 # Columns that an entry takes at once.
 COLUMNS = DISTANCES.size + (len(SHRUNK) + 1) * NEAR.size
 
@@ -106,14 +108,13 @@ def _may_be_saturated(problem: ProgramProblem, shares: Array) -> Mask:
     if not isinstance(problem.program, SizedProgram):
         return found
     sizes = problem.program.sizes(_parts(problem, (shares - 1.0) * problem.theta), len(shares))
-    if sizes:
-        found = np.zeros_like(found)
-        for one in sizes:
-            if one.name in ADD:
-                found |= ~(one.here < HELD * one.there)
-            else:
-                found |= one.name not in MULTIPLY or one.nearest_to_one < NEAR_ONE
-    return found
+    if not sizes:
+        return found
+    added = [one for one in sizes if one.name in ADD]
+    if any(one.nearest_to_one < NEAR_ONE or one.name not in MULTIPLY for one in sizes if one.name not in ADD):
+        return found
+    here, there = np.array([one.here for one in added]), np.array([one.there for one in added])
+    return np.asarray(~(here[:, None] < HELD * there.reshape(len(added), len(shares)))).any(axis=0)
 
 
 def _parts(problem: ProgramProblem, moves: Array) -> dict[int, Array]:
@@ -146,7 +147,18 @@ def _moves(theta: Array, positions: Indices, sizes: Array, shares: Array, distan
 
 
 def rises(problem: ProgramProblem, moves: Array) -> Array:
-    """Return how far the cost rises (k,) along moves (k, n) of all parameters."""
+    """Return how far the cost rises (k,) along moves (k, n) of all parameters, so long that subtraction will do.
+
+    Few plain calls take less time than one that is followed.
+    """
+    if len(moves) > FEW:
+        return exact_rises(problem, moves)
+    with np.errstate(all="ignore"):
+        return _plain_rises(problem, moves)
+
+
+def exact_rises(problem: ProgramProblem, moves: Array) -> Array:
+    """Return how far the cost rises (k,) along moves (k, n) of all parameters, however short these are."""
     parts = _parts(problem, moves)
     with np.errstate(all="ignore"):
         try:

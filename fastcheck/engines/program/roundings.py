@@ -30,6 +30,8 @@ DRAWS = 3
 FEWEST, FIRST = 3, 8
 # Entries of a run at most, each of which is moved with and without rounding.
 MOST = 64
+# Roundings that are drawn at once for results of fewer numbers.
+BLOCK = 256
 # The step, relative to an entry: so long that a rounding is no part of it, and what curvature leaves is subtracted.
 STEP = 2.0**-20
 
@@ -54,21 +56,37 @@ class Rounded:
     """
 
     def __init__(self, seeds: Sequence[int], rows: Indices, *, far: bool = False) -> None:
-        self._seeds, self._rows, self._far = seeds, rows, far
+        self._generators = [np.random.default_rng(seed) for seed in seeds]
+        self._rows, self._far = rows, far
+        self._block, self._used = np.empty((2, rows.size, 0)), 0
 
     def result(self, count: int, value: Any, change: Any) -> Any:
         """Return the change to go on with, of the result of operation number ``count``."""
-        value = np.asarray(value)
         if change is None or value.dtype.kind not in "fc":
             return change
-        off, factor = np.zeros((2, len(self._seeds) + 1, *value.shape))
-        for place, seed in enumerate(self._seeds):
-            off[place], factor[place] = UNIT * np.random.default_rng((seed, count)).standard_normal((2, *value.shape))
+        off, factor = self._next(value.shape)
         if self._far:
             moved = value + change
-            return change + np.where(np.isfinite(moved), moved * off[self._rows], 0.0)
-        off = np.where(np.isfinite(value), value * off, 0.0)
-        return change * (1.0 + factor[self._rows]) + off[self._rows]
+            return change + np.where(np.isfinite(moved), moved * off, 0.0)
+        return change * (1.0 + factor) + np.where(np.isfinite(value), value * off, 0.0)
+
+    def _next(self, shape: tuple[int, ...]) -> Array:
+        """Return the next roundings, (2, rows, *shape): small results take theirs from a block that is drawn at once.
+        """
+        size = math.prod(shape)
+        if size > BLOCK:
+            return self._drawn(size).reshape(2, -1, *shape)
+        if self._used + size > self._block.shape[2]:
+            self._block, self._used = self._drawn(BLOCK), 0
+        taken = self._block[:, :, self._used : self._used + size]
+        self._used += size
+        return taken.reshape(2, self._rows.size, *shape)
+
+    def _drawn(self, size: int) -> Array:
+        found = np.zeros((2, len(self._generators) + 1, size))
+        for place, generator in enumerate(self._generators):
+            found[:, place] = UNIT * generator.standard_normal((2, size))
+        return np.asarray(found[:, self._rows])
 
 
 class Sized:

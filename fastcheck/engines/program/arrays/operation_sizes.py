@@ -45,8 +45,12 @@ class OperationSizes:
         name = "" if self.branches is None else self.branches.operation
         if self.branches is not None:
             self.branches.enter("")
-        if change is not None and np.size(value):
-            size = np.abs(value * 1.0)
+        if change is None:
+            return change
+        size = np.abs(value * 1.0)
+        if not size.ndim:  # most of a long program of numbers are these
+            self.found.append(OperationSize(name, float(size), np.abs(value + change), abs(float(size) - 1.0)))
+        elif size.size:
             there = np.abs(value + change).reshape(len(change), -1).max(axis=1)
             self.found.append(OperationSize(name, float(size.max()), there, float(np.abs(size - 1.0).min())))
         return change
