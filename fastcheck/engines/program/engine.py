@@ -16,6 +16,7 @@ from ...runtime.run import Run
 from .choice import Way, choose
 from .columns import Job, measure
 from .cut import terms_of
+from .early import begin_early
 from .gathering import gathered
 from .kinks import at_kinks, measure_way, under_conventions
 from .limits import Limits
@@ -77,12 +78,14 @@ def differences(
     joint = joint or HASTE * literal_calls * problem.seconds > deadline - time.perf_counter()
     check = _begin(problem, positions, run, deadline, seed, 1 if joint else literal_calls)
     check.limits.started, check.limits.longest = started, longest
+    early = None if joint else begin_early(check)
     _measure_all(check, positions)
     candidates = under_conventions(check.ways, check.places, check.runner, check.limits)
-    candidates, dithered = verify(check, candidates, joint=joint)
+    candidates, dithered = verify(check, candidates, joint=joint, early=early)
     shares = equal_shares(check.inputs, [q.done for q in check.quotients], [q.slope for q in check.quotients])
     literal = require_literal(
-        problem, check.runner, check.inputs, dithered.outputs, shares if joint else None, check.generator
+        problem, check.runner, check.inputs, dithered.outputs, shares if joint else None, check.generator,
+        None if early is None else early.literal,
     )
     for place, quotients in zip(check.inputs, check.quotients, strict=True):
         literal += require_finite(problem, place, quotients, np.flatnonzero(quotients.done), check.generator)

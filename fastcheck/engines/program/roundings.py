@@ -19,13 +19,16 @@ from ...problems.parameters.sampling import stratified_order
 from ...problems.parameters.tensor import Tensor
 from ..finite.problem import Method
 from ..finite.unlearned import SHRUNK
-from .chords import COLUMNS, starts_of, steepest_chords, unlearned_cost
+from .chords import COLUMNS, sizes_where_shrunk, starts_of, steepest_chords, unlearned_cost
 from .problem import ProgramProblem
 from .runner import DifferencedProgram, Runner, costs_of, scales
 from .trust import UNIT, root_mean_square
 
 # Draws of roundings, whose root mean square is taken.
 DRAWS = 3
+# ... and of those that the cost itself is held against, in programs of few numbers: three draws say too little of what
+# takes a few values only, in one check of five.
+DRAWS_OF_COST, FEW_NUMBERS = 16, 1 << 16
 # Entries that are looked at first, one of each tensor if these are enough; the others are where rounding explains one.
 FEWEST, FIRST = 3, 8
 # Entries of a run at most, each of which is moved with and without rounding.
@@ -128,13 +131,16 @@ def with_rounding(
         return found
     noise = np.array(np.broadcast_to(found.noise, done.shape))
     inside, lost = np.zeros((2, done.size))
-    most = _entries_of_run(problem, memory_limit)
+    sizes = sizes_where_shrunk(problem)
+    numbers = sum(one.numbers for one in sizes) or _numbers_of(problem)
+    most = _entries_of_run(problem, numbers, memory_limit)
     order = stratified_order(problem.tensors, done[places], np.random.default_rng(seed))
     tensors = sum(bool(doubted[np.searchsorted(done, t.start) : np.searchsorted(done, t.stop)].any())
                   for t in problem.tensors)
     places, looked, first = places[order], 0, min(max(FEWEST, tensors), FIRST)
-    lose = max(LOST * UNIT_ROUNDOFF, STEEPER * _share_of_rounding(problem, seed))
-    starts = starts_of(problem)
+    draws = DRAWS_OF_COST if numbers <= FEW_NUMBERS else DRAWS
+    lose = max(LOST * UNIT_ROUNDOFF, STEEPER * _share_of_rounding(problem, seed, draws))
+    starts = starts_of(problem, sizes)
     while looked < places.size and time.perf_counter() < method.deadline:
         block = places[looked : looked + min(most, max(first, looked))]
         inside[block] = _roundings(problem, done[block], seed, method.deadline)
@@ -160,14 +166,22 @@ def units_of(tensors: Sequence[Tensor], precision: Mapping[str, str]) -> Array:
                            for t in tensors])
 
 
-def _entries_of_run(problem: ProgramProblem, memory_limit: int) -> int:
-    """Return how many entries may be moved at once, by what a column takes if all of its results are kept."""
+def _numbers_of(problem: ProgramProblem) -> int:
+    """Return how many numbers all moving results have; 0 where nobody can tell."""
+    if not hasattr(problem.program, "watched"):
+        return 0
     changes = {number: value[None] for number, value in enumerate(problem.inputs(problem.theta))}
+    _, sized = problem.program.watched(changes, Sized, 1)
+    return int(sized.numbers)
+
+
+def _entries_of_run(problem: ProgramProblem, numbers: int, memory_limit: int) -> int:
+    """Return how many entries may be moved at once, by what a column takes if all of its results are kept."""
     if not hasattr(problem.program, "watched"):
         runner = Runner(problem.program, problem.weights, memory_limit)
-        return max(1, min(MOST, runner.most_columns([value.size for value in changes.values()]) // COLUMNS))
-    _, sized = problem.program.watched(changes, Sized, 1)
-    columns: int = memory_limit // (8 * max(1, problem.theta.size + sized.numbers))
+        sizes = [tensor.size for tensor in problem.tensors]
+        return max(1, min(MOST, runner.most_columns(sizes) // COLUMNS))
+    columns: int = memory_limit // (8 * max(1, problem.theta.size + numbers))
     return max(1, min(MOST, (columns - DRAWS) // (1 + DRAWS)))
 
 
@@ -181,7 +195,7 @@ def _roundings(problem: ProgramProblem, positions: Indices, seed: int, deadline:
     return rounding_along(problem.program, problem.weights, parts, seed, deadline) / steps
 
 
-def _share_of_rounding(problem: ProgramProblem, seed: int) -> float:
+def _share_of_rounding(problem: ProgramProblem, seed: int, draws: int) -> float:
     """Return the share of a cost that is rounding; 0 where that is not known.
 
     An epsilon inside a logarithm, log(1 - a + epsilon) with a next to one, divides the rounding of a by epsilon, in the
@@ -193,8 +207,9 @@ def _share_of_rounding(problem: ProgramProblem, seed: int) -> float:
     moves = np.array([share - 1.0 for share in SHRUNK])[:, None] * problem.theta
     parts = {number: moves[:, t.start : t.stop].reshape(len(moves), *t.shape)
              for number, t in enumerate(problem.tensors)}
+    seeds = range(seed, seed + draws)
     with np.errstate(all="ignore"):
-        together = _together(problem.program.watched, problem.weights, parts, range(seed, seed + DRAWS), far=True)
+        together = _together(problem.program.watched, problem.weights, parts, seeds, far=True)
     size = unlearned_cost(problem)
     if together is None or size == 0.0:
         return 0.0
