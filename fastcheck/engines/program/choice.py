@@ -1,9 +1,9 @@
 """How each input is differenced with the fewest columns: entry by entry, by colours, or by the units it feeds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,6 +24,8 @@ SHARE = 0.5
 FEWEST = 100
 # Where units take no more columns than this for each input that they serve, no other way is looked for.
 FEW = 8
+# Products' results are moved entry by entry where they have few: up to so many entries, times what they usually have.
+DIRECT = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,19 @@ class _Served:
     def way(self, place: Place) -> Way:
         """As the way of an input."""
         return Way(place, tuple(self.rests), tuple(self.units), tuple(self.sites))
+
+
+def serves_directly(program: Any) -> bool:
+    """Tell whether products serve all inputs whose results have so few entries that each may be moved by itself.
+
+    To find out which ones can be moved together takes more calls of the program, however small they are.
+    """
+    sizes = {product.site: int(np.size(product.value)) for product in program.products}
+    return _are_few(sizes.values()) and all(program.complete)
+
+
+def _are_few(sizes: Collection[int]) -> bool:
+    return 0 < sum(sizes) ** 2 <= DIRECT * len(sizes)
 
 
 def choose(
@@ -199,7 +214,7 @@ def _sites(units: Sequence[Unit], most: float, runner: Runner, generator: "Gener
     found: dict[Place, Site] = {}
     left = [place for place in alone if stands_for[place] is place]
     first = [bundle for bundle in bundles if stands_for[bundle] is bundle]
-    for bundle, colouring in zip(first, discover(first, runner, generator), strict=True):
+    for bundle, colouring in zip(first, _discovered(first, runner, generator), strict=True):
         places = [members[number] for number in bundle.several]
         colours = colouring.colour.reshape(len(places), -1)
         if colouring.alone or (colours != colours[0]).any():
@@ -208,7 +223,7 @@ def _sites(units: Sequence[Unit], most: float, runner: Runner, generator: "Gener
             found |= {place: Site(colouring, row) for row, place in enumerate(places)}
     if not most > trial_columns(place.shape for place in left):
         return {}
-    found |= zip(left, map(Site, discover(left, runner, generator)), strict=True)
+    found |= zip(left, map(Site, _discovered(left, runner, generator)), strict=True)
     found |= {place: found[stands_for[place]] for place in alone}
     for bundle in bundles:
         other = stands_for[bundle]
@@ -216,6 +231,13 @@ def _sites(units: Sequence[Unit], most: float, runner: Runner, generator: "Gener
             alike = found[members[other.several[row]]] if other.several else Site(found[other].colouring, row)
             found[members[number]] = alike
     return found
+
+
+def _discovered(places: Sequence[Place], runner: Runner, generator: "Generator") -> list[Colouring]:
+    """Return colourings of products' results; few entries that move one number alone are moved by themselves."""
+    if runner.size < 2 and _are_few([place.size for place in places]):
+        return [Colouring(place) for place in places]
+    return discover(places, runner, generator)
 
 
 def _parts_beside(whole: Place, units: Sequence[Unit]) -> tuple[Place, ...]:

@@ -13,7 +13,7 @@ from ...problems.functions.purity import require_same, require_unchanged
 from ...problems.gradients import NumericalGradient
 from ...problems.parameters.sampling import stratified_order
 from ...runtime.run import Run
-from .choice import Way, choose
+from .choice import Way, choose, serves_directly
 from .columns import Job, measure
 from .cut import terms_of
 from .early import begin_early
@@ -117,7 +117,8 @@ def _begin(
     generator = np.random.default_rng(seed)
     values = problem.inputs(problem.theta)
     terms: Sequence[Term] = ()
-    if positions.size >= CUT_FROM and getattr(problem.program, "observes", False):
+    cut = positions.size >= CUT_FROM and getattr(problem.program, "observes", False)
+    if cut and not serves_directly(problem.program):
         terms = terms_of(cast(ObservedProgram, problem.program), values, generator)
     runner = Runner(problem.program, problem.weights, run.memory_limit, terms)
     runner.threads = run.threads if problem.side_by_side else 1
