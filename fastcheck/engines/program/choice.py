@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 SHARE = 0.5
 # Fewer entries than these are moved themselves: one run has all their columns, and to find out about units takes some.
 FEWEST = 100
-# Where units take no more columns than this for each input that they serve, no other way is looked for.
-FEW = 8
+# Where units take no more columns than this for each input that they serve, or one for so many entries, no other way is
+# looked for.
+FEW, MANY_ENTRIES = 8, 16
 # Products' results are moved entry by entry where they have few: up to so many entries, times what they usually have.
 DIRECT = 1 << 15
 
@@ -128,7 +129,9 @@ def choose(
     """
     served = _served(runner, inputs, wanted, generator)
     sites = {site.colouring.place: site.colouring.count for one in served.values() for site in one.sites}
-    enough = sum(sites.values()) + sum(one.columns for one in served.values()) <= FEW * len(served)
+    taken = sum(sites.values()) + sum(one.columns for one in served.values())
+    entries = sum(wanted[number].size for number in served)
+    enough = taken <= max(FEW * len(served), entries // MANY_ENTRIES)
     several = runner.size > 1  # what moves one number cannot be told apart in it
     worth = [number for number, place in enumerate(inputs) if several
              and trial_columns([place.shape]) < SHARE * wanted[number].size and not (enough and number in served)]

@@ -29,6 +29,8 @@ BLOCK_SECONDS = 0.2
 # The first block, and the bytes of changes beside its inputs and outputs that a column is taken to need, as a multiple
 # of theirs, until memory has been seen.
 FIRST_COLUMNS, INTERMEDIATE = 64, 8
+# Numbers of a place's changes that a block may begin with, of programs that take any number of columns.
+FIRST_NUMBERS = 1 << 16
 # Bytes of changes that a block begins with, of programs that know what a column takes: in larger ones memory is waited
 # for, which can take twice the time.
 FIRST_BYTES = 1 << 25
@@ -361,6 +363,12 @@ class Runner:
         """Columns that fit into the memory limit at once, of programs that know what one takes."""
         each: int = getattr(self.program, "column_bytes", 0)
         return max(1, self.memory_limit // each) if each else sys.maxsize
+
+    def first_of(self, sizes: Sequence[int]) -> int:
+        """Return how many columns of both signs a block begins with, where places of these sizes move."""
+        if not getattr(self.program, "observes", False):
+            return self.first
+        return max(self.first, FIRST_NUMBERS // (2 * max(1, *sizes)))
 
     @property
     def first(self) -> int:

@@ -28,6 +28,8 @@ from .runner import Place, Runner, ranges
 if TYPE_CHECKING:
     from numpy.random import Generator
 
+# Products of so many pairs of entries are done before a quicker way to them has been looked for.
+SMALL_PRODUCT = 1 << 14
 # Two sites whose responses to one random change agree to this share of the largest are one and the same to the cost.
 SAME = 1e-10
 # Sites that are compared with one another at a time: those that add up stand close together in a program.
@@ -71,7 +73,8 @@ class Unit:
         product, other = self.product, np.asarray(self.product.other)
         beside, shaped = np.abs(other) if absolute else other, response.reshape(self.place.shape)
         if isinstance(product.contraction, str):
-            operand = np.einsum(turned(product.contraction, product.side), shaped, beside, optimize=True)
+            large = shaped.size * beside.size > SMALL_PRODUCT
+            operand = np.einsum(turned(product.contraction, product.side), shaped, beside, optimize=large)
         else:
             operand = product.contraction(shaped, beside)
         weights = np.abs(product.weights) if absolute else product.weights

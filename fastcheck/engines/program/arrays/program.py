@@ -329,7 +329,8 @@ class Intervention:
         if extra is not None:
             change = extra.copy() if change is None else change + extra
         if change is not None and (self._observe is None or count in self._observe):
-            self.observed[count] = np.array(np.broadcast_to(change, change.shape[:1] + value.shape))
+            full = change.shape[:1] + value.shape
+            self.observed[count] = change.copy() if change.shape == full else np.array(np.broadcast_to(change, full))
         return change
 
 

@@ -31,7 +31,7 @@ def still_value(operand: Any) -> Any:
             )
         return operand.value
     if type(operand) is tuple:
-        return tuple([still_value(part) for part in operand])
+        return tuple([part if type(part) is int else still_value(part) for part in operand])
     if type(operand) is list:
         return [still_value(part) for part in operand]
     if type(operand) is dict:
