@@ -20,7 +20,7 @@ def is_traced(x: Any) -> bool:
 def is_complex(x: Any) -> bool:
     """Tell whether x is an array of complex numbers."""
     if type(x) is np.ndarray:
-        return x.dtype.kind == "c"
+        return bool(x.dtype.kind == "c")
     dtype = getattr(x, "dtype", None)
     kind = getattr(dtype, "kind", None)
     return bool(getattr(dtype, "is_complex", False)) if kind is None else kind == "c"

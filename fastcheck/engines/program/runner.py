@@ -29,8 +29,9 @@ BLOCK_SECONDS = 0.2
 # The first block, and the bytes of changes beside its inputs and outputs that a column is taken to need, as a multiple
 # of theirs, until memory has been seen.
 FIRST_COLUMNS, INTERMEDIATE = 64, 8
-# Numbers of a place's changes that a block may begin with, of programs that take any number of columns.
-FIRST_NUMBERS = 1 << 16
+# Numbers of a place's changes in a block of a NumPy program, or as many for each operation where that is more: memory of
+# larger ones is given back, and fetched anew, by each operation.  Columns of such a block at least, and at first at most.
+CACHED, CACHED_EACH, LEAST_COLUMNS, MOST_FIRST = 1 << 17, 1 << 12, 8, 256
 # Bytes of changes that a block begins with, of programs that know what a column takes: in larger ones memory is waited
 # for, which can take twice the time.
 FIRST_BYTES = 1 << 25
@@ -81,6 +82,11 @@ class ObservedProgram(DifferencedProgram, Protocol):
     """One whose operations can be looked at, and held still: its ``observes`` is true."""
 
     observes: bool
+
+    @property
+    def operations(self) -> int:
+        """How many there are; 0 where nobody has followed them yet."""
+        ...
 
     def run(
         self, changes: dict[int, Array], sites: dict[int, Array] | None = None, convention: Held | None = None, *,
@@ -364,11 +370,14 @@ class Runner:
         each: int = getattr(self.program, "column_bytes", 0)
         return max(1, self.memory_limit // each) if each else sys.maxsize
 
-    def first_of(self, sizes: Sequence[int]) -> int:
-        """Return how many columns of both signs a block begins with, where places of these sizes move."""
+    def block_of(self, sizes: Sequence[int]) -> tuple[int, int]:
+        """Return how many columns of both signs a block begins with, and has at most, where places of sizes move."""
+        most = max(1, self.most_columns(sizes) // 2)
         if not getattr(self.program, "observes", False):
-            return self.first
-        return max(self.first, FIRST_NUMBERS // (2 * max(1, *sizes)))
+            return self.first, most
+        numbers = max(CACHED, CACHED_EACH * cast(ObservedProgram, self.program).operations)
+        fitting = max(LEAST_COLUMNS, numbers // (2 * max(1, *sizes)))
+        return min(fitting, MOST_FIRST), most if fitting > self.first else min(most, fitting)
 
     @property
     def first(self) -> int:

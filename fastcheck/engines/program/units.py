@@ -157,7 +157,7 @@ def _merge(
 ) -> None:
     """Point the places of each block, which are of one shape, to the first of them that responds as they do."""
     places = [place for block in blocks for place in block]
-    moved = []
+    moved: list[tuple[Place, Array]] = []
     for block in blocks:
         amount = generator.uniform(0.5, 1.5, block[0].size) * block[0].step
         for place in block:

@@ -102,6 +102,11 @@ class Program:
         found = function(*handed, *copied(self._args, lambda array: array.copy("K")))
         self.outputs: tuple[NDArray[Any], ...] = tuple(np.array(one, order="K") for one in flattened(found))
 
+    @property
+    def operations(self) -> int:
+        """How many operations the function takes; 0 before the first run."""
+        return self._operations or 0
+
     def run(
         self,
         changes: Mapping[int, Changes],
