@@ -102,13 +102,16 @@ class _Served:
         return Way(place, tuple(self.rests), tuple(self.units), tuple(self.sites))
 
 
-def serves_directly(program: Any) -> bool:
+def serves_directly(program: Any, entries: int) -> bool:
     """Tell whether products serve all inputs whose results have so few entries that each may be moved by itself.
 
     To find out which ones can be moved together takes more calls of the program, however small they are.
+
+    ``entries`` : of the inputs.  A loop over samples has as many results as they are, and moves all samples together.
     """
     sizes = {product.site: int(np.size(product.value)) for product in program.products}
-    return _are_few(sizes.values()) and all(program.complete)
+    few = _are_few(sizes.values()) and sum(sizes.values()) <= SHARE * entries
+    return few and all(program.complete)
 
 
 def _are_few(sizes: Collection[int]) -> bool:

@@ -118,7 +118,7 @@ def _begin(
     values = problem.inputs(problem.theta)
     terms: Sequence[Term] = ()
     cut = positions.size >= CUT_FROM and getattr(problem.program, "observes", False)
-    if cut and not serves_directly(problem.program):
+    if cut and not serves_directly(problem.program, positions.size):
         terms = terms_of(cast(ObservedProgram, problem.program), values, generator)
     runner = Runner(problem.program, problem.weights, run.memory_limit, terms)
     runner.threads = run.threads if problem.side_by_side else 1
