@@ -31,7 +31,7 @@ BLOCK_SECONDS = 0.2
 FIRST_COLUMNS, INTERMEDIATE = 64, 8
 # Numbers of a place's changes in a block of a NumPy program, or as many for each operation where that is more: memory
 # of larger ones is given back, and fetched anew, by each operation.  Columns of it at least, and at first at most.
-CACHED, CACHED_EACH, LEAST_COLUMNS, MOST_FIRST = 1 << 17, 1 << 12, 8, 256
+CACHED, CACHED_EACH, LEAST_COLUMNS, MOST_FIRST = 1 << 16, 1 << 11, 8, 256
 # Bytes of changes that a block begins with, of programs that know what a column takes: in larger ones memory is waited
 # for, which can take twice the time.
 FIRST_BYTES = 1 << 25
