@@ -1,8 +1,8 @@
 """What holds entries to account, run together with the entries themselves where programs are small.
 
 A call of a small program that is followed takes as long as dozens of plain ones, however few columns it has.  So the
-directions that entries have to add up to, the same with steps of other digits, and the steps of literal subtraction
-are drawn before anything is known, and share one call: with the entries, where those are moved by themselves.
+directions that entries have to add up to, and the same with steps of other digits, are drawn before anything is known,
+and share a call with the entries where those are moved by themselves; else with the long steps of literal subtraction.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from ..._types import Array
 from .literal import LiteralMoves
 from .runner import Later
 from .state import Check
-from .trust import FACTORS, MANY, Along, Direction, along_moved, columns_of, through_each
+from .trust import FACTORS, MANY, Direction, EarlyAlong, along_moved, columns_of, through_each
 
 # Numbers in the changes of inputs that are worth it, beside those of the entries.
 MOST_NUMBERS = 1 << 16
@@ -37,21 +37,13 @@ class Early:
     slopes: Later
     literal: LiteralMoves
 
-    def along(self, check: Check) -> "EarlyAlong":
-        """Return what is found along them."""
+    def along(self, check: Check) -> EarlyAlong | None:
+        """Return what is found along them; None where not all entries are known, as a time limit has it."""
+        if not all(quotients.done.all() for quotients in check.quotients):
+            return None
         found, count = along_moved(self.slopes.found, check.runner), len(self.directions)
         right, longer = (found.rows(part) for part in np.split(np.arange(found.right.size), [count]))
         return EarlyAlong(self.directions, self.factors, right, longer)
-
-
-@dataclass(frozen=True)
-class EarlyAlong:
-    """What is found to the right along directions, and along those that are longer by each of the factors."""
-
-    directions: Sequence[Direction]
-    factors: Array
-    right: Along
-    longer: Along
 
 
 def begin_early(check: Check) -> Early | None:

@@ -81,7 +81,9 @@ def differences(
     early = None if joint else begin_early(check)
     _measure_all(check, positions)
     candidates = under_conventions(check.ways, check.places, check.runner, check.limits)
-    candidates, dithered = verify(check, candidates, joint=joint, early=early)
+    candidates, dithered = verify(
+        check, candidates, joint=joint, early=None if early is None else early.along(check)
+    )
     shares = equal_shares(check.inputs, [q.done for q in check.quotients], [q.slope for q in check.quotients])
     literal = require_literal(
         problem, check.runner, check.inputs, dithered.outputs, shares if joint else None, check.generator,

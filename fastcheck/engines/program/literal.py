@@ -136,7 +136,9 @@ class LiteralMoves:
 
     def waiting(self, runner: Runner) -> "LiteralMoves":
         """Return the same, to be run with others."""
-        return replace(self, later=runner.later(columns_of([Direction(changes) for changes in self.changes])))
+        return replace(self, later=runner.later(
+            columns_of([Direction(changes) for changes in self.changes]), far=True,
+        ))
 
     def responses(self, runner: Runner, block: slice) -> tuple[Array | None, ...]:
         """Return what some of them change in the outputs, in their shapes with a leading axis."""

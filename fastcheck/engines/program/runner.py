@@ -220,10 +220,11 @@ class Later:
     ----------
     runner : that runs them.
     columns : changes of inputs, (columns, size of the place) each.
+    far : whether they are long, so that rules would take longer for short ones beside them.
     """
 
-    def __init__(self, runner: "Runner", columns: Mapping[Place, Array]) -> None:
-        self._runner, self.columns = runner, columns
+    def __init__(self, runner: "Runner", columns: Mapping[Place, Array], *, far: bool) -> None:
+        self._runner, self.columns, self.far = runner, columns, far
         self.response: Moved | None = None
 
     @property
@@ -306,19 +307,19 @@ class Runner:
 
         All of them stand ``without`` the same operations.
         """
-        waiting = self._waiting
-        if waiting and convention is None and dict(moved).keys() == waiting[0].columns.keys():
-            self._waiting = []
-            with suppress(NoRule):  # those that wait may lead further, to where another branch is taken
-                mine, *others = self._run_together([dict(moved), *(one.columns for one in waiting)])
-                for one, found in zip(waiting, others, strict=True):
+        near = [one for one in self._waiting if not one.far]
+        if near and convention is None and dict(moved).keys() == near[0].columns.keys():
+            self._waiting = [one for one in self._waiting if one.far]
+            with suppress(NoRule):  # those that wait may lead to where another branch is taken
+                mine, *others = self._run_together([dict(moved), *(one.columns for one in near)])
+                for one, found in zip(near, others, strict=True):
                     one.response = found
                 return mine
         return self._run(moved, convention)
 
-    def later(self, columns: Mapping[Place, Array]) -> Later:
+    def later(self, columns: Mapping[Place, Array], *, far: bool = False) -> Later:
         """Have columns run together with others; all of those that wait move the same inputs."""
-        found = Later(self, columns)
+        found = Later(self, columns, far=far)
         self._waiting.append(found)
         return found
 

@@ -79,6 +79,19 @@ class Along:
         return Along(self.right[where], self.left[where], self.terms[where], self.flagged[where])
 
 
+@dataclass(frozen=True)
+class EarlyAlong:
+    """What was found to the right along directions before they were asked for (see ``early``).
+
+    right, longer : along the directions, and along those that are longer by each of the factors.
+    """
+
+    directions: Sequence[Direction]
+    factors: Array
+    right: Along
+    longer: Along
+
+
 def through_each(places: Sequence[Place], done: Sequence[Mask], generator: "Generator") -> list[Direction]:
     """Return random directions through the entries of each input that were looked at."""
     found = []

@@ -9,7 +9,6 @@ import numpy as np
 from ..._errors import EngineError
 from ..._types import Array, Mask
 from .choice import Way
-from .early import Early, EarlyAlong
 from .kinks import FROZEN, Candidates, under_conventions
 from .runner import Place, Runner
 from .state import Check
@@ -21,6 +20,7 @@ from .trust import (
     UNIT,
     Along,
     Direction,
+    EarlyAlong,
     along,
     disagrees,
     dither,
@@ -45,7 +45,7 @@ class Dithered:
 
 
 def verify(
-    check: Check, candidates: Candidates, *, joint: bool, early: Early | None = None
+    check: Check, candidates: Candidates, *, joint: bool, early: EarlyAlong | None = None
 ) -> tuple[Candidates, Dithered]:
     """Hold the entries against directions, mend what disagrees, and measure the noise.
 
@@ -54,7 +54,7 @@ def verify(
     check : the entries.
     candidates : their slopes under conventions.
     joint : let all inputs share one direction.
-    early : directions through each input that have been run with others, if all entries are known.
+    early : directions through each input that have been run with others.
 
     Returns
     -------
@@ -66,17 +66,17 @@ def verify(
     """
     done = [quotients.done for quotients in check.quotients]
     slopes = [quotients.slope for quotients in check.quotients]
-    found = early.along(check) if early is not None and all(one.all() for one in done) else None
-    if found is not None:
-        directions = found.directions
+    directions: Sequence[Direction]
+    if early is not None:
+        directions = early.directions
     elif joint:
         directions = through_several(check.inputs, done, slopes, check.generator, 1)
     elif len(check.inputs) > MANY:
         directions = through_several(check.inputs, done, slopes, check.generator, HALVES)
     else:
         directions = through_each(check.inputs, done, check.generator)
-    base = along(directions, check.runner, right=None if found is None else found.right)
-    dithered = _dithered(check, directions, base, found)
+    base = along(directions, check.runner, right=None if early is None else early.right)
+    dithered = _dithered(check, directions, base, early)
     _note_stillness(check, directions, base, dithered.noise)
     wrong = _contradicted(check, directions, base, candidates, dithered.noise)
     if wrong and len(directions[0].changes) > 1:
