@@ -82,11 +82,13 @@ class Branches:
     crossed, ties : (*batch) booleans.
     standing : (*batch) how many values stand on a boundary and move; what is no matter of two slopes counts as many.
     met : operations, by the names they entered by, and the kinds of the ties that they moved.
+    operation : the name that was entered last.
+    held : the convention, whatever it stands for.
     """
 
     def __init__(self, xp: Any, batch: tuple[int, ...] = (), convention: Held | None = None) -> None:
-        self._held = convention
-        self._operation = ""
+        self.held = convention
+        self.operation = ""
         self.met: set[tuple[str, Kind]] = set()
         self.convention = None if convention is None or isinstance(convention, Mixture) else Convention.of(convention)
         self.crossed = xp.zeros(batch, dtype=bool)
@@ -105,11 +107,6 @@ class Branches:
         """(*batch) which perturbations moved one such value in all, that has two slopes."""
         return self.ties & (self.standing == 1)
 
-    @property
-    def operation(self) -> str:
-        """The name that was entered last."""
-        return self._operation
-
     def enter(self, operation: str, *, second: bool = False) -> None:
         """Take an operation's convention, and note its ties from here on.
 
@@ -119,8 +116,8 @@ class Branches:
         second : whether the second of two operands that both depend on the inputs moves alone: where the first one wins
             a tie, its slope is 1 and that of the second 0.
         """
-        self._operation = operation
-        held = self._held
+        self.operation = operation
+        held = self.held
         if held is None:
             return
         convention = held.of(operation) if isinstance(held, Mixture) else Convention.of(held)
@@ -135,7 +132,7 @@ class Branches:
         """Note where (*batch, *shape) a value stands exactly on a boundary and moves."""
         found = self._by_perturbation(ties)
         if any_of(self._xp, found):
-            self.met.add((self._operation, kind))
+            self.met.add((self.operation, kind))
             self.standing = how_many(self._xp, ties, found, kind) + to_device_of(found, self.standing)
         self.ties = found | to_device_of(found, self.ties)
 

@@ -19,6 +19,8 @@ def is_traced(x: Any) -> bool:
 
 def is_complex(x: Any) -> bool:
     """Tell whether x is an array of complex numbers."""
+    if type(x) is np.ndarray:
+        return bool(x.dtype.kind == "c")
     dtype = getattr(x, "dtype", None)
     kind = getattr(dtype, "kind", None)
     return bool(getattr(dtype, "is_complex", False)) if kind is None else kind == "c"

@@ -34,7 +34,7 @@ def without_complex(name: str, rule: Rule) -> Rule:
 
     def refusing(xp: Any, values: Any, changes: Any, out: Any, branches: Any, **options: Any) -> Any:
         for array in (out, *changes):
-            if is_complex(array):
+            if array is not None and is_complex(array):
                 raise NoRule(f"{name} of complex numbers", "write it with real and imaginary parts")
         return change(xp, values, changes, out, branches, **options)
 

@@ -145,8 +145,8 @@ def test_patience_ends_when_what_is_left_would_take_too_long():
 
 
 def test_few_columns_go_first_where_those_before_were_slow_and_patience_is_short():
-    runner = SimpleNamespace(first=64, seconds=0.2, paid=5)
-    firsts = [limits.Limits(longest=longest).first(runner) for longest in (2.0, 100.0, np.inf)]
+    runner = SimpleNamespace(seconds=0.2, paid=5)
+    firsts = [limits.Limits(longest=longest).first(runner, 64) for longest in (2.0, 100.0, np.inf)]
     assert firsts == [2, 64, 64]
 
 

@@ -224,6 +224,6 @@ def test_what_the_cost_rounds_in_single_precision_its_gradient_rounds_too(seed):
     for factor in (-1.0, 0.0, 1.01):
         wrong = gradient.copy()
         wrong[largest] *= np.float32(factor)
-        open_to_doubt = factor == 1.01 and seed in (3, 12)  # whose rounding reaches a hundredth of that entry
+        open_to_doubt = factor == 1.01 and seed == 3  # whose rounding reaches a hundredth of that entry
         assert fc.check_function(cost, D, wrong).verdict == ("inconclusive" if open_to_doubt else "fail")
         assert fc.check_function(cost, D, gradient * np.float32(factor)).verdict == "fail"

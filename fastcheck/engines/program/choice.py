@@ -1,9 +1,9 @@
 """How each input is differenced with the fewest columns: entry by entry, by colours, or by the units it feeds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 SHARE = 0.5
 # Fewer entries than these are moved themselves: one run has all their columns, and to find out about units takes some.
 FEWEST = 100
-# Where units take no more columns than this for each input that they serve, no other way is looked for.
-FEW = 8
+# Where units take no more columns than this for each input that they serve, or one for so many entries, no other way is
+# looked for.
+FEW, MANY_ENTRIES = 8, 16
+# Products' results are moved entry by entry where they have few: up to so many entries, times what they usually have.
+DIRECT = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,22 @@ class _Served:
         return Way(place, tuple(self.rests), tuple(self.units), tuple(self.sites))
 
 
+def serves_directly(program: Any, entries: int) -> bool:
+    """Tell whether products serve all inputs whose results have so few entries that each may be moved by itself.
+
+    To find out which ones can be moved together takes more calls of the program, however small they are.
+
+    ``entries`` : of the inputs.  A loop over samples has as many results as they are, and moves all samples together.
+    """
+    sizes = {product.site: int(np.size(product.value)) for product in program.products}
+    few = _are_few(sizes.values()) and sum(sizes.values()) <= SHARE * entries
+    return few and all(program.complete)
+
+
+def _are_few(sizes: Collection[int]) -> bool:
+    return 0 < sum(sizes) ** 2 <= DIRECT * len(sizes)
+
+
 def choose(
     runner: Runner, inputs: Sequence[Place], wanted: Sequence[Indices], generator: "Generator"
 ) -> list[Way]:
@@ -113,7 +132,9 @@ def choose(
     """
     served = _served(runner, inputs, wanted, generator)
     sites = {site.colouring.place: site.colouring.count for one in served.values() for site in one.sites}
-    enough = sum(sites.values()) + sum(one.columns for one in served.values()) <= FEW * len(served)
+    taken = sum(sites.values()) + sum(one.columns for one in served.values())
+    entries = sum(wanted[number].size for number in served)
+    enough = taken <= max(FEW * len(served), entries // MANY_ENTRIES)
     several = runner.size > 1  # what moves one number cannot be told apart in it
     worth = [number for number, place in enumerate(inputs) if several
              and trial_columns([place.shape]) < SHARE * wanted[number].size and not (enough and number in served)]
@@ -199,7 +220,7 @@ def _sites(units: Sequence[Unit], most: float, runner: Runner, generator: "Gener
     found: dict[Place, Site] = {}
     left = [place for place in alone if stands_for[place] is place]
     first = [bundle for bundle in bundles if stands_for[bundle] is bundle]
-    for bundle, colouring in zip(first, discover(first, runner, generator), strict=True):
+    for bundle, colouring in zip(first, _discovered(first, runner, generator), strict=True):
         places = [members[number] for number in bundle.several]
         colours = colouring.colour.reshape(len(places), -1)
         if colouring.alone or (colours != colours[0]).any():
@@ -208,7 +229,7 @@ def _sites(units: Sequence[Unit], most: float, runner: Runner, generator: "Gener
             found |= {place: Site(colouring, row) for row, place in enumerate(places)}
     if not most > trial_columns(place.shape for place in left):
         return {}
-    found |= zip(left, map(Site, discover(left, runner, generator)), strict=True)
+    found |= zip(left, map(Site, _discovered(left, runner, generator)), strict=True)
     found |= {place: found[stands_for[place]] for place in alone}
     for bundle in bundles:
         other = stands_for[bundle]
@@ -216,6 +237,13 @@ def _sites(units: Sequence[Unit], most: float, runner: Runner, generator: "Gener
             alike = found[members[other.several[row]]] if other.several else Site(found[other].colouring, row)
             found[members[number]] = alike
     return found
+
+
+def _discovered(places: Sequence[Place], runner: Runner, generator: "Generator") -> list[Colouring]:
+    """Return colourings of products' results; few entries that move one number alone are moved by themselves."""
+    if runner.size < 2 and _are_few([place.size for place in places]):
+        return [Colouring(place) for place in places]
+    return discover(places, runner, generator)
 
 
 def _parts_beside(whole: Place, units: Sequence[Unit]) -> tuple[Place, ...]:

@@ -34,17 +34,20 @@ NEAR_ONE = 1e-3
 # What adds, and what has no rule of its own, loses one where it has at least this share of the size that it has where
 # all has shrunk.  What has a rule and is none of these may lose one in any case.
 ADD, HELD = frozenset({"add", "subtract", "sum", "mean", ""}), 1e-3
+# So many moves are subtracted: a call that is followed takes the time of some thirty plain ones where arrays are small.
+FEW = 24
 # Columns that an entry takes at once.
 COLUMNS = DISTANCES.size + (len(SHRUNK) + 1) * NEAR.size
 
 
 class OperationSize(Protocol):
-    """How large the result of an operation is, by its name: at theta, and behind each of some moves."""
+    """How large the result of an operation is, by its name: at theta, and behind each of some moves; its numbers."""
 
     name: str
     here: float
     there: Array
     nearest_to_one: float
+    numbers: int
 
 
 @runtime_checkable
@@ -85,35 +88,45 @@ def unlearned_cost(problem: ProgramProblem) -> float:
     return float(np.max(np.abs(costs[np.isfinite(costs)]), initial=0.0))
 
 
-def starts_of(problem: ProgramProblem) -> list[Start]:
+def sizes_where_shrunk(problem: ProgramProblem) -> Sequence[OperationSize]:
+    """Return how large all results are at theta and where it has shrunk; none where that cannot be known."""
+    if not isinstance(problem.program, SizedProgram):
+        return ()
+    shares = _shrunk(problem)
+    return problem.program.sizes(_parts(problem, (shares - 1.0) * problem.theta), len(shares)) or ()
+
+
+def _shrunk(problem: ProgramProblem) -> Array:
+    return np.stack([np.broadcast_to(shares, problem.theta.shape) for shares in shrunk_shares(problem.theta.size)])
+
+
+def starts_of(problem: ProgramProblem, sizes: Sequence[OperationSize] | None = None) -> list[Start]:
     """Return from which shares of theta entries are moved: theta, and where all has shrunk to no pole.
 
     Exponentials of what is divided by a parameter soon are infinite.
+
+    ``sizes`` : what ``sizes_where_shrunk`` gives, where that is known.
     """
-    shrunk = shrunk_shares(problem.theta.size)
-    nearer = [FURTHER**times * np.broadcast_to(shares, problem.theta.shape) for shares in shrunk for times in range(3)]
+    shrunk = _shrunk(problem)
+    nearer = np.concatenate([[FURTHER**times * shares for times in range(3)] for shares in shrunk])
     with np.errstate(all="ignore"):
-        costs = np.abs(problem.cost + rises(problem, (np.stack(nearer) - 1.0) * problem.theta)).reshape(-1, 3)
+        costs = np.abs(problem.cost + rises(problem, (nearer - 1.0) * problem.theta)).reshape(-1, 3)
         here, there, beyond = costs.T
         poles = (there > POLE * here) & (np.isinf(there) | ~(beyond <= POLE * there))
-        tell = _may_be_saturated(problem, np.stack(nearer[::3])) & ~poles
-    return [(np.ones(1), DISTANCES), *((shares, NEAR) for shares, told in zip(shrunk, tell, strict=True) if told)]
+        tell = _may_be_saturated(sizes_where_shrunk(problem) if sizes is None else sizes, len(shrunk)) & ~poles
+    starts = zip(shrunk_shares(problem.theta.size), tell, strict=True)
+    return [(np.ones(1), DISTANCES), *((shares, NEAR) for shares, told in starts if told)]
 
 
-def _may_be_saturated(problem: ProgramProblem, shares: Array) -> Mask:
-    """Tell for which shares (k, n) of theta there is anything that may be lost at theta; all where nobody knows."""
-    found = np.ones(len(shares), dtype=bool)
-    if not isinstance(problem.program, SizedProgram):
-        return found
-    sizes = problem.program.sizes(_parts(problem, (shares - 1.0) * problem.theta), len(shares))
-    if sizes:
-        found = np.zeros_like(found)
-        for one in sizes:
-            if one.name in ADD:
-                found |= ~(one.here < HELD * one.there)
-            else:
-                found |= one.name not in MULTIPLY or one.nearest_to_one < NEAR_ONE
-    return found
+def _may_be_saturated(sizes: Sequence[OperationSize], shares: int) -> Mask:
+    """Tell for which shares of theta there is anything that may be lost at theta; all where nobody knows."""
+    added = [one for one in sizes if one.name in ADD]
+    others = (one for one in sizes if one.name not in ADD)
+    if not sizes or any(one.name not in MULTIPLY or one.nearest_to_one < NEAR_ONE for one in others):
+        return np.ones(shares, dtype=bool)
+    here, there = np.array([one.here for one in added]), np.array([one.there for one in added])
+    found: Mask = ~(here[:, None] < HELD * there.reshape(len(added), shares))
+    return np.asarray(found.any(axis=0))
 
 
 def _parts(problem: ProgramProblem, moves: Array) -> dict[int, Array]:
@@ -146,7 +159,18 @@ def _moves(theta: Array, positions: Indices, sizes: Array, shares: Array, distan
 
 
 def rises(problem: ProgramProblem, moves: Array) -> Array:
-    """Return how far the cost rises (k,) along moves (k, n) of all parameters."""
+    """Return how far the cost rises (k,) along moves (k, n) of all parameters, so long that subtraction will do.
+
+    Few plain calls take less time than one that is followed.
+    """
+    if len(moves) > FEW:
+        return exact_rises(problem, moves)
+    with np.errstate(all="ignore"):
+        return _plain_rises(problem, moves)
+
+
+def exact_rises(problem: ProgramProblem, moves: Array) -> Array:
+    """Return how far the cost rises (k,) along moves (k, n) of all parameters, however short these are."""
     parts = _parts(problem, moves)
     with np.errstate(all="ignore"):
         try:

@@ -85,7 +85,8 @@ def _measure(
     colours = np.concatenate([np.empty(0, np.int64), *(job.colours for job in jobs)])
     work = _Work(jobs, found, runner, convention, [[] for _ in jobs])
     queue = _Queue(which, colours) if order is None else _Queue(which[order], colours[order])
-    pace = Pace(limits.first(runner), max(1, runner.most_columns([job.place.size for job in jobs]) // 2))
+    usual, most = runner.block_of([job.place.size for job in jobs])
+    pace = Pace(limits.first(runner, usual), most)
     for level in range(SHRINKS + 1):
         again = []
         for block in _blocks(queue.job.size, pace, limits):

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 CHUNK = 24
 # Numbers of a run of changes: of every result from the first operation that is moved on.
 RUN_SIZE = 1 << 22
+# ... and of one with fewer, for each operation that is followed: more runs of less take longer.
+RUN_SIZE_EACH = 1 << 12
 # Entries of a result whose weights are looked for one by one.
 MOST_SINGLE = 2048
 # Relative difference, of the sum of |terms|, that is rounding.
@@ -261,12 +263,15 @@ class _Cut:
         return {site: np.concatenate(parts) for site, parts in found.items()}
 
     def _runs(self, changes: Iterable[tuple[int, Array]]) -> Iterator[list[tuple[int, Array]]]:
-        """Yield changes together that share a run of bounded size."""
+        """Yield changes together that share a run of bounded size.
+
+        Late results are moved apart from early ones, so that these do not have to be followed in as many rows.
+        """
         group: list[tuple[int, Array]] = []
-        rows = 0
+        rows, most = 0, min(RUN_SIZE, RUN_SIZE_EACH * len(self._behind))
         for site, change in changes:
             rows += len(change)
-            if group and rows * self._behind[site] > RUN_SIZE:
+            if group and rows * self._behind[site] > most:
                 yield group
                 group, rows = [], len(change)
             group.append((site, change))

@@ -230,7 +230,8 @@ def _outputs_of(wanted: Sequence[tuple[Place, Array]], runner: Runner) -> list[A
     for without in dict.fromkeys(place.without for place, _ in wanted):
         mine = [number for number, (place, _) in enumerate(wanted) if place.without == without]
         sizes = [place.size for place in {wanted[number][0] for number in mine}]
-        for block in ranges(len(mine), min(runner.first, runner.most_columns(sizes))):
+        first, most = runner.block_of(sizes)
+        for block in ranges(len(mine), 2 * min(first, most)):
             numbers = mine[block]
             changes: dict[Place, Array] = {}
             for row, number in enumerate(numbers):

@@ -13,9 +13,10 @@ from ...problems.functions.purity import require_same, require_unchanged
 from ...problems.gradients import NumericalGradient
 from ...problems.parameters.sampling import stratified_order
 from ...runtime.run import Run
-from .choice import Way, choose
+from .choice import Way, choose, serves_directly
 from .columns import Job, measure
 from .cut import terms_of
+from .early import begin_early
 from .gathering import gathered
 from .kinks import at_kinks, measure_way, under_conventions
 from .limits import Limits
@@ -77,12 +78,16 @@ def differences(
     joint = joint or HASTE * literal_calls * problem.seconds > deadline - time.perf_counter()
     check = _begin(problem, positions, run, deadline, seed, 1 if joint else literal_calls)
     check.limits.started, check.limits.longest = started, longest
+    early = None if joint else begin_early(check)
     _measure_all(check, positions)
     candidates = under_conventions(check.ways, check.places, check.runner, check.limits)
-    candidates, dithered = verify(check, candidates, joint=joint)
+    candidates, dithered = verify(
+        check, candidates, joint=joint, early=None if early is None else early.along(check)
+    )
     shares = equal_shares(check.inputs, [q.done for q in check.quotients], [q.slope for q in check.quotients])
     literal = require_literal(
-        problem, check.runner, check.inputs, dithered.outputs, shares if joint else None, check.generator
+        problem, check.runner, check.inputs, dithered.outputs, shares if joint else None, check.generator,
+        None if early is None else early.literal,
     )
     for place, quotients in zip(check.inputs, check.quotients, strict=True):
         literal += require_finite(problem, place, quotients, np.flatnonzero(quotients.done), check.generator)
@@ -114,7 +119,8 @@ def _begin(
     generator = np.random.default_rng(seed)
     values = problem.inputs(problem.theta)
     terms: Sequence[Term] = ()
-    if positions.size >= CUT_FROM and getattr(problem.program, "observes", False):
+    cut = positions.size >= CUT_FROM and getattr(problem.program, "observes", False)
+    if cut and not serves_directly(problem.program, positions.size):
         terms = terms_of(cast(ObservedProgram, problem.program), values, generator)
     runner = Runner(problem.program, problem.weights, run.memory_limit, terms)
     runner.threads = run.threads if problem.side_by_side else 1

@@ -34,12 +34,15 @@ class Limits:
         """Whether no further block may be started."""
         return time.perf_counter() >= self.deadline
 
-    def first(self, runner: Runner) -> int:
-        """Columns of both signs that a block begins with: few where those before were slow and patience is short."""
-        slowest = 2.0 * runner.first * runner.seconds / max(runner.paid, 1)
+    def first(self, runner: Runner, usual: int) -> int:
+        """Columns of both signs that a block begins with: few where those before were slow and patience is short.
+
+        ``usual`` : how many it would begin with else.
+        """
+        slowest = 2.0 * usual * runner.seconds / max(runner.paid, 1)
         if slowest <= EARLY * self.longest:
-            return runner.first
-        return max(1, int(runner.first * EARLY * self.longest / slowest))
+            return usual
+        return max(1, int(usual * EARLY * self.longest / slowest))
 
     def require_patience(self, left: int, seconds: float) -> None:
         """Raise TooSlow where columns that are left, at so many seconds each, would take longer than they may."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,8 +15,8 @@ from ...problems.parameters.sampling import random_direction
 from .problem import ProgramProblem
 from .quotients import Quotients
 from .roundings import rounding_of_cost
-from .runner import FLUSHED, Place, Runner, ranges, scale_of
-from .trust import DITHERED, HALVES, MANY, TOGETHER, UNIT
+from .runner import FLUSHED, Later, Place, Runner, ranges, scale_of
+from .trust import DITHERED, HALVES, MANY, TOGETHER, UNIT, Direction, columns_of
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -66,6 +66,7 @@ def require_literal(
     noise: Sequence[float],
     shares: dict[Place, float] | None,
     generator: "Generator",
+    early: "LiteralMoves | None" = None,
 ) -> int:
     """Compare the program's changes with literal subtraction, along random directions.
 
@@ -78,6 +79,7 @@ def require_literal(
     shares : factors of the inputs' steps, to move all of them at once; None for one after the other, or random halves
         where they are many.
     generator : draws the directions.
+    early : the longest steps of one input after the other, where they have been run with others.
 
     Returns
     -------
@@ -102,8 +104,48 @@ def require_literal(
     steps = [{place: shorter * (shares or {}).get(place, 1.0) for place in moving} for shorter in SHORTER]
     for longer in steps[:-1]:
         with suppress(_UndefinedError, NoRule):
-            return _require_groups(problem, runner, inputs, noise, groups, longer, generator, finite=True)
-    return _require_groups(problem, runner, inputs, noise, groups, steps[-1], generator, finite=False)
+            drawn, early = early or LiteralMoves.draw(groups, longer, generator), None
+            return _require_groups(problem, runner, inputs, noise, drawn, longer, generator, finite=True)
+    drawn = LiteralMoves.draw(groups, steps[-1], generator)
+    return _require_groups(problem, runner, inputs, noise, drawn, steps[-1], generator, finite=False)
+
+
+@dataclass(frozen=True)
+class LiteralMoves:
+    """Random steps through groups of inputs.
+
+    Parameters
+    ----------
+    groups : the inputs of each step.
+    changes, values : what each step changes, and the values behind it, by input.
+    later : all of them as columns that are run with others; None where they are not.
+    """
+
+    groups: Sequence[Sequence[Place]]
+    changes: Sequence[dict[Place, Array]]
+    values: Sequence[dict[Place, Array]]
+    later: Later | None = None
+
+    @classmethod
+    def draw(
+        cls, groups: Sequence[Sequence[Place]], shares: dict[Place, float], generator: "Generator"
+    ) -> "LiteralMoves":
+        """Draw a step through each group."""
+        moves = [_move(group, shares, generator) for group in groups]
+        return cls(groups, [changes for changes, _ in moves], [values for _, values in moves])
+
+    def waiting(self, runner: Runner) -> "LiteralMoves":
+        """Return the same, to be run with others."""
+        return replace(self, later=runner.later(
+            columns_of([Direction(changes) for changes in self.changes]), far=True,
+        ))
+
+    def responses(self, runner: Runner, block: slice) -> tuple[Array | None, ...]:
+        """Return what some of them change in the outputs, in their shapes with a leading axis."""
+        if self.later is None:
+            return runner.run_outputs(self.changes[block])
+        return tuple(None if change is None else change.reshape(-1, *np.shape(output))[block]
+                     for change, output in zip(self.later.found.outputs, runner.outputs, strict=True))
 
 
 class _UndefinedError(EngineError):
@@ -112,22 +154,21 @@ class _UndefinedError(EngineError):
 
 def _require_groups(
     problem: ProgramProblem, runner: Runner, inputs: Sequence[Place], noise: Sequence[float],
-    groups: Sequence[Sequence[Place]], shares: dict[Place, float], generator: "Generator", *, finite: bool,
+    moves: LiteralMoves, shares: dict[Place, float], generator: "Generator", *, finite: bool,
 ) -> int:
     """Do what ``require_literal`` does, with steps of one length, at which outputs may have to be finite."""
-    evaluations = len(groups)
-    moves = [_move(group, shares, generator) for group in groups]
+    evaluations = len(moves.groups)
     size = sum(place.size for place in inputs)
     largest = max(1, min(runner.fitting, TOGETHER // (8 * max(1, size))))
-    for block in ranges(len(groups), largest):
-        responses = runner.run_outputs([changes for changes, _ in moves[block]])
-        for row, (group, (_, values)) in enumerate(zip(groups[block], moves[block], strict=True)):
+    for block in ranges(len(moves.groups), largest):
+        responses = moves.responses(runner, block)
+        for row, (group, values) in enumerate(zip(moves.groups[block], moves.values[block], strict=True)):
             at = [values.get(place, place.value).copy() for place in inputs]
             exact = [None if response is None else response[row] for response in responses]
             apart = _compare_all(problem, runner, at, exact, noise, finite=finite)
             if apart is not None and not (
                 _rounds(problem, runner, inputs, (group, shares), generator, apart, finite=finite)
-                or apart.error <= NOISE_SIGMAS * _rounding_inside(problem, moves[block][row][0], apart, generator)
+                or apart.error <= NOISE_SIGMAS * _rounding_inside(problem, moves.changes[block][row], apart, generator)
             ):
                 name = problem.tensors[group[0].number].name + (f" and {len(group) - 1} more" if len(group) > 1 else "")
                 raise EngineError(

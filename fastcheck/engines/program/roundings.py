@@ -19,7 +19,7 @@ from ...problems.parameters.sampling import stratified_order
 from ...problems.parameters.tensor import Tensor
 from ..finite.problem import Method
 from ..finite.unlearned import SHRUNK
-from .chords import COLUMNS, starts_of, steepest_chords, unlearned_cost
+from .chords import COLUMNS, sizes_where_shrunk, starts_of, steepest_chords, unlearned_cost
 from .problem import ProgramProblem
 from .rounded import Roundings
 from .runner import DifferencedProgram, costs_of, scales
@@ -27,6 +27,9 @@ from .trust import root_mean_square
 
 # Draws of roundings, whose root mean square is taken.
 DRAWS = 3
+# ... and of those that the cost itself is held against, in programs of few numbers: three draws say too little of what
+# takes a few values only, in one check of five.
+DRAWS_OF_COST, FEW_NUMBERS = 16, 1 << 16
 # Entries that are looked at first, one of each tensor if these are enough; the others are where rounding explains one.
 FEWEST, FIRST = 3, 8
 # Entries of a run at most, each of which is moved with and without rounding.
@@ -70,13 +73,16 @@ def with_rounding(
         return found
     noise = np.array(np.broadcast_to(found.noise, done.shape))
     inside, lost = np.zeros((2, done.size))
-    most = _entries_of_run(problem, memory_limit)
+    sizes = sizes_where_shrunk(problem)
+    numbers = sum(one.numbers for one in sizes) or problem.program.column_numbers()
+    most = _entries_of_run(problem, numbers, memory_limit)
     order = stratified_order(problem.tensors, done[places], np.random.default_rng(seed))
     tensors = sum(bool(doubted[np.searchsorted(done, t.start) : np.searchsorted(done, t.stop)].any())
                   for t in problem.tensors)
     places, looked, first = places[order], 0, min(max(FEWEST, tensors), FIRST)
-    lose = max(LOST * UNIT_ROUNDOFF, STEEPER * _share_of_rounding(problem, seed))
-    starts = starts_of(problem)
+    draws = DRAWS_OF_COST if numbers <= FEW_NUMBERS else DRAWS
+    lose = max(LOST * UNIT_ROUNDOFF, STEEPER * _share_of_rounding(problem, seed, draws))
+    starts = starts_of(problem, sizes)
     while looked < places.size and time.perf_counter() < method.deadline:
         block = places[looked : looked + min(most, max(first, looked))]
         inside[block] = _roundings(problem, done[block], seed, method.deadline)
@@ -102,9 +108,9 @@ def units_of(tensors: Sequence[Tensor], precision: Mapping[str, str]) -> Array:
                            for t in tensors])
 
 
-def _entries_of_run(problem: ProgramProblem, memory_limit: int) -> int:
+def _entries_of_run(problem: ProgramProblem, numbers: int, memory_limit: int) -> int:
     """Return how many entries may be moved at once, by what a column takes if all of its results are kept."""
-    columns = memory_limit // (8 * max(1, problem.theta.size + problem.program.column_numbers()))
+    columns = memory_limit // (8 * max(1, problem.theta.size + numbers))
     return max(1, min(MOST, (columns - DRAWS) // (1 + DRAWS)))
 
 
@@ -118,7 +124,7 @@ def _roundings(problem: ProgramProblem, positions: Indices, seed: int, deadline:
     return rounding_along(problem.program, problem.weights, parts, seed, deadline) / steps
 
 
-def _share_of_rounding(problem: ProgramProblem, seed: int) -> float:
+def _share_of_rounding(problem: ProgramProblem, seed: int, draws: int) -> float:
     """Return the share of a cost that is rounding; 0 where that is not known.
 
     An epsilon inside a logarithm, log(1 - a + epsilon) with a next to one, divides the rounding of a by epsilon, in the
@@ -128,8 +134,9 @@ def _share_of_rounding(problem: ProgramProblem, seed: int) -> float:
     moves = np.array([share - 1.0 for share in SHRUNK])[:, None] * problem.theta
     parts = {number: moves[:, t.start : t.stop].reshape(len(moves), *t.shape)
              for number, t in enumerate(problem.tensors)}
+    seeds = range(seed, seed + draws)
     with np.errstate(all="ignore"):
-        together = _together(problem.program, problem.weights, parts, range(seed, seed + DRAWS), far=True)
+        together = _together(problem.program, problem.weights, parts, seeds, far=True)
     size = unlearned_cost(problem)
     if together is None or size == 0.0:
         return 0.0

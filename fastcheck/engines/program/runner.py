@@ -4,12 +4,14 @@ import math
 import sys
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol, cast
 
 import numpy as np
 
+from ..._errors import NoRule
 from ..._types import Array, Indices, Mask
 from ...rules.branches import Convention, Held, Kind, Mixture
 from ...runtime.threads import run_all
@@ -28,6 +30,9 @@ BLOCK_SECONDS = 0.2
 # The first block, and the bytes of changes beside its inputs and outputs that a column is taken to need, as a multiple
 # of theirs, until memory has been seen.
 FIRST_COLUMNS, INTERMEDIATE = 64, 8
+# Numbers of a place's changes in a block of a NumPy program, or as many for each operation where that is more: memory
+# of larger ones is given back, and fetched anew, by each operation.  Columns of it at least, and at first at most.
+CACHED, CACHED_EACH, LEAST_COLUMNS, MOST_FIRST = 1 << 16, 1 << 11, 8, 256
 # Bytes of changes that a block begins with, of programs that know what a column takes: in larger ones memory is waited
 # for, which can take twice the time.
 FIRST_BYTES = 1 << 25
@@ -89,6 +94,11 @@ class ObservedProgram(DifferencedProgram, Protocol):
     """One whose operations can be looked at, and held still: its ``observes`` is true."""
 
     observes: bool
+
+    @property
+    def operations(self) -> int:
+        """How many there are; 0 where nobody has followed them yet."""
+        ...
 
     def run(
         self, changes: dict[int, Array], sites: dict[int, Array] | None = None, convention: Held | None = None, *,
@@ -195,21 +205,48 @@ class Moved:
     ----------
     changes : one for each output: (columns, size of the output), or None where it stands still.
     crossed, ties, lone : (columns,), as in ``Response``.
+    outputs : the same as ``changes``, of the program's own outputs where terms stand for them.
     """
 
     changes: tuple[Array | None, ...]
     crossed: Mask
     ties: Mask
     lone: Mask
+    outputs: tuple[Array | None, ...]
 
-    def rows(self, chosen: Indices) -> "Moved":
+    def rows(self, chosen: Indices | slice) -> "Moved":
         """Return some of the columns."""
-        changes = tuple(None if change is None else change[chosen] for change in self.changes)
-        return Moved(changes, self.crossed[chosen], self.ties[chosen], self.lone[chosen])
+        changes, outputs = (tuple(None if change is None else change[chosen] for change in each)
+                            for each in (self.changes, self.outputs))
+        return Moved(changes, self.crossed[chosen], self.ties[chosen], self.lone[chosen], outputs)
 
     def moving(self) -> Iterator[tuple[int, Array]]:
         """Yield the outputs that moved, with their places."""
         return ((place, change) for place, change in enumerate(self.changes) if change is not None)
+
+
+class Later:
+    """Columns that are needed later: they are run with others of the same places, or all together when one is needed.
+
+    Parameters
+    ----------
+    runner : that runs them.
+    columns : changes of inputs, (columns, size of the place) each.
+    far : whether they are long, so that rules would take longer for short ones beside them.
+    """
+
+    def __init__(self, runner: "Runner", columns: Mapping[Place, Array], *, far: bool) -> None:
+        self._runner, self.columns, self.far = runner, columns, far
+        self.response: Moved | None = None
+
+    @property
+    def found(self) -> Moved:
+        """What they change."""
+        if self.response is None:
+            self._runner.run_waiting()
+        if self.response is None:  # all together cannot be followed, or these cannot
+            self.response = self._runner.run(list(self.columns.items()))
+        return self.response
 
 
 class Runner:
@@ -248,6 +285,7 @@ class Runner:
         self.columns = self.runs = self.paid = 0
         self.seconds = 0.0
         self.met: set[tuple[str, Kind]] = set()
+        self._waiting: list[Later] = []
 
     def at(self, program: DifferencedProgram) -> "Runner":
         """Return the same of the program at other inputs."""
@@ -281,6 +319,38 @@ class Runner:
 
         All of them stand ``without`` the same operations.
         """
+        near = [one for one in self._waiting if not one.far]
+        if near and convention is None and dict(moved).keys() == near[0].columns.keys():
+            self._waiting = [one for one in self._waiting if one.far]
+            with suppress(NoRule):  # those that wait may lead to where another branch is taken
+                mine, *others = self._run_together([dict(moved), *(one.columns for one in near)])
+                for one, found in zip(near, others, strict=True):
+                    one.response = found
+                return mine
+        return self._run(moved, convention)
+
+    def later(self, columns: Mapping[Place, Array], *, far: bool = False) -> Later:
+        """Have columns run together with others; all of those that wait move the same inputs."""
+        found = Later(self, columns, far=far)
+        self._waiting.append(found)
+        return found
+
+    def run_waiting(self) -> None:
+        """Run the columns that wait; those that cannot be followed together are left to be run alone."""
+        waiting, self._waiting = self._waiting, []
+        if len(waiting) > 1:
+            with suppress(NoRule):
+                for one, found in zip(waiting, self._run_together([one.columns for one in waiting]), strict=True):
+                    one.response = found
+
+    def _run_together(self, blocks: Sequence[Mapping[Place, Array]]) -> list[Moved]:
+        """Run blocks of columns of the same places, one behind the other."""
+        found = self._run([(place, np.concatenate([block[place] for block in blocks])) for place in blocks[0]], None)
+        stops = np.cumsum([len(next(iter(block.values()))) for block in blocks]).tolist()
+        return [found.rows(slice(start, stop)) for start, stop in zip([0, *stops], stops, strict=False)]
+
+    def _run(self, moved: Sequence[tuple[Place, Array]], convention: Held | None) -> Moved:
+        """Do what ``run`` does, of these columns alone."""
         count = len(moved[0][1])
         started = time.perf_counter() - self._compiling
         threads = max(1, min(self.threads, count // FIRST_COLUMNS))
@@ -313,6 +383,15 @@ class Runner:
         each: int = getattr(self.program, "column_bytes", 0)
         return max(1, self.memory_limit // each) if each else sys.maxsize
 
+    def block_of(self, sizes: Sequence[int]) -> tuple[int, int]:
+        """Return how many columns of both signs a block begins with, and has at most, where places of sizes move."""
+        most = max(1, self.most_columns(sizes) // 2)
+        if not getattr(self.program, "observes", False):
+            return self.first, most
+        numbers = max(CACHED, CACHED_EACH * cast(ObservedProgram, self.program).operations)
+        fitting = max(LEAST_COLUMNS, numbers // (2 * max(1, *sizes)))
+        return min(fitting, MOST_FIRST), most if fitting > self.first else min(most, fitting)
+
     @property
     def first(self) -> int:
         """Columns that a block begins with."""
@@ -327,9 +406,9 @@ class Runner:
         """Return one call of the program."""
         count, without = len(moved[0][1]), moved[0][0].without
         at: list[dict[int, Array]] = [{}, {}]
-        for place, change in moved:
-            whole = change.reshape(count, *place.shape)
-            parts = {number: whole[:, row] for row, number in enumerate(place.several)} or {place.number: whole}
+        for place, block in moved:
+            shaped = block.reshape(count, *place.shape)
+            parts = {number: shaped[:, row] for row, number in enumerate(place.several)} or {place.number: shaped}
             at[place.inside].update(parts)
         with np.errstate(all="ignore"):
             if not self.terms and not without:
@@ -346,7 +425,11 @@ class Runner:
             None if change is None or not weight.size else change.reshape(count, -1)
             for change, weight in zip(outputs, self.weights, strict=True)
         )
-        return Moved(changes, *(_flags(flags, count) for flags in (found.crossed, found.ties, found.lone)))
+        whole = changes if not self.terms else tuple(
+            None if change is None else change.reshape(count, -1) for change in found.changes
+        )
+        crossed, ties, lone = (_flags(flags, count) for flags in (found.crossed, found.ties, found.lone))
+        return Moved(changes, crossed, ties, lone, whole)
 
     def run_outputs(self, perturbations: Sequence[Mapping[Place, Array]]) -> tuple[Array | None, ...]:
         """Changes of the outputs themselves, in their shapes with a leading axis, for several perturbations."""
@@ -397,14 +480,21 @@ def ranges(count: int, size: int) -> Iterator[slice]:
 
 def _joined(parts: Sequence[Moved], counts: Sequence[int]) -> Moved:
     """Columns that were run in parts, one behind the other."""
-    changes: list[Array | None] = []
-    for rows in zip(*(part.changes for part in parts), strict=True):
+    changes = _joined_rows([part.changes for part in parts], counts)
+    outputs = _joined_rows([part.outputs for part in parts], counts)
+    crossed, ties, lone = (np.concatenate([getattr(part, flags) for part in parts])
+                           for flags in ("crossed", "ties", "lone"))
+    return Moved(changes, crossed, ties, lone, outputs)
+
+
+def _joined_rows(parts: Sequence[tuple[Array | None, ...]], counts: Sequence[int]) -> tuple[Array | None, ...]:
+    found: list[Array | None] = []
+    for rows in zip(*parts, strict=True):
         size = next((change.shape[1] for change in rows if change is not None), None)
-        changes.append(None if size is None else np.concatenate([
+        found.append(None if size is None else np.concatenate([
             np.zeros((count, size)) if change is None else change for change, count in zip(rows, counts, strict=True)
         ]))
-    return Moved(tuple(changes), *(np.concatenate([getattr(part, flags) for part in parts])
-                                   for flags in ("crossed", "ties", "lone")))
+    return tuple(found)
 
 
 def costs_of(response: Response, weights: Sequence[Any], columns: int) -> Array:

@@ -12,9 +12,10 @@ import numpy as np
 from ..._errors import NoRule
 from ..._types import Array, Indices
 from ..finite.lines import OutOfTime
-from .chords import rises
+from .chords import exact_rises, rises
 from .problem import ProgramProblem
 from .runner import costs_of, scales
+from .trust import UNIT
 
 # Lengths of chords, relative to each entry, from the longest on; two neighbouring ones have to agree with the gradient.
 # What is quantised so coarsely that these are on one tread is no rounding: there the gradient is another function's.
@@ -25,6 +26,8 @@ DIRECTIONS = 4
 APART, FAINT = 1e-3, 1e-5
 # The step of a slope.
 TINY = 2.0**-60
+# Chords that this many roundings of the cost leave as they are may be those of plain calls.
+ROUNDINGS = 1e5
 # How near the gradient chords to both sides are, as a part of how far the slope is.
 NEAR = 0.25
 
@@ -83,12 +86,13 @@ def _length_of_chords(
     near : how near to one of these a chord is.
     """
     promised, found = expected
-    before = False
+    rounding, before = ROUNDINGS * UNIT * abs(problem.cost), False
     for length in LENGTHS.tolist():
         if time.perf_counter() >= deadline:
             raise OutOfTime
         steps = np.array([length, -length])
-        chords = rises(problem, steps[:, None] * along) / steps
+        risen = rises if rounding < near * length else exact_rises
+        chords = risen(problem, steps[:, None] * along) / steps
         if (np.abs(chords - found) <= near).all():
             return 0.0
         here = bool((np.abs(chords - promised) <= near).all())

@@ -10,7 +10,7 @@ import numpy as np
 from ..._types import Array, Indices, Mask
 from ...problems.parameters.sampling import random_direction
 from ...rules.branches import Held
-from .runner import FLUSHED, Place, Runner
+from .runner import FLUSHED, Moved, Place, Runner
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 UNIT = float(np.finfo(np.float64).eps)
 # Directions through each input.
 DIRECTIONS = 2
+# Steps with other digits whose roundings are compared, at the inputs themselves and at dithered ones.
+FACTORS = 1
 # More inputs than this share directions: each one of these many goes through a random half of them.
 MANY, HALVES = 30, 8
 # What a direction and the entries along it may differ by: a share of the |terms|, far above rounding and far below
@@ -77,6 +79,19 @@ class Along:
         return Along(self.right[where], self.left[where], self.terms[where], self.flagged[where])
 
 
+@dataclass(frozen=True)
+class EarlyAlong:
+    """What was found to the right along directions before they were asked for (see ``early``).
+
+    right, longer : along the directions, and along those that are longer by each of the factors.
+    """
+
+    directions: Sequence[Direction]
+    factors: Array
+    right: Along
+    longer: Along
+
+
 def through_each(places: Sequence[Place], done: Sequence[Mask], generator: "Generator") -> list[Direction]:
     """Return random directions through the entries of each input that were looked at."""
     found = []
@@ -125,13 +140,17 @@ def equal_shares(places: Sequence[Place], done: Sequence[Mask], slopes: Sequence
     return {place: max(least / effect, LEAST_SHARE) if effect > 0.0 else 1.0 for place, effect in effects.items()}
 
 
-def along(directions: Sequence[Direction], runner: Runner, convention: Held | None = None) -> Along:
+def along(
+    directions: Sequence[Direction], runner: Runner, convention: Held | None = None, right: Along | None = None
+) -> Along:
     """Return differences along directions, several to a run.
 
     The step is so small that what curvature leaves in a difference to one side is rounding; the left is looked at only
     where a tie is moved, whose slopes differ.
+
+    ``right`` : those to the right, where they are known.
     """
-    right = one_sided(directions, runner, convention)
+    right = one_sided(directions, runner, convention) if right is None else right
     if convention is not None or not right.flagged.any():
         return right
     rows = np.flatnonzero(right.flagged).tolist()
@@ -143,23 +162,32 @@ def along(directions: Sequence[Direction], runner: Runner, convention: Held | No
 
 def one_sided(directions: Sequence[Direction], runner: Runner, convention: Held | None = None) -> Along:
     """Differences to the right along directions, several to a run; flagged are those that met a tie or a kink."""
-    found = []
-    for group in _groups(directions):
-        changes: dict[Place, Array] = {}
-        for row, direction in enumerate(group):
-            for place, step in direction.changes.items():
-                changes.setdefault(place, np.zeros((len(group), place.size)))[row] = step
-        found.append(of_columns(changes, runner, convention))
+    found = [of_columns(columns_of(group), runner, convention) for group in _groups(directions)]
     if not found:
         return Along(np.empty(0), np.empty(0), np.empty(0), np.empty(0, dtype=bool))
+    if len(found) == 1:
+        return found[0]
     costs, sizes, flagged = (np.concatenate([getattr(one, part) for one in found])
                              for part in ("right", "terms", "flagged"))
     return Along(costs, costs, sizes, flagged)
 
 
+def columns_of(directions: Sequence[Direction]) -> dict[Place, Array]:
+    """Return the steps of directions as columns of the inputs that they go through."""
+    columns: dict[Place, Array] = {}
+    for row, direction in enumerate(directions):
+        for place, step in direction.changes.items():
+            columns.setdefault(place, np.zeros((len(directions), place.size)))[row] = step
+    return columns
+
+
 def of_columns(columns: Mapping[Place, Array], runner: Runner, convention: Held | None = None) -> Along:
     """Differences to the right along directions whose steps of each input are the rows of an array, in one run."""
-    moved = runner.run(list(columns.items()), convention)
+    return along_moved(runner.run(list(columns.items()), convention), runner)
+
+
+def along_moved(moved: Moved, runner: Runner) -> Along:
+    """Differences to the right along the columns of a run."""
     terms = np.zeros(moved.crossed.size)
     for output, change in moved.moving():
         terms += np.abs(change) @ np.abs(runner.weights[output])

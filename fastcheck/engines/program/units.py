@@ -15,7 +15,7 @@ Beside the central difference goes half the jump from the left to the right at a
 the direction, so its adjoint takes absolute values.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -28,10 +28,14 @@ from .runner import Place, Runner, ranges
 if TYPE_CHECKING:
     from numpy.random import Generator
 
+# Products of so many pairs of entries are done before a quicker way to them has been looked for.
+SMALL_PRODUCT = 1 << 14
 # Two sites whose responses to one random change agree to this share of the largest are one and the same to the cost.
 SAME = 1e-10
 # Sites that are compared with one another at a time: those that add up stand close together in a program.
 TOGETHER = 32
+# ... and numbers of changes that others of another shape share a run up to.
+FEW_NUMBERS = 1 << 16
 # Places that are alike, from so many on it is tried whether they can be moved as one.
 MANY_ALIKE = 4
 
@@ -69,7 +73,8 @@ class Unit:
         product, other = self.product, np.asarray(self.product.other)
         beside, shaped = np.abs(other) if absolute else other, response.reshape(self.place.shape)
         if isinstance(product.contraction, str):
-            operand = np.einsum(turned(product.contraction, product.side), shaped, beside, optimize=True)
+            large = shaped.size * beside.size > SMALL_PRODUCT
+            operand = np.einsum(turned(product.contraction, product.side), shaped, beside, optimize=large)
         else:
             operand = product.contraction(shaped, beside)
         weights = np.abs(product.weights) if absolute else product.weights
@@ -101,11 +106,27 @@ def merged(places: Sequence[Place], runner: Runner, generator: "Generator") -> d
     probability zero, so what adds up before anything else happens (x @ Wx + h @ Wh) is responded to once.
     """
     found = {place: place for place in places}
+    blocks = []
     for shape in dict.fromkeys(place.shape for place in places):
         alike = [place for place in places if place.shape == shape]
-        for block in ranges(len(alike), min(TOGETHER, runner.most_columns([alike[0].size] * TOGETHER))):
-            _merge(alike[block], found, runner, generator)
+        most = min(TOGETHER, runner.most_columns([alike[0].size] * TOGETHER))
+        blocks += [alike[block] for block in ranges(len(alike), most)]
+    for several in _sharing_runs([block for block in blocks if len(block) > 1]):
+        _merge(several, found, runner, generator)
     return found
+
+
+def _sharing_runs(blocks: Sequence[Sequence[Place]]) -> Iterator[list[Sequence[Place]]]:
+    """Yield blocks of places that are compared in one run, each in rows of its own: several where they are small."""
+    several: list[Sequence[Place]] = []
+    for block in blocks:
+        places = [place for one in [*several, block] for place in one]
+        if several and len(places) * sum(place.size for place in places) > FEW_NUMBERS:
+            yield several
+            several = []
+        several.append(block)
+    if several:
+        yield several
 
 
 def bundled(units: Sequence[Unit]) -> tuple[list[Place], list[Place]]:
@@ -131,25 +152,30 @@ def bundled(units: Sequence[Unit]) -> tuple[list[Place], list[Place]]:
                   several=tuple(place.number for place in alike)) for alike in many], few
 
 
-def _merge(alike: Sequence[Place], found: dict[Place, Place], runner: Runner, generator: "Generator") -> None:
-    """Point places of one shape to the first that responds as they do."""
-    if len(alike) < 2:
-        return
-    amount = generator.uniform(0.5, 1.5, alike[0].size) * alike[0].step
-    moved = []
-    for row, place in enumerate(alike):
-        change = np.zeros((len(alike), place.size))
-        change[row] = amount
-        moved.append((place, change))
+def _merge(
+    blocks: Sequence[Sequence[Place]], found: dict[Place, Place], runner: Runner, generator: "Generator"
+) -> None:
+    """Point the places of each block, which are of one shape, to the first of them that responds as they do."""
+    places = [place for block in blocks for place in block]
+    moved: list[tuple[Place, Array]] = []
+    for block in blocks:
+        amount = generator.uniform(0.5, 1.5, block[0].size) * block[0].step
+        for place in block:
+            change = np.zeros((len(places), place.size))
+            change[len(moved)] = amount
+            moved.append((place, change))
     response = runner.run(moved)
-    rows = np.concatenate([np.zeros((len(alike), 0)), *(change for _, change in response.moving())], axis=1)
+    rows = np.concatenate([np.zeros((len(places), 0)), *(change for _, change in response.moving())], axis=1)
     largest = np.abs(rows).max(axis=1, initial=0.0)
-    for row, place in enumerate(alike):
-        for earlier in range(row):
-            apart = np.abs(rows[row] - rows[earlier]).max(initial=0.0)
-            if found[alike[earlier]] is alike[earlier] and apart <= SAME * largest[earlier]:
-                found[place] = alike[earlier]
-                break
+    first = 0
+    for block in blocks:
+        for row in range(first, first + len(block)):
+            apart = np.abs(rows[first:row] - rows[row]).max(axis=1, initial=0.0)
+            for earlier in np.flatnonzero(apart <= SAME * largest[first:row]).tolist():
+                if found[block[earlier]] is block[earlier]:
+                    found[block[row - first]] = block[earlier]
+                    break
+        first += len(block)
 
 
 def combined(units: Sequence[Unit], responses: Sequence[Quotients], size: int) -> Quotients:

@@ -13,12 +13,14 @@ from .kinks import FROZEN, Candidates, under_conventions
 from .runner import Place, Runner
 from .state import Check
 from .trust import (
+    FACTORS,
     HALVES,
     MANY,
     ROUNDINGS,
     UNIT,
     Along,
     Direction,
+    EarlyAlong,
     along,
     disagrees,
     dither,
@@ -32,8 +34,6 @@ if TYPE_CHECKING:
 
 # Programs at dithered inputs that noise is measured with.
 DITHERS = 1
-# Steps with other digits whose roundings are compared, at the inputs themselves and at dithered ones.
-FACTORS = 1
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,9 @@ class Dithered:
     outputs: list[float]
 
 
-def verify(check: Check, candidates: Candidates, *, joint: bool) -> tuple[Candidates, Dithered]:
+def verify(
+    check: Check, candidates: Candidates, *, joint: bool, early: EarlyAlong | None = None
+) -> tuple[Candidates, Dithered]:
     """Hold the entries against directions, mend what disagrees, and measure the noise.
 
     Parameters
@@ -52,6 +54,7 @@ def verify(check: Check, candidates: Candidates, *, joint: bool) -> tuple[Candid
     check : the entries.
     candidates : their slopes under conventions.
     joint : let all inputs share one direction.
+    early : directions through each input that have been run with others.
 
     Returns
     -------
@@ -63,14 +66,17 @@ def verify(check: Check, candidates: Candidates, *, joint: bool) -> tuple[Candid
     """
     done = [quotients.done for quotients in check.quotients]
     slopes = [quotients.slope for quotients in check.quotients]
-    if joint:
+    directions: Sequence[Direction]
+    if early is not None:
+        directions = early.directions
+    elif joint:
         directions = through_several(check.inputs, done, slopes, check.generator, 1)
     elif len(check.inputs) > MANY:
         directions = through_several(check.inputs, done, slopes, check.generator, HALVES)
     else:
         directions = through_each(check.inputs, done, check.generator)
-    base = along(directions, check.runner)
-    dithered = _dithered(check, directions, base)
+    base = along(directions, check.runner, right=None if early is None else early.right)
+    dithered = _dithered(check, directions, base, early)
     _note_stillness(check, directions, base, dithered.noise)
     wrong = _contradicted(check, directions, base, candidates, dithered.noise)
     if wrong and len(directions[0].changes) > 1:
@@ -113,9 +119,11 @@ def _contradicted(
     return list(dict.fromkeys(wrong))
 
 
-def _dithered(check: Check, directions: Sequence[Direction], base: Along) -> Dithered:
+def _dithered(
+    check: Check, directions: Sequence[Direction], base: Along, early: EarlyAlong | None
+) -> Dithered:
     """Take the same directions with steps of other digits, at the inputs and at some that are off by an ulp or two."""
-    found, outputs = _other_digits(check, directions, check.runner), [0.0] * len(check.runner.outputs)
+    found, outputs = _other_digits(check, directions, check.runner, early), [0.0] * len(check.runner.outputs)
     for _ in range(DITHERS):
         values = [_dithered_but_for(quotients.flagged, place, check.generator)
                   for place, quotients in zip(check.inputs, check.quotients, strict=True)]
@@ -154,9 +162,12 @@ def _note_stillness(check: Check, directions: Sequence[Direction], base: Along, 
                 noise[place] = max(noise.get(place, 0.0), most)
 
 
-def _other_digits(check: Check, directions: Sequence[Direction], runner: Runner) -> list[Along]:
+def _other_digits(
+    check: Check, directions: Sequence[Direction], runner: Runner, early: EarlyAlong | None = None
+) -> list[Along]:
     """Return the directions with longer steps, in one go."""
-    factors = check.generator.uniform(1.0, 2.0, FACTORS)
-    all_of_them = along([one.scaled(factor) for factor in factors for one in directions], runner)
+    factors = check.generator.uniform(1.0, 2.0, FACTORS) if early is None else early.factors
+    longer = [one.scaled(factor) for factor in factors for one in directions]
+    all_of_them = along(longer, runner, right=None if early is None else early.longer)
     parts = np.split(np.arange(len(factors) * len(directions)), len(factors))
     return [all_of_them.rows(part) / factor for part, factor in zip(parts, factors, strict=True)]

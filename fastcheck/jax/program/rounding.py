@@ -9,7 +9,7 @@ import numpy as np
 from jax import lax
 from numpy.typing import NDArray
 
-from ...engines.program.rounded import off_by_rounding
+from ...engines.program.rounded import UNIT, far_away, near_by
 from .evaluation import SAME, is_inexact
 
 # Primitives whose results are numbers that they were given, in other places and perhaps with the other sign.
@@ -55,13 +55,14 @@ class Rounded:
         self.count += 1
         if name in GIVEN or not is_inexact(value):
             return change
-        return off_by_rounding(jnp, value, change, self._draws(jnp.real(value)), self.far)
+        given = jnp, value, change, self._draws(jnp.real(value))
+        return jnp.where(self.far, far_away(*given), near_by(*given))
 
     def _draws(self, value: Any) -> Any:
-        """Return how many units the result and its change are off by: evenly spread numbers, of variance one."""
+        """Return by how much the result and its change are off: numbers that are spread evenly."""
         keys = self.keys ^ np.random.default_rng(self.count).integers(0, 1 << 64, dtype=np.uint64)
         bits = keys.reshape(*keys.shape, *(1,) * value.ndim) ^ lax.bitcast_convert_type(value, jnp.uint64)
         for shift, multiplier in zip((30, 27), MULTIPLIERS, strict=True):
             bits = (bits ^ (bits >> shift)) * np.uint64(multiplier)
         numbers = (bits >> (64 - BITS)).astype(jnp.float64) * 2.0**(1 - BITS) - 1.0
-        return jnp.where(self.row < 0, 0.0, np.sqrt(3.0)) * numbers[:, self.row]
+        return jnp.where(self.row < 0, 0.0, UNIT * np.sqrt(3.0)) * numbers[:, self.row]

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from ...engines.program.rounded import Roundings, off_by_rounding
+from ...engines.program.rounded import Roundings
 from .operators import ALONG, SAME_ORDER, overloads
 
 aten, prims = torch.ops.aten, torch.ops.prims
@@ -44,4 +44,4 @@ class Rounded:
 
     def _off(self, count: int, value: torch.Tensor, change: torch.Tensor) -> Any:
         draws = self._roundings.draws(count, tuple(value.shape))[:, self._roundings.rows]
-        return off_by_rounding(torch, value, change, torch.as_tensor(draws, device=value.device), self._roundings.far)
+        return self._roundings.off(torch, value, change, torch.as_tensor(draws, device=value.device))

@@ -250,6 +250,8 @@ def _from_lists(args: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def dot(run: Run, function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
     """numpy.dot and ndarray.dot."""
+    if len(args) == 2 and not options and all(type(one) in _DENSE and 0 < one.ndim < 3 for one in args):
+        return matmul(run, function, args)
     a, b, out = (*args, *([options["b"]] if "b" in options else []), options.get("out"))[:3]
     a, b = run.tables.gathered_in(run, a), run.tables.gathered_in(run, b)
     left, right = np.ndim(_value(a)), np.ndim(_value(b))

@@ -89,7 +89,11 @@ def strided(run: Run, function: Maker, args: tuple[Any, ...], options: dict[str,
 
 def of_list(run: Run, function: Maker, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """numpy.sum and others of a list of arrays, which NumPy makes one array of before it asks anyone."""
-    return function(*(gathered_in(run, arg) for arg in args), **options)
+    gathered = tuple([arg if type(arg) is DifferenceArray else gathered_in(run, arg) for arg in args])
+    handler = run.tables.functions.get(function)
+    if handler is None or not any(type(arg) is DifferenceArray for arg in gathered):
+        return function(*gathered, **options)
+    return handler(run, function, gathered, options)
 
 
 def enumerated(run: Run, function: Maker, args: tuple[Any, ...], options: dict[str, Any]) -> Any:

@@ -1,10 +1,15 @@
 """What looks at all results of a run: to have them off by a rounding, and to count their numbers."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from ..rounded import Roundings, off_by_rounding
+from ...._types import Array
+from ..rounded import UNIT, Roundings
+
+# Roundings that are drawn at once for results that are numbers: a long program has thousands of them.
+BLOCK = 256
 
 
 class Rounded:
@@ -12,14 +17,27 @@ class Rounded:
 
     def __init__(self, roundings: Roundings) -> None:
         self._roundings = roundings
+        self._generators = [np.random.default_rng(seed) for seed in roundings.seeds]
+        self._of_numbers = self._single()
 
     def result(self, count: int, value: Any, change: Any) -> Any:
         """Return the change to go on with, of the result of operation number ``count``."""
-        value = np.asarray(value)
         if change is None or value.dtype.kind not in "fc":
             return change
-        draws = self._roundings.draws(count, value.shape)[:, self._roundings.rows]
-        return off_by_rounding(np, value, change, draws, self._roundings.far)
+        draws = self._drawn(value.size).reshape(2, -1, *value.shape) if value.ndim else next(self._of_numbers)
+        return self._roundings.off(np, value, change, draws)
+
+    def _single(self) -> Iterator[Array]:
+        """Yield draws (2, rows) for results that are numbers."""
+        while True:
+            yield from np.moveaxis(self._drawn(BLOCK), 2, 0).copy()
+
+    def _drawn(self, size: int) -> Array:
+        """Return by how much so many numbers are off in each row, (2, rows, size)."""
+        found = np.zeros((2, len(self._generators) + 1, size))
+        for place, generator in enumerate(self._generators):
+            found[:, place] = UNIT * generator.standard_normal((2, size))
+        return np.asarray(found[:, self._roundings.rows])
 
 
 class Sized:

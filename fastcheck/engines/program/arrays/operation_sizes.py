@@ -19,12 +19,14 @@ class OperationSize:
     here : its largest size at the inputs.
     there : (batch,) its largest size behind each perturbation.
     nearest_to_one : the least distance of its sizes at the inputs from one.
+    numbers : how many there are in it.
     """
 
     name: str
     here: float
     there: Array
     nearest_to_one: float
+    numbers: int
 
 
 class OperationSizes:
@@ -45,8 +47,13 @@ class OperationSizes:
         name = "" if self.branches is None else self.branches.operation
         if self.branches is not None:
             self.branches.enter("")
-        if change is not None and np.size(value):
-            size = np.abs(value * 1.0)
+        if change is None:
+            return change
+        size = np.abs(value * 1.0)
+        if not size.ndim:  # most of a long program of numbers are these
+            self.found.append(OperationSize(name, float(size), np.abs(value + change), abs(float(size) - 1.0), 1))
+        elif size.size:
             there = np.abs(value + change).reshape(len(change), -1).max(axis=1)
-            self.found.append(OperationSize(name, float(size.max()), there, float(np.abs(size - 1.0).min())))
+            nearest = float(np.abs(size - 1.0).min())
+            self.found.append(OperationSize(name, float(size.max()), there, nearest, size.size))
         return change

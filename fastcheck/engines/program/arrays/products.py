@@ -236,12 +236,13 @@ class Suppression:
 
     def __init__(self, sites: Sequence[frozenset[int]]) -> None:
         self._sites = sites
+        self._all = frozenset().union(*sites)
 
     def result(self, count: int, value: Any, change: NDArray[Any] | None) -> NDArray[Any] | None:
         """Return the change of operation number `count`."""
-        rows = [row for row, sites in enumerate(self._sites) if count in sites]
-        if change is None or not rows:
+        if change is None or count not in self._all:
             return change
+        rows = [row for row, sites in enumerate(self._sites) if count in sites]
         kept = np.array(np.broadcast_to(change, (len(self._sites), *value.shape)))
         kept[rows] = 0.0
         return kept

@@ -104,6 +104,11 @@ class Program:
         found = function(*handed, *copied(self._args, lambda array: array.copy("K")))
         self.outputs: tuple[NDArray[Any], ...] = tuple(np.array(one, order="K") for one in flattened(found))
 
+    @property
+    def operations(self) -> int:
+        """How many operations the function takes; 0 before the first run."""
+        return self._operations or 0
+
     def run(
         self,
         changes: Mapping[int, Changes],
@@ -340,7 +345,8 @@ class Intervention:
         if extra is not None:
             change = extra.copy() if change is None else change + extra
         if change is not None and (self._observe is None or count in self._observe):
-            self.observed[count] = np.array(np.broadcast_to(change, change.shape[:1] + value.shape))
+            full = change.shape[:1] + value.shape
+            self.observed[count] = change.copy() if change.shape == full else np.array(np.broadcast_to(change, full))
         return change
 
 

@@ -31,7 +31,7 @@ def still_value(operand: Any) -> Any:
             )
         return operand.value
     if type(operand) is tuple:
-        return tuple([still_value(part) for part in operand])
+        return tuple([part if type(part) is int else still_value(part) for part in operand])
     if type(operand) is list:
         return [still_value(part) for part in operand]
     if type(operand) is dict:
@@ -183,9 +183,11 @@ def reshaped(array: DifferenceArray, out: NDArray[Any]) -> DifferenceArray:
     run: Run = array.run
     if out is value:
         return array
-    if base is not None and (base is value or base is value.base):
-        return array.cut(out)
     change = array.change
+    if base is not None and (base is value or base is value.base):
+        if change is not None and value.flags.c_contiguous and change[0].flags.c_contiguous:
+            return array.cut(out, change.reshape((len(change), *out.shape)))  # a view, as that of the values is
+        return array.cut(out)
     if change is None:
         return run.rearranged(out, None, False)
     moved = change.reshape((run.batch, *out.shape))

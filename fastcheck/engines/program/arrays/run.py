@@ -128,8 +128,12 @@ class Run:
 
     def at(self, operation: str, *, second: bool = False) -> Branches:
         """Return what notes the kinks of an operation (see ``rules.branches.Branches.enter``)."""
-        self.branches.enter(self.caller or operation, second=second)
-        return self.branches
+        branches = self.branches
+        if branches.held is None:
+            branches.operation = self.caller or operation
+        else:
+            branches.enter(self.caller or operation, second=second)
+        return branches
 
     @contextmanager
     def called(self, name: str) -> Iterator[None]:
@@ -147,6 +151,8 @@ class Run:
             change = self.observer.result(self.count, value, change)
         if change is None:
             return DifferenceArray(value, self)
+        if value.dtype is _FLOAT and change.dtype is _FLOAT:
+            return DifferenceArray(value, self, change, None, None, True)
         if value.dtype is not _FLOAT and value.dtype.char not in _CARRIES:
             raise NoRule(f"an array of {value.dtype} that moves", _REMEDY)
         if (change.dtype.kind == "c") != (value.dtype.kind == "c"):  # w + 1j moves by real numbers, |z| by real ones
