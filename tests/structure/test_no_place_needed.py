@@ -89,7 +89,13 @@ class ToyProgram:
         self.inputs = [ToyArray(value, self.tape) for value in values]
         self.outputs = (function(*self.inputs).value,)
 
-    def run(self, changes, sites=None, convention=None):
+    def rounded(self, changes, roundings):
+        return self.run(changes, roundings=roundings)
+
+    def column_numbers(self):
+        return sum(array.value.size for array in self.tape)
+
+    def run(self, changes, sites=None, convention=None, roundings=None):
         batch = len(next(iter(changes.values())))
         branches = Branches(np, (batch,), convention)
         found = [changes.get(place) for place in range(len(self.inputs))]
@@ -98,7 +104,11 @@ class ToyProgram:
             moved = tuple(found[operand.place] for operand in operands)
             still = all(change is None for change in moved)
             values = tuple(operand.value for operand in operands)
-            found.append(None if still else RULES[name].change(np, values, moved, array.value, branches))
+            change = None if still else RULES[name].change(np, values, moved, array.value, branches)
+            if change is not None and roundings is not None:
+                draws = roundings.draws(array.place, array.value.shape)[:, roundings.rows]
+                change = roundings.off(np, array.value, change, draws)
+            found.append(change)
         return SimpleNamespace(changes=(found[-1],), crossed=branches.crossed, ties=branches.ties,
                                met=frozenset(branches.met), lone=branches.lone)
 

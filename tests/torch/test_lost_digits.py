@@ -7,7 +7,7 @@ from torch import nn
 
 import fastcheck as fc
 import fastcheck.torch as ft
-from fastcheck.torch.program.rounding import EXACT
+from fastcheck.torch.program.operators import EXACT
 from tests.support.lost_digits import CASES
 from tests.torch.support import function
 from tests.torch.watched import ALWAYS

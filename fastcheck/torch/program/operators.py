@@ -186,6 +186,24 @@ STILL = (
 )
 
 
+# Operators whose results are numbers that they were given, in other places and perhaps with the other sign.
+GIVEN = (
+    *SAME_ORDER, *(name for name in ALONG if name != "cumsum"), "roll", "index", "_unsafe_index", "gather", "take",
+    "repeat", "diagonal", "diagonal_copy", "tril", "triu", "movedim", "diag_embed", "rot90", "flip", "pixel_shuffle",
+    "pixel_unshuffle", "channel_shuffle", "t", "t_copy", "transpose", "transpose_copy", "permute", "permute_copy",
+    "expand", "expand_copy", "broadcast_in_dim", "stack", "embedding", "copy", "as_strided", "as_strided_copy",
+    "as_strided_scatter", "slice_scatter", "select_scatter", "diagonal_scatter", "scatter", "masked_scatter",
+    "index_copy", "index_fill", "masked_fill", "constant_pad_nd", "im2col", "reflection_pad1d", "reflection_pad2d",
+    "reflection_pad3d", "replication_pad1d", "replication_pad2d", "replication_pad3d", "upsample_nearest1d",
+    "upsample_nearest2d", "upsample_nearest3d", "_to_copy", "convert_element_type", "view_as_real", "view_as_complex",
+    "real", "imag", "conj", "_conj", "_conj_physical", "resolve_conj", "neg", "_neg_view", "abs", "relu", "where",
+    "clamp", "clamp_min", "clamp_max", "hardtanh", "relu6", "threshold", "maximum", "minimum", "fmax", "fmin", "max",
+    "min", "amax", "amin", "sort", "topk", "median", "nanmedian", "kthvalue", "cummax", "cummin", "copysign", "sign",
+    "sgn", "floor", "ceil", "trunc", "round", "max_pool2d_with_indices", "max_pool3d_with_indices",
+    "adaptive_max_pool2d", "adaptive_max_pool3d", "fractional_max_pool2d", "fractional_max_pool3d",
+)  # fmt: skip
+
+
 def overloads(namespace: Any, name: str) -> list[Any]:
     """Return the overloads of an operator that return what they make; none where this PyTorch has no such operator."""
     packet = getattr(namespace, name, None)
@@ -291,3 +309,5 @@ SPECIAL_PRIMS: dict[str, Handler] = {
 OPERATORS = _table()
 # Operators that only look at shapes, or draw random numbers.
 CONSTANT = frozenset(overload for name in STILL for overload in overloads(aten, name))
+# Those that round nothing.
+EXACT = frozenset(overload for namespace in (aten, prims) for name in GIVEN for overload in overloads(namespace, name))

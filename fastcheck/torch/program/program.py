@@ -18,7 +18,7 @@ from .call import Call, Handler
 from .cut import cut
 from .cuts import Cut, record_as_autograd
 from .memory import BYTES, bytes_of_column, last_uses
-from .operators import CONSTANT, OPERATORS
+from .operators import CONSTANT, EXACT, OPERATORS
 from .products import products_of
 from .recorder import Node, Ref, Tape, record, refs_of
 from .replay import replayed
@@ -171,8 +171,8 @@ class TorchProgram:
             for number, step in enumerate(self._steps):
                 branches.enter(str(step.operator), second=step.second_alone(found))
                 step.run(found, batch, branches)
-                if rounded is not None:
-                    rounded.after(step.operator, step.slots, step.outputs, found)
+                if rounded is not None and step.operator not in EXACT:
+                    rounded.after(step.slots, step.outputs, found)
                 if number in injected:
                     extra, here = injected[number], step.slots[0]
                     found[here] = extra if found[here] is None else found[here] + extra

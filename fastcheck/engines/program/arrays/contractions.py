@@ -16,6 +16,7 @@ from .array import DifferenceArray
 from .elementwise import split
 from .reductions import into
 from .run import Run
+from .since import of_this_numpy
 from .sparse import is_sparse, product
 
 Change = NDArray[Any]
@@ -339,9 +340,8 @@ def flat_outer(run: Run, function: Callable[..., Any], args: tuple[Any, ...], op
     return into(contracted(run, "a,b->ab", (a, b), function(_value(a), _value(b))), named.get("out"))
 
 
-_BY_LETTERS: dict[Any, Callable[..., str]] = {
-    np.vecdot: vecdot_letters, np.matvec: matvec_letters, np.vecmat: vecmat_letters,
-}  # fmt: skip
+_SINCE_NUMPY_2_2: dict[str, Callable[..., str]] = {"matvec": matvec_letters, "vecmat": vecmat_letters}
+_BY_LETTERS: dict[Any, Callable[..., str]] = {np.vecdot: vecdot_letters, **of_this_numpy(_SINCE_NUMPY_2_2)}
 UFUNCS = frozenset((np.matmul, *_BY_LETTERS))
 
 

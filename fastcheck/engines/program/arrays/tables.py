@@ -29,6 +29,7 @@ from . import (
 from .array import DifferenceArray
 from .rearranging import arrays_in, rearrangement, value_of
 from .run import Run, Tables
+from .since import of_this_numpy
 
 Handler = Callable[..., Any]
 _FIRST = rearrangement(0, "a", "m", "v", "x", "arr", "ary", "array")
@@ -190,8 +191,13 @@ _VIEWS_AND_COPIES: dict[Any, Handler] = dict.fromkeys((
     np.transpose, np.swapaxes, np.moveaxis, np.rollaxis, np.squeeze, np.expand_dims, np.diagonal, np.broadcast_to,
     np.split, np.array_split, np.hsplit, np.vsplit, np.dsplit, np.flip, np.fliplr, np.flipud, np.rot90, np.roll,
     np.repeat, np.tile, np.take, np.take_along_axis, np.tril, np.triu, np.diag, np.diagflat, np.resize, np.delete,
-    np.matrix_transpose, np.unstack, np.lib.stride_tricks.sliding_window_view, np.copy, np.trim_zeros,
+    np.matrix_transpose, np.lib.stride_tricks.sliding_window_view, np.copy, np.trim_zeros,
 ), _FIRST)
+_SINCE_NUMPY_2_1: dict[str, Handler] = {
+    "unstack": _FIRST,
+    "cumulative_sum": composed.composed(composed.cumulative(np.cumsum, 0.0)),
+    "cumulative_prod": composed.composed(composed.cumulative(np.cumprod, 1.0)),
+}
 _JOINS: dict[Any, Handler] = {
     **dict.fromkeys((np.stack, np.vstack, np.hstack, np.dstack, np.column_stack, np.block), _LIST),
     **dict.fromkeys((np.atleast_1d, np.atleast_2d, np.atleast_3d, np.broadcast_arrays, np.meshgrid), _ALL),
@@ -223,6 +229,7 @@ _DECIDED: dict[Any, Handler] = dict.fromkeys(
 
 FUNCTIONS: dict[Any, Handler] = {
     **_VIEWS_AND_COPIES,
+    **of_this_numpy(_SINCE_NUMPY_2_1),
     **_JOINS,
     **_LOOKS,
     **_MAKES,
@@ -272,8 +279,6 @@ FUNCTIONS: dict[Any, Handler] = {
     np.ptp: reductions.by_rule("axis", "out", "keepdims"),
     np.prod: reductions.by_rule("axis", "dtype", "out", "keepdims", "initial", "where"),
     np.cumprod: reductions.cumulative_product,
-    np.cumulative_sum: composed.composed(composed.cumulative(np.cumsum, 0.0)),
-    np.cumulative_prod: composed.composed(composed.cumulative(np.cumprod, 1.0)),
     np.argmax: reductions.by_rule("axis", "out", "keepdims"),
     np.argmin: reductions.by_rule("axis", "out", "keepdims"),
     np.any: reductions.by_rule("axis", "out", "keepdims"),
