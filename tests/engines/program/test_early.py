@@ -5,7 +5,6 @@ import pytest
 
 import fastcheck as fc
 from fastcheck.engines.program.arrays.program import Program
-from fastcheck.engines.program.roundings import finite_or_zero
 
 THETA = np.array([1.1, 0.4, -0.3, 2.0])
 
@@ -82,9 +81,3 @@ def test_units_of_few_samples_are_moved_one_by_one(batches):
     assert report.difference < 2e-15
     assert max(batches) == 2 * 15 * 3
     assert len(batches) <= 6
-
-
-def test_roundings_of_what_is_not_finite_are_zero():
-    np.testing.assert_array_equal(finite_or_zero(np.array([1.0, np.inf, np.nan])), [1.0, 0.0, 0.0])
-    np.testing.assert_array_equal(finite_or_zero(np.array([1.0, -2.0])), [1.0, -2.0])
-    np.testing.assert_array_equal(finite_or_zero(np.array([[np.inf], [2.0]])), [[0.0], [2.0]])
