@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from scipy.fft import dct, idct
-from scipy.sparse import random_array
+from scipy.sparse import csr_array, random as random_sparse
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 import fastcheck as fc
@@ -28,7 +28,7 @@ PAIRS = {
     "matrix": (M, M.T, None), "functions": (lambda x: M @ x, lambda y: M.T @ y, np.zeros(4)),
     "shape as a number": (np.cumsum, lambda y: np.cumsum(y[::-1])[::-1], 7),
     "images": (blur, blur_adjoint, (5, 6)), "complex": (C, C.conj().T, None),
-    "sparse": (S := random_array((30, 20), density=0.2, rng=0), S.T, None),
+    "sparse": (S := csr_array(random_sparse(30, 20, 0.2, random_state=0)), S.T, None),
     "LinearOperator": (aslinearoperator(M), aslinearoperator(M).H, None),
     "orthogonal": (lambda x: dct(x, norm="ortho"), lambda y: idct(y, norm="ortho"), np.zeros(16)),
     "real to complex": (lambda x: C @ x, lambda y: (C.conj().T @ y).real, np.zeros(5)),

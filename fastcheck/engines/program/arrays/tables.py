@@ -102,8 +102,8 @@ def reshape(array: DifferenceArray, shape: Any, order: str, copy: bool | None) -
     """ndarray.reshape."""
     shape = rearranging.still_value(shape)
     if order != "C" or copy is not None:
-        function = np.reshape
-        return _FIRST(array.run, function, (array, shape), {"order": order, "copy": copy})
+        copied = {} if copy is None else {"copy": copy}  # which NumPy 2.0 does not know
+        return _FIRST(array.run, np.reshape, (array, shape), {"order": order, **copied})
     return rearranging.reshaped(array, array.value.reshape(shape))
 
 

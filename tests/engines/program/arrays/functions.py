@@ -269,6 +269,8 @@ SPECIAL = {
     "softmax": lambda x, y, v: scipy.special.softmax(x, axis=1) + scipy.special.log_softmax(x, axis=0),
     "xlogy": lambda x, y, v: scipy.special.xlogy(x, v * v + 1.0),
 }
+# What came with a later NumPy than the oldest one.
+LATER = {"reductions: cumulative": "cumulative_sum", "products: matvec": "matvec"}
 ALL_FUNCTIONS = {
     f"{kind}: {name}": function
     for kind, functions in {
@@ -281,6 +283,7 @@ ALL_FUNCTIONS = {
         "special": SPECIAL,
     }.items()
     for name, function in functions.items()
+    if hasattr(np, LATER.get(f"{kind}: {name}", "ndarray"))
 }
 
 

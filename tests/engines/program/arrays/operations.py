@@ -120,7 +120,7 @@ REARRANGEMENTS = {
     "pad": lambda x, y, v: np.pad(x, 1) + np.pad(x, ((1, 1), (1, 1)), mode="constant"),
     "pad with a number": lambda x, y, v: np.pad(x, ((0, 1), (2, 0)), constant_values=3.0),
     "pad with entries": lambda x, y, v: np.pad(x, 1, mode="edge") + np.pad(x, 1, mode="reflect") + np.pad(x, 1, "wrap"),
-    "pad by a dictionary": lambda x, y, v: np.pad(x, {-1: (1, 2)}),
+    **({"pad by a dictionary": lambda x, y, v: np.pad(x, {-1: (1, 2)})} if hasattr(np, "matvec") else {}),  # 2.2
     "sliding windows": lambda x, y, v: np.lib.stride_tricks.sliding_window_view(x, (2, 2)).sum((2, 3)),
     "as_strided": lambda x, y, v: np.lib.stride_tricks.as_strided(x, (2, 3, 2), (*x.strides, x.strides[1])) * 1.0,
     "select": lambda x, y, v: np.select([np.arange(4) > 2, np.arange(4) > 1], [x, 2 * x], 0.0),
@@ -139,7 +139,8 @@ REARRANGEMENTS = {
     "meshgrid": lambda x, y, v: np.meshgrid(v, v)[0] * np.meshgrid(v, v, indexing="ij")[0],
     "resize": lambda x, y, v: np.resize(x, (2, 9)),
     "full": lambda x, y, v: np.full((2, 3), v[1]) + np.full_like(x, v[0])[0, 0],
-    "keywords": lambda x, y, v: np.transpose(a=x) + np.swapaxes(x, axis1=0, axis2=1) + np.reshape(x, shape=(4, 3)),
+    "keywords": lambda x, y, v: np.transpose(a=x) + np.swapaxes(x, axis1=0, axis2=1),
+    **({"reshape by keyword": lambda x, y, v: np.reshape(x, shape=(4, 3))} if hasattr(np, "unstack") else {}),  # 2.1
     "astype": lambda x, y, v: x.astype(x.dtype) + x.astype("f8" if x.itemsize == 8 else x.dtype),
     "real": lambda x, y, v: x.real * 1.0,
 }
