@@ -4,11 +4,13 @@ Where the cost is far steeper there, something at theta is saturated, and the sl
 a next to one.  Formulas that subtract from one lose a rounding of the slope that there could be, however small it is.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from ..._constants import NOISE_SIGMAS
 from ..._errors import NoRule
 from ..._types import Array, Indices, Mask
 from ..finite.lines import OutOfTime
@@ -31,6 +33,9 @@ MULTIPLY = frozenset({
     "positive", "absolute",
 })  # fmt: skip
 NEAR_ONE = 1e-3
+# Exact changes and a plain call may differ by this share of the costs.  Where they differ by more, so long a move has
+# lost its digits: what has underflowed at theta, as exp(-d**2) of points far apart, does not come back by its change.
+FOLLOWED = 1e-3
 # What adds, and what has no rule of its own, loses one where it has at least this share of the size that it has where
 # all has shrunk.  What has a rule and is none of these may lose one in any case.
 ADD, HELD = frozenset({"add", "subtract", "sum", "mean", ""}), 1e-3
@@ -73,22 +78,28 @@ def steepest_chords(
     most : entries that may be moved at once.
     starts : what ``starts_of`` gives, where that is known.
     """
-    starts = starts_of(problem) if starts is None else starts
+    starts = starts_of(problem, math.inf) if starts is None else starts
     blocks = [positions[first : first + most] for first in range(0, positions.size, most)]
     return np.concatenate([_steepest(problem, block, starts) for block in blocks])
 
 
-def unlearned_cost(problem: ProgramProblem) -> float:
-    """Return the largest size of the cost at theta, from where everything has shrunk, and where it is zero."""
+def unlearned_cost(problem: ProgramProblem, rounding: float) -> tuple[float, Mask]:
+    """Return the largest size of the cost at theta, from where everything has shrunk, and where it is zero.
+
+    The second is whether exact changes lead to each of these places, first those of ``SHRUNK`` in their order; see
+    ``_followed_rises``.
+    """
     shares = np.stack(np.broadcast_arrays(*shrunk_shares(problem.theta.size), np.zeros(1), problem.theta)[:-1])
-    costs = problem.cost + np.append(rises(problem, (shares - 1.0) * problem.theta), 0.0)
-    return float(np.max(np.abs(costs[np.isfinite(costs)]), initial=0.0))
+    far, followed = _followed_rises(problem, (shares - 1.0) * problem.theta, rounding)
+    costs = problem.cost + np.append(far, 0.0)
+    return float(np.max(np.abs(costs[np.isfinite(costs)]), initial=0.0)), followed
 
 
-def starts_of(problem: ProgramProblem) -> list[Start]:
+def starts_of(problem: ProgramProblem, rounding: float) -> list[Start]:
     """Return from which shares of theta entries are moved: theta, and where all has shrunk to no pole.
 
-    Exponentials of what is divided by a parameter soon are infinite.
+    Exponentials of what is divided by a parameter soon are infinite.  Where exact changes do not lead, beside the
+    rounding of the cost, there is no start: see ``_followed_rises``.
     """
     shrunk = shrunk_shares(problem.theta.size)
     nearer = [FURTHER**times * np.broadcast_to(shares, problem.theta.shape) for shares in shrunk for times in range(3)]
@@ -97,6 +108,7 @@ def starts_of(problem: ProgramProblem) -> list[Start]:
         here, there, beyond = costs.T
         poles = (there > POLE * here) & (np.isinf(there) | ~(beyond <= POLE * there))
         tell = _may_be_saturated(problem, np.stack(nearer[::3])) & ~poles
+        tell &= _followed_rises(problem, (np.stack(nearer[::3]) - 1.0) * problem.theta, rounding)[1]
     return [(np.ones(1), DISTANCES), *((shares, NEAR) for shares, told in zip(shrunk, tell, strict=True) if told)]
 
 
@@ -157,6 +169,27 @@ def rises(problem: ProgramProblem, moves: Array) -> Array:
         if lost.any():
             found[lost] = _plain_rises(problem, moves[lost])
         return found
+
+
+def _followed_rises(problem: ProgramProblem, moves: Array, rounding: float) -> tuple[Array, Mask]:
+    """Return how far the cost rises (k,) along a few long moves (k, n), and along which exact changes follow it.
+
+    A plain call each has the last word, where it gives a number: only those that exact changes contradict are changed.
+
+    Parameters
+    ----------
+    rounding : standard error of the cost's rounding, which plain calls are off by; infinite where that is not known,
+        and exact changes are believed.
+    """
+    found = rises(problem, moves)
+    if not math.isfinite(rounding):
+        return found, np.ones(len(moves), dtype=bool)
+    plain = _plain_rises(problem, moves)
+    with np.errstate(all="ignore"):
+        size = np.abs(problem.cost + found) + np.abs(problem.cost + plain) + abs(problem.cost)
+        allowed = FOLLOWED * size + NOISE_SIGMAS * rounding
+        contradicted = np.isfinite(plain) & np.isfinite(found) & ~(np.abs(found - plain) <= allowed)
+    return np.where(contradicted, plain, found), ~contradicted
 
 
 def _plain_rises(problem: ProgramProblem, moves: Array) -> Array:

@@ -115,8 +115,9 @@ def with_rounding(
     tensors = sum(bool(doubted[np.searchsorted(done, t.start) : np.searchsorted(done, t.stop)].any())
                   for t in problem.tensors)
     places, looked, first = places[order], 0, min(max(FEWEST, tensors), FIRST)
-    lose = max(LOST * UNIT_ROUNDOFF, STEEPER * _share_of_rounding(problem, seed))
-    starts = starts_of(problem)
+    here = _rounding_here(problem, seed)
+    lose = max(LOST * UNIT_ROUNDOFF, STEEPER * _share_of_rounding(problem, seed, here))
+    starts = starts_of(problem, here)
     while looked < places.size and time.perf_counter() < method.deadline:
         block = places[looked : looked + min(most, max(first, looked))]
         inside[block] = _roundings(problem, done[block], seed, method.deadline)
@@ -163,12 +164,17 @@ def _roundings(problem: ProgramProblem, positions: Indices, seed: int, deadline:
     return rounding_along(problem.program, problem.weights, parts, seed, deadline) / steps
 
 
-def _share_of_rounding(problem: ProgramProblem, seed: int) -> float:
+def _share_of_rounding(problem: ProgramProblem, seed: int, here: float) -> float:
     """Return the share of a cost that is rounding; 0 where that is not known.
 
     An epsilon inside a logarithm, log(1 - a + epsilon) with a next to one, divides the rounding of a by epsilon, in the
     cost and in the slope that a formula makes of a.  Rounding that stays the same where all parameters have shrunk is
     that of a sum with something large, which reaches no slope.
+
+    Parameters
+    ----------
+    problem, seed : the program, and the seed of the roundings.
+    here : the rounding of the cost at theta.
     """
     if not hasattr(problem.program, "watched"):
         return 0.0
@@ -177,15 +183,21 @@ def _share_of_rounding(problem: ProgramProblem, seed: int) -> float:
              for number, t in enumerate(problem.tensors)}
     with np.errstate(all="ignore"):
         together = _together(problem.program.watched, problem.weights, parts, range(seed, seed + DRAWS), far=True)
-    size = unlearned_cost(problem)
+    size, followed = unlearned_cost(problem, here)
     if together is None or size == 0.0:
         return 0.0
-    known = together.found[:, np.isfinite(together.found).all(axis=0)]
+    known = together.found[:, np.isfinite(together.found).all(axis=0) & followed[: len(SHRUNK)]]
     if known.size:  # by kinks, too: moves as long as these always meet some
         return max(map(root_mean_square, known.T)) / size
+    return here / size if math.isfinite(here) else 0.0
+
+
+def _rounding_here(problem: ProgramProblem, seed: int) -> float:
+    """Return the standard error of the cost's rounding at theta; infinity where that is not known."""
+    if not hasattr(problem.program, "watched"):
+        return math.inf
     still = {number: np.zeros(t.shape) for number, t in enumerate(problem.tensors)}
-    rounding = rounding_of_cost(problem.program, problem.weights, still, seed)
-    return rounding / size if math.isfinite(rounding) else 0.0
+    return rounding_of_cost(problem.program, problem.weights, still, seed)
 
 
 def rounding_along(
