@@ -204,3 +204,38 @@ def test_what_a_pass_keeps_stays_in_its_own_precision():
     assert fc.check_function(lambda x: np.sum(x**3), np.linspace(0.1, 1.0, 3), gradient).verdict == "fail"
     assert own["last"].dtype == np.float64
     assert all(x.dtype == np.float64 for x in KEPT["calls"])
+
+
+def sinkhorn(p):
+    """Entropic transport between points, whose kernel exp(-d**2) underflows where these are far apart."""
+    C = ((p["x"][:, None] - p["y"]) ** 2).sum(axis=2)
+    K, u = np.exp(-2.0 * C), np.ones(len(C)) / len(C)
+    for _ in range(30):
+        v = 1.0 / len(K.T) / (K.T @ u)
+        u = 1.0 / len(K) / (K @ v)
+    return np.sum(u[:, None] * K * v * C)
+
+
+def complex_gradient(cost, p):
+    """Return the gradient by complex steps."""
+    found = {}
+    for name, value in p.items():
+        found[name] = np.empty_like(value)
+        for place in np.ndindex(value.shape):
+            moved = value.astype(complex)
+            moved[place] += 1e-30j
+            found[name][place] = np.imag(cost(p | {name: moved})) / 1e-30
+    return found
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_has_underflowed_excuses_nothing(seed):
+    """Far away exact changes of it are of any size, and no cost is that: a plain call has the last word."""
+    rng = np.random.default_rng(seed)
+    p = {"x": 5.0 * rng.standard_normal((5, 2)), "y": 5.0 * rng.standard_normal((6, 2))}
+    right = complex_gradient(sinkhorn, p)
+    assert fc.check_function(sinkhorn, p, right).verdict == "pass"
+    for name in p:
+        for factor in (0.0, -1.0, 1.01):
+            report = fc.check_function(sinkhorn, p, right | {name: factor * right[name]})
+            assert [tensor.name for tensor in report.failures] == [name], (factor, str(report))

@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from ..._constants import NOISE_SIGMAS
 from ..._errors import NoRule
 from ..._types import Array, Indices, Mask
 from ..finite.lines import OutOfTime
@@ -31,6 +32,9 @@ MULTIPLY = frozenset({
     "positive", "absolute",
 })  # fmt: skip
 NEAR_ONE = 1e-3
+# Exact changes and a plain call may differ by this share of the costs.  Where they differ by more, so long a move has
+# lost its digits: what has underflowed at theta, as exp(-d**2) of points far apart, does not come back by its change.
+FOLLOWED = 1e-3
 # What adds, and what has no rule of its own, loses one where it has at least this share of the size that it has where
 # all has shrunk.  What has a rule and is none of these may lose one in any case.
 ADD, HELD = frozenset({"add", "subtract", "sum", "mean", ""}), 1e-3
@@ -81,31 +85,55 @@ def steepest_chords(
     return np.concatenate([_steepest(problem, block, starts) for block in blocks])
 
 
-def unlearned_cost(problem: ProgramProblem) -> float:
-    """Return the largest size of the cost at theta, from where everything has shrunk, and where it is zero."""
-    shares = np.stack(np.broadcast_arrays(*shrunk_shares(problem.theta.size), np.zeros(1), problem.theta)[:-1])
-    costs = problem.cost + np.append(rises(problem, (shares - 1.0) * problem.theta), 0.0)
-    return float(np.max(np.abs(costs[np.isfinite(costs)]), initial=0.0))
+def far_costs(problem: ProgramProblem) -> Array:
+    """Return the costs (k,) where everything has shrunk, last where it is zero, by a plain call each."""
+    moves = np.append(moves_where_shrunk(problem), -problem.theta[None], axis=0)
+    with np.errstate(all="ignore"):
+        return problem.cost + _plain_rises(problem, moves)
+
+
+def leads_there(problem: ProgramProblem, exact: Array, plain: Array, rounding: float) -> Mask:
+    """Tell at which of some places far away exact changes and plain calls have about the same costs.
+
+    Parameters
+    ----------
+    exact, plain : (k,) costs; where one of them is no number, nothing contradicts the other.
+    rounding : standard error of the cost's rounding, which plain calls are off by.
+    """
+    with np.errstate(all="ignore"):
+        size = np.abs(exact) + np.abs(plain) + abs(problem.cost)
+        contradicted = ~(np.abs(exact - plain) <= FOLLOWED * size + NOISE_SIGMAS * rounding)
+    return ~(contradicted & np.isfinite(exact) & np.isfinite(plain))
 
 
 def sizes_where_shrunk(problem: ProgramProblem) -> Sequence[OperationSize]:
     """Return how large all results are at theta and where it has shrunk; none where that cannot be known."""
     if not isinstance(problem.program, SizedProgram):
         return ()
-    shares = _shrunk(problem)
-    return problem.program.sizes(_parts(problem, (shares - 1.0) * problem.theta), len(shares)) or ()
+    moves = moves_where_shrunk(problem)
+    return problem.program.sizes(parts_of(problem, moves), len(moves)) or ()
+
+
+def moves_where_shrunk(problem: ProgramProblem) -> Array:
+    """Return the moves (k, n) to where all parameters have shrunk."""
+    return (_shrunk(problem) - 1.0) * problem.theta
 
 
 def _shrunk(problem: ProgramProblem) -> Array:
     return np.stack([np.broadcast_to(shares, problem.theta.shape) for shares in shrunk_shares(problem.theta.size)])
 
 
-def starts_of(problem: ProgramProblem, sizes: Sequence[OperationSize] | None = None) -> list[Start]:
+def starts_of(
+    problem: ProgramProblem, sizes: Sequence[OperationSize] | None = None, followed: Mask | None = None
+) -> list[Start]:
     """Return from which shares of theta entries are moved: theta, and where all has shrunk to no pole.
 
     Exponentials of what is divided by a parameter soon are infinite.
 
-    ``sizes`` : what ``sizes_where_shrunk`` gives, where that is known.
+    Parameters
+    ----------
+    sizes : what ``sizes_where_shrunk`` gives, where that is known.
+    followed : (k,) where exact changes lead, of the places where all has shrunk; None for everywhere.
     """
     shrunk = _shrunk(problem)
     nearer = np.concatenate([[FURTHER**times * shares for times in range(3)] for shares in shrunk])
@@ -114,6 +142,7 @@ def starts_of(problem: ProgramProblem, sizes: Sequence[OperationSize] | None = N
         here, there, beyond = costs.T
         poles = (there > POLE * here) & (np.isinf(there) | ~(beyond <= POLE * there))
         tell = _may_be_saturated(sizes_where_shrunk(problem) if sizes is None else sizes, len(shrunk)) & ~poles
+        tell &= True if followed is None else followed
     starts = zip(shrunk_shares(problem.theta.size), tell, strict=True)
     return [(np.ones(1), DISTANCES), *((shares, NEAR) for shares, told in starts if told)]
 
@@ -129,7 +158,8 @@ def _may_be_saturated(sizes: Sequence[OperationSize], shares: int) -> Mask:
     return np.asarray(found.any(axis=0))
 
 
-def _parts(problem: ProgramProblem, moves: Array) -> dict[int, Array]:
+def parts_of(problem: ProgramProblem, moves: Array) -> dict[int, Array]:
+    """Return moves (k, n) of all parameters as those of the program's inputs."""
     return {number: moves[:, t.start : t.stop].reshape(len(moves), *t.shape)
             for number, t in enumerate(problem.tensors)}
 
@@ -171,7 +201,7 @@ def rises(problem: ProgramProblem, moves: Array) -> Array:
 
 def exact_rises(problem: ProgramProblem, moves: Array) -> Array:
     """Return how far the cost rises (k,) along moves (k, n) of all parameters, however short these are."""
-    parts = _parts(problem, moves)
+    parts = parts_of(problem, moves)
     with np.errstate(all="ignore"):
         try:
             found = costs_of(problem.program.run(parts), problem.weights, len(moves))

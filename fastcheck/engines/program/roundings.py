@@ -19,7 +19,16 @@ from ...problems.parameters.sampling import stratified_order
 from ...problems.parameters.tensor import Tensor
 from ..finite.problem import Method
 from ..finite.unlearned import SHRUNK
-from .chords import COLUMNS, sizes_where_shrunk, starts_of, steepest_chords, unlearned_cost
+from .chords import (
+    COLUMNS,
+    far_costs,
+    leads_there,
+    moves_where_shrunk,
+    parts_of,
+    sizes_where_shrunk,
+    starts_of,
+    steepest_chords,
+)
 from .problem import ProgramProblem
 from .rounded import Roundings
 from .runner import DifferencedProgram, costs_of, scales
@@ -80,9 +89,9 @@ def with_rounding(
     tensors = sum(bool(doubted[np.searchsorted(done, t.start) : np.searchsorted(done, t.stop)].any())
                   for t in problem.tensors)
     places, looked, first = places[order], 0, min(max(FEWEST, tensors), FIRST)
-    draws = DRAWS_OF_COST if numbers <= FEW_NUMBERS else DRAWS
-    lose = max(LOST * UNIT_ROUNDOFF, STEEPER * _share_of_rounding(problem, seed, draws))
-    starts = starts_of(problem, sizes)
+    share, followed = _share_of_rounding(problem, seed, DRAWS_OF_COST if numbers <= FEW_NUMBERS else DRAWS)
+    lose = max(LOST * UNIT_ROUNDOFF, STEEPER * share)
+    starts = starts_of(problem, sizes, followed)
     while looked < places.size and time.perf_counter() < method.deadline:
         block = places[looked : looked + min(most, max(first, looked))]
         inside[block] = _roundings(problem, done[block], seed, method.deadline)
@@ -119,33 +128,34 @@ def _roundings(problem: ProgramProblem, positions: Indices, seed: int, deadline:
     steps = STEP * np.concatenate([scales(value) for value in problem.inputs(problem.theta)])[positions]
     moves = np.zeros((positions.size, problem.theta.size))
     moves[np.arange(positions.size), positions] = steps
-    k = positions.size
-    parts = {number: moves[:, t.start : t.stop].reshape(k, *t.shape) for number, t in enumerate(problem.tensors)}
-    return rounding_along(problem.program, problem.weights, parts, seed, deadline) / steps
+    return rounding_along(problem.program, problem.weights, parts_of(problem, moves), seed, deadline) / steps
 
 
-def _share_of_rounding(problem: ProgramProblem, seed: int, draws: int) -> float:
-    """Return the share of a cost that is rounding; 0 where that is not known.
+def _share_of_rounding(problem: ProgramProblem, seed: int, draws: int) -> tuple[float, Mask]:
+    """Return the share of a cost that is rounding, 0 where that is not known; and where exact changes lead (k,).
 
     An epsilon inside a logarithm, log(1 - a + epsilon) with a next to one, divides the rounding of a by epsilon, in the
     cost and in the slope that a formula makes of a.  Rounding that stays the same where all parameters have shrunk is
     that of a sum with something large, which reaches no slope.
+
+    The second is of the places where they have shrunk: of what has underflowed at theta, exact changes say nothing.
     """
-    moves = np.array([share - 1.0 for share in SHRUNK])[:, None] * problem.theta
-    parts = {number: moves[:, t.start : t.stop].reshape(len(moves), *t.shape)
-             for number, t in enumerate(problem.tensors)}
-    seeds = range(seed, seed + draws)
-    with np.errstate(all="ignore"):
-        together = _together(problem.program, problem.weights, parts, seeds, far=True)
-    size = unlearned_cost(problem)
-    if together is None or size == 0.0:
-        return 0.0
-    known = together.found[:, np.isfinite(together.found).all(axis=0)]
-    if known.size:  # by kinks, too: moves as long as these always meet some
-        return max(map(root_mean_square, known.T)) / size
-    still = {number: np.zeros(t.shape) for number, t in enumerate(problem.tensors)}
-    rounding = rounding_of_cost(problem.program, problem.weights, still, seed)
-    return rounding / size if math.isfinite(rounding) else 0.0
+    moves, seeds = moves_where_shrunk(problem), range(seed, seed + draws)
+    followed, together = np.ones(len(moves), dtype=bool), None
+    for k in (len(moves), len(SHRUNK)):  # where signs have changed too, it may take another branch
+        with np.errstate(all="ignore"):
+            together = together or _together(problem.program, problem.weights, parts_of(problem, moves[:k]), seeds,
+                                             far=True)
+    if together is None:
+        return 0.0, followed
+    costs, rounding = far_costs(problem), root_mean_square(together.still)
+    size = float(np.max(np.abs(costs[np.isfinite(costs)]), initial=abs(problem.cost)))
+    exact = problem.cost + together.bare
+    followed[: exact.size] = leads_there(problem, exact, costs[: exact.size], rounding)
+    told = (np.isfinite(together.found).all(axis=0) & followed[: exact.size])[: len(SHRUNK)]
+    if told.any():  # by kinks, too: moves as long as these always meet some
+        rounding = max(root_mean_square(column) for column in together.found[:, : len(SHRUNK)][:, told].T)
+    return rounding / size if size > 0.0 and math.isfinite(rounding) else 0.0, followed
 
 
 def rounding_along(
@@ -210,10 +220,16 @@ def _errors(
 
 @dataclass(frozen=True)
 class _Together:
-    """What roundings and moves do to a cost together, and where one of them met a kink; both (seeds, k)."""
+    """What roundings and moves do to a cost together.
+
+    found, kinked : what both do beside what each does by itself, and where one of them met a kink, (seeds, k).
+    bare, still : what moves do alone, (k,), and roundings, (seeds,).
+    """
 
     found: Array
     kinked: Mask
+    bare: Array
+    still: Array
 
 
 def _together(
@@ -234,4 +250,5 @@ def _together(
     flagged = np.broadcast_to(response.crossed | response.ties, rows.size)
     bare, rounded = costs[:k], costs[k:].reshape(draws, 1 + k)
     unknown = flagged[k:].reshape(draws, 1 + k)
-    return _Together(rounded[:, 1:] - rounded[:, :1] - bare, unknown[:, 1:] | unknown[:, :1] | flagged[:k])
+    still, kinked = rounded[:, :1], unknown[:, 1:] | unknown[:, :1] | flagged[:k]
+    return _Together(rounded[:, 1:] - still - bare, kinked, bare, still[:, 0])
