@@ -13,6 +13,9 @@ from .steps import CONFIRMING, first_step
 # The entry that is furthest off is asked what far smaller steps say.  These begin at this many roundings of the cost,
 # and become longer by this factor.
 ROUNDINGS, LONGER = 2.0, 1.7
+# A cost that does not move where it should by so many roundings of itself, or of one, has lost that inside, as 1 + x
+# does, and says nothing of its slope.
+TREAD = 16.0
 # So many differences in a row are not near the gradient by chance.
 IN_A_ROW = 4
 # Of slopes that noise sets apart one in so many agrees this much more closely than the noise is large.
@@ -72,13 +75,15 @@ def _smaller_steps_agree(batch: Batch, slope: float, longest: float) -> bool:
     but not several in a row.  The steps begin where the rounding of the cost alone would be about half of what is near,
     and become longer.
     """
-    gradient = float(batch.gradient[0])
+    gradient, cost = float(batch.gradient[0]), abs(batch.check.problem.cost)
     near = abs(slope - gradient) / FAVOUR
-    step, in_a_row = ROUNDINGS * UNIT_ROUNDOFF * abs(batch.check.problem.cost) / near, 0
+    step, in_a_row = ROUNDINGS * UNIT_ROUNDOFF * cost / near, 0
     while 0.0 < step <= longest and in_a_row < IN_A_ROW:
         found = float(central(batch.check.lines, batch.which, np.array([step]), 2)[0][0])
         if abs(found - slope) <= near:
             return False
-        in_a_row = in_a_row + 1 if abs(found - gradient) <= near else 0
+        unmoved = found == 0.0 and 2.0 * abs(slope) * step <= TREAD * UNIT_ROUNDOFF * max(cost, 1.0)
+        if not unmoved:
+            in_a_row = in_a_row + 1 if abs(found - gradient) <= near else 0
         step *= LONGER
     return in_a_row == IN_A_ROW

@@ -60,3 +60,26 @@ def test_noise_speaks_for_no_gradient(kind):
         cost, p, gradient = noisy(kind, seed)
         assert fc.check_function(cost, p, 1.01 * gradient, engine="differences").verdict == "fail", seed
         assert fc.check_function(cost, p, gradient, engine="differences").verdict != "fail", seed
+
+
+LOST = {
+    "exp": (lambda x: np.exp(x) - 1.0, np.exp), "pole": (lambda x: 1.0 / (1.0 - x) - 1.0, lambda x: (1.0 - x) ** -2),
+    "sum": (lambda x: (3.0 + x) - 3.0, np.ones_like),
+}
+
+
+@pytest.mark.parametrize("name", list(LOST))
+def test_an_entry_that_is_wrongly_zero_fails_where_small_steps_are_lost_in_a_sum(name):
+    """Once left open: differences at steps that 1 + x does not see are zero, as the gradient is."""
+    inside, slope = LOST[name]
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        x, w = 10.0 ** rng.uniform(-5, -3) * rng.standard_normal(6), rng.standard_normal(6)
+
+        def cost(v, w=w):
+            return float(np.sum(w * inside(v)))
+
+        gradient = w * slope(x)
+        assert fc.check_function(cost, x, gradient, engine="differences").verdict != "fail"
+        gradient[rng.integers(6)] = 0.0
+        assert fc.check_function(cost, x, gradient, engine="differences").verdict == "fail"
