@@ -137,6 +137,25 @@ def test_a_broken_clause_of_the_contract_is_named(name):
         report.raise_if_wrong()
 
 
+@pytest.mark.parametrize("dtype", [*PRECISIONS, torch.float64], ids=str)
+def test_what_is_zero_in_theory_may_be_added_up_in_another_order(dtype):
+    """A bias before the mean is subtracted: all of its gradient is rounding.  It failed three times over."""
+    def centred(x, b):
+        return torch.tanh(x + b - (x + b).mean(0))
+
+    def backward(g, x, b):
+        dz = g * (1 - centred(x, b) ** 2)
+        dz = dz - dz.mean(0)
+        return dz, dz.sum(0) if g.is_contiguous() else dz.flip(0).cumsum(0)[-1]
+
+    generator = torch.Generator().manual_seed(0)
+    given = [torch.randn(*shape, generator=generator, dtype=dtype).requires_grad_() for shape in ((24, 5), (5,))]
+    report = ft.check_kernel(kernel(backward, centred), centred, given)
+    assert report, str(report)
+    wrong = ft.check_kernel(kernel(lambda g, x, b: (backward(g, x, b)[0], 0.1 * g.sum(0)), centred), centred, given)
+    assert "input 1" in wrong.failures[0]
+
+
 def test_odd_and_empty_sizes_are_tried():
     def even(x, w):
         if len(x) % 2:

@@ -14,8 +14,9 @@ import numpy as np
 
 Values = tuple[Any, ...]
 Gradients = dict[str, Any]
-# Two runs of one backward pass may differ by this many unit roundoffs of the largest entry: sums in another order.
-SAME = 1e4
+# Two runs of one backward pass may differ by this many unit roundoffs of the largest entry, sums in another order, and
+# by this many of the largest of all gradients: of what is zero in theory they leave nothing but rounding.
+SAME, BESIDE = 1e4, 256.0
 
 STRIDED = (
     "backward gives another gradient where the upstream gradient is not contiguous in memory: it reads the array "
@@ -80,7 +81,8 @@ def tried(call: Callable[[Values], Gradients], cotangents: Values, gradients: Gr
                 notes.append(f"backward raises {type(error).__name__} when the upstream gradient is {kind} ({error}); "
                              "does it write to its argument?")
                 continue
-            beyond = {name: _beyond(found[name], expected[name]) for name in gradients}
+            beside = max(map(_largest, expected.values()), default=0.0)
+            beyond = {name: _beyond(found[name], expected[name], beside) for name in gradients}
             if any(np.any(~(part == 0.0)) for part in beyond.values()):
                 ignored = kind == "zero" and _all_same(found, plain)
                 notes.append(IGNORED if ignored else sentence + ".")
@@ -121,15 +123,25 @@ def _strided(values: Any) -> Any:
     return longer[..., ::2]
 
 
-def _beyond(found: Any, expected: Any) -> Any:
-    """By how much a gradient differs from what it should be; zero where that is rounding."""
+def _largest(gradient: Any) -> float:
+    """Return the size of the largest entry that is finite."""
+    sizes = np.abs(np.asarray(gradient)[np.isfinite(gradient)])
+    return float(sizes.max(initial=0.0))
+
+
+def _beyond(found: Any, expected: Any, beside: float) -> Any:
+    """By how much a gradient differs from what it should be; zero where that is rounding.
+
+    Parameters
+    ----------
+    beside : the largest entry of all gradients.
+    """
     found, expected = np.asarray(found), np.asarray(expected)
     if found.shape != expected.shape:
         return np.full(expected.shape, np.nan)
     precision = max((np.finfo(a.dtype).eps for a in (found, expected) if a.dtype.kind == "f"), default=0.0)
     with np.errstate(all="ignore"):
         apart = found.astype(np.float64) - expected
-        known = np.abs(expected[np.isfinite(expected)])
-        allowed = SAME * precision * float(known.max(initial=0.0))
+        allowed = precision * (SAME * _largest(expected) + BESIDE * beside)
         alike = (np.abs(apart) <= allowed) | (found == expected) | (np.isnan(found) & np.isnan(expected))
         return np.where(alike, 0.0, apart)

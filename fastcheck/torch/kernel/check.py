@@ -1,5 +1,6 @@
 """``check_kernel``: a custom function in its own precision, forward and backward, and the contract with autograd."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..._constants import ENTRY_ROUNDINGS, UNIT_ROUNDOFFS
+from ..._constants import ENTRY_ROUNDINGS, ROUNDINGS, UNIT_ROUNDOFFS
 from ..._types import Array
 from ...verdict.outcome import FAIL, INCONCLUSIVE, PASS, Judged, Verdict
 from ...verdict.spread import Spread, spread_of
@@ -16,10 +17,12 @@ from ..answers import Answer, answer, outputs_of, random_upstream, requires_grad
 from ..gradients import gradcheck
 from ..measured import RUNS, jiggled
 from ..tensors import floating, in_short
-from .contract import CONTRACT, Plain
+from .contract import CONTRACT, Plain, rounding_beside
 
 # Inputs this many times as large must not overflow where the reference does not.
 LARGE = 64.0
+# What is smaller than this share of the largest output or gradient, in double precision, is zero in theory.
+NOTHING = 1e-10
 
 
 @dataclass(frozen=True)
@@ -99,13 +102,14 @@ def check_kernel(
     for number, given in enumerate((inputs, *more_inputs)):
         found = _at(function, reference, given, generator)
         where = "" if number == 0 else f" at more_inputs[{number - 1}]"
-        failures += [f"{name}{'' if spread.finding.startswith('[') else ' '}{spread.finding}{where}"
-                     for name, (spread, _) in found.items() if spread.finding]
-        notes += [f"{name} {in_words(times, 'the reference in the same precision')}{where}: are its sums in float32?"
-                  for name, (_, times) in found.items() if times]
+        failures += [f"{name}{'' if one.spread.finding.startswith('[') else ' '}{one.spread.finding}{where}"
+                     for name, one in found.items() if one.spread.finding]
+        rough = {name: in_words(one.rough, "the reference in the same precision") for name, one in found.items()
+                 if one.rough}
+        notes += [f"{name} {words}{where}: are its sums in float32?" for name, words in rough.items()]
         if number == 0:
-            power = {name: spread.power for name, (spread, _) in found.items() if spread.resolved}
-            blind = [name for name, (spread, _) in found.items() if not spread.resolved]
+            power = {name: one.spread.power for name, one in found.items() if one.spread.resolved}
+            blind = [name for name, one in found.items() if not (one.spread.resolved or one.nothing)]
     if contract:
         failures += _contract(function, reference, inputs, generator)
     notes += [f"{name} is no more than rounding: nothing can be told of it." for name in blind]
@@ -122,10 +126,23 @@ def _require_reference(function: Callable[..., Any], reference: Callable[..., An
     gradcheck(reference, tuple(wide(value) for value in inputs), fast_mode=True, check_undefined_grad=False)
 
 
+@dataclass(frozen=True)
+class _Judged:
+    """What the runs say about an output or a gradient.
+
+    rough : how many times as rough as the reference it is; 0.0 where it may be.
+    nothing : whether it is zero in theory.
+    """
+
+    spread: Spread
+    rough: float = 0.0
+    nothing: bool = False
+
+
 def _at(
     function: Callable[..., Any], reference: Callable[..., Any], inputs: Sequence[Any], generator: torch.Generator
-) -> dict[str, tuple[Spread, float]]:
-    """Return what the runs at one set of inputs say about every output and gradient, and how rough these are."""
+) -> dict[str, _Judged]:
+    """Return what the runs at one set of inputs say about every output and gradient."""
     runs: dict[str, list[tuple[Array, Array, Array]]] = {}
     shapes: dict[str, tuple[int, ...]] = {}
     unit = max(UNIT_ROUNDOFFS.get(str(v.dtype).removeprefix("torch."), 0.0) for v in inputs if floating(v))
@@ -139,20 +156,28 @@ def _at(
         for name, a, b, c in _paired(kernel, eager, true):
             runs.setdefault(name, []).append((_flat(a, c), _flat(b, c), _flat(c, c)))
             shapes[name] = tuple(c.shape)
-    return {name: _judged([np.stack(part) for part in zip(*found, strict=True)], shapes[name], unit)
+    beside = max((_size(found[0][2]) for found in runs.values()), default=0.0)
+    return {name: _judged([np.stack(part) for part in zip(*found, strict=True)], shapes[name], unit, beside)
             for name, found in runs.items()}
 
 
-def _judged(parts: Sequence[Array], shape: tuple[int, ...], unit: float) -> tuple[Spread, float]:
-    """Return what the kernel's runs say, and how many times as rough as the reference they are; 0.0 where they may."""
+def _size(values: Array) -> float:
+    return math.sqrt(float(np.mean(values**2))) if values.size and np.isfinite(values).all() else 0.0
+
+
+def _judged(parts: Sequence[Array], shape: tuple[int, ...], unit: float, beside: float) -> _Judged:
+    """Return what the kernel's runs say; ``beside`` is the root mean square of the largest output or gradient."""
     kernel, eager, true = parts
-    found = _held(kernel, eager, true, shape, unit)
-    if found.finding or unit <= UNIT_ROUNDOFFS["float32"] or not np.isfinite(parts).all():
-        return found, 0.0
-    return found, times_as_rough(kernel - true, eager - true, true, unit)
+    found = _held(kernel, eager, true, shape, unit, beside)
+    nothing = _size(true) <= NOTHING * beside
+    if nothing or found.finding or unit <= UNIT_ROUNDOFFS["float32"] or not np.isfinite(parts).all():
+        return _Judged(found, nothing=nothing)
+    return _Judged(found, times_as_rough(kernel - true, eager - true, true, unit))
 
 
-def _held(kernel: Array, eager: Array, true: Array, shape: tuple[int, ...], unit: float) -> Spread:
+def _held(
+    kernel: Array, eager: Array, true: Array, shape: tuple[int, ...], unit: float, beside: float
+) -> Spread:
     """Return the kernel's runs held against the truth, allowed what the reference in the same precision shows."""
     if not np.isfinite(kernel).all():
         broken = int(np.count_nonzero(~np.isfinite(kernel[0])))
@@ -161,7 +186,9 @@ def _held(kernel: Array, eager: Array, true: Array, shape: tuple[int, ...], unit
         return Spread()
     found = spread_of(kernel, true, shape, unit)
     if not found.resolved:
-        floor = ENTRY_ROUNDINGS * unit * float(np.sqrt(np.mean(true**2)))
+        floor = ENTRY_ROUNDINGS * unit * _size(true)
+        if _size(true) <= NOTHING * beside:  # the reference may be exactly zero, by the way it adds up
+            floor += max(ROUNDINGS * unit * beside, rounding_beside(unit, beside))
         near = np.abs(kernel - true).mean(axis=0) <= MARGIN * np.abs(eager - true).mean(axis=0) + floor
         return Spread(resolved=False) if near.all() else Spread(finding="is off where the reference is not")
     off, theirs = (float(np.linalg.norm((part - true).mean(axis=0))) for part in (kernel, eager))
@@ -246,9 +273,15 @@ def _large(
 
 
 def _grossly(found: Answer, wanted: Answer, where: str) -> str:
-    """Answers that are off by more than a tenth of their size: odd sizes are tried once, without a measured spread."""
-    for name, a, _, c in _paired(found, found, wanted):
+    """Answers that are off by more than a tenth of their size: odd sizes are tried once, without a measured spread.
+
+    What is nothing beside the others, zero in theory, is held against these.
+    """
+    paired = _paired(found, found, wanted)
+    beside = max((float(c.norm()) for *_, c in paired), default=0.0)
+    for name, a, _, c in paired:
         size = float(c.norm())
+        size = beside if size <= NOTHING * beside else size
         if size and not float((_flat_tensor(a, c) - c).norm()) <= 0.1 * size:
             return f"{where}{name} is wrong"
     return ""
