@@ -1,6 +1,5 @@
 """Results of primitives that are off by a rounding each."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +8,8 @@ import numpy as np
 from jax import lax
 from numpy.typing import NDArray
 
-from ...engines.program.rounded import UNIT, far_away, near_by
+from ..._types import Array
+from ...engines.program.rounded import UNIT, Roundings, far_away, near_by
 from .evaluation import SAME, is_inexact
 
 # Primitives whose results are numbers that they were given, in other places and perhaps with the other sign.
@@ -24,10 +24,10 @@ GIVEN = frozenset((
 MULTIPLIERS, BITS = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB), 53
 
 
-def keys_of(seeds: Sequence[int]) -> NDArray[np.uint64]:
-    """Return keys (2, seeds) of what results, and their changes, are off by."""
-    keys = [np.random.default_rng(seed).integers(0, 1 << 64, 2, dtype=np.uint64) for seed in seeds]
-    return np.stack(keys, axis=1)
+def keys_of(roundings: Roundings) -> tuple[NDArray[np.uint64], Array]:
+    """Return keys (rows, 2) of what results and their changes are off by, and UNIT, or 0 where nothing is, (rows,)."""
+    keys = [np.random.default_rng(seed).integers(0, 1 << 64, 2, dtype=np.uint64) for seed in roundings.seeds]
+    return np.stack(keys)[roundings.rows], np.where(roundings.rows < 0, 0.0, UNIT)
 
 
 @dataclass
@@ -39,14 +39,13 @@ class Rounded:
 
     Parameters
     ----------
-    keys : as of ``keys_of``.
-    row : which of the seeds this perturbation has; -1 for none.
+    keys, unit : of this perturbation, as of ``keys_of``.
     far : see ``engines.program.rounded.Roundings``.
     count : primitives so far.
     """
 
     keys: Any
-    row: Any
+    unit: Any
     far: Any
     count: int = field(default=0, init=False)
 
@@ -61,8 +60,8 @@ class Rounded:
     def _draws(self, value: Any) -> Any:
         """Return by how much the result and its change are off: numbers that are spread evenly."""
         keys = self.keys ^ np.random.default_rng(self.count).integers(0, 1 << 64, dtype=np.uint64)
-        bits = keys.reshape(*keys.shape, *(1,) * value.ndim) ^ lax.bitcast_convert_type(value, jnp.uint64)
+        bits = keys.reshape(2, *(1,) * value.ndim) ^ lax.bitcast_convert_type(value, jnp.uint64)
         for shift, multiplier in zip((30, 27), MULTIPLIERS, strict=True):
             bits = (bits ^ (bits >> shift)) * np.uint64(multiplier)
         numbers = (bits >> (64 - BITS)).astype(jnp.float64) * 2.0**(1 - BITS) - 1.0
-        return jnp.where(self.row < 0, 0.0, UNIT * np.sqrt(3.0)) * numbers[:, self.row]
+        return self.unit * np.sqrt(3.0) * numbers

@@ -207,7 +207,7 @@ class SitedProgram:
         given = [{number: _filled(change[block], rows) for number, change in some.items()} for some in full]
         known = {} if self._quickly(rows) else self._known
         rounded = None if roundings is None else (
-            keys_of(roundings.seeds), _filled(roundings.rows[block], rows), np.float64(roundings.far))
+            *(_filled(part[block], rows) for part in keys_of(roundings)), np.bool_(roundings.far))
         args = self.function.constants, self.inputs, known, *given, dict(still), rounded
         key = "sited", held, rows, *(bool(some) for some in args[2:])
         with double_precision():
@@ -217,7 +217,7 @@ class SitedProgram:
     def _compiled(self, held: Convention | Mixture | None, rows: int, args: tuple[Any, ...]) -> Any:
         """Return code for such arguments, and take note of how long that took."""
         started = time.perf_counter()
-        axes = (None, None, None, 0, 0, None, args[-1] and (None, 0, None))
+        axes = (None, None, None, 0, 0, None, args[-1] and (0, 0, None))
         build = jax.vmap(partial(_changes_of, self.structure, held), axes)
         found = jax.jit(build, compiler_options=QUICKLY if self._quickly(rows) else None).lower(*args).compile()
         self.compiling += time.perf_counter() - started
