@@ -20,6 +20,12 @@ Operands = tuple[Any, ...]
 _PLAIN = frozenset((np.ndarray, np.float64, float, int, bool))
 # Of the operands of sums.
 SIGNS = {"add": (1.0, 1.0), "subtract": (1.0, -1.0)}
+# The rules of the outputs of SciPy's functions that have several.
+SEVERAL = {
+    "sici": ("sine_integral", "cosine_integral"),
+    "shichi": ("hyperbolic_sine_integral", "hyperbolic_cosine_integral"),
+    "fresnel": ("fresnel_sine", "fresnel_cosine"),
+}
 
 
 def operate(run: Run, name: str, plain: Callable[..., Any], operands: Operands) -> DifferenceArray:
@@ -268,7 +274,7 @@ def name_of(ufunc: Any) -> str:
 
 
 def call_with_several_outputs(run: Run, ufunc: Any, inputs: Operands) -> Any:
-    """divmod, modf and frexp: by their parts where something moves."""
+    """divmod, modf, frexp and some of SciPy's functions: by their parts where something moves."""
     values, _, moving = split(run, inputs)
     if not moving:
         return tuple(run.fresh(out) for out in ufunc(*values))
@@ -277,4 +283,19 @@ def call_with_several_outputs(run: Run, ufunc: Any, inputs: Operands) -> Any:
     if ufunc is np.modf:
         whole = np.trunc(*inputs)
         return inputs[0] - whole, whole
-    raise NoRule(f"numpy.{ufunc.__name__}")
+    name = name_of(ufunc)
+    if name in SEVERAL:
+        return tuple(operate(run, part, lambda *given, k=k: ufunc(*given)[k], inputs)
+                     for k, part in enumerate(SEVERAL[name]))
+    raise NoRule(full_name(name))
+
+
+def by_name(name: str) -> Callable[..., Any]:
+    """Return the handler of a function that is no ufunc, but works element by element."""
+
+    def handler(run: Run, function: Any, args: Operands, options: Any) -> Any:
+        if options or any(arg is None for arg in args):
+            raise NoRule(f"{full_name(name)} with options", "give its operands by their places")
+        return operate(run, name, function, args)
+
+    return handler

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from . import algebra, composed, creation, curves, distances, joining, linear, matrices, reductions, scalars
+from . import algebra, composed, creation, curves, distances, elementwise, joining, linear, matrices, reductions, scalars
 from .rearranging import arrays_in, rearrangement
 from .run import Run
 
@@ -25,6 +25,8 @@ _SPECIAL = {
     "logsumexp": reductions.by_rule("axis", "b", "keepdims", "return_sign"),
     "softmax": reductions.by_rule("axis"),
     "log_softmax": reductions.by_rule("axis"),
+    "zeta": elementwise.by_name("zeta"),
+    "polygamma": elementwise.by_name("polygamma"),
 }
 
 
