@@ -83,7 +83,8 @@ def at_nothing(xp: Any, x: Any, rate: Any, d: Any, d_rate: Any, change: Any) -> 
     new, new_rate = moved(x, d), moved(rate, d_rate)
     by_rate = 0.0 if d_rate is None else d_rate / rate / new_rate
     change = xp.where(new == 0.0, by_rate - x**rate / rate, change)
-    return xp.where(x == 0.0, by_rate + new**new_rate / new_rate, change)
+    risen = xp.where(new_rate == 0.0, xp.log(new) + 1.0 / rate, by_rate + new**new_rate / new_rate)
+    return xp.where(x == 0.0, risen, change)
 
 
 def boxcox1p(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:

@@ -47,13 +47,13 @@ def away_from_zero(xp: Any, x: Any) -> Any:
 
 
 def everywhere(xp: Any, x: Any) -> Any:
-    """Return the reach of functions that have no singularity."""
-    return 2.0 + 0.0 * x
+    """Return the reach of sin(t) / t and sinh(t) / t."""
+    return 8.0 + 0.0 * x
 
 
 def by_oscillation(xp: Any, x: Any) -> Any:
     """Return the reach of functions of x^2."""
-    return 1.0 / (1.0 + xp.abs(x))
+    return 2.0 / (1.0 + xp.abs(x))
 
 
 def quotient(function: str) -> Callable[[Any, Any], Any]:
@@ -93,7 +93,8 @@ def expn(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> 
     function = special(xp, "expn")
 
     def far() -> Any:
-        return xp.where(x > 1.0, function(n, x + d) - out, by_recurrence(xp, n + 0.0 * x, x, d))
+        large = (x > 1.0) | (x + d > 1.0)
+        return xp.where(large, function(n, x + d) - out, by_recurrence(xp, n + 0.0 * x, x, d))
 
     found = integral(xp, lambda t: slope_of_order(xp, n, t), x, d, away_from_zero(xp, x) + LEAST_REACH, far)
     return still_where_still(xp, found, d)
@@ -118,10 +119,10 @@ def by_recurrence(xp: Any, n: Any, x: Any, d: Any) -> Any:
     return found
 
 
-def hyperbolic_reach(xp: Any, x: Any) -> Any:
-    """Return a reach up to the singularity at zero, and at most two."""
+def far_from_zero(xp: Any, x: Any) -> Any:
+    """Return a reach up to the singularity of cos(t) / t and cosh(t) / t, and at most eight."""
     size = xp.abs(x)
-    return size / (1.0 + 0.5 * size)
+    return size / (1.0 + 0.125 * size)
 
 
 def fresnel_slope(function: str) -> Callable[[Any, Any], Any]:
@@ -136,9 +137,9 @@ INTEGRALS: dict[str, Rule] = {
     "dawsn": Rule(integrated("dawsn", dawson_slope, lambda xp, x: 1.0 + 0.5 * xp.abs(x))),
     "erfi": Rule(integrated("erfi", lambda xp, t: 2.0 / math.sqrt(math.pi) * xp.exp(t * t), by_oscillation)),
     "sine_integral": Rule(integrated("sici", quotient("sin"), everywhere, 0)),
-    "cosine_integral": Rule(integrated("sici", lambda xp, t: xp.cos(t) / t, hyperbolic_reach, 1)),
+    "cosine_integral": Rule(integrated("sici", lambda xp, t: xp.cos(t) / t, far_from_zero, 1)),
     "hyperbolic_sine_integral": Rule(integrated("shichi", quotient("sinh"), everywhere, 0)),
-    "hyperbolic_cosine_integral": Rule(integrated("shichi", lambda xp, t: xp.cosh(t) / t, hyperbolic_reach, 1)),
+    "hyperbolic_cosine_integral": Rule(integrated("shichi", lambda xp, t: xp.cosh(t) / t, far_from_zero, 1)),
     "fresnel_sine": Rule(integrated("fresnel", fresnel_slope("sin"), by_oscillation, 0)),
     "fresnel_cosine": Rule(integrated("fresnel", fresnel_slope("cos"), by_oscillation, 1)),
 }

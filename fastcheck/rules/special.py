@@ -123,13 +123,26 @@ def betaincc(xp: Any, values: Values, changes: Changes, out: Any, branches: Any)
 
 
 def betaln_change(xp: Any, a: Any, b: Any, d: Any) -> Any:
-    """Return the change of log B(a, b) by a: the integral of psi(a) - psi(a + b), which is taken without cancelling."""
-    function = special(xp, "betaln")
+    """Return the change of log B(a, b) by a: the integral of psi(a) - psi(a + b), which is taken without cancelling.
+
+    Over long ways it is the change of log gamma(a) less that of log gamma(a + b); beside a small b these cancel, and it
+    is what b adds to log gamma before, less what it adds behind.
+    """
 
     def slope(t: Any) -> Any:
         return -digamma(xp, (t,), (b + 0.0 * t,), None, None)
 
-    return integral(xp, slope, a, d, a, lambda: function(a + d, b) - function(a, b))
+    def far() -> Any:
+        beside = (b <= a) & (b <= a + d)
+        near = rise_of_gammaln(xp, a, b) - rise_of_gammaln(xp, a + d, b)
+        return xp.where(beside, near, rise_of_gammaln(xp, a, d) - rise_of_gammaln(xp, a + b, d))
+
+    return integral(xp, slope, a, d, a, far)
+
+
+def rise_of_gammaln(xp: Any, a: Any, b: Any) -> Any:
+    """log gamma(a + b) - log gamma(a), which keeps its digits where b is small."""
+    return gammaln(xp, (a,), (b,), special(xp, "gammaln")(a), None)
 
 
 def betaln(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:

@@ -290,12 +290,12 @@ def call_with_several_outputs(run: Run, ufunc: Any, inputs: Operands) -> Any:
     raise NoRule(full_name(name))
 
 
-def by_name(name: str) -> Callable[..., Any]:
-    """Return the handler of a function that is no ufunc, but works element by element."""
+def by_name(name: str, count: int) -> Callable[..., Any]:
+    """Return the handler of a function of ``count`` operands that is no ufunc, but works element by element."""
 
     def handler(run: Run, function: Any, args: Operands, options: Any) -> Any:
-        if options or any(arg is None for arg in args):
-            raise NoRule(f"{full_name(name)} with options", "give its operands by their places")
+        if options or len(args) != count:
+            raise NoRule(f"{full_name(name)} of other operands than {count} by their places")
         return operate(run, name, function, args)
 
     return handler

@@ -25,8 +25,8 @@ _SPECIAL = {
     "logsumexp": reductions.by_rule("axis", "b", "keepdims", "return_sign"),
     "softmax": reductions.by_rule("axis"),
     "log_softmax": reductions.by_rule("axis"),
-    "zeta": elementwise.by_name("zeta"),
-    "polygamma": elementwise.by_name("polygamma"),
+    "zeta": elementwise.by_name("zeta", 2),
+    "polygamma": elementwise.by_name("polygamma", 2),
 }
 
 
