@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from .._errors import NoRule
 from .base import Change, Changes, Rule, Values, still_where_still
 from .namespaces import any_of, special
 from .piecewise import absolute
@@ -19,6 +18,7 @@ LEAST_REACH = 1e-300
 TERMS, LARGE = 20, 30.0
 
 Reach = Callable[[Any, Any, Any], Any]
+Function = Callable[[Any], Any]
 
 
 def away_from_zero(xp: Any, order: Any, x: Any) -> Any:
@@ -121,17 +121,36 @@ def falling_slope(xp: Any, plain: Any, order: Any, t: Any) -> Any:
     return scaled_slope(xp, plain, order, t, 1.0, math.sqrt(0.5 * math.pi))
 
 
+def even_change(xp: Any, slope: Function, function: Function, x: Any, d: Any, reach: Any) -> Any:
+    """Return the change of an even function: an integral over |x|."""
+    size = xp.abs(x)
+    step = absolute(xp, (x,), (d,), size, None)
+    return integral(xp, slope, size, step, reach, lambda: function(size + step) - function(size))
+
+
+def odd_change(xp: Any, slope: Function, function: Function, x: Any, d: Any, reach: Any) -> Any:
+    """Return the change of an odd function: on the side of x as far as zero, the rest on the other side."""
+    size, inward = xp.abs(x), xp.where(x > 0.0, -d, d)
+    crossing = (inward > size) & (x != 0.0)
+    side = xp.where(x == 0.0, xp.sign(d), xp.sign(x))
+    step = xp.where(crossing, -size, side * d)
+    near = integral(xp, slope, size, step, reach, lambda: function(size + step) - function(size))
+    return side * (near - function(xp.where(crossing, inward - size, 0.0)))
+
+
 def scaled_i0(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
-    """exp(-|x|) I0(x): over |x|, the integral of its slope exp(-|x|) (I1 - I0)."""
-    (x,) = values
-    size, first, second = xp.abs(x), special(xp, "i0e"), special(xp, "i1e")
-    d = absolute(xp, values, changes, size, branches)
-    return integral(xp, lambda t: growing_slope(xp, second(t) - first(t), 0.0, t), size, d, 1.0 + size,
-                    lambda: first(size + d) - out)
+    """exp(-|x|) I0(x), of which the slope is exp(-|x|) (I1 - I0) for positive x."""
+    (x,), (d,) = values, changes
+    first, second = special(xp, "i0e"), special(xp, "i1e")
+
+    def slope(t: Any) -> Any:
+        return growing_slope(xp, second(t) - first(t), 0.0, t)
+
+    return even_change(xp, slope, first, x, d, 1.0 + xp.abs(x))
 
 
 def scaled_i1(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
-    """exp(-|x|) I1(x), an odd function: on the side of x as far as zero, the rest on the other side."""
+    """exp(-|x|) I1(x), of which the slope is exp(-|x|) (I0 - I1 - I1 / x) for positive x."""
     (x,), (d,) = values, changes
     first, second = special(xp, "i0e"), special(xp, "i1e")
 
@@ -139,27 +158,26 @@ def scaled_i1(xp: Any, values: Values, changes: Changes, out: Any, branches: Any
         plain = first(t) - second(t) - xp.where(t == 0.0, 0.5, second(t) / t)
         return growing_slope(xp, plain, 1.0, t)
 
-    size, inward = xp.abs(x), xp.where(x > 0.0, -d, d)
-    crossing = (inward > size) & (x != 0.0)
-    side = xp.where(x == 0.0, xp.sign(d), xp.sign(x))
-    step = xp.where(crossing, -size, side * d)
-    near = integral(xp, slope, size, step, 1.0 + size, lambda: second(size + step) - second(size))
-    return side * (near - second(xp.where(crossing, inward - size, 0.0)))
+    return odd_change(xp, slope, second, x, d, 1.0 + xp.abs(x))
 
 
 def scaled_iv(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
-    """exp(-x) I(x) of any order, for x >= 0."""
+    """exp(-|x|) I(x) of any order; it is even or odd where that is whole, and no number for x < 0 elsewhere."""
     (order,), x, d = shapes_and_x(values, changes)
-    if any_of(xp, (x < 0.0) | (x + d < 0.0)):
-        raise NoRule("scipy.special.ive of negative numbers")
     function = special(xp, "ive")
 
     def slope(t: Any) -> Any:
         return growing_slope(xp, half_sum(function, order, t) - function(order, t), order, t)
 
-    found = integral(xp, slope, x, d, power_law(xp, across_zero(xp, order, x), order, x),
-                     lambda: function(order, x + d) - out)
-    return still_where_still(xp, found, d)
+    def value(t: Any) -> Any:
+        return function(order, t)
+
+    reach = power_law(xp, across_zero(xp, order, x), order, xp.abs(x))
+    order = order + 0.0 * x
+    even, odd = (share(xp, slope, value, x, d, reach) for share in (even_change, odd_change))
+    change = xp.where(order % 2.0 == 0.0, even, odd)
+    undefined = (order != xp.round(order)) & ((x < 0.0) | (x + d < 0.0))
+    return still_where_still(xp, xp.where(undefined, math.nan, change), d)
 
 
 def power_law(xp: Any, near: Any, order: Any, x: Any) -> Any:

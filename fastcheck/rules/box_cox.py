@@ -79,12 +79,22 @@ def boxcox(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -
 
 
 def at_nothing(xp: Any, x: Any, rate: Any, d: Any, d_rate: Any, change: Any) -> Any:
-    """Return the change, with that to or from x = 0, where the transformation is -1 / rate."""
+    """Return the change, with that to or from x = 0, where the transformation is -1 / rate.
+
+    A rate that changes by much is put into both values, which are subtracted.
+    """
     new, new_rate = moved(x, d), moved(rate, d_rate)
+    stays = 2.0 * xp.abs(new_rate - rate) <= xp.abs(rate)
     by_rate = 0.0 if d_rate is None else d_rate / rate / new_rate
-    change = xp.where(new == 0.0, by_rate - x**rate / rate, change)
-    risen = xp.where(new_rate == 0.0, xp.log(new) + 1.0 / rate, by_rate + new**new_rate / new_rate)
-    return xp.where(x == 0.0, risen, change)
+    fallen = xp.where(stays, by_rate - x**rate / rate, -1.0 / new_rate - transformed(xp, x, rate))
+    risen = xp.where(stays, by_rate + new**new_rate / new_rate, transformed(xp, new, new_rate) + 1.0 / rate)
+    return xp.where(x == 0.0, risen, xp.where(new == 0.0, fallen, change))
+
+
+def transformed(xp: Any, x: Any, rate: Any) -> Any:
+    """(x^rate - 1) / rate."""
+    logarithm = xp.log(xp.where(x == 0.0, 1.0, x))
+    return xp.where(x == 0.0, -1.0 / rate, logarithm * relative_exponential(xp, rate * logarithm))
 
 
 def boxcox1p(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
@@ -124,7 +134,7 @@ def inverse_step(xp: Any, y: Any, rate: Any, d: Any) -> Any:
 
 
 def relative_logarithm_slope(xp: Any, t: Any) -> Any:
-    """Return the derivative of log(1 + t) / t, by the power series sum_k (-1)^k k / (k + 1) t^(k - 1) for |t| <= 1/4."""
+    """Return the derivative of log(1 + t) / t, for |t| <= 1/4 by its series sum_k (-1)^k k / (k + 1) t^(k - 1)."""
     small = xp.abs(t) <= 0.25
     near, far = xp.where(small, t, 0.0), xp.where(small, 1.0, t)
     total = 0.0 * near

@@ -88,7 +88,7 @@ def exp1_change(xp: Any, x: Any, d: Any) -> Any:
 
 
 def expn(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
-    """Return the integral of -E_(n - 1), E_n being the exponential integral of order n; far from small x by recurrence."""
+    """Return the integral of -E_(n - 1), E_n being the exponential integral; far from a small x by recurrence."""
     (n,), x, d = shapes_and_x(values, changes)
     function = special(xp, "expn")
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from . import algebra, composed, creation, curves, distances, elementwise, joining, linear, matrices, reductions, scalars
+from . import algebra, composed, creation, curves, distances, joining, linear, matrices, reductions, scalars
+from .elementwise import by_name
 from .rearranging import arrays_in, rearrangement
 from .run import Run
 
@@ -25,8 +26,8 @@ _SPECIAL = {
     "logsumexp": reductions.by_rule("axis", "b", "keepdims", "return_sign"),
     "softmax": reductions.by_rule("axis"),
     "log_softmax": reductions.by_rule("axis"),
-    "zeta": elementwise.by_name("zeta", 2),
-    "polygamma": elementwise.by_name("polygamma", 2),
+    "zeta": by_name("zeta", 2),
+    "polygamma": by_name("polygamma", 2),
 }
 
 
