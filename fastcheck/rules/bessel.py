@@ -185,13 +185,26 @@ def power_law(xp: Any, near: Any, order: Any, x: Any) -> Any:
     return xp.where(x > 2.0 + 2.0 * order * order, 0.25 * x, near)
 
 
-def scaled_k(order: float) -> Change:
-    """Return the change of exp(x) K(x) of order 0 or 1, as that of ``kve``."""
+def scaled_k0(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """exp(x) K0(x)."""
+    (x,), (d,) = values, changes
+    first, second = special(xp, "k0e"), special(xp, "k1e")
 
-    def change(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
-        return scaled_kv(xp, (order, *values), (None, *changes), out, branches)
+    def slope(t: Any) -> Any:
+        return falling_slope(xp, first(t) - second(t), 0.0, t)
 
-    return change
+    return integral(xp, slope, x, d, power_law(xp, away_from_zero(xp, 0.0, x), 0.0, x), lambda: first(x + d) - out)
+
+
+def scaled_k1(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """exp(x) K1(x)."""
+    (x,), (d,) = values, changes
+    first, second = special(xp, "k0e"), special(xp, "k1e")
+
+    def slope(t: Any) -> Any:
+        return falling_slope(xp, second(t) - first(t) - second(t) / t, 1.0, t)
+
+    return integral(xp, slope, x, d, power_law(xp, away_from_zero(xp, 1.0, x), 1.0, x), lambda: second(x + d) - out)
 
 
 def scaled_kv(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
@@ -224,7 +237,7 @@ BESSEL: dict[str, Rule] = {
     "k1": Rule(of_order_one("k1", "k0", -1.0, away_from_zero)),
     "kn": Rule(of_order("kv", minus_half_sum, away_from_zero)),
     "kv": Rule(of_order("kv", minus_half_sum, away_from_zero)),
-    "k0e": Rule(scaled_k(0.0)),
-    "k1e": Rule(scaled_k(1.0)),
+    "k0e": Rule(scaled_k0),
+    "k1e": Rule(scaled_k1),
     "kve": Rule(scaled_kv),
 }
