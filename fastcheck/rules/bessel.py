@@ -4,6 +4,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from .base import Change, Changes, Rule, Values, still_where_still
 from .namespaces import any_of, special
 from .piecewise import absolute
@@ -219,6 +221,16 @@ def scaled_kv(xp: Any, values: Values, changes: Changes, out: Any, branches: Any
                     lambda: function(order, x + d) - out)
 
 
+def struve_slope(rule: Callable[..., Any]) -> Callable[[Callable[..., Any], Any, Any], Any]:
+    """Return the derivative of a Struve function: like that of the Bessel function, and a power of x."""
+
+    def slope(function: Callable[..., Any], order: Any, t: Any) -> Any:
+        power = (0.5 * t) ** order * special(np, "rgamma")(order + 1.5)
+        return rule(function, order, t) + 0.5 / math.sqrt(math.pi) * power
+
+    return slope
+
+
 BESSEL: dict[str, Rule] = {
     "j0": Rule(of_order_zero("j0", "j1", -1.0, across_zero)),
     "j1": Rule(of_order_one("j1", "j0", 1.0, across_zero)),
@@ -240,4 +252,6 @@ BESSEL: dict[str, Rule] = {
     "k0e": Rule(scaled_k0),
     "k1e": Rule(scaled_k1),
     "kve": Rule(scaled_kv),
+    "struve": Rule(of_order("struve", struve_slope(half_difference), across_zero)),
+    "modstruve": Rule(of_order("modstruve", struve_slope(half_sum), across_zero)),
 }

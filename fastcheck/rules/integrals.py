@@ -7,6 +7,7 @@ from typing import Any
 from .base import Change, Changes, Rule, Values, product_change, still_where_still
 from .namespaces import any_of, special
 from .quadrature import integral
+from .small import log_ratio
 from .special import shapes_and_x
 
 # What stands for a reach of nothing, by which changes can be divided.
@@ -130,12 +131,53 @@ def fresnel_slope(function: str) -> Callable[[Any, Any], Any]:
     return lambda xp, t: getattr(xp, function)(0.5 * math.pi * t * t)
 
 
+def spence(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """Return the integral of log(t) / (1 - t); beside a small x by S(x) = pi^2 / 6 - log(x) log(1 - x) - S(1 - x)."""
+    (x,), (d,) = values, changes
+    function = special(xp, "spence")
+
+    def far() -> Any:
+        plain = function(x + d) - out
+        beside = (x > 0.0) & (x <= 0.5) & (xp.abs(x + d) <= 0.5)
+        if not any_of(xp, beside):
+            return plain
+        near, step = xp.where(beside, x, 0.25), xp.where(beside, d, 0.0)
+        rise, fall = log_ratio(xp, near, step), log_ratio(xp, 1.0 - near, -step)
+        mirrored = integral(xp, lambda t: spence_slope(xp, t), 1.0 - near, -step, 4.0 + 0.0 * near, lambda: 0.0)
+        a, b = xp.log(near), xp.log1p(-near)
+        product = xp.where(near + step == 0.0, -a * b, product_change(a, b, rise, fall))
+        return xp.where(beside, -product - mirrored, plain)
+
+    return integral(xp, lambda t: spence_slope(xp, t), x, d, x + LEAST_REACH, far)
+
+
+def spence_slope(xp: Any, t: Any) -> Any:
+    """log(t) / (1 - t), which is -1 at one."""
+    gap = xp.where(t == 1.0, -1.0, 1.0 - t)
+    return xp.where(t == 1.0, -1.0, xp.where(t < 0.5, xp.log(t), xp.log1p(-gap)) / gap)
+
+
+def airy(output: int, slope: Callable[[Any, tuple[Any, ...]], Any]) -> Change:
+    """Return the change of an output of SciPy's Airy functions, of which the slope is a function of x and them all."""
+    return integrated("airy", lambda xp, t: slope(t, special(xp, "airy")(t)), root_reach, output)
+
+
+def root_reach(xp: Any, x: Any) -> Any:
+    """Return the reach of functions of the power 3/2."""
+    return 2.0 / (1.0 + xp.sqrt(xp.abs(x)))
+
+
 INTEGRALS: dict[str, Rule] = {
     "exp1": Rule(exp1),
     "expn": Rule(expn),
     "expi": Rule(integrated("expi", lambda xp, t: xp.exp(t) / t, away_from_zero)),
     "dawsn": Rule(integrated("dawsn", dawson_slope, lambda xp, x: 1.0 + 0.5 * xp.abs(x))),
     "erfi": Rule(integrated("erfi", lambda xp, t: 2.0 / math.sqrt(math.pi) * xp.exp(t * t), by_oscillation)),
+    "spence": Rule(spence),
+    "airy_ai": Rule(airy(0, lambda t, all_four: all_four[1])),
+    "airy_ai_slope": Rule(airy(1, lambda t, all_four: t * all_four[0])),
+    "airy_bi": Rule(airy(2, lambda t, all_four: all_four[3])),
+    "airy_bi_slope": Rule(airy(3, lambda t, all_four: t * all_four[2])),
     "sine_integral": Rule(integrated("sici", quotient("sin"), everywhere, 0)),
     "cosine_integral": Rule(integrated("sici", lambda xp, t: xp.cos(t) / t, far_from_zero, 1)),
     "hyperbolic_sine_integral": Rule(integrated("shichi", quotient("sinh"), everywhere, 0)),

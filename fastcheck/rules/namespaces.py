@@ -126,7 +126,8 @@ def take_along(xp: Any, x: Any, places: Any) -> Any:
 
 # What PyTorch calls SciPy's functions that it has by other names.
 OF_TORCH = {
-    "k0": "modified_bessel_k0", "k1": "modified_bessel_k1", "k0e": "scaled_modified_bessel_k0", "k1e": "scaled_modified_bessel_k1",
+    "k0": "modified_bessel_k0", "k1": "modified_bessel_k1",
+    "k0e": "scaled_modified_bessel_k0", "k1e": "scaled_modified_bessel_k1",
 }
 
 

@@ -32,6 +32,18 @@ def gamma(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) ->
     return xp.where((xp.abs(step) <= 0.5) & ((new > 0.0) == (out > 0.0)), near, new - out)
 
 
+def rgamma(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """1 / gamma(x) for positive x, likewise."""
+    (x,), (d,) = values, changes
+    if any_of(xp, x <= 0.0):
+        raise NoRule("scipy.special.rgamma of negative numbers")
+    step = gammaln(xp, values, changes, special(xp, "gammaln")(x), branches)
+    near = out * xp.expm1(-step)
+    if largest(xp, step) <= 0.5:
+        return near
+    return xp.where((xp.abs(step) <= 0.5) & (x + d > 0.0), near, special(xp, "rgamma")(x + d) - out)
+
+
 def digamma(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
     """Return the integral of trigamma, for positive x: digamma(x) = digamma(x + 1) - 1 / x, whose pole stands apart."""
     (x,), (d,) = values, changes
@@ -247,6 +259,7 @@ SPECIAL: dict[str, Rule] = {
     "lgamma": Rule(gammaln),
     "loggamma": Rule(gammaln),
     "gamma": Rule(gamma),
+    "rgamma": Rule(rgamma),
     "digamma": Rule(digamma),
     "psi": Rule(digamma),
     "zeta": Rule(hurwitz_zeta),

@@ -125,6 +125,7 @@ def combined(function: Callable[..., bool], operands: int) -> Reference:
 NORMAL = (-37.0, -26.0, -9.0, -3.3, -1.0, -1e-9, 0.0, 0.4, 1.0, 2.5, 8.0, 20.0)
 GAMMA = (1e-9, 0.1, 1.0, 1.4616321449683623, 2.0, 7.3, 50.0, 1e6)
 BESSEL = (-30.0, -1.0, -1e-9, 0.0, 0.3, 2.404825557695773, 20.0)
+AIRY = (-20.0, -2.338107410459767, -1.0, -1e-9, 0.0, 0.7, 9.0)
 OF_POSITIVE = (1e-9, 0.3, 2.404825557695773, 20.0)
 
 
@@ -206,6 +207,11 @@ def log_beta(a: Any, b: Any) -> Any:
 def of_order_one_at_peak(values: Any, changes: Any) -> Any:
     """Where a slope's zero lies between terms of order one, and far out in the reciprocal's."""
     return abs(changes[0]) / (1 + values[0] ** 2)
+
+
+def by_size(values: Any, changes: Any) -> Any:
+    """Where the slope is an oscillation times x."""
+    return abs(changes[0]) * (1 + abs(values[0]))
 
 
 def by_share(values: Any, changes: Any) -> Any:
@@ -295,6 +301,7 @@ REFERENCES: dict[str, Reference] = {
     "float_power": Reference(power, pairs((-1.0, -3.8, 0.7), (3.0, 4.0, 0.01, 25.0))),
     "exp": Reference(mp.exp, singles(*SATURATED), 400),
     "exp2": Reference(lambda x: mp.mpf(2) ** x, singles(*SATURATED), 400),
+    "exp10": Reference(lambda x: mp.mpf(10) ** x, singles(*(x / 3 for x in SATURATED)), 400),
     "expm1": Reference(mp.expm1, singles(*SATURATED), 400),
     "log": Reference(log, singles(*POSITIVE), 500),
     "log2": Reference(lambda x: log(x) / mp.log(2), singles(*POSITIVE), 500),
@@ -318,6 +325,7 @@ REFERENCES: dict[str, Reference] = {
     ),
     "sin": Reference(mp.sin, singles(*LINE, math.pi, math.pi / 2)),
     "cos": Reference(mp.cos, singles(*LINE, math.pi, math.pi / 2)),
+    "cosm1": Reference(lambda x: mp.cos(x) - 1, singles(*LINE, math.pi, math.pi / 2)),
     "tan": Reference(mp.tan, singles(*LINE, math.pi, 1.5707, math.pi / 2)),
     "arcsin": Reference(within(-1.0, 1.0, mp.asin), singles(-1.0, -0.999999, -0.3, 0.0, 1e-9, 0.5, 0.9, 1.0)),
     "arccos": Reference(within(-1.0, 1.0, mp.acos), singles(-1.0, -0.999999, -0.3, 0.0, 1e-9, 0.5, 0.9, 1.0)),
@@ -378,6 +386,7 @@ REFERENCES: dict[str, Reference] = {
     "gammaln:negative": Reference(within(-2.0, -1e-3, log_gamma), singles(-0.3, -1.7), 60, of_order_one),
     "lgamma": Reference(positive(log_gamma), singles(*GAMMA), 60, of_order_one),
     "gamma": Reference(positive(mp.gamma), singles(*GAMMA[:-1]), 60, of_order_one),
+    "rgamma": Reference(positive(mp.rgamma), singles(*GAMMA[:-1]), 60, of_order_one),
     "digamma": Reference(positive(mp.digamma), singles(*GAMMA), 60),
     "psi": Reference(positive(mp.digamma), singles(*GAMMA), 60),
     "zeta": Reference(positive(lambda x: mp.zeta(2, x)), singles(*GAMMA), 60, fixed=(2.0,)),
@@ -419,6 +428,9 @@ REFERENCES: dict[str, Reference] = {
     "k0e": Reference(positive(bessel(mp.besselk, 0, 1.0)), singles(*OF_POSITIVE, 1e4), 60),
     "k1e": Reference(positive(bessel(mp.besselk, 1, 1.0)), singles(*OF_POSITIVE, 1e4), 60),
     "kve": Reference(positive(bessel(mp.besselk, 2.5, 1.0)), singles(*OF_POSITIVE, 1e4), 60, fixed=(2.5,)),
+    "struve": Reference(bessel(mp.struveh, 1), singles(*BESSEL), 60, of_order_one, fixed=(1.0,)),
+    "struve:0": Reference(bessel(mp.struveh, 0), singles(*BESSEL), 60, of_order_one, fixed=(0.0,)),
+    "modstruve": Reference(bessel(mp.struvel, 1), singles(*BESSEL), 60, of_order_one, fixed=(1.0,)),
     "exp1": Reference(positive(mp.e1), singles(1e-9, 0.1, 1.0, 7.3, 40.0), 60),
     "expn": Reference(positive(lambda x: mp.expint(2, x)), singles(1e-9, 0.1, 1.0, 7.3, 40.0), 60, fixed=(2,)),
     "expn:0": Reference(positive(lambda x: mp.expint(0, x)), singles(1e-9, 0.1, 1.0, 7.3, 40.0), 60, fixed=(0,)),
@@ -427,6 +439,12 @@ REFERENCES: dict[str, Reference] = {
     "dawsn": Reference(lambda x: mp.sqrt(mp.pi) / 2 * mp.exp(-x * x) * mp.erfi(x),
                        singles(-30.0, -6.0, -1e-9, 0.0, 0.3, 0.9241388730045916, 8.0, 1e3), 60, of_order_one_at_peak),
     "erfi": Reference(mp.erfi, singles(-3.0, -1e-9, 0.0, 0.3, 5.0), 60),
+    "spence": Reference(lambda x: mp.re(mp.polylog(2, 1 - x)) if x >= 0 else mp.nan,
+                        singles(1e-9, 0.1, 0.6, 1.0, 7.3, 40.0), 60),
+    "airy_ai": Reference(mp.airyai, singles(*AIRY), 60, of_order_one),
+    "airy_ai_slope": Reference(lambda x: mp.airyai(x, derivative=1), singles(*AIRY), 60, by_size),
+    "airy_bi": Reference(mp.airybi, singles(*AIRY), 60, of_order_one),
+    "airy_bi_slope": Reference(lambda x: mp.airybi(x, derivative=1), singles(*AIRY), 60, by_size),
     "sine_integral": Reference(mp.si, singles(-30.0, -1e-9, 0.0, 0.3, math.pi, 20.0), 60, by_share),
     "cosine_integral": Reference(positive(mp.ci), singles(1e-9, 0.3, math.pi / 2, 20.0), 60, by_share),
     "hyperbolic_sine_integral": Reference(mp.shi, singles(-30.0, -1e-9, 0.0, 0.3, 20.0), 60),

@@ -25,6 +25,7 @@ SEVERAL = {
     "sici": ("sine_integral", "cosine_integral"),
     "shichi": ("hyperbolic_sine_integral", "hyperbolic_cosine_integral"),
     "fresnel": ("fresnel_sine", "fresnel_cosine"),
+    "airy": ("airy_ai", "airy_ai_slope", "airy_bi", "airy_bi_slope"),
 }
 
 

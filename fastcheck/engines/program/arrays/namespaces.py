@@ -28,6 +28,7 @@ _SPECIAL = {
     "log_softmax": reductions.by_rule("axis"),
     "zeta": by_name("zeta", 2),
     "polygamma": by_name("polygamma", 2),
+    "multigammaln": composed.composed(curves.multigammaln),
 }
 
 

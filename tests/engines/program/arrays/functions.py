@@ -272,7 +272,14 @@ SPECIAL = {
     "beta": lambda x, y, v: scipy.special.betaln(x * x + 1.0, v * v + 0.5) + scipy.special.beta(2.0, x * x + 0.5),
     "Bessel": lambda x, y, v: scipy.special.j0(x) + scipy.special.jv(3, x) + scipy.special.kv(1.5, v * v + 1.0),
     "modified Bessel": lambda x, y, v: scipy.special.i0(x) + scipy.special.i1e(x) + scipy.special.iv(2, v),
-    "integrals": lambda x, y, v: scipy.special.exp1(x * x + 0.5) + scipy.special.expn(3, v * v) + scipy.special.dawsn(x),
+    "integrals": lambda x, y, v: (
+        scipy.special.exp1(x * x + 0.5) + scipy.special.expn(3, v * v) + scipy.special.dawsn(x)
+        + scipy.special.spence(v * v) + scipy.special.expi(v * v) + scipy.special.erfi(v)
+    ),
+    "multigammaln": lambda x, y, v: scipy.special.multigammaln(x * x + 1.0, 2) + scipy.special.rgamma(v * v + 0.1),
+    "Airy": lambda x, y, v: sum(scipy.special.airy(x)),
+    "Struve": lambda x, y, v: scipy.special.struve(1, x) + scipy.special.modstruve(0.5, v * v),
+    "small": lambda x, y, v: scipy.special.exp10(x) + scipy.special.cosm1(v),
     "two at once": lambda x, y, v: (
         scipy.special.sici(x * x + 1.0)[1] + sum(scipy.special.fresnel(x)) + scipy.special.shichi(v)[0]
     ),
