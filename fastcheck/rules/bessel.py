@@ -184,7 +184,7 @@ def scaled_iv(xp: Any, values: Values, changes: Changes, out: Any, branches: Any
 
 def power_law(xp: Any, near: Any, order: Any, x: Any) -> Any:
     """Return the reach of scaled functions, which change slowly where x is large."""
-    return xp.where(x > 2.0 + 2.0 * order * order, 0.25 * x, near)
+    return xp.maximum(near, x / (2.0 + xp.abs(order + 0.0 * x)))
 
 
 def scaled_k0(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:

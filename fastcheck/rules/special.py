@@ -166,14 +166,30 @@ def betaln(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -
     return plus(change, None if db is None else betaln_change(xp, b, moved(a, da), db))
 
 
-def beta(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
-    """out expm1(change of the logarithm), by subtraction where that is large."""
-    step = betaln(xp, values, changes, None, branches)
+def by_logarithm(xp: Any, name: str, values: Values, changes: Changes, out: Any, step: Any) -> Any:
+    """Return the change of a function from that of its logarithm, for positive operands.
+
+    It is a subtraction where that is large, or an operand becomes negative.
+    """
     near = out * xp.expm1(step)
-    if largest(xp, step) <= 0.5:
-        return near
-    new = special(xp, "beta")(*(moved(value, change) for value, change in zip(values, changes, strict=True)))
-    return xp.where(xp.abs(step) <= 0.5, near, new - out)
+    new = [moved(value, change) for value, change in zip(values, changes, strict=True)]
+    far = (xp.abs(step) > 0.5) | (new[0] <= 0.0) | (new[1] <= 0.0)
+    return xp.where(far, special(xp, name)(*new) - out, near) if any_of(xp, far) else near
+
+
+def beta(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """exp(betaln)."""
+    return by_logarithm(xp, "beta", values, changes, out, betaln(xp, values, changes, None, branches))
+
+
+def poch(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """gamma(z + m) / gamma(z) for positive z and m: the way of z, then that of m."""
+    (z, m), (dz, dm) = values, changes
+    if any(any_of(xp, x <= 0.0) for x in (z, m)):
+        raise NoRule("scipy.special.poch of negative numbers")
+    step = None if dz is None else -betaln_change(xp, z, m, dz)
+    step = plus(step, None if dm is None else rise_of_gammaln(xp, moved(z, dz) + m, dm))
+    return by_logarithm(xp, "poch", values, changes, out, step)
 
 
 def quantile_change(xp: Any, p: Any, d: Any, far: Any) -> Any:
@@ -270,6 +286,7 @@ SPECIAL: dict[str, Rule] = {
     "betaincc": Rule(betaincc),
     "betaln": Rule(betaln),
     "beta": Rule(beta),
+    "poch": Rule(poch),
     "erfinv": Rule(erfinv),
     "erfcinv": Rule(erfcinv),
     "ndtri": Rule(ndtri),

@@ -398,6 +398,8 @@ REFERENCES: dict[str, Reference] = {
     "betaln": Reference(log_beta, pairs((1e-9, 0.3, 1.0, 20.0, 1e6), (1e-3, 0.5, 2.0, 70.0)), 60),
     "beta": Reference(
         lambda a, b: mp.exp(log_beta(a, b)), pairs((1e-9, 0.3, 1.0, 20.0), (1e-3, 0.5, 2.0, 70.0)), 60),
+    "poch": Reference(lambda z, m: mp.rf(z, m) if z > 0 and m > 0 else mp.nan,
+                      pairs((1e-9, 0.3, 1.0, 20.0, 70.0), (0.5, 2.0, 30.0)), 60),
     "gammainc": Reference(positive(lambda x: mp.gammainc(2.5, 0, x, regularized=True)),
                           singles(1e-9, 0.1, 1.0, 7.3, 30.0), 60, fixed=(2.5,)),
     "gammaincc": Reference(positive(lambda x: mp.gammainc(0.5, x, mp.inf, regularized=True)),

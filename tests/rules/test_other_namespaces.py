@@ -19,7 +19,7 @@ NAMESPACES = ("torch", "array_api_compat.torch", pytest.param("jax.numpy", marks
 
 # Rules that call functions that JAX, or PyTorch, lacks; PyTorch's J and Y have 12 digits, and no rule.
 OF_BOTH = {"i0", "i1", "i0e", "i1e"}
-NOT_OF_JAX = {*BESSEL, *INTEGRALS, "beta", "rgamma"} - OF_BOTH
+NOT_OF_JAX = {*BESSEL, *INTEGRALS, "beta", "poch", "rgamma"} - OF_BOTH
 NOT_OF_TORCH = {"betainc", "betaincc", *NOT_OF_JAX} - {"k0", "k1", "k0e", "k1e"}
 
 

@@ -277,6 +277,7 @@ SPECIAL = {
         + scipy.special.spence(v * v) + scipy.special.expi(v * v) + scipy.special.erfi(v)
     ),
     "multigammaln": lambda x, y, v: scipy.special.multigammaln(x * x + 1.0, 2) + scipy.special.rgamma(v * v + 0.1),
+    "poch": lambda x, y, v: scipy.special.poch(x * x + 0.5, v * v + 0.1),
     "Airy": lambda x, y, v: sum(scipy.special.airy(x)),
     "Struve": lambda x, y, v: scipy.special.struve(1, x) + scipy.special.modstruve(0.5, v * v),
     "small": lambda x, y, v: scipy.special.exp10(x) + scipy.special.cosm1(v),
