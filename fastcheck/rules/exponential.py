@@ -53,12 +53,21 @@ def expm1(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) ->
 
 def exp2(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
     """2^x expm1(d log 2)."""
-    (x,), (d,) = values, changes
-    change = out * small.expm1(xp, LN_2 * xp.clip(d, None, 1.0))
+    return power_of_base(xp, values[0], changes[0], out, LN_2, xp.exp2)
+
+
+def exp10(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """10^x expm1(d log 10)."""
+    return power_of_base(xp, values[0], changes[0], out, LN_10, lambda t: 10.0**t)
+
+
+def power_of_base(xp: Any, x: Any, d: Any, out: Any, logarithm: float, function: Callable[[Any], Any]) -> Any:
+    """Return the change of base^x, given the logarithm of the base and the power as a function."""
+    change = out * small.expm1(xp, logarithm * xp.clip(d, None, 1.0))
     if largest(xp, d) > 1.0:
         total, error = two_sum(xp, x, d)
-        change = xp.where(d > 1.0, xp.exp2(total) * (1.0 + LN_2 * error) - out, change)
-    return where_it_overflows(xp, x, d, out, change, xp.exp2)
+        change = xp.where(d > 1.0, function(total) * (1.0 + logarithm * error) - out, change)
+    return where_it_overflows(xp, x, d, out, change, function)
 
 
 def log(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
@@ -260,6 +269,7 @@ def logaddexp2(xp: Any, values: Values, changes: Changes, out: Any, branches: An
 EXPONENTIAL: dict[str, Rule] = {
     "exp": Rule(exp, complex=True),
     "exp2": Rule(exp2),
+    "exp10": Rule(exp10),
     "expm1": Rule(expm1),
     "log": Rule(log),
     "log2": Rule(log2),

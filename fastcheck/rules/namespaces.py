@@ -124,13 +124,19 @@ def take_along(xp: Any, x: Any, places: Any) -> Any:
     return xp.take_along_dim(x, places, -1) if hasattr(xp, "take_along_dim") else xp.take_along_axis(x, places, -1)
 
 
+# What PyTorch calls SciPy's functions that it has by other names.
+OF_TORCH = {
+    "k0": "modified_bessel_k0", "k1": "modified_bessel_k1",
+    "k0e": "scaled_modified_bessel_k0", "k1e": "scaled_modified_bessel_k1",
+}
+
+
 def special(xp: Any, name: str) -> Any:
     """Return a special function by SciPy's name."""
     if "torch" in xp.__name__:
         import torch
 
-        renamed = {"j0": "bessel_j0", "j1": "bessel_j1"}
-        return gamma_of_torch if name == "gamma" else getattr(torch.special, renamed.get(name, name))
+        return gamma_of_torch if name == "gamma" else getattr(torch.special, OF_TORCH.get(name, name))
     if "jax" in xp.__name__:
         import jax.scipy.special as functions
     else:

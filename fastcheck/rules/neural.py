@@ -248,9 +248,47 @@ def huber(
     Its change is c d + dc (r + d - c - dc / 2).  The slope has kinks, not the function.
     """
     (r,), (d,) = values, changes
-    c = xp.clip(r, -delta, delta)
-    dc = between(xp, r, d, -delta, delta, None)
+    return huber_change(xp, r, d, xp.clip(r, -delta, delta), between(xp, r, d, -delta, delta, None))
+
+
+def huber_change(xp: Any, r: Any, d: Any, c: Any, dc: Any) -> Any:
+    """Return the change of c (r - c / 2)."""
     return c * d + dc * ((r - c) + d - 0.5 * dc)
+
+
+def huber_with_threshold(
+    xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None
+) -> Any:
+    """Return the same as SciPy has it, where the threshold is the first operand and may move."""
+    (delta, r), (d_delta, d) = values, changes
+    c = xp.minimum(xp.maximum(r, -delta), delta)
+    ends = None if d_delta is None else -d_delta
+    dc = clip(xp, (r + 0.0 * out, -delta + 0.0 * out, delta + 0.0 * out), (d, ends, d_delta), None, None)
+    return huber_change(xp, r, or_zero(d), c, dc)
+
+
+def pseudo_huber(
+    xp: Any, values: Values, changes: Changes, out: Any, branches: Branches | None
+) -> Any:
+    """delta^2 (sqrt(1 + (r / delta)^2) - 1) = delta r^2 / (h + delta), h = hypot(delta, r): the way of r, then delta's.
+
+    By r it is delta (h' - h), by delta r^2 (delta' / (h' + delta') - delta / (h + delta)), of which what is below the
+    fraction line in common leaves positive terms alone.
+    """
+    (delta, r), (d_delta, d) = values, changes
+    change = None
+    h = xp.hypot(delta + 0.0 * out, r + 0.0 * out)
+    if d is not None:
+        new = xp.hypot(delta + 0.0 * d, r + d)
+        change = delta * d * ((2.0 * r + d) / (h + new))
+        r, h = r + d, new
+    if d_delta is None:
+        return change
+    other = delta + d_delta
+    new = xp.hypot(other, r + 0.0 * other)
+    share = 1.0 + (delta * delta + other * other + r * r) / (h * new + delta * other)
+    steep = (r / (h + new)) * (r / (new + other)) * (r / (h + delta)) * r
+    return plus(change, d_delta * share * steep)
 
 
 def smooth_l1(
@@ -305,6 +343,8 @@ NEURAL: dict[str, Rule] = {
     "threshold": Rule(threshold),
     "glu": Rule(glu, elementwise=False),
     "huber_loss": Rule(huber),
+    "huber": Rule(huber_with_threshold),
+    "pseudo_huber": Rule(pseudo_huber),
     "smooth_l1": Rule(smooth_l1),
     "binary_cross_entropy_with_logits": Rule(binary_cross_entropy_with_logits),
     "binary_cross_entropy": Rule(binary_cross_entropy),

@@ -1,12 +1,11 @@
-"""Special functions: gamma, Bessel, and inverses of distributions."""
+"""Special functions: gamma, beta, and inverses of distributions."""
 
 import math
 from typing import Any
 
 from .._errors import NoRule
-from .base import Changes, Rule, Values, still_where_still, two_sum
+from .base import Changes, Rule, Values, moved, plus, still_where_still, two_sum
 from .namespaces import any_of, largest, special
-from .piecewise import absolute
 from .quadrature import integral
 
 
@@ -31,6 +30,18 @@ def gamma(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) ->
         return near
     new = special(xp, "gamma")(x + d)
     return xp.where((xp.abs(step) <= 0.5) & ((new > 0.0) == (out > 0.0)), near, new - out)
+
+
+def rgamma(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """1 / gamma(x) for positive x, likewise."""
+    (x,), (d,) = values, changes
+    if any_of(xp, x <= 0.0):
+        raise NoRule("scipy.special.rgamma of negative numbers")
+    step = gammaln(xp, values, changes, special(xp, "gammaln")(x), branches)
+    near = out * xp.expm1(-step)
+    if largest(xp, step) <= 0.5:
+        return near
+    return xp.where((xp.abs(step) <= 0.5) & (x + d > 0.0), near, special(xp, "rgamma")(x + d) - out)
 
 
 def digamma(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
@@ -68,6 +79,19 @@ def hurwitz_zeta(xp: Any, values: Values, changes: Changes, out: Any, branches: 
     return others + x**-s * xp.expm1(-s * xp.where(share < -0.5, xp.log((x + d) / x), xp.log1p(share)))
 
 
+def polygamma(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """(-1)^(n + 1) n! zeta(n + 1, x); digamma for n = 0."""
+    (n,), x, d = shapes_and_x(values, changes)
+    order = n + 0.0 * x
+    if not any_of(xp, order > 0.0):
+        return digamma(xp, (x,), (d,), None, branches)
+    size = xp.exp(special(xp, "gammaln")(order + 1.0)) * xp.where(order % 2.0 == 1.0, 1.0, -1.0)
+    change = size * hurwitz_zeta(xp, (xp.where(order > 0.0, order + 1.0, 2.0), x), (None, d), None, branches)
+    if not any_of(xp, order == 0.0):
+        return change
+    return xp.where(order > 0.0, change, digamma(xp, (x,), (d,), None, branches))
+
+
 def gammainc(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
     """Return the integral of x^(a - 1) exp(-x) / gamma(a), which changes by no more than some e within the reach.
 
@@ -90,47 +114,6 @@ def gammaincc(xp: Any, values: Values, changes: Changes, out: Any, branches: Any
     return -gammainc(xp, values, changes, None, branches)
 
 
-def bessel_i0(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
-    """Return the integral of I1."""
-    (x,), (d,) = values, changes
-    return integral(xp, special(xp, "i1"), x, d, 4.0 + 0.0 * x, lambda: special(xp, "i0")(x + d) - out)
-
-
-def bessel_i1(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
-    """Return the integral of I0 - I1 / x."""
-    (x,), (d,) = values, changes
-    first, second = special(xp, "i0"), special(xp, "i1")
-
-    def slope(t: Any) -> Any:
-        return first(t) - xp.where(t == 0.0, 0.5, second(t) / t)
-
-    return integral(xp, slope, x, d, 4.0 + 0.0 * x, lambda: second(x + d) - out)
-
-
-def scaled_i0(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
-    """exp(-|x|) I0(x): over |x|, the integral of its slope exp(-|x|) (I1 - I0)."""
-    (x,) = values
-    size, first, second = xp.abs(x), special(xp, "i0e"), special(xp, "i1e")
-    d = absolute(xp, values, changes, size, branches)
-    return integral(xp, lambda t: second(t) - first(t), size, d, 1.0 + size, lambda: first(size + d) - out)
-
-
-def scaled_i1(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
-    """exp(-|x|) I1(x), an odd function: on the side of x as far as zero, the rest on the other side."""
-    (x,), (d,) = values, changes
-    first, second = special(xp, "i0e"), special(xp, "i1e")
-
-    def slope(t: Any) -> Any:
-        return first(t) - second(t) - xp.where(t == 0.0, 0.5, second(t) / t)
-
-    size, inward = xp.abs(x), xp.where(x > 0.0, -d, d)
-    crossing = (inward > size) & (x != 0.0)
-    side = xp.where(x == 0.0, xp.sign(d), xp.sign(x))
-    step = xp.where(crossing, -size, side * d)
-    near = integral(xp, slope, size, step, 1.0 + size, lambda: second(size + step) - second(size))
-    return side * (near - second(xp.where(crossing, inward - size, 0.0)))
-
-
 def betainc(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
     """Return the integral of x^(a - 1) (1 - x)^(b - 1) / B(a, b), for 0 < x < 1; far off, of the smaller share."""
     shapes, x, d = shapes_and_x(values, changes)
@@ -144,6 +127,69 @@ def betainc(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) 
     bend = xp.abs((a - 1.0) * (1.0 - x) - (b - 1.0) * x) + (a + b) ** 0.5
     return integral(xp, lambda t: xp.exp((a - 1.0) * xp.log(t) + (b - 1.0) * xp.log1p(-t) - scale), x, d,
                     x * (1.0 - x) / (1.0 + bend), far)
+
+
+def betaincc(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """Return minus the change of the share below."""
+    return -betainc(xp, values, changes, None, branches)
+
+
+def betaln_change(xp: Any, a: Any, b: Any, d: Any) -> Any:
+    """Return the change of log B(a, b) by a: the integral of psi(a) - psi(a + b), which is taken without cancelling.
+
+    Over long ways it is the change of log gamma(a) less that of log gamma(a + b); beside a small b these cancel, and it
+    is what b adds to log gamma before, less what it adds behind.
+    """
+
+    def slope(t: Any) -> Any:
+        return -digamma(xp, (t,), (b + 0.0 * t,), None, None)
+
+    def far() -> Any:
+        beside = (b <= a) & (b <= a + d)
+        near = rise_of_gammaln(xp, a, b) - rise_of_gammaln(xp, a + d, b)
+        return xp.where(beside, near, rise_of_gammaln(xp, a, d) - rise_of_gammaln(xp, a + b, d))
+
+    return integral(xp, slope, a, d, a, far)
+
+
+def rise_of_gammaln(xp: Any, a: Any, b: Any) -> Any:
+    """log gamma(a + b) - log gamma(a), which keeps its digits where b is small."""
+    return gammaln(xp, (a,), (b,), special(xp, "gammaln")(a), None)
+
+
+def betaln(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """log B(a, b) for positive a and b: the way of a, then that of b."""
+    (a, b), (da, db) = values, changes
+    if any(any_of(xp, x <= 0.0) for x in (a, b)):
+        raise NoRule("the beta function of negative numbers")
+    change = None if da is None else betaln_change(xp, a, b, da)
+    return plus(change, None if db is None else betaln_change(xp, b, moved(a, da), db))
+
+
+def by_logarithm(xp: Any, name: str, values: Values, changes: Changes, out: Any, step: Any) -> Any:
+    """Return the change of a function from that of its logarithm, for positive operands.
+
+    It is a subtraction where that is large, or an operand becomes negative.
+    """
+    near = out * xp.expm1(step)
+    new = [moved(value, change) for value, change in zip(values, changes, strict=True)]
+    far = (xp.abs(step) > 0.5) | (new[0] <= 0.0) | (new[1] <= 0.0)
+    return xp.where(far, special(xp, name)(*new) - out, near) if any_of(xp, far) else near
+
+
+def beta(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """exp(betaln)."""
+    return by_logarithm(xp, "beta", values, changes, out, betaln(xp, values, changes, None, branches))
+
+
+def poch(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """gamma(z + m) / gamma(z) for positive z and m: the way of z, then that of m."""
+    (z, m), (dz, dm) = values, changes
+    if any(any_of(xp, x <= 0.0) for x in (z, m)):
+        raise NoRule("scipy.special.poch of negative numbers")
+    step = None if dz is None else -betaln_change(xp, z, m, dz)
+    step = plus(step, None if dm is None else rise_of_gammaln(xp, moved(z, dz) + m, dm))
+    return by_logarithm(xp, "poch", values, changes, out, step)
 
 
 def quantile_change(xp: Any, p: Any, d: Any, far: Any) -> Any:
@@ -180,6 +226,12 @@ def erfinv(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -
 
     change = quantile_change(xp, 0.5 - 0.5 * xp.abs(x), 0.5 * xp.where(upper, -d, d), far) * math.sqrt(0.5)
     return xp.where(upper, -change, change)
+
+
+def erfcinv(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """-quantile(x / 2) / sqrt(2)."""
+    (x,), (d,) = values, changes
+    return -math.sqrt(0.5) * ndtri(xp, (0.5 * x,), (0.5 * d,), -math.sqrt(2.0) * out, branches)
 
 
 def scaled_erfc_slope(xp: Any, t: Any) -> Any:
@@ -221,18 +273,22 @@ def logit(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) ->
 SPECIAL: dict[str, Rule] = {
     "gammaln": Rule(gammaln),
     "lgamma": Rule(gammaln),
+    "loggamma": Rule(gammaln),
     "gamma": Rule(gamma),
+    "rgamma": Rule(rgamma),
     "digamma": Rule(digamma),
     "psi": Rule(digamma),
     "zeta": Rule(hurwitz_zeta),
+    "polygamma": Rule(polygamma),
     "gammainc": Rule(gammainc),
     "gammaincc": Rule(gammaincc),
-    "i0": Rule(bessel_i0),
-    "i1": Rule(bessel_i1),
-    "i0e": Rule(scaled_i0),
-    "i1e": Rule(scaled_i1),
     "betainc": Rule(betainc),
+    "betaincc": Rule(betaincc),
+    "betaln": Rule(betaln),
+    "beta": Rule(beta),
+    "poch": Rule(poch),
     "erfinv": Rule(erfinv),
+    "erfcinv": Rule(erfcinv),
     "ndtri": Rule(ndtri),
     "erfcx": Rule(erfcx),
     "logit": Rule(logit),

@@ -6,11 +6,14 @@ from typing import Any
 from .._errors import NoRule
 from .arithmetic import ARITHMETIC
 from .base import Rule
+from .bessel import BESSEL
+from .box_cox import BOX_COX
 from .discrete import DISCRETE
 from .entropies import ENTROPIES
 from .exponential import EXPONENTIAL
 from .extremes import EXTREMES
 from .gaussian import GAUSSIAN
+from .integrals import INTEGRALS
 from .linear_algebra import LINEAR_ALGEBRA
 from .namespaces import is_complex
 from .neural import NEURAL
@@ -49,6 +52,9 @@ _ALL: dict[str, Rule] = {
     **DISCRETE,
     **GAUSSIAN,
     **SPECIAL,
+    **BESSEL,
+    **INTEGRALS,
+    **BOX_COX,
     **ENTROPIES,
     **NEURAL,
     **EXTREMES,

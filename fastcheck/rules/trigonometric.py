@@ -27,6 +27,11 @@ def cos(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> A
     return -(xp.sin(x) * small.sin(xp, d)) - out * versine(xp, d)
 
 
+def cosm1(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
+    """cos(x) - 1."""
+    return cos(xp, values, changes, xp.cos(values[0]), branches)
+
+
 def tan(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> Any:
     """sin(d) / (cos(x) cos(x + d)); u (1 + t^2) / (1 - t u) with u = tan(d) far from poles."""
     (x,), (d,) = values, changes
@@ -97,6 +102,7 @@ def hypot(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) ->
 TRIGONOMETRIC: dict[str, Rule] = {
     "sin": Rule(sin),
     "cos": Rule(cos),
+    "cosm1": Rule(cosm1),
     "tan": Rule(tan),
     "arcsin": Rule(asin),
     "arccos": Rule(acos),

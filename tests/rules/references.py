@@ -125,6 +125,8 @@ def combined(function: Callable[..., bool], operands: int) -> Reference:
 NORMAL = (-37.0, -26.0, -9.0, -3.3, -1.0, -1e-9, 0.0, 0.4, 1.0, 2.5, 8.0, 20.0)
 GAMMA = (1e-9, 0.1, 1.0, 1.4616321449683623, 2.0, 7.3, 50.0, 1e6)
 BESSEL = (-30.0, -1.0, -1e-9, 0.0, 0.3, 2.404825557695773, 20.0)
+AIRY = (-20.0, -2.338107410459767, -1.0, -1e-9, 0.0, 0.7, 9.0)
+OF_POSITIVE = (1e-9, 0.3, 2.404825557695773, 20.0)
 
 
 def inverse_erf(x: Any) -> Any:
@@ -148,6 +150,73 @@ def log_normal(x: Any) -> Any:
 def of_order_one(values: Any, changes: Any) -> Any:
     """Where a slope's zero lies between terms of order one."""
     return abs(changes[0])
+
+
+def bessel(function: Callable[..., Any], order: float, scaled: float = 0.0) -> Callable[[Any], Any]:
+    """A Bessel function, times exp(scaled |x|)."""
+    return lambda x: function(order, x) * mp.exp(scaled * abs(x))
+
+
+def relative_exponential(x: Any) -> Any:
+    return mp.expm1(x) / x if x else mp.mpf(1)
+
+
+def box_cox(x: Any, rate: Any) -> Any:
+    if x < 0 or (x == 0 and rate <= 0):
+        return mp.nan
+    return (x**rate - 1) / rate if rate else mp.log(x)
+
+
+def inverse_box_cox(y: Any, rate: Any) -> Any:
+    if not rate:
+        return mp.exp(y)
+    base = 1 + rate * y
+    return mp.exp(mp.log1p(rate * y) / rate) if base > 0 else mp.nan
+
+
+def power_less_one(x: Any, p: Any) -> Any:
+    return power(x, p) - 1
+
+
+def huber_of(delta: Any, r: Any) -> Any:
+    if delta < 0:
+        return mp.nan
+    return r * r / 2 if abs(r) <= delta else delta * (abs(r) - delta / 2)
+
+
+def huber_of_terms(values: Any, changes: Any) -> Any:
+    (delta, r), (d_delta, d) = values, changes
+    return min(abs(r), delta) * abs(d) + d * d + abs(d_delta) * (abs(r) + abs(d) + abs(d_delta))
+
+
+def pseudo_huber(delta: Any, r: Any) -> Any:
+    return delta * r * r / (mp.sqrt(delta * delta + r * r) + delta) if delta > 0 else mp.nan
+
+
+def pseudo_huber_terms(values: Any, changes: Any) -> Any:
+    (delta, r), (_, d) = values, changes
+    return delta * abs(d) * (2 * abs(r) + abs(d)) / mp.sqrt(delta * delta + r * r)
+
+
+def log_beta(a: Any, b: Any) -> Any:
+    if a <= 0 or b <= 0:
+        return mp.nan
+    return mp.loggamma(a) + mp.loggamma(b) - mp.loggamma(a + b)
+
+
+def of_order_one_at_peak(values: Any, changes: Any) -> Any:
+    """Where a slope's zero lies between terms of order one, and far out in the reciprocal's."""
+    return abs(changes[0]) / (1 + values[0] ** 2)
+
+
+def by_size(values: Any, changes: Any) -> Any:
+    """Where the slope is an oscillation times x."""
+    return abs(changes[0]) * (1 + abs(values[0]))
+
+
+def by_share(values: Any, changes: Any) -> Any:
+    """Where the slope is an oscillation over x."""
+    return abs(changes[0]) / (1 + abs(values[0]))
 
 
 def entropy(x: Any) -> Any:
@@ -232,6 +301,7 @@ REFERENCES: dict[str, Reference] = {
     "float_power": Reference(power, pairs((-1.0, -3.8, 0.7), (3.0, 4.0, 0.01, 25.0))),
     "exp": Reference(mp.exp, singles(*SATURATED), 400),
     "exp2": Reference(lambda x: mp.mpf(2) ** x, singles(*SATURATED), 400),
+    "exp10": Reference(lambda x: mp.mpf(10) ** x, singles(*(x / 3 for x in SATURATED)), 400),
     "expm1": Reference(mp.expm1, singles(*SATURATED), 400),
     "log": Reference(log, singles(*POSITIVE), 500),
     "log2": Reference(lambda x: log(x) / mp.log(2), singles(*POSITIVE), 500),
@@ -255,6 +325,7 @@ REFERENCES: dict[str, Reference] = {
     ),
     "sin": Reference(mp.sin, singles(*LINE, math.pi, math.pi / 2)),
     "cos": Reference(mp.cos, singles(*LINE, math.pi, math.pi / 2)),
+    "cosm1": Reference(lambda x: mp.cos(x) - 1, singles(*LINE, math.pi, math.pi / 2)),
     "tan": Reference(mp.tan, singles(*LINE, math.pi, 1.5707, math.pi / 2)),
     "arcsin": Reference(within(-1.0, 1.0, mp.asin), singles(-1.0, -0.999999, -0.3, 0.0, 1e-9, 0.5, 0.9, 1.0)),
     "arccos": Reference(within(-1.0, 1.0, mp.acos), singles(-1.0, -0.999999, -0.3, 0.0, 1e-9, 0.5, 0.9, 1.0)),
@@ -309,25 +380,91 @@ REFERENCES: dict[str, Reference] = {
     "log_ndtr": Reference(log_normal, singles(-60.0, *NORMAL, 30.0), 80),
     "erfcx": Reference(lambda x: mp.exp(x * x) * mp.erfc(x), singles(*NORMAL[1:], 1e3), 80),
     "erfinv": Reference(within(-1.0, 1.0, inverse_erf), singles(-1 + 1e-9, -0.7, -1e-9, 0.0, 0.3, 0.97), 40),
+    "erfcinv": Reference(within(0.0, 2.0, lambda x: mp.erfinv(1 - x)), singles(1e-12, 1e-3, 0.3, 1.0, 1.97), 40),
     "ndtri": Reference(within(0.0, 1.0, normal_quantile), singles(1e-12, 1e-3, 0.3, 0.5, 0.97), 40),
     "gammaln": Reference(positive(log_gamma), singles(*GAMMA), 60, of_order_one),
     "gammaln:negative": Reference(within(-2.0, -1e-3, log_gamma), singles(-0.3, -1.7), 60, of_order_one),
     "lgamma": Reference(positive(log_gamma), singles(*GAMMA), 60, of_order_one),
     "gamma": Reference(positive(mp.gamma), singles(*GAMMA[:-1]), 60, of_order_one),
+    "rgamma": Reference(positive(mp.rgamma), singles(*GAMMA[:-1]), 60, of_order_one),
     "digamma": Reference(positive(mp.digamma), singles(*GAMMA), 60),
     "psi": Reference(positive(mp.digamma), singles(*GAMMA), 60),
     "zeta": Reference(positive(lambda x: mp.zeta(2, x)), singles(*GAMMA), 60, fixed=(2.0,)),
     "zeta:4.5": Reference(positive(lambda x: mp.zeta(4.5, x)), singles(*GAMMA[1:]), 60, fixed=(4.5,)),
+    "loggamma": Reference(positive(log_gamma), singles(*GAMMA), 60, of_order_one),
+    "polygamma": Reference(positive(lambda x: mp.polygamma(1, x)), singles(*GAMMA), 60, fixed=(1.0,)),
+    "polygamma:0": Reference(positive(mp.digamma), singles(*GAMMA), 60, fixed=(0.0,)),
+    "polygamma:4": Reference(positive(lambda x: mp.polygamma(4, x)), singles(*GAMMA[1:]), 60, fixed=(4.0,)),
+    "betaln": Reference(log_beta, pairs((1e-9, 0.3, 1.0, 20.0, 1e6), (1e-3, 0.5, 2.0, 70.0)), 60),
+    "beta": Reference(
+        lambda a, b: mp.exp(log_beta(a, b)), pairs((1e-9, 0.3, 1.0, 20.0), (1e-3, 0.5, 2.0, 70.0)), 60),
+    "poch": Reference(lambda z, m: mp.rf(z, m) if z > 0 and m > 0 else mp.nan,
+                      pairs((1e-9, 0.3, 1.0, 20.0, 70.0), (0.5, 2.0, 30.0)), 60),
     "gammainc": Reference(positive(lambda x: mp.gammainc(2.5, 0, x, regularized=True)),
                           singles(1e-9, 0.1, 1.0, 7.3, 30.0), 60, fixed=(2.5,)),
     "gammaincc": Reference(positive(lambda x: mp.gammainc(0.5, x, mp.inf, regularized=True)),
                            singles(1e-9, 0.1, 1.0, 7.3, 30.0), 60, fixed=(0.5,)),
-    "i0": Reference(lambda x: mp.besseli(0, x), singles(*BESSEL), 60),
-    "i1": Reference(lambda x: mp.besseli(1, x), singles(*BESSEL), 60),
-    "i0e": Reference(lambda x: mp.exp(-abs(x)) * mp.besseli(0, x), singles(*BESSEL), 60),
-    "i1e": Reference(lambda x: mp.exp(-abs(x)) * mp.besseli(1, x), singles(*BESSEL), 60),
+    "j0": Reference(bessel(mp.besselj, 0), singles(*BESSEL), 60, of_order_one),
+    "j1": Reference(bessel(mp.besselj, 1), singles(*BESSEL, 3.8317059702075123), 60, of_order_one),
+    "jv": Reference(bessel(mp.besselj, 2), singles(*BESSEL), 60, of_order_one, fixed=(2.0,)),
+    "jv:0": Reference(bessel(mp.besselj, 0), singles(*BESSEL), 60, of_order_one, fixed=(0.0,)),
+    "jv:9": Reference(bessel(mp.besselj, 9), singles(*BESSEL), 60, of_order_one, fixed=(9.0,)),
+    "jv:0.5": Reference(positive(bessel(mp.besselj, 0.5)), singles(*OF_POSITIVE), 60, of_order_one, fixed=(0.5,)),
+    "y0": Reference(positive(bessel(mp.bessely, 0)), singles(*OF_POSITIVE), 60, of_order_one),
+    "y1": Reference(positive(bessel(mp.bessely, 1)), singles(*OF_POSITIVE), 60, of_order_one),
+    "yn": Reference(positive(bessel(mp.bessely, 3)), singles(*OF_POSITIVE), 60, of_order_one, fixed=(3.0,)),
+    "yv": Reference(positive(bessel(mp.bessely, 1.5)), singles(*OF_POSITIVE), 60, of_order_one, fixed=(1.5,)),
+    "i0": Reference(bessel(mp.besseli, 0), singles(*BESSEL), 60),
+    "i1": Reference(bessel(mp.besseli, 1), singles(*BESSEL), 60),
+    "iv": Reference(bessel(mp.besseli, 2), singles(*BESSEL), 60, fixed=(2.0,)),
+    "iv:0.5": Reference(positive(bessel(mp.besseli, 0.5)), singles(*OF_POSITIVE), 60, fixed=(0.5,)),
+    "i0e": Reference(bessel(mp.besseli, 0, -1.0), singles(*BESSEL, 1e4), 60),
+    "i1e": Reference(bessel(mp.besseli, 1, -1.0), singles(*BESSEL, 1e4), 60),
+    "ive": Reference(bessel(mp.besseli, 2, -1.0), singles(*BESSEL, 1e4), 60, fixed=(2.0,)),
+    "ive:3": Reference(bessel(mp.besseli, 3, -1.0), singles(*BESSEL, 1e4), 60, fixed=(3.0,)),
+    "ive:1.5": Reference(positive(bessel(mp.besseli, 1.5, -1.0)), singles(*OF_POSITIVE), 60, fixed=(1.5,)),
+    "k0": Reference(positive(bessel(mp.besselk, 0)), singles(1e-9, 0.7, 90.0), 50),
+    "k1": Reference(positive(bessel(mp.besselk, 1)), singles(1e-9, 0.7, 90.0), 50),
+    "kn": Reference(positive(bessel(mp.besselk, 3)), singles(*OF_POSITIVE), 60, fixed=(3.0,)),
+    "kv": Reference(positive(bessel(mp.besselk, 1.5)), singles(*OF_POSITIVE), 60, fixed=(1.5,)),
+    "k0e": Reference(positive(bessel(mp.besselk, 0, 1.0)), singles(1e-9, 0.7, 20.0, 1e4), 50),
+    "k1e": Reference(positive(bessel(mp.besselk, 1, 1.0)), singles(1e-9, 0.7, 20.0, 1e4), 50),
+    "kve": Reference(positive(bessel(mp.besselk, 2.5, 1.0)), singles(*OF_POSITIVE, 1e4), 60, fixed=(2.5,)),
+    "struve": Reference(bessel(mp.struveh, 1), singles(*BESSEL), 60, of_order_one, fixed=(1.0,)),
+    "struve:0": Reference(bessel(mp.struveh, 0), singles(*BESSEL), 60, of_order_one, fixed=(0.0,)),
+    "modstruve": Reference(bessel(mp.struvel, 1), singles(*BESSEL), 60, of_order_one, fixed=(1.0,)),
+    "exp1": Reference(positive(mp.e1), singles(1e-9, 0.1, 1.0, 7.3, 40.0), 60),
+    "expn": Reference(positive(lambda x: mp.expint(2, x)), singles(1e-9, 0.1, 1.0, 7.3, 40.0), 60, fixed=(2,)),
+    "expn:0": Reference(positive(lambda x: mp.expint(0, x)), singles(1e-9, 0.1, 1.0, 7.3, 40.0), 60, fixed=(0,)),
+    "expn:5": Reference(positive(lambda x: mp.expint(5, x)), singles(1e-9, 0.1, 1.0, 7.3, 40.0), 60, fixed=(5,)),
+    "expi": Reference(positive(mp.ei), singles(1e-9, 0.1, 0.3725074107813666, 7.3, 40.0), 60),
+    "dawsn": Reference(lambda x: mp.sqrt(mp.pi) / 2 * mp.exp(-x * x) * mp.erfi(x),
+                       singles(-30.0, -6.0, -1e-9, 0.0, 0.3, 0.9241388730045916, 8.0, 1e3), 60, of_order_one_at_peak),
+    "erfi": Reference(mp.erfi, singles(-3.0, -1e-9, 0.0, 0.3, 5.0), 60),
+    "spence": Reference(lambda x: mp.re(mp.polylog(2, 1 - x)) if x >= 0 else mp.nan,
+                        singles(1e-9, 0.1, 0.6, 1.0, 7.3, 40.0), 60),
+    "airy_ai": Reference(mp.airyai, singles(*AIRY), 60, of_order_one),
+    "airy_ai_slope": Reference(lambda x: mp.airyai(x, derivative=1), singles(*AIRY), 60, by_size),
+    "airy_bi": Reference(mp.airybi, singles(*AIRY), 60, of_order_one),
+    "airy_bi_slope": Reference(lambda x: mp.airybi(x, derivative=1), singles(*AIRY), 60, by_size),
+    "sine_integral": Reference(mp.si, singles(-30.0, -1e-9, 0.0, 0.3, math.pi, 20.0), 60, by_share),
+    "cosine_integral": Reference(positive(mp.ci), singles(1e-9, 0.3, math.pi / 2, 20.0), 60, by_share),
+    "hyperbolic_sine_integral": Reference(mp.shi, singles(-30.0, -1e-9, 0.0, 0.3, 20.0), 60),
+    "hyperbolic_cosine_integral": Reference(positive(mp.chi), singles(1e-9, 0.3, 20.0), 60),
+    "fresnel_sine": Reference(mp.fresnels, singles(-4.0, -1e-9, 0.0, 0.3, math.sqrt(2.0), 5.0), 60, of_order_one),
+    "fresnel_cosine": Reference(mp.fresnelc, singles(-4.0, -1e-9, 0.0, 0.3, 1.0, 5.0), 60, of_order_one),
+    "exprel": Reference(relative_exponential, singles(-1e5, -39.0, -1.5, -1e-9, 0.0, 0.4, 2.0, 37.5, 300.0), 80),
+    "boxcox": Reference(box_cox, pairs((0.0, 1e-9, 0.5, 1.0, 20.0), (-1.5, -1e-9, 0.0, 1e-3, 0.5, 2.0)), 120),
+    "boxcox1p": Reference(lambda x, rate: box_cox(1 + x, rate) if x > -1 else mp.nan,
+                          pairs((-0.9, -1e-9, 0.0, 0.5, 20.0), (-1.5, -1e-9, 0.0, 1e-3, 0.5, 2.0)), 120),
+    "inv_boxcox": Reference(inverse_box_cox, pairs((-0.4, -1e-9, 0.0, 0.5, 20.0), (-0.02, 0.0, 1e-3, 0.5, 2.0)), 120),
+    "inv_boxcox1p": Reference(
+        lambda y, rate: inverse_box_cox(y, rate) - 1, pairs((-0.4, -1e-9, 0.0, 20.0), (-0.02, 0.0, 1e-3, 2.0)), 120),
+    "powm1": Reference(power_less_one, pairs((1e-9, 0.5, 1.0, 20.0), (-2.0, -0.5, 0.0, 0.3, 2.0, 7.0)), 120),
     "betainc": Reference(within(0.0, 1.0, lambda x: mp.betainc(2.5, 0.5, 0, x, regularized=True)),
                          singles(1e-9, 0.1, 0.5, 0.97), 60, fixed=(2.5, 0.5)),
+    "betaincc": Reference(within(0.0, 1.0, lambda x: 1 - mp.betainc(0.5, 2.5, 0, x, regularized=True)),
+                          singles(1e-9, 0.1, 0.5, 0.97), 60, fixed=(0.5, 2.5)),
     "logit": Reference(within(0.0, 1.0, lambda x: log(x) - log(1 - x)), singles(1e-12, 1e-3, 0.3, 0.5, 0.97, 1 - 1e-9)),
     "xlogy": Reference(
         lambda x, y: x * log(y) if x else mp.mpf(0), pairs((0.0, -1.0, 2.0, 1e5), (1e-20, 0.5, 1.0, 3.0)), 100
@@ -377,6 +514,10 @@ REFERENCES: dict[str, Reference] = {
         lambda z: z if z > mp.mpf(0.7) else mp.mpf(3), REALS, options={"threshold": 0.7, "value": 3.0}
     ),
     "huber_loss": Reference(huber, singles(*LINE, -0.95, 1.05), 60, huber_terms),
+    "huber": Reference(
+        huber_of, pairs((0.0, 0.5, 1.0, 3.0), (-20.0, -1.0, -1e-9, 0.0, 0.95, 2.5, 1e5)), 60, huber_of_terms),
+    "pseudo_huber": Reference(
+        pseudo_huber, pairs((1e-9, 0.5, 1.0, 30.0), (-20.0, -1.0, -1e-9, 0.0, 0.95, 1e5)), 60, pseudo_huber_terms),
     "smooth_l1": Reference(
         lambda r: huber(2 * r) / 2, singles(*LINE, 0.5, 0.45), 60, huber_terms, options={"beta": 0.5}
     ),

@@ -101,7 +101,18 @@ def of_gamma(x):
             *(torch.polygamma(order, x) for order in (1, 2, 3))]
 
 
+def of_bessel(x):
+    """Modified Bessel functions, of which PyTorch has no gradients: those of users."""
+    x, s = 0.3 + x * x, torch.special
+    falling = function(s.modified_bessel_k0, lambda g, x: -g * s.modified_bessel_k1(x))
+    growing = function(s.modified_bessel_i0, lambda g, x: g * s.modified_bessel_i1(x))
+    scaled = function(s.scaled_modified_bessel_k0,
+                      lambda g, x: g * (s.scaled_modified_bessel_k0(x) - s.scaled_modified_bessel_k1(x)))
+    return [falling(x), growing(x), scaled(x)]
+
+
 OPERATORS = {
+    "Bessel": (of_bessel, lambda: (tensor(4),)),
     "ctc": of_ctc(), "ctc, none": of_ctc(reduction="none"),
     "ctc, sum": of_ctc(reduction="sum", blank=3, targets=LABELS % 3),
     "ctc, lists": of_ctc(input_lengths=(7, 6), target_lengths=(3, 2)),

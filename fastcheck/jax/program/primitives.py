@@ -99,16 +99,6 @@ def _scatter(call: Call) -> Any:
     return found if d_places is None else call.lost(d_places != 0.0, found)
 
 
-def _polygamma(call: Call) -> Any:
-    """(-1)^(m + 1) m! zeta(m + 1, x), for m >= 1."""
-    m, x = call.values
-    call.only(1)
-    order = m + 1.0
-    zeta = Call(call.primitive, {}, (order, x), call.changes, [lax.zeta(order, x)], call.branches)
-    change = PRIMITIVES["zeta"](zeta)
-    return jnp.where(m % 2.0 == 1.0, 1.0, -1.0) * jnp.exp(lax.lgamma(order)) * change
-
-
 def _by_quantiles(call: Call) -> Any:
     """Return the change of random numbers by their parameter, as JAX has it: each keeps its quantile."""
     drawn = jnp.exp(call.out) if call.params["log_space"] else call.out
@@ -155,8 +145,8 @@ SPECIAL: dict[str, Handler] = {
     "approx_top_k": ordering.approximate_top_k,
     "reduce_window_max": ordering.window("max"), "reduce_window_min": ordering.window("min"),
     "cholesky": algebra.cholesky, "eigh": algebra.eigh, "svd": algebra.svd, "lu": algebra.lu, "qr": algebra.qr,
-    "digamma": algebra.with_numpy("digamma"), "zeta": algebra.with_numpy("zeta"), "polygamma": _polygamma,
-    "device_put": _same, "triangular_solve": algebra.triangular_solve,
+    "digamma": algebra.with_numpy("digamma"), "zeta": algebra.with_numpy("zeta"),
+    "polygamma": algebra.with_numpy("polygamma"), "device_put": _same, "triangular_solve": algebra.triangular_solve,
 }
 PRIMITIVES: dict[str, Handler] = {
     **{name: elementwise(rule) for name, rule in RULED.items()},

@@ -88,13 +88,6 @@ def multilabel_margins(x: torch.Tensor, labels: torch.Tensor, reduction: int) ->
     return losses, named.to(x.dtype).reshape(labels.shape)
 
 
-def polygamma(order: int, x: torch.Tensor) -> torch.Tensor:
-    """Return a derivative of digamma."""
-    if not order:
-        return torch.digamma(x)
-    return (-1.0) ** (order + 1) * math.gamma(order + 1.0) * torch.special.zeta(torch.full_like(x, order + 1.0), x)
-
-
 def convolution_in_time(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, pad: int = 0) -> torch.Tensor:
     """Return a convolution along the first axis, of samples along the second."""
     return torch.conv1d(x.permute(1, 2, 0), weight.permute(2, 1, 0), bias, padding=pad).permute(2, 0, 1)
@@ -154,7 +147,6 @@ SMALLER: dict[Any, Any] = {
     aten.special_i1e.default: lambda x: torch.special.i1(x) * torch.exp(-x.abs()),
     aten.linalg_lu_solve.default: lu_solve, aten.linalg_householder_product.default: householder_product,
     aten.multilabel_margin_loss_forward.default: multilabel_margins, aten.conv_tbc.default: convolution_in_time,
-    aten.polygamma.default: polygamma,
     aten.grid_sampler_3d.default: grid_sampler_3d, aten.ormqr.default: rotated,
     aten.cholesky.default: lambda a, upper=False: torch.linalg.cholesky(a, upper=upper),
     aten.cholesky_inverse.default: inverse_of_product, aten.triangular_solve.default: solved_by_triangle,

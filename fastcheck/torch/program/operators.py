@@ -128,6 +128,9 @@ UNARY = {
     "mish": "mish", "hardswish": "hardswish", "hardsigmoid": "hardsigmoid", "cbrt": "cbrt", "isfinite": "isfinite",
     "deg2rad": "deg2rad", "rad2deg": "rad2deg", "erfinv": "erfinv", "special_ndtri": "ndtri", "i0": "i0",
     "special_i1": "i1", "special_i0e": "i0e", "special_i1e": "i1e",
+    "special_modified_bessel_i0": "i0", "special_modified_bessel_i1": "i1", "special_modified_bessel_k0": "k0",
+    "special_modified_bessel_k1": "k1", "special_scaled_modified_bessel_k0": "k0e",
+    "special_scaled_modified_bessel_k1": "k1e",
 }
 BINARY = {
     "mul": "multiply", "div": "divide", "maximum": "maximum", "minimum": "minimum", "fmax": "fmax", "fmin": "fmin",
@@ -136,7 +139,7 @@ BINARY = {
     "ge": "greater_equal", "logical_and": "logical_and", "logical_or": "logical_or", "logical_xor": "logical_xor",
     "bitwise_and": "bitwise_and", "bitwise_or": "bitwise_or", "bitwise_xor": "bitwise_xor", "fmod": "fmod",
     "remainder": "remainder", "xlogy": "xlogy", "special_xlog1py": "xlog1py", "heaviside": "heaviside",
-    "special_zeta": "zeta", "igamma": "gammainc", "igammac": "gammaincc",
+    "special_zeta": "zeta", "polygamma": "polygamma", "igamma": "gammainc", "igammac": "gammaincc",
 }
 LINEAR = (
     "roll", "index", "gather", "take", "repeat", "diagonal", "tril", "triu", "movedim", "trace", "diag_embed",

@@ -54,3 +54,10 @@ def pieces(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **options
     if not np.allclose(value_of(found), of_each, rtol=SAME, atol=0.0, equal_nan=True):
         raise NoRule("numpy.piecewise of functions that look at several entries", "write it with numpy.where")
     return found
+
+
+def multigammaln(a: Any, d: Any) -> Any:
+    """scipy.special.multigammaln but for its constant."""
+    from scipy.special import gammaln
+
+    return sum(gammaln(a - 0.5 * k) for k in range(int(d)))

@@ -20,6 +20,13 @@ Operands = tuple[Any, ...]
 _PLAIN = frozenset((np.ndarray, np.float64, float, int, bool))
 # Of the operands of sums.
 SIGNS = {"add": (1.0, 1.0), "subtract": (1.0, -1.0)}
+# The rules of the outputs of SciPy's functions that have several.
+SEVERAL = {
+    "sici": ("sine_integral", "cosine_integral"),
+    "shichi": ("hyperbolic_sine_integral", "hyperbolic_cosine_integral"),
+    "fresnel": ("fresnel_sine", "fresnel_cosine"),
+    "airy": ("airy_ai", "airy_ai_slope", "airy_bi", "airy_bi_slope"),
+}
 
 
 def operate(run: Run, name: str, plain: Callable[..., Any], operands: Operands) -> DifferenceArray:
@@ -268,7 +275,7 @@ def name_of(ufunc: Any) -> str:
 
 
 def call_with_several_outputs(run: Run, ufunc: Any, inputs: Operands) -> Any:
-    """divmod, modf and frexp: by their parts where something moves."""
+    """divmod, modf, frexp and some of SciPy's functions: by their parts where something moves."""
     values, _, moving = split(run, inputs)
     if not moving:
         return tuple(run.fresh(out) for out in ufunc(*values))
@@ -277,4 +284,19 @@ def call_with_several_outputs(run: Run, ufunc: Any, inputs: Operands) -> Any:
     if ufunc is np.modf:
         whole = np.trunc(*inputs)
         return inputs[0] - whole, whole
-    raise NoRule(f"numpy.{ufunc.__name__}")
+    name = name_of(ufunc)
+    if name in SEVERAL:
+        return tuple(operate(run, part, lambda *given, k=k: ufunc(*given)[k], inputs)
+                     for k, part in enumerate(SEVERAL[name]))
+    raise NoRule(full_name(name))
+
+
+def by_name(name: str, count: int) -> Callable[..., Any]:
+    """Return the handler of a function of ``count`` operands that is no ufunc, but works element by element."""
+
+    def handler(run: Run, function: Any, args: Operands, options: Any) -> Any:
+        if options or len(args) != count:
+            raise NoRule(f"{full_name(name)} of other operands than {count} by their places")
+        return operate(run, name, function, args)
+
+    return handler

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import algebra, composed, creation, curves, distances, joining, linear, matrices, reductions, scalars
+from .elementwise import by_name
 from .rearranging import arrays_in, rearrangement
 from .run import Run
 
@@ -25,6 +26,9 @@ _SPECIAL = {
     "logsumexp": reductions.by_rule("axis", "b", "keepdims", "return_sign"),
     "softmax": reductions.by_rule("axis"),
     "log_softmax": reductions.by_rule("axis"),
+    "zeta": by_name("zeta", 2),
+    "polygamma": by_name("polygamma", 2),
+    "multigammaln": composed.composed(curves.multigammaln),
 }
 
 

@@ -268,6 +268,27 @@ SPECIAL = {
     "logsumexp": lambda x, y, v: scipy.special.logsumexp(x, axis=1) + scipy.special.logsumexp(x),
     "softmax": lambda x, y, v: scipy.special.softmax(x, axis=1) + scipy.special.log_softmax(x, axis=0),
     "xlogy": lambda x, y, v: scipy.special.xlogy(x, v * v + 1.0),
+    "zeta": lambda x, y, v: scipy.special.zeta(2.5, x * x + 1.0) + scipy.special.polygamma(2, v * v + 1.0),
+    "beta": lambda x, y, v: scipy.special.betaln(x * x + 1.0, v * v + 0.5) + scipy.special.beta(2.0, x * x + 0.5),
+    "Bessel": lambda x, y, v: scipy.special.j0(x) + scipy.special.jv(3, x) + scipy.special.kv(1.5, v * v + 1.0),
+    "modified Bessel": lambda x, y, v: scipy.special.i0(x) + scipy.special.i1e(x) + scipy.special.iv(2, v),
+    "integrals": lambda x, y, v: (
+        scipy.special.exp1(x * x + 0.5) + scipy.special.expn(3, v * v) + scipy.special.dawsn(x)
+        + scipy.special.spence(v * v) + scipy.special.expi(v * v) + scipy.special.erfi(v)
+    ),
+    "multigammaln": lambda x, y, v: scipy.special.multigammaln(x * x + 1.0, 2) + scipy.special.rgamma(v * v + 0.1),
+    "poch": lambda x, y, v: scipy.special.poch(x * x + 0.5, v * v + 0.1),
+    "Airy": lambda x, y, v: sum(scipy.special.airy(x)),
+    "Struve": lambda x, y, v: scipy.special.struve(1, x) + scipy.special.modstruve(0.5, v * v),
+    "small": lambda x, y, v: scipy.special.exp10(x) + scipy.special.cosm1(v),
+    "two at once": lambda x, y, v: (
+        scipy.special.sici(x * x + 1.0)[1] + sum(scipy.special.fresnel(x)) + scipy.special.shichi(v)[0]
+    ),
+    "transformations": lambda x, y, v: (
+        scipy.special.boxcox(x * x + 1.0, v) + scipy.special.boxcox1p(x * x, 0.5) + scipy.special.inv_boxcox(x, 0.1)
+    ),
+    "robust": lambda x, y, v: scipy.special.huber(0.3, x) + scipy.special.pseudo_huber(v * v + 0.1, x),
+    "relative": lambda x, y, v: scipy.special.exprel(x) + scipy.special.powm1(x * x + 1.0, v),
 }
 # What came with a later NumPy than the oldest one.
 LATER = {"reductions: cumulative": "cumulative_sum", "products: matvec": "matvec"}
