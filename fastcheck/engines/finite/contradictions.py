@@ -66,10 +66,13 @@ def _over_jumps(batch: Batch, slopes: SlopeEstimates, rows: Indices) -> Mask:
 
     Noise grows so as well, but hardly ever twice to the same multiple.
     """
+    steeper = np.abs(slopes.afar[rows]) > SHORTER * np.abs(slopes.slope[rows])
+    if not steeper.any():
+        return steeper
     which, step = batch.some(rows).which, slopes.step[rows] / SHORTER
     near, nearer = (central(batch.check.lines, which, one, 2)[0] for one in (step, step / SHORTER))
     grown = np.abs(nearer - SHORTER * near) <= ALIKE * np.abs(nearer)
-    return np.asarray(grown & (np.abs(near) > np.abs(slopes.slope[rows])))
+    return np.asarray(steeper & grown & (np.abs(near) > np.abs(slopes.slope[rows])))
 
 
 def _other_steps_disagree(batch: Batch, slope: float, step: float) -> bool:
