@@ -22,6 +22,10 @@ KINDS_OF_FILES = (
 # Shortest and longest step whose powers and products with costs are still numbers.
 SHORTEST, LONGEST = 1e-100, 1e100
 
+# What to do with complex numbers: derivatives are by real ones.
+TWO_PARTS = "pass their real and imaginary parts as two arrays, which functions put together again (re + 1j * im)"
+REAL_ALONE = "their imaginary parts are zero, so pass their real part alone"
+
 
 def positive(name: str, value: Any) -> float:
     """A finite number above zero, else TypeError or ValueError."""
@@ -232,6 +236,10 @@ def real_array(name: str, value: Any) -> NDArray[Any]:
 
 def _no_numbers(value: Any, array: NDArray[Any]) -> str:
     """What a value is instead of real numbers, and what to do where that is plain."""
+    if array.dtype.kind == "c":
+        return f"dtype {array.dtype}; {TWO_PARTS if array.imag.any() else REAL_ALONE}"
+    if array.dtype.kind == "O" and any(isinstance(item, (complex, np.complexfloating)) for item in array.flat):
+        return f"dtype object that holds complex numbers; {TWO_PARTS}"
     if array.dtype.kind == "O" and isinstance(value, np.ndarray):
         return "dtype object; where it holds numbers alone, pass its astype(float)"
     if value is None or isinstance(value, (str, bytes)):

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from .._types import Array
 from .kernels import curves, pieces, softmax
 
@@ -31,7 +33,8 @@ class Activation:
     breakpoints : where the function is not analytic.
     linear : straight between its breakpoints.
     scalar : g(z) for a scalar, where ``value`` cannot be compiled.
-    cancels : whether the textbook's formula, z (1 + tanh ...) / 2, is off by a rounding of z and not of itself.
+    terms : size of what the textbook's formula, exp(z) - 1 or z (1 + tanh ...) / 2, adds and rounds where this may
+        cancel; without it, formulas are off by a rounding of their values.
     """
 
     name: str
@@ -42,7 +45,7 @@ class Activation:
     linear: bool = False
     elementwise: bool = True
     scalar: Callable[[float], float] | None = None
-    cancels: bool = False
+    terms: Callable[[Array], Array] | None = None
 
 
 ACTIVATIONS: dict[str, Activation] = {
@@ -55,16 +58,18 @@ ACTIVATIONS: dict[str, Activation] = {
         Activation("relu6", pieces.relu6, pieces.relu6_derivative, pieces.relu6_difference, (0.0, 6.0), linear=True),
         Activation("hardtanh", pieces.hardtanh, pieces.hardtanh_derivative, pieces.hardtanh_difference, (-1.0, 1.0),
                    linear=True),
-        Activation("elu", curves.elu, curves.elu_derivative, curves.elu_difference, (0.0,)),
-        Activation("selu", curves.selu, curves.selu_derivative, curves.selu_difference, (0.0,)),
+        Activation("elu", curves.elu, curves.elu_derivative, curves.elu_difference, (0.0,), terms=curves.elu_terms),
+        Activation("selu", curves.selu, curves.selu_derivative, curves.selu_difference, (0.0,),
+                   terms=curves.selu_terms),
         Activation("sigmoid", curves.sigmoid, curves.sigmoid_derivative, curves.sigmoid_difference),
         Activation("tanh", curves.tanh, curves.tanh_derivative, curves.tanh_difference),
-        Activation("softplus", curves.softplus, curves.softplus_derivative, curves.softplus_difference),
+        Activation("softplus", curves.softplus, curves.softplus_derivative, curves.softplus_difference,
+                   terms=curves.softplus_terms),
         Activation("silu", curves.silu, curves.silu_derivative, curves.silu_difference),
         Activation("gelu", curves.gelu, curves.gelu_derivative, curves.gelu_difference, scalar=curves.gelu_scalar,
-                   cancels=True),
+                   terms=np.abs),
         Activation("gelu_tanh", curves.gelu_tanh, curves.gelu_tanh_derivative, curves.gelu_tanh_difference,
-                   cancels=True),
+                   terms=np.abs),
         Activation("softmax", softmax.softmax, softmax.softmax_derivative, softmax.softmax_difference,
                    elementwise=False),
     )

@@ -63,3 +63,26 @@ def test_right_and_wrong(name):
     assert fc.check_function(cost, W, 1.001 * found).verdict == "fail"
     others = fc.numerical_gradient(cost, W, engine="differences")
     np.testing.assert_allclose(found, others, rtol=1e-8, atol=1e-9)
+
+
+def test_complex_parameters_are_two_real_ones():
+    """What messages advise instead of complex parameters, inputs and outputs."""
+    z = {"re": RNG.standard_normal(5), "im": RNG.standard_normal(5)}
+
+    def cost(p):
+        return float(np.sum(np.abs(np.fft.fft(p["re"] + 1j * p["im"])) ** 2))
+
+    right = {"re": 10.0 * z["re"], "im": 10.0 * z["im"]}
+    report = fc.check_function(cost, z, right)
+    assert (report.verdict, report.engine) == ("pass", "program")
+    assert fc.check_function(cost, z, {**right, "im": -right["im"]}).verdict == "fail"
+
+    def forward(x):
+        y = np.fft.fft(x)
+        return y.real, y.imag
+
+    def backward(d, x, sign=-1.0):
+        return np.fft.fft(d[0] + sign * 1j * d[1]).real
+
+    assert fc.check_vjp(forward, backward, z["re"]).verdict == "pass"
+    assert fc.check_vjp(forward, lambda d, x: backward(d, x, 1.0), z["re"]).verdict == "fail"

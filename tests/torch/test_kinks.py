@@ -128,3 +128,15 @@ class Layer(torch.nn.Module):
 def test_a_module_that_stands_on_one_kink(slope, verdict):
     inputs, targets = torch.tensor([[1.0, 2.0], [0.5, 0.3]]), torch.tensor([1.0, 2.0])
     assert ft.check_module(Layer(slope), torch.nn.MSELoss(), inputs, targets).verdict == verdict
+
+
+@pytest.mark.parametrize("seed", [3, 5, 6])
+def test_an_orthogonal_layer_stands_where_whole_numbers_jump(seed):
+    """Householder's parametrization truncates its diagonal, and a margin has kinks of its own."""
+    torch.manual_seed(seed)
+    layer = torch.nn.utils.parametrizations.orthogonal(torch.nn.Linear(7, 3).double())
+    inputs, targets = torch.randn(4, 7, dtype=torch.float64), torch.tensor([0, 2, 1, 1])
+    loss = torch.nn.MultiMarginLoss()
+    assert ft.check_module(layer, loss, inputs, targets).verdict == "pass"
+    with layer.parametrizations.weight.original.register_hook(lambda g: 1.01 * g):
+        assert ft.check_module(layer, loss, inputs, targets).verdict == "fail"

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import fastcheck as fc
 from fastcheck.checks.network import check
 from fastcheck.problems.gradients import Kinks
 from fastcheck.verdict.kinks import TensorKinks
@@ -206,3 +207,39 @@ def test_entries_beside_their_interval_are_not_told_to_lie_in_it():
     report = made.report()
     assert report.tensors[0].loose == 2
     assert any("At 2 of them the gradient lies between" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("whole", [np.floor, np.ceil, np.trunc])
+def test_a_large_jump_hides_no_small_one(whole):
+    """Each entry stands on a whole number, and the cost jumps to one side of it by very different sizes."""
+    rng = np.random.default_rng(0)
+    x, q = rng.standard_normal(6), rng.standard_normal(6) * 10.0 ** np.array([0, 12, 0, 0, -9, 3])
+    p = np.array([1.0, 2.0, 3.0, 0.3, -1.0, -2.0])
+
+    def cost(given):
+        return float(np.sum(x * given["q"] * whole(given["p"])) + np.sum(given["p"]))
+
+    right = {"p": np.ones(6), "q": x * whole(p)}
+    assert fc.check_function(cost, {"p": p, "q": q}, right).verdict == "pass"
+    for name in right:
+        wrong = {**right, name: right[name].copy()}
+        wrong[name][3] += 0.01
+        assert fc.check_function(cost, {"p": p, "q": q}, wrong).verdict == "fail"
+
+
+def test_a_jump_to_both_sides_blames_nobody():
+    """Ordinary differences over it go like one over the step, and are no slope; entries beside it are judged."""
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        x, q = rng.standard_normal(6), rng.standard_normal(6)
+        p = np.array([0.0, 0.0, 1.0, 2.0, -1.0, 0.0])
+
+        def cost(given, x=x):
+            return float(np.sum(x * given["q"] * np.sign(given["p"])))
+
+        right = {"p": np.zeros(6), "q": x * np.sign(p)}
+        report = fc.check_function(cost, {"p": p, "q": q}, right, engine="differences")
+        assert report.verdict == "inconclusive", report
+        wrong = {**right, "q": 1.01 * right["q"]}
+        report = fc.check_function(cost, {"p": p, "q": q}, wrong, engine="differences")
+        assert [tensor.name for tensor in report.failures] == ["q"], report

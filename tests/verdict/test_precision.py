@@ -128,6 +128,45 @@ def test_digits_lost_in_one_minus_a_are_no_mistake():
     assert "rounding in back-propagation itself" in report.summary.replace("\n", " ")
 
 
+TEXTBOOK = {
+    "softplus": (lambda z: np.log(1.0 + np.exp(z)), lambda z: 1.0 / (1.0 + np.exp(-z)), -25.0),
+    "elu": (lambda z: np.where(z > 0.0, z, np.exp(z) - 1.0), lambda z: np.where(z > 0.0, 1.0, np.exp(z)), 0.0),
+    "selu": (lambda z: 1.0507009873554805 * np.where(z > 0.0, z, 1.6732632423543772 * (np.exp(z) - 1.0)),
+             lambda z: 1.0507009873554805 * np.where(z > 0.0, 1.0, 1.6732632423543772 * np.exp(z)), 0.0),
+}  # fmt: skip
+
+
+def with_small_activations(name, seed):
+    """A network whose hidden activations are small, and its gradients by the textbook's formulas."""
+    value, slope, bias = TEXTBOOK[name]
+    net = network([3, 6, 2], name, "identity", "squared_error")
+    rng = np.random.default_rng(seed)
+    parameters = net.initialize(seed)
+    parameters["b1"] = np.full((6, 1), bias)
+    X, Y = 1e-9 * rng.standard_normal((3, 5)), rng.standard_normal((2, 5))
+    Z1 = parameters["W1"] @ X + parameters["b1"]
+    A1 = value(Z1)
+    dZ2 = (parameters["W2"] @ A1 + parameters["b2"] - Y) / 5
+    dZ1 = parameters["W2"].T @ dZ2 * slope(Z1)
+    gradients = {"dW2": dZ2 @ A1.T, "db2": dZ2.sum(axis=1, keepdims=True),
+                 "dW1": dZ1 @ X.T, "db1": dZ1.sum(axis=1, keepdims=True)}  # fmt: skip
+    return net, parameters, gradients, X, Y
+
+
+@pytest.mark.parametrize("name", list(TEXTBOOK))
+def test_digits_that_a_textbook_activation_loses_are_no_mistake(name):
+    """exp(z) - 1 and log(1 + exp(z)) are off by a rounding of one, however small they are."""
+    for seed in range(8):
+        net, parameters, gradients, X, Y = with_small_activations(name, seed)
+        exact = net.gradients(parameters, X, Y)["dW2"]
+        assert np.linalg.norm(gradients["dW2"] - exact) > 1e-9 * np.linalg.norm(exact)
+        report = check(net, parameters, gradients, X, Y)
+        assert report.verdict != "fail", report
+        for wrong in ("dW1", "db1", "dW2", "db2"):
+            found = check(net, parameters, {**gradients, wrong: 1.01 * gradients[wrong]}, X, Y)
+            assert failing(found) == {wrong[1:]}, found
+
+
 def test_saturation_excuses_no_mistake_that_exceeds_it():
     net, parameters, X, Y = saturated()
     for name in ("dW3", "db3"):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..._constants import NOISE_SIGMAS, UNIT_ROUNDOFF
-from ..._types import Mask
+from ..._types import Indices, Mask
 from .check import Batch
 from .difference_table import SlopeEstimates
 from .stairs import on_a_tread
@@ -20,6 +20,8 @@ TREAD = 16.0
 IN_A_ROW = 4
 # Of slopes that noise sets apart one in so many agrees this much more closely than the noise is large.
 LUCKY = 100.0
+# A step this many times shorter, twice, has a difference over a jump as many times larger, to this part of itself.
+SHORTER, ALIKE = 16.0, 0.01
 # Nearer to the gradient by this factor is a difference that speaks for it.
 FAVOUR = 8.0
 
@@ -57,6 +59,23 @@ def doubt_contradicted(batch: Batch, slopes: SlopeEstimates) -> None:
         if _other_steps_disagree(batch.some(np.array([furthest])), float(slopes.slope[furthest]),
                                  float(slopes.step[furthest])):
             slopes.truncation[blamed] = np.inf
+        elif _over_jumps(batch, slopes, np.array([furthest])).all():
+            rows = np.flatnonzero(blamed)
+            slopes.truncation[rows[_over_jumps(batch, slopes, rows)]] = np.inf
+
+
+def _over_jumps(batch: Batch, slopes: SlopeEstimates, rows: Indices) -> Mask:
+    """Tell where differences grow as steps shrink, like one over the step: the cost jumps to both sides of the entry.
+
+    Noise grows so as well, but hardly ever twice to the same multiple.
+    """
+    steeper = np.abs(slopes.afar[rows]) > SHORTER * np.abs(slopes.slope[rows])
+    if not steeper.any():
+        return steeper
+    which, step = batch.some(rows).which, slopes.step[rows] / SHORTER
+    near, nearer = (central(batch.check.lines, which, one, 2)[0] for one in (step, step / SHORTER))
+    grown = np.abs(nearer - SHORTER * near) <= ALIKE * np.abs(nearer)
+    return np.asarray(steeper & grown & (np.abs(near) > np.abs(slopes.slope[rows])))
 
 
 def _other_steps_disagree(batch: Batch, slope: float, step: float) -> bool:

@@ -178,6 +178,13 @@ def _moved(ways: Sequence[Way]) -> list[Colouring]:
     return list({colouring.place: colouring for way in ways for colouring in way.moved()}.values())
 
 
+def _usual(quotients: Quotients) -> float:
+    """Root mean square of the derivatives, of each on its smaller side: over a jump the other goes like 1 / step."""
+    sides = np.minimum(np.abs(quotients.right), np.abs(quotients.left))
+    finite = sides[np.isfinite(sides)]
+    return float(np.sqrt(np.mean(finite**2))) if finite.size else 0.0
+
+
 def at_kinks(quotients: Quotients, candidates: Sequence[Array]) -> Indices:
     """Return entries whose derivative depends on the side or on the convention.
 
@@ -189,9 +196,7 @@ def at_kinks(quotients: Quotients, candidates: Sequence[Array]) -> Indices:
     where = np.flatnonzero(quotients.flagged & quotients.done)
     if not where.size:
         return where
-    slope = quotients.slope
-    finite = slope[np.isfinite(slope)]
-    usual = float(np.sqrt(np.mean(finite**2))) if finite.size else 0.0
+    slope, usual = quotients.slope, _usual(quotients)
     right, left = quotients.right[where], quotients.left[where]
     with np.errstate(invalid="ignore"):
         least = JUMP * np.maximum(usual, np.abs(right) + np.abs(left))

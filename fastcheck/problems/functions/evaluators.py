@@ -260,7 +260,8 @@ class BatchedCost:
         with np.errstate(all="ignore"):
             found = np.asarray(self.cost(self.layout.stacked(stacks), *self.args))
         if found.dtype.kind not in ("fiuc" if dtype.kind == "c" else "fiu"):
-            raise TypeError(f"cost: expected real numbers for a stack of parameters, got dtype {found.dtype}")
+            remedy = "; return their real parts" if found.dtype.kind == "c" else ""
+            raise TypeError(f"cost: expected real numbers for a stack of parameters, got dtype {found.dtype}{remedy}")
         if found.shape not in ((rows,), (rows, 1)):
             raise ValueError(
                 f"cost: expected shape ({rows},) for a stack of {rows} parameter sets, got shape {found.shape}; with "

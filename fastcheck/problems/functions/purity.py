@@ -46,7 +46,7 @@ def as_cost(value: Any, *, complex_allowed: bool = False) -> Any:
     number = array.reshape(())[()]
     if array.dtype.kind == "c" and not complex_allowed:
         raise TypeError("cost: expected a real number, got a complex one; return its real part, or pass "
-                        "complex_step=True if the cost is analytic")
+                        "complex_step=True to check_function if the cost is analytic")
     return complex(number) if array.dtype.kind == "c" else float(number)
 
 

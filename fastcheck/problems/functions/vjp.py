@@ -126,6 +126,7 @@ def vjp_problem(
         returned = forward(*copies(given))
     remedy = CACHE if not cache and isinstance(returned, (tuple, list)) and len(returned) == 2 else ""
     outputs = outputs_of(without_cache(returned) if cache else returned, remedy)
+    _require_real(outputs)
     weights = _cotangents(outputs, np.random.default_rng(seed))
 
     nothing: set[str] = set()
@@ -283,6 +284,19 @@ def _output(item: Any, place: int, remedy: str) -> NDArray[Any]:
     missing = "; is a return statement missing?" if item is None and (not remedy or remedy == CACHE) else remedy
     raise TypeError(f"forward: expected arrays of numbers, got {'None' if item is None else found} for output {place}"
                     f"{missing}")
+
+
+def _require_real(outputs: Values) -> None:
+    """Refuse complex outputs.
+
+    Raises
+    ------
+    TypeError : for the first of them, with what to return instead.
+    """
+    for place, output in enumerate(outputs):
+        if output.dtype.kind == "c":
+            raise TypeError(f"forward: expected real numbers, got dtype {output.dtype} for output {place}; return its "
+                            "parts y.real and y.imag as two outputs, each with a gradient of its own")
 
 
 def _cotangents(outputs: Values, generator: np.random.Generator) -> Values:

@@ -2,7 +2,8 @@
 
 A running error analysis with variances: every rounding is an independent error of one unit relative to what was
 rounded, and errors are carried forward and back as the derivatives carry changes.  It tells a mistake from digits
-lost where a - y or 1 - a cancels, and, in single precision, from a ReLU whose pre-activation rounds across zero.
+lost where a - y, 1 - a or exp(z) - 1 cancels, and, in single precision, from a ReLU whose pre-activation rounds across
+zero.
 """
 
 import math
@@ -92,7 +93,7 @@ class Rounding:
             variance = W**2 @ (A_variance[-1] + unit**2 * inputs**2)
             variance += unit**2 * (values["b"].reshape(-1, 1) ** 2 + run.Z[k - 1] ** 2)
             Z_variance.append(variance)
-            rounded = run.Z[k - 1] if entry.cancels else run.A[k - 1]
+            rounded = run.A[k - 1] if entry.terms is None else entry.terms(run.Z[k - 1])
             A_variance.append(_carried(entry, run.Z[k - 1], run.A[k - 1], variance) + unit**2 * rounded**2)
         dZ, variance = self._output(given.Y, run.Z[-1], run.A[-1], Z_variance[-1], A_variance[-1], unit)
         layers = []

@@ -29,6 +29,11 @@ def elu_derivative(z: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(z > 0, 1.0, ELU_ALPHA * np.exp(np.minimum(z, 0.0)))
 
 
+def elu_terms(z: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the sizes of what exp(z) - 1 subtracts, and of z for z > 0."""
+    return np.where(z > 0.0, z, ELU_ALPHA)
+
+
 def elu_difference(z: float, d: float) -> float:
     """See ``exponential_unit_difference``."""
     return exponential_unit_difference(z, d, ELU_ALPHA)
@@ -42,6 +47,11 @@ def selu(z: Any) -> Any:
 def selu_derivative(z: NDArray[np.float64]) -> NDArray[np.float64]:
     """SELU_SCALE times 1 for z > 0, else times SELU_ALPHA exp(z)."""
     return SELU_SCALE * np.where(z > 0, 1.0, SELU_ALPHA * np.exp(np.minimum(z, 0.0)))
+
+
+def selu_terms(z: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return SELU_SCALE times the same, with SELU_ALPHA (exp(z) - 1)."""
+    return SELU_SCALE * np.where(z > 0.0, z, SELU_ALPHA)
 
 
 def selu_difference(z: float, d: float) -> float:
@@ -118,6 +128,11 @@ def softplus(z: Any) -> Any:
 def softplus_derivative(z: NDArray[np.float64]) -> NDArray[np.float64]:
     """sigma(z)."""
     return np.asarray(sigmoid(z))
+
+
+def softplus_terms(z: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the sizes of what log(1 + exp(z)) is off by a rounding of: 1, and z where it is larger."""
+    return np.maximum(z, 1.0)
 
 
 def softplus_difference(z: float, d: float) -> float:
