@@ -243,3 +243,20 @@ def test_a_jump_to_both_sides_blames_nobody():
         wrong = {**right, "q": 1.01 * right["q"]}
         report = fc.check_function(cost, {"p": p, "q": q}, wrong, engine="differences")
         assert [tensor.name for tensor in report.failures] == ["q"], report
+
+
+@pytest.mark.parametrize("factor", [1.0, -1.0, 0.01])
+def test_a_gradient_on_a_jump_is_that_of_its_smooth_side(factor):
+    """Once passed: the other side's quotient goes like one over the step, and anything lies between the two."""
+    for seed in range(25):
+        rng = np.random.default_rng(seed)
+        p, w, v = 2.0 * rng.normal(size=4), rng.normal(size=4), rng.normal(size=3)
+        p[0] = -1.0
+
+        def cost(p, w=w, v=v):
+            return 3.0 * np.maximum(0.0, 1.0 - w @ np.trunc(p)) + v @ np.sin(p[1:])
+
+        gradient = np.append(0.0, v * np.cos(p[1:]))
+        assert fc.check_function(cost, p, gradient).verdict == "pass"
+        gradient[0] = factor
+        assert fc.check_function(cost, p, gradient).verdict == "fail"

@@ -7,7 +7,7 @@ import numpy as np
 from ..._constants import SMALLEST_NORMALS
 from ..._types import Array, Indices, Mask
 from ...problems.gradients import CostsOnDemand, Kinks, NumericalGradient
-from .kinks import JUMP, Candidates, at_kinks, name_of
+from .kinks import JUMP, Candidates, at_kinks, least_jump, name_of
 from .problem import ProgramProblem
 from .quotients import Quotients
 from .runner import FLUSHED, Place, Runner, ranges
@@ -39,7 +39,7 @@ def gathered(
         done.append(here + tensor.start)
         met = check.runner.met
         options = {name_of(held, met): slopes_of[place.number] for held, slopes_of in candidates.items()}
-        kinks.append(_kinks(quotients, options, here, start))
+        kinks.append(_kinks(quotients, options, here, start, least_jump(quotients, place.step, check.problem.cost)))
         start += here.size
     positions = np.concatenate(done)
     found = NumericalGradient(
@@ -54,11 +54,16 @@ def gathered(
     return found, positions
 
 
-def _kinks(quotients: Quotients, candidates: dict[str, Array], here: Indices, start: int) -> Kinks:
+def _kinks(
+    quotients: Quotients, candidates: dict[str, Array], here: Indices, start: int, jumps: Array
+) -> Kinks:
+    """Return what is known of entries at kinks; of those at a jump, from this slope (n,) on, the other side alone."""
     where = np.intersect1d(at_kinks(quotients, list(candidates.values())), here, assume_unique=True)
     right, left = quotients.right[where], quotients.left[where]
     right, left = np.where(np.isfinite(right), right, left), np.where(np.isfinite(left), left, right)
-    low, high = np.minimum(right, left), np.maximum(right, left)
+    over = (np.abs(right) >= jumps[where]) != (np.abs(left) >= jumps[where])
+    smaller = np.where(np.abs(right) < np.abs(left), right, left)
+    low, high = (np.where(over, smaller, end) for end in (np.minimum(right, left), np.maximum(right, left)))
     conventions = {name: candidate[where] for name, candidate in candidates.items()}
     single = quotients.lone[where] & _reached(list(conventions.values()), low, high)
     return Kinks(start + np.searchsorted(here, where), low, high, conventions, single=single)

@@ -30,6 +30,8 @@ HELD: dict[Kind, dict[float, str]] = {
 FROZEN = RIGHT
 # Operations may hold conventions of their own where that makes no more than this many mixtures.
 MOST_MIXTURES = 100
+# Terms that are this many times as large as under some convention are those of a jump.
+OVER_A_JUMP = 2.0**24
 # A jump between the one-sided derivatives counts from this share of the entry, or of the usual one of its tensor: a
 # smaller one moves no verdict, and curvature over the engine's own step leaves less.
 JUMP = 1e-8
@@ -122,7 +124,11 @@ def under_conventions(
 
     Only columns that moved a tie are run again: in the others there is nothing to freeze.  Conventions under which the
     program would take another path are left out.
+
+    Over a jump the quotient to the right, and with it the terms that rounding is relative to, go like 1 / step: the
+    terms of ``found`` become those that are left under a convention.
     """
+    least: dict[Place, Array] = {}
     jobs = [
         Job(colouring, np.unique(colouring.colour[found[colouring.place].flagged]))
         for colouring in _moved(ways) if found[colouring.place].flagged.any()
@@ -134,6 +140,7 @@ def under_conventions(
         frozen = dict(found)
         for job, quotients in zip(jobs, measure(jobs, runner, limits, convention), strict=True):
             old, moved = found[job.place], quotients.done
+            least[job.place] = np.fmin(least.get(job.place, old.terms), np.where(moved, quotients.terms, old.terms))
             frozen[job.place] = Quotients(
                 np.where(moved, quotients.right, old.right), np.where(moved, quotients.left, old.left),
                 old.terms, old.flagged, old.lone, old.done, old.unseen,
@@ -141,7 +148,11 @@ def under_conventions(
         return [measure_way(way, frozen).slope for way in ways]
 
     met = runner.met if runner.program_holds else _felt(runner.met, held)
-    return dict(under_each(tried(runner, met), held))
+    candidates = dict(under_each(tried(runner, met), held))
+    for place, terms in least.items():
+        own = found[place]
+        own.terms = np.where(own.terms > OVER_A_JUMP * terms, terms, own.terms)
+    return candidates
 
 
 def tried(runner: Runner, met: Collection[tuple[str, Kind]] | None = None) -> list[Convention | Mixture]:
@@ -183,6 +194,15 @@ def _usual(quotients: Quotients) -> float:
     sides = np.minimum(np.abs(quotients.right), np.abs(quotients.left))
     finite = sides[np.isfinite(sides)]
     return float(np.sqrt(np.mean(finite**2))) if finite.size else 0.0
+
+
+def least_jump(quotients: Quotients, step: Array, cost: float) -> Array:
+    """Return from which size on quotients (n,) are those over a jump of the cost, no slope.
+
+    They are so many times the usual slope, and the cost itself changes by a share of it over the engine's own step.
+    """
+    with np.errstate(divide="ignore"):
+        return np.maximum(OVER_A_JUMP * _usual(quotients), abs(cost) / (OVER_A_JUMP * step))
 
 
 def at_kinks(quotients: Quotients, candidates: Sequence[Array]) -> Indices:
