@@ -32,7 +32,7 @@ MULTIPLY = frozenset({
     "positive", "absolute",
 })  # fmt: skip
 NEAR_ONE = 1e-3
-# Exact changes and a plain call may differ by this share of the costs.  Where they differ by more, so long a move has
+# By exact changes a cost may be larger than by a plain call by this share.  Where it is by more, so long a move has
 # lost its digits: what has underflowed at theta, as exp(-d**2) of points far apart, does not come back by its change.
 FOLLOWED = 1e-3
 # What adds, and what has no rule of its own, loses one where it has at least this share of the size that it has where
@@ -93,7 +93,7 @@ def far_costs(problem: ProgramProblem) -> Array:
 
 
 def leads_there(problem: ProgramProblem, exact: Array, plain: Array, rounding: float) -> Mask:
-    """Tell at which of some places far away exact changes and plain calls have about the same costs.
+    """Tell at which of some places far away exact changes lead to no larger costs than plain calls have.
 
     Parameters
     ----------
@@ -102,8 +102,8 @@ def leads_there(problem: ProgramProblem, exact: Array, plain: Array, rounding: f
     """
     with np.errstate(all="ignore"):
         size = np.abs(exact) + np.abs(plain) + abs(problem.cost)
-        contradicted = ~(np.abs(exact - plain) <= FOLLOWED * size + NOISE_SIGMAS * rounding)
-    return ~(contradicted & np.isfinite(exact) & np.isfinite(plain))
+        beyond = ~(np.abs(exact) <= np.abs(plain) + FOLLOWED * size + NOISE_SIGMAS * rounding)
+    return ~(beyond & np.isfinite(exact) & np.isfinite(plain))
 
 
 def sizes_where_shrunk(problem: ProgramProblem) -> Sequence[OperationSize]:

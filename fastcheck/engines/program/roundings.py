@@ -77,6 +77,8 @@ def with_rounding(
     doubted &= np.isfinite(apart)
     if found.kinks is not None:
         doubted[found.kinks.where] = False
+    if not hasattr(problem.program, "watched"):  # frameworks run in less than double precision themselves: they tell
+        doubted &= units[done] <= UNIT_ROUNDOFF
     places = np.flatnonzero(doubted)
     if not places.size or time.perf_counter() >= method.deadline:
         return found
@@ -150,11 +152,12 @@ def _share_of_rounding(problem: ProgramProblem, seed: int, draws: int) -> tuple[
         return 0.0, followed
     costs, rounding = far_costs(problem), root_mean_square(together.still)
     size = float(np.max(np.abs(costs[np.isfinite(costs)]), initial=abs(problem.cost)))
-    exact = problem.cost + together.bare
-    followed[: exact.size] = leads_there(problem, exact, costs[: exact.size], rounding)
-    told = (np.isfinite(together.found).all(axis=0) & followed[: exact.size])[: len(SHRUNK)]
-    if told.any():  # by kinks, too: moves as long as these always meet some
-        rounding = max(root_mean_square(column) for column in together.found[:, : len(SHRUNK)][:, told].T)
+    exact, found = problem.cost + together.bare, np.array([root_mean_square(column) for column in together.found.T])
+    # a rounding that is larger than the cost is none that the cost has
+    sound = leads_there(problem, exact, costs[: exact.size], rounding) & ~(found > size)
+    followed[: exact.size] = sound
+    told = found[: len(SHRUNK)][(sound & np.isfinite(found))[: len(SHRUNK)]]
+    rounding = float(told.max(initial=0.0)) if told.size else rounding  # by kinks, too: such moves always meet some
     return rounding / size if size > 0.0 and math.isfinite(rounding) else 0.0, followed
 
 
