@@ -1,5 +1,8 @@
 """Training steps of data parallel workers, right and wrong, in a module that the workers can import."""
 
+import atexit
+import os
+
 import torch
 from torch import distributed, nn
 
@@ -70,6 +73,17 @@ def accumulated(module, loss, inputs, targets):
     """Two unequal micro-batches, with the mean of their means."""
     for part in (slice(0, 2), slice(2, None)):
         (loss(module(inputs[part]), targets[part]) / 2).backward()
+
+
+def aborting_at_the_end(module, loss, inputs, targets):
+    """The usual step, in a process that is brought down when all is done."""
+    atexit.register(os.abort)
+    loss(module(inputs), targets).backward()
+
+
+def aborting(module, loss, inputs, targets):
+    """A process that is brought down in the middle."""
+    os.abort()
 
 
 def failing(module, loss, inputs, targets):

@@ -56,6 +56,14 @@ def test_a_worker_that_fails_says_why():
         check_distributed(steps.make, LOSS, steps.batches(), wrap=steps.bare, step=steps.failing)
 
 
+@pytest.mark.slow
+def test_a_worker_that_is_brought_down_when_all_is_done_has_done_its_work():
+    """Gloo's threads sometimes do that to a process that ends; an abort in the middle is told."""
+    assert check_distributed(steps.make, LOSS, steps.batches(), step=steps.aborting_at_the_end).ok
+    with pytest.raises(WorkerError, match="expected exit status 0, got -6"):
+        check_distributed(steps.make, LOSS, steps.batches(), wrap=steps.bare, step=steps.aborting)
+
+
 def test_one_batch_is_refused():
     with pytest.raises(ValueError, match="batches: expected one for each of at least two workers"):
         check_distributed(steps.make, LOSS, steps.batches((4,)))
