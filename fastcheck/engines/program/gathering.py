@@ -57,7 +57,8 @@ def gathered(
 def _kinks(
     quotients: Quotients, candidates: dict[str, Array], here: Indices, start: int, jumps: Array
 ) -> Kinks:
-    """Return what is known of entries at kinks; of those at a jump, from this slope (n,) on, the other side alone."""
+    """Return what is known of entries at kinks; where a quotient is a jump's, as ``least_jump`` has it, the other side.
+    """
     where = np.intersect1d(at_kinks(quotients, list(candidates.values())), here, assume_unique=True)
     right, left = quotients.right[where], quotients.left[where]
     right, left = np.where(np.isfinite(right), right, left), np.where(np.isfinite(left), left, right)

@@ -197,9 +197,9 @@ def _usual(quotients: Quotients) -> float:
 
 
 def least_jump(quotients: Quotients, step: Array, cost: float) -> Array:
-    """Return from which size on quotients (n,) are those over a jump of the cost, no slope.
+    """Return the size (n,) from which on a quotient is that of a jump of the cost, and no slope.
 
-    They are so many times the usual slope, and the cost itself changes by a share of it over the engine's own step.
+    It is many times the usual slope, and over the engine's own step the cost changes by a part of itself that shows.
     """
     with np.errstate(divide="ignore"):
         return np.maximum(OVER_A_JUMP * _usual(quotients), abs(cost) / (OVER_A_JUMP * step))

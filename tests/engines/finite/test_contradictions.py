@@ -68,8 +68,9 @@ LOST = {
 }
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e6, 1e-9])
 @pytest.mark.parametrize("name", list(LOST))
-def test_an_entry_that_is_wrongly_zero_fails_where_small_steps_are_lost_in_a_sum(name):
+def test_an_entry_that_is_wrongly_zero_fails_where_small_steps_are_lost_in_a_sum(name, scale):
     """Once left open: differences at steps that 1 + x does not see are zero, as the gradient is."""
     inside, slope = LOST[name]
     for seed in range(30):
@@ -77,9 +78,9 @@ def test_an_entry_that_is_wrongly_zero_fails_where_small_steps_are_lost_in_a_sum
         x, w = 10.0 ** rng.uniform(-5, -3) * rng.standard_normal(6), rng.standard_normal(6)
 
         def cost(v, w=w):
-            return float(np.sum(w * inside(v)))
+            return float(scale * np.sum(w * inside(v)))
 
-        gradient = w * slope(x)
+        gradient = scale * w * slope(x)
         assert fc.check_function(cost, x, gradient, engine="differences").verdict != "fail"
         gradient[rng.integers(6)] = 0.0
         assert fc.check_function(cost, x, gradient, engine="differences").verdict == "fail"

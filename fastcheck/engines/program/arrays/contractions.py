@@ -16,8 +16,8 @@ from .array import DifferenceArray
 from .elementwise import split
 from .reductions import into
 from .run import Run
-from .since import of_this_numpy
 from .sparse import is_sparse, product
+from .versions import of_this_numpy
 
 Change = NDArray[Any]
 _LETTERS = string.ascii_lowercase + string.ascii_uppercase

@@ -29,7 +29,7 @@ from . import (
 from .array import DifferenceArray
 from .rearranging import arrays_in, rearrangement, value_of
 from .run import Run, Tables
-from .since import of_this_numpy
+from .versions import of_this_numpy
 
 Handler = Callable[..., Any]
 _FIRST = rearrangement(0, "a", "m", "v", "x", "arr", "ary", "array")
