@@ -13,9 +13,9 @@ from .steps import CONFIRMING, first_step
 # The entry that is furthest off is asked what far smaller steps say.  These begin at this many roundings of the cost,
 # and become longer by this factor.
 ROUNDINGS, LONGER = 2.0, 1.7
-# A cost that does not move where it should by so many times its rounding, or the noise that was measured, has lost that
-# inside, as 1 + x does, and says nothing of its slope.  What is rounded to less than half of its digits is meant so.
-TREAD, HALF = 16.0, 2.0**-26
+# A cost that does not move where it should by less than this share of it has lost that inside, as 1 + x does, and says
+# nothing of its slope.  One that is rounded to less than half of its digits is meant so.
+HALF = 2.0**-26
 # So many differences in a row are not near the gradient by chance.
 IN_A_ROW = 4
 # Of slopes that noise sets apart one in so many agrees this much more closely than the noise is large.
@@ -57,7 +57,7 @@ def doubt_contradicted(batch: Batch, slopes: SlopeEstimates) -> None:
     if blamed.any():
         furthest = int(np.argmax(np.where(blamed, np.abs(slopes.slope - batch.gradient), -1.0)))
         if _other_steps_disagree(batch.some(np.array([furthest])), float(slopes.slope[furthest]),
-                                 float(slopes.step[furthest]), float(slopes.noise[furthest])):
+                                 float(slopes.step[furthest])):
             slopes.truncation[blamed] = np.inf
         elif _over_jumps(batch, slopes, np.array([furthest])).all():
             rows = np.flatnonzero(blamed)
@@ -78,15 +78,15 @@ def _over_jumps(batch: Batch, slopes: SlopeEstimates, rows: Indices) -> Mask:
     return np.asarray(steeper & grown & (np.abs(near) > np.abs(slopes.slope[rows])))
 
 
-def _other_steps_disagree(batch: Batch, slope: float, step: float, noise: float) -> bool:
+def _other_steps_disagree(batch: Batch, slope: float, step: float) -> bool:
     """Tell whether the slope of one line, from some step, is not the cost's own as smaller or larger steps tell it."""
     check, which = batch.check, batch.which
     usual = float(first_step(check.problem.theta[which])[0])
-    return (_smaller_steps_agree(batch, slope, step / LONGER, noise)
+    return (_smaller_steps_agree(batch, slope, step / LONGER)
             or on_a_tread(check.lines, which, slope, float(batch.gradient[0]), step, usual))
 
 
-def _smaller_steps_agree(batch: Batch, slope: float, longest: float, noise: float) -> bool:
+def _smaller_steps_agree(batch: Batch, slope: float, longest: float) -> bool:
     """Tell whether several differences in a row are near the gradient of one line, before any is near its slope.
 
     What far smaller steps say is the cost's own change.  Noise is as large at any step, or absent between the jumps of
@@ -97,12 +97,11 @@ def _smaller_steps_agree(batch: Batch, slope: float, longest: float, noise: floa
     gradient, cost = float(batch.gradient[0]), abs(batch.check.problem.cost)
     near = abs(slope - gradient) / FAVOUR
     step, in_a_row = ROUNDINGS * UNIT_ROUNDOFF * cost / near, 0
-    lost = min(TREAD * max(UNIT_ROUNDOFF * cost, noise), HALF * cost)
     while 0.0 < step <= longest and in_a_row < IN_A_ROW:
         found = float(central(batch.check.lines, batch.which, np.array([step]), 2)[0][0])
         if abs(found - slope) <= near:
             return False
-        unmoved = found == 0.0 and 2.0 * abs(slope) * step <= lost
+        unmoved = found == 0.0 and 2.0 * abs(slope) * step <= HALF * cost
         if not unmoved:
             in_a_row = in_a_row + 1 if abs(found - gradient) <= near else 0
         step *= LONGER
