@@ -9,8 +9,10 @@ from .stencils import WIDEST, Lines
 
 # Steps beside the first one, as parts of it: near enough to have its truncation, far enough to round anew.
 FACTORS = np.array([0.93, 0.86, 0.79, 0.71, 0.64])
-# How far ahead, in steps, a cost that stands still is looked at.
-FAR = 2.0 ** np.array([6.0, 12.0, 18.0, 24.0])
+# How far ahead, in steps, a cost that stands still is looked at: as near as stairs of a few steps ask for.
+FAR = 4.0 ** np.arange(1.0, 13.0)
+# How far to one of the sides of there, in steps, it must stand still again.
+BESIDE = np.array([-0.25, 0.25])
 
 
 @dataclass(frozen=True)
@@ -48,13 +50,19 @@ def stair_heights(lines: Lines, which: Indices, step: Array, cost: float) -> Arr
     Notes
     -----
     Where rounding inside the cost swallows the step, as in (x + 1e16) - 1e16, it moves further out, and there it
-    stands still again.  Where a parameter does nothing, it never moves; where a unit is dead, it moves on.
+    stands still again.  Where a parameter does nothing, it never moves; where a unit is dead, it moves on.  Both sides
+    are asked: log(1 - p) has stairs on one side alone where 1 - p is all but zero, and is infinite on the other.
     """
+    return np.maximum(*(_height_ahead(lines, which, direction, cost) for direction in (step, -step)))
+
+
+def _height_ahead(lines: Lines, which: Indices, step: Array, cost: float) -> Array:
+    """Return how far lines jump on the side that their steps lead to."""
     ahead = lines(which, step[:, None] * FAR)[1]
     moved = np.isfinite(ahead) & (ahead != cost)
     first = np.argmax(moved, axis=1)
     rows = np.arange(which.size)
     there = ahead[rows, first]
-    beside = lines(which, step[:, None] * (FAR[first][:, None] + np.array([-1.0, 1.0])))[1]
-    still = (beside == there[:, None]).all(axis=1)
+    beside = lines(which, step[:, None] * (FAR[first][:, None] + BESIDE))[1]
+    still = (beside == there[:, None]).any(axis=1)  # the next jump may be between
     return np.where(moved.any(axis=1) & still, np.abs(there - cost), 0.0)

@@ -113,6 +113,7 @@ class _CostsBeside:
         self.starts = np.array([tensor.stop for tensor in problem.tensors])
         self.tensors, self.positions, self.step = problem.tensors, positions, step
 
+    @np.errstate(all="ignore")  # a cost that is infinite is told by the report
     def __call__(self, places: Indices) -> Array:
         """Return costs, one for each place among the checked positions."""
         costs = np.empty(places.size)

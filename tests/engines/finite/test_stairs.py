@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import fastcheck as fc
+from fastcheck.engines.finite.spread import stair_heights
 from fastcheck.engines.finite.stairs import on_a_tread
 from fastcheck.engines.finite.steps import first_step
 
@@ -103,3 +104,45 @@ def test_what_has(height):
     assert on_a_tread(lines, one, 1.0, 1.7, 0.01 * height, usual)
     assert not on_a_tread(lines, one, 1.0, 3.0, 0.01 * height, usual)
     assert not on_a_tread(lines, one, 1.0, 0.3, 0.01 * height, usual)
+
+
+def _lines_of(cost, at):
+    return lambda which, distances: (distances, cost(at + distances))
+
+
+def _log_of_what_is_left(z):
+    with np.errstate(divide="ignore", over="ignore"):
+        return -np.log(1.0 - 1.0 / (1.0 + np.exp(-z)))
+
+
+@pytest.mark.parametrize("z", [35.0, 35.4, 35.9, 36.2, 36.6])
+@pytest.mark.parametrize("step", [2.0**-8, 2.0**-6])
+def test_stairs_that_end_in_infinity(z, step):
+    """1 - p takes a few values alone where p is all but one, and none of them on the side where it is zero."""
+    cost = float(_log_of_what_is_left(z))
+    height = stair_heights(_lines_of(_log_of_what_is_left, z), np.zeros(1, np.int64), np.array([step]), cost)
+    assert 0.1 < height[0] < 1.2
+
+
+@pytest.mark.parametrize("name, cost", [
+    ("nothing", lambda z: np.zeros_like(z)),
+    ("dead to the left", lambda z: np.maximum(z - 1.0, 0.0)),
+    ("dead to the right", lambda z: np.maximum(-1.0 - z, 0.0)),
+    ("dead, and bounded further on", lambda z: np.clip(z - 1.0, 0.0, 1e6)),
+])
+def test_what_stands_still_and_is_no_staircase(name, cost):
+    height = stair_heights(_lines_of(cost, 0.0), np.zeros(1, np.int64), np.array([2.0**-8]), 0.0)
+    assert height[0] == 0.0
+
+
+def test_right_gradient_on_the_last_stairs_of_a_jitted_cost():
+    """It was called wrong on half of them: they were looked for on one side, and far away."""
+    numba = pytest.importorskip("numba")
+
+    @numba.njit
+    def cost(p):
+        return -np.log(1.0 - 1.0 / (1.0 + np.exp(-p[0])))
+
+    found = [fc.check_function(cost, np.array([z]), np.array([1.0])).verdict for z in np.linspace(34.4, 36.7, 24)]
+    assert found.count("fail") <= 2, found
+    assert fc.check_function(cost, np.array([3.0]), np.array([1.0])).verdict == "fail"
