@@ -124,7 +124,7 @@ def test_stairs_that_end_in_infinity(z, step):
     assert 0.1 < height[0] < 1.2
 
 
-@pytest.mark.parametrize("name, cost", [
+@pytest.mark.parametrize(("name", "cost"), [
     ("nothing", lambda z: np.zeros_like(z)),
     ("dead to the left", lambda z: np.maximum(z - 1.0, 0.0)),
     ("dead to the right", lambda z: np.maximum(-1.0 - z, 0.0)),
