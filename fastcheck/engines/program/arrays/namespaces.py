@@ -5,18 +5,29 @@ NumPy's do not ask their arguments who should answer, or make arrays of lists fi
 
 import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from . import algebra, composed, creation, curves, distances, joining, linear, matrices, reductions, scalars
+from . import (
+    algebra,
+    composed,
+    creation,
+    curves,
+    distances,
+    joining,
+    linear,
+    matrices,
+    reductions,
+    scalars,
+)
 from .elementwise import by_name
 from .rearranging import arrays_in, rearrangement
 from .run import Run
+from .wrapping import Handler, Handlers, OfInstances
 
-Handler = Callable[..., Any]
 _MADE = "zeros empty ones zeros_like empty_like ones_like"
 _MADE_OF_STILL = "arange eye identity logspace geomspace tri fromiter fromfunction frombuffer indices"
 _CONVERTED = "array asarray asanyarray ascontiguousarray asfortranarray copy require asarray_chkfinite"
@@ -143,9 +154,9 @@ def _asked(handler: Handler) -> Handler:
     return checked
 
 
-def replaced() -> Mapping[tuple[ModuleType, str], Handler]:
-    """By module and name: what stands in for the function, of all modules that are imported by now."""
-    handlers: dict[tuple[ModuleType, str], Handler] = {(np, name): creation.made for name in _MADE.split()}
+def replaced() -> Handlers:
+    """By module and name: what stands in for functions and objects, of all modules that are imported by now."""
+    handlers: dict[tuple[ModuleType, str], Any] = {(np, name): creation.made for name in _MADE.split()}
     handlers |= {(np, name): creation.made_of_still for name in _MADE_OF_STILL.split()}
     handlers[np, "linspace"] = linear.each(0, 1, "start", "stop")
     handlers |= {(np, name): creation.converted for name in _CONVERTED.split()}
@@ -159,4 +170,25 @@ def replaced() -> Mapping[tuple[ModuleType, str], Handler]:
         module = sys.modules.get(module_name)
         if module is not None:
             handlers |= {(module, name): _asked(handler) for name, handler in table.items() if hasattr(module, name)}
+    return handlers | _of_statistics()
+
+
+def _of_statistics() -> dict[tuple[ModuleType, str], Any]:
+    """What stands in for functions of scipy.stats and for methods of its distributions, where it is imported."""
+    stats = sys.modules.get("scipy.stats")
+    if stats is None:
+        return {}
+    from . import distributions  # which imports it
+
+    handlers: dict[tuple[ModuleType, str], Any] = {
+        (stats, name): _asked(handler) for name, handler in distributions.FUNCTIONS.items()
+    }
+    for name, methods in distributions.distributions().items():
+        handlers[stats, name] = _all_asked(methods)
+    frozen = OfInstances(lambda one: _all_asked(distributions.of_frozen(one)))
+    handlers[stats.distributions, "rv_frozen"] = frozen
     return handlers
+
+
+def _all_asked(handlers: Mapping[str, Handler]) -> Mapping[str, Handler]:
+    return {name: _asked(handler) for name, handler in handlers.items()}

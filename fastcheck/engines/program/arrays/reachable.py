@@ -90,24 +90,27 @@ class Reachable:
         self._looked_for = -1
         self._walk(function, *getattr(function, "user_code", ()))
 
-    def places(self, wanted: Mapping[int, Any]) -> list[Place]:
-        """Return where the user's code looks up objects with these identities; found once for as many."""
+    def places(self, wanted: Mapping[int, Any], kinds: tuple[type, ...]) -> list[Place]:
+        """Return where the user's code looks up objects with these identities, or of these kinds.
+
+        They are found once for as many identities.
+        """
         if self._looked_for != len(wanted):
-            self._places = list(self._find(wanted))
+            self._places = list(self._find(wanted, kinds))
             self._looked_for = len(wanted)
         return self._places
 
-    def _find(self, wanted: Mapping[int, Any]) -> Iterator[Place]:
+    def _find(self, wanted: Mapping[int, Any], kinds: tuple[type, ...]) -> Iterator[Place]:
         for namespace in self.namespaces:
             for name, value in list(namespace.items()):
-                if id(value) in wanted:
+                if id(value) in wanted or issubclass(type(value), kinds):
                     yield Place(namespace, name, value)
         for cell in self.cells:
             try:
                 value = cell.cell_contents
             except ValueError:  # it is empty still
                 continue
-            if id(value) in wanted:
+            if id(value) in wanted or issubclass(type(value), kinds):
                 yield Place(cell, "", value)
 
     def named(self) -> Iterator[Any]:

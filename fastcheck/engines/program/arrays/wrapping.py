@@ -11,15 +11,26 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from types import ModuleType
-from typing import Any
+from types import FunctionType, ModuleType
+from typing import Any, NamedTuple
 
 from ...._errors import NoRule
 from .reachable import Reachable, assign, content
 from .run import AtWork, Run
 
 Handler = Callable[..., Any]
-Handlers = Mapping[tuple[ModuleType, str], Handler]
+# Of an object, such as a distribution of scipy.stats, by the name of its method.
+OfMethods = Mapping[str, Handler]
+
+
+class OfInstances(NamedTuple):
+    """Handlers of the methods of a class's instances, which ``of`` gives for each."""
+
+    of: Callable[[Any], OfMethods]
+
+
+# By module and name.
+Handlers = Mapping[tuple[ModuleType, str], Handler | OfMethods | OfInstances]
 
 
 class Wrapping:
@@ -38,6 +49,7 @@ class Wrapping:
         self._known = 0
         self._modules = 0
         self._replacements: dict[int, tuple[Any, Any]] = {}
+        self._kinds: dict[type, OfInstances] = {}
         self._installed: dict[tuple[int, str], list[Any]] = {}
 
     @contextmanager
@@ -61,12 +73,12 @@ class Wrapping:
         with self._lock:
             self._update()
             places = []
-            for place in user.places(self._replacements):
+            for place in user.places(self._replacements, (*self._kinds, WithMethods)):
                 key = (id(place.holder), place.name)
                 if key in self._installed:
                     self._installed[key][0] += 1
                 else:
-                    original, replacement = self._replacements[id(place.value)]
+                    original, replacement = self._pair_of(place.value)
                     if content(place.holder, place.name) is not original:
                         continue  # the user's code has put something else there
                     self._installed[key] = [1, place.holder, place.name, original]
@@ -95,6 +107,9 @@ class Wrapping:
         copies: dict[int, tuple[ModuleType, ModuleType]] = {}
         for (module, name), handler in handlers.items():
             original = getattr(module, name)
+            if isinstance(handler, OfInstances):
+                self._kinds[original] = handler
+                continue
             if id(original) not in self._replacements:
                 self._note(original, self._replacement(original, handler))
             copy = copies.setdefault(id(module), (module, _copy_of(module)))[1]
@@ -104,11 +119,22 @@ class Wrapping:
         for module, copy in copies.values():
             self._note(module, copy)
 
+    def _pair_of(self, value: Any) -> tuple[Any, Any]:
+        """Return an original and what stands in for it; what stands in for an instance lasts as long as the runs."""
+        known = self._replacements.get(id(value))
+        if known is not None:
+            return known
+        kind = next((kind for kind in self._kinds if isinstance(value, kind)), None)
+        return value, value if kind is None else self._replacement(value, self._kinds[kind].of(value))
+
     def _note(self, original: Any, replacement: Any) -> None:
         """Remembers a replacement, by the original's identity and, as another run may have installed it, by its own."""
         self._replacements[id(original)] = self._replacements[id(replacement)] = (original, replacement)
 
-    def _replacement(self, original: Any, handler: Handler) -> Any:
+    def _replacement(self, original: Any, handler: Handler | OfMethods) -> Any:
+        if isinstance(handler, Mapping):
+            methods = handler
+            return WithMethods(original, lambda name: self._method(original, name, methods))
         if not callable(original):  # numpy.r_ and numpy.c_ are indexed
             return Indexed(self._replacement(original.__getitem__, handler))
         at_work = self._at_work
@@ -127,6 +153,38 @@ class Wrapping:
         replacement.__doc__ = original.__doc__
         replacement.__wrapped__ = original  # type: ignore[attr-defined]  # as functools.wraps leaves it
         return replacement
+
+
+    def _method(self, original: Any, name: str, handlers: OfMethods) -> Any:
+        """Return an object's attribute, or what stands in for it."""
+        found = getattr(original, name)
+        return self._replacement(found, handlers[name]) if name in handlers else found
+
+
+class WithMethods:
+    """Stands in for an object of which some methods are replaced, and for what it gives when it is called.
+
+    A distribution of scipy.stats that is called with shapes, a location and a scale gives one that has them: a method
+    of that is the distribution's with these behind its own arguments.
+    """
+
+    def __init__(self, original: Any, attribute: Callable[[str], Any]) -> None:
+        self._original, self._attribute = original, attribute
+
+    def __getattr__(self, name: str) -> Any:
+        found = self._attribute(name)
+        setattr(self, name, found)
+        return found
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        """Return what stands in for what the object gives."""
+        def attribute(name: str) -> Any:
+            found = self._attribute(name)
+            if isinstance(found, FunctionType):
+                return lambda first, *more: found(first, *more, *args, **options)
+            return getattr(self._original(*args, **options), name)
+
+        return WithMethods(self._original, attribute)
 
 
 class Indexed:

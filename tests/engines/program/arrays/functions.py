@@ -13,6 +13,7 @@ import scipy.ndimage
 import scipy.signal
 import scipy.spatial.distance
 import scipy.special
+import scipy.stats
 
 
 def square(y):
@@ -31,7 +32,7 @@ def with_nan(x):
 
 
 # Those that NumPy calculates in double precision alone are held against subtraction at large changes only.
-DOUBLE_ONLY = ("doubles", "linear algebra", "transforms", "filters", "special")
+DOUBLE_ONLY = ("doubles", "linear algebra", "transforms", "filters", "special", "statistics")
 REDUCTIONS = {
     "max": lambda x, y, v: np.max(x) + x.max(axis=1) + x.max(axis=(0, 1), keepdims=True),
     "min": lambda x, y, v: np.min(x, axis=0) + x.min(0, keepdims=True) + np.amin(x),
@@ -292,6 +293,63 @@ SPECIAL = {
 }
 # What came with a later NumPy than the oldest one.
 LATER = {"reductions: cumulative": "cumulative_sum", "products: matvec": "matvec"}
+PRIOR = scipy.stats.norm(0.5, scale=2.0)
+
+
+def share(x):
+    """Numbers between 0.1 and 0.9."""
+    return 0.1 + 0.8 * scipy.special.expit(x)
+
+
+STATISTICS = {
+    "normal": lambda x, y, v: (
+        scipy.stats.norm.logpdf(x, v, np.exp(0.3 * v)) + scipy.stats.norm.pdf(x, scale=2.0) + scipy.stats.norm.cdf(v)
+        + scipy.stats.norm.logcdf(x) + scipy.stats.norm.sf(x) + scipy.stats.norm.logsf(x)
+        + scipy.stats.norm.ppf(share(x)) + scipy.stats.norm.isf(share(v), v)
+    ),
+    "frozen": lambda x, y, v: (
+        scipy.stats.norm(v, np.exp(0.3 * v)).logpdf(x) + scipy.stats.norm(1.0, 3.0).pdf(x) + PRIOR.logpdf(v)
+        + PRIOR.ppf(share(x)) * PRIOR.std() + scipy.stats.gamma(2.0, scale=np.exp(v)).logpdf(np.exp(x))
+    ),
+    "of shapes": lambda x, y, v: (
+        scipy.stats.gamma.logpdf(np.exp(x), np.exp(v)) + scipy.stats.beta.logpdf(share(x), np.exp(v), 2.0)
+        + scipy.stats.weibull_min.logpdf(np.exp(x), np.exp(v), scale=2.0)
+        + scipy.stats.chi2.logpdf(np.exp(x), np.exp(v))
+    ),
+    "of one's own parts": lambda x, y, v: (
+        scipy.stats.t.logpdf(x, 3.0 + np.exp(v)) + scipy.stats.cauchy.logpdf(x, v, 2.0)
+        + scipy.stats.lognorm.logpdf(np.exp(x), np.exp(0.3 * v)) + scipy.stats.skewnorm.logpdf(x, v)
+        + scipy.stats.genpareto.logpdf(np.exp(0.3 * x), share(v))
+        + scipy.stats.gengamma.logpdf(np.exp(x), np.exp(v), 1.5)
+        + scipy.stats.genextreme.logpdf(0.2 * np.tanh(x), share(v)) + scipy.stats.gibrat.logpdf(np.exp(x))
+        + scipy.stats.t.pdf(x, 3.0) + scipy.stats.cauchy.pdf(v)
+    ),
+    "others": lambda x, y, v: (
+        scipy.stats.expon.logpdf(np.exp(x), scale=np.exp(v)) + scipy.stats.laplace.logpdf(x, 9.0, 3.0 + np.exp(v))
+        + scipy.stats.logistic.logpdf(x, v) + scipy.stats.gumbel_r.logcdf(x, v)
+        + scipy.stats.uniform.logpdf(x, -9.0, 20.0)
+        + scipy.stats.rayleigh.sf(np.exp(x)) + scipy.stats.pareto.logpdf(1.0 + np.exp(x), np.exp(v))
+    ),
+    "discrete": lambda x, y, v: (
+        scipy.stats.poisson.logpmf([[0, 1, 2, 5]], np.exp(x)) + scipy.stats.binom.logpmf([0, 3, 5, 6], 6, share(v))
+        + scipy.stats.bernoulli.logpmf([0, 1, 1, 0], share(v)) + scipy.stats.geom.pmf(3, share(v))
+        + scipy.stats.nbinom.logpmf(2, np.exp(v), share(x))
+    ),
+    "of several variables": lambda x, y, v: (
+        scipy.stats.multivariate_normal.logpdf(x, v, positive(y))
+        + scipy.stats.multivariate_normal.logpdf(x[0], cov=positive(y) + np.triu(y[:, :4], 1))
+        + scipy.stats.multivariate_normal.pdf(x, mean=v, cov=np.exp(v))
+        + scipy.stats.multivariate_normal.logpdf(x, v, 2.0)
+        + scipy.stats.dirichlet.logpdf(np.full(4, 0.25), np.exp(v))
+    ),
+    "of one sample": lambda x, y, v: scipy.stats.multivariate_normal.logpdf(v, 0.5, 2.0) + x[:, :1],
+    "of samples": lambda x, y, v: (
+        scipy.stats.zscore(x) + scipy.stats.zscore(x, axis=None, ddof=1) + scipy.stats.entropy(np.exp(x))
+        + scipy.stats.entropy(np.exp(x), np.exp(x[::-1]), base=2) + scipy.stats.gmean(np.exp(x))
+        + scipy.stats.hmean(np.exp(v)) + scipy.stats.skew(x) + scipy.stats.kurtosis(v)
+        + scipy.stats.kurtosis(v, fisher=False)
+    ),
+}  # fmt: skip
 ALL_FUNCTIONS = {
     f"{kind}: {name}": function
     for kind, functions in {
@@ -302,6 +360,7 @@ ALL_FUNCTIONS = {
         "transforms": TRANSFORMS,
         "filters": FILTERS,
         "special": SPECIAL,
+        "statistics": STATISTICS,
     }.items()
     for name, function in functions.items()
     if hasattr(np, LATER.get(f"{kind}: {name}", "ndarray"))
