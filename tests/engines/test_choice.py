@@ -228,9 +228,14 @@ def test_what_is_carried_down_is_the_same_to_rounding(monkeypatch, hidden, epsil
     same_to_rounding(found, layer_by_layer(monkeypatch, given, epsilon), 2e-15 if epsilon < 1e-6 else 1e-13)
 
 
-def test_only_the_first_curved_layer_behind_a_unit_is_crossed_at_once(monkeypatch):
-    given = problem(network([5, 9, 8, 7, 6, 4], "tanh", "softmax", "cross_entropy"), 6)
-    assert carried_layers(monkeypatch, given, 5e-8)[1] == [4, 3, 2]
+@pytest.mark.parametrize(("hidden", "epsilon"), [("tanh", 5e-8), ("tanh", 2e-6), ("gelu", 1e-7), ("elu", 1e-7)])
+@pytest.mark.parametrize(("output", "cost"), [("softmax", "cross_entropy"), ("sigmoid", "binary_cross_entropy"),
+                                              ("identity", "mean_squared_error")])
+def test_curved_layers_are_carried_down_however_many_follow(monkeypatch, hidden, epsilon, output, cost):
+    given = problem(network([5, 9, 8, 7, 6, 4], hidden, output, cost), 6)
+    found, layers = carried_layers(monkeypatch, given, epsilon)
+    assert layers == [4, 3, 2, 1, 0]
+    same_to_rounding(found, layer_by_layer(monkeypatch, given, epsilon), 3e-15 if epsilon < 1e-6 else 1e-13)
 
 
 @pytest.mark.parametrize(("first", "count"), [(0, 20), (54, 8), (134, 4), (197, 2)])

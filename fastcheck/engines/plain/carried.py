@@ -8,7 +8,7 @@ import numpy as np
 from ..._types import Array, Mask
 from ...runtime.threads import run_all
 from .kinks_near import FurtherOn, either, met_behind
-from .point import QUADRATIC_REACH, WORTHWHILE, Point
+from .point import CUBIC_REACH, WORTHWHILE, Point
 
 # The bound of the outputs' second powers adds up magnitudes of terms of either sign: where it is the square of this,
 # leaving them out moved no derivative of networks with 80 to 512 units by 1e-16 of the largest.
@@ -25,6 +25,7 @@ class Carried:
     met : (units, m) where a step meets a kink; None for nowhere.
     largest : the largest change of an activation.
     reach : the largest change that a curved activation sees; beyond : the same of layer k + 1 alone.
+    deep : whether second powers of outputs' changes count, or further curved layers follow behind layer k + 1.
     """
 
     layer: int
@@ -33,6 +34,7 @@ class Carried:
     largest: float
     reach: float = 0.0
     beyond: float = 0.0
+    deep: bool = False
 
 
 def carried(point: Point, chosen: list[Any], threads: int = 1) -> list[Carried]:
@@ -42,7 +44,7 @@ def carried(point: Point, chosen: list[Any], threads: int = 1) -> list[Carried]:
     ----------
     chosen : for each layer the units that are changed, ascending, or a slice of them; None for none.
     """
-    if not point.logits:
+    if not (point.logits or point.entries[-1].name == "identity"):
         return []
     further_on = FurtherOn(point)
     layers = [k for k in range(point.last, -1, -1) if chosen[k] is not None]
@@ -59,8 +61,9 @@ def _carried(point: Point, k: int, units: Any, further_on: FurtherOn) -> Carried
     if k == point.last:
         return Carried(k, units, None, longest)
     reach, beyond = longest if point.curved(k) else 0.0, 0.0
-    if not reach <= QUADRATIC_REACH or any(point.curved(j) for j in range(k + 2, point.last)):
+    if not reach <= CUBIC_REACH:
         return None
+    deep = any(point.curved(j) for j in range(k + 2, point.last))
     margin, met = point.margins[k], None
     if margin is not None and not longest < point.least_margins[k]:
         met = ~(h < margin[units])
@@ -73,15 +76,16 @@ def _carried(point: Point, k: int, units: Any, further_on: FurtherOn) -> Carried
             return None
         if point.curved(k + 1):
             beyond = float(bounds.max())
-            if not (beyond <= QUADRATIC_REACH and largest * _bend(point, k, W) <= BEND_IS_NOTHING):
+            if not beyond <= CUBIC_REACH:
                 return None
+            deep = deep or not largest * _bend(point, k, W) <= BEND_IS_NOTHING
         margin = point.margins[k + 1]
         behind, told = (None, True) if margin is None else met_behind(W, margin, changes, bounds)
         beyond_that, also_told = further_on.met(k, units, changes, bounds) if told else (None, False)
         if not also_told:
             return None
         met = either(met, either(behind, beyond_that))
-    return Carried(k, units, met, largest, max(reach, beyond), beyond)
+    return Carried(k, units, met, largest, max(reach, beyond), beyond, deep)
 
 
 def _bend(point: Point, k: int, W: Array) -> float:

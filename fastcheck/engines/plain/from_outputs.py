@@ -6,15 +6,17 @@ A change d of the activation of unit i of layer k moves the outputs' pre-activat
 
 so that one product of matrices says what becomes of all of a layer's units, and what some samples take stays in a
 processor's cache.  The loss makes of it a series l1 d + l2 d^2 + l3 d^3 (see ``loss_changes.cross_entropy_cumulants``).
-Where layer k + 1 is curved, and none behind it is, it adds
+Where layer k + 1 is curved it adds
 
     sum_r g_r c2_r W[r, i]^2 d^2 + sum_r g_r c3_r W[r, i]^3 d^3
 
-where g_r is l1 of unit r of layer k + 1: products again, of one row for each sample.  Changes d are themselves series
-in changes x of pre-activations.
+where g_r is l1 of unit r of layer k + 1: products again, of one row for each sample.  What curved layers behind it
+add to the second power is found by ``bends_behind`` where it counts.  Changes d are themselves series in changes x of
+pre-activations.
 
 What that leaves out, second powers of the outputs' changes beside one, is less than rounding wherever ``carried`` takes
-a layer.  It takes none either where a change may meet a kink behind the next layer: those are left to ``pairs``.
+a layer, or found as well.  None is taken either where a change may meet a kink behind the next layer: those are left
+to ``pairs``.
 """
 
 from collections.abc import Callable
@@ -25,14 +27,20 @@ from ..._types import Array, Mask
 from ...rules.loss_changes import LOSS_CUMULANTS, moments, relative_to_targets
 from ...runtime.run import Run
 from ...runtime.threads import run_all
+from .bends_behind import Passed, Single, bends_behind
 from .carried import Carried
 from .found import LayerFound
 from .pieces import PIECE, evenly
-from .point import QUADRATIC_REACH, QUARTIC_REACH, SQUARE_IS_NOTHING, Point, Series
+from .point import CUBIC_REACH, QUADRATIC_REACH, QUARTIC_REACH, SQUARE_IS_NOTHING, Point, Series
 from .powers import largest_of
 
 # Rows of one block of J: what a block takes stays in a processor's cache, and BLAS packs W anew for each.
 ROWS = 320
+# Bends further on are tried in so many samples of a block first, where all of them take so many numbers, and left alone
+# where what they make of odd parts is this part of what slopes make: gradients of such networks are off by more.
+TRIED, WORTH_TRYING, BENDS_ARE_NOTHING = 1, 1 << 20, 6e-16
+# Changes of outputs up to which the loss is a cubic to rounding.
+CUBIC_OUTPUTS = 10.0 * CUBIC_REACH
 
 
 def responses(
@@ -62,7 +70,7 @@ class _Descent:
         self.layers = {layer.layer: layer for layer in layers}
         self.lowest = min(self.layers)
         passed = range(self.lowest, point.last)
-        self.series = {k: _by_sample(point.series(k)) for k in passed}
+        self.series = {k: _by_sample(point.series(k)) for k in (*passed, point.last) if point.passes(k)}
         self.weights = {k: point.weights[k + 1] for k in passed}
         if self.lowest < point.last:
             units = self.layers[self.lowest].units
@@ -74,7 +82,11 @@ class _Descent:
         of_outputs = [point.run.A[-1]] * 4 if self.mixing else point.loss_series.all
         self.of_outputs = [np.ascontiguousarray(part.T) for part in of_outputs if part is not None]
         widths = {k: W.shape[1] for k, W in self.weights.items()} | {point.last: point.net.widths[-1]}
-        self.wanted = sorted(set(self.layers) | {k + 1 for k in bent})
+        self.deep = [k for k, layer in self.layers.items() if layer.deep]
+        self.behind = [k for k in range(min(self.deep, default=point.last) + 2, point.last) if point.curved(k)]
+        self.wanted = sorted({*self.layers, *(k + 1 for k in bent), *self.behind})
+        self.remembered = {*self.deep, *self.behind, *(k + 1 for k in bent if k in self.deep)}
+        self.singles = _Singles(point, self.layers, self.deep)
         self.widths = [widths[k] for k in self.wanted]
         edges = np.cumsum([0, *self.widths]).tolist()
         self.columns = dict(zip(self.wanted, map(slice, edges, edges[1:]), strict=True))
@@ -122,6 +134,25 @@ class _Descent:
         W = self.weights[k]
         return np.asarray((J.reshape(-1, len(W)) @ W).reshape(*J.shape[:2], W.shape[1]))
 
+    def of_bends(self, weights: list[Array], u: Array, s: Array) -> list[Array]:
+        """What second powers s of outputs' changes (samples, outputs, units) add to the loss's second and third.
+
+        Parameters
+        ----------
+        weights : (samples, outputs) of the loss's powers; of probabilities where it mixes the outputs.
+        u : first powers.
+        """
+        second = np.matmul(weights[0][:, None], s)[:, 0]
+        third = np.matmul(weights[1][:, None], u * s)[:, 0]
+        if self.mixing:
+            third -= np.matmul(weights[0][:, None], u)[:, 0] * second
+            return [second, third]
+        return [second, 2.0 * third]
+
+    def keeps_thirds(self, layer: Carried) -> bool:
+        """Tell whether a layer's third powers are the last that are found."""
+        return layer.reach > 0.0 or not self.mixing
+
     def found(self, layer: Carried, size: float) -> LayerFound | None:
         """Return what was found of a layer; None where two or four powers do not say it.
 
@@ -130,9 +161,17 @@ class _Descent:
         size : the largest change of an output, or NaN.
         """
         k, powers = layer.layer, [power[:, self.columns[layer.layer]] for power in self.powers]
-        if size <= QUADRATIC_REACH:
+        if self.keeps_thirds(layer):
+            if not size <= CUBIC_OUTPUTS:
+                return None
+            first, second, third, *_ = powers
+            if max(size, layer.reach) <= QUADRATIC_REACH:
+                powers = [first + third * np.square(self.point.steps[k])[:, None], second]
+            else:
+                powers = [first, second, third, np.zeros_like(first)]
+        elif size <= QUADRATIC_REACH:
             powers = powers[:2]
-        elif layer.reach or not self.mixing or not size <= QUARTIC_REACH:
+        elif not size <= QUARTIC_REACH:
             return None
         by_unit = [(power if k == self.lowest < self.point.last else power[:, layer.units]).T for power in powers]
         if layer.met is not None:
@@ -151,6 +190,7 @@ class _Some:
         self.sizes: dict[int, float] = {}
         self.degrees = dict.fromkeys(down.wanted, 2)
         self.bends: dict[int, list[Array]] = {}
+        self.J: dict[int, Array] = {}
 
     def take(self, k: int, J: Array) -> None:
         """Take the sums that a layer's J makes, and what the curved layer behind it adds to them."""
@@ -161,10 +201,13 @@ class _Some:
             self.degrees[k] = self._degree(layer, self.sizes[k])
         its = self._of(k)[: self.degrees[k]]
         moments([part[self.s] for part in down.of_outputs], J, its)
+        if k in down.remembered:
+            self.J[k] = J.copy()
         if k in down.powers_of_weights:
             slopes, behind = self._of(k + 1)[0], down.series[k + 1].of(self.s)
-            self.bends[k] = [(slopes * c) @ W for c, W in zip(behind.all[1:], down.powers_of_weights[k], strict=False)
-                             if c is not None]
+            bends = [(slopes * c) @ W for c, W in zip(behind.all[1:], down.powers_of_weights[k], strict=False)
+                     if c is not None]
+            self.bends[k] = [np.zeros_like(bends[0]), *bends[1:]] if k in down.deep else bends
 
     def finish(self) -> None:
         """Turn sums over outputs into powers of changes of pre-activations, and hand them over."""
@@ -178,13 +221,62 @@ class _Some:
         for k, bends in self.bends.items():
             for power, bend in zip(self._of(k)[1:most], bends, strict=False):
                 power += bend
+        for k in down.deep:
+            self._add_bends(k)
         if down.weight is not None:
             for power in powers:
                 power *= down.weight[self.s]
         self._compose(most)
-        for k in [k for k, degree in self.degrees.items() if degree > 3]:
-            for whole, power in zip(down.powers[2:], self._of(k)[2:], strict=True):
+        for k in filter(self._keeps, self.degrees):
+            its = slice(2, self.degrees[k])
+            for whole, power in zip(down.powers[its], self._of(k)[its], strict=True):
                 whole[self.s, down.columns[k]] = power
+
+    def _add_bends(self, k: int) -> None:
+        """Add what bends behind a layer make of its second and third power, if it counts."""
+        down, slopes, c2 = self.down, self._of(k)[0], self.down.series[k].of(self.s).c2
+        layers = [self._passed(j) for j in range(k + 2, down.point.last)]
+
+        def found(samples: slice, *, cubic: bool = True) -> tuple[Array, Array, Array]:
+            outputs = self.J[k].shape[1]
+            bends, third = bends_behind(down.singles.first[k], layers, samples, outputs, cubic=cubic)
+            if k in down.powers_of_weights:
+                bends += self._bends_next(k, samples)
+            weights = [part[self.s][samples] for part in down.of_outputs]
+            second, of_loss = down.of_bends(weights, self.J[k][samples], bends)
+            return second, of_loss, third
+
+        def is_nothing(odd: Array) -> bool:
+            return _is_nothing(odd * self._usual_squares(k, tried), slopes[tried])
+
+        everything, tried, cubic = slice(0, len(slopes)), slice(0, TRIED), True
+        if slopes.size * sum(len(layer.weights) for layer in layers) > WORTH_TRYING:
+            second, of_loss, third = found(tried)
+            bent = 0.0 if c2 is None else 2.0 * c2[tried] * second
+            if is_nothing(bent + of_loss + third):
+                return
+            cubic = not is_nothing(third)
+        second, of_loss, third = found(everything, cubic=cubic)
+        for power, added in zip(self._of(k)[1:3], (second, of_loss + third), strict=True):
+            power += added
+            if not largest_of(added) < np.inf:  # too large for single precision
+                self.sizes[k] = np.inf
+
+    def _bends_next(self, k: int, samples: slice) -> Array:
+        """The second powers (samples, outputs, units) of outputs' changes that come of layer k + 1."""
+        c2, squares = self.down.series[k + 1].of(self.s).c2, self.down.powers_of_weights[k][0]
+        J = self.J[k + 1][samples] * np.asarray(c2)[samples, None]
+        return np.asarray(np.matmul(J.reshape(-1, len(squares)), squares).reshape(*J.shape[:2], squares.shape[1]))
+
+    def _passed(self, j: int) -> Passed:
+        """Return a layer that changes pass, in these samples."""
+        singles, (_, c2, c3) = self.down.singles, self.down.series[j].of(self.s).all
+        bent = singles.c2[j - 1]
+        passed = Passed(singles.c1[j - 1][self.s], None if bent is None else bent[self.s], singles.weights[j])
+        if c2 is None or c3 is None:
+            return passed
+        g = self._of(j)[0]
+        return passed._replace(bends=self.J[j].swapaxes(1, 2) * c2[:, :, None], thirds=(2.0 * g * c2, g * c3))
 
     def _compose(self, most: int) -> None:
         """Turn powers of changes d of activations into those of x, where d is a series in x.
@@ -214,10 +306,10 @@ class _Some:
             else:
                 self._of(k)[0][:] += third * self._squares(k)
         if most == 3:
-            squares = np.concatenate([self._squares(k) for k in down.wanted], axis=1)
+            squares = np.concatenate([self._squares(k) * (not self._keeps(k)) for k in down.wanted], axis=1)
             self.powers[0] += self.powers[2] * np.repeat(squares, down.widths, axis=1)
         elif most > 3:
-            for k in [k for k, degree in self.degrees.items() if degree < 4]:
+            for k in [k for k in self.degrees if not self._keeps(k)]:
                 self._of(k)[0][:] += self._of(k)[2] * self._squares(k)
 
     def _of(self, k: int) -> list[Array]:
@@ -229,11 +321,51 @@ class _Some:
         h = self.down.point.steps[k][self.s, None]
         return np.asarray(h * h)
 
+    def _keeps(self, k: int) -> bool:
+        """Tell whether a layer's third power is kept until all samples are done, rather than added to the first."""
+        layer, degree = self.down.layers.get(k), self.degrees[k]
+        return degree > 3 or (degree == 3 and layer is not None and self.down.keeps_thirds(layer))
+
+    def _usual_squares(self, k: int, samples: slice) -> Array:
+        """Squares of a layer's steps as they count in its gradient, (samples, 1): third powers beside first ones."""
+        squares = np.square(self.down.point.inputs[k][:, self.s][:, samples])
+        of_biases = 1.0
+        means = (np.square(squares).sum(axis=0) + of_biases) / (squares.sum(axis=0) + of_biases)
+        return np.asarray(self.down.point.epsilon**2 * means[:, None])
+
     def _degree(self, layer: Carried, size: float) -> int:
         """How many powers count where a layer's steps make changes of outputs up to ``size``."""
+        if layer.deep:
+            return 3
         if max(size, layer.beyond) <= SQUARE_IS_NOTHING:
             return 2
-        return 3 if size <= QUADRATIC_REACH or layer.reach or not self.down.mixing else 4
+        return 3 if size <= QUADRATIC_REACH or self.down.keeps_thirds(layer) else 4
+
+
+class _Singles:
+    """What ``bends_behind`` needs of a network, in single precision.
+
+    Attributes
+    ----------
+    first : by layer from which changes come, what they make of the next layer's pre-activations (units, outputs).
+    c1, c2 : by layer (m, units); weights : by layer, (inputs, units).
+    """
+
+    def __init__(self, point: Point, layers: dict[int, Carried], deep: list[int]) -> None:
+        self.first = {k: _single(point.weights[k + 1][:, layers[k].units].T) for k in deep}
+        passed = {k: point.series(k) for k in range(min(deep, default=point.last) + 1, point.last)}
+        self.c1 = {k: _single(series.c1.T) for k, series in passed.items()}
+        self.c2 = {k: None if series.c2 is None else _single(series.c2.T) for k, series in passed.items()}
+        self.weights = {k: _single(point.weights[k].T) for k in passed}
+
+
+def _single(values: Array) -> Single:
+    return np.ascontiguousarray(values, np.float32)
+
+
+def _is_nothing(bends: Array, slopes: Array) -> bool:
+    """Tell whether what bends make of slopes is too little to count, in the mean of squares."""
+    return bool(np.vdot(bends, bends) <= BENDS_ARE_NOTHING**2 * np.vdot(slopes, slopes))
 
 
 def _by_sample(series: Series) -> Series:

@@ -96,7 +96,7 @@ class FurtherOn:
             if sum(place.units.size for place in places) > few:
                 places = self._within_reach(k, units, changes, bounds, sharp=True, norms=norms)
         count = sum(place.units.size for place in places)
-        if count > (0 if point.curved(k + 1) else many):
+        if count > (0 if any(point.curved(j) for j in range(k + 1, point.last)) else many):
             return None, False
         met: Mask | None = None
         for place in places:

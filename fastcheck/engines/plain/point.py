@@ -16,6 +16,8 @@ from ...runtime.cached_property import cached_property
 STEP = 0.5 * SHORT
 # Up to this change of a pre-activation r is a quadratic to a relative 1e-13, and up to this one a quartic.
 QUADRATIC_REACH, QUARTIC_REACH = 2e-7, 1e-3
+# Up to this one r is a cubic to a relative 1e-16, and its higher powers need no more than single precision.
+CUBIC_REACH = 1e-5
 # Changes up to which their squares, beside one, are less than rounding.
 SQUARE_IS_NOTHING = 3e-8
 # What is made of each output for each sample: more outputs than this many times the units cost more than they save.

@@ -1,0 +1,112 @@
+"""What curved layers further on add to a change's higher powers, in single precision, for they count for little.
+
+A change d of the activation of unit i of layer k moves the pre-activations of layer l by P_l[:, i] d + R_l[:, i] d^2,
+with c1, c2 and c3 those of layer l - 1 on the right,
+
+    P_l = W_l diag(c1) P_{l-1}        R_l = W_l (diag(c1) R_{l-1} + diag(c2) P_{l-1}^2)        P_{k+1} = W_{k+1}
+
+and R_{k+1} = 0.  Powers of P are taken entry by entry.  In layer l the activations bend, which moves output o of the
+network by
+
+    sum_q J_l[o, q] c2_q P_l[q, i]^2 d^2
+
+where J_l is what outputs make of changes of layer l's activations, and the loss, of slopes g in these, by
+
+    sum_q g_q (2 c2_q P_l[q, i] R_l[q, i] + c3_q P_l[q, i]^3) d^3
+
+beside what it makes of the outputs' changes.  Steps d are 1e-7 or so: all this is some 1e-14 of what slopes make, so
+that single precision says it to far less than rounding, as long as d^2 is small beside that precision.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._types import Array
+from .powers import largest_of
+
+Single = NDArray[np.float32]
+# Numbers in one block of P: what stays in a processor's cache.
+BLOCK = 1 << 17
+
+
+class Passed(NamedTuple):
+    """One layer on the way, by sample.
+
+    c1, c2 : (samples, inputs), of the layer before; no c2 where it is straight.
+    weights : (inputs, units) of the layer.
+    bends : (samples, units, outputs), J c2; None where the layer is straight.
+    thirds : (samples, units) each, 2 g c2 and g c3 likewise.
+    """
+
+    c1: Single
+    c2: Single | None
+    weights: Single
+    bends: Array | None = None
+    thirds: tuple[Array, Array] | None = None
+
+
+@np.errstate(all="ignore")
+def bends_behind(
+    first: Single, layers: list[Passed], samples: slice, outputs: int, *, cubic: bool
+) -> tuple[Array, Array]:
+    """Return what the layers add to d^2 of outputs (samples, outputs, units), and to d^3 of the loss (samples, units).
+
+    Parameters
+    ----------
+    first : (units, outputs) of the layer after these units, transposed.
+    layers : those behind that one.
+    samples : which of them.
+    outputs : how many the network has.
+    cubic : whether to find the latter; zeros if not, in half of the time.
+    """
+    count, units = samples.stop - samples.start, len(first)
+    second, third = np.zeros((count, units, outputs)), np.zeros((count, units))
+    step = max(1, BLOCK // (units * max((layer.weights.shape[1] for layer in layers), default=1)))
+    for begin in range(0, count if layers else 0, step):
+        part = slice(begin, min(begin + step, count))
+        s = slice(samples.start + part.start, samples.start + part.stop)
+        P, R = first[None], None
+        for layer in layers:
+            if cubic:
+                R = _second_behind(layer, P, R, s)
+            P = _through(P * layer.c1[s, None], layer.weights)
+            if layer.bends is not None and layer.thirds is not None:
+                squares = P * P
+                second[part] += _weighted(squares, layer.bends[s])
+                if cubic:
+                    third[part] += _thirds(P, R, squares, *(one[s] for one in layer.thirds))
+    return second.swapaxes(1, 2), third
+
+
+def _through(changes: Single, weights: Single) -> Single:
+    """Return changes (samples, units, inputs) behind weights."""
+    behind: Single = np.matmul(changes.reshape(-1, len(weights)), weights)
+    return behind.reshape(*changes.shape[:2], weights.shape[1])
+
+
+def _second_behind(layer: Passed, P: Single, R: Single | None, s: slice) -> Single | None:
+    """Return R behind a layer; None for zeros."""
+    bent = None if R is None else R * layer.c1[s, None]
+    if layer.c2 is not None:
+        squares = P * P * layer.c2[s, None]
+        bent = squares if bent is None else bent + squares
+    return None if bent is None else _through(bent, layer.weights)
+
+
+def _weighted(squares: Single, bends: Array) -> Array:
+    """Return the sums of squares (samples, units, inputs) by weights (samples, inputs, outputs)."""
+    size = largest_of(bends)
+    return size * np.matmul(squares, (bends / size).astype(np.float32)) if size else np.zeros(1)
+
+
+def _thirds(P: Single, R: Single | None, squares: Single, of_products: Array, of_cubes: Array) -> Array:
+    """Return the sums of P R and P^3 by weights (samples, inputs) each."""
+    size = max(largest_of(of_products), largest_of(of_cubes))
+    if not size:
+        return np.zeros(1)
+    factors = squares * (of_cubes / size).astype(np.float32)[:, None]
+    if R is not None:
+        factors += R * (of_products / size).astype(np.float32)[:, None]
+    return np.asarray(size * np.einsum("sui,sui->su", P, factors))
