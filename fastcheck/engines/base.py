@@ -1,15 +1,15 @@
 """The table of the network engines, and which of its two forms the response engine takes: plain NumPy or machine code.
 
-Both find the same differences by the same rules.  Plain NumPy has nothing to load and nothing to compile, and crosses
-two layers with one matrix product; machine code skips inactive units, and takes less memory.  So small checks, and
-those of shallow networks with few outputs, are always done in NumPy; larger ones by machine code where that lies on
-disk; and where it does not, in NumPy, until as much time has gone there as compiling takes.
+Both find the same differences by the same rules.  Plain NumPy has nothing to load and nothing to compile, and carries
+short changes down from the outputs; machine code skips inactive units, and takes less memory.  So small checks, and
+those of networks with few outputs whose steps are short, are done in NumPy; larger ones by machine code where that lies
+on disk; and where it does not, in NumPy, until as much time has gone there as compiling takes.
 
 The two forms differ in the last digits, and so do parts done in NumPy from a whole done in NumPy; parts done by machine
 code are the same digits as a whole done so.  Checks that are always done in NumPy are therefore never cut into pieces
 for workers or checkpoints (``is_small``), and pieces are always done by machine code.  Only a check that NumPy does in
-one process because nothing is compiled there may differ in its last digits from one in pieces, as it does from the same
-check once something is compiled.
+one process because it is much quicker, or because nothing is compiled there, may differ in its last digits from one in
+pieces.
 """
 
 import math
@@ -34,9 +34,10 @@ ENGINES = tuple(MODULES)
 LARGE, ROOMY = 1 << 20, 1 << 28
 # Seconds in NumPy up to which machine code gains nothing: its own work around the kernels takes about as long.
 ALWAYS = 2e-3
-# The same for networks of at most this many outputs that have at most this many layers, or are straight: nearly all of
-# their work is a few products of matrices.
-ALWAYS_SHALLOW, LAYERS, OUTPUTS = 0.5, 3, 32
+# The same for networks of at most this many outputs that have at most this many layers, are straight, or are carried
+# down from the outputs: nearly all of their work is products of matrices.  Where the last takes this part of the time
+# that it takes layer by layer, machine code, which goes that way, never gains anything.
+ALWAYS_SHALLOW, LAYERS, OUTPUTS, MUCH_QUICKER = 0.5, 3, 32, 0.4
 # Seconds in NumPy of a single check, and of all of them together, that are spent rather than compile.
 WORTH_COMPILING, COMPILING = 2.0, 8.0
 # The fact of a report that says how long it took to compile, where it took longer than this.
@@ -44,6 +45,8 @@ COMPILING_SECONDS, LEAST_COMPILING = "compiling_seconds", 0.05
 # Seconds of NumPy for a multiply-add of a matrix product, for a number in a straight layer, in a curved one and in a
 # loss, and for a layer whatever its size; one core of an AMD EPYC (family 25, model 17).
 MULTIPLY_ADD, STRAIGHT, CURVED, LOSS, LAYER = 5e-11, 4e-9, 1.2e-8, 2e-8, 6e-5
+# The same for a multiply-add in single precision, of which some half are tried in few samples only, and for a number.
+SINGLE, SINGLES = 1.2e-11, 1e-9
 
 
 def engine(name: str) -> Engine:
@@ -122,14 +125,24 @@ class _Announced:
 
 def is_small(problem: Problem, epsilon: float, run: Run) -> bool:
     """Whether the response engine does a check in plain NumPy whatever there is of machine code."""
-    return is_quick(problem.network, problem.m, epsilon) and _numpy_can(problem, run)
+    return is_quick(problem.network, problem.m, _longest(problem, epsilon)) and _numpy_can(problem, run)
 
 
-def is_quick(net: Network, samples: int, epsilon: float) -> bool:
-    """Whether plain NumPy checks a network with so many samples about as soon as machine code does."""
+def is_quick(net: Network, samples: int, longest: float) -> bool:
+    """Whether plain NumPy checks a network with so many samples about as soon as machine code does.
+
+    Parameters
+    ----------
+    longest : the longest change of a pre-activation, of the first layer at least.
+    """
     at_once, plain = _plain()
-    most = ALWAYS_SHALLOW if _is_shallow(net) else ALWAYS
-    return bool(plain.has_rules(net) and (at_once.fits(net, samples) or _seconds(net, samples, epsilon) <= most))
+    most = ALWAYS_SHALLOW if _is_shallow(net) or _is_carried(net, longest) else ALWAYS
+    return bool(plain.has_rules(net) and (at_once.fits(net, samples) or _seconds(net, samples, longest) <= most))
+
+
+def _longest(problem: Problem, epsilon: float) -> float:
+    """The longest change of a pre-activation of the first layer."""
+    return epsilon * max(1.0, float(problem.X.max(initial=0.0)), -float(problem.X.min(initial=0.0)))
 
 
 def _is_shallow(net: Network) -> bool:
@@ -137,11 +150,21 @@ def _is_shallow(net: Network) -> bool:
     return (len(net.layers) <= LAYERS or _is_straight(net)) and net.widths[-1] <= OUTPUTS
 
 
-def _seconds(net: Network, samples: int, epsilon: float) -> float:
+def _is_carried(net: Network, longest: float) -> bool:
+    """Whether changes of hidden units are likely to be carried down from the outputs, curved layers among them."""
+    from .plain.point import CUBIC_REACH
+
+    return longest <= CUBIC_REACH and net.widths[-1] <= OUTPUTS and (
+        net.cost_entry.output is not None or net.activation_entries[-1].name == "identity")
+
+
+def _seconds(net: Network, samples: int, longest: float) -> float:
     """About how long plain NumPy takes for all parameters with such steps."""
     from .plain.point import QUARTIC_REACH
 
-    return numpy_seconds(net, samples, literal=epsilon > QUARTIC_REACH and not _is_straight(net))
+    straight = _is_straight(net)
+    found = numpy_seconds(net, samples, literal=longest > QUARTIC_REACH and not straight)
+    return min(found, _seconds_carried(net, samples)) if not straight and _is_carried(net, longest) else found
 
 
 def _numpy_can(problem: Problem, run: Run) -> bool:
@@ -177,6 +200,18 @@ def numpy_seconds(net: Network, samples: int, *, literal: bool = False) -> float
     return total
 
 
+def _seconds_carried(net: Network, samples: int) -> float:
+    """About how long plain NumPy takes where changes are carried down from the outputs, curved layers among them."""
+    widths, outputs = net.widths, net.widths[-1]
+    total = LAYER * len(net.layers)
+    for k in range(len(net.layers)):
+        behind = widths[k + 2 : -1]
+        total += samples * widths[k + 1] * (
+            outputs * (CURVED + MULTIPLY_ADD * widths[min(k + 2, len(widths) - 1)]) + MULTIPLY_ADD * (widths[k] + 1)
+            + SINGLES * sum(behind) + SINGLE * sum(a * b for a, b in pairwise(behind)))
+    return total
+
+
 def _is_straight(net: Network) -> bool:
     """Whether all hidden layers are straight between their kinks, and the loss is taken from the logits."""
     return net.cost_entry.output is not None and all(entry.linear for entry in net.activation_entries[:-1])
@@ -195,7 +230,10 @@ class _Ledger:
             return True
         if not _numpy_can(problem, run):
             return False
-        seconds = _seconds(problem.network, problem.m, epsilon)
+        net, longest = problem.network, _longest(problem, epsilon)
+        seconds = _seconds(net, problem.m, longest)
+        if seconds <= MUCH_QUICKER * numpy_seconds(net, problem.m):
+            return True
         if seconds > WORTH_COMPILING or self.spent + seconds > COMPILING or self.finds_machine_code():
             return False
         self.spent += seconds

@@ -35,8 +35,6 @@ from .pieces import pieces_of_rows
 from .point import QUARTIC_REACH, Point
 from .spot_check import spot_check
 
-# Activations whose array rules are not right where pre-activations are thousands, as their kernels are.
-FAR_OUT = {"gelu", "gelu_tanh"}
 # Numbers in one block of columns: what stays in a processor's cache.
 BLOCK = 1 << 17
 
@@ -61,9 +59,9 @@ def differences(problem: Problem, indices: Indices | None, epsilon: float, run: 
 
 
 def has_rules(network: Network) -> bool:
-    """Whether all of a network's functions have exact differences for arrays that hold wherever its units are."""
+    """Whether all of a network's functions have exact differences for arrays."""
     names = [layer.activation for layer in network.layers]
-    return network.cost in LOSS_CHANGES and all(name in ACTIVATION_CHANGES and name not in FAR_OUT for name in names)
+    return network.cost in LOSS_CHANGES and all(name in ACTIVATION_CHANGES for name in names)
 
 
 def _all_layers(point: Point, chosen: list[Any], run: Run) -> list[LayerFound]:
