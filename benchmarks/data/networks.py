@@ -71,6 +71,8 @@ STANDARD = {
     "deep-256": lambda: case([256, 256, 256, 256, 10], "relu", 64),
     "deep-1024": lambda: case([1024, 1024, 1024, 1024, 10], "relu", 32),
     "deep-8": lambda: case([256] * 8 + [10], "relu", 64),
+    "deep-tanh": lambda: case([256] * 5 + [10], "tanh", 128),
+    "narrow-tanh": lambda: case([2] + [50] * 6 + [10], "tanh", 256),
     "digits": lambda: case([64, 32, 16, 10], "tanh", 32),
     "course": course,
 }
