@@ -6,6 +6,7 @@ import numbers
 import os
 import stat
 import time
+import types
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -137,7 +138,8 @@ def regular_file(path: Path) -> Path:
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode):
         kind = next((word for is_kind, word in KINDS_OF_FILES if is_kind(mode)), "something else")
-        raise ValueError(f"{path}: expected a regular file, got {kind}; copy its contents to a file first")
+        remedy = "pass a file of it" if stat.S_ISDIR(mode) else "copy its contents to a file first"
+        raise ValueError(f"{path}: expected a regular file, got {kind}; {remedy}")
     return path
 
 
@@ -176,6 +178,21 @@ def meant(name: str, names: Collection[str]) -> str:
 def _plain(name: str) -> str:
     """Small letters and digits alone."""
     return "".join(letter for letter in name.lower() if letter.isalnum())
+
+
+def no_result(value: Any) -> str:
+    """What a function returned that has no result, with what to do, or "" for what may be one.
+
+    A coroutine is closed: nobody will await it.
+    """
+    if value is None:
+        return "None; is a return statement missing?"
+    if isinstance(value, types.CoroutineType):
+        value.close()
+        return "a coroutine; write the function with def, not async def"
+    if isinstance(value, (types.GeneratorType, types.AsyncGeneratorType)):
+        return "a generator; write return in place of yield"
+    return ""
 
 
 def package_of(value: Any) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._constants import NOISE_SIGMAS, RESOLVED, TOLERANCE, UNIT_ROUNDOFFS
-from .._validation import integer, real_number, tolerance_of
+from .._validation import integer, no_result, real_number, tolerance_of
 from ..problems.functions.random_numbers import random_numbers_kept
 from ..verdict.outcome import FAIL, INCONCLUSIVE, PASS, Judged, Verdict
 
@@ -194,6 +194,8 @@ def _example(A: Any, x: Any) -> NDArray[Any]:
 
 def _result(name: str, value: Any) -> NDArray[Any]:
     """Return what came as an array of numbers."""
+    if nothing := no_result(value):
+        raise TypeError(f"{name}: expected an array of numbers, got {nothing}")
     array = np.asarray(value)
     if array.dtype.kind not in "fciu":
         raise TypeError(f"{name}: expected an array of numbers, got {type(value).__name__} of dtype {array.dtype}")

@@ -81,8 +81,11 @@ def load(path: str | Path, limit: int = LIMIT) -> Dump:
     readers = {".npz": _read_npz, ".mat": _read_mat}
     reader = readers.get(path.suffix.lower())
     if reader is None:
+        regular_file(path)  # what is not there is of no kind
+        program = path.suffix.lower() == ".py"
+        remedy = f"a Python file is checked by `fastcheck run {path}:NAME`" if program else SAVING
         raise ValueError(f"{path}: expected {' or '.join(readers)}, got an unknown kind of file, {path.suffix!r}; "
-                         f"{SAVING}")
+                         f"{remedy}")
     with regular_file(path).open("rb") as stream:
         try:
             size = path.stat().st_size
