@@ -127,9 +127,9 @@ def check_adjoint(
     former: tuple[Any, Any] | None = None
     for _ in range(pairs):
         vector = _random(like, generator)
-        image = _result("A", forward(vector.copy()))
+        image = _result("A", _called("A", forward, vector))
         probe = _random(image, generator)
-        back = _result("At", adjoint(probe.copy()))
+        back = _result("At", _called("At", adjoint, probe))
         if back.shape != vector.shape:
             raise ValueError(f"At: expected a result of the shape {vector.shape} of x, got shape {back.shape}")
         dots = np.vdot(probe, image), np.vdot(back, vector)
@@ -179,6 +179,15 @@ def _function(name: str, operator: Any) -> Callable[[Any], Any]:
         raise TypeError(f"{name}: expected a function or a matrix, got {type(operator).__name__}")
     found: Callable[[Any], Any] = operator
     return found
+
+
+def _called(name: str, operator: Callable[[Any], Any], vector: NDArray[Any]) -> Any:
+    """Return what an operator gives for an array of its own; what it raises is told to be its."""
+    try:
+        return operator(vector.copy())
+    except Exception as error:
+        error.add_note(f"fastcheck: raised by {name}, called with an array of shape {vector.shape}")
+        raise
 
 
 def _example(A: Any, x: Any) -> NDArray[Any]:

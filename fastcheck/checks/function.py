@@ -10,9 +10,19 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 
 from .._errors import ChangedArgumentError, EngineError, NondeterministicError, NoRule, TooSlow
-from .._names import FunctionEngine, FunctionOptions, Method as MethodName, Order
+from .._names import FUNCTION_OPTIONS, FunctionEngine, FunctionOptions, Method as MethodName, Order
 from .._types import Array, Indices
-from .._validation import boolean, deadline, epsilon_of, integer, known, norm_of, time_left, tolerance_of
+from .._validation import (
+    boolean,
+    deadline,
+    epsilon_of,
+    integer,
+    known,
+    norm_of,
+    only_options,
+    time_left,
+    tolerance_of,
+)
 from ..engines.finite.directional import Probe
 from ..engines.finite.problem import FunctionProblem, Method
 from ..engines.finite.stencils import ORDERS
@@ -313,6 +323,7 @@ def check_vjp(
     from ..problems.functions.upstream import IGNORED
     from ..problems.functions.vjp import vjp_problem  # imported where used, as the engines are
 
+    only_options("check_vjp", options, (*FUNCTION_OPTIONS, "epsilon", "vectorized"))
     started = time.perf_counter()
     limit = options.get("time_limit")
     cost, parameters, gradients, notes = vjp_problem(
@@ -397,6 +408,7 @@ def check_layer(
     """
     from ..problems.functions.layer_calls import LayerCalls  # imported where used, as the engines are
 
+    only_options("check_layer", options, (*FUNCTION_OPTIONS, "epsilon", "vectorized"))
     started = time.perf_counter()
     given = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
     with left_as_found((make,)):

@@ -201,7 +201,12 @@ class BatchedCost:
     def at(self, theta: Any) -> Any:
         """Return the cost of one vector."""
         vector = np.asarray(theta)
-        return self._costs(self._repeated(vector, 1), 1, vector.dtype)[0].item()
+        try:
+            return self._costs(self._repeated(vector, 1), 1, vector.dtype)[0].item()
+        except Exception as error:
+            error.add_note("fastcheck: raised by the cost with a stack of one row: with vectorized=True every "
+                           "parameter has a leading axis, for many points at once")
+            raise
 
     def costs_at(self, positions: Indices, values: NDArray[Any]) -> NDArray[Any]:
         """Return costs with some entries moved."""
