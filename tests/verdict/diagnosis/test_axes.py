@@ -131,7 +131,7 @@ def test_a_sum_over_the_batch_that_is_missing(wanted, shape, axes):
 
 @pytest.mark.parametrize(("wanted", "shape"), [((5,), (4,)), ((3, 4), (4, 3)), ((2, 3), (3,))])
 def test_other_shapes_are_not_said_to_lack_a_sum(wanted, shape):
-    with pytest.raises(ValueError, match=r"got shape \([^;]*$"):
+    with pytest.raises(ValueError, match=r"got shape \([\d, ]+\)(?!.*sum it)"):
         fc.check_function(lambda b: np.sum(b**2), np.ones(wanted), np.ones(shape))
 
 
