@@ -22,6 +22,8 @@ BEYOND_WRONG = 2
 APART = 1e-6
 # Exact ones are, as long as what the fit leaves, or rounding, moves no share by more than this.
 UNSURE, ROUNDING = 1e-3, 1e-14
+# Up to this many shares, or runs of the same share, are told one by one.
+ONE_BY_ONE = 6
 # A share this near to a whole number is that number.
 WHOLE = 1e-6
 
@@ -84,7 +86,7 @@ def plain(found: Array) -> bool:
 def snapped(values: Array) -> Array:
     """Shares with those that are whole or half numbers to rounding made so."""
     whole = 0.5 * np.round(2.0 * values)
-    return np.where(np.abs(values - whole) <= WHOLE * np.maximum(1.0, np.abs(whole)), whole, values)
+    return np.where(np.abs(values - whole) <= WHOLE * np.maximum(1.0, np.abs(whole)), whole, values) + 0.0  # no -0
 
 
 def in_words(name: str, found: Array, places: Sequence[Place]) -> str:
@@ -107,15 +109,26 @@ def in_words(name: str, found: Array, places: Sequence[Place]) -> str:
         return f"what comes through {_listed(places, np.array(off), visits)} is in {name} with the wrong sign{meaning}"
     if len(off) == 1:
         return f"what comes through {places[off[0]]} is in {name} {found[off[0]]:.4g} times"
-    counted = ", ".join(f"{share:.4g}" for share in found)
     if visits:
         what = "indices" if places[0].index else "evaluations"
         if np.all(found == found[0]):
             return f"what the {len(places)} {what} of {places[0].words} add to {name} is in it {found[0]:.4g} times"
-        return (f"what the {len(places)} {what} of {places[0].words} add to {name} is in it {counted} times instead "
+        return (f"what the {len(places)} {what} of {places[0].words} add to {name} is in it {_counted(found)} instead "
                 f"of once each{weighed(found, places)}")
     each = ", ".join(f"that through {places[k]} {found[k]:.4g} times" for k in off)
     return f"the parts of {name} are not in it once each: {each}"
+
+
+def _counted(found: Array) -> str:
+    """How often each of several visits is there: one by one where they are few, else in runs of the same number."""
+    if found.size <= ONE_BY_ONE:
+        return f"{', '.join(f'{share:.4g}' for share in found)} times"
+    starts: list[int] = [0, *(np.flatnonzero(np.diff(found)) + 1).tolist()]
+    if len(starts) > ONE_BY_ONE:
+        return f"{found.min():.4g} to {found.max():.4g} times"
+    stops = [*starts[1:], found.size]
+    return _and(f"{found[a]:.4g} times {f'at {a}' if b - a == 1 else f'from {a} to {b - 1}'}"
+                for a, b in zip(starts, stops, strict=True)) + " (counted from 0)"
 
 
 def weighed(found: Array, places: Sequence[Place]) -> str:
