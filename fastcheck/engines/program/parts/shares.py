@@ -106,15 +106,15 @@ def in_words(name: str, found: Array, places: Sequence[Place]) -> str:
         return _missing(name, found, places, visits)
     if np.all(found[off] == -1.0):
         meaning = ": a complex conjugate is missing, or one too many" if all(places[k].conjugate for k in off) else ""
-        return f"what comes through {_listed(places, np.array(off), visits)} is in {name} with the wrong sign{meaning}"
+        return f"{name} holds what comes through {_listed(places, np.array(off), visits)} with the wrong sign{meaning}"
     if len(off) == 1:
-        return f"what comes through {places[off[0]]} is in {name} {found[off[0]]:.4g} times"
+        return f"{name} holds what comes through {places[off[0]]} {found[off[0]]:.4g} times"
     if visits:
         what = "indices" if places[0].index else "evaluations"
         if np.all(found == found[0]):
-            return f"what the {len(places)} {what} of {places[0].words} add to {name} is in it {found[0]:.4g} times"
-        return (f"what the {len(places)} {what} of {places[0].words} add to {name} is in it {_counted(found)} instead "
-                f"of once each{weighed(found, places)}")
+            return f"{name} holds what the {len(places)} {what} of {places[0].words} give {found[0]:.4g} times"
+        return (f"{name} holds what the {len(places)} {what} of {places[0].words} give {_counted(found)} instead of "
+                f"once each{weighed(found, places)}")
     each = ", ".join(f"that through {places[k]} {found[k]:.4g} times" for k in off)
     return f"the parts of {name} are not in it once each: {each}"
 
@@ -150,7 +150,7 @@ def _missing(name: str, found: Array, places: Sequence[Place], visits: bool) -> 
     if visits and kept.size == 1 and (count > 2 or kept[0] == count - 1):
         which = {0: "first", count - 1: "last"}.get(int(kept[0]), ordinal(int(kept[0]) + 1))
         what = "indices" if places[0].index else "evaluations"
-        return (f"of the {count} {what} of {places[0].words} {name} holds only the {which}: what several samples, "
+        return (f"{name} holds only the {which} of the {count} {what} of {places[0].words}: what several samples, "
                 "steps or workers give is not added up, but overwritten or left out")
     lacking = _listed(places, np.flatnonzero(found == 0.0), visits)
     if visits:
