@@ -16,7 +16,7 @@ from torch import nn
 from .._constants import TOLERANCE, UNIT_ROUNDOFF
 from .._errors import GradientMismatch, NoRule
 from .._types import Array
-from .._validation import integer, positive
+from .._validation import integer, kind_of, positive
 from ..checks.watch.random_direction import DECAY, EXCUSED
 from ..checks.watch.time_budget import TimeBudget, elapsed
 from ..problems.parameters.sampling import LEAST_SIZE
@@ -141,7 +141,7 @@ class BaseWatch(ABC):
         memory_limit: int | None = None,
     ) -> None:
         if not isinstance(module, nn.Module):
-            raise TypeError(f"module: expected a torch.nn.Module, got {type(module).__name__}")
+            raise TypeError(f"module: expected a torch.nn.Module, got {kind_of(module)}")
         if on_fail is not None and not callable(on_fail):
             raise TypeError(f"on_fail: expected a function of a report, or None, got {on_fail!r}")
         self.module, self.loss, self.on_fail = module, loss, on_fail
