@@ -373,7 +373,7 @@ def test_autocast_around_the_call_counts_as_well():
 
 
 @pytest.mark.parametrize(("loss", "kind", "words"), [
-    (nn.CrossEntropyLoss, TypeError, "loss: expected a function of .*, got the class CrossEntropyLoss; pass an instance"),
+    (nn.CrossEntropyLoss, TypeError, "loss: expected a function .*, got the class CrossEntropyLoss; pass an instance"),
     ("ce", TypeError, "loss: expected a function of outputs and targets, got str"),
     (None, TypeError, "loss: expected a function of outputs and targets, got NoneType"),
     (lambda o, t: None, ValueError, "loss: expected one number, got None; is a return statement missing?"),
