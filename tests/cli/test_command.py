@@ -374,3 +374,20 @@ def test_engine_that_distrusts_itself_gives_no_verdict(tmp_path, capsys, monkeyp
 
     monkeypatch.setattr("fastcheck.cli.command.check", distrustful)
     assert "the spot check disagrees" in unusable(capsys, "check", dump(tmp_path))
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".mat"])
+def test_gradients_of_what_is_no_weight_or_bias_are_said_to_be_left_out(tmp_path, capsys, suffix):
+    """A file with gamma1 and dgamma1 passed without a word on them."""
+    path = dump(tmp_path, suffix=suffix, gamma1=np.ones(5), dgamma1=np.ones(5), costs=np.ones(3), dZ3=np.ones((1, 3)))
+    assert main(["check", path]) == 0
+    said = capsys.readouterr().out
+    assert "NOT CHECKED: dgamma1. Weights and biases alone are (W1, b1, ...)." in said.replace("\n", " ")
+    assert "costs" not in said
+    assert "dZ3" not in said
+
+
+def test_what_was_inferred_stands_in_one_line_and_counts(tmp_path, capsys):
+    assert main(["check", dump(tmp_path), "--hidden", "relu", "--output", "sigmoid"]) == 0
+    said = capsys.readouterr().out
+    assert "INFERRED, NOT TOLD: --cost binary_cross_entropy. If it is wrong, so is the verdict.\n" in said
