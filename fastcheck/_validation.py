@@ -217,6 +217,13 @@ def no_result(value: Any) -> str:
     return ""
 
 
+def without(framework: str, name: str, error: ImportError) -> ImportError:
+    """The error for a door whose framework cannot be found: how to get it, or else what is wrong with it."""
+    if (error.name or "").partition(".")[0] != name:
+        return error
+    return ImportError(f'fastcheck.{name} needs {framework}: pip install "fastcheck[{name}]"', name=name)
+
+
 def package_of(value: Any) -> str:
     """The package that an object's class comes from."""
     return type(value).__module__.partition(".")[0]

@@ -208,10 +208,14 @@ def _refuse_missing_folders(*paths: str | None) -> None:
 
 
 def _refuse_other_pictures(path: str | None) -> None:
-    """Before the work, not after it."""
+    """Refuse what cannot be drawn before the work, not after it."""
     endings = FORMATS["plot"].endings
     if path is not None and Path(path).suffix.lower() not in endings:
         raise ValueError(f"--plot: expected a name that ends in one of {', '.join(endings)}, got {path!r}")
+    if path is not None:
+        from ..report.plots import figure_class
+
+        figure_class()
 
 
 def _problem(arguments: argparse.Namespace) -> tuple[tuple[Any, ...], Sequence[str]]:

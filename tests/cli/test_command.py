@@ -331,9 +331,10 @@ def test_demo(capsys):
     assert "db1 is 4.000 times the numerical gradient" in printed
     assert "2,778 of 2,778 parameters" in printed
     assert all(len(line) <= 80 for line in printed.splitlines())
+    assert all(line == line.rstrip() for line in printed[printed.index("In short") :].splitlines())
     short = " ".join(printed[printed.index("In short") :].split())
     assert "the textbook calls it a mistake (1.2e-07 > 1e-07), fastcheck does not" in short
-    assert "dW2 is 2.000 times: a factor 2 too many; db1 is 4.000 times: a factor 4 too many." in short
+    assert "dW2 is 2.000 times the numerical gradient: a factor 2 too many; db1 is 4.000 times" in short
     assert "without relu's derivative in layer 1 (its mask is forgotten)." in short
     assert "100 timed, BLAS on one thread" in short
     assert "Now check yours" in short

@@ -275,3 +275,21 @@ def test_what_is_no_file_of_arrays(tmp_path, capsys, monkeypatch, name, words):
     (tmp_path / "net.npz").mkdir()
     assert main(["check", name]) == 2
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["check", "sweep"])
+def test_pictures_without_matplotlib_are_refused_before_the_work(command, capsys, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.setattr("fastcheck.cli.command.load", pytest.fail)
+    assert main([command, "net.npz", "--plot", str(tmp_path / "out.png")]) == 2
+    assert 'plots need matplotlib: pip install "fastcheck[plot]"' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "framework"), [("torch", "PyTorch"), ("jax", "JAX")])
+def test_a_door_without_its_framework_says_how_to_get_it(name, framework):
+    code = (f"import sys; sys.modules[{name!r}] = None\n"
+            f"try:\n    import fastcheck.{name}\nexcept ImportError as error:\n    print(error)")
+    ended = subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, check=True, timeout=100,
+                           env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert ended.stdout == f'fastcheck.{name} needs {framework}: pip install "fastcheck[{name}]"\n'
