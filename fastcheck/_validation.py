@@ -286,14 +286,14 @@ def _no_numbers(value: Any, array: NDArray[Any]) -> str:
         return f"dtype {array.dtype}; {TWO_PARTS if array.imag.any() else REAL_ALONE}"
     if array.dtype.kind == "O" and any(isinstance(item, (complex, np.complexfloating)) for item in array.flat):
         return f"dtype object that holds complex numbers; {TWO_PARTS}"
-    if array.dtype.kind == "O" and isinstance(value, np.ndarray):
-        return "dtype object; where it holds numbers alone, pass its astype(float)"
     if value is None or isinstance(value, (str, bytes)):
         return repr(value)
+    if array.dtype.kind in "US" or (array.dtype.kind == "O" and any(isinstance(item, str) for item in array.flat)):
+        return f"dtype {array.dtype}, words; pass numbers (those of classes are np.unique(..., return_inverse=True)[1])"
+    if array.dtype.kind == "O" and isinstance(value, np.ndarray):
+        return "dtype object; where it holds numbers alone, pass its astype(float)"
     if isinstance(value, Iterator):
         return f"a {type(value).__name__}; pass a list of what it yields"
-    if array.dtype.kind in "US":
-        return f"dtype {array.dtype}, words; pass numbers (those of classes are np.unique(..., return_inverse=True)[1])"
     if array.dtype.kind == "O" and array.ndim == 0:
         return "a function" if callable(value) else f"a {type(value).__name__}"
     return f"dtype {array.dtype}"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..._constants import NOISE_SIGMAS, UNIT_ROUNDOFFS
 from ..._types import Array
-from ..._validation import no_result, real_array
+from ..._validation import kind_of, no_result, real_array
 from ..gradients import Rounding, RunAgain
 from ..parameters.sampling import random_direction
 from ..parameters.tree import require_numpy
@@ -111,8 +111,8 @@ def vjp_problem(
     TypeError, ValueError : for inputs, outputs and gradients that do not fit, by name.
     """
     for argument, function in (("forward", forward), ("backward", backward)):
-        if not callable(function):
-            raise TypeError(f"{argument}: expected a function, got {type(function).__name__}")
+        if isinstance(function, type) or not callable(function):
+            raise TypeError(f"{argument}: expected a function, got {kind_of(function)}")
     if isinstance(inputs, Mapping):
         raise TypeError("inputs: expected a tuple of arrays, got a dict; pass tuple(inputs.values()), and "
                         "names=list(inputs) to keep its names")

@@ -29,8 +29,8 @@ def _to_fit(shape: tuple[int, ...], inputs: int) -> str:
     """What to do about inputs of a shape that is none of theirs."""
     if shape == (inputs,):
         return f"; one sample is X.reshape({inputs}, 1)"
-    if len(shape) == 2 and shape[1] == inputs:  # where Y lay likewise both were turned
-        return "; the samples of Y lie in columns, pass X.T"
+    if len(shape) == 2 and shape[1] == inputs:
+        return "; pass X.T"
     return "; flatten each sample to a column first" if len(shape) > 2 else ""
 
 
@@ -46,8 +46,9 @@ def in_columns(X: Any, Y: Any, inputs: int, outputs: int) -> tuple[Any, Any]:
         raise ValueError(f"X: expected shape (m, {inputs}), samples in rows, got shape {data.shape}")
     m = data.shape[0]
     if targets.ndim != 1 and targets.shape not in ((m, outputs), (m, 1)):
+        hint = "; pass Y.T" if targets.shape == (outputs, m) else ""
         raise ValueError(f"Y: expected shape ({m}, {outputs}) or ({m},) for X with {m} samples in rows, "
-                         f"got shape {targets.shape}")
+                         f"got shape {targets.shape}{hint}")
     return data.T, targets.T
 
 

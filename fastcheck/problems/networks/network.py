@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, cast
@@ -326,8 +325,11 @@ class Network:
             return data, self.targets(Y, data.shape[1]), COLUMNS
         except ValueError:
             if self.samples is None:
-                with suppress(TypeError, ValueError):
+                try:
                     return (*self._transposed(X, Y), ROWS)
+                except (TypeError, ValueError):
+                    if np.shape(X)[1:] == self.widths[:1] != np.shape(X)[:1]:
+                        raise  # X lies in rows for certain, so Y is what does not fit
             raise
 
     def _transposed(self, X: Any, Y: Any) -> tuple[Array, Array]:

@@ -295,3 +295,40 @@ class Affine:
 @pytest.mark.parametrize("grads", ["nothing", "dV"])
 def test_an_attribute_of_gradients_that_is_not_there(grads):
     refuses(ValueError, ["grads", repr(grads)], fc.check_layer, Affine, np.ones((5, 3)), grads=grads)
+
+
+@pytest.mark.parametrize(("parameters", "remedy"), [
+    ((point(), point()), "lambda p: cost(*p)"), ([point(), point()], "lambda p: cost(*p)"),
+    ({"w": point(), "b": point()}, "lambda p: cost(**p)"),
+])
+def test_a_cost_of_several_parameters_is_told_how_it_is_called(parameters, remedy):
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'b'") as caught:
+        fc.check_function(lambda w, b: np.sum(w * b), parameters, parameters)
+    said = caught.value.__notes__[0]
+    assert f"it is called with the parameters as one {type(parameters).__name__}" in said
+    assert f"pass {remedy}" in said
+
+
+def test_a_cost_of_other_arguments_is_told_how_it_is_called():
+    with pytest.raises(TypeError, match="takes 1 positional argument but 2 were given") as caught:
+        fc.check_function(lambda w: np.sum(w), point(), point(), args=(3.0,))
+    assert "it is called with the parameters as one ndarray, and 1 of args" in caught.value.__notes__[0]
+
+
+def test_an_error_inside_of_a_cost_is_not_blamed_on_how_it_is_called():
+    def cost(w):
+        return (lambda a, b: a)(w)
+
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'b'") as caught:
+        fc.check_function(cost, point(), point())
+    assert "it is called with" not in caught.value.__notes__[0]
+
+
+def test_a_class_is_no_cost():
+    class Model:
+        def __init__(self, theta):
+            self.theta = theta
+
+    refuses(TypeError, ["cost", "the class Model", "instance"], fc.check_function, Model, point(), point())
+    refuses(TypeError, ["forward", "the class Model", "instance"], fc.check_vjp, Model, double_back, point())
+    refuses(TypeError, ["net", "the class Network", "instance"], fc.Watch, fc.Network)
