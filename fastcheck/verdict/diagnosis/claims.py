@@ -379,6 +379,8 @@ def _beside(case: Case, place: int) -> str:
     noise = float(c.noise[0] if c.noise.size == 1 else c.noise[place])
     if abs(approx) <= max(NOISE_SIGMAS * noise, NEGLIGIBLE * c.root_mean_square):
         return f"{gradient:.4g}, and should be zero"
+    if gradient == 0.0:
+        return f"zero, and should be {approx:.4g}"
     return f"{number(gradient / approx)} times the numerical gradient"
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import fastcheck as fc
+from fastcheck.verdict.diagnosis.evidence import number
 from tests.support.fake_gradients import Made
 from tests.support.problems import data, network
 
@@ -292,3 +293,17 @@ def test_a_backward_that_divides_by_its_upstream_gradient_is_not_asked_whether_i
     report = fc.check_vjp(np.sin, backward, np.arange(1.0, 5.0))
     assert report.verdict == "pass"
     assert report.notes == ("backward raises ValueError when the upstream gradient is zero (norm is zero).",)
+
+
+def test_a_factor_reads_the_same_on_either_side_of_a_tenth():
+    """-0.100 of one gradient and -0.1 of another were two sentences."""
+    assert number(np.nextafter(0.1, 0.0)) == number(0.1) == "0.100"
+    assert number(-np.nextafter(0.1, 0.0)) == "-0.100"
+    assert number(0.01) == "0.01"
+
+
+def test_one_entry_left_at_zero_is_said_to_be_zero():
+    made = Made({"w": (8,)})
+    made.approx("w")[7] = 1.5
+    made["w"][7] = 0.0
+    assert made.report().failures[0].diagnosis == "only one entry is wrong, dw[7]: it is zero, and should be 1.5."
