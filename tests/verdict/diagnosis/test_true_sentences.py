@@ -43,8 +43,8 @@ def test_a_penalty_that_the_gradient_forgot_is_told_from_one_that_the_cost_does_
     cost = lambda w: float(np.sum(np.sin(w)) + 0.05 * np.sum(w**2))  # noqa: E731 - of one line, twice
     report = fc.check_function(cost, w, np.cos(w))
     assert report.failures[0].diagnosis == (
-        "dtheta is off by -0.100 times theta: it lacks an L2 term of the cost, 0.100 / 2 times the sum of squares, or has "
-        "that much too little of a larger one."
+        "dtheta is off by -0.100 times theta: it lacks an L2 term of the cost, 0.100 / 2 times the sum of squares, or "
+        "has that much too little of a larger one."
     )
     report = fc.check_function(cost, w, np.cos(w) + 0.3 * w)
     assert report.failures[0].diagnosis == (
