@@ -233,7 +233,8 @@ class BaseWatch(ABC):
         if self._sight is None:
             return "Nothing has been looked at so far."
         seen = 1.0 - math.sqrt(2.0) * LEAST_SIZE / SPREAD
-        faint = f", but for {_counted(len(self._sight.faint), 'tensor')} with next to no gradient" if self._sight.faint else ""
+        without = len(self._sight.faint)
+        faint = f", but for {_counted(without, 'tensor')} with next to no gradient" if without else ""
         which = "autograd's gradients in double precision" if self._sight.errors else "the gradients"
         return (
             f"{self._pace} A look sees one wrong entry of {which} for "
