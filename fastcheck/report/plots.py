@@ -10,6 +10,7 @@ import numpy as np
 
 from .._constants import TOLERANCE
 from .._types import Array
+from .._validation import path_of
 from .data import ReportData, SweepData, TensorData
 
 # Relative errors are coloured from rounding to all wrong.
@@ -214,6 +215,8 @@ def _figure(width: float, height: float, path: str | PathLike[str] | None) -> An
     it; notebooks show what a cell returns, and would show it twice.
     """
     Figure = figure_class()
+    if not hasattr(path, "write"):
+        path_of("path", path)
     pyplot = sys.modules.get("matplotlib.pyplot")
     if path is None and pyplot is not None and "inline" not in pyplot.get_backend().lower():
         return pyplot.figure(figsize=(width, height), layout="constrained")

@@ -72,8 +72,9 @@ def targets_of(Y: Any, m: int, outputs: int, cost: Cost, name: str) -> Array:
         data = data.reshape(1, m)
     if data.shape != (outputs, m):
         labels = f" or integer labels ({m},)" if cost.labels else ""
-        hint = "; samples lie in columns, pass Y.T" if data.shape == (m, outputs) else (
-            "; pass Y.ravel()" if cost.labels and data.shape == (m, 1) else "")
+        hint = {(m, outputs): "; samples lie in columns, pass Y.T",
+                (m, 1): "; pass Y.ravel()" if cost.labels else "",
+                (m,): f"; of class numbers pass np.eye({outputs})[:, Y]"}.get(data.shape, "")
         raise ValueError(
             f"Y: expected shape ({outputs}, {m}){labels} for X with {m} samples, got shape {data.shape}{hint}"
         )

@@ -117,6 +117,9 @@ class Network:
         ------
         ValueError, TypeError : for missing or extra tensors, and for what ``Network`` refuses.
         """
+        if isinstance(hidden, (list, tuple)):
+            raise TypeError(f"hidden: expected one activation for all hidden layers, got a {type(hidden).__name__}; "
+                            "Network([Dense(inputs, outputs, activation), ...], cost) takes one for each")
         inside = cast(ActivationName, known("hidden activation", hidden, ACTIVATIONS, ACTIVATION_SYNONYMS))
         last, cost = output_and_cost(output, cost, "squared_error")
         if weights is not None:

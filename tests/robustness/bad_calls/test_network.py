@@ -102,6 +102,7 @@ def test_sweep(changes, kind, words):
     (lambda report: report.to_json(3.5), TypeError, ["float"]),
     (lambda report: report.plot("/nowhere/at/all.png"), FileNotFoundError, ["/nowhere/at/all.png"]),
     (lambda report: report.plot("plot.xyz"), ValueError, ["xyz", "png"]),
+    (lambda report: report.plot(3), TypeError, ["path", "int 3"]),
 ])  # fmt: skip
 def test_reports(ask, kind, words):
     report = fc.check(**given())
@@ -132,9 +133,17 @@ def test_reports(ask, kind, words):
     (lambda: fc.Network([fc.Dense], "cross_entropy"), TypeError, ["layers", "the class Dense", "Dense(...)"]),
     (lambda: fc.Network([4, 3], "cross_entropy"), TypeError, ["layers", "int", "Dense(inputs, outputs, activation)"]),
     (lambda: fc.Network.from_parameters([4, 5, 3]), TypeError, ["parameters", "a list of int"]),
+    (lambda: fc.Network.from_parameters({"W1": np.ones((2, 4))}, hidden=["tanh"]), TypeError,
+     ["hidden", "list", "Network([Dense("]),
     (lambda: fc.Network.from_parameters({"W1": np.ones((2, 4))}, hidden=np.tanh), TypeError,
      ["hidden activation", "'tanh'"]),
     (lambda: load("/nowhere/net.npz"), FileNotFoundError, ["/nowhere/net.npz"]),
 ])  # fmt: skip
 def test_descriptions_and_files(call, kind, words):
     refuses(kind, words, call)
+
+
+@pytest.mark.parametrize(("output", "cost"), [("sigmoid", "binary_cross_entropy"), ("identity", "mean_squared_error")])
+def test_class_numbers_for_costs_that_do_not_take_them(output, cost):
+    net = fc.Network([fc.Dense(4, 5, "relu"), fc.Dense(5, 3, output)], cost=cost)
+    refuses(ValueError, ["Y", "(6,)", "np.eye(3)[:, Y]"], fc.check, **{**given(), "net": net})
