@@ -147,3 +147,10 @@ def test_descriptions_and_files(call, kind, words):
 def test_class_numbers_for_costs_that_do_not_take_them(output, cost):
     net = fc.Network([fc.Dense(4, 5, "relu"), fc.Dense(5, 3, output)], cost=cost)
     refuses(ValueError, ["Y", "(6,)", "np.eye(3)[:, Y]"], fc.check, **{**given(), "net": net})
+
+
+def test_a_gradient_of_a_bias_that_the_parameters_leave_out():
+    """"did you mean 'db2'?" was asked."""
+    call = given()
+    call["parameters"] = {**call["parameters"], "b1": None}
+    refuses(ValueError, ["gradients", "got db1", "of b1, which parameters leave out"], fc.check, **call)

@@ -215,6 +215,10 @@ def _gradients_as(found: Found, parameters: ReadParameters, argument: str) -> di
     if parameters.folded:
         found = _gradients_apart(found, parameters, argument)
     names = _names_of_gradients(found, parameters)
+    without = next((key for key, name in names.items() if name and name not in own), None)
+    if without is not None:
+        raise ValueError(f"{argument}: expected {', '.join(own)}, got {found.called[without]}, the gradient of "
+                         f"{names[without]}, which parameters leave out (None)")
     unknown = [found.called[key] for key, name in names.items() if name not in own]
     _refuse_unknown([*unknown, *found.ignored], own, argument, GRADIENT)
     gradients = {}
