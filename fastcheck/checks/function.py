@@ -347,9 +347,9 @@ def check_vjp(
     return report.noted(*notes) if notes else report
 
 
-# What is said where a layer's first run is right, and its second is not.
-STALE = ("This is what a layer gives that ran before with other inputs; a new one is right: does it keep something of "
-         "its first run (a cache, a mask) that each forward pass should renew?")
+# What is said of gradients that are right in a layer's first run, and not in its second.
+STALE = ("is right from a new layer, and wrong from one that ran before with other inputs: it keeps something of its "
+         "first run (a cache, a mask) that each forward pass should renew")
 
 
 def check_layer(
@@ -430,7 +430,7 @@ def check_layer(
             report = check_of(calls.backward_of, **options)
             if report.ok and calls.is_stale():
                 options["time_limit"] = time_left(started, limit)
-                report = check_of(calls.backward_of_used, **options).noted(STALE)
+                report = check_of(calls.backward_of_used, **options).explained(STALE)
             calls.require_own([tensor.name for tensor in report.failures])
     return report.noted(*calls.notes) if calls.notes else report
 
