@@ -81,3 +81,7 @@ class FunctionOptions(TypedDict, total=False):
     time_limit: float | None
     progress: Any
     executor: Any
+
+
+FUNCTION_OPTIONS: tuple[str, ...] = tuple(FunctionOptions.__annotations__)
+NUMERICAL_OPTIONS: tuple[str, ...] = tuple(NumericalOptions.__annotations__)

@@ -6,6 +6,7 @@ import numbers
 import os
 import stat
 import time
+import types
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -65,8 +66,10 @@ def boolean(name: str, value: Any) -> bool:
 def integer(name: str, value: Any, least: int) -> int:
     """An integer of at least ``least``, else TypeError or ValueError."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        found = " ".join(repr(value).split())  # an array, perhaps: X for its number of samples
-        raise TypeError(f"{name}: expected an integer, got {type(value).__name__} {found}")
+        if np.ndim(value):  # X for its number of samples
+            raise TypeError(f"{name}: expected an integer, got {type(value).__name__} of shape {np.shape(value)}; pass "
+                            "one number")
+        raise TypeError(f"{name}: expected an integer, got {type(value).__name__} {value!r}")
     if value < least:
         raise ValueError(f"{name}: expected at least {least}, got {value}")
     return int(value)
@@ -137,7 +140,8 @@ def regular_file(path: Path) -> Path:
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode):
         kind = next((word for is_kind, word in KINDS_OF_FILES if is_kind(mode)), "something else")
-        raise ValueError(f"{path}: expected a regular file, got {kind}; copy its contents to a file first")
+        remedy = "pass a file of it" if stat.S_ISDIR(mode) else "copy its contents to a file first"
+        raise ValueError(f"{path}: expected a regular file, got {kind}; {remedy}")
     return path
 
 
@@ -153,7 +157,9 @@ def known(kind: str, name: object, names: Collection[str], synonyms: Mapping[str
         understood too.  None where only the names themselves are.
     """
     if not isinstance(name, str):
-        raise TypeError(f"{kind}: expected one of {', '.join(names)}, got {type(name).__name__}")
+        own = getattr(name, "__name__", None) if callable(name) else None  # numpy.tanh, say
+        remedy = f" {own}; pass its name, {own!r}" if own in names else ""
+        raise TypeError(f"{kind}: expected one of {', '.join(names)}, got {type(name).__name__}{remedy}")
     if name in names:
         return name
     if synonyms is not None:
@@ -166,16 +172,56 @@ def known(kind: str, name: object, names: Collection[str], synonyms: Mapping[str
 
 def meant(name: str, names: Collection[str]) -> str:
     """ "; did you mean 'relu'?" for what is near one of the names, whatever its upper case; else ""."""
+    near = nearest(name, names)
+    return f"; did you mean {near!r}?" if near else ""
+
+
+def nearest(name: str, names: Collection[str]) -> str:
+    """The one of some names that is near a name, whatever its upper case; "" where none is."""
     from difflib import get_close_matches  # only where it is needed: brings other modules along
 
     plain = {_plain(one): one for one in names}
     near = get_close_matches(name, names, 1) or [plain[one] for one in get_close_matches(_plain(name), plain, 1)]
-    return f"; did you mean {near[0]!r}?" if near else ""
+    return near[0] if near else ""
+
+
+def only_options(function: str, options: Collection[str], names: Collection[str]) -> None:
+    """Refuse an option that a function does not have, as Python does, but by the name of what was called."""
+    for name in options:
+        if name not in names:
+            raise TypeError(f"{function}() got an unexpected keyword argument {name!r}{meant(name, names)}")
+
+
+def kind_of(value: Any) -> str:
+    """What an object is in messages: "list", or "the class Network; pass an instance of it"."""
+    return f"the class {value.__name__}; pass an instance of it" if isinstance(value, type) else type(value).__name__
 
 
 def _plain(name: str) -> str:
     """Small letters and digits alone."""
     return "".join(letter for letter in name.lower() if letter.isalnum())
+
+
+def no_result(value: Any) -> str:
+    """What a function returned that has no result, with what to do, or "" for what may be one.
+
+    A coroutine is closed: nobody will await it.
+    """
+    if value is None:
+        return "None; is a return statement missing?"
+    if isinstance(value, types.CoroutineType):
+        value.close()
+        return "a coroutine; write the function with def, not async def"
+    if isinstance(value, (types.GeneratorType, types.AsyncGeneratorType)):
+        return "a generator; write return in place of yield"
+    return ""
+
+
+def without(framework: str, name: str, error: ImportError) -> ImportError:
+    """The error for a door whose framework cannot be found: how to get it, or else what is wrong with it."""
+    if (error.name or "").partition(".")[0] != name:
+        return error
+    return ImportError(f'fastcheck.{name} needs {framework}: pip install "fastcheck[{name}]"', name=name)
 
 
 def package_of(value: Any) -> str:
@@ -240,10 +286,12 @@ def _no_numbers(value: Any, array: NDArray[Any]) -> str:
         return f"dtype {array.dtype}; {TWO_PARTS if array.imag.any() else REAL_ALONE}"
     if array.dtype.kind == "O" and any(isinstance(item, (complex, np.complexfloating)) for item in array.flat):
         return f"dtype object that holds complex numbers; {TWO_PARTS}"
-    if array.dtype.kind == "O" and isinstance(value, np.ndarray):
-        return "dtype object; where it holds numbers alone, pass its astype(float)"
     if value is None or isinstance(value, (str, bytes)):
         return repr(value)
+    if array.dtype.kind in "US" or (array.dtype.kind == "O" and any(isinstance(item, str) for item in array.flat)):
+        return f"dtype {array.dtype}, words; pass numbers (those of classes are np.unique(..., return_inverse=True)[1])"
+    if array.dtype.kind == "O" and isinstance(value, np.ndarray):
+        return "dtype object; where it holds numbers alone, pass its astype(float)"
     if isinstance(value, Iterator):
         return f"a {type(value).__name__}; pass a list of what it yields"
     if array.dtype.kind == "O" and array.ndim == 0:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._constants import NOISE_SIGMAS, RESOLVED, TOLERANCE, UNIT_ROUNDOFFS
-from .._validation import integer, real_number, tolerance_of
+from .._validation import integer, no_result, real_number, tolerance_of
 from ..problems.functions.random_numbers import random_numbers_kept
 from ..verdict.outcome import FAIL, INCONCLUSIVE, PASS, Judged, Verdict
 
@@ -127,9 +127,9 @@ def check_adjoint(
     former: tuple[Any, Any] | None = None
     for _ in range(pairs):
         vector = _random(like, generator)
-        image = _result("A", forward(vector.copy()))
+        image = _result("A", _called("A", forward, vector))
         probe = _random(image, generator)
-        back = _result("At", adjoint(probe.copy()))
+        back = _result("At", _called("At", adjoint, probe))
         if back.shape != vector.shape:
             raise ValueError(f"At: expected a result of the shape {vector.shape} of x, got shape {back.shape}")
         dots = np.vdot(probe, image), np.vdot(back, vector)
@@ -181,6 +181,15 @@ def _function(name: str, operator: Any) -> Callable[[Any], Any]:
     return found
 
 
+def _called(name: str, operator: Callable[[Any], Any], vector: NDArray[Any]) -> Any:
+    """Return what an operator gives for an array of its own; what it raises is told to be its."""
+    try:
+        return operator(vector.copy())
+    except Exception as error:
+        error.add_note(f"fastcheck: raised by {name}, called with an array of shape {vector.shape}")
+        raise
+
+
 def _example(A: Any, x: Any) -> NDArray[Any]:
     """Return an array like those that A takes."""
     if x is None:
@@ -194,6 +203,8 @@ def _example(A: Any, x: Any) -> NDArray[Any]:
 
 def _result(name: str, value: Any) -> NDArray[Any]:
     """Return what came as an array of numbers."""
+    if nothing := no_result(value):
+        raise TypeError(f"{name}: expected an array of numbers, got {nothing}")
     array = np.asarray(value)
     if array.dtype.kind not in "fciu":
         raise TypeError(f"{name}: expected an array of numbers, got {type(value).__name__} of dtype {array.dtype}")

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from .._types import Array
-from .._validation import executor_of
+from .._validation import executor_of, kind_of
 from ..problems.functions.c_functions import is_foreign
 from ..problems.functions.evaluators import BatchedCost, Evaluator, ExecutorCost, PythonCost
 from ..problems.functions.held import HeldCost, takes_nothing
@@ -47,8 +47,8 @@ def evaluator_of(
         from ..problems.functions.compiled import foreign
 
         return foreign(cost, layout, theta, args, limits.threads)
-    if not callable(cost):
-        raise TypeError(f"cost: expected a function of (parameters, *args), got {type(cost).__name__}")
+    if isinstance(cost, type) or not callable(cost):
+        raise TypeError(f"cost: expected a function of (parameters, *args), got {kind_of(cost)}")
     if vectorized:
         if executor is not None:
             raise ValueError("executor: expected None with vectorized=True, got an executor; leave one of them out")

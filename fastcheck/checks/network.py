@@ -22,6 +22,7 @@ from .._validation import (
     epsilon_of,
     executor_of,
     integer,
+    kind_of,
     known,
     norm_of,
     path_of,
@@ -312,7 +313,8 @@ def _checkable(net: Any) -> Network:
     TypeError, ValueError : for anything but a network, and for dropout.
     """
     if not isinstance(net, Network):
-        raise TypeError(f"net: expected a fastcheck.Network, got {type(net).__name__}")
+        remedy = "" if isinstance(net, type) else "; make one by fastcheck.Network.from_parameters(parameters)"
+        raise TypeError(f"net: expected a fastcheck.Network, got {kind_of(net)}{remedy}")
     for index, layer in enumerate(net.layers, 1):
         if layer.dropout:
             raise ValueError(

@@ -4,8 +4,8 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from .._names import NumericalOptions
-from .._validation import real_array
+from .._names import NUMERICAL_OPTIONS, NumericalOptions
+from .._validation import only_options, real_array
 from ..problems.functions.random_numbers import random_numbers_kept
 from ..problems.parameters.layout import Layout
 from ..problems.parameters.tree import rebuilt
@@ -42,6 +42,7 @@ def numerical_gradient(
     >>> numerical_gradient(lambda p: np.sum(p["w"] ** 3) + p["b"], {"w": np.array([1.0, 2.0]), "b": 1.0})
     {'w': array([ 3., 12.]), 'b': 1.0}
     """
+    only_options("numerical_gradient", options, NUMERICAL_OPTIONS)
     layout = Layout.of(parameters)
     zeros = layout.views(np.zeros(layout.size))
     gradient = check_function(cost, parameters, zeros, args, tolerance=ANYTHING, **options).gradapprox

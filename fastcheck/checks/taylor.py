@@ -8,9 +8,9 @@ from typing import Any, Unpack
 import numpy as np
 
 from .._constants import UNIT_ROUNDOFF
-from .._names import FunctionOptions
+from .._names import FUNCTION_OPTIONS, FunctionOptions
 from .._types import Array
-from .._validation import real_array
+from .._validation import only_options, real_array
 from ..problems.functions.purity import as_cost
 from ..problems.functions.random_numbers import random_numbers_kept
 from ..problems.parameters.layout import Layout
@@ -139,6 +139,7 @@ def check_taylor(
     >>> report.verdict, round(report.facts["taylor"]["order"], 2)
     ('pass', 2.0)
     """
+    only_options("check_taylor", options, (*FUNCTION_OPTIONS, "epsilon", "seed", "vectorized"))
     layout = Layout.of(x, "x")
     at, along = layout.parameters(x, "x").vector, layout.parameters(direction, "direction").vector
     if not np.isfinite(along).all() or not along.any():

@@ -134,7 +134,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> int:
     outputs = Outputs.of(arguments)
-    problem = _problem(arguments)
+    problem, unchecked = _problem(arguments)
     net = problem[0]
     report = check(*problem, **_options(arguments, CHECK_OPTIONS), progress=sys.stderr.isatty())
     report = report.told(network=str(net), inferred=_inferred(arguments, net), command=_command(arguments))
@@ -142,7 +142,7 @@ def _check(arguments: argparse.Namespace) -> int:
         from ..checks.sweep import sweep
 
         report = report.told(sweep=sweep(*problem, engines=("response",)).to_dict())
-    outputs.write(report, *_described(arguments, net))
+    outputs.write(report, *_described(arguments, net, unchecked))
     return STATUS[report.verdict]
 
 
@@ -192,9 +192,9 @@ def _sweep(arguments: argparse.Namespace) -> int:
 
     _refuse_missing_folders(arguments.plot)
     _refuse_other_pictures(arguments.plot)
-    problem = _problem(arguments)
+    problem, unchecked = _problem(arguments)
     found = sweep(*problem, **_options(arguments, SWEEP_OPTIONS), progress=sys.stderr.isatty())
-    _show(f"{found}\n\n{found.conclusion}", *_described(arguments, problem[0]))
+    _show(f"{found}\n\n{found.conclusion}", *_described(arguments, problem[0], unchecked))
     if arguments.plot is not None:
         found.plot(arguments.plot)
     return STATUS[found.verdict]
@@ -208,18 +208,23 @@ def _refuse_missing_folders(*paths: str | None) -> None:
 
 
 def _refuse_other_pictures(path: str | None) -> None:
-    """Before the work, not after it."""
+    """Refuse what cannot be drawn before the work, not after it."""
     endings = FORMATS["plot"].endings
     if path is not None and Path(path).suffix.lower() not in endings:
         raise ValueError(f"--plot: expected a name that ends in one of {', '.join(endings)}, got {path!r}")
+    if path is not None:
+        from ..report.plots import figure_class
+
+        figure_class()
 
 
-def _problem(arguments: argparse.Namespace) -> tuple[Any, ...]:
-    """Return what ``check`` and ``sweep`` take first: the network, parameters, gradients, X and Y."""
+def _problem(arguments: argparse.Namespace) -> tuple[tuple[Any, ...], Sequence[str]]:
+    """Return what ``check`` and ``sweep`` take first: the network, parameters, gradients, X and Y; and what they leave.
+    """
     dump = load(arguments.file)
     hidden = arguments.hidden if arguments.hidden is None else arguments.hidden.split(",")
     net = infer_network(dump, hidden, arguments.output, arguments.cost, arguments.l2)
-    return net, dump.parameters, dump.gradients, dump.X, dump.Y
+    return (net, dump.parameters, dump.gradients, dump.X, dump.Y), dump.unchecked
 
 
 def _options(arguments: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:
@@ -236,14 +241,16 @@ def _inferred(arguments: argparse.Namespace, net: Network) -> dict[str, str]:
     return {name: value for name, value in found.items() if value and getattr(arguments, name) is None}
 
 
-def _described(arguments: argparse.Namespace, net: Network) -> tuple[str, str]:
-    """The network, for the first line; and for the last, which is read first, what of it is no more than inferred."""
+def _described(arguments: argparse.Namespace, net: Network, unchecked: Sequence[str]) -> tuple[str, str]:
+    """The network, for the first line; and for the last, which is read first, what was left out, and what inferred."""
+    last = [f"NOT CHECKED: {', '.join(unchecked)}. Weights and biases alone are (W1, b1, ...)."] if unchecked else []
     inferred = _inferred(arguments, net)
     if not inferred:
-        return str(net), ""
+        return str(net), "\n".join(last)
     told = ", ".join(f"--{name} {value}" for name, value in inferred.items())
-    return (f"{net} (inferred: {', '.join(inferred)})",
-            f"INFERRED, NOT TOLD: {told}. If one of them is wrong, so is the verdict.")
+    which = "it" if len(inferred) == 1 else "one of them"
+    last.append(f"INFERRED, NOT TOLD: {told}. If {which} is wrong, so is the verdict.")
+    return f"{net} (inferred: {', '.join(inferred)})", "\n".join(last)
 
 
 def _command(arguments: argparse.Namespace) -> str:
@@ -259,4 +266,4 @@ def _show(found: Any, first: str = "", last: str = "") -> None:
         console.print(first, markup=False, soft_wrap=True)
     console.print(found, markup=False)
     if last:
-        console.print(f"\n{last}", markup=False, style="bold yellow")
+        console.print(f"\n{last}", markup=False, style="bold yellow", soft_wrap=True)

@@ -1,5 +1,6 @@
 """The demo: the course exercise with both its mistakes, and a network on real digits, every parameter of both."""
 
+import textwrap
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ def run(console: "Console") -> int:
     console.rule("In short")
     for one in shown:
         for line in one.lines:
-            console.print(f"- {line}")
+            console.print(textwrap.fill(line, console.width, initial_indent="- ", subsequent_indent="  "))
     console.print("Now check yours: fastcheck check net.npz, fastcheck run model.py:check, or\n"
                   "fastcheck.check(...) from Python.  README.md shows how.")
     return 0 if all(one.right for one in shown) else 1
@@ -174,7 +175,7 @@ def _wrong(report: Report) -> set[str]:
 
 def _diagnoses(report: Report) -> str:
     """Return what is wrong, in few words."""
-    found = [tensor.diagnosis.rstrip(".").replace(" the numerical gradient", "") for tensor in report.failures]
+    found = [tensor.diagnosis.rstrip(".") for tensor in report.failures]
     return f"{'; '.join(found)}."
 
 

@@ -7,7 +7,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from .._validation import regular_file
+from .._validation import no_result, regular_file
 from ..problems.networks.network import Network
 from ..report.report import Report
 
@@ -86,6 +86,12 @@ def _run(function: Any, target: str) -> Any:
         return function()
     except ModuleNotFoundError as error:
         raise ImportError(f"{target}: {error}") from error
+    except SystemExit as error:  # whose status would look like a verdict
+        raise ValueError(f"{target}: it called exit, with status {error.code!r}; return what is to be checked "
+                         "instead") from error
+    except SyntaxError as error:
+        place = f" ({error.filename}, line {error.lineno})"
+        raise ValueError(f"{target}: raised {type(error).__name__}: {error.msg}{place}") from error
     except Exception as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
         place = f" ({last.filename}, line {last.lineno})"
@@ -104,8 +110,7 @@ def _checked(returned: Any, target: str) -> Report:
     if isinstance(returned, Report):
         return returned
     if not isinstance(returned, tuple) or not returned:
-        found = "None; is a return statement missing?" if returned is None else type(returned).__name__
-        raise TypeError(f"{target}: expected {RETURNS}, got {found}")
+        raise TypeError(f"{target}: expected {RETURNS}, got {no_result(returned) or type(returned).__name__}")
     first, count = returned[0], len(returned)
     if isinstance(first, Network) and count == 5:
         door = NETWORK

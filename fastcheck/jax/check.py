@@ -12,7 +12,7 @@ import numpy as np
 from .._constants import COARSE
 from .._errors import NondeterministicError
 from .._names import Method
-from .._validation import deadline
+from .._validation import deadline, kind_of, no_result
 from ..checks.function import check_function
 from ..problems.functions.purity import same
 from ..problems.functions.repeats import Repeats
@@ -109,6 +109,8 @@ def check(
     started = time.perf_counter()
     if not isinstance(args, (tuple, list)):
         raise TypeError(f"args: expected a tuple of further arguments, as in args=(x, y), got {type(args).__name__}")
+    if isinstance(loss, type) or not callable(loss):
+        raise TypeError(f"loss: expected a function of the parameters, got {kind_of(loss)}")
 
     cost = _of_parameters(loss, args)
     wide_cost = _of_parameters(loss, jax.tree.map(own_integers, args))
@@ -178,11 +180,22 @@ def _of_parameters(loss: Callable[..., Any], args: Sequence[Any]) -> Callable[[A
         value = loss(given, *args)
         known = isinstance(value, (int, float, complex)) or hasattr(value, "dtype")
         if not known or np.shape(value) or not jnp.issubdtype(jnp.result_type(value), jnp.floating):
-            found = f"shape {np.shape(value)} and type {jnp.result_type(value)}" if known else type(value).__name__
-            raise ValueError(f"loss: expected one real number, got {found}; reduce it, e.g. with .mean()")
+            raise ValueError(f"loss: expected one real number, got {_no_loss(value, known)}")
+        if type(value) in (int, float):  # it has no dtype; numbers of NumPy have one
+            raise ValueError("loss: expected one real number as JAX has them, got a Python number; return the array "
+                             "itself, without float() and item()")
         return value
 
     return cost
+
+
+def _no_loss(value: Any, known: bool) -> str:
+    """What a loss is instead of one number, and what to do."""
+    if known:
+        return f"shape {np.shape(value)} and type {jnp.result_type(value)}; reduce it, e.g. with .mean()"
+    if isinstance(value, (tuple, list, dict)):
+        return f"{type(value).__name__}; return the loss alone"
+    return no_result(value) or type(value).__name__
 
 
 def _yardstick(

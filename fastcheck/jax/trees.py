@@ -111,8 +111,12 @@ def given_gradients(gradients: Any, parameters: Any, places: Sequence[int]) -> l
     for path, leaf in (paths[k] for k in places):
         name, shape = leaf_name(path), np.shape(leaf)
         if name not in found:
-            raise ValueError(f"gradients: expected one of {name!r}, got {', '.join(map(repr, found)) or 'none'}; hand "
-                             "in a pytree like the parameters")
+            wanted = ", ".join(repr(leaf_name(paths[k][0])) for k in places)
+            pair = isinstance(gradients, tuple) and len(gradients) == 2 and not np.shape(gradients[0])
+            remedy = "; where they come as (loss, gradients), pass the second" if pair else (
+                "; hand in a pytree like the parameters")
+            raise ValueError(f"gradients: expected {wanted}, got {', '.join(map(repr, found)) or 'none'}; {name!r} is "
+                             f"missing{remedy}")
         gradient = found[name] if hasattr(found[name], "dtype") else np.asarray(found[name])
         if tuple(gradient.shape) != shape:
             raise ValueError(f"gradients: expected shape {shape} for {name!r}, got {tuple(gradient.shape)}; hand in "

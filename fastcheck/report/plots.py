@@ -10,6 +10,7 @@ import numpy as np
 
 from .._constants import TOLERANCE
 from .._types import Array
+from .._validation import path_of
 from .data import ReportData, SweepData, TensorData
 
 # Relative errors are coloured from rounding to all wrong.
@@ -193,16 +194,29 @@ def plot_sweep(sweep: SweepData, path: str | PathLike[str] | None = None) -> Any
     return figure
 
 
+def figure_class() -> Any:
+    """Return matplotlib's figures.
+
+    Raises
+    ------
+    ImportError : where there is no matplotlib, with how to get it.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ImportError('plots need matplotlib: pip install "fastcheck[plot]"') from None
+    return Figure
+
+
 def _figure(width: float, height: float, path: str | PathLike[str] | None) -> Any:
     """Return an empty figure of that size in inches.
 
     Where the caller has imported pyplot, and no file is asked for, it is one of pyplot's, so that ``plt.show()`` shows
     it; notebooks show what a cell returns, and would show it twice.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ImportError('plots need matplotlib: pip install "fastcheck[plot]"') from None
+    Figure = figure_class()
+    if not hasattr(path, "write"):
+        path_of("path", path)
     pyplot = sys.modules.get("matplotlib.pyplot")
     if path is None and pyplot is not None and "inline" not in pyplot.get_backend().lower():
         return pyplot.figure(figsize=(width, height), layout="constrained")

@@ -17,6 +17,8 @@ ROWS = 24
 WORST = 5
 WORST_TITLE = "Worst entries"
 NAME_WIDTH = 24
+# Verbs that diagnoses begin with, after the gradient's name.
+PLURAL = {"is": "are", "equals": "equal", "follows": "follow", "holds": "hold", "lacks": "lack", "adds": "add"}
 COLOURS = {PASS: "green", FAIL: "bold red", INCONCLUSIVE: "yellow"}
 # Backgrounds of white words: their contrast, 5 to 1 and more, is the same on light and dark pages.
 HTML_COLOURS = {PASS: "#2e7d32", FAIL: "#c62828", INCONCLUSIVE: "#8a5300"}
@@ -213,7 +215,7 @@ def sections(report: ReportData) -> list[tuple[str, list[str]]]:
     """Return what follows the table: diagnosis, worst entries, what to do, notes."""
     found: list[tuple[str, list[str]]] = []
     told = report.failures or [t for t in report.tensors if t.verdict == INCONCLUSIVE]
-    diagnoses = [t.diagnosis for t in told[:ROWS] if t.diagnosis]
+    diagnoses = said_once([(f"d{t.name}", t.diagnosis) for t in told[:ROWS] if t.diagnosis])
     if diagnoses:
         found.append(("Diagnosis", diagnoses))
     if report.verdict != PASS and report.failures:
@@ -223,6 +225,21 @@ def sections(report: ReportData) -> list[tuple[str, list[str]]]:
     if report.notes:
         found.append(("Notes", list(report.notes)))
     return found
+
+
+def said_once(told: Iterable[tuple[str, str]]) -> list[str]:
+    """Return what is said of gradients, by their names, and once what is said of several in the same words.
+
+    >>> said_once([("dW", "dW is zero."), ("db", "db is zero."), ("dx", "dx is -1.000 times y.")])
+    ['dW and db are zero.', 'dx is -1.000 times y.']
+    """
+    named: dict[tuple[str, str], list[str]] = {}
+    for name, sentence in told:
+        verb, _, rest = sentence.removeprefix(f"{name} ").partition(" ")
+        alike = sentence.startswith(f"{name} ") and verb in PLURAL and name not in rest
+        named.setdefault((verb, rest) if alike else ("", sentence), []).append(name)
+    return [rest if not verb else f"{names[0]} {verb} {rest}" if len(names) == 1 else
+            f"{', '.join(names[:-1])} and {names[-1]} {PLURAL[verb]} {rest}" for (verb, rest), names in named.items()]
 
 
 def _worst_of(report: ReportData) -> Sequence[EntryData]:

@@ -1,7 +1,12 @@
 """PyTorch's door: ``gradcheck`` and ``gradgradcheck`` in place of torch.autograd's, checks of modules and kernels,
 and ``Watch`` for training."""
 
-from torch.autograd.gradcheck import GradcheckError
+from .._validation import without
+
+try:
+    from torch.autograd.gradcheck import GradcheckError
+except ImportError as error:
+    raise without("PyTorch", "torch", error) from None
 
 from .checking import RandomFunctionError
 from .distributed.check import check_distributed

@@ -15,6 +15,7 @@ from torch.utils._pytree import tree_leaves
 from .._constants import UNIT_ROUNDOFFS
 from .._errors import NondeterministicError
 from .._types import Array
+from .._validation import kind_of, no_result
 from ..problems.functions.purity import same
 from .inside import StillPadding, as_twin, inside, tensors_of, widened_loss
 from .kept import afresh, beside, copied_buffers, untouched
@@ -28,6 +29,10 @@ CHANGING = ("Likely causes: functional dropout, noise drawn in forward, or a buf
             f'{REMEDY}, or check it as it is with randomness="frozen"')
 KEEPS_CHANGING = ("Likely causes: a counter or another attribute of a module, not a buffer, that each call moves, or "
                   "random numbers of NumPy or Python; keep them in a buffer (register_buffer), or draw them with torch")
+
+# With what a loss is called.
+LOSS_OF_BOTH = "the module's outputs and targets"
+LOSS_ALONE = "the module's outputs alone: targets is None"
 
 DOUBLE = torch.finfo(torch.float64).bits
 HALVES = {torch.float16: "float16", torch.bfloat16: "bfloat16"}
@@ -101,6 +106,8 @@ class Case:
     @classmethod
     def of(cls, module: nn.Module, loss: Any, inputs: Any, targets: Any, *, frozen: bool) -> "Case":
         """A case of what the caller passed: inputs are a tensor, a tuple, or a dictionary of keyword arguments."""
+        if isinstance(loss, type) or not callable(loss):
+            raise TypeError(f"loss: expected a function of outputs and targets, got {kind_of(loss)}")
         args, kwargs = ((), dict(inputs)) if isinstance(inputs, Mapping) else (as_tuple(inputs), {})
         narrow = any(floating(t) and torch.finfo(t.dtype).bits < DOUBLE for t in (*args, *module.parameters()))
         return cls(module, loss, args, kwargs, targets, frozen, random_state() if frozen else None, narrow=narrow)
@@ -146,11 +153,12 @@ class Case:
         args, kwargs, targets = (mapped(part, copied) for part in (args, kwargs, targets))
         buffers = afresh((self.plain, *self.others)) if self.frozen else contextlib.nullcontext()
         with buffers, as_twin(self.original, self.plain):
-            outputs = run(*args, **kwargs)
-            value = self.loss(outputs) if targets is None else self.loss(outputs, targets)
+            with _told("the module", lambda: _called_with((*args, *kwargs.values()))):
+                outputs = run(*args, **kwargs)
+            with _told("the loss", lambda: LOSS_ALONE if targets is None else LOSS_OF_BOTH):
+                value = self.loss(outputs) if targets is None else self.loss(outputs, targets)
         if not isinstance(value, torch.Tensor) or value.numel() != 1:
-            found = tuple(value.shape) if isinstance(value, torch.Tensor) else type(value).__name__
-            raise ValueError(f"loss: expected one number, got {found}; reduce it, e.g. with .mean()")
+            raise ValueError(f"loss: expected one number, got {_no_loss(value)}")
         return value.reshape(())
 
     @contextlib.contextmanager
@@ -188,6 +196,9 @@ class Case:
         with self.drawing():  # what backward draws (dropout that is computed again) are not the first numbers
             with watching:
                 value = self.cost_drawn_on(self.module, args, kwargs, self.targets)
+            if not value.requires_grad:
+                raise ValueError("loss: expected one that the module's parameters move, got one that no parameter "
+                                 "moves; is something detached on the way (detach(), .data, no_grad())?")
             value.backward()
         own = (UNIT_ROUNDOFFS[HALVES[p.dtype]] for p in parameters.values() if p.dtype in HALVES)
         self.coarse, self.single = max([watching.found, *own]), watching.single
@@ -337,3 +348,29 @@ def mapped(value: Any, change: Callable[[Any], Any]) -> Any:
     if isinstance(value, dict):
         return {key: mapped(item, change) for key, item in value.items()}
     return change(value)
+
+
+@contextlib.contextmanager
+def _told(whose: str, called: Callable[[], str]) -> Iterator[None]:
+    """Whose exception it is, and with what that was called."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"fastcheck: raised by {whose}, called with {called()}")
+        raise
+
+
+def _called_with(inputs: Sequence[Any]) -> str:
+    """Inputs in words: their shapes and dtypes."""
+    each = [f"{tuple(one.shape)} {str(one.dtype).removeprefix('torch.')}" if isinstance(one, torch.Tensor)
+            else type(one).__name__ for one in inputs]
+    return f"{len(each)} input{'s' * (len(each) != 1)}: {', '.join(each) or 'nothing'}"
+
+
+def _no_loss(value: Any) -> str:
+    """What a loss is instead of one number, and what to do."""
+    if isinstance(value, torch.Tensor):
+        return f"{tuple(value.shape)}; reduce it, e.g. with .mean()"
+    if isinstance(value, (tuple, list, Mapping)):
+        return f"{type(value).__name__}; return the tensor of the loss alone"
+    return no_result(value) or f"{type(value).__name__}; return the tensor itself, without item() and numpy()"

@@ -14,7 +14,7 @@ from .._constants import COARSE, UNIT_ROUNDOFFS
 from .._errors import NoRule
 from .._names import Method
 from .._types import Array
-from .._validation import known, time_left
+from .._validation import kind_of, known, time_left
 from ..checks.function import check_function
 from ..checks.low_precision import NOT_PROVEN
 from ..checks.network import check
@@ -94,7 +94,7 @@ def check_module(
     """
     started = time.perf_counter()
     if not isinstance(module, nn.Module):
-        raise TypeError(f"module: expected a torch.nn.Module, got {type(module).__name__}")
+        raise TypeError(f"module: expected a torch.nn.Module, got {kind_of(module)}")
     if randomness is not None:
         known("randomness", randomness, {FROZEN: None})
     else:

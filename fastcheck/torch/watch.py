@@ -16,7 +16,7 @@ from torch import nn
 from .._constants import TOLERANCE, UNIT_ROUNDOFF
 from .._errors import GradientMismatch, NoRule
 from .._types import Array
-from .._validation import integer, positive
+from .._validation import integer, kind_of, positive
 from ..checks.watch.random_direction import DECAY, EXCUSED
 from ..checks.watch.time_budget import TimeBudget, elapsed
 from ..problems.parameters.sampling import LEAST_SIZE
@@ -141,7 +141,7 @@ class BaseWatch(ABC):
         memory_limit: int | None = None,
     ) -> None:
         if not isinstance(module, nn.Module):
-            raise TypeError(f"module: expected a torch.nn.Module, got {type(module).__name__}")
+            raise TypeError(f"module: expected a torch.nn.Module, got {kind_of(module)}")
         if on_fail is not None and not callable(on_fail):
             raise TypeError(f"on_fail: expected a function of a report, or None, got {on_fail!r}")
         self.module, self.loss, self.on_fail = module, loss, on_fail
@@ -232,17 +232,25 @@ class BaseWatch(ABC):
         """What the watch sees, in a sentence."""
         if self._sight is None:
             return "Nothing has been looked at so far."
-        often = max(self.steps_between_looks, 1.0)
         seen = 1.0 - math.sqrt(2.0) * LEAST_SIZE / SPREAD
-        faint = f", but for {len(self._sight.faint)} tensors with next to no gradient" if self._sight.faint else ""
+        without = len(self._sight.faint)
+        faint = f", but for {_counted(without, 'tensor')} with next to no gradient" if without else ""
         which = "autograd's gradients in double precision" if self._sight.errors else "the gradients"
         return (
-            f"One look in {often:,.0f} steps: an error that stays meets a look within {self.steps_to_find:,.0f}, one "
-            f"that lasts a single step with probability {1.0 / often:.2g}. A look sees one wrong entry of {which} for "
+            f"{self._pace} A look sees one wrong entry of {which} for "
             f"certain if it is off by more than {self.entry_share:.1g} of the norm of its tensor's gradient{faint}; a "
             f"wrong tensor, whose errors have {SPREAD:g} times that norm, it sees with probability {seen:.0%} at "
             f"least.{self._rounding.power(self._sight.errors[self._sight.best]) if self._sight.errors else ''}"
         )
+
+    @property
+    def _pace(self) -> str:
+        """How often the watch looks, in a sentence."""
+        if self.looks < 2:
+            return f"One look so far, in {_counted(self.steps, 'step')}: how often it looks shows later."
+        often = max(self.steps_between_looks, 1.0)
+        return (f"One look in {_counted(round(often), 'step')}: an error that stays meets a look within "
+                f"{self.steps_to_find:,.0f}, one that lasts a single step with probability {1.0 / often:.2g}.")
 
     @property
     def entry_share(self) -> float:
@@ -270,8 +278,9 @@ class BaseWatch(ABC):
         self._handle.remove()
 
     def __repr__(self) -> str:
-        return (f"<fastcheck.torch.Watch: {self.steps:,} steps, {self.looks:,} looks, {self.checks:,} checks, worst "
-                f"disagreement {self.worst:.2g}, {self.failures:,} failures>")
+        return (f"<fastcheck.torch.Watch: {_counted(self.steps, 'step')}, {_counted(self.looks, 'look')}, "
+                f"{_counted(self.checks, 'check')}, worst "
+                f"disagreement {self.worst:.2g}, {_counted(self.failures, 'failure')}>")
 
     def before_forward(self, module: nn.Module) -> None:
         """Keep what the step's look will need, if there is to be one; called by the hook, and not for copies."""
@@ -414,3 +423,8 @@ class BaseWatch(ABC):
             sizes, runs = sizes_of(true_gradients(case), unit), runs_beside(case, 0, RUNS)
         self._rounding.forget(unit)
         self._rounding.measured(spread_of(runs, sizes, unit))
+
+
+def _counted(number: int, what: str) -> str:
+    """Return "1 look" or "2 looks"."""
+    return f"{number:,} {what}{'s' * (number != 1)}"

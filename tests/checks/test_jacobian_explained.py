@@ -42,7 +42,7 @@ def without(index):
 @pytest.mark.parametrize(("index", "words"), [
     (3, "dinput0 lacks what comes from index 3 of axis 0 of the output (the last): that part of the sum"),
     (([0, 2],), "dinput0 lacks what comes from indices 0 and 2 of axis 0 of the output"),
-    ((slice(None), slice(1, None)), "of the 3 indices of axis 1 of the output dinput0 holds only the first"),
+    ((slice(None), slice(1, None)), "dinput0 holds only the first of the 3 indices of axis 1 of the output"),
 ])  # fmt: skip
 def test_indices_of_the_output_that_are_left_out(index, words):
     assert words in said(without(index))
@@ -64,9 +64,9 @@ def one_factor(block, numerical, at):
 
 
 @pytest.mark.parametrize(("change", "words"), [
-    (signed, "what comes through index 2 of axis 1 of the output is in dinput0 with the wrong sign"),
-    (doubled, "what comes through index 1 of axis 0 of the output is in dinput0 2 times"),
-    (one_factor, "what comes through index 0 of axis 0 of the output is in dinput0 1.7 times"),
+    (signed, "dinput0 holds what comes through index 2 of axis 1 of the output with the wrong sign"),
+    (doubled, "dinput0 holds what comes through index 1 of axis 0 of the output 2 times"),
+    (one_factor, "dinput0 holds what comes through index 0 of axis 0 of the output 1.7 times"),
 ])  # fmt: skip
 def test_indices_of_the_output_that_are_held_too_often(change, words):
     assert words in said(change)

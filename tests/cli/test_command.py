@@ -331,9 +331,10 @@ def test_demo(capsys):
     assert "db1 is 4.000 times the numerical gradient" in printed
     assert "2,778 of 2,778 parameters" in printed
     assert all(len(line) <= 80 for line in printed.splitlines())
+    assert all(line == line.rstrip() for line in printed[printed.index("In short") :].splitlines())
     short = " ".join(printed[printed.index("In short") :].split())
     assert "the textbook calls it a mistake (1.2e-07 > 1e-07), fastcheck does not" in short
-    assert "dW2 is 2.000 times: a factor 2 too many; db1 is 4.000 times: a factor 4 too many." in short
+    assert "dW2 is 2.000 times the numerical gradient: a factor 2 too many; db1 is 4.000 times" in short
     assert "without relu's derivative in layer 1 (its mask is forgotten)." in short
     assert "100 timed, BLAS on one thread" in short
     assert "Now check yours" in short
@@ -374,3 +375,20 @@ def test_engine_that_distrusts_itself_gives_no_verdict(tmp_path, capsys, monkeyp
 
     monkeypatch.setattr("fastcheck.cli.command.check", distrustful)
     assert "the spot check disagrees" in unusable(capsys, "check", dump(tmp_path))
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".mat"])
+def test_gradients_of_what_is_no_weight_or_bias_are_said_to_be_left_out(tmp_path, capsys, suffix):
+    """A file with gamma1 and dgamma1 passed without a word on them."""
+    path = dump(tmp_path, suffix=suffix, gamma1=np.ones(5), dgamma1=np.ones(5), costs=np.ones(3), dZ3=np.ones((1, 3)))
+    assert main(["check", path]) == 0
+    said = capsys.readouterr().out
+    assert "NOT CHECKED: dgamma1. Weights and biases alone are (W1, b1, ...)." in said.replace("\n", " ")
+    assert "costs" not in said
+    assert "dZ3" not in said
+
+
+def test_what_was_inferred_stands_in_one_line_and_counts(tmp_path, capsys):
+    assert main(["check", dump(tmp_path), "--hidden", "relu", "--output", "sigmoid"]) == 0
+    said = capsys.readouterr().out
+    assert "INFERRED, NOT TOLD: --cost binary_cross_entropy. If it is wrong, so is the verdict.\n" in said

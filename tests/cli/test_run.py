@@ -73,6 +73,18 @@ def nothing():
 
 def raises():
     return np.ones(3) @ np.ones(4)
+
+
+async def later():
+    return right()
+
+
+def in_turn():
+    yield right()
+
+
+def leaves():
+    raise SystemExit(0)
 '''
 
 
@@ -139,6 +151,10 @@ def test_html_is_one_page_that_needs_no_other_file(model, tmp_path, capsys):
     ("{}:needing", "missing 1 required positional argument: 'data'; it is called without arguments"),
     ("{}:raises", "raised ValueError"),
     ("{}:x", "got ndarray"),
+    ("{}:later", "got a coroutine; write the function with def, not async def"),
+    ("{}:in_turn", "got a generator; write return in place of yield"),
+    ("{}:leaves", "it called exit"),
+    ("{}", "expected FILE_OR_MODULE:NAME"),
     ("no/such/file.py:f", "No such file"),
     ("no_such_module:f", "No module named"),
 ])  # fmt: skip
@@ -228,3 +244,52 @@ def test_a_sweep_exits_as_it_concludes(tmp_path, capsys, wrong, status, words):
     assert main(["check", path, "--html", str(page)]) == status
     assert words in page.read_text()
     assert "<svg" in page.read_text()
+
+
+def test_a_program_that_exits_has_no_verdict(tmp_path, capsys):
+    """Its status 0 was taken for a pass by whoever asked."""
+    path = tmp_path / "script.py"
+    path.write_text("import sys\n\n\ndef check():\n    pass\n\n\nsys.exit(0)\n")
+    assert main(["run", f"{path}:check"]) == 2
+    assert "it called exit, with status 0; return what is to be checked instead" in capsys.readouterr().err
+
+
+def test_a_file_that_is_not_python_is_told_by_its_line(tmp_path, capsys):
+    path = tmp_path / "model.py"
+    path.write_text("x = 1\ndef check(:\n")
+    assert main(["run", f"{path}:check"]) == 2
+    said = capsys.readouterr().err
+    assert "line 2" in said
+    assert "frozen" not in said
+
+
+@pytest.mark.parametrize(("name", "words"), [
+    ("nowhere", "No such file"),
+    ("nowhere.csv", "No such file"),
+    ("model.py", "a Python file is checked by `fastcheck run model.py:NAME`"),
+    ("net.npz", "got a directory; pass a file of it"),
+])
+def test_what_is_no_file_of_arrays(tmp_path, capsys, monkeypatch, name, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model.py").write_text(CODE)
+    (tmp_path / "net.npz").mkdir()
+    assert main(["check", name]) == 2
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["check", "sweep"])
+def test_pictures_without_matplotlib_are_refused_before_the_work(command, capsys, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.setattr("fastcheck.cli.command.load", pytest.fail)
+    assert main([command, "net.npz", "--plot", str(tmp_path / "out.png")]) == 2
+    assert 'plots need matplotlib: pip install "fastcheck[plot]"' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "framework"), [("torch", "PyTorch"), ("jax", "JAX")])
+def test_a_door_without_its_framework_says_how_to_get_it(name, framework):
+    code = (f"import sys; sys.modules[{name!r}] = None\n"
+            f"try:\n    import fastcheck.{name}\nexcept ImportError as error:\n    print(error)")
+    ended = subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, check=True, timeout=100,
+                           env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert ended.stdout == f'fastcheck.{name} needs {framework}: pip install "fastcheck[{name}]"\n'

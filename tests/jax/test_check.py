@@ -120,12 +120,12 @@ def test_what_does_not_fit_is_named():
         door.check(lambda w: w * 2.0, np.ones(3))
     with pytest.raises(ValueError, match=r"loss: expected one real number, got shape \(\) and type int32"):
         door.check(jnp.argmax, np.ones(3))
-    for value in (None, "7", (1.0, {})):
-        with pytest.raises(ValueError, match=f"loss: expected one real number, got {type(value).__name__}"):
+    for value, called in ((None, "None"), ("7", "str"), ((1.0, {}), "tuple")):
+        with pytest.raises(ValueError, match=f"loss: expected one real number, got {called}"):
             door.check(lambda w, value=value: value, np.ones(3))
     with pytest.raises(ValueError, match="parameters: expected floating arrays, got none"):
         door.check(lambda w: jnp.sum(w) * 1.0, np.arange(3))
-    with pytest.raises(ValueError, match="gradients: expected one of 'b'"):
+    with pytest.raises(ValueError, match="gradients: expected .*'b' is missing"):
         door.check(lambda p: jnp.sum(p["a"] * p["b"]), {"a": np.ones(2), "b": np.ones(2)}, {"a": np.ones(2)})
     with pytest.raises(ValueError, match=r"gradients: expected shape \(2,\) for 'a', got \(3,\)"):
         door.check(lambda p: jnp.sum(p["a"]), {"a": np.ones(2)}, {"a": np.ones(3)})
@@ -214,3 +214,23 @@ def test_operations_that_do_not_run_in_double_precision_are_called(monkeypatch):
         report = door.check(lambda w: jnp.sum(jnp.sin(w)), np.arange(3.0))
     assert (report.verdict, report.engine) == ("pass", "differences"), str(report)
     assert any("do not run in double precision" in note for note in report.notes)
+
+
+@pytest.mark.parametrize(("loss", "kind", "words"), [
+    (3, TypeError, "loss: expected a function of the parameters, got int"),
+    (dict, TypeError, "loss: expected a function of the parameters, got the class dict; pass an instance of it"),
+    (lambda p: None, ValueError, "loss: expected one real number, got None; is a return statement missing?"),
+    (lambda p: (jnp.sum(p["w"]), p), ValueError, "got tuple; return the loss alone"),
+    (lambda p: float(np.sum(np.asarray(p["w"]))), ValueError, "loss: .* got a Python number; return the array itself"),
+])
+def test_losses_that_are_none(loss, kind, words):
+    with pytest.raises(kind, match=words):
+        door.check(loss, {"w": np.ones(3, np.float32)}, {"w": np.ones(3, np.float32)})
+
+
+def test_gradients_under_other_names_are_told_all_that_is_expected():
+    parameters = {"w": np.ones(3, np.float32), "b": np.zeros(3, np.float32)}
+    with pytest.raises(ValueError, match=r"gradients: expected 'b', 'w', got 'db', 'dw'; 'b' is missing"):
+        door.check(lambda p: jnp.sum(p["w"] + p["b"]), parameters, {"dw": np.ones(3), "db": np.ones(3)})
+    with pytest.raises(ValueError, match=r"where they come as \(loss, gradients\), pass the second"):
+        door.check(lambda p: jnp.sum(p["w"] + p["b"]), parameters, (1.0, {"w": np.ones(3), "b": np.ones(3)}))

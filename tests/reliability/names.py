@@ -40,7 +40,7 @@ SAYS = {
     14: r"are swapped",
     15: r"batch order",
     16: r"last sample dropped",
-    17: r"mask is forgotten|for squared error's \(without|without .* derivative at the output|dA. instead of dZ",
+    17: r"for squared error's \(without|without .* derivative (?:at the output|in layer)|dA. instead of dZ",
     18: r"taken at a instead of z|'s derivative taken at a",
     19: r"taken at z instead of a",
     20: r"taken at the next layer's z",

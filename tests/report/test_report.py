@@ -329,3 +329,34 @@ def test_right_entries_are_not_listed_beside_a_few_wrong_ones(count):
     lines = str(report).partition("Worst entries\n")[2].partition("\n\n")[0].splitlines()
     assert len(lines) == min(count, 5)
     assert all("error 5.0e-03" in line for line in lines)
+
+
+def test_what_is_said_of_several_gradients_is_said_once():
+    """A forgotten 1/m filled a screen: the same sentence for each tensor."""
+    net = network([3, 4, 4, 2], "tanh", "softmax", "cross_entropy")
+    X, Y = data(net, 5)
+    parameters = net.initialize(0)
+    gradients = {name: 5.0 * g for name, g in net.gradients(parameters, X, Y).items()}
+    report = check(net, parameters, gradients, X, Y)
+    text = " ".join(str(report).split())
+    assert "dW3, db3, dW2, db2, dW1 and db1 are 5.000 times the numerical gradient: 1/m is missing (m = 5)" in text
+    assert text.count("times the numerical gradient") == 1
+    assert report.tensor("W1").diagnosis.startswith("dW1 is 5.000 times")
+    assert report._repr_html_().count("times the numerical gradient") == 1
+
+
+def test_what_follows_from_a_mistake_is_said_once():
+    net = network([3, 4, 4, 2], "tanh", "softmax", "cross_entropy")
+    X, Y = data(net, 5)
+    p = net.initialize(0)
+    A1 = np.tanh(p["W1"] @ X + p["b1"])
+    A2 = np.tanh(p["W2"] @ A1 + p["b2"])
+    P = np.exp(p["W3"] @ A2 + p["b3"])
+    dZ3 = (P / P.sum(axis=0) - np.eye(2)[Y].T) / 5
+    dZ2 = p["W3"].T @ dZ3
+    dZ1 = p["W2"].T @ dZ2 * (1 - A1**2)
+    gradients = {"dW1": dZ1 @ X.T, "db1": dZ1.sum(axis=1, keepdims=True), "dW2": dZ2 @ A1.T,
+                 "db2": dZ2.sum(axis=1, keepdims=True), "dW3": dZ3 @ A2.T, "db3": dZ3.sum(axis=1, keepdims=True)}
+    text = " ".join(str(check(net, p, gradients, X, Y)).split())
+    assert "dW2 and db2 equal what back-propagation gives without tanh's derivative in layer 2. " in text
+    assert "dW1 and db1 follow from the mistake in layer 2: nothing else is wrong there." in text

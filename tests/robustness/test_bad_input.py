@@ -91,7 +91,7 @@ X_AND_Y = [
     ("X", None, TypeError, ["X", "None"]),
     ("Y", np.zeros(7, int), ValueError, ["Y", "(7,)", "(3, 6)", "(6,)"]),
     ("Y", np.zeros((6, 3)), ValueError, ["Y", "(6, 3)", "(3, 6)"]),
-    ("Y", np.zeros((6, 1)), ValueError, ["Y", "(6, 1)", "(3, 6)"]),
+    ("Y", np.zeros((6, 1)), ValueError, ["Y", "(6, 1)", "(3, 6)", "Y.ravel()"]),
     ("Y", 1, ValueError, ["Y", "()", "(3, 6)"]),
     ("Y", np.array([0, 1, 2, 3, 0, 0]), ValueError, ["Y", "3", "0 to 2"]),
     ("Y", np.array([0, 1, 2, -1, 0, 0]), ValueError, ["Y", "-1", "0 to 2"]),

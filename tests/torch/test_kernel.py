@@ -209,3 +209,11 @@ def test_settings_and_inputs_are_left_alone():
     assert all(torch.equal(a, b) for a, b in zip(before, given, strict=True))
     assert torch.are_deterministic_algorithms_enabled() == on
     assert torch.utils.deterministic.fill_uninitialized_memory == filled
+
+
+def test_inputs_that_are_no_tuple():
+    """One tensor was taken for its rows."""
+    x = torch.randn(6, 3, requires_grad=True)
+    assert ft.check_kernel(lambda x: x**2, lambda x: x * x, x).verdict == "pass"
+    with pytest.raises(TypeError, match="inputs: expected a tuple of tensors, got function"):
+        ft.check_kernel(lambda x: x**2, (x,), lambda x: x * x)

@@ -370,3 +370,34 @@ def test_autocast_around_the_call_counts_as_well():
         report = ft.check_module(chain(nn.LayerNorm(5), dtype=torch.float32), nn.CrossEntropyLoss(), x, y)
     assert report.verdict == "pass", str(report)
     assert any("low precision" in note for note in report.notes)
+
+
+@pytest.mark.parametrize(("loss", "kind", "words"), [
+    (nn.CrossEntropyLoss, TypeError, "loss: expected a function .*, got the class CrossEntropyLoss; pass an instance"),
+    ("ce", TypeError, "loss: expected a function of outputs and targets, got str"),
+    (None, TypeError, "loss: expected a function of outputs and targets, got NoneType"),
+    (lambda o, t: None, ValueError, "loss: expected one number, got None; is a return statement missing?"),
+    (lambda o, t: F.cross_entropy(o, t).item(), ValueError, "got float; return the tensor itself"),
+    (lambda o, t: F.cross_entropy(o, t).detach().numpy(), ValueError, "got ndarray; return the tensor itself"),
+    (lambda o, t: (F.cross_entropy(o, t), o), ValueError, "got tuple; return the tensor of the loss alone"),
+    (lambda o, t: F.cross_entropy(o.detach(), t), ValueError, "got one that no parameter moves.*detach"),
+])
+def test_losses_that_are_none(loss, kind, words):
+    x, y = data()
+    with pytest.raises(kind, match=words):
+        ft.check_module(chain(), loss, x, y)
+
+
+def test_whose_call_raised_is_told():
+    x, y = data()
+    with pytest.raises(RuntimeError, match="shapes") as caught:
+        ft.check_module(chain(), nn.CrossEntropyLoss(), x[:, :3], y)
+    assert "raised by the module, called with 1 input: (7, 3) float64" in caught.value.__notes__[0]
+    with pytest.raises(TypeError, match="target") as caught:
+        ft.check_module(chain(), nn.CrossEntropyLoss(), x)
+    assert "raised by the loss, called with the module's outputs alone: targets is None" in caught.value.__notes__[0]
+    with pytest.raises(IndexError) as caught:
+        ft.check_module(chain(), nn.CrossEntropyLoss(), x, y + 5)
+    assert "raised by the loss, called with the module's outputs and targets" in caught.value.__notes__[0]
+    with pytest.raises(TypeError, match="module: .* got the class Linear; pass an instance"):
+        ft.check_module(nn.Linear, nn.CrossEntropyLoss(), x, y)

@@ -144,9 +144,9 @@ def test_it_says_what_it_sees():
     watch = ft.Watch(module, F.cross_entropy, *batch(), overhead=ALWAYS)
     assert "Nothing" in watch.power
     trained(module, watch, 4)
-    assert "One look in 1 steps" in watch.power
+    assert "One look in 1 step: " in watch.power
     assert "0.bias" in watch._sight.faint  # zero but for rounding: it stands before a normalisation
-    assert "but for 1 tensor" in watch.power
+    assert "but for 1 tensor with" in watch.power
 
 
 def test_evaluation_in_between_and_calls_that_do_not_look():
@@ -273,3 +273,14 @@ def test_what_a_check_excused_fades_once_the_check_is_paid_for(debt):
     loss(module(x), y).backward()
     assert watch(x, y)
     assert watch._rounding.excused["weight"][0] == (0.1 if debt else 0.05)
+
+
+def test_one_look_tells_no_pace():
+    """It was said to be "one look in inf steps", with probability 0."""
+    module, loss = nn.Linear(3, 2).double(), nn.CrossEntropyLoss()
+    x, y = torch.randn(5, 3, dtype=torch.float64), torch.tensor([0, 1, 1, 0, 1])
+    watch = ft.Watch(module, loss, x, y)
+    loss(module(x), y).backward()
+    assert watch(x, y)
+    assert watch.power.startswith("One look so far, in 1 step: how often it looks shows later. A look sees")
+    assert "inf" not in watch.power

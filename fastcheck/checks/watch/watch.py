@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..._errors import GradientMismatch
-from ..._validation import integer, positive, tolerance_of
+from ..._validation import integer, kind_of, positive, tolerance_of
 from ...engines.base import engine, is_quick
 from ...problems.gradients import AnalyticGradient
 from ...problems.networks.network import Network
@@ -99,7 +99,7 @@ class Watch:
         tolerance: float | None = None, threads: int | None = None, memory_limit: int | None = None,
     ) -> None:
         if not isinstance(net, Network):
-            raise TypeError(f"net: expected a fastcheck.Network, got {type(net).__name__}")
+            raise TypeError(f"net: expected a fastcheck.Network, got {kind_of(net)}")
         if on_fail is not None and not callable(on_fail):
             raise TypeError(f"on_fail: expected a function of a report, or None, got {on_fail!r}")
         generator = np.random.default_rng(integer("seed", seed, 0))

@@ -5,12 +5,11 @@ one unpacks to.
 """
 
 import math
-import re
 import struct
 import zlib
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +25,14 @@ NUMBERS = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13:
 OTHERS = {1: "cell", 2: "struct", 3: "object", 4: "char", 5: "sparse", 16: "function", 17: "object"}
 
 
+class Wanted(Protocol):
+    """Tells which names are read, as a pattern does."""
+
+    def fullmatch(self, string: str, /) -> object:
+        """Return something true for a name that is read."""
+        ...
+
+
 class Refused(ValueError):
     """The file is understood, and not accepted."""
 
@@ -36,7 +43,7 @@ def hold_against(limit: int, size: int, what: str) -> None:
         raise Refused(f"{what} would take {size:,} bytes, more than the limit leaves ({limit:,})")
 
 
-def read(data: bytes, names: re.Pattern[str], limit: int) -> dict[str, NDArray[Any]]:
+def read(data: bytes, names: Wanted, limit: int) -> dict[str, NDArray[Any]]:
     """Return the arrays of a file.
 
     Parameters
@@ -98,7 +105,7 @@ def _unpacked(packed: memoryview, limit: int) -> memoryview:
     return memoryview(data)
 
 
-def _array(body: memoryview, order: str, names: re.Pattern[str], limit: int) -> tuple[str, NDArray[Any]] | None:
+def _array(body: memoryview, order: str, names: Wanted, limit: int) -> tuple[str, NDArray[Any]] | None:
     """Name and value of one array; None where the name is not wanted."""
     parts = list(islice(_elements(body, order), 4))
     if len(parts) < 3:

@@ -12,7 +12,7 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
@@ -51,12 +51,30 @@ DAMAGE = (ValueError, TypeError, LookupError, ArithmeticError, EOFError, Runtime
 
 @dataclass(frozen=True)
 class Dump:
-    """What a file holds: parameters and gradients by name ("W1", "dW1"), X (n_x, m) and Y as the file has it."""
+    """What a file holds: parameters and gradients by name ("W1", "dW1"), X (n_x, m) and Y as the file has it.
+
+    ``unchecked`` are the names of gradients of what is neither a weight nor a bias, such as dgamma1 beside gamma1.
+    """
 
     parameters: Arrays
     gradients: Arrays
     X: NDArray[Any]
     Y: NDArray[Any]
+    unchecked: tuple[str, ...] = ()
+
+
+class _Names:
+    """The names that are read, by their pattern; keeps those that are passed over."""
+
+    def __init__(self) -> None:
+        self.passed: set[str] = set()
+
+    def fullmatch(self, name: str) -> "re.Match[str] | None":
+        """Return whether an array of that name is read."""
+        found = NAME.fullmatch(name)
+        if found is None:
+            self.passed.add(name)
+        return found
 
 
 def load(path: str | Path, limit: int = LIMIT) -> Dump:
@@ -77,17 +95,20 @@ def load(path: str | Path, limit: int = LIMIT) -> Dump:
     ValueError : for damaged, oversized and other kinds of files, pickled arrays, and arrays that are missing.  The
         message is one line and begins with the path.
     """
-    path = Path(path)
+    path, names = Path(path), _Names()
     readers = {".npz": _read_npz, ".mat": _read_mat}
     reader = readers.get(path.suffix.lower())
     if reader is None:
+        regular_file(path)  # what is not there is of no kind
+        program = path.suffix.lower() == ".py"
+        remedy = f"a Python file is checked by `fastcheck run {path}:NAME`" if program else SAVING
         raise ValueError(f"{path}: expected {' or '.join(readers)}, got an unknown kind of file, {path.suffix!r}; "
-                         f"{SAVING}")
+                         f"{remedy}")
     with regular_file(path).open("rb") as stream:
         try:
             size = path.stat().st_size
             hold_against(limit, size, "the file")
-            arrays = reader(stream, min(limit, max(SMALL, RATIO * size)))
+            arrays = reader(stream, min(limit, max(SMALL, RATIO * size)), names)
         except Refused as error:
             raise ValueError(f"{path}: {_shortened(error)}") from None
         except DAMAGE as error:
@@ -95,7 +116,8 @@ def load(path: str | Path, limit: int = LIMIT) -> Dump:
             raise ValueError(
                 f"{path}: expected a {path.suffix} file, got one that is damaged or of another kind ({reason})"
             ) from None
-    return _sorted_out(str(path), arrays)
+    unchecked = tuple(sorted(GRADIENT + name for name in names.passed if GRADIENT + name in names.passed))
+    return replace(_sorted_out(str(path), arrays), unchecked=unchecked)
 
 
 def _shortened(error: BaseException) -> str:
@@ -121,7 +143,7 @@ def _sorted_out(path: str, arrays: Mapping[str, NDArray[Any]]) -> Dump:
 # --- .npz: a zip archive of .npy members ------------------------------------------------------------------------
 
 
-def _read_npz(stream: BinaryIO, limit: int) -> Arrays:
+def _read_npz(stream: BinaryIO, limit: int, names: _Names) -> Arrays:
     arrays = {}
     reader = _Directory(stream)
     with zipfile.ZipFile(reader) as archive:
@@ -137,7 +159,7 @@ def _read_npz(stream: BinaryIO, limit: int) -> Arrays:
                               f"{member.filename!r}")
             if name.suffix == ".npy":
                 with archive.open(member) as packed:
-                    array = _read_npy(packed, member.file_size, str(name.with_suffix("")))
+                    array = _read_npy(packed, member.file_size, str(name.with_suffix("")), names)
                 if array is not None:
                     arrays[name.stem] = array
     return arrays
@@ -159,7 +181,7 @@ class _Directory:
         return self.stream.read(size)
 
 
-def _read_npy(stream: Any, size: int, name: str) -> NDArray[Any] | None:
+def _read_npy(stream: Any, size: int, name: str, names: _Names) -> NDArray[Any] | None:
     """One member; None where its name is not one of ours.  The header is always read: pickles are refused anywhere."""
     head = io.BytesIO(stream.read(HEADER))
     read_header = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(npy.read_magic(head))
@@ -168,7 +190,7 @@ def _read_npy(stream: Any, size: int, name: str) -> NDArray[Any] | None:
     shape, fortran, dtype = read_header(head)
     if dtype.hasobject:
         raise Refused(f"{name}: a pickled array, which could run code when loaded; {SAVING}")
-    if not NAME.fullmatch(name):
+    if not names.fullmatch(name):
         return None
     wanted = math.prod(shape) * dtype.itemsize
     if min(shape, default=0) < 0 or wanted != size - head.tell():
@@ -180,8 +202,8 @@ def _read_npy(stream: Any, size: int, name: str) -> NDArray[Any] | None:
 # --- .mat: MATLAB's format --------------------------------------------------------------------------------------
 
 
-def _read_mat(stream: BinaryIO, limit: int) -> Arrays:
-    return _columns(matlab.read(stream.read(), NAME, limit))
+def _read_mat(stream: BinaryIO, limit: int, names: _Names) -> Arrays:
+    return _columns(matlab.read(stream.read(), names, limit))
 
 
 def _columns(arrays: Arrays) -> Arrays:

@@ -71,9 +71,21 @@ class PythonCost:
         except Exception as error:
             if outside_domain(error) and not np.array_equal(theta, self.theta):
                 return np.nan
-            error.add_note(f"fastcheck: raised by the cost {self._where(theta)}")
+            error.add_note(f"fastcheck: raised by the cost {self._where(theta)}{self._called(error)}")
             raise
         return as_cost(value, complex_allowed=np.iscomplexobj(theta))
+
+    def _called(self, error: Exception) -> str:
+        """How the cost is called, where it does not take such a call; else ""."""
+        inside = error.__traceback__ is not None and error.__traceback__.tb_next is not None
+        if inside or not isinstance(error, TypeError):
+            return ""
+        given = self.layout.views(self.theta)
+        further = f", and {len(self.args)} of args" if self.args else ""
+        remedy = ""
+        if not self.args and isinstance(given, (dict, list, tuple)):
+            remedy = f"; if it takes each by itself, pass lambda p: cost({'**' if isinstance(given, dict) else '*'}p)"
+        return f"; it is called with the parameters as one {type(given).__name__}{further}{remedy}"
 
     def _where(self, theta: Any) -> str:
         moved = np.flatnonzero(theta != self.theta)
@@ -201,7 +213,12 @@ class BatchedCost:
     def at(self, theta: Any) -> Any:
         """Return the cost of one vector."""
         vector = np.asarray(theta)
-        return self._costs(self._repeated(vector, 1), 1, vector.dtype)[0].item()
+        try:
+            return self._costs(self._repeated(vector, 1), 1, vector.dtype)[0].item()
+        except Exception as error:
+            error.add_note("fastcheck: raised by the cost with a stack of one row: with vectorized=True every "
+                           "parameter has a leading axis, for many points at once")
+            raise
 
     def costs_at(self, positions: Indices, values: NDArray[Any]) -> NDArray[Any]:
         """Return costs with some entries moved."""

@@ -29,6 +29,8 @@ from .layer_slots import beside, numbers_beside_gradients, unmoved_beside_gradie
 from .vjp import called_with, copies, input_names, outputs_of, takes_one, told
 
 LOW = ("float16", "float32")
+# Share of gradients by which those of two runs of a layer may differ, where the first was added and taken off again.
+SAME = 1e-9
 # Attributes in which layers keep their output.
 OUTPUTS = ("output", "outputs", "out", "y", "a", "A", "Z", "z")
 # What helps where backward takes the gradients of several outputs one by one.
@@ -127,7 +129,7 @@ class LayerCalls:
             output = forward(*copies(self.inputs))
         outputs_of(output, self._kept_output(layer, names) if output is None else "")
         written = written_among(arrays, before)
-        several = isinstance(output, (tuple, list))
+        self._several = several = isinstance(output, (tuple, list))
         self._takes_upstream = several or np.size(output) != 1 or takes_one(backward)
         with told("backward", AS_ONE_TUPLE if several else "; it was called with the gradient of forward's output"):
             return self._pulled(layer, _ones_like(output)), written
@@ -224,20 +226,63 @@ class LayerCalls:
 
     def backward_of(self, upstream: Any, *values: Any) -> tuple[Any, ...]:
         """Return the gradients of the inputs and of the parameters, as the layer gives them."""
+        return self._run(upstream, values, used=False)[1]
+
+    def backward_of_used(self, upstream: Any, *values: Any) -> tuple[Any, ...]:
+        """Return those that a layer gives which ran before, forward and backward, with other inputs."""
+        return self._run(upstream, values, used=True)[1]
+
+    def is_stale(self) -> bool:
+        """Whether a layer that ran before gives other gradients, for the same output: it keeps what it should renew.
+
+        Where its output is another, or it does not run twice, there is nothing to hold it to.
+        """
+        if self._low or not self._takes_upstream:
+            return False
+        try:
+            upstream = _mapped(_uneven, outputs_of(self.forward_of(*self.values)))
+            upstream = upstream if self._several else upstream[0]
+            (first, fresh), (second, used) = (self._run(upstream, self.values, used=one) for one in (False, True))
+            same = all(np.array_equal(one, other) for one, other in zip(first, second, strict=True))
+            return same and any(_differ(one, other) for one, other in zip(fresh, used, strict=True))
+        except Exception:  # the user's code may refuse other inputs, or a second run, as it likes
+            return False
+
+    def _run(
+        self, upstream: Any, values: tuple[Any, ...], *, used: bool
+    ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """Return the outputs, and the gradients of the inputs and of the parameters, of a layer that is new or used."""
         layer, count = self._fresh(), len(self.inputs)
         wide = not self._low and not any(_is_low(value) for value in values)
         before = gradients_before(layer, self._slots, self.grads)
         with self._holding(layer, values, wide):
+            former = self._used(layer, upstream, values[:count]) if used else None
             output = self._pass(layer, self.forward, *values[:count])
             returned = self._pulled(layer, _as_precise(upstream, output))
             inputs, gradients = self._wanted.told_apart(returned, self._kept(layer))
-        if any(one is not None and np.any(one) for one in before):
+        if former is not None:
+            gradients = [one if there is None else one - there for one, there in zip(gradients, former, strict=True)]
+        elif any(one is not None and np.any(one) for one in before):
             gradients = self._without_former(gradients, before, upstream, values)
         if not self._takes_upstream:  # by the chain rule, what it would give for one
             inputs, gradients = ([None if one is None else float(np.sum(upstream)) * np.asarray(one) for one in given]
                                  for given in (inputs, gradients))
-        return tuple(np.array(one, np.float32) if self._low and one is not None else one
-                     for one in (*inputs, *gradients))
+        found = tuple(np.array(one, np.float32) if self._low and one is not None else one
+                      for one in (*inputs, *gradients))
+        return outputs_of(output), found
+
+    def _used(self, layer: Any, upstream: Any, inputs: tuple[Any, ...]) -> list[Any]:
+        """Run a layer with other inputs; return the gradients that it then adds to, None where it starts anew.
+
+        It adds where a second backward pass, of zeros, leaves the gradients as they are.
+        """
+        there: list[list[Any]] = []
+        for passed in (_mapped(np.copy, upstream), _zeros_like(upstream)):
+            output = self._pass(layer, self.forward, *map(_beside, inputs))
+            self._pulled(layer, _as_precise(passed, output))
+            there.append([None if one is None else np.array(one) for one in self._kept(layer)])
+        return [one if one is not None and np.array_equal(one, left) else None
+                for one, left in zip(*there, strict=True)]
 
     @contextmanager
     def _holding(self, layer: Any, values: Sequence[Any], wide: bool, carrier: Any = None) -> Iterator[None]:
@@ -335,6 +380,27 @@ def _ones_like(output: Any) -> Any:
 
 def _zeros_like(upstream: Any) -> Any:
     return _mapped(lambda one: np.zeros(np.shape(one), np.asarray(one).dtype), upstream)
+
+
+def _uneven(output: Any) -> Any:
+    """An upstream gradient without symmetries, of both signs."""
+    found = np.cos(1.0 + np.arange(float(np.size(output)))).reshape(np.shape(output))
+    return found.astype(np.asarray(output).dtype) if np.asarray(output).dtype.kind == "f" else found
+
+
+def _beside(value: Any) -> Any:
+    """Another input like this one: numbers stay between zero and one, or above zero, where they were."""
+    array = np.asarray(value)
+    return (0.75 * array + 0.125 * np.cos(np.arange(float(array.size))).reshape(array.shape) ** 2).astype(
+        array.dtype) if array.dtype.kind == "f" else value
+
+
+def _differ(one: Any, other: Any) -> bool:
+    """Whether two gradients differ by more than the rounding of what was added and taken off again."""
+    if one is None or other is None:
+        return one is not other
+    size = float(np.linalg.norm(one) + np.linalg.norm(other))
+    return not float(np.linalg.norm(np.asarray(one) - np.asarray(other))) <= SAME * size
 
 
 def _as_precise(upstream: Any, output: Any) -> Any:

@@ -136,6 +136,9 @@ def _total(slot: Slot, found: Found) -> Any:
 def _gradient_at(layer: Any, place: Place, slots: Sequence[Slot], grads: "str | None") -> Any:
     """Return the gradient that belongs to one place; None where there is none."""
     asked = grads is not None and not place.home
+    if asked and not hasattr(layer, str(grads)):
+        raise ValueError(f"grads: expected an attribute that holds the gradient of {place.name} after backward, got "
+                         f"{grads!r}, which the layer does not have; leave it out to have them looked for")
     attributes = (grads,) if asked else GRADIENTS
     ways = [lambda: _in_one_attribute(layer, place, slots, attributes), lambda: _beside(layer, place)]
     for way in ways if asked or place.listed else reversed(ways):

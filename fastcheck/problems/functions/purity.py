@@ -9,6 +9,7 @@ import numpy as np
 
 from ..._errors import ChangedArgumentError, NondeterministicError
 from ..._types import Array
+from ..._validation import no_result
 
 # Differences below this, relatively, are rounding: sums over several threads may be ordered differently each time.
 ROUNDING_LEVEL = 1e-12
@@ -27,8 +28,8 @@ def as_cost(value: Any, *, complex_allowed: bool = False) -> Any:
     """
     if type(value) is float or type(value) is np.float64:  # nearly always, and much quicker to ask
         return float(value)
-    if value is None:
-        raise TypeError("cost: expected a number, got None; is a return statement missing?")
+    if nothing := no_result(value):
+        raise TypeError(f"cost: expected a number, got {nothing}")
     if isinstance(value, (tuple, list)) and len(value) > 1:
         raise TypeError(f"cost: expected a number, got a {type(value).__name__} of {len(value)}; return the first of "
                         "them alone where that is the cost (loss(...)[0])")

@@ -17,6 +17,7 @@ import numpy as np
 
 from ..._constants import FURTHER, UNIT_ROUNDOFFS
 from ..._types import Array
+from ..._validation import no_result
 from ...runtime.cached_property import cached_property
 
 # Pairs of runs; fewer where they would take longer than this in all, but not less than the least.
@@ -184,6 +185,8 @@ def called(
     except Exception as error:
         error.add_note("fastcheck: raised by gradients, which is called with the parameters and what follows them")
         raise
+    if nothing := no_result(first):
+        raise TypeError(f"gradients: expected a function that returns gradients, got {nothing}")
     return first, Repeats(gradient_at, given, seed, end, keeping)
 
 

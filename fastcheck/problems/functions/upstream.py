@@ -78,8 +78,9 @@ def tried(call: Callable[[Values], Gradients], cotangents: Values, gradients: Gr
                 raise
             except Exception as error:
                 # a framework may or may not hand such an argument over: it is said, and no verdict rests on it
-                notes.append(f"backward raises {type(error).__name__} when the upstream gradient is {kind} ({error}); "
-                             "does it write to its argument?")
+                writes = "; does it write to its argument?" if "read-only" in kind else "."
+                notes.append(f"backward raises {type(error).__name__} when the upstream gradient is {kind} ({error})"
+                             f"{writes}")
                 continue
             beside = max(map(_largest, expected.values()), default=0.0)
             beyond = {name: _beyond(found[name], expected[name], beside) for name in gradients}

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..._constants import NOISE_SIGMAS, UNIT_ROUNDOFFS
 from ..._types import Array
-from ..._validation import real_array
+from ..._validation import kind_of, no_result, real_array
 from ..gradients import Rounding, RunAgain
 from ..parameters.sampling import random_direction
 from ..parameters.tree import require_numpy
@@ -111,8 +111,11 @@ def vjp_problem(
     TypeError, ValueError : for inputs, outputs and gradients that do not fit, by name.
     """
     for argument, function in (("forward", forward), ("backward", backward)):
-        if not callable(function):
-            raise TypeError(f"{argument}: expected a function, got {type(function).__name__}")
+        if isinstance(function, type) or not callable(function):
+            raise TypeError(f"{argument}: expected a function, got {kind_of(function)}")
+    if isinstance(inputs, Mapping):
+        raise TypeError("inputs: expected a tuple of arrays, got a dict; pass tuple(inputs.values()), and "
+                        "names=list(inputs) to keep its names")
     given = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
     names = input_names(forward, len(given)) if names is None else _names_of(names, len(given))
     require_numpy("inputs", dict(zip(names, given, strict=True)),
@@ -281,9 +284,9 @@ def _output(item: Any, place: int, remedy: str) -> NDArray[Any]:
     if output.dtype.kind in "fiucb":
         return output
     found = f"dtype {output.dtype}" if isinstance(item, np.ndarray) else f"a {type(item).__name__}"
-    missing = "; is a return statement missing?" if item is None and (not remedy or remedy == CACHE) else remedy
-    raise TypeError(f"forward: expected arrays of numbers, got {'None' if item is None else found} for output {place}"
-                    f"{missing}")
+    nothing, _, missing = no_result(item).partition("; ")
+    said = f"; {missing}" if missing and (not remedy or remedy == CACHE) else remedy
+    raise TypeError(f"forward: expected arrays of numbers, got {nothing or found} for output {place}{said}")
 
 
 def _require_real(outputs: Values) -> None:
@@ -397,9 +400,8 @@ def _gradients(
     wanted = [names[place] for place in floating]
     if isinstance(found, Mapping):
         found = tuple(by_name(found, wanted).values())
-    if found is None:
-        raise ValueError(f"backward: expected a gradient for each of {', '.join(wanted)}, got None; is a return "
-                         "statement missing?")
+    if missing := no_result(found):
+        raise ValueError(f"backward: expected a gradient for each of {', '.join(wanted)}, got {missing}")
     values = list(found) if isinstance(found, (tuple, list)) else [found]
     if len(values) == len(given):
         values = [values[place] for place in floating]

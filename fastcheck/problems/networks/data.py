@@ -19,10 +19,19 @@ def inputs_of(X: Any, inputs: int) -> Array:
     data = real_array("X", X)
     if data.ndim != 2 or data.shape[0] != inputs:
         raise ValueError(f"X: expected shape ({inputs}, m), samples in columns, or (m, {inputs}), in rows, "
-                         f"got shape {data.shape}")
+                         f"got shape {data.shape}{_to_fit(data.shape, inputs)}")
     if data.shape[1] == 0:
         raise ValueError(f"X: expected at least one sample (column), got an empty batch of shape {data.shape}")
     return np.ascontiguousarray(data, dtype=np.float64)
+
+
+def _to_fit(shape: tuple[int, ...], inputs: int) -> str:
+    """What to do about inputs of a shape that is none of theirs."""
+    if shape == (inputs,):
+        return f"; one sample is X.reshape({inputs}, 1)"
+    if len(shape) == 2 and shape[1] == inputs:
+        return "; pass X.T"
+    return "; flatten each sample to a column first" if len(shape) > 2 else ""
 
 
 def in_columns(X: Any, Y: Any, inputs: int, outputs: int) -> tuple[Any, Any]:
@@ -37,8 +46,9 @@ def in_columns(X: Any, Y: Any, inputs: int, outputs: int) -> tuple[Any, Any]:
         raise ValueError(f"X: expected shape (m, {inputs}), samples in rows, got shape {data.shape}")
     m = data.shape[0]
     if targets.ndim != 1 and targets.shape not in ((m, outputs), (m, 1)):
+        hint = "; pass Y.T" if targets.shape == (outputs, m) else ""
         raise ValueError(f"Y: expected shape ({m}, {outputs}) or ({m},) for X with {m} samples in rows, "
-                         f"got shape {targets.shape}")
+                         f"got shape {targets.shape}{hint}")
     return data.T, targets.T
 
 
@@ -47,7 +57,7 @@ def targets_of(Y: Any, m: int, outputs: int, cost: Cost, name: str) -> Array:
 
     Parameters
     ----------
-    Y : the targets; m : the number of samples; outputs : n_L.
+    Y : the targets, labels as (1, m) too; m : the number of samples; outputs : n_L.
     cost : what they are the targets of; name : what it is called.
 
     Raises
@@ -62,7 +72,9 @@ def targets_of(Y: Any, m: int, outputs: int, cost: Cost, name: str) -> Array:
         data = data.reshape(1, m)
     if data.shape != (outputs, m):
         labels = f" or integer labels ({m},)" if cost.labels else ""
-        hint = "; samples lie in columns, pass Y.T" if data.shape == (m, outputs) else ""
+        hint = {(m, outputs): "; samples lie in columns, pass Y.T",
+                (m, 1): "; pass Y.ravel()" if cost.labels else "",
+                (m,): f"; of class numbers pass np.eye({outputs})[:, Y]"}.get(data.shape, "")
         raise ValueError(
             f"Y: expected shape ({outputs}, {m}){labels} for X with {m} samples, got shape {data.shape}{hint}"
         )
@@ -84,6 +96,6 @@ def _one_hot(labels: Array, classes: int) -> Array:
     if least < 0 or most >= classes:
         raise ValueError(
             f"Y: expected labels from 0 to {classes - 1} (the output layer has {classes} units), "
-            f"got {least:g} to {most:g}"
+            f"got {least:g} to {most:g}{'; pass Y - 1' if (least, most) == (1, classes) else ''}"
         )
     return np.asarray(labels[None, :] == np.arange(classes)[:, None], dtype=np.float64)

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, cast
@@ -118,6 +117,9 @@ class Network:
         ------
         ValueError, TypeError : for missing or extra tensors, and for what ``Network`` refuses.
         """
+        if isinstance(hidden, (list, tuple)):
+            raise TypeError(f"hidden: expected one activation for all hidden layers, got a {type(hidden).__name__}; "
+                            "Network([Dense(inputs, outputs, activation), ...], cost) takes one for each")
         inside = cast(ActivationName, known("hidden activation", hidden, ACTIVATIONS, ACTIVATION_SYNONYMS))
         last, cost = output_and_cost(output, cost, "squared_error")
         if weights is not None:
@@ -326,8 +328,11 @@ class Network:
             return data, self.targets(Y, data.shape[1]), COLUMNS
         except ValueError:
             if self.samples is None:
-                with suppress(TypeError, ValueError):
+                try:
                     return (*self._transposed(X, Y), ROWS)
+                except (TypeError, ValueError):
+                    if np.shape(X)[1:] == self.widths[:1] != np.shape(X)[:1]:
+                        raise  # X lies in rows for certain, so Y is what does not fit
             raise
 
     def _transposed(self, X: Any, Y: Any) -> tuple[Array, Array]:

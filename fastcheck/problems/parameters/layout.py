@@ -12,7 +12,7 @@ import numpy as np
 
 from ..._constants import UNIT_ROUNDOFFS
 from ..._types import Array, Indices
-from ..._validation import meant
+from ..._validation import nearest
 from ...runtime.cached_property import cached_property
 from ...runtime.threads import run_all
 from .tree import Leaf, Tree, leaves, numbers, rebuilt, tree_of
@@ -117,7 +117,7 @@ class Layout:
                 flat = f" or {tensor.shape[:1]}" if leaf.flat else ""
                 raise ValueError(
                     f"{tensor.name} in {argument}: expected shape {tensor.shape}{flat}, got shape {array.shape}"
-                    f"{_missing_sum(tensor.shape, array.shape) if prefix and not isinstance(value, tuple) else ''}"
+                    f"{_to_fit(tensor.shape, array.shape) if prefix and not isinstance(value, tuple) else ''}"
                     f"{' (a tuple)' if isinstance(value, tuple) else ''}"
                 )
             if array.dtype.kind == "f" and array.dtype.itemsize < DOUBLE_BYTES:
@@ -178,6 +178,15 @@ class Layout:
                 f"epsilon: expected a step that changes every parameter, got {epsilon:g}, which is lost in rounding "
                 f"against {self.place(k)} ({theta[k]:g}); {remedy}"
             )
+
+
+def _to_fit(wanted: tuple[int, ...], shape: tuple[int, ...]) -> str:
+    """The remedy where a gradient's shape tells it: sum it over axes, turn it, or give it its axes of length one."""
+    if len(shape) == 2 and shape == wanted[::-1] and 1 not in shape:
+        return "; it looks transposed, pass its .T"
+    if [size for size in shape if size != 1] == [size for size in wanted if size != 1]:
+        return _missing_sum(wanted, shape) or f"; pass its reshape({', '.join(map(str, wanted))})"
+    return _missing_sum(wanted, shape)
 
 
 def _missing_sum(wanted: tuple[int, ...], shape: tuple[int, ...]) -> str:
@@ -252,7 +261,9 @@ def _missing(
         return ValueError(f"{key} in {where}: expected one of {key} and {prefix}{key}, got both")
     leaf = entries[key]
     shape = f" of shape {leaf.tensor.shape}" if isinstance(leaf, Leaf) else ""
-    hint = meant(f"{prefix}{key}", [str(name) for name in value])
+    near = nearest(f"{prefix}{key}", [str(name) for name in value if name not in entries])
+    hint = f"; is it {near!r}? call it {prefix + str(key)!r}" if near else (
+        "; what is not to be checked is not passed in parameters, but by args" if prefix else "")
     return ValueError(f"{where}: expected {prefix}{key}{shape}, got {_listed(value)}; {key} is missing{hint}")
 
 

@@ -10,13 +10,14 @@ import torch
 
 from ..._constants import ENTRY_ROUNDINGS, ROUNDINGS, UNIT_ROUNDOFFS
 from ..._types import Array
+from ..._validation import kind_of
 from ...verdict.outcome import FAIL, INCONCLUSIVE, PASS, Judged, Verdict
 from ...verdict.spread import Spread, spread_of
 from ...verdict.yardstick import MARGIN, in_words, times_as_rough
 from ..answers import Answer, answer, outputs_of, random_upstream, requires_gradient, truth, wide
 from ..gradients import gradcheck
 from ..measured import RUNS, jiggled
-from ..tensors import floating, in_short
+from ..tensors import as_tuple, floating, in_short
 from .contract import CONTRACT, Plain, rounding_beside
 
 # Inputs this many times as large must not overflow where the reference does not.
@@ -90,6 +91,9 @@ def check_kernel(
     >>> check_kernel(torch.nn.functional.silu, lambda x: x * torch.sigmoid(x), (x,)).verdict
     'pass'
     """
+    if not isinstance(inputs, (tuple, list, torch.Tensor)):
+        raise TypeError(f"inputs: expected a tuple of tensors, got {kind_of(inputs)}")
+    inputs = as_tuple(inputs)
     moving = [number for number, value in enumerate(inputs) if requires_gradient(value)]
     if not moving:
         raise ValueError("inputs: expected a tensor that requires a gradient, got none; call requires_grad_()")

@@ -58,11 +58,43 @@ def repeated(case: Case) -> str:
             inside = indices[(indices >= 0) & (indices < size)]
             if inside.size < indices.size or not inside.size:
                 continue
-            often = (np.bincount(inside.ravel(), minlength=size) > 1) & used
-            if lines.any() and np.array_equal(lines, often) and not np.array_equal(often, used):
+            counts = np.bincount(inside.ravel(), minlength=size)
+            often, once = (counts > 1) & used, (counts == 1) & used
+            if lines.any() and np.array_equal(lines, often) and once.any():
                 return (f"{case.name} is wrong exactly at the indices of axis {axis} that {name} holds more than once: "
                         "gradients of repeated indices are overwritten instead of added (numpy.add.at adds them).")
     return ""
+
+
+def picked(case: Case) -> str:
+    """Wrong exactly at the entries that an integer array picks, one in each line of an axis, as labels do."""
+    if not case.all_checked or len(case.comparison.tensor.shape) != 2:
+        return ""
+    wrong, approx = wrong_entries(case), case.arrays()[1]
+    for name, labels in case.subject.integers.items():
+        for axis, (count, classes) in enumerate((wrong.shape, wrong.shape[::-1])):
+            if labels.shape != (count,) or count <= FEW or labels.min() < 0 or labels.max() >= classes:
+                continue
+            chosen = np.zeros((count, classes), dtype=bool)
+            chosen[np.arange(count), labels] = True
+            chosen = chosen.T if axis else chosen
+            if np.array_equal(wrong, chosen) and approx[~chosen].any():
+                return (f"{case.name} is wrong exactly at the entries that {name} picks, one for each index of axis "
+                        f"{axis} ({count:,} of {wrong.size:,}), and right elsewhere: what is subtracted or added there "
+                        "is missing, or wrong (as the 1 of p - y in cross-entropy's gradient).")
+    return ""
+
+
+def signs(case: Case) -> str:
+    """The signs of the numerical gradient without its sizes."""
+    c = case.comparison
+    values = np.unique(np.abs(c.gradient[c.derivative != 0.0]))
+    if c.checked < LONG or values.size != 1 or not values[0] > 0.0 or np.unique(np.abs(c.derivative)).size < 2:
+        return ""
+    if not np.array_equal(c.gradient, values[0] * np.sign(c.derivative)):
+        return ""
+    times = "" if values[0] == 1.0 else f", times {number(float(values[0]))}"
+    return f"{case.name} holds the signs of the numerical gradient{times}, and not its sizes."
 
 
 def left_out(case: Case) -> str:
@@ -76,7 +108,7 @@ def left_out(case: Case) -> str:
         return ""
     right = ", and right elsewhere" if count == wrong else ""
     for axis in range(gradient.ndim):
-        place = _pattern_of_zeros(gradient, approx, axis)
+        place = _pattern_of_zeros(gradient, approx, axis, alone=count == wrong)
         if place:
             return f"{case.name} is zero {place}{right}."
     if count < wrong:
@@ -85,8 +117,11 @@ def left_out(case: Case) -> str:
             "right elsewhere: something is left out there, or a mask too many is applied.")
 
 
-def _pattern_of_zeros(gradient: Array, approx: Array, axis: int) -> str:
-    """Which indices of an axis hold nothing though the numerical gradient does; "" where they follow no pattern."""
+def _pattern_of_zeros(gradient: Array, approx: Array, axis: int, *, alone: bool) -> str:
+    """Which indices of an axis hold nothing though the numerical gradient does; "" where they follow no pattern.
+
+    alone : whether nothing else is wrong: beside other mistakes the first or last index alone is no pattern.
+    """
     others = _others(gradient, axis)
     filled, needed = gradient.any(axis=others), approx.any(axis=others)
     size, empty = filled.size, np.flatnonzero(needed & ~filled)
@@ -101,6 +136,8 @@ def _pattern_of_zeros(gradient: Array, approx: Array, axis: int) -> str:
     if np.array_equal(there, [size - 1]):
         return (f"at all but the last index of axis {axis}: if that is time, what is passed back to the step before is "
                 "missing")
+    if empty.size < LONG and not alone:
+        return ""
     if np.array_equal(empty, np.arange(empty[0], size)):
         return f"from index {empty[0]} of axis {axis} on ({size - empty[0]} of {size})"
     if np.array_equal(empty, np.arange(empty[-1] + 1)):
@@ -158,10 +195,12 @@ def ends(case: Case) -> str:
     """Wrong at both ends of an axis only."""
     if not case.all_checked:
         return ""
-    wrong = wrong_entries(case)
+    wrong, approx = wrong_entries(case), case.arrays()[1]
     for axis, size in enumerate(wrong.shape):
         lines = np.flatnonzero(wrong.any(axis=_others(wrong, axis)))
-        if size > LONG and np.array_equal(lines, [0, size - 1]):
+        moved = np.flatnonzero(approx.any(axis=_others(wrong, axis)))  # elsewhere nothing shows what is right
+        between = np.count_nonzero((moved > 0) & (moved < size - 1))
+        if size > LONG and np.array_equal(lines, [0, size - 1]) and between > 1:
             return f"{case.name} is wrong at both ends of axis {axis} only: look at how edges are treated."
     return ""
 
@@ -188,6 +227,8 @@ def slices(case: Case) -> str:
             return f"{case.name} is right at the first index of axis {axis} only."
         if lines.size <= min(FEW, max(1, size // 4)):
             return f"{case.name} is wrong at {listed('index', lines, size)} of axis {axis} only."
+        if not throughout:
+            continue
         if lines[-1] < right[0]:
             return f"{case.name} is wrong up to index {lines[-1]} of axis {axis} and right from {right[0]} on."
         if right[-1] < lines[0]:

@@ -15,7 +15,7 @@ from ...problems.parameters.tensor import index_text
 from ..judgement import TensorVerdict
 from ..low_precision import representable
 from ..outcome import FAIL, Cause
-from .axes import clipped, ends, left_out, repeated, scaled_slices, shifted, slices, unmasked
+from .axes import clipped, ends, left_out, picked, repeated, scaled_slices, shifted, signs, slices, unmasked
 from .evidence import (
     FEW,
     LEFT_OF_GRADIENT,
@@ -34,6 +34,10 @@ from .program_parts import program_parts
 from .rearranged import misplaced, rearranged, sum_of_tensors
 from .subsets import by_value, centred, not_centred, other_mask, overwritten, some_times, triangles
 
+# One over these is a learning rate as people set it.
+RATES = (10, 100, 1000)
+# Norms that people normalise gradients to, or clip them at.
+NORMS = (0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 # Whole factors up to this are named: among larger ones any number is near one.
 LARGEST_FACTOR = 1000
 
@@ -122,9 +126,24 @@ def _factor_sentence(case: Case, products: Products, lead: str, added: float = 0
     # Any one number is some multiple of another: a single entry proves nothing but a factor that people get wrong.
     if not meaning and np.count_nonzero(case.comparison.derivative) < 2:
         return ""
+    norm = "" if meaning or c < 0.0 else _norm_in_words(case)
+    if norm:
+        return f"{lead}{case.name} is {number(c)} times the numerical gradient, and {norm}"
     if not meaning and abs(c - 1.0) < 0.5:
         meaning = f"{100.0 * abs(c - 1.0):.3g} % too {'large' if c > 1.0 else 'small'}"
     return f"{lead}{case.name} is {number(c)} times the numerical gradient{': ' if meaning else ''}{meaning}."
+
+
+def _norm_in_words(case: Case) -> str:
+    """The norm of the gradient, or of all gradients together, where it is one that people set; else ""."""
+    tensor, whole = case.comparison.tensor, case.subject.gradient
+    for whose, they, vector in (("its norm", "it was", whole[tensor.start : tensor.stop]),
+                                ("the norm of all gradients together", "they were", whole)):
+        norm = float(np.linalg.norm(vector))
+        set_to = next((value for value in NORMS if math.isclose(norm, value, rel_tol=LEFT_OF_GRADIENT)), None)
+        if set_to is not None:
+            return f"{whose} is {set_to:g}: {they} normalised, or clipped to that norm."
+    return ""
 
 
 def factor_in_words(c: float, subject: AnalyticGradient) -> str:
@@ -154,8 +173,9 @@ def _whole_factors(size: float, known: bool) -> list[tuple[float, str]]:
     if not 2 <= k <= LARGEST_FACTOR or abs(max(size, 1.0 / size) - k) > 1e-3:
         return []
     mean = "" if known or k == 2 else f" (is the 1/m of a mean over {k} missing?)"
-    twice = "" if known or k == 2 else (
-        f" (does a mean over {k} stand where a sum should, or is its 1/m applied twice?)")
+    guesses = [] if known or k == 2 else [f"does a mean over {k} stand where a sum should", "is its 1/m applied twice"]
+    guesses += ["is it multiplied by a learning rate"] if k in RATES else []
+    twice = f" ({', '.join(guesses[:-1])}{', or ' if guesses[:-1] else ''}{guesses[-1]}?)" if guesses else ""
     return [(float(k), f"a factor {k} too many{mean}"), (1.0 / k, f"a factor {k} is missing{twice}")]
 
 
@@ -222,8 +242,10 @@ def foreign_penalty(case: Case) -> str:
         return ""
     off = f"{case.name} is off by {number(multiple)} times {case.found.name}"
     if multiple < 0.0 and not case.subject.samples:  # nothing is known of a user's cost but its values
-        return f"{off}: it lacks an L2 term of the cost, {number(-multiple)} / 2 times the sum of squares."
-    return f"{off}: an L2 term that the cost does not have."
+        return (f"{off}: it lacks an L2 term of the cost, {number(-multiple)} / 2 times the sum of squares, or has "
+                "that much too little of a larger one.")
+    smaller = "" if case.subject.samples else ", or has a smaller one of"
+    return f"{off}: an L2 term that the cost does not have{smaller}."
 
 
 def _penalty_of_another(case: Case) -> str:
@@ -321,15 +343,19 @@ def _only_entries(case: Case) -> str:
         return ""
     named = [f"{case.name}{index_text(case.comparison.index(k))}" for k in places]
     if len(places) > 1:
-        zero = ": they are zero where the numerical gradient is not" if _all_zero(case, places) else ""
-        return f"only {', '.join(named[:-1])} and {named[-1]} are wrong{zero}."
+        return f"only {', '.join(named[:-1])} and {named[-1]} are wrong{_in_common(case, places)}."
     return f"only one entry is wrong, {named[0]}: it is {_beside(case, places[0])}."
 
 
-def _all_zero(case: Case, places: Sequence[int]) -> bool:
-    """Whether some entries of the gradient are zero and their numerical ones are not."""
+def _in_common(case: Case, places: Sequence[int]) -> str:
+    """What a few wrong entries have in common: zero where their numerical ones are not, or the wrong sign."""
     c = case.comparison
-    return not c.gradient[places].any() and bool(c.derivative[places].all())
+    gradient, approx = c.gradient[places], c.derivative[places]
+    if approx.all() and not gradient.any():
+        return ": they are zero where the numerical gradient is not"
+    if approx.all() and bool(np.all(np.abs(gradient + approx) <= LEFT_OF_GRADIENT * np.abs(approx))):
+        return ": their sign is wrong"
+    return ""
 
 
 def _some_entries(case: Case) -> str:
@@ -353,6 +379,8 @@ def _beside(case: Case, place: int) -> str:
     noise = float(c.noise[0] if c.noise.size == 1 else c.noise[place])
     if abs(approx) <= max(NOISE_SIGMAS * noise, NEGLIGIBLE * c.root_mean_square):
         return f"{gradient:.4g}, and should be zero"
+    if gradient == 0.0:
+        return f"zero, and should be {approx:.4g}"
     return f"{number(gradient / approx)} times the numerical gradient"
 
 
@@ -365,7 +393,7 @@ def _has_penalty(case: Case) -> bool:
 # come before those about some of its places.
 CLAIMS: tuple[Callable[[Case], str], ...] = (
     single_precision, own_penalty, still, zero, factor, transposed, another_tensor, sum_of_tensors, foreign_penalty,
-    one_value, known_mistake, clipped, masks, unmasked, repeated, rearranged,
+    one_value, signs, known_mistake, clipped, masks, unmasked, repeated, picked, rearranged,
 )
 # What only says where comes last, and the parts of the program that explain it, where they do, behind it.
 PLACES: tuple[Callable[[Case], str], ...] = (

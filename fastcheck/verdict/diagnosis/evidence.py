@@ -18,6 +18,8 @@ LEFT_OF_GRADIENT = 1e-6
 LEFT_OF_ERROR = 1e-2
 # An error below this share of the gradient is too much rounding for claims about it.
 ROUNDING = 1e-12
+# Factors from here on are written with three decimals: a tenth, and what rounding makes of it.
+TENTH = 0.1 * (1.0 - 1e-6)
 # Up to this many rows, columns or entries are named one by one.
 FEW = 3
 
@@ -193,7 +195,7 @@ def number(value: float) -> str:
     """A factor as people write it: 2.000, -1.000, 1.001, 0.0078125."""
     if value != 1.0 and abs(value - 1.0) < 5e-4:
         return f"{value:.8g}"
-    return f"{value:.3f}" if 0.1 <= abs(value) < 1e4 else f"{value:.4g}"
+    return f"{value:.3f}" if TENTH <= abs(value) < 1e4 else f"{value:.4g}"
 
 
 def listed(kind: str, places: NDArray[np.intp], total: int) -> str:

@@ -13,8 +13,7 @@ def known_mistake(case: Case) -> str:
     if found is None:
         return ""
     if found.follows:
-        return (f"{case.name} follows from the mistake in layer {found.layer}: it is what back-propagation makes of "
-                "that, and has none of its own.")
+        return f"{case.name} follows from the mistake in layer {found.layer}: nothing else is wrong there."
     return f"{case.name} equals what back-propagation gives {_either(found.words)}."
 
 

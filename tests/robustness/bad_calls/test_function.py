@@ -1,5 +1,7 @@
 """check_function and check_vjp with calls that cannot work: refused by name in one line."""
 
+import gc
+import warnings
 from decimal import Decimal
 
 import numpy as np
@@ -132,6 +134,15 @@ FUNCTION = [
     ({"progress": 1}, TypeError, ["progress", "1"]),
     ({"executor": "threads"}, TypeError, ["executor", "str"]),
     ({"executor": 3, "vectorized": True}, ValueError, ["executor", "vectorized"]),
+    ({"gradients": lambda theta: None}, TypeError, ["gradients", "None", "return statement"]),
+    ({"gradients": lambda theta: (x for x in theta)}, TypeError, ["gradients", "a generator", "return in place"]),
+    ({"cost": lambda theta: (x for x in theta)}, TypeError, ["cost", "a generator", "return in place of yield"]),
+    ({"parameters": {"w": point()}, "gradients": {"dW": point()}}, ValueError, ["gradients", "'dW'", "call it 'dw'"]),
+    ({"parameters": {"w": point(), "n": 3}, "gradients": {"dw": point()}}, ValueError, ["n is missing", "args"]),
+    ({"parameters": np.ones((2, 3)), "gradients": np.ones((3, 2))}, ValueError, ["(2, 3)", "(3, 2)", "transposed"]),
+    ({"parameters": np.ones((3, 1)), "gradients": np.ones(3)}, ValueError, ["(3, 1)", "(3,)", "reshape(3, 1)"]),
+    ({"gradients": np.ones((3, 1))}, ValueError, ["(3,)", "(3, 1)", "reshape(3)"]),
+    ({"eps": 1e-4}, TypeError, ["check_function()", "eps"]),
 ]
 
 
@@ -163,7 +174,10 @@ VJP = [
     ({"inputs": np.arange(3)}, ValueError, ["inputs", "floating"]),
     ({"inputs": np.empty(0)}, ValueError, ["inputs", "floating"]),
     ({"inputs": "x"}, TypeError, ["x in inputs", "'x'"]),
-    ({"inputs": {"x": point()}}, TypeError, ["x in inputs", "a dict"]),
+    ({"inputs": {"x": point()}}, TypeError, ["inputs", "a dict", "tuple(inputs.values())", "names=list(inputs)"]),
+    ({"eps": 1e-4}, TypeError, ["check_vjp()", "'eps'", "did you mean 'epsilon'?"]),
+    ({"backward": lambda d, x: (y for y in d)}, ValueError, ["backward", "a generator", "return in place of yield"]),
+    ({"forward": lambda x: (y for y in x)}, TypeError, ["forward", "a generator", "return in place of yield"]),
     ({"inputs": point() + 0j}, TypeError, ["x in inputs", "complex128", "zero", "real part"]),
     ({"inputs": point() + 1j}, TypeError, ["x in inputs", "complex128", "imaginary parts", "re + 1j * im"]),
     ({"forward": np.fft.fft}, TypeError, ["forward", "output 0", "complex128", "y.real", "y.imag"]),
@@ -223,3 +237,98 @@ def test_whose_call_raised_is_told():
     with pytest.raises(TypeError, match="W") as caught:
         fc.check_layer(Affine, point())
     assert "lambda" in caught.value.__notes__[0]
+
+
+async def later(theta):
+    return float(theta.sum())
+
+
+def test_a_coroutine_is_told_as_such_and_closed():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        refuses(TypeError, ["cost", "a coroutine", "def, not async def"], fc.check_function, later, point(), point())
+        gc.collect()
+
+
+def test_wrong_options_are_told_by_the_function_that_was_called():
+    refuses(TypeError, ["numerical_gradient()", "'eps'", "did you mean 'epsilon'?"],
+            fc.numerical_gradient, squares, point(), eps=1e-4)
+    refuses(TypeError, ["check_taylor()", "'eps'"], fc.check_taylor, squares, point(), point(), point(), eps=1e-4)
+    refuses(TypeError, ["check_layer()", "'eps'"], fc.check_layer, object, point(), eps=1e-4)
+
+
+def test_a_stack_that_a_cost_does_not_take_is_told_as_one():
+    A = np.ones((2, 3))
+    with pytest.raises(ValueError, match="matmul") as caught:
+        fc.check_function(lambda w: float(np.sum(A @ w)), point(), np.full(3, 2.0), vectorized=True)
+    assert "vectorized=True" in caught.value.__notes__[0]
+    assert "leading axis" in caught.value.__notes__[0]
+
+
+def test_a_complex_step_that_is_refused_does_not_warn():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        refuses(ValueError, ["complex_step", "not analytic"], fc.check_function, squares, point(), 2 * point(),
+                complex_step=True)
+
+
+def test_an_operator_that_raises_is_named():
+    M = np.ones((3, 4))
+    with pytest.raises(ValueError, match="matmul") as caught:
+        fc.check_adjoint(M, M)
+    assert "raised by At, called with an array of shape (3,)" in caught.value.__notes__[0]
+
+
+class Affine:
+    def __init__(self):
+        self.W = np.ones((3, 2))
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.W
+
+    def backward(self, d):
+        self.dW = self.x.T @ d
+        return d @ self.W.T
+
+
+@pytest.mark.parametrize("grads", ["nothing", "dV"])
+def test_an_attribute_of_gradients_that_is_not_there(grads):
+    refuses(ValueError, ["grads", repr(grads)], fc.check_layer, Affine, np.ones((5, 3)), grads=grads)
+
+
+@pytest.mark.parametrize(("parameters", "remedy"), [
+    ((point(), point()), "lambda p: cost(*p)"), ([point(), point()], "lambda p: cost(*p)"),
+    ({"w": point(), "b": point()}, "lambda p: cost(**p)"),
+])
+def test_a_cost_of_several_parameters_is_told_how_it_is_called(parameters, remedy):
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'b'") as caught:
+        fc.check_function(lambda w, b: np.sum(w * b), parameters, parameters)
+    said = caught.value.__notes__[0]
+    assert f"it is called with the parameters as one {type(parameters).__name__}" in said
+    assert f"pass {remedy}" in said
+
+
+def test_a_cost_of_other_arguments_is_told_how_it_is_called():
+    with pytest.raises(TypeError, match="takes 1 positional argument but 2 were given") as caught:
+        fc.check_function(lambda w: np.sum(w), point(), point(), args=(3.0,))
+    assert "it is called with the parameters as one ndarray, and 1 of args" in caught.value.__notes__[0]
+
+
+def test_an_error_inside_of_a_cost_is_not_blamed_on_how_it_is_called():
+    def cost(w):
+        return (lambda a, b: a)(w)
+
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'b'") as caught:
+        fc.check_function(cost, point(), point())
+    assert "it is called with" not in caught.value.__notes__[0]
+
+
+def test_a_class_is_no_cost():
+    class Model:
+        def __init__(self, theta):
+            self.theta = theta
+
+    refuses(TypeError, ["cost", "the class Model", "instance"], fc.check_function, Model, point(), point())
+    refuses(TypeError, ["forward", "the class Model", "instance"], fc.check_vjp, Model, double_back, point())
+    refuses(TypeError, ["net", "the class Network", "instance"], fc.Watch, fc.Network)

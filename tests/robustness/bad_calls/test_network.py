@@ -34,7 +34,17 @@ CHECK = [
     ({"tolerance": np.inf}, ValueError, ["tolerance", "inf"]),
     ({"tolerance": HUGE}, ValueError, ["tolerance", "double precision"]),
     ({"norm": None}, TypeError, ["norm", "None"]),
-    ({"X": np.ones((4, 6, 1))}, ValueError, ["X", "(4, 6, 1)"]),
+    ({"X": np.ones((4, 6, 1))}, ValueError, ["X", "(4, 6, 1)", "flatten"]),
+    ({"X": np.ones(4), "Y": np.ones(1, int)}, ValueError, ["X", "(4,)", "X.reshape(4, 1)"]),
+    ({"X": np.ones((6, 4)), "Y": np.eye(3)[:, [0, 1, 2, 0, 1, 2]]}, ValueError, ["Y", "(3, 6)", "in rows", "pass Y.T"]),
+    ({"Y": np.array([1, 2, 3, 1, 2, 3])}, ValueError, ["Y", "1 to 3", "pass Y - 1"]),
+    ({"Y": np.array(list("abcabc"))}, TypeError, ["Y", "<U1", "np.unique"]),
+    ({"X": np.ones((6, 4)), "Y": np.array(list("abcabc"))}, TypeError, ["Y", "<U1", "np.unique"]),
+    ({"X": np.ones((6, 4)), "Y": np.array(list("abcabc"), object)}, TypeError, ["Y", "object", "np.unique"]),
+    ({"X": np.ones((6, 4)), "Y": np.array([0, 1, 2, 3, 1, 0])}, ValueError, ["Y", "0 to 3"]),
+    ({"net": fc.Network}, TypeError, ["net", "the class Network", "an instance"]),
+    ({"net": [4, 5, 3]}, TypeError, ["net", "list", "fastcheck.Network.from_parameters"]),
+    ({"gradients": lambda p, X, Y: None}, TypeError, ["gradients", "None", "return statement"]),
     ({"X": np.zeros((4, 6), "f8,f8")}, TypeError, ["X", "f0"]),
     ({"X": np.ma.ones((4, 6))}, TypeError, ["X", "masked"]),
     ({"X": np.empty((0, 6))}, ValueError, ["X", "(0, 6)"]),
@@ -92,6 +102,7 @@ def test_sweep(changes, kind, words):
     (lambda report: report.to_json(3.5), TypeError, ["float"]),
     (lambda report: report.plot("/nowhere/at/all.png"), FileNotFoundError, ["/nowhere/at/all.png"]),
     (lambda report: report.plot("plot.xyz"), ValueError, ["xyz", "png"]),
+    (lambda report: report.plot(3), TypeError, ["path", "int 3"]),
 ])  # fmt: skip
 def test_reports(ask, kind, words):
     report = fc.check(**given())
@@ -116,8 +127,30 @@ def test_reports(ask, kind, words):
     (lambda: fc.Network.from_parameters({"W1": np.ones((2, 4)), "b1": "?"}), TypeError, ["b1", "'?'"]),
     (lambda: fc.Network.from_parameters({"W1": np.ones((2, 4)), "b1": np.ones(2), 3: 1}), ValueError, ["3", "W1"]),
     (lambda: load(None), TypeError, ["NoneType"]),
-    (lambda: load("net"), ValueError, ["net", ".npz or .mat"]),
+    (lambda: load("net"), FileNotFoundError, ["net"]),
+    (lambda: load(__file__), ValueError, [".npz or .mat", "fastcheck run"]),
+    (lambda: fc.estimate(LABELS, np.ones((4, 600))), TypeError, ["samples", "ndarray of shape (4, 600)", "one number"]),
+    (lambda: fc.Network([fc.Dense], "cross_entropy"), TypeError, ["layers", "the class Dense", "Dense(...)"]),
+    (lambda: fc.Network([4, 3], "cross_entropy"), TypeError, ["layers", "int", "Dense(inputs, outputs, activation)"]),
+    (lambda: fc.Network.from_parameters([4, 5, 3]), TypeError, ["parameters", "a list of int"]),
+    (lambda: fc.Network.from_parameters({"W1": np.ones((2, 4))}, hidden=["tanh"]), TypeError,
+     ["hidden", "list", "Network([Dense("]),
+    (lambda: fc.Network.from_parameters({"W1": np.ones((2, 4))}, hidden=np.tanh), TypeError,
+     ["hidden activation", "'tanh'"]),
     (lambda: load("/nowhere/net.npz"), FileNotFoundError, ["/nowhere/net.npz"]),
 ])  # fmt: skip
 def test_descriptions_and_files(call, kind, words):
     refuses(kind, words, call)
+
+
+@pytest.mark.parametrize(("output", "cost"), [("sigmoid", "binary_cross_entropy"), ("identity", "mean_squared_error")])
+def test_class_numbers_for_costs_that_do_not_take_them(output, cost):
+    net = fc.Network([fc.Dense(4, 5, "relu"), fc.Dense(5, 3, output)], cost=cost)
+    refuses(ValueError, ["Y", "(6,)", "np.eye(3)[:, Y]"], fc.check, **{**given(), "net": net})
+
+
+def test_a_gradient_of_a_bias_that_the_parameters_leave_out():
+    """"did you mean 'db2'?" was asked."""
+    call = given()
+    call["parameters"] = {**call["parameters"], "b1": None}
+    refuses(ValueError, ["gradients", "got db1", "of b1, which parameters leave out"], fc.check, **call)

@@ -44,6 +44,8 @@ PATTERNS = {
               "entries where the numerical gradient is not"),
     "epsilon": ((8, 5), lambda g: g * (1.0 + 1e-4 * np.arange(1.0, 9.0))[:, None],
                 "dx is scaled along axis 0, by a factor for each index that lies 0.0001 to 0.0008 above one"),
+    "signs": ((7, 5), lambda g: 0.5 * np.sign(g),
+              "dx holds the signs of the numerical gradient, times 0.500, and not its sizes."),
     "weights": ((8, 5), lambda g: g * np.arange(1.0, 6.0),
                 "dx is scaled along axis 1: each index has a factor of its own"),
     "constant": ((6, 7), lambda g: g + 0.25, "dx is off by a constant, 0.250, everywhere."),
@@ -119,6 +121,13 @@ def with_a_shared_array():
     """Two gradients each of which is the sum of both."""
     made = Made({"q": (3, 4), "k": (3, 4), "w": (2, 2)})
     made["q"][...] = made["k"][...] = made.approx("q") + made.approx("k")
+    return made.report()
+
+
+def with_labels(labels):
+    """The entry of each row that its label picks is off by one number."""
+    made = Made({"x": (len(labels), 4)}, integers={"labels": labels})
+    made["x"][np.arange(len(labels)), labels] += 0.25
     return made.report()
 
 

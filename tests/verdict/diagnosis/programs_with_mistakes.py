@@ -120,7 +120,7 @@ def recurrence_backward(d, x, V):
 
 USES = [
     (tied, tied_backward, (X, W), "W", r"lacks what comes through W itself in `np\.tanh\(x @ W\) @ W\.T`"),
-    (rows, rows_backward, (X, W), "W", r"of axis 0 of the output dW holds only the last"),
+    (rows, rows_backward, (X, W), "W", r"dW holds only the last of the \d+ indices of axis 0 of the output"),
     (recurrence, recurrence_backward, (Y, V), "V", r"lacks .*`h @ V` .*the 6th of 6 times \(the last\)"),
 ]
 

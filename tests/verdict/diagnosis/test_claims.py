@@ -17,6 +17,7 @@ from tests.verdict.diagnosis.patterns import (
     with_a_mask_not_applied,
     with_a_shared_array,
     with_another_mask,
+    with_labels,
     with_repeats,
 )
 
@@ -259,7 +260,8 @@ def test_every_claim_speaks_in_a_test(monkeypatch):
     made.approx("W2")[1] = 0.0
     repeats = with_repeats(np.array([0, 1, 1, 5, 3]))
     masks = with_a_mask_not_applied(), with_another_mask()
-    for report in (*masks, not_centred(), overwritten(), with_a_shared_array(), repeats, made.report()):
+    repeats = repeats, with_labels(np.array([0, 1, 1, 3, 2, 3]))
+    for report in (*masks, not_centred(), overwritten(), with_a_shared_array(), *repeats, made.report()):
         assert any(t.diagnosis for t in report.tensors)
     assert {claim.__name__ for claim in ALL} - heard == {"single_precision", "still", "known_mistake"}
 

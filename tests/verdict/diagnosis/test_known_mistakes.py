@@ -146,7 +146,8 @@ def test_mistakes_that_give_the_same_numbers_are_named_together():
         if outcome.planted.place.layer == 2:
             first = outcome.report.failures[0].diagnosis
             assert "with cross-entropy's derivative, (a - y) / m, for squared error's (without sigmoid's" in first
-            assert ", or without sigmoid's derivative in layer 2 (its mask is forgotten)" in first
+            assert ", or without sigmoid's derivative in layer 2" in first
+            assert "mask" not in first
 
 
 def test_one_unit_and_one_sample_prove_no_fitted_number():

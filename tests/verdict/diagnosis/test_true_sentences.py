@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import fastcheck as fc
+from fastcheck.verdict.diagnosis.evidence import number
 from tests.support.fake_gradients import Made
 from tests.support.problems import data, network
 
@@ -42,10 +43,13 @@ def test_a_penalty_that_the_gradient_forgot_is_told_from_one_that_the_cost_does_
     cost = lambda w: float(np.sum(np.sin(w)) + 0.05 * np.sum(w**2))  # noqa: E731 - of one line, twice
     report = fc.check_function(cost, w, np.cos(w))
     assert report.failures[0].diagnosis == (
-        "dtheta is off by -0.1 times theta: it lacks an L2 term of the cost, 0.1 / 2 times the sum of squares."
+        "dtheta is off by -0.100 times theta: it lacks an L2 term of the cost, 0.100 / 2 times the sum of squares, or "
+        "has that much too little of a larger one."
     )
     report = fc.check_function(cost, w, np.cos(w) + 0.3 * w)
-    assert report.failures[0].diagnosis == "dtheta is off by 0.200 times theta: an L2 term that the cost does not have."
+    assert report.failures[0].diagnosis == (
+        "dtheta is off by 0.200 times theta: an L2 term that the cost does not have, or has a smaller one of."
+    )
 
 
 def test_a_cost_that_ignores_its_argument_is_told():
@@ -196,3 +200,110 @@ def test_a_parameter_that_the_cost_ignores_is_not_said_to_have_a_wrong_line():
     assert not report.advice
     wrong = fc.check_vjp(lambda x, W: x @ W, lambda d, x, W: (d @ W.T, 1.01 * x.T @ d), (x, weights))
     assert any("its own line" in sentence for sentence in wrong.advice)
+
+
+def test_labels_are_no_indices_of_weights():
+    """Two entries that were exchanged happened to have the numbers of the classes, of which each occurs repeatedly."""
+    rng = np.random.default_rng(0)
+    x, y, w = rng.standard_normal((20, 4)), rng.integers(0, 2, 20), rng.standard_normal(4)
+    a = 1 / (1 + np.exp(-x @ w))
+    right = x.T @ (a - y) / 20
+    report = fc.check_function(
+        lambda w: -np.mean(y * np.log(1 / (1 + np.exp(-x @ w))) + (1 - y) * np.log(1 - 1 / (1 + np.exp(-x @ w)))), w,
+        right[[1, 0, 2, 3]],
+    )
+    assert report.verdict == "fail"
+    assert "repeated indices" not in report.failures[0].diagnosis
+
+
+def test_units_that_are_dead_are_no_right_middle_between_wrong_ends():
+    made = Made({"b": (4, 1)})
+    made.approx("b")[1:3] = made["b"][1:3] = 0.0
+    made["b"][[0, 3]] *= [[1.7], [0.3]]
+    assert "ends" not in made.report().failures[0].diagnosis
+
+
+def test_one_row_of_zeros_among_others_that_are_wrong_is_no_pattern():
+    """"dW1 is zero up to index 0 of axis 0 (1 of 5)" was said of a mask made of the wrong array."""
+    made = Made({"x": (5, 6)})
+    made["x"][0] = 0.0
+    made["x"][2:4] *= np.linspace(0.3, 1.9, 12).reshape(2, 6)
+    assert "up to index" not in made.report().failures[0].diagnosis
+    made = Made({"x": (5, 6)})
+    made["x"][:, -1] = 0.0
+    made["x"][2:4] *= np.linspace(0.3, 1.9, 12).reshape(2, 6)
+    assert "from index" not in made.report().failures[0].diagnosis
+
+
+def test_a_few_wrong_entries_of_each_column_but_one_are_no_range_of_columns():
+    made = Made({"s": (6, 4)})
+    for row, column in enumerate([0, 2, 1, 1, 0, 2]):
+        made["s"][row, column] *= 1.0 + 0.1 * (row + 1)
+    assert "right from" not in made.report().failures[0].diagnosis
+
+
+def test_signs_alone_are_told_as_such():
+    """They were said to add up to zero, as where a mean is subtracted."""
+    made = Made({"w": (4,)})
+    made.approx("w")[:] = [0.5, -2.0, 1.5, -0.1]
+    made["w"][:] = [1.0, -1.0, 1.0, -1.0]
+    assert made.report().failures[0].diagnosis == "dw holds the signs of the numerical gradient, and not its sizes."
+
+
+@pytest.mark.parametrize("rate", [0.1, -0.01, 0.001])
+def test_a_learning_rate_in_the_gradient_is_among_the_guesses(rate):
+    w = np.arange(1.0, 5.0)
+    report = fc.check_function(lambda w: float(np.sum(w**3)), w, rate * 3.0 * w**2)
+    said = report.failures[0].diagnosis
+    assert "is it multiplied by a learning rate?" in said or "or is it multiplied by a learning rate?" in said
+    assert ("the sign is wrong" in said) == (rate < 0)
+
+
+@pytest.mark.parametrize("norm", [1.0, 5.0, 0.5])
+def test_a_gradient_of_a_round_norm_was_normalised_or_clipped(norm):
+    made = Made({"W": (5, 6), "v": (7,)})
+    made["W"][:] *= norm / np.linalg.norm(made["W"])
+    said = made.report().tensor("W").diagnosis
+    assert said.endswith(f"its norm is {norm:g}: it was normalised, or clipped to that norm.")
+    made = Made({"W": (5, 6), "v": (7,)})
+    made.gradient[:] *= norm / np.linalg.norm(made.gradient)
+    said = made.report().tensor("v").diagnosis
+    assert said.endswith(f"the norm of all gradients together is {norm:g}: they were normalised, or clipped to that "
+                         "norm.")
+
+
+def test_no_norm_is_told_where_it_is_none_in_particular():
+    made = Made({"W": (5, 6), "v": (7,)})
+    made["W"][:] *= 0.3712345
+    assert "norm" not in made.report().tensor("W").diagnosis
+
+
+def test_two_entries_of_the_wrong_sign_are_told_as_such():
+    made = Made({"w": (6,)})
+    made["w"][[0, 3]] *= -1.0
+    assert made.report().failures[0].diagnosis == "only dw[0] and dw[3] are wrong: their sign is wrong."
+
+
+def test_a_backward_that_divides_by_its_upstream_gradient_is_not_asked_whether_it_writes_to_it():
+    def backward(d, x):
+        if not d.any():
+            raise ValueError("norm is zero")
+        return d * np.cos(x)
+
+    report = fc.check_vjp(np.sin, backward, np.arange(1.0, 5.0))
+    assert report.verdict == "pass"
+    assert report.notes == ("backward raises ValueError when the upstream gradient is zero (norm is zero).",)
+
+
+def test_a_factor_reads_the_same_on_either_side_of_a_tenth():
+    """-0.100 of one gradient and -0.1 of another were two sentences."""
+    assert number(np.nextafter(0.1, 0.0)) == number(0.1) == "0.100"
+    assert number(-np.nextafter(0.1, 0.0)) == "-0.100"
+    assert number(0.01) == "0.01"
+
+
+def test_one_entry_left_at_zero_is_said_to_be_zero():
+    made = Made({"w": (8,)})
+    made.approx("w")[7] = 1.5
+    made["w"][7] = 0.0
+    assert made.report().failures[0].diagnosis == "only one entry is wrong, dw[7]: it is zero, and should be 1.5."

@@ -148,7 +148,8 @@ class _Search:
                 continue
             if not all(self._explained(name, found - 1.0, guess, alive) for name in chosen):
                 continue
-            all_shares = np.ones(len(parts))
+            # what adds nothing may have any share: that of the others, where theirs is one
+            all_shares = np.full(len(parts), found[0] if np.all(found == found[0]) else 1.0)
             all_shares[alive] = found
             if not (guess.weighed or plain(all_shares)):
                 continue

@@ -22,6 +22,8 @@ BEYOND_WRONG = 2
 APART = 1e-6
 # Exact ones are, as long as what the fit leaves, or rounding, moves no share by more than this.
 UNSURE, ROUNDING = 1e-3, 1e-14
+# Up to this many shares, or runs of the same share, are told one by one.
+ONE_BY_ONE = 6
 # A share this near to a whole number is that number.
 WHOLE = 1e-6
 
@@ -84,7 +86,7 @@ def plain(found: Array) -> bool:
 def snapped(values: Array) -> Array:
     """Shares with those that are whole or half numbers to rounding made so."""
     whole = 0.5 * np.round(2.0 * values)
-    return np.where(np.abs(values - whole) <= WHOLE * np.maximum(1.0, np.abs(whole)), whole, values)
+    return np.where(np.abs(values - whole) <= WHOLE * np.maximum(1.0, np.abs(whole)), whole, values) + 0.0  # no -0
 
 
 def in_words(name: str, found: Array, places: Sequence[Place]) -> str:
@@ -104,18 +106,29 @@ def in_words(name: str, found: Array, places: Sequence[Place]) -> str:
         return _missing(name, found, places, visits)
     if np.all(found[off] == -1.0):
         meaning = ": a complex conjugate is missing, or one too many" if all(places[k].conjugate for k in off) else ""
-        return f"what comes through {_listed(places, np.array(off), visits)} is in {name} with the wrong sign{meaning}"
+        return f"{name} holds what comes through {_listed(places, np.array(off), visits)} with the wrong sign{meaning}"
     if len(off) == 1:
-        return f"what comes through {places[off[0]]} is in {name} {found[off[0]]:.4g} times"
-    counted = ", ".join(f"{share:.4g}" for share in found)
+        return f"{name} holds what comes through {places[off[0]]} {found[off[0]]:.4g} times"
     if visits:
         what = "indices" if places[0].index else "evaluations"
         if np.all(found == found[0]):
-            return f"what the {len(places)} {what} of {places[0].words} add to {name} is in it {found[0]:.4g} times"
-        return (f"what the {len(places)} {what} of {places[0].words} add to {name} is in it {counted} times instead "
-                f"of once each{weighed(found, places)}")
+            return f"{name} holds what the {len(places)} {what} of {places[0].words} give {found[0]:.4g} times"
+        return (f"{name} holds what the {len(places)} {what} of {places[0].words} give {_counted(found)} instead of "
+                f"once each{weighed(found, places)}")
     each = ", ".join(f"that through {places[k]} {found[k]:.4g} times" for k in off)
     return f"the parts of {name} are not in it once each: {each}"
+
+
+def _counted(found: Array) -> str:
+    """How often each of several visits is there: one by one where they are few, else in runs of the same number."""
+    if found.size <= ONE_BY_ONE:
+        return f"{', '.join(f'{share:.4g}' for share in found)} times"
+    starts: list[int] = [0, *(np.flatnonzero(np.diff(found)) + 1).tolist()]
+    if len(starts) > ONE_BY_ONE:
+        return f"{found.min():.4g} to {found.max():.4g} times"
+    stops = [*starts[1:], found.size]
+    return _and(f"{found[a]:.4g} times {f'at {a}' if b - a == 1 else f'from {a} to {b - 1}'}"
+                for a, b in zip(starts, stops, strict=True)) + " (counted from 0)"
 
 
 def weighed(found: Array, places: Sequence[Place]) -> str:
@@ -137,7 +150,7 @@ def _missing(name: str, found: Array, places: Sequence[Place], visits: bool) -> 
     if visits and kept.size == 1 and (count > 2 or kept[0] == count - 1):
         which = {0: "first", count - 1: "last"}.get(int(kept[0]), ordinal(int(kept[0]) + 1))
         what = "indices" if places[0].index else "evaluations"
-        return (f"of the {count} {what} of {places[0].words} {name} holds only the {which}: what several samples, "
+        return (f"{name} holds only the {which} of the {count} {what} of {places[0].words}: what several samples, "
                 "steps or workers give is not added up, but overwritten or left out")
     lacking = _listed(places, np.flatnonzero(found == 0.0), visits)
     if visits:

@@ -170,8 +170,10 @@ def _unreadable(structure: Any, argument: str, prefix: str) -> Exception:
         found = f"the unknown {listed}" if listed else f"no weights; {prefix}W1 is missing"
         return ValueError(f"{argument}: expected {wanted}, got {found}")
     hint = "; unpack a vector by net.to_parameters(theta)" if getattr(structure, "ndim", 0) else ""
-    return TypeError(f"{argument}: expected a dictionary of arrays ({wanted}) or lists of them, "
-                     f"got {type(structure).__name__}{hint}")
+    kind = type(structure).__name__
+    if isinstance(structure, (list, tuple)) and structure:
+        kind = f"a {kind} of {type(structure[0]).__name__}"
+    return TypeError(f"{argument}: expected a dictionary of arrays ({wanted}) or lists of them, got {kind}{hint}")
 
 
 def _numbered(found: Found, argument: str) -> dict[Group, int]:
@@ -213,6 +215,10 @@ def _gradients_as(found: Found, parameters: ReadParameters, argument: str) -> di
     if parameters.folded:
         found = _gradients_apart(found, parameters, argument)
     names = _names_of_gradients(found, parameters)
+    without = next((key for key, name in names.items() if name and name not in own), None)
+    if without is not None:
+        raise ValueError(f"{argument}: expected {', '.join(own)}, got {found.called[without]}, the gradient of "
+                         f"{names[without]}, which parameters leave out (None)")
     unknown = [found.called[key] for key, name in names.items() if name not in own]
     _refuse_unknown([*unknown, *found.ignored], own, argument, GRADIENT)
     gradients = {}

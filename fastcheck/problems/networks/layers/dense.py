@@ -8,7 +8,7 @@ import numpy as np
 
 from ...._names import ACTIVATION_SYNONYMS, Activation
 from ...._types import Array
-from ...._validation import known
+from ...._validation import kind_of, known
 from ....rules.activations import ACTIVATIONS
 from .base import Parameter, Values
 
@@ -93,7 +93,7 @@ def checked_chain(layers: Sequence[Dense]) -> tuple[Dense, ...]:
         raise ValueError("layers: expected at least one Dense layer, got an empty list")
     for index, layer in enumerate(layers, 1):
         if not isinstance(layer, Dense):
-            raise TypeError(f"layers: expected Dense as layer {index}, got {type(layer).__name__}")
+            raise TypeError(f"layers: expected Dense as layer {index}, got {_instead(layer)}")
         if index > 1 and layers[index - 2].outputs != layer.inputs:
             raise ValueError(
                 f"layers: expected layer {index} to take the {layers[index - 2].outputs} outputs of layer {index - 1}, "
@@ -102,3 +102,9 @@ def checked_chain(layers: Sequence[Dense]) -> tuple[Dense, ...]:
         if index < len(layers) and not ACTIVATIONS[layer.activation].elementwise:
             raise ValueError(f"layers: expected {layer.activation} in the output layer only, got it in layer {index}")
     return tuple(layers)
+
+
+def _instead(layer: object) -> str:
+    """What stands in the place of a layer, and what to write there."""
+    how = ", as in Dense(...)" if isinstance(layer, type) else "; pass Dense(inputs, outputs, activation)"
+    return kind_of(layer) + how

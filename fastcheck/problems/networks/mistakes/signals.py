@@ -19,6 +19,9 @@ def mistaken_signals(b: Backward, k: int, right: Signal) -> Iterator[Mistake]:
     if right.dA is not None and b.activation(k).elementwise:
         for words, slope in (*mistaken_slopes(b, k), *mistaken_thresholds(b, k)):
             yield Mistake(words, right.dA * slope)
+        if b.activation(k).name == "relu":
+            yield Mistake(f"with relu's mask made of dA instead of z in layer {k} (dA > 0 for z > 0)",
+                          np.maximum(right.dA, 0.0))
     if b.m > 1:
         yield Mistake(f"with the last sample dropped in layer {k}", _without_sample(right.dZ, -1))
         yield Mistake(f"with the first sample dropped in layer {k}", _without_sample(right.dZ, 0))

@@ -21,6 +21,8 @@ SLIPS: dict[str, tuple[tuple[str, Callable[[Array], Array]], ...]] = {
     "tanh": (("1 - a", lambda a: 1.0 - a), ("1 + a^2", lambda a: 1.0 + a * a), ("a (1 - a)", lambda a: a * (1.0 - a)),
              ("1 + a", lambda a: 1.0 + a), ("(1 - a)^2", lambda a: (1.0 - a) ** 2)),
 }  # fmt: skip
+# Activations whose derivative is a mask.
+MASKS = ("relu", "relu6", "hardtanh")
 # Thresholds that people set for relu's mask, beside those that a batch tells apart.
 THRESHOLDS = (0.1, -0.1, 0.01, -0.01, 0.5, -0.5, 1.0, -1.0, 1e-3, 1e-6)
 # Every threshold of a batch is tried up to this many pre-activations.
@@ -31,7 +33,8 @@ def mistaken_slopes(b: Backward, k: int) -> Iterator[tuple[str, Array]]:
     """Yield what people put in place of g'(z) in layer k: words, and the values (units, m)."""
     entry, Z, A = b.activation(k), b.Z(k), b.A(k)
     g = entry.name
-    yield f"without {g}'s derivative in layer {k} (its mask is forgotten)", np.ones_like(Z)
+    forgotten = " (its mask is forgotten)" if g in MASKS else ""
+    yield f"without {g}'s derivative in layer {k}{forgotten}", np.ones_like(Z)
     yield f"with {g}'s derivative taken at a instead of z in layer {k}", entry.derivative(A)
     if g in BY_HAND:
         yield f"with {g}'s derivative, {BY_HAND[g][0]}, taken at z instead of a in layer {k}", BY_HAND[g][1](Z)
