@@ -20,9 +20,10 @@ from ..verdict.judge import judge
 from ..verdict.judgement import Judgement, TensorVerdict
 from ..verdict.outcome import FAIL, INCONCLUSIVE, PASS, Cause, Judged, Verdict
 from . import sentences
+from .data import Entry
 from .formats import format_of, write
 from .plain_data import json_text, plain_data, versions
-from .tensor import Entry, TensorReport, merge
+from .tensor import TensorReport, merge
 from .text import html, plain, rich_parts
 
 # Raised when a key of ``Report.to_dict`` changes its meaning or goes.

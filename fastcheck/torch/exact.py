@@ -41,8 +41,8 @@ EXACTLY = 1e-12
 SAME, LITERAL = 1e-9, 1e-4
 
 
-def exact_jacobian(function: TorchFunction, directions: Directions) -> Array | ExactJacobian:
-    """Return the Jacobian (M, n) of the outputs that ``directions`` looks at; from both sides where it stands on kinks.
+def moved(function: TorchFunction, directions: Directions) -> "Moved":
+    """Return a function's operators, whose changes are exact.
 
     Parameters
     ----------
@@ -51,13 +51,8 @@ def exact_jacobian(function: TorchFunction, directions: Directions) -> Array | E
 
     Raises
     ------
-    NoRule : where the function cannot be followed, an operator has no rule, or subtraction contradicts what was found.
+    NoRule : where the function cannot be followed, or its operators give other values than it does.
     """
-    return moved(function, directions).jacobian()
-
-
-def moved(function: TorchFunction, directions: Directions) -> "Moved":
-    """Return a function's operators, whose changes are exact; the parameters and errors are ``exact_jacobian``'s."""
     program = _recorded(function)
     plain = np.concatenate([np.empty(0), *(np.asarray(o).reshape(-1) for o in program.outputs)])
     scale = float(np.max(np.abs(function.plain), initial=0.0))
@@ -109,7 +104,12 @@ class Moved:
         return np.asarray(above - below)
 
     def jacobian(self) -> Array | ExactJacobian:
-        """Return the Jacobian of all entries; raises NoRule where it is not finite, or subtraction contradicts it."""
+        """Return the Jacobian (M, n) of the outputs that are looked at; from both sides where it stands on kinks.
+
+        Raises
+        ------
+        NoRule : where an operator has no rule, the Jacobian is not finite, or subtraction contradicts it.
+        """
         steps = np.maximum(STEP * np.abs(self.function.theta), LEAST)
         entries = np.arange(steps.size)
         (above, right), (below, left) = (self._quotients(entries, sign * steps) for sign in (1.0, -1.0))

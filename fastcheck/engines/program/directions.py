@@ -43,8 +43,8 @@ def probe_exactly(
     directions: int | None,
     tolerance: float,
     generator: "Generator",
-    rounded: bool = False,
-    deadline: float = math.inf,
+    rounded: bool,
+    deadline: float,
 ) -> tuple[Probe, int]:
     """Compare the gradient with exact slopes along random directions, tensor by tensor (see ``finite.directional``).
 

@@ -294,7 +294,7 @@ class Apart:
 
 def _compare_all(
     problem: ProgramProblem, runner: Runner, at: Sequence[Array], changes: Sequence[Array | None],
-    noise: Sequence[float], *, only: int | None = None, finite: bool = False,
+    noise: Sequence[float], *, only: int | None = None, finite: bool,
 ) -> Apart | None:
     """Return the first output (or this one) whose literal difference disagrees, if any.
 

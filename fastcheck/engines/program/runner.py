@@ -25,8 +25,6 @@ INNER_STEP = 2.0**-48
 LEAST_SIZE, SMALL_SIZE, SMALL_PART = 1e-306, 1e-200, 2.0**-24
 # What rounding below the smallest normal number makes of a change, at the usual length of a computation.
 FLUSHED = 2.0**-1064
-# Seconds that a block of columns may take, for Ctrl-C, progress and the time limit.
-BLOCK_SECONDS = 0.2
 # The first block, and the bytes of changes beside its inputs and outputs that a column is taken to need, as a multiple
 # of theirs, until memory has been seen.
 FIRST_COLUMNS, INTERMEDIATE = 64, 8

@@ -33,7 +33,7 @@ NEAR = 0.25
 
 
 def rises_in_jumps(
-    problem: ProgramProblem, positions: Indices, slopes: Array, gradient: Array, seed: int, deadline: float = math.inf
+    problem: ProgramProblem, positions: Indices, slopes: Array, gradient: Array, seed: int, deadline: float
 ) -> bool:
     """Tell whether a gradient is that of a cost's chords, to both sides and at two lengths, where its slopes are not.
 

@@ -45,7 +45,7 @@ class Dithered:
 
 
 def verify(
-    check: Check, candidates: Candidates, *, joint: bool, early: EarlyAlong | None = None
+    check: Check, candidates: Candidates, *, joint: bool, early: EarlyAlong | None
 ) -> tuple[Candidates, Dithered]:
     """Hold the entries against directions, mend what disagrees, and measure the noise.
 

@@ -30,7 +30,7 @@ def gradients_of(layer: Any, slots: Sequence[Slot], grads: "str | None" = None) 
     return [_total(slot, _counted(layer, slot, slots, grads)) for slot in slots]
 
 
-def gradients_before(layer: Any, slots: Sequence[Slot], grads: "str | None" = None) -> list[Any]:
+def gradients_before(layer: Any, slots: Sequence[Slot], grads: str | None) -> list[Any]:
     """Return copies of the gradients that a layer keeps before backward, as ``gradients_of`` does.
 
     None stands also for one that has no place yet: dictionaries may be empty, and methods need what backward makes.
@@ -44,7 +44,7 @@ def gradients_before(layer: Any, slots: Sequence[Slot], grads: "str | None" = No
     return found
 
 
-def readings_of(layer: Any, slots: Sequence[Slot], grads: "str | None" = None) -> list[str]:
+def readings_of(layer: Any, slots: Sequence[Slot], grads: str | None) -> list[str]:
     """Return sentences on the parameters of which several places keep a gradient: what was taken for the whole.
 
     Parameters

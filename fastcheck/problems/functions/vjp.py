@@ -4,7 +4,7 @@ import inspect
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,9 +95,8 @@ class LayerCost:
 
 
 def vjp_problem(
-    forward: Callable[..., Any], backward: Callable[..., Any], inputs: Any, seed: int, *, cache: bool = False,
-    names: Sequence[str] | None = None, deadline: float = math.inf,
-    keeping: Callable[[], AbstractContextManager[None]] = nullcontext,
+    forward: Callable[..., Any], backward: Callable[..., Any], inputs: Any, seed: int, *, cache: bool,
+    names: Sequence[str] | None, deadline: float, keeping: Callable[[], AbstractContextManager[None]],
 ) -> tuple[LayerCost, dict[str, Any], list[dict[str, Any]], list[str]]:
     """The cost sum(cotangents * forward(*inputs)), its parameters (the floating inputs), backward's gradients, and
     notes on what it does with other upstream gradients: where that is wrong, gradients that show it come second (see
@@ -115,8 +114,7 @@ def vjp_problem(
             raise TypeError(f"{argument}: expected a function, got {type(function).__name__}")
     given = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
     names = input_names(forward, len(given)) if names is None else _names_of(names, len(given))
-    require_numpy("inputs", dict(zip(names, given, strict=True)),
-                  "pass their NumPy arrays, or check it with fastcheck.torch.gradcheck")
+    require_numpy("inputs", dict(zip(names, given, strict=True)))
     arrays = [_input(name, value) for name, value in zip(names, given, strict=True)]
     floating = [place for place, array in enumerate(arrays) if array.dtype.kind == "f"]
     if not sum(arrays[place].size for place in floating):

@@ -48,8 +48,8 @@ def _only_where_unmasked(call: Call) -> Any:
     return ruled("where", values, changes, call.out, call)
 
 
-def _hard(low: float, high: float) -> Handler:
-    return lambda call: ruled("clip", (call.args[0], low, high), (call.changes[0], None, None), call.out, call)
+def _relu6(call: Call) -> Any:
+    return ruled("clip", (call.args[0], 0.0, 6.0), (call.changes[0], None, None), call.out, call)
 
 
 def _hardtanh(call: Call) -> Any:
@@ -250,7 +250,7 @@ SPECIAL: dict[str, Handler] = {
                                     (call.changes[0], None, call.changes[1]), call.out, call),
     "where": lambda call: ruled("where", call.args, call.changes, call.out, call),
     "masked_fill": _only_where_unmasked, "constant_pad_nd": structure.padded, "hardtanh": _hardtanh, "relu6":
-    _hard(0.0, 6.0),
+    _relu6,
     "rrelu_with_noise": _rrelu, "leaky_relu": _with("leaky_relu", slope=(1, 0.01)), "gelu": _gelu,
     "elu": _with("elu", alpha=(1, 1.0), scale=(2, 1.0), input_scale=(3, 1.0)), "celu": _with("celu", alpha=(1, 1.0)),
     "softplus": _with("softplus", beta=(1, 1.0), threshold=(2, 20.0)),

@@ -22,8 +22,6 @@ from .storage import Store, cut_of, mirrored, zeros_beside
 Value = Any  # a plain numpy array or numpy scalar
 Change = NDArray[Any]
 
-ALL = slice(None)
-
 
 class _Array(np.ndarray):
     """What isinstance() takes arrays that carry changes for."""
