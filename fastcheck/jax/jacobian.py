@@ -53,15 +53,10 @@ class Exact:
 
     def along(self, changes: Array, convention: Held | None = None) -> tuple[Array, Response]:
         """Changes of all outputs (k, M) for changes (k, n) of all inputs."""
-        found = self.program.run(dict(enumerate(self.by_input(changes))), None, convention)
+        found = self.program.run(dict(enumerate(self.function.by_input(changes))), None, convention)
         rows = [np.zeros((len(changes), out.size)) if change is None else change.reshape(len(changes), -1)
                 for change, out in zip(found.changes, self.program.outputs, strict=True)]
         return np.concatenate(rows, axis=1), found
-
-    def by_input(self, changes: Array) -> list[Array]:
-        """Return changes (k, n) of all inputs input by input."""
-        parts = np.split(changes, np.cumsum([r.size for r in self.function.real])[:-1], axis=1)
-        return [part.reshape(len(changes), *r.shape) for part, r in zip(parts, self.function.real, strict=True)]
 
     def jacobian(self) -> ExactJacobian:
         """Of all entries, and one literal difference beside them.

@@ -11,7 +11,7 @@ import torch
 from torch.autograd.gradcheck import GradcheckError
 
 from .._constants import NOISE_SIGMAS, UNIT_ROUNDOFF
-from .._errors import NondeterministicError, NoRule
+from .._errors import NondeterministicError, NoRule, in_short
 from .._types import Array, Indices
 from ..checks.jacobian.exact import compare_exactly
 from ..checks.jacobian.judge import compare, numerical_jacobian
@@ -27,7 +27,7 @@ from .forward import forward_jacobian
 from .function import TorchFunction
 from .measured import explains, findings
 from .precision import twin
-from .tensors import Tensors, as_tuple, floating, in_short, parts, random_numbers, real_outputs, unit_of, vector
+from .tensors import Tensors, as_tuple, floating, parts, random_numbers, real_outputs, unit_of, vector
 from .widened import Widened
 
 if TYPE_CHECKING:

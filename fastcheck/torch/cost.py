@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .._errors import NoRule
+from .._errors import NoRule, in_short
 from .._types import Array, Indices
 from ..engines.program.patience import affordable
 from ..engines.program.problem import ProgramProblem
@@ -17,7 +17,6 @@ from ..runtime.run import Run
 from .case import double
 from .function import TorchFunction
 from .program.problem import program_problem
-from .tensors import in_short
 
 
 @dataclass(frozen=True, eq=False)

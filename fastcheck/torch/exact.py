@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from .._constants import CANCELLED, UNIT_ROUNDOFF
-from .._errors import NoRule
+from .._errors import NoRule, in_short
 from .._types import Array, Indices, Mask
 from ..checks.jacobian.quotients import ExactJacobian
 from ..engines.program.columns import SHRINK
@@ -26,7 +26,7 @@ from ..rules.branches import Held, Kind
 from .directions import Directions, Rise
 from .function import TorchFunction
 from .program.program import TorchProgram
-from .tensors import Tensors, in_short, real_outputs
+from .tensors import Tensors, real_outputs
 
 log = logging.getLogger("fastcheck.torch")
 

@@ -13,7 +13,7 @@ import torch
 from torch.func import vmap
 
 from .._constants import UNIT_ROUNDOFF
-from .._errors import FastcheckError
+from .._errors import FastcheckError, in_short
 from .._types import Array, Indices
 from ..checks.jacobian.point import Part
 from ..problems.functions.vjp import input_names
@@ -22,7 +22,6 @@ from .tensors import (
     Tensors,
     as_tuple,
     fill,
-    in_short,
     joined,
     numbers_in,
     parts,

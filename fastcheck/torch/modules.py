@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from .._constants import COARSE, UNIT_ROUNDOFFS
-from .._errors import NoRule
+from .._errors import NoRule, in_short
 from .._names import Method
 from .._types import Array
 from .._validation import known, time_left
@@ -32,7 +32,7 @@ from .loss_rounding import loss_rounding, without_loss_rounding
 from .low_precision import NoTruthError, Point, Twin, by_itself, by_name, end_to_end, judged_by_spread
 from .operations import of_another_function, wrong_operations
 from .repeats import repeats
-from .tensors import floating, in_short
+from .tensors import floating
 from .watch import BaseWatch
 
 

@@ -85,11 +85,6 @@ def parts(names: Sequence[str], tensors: Sequence[torch.Tensor]) -> tuple[Part, 
     return tuple(found)
 
 
-def in_short(error: Exception) -> str:
-    """Return the first sentence of an exception's message."""
-    return (str(error).strip("'\"\n ") or repr(error)).splitlines()[0].split(". ")[0]
-
-
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """No advice from vmap about operations that it runs one by one."""

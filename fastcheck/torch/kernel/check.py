@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from ..._constants import ENTRY_ROUNDINGS, ROUNDINGS, UNIT_ROUNDOFFS
+from ..._errors import in_short
 from ..._types import Array
 from ...verdict.outcome import FAIL, INCONCLUSIVE, PASS, Judged, Verdict
 from ...verdict.spread import Spread, spread_of
@@ -16,7 +17,7 @@ from ...verdict.yardstick import MARGIN, in_words, times_as_rough
 from ..answers import Answer, answer, outputs_of, random_upstream, requires_gradient, truth, wide
 from ..gradients import gradcheck
 from ..measured import RUNS, jiggled
-from ..tensors import floating, in_short
+from ..tensors import floating
 from .contract import CONTRACT, Plain, rounding_beside
 
 # Inputs this many times as large must not overflow where the reference does not.

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from ..._constants import ROUNDINGS, UNIT_ROUNDOFFS
+from ..._errors import in_short
 from ..answers import Answer, answer, leaves, outputs_of, poisoned_memory
-from ..tensors import in_short
 
 # What is zero in theory differs by as many roundings of the largest of all gradients, and by no more than this share.
 BESIDE, MOST_BESIDE = 256.0, 2.0**-15

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ...._errors import NoRule
 from .array import DifferenceArray
+from .elementwise import moves
 from .rearranging import still_value, value_of
 from .reductions import into, negative_axes
 from .run import Run
@@ -80,8 +81,8 @@ def each(*content: str | int) -> Handler:
             return function(*here, **there)
 
         result = at(value_of)
-        moving = [arg for place, arg in enumerate(args) if place in chosen and _moves(arg)]
-        moving += [arg for key, arg in options.items() if key in chosen and _moves(arg)]
+        moving = [arg for place, arg in enumerate(args) if place in chosen and moves(arg)]
+        moving += [arg for key, arg in options.items() if key in chosen and moves(arg)]
         if not moving:
             return _fresh_all(run, result, None)
         size, constant = _size([arg.change for arg in moving]), at(_zeros)
@@ -89,10 +90,6 @@ def each(*content: str | int) -> Handler:
         return _fresh_all(run, result, found, size)
 
     return handler
-
-
-def _moves(arg: Any) -> bool:
-    return type(arg) is DifferenceArray and arg.change is not None
 
 
 def _size(changes: Sequence[NDArray[Any]]) -> float:
