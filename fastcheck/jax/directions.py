@@ -9,7 +9,7 @@ from .._constants import UNIT_ROUNDOFF
 from .._types import Array
 from ..checks.jacobian.mismatch import BETWEEN
 from ..checks.jacobian.point import Part, Tolerances
-from ..engines.program.runner import INNER_STEP
+from ..engines.program.places import INNER_STEP
 from ..problems.parameters.sampling import random_direction
 from .function import JaxFunction, WrongDerivativeError
 from .jacobian import Exact, any_flagged

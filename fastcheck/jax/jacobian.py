@@ -13,8 +13,8 @@ from .._errors import NondeterministicError
 from .._types import Array, Indices, Mask
 from ..checks.jacobian.quotients import ExactJacobian
 from ..checks.jacobian.slopes import powers, steady
+from ..engines.program.places import INNER_STEP, inner_steps
 from ..engines.program.response import Response
-from ..engines.program.runner import INNER_STEP, inner_steps
 from ..rules.branches import Held
 from .function import JaxFunction, joined
 from .kinks import mixtures

@@ -20,8 +20,8 @@ from .._types import Array, Indices, Mask
 from ..checks.jacobian.quotients import ExactJacobian
 from ..engines.program.columns import SHRINK
 from ..engines.program.kinks import held_in_turn
+from ..engines.program.places import inner_steps
 from ..engines.program.response import Response
-from ..engines.program.runner import inner_steps
 from ..rules.branches import Held, Kind
 from .directions import Directions, Rise
 from .function import TorchFunction

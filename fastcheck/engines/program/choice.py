@@ -10,7 +10,8 @@ import numpy as np
 from ..._types import Indices, Mask
 from .colouring import Colouring
 from .discovery import discover, trial_columns
-from .runner import Place, Runner, ranges
+from .places import Place
+from .runner import Runner, ranges
 from .units import Product, Unit, bundled, merged, units_of
 
 if TYPE_CHECKING:

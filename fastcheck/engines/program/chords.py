@@ -14,8 +14,9 @@ from ..._errors import NoRule
 from ..._types import Array, Indices, Mask
 from ..finite.lines import OutOfTime
 from ..finite.unlearned import SHRUNK, shrunk_shares
+from .places import scales
 from .problem import ProgramProblem
-from .runner import costs_of, scales
+from .runner import costs_of
 
 # How far entries are moved, relative to their size: into and through what is saturated.
 DISTANCES = np.array([-8.0, -3.0, -1.0, 1.0, 3.0, 8.0])

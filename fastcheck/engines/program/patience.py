@@ -4,8 +4,9 @@ import numpy as np
 
 from ...runtime.run import Run
 from .engine import expected_seconds
+from .places import Place
 from .problem import ProgramProblem
-from .runner import Place, Runner
+from .runner import Runner
 
 # Seconds that all entries may take; beyond that, directions through everything are taken unless all were asked for.
 PATIENCE = 5.0

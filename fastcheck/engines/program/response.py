@@ -1,4 +1,4 @@
-"""What a run of a program gives, for front ends that note nothing else (see ``runner.Response``)."""
+"""What a run of a program gives, for front ends that note nothing else (see ``protocols.Response``)."""
 
 from dataclasses import dataclass
 

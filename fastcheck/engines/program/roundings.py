@@ -29,9 +29,11 @@ from .chords import (
     starts_of,
     steepest_chords,
 )
+from .places import scales
 from .problem import ProgramProblem
+from .protocols import DifferencedProgram
 from .rounded import Roundings
-from .runner import DifferencedProgram, costs_of, scales
+from .runner import costs_of
 from .trust import root_mean_square
 
 # Draws of roundings, whose root mean square is taken.

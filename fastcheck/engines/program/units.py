@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from ..._types import Array, Indices
+from .places import Place
 from .quotients import Quotients
-from .runner import Place, Runner, ranges
+from .runner import Runner, ranges
 
 if TYPE_CHECKING:
     from numpy.random import Generator
