@@ -14,7 +14,7 @@ import torch
 from ..._types import Array, Indices
 from ...engines.program.adjoints import Kernel, summed_to
 from ..tensors import dense
-from .recorder import Node, Ref, refs_of
+from .tape import Node, Ref, refs_of
 
 Adjoint = Callable[[Array, Array], Array]
 aten, prims = torch.ops.aten, torch.ops.prims

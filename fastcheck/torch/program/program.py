@@ -20,9 +20,10 @@ from .cuts import Cut, record_as_autograd
 from .memory import BYTES, bytes_of_column, last_uses
 from .operators import CONSTANT, EXACT, OPERATORS
 from .products import products_of
-from .recorder import Node, Ref, Tape, record, refs_of
+from .recorder import record
 from .replay import replayed
 from .rounding import Rounded
+from .tape import Node, Ref, Tape, refs_of
 
 
 class TorchProgram:
