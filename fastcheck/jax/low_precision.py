@@ -201,7 +201,7 @@ class Low:
     gradients: Gradients
     given: Sequence[Any]
     judged: Judged
-    yardstick: Gradients | None = None
+    yardstick: Gradients | None
 
     def report(
         self, wide: JaxFunction | None, norm: float, seed: int, seconds: float | None

@@ -7,7 +7,7 @@ that got lost on the way is noticed.
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -217,7 +217,7 @@ class ExactDirections(Directions):
     moved : its operators.
     """
 
-    moved: Moved = field(kw_only=True)
+    moved: Moved
 
     @property
     def left_out(self) -> float:

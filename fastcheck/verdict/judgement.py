@@ -133,5 +133,5 @@ class Judgement:
 
     verdict: Verdict
     difference: float
-    tensors: Sequence[TensorVerdict] = ()
+    tensors: Sequence[TensorVerdict]
     cause: Cause = Cause.NONE

@@ -36,7 +36,7 @@ class ParameterLines:
     """
 
     def __init__(
-        self, evaluator: Evaluator, theta: Array, deadline: float = math.inf, expected: float = 0.0
+        self, evaluator: Evaluator, theta: Array, deadline: float, expected: float
     ) -> None:
         self.evaluator, self.theta, self.deadline, self.expected = evaluator, theta, deadline, expected
         self.count = 0

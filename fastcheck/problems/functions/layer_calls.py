@@ -60,10 +60,10 @@ class LayerCalls:
 
     make: Any
     inputs: tuple[Any, ...]
-    forward: Any = "forward"
-    backward: Any = "backward"
-    params: Any = None
-    grads: str | None = None
+    forward: Any
+    backward: Any
+    params: Any
+    grads: str | None
     names: list[str] = field(default_factory=list)
     values: tuple[Any, ...] = ()
     notes: list[str] = field(default_factory=list)

@@ -51,9 +51,9 @@ class LayerCost:
     given: tuple[Any, ...]
     floating: tuple[tuple[str, int], ...]
     weights: Values
-    cache: bool = False
-    rounding: Rounding | None = None
-    again: RunAgain | None = None
+    cache: bool
+    rounding: Rounding | None
+    again: RunAgain | None
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what is sent to other processes: rounding is asked for in this one only."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -38,9 +38,9 @@ class KernelReport(Judged):
     """
 
     verdict: Verdict
-    failures: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    power: dict[str, float] = field(default_factory=dict)
+    failures: tuple[str, ...]
+    notes: tuple[str, ...]
+    power: dict[str, float]
 
     def __str__(self) -> str:
         lines = [self.verdict.upper(), *(f"  {sentence}." for sentence in self.failures)]

@@ -29,7 +29,7 @@ class Own:
 
     called: str
     shape: Shape
-    transposed: bool = False
+    transposed: bool
 
     def as_network(self, name: str, array: NDArray[Any]) -> NDArray[Any]:
         """Return an array of that shape in the network's: weights (outputs, inputs), biases (outputs, 1)."""
@@ -61,7 +61,7 @@ class ReadParameters:
     weights: Weights
     told: bool
     groups: dict[Group, int]
-    folded: bool = False
+    folded: bool
 
     @property
     def widths(self) -> tuple[int, ...]:
