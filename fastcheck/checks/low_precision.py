@@ -12,9 +12,20 @@ from ..problems.parameters.tensor import Tensor
 from ..report.report import Report
 from ..verdict.outcome import PASS, Cause
 
+# Runs whose spread is measured; fewer where they take longer than this in all, but never less than the least.
+RUNS, LEAST_RUNS, SECONDS = 32, 8, 20.0
 # How many runs there are at points further away.
 RUNS_FURTHER = 25
 NOT_PROVEN = "The truth in double precision could not be proven."
+
+
+class NoTruthError(Exception):
+    """There is no truth in double precision; the message says why."""
+
+
+def is_enough(runs: int, spent: float, seconds: float) -> bool:
+    """Tell whether some runs, which took a time, are the least there have to be, and one more would take too long."""
+    return runs >= LEAST_RUNS and spent + spent / runs > seconds
 
 
 def judged_by_runs(

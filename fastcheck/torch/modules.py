@@ -16,7 +16,7 @@ from .._names import Method
 from .._types import Array
 from .._validation import known, time_left
 from ..checks.function import check_function
-from ..checks.low_precision import NOT_PROVEN
+from ..checks.low_precision import NOT_PROVEN, NoTruthError
 from ..checks.network import check
 from ..problems.files import torch_chain as chain
 from ..report.report import Report
@@ -29,7 +29,7 @@ from .cost import TorchCost
 from .function import TorchFunction
 from .kept import preserved
 from .loss_rounding import loss_rounding, without_loss_rounding
-from .low_precision import NoTruthError, Point, Twin, by_itself, by_name, end_to_end, judged_by_spread
+from .low_precision import Point, Twin, by_itself, by_name, end_to_end, judged_by_spread
 from .operations import of_another_function, wrong_operations
 from .repeats import repeats
 from .tensors import floating
