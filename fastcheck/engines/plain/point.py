@@ -20,10 +20,6 @@ QUADRATIC_REACH, QUARTIC_REACH = 2e-7, 1e-3
 SQUARE_IS_NOTHING = 3e-8
 # What is made of each output for each sample: more outputs than this many times the units cost more than they save.
 WORTHWHILE = 4
-# Literal propagation's rounding may be this many times its first-order bound, ...
-SAFETY = 16.0
-# ... and two evaluations of one sum agree to this, relatively.
-CLOSE = 1e-11
 # The parameter that is tried by literal subtraction is drawn by this many of theta's numbers.
 DRAWN_BY = 512
 NODES = np.array([-2.0, -1.0, 1.0, 2.0])[:, None, None]

@@ -6,13 +6,12 @@ from zlib import crc32
 
 import numpy as np
 
-from ..._errors import EngineError
 from ..._types import Array
 from ...problems.networks.operations import unit_operations
 from .block import Block
 from .columns import CLEAN, NEAR_KINK
 from .kernel_arrays import SLACK, START, Z, buffers
-from .literal_losses import SAFETY, SomeSamples, literal_parts
+from .literal_losses import CLOSE, INTERPOLATED, SAFETY, SomeSamples, literal_parts, require_agreement
 from .responses import Responses, powers_of
 from .unit_responses import Totals, respond_literally
 
@@ -20,10 +19,6 @@ from .unit_responses import Totals, respond_literally
 PARAMETERS = 4
 # ... unless it has fewer operations than this: then one.
 SMALL = 1e7
-# Two sums of the same numbers agree to this, relatively, ...
-CLOSE = 1e-11
-# ... and polynomials to this with the values that they go through.
-INTERPOLATED = 1e-9
 # One parameter's check may cost this share of the engine's own operations.
 SHARE = 0.01
 
@@ -71,23 +66,14 @@ def _check_one(block: Block, found: Responses, place: tuple[int, int, int], tota
     samples, own = np.arange(block.m), total / block.scale
     if found.kinds[:, unit].max() < NEAR_KINK:
         parts = _polynomial(found, unit, block.epsilon, a)
-        _compare(own, parts.sum(axis=1), CLOSE * np.abs(parts).sum() + 1e-300, place)
+        require_agreement(own, parts.sum(axis=1), CLOSE * np.abs(parts).sum() + 1e-300, place)
         samples = np.sort(rng.choice(block.m, _affordable(block, layer), replace=False))
         own = parts[:, samples].sum(axis=1)
     literal, rounding = _literal(block, place, samples)
     bound = rounding + CLOSE * float(np.abs(own).max())
     if not np.max(np.abs(literal - own)) <= bound:
         own = own + _interpolation(block, found, place, samples[found.kinds[samples, unit] == CLEAN])
-    return _compare(literal, own, bound, place)
-
-
-def _compare(one: Array, other: Array, bound: float, place: tuple[int, int, int]) -> float:
-    error = float(np.max(np.abs(one - other)))
-    if error > bound:
-        raise EngineError(
-            f"response engine: its spot check failed at layer {place[0] + 1}, unit {place[1]}, input {place[2]}: "
-            f"expected {one} by literal propagation, got {other}, bound {bound:.3g}; use engine='full' and report this"
-        )
+    error = require_agreement(literal, own, bound, place)
     return error / bound if bound else 0.0
 
 
@@ -116,7 +102,7 @@ def _interpolation(block: Block, found: Responses, place: tuple[int, int, int], 
     c4 = np.where(is_quartic, c2 - near[1] / (0.25 * h * h), 0.0) / (0.75 * h * h)
     odd, even = (c1 - h * h * c3) * x + c3 * x**3, (c2 - h * h * c4) * x * x + c4 * x**4
     own = _polynomial(found, unit, block.epsilon, block.inputs[layer][:, column])[:, samples].sum(axis=1)
-    _compare(own, np.array([odd.sum(), even.sum()]), INTERPOLATED * float(np.abs(far).sum()) + 1e-300, place)
+    require_agreement(own, np.array([odd.sum(), even.sum()]), INTERPOLATED * float(np.abs(far).sum()) + 1e-300, place)
     return np.asarray(here.sum(axis=1) - own)
 
 
