@@ -47,7 +47,7 @@ from ..report.report import Report
 from ..runtime.progress import Progress, reporting
 from ..runtime.resources import memory_of, threads_of
 from ..runtime.run import Run
-from ..runtime.threads import helpers_at_hand, one_blas_thread
+from ..runtime.threads import ONE_THREAD, helpers_at_hand, one_blas_thread
 from ..verdict.diagnosis.trials import Trials
 from ..verdict.outcome import FAIL, PASS
 from ..verdict.recheck import recheck
@@ -58,8 +58,6 @@ from .selection import METHODS, Selection
 
 # Up to this many parameters the results take no memory worth asking for.
 SMALL = 10_000
-# Products of up to this many multiply-adds are done by one thread of BLAS anyway.
-ONE_THREAD = 1 << 17
 
 
 def check(

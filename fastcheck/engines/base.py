@@ -139,7 +139,7 @@ def _is_shallow(net: Network) -> bool:
 
 def _seconds(net: Network, samples: int, epsilon: float) -> float:
     """About how long plain NumPy takes for all parameters with such steps."""
-    from .plain.point import QUARTIC_REACH
+    from .response.responses import QUARTIC_REACH
 
     return numpy_seconds(net, samples, literal=epsilon > QUARTIC_REACH and not _is_straight(net))
 

@@ -9,10 +9,9 @@ import math
 from typing import Any
 
 from .base import still_where_still
-from .namespaces import largest
+from .namespaces import TINY, largest
 
-# Below TINY two terms of a power series in d suffice to rounding, below SHORT three.
-TINY = 1e-8
+# Below TINY two terms of a power series in d suffice to rounding, and below this three.
 SHORT = 3e-6
 
 

@@ -25,7 +25,7 @@ from ..engines.program.response import Response
 from ..rules.branches import Held, Kind
 from .directions import Directions, Rise
 from .function import TorchFunction
-from .program.program import TorchProgram
+from .program.program import SAME, TorchProgram
 from .tensors import Tensors, real_outputs
 
 log = logging.getLogger("fastcheck.torch")
@@ -36,9 +36,8 @@ STEP, LEAST = 2.0**-27, 2.0**-27
 BLOCK_BYTES = 1 << 25
 # Relative rounding of exact changes along a direction, and what steps as short as these leave out.
 EXACTLY = 1e-12
-# The recorded function may differ from the plain one by the rounding of fused implementations, relative to its largest
-# value; and exact changes along a direction from literal ones, relative to what made them up.
-SAME, LITERAL = 1e-9, 1e-4
+# Exact changes along a direction may differ from literal ones by this, relative to what made them up.
+LITERAL = 1e-4
 
 
 def moved(function: TorchFunction, directions: Directions) -> "Moved":

@@ -24,6 +24,7 @@ from ...runtime.run import Run
 from ...runtime.threads import run_all
 from ..response.literal_losses import SAFETY, SomeSamples, literal_parts
 from ..response.places import Places, kinks_of
+from ..response.responses import QUARTIC_REACH
 from .at_once import TOGETHER, differences_at_once, fits
 from .carried import carried
 from .forward import forward
@@ -32,13 +33,11 @@ from .from_outputs import responses as short_responses
 from .pairs import responses
 from .pairs_of_changes import Pair
 from .pieces import pieces_of_rows
-from .point import QUARTIC_REACH, Point
+from .point import BLOCK, Point
 from .spot_check import spot_check
 
 # Activations whose array rules are not right where pre-activations are thousands, as their kernels are.
 FAR_OUT = {"gelu", "gelu_tanh"}
-# Numbers in one block of columns: what stays in a processor's cache.
-BLOCK = 1 << 17
 
 
 def differences(problem: Problem, indices: Indices | None, epsilon: float, run: Run) -> NumericalGradient:

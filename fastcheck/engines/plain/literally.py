@@ -10,12 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..._types import Array, Mask
-from .point import Point
-
-# A step that crosses no kink but those it stands on.
-TINY = 1e-100
-# Numbers in one block of columns.
-BLOCK = 1 << 17
+from ..response.responses import TINY
+from .point import BLOCK, Point
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,9 @@ import numpy as np
 
 from ..._types import Array
 from ...rules.small import SHORT
+from ..response.responses import QUADRATIC_REACH, QUARTIC_REACH
 from .pairs_of_changes import Pair, larger
-from .point import QUADRATIC_REACH, QUARTIC_REACH, Point, Series
+from .point import Point, Series
 from .two_layers import across
 
 

@@ -16,10 +16,7 @@ from ..._types import Array
 from ...rules.small import SHORT
 from .kinks_near import either, met_behind
 from .pairs_of_changes import Pair
-from .point import SQUARE_IS_NOTHING, WORTHWHILE, Point
-
-# Numbers of one block of V diag(c).
-BLOCK = 1 << 17
+from .point import BLOCK, SQUARE_IS_NOTHING, WORTHWHILE, Point
 
 
 def across(point: Point, k: int, units: Any, rows: Pair) -> Pair | None:

@@ -7,6 +7,13 @@ import numpy as np
 
 from ..._types import Array
 
+# Up to this change of a pre-activation r is a quadratic to a relative 1e-13, ...
+QUADRATIC_REACH = 2e-7
+# ... and up to this one a quartic.
+QUARTIC_REACH = 1e-3
+# A step that crosses no kink but those it stands on.
+TINY = 1e-100
+
 
 @dataclass(frozen=True)
 class Responses:

@@ -6,13 +6,8 @@ from ..._types import Array
 from ...runtime.jit import compiled, inner
 from .columns import AT_KINK, CLEAN, FAR, NEAR_KINK, respond
 from .kernel_arrays import GAP, LINEAR, SERIES, SLACK, START, Buffers, Change, KernelArrays
+from .responses import QUADRATIC_REACH, QUARTIC_REACH, TINY
 
-# Up to this change of a pre-activation r is a quadratic to a relative 1e-13, ...
-QUADRATIC_REACH = 2e-7
-# ... and up to this one a quartic.
-QUARTIC_REACH = 1e-3
-# A step that crosses no kink but those it stands on.
-TINY = 1e-100
 # Columns of one block where every change is evaluated by itself.
 LITERAL_COLUMNS = 256
 

@@ -12,10 +12,11 @@ import torch
 
 from ..._constants import ROUNDINGS, UNIT_ROUNDOFFS
 from ..._errors import in_short
+from ...problems.functions.upstream import BESIDE
 from ..answers import Answer, answer, leaves, outputs_of, poisoned_memory
 
-# What is zero in theory differs by as many roundings of the largest of all gradients, and by no more than this share.
-BESIDE, MOST_BESIDE = 256.0, 2.0**-15
+# What is zero in theory differs by no more than this share of the largest of all gradients.
+MOST_BESIDE = 2.0**-15
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,10 @@ from .replay import replayed
 from .rounding import Rounded
 from .tape import Node, Ref, Tape, refs_of
 
+# The recorded function may differ from the plain one by the rounding of fused implementations, relative to its largest
+# value.
+SAME = 1e-9
+
 
 class TorchProgram:
     """A function of tensors, recorded at one point; changes go in and come out as NumPy arrays.
