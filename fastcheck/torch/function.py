@@ -16,7 +16,7 @@ from .._constants import UNIT_ROUNDOFF
 from .._errors import FastcheckError, in_short
 from .._types import Array, Indices
 from ..checks.jacobian.point import Part
-from ..problems.functions.vjp import input_names
+from ..problems.functions.calling import input_names
 from . import _compat
 from .tensors import (
     Tensors,

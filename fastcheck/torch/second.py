@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from ..problems.functions.vjp import input_names
+from ..problems.functions.calling import input_names
 from .tensors import Tensors, as_tuple, random_numbers
 
 
