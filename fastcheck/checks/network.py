@@ -29,7 +29,8 @@ from .._validation import (
 )
 from ..engines.base import COMPILING_SECONDS, ENGINES, engine as engine_named, is_for_once, is_small, respond_at_once
 from ..engines.distributed.run import Shared
-from ..engines.finite.directional import Probe, exact_slopes, probe, until_the
+from ..engines.finite.directional import Probe, exact_slopes, probe
+from ..engines.finite.lines import timely
 from ..engines.plain.directional import differences_along
 from ..problems.functions.repeats import called
 from ..problems.gradients import AnalyticGradient, RunAgain
@@ -234,7 +235,7 @@ def _chosen(
     if selection.method == "sample":
         indices = choose(tensors, selection.count, generator)
         return replace(subject, indices=indices), Probe(), (power(tensors, indices),)
-    slopes = until_the(until, exact_slopes(differences_along(problem, memory_limit)))
+    slopes = timely(exact_slopes(differences_along(problem, memory_limit)), until)
     probed = probe(
         tensors, problem.theta, subject.gradient, slopes, directions=selection.count,
         tolerance=allowed_anywhere(subject, tolerance), generator=generator, rounded=bool(subject.precision),
