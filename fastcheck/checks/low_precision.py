@@ -51,6 +51,12 @@ def judged_by_runs(
     return report
 
 
+def the_telling_one(report: Report, by_runs: Report) -> Report:
+    """Return the report by runs, or the one before it where both blame the same tensors: that may say what is wrong."""
+    blamed, left = ({tensor.name for tensor in found.failures} for found in (report, by_runs))
+    return report if by_runs.verdict == report.verdict and blamed == left else by_runs
+
+
 def errors_of_yardstick(found: Callable[[], Dithered], unit: float) -> Array | None:
     """Return what automatic differentiation is off by (runs, n); None in single precision, and where it cannot be had.
 

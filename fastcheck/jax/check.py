@@ -16,6 +16,7 @@ from .._names import Method
 from .._types import Array
 from .._validation import deadline
 from ..checks.function import check_function
+from ..engines.program.patience import method_of
 from ..problems.functions.purity import same
 from ..problems.functions.repeats import Repeats
 from ..report.report import Report
@@ -128,12 +129,10 @@ def check(
     if gradients is None:
         rounding = own_rounding(wide_cost, parameters, places, dict(zip(names, given, strict=True)))
     again = _again(function, found_by, seed, deadline(started, time_limit)) if own else None
-    differenced, notes = JaxCost(_called(function, wide_cost, parameters, loss), rounding, again), []
+    differenced = JaxCost(_called(function, wide_cost, parameters, loss), rounding, again)
+    notes: list[str] = []
     if method is None:
-        method = differenced.method(Run(threads_of(threads), memory_of(memory_limit)))
-        if method == "directional":
-            notes.append('All entries would take more than a few seconds: directions through everything and a sample '
-                         'were taken; method="all" takes all.')
+        method, notes = method_of(lambda: differenced.problem, Run(threads_of(threads), memory_of(memory_limit)))
     options: dict[str, Any] = {
         "norm": norm, "method": method, "samples": samples, "directions": directions, "seed": seed, "threads": threads,
         "memory_limit": memory_limit, "time_limit": time_limit, "progress": progress,

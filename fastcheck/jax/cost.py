@@ -2,19 +2,17 @@
 
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._errors import NoRule
 from .._types import Array, Indices
-from ..engines.program.patience import affordable
 from ..engines.program.problem import ProgramProblem
 from ..engines.program.roundings import rounding_of_cost
 from ..problems.functions.purity import outside_domain
 from ..problems.gradients import Rounding, RunAgain
-from ..runtime.run import Run
 from .function import JaxFunction, joined
 from .jacobian import ContradictedError, Exact
 from .program.contents import fixes_types
@@ -88,13 +86,6 @@ class JaxCost:
             return rounding_of_cost(program, program.weights, still, 0)
 
         exact.require_literal(move, np.array([change]), bool(response.crossed[0]), rounding)
-
-    def method(self, run: Run) -> Literal["all", "directional"]:
-        """ "all" where all entries take a few seconds, or have to be subtracted; else "directional"."""
-        try:
-            return "all" if affordable(self.problem, run) else "directional"
-        except NoRule:
-            return "all"
 
     def at(self, theta: Array) -> float:
         """The cost of one vector: in double precision where the function can be traced."""

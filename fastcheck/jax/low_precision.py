@@ -27,6 +27,7 @@ from ..checks.low_precision import (
     is_enough,
     judged_by_runs,
     report_of,
+    the_telling_one,
 )
 from ..problems.gradients import Dithered
 from ..report.report import Report
@@ -246,15 +247,9 @@ class Low:
     def again(
         self, report: Report, wide: JaxFunction | None, norm: float, seed: int, seconds: float | None
     ) -> Report:
-        """Return a report on single precision that did not pass, or what the spread of rounding says instead.
-
-        The first report stays where both blame the same tensors: it may say what is wrong.
-        """
+        """Return a report on single precision that did not pass, or what the spread of rounding says instead."""
         found = self.report(wide, norm, seed, seconds)
-        if found is None:
-            return report
-        blamed, left = ({tensor.name for tensor in one.failures} for one in (report, found))
-        return report if found.verdict == report.verdict and blamed == left else found
+        return report if found is None else the_telling_one(report, found)
 
     def _errors_of_yardstick(
         self, truth: Truth, leaves: Sequence[Any], seed: int, seconds: float | None
