@@ -73,9 +73,12 @@ class Check:
     ----------
     call, inputs : the function, called with the inputs; those that require gradients are checked.
     names : gives those of all inputs; None for those of the function's parameters.
-    wanted : the inputs that are checked.
     stacked : the same function in a form that vmap can take, where ``call`` itself is none.
     values : the same function without history, where that is cheaper.
+
+    Attributes
+    ----------
+    places, wanted : of the inputs that are checked, their places among all, and themselves.
     """
 
     def __init__(
