@@ -1,1 +1,1 @@
-"""The response engine in plain NumPy."""
+"""Tests of fastcheck/engines/plain: the response engine in plain NumPy."""
