@@ -52,7 +52,7 @@ def engine(name: str) -> Engine:
 
 
 def is_for_once(net: Network, samples: int) -> bool:
-    """Whether a network with so many samples is so small that ``respond`` tries to do it at once."""
+    """Whether a network with this many samples is so small that ``respond`` tries to do it at once."""
     at_once, plain = _plain()
     return bool(at_once.fits(net, samples) and plain.has_rules(net))
 
@@ -126,7 +126,7 @@ def is_small(problem: Problem, epsilon: float, run: Run) -> bool:
 
 
 def is_quick(net: Network, samples: int, epsilon: float) -> bool:
-    """Whether plain NumPy checks a network with so many samples about as soon as machine code does."""
+    """Whether plain NumPy checks a network with this many samples about as soon as machine code does."""
     at_once, plain = _plain()
     most = ALWAYS_SHALLOW if _is_shallow(net) else ALWAYS
     return bool(plain.has_rules(net) and (at_once.fits(net, samples) or _seconds(net, samples, epsilon) <= most))

@@ -26,7 +26,7 @@ FEWEST = 100
 # Where units take no more columns than this for each input that they serve, or one for so many entries, no other way is
 # looked for.
 FEW, MANY_ENTRIES = 8, 16
-# Products' results are moved entry by entry where they have few: up to so many entries, times what they usually have.
+# Products' results are moved entry by entry where they have few: up to this many entries, times what they usually have.
 DIRECT = 1 << 15
 
 

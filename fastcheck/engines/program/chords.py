@@ -39,7 +39,8 @@ FOLLOWED = 1e-3
 # What adds, and what has no rule of its own, loses one where it has at least this share of the size that it has where
 # all has shrunk.  What has a rule and is none of these may lose one in any case.
 ADD, HELD = frozenset({"add", "subtract", "sum", "mean", ""}), 1e-3
-# So many moves are subtracted: a call that is followed takes the time of some thirty plain ones where arrays are small.
+# This many moves are subtracted: a call that is followed takes the time of some thirty plain ones where arrays are
+# small.
 FEW = 24
 # Columns that an entry takes at once.
 COLUMNS = DISTANCES.size + (len(SHRUNK) + 1) * NEAR.size

@@ -29,7 +29,7 @@ from .runner import Runner, ranges
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-# Products of so many pairs of entries are done before a quicker way to them has been looked for.
+# Products of this many pairs of entries are done before a quicker way to them has been looked for.
 SMALL_PRODUCT = 1 << 14
 # Two sites whose responses to one random change agree to this share of the largest are one and the same to the cost.
 SAME = 1e-10
@@ -37,7 +37,7 @@ SAME = 1e-10
 TOGETHER = 32
 # ... and numbers of changes that others of another shape share a run up to.
 FEW_NUMBERS = 1 << 16
-# Places that are alike, from so many on it is tried whether they can be moved as one.
+# From this many places on that are alike it is tried whether they can be moved as one.
 MANY_ALIKE = 4
 
 Adjoint = Callable[[Array, Array], Array]
