@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..._constants import UNIT_ROUNDOFF
-from ..._types import Array, Indices, Mask
+from ..._types import Array, Indices, Mask, Rows
 from ...problems.gradients import CostsOnDemand, NumericalGradient
 from ...problems.networks.network import Network
 from ...problems.networks.problem import Problem
@@ -188,7 +188,7 @@ def _powers(far: Pair, near: Pair | None, part: slice, h: Array) -> list[Array]:
     return [half_odd - c3 * (0.25 * h * h), half_even - c4 * (0.25 * h * h), c3, c4]
 
 
-def _whole(point: Point, layer: int, units: Any, parts: list[LayerFound]) -> LayerFound:
+def _whole(point: Point, layer: int, units: Rows, parts: list[LayerFound]) -> LayerFound:
     """The groups of one layer together."""
     if len(parts) == 1:
         return parts[0]

@@ -25,7 +25,7 @@ FINISH = 1 << 16
 LITERAL_OPERATIONS = 5e7
 
 
-def run_of(units: Any) -> Any:
+def run_of(units: Indices) -> Any:
     """Ascending indices as a slice where they have no gaps: a view instead of a copy."""
     return slice(units[0], units[-1] + 1) if units[-1] - units[0] == len(units) - 1 else units
 
@@ -63,7 +63,7 @@ class Sums:
         powers = {degree: powers_of(inputs, int(degree)) for degree in np.unique(found.degrees[found.units])}
         place = self.places[layer]
 
-        def add(units: Any) -> None:
+        def add(units: Indices) -> None:
             rows = run_of(units)
             odd_powers, even_powers = powers[found.degree(rows)]
             odd = found.odd(rows, self.epsilon).T @ odd_powers
@@ -94,7 +94,9 @@ class Sums:
             number = self.numbers[layer][kind]
             self.noise[number] = max(self.noise[number], noise)
 
-    def _add_kinks(self, block: Block, layer: int, found: Responses, units: Any, literal: "dict[int, Literal]") -> None:
+    def _add_kinks(
+        self, block: Block, layer: int, found: Responses, units: Indices, literal: "dict[int, Literal]"
+    ) -> None:
         """Note parameters at kinks, and how far their one-sided derivatives lie from the central difference."""
         kinds, a = found.kinds[:, units], block.inputs[layer]
         touched = (kinds == AT_KINK).T.astype(float) @ (a != 0.0) > 0.0

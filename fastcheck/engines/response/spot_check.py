@@ -6,7 +6,7 @@ from zlib import crc32
 
 import numpy as np
 
-from ..._types import Array
+from ..._types import Array, Indices
 from ...problems.networks.operations import unit_operations
 from .block import Block
 from .columns import CLEAN, NEAR_KINK
@@ -79,13 +79,14 @@ def _check_one(block: Block, found: Responses, place: tuple[int, int, int], tota
 
 def _polynomial(found: Responses, unit: int, epsilon: float, a: Array) -> Array:
     """Return the odd and even part (2, m) of one parameter's responses."""
-    odd_powers, even_powers = powers_of(a[:, None], found.degree([unit]))
-    odd = found.odd([unit], epsilon) * odd_powers
-    even = found.even([unit], epsilon) * even_powers
+    row = np.array([unit])
+    odd_powers, even_powers = powers_of(a[:, None], found.degree(row))
+    odd = found.odd(row, epsilon) * odd_powers
+    even = found.even(row, epsilon) * even_powers
     return np.array([odd.reshape(-1, a.size).sum(axis=0), even.reshape(-1, a.size).sum(axis=0)])
 
 
-def _interpolation(block: Block, found: Responses, place: tuple[int, int, int], samples: Any) -> Array:
+def _interpolation(block: Block, found: Responses, place: tuple[int, int, int], samples: Indices) -> Array:
     """Return what odd and even part of some samples' responses are beyond the polynomials through their values at +-h.
 
     Where targets are met exactly the loss is flat, and a response's odd part begins with its cubic term.  The
@@ -106,7 +107,7 @@ def _interpolation(block: Block, found: Responses, place: tuple[int, int, int], 
     return np.asarray(here.sum(axis=1) - own)
 
 
-def _responses(block: Block, layer: int, unit: int, samples: Any, steps: Array) -> Array:
+def _responses(block: Block, layer: int, unit: int, samples: Indices, steps: Array) -> Array:
     """Return the odd and even part (2, samples) of one unit's responses to a change of its own for each sample."""
     parts = np.zeros((2, len(samples)))
     changes = np.zeros((block.m, 1))
@@ -132,7 +133,7 @@ def _affordable(block: Block, layer: int) -> int:
     return int(min(max(SHARE * _operations(block) / each, 1), block.m))
 
 
-def _literal(block: Block, place: tuple[int, int, int], samples: Any) -> tuple[Array, float]:
+def _literal(block: Block, place: tuple[int, int, int], samples: Indices) -> tuple[Array, float]:
     """Odd and even part of the losses' sum over samples by plain perturbed propagation, and a bound of its rounding."""
     pre_activations, slack = (_by_layer(block, block.arrays.units[samples, :, which]) for which in (Z, SLACK))
     reads, targets = block.inputs[place[0]][samples], block.arrays.ends[samples, 2].T
