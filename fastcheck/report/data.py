@@ -138,7 +138,7 @@ class ReportData(Protocol):
         ...
 
     @property
-    def epsilon(self) -> Any:
+    def epsilon(self) -> float | Array:
         """The perturbation: a number, or one per checked position."""
         ...
 

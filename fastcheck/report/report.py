@@ -198,9 +198,10 @@ class Report(Judged):
         return str(self._run["method"])
 
     @property
-    def epsilon(self) -> Any:
+    def epsilon(self) -> float | Array:
         """The perturbation: a number, or one per checked position."""
-        return self._run["epsilon"]
+        epsilon: float | Array = self._run["epsilon"]
+        return epsilon
 
     @property
     def norm(self) -> float:
