@@ -14,7 +14,7 @@ from .shared_memory import overlap
 Found = list[tuple[Place, Any]]
 
 
-def gradients_of(layer: Any, slots: Sequence[Slot], grads: "str | None" = None) -> list[Any]:
+def gradients_of(layer: Any, slots: Sequence[Slot], grads: str | None = None) -> list[Any]:
     """Return the gradients that a layer keeps, one for each slot; None where there is none.
 
     Parameters
@@ -86,7 +86,7 @@ def _agrees(gradient: Any, part: Place, known: Any, whole: Place) -> bool:
     return all(values.get(position) == value for position, value in found)
 
 
-def _counted(layer: Any, slot: Slot, slots: Sequence[Slot], grads: "str | None") -> Found:
+def _counted(layer: Any, slot: Slot, slots: Sequence[Slot], grads: str | None) -> Found:
     """Return the gradients whose sum is that of a parameter, with their places.
 
     A layer's gradient includes those of the layers inside it, that of a whole those of its parts, and that which is
@@ -133,7 +133,7 @@ def _total(slot: Slot, found: Found) -> Any:
     return total.reshape(whole.shape)
 
 
-def _gradient_at(layer: Any, place: Place, slots: Sequence[Slot], grads: "str | None") -> Any:
+def _gradient_at(layer: Any, place: Place, slots: Sequence[Slot], grads: str | None) -> Any:
     """Return the gradient that belongs to one place; None where there is none."""
     asked = grads is not None and not place.home
     attributes = (grads,) if asked else GRADIENTS
