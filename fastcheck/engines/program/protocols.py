@@ -1,40 +1,12 @@
-"""What the engine asks of a program, and of what a run of one gives: front ends fulfil it."""
+"""What the engine asks of a program: front ends fulfil it."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any, Protocol
 
-from ..._types import Array, Mask
-from ...rules.branches import Held, Kind
+from ..._types import Array
+from ...rules.branches import Held
+from .response import Response
 from .rounded import Roundings
-
-
-class Response(Protocol):
-    """What a run of a program gives: changes of the outputs, and which columns crossed a kink or moved a tie."""
-
-    @property
-    def changes(self) -> tuple[Array | None, ...]:
-        """One for each output: (columns, *shape), or None where it stands still."""
-        ...
-
-    @property
-    def crossed(self) -> Mask:
-        """(columns,): which took another branch than the value did."""
-        ...
-
-    @property
-    def ties(self) -> Mask:
-        """(columns,): which moved a value that stands exactly on the boundary of two branches."""
-        ...
-
-    @property
-    def lone(self) -> Mask:
-        """(columns,): which moved one such value in all, that has two slopes: no choice of others is left."""
-        ...
-
-    @property
-    def met(self) -> frozenset[tuple[str, Kind]]:
-        """Operations, by name, and kinds of these boundaries."""
-        ...
 
 
 class DifferencedProgram(Protocol):
@@ -73,15 +45,6 @@ class ObservedProgram(DifferencedProgram, Protocol):
     def run(
         self, changes: dict[int, Array], sites: dict[int, Array] | None = None, convention: Held | None = None, *,
         observe: Collection[int] | None = (), suppress: Collection[int] = (),
-    ) -> "ObservedResponse":
+    ) -> Response:
         """Changes of the outputs, and of the results of operations that are to be observed."""
-        ...
-
-
-class ObservedResponse(Response, Protocol):
-    """What such a run gives."""
-
-    @property
-    def observed(self) -> Mapping[int, Array]:
-        """By the operation's number, of those that moved."""
         ...

@@ -1,6 +1,7 @@
-"""What a run of a program gives, for front ends that note nothing else (see ``protocols.Response``)."""
+"""What a run of a program gives."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from ..._types import Array, Mask
 from ...rules.branches import Kind
@@ -8,14 +9,18 @@ from ...rules.branches import Kind
 
 @dataclass(frozen=True)
 class Response:
-    """What perturbations do to a program's outputs.
+    """What perturbations do to a program's outputs: their changes, and which of them crossed a kink or moved a tie.
 
     Parameters
     ----------
     changes : one per output, (B, *shape); None for an output that stands still.
-    crossed, ties : (B,) which perturbations crossed a kink; which moved a value that stands on one.
-    met : operations, and kinds of the kinks on which their values stood.
-    lone : (B,) which moved one such value in all, that has two slopes.
+    crossed : (B,) which perturbations took another branch than the value did: their changes are exact, but no
+        derivatives.
+    ties : (B,) which moved a value that stands exactly on the boundary of two branches.
+    met : operations, by name, and kinds of these boundaries.
+    lone : (B,) which moved one such value in all, that has two slopes: no choice of others is left.
+    observed : by the number of an operation that was to be observed, (B, *shape) of its result; only of those that
+        move.
     """
 
     changes: tuple[Array | None, ...]
@@ -23,3 +28,4 @@ class Response:
     ties: Mask
     met: frozenset[tuple[str, Kind]]
     lone: Mask
+    observed: Mapping[int, Array] = field(default_factory=dict)

@@ -16,7 +16,8 @@ from ..._types import Array, Indices, Mask
 from ...rules.branches import Convention, Held, Kind, Mixture
 from ...runtime.threads import run_all
 from .places import Place
-from .protocols import DifferencedProgram, ObservedProgram, Response
+from .protocols import DifferencedProgram, ObservedProgram
+from .response import Response
 
 # What rounding below the smallest normal number makes of a change, at the usual length of a computation.
 FLUSHED = 2.0**-1064
@@ -262,9 +263,8 @@ class Runner:
             else:
                 sites = [term.site for term in self.terms]
                 observing = cast(ObservedProgram, self.program)
-                seen = observing.run(at[False], at[True] or None, convention, observe=sites, suppress=without)
-                found = seen
-                outputs = tuple(map(seen.observed.get, sites)) if self.terms else seen.changes
+                found = observing.run(at[False], at[True] or None, convention, observe=sites, suppress=without)
+                outputs = tuple(map(found.observed.get, sites)) if self.terms else found.changes
         self.met.update(found.met)
         changes = tuple(
             None if change is None or not weight.size else change.reshape(count, -1)
