@@ -15,7 +15,7 @@ from ..checks.jacobian.quotients import ExactJacobian
 from ..checks.jacobian.slopes import powers, steady
 from ..engines.program.literal import LITERAL_STEP
 from ..engines.program.places import INNER_STEP, inner_steps
-from ..engines.program.response import Response
+from ..engines.program.protocols import Response
 from ..rules.branches import Held
 from .function import JaxFunction, joined
 from .kinks import mixtures

@@ -21,7 +21,7 @@ from ..checks.jacobian.quotients import ExactJacobian
 from ..engines.program.columns import SHRINK
 from ..engines.program.kinks import held_in_turn
 from ..engines.program.places import inner_steps
-from ..engines.program.response import Response
+from ..engines.program.protocols import Response
 from ..rules.branches import Held, Kind
 from .directions import Directions, Rise
 from .function import TorchFunction

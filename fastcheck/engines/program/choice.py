@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..._types import Indices, Mask
+from .adjoints import Product
 from .colouring import Colouring
 from .discovery import discover, trial_columns
 from .places import Place
 from .runner import Runner, ranges
-from .units import Product, Unit, bundled, merged, units_of
+from .units import Unit, bundled, merged, units_of
 
 if TYPE_CHECKING:
     from numpy.random import Generator

@@ -16,6 +16,7 @@ from ..finite.lines import OutOfTime
 from ..finite.unlearned import SHRUNK, shrunk_shares
 from .places import scales
 from .problem import ProgramProblem
+from .protocols import OperationSize
 from .runner import costs_of
 
 # How far entries are moved, relative to their size: into and through what is saturated.
@@ -44,16 +45,6 @@ ADD, HELD = frozenset({"add", "subtract", "sum", "mean", ""}), 1e-3
 FEW = 24
 # Columns that an entry takes at once.
 COLUMNS = DISTANCES.size + (len(SHRUNK) + 1) * NEAR.size
-
-
-class OperationSize(Protocol):
-    """How large the result of an operation is, by its name: at theta, and behind each of some moves; its numbers."""
-
-    name: str
-    here: float
-    there: Array
-    nearest_to_one: float
-    numbers: int
 
 
 @runtime_checkable

@@ -16,8 +16,7 @@ from ..._types import Array, Indices, Mask
 from ...rules.branches import Convention, Held, Kind, Mixture
 from ...runtime.threads import run_all
 from .places import Place
-from .protocols import DifferencedProgram, ObservedProgram
-from .response import Response
+from .protocols import DifferencedProgram, ObservedProgram, Response
 
 # What rounding below the smallest normal number makes of a change, at the usual length of a computation.
 FLUSHED = 2.0**-1064

@@ -15,13 +15,14 @@ Beside the central difference goes half the jump from the left to the right at a
 the direction, so its adjoint takes absolute values.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..._types import Array, Indices
+from ..._types import Array
+from .adjoints import Product
 from .places import Place
 from .quotients import Quotients
 from .runner import Runner, ranges
@@ -39,21 +40,6 @@ TOGETHER = 32
 FEW_NUMBERS = 1 << 16
 # From this many places on that are alike it is tried whether they can be moved as one.
 MANY_ALIKE = 4
-
-Adjoint = Callable[[Array, Array], Array]
-
-
-class Product(Protocol):
-    """Where an input, or a rearrangement of it, enters an operation that is linear in it (see ``Program.products``)."""
-
-    site: int
-    input: int
-    side: int
-    value: Any
-    other: Any
-    contraction: str | Adjoint
-    owners: Indices
-    weights: Any
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ import torch
 
 from ..._errors import NoRule
 from ..._types import Array
-from ...engines.program.response import Response
+from ...engines.program.protocols import Response
 from ...engines.program.rounded import Roundings
 from ...rules.branches import Branches, Held
 from ..tensors import dense

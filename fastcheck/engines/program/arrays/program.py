@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from ...._errors import NoRule
 from ...._types import Array
 from ....rules.branches import ANY_SIDE, Convention, Held, Kind
-from ..response import Response
+from ..adjoints import Product
+from ..protocols import OperationSize, Response
 from ..rounded import Roundings
 from .array import DifferenceArray
 from .namespaces import replaced
 from .observers import Rounded, Sized
-from .operation_sizes import OperationSize, OperationSizes
-from .products import MOST_PRODUCTS, Product, ProductNotes, Suppression, groups_of
+from .operation_sizes import OperationSizes
+from .products import MOST_PRODUCTS, ProductNotes, Suppression, groups_of
 from .reachable import Reachable
 from .retired import RETIRED
 from .run import Observer, Run

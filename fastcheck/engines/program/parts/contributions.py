@@ -13,8 +13,7 @@ import numpy as np
 
 from ...._types import Array
 from ..cut import terms_of
-from ..protocols import ObservedProgram
-from ..response import Response
+from ..protocols import ObservedProgram, Response
 from ..runner import Term
 from .looking import OtherSlopes, Recorder
 
