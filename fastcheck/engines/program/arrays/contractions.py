@@ -17,9 +17,9 @@ from .elementwise import lifted_to, split
 from .reductions import into
 from .run import Run
 from .sparse import is_sparse, product
+from .storage import Change
 from .versions import of_this_numpy
 
-Change = NDArray[Any]
 _LETTERS = string.ascii_lowercase + string.ascii_uppercase
 _BATCH = "Z"
 _DENSE = frozenset((DifferenceArray, np.ndarray))

@@ -7,14 +7,13 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...._errors import NoRule
 from .array import DifferenceArray
 from .run import Run
 from .sparse import is_sparse, product
+from .storage import Change
 
-Change = NDArray[Any]
 Operands = tuple[Any, ...]
 # Types of operands that need no second look: plain arrays and numbers.
 _PLAIN = frozenset((np.ndarray, np.float64, float, int, bool))

@@ -20,9 +20,8 @@ from .array import DifferenceArray
 from .elementwise import moves
 from .rearranging import still_value, value_of
 from .reductions import into, negative_axes
-from .run import Run
+from .run import Handler, Run
 
-Handler = Callable[..., Any]
 # Powers of two that changes are scaled by: neither these nor their inverses overflow.
 MOST = 1000
 

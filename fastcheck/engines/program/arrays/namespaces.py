@@ -5,7 +5,7 @@ NumPy's do not ask their arguments who should answer, or make arrays of lists fi
 
 import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
@@ -14,9 +14,8 @@ import numpy as np
 from . import algebra, composed, creation, curves, distances, joining, linear, matrices, reductions, scalars
 from .elementwise import by_name
 from .rearranging import arrays_in, rearrangement
-from .run import Run
+from .run import Handler, Run
 
-Handler = Callable[..., Any]
 _MADE = "zeros empty ones zeros_like empty_like ones_like"
 _MADE_OF_STILL = "arange eye identity logspace geomspace tri fromiter fromfunction frombuffer indices"
 _CONVERTED = "array asarray asanyarray ascontiguousarray asfortranarray copy require asarray_chkfinite"

@@ -28,10 +28,9 @@ from . import (
 )
 from .array import DifferenceArray
 from .rearranging import arrays_in, rearrangement, value_of
-from .run import Run, Tables
+from .run import Handler, Run, Tables
 from .versions import of_this_numpy
 
-Handler = Callable[..., Any]
 _FIRST = rearrangement(0, "a", "m", "v", "x", "arr", "ary", "array")
 _LIST = rearrangement(0, "arrays", "tup")
 _ALL = rearrangement(*range(8), "arys", "args")

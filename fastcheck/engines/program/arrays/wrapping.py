@@ -16,9 +16,8 @@ from typing import Any
 
 from ...._errors import NoRule
 from .reachable import Reachable, assign, content
-from .run import AtWork, Run
+from .run import AtWork, Handler, Run
 
-Handler = Callable[..., Any]
 Handlers = Mapping[tuple[ModuleType, str], Handler]
 
 
