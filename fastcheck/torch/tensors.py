@@ -21,6 +21,11 @@ def floating(tensor: Any) -> bool:
     return isinstance(tensor, torch.Tensor) and (tensor.is_floating_point() or tensor.is_complex())
 
 
+def requires_gradient(value: Any) -> bool:
+    """Tell whether a value is a tensor that requires gradients."""
+    return isinstance(value, torch.Tensor) and value.requires_grad
+
+
 def dense(tensor: torch.Tensor) -> torch.Tensor:
     """Return a sparse tensor with its zeros; any other as it is."""
     return tensor.to_dense() if tensor.layout != torch.strided else tensor

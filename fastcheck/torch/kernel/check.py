@@ -14,10 +14,10 @@ from ..._types import Array
 from ...verdict.outcome import FAIL, INCONCLUSIVE, PASS, Judged, Verdict
 from ...verdict.spread import Spread, spread_of
 from ...verdict.yardstick import MARGIN, in_words, times_as_rough
-from ..answers import Answer, answer, outputs_of, random_upstream, requires_gradient, truth, wide
+from ..answers import Answer, answer, outputs_of, random_upstream, truth, wide
 from ..gradients import gradcheck
 from ..measured import RUNS, jiggled
-from ..tensors import floating
+from ..tensors import floating, requires_gradient
 from .contract import CONTRACT, Plain, rounding_beside
 
 # Inputs this many times as large must not overflow where the reference does not.
