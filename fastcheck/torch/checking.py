@@ -27,7 +27,17 @@ from .forward import forward_jacobian
 from .function import TorchFunction
 from .measured import explains, findings
 from .precision import twin
-from .tensors import Tensors, as_tuple, floating, parts, random_numbers, real_outputs, unit_of, vector
+from .tensors import (
+    Tensors,
+    as_tuple,
+    floating,
+    parts,
+    random_numbers,
+    real_outputs,
+    requires_gradient,
+    unit_of,
+    vector,
+)
 from .widened import Widened
 
 if TYPE_CHECKING:
@@ -89,7 +99,7 @@ class Check:
         self.call, self.inputs, self.options = call, inputs, options
         self.names, self.stacked, self.values = names, stacked, values
         self.proven: Array | None = None
-        self.places = tuple(k for k, i in enumerate(inputs) if isinstance(i, torch.Tensor) and i.requires_grad)
+        self.places = tuple(k for k, i in enumerate(inputs) if requires_gradient(i))
         self.wanted: Tensors = tuple(inputs[k] for k in self.places)
 
     @cached_property
