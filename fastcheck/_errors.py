@@ -79,3 +79,8 @@ class TooSlow(FastcheckError, RuntimeError):
     def __str__(self) -> str:
         return (f"exact ones would have taken about {self.seconds:,.0f} seconds; "
                 'engine="program" takes them all the same')
+
+
+def in_short(error: Exception) -> str:
+    """Return the first sentence of an exception's message."""
+    return (str(error).strip("'\"\n ") or repr(error)).splitlines()[0].split(". ")[0]

@@ -31,22 +31,27 @@ COST_SYNONYMS: dict[str, Cost] = {
 }  # fmt: skip
 
 
-class CheckOptions(TypedDict, total=False):
-    """Options of ``fastcheck.check``, for what passes them on."""
+class SharedOptions(TypedDict, total=False):
+    """Options of both ``fastcheck.check`` and ``fastcheck.check_function``."""
 
-    epsilon: float
     tolerance: float | None
     norm: float
-    engine: Engine
     method: Method
     samples: int | None
     directions: int | None
-    seed: int
     threads: int | None
     memory_limit: int | None
     time_limit: float | None
     progress: Any
     executor: Any
+
+
+class CheckOptions(SharedOptions, total=False):
+    """Options of ``fastcheck.check``, for what passes them on."""
+
+    epsilon: float
+    engine: Engine
+    seed: int
     checkpoint: Any
 
 
@@ -65,22 +70,12 @@ class NumericalOptions(TypedDict, total=False):
     executor: Any
 
 
-class FunctionOptions(TypedDict, total=False):
+class FunctionOptions(SharedOptions, total=False):
     """Options of ``fastcheck.check_function``, for what passes them on."""
 
     engine: FunctionEngine | None
     order: Order
     complex_step: bool
-    tolerance: float | None
-    norm: float
-    method: Method
-    samples: int | None
-    directions: int | None
-    threads: int | None
-    memory_limit: int | None
-    time_limit: float | None
-    progress: Any
-    executor: Any
 
 
 FUNCTION_OPTIONS: tuple[str, ...] = tuple(FunctionOptions.__annotations__)

@@ -75,3 +75,10 @@ def module_of(function: Callable[..., Any], shapes: dict[str, tuple[int, ...]], 
             return function(x, *(getattr(self, name) for name in shapes))
 
     return Made()
+
+
+def weighted_sum(output: Any, targets: Any) -> Any:
+    """A loss that takes every number of an output with another weight, in double precision; it needs no targets."""
+    import torch
+
+    return (output.double() * torch.linspace(0.5, 1.5, output.numel()).double().reshape(output.shape)).sum()

@@ -31,8 +31,10 @@ import torch
 import fastcheck as fc
 from benchmarks.data.trainings import LARGE, PRECISIONS, SMALL, Training
 from benchmarks.measure import processor
-from fastcheck.torch.watch import SPREAD, VARIES
+from fastcheck.torch.watch import SPREAD
 
+# The spread of rounding at one step is hardly ever more than this many times that of another.
+VARIES = 3.0
 # Steps that are timed together, with and without a watch in turn.
 BLOCK = 50
 # Steps of a training that is watched for alarms, before the next one begins with another seed.

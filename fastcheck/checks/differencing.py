@@ -5,16 +5,16 @@ Both engines are imported where they are used: their modules made ``import fastc
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from .._errors import NoRule
 from .._types import Array, Indices
 from ..engines.finite.directional import Probe, Ray, probe
-from ..engines.finite.lines import OutOfTime
+from ..engines.finite.lines import OutOfTime, timely
 from ..engines.finite.problem import FunctionProblem, Method
 from ..problems.functions.array_function import ArrayFunction
 from ..problems.functions.evaluators import Evaluator, PythonCost
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from ..engines.program.problem import ProgramProblem
     from ..engines.program.proof import Proof
 
-R = TypeVar("R")
 # Exact differences of all entries may take this many times as long as the loop over them, or this many seconds: they
 # are worth some waiting, and beyond that ordinary ones are taken.
 WORTH, WORTH_SECONDS = 8.0, 2.0
@@ -241,9 +240,9 @@ def as_program(
     if math.isfinite(method.deadline):
         plain, plain_cost, deadline = found.plain, found.plain_cost, method.deadline
         found = replace(
-            found, program_at=_timely(found.program_at, deadline), seconds=problem.seconds,
-            plain=None if plain is None else _timely(plain, deadline),
-            plain_cost=None if plain_cost is None else _timely(plain_cost, deadline),
+            found, program_at=timely(found.program_at, deadline), seconds=problem.seconds,
+            plain=None if plain is None else timely(plain, deadline),
+            plain_cost=None if plain_cost is None else timely(plain_cost, deadline),
         )
     return Exact(found, problem.gradient, method, precision)
 
@@ -251,18 +250,6 @@ def as_program(
 def time_for_exact(problem: FunctionProblem, method: Method) -> bool:
     """Whether a time limit leaves time for the plain calls that exact differences take."""
     return 2.0 * EXACT_CALLS * problem.seconds <= method.deadline - time.perf_counter()
-
-
-def _timely(call: Callable[..., R], deadline: float) -> Callable[..., R]:
-    """Return the same call, which raises OutOfTime after a deadline of ``time.perf_counter``."""
-
-    def timely(*args: Any) -> R:
-        """Call it, unless the deadline has passed."""
-        if time.perf_counter() >= deadline:
-            raise OutOfTime
-        return call(*args)
-
-    return timely
 
 
 def _program_of(cost: Any, args: tuple[Any, ...], problem: FunctionProblem) -> "ProgramProblem":

@@ -146,7 +146,7 @@ def check_function(
     chosen = None if engine is None else known("engine", engine, (PROGRAM, SUBTRACTED))
     norm, tolerance, vectorized = norm_of(norm), tolerance_of(tolerance), boolean("vectorized", vectorized)
     _require_cost_first(cost, parameters)
-    require_numpy("parameters", parameters, "pass their NumPy arrays, or check it with fastcheck.torch.gradcheck")
+    require_numpy("parameters", parameters)
     layout = Layout.of(parameters)
     gradients, again = called(gradients, (parameters, *_tuple(args)), lambda found, _: layout.gradients(found).vector,
                               selection.seed, deadline(started, time_limit), keeping(gradients))
@@ -356,9 +356,9 @@ def check_layer(
     make: Any,
     inputs: Any,
     *,
-    forward: "str | Callable[..., Any]" = "forward",
-    backward: "str | Callable[..., Any]" = "backward",
-    params: "str | Sequence[str] | None" = None,
+    forward: str | Callable[..., Any] = "forward",
+    backward: str | Callable[..., Any] = "backward",
+    params: str | Sequence[str] | None = None,
     grads: str | None = None,
     epsilon: float | None = None,
     seed: int = 0,

@@ -12,9 +12,20 @@ from ..problems.parameters.tensor import Tensor
 from ..report.report import Report
 from ..verdict.outcome import PASS, Cause
 
+# Runs whose spread is measured; fewer where they take longer than this in all, but never less than the least.
+RUNS, LEAST_RUNS, SECONDS = 32, 8, 20.0
 # How many runs there are at points further away.
 RUNS_FURTHER = 25
 NOT_PROVEN = "The truth in double precision could not be proven."
+
+
+class NoTruthError(Exception):
+    """There is no truth in double precision; the message says why."""
+
+
+def is_enough(runs: int, spent: float, seconds: float) -> bool:
+    """Tell whether some runs, which took a time, are the least there have to be, and one more would take too long."""
+    return runs >= LEAST_RUNS and spent + spent / runs > seconds
 
 
 def judged_by_runs(
@@ -38,6 +49,12 @@ def judged_by_runs(
         runs = replace(runs, further=(*runs.further, further(reach)))
         report = report_on(runs)
     return report
+
+
+def the_telling_one(report: Report, by_runs: Report) -> Report:
+    """Return the report by runs, or the one before it where both blame the same tensors: that may say what is wrong."""
+    blamed, left = ({tensor.name for tensor in found.failures} for found in (report, by_runs))
+    return report if by_runs.verdict == report.verdict and blamed == left else by_runs
 
 
 def errors_of_yardstick(found: Callable[[], Dithered], unit: float) -> Array | None:

@@ -30,7 +30,8 @@ from .._validation import (
 )
 from ..engines.base import COMPILING_SECONDS, ENGINES, engine as engine_named, is_for_once, is_small, respond_at_once
 from ..engines.distributed.run import Shared
-from ..engines.finite.directional import Probe, exact_slopes, probe, until_the
+from ..engines.finite.directional import Probe, exact_slopes, probe
+from ..engines.finite.lines import timely
 from ..engines.plain.directional import differences_along
 from ..problems.functions.repeats import called
 from ..problems.gradients import AnalyticGradient, RunAgain
@@ -48,7 +49,7 @@ from ..report.report import Report
 from ..runtime.progress import Progress, reporting
 from ..runtime.resources import memory_of, threads_of
 from ..runtime.run import Run
-from ..runtime.threads import helpers_at_hand, one_blas_thread
+from ..runtime.threads import ONE_THREAD, helpers_at_hand, one_blas_thread
 from ..verdict.diagnosis.trials import Trials
 from ..verdict.outcome import FAIL, PASS
 from ..verdict.recheck import recheck
@@ -59,8 +60,6 @@ from .selection import METHODS, Selection
 
 # Up to this many parameters the results take no memory worth asking for.
 SMALL = 10_000
-# Products of up to this many multiply-adds are done by one thread of BLAS anyway.
-ONE_THREAD = 1 << 17
 
 
 def check(
@@ -237,7 +236,7 @@ def _chosen(
     if selection.method == "sample":
         indices = choose(tensors, selection.count, generator)
         return replace(subject, indices=indices), Probe(), (power(tensors, indices),)
-    slopes = until_the(until, exact_slopes(differences_along(problem, memory_limit)))
+    slopes = timely(exact_slopes(differences_along(problem, memory_limit)), until)
     probed = probe(
         tensors, problem.theta, subject.gradient, slopes, directions=selection.count,
         tolerance=allowed_anywhere(subject, tolerance), generator=generator, rounded=bool(subject.precision),

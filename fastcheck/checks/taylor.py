@@ -55,7 +55,7 @@ class Line:
     layout: Layout
     at: Array
     along: Array
-    args: tuple[Any, ...] = ()
+    args: tuple[Any, ...]
     rounding: None = None
 
     @property

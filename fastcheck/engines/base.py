@@ -55,7 +55,7 @@ def engine(name: str) -> Engine:
 
 
 def is_for_once(net: Network, samples: int) -> bool:
-    """Whether a network with so many samples is so small that ``respond`` tries to do it at once."""
+    """Whether a network with this many samples is so small that ``respond`` tries to do it at once."""
     at_once, plain = _plain()
     return bool(at_once.fits(net, samples) and plain.has_rules(net))
 
@@ -160,7 +160,7 @@ def _is_carried(net: Network, longest: float) -> bool:
 
 def _seconds(net: Network, samples: int, longest: float) -> float:
     """About how long plain NumPy takes for all parameters with such steps."""
-    from .plain.point import QUARTIC_REACH
+    from .response.responses import QUARTIC_REACH
 
     straight = _is_straight(net)
     found = numpy_seconds(net, samples, literal=longest > QUARTIC_REACH and not straight)

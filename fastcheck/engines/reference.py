@@ -46,7 +46,7 @@ def differences(problem: Problem, indices: Indices | None, epsilon: float, run: 
 
 
 def textbook_noise(
-    problem: Problem, epsilon: float, limit: float = math.inf, deadline: float = math.inf
+    problem: Problem, epsilon: float, limit: float, deadline: float
 ) -> Array:
     """Return the standard error of central differences of the textbook's cost, one per tensor.
 

@@ -1,7 +1,8 @@
 """``check``: the gradient of a loss of pytrees, as a report."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -12,8 +13,10 @@ import numpy as np
 from .._constants import COARSE
 from .._errors import NondeterministicError
 from .._names import Method
+from .._types import Array
 from .._validation import deadline, kind_of, no_result
 from ..checks.function import check_function
+from ..engines.program.patience import method_of
 from ..problems.functions.purity import same
 from ..problems.functions.repeats import Repeats
 from ..report.report import Report
@@ -128,36 +131,16 @@ def check(
     if gradients is None:
         rounding = own_rounding(wide_cost, parameters, places, dict(zip(names, given, strict=True)))
     again = _again(function, found_by, seed, deadline(started, time_limit)) if own else None
-    differenced, notes = JaxCost(_called(function, wide_cost, parameters, loss), rounding, again), []
+    differenced = JaxCost(_called(function, wide_cost, parameters, loss), rounding, again)
+    notes: list[str] = []
     if method is None:
-        method = differenced.method(Run(threads_of(threads), memory_of(memory_limit)))
-        if method == "directional":
-            notes.append('All entries would take more than a few seconds: directions through everything and a sample '
-                         'were taken; method="all" takes all.')
+        method, notes = method_of(lambda: differenced.problem, Run(threads_of(threads), memory_of(memory_limit)))
     options: dict[str, Any] = {
         "norm": norm, "method": method, "samples": samples, "directions": directions, "seed": seed, "threads": threads,
         "memory_limit": memory_limit, "time_limit": time_limit, "progress": progress,
     }
-
-    def judged(found: Sequence[Any], within: float | None) -> Report:
-        """Return the report on gradients against exact differences."""
-        def against(slopes: Sequence[Any]) -> Report:
-            arrays = {name: plain_array(g) for name, g in zip(names, slopes, strict=True)}
-            return check_function(differenced, plain, arrays, tolerance=within, **options)
-
-        report = against(found)
-        report = report.noted(differenced.how(report.engine), *notes)
-        if report.verdict != FAIL:
-            return report
-        if gradients is None and found is given and _has_backward_by_hand(function):
-            try:
-                others = own_gradients(by_autodiff(cost), parameters, places)
-            except Exception:  # what automatic differentiation may say of what has a backward pass by hand
-                others = None
-            if others is not None and against(others).ok:
-                report = report.noted(BY_HAND)
-        return explained(report, function, found)
-
+    judged = _Judge(function, differenced, plain, options, notes, given if gradients is None else None,
+                    lambda: own_gradients(by_autodiff(cost), parameters, places))
     coarse = tolerance is None and (function.dtype in HALVES or any(str(g.dtype) in HALVES for g in given))
     run = Low(function, in_runs(found_by, by_caller=callable(gradients)), given, judged,
               _yardstick(function, cost, parameters, places, gradients is None))
@@ -171,6 +154,48 @@ def check(
         return report
     report = run.again(report, _wide(wide_cost, parameters, loss), norm, seed, time_limit)
     return report if single else report.noted(SINGLE_INSIDE)
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """Holds gradients against exact differences.
+
+    Parameters
+    ----------
+    function : the loss as the caller runs it.
+    differenced, parameters : what is differenced, and where.
+    options : of ``check_function``.
+    notes : what else the report is to say.
+    own : JAX's own gradients, if those are judged.
+    by_autodiff : gives them without the backward passes that were written by hand.
+    """
+
+    function: JaxFunction
+    differenced: JaxCost
+    parameters: Mapping[str, Array]
+    options: Mapping[str, Any]
+    notes: Sequence[str]
+    own: Sequence[Any] | None
+    by_autodiff: Callable[[], Sequence[Any]]
+
+    def __call__(self, found: Sequence[Any], within: float | None) -> Report:
+        """Return the report on gradients, to within a tolerance."""
+        report = self._report(found, within)
+        report = report.noted(self.differenced.how(report.engine), *self.notes)
+        if report.verdict != FAIL:
+            return report
+        if found is self.own and _has_backward_by_hand(self.function):
+            try:
+                others = self.by_autodiff()
+            except Exception:  # what automatic differentiation may say of what has a backward pass by hand
+                others = None
+            if others is not None and self._report(others, within).ok:
+                report = report.noted(BY_HAND)
+        return explained(report, self.function, found)
+
+    def _report(self, found: Sequence[Any], within: float | None) -> Report:
+        arrays = {name: plain_array(g) for name, g in zip(self.parameters, found, strict=True)}
+        return check_function(self.differenced, self.parameters, arrays, tolerance=within, **self.options)
 
 
 def _of_parameters(loss: Callable[..., Any], args: Sequence[Any]) -> Callable[[Any], Any]:

@@ -2,19 +2,17 @@
 
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._errors import NoRule
 from .._types import Array, Indices
-from ..engines.program.patience import affordable
 from ..engines.program.problem import ProgramProblem
 from ..engines.program.roundings import rounding_of_cost
 from ..problems.functions.purity import outside_domain
 from ..problems.gradients import Rounding, RunAgain
-from ..runtime.run import Run
 from .function import JaxFunction, joined
 from .jacobian import ContradictedError, Exact
 from .program.contents import fixes_types
@@ -79,7 +77,7 @@ class JaxCost:
         """Hold one step through all inputs against plain calls; raises ContradictedError."""
         exact = Exact(self.function, whole)
         move = exact.literal_move()
-        response = program.run(dict(enumerate(exact.by_input(move[None]))))
+        response = program.run(dict(enumerate(self.function.by_input(move[None]))))
         change = sum(float(np.vdot(weight, moved[0]))
                      for weight, moved in zip(program.weights, response.changes, strict=True) if moved is not None)
 
@@ -88,13 +86,6 @@ class JaxCost:
             return rounding_of_cost(program, program.weights, still, 0)
 
         exact.require_literal(move, np.array([change]), bool(response.crossed[0]), rounding)
-
-    def method(self, run: Run) -> Literal["all", "directional"]:
-        """ "all" where all entries take a few seconds, or have to be subtracted; else "directional"."""
-        try:
-            return "all" if affordable(self.problem, run) else "directional"
-        except NoRule:
-            return "all"
 
     def at(self, theta: Array) -> float:
         """The cost of one vector: in double precision where the function can be traced."""
@@ -105,7 +96,7 @@ class JaxCost:
         try:
             if self._wide is None:
                 return float(self.function.at(theta)[0])
-            return float(self._wide.at([part[0] for part in self._parts(theta[None])])[0])
+            return float(self._wide.at([part[0] for part in self.function.by_input(theta[None])])[0])
         except Exception as error:
             if outside_domain(error):
                 return float("nan")
@@ -126,15 +117,10 @@ class JaxCost:
         if self._wide is None or not self.stacks:
             return np.array([self._alone(theta) for theta in thetas])
         try:
-            return joined([self._wide.values_at(self._parts(thetas))[0]])
+            return joined([self._wide.values_at(self.function.by_input(thetas))[0]])
         except Exception:  # callbacks and the like
             self.stacks = False
             return np.array([self._alone(theta) for theta in thetas])
-
-    def _parts(self, thetas: Array) -> list[Array]:
-        """Return rows of thetas parameter by parameter: (k, *shape) each."""
-        parts = np.split(thetas, np.cumsum([r.size for r in self.function.real])[:-1], axis=1)
-        return [part.reshape(len(thetas), *r.shape) for part, r in zip(parts, self.function.real, strict=True)]
 
     @cached_property
     def _wide(self) -> JaxProgram | None:

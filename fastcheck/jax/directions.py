@@ -9,7 +9,7 @@ from .._constants import UNIT_ROUNDOFF
 from .._types import Array
 from ..checks.jacobian.mismatch import BETWEEN
 from ..checks.jacobian.point import Part, Tolerances
-from ..engines.program.runner import INNER_STEP
+from ..engines.program.places import INNER_STEP
 from ..problems.parameters.sampling import random_direction
 from .function import JaxFunction, WrongDerivativeError
 from .jacobian import Exact, any_flagged
@@ -49,7 +49,7 @@ def along_directions(function: JaxFunction, exact: Exact | None, mode: str, limi
         allowed = (max(CLOSE, ROUNDINGS * unit) * scale if exact is not None else
                    8.0 * unit * noise / limits.eps + max(APART, 1e2 * limits.eps**2, ROUNDINGS * unit) * scale)
         allowed = allowed + 8.0 * UNIT_ROUNDOFF * noise / size
-        bounds = np.array(given[:2])
+        bounds = np.array(given)
         with np.errstate(invalid="ignore"):
             right = (sums >= bounds.min(axis=0) - allowed) & (sums <= bounds.max(axis=0) + allowed)
             exactly = right & ~(np.abs(bounds[0] - bounds[1]) > 2.0 * allowed)

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._errors import NoRule
+from .._errors import NoRule, in_short
 from .._types import Array
 from ..checks.jacobian.point import Part
 from ..problems.parameters.tensor import Tensor
@@ -146,6 +146,11 @@ class JaxFunction:
         """Return the outputs (M,) at another point, by a plain call."""
         with self.precision():
             return joined(self(*self.apart(theta)))
+
+    def by_input(self, rows: Array) -> list[Array]:
+        """Return vectors (k, n) input by input: (k, *shape) each."""
+        parts = np.split(rows, np.cumsum([r.size for r in self.real])[:-1], axis=1)
+        return [part.reshape(len(rows), *r.shape) for part, r in zip(parts, self.real, strict=True)]
 
     def apart(self, theta: Any) -> list[Any]:
         """Return a vector (n,) as the real arrays that the function takes."""
@@ -335,8 +340,3 @@ def _parts(leaves: Sequence[Leaf]) -> tuple[Part, ...]:
 def named(path: Any) -> str:
     """arg0, arg0['w'], ..."""
     return f"arg{getattr(path[0], 'idx', path[0])}" + jax.tree_util.keystr(path[1:])
-
-
-def in_short(error: Exception) -> str:
-    """Return the first sentence of an exception's message."""
-    return (str(error).strip("'\"\n ") or repr(error)).splitlines()[0].split(". ")[0]

@@ -13,15 +13,14 @@ from .._errors import NondeterministicError
 from .._types import Array, Indices, Mask
 from ..checks.jacobian.quotients import ExactJacobian
 from ..checks.jacobian.slopes import powers, steady
-from ..engines.program.response import Response
-from ..engines.program.runner import INNER_STEP, inner_steps
+from ..engines.program.literal import LITERAL_STEP
+from ..engines.program.places import INNER_STEP, inner_steps
+from ..engines.program.protocols import Response
 from ..rules.branches import Held
 from .function import JaxFunction, joined
 from .kinks import mixtures
 from .program.program import JaxProgram
 
-# The step of literal subtraction, relative to the entries, against which exact differences are held.
-LITERAL_STEP = 2.0**-10
 # A literal difference may be off by this share of the change, and by this many roundings of the outputs.
 AGREEMENT, SAME = 1e-7, 1e3
 # Where a function ends, slopes may grow or vanish like a root of the step: then it is this share of the others.
@@ -53,15 +52,10 @@ class Exact:
 
     def along(self, changes: Array, convention: Held | None = None) -> tuple[Array, Response]:
         """Changes of all outputs (k, M) for changes (k, n) of all inputs."""
-        found = self.program.run(dict(enumerate(self.by_input(changes))), None, convention)
+        found = self.program.run(dict(enumerate(self.function.by_input(changes))), None, convention)
         rows = [np.zeros((len(changes), out.size)) if change is None else change.reshape(len(changes), -1)
                 for change, out in zip(found.changes, self.program.outputs, strict=True)]
         return np.concatenate(rows, axis=1), found
-
-    def by_input(self, changes: Array) -> list[Array]:
-        """Return changes (k, n) of all inputs input by input."""
-        parts = np.split(changes, np.cumsum([r.size for r in self.function.real])[:-1], axis=1)
-        return [part.reshape(len(changes), *r.shape) for part, r in zip(parts, self.function.real, strict=True)]
 
     def jacobian(self) -> ExactJacobian:
         """Of all entries, and one literal difference beside them.
@@ -138,7 +132,7 @@ class Exact:
     def literal_move(self) -> Array:
         """A random step through all inputs at which subtraction keeps most of its digits, as their type holds it."""
         theta, signs = self.function.theta, np.random.default_rng(0).choice((-1.0, 1.0), self.function.theta.size)
-        wanted = theta + signs * self.steps * (LITERAL_STEP / 2.0**-48)
+        wanted = theta + signs * self.steps * (LITERAL_STEP / INNER_STEP)
         with np.errstate(invalid="ignore"):  # parameters that are infinite
             return joined(self.function.apart(wanted)) - theta
 

@@ -16,7 +16,19 @@ import numpy as np
 
 from .._errors import NoRule
 from .._types import Array
-from ..checks.low_precision import NOT_PROVEN, RUNS_FURTHER, errors_of_yardstick, judged_by_runs, report_of
+from ..checks.low_precision import (
+    LEAST_RUNS,
+    NOT_PROVEN,
+    RUNS,
+    RUNS_FURTHER,
+    SECONDS,
+    NoTruthError,
+    errors_of_yardstick,
+    is_enough,
+    judged_by_runs,
+    report_of,
+    the_telling_one,
+)
 from ..problems.gradients import Dithered
 from ..report.report import Report
 from ..verdict.outcome import FAIL, Cause
@@ -25,16 +37,10 @@ from .program.program import QUICKLY, double_precision, values_of
 from .replayed import Replayed
 from .trees import plain_array
 
-# Runs whose spread is measured; fewer where they take longer than this in all, but never less than the least.
-RUNS, LEAST_RUNS, SECONDS = 32, 8, 20.0
 # Leaves of a pytree and a factor -> gradients of the loss times that, as they run.
 Gradients = Callable[[Sequence[Any], float], Sequence[Any]]
 # Gradients and a tolerance -> the report on them by exact differences.
 Judged = Callable[[Sequence[Any], float | None], Report]
-
-
-class NoTruthError(Exception):
-    """There is no truth in double precision; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -147,8 +153,7 @@ def dithered(
         factor = int(generator.integers(96, 160)) / 128 if number and linear else 1.0
         low.append(flat_gradient(_as_they_run(gradients, point, factor)) / factor)
         true.append(at_point(truth, point))
-        spent = time.perf_counter() - started
-        if len(low) >= LEAST_RUNS and spent + spent / len(low) > most:
+        if is_enough(len(low), time.perf_counter() - started, most):
             break
     return Dithered(np.stack(low), np.stack(true), unit)
 
@@ -201,7 +206,7 @@ class Low:
     gradients: Gradients
     given: Sequence[Any]
     judged: Judged
-    yardstick: Gradients | None = None
+    yardstick: Gradients | None
 
     def report(
         self, wide: JaxFunction | None, norm: float, seed: int, seconds: float | None
@@ -242,15 +247,9 @@ class Low:
     def again(
         self, report: Report, wide: JaxFunction | None, norm: float, seed: int, seconds: float | None
     ) -> Report:
-        """Return a report on single precision that did not pass, or what the spread of rounding says instead.
-
-        The first report stays where both blame the same tensors: it may say what is wrong.
-        """
+        """Return a report on single precision that did not pass, or what the spread of rounding says instead."""
         found = self.report(wide, norm, seed, seconds)
-        if found is None:
-            return report
-        blamed, left = ({tensor.name for tensor in one.failures} for one in (report, found))
-        return report if found.verdict == report.verdict and blamed == left else found
+        return report if found is None else the_telling_one(report, found)
 
     def _errors_of_yardstick(
         self, truth: Truth, leaves: Sequence[Any], seed: int, seconds: float | None

@@ -10,7 +10,7 @@ import numpy as np
 
 from .._constants import UNIT_ROUNDOFFS
 from .._types import Array
-from ..problems.functions.vjp import rounding_between
+from ..problems.functions.backward_rounding import rounding_between
 from ..problems.gradients import Rounding
 from .function import as_real, is_floating
 from .replayed import Replayed

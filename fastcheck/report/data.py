@@ -1,38 +1,40 @@
 """What renderers take: the facts of a report, of its tensors and entries, and of a sweep, by name.
 
 A renderer reads these attributes and judges nothing; it knows neither engines nor verdicts.  ``Report``,
-``TensorReport``, ``Entry`` and ``Sweep``, whose documentation says what each attribute means, have them.
+``TensorReport`` and ``Sweep``, whose documentation says what each attribute means, have them.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from .._types import Array
-from ..verdict.outcome import Cause
+from ..problems.parameters.tensor import index_text
 
 
-class EntryData(Protocol):
-    """One parameter: see ``fastcheck.report.tensor.Entry``."""
+@dataclass(frozen=True)
+class Entry:
+    """One parameter's gradient beside its numerical gradient.
+
+    tensor, index : which parameter.
+    grad, gradapprox : the gradient handed in and the central difference.
+    relative_error : |grad - gradapprox| / (|grad| + |gradapprox|); at kinks the distance to the one-sided derivatives
+        instead, and entries far smaller than their tensor's root mean square are measured by a share of it.
+    J_plus, J_minus : costs with this parameter moved by epsilon.
+    """
+
+    tensor: str
+    index: tuple[int, ...]
+    grad: float
+    gradapprox: float
+    relative_error: float
+    J_plus: float
+    J_minus: float
 
     @property
     def place(self) -> str:
-        """Which parameter, as dW2[1, 3]."""
-        ...
-
-    @property
-    def grad(self) -> float:
-        """The gradient handed in."""
-        ...
-
-    @property
-    def gradapprox(self) -> float:
-        """The central difference."""
-        ...
-
-    @property
-    def relative_error(self) -> float:
-        """How far they are apart."""
-        ...
+        """dW2[1, 3]."""
+        return f"d{self.tensor}{index_text(self.index)}"
 
 
 class TensorData(Protocol):
@@ -95,52 +97,8 @@ class TensorData(Protocol):
         """Gradient and numerical gradient of the checked entries."""
         ...
 
-    def entries(self, count: int) -> Sequence[EntryData]:
+    def entries(self, count: int) -> Sequence[Entry]:
         """Return the worst entries, worst first."""
-        ...
-
-
-class TensorFacts(TensorData, Protocol):
-    """One tensor with what only sentences speak of."""
-
-    @property
-    def cause(self) -> Cause:
-        """What the verdict rests on beside the figures."""
-        ...
-
-    @property
-    def power(self) -> float:
-        """The relative error that would be seen with probability 0.999, where the spread of rounding was measured."""
-        ...
-
-    @property
-    def noisy(self) -> int:
-        """Number of entries that agree only within noise."""
-        ...
-
-    @property
-    def loose(self) -> int:
-        """Number of entries at kinks that are right by an interval alone."""
-        ...
-
-    @property
-    def moved(self) -> bool:
-        """Whether random directions through the tensor moved the cost."""
-        ...
-
-    @property
-    def dead(self) -> int:
-        """Number of units whose numerical gradient is exactly zero."""
-        ...
-
-    @property
-    def unmoved(self) -> bool:
-        """Whether the numerical gradient is exactly zero wherever it was checked."""
-        ...
-
-    @property
-    def units(self) -> int:
-        """Number of a layer's units, where this is the weights of one."""
         ...
 
 
@@ -180,7 +138,7 @@ class ReportData(Protocol):
         ...
 
     @property
-    def epsilon(self) -> Any:
+    def epsilon(self) -> float | Array:
         """The perturbation: a number, or one per checked position."""
         ...
 
@@ -234,7 +192,7 @@ class ReportData(Protocol):
         """Figures about the run, by name."""
         ...
 
-    def worst(self, count: int) -> Sequence[EntryData]:
+    def worst(self, count: int) -> Sequence[Entry]:
         """Return the entries that disagree most, worst first."""
         ...
 

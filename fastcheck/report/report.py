@@ -20,9 +20,10 @@ from ..verdict.judge import judge
 from ..verdict.judgement import Judgement, TensorVerdict
 from ..verdict.outcome import FAIL, INCONCLUSIVE, PASS, Cause, Judged, Verdict
 from . import sentences
+from .data import Entry
 from .formats import format_of, write
 from .plain_data import json_text, plain_data, versions
-from .tensor import Entry, TensorReport, merge
+from .tensor import TensorReport, merge
 from .text import html, plain, rich_parts
 
 # Raised when a key of ``Report.to_dict`` changes its meaning or goes.
@@ -197,9 +198,10 @@ class Report(Judged):
         return str(self._run["method"])
 
     @property
-    def epsilon(self) -> Any:
+    def epsilon(self) -> float | Array:
         """The perturbation: a number, or one per checked position."""
-        return self._run["epsilon"]
+        epsilon: float | Array = self._run["epsilon"]
+        return epsilon
 
     @property
     def norm(self) -> float:

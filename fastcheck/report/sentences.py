@@ -11,7 +11,7 @@ from ..problems.networks.names import kind_and_number
 from ..verdict.diagnosis.location import other_description, where_it_sits
 from ..verdict.judgement import Judgement
 from ..verdict.outcome import DOUBTS, FAIL, INCONCLUSIVE, NOISY, PASS, Cause
-from .data import TensorFacts
+from .tensor import TensorReport
 
 # Up to this many names are given; the rest is counted.
 NAMED = 4
@@ -37,7 +37,7 @@ def names(found: Iterable[str], prefix: str = "d") -> str:
 
 
 def summary(
-    judgement: Judgement, failures: Sequence[TensorFacts], tensors: Sequence[TensorFacts], trials: Trials | None
+    judgement: Judgement, failures: Sequence[TensorReport], tensors: Sequence[TensorReport], trials: Trials | None
 ) -> str:
     """Return what was found, in a sentence; and where every gradient is wrong, the network for which all are right."""
     if judgement.cause in (Cause.COST, Cause.NOTHING):
@@ -59,13 +59,13 @@ def summary(
     return " ".join(found)
 
 
-def _unused(failures: Sequence[TensorFacts], tensors: Sequence[TensorFacts]) -> bool:
+def _unused(failures: Sequence[TensorReport], tensors: Sequence[TensorReport]) -> bool:
     """Tell whether a cost moves with nothing at all that was checked."""
     return len(failures) == sum(t.checked > 0 for t in tensors) and all(t.unmoved for t in failures)
 
 
 def advice(
-    judgement: Judgement, tensors: Sequence[TensorFacts], run: dict[str, Any], trials: Trials | None
+    judgement: Judgement, tensors: Sequence[TensorReport], run: dict[str, Any], trials: Trials | None
 ) -> list[str]:
     """Return what to do next."""
     if judgement.cause in (Cause.COST, Cause.NOTHING):
@@ -91,13 +91,13 @@ def advice(
 
 
 def notes(
-    subject: AnalyticGradient, differences: NumericalGradient, tensors: Sequence[TensorFacts], run: dict[str, Any]
+    subject: AnalyticGradient, differences: NumericalGradient, tensors: Sequence[TensorReport], run: dict[str, Any]
 ) -> list[str]:
     """Return what else the reader should know: precision, kinks, noise, coverage."""
     return [
         *_places_not_finite(subject, differences), *_precision(subject, tensors), *_kinks(tensors),
         *_cancelling(tensors), *_power(tensors),
-        *_noise(tensors, run), *_coverage(subject, tensors), *differences.notes,
+        *_noise(tensors, run), *_coverage(tensors), *differences.notes,
     ]
 
 
@@ -113,7 +113,7 @@ def _places_not_finite(subject: AnalyticGradient, differences: NumericalGradient
     return found
 
 
-def _precision(subject: AnalyticGradient, tensors: Sequence[TensorFacts]) -> list[str]:
+def _precision(subject: AnalyticGradient, tensors: Sequence[TensorReport]) -> list[str]:
     found = []
     for dtype in sorted(set(subject.precision.values())):
         chosen = [t for t in tensors if subject.precision.get(t.name) == dtype]
@@ -138,7 +138,7 @@ def _precision(subject: AnalyticGradient, tensors: Sequence[TensorFacts]) -> lis
     return found
 
 
-def _power(tensors: Sequence[TensorFacts]) -> list[str]:
+def _power(tensors: Sequence[TensorReport]) -> list[str]:
     """What the measured spread of rounding lets a check in low precision see, from the sharpest to the bluntest."""
     measured = sorted((t for t in tensors if t.cause is Cause.SPREAD and t.power), key=lambda t: t.power)
     if not measured:
@@ -150,7 +150,7 @@ def _power(tensors: Sequence[TensorFacts]) -> list[str]:
     return [f"{told} would be seen with probability 0.999: the spread of its rounding was measured, run beside run."]
 
 
-def _kinks(tensors: Sequence[TensorFacts]) -> list[str]:
+def _kinks(tensors: Sequence[TensorReport]) -> list[str]:
     count, loose = sum(t.kinks for t in tensors), sum(t.loose for t in tensors)
     if not count:
         return []
@@ -162,7 +162,7 @@ def _kinks(tensors: Sequence[TensorFacts]) -> list[str]:
             "the differences."]
 
 
-def _cancelling(tensors: Sequence[TensorFacts]) -> list[str]:
+def _cancelling(tensors: Sequence[TensorReport]) -> list[str]:
     found = []
     zero = [t.name for t in tensors if t.cause is Cause.ZERO]
     if zero:
@@ -177,7 +177,7 @@ def _cancelling(tensors: Sequence[TensorFacts]) -> list[str]:
     return found
 
 
-def _noise(tensors: Sequence[TensorFacts], run: dict[str, Any]) -> list[str]:
+def _noise(tensors: Sequence[TensorReport], run: dict[str, Any]) -> list[str]:
     count = sum(t.noisy for t in tensors)
     if not count:
         return []
@@ -186,7 +186,7 @@ def _noise(tensors: Sequence[TensorFacts], run: dict[str, Any]) -> list[str]:
             "what disagrees there is rounding noise, or smaller than it."]
 
 
-def _coverage(subject: AnalyticGradient, tensors: Sequence[TensorFacts]) -> list[str]:
+def _coverage(tensors: Sequence[TensorReport]) -> list[str]:
     found = []
     checked, total = sum(t.checked for t in tensors), sum(t.size for t in tensors)
     if checked < total:

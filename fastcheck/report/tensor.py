@@ -1,43 +1,17 @@
 """What a report says about one tensor, and about single entries.  Computed when asked for."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 import numpy as np
 
 from .._constants import NOISE_SIGMAS
 from .._types import Array
 from ..problems.gradients import NumericalGradient
-from ..problems.parameters.tensor import index_text
 from ..runtime.cached_property import cached_property
 from ..verdict.comparison import Comparison, EntryChunk
 from ..verdict.judgement import TensorVerdict
 from ..verdict.outcome import Cause, Verdict
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One parameter's gradient beside its numerical gradient.
-
-    tensor, index : which parameter.
-    grad, gradapprox : the gradient handed in and the central difference.
-    relative_error : |grad - gradapprox| / (|grad| + |gradapprox|); at kinks the distance to the one-sided derivatives
-        instead, and entries far smaller than their tensor's root mean square are measured by a share of it.
-    J_plus, J_minus : costs with this parameter moved by epsilon.
-    """
-
-    tensor: str
-    index: tuple[int, ...]
-    grad: float
-    gradapprox: float
-    relative_error: float
-    J_plus: float
-    J_minus: float
-
-    @property
-    def place(self) -> str:
-        """dW2[1, 3]."""
-        return f"d{self.tensor}{index_text(self.index)}"
+from .data import Entry
 
 
 class TensorReport:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..problems.parameters.tensor import index_text
 from ..verdict.outcome import FAIL, INCONCLUSIVE, PASS
-from .data import EntryData, ReportData, TensorData
+from .data import Entry, ReportData, TensorData
 
 WIDTH = 80
 # Tensors shown one by one, and entries.
@@ -134,7 +134,7 @@ def _cell(kind: str, content: str, left: bool) -> str:
     return f'<{kind} style="{LEFT if left else RIGHT}">{content}</{kind}>'
 
 
-def _html_entries(entries: Sequence[EntryData]) -> str:
+def _html_entries(entries: Sequence[Entry]) -> str:
     """Return a table of entries; its rows have a class, so that scripts tell them from the tensors'."""
     headings = ("entry", "grad", "gradapprox", "error")
     parts = ["<table><thead><tr class='entry'>"]
@@ -242,13 +242,13 @@ def said_once(told: Iterable[tuple[str, str]]) -> list[str]:
             f"{', '.join(names[:-1])} and {names[-1]} {PLURAL[verb]} {rest}" for (verb, rest), names in named.items()]
 
 
-def _worst_of(report: ReportData) -> Sequence[EntryData]:
+def _worst_of(report: ReportData) -> Sequence[Entry]:
     """Return the worst entries, and no right ones beside a few that are wrong."""
     wrong = sum(tensor.wrong for tensor in report.tensors)
     return report.worst(min(wrong, WORST) or WORST)
 
 
-def _entry_lines(entries: Sequence[EntryData]) -> list[str]:
+def _entry_lines(entries: Sequence[Entry]) -> list[str]:
     places = max((len(e.place) for e in entries), default=0)
     return [
         f"{e.place:<{places}}  grad {e.grad:+.4e}  gradapprox {e.gradapprox:+.4e}  error {e.relative_error:.1e}"

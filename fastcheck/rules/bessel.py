@@ -9,13 +9,11 @@ import numpy as np
 from .base import Change, Changes, Rule, Values, still_where_still
 from .namespaces import any_of, special
 from .piecewise import absolute
-from .quadrature import integral
+from .quadrature import LEAST_REACH, integral
 from .special import shapes_and_x
 
 # Up to this whole order two points integrate the powers with which the functions begin at zero.
 LOW_ORDER = 4
-# What stands for a reach of nothing, by which changes can be divided.
-LEAST_REACH = 1e-300
 # The asymptotic series of scaled functions: this many terms are enough for x above LARGE + order^2.
 TERMS, LARGE = 20, 30.0
 

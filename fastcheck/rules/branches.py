@@ -98,11 +98,6 @@ class Branches:
         self._batch = batch
 
     @property
-    def kinds(self) -> set[Kind]:
-        """Of the ties that were moved."""
-        return {kind for _, kind in self.met}
-
-    @property
     def lone(self) -> Any:
         """(*batch) which perturbations moved one such value in all, that has two slopes."""
         return self.ties & (self.standing == 1)

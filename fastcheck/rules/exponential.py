@@ -6,7 +6,7 @@ from typing import Any
 
 from . import small
 from .base import Changes, Rule, Values, still_where_still, two_sum
-from .namespaces import any_of, as_float, is_complex, largest, less_product
+from .namespaces import TINY, any_of, as_float, is_complex, largest, less_product
 
 # Over a longer step sigmoid and softplus change by so much that the two values may be subtracted.
 LONG_STEP = 40.0
@@ -105,7 +105,7 @@ def sigmoid_change(xp: Any, z: Any, d: Any) -> Any:
     """
     p, q = sigmoids(xp, z)
     reach = largest(xp, d)
-    if reach <= small.TINY:  # e = d (1 + d / 2), and 1 / (1 + p e) = 1 - p d: what is left out is below d^2
+    if reach <= TINY:  # e = d (1 + d / 2), and 1 / (1 + p e) = 1 - p d: what is left out is below d^2
         slope = p * q
         change = less_product(xp, slope, slope * (p - 0.5), d)
         change *= d
@@ -168,7 +168,7 @@ def tanh(xp: Any, values: Values, changes: Changes, out: Any, branches: Any) -> 
     """u s / (1 + t u) with u = tanh(d), s = sech(z)^2; else 2 sigma(2 z) - 1, whose sigmoid knows long steps."""
     (z,), (d,) = values, changes
     reach = largest(xp, d)
-    if reach <= small.TINY:  # u = d, and 1 / (1 + t u) = 1 - t d: what is left out is below d^2
+    if reach <= TINY:  # u = d, and 1 / (1 + t u) = 1 - t d: what is left out is below d^2
         sech = 1.0 / xp.cosh(z)
         change = less_product(xp, sech * sech, out * sech * sech, d)
         change *= d

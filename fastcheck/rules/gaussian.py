@@ -4,10 +4,9 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from . import small
 from .base import Changes, Rule, Values, two_sum
 from .exponential import gated_change
-from .namespaces import largest, special
+from .namespaces import TINY, largest, special
 from .quadrature import gauss, integral
 
 # Beyond this exp(-x^2 / 2) is zero in double precision.
@@ -41,7 +40,7 @@ def bell_change(xp: Any, x: Any, d: Any, half: float, scale: float, tail: Callab
 
 def bell_change_near(xp: Any, x: Any, d: Any, half: float, scale: float, reach: float) -> Any:
     """The same where the exponent varies by ``reach`` <= 1 at most: the density at x times the mean of what remains."""
-    if reach <= small.TINY:
+    if reach <= TINY:
         mean = 1.0 - d * (half * x + (half / 3.0) * d)
     else:
         mean = 0.0

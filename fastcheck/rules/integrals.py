@@ -6,12 +6,10 @@ from typing import Any
 
 from .base import Change, Changes, Rule, Values, product_change, still_where_still
 from .namespaces import any_of, special
-from .quadrature import integral
+from .quadrature import LEAST_REACH, integral
 from .small import log_ratio
 from .special import shapes_and_x
 
-# What stands for a reach of nothing, by which changes can be divided.
-LEAST_REACH = 1e-300
 # The asymptotic series of the slope of Dawson's function: this many terms are enough for |x| above LARGE.
 TERMS, LARGE = 25, 7.0
 

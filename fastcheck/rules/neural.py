@@ -8,11 +8,9 @@ from .base import Changes, Rule, Values, or_zero, plus, product_change, two_prod
 from .branches import Branches, note
 from .entropies import xlog1py, xlogy
 from .exponential import exponential, gated_change, sigmoid_change, sigmoids, softplus_change, tanh
+from .kernels.curves import GELU_CUBIC, SQRT_2_OVER_PI
 from .namespaces import any_of
 from .piecewise import absolute, at_ties, clip, rise_above_zero
-
-SQRT_2_OVER_PI = 0.7978845608028654
-GELU_CUBIC = 0.044715
 
 
 def between(xp: Any, z: Any, d: Any, low: float, high: float, branches: Branches | None) -> Any:

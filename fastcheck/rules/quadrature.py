@@ -8,6 +8,9 @@ import numpy as np
 
 from .namespaces import largest
 
+# What stands for a reach of nothing, by which changes can be divided.
+LEAST_REACH = 1e-300
+
 
 @cache
 def gauss(points: int) -> tuple[tuple[float, float], ...]:

@@ -9,10 +9,9 @@ import math
 from typing import Any
 
 from .base import still_where_still
-from .namespaces import largest
+from .namespaces import TINY, largest
 
-# Below TINY two terms of a power series in d suffice to rounding, below SHORT three.
-TINY = 1e-8
+# Below TINY two terms of a power series in d suffice to rounding, and below this three.
 SHORT = 3e-6
 
 
@@ -36,10 +35,9 @@ def log1p(xp: Any, d: Any, reach: float | None = None) -> Any:
     return xp.log1p(d)
 
 
-def sin(xp: Any, d: Any, reach: float | None = None) -> Any:
+def sin(xp: Any, d: Any) -> Any:
     """sin(d)."""
-    top = largest(xp, d) if reach is None else reach
-    return d * (1.0 - d * d * (1.0 / 6.0)) if top <= SHORT else xp.sin(d)
+    return d * (1.0 - d * d * (1.0 / 6.0)) if largest(xp, d) <= SHORT else xp.sin(d)
 
 
 def sinh(xp: Any, d: Any, reach: float | None = None) -> Any:

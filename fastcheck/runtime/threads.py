@@ -14,6 +14,8 @@ from weakref import WeakSet
 Result = TypeVar("Result")
 # Seconds between two looks at whether helpers still run; that they have ended is told at once.
 PATIENCE = 0.05
+# Products of up to this many multiply-adds are done by one thread of BLAS anyway.
+ONE_THREAD = 1 << 17
 
 
 def _blas() -> Any:

@@ -7,10 +7,8 @@ from typing import Any
 
 import torch
 
-from .tensors import floating
+from .tensors import Tensors, floating, requires_gradient
 from .widened import Widened
-
-Tensors = tuple[torch.Tensor, ...]
 
 
 @dataclass(frozen=True)
@@ -60,11 +58,6 @@ def leaves(inputs: Sequence[Any]) -> list[Any]:
         value.detach().clone().requires_grad_(value.requires_grad) if isinstance(value, torch.Tensor) else value
         for value in inputs
     ]
-
-
-def requires_gradient(value: Any) -> bool:
-    """Tell whether a value is a tensor whose gradient is checked."""
-    return isinstance(value, torch.Tensor) and value.requires_grad
 
 
 def outputs_of(returned: Any) -> Tensors:

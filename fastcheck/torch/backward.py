@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch.autograd.gradcheck import GradcheckError
 
+from .._errors import in_short
 from .._types import Array
 from . import _compat
-from .tensors import Tensors, in_short, numbers_in, quiet, unit_of, vector
+from .tensors import Tensors, numbers_in, quiet, unit_of, vector
 
 log = logging.getLogger("fastcheck.torch")
 

@@ -11,7 +11,7 @@ import torch
 from torch.utils._pytree import tree_leaves
 
 from .calls import replaced
-from .tensors import floating
+from .tensors import floating, requires_gradient
 
 # Where the context of a call keeps its inputs.
 KEPT = "_inputs_for_autograd"
@@ -63,8 +63,8 @@ def _by_autograd(kind: Any) -> Iterator[None]:
         with torch.enable_grad():
             # Forward may work in place, which a leaf does not allow.
             out = tree_leaves(forward(*lead, *(value.clone() if floating(value) else value for value in args)))
-        pairs = [(one, d) for one, d in zip(out, upstream, strict=True) if d is not None and _has_graph(one)]
-        moving = [value for value in args if _has_graph(value)]
+        pairs = [(one, d) for one, d in zip(out, upstream, strict=True) if d is not None and requires_gradient(one)]
+        moving = [value for value in args if requires_gradient(value)]
         found = torch.autograd.grad([one for one, _ in pairs], moving, [d for _, d in pairs], allow_unused=True)
         gradients = dict(zip(map(id, moving), found, strict=True))
         return tuple(gradients.get(id(value)) for value in args)
@@ -76,7 +76,3 @@ def _by_autograd(kind: Any) -> Iterator[None]:
 
 def _own(value: Any) -> Any:
     return value.detach().clone() if floating(value) else value
-
-
-def _has_graph(value: Any) -> bool:
-    return isinstance(value, torch.Tensor) and value.requires_grad

@@ -21,6 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from ..verdict.outcome import Cause
 from .calls import graph_of
 from .case import Case
+from .tensors import requires_gradient
 
 aten = torch.ops.aten
 BY_DESIGN = {
@@ -75,7 +76,7 @@ class _Given(TorchDispatchMode):
             self.given.append((Cause.CLAMPED, args[0]))
         for cause, operators in BY_DESIGN.items():
             if func in operators:
-                self.given += [(cause, one) for one in args if isinstance(one, torch.Tensor) and one.requires_grad]
+                self.given += [(cause, one) for one in args if requires_gradient(one)]
         return func(*args, **(kwargs or {}))
 
 

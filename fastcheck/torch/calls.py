@@ -16,7 +16,8 @@ import torch
 from torch import nn
 from torch.utils._pytree import tree_leaves, tree_map
 
-from .program.recorder import Ref, recorder_at_work
+from .program.recorder import recorder_at_work
+from .program.tape import Ref
 from .tensors import floating
 
 MODULE, FUNCTION = "module", "function"

@@ -11,7 +11,7 @@ import torch
 from torch.autograd.gradcheck import GradcheckError
 
 from .._constants import NOISE_SIGMAS, UNIT_ROUNDOFF
-from .._errors import NondeterministicError, NoRule
+from .._errors import NondeterministicError, NoRule, in_short
 from .._types import Array, Indices
 from ..checks.jacobian.exact import compare_exactly
 from ..checks.jacobian.judge import compare, numerical_jacobian
@@ -27,7 +27,17 @@ from .forward import forward_jacobian
 from .function import TorchFunction
 from .measured import explains, findings
 from .precision import twin
-from .tensors import Tensors, as_tuple, floating, in_short, parts, random_numbers, real_outputs, unit_of, vector
+from .tensors import (
+    Tensors,
+    as_tuple,
+    floating,
+    parts,
+    random_numbers,
+    real_outputs,
+    requires_gradient,
+    unit_of,
+    vector,
+)
 from .widened import Widened
 
 if TYPE_CHECKING:
@@ -73,9 +83,12 @@ class Check:
     ----------
     call, inputs : the function, called with the inputs; those that require gradients are checked.
     names : gives those of all inputs; None for those of the function's parameters.
-    wanted : the inputs that are checked.
     stacked : the same function in a form that vmap can take, where ``call`` itself is none.
     values : the same function without history, where that is cheaper.
+
+    Attributes
+    ----------
+    places, wanted : of the inputs that are checked, their places among all, and themselves.
     """
 
     def __init__(
@@ -86,7 +99,7 @@ class Check:
         self.call, self.inputs, self.options = call, inputs, options
         self.names, self.stacked, self.values = names, stacked, values
         self.proven: Array | None = None
-        self.places = tuple(k for k, i in enumerate(inputs) if isinstance(i, torch.Tensor) and i.requires_grad)
+        self.places = tuple(k for k, i in enumerate(inputs) if requires_gradient(i))
         self.wanted: Tensors = tuple(inputs[k] for k in self.places)
 
     @cached_property

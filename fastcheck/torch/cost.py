@@ -3,21 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .._errors import NoRule
+from .._errors import NoRule, in_short
 from .._types import Array, Indices
-from ..engines.program.patience import affordable
 from ..engines.program.problem import ProgramProblem
 from ..problems.gradients import RunAgain
-from ..runtime.run import Run
 from .case import double
 from .function import TorchFunction
 from .program.problem import program_problem
-from .tensors import in_short
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,13 +54,6 @@ class TorchCost:
             raise
         except (RuntimeError, TypeError, ValueError) as error:  # a kernel that exists in one precision only
             raise NoRule(f"a function that fails in double precision ({in_short(error)})") from error
-
-    def method(self, run: Run) -> Literal["all", "directional"]:
-        """ "all" where all entries take a few seconds, or have to be subtracted; else "directional"."""
-        try:
-            return "all" if affordable(self.problem, run) else "directional"
-        except NoRule:
-            return "all"
 
     def at(self, theta: Array) -> float:
         """Return the cost of one vector."""

@@ -56,7 +56,7 @@ class Directions:
     function: TorchFunction
     rows: Indices
     limits: Tolerances
-    jitter: float = 0.0
+    jitter: float
 
     @cached_property
     def rises(self) -> list[Rise]:

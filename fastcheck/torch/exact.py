@@ -7,7 +7,7 @@ that got lost on the way is noticed.
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -15,18 +15,18 @@ import numpy as np
 import torch
 
 from .._constants import CANCELLED, UNIT_ROUNDOFF
-from .._errors import NoRule
+from .._errors import NoRule, in_short
 from .._types import Array, Indices, Mask
 from ..checks.jacobian.quotients import ExactJacobian
 from ..engines.program.columns import SHRINK
 from ..engines.program.kinks import held_in_turn
-from ..engines.program.response import Response
-from ..engines.program.runner import inner_steps
+from ..engines.program.places import inner_steps
+from ..engines.program.protocols import Response
 from ..rules.branches import Held, Kind
 from .directions import Directions, Rise
 from .function import TorchFunction
-from .program.program import TorchProgram
-from .tensors import Tensors, in_short, real_outputs
+from .program.program import SAME, TorchProgram
+from .tensors import Tensors, real_outputs
 
 log = logging.getLogger("fastcheck.torch")
 
@@ -36,13 +36,12 @@ STEP, LEAST = 2.0**-27, 2.0**-27
 BLOCK_BYTES = 1 << 25
 # Relative rounding of exact changes along a direction, and what steps as short as these leave out.
 EXACTLY = 1e-12
-# The recorded function may differ from the plain one by the rounding of fused implementations, relative to its largest
-# value; and exact changes along a direction from literal ones, relative to what made them up.
-SAME, LITERAL = 1e-9, 1e-4
+# Exact changes along a direction may differ from literal ones by this, relative to what made them up.
+LITERAL = 1e-4
 
 
-def exact_jacobian(function: TorchFunction, directions: Directions) -> Array | ExactJacobian:
-    """Return the Jacobian (M, n) of the outputs that ``directions`` looks at; from both sides where it stands on kinks.
+def moved(function: TorchFunction, directions: Directions) -> "Moved":
+    """Return a function's operators, whose changes are exact.
 
     Parameters
     ----------
@@ -51,13 +50,8 @@ def exact_jacobian(function: TorchFunction, directions: Directions) -> Array | E
 
     Raises
     ------
-    NoRule : where the function cannot be followed, an operator has no rule, or subtraction contradicts what was found.
+    NoRule : where the function cannot be followed, or its operators give other values than it does.
     """
-    return moved(function, directions).jacobian()
-
-
-def moved(function: TorchFunction, directions: Directions) -> "Moved":
-    """Return a function's operators, whose changes are exact; the parameters and errors are ``exact_jacobian``'s."""
     program = _recorded(function)
     plain = np.concatenate([np.empty(0), *(np.asarray(o).reshape(-1) for o in program.outputs)])
     scale = float(np.max(np.abs(function.plain), initial=0.0))
@@ -109,7 +103,12 @@ class Moved:
         return np.asarray(above - below)
 
     def jacobian(self) -> Array | ExactJacobian:
-        """Return the Jacobian of all entries; raises NoRule where it is not finite, or subtraction contradicts it."""
+        """Return the Jacobian (M, n) of the outputs that are looked at; from both sides where it stands on kinks.
+
+        Raises
+        ------
+        NoRule : where an operator has no rule, the Jacobian is not finite, or subtraction contradicts it.
+        """
         steps = np.maximum(STEP * np.abs(self.function.theta), LEAST)
         entries = np.arange(steps.size)
         (above, right), (below, left) = (self._quotients(entries, sign * steps) for sign in (1.0, -1.0))
@@ -217,7 +216,7 @@ class ExactDirections(Directions):
     moved : its operators.
     """
 
-    moved: Moved = field(kw_only=True)
+    moved: Moved
 
     @property
     def left_out(self) -> float:

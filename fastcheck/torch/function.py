@@ -13,16 +13,15 @@ import torch
 from torch.func import vmap
 
 from .._constants import UNIT_ROUNDOFF
-from .._errors import FastcheckError
+from .._errors import FastcheckError, in_short
 from .._types import Array, Indices
 from ..checks.jacobian.point import Part
-from ..problems.functions.vjp import input_names
+from ..problems.functions.calling import input_names
 from . import _compat
 from .tensors import (
     Tensors,
     as_tuple,
     fill,
-    in_short,
     joined,
     numbers_in,
     parts,
@@ -181,13 +180,18 @@ class TorchFunction:
             if found is not None:
                 return found
         found = np.empty((positions.size, self.plain.size))
+        for number, here in self._by_input(positions):
+            some = positions[here], values[here]
+            rows = self._stacks(self._group(number), *some) if self.stacks(number) else self._one_by_one(*some)
+            found[here] = self._one_by_one(*some) if rows is None else rows
+        return found
+
+    def _by_input(self, positions: Indices) -> Iterator[tuple[int, Indices]]:
+        """Yield the inputs in which some positions lie, each with the places of these among the positions."""
         for number, span in enumerate(self.spans):
             here = np.flatnonzero((positions >= span.start) & (positions < span.stop))
             if here.size:
-                some = positions[here], values[here]
-                rows = self._stacks(self._group(number), *some) if self.stacks(number) else self._one_by_one(*some)
-                found[here] = self._one_by_one(*some) if rows is None else rows
-        return found
+                yield number, here
 
     def stacks(self, number: int) -> bool:
         """Tell whether an input can be moved in stacks: they must give what plain calls give.  Found out once."""
@@ -286,15 +290,13 @@ class TorchFunction:
     def _one_by_one(self, positions: Indices, values: Array) -> Array:
         """Return the outputs with entries moved in place, for functions that keep their inputs or defy vmap."""
         out = np.empty((positions.size, self.plain.size))
-        for number, span in enumerate(self.spans):
-            here = np.flatnonzero((positions >= span.start) & (positions < span.stop))
-            if not here.size:
-                continue
+        for number, here in self._by_input(positions):
             with self._restored([number]):
                 for row in here:
-                    kept = put(self.moving[number], int(positions[row]) - span.start, float(values[row]))
+                    place = int(positions[row]) - self.spans[number].start
+                    kept = put(self.moving[number], place, float(values[row]))
                     out[row] = self._called()
-                    put(self.moving[number], int(positions[row]) - span.start, kept)
+                    put(self.moving[number], place, kept)
         return out
 
     def _called(self) -> Array:

@@ -12,7 +12,8 @@ from .._constants import NOISE_SIGMAS
 from .._errors import NoRule
 from .._types import Array
 from ..engines.program.everything import ROUNDINGS, closest
-from ..engines.program.runner import INNER_STEP, Place, Runner
+from ..engines.program.places import INNER_STEP, Place
+from ..engines.program.runner import Runner
 from ..engines.program.trust import UNIT, Along, Direction
 from ..problems.parameters.sampling import LEAST_SIZE, random_direction
 from .case import Case, double

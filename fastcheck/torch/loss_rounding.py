@@ -22,10 +22,10 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from .._constants import ENTRY_ROUNDINGS, FURTHER, RESOLVED_LOW
 from .._types import Array
-from ..checks.low_precision import RUNS_FURTHER
+from ..checks.low_precision import RUNS_FURTHER, SECONDS, NoTruthError
 from ..verdict.shared import power_beside
 from .case import Case, detached
-from .low_precision import SECONDS, NoTruthError, Point, Twin, by_itself, dithered, moves
+from .low_precision import Point, Twin, by_itself, dithered, moves
 
 # A module's outputs are made smaller by these until the loss's derivative is no longer next to nothing.
 SMALLER = (2.0**-1, 2.0**-2, 2.0**-3, 2.0**-4, 2.0**-5, 2.0**-6)

@@ -19,7 +19,17 @@ from torch.func import grad, vmap
 from torch.utils._pytree import tree_map
 
 from .._types import Array
-from ..checks.low_precision import RUNS_FURTHER, errors_of_yardstick, judged_by_runs, report_of
+from ..checks.low_precision import (
+    LEAST_RUNS,
+    RUNS,
+    RUNS_FURTHER,
+    SECONDS,
+    NoTruthError,
+    errors_of_yardstick,
+    is_enough,
+    judged_by_runs,
+    report_of,
+)
 from ..problems.gradients import Dithered
 from ..problems.parameters.layout import Layout
 from ..report.report import Report
@@ -31,16 +41,9 @@ from .kept import copied_buffers, untouched
 from .tensors import floating, quiet
 from .widened import Widened
 
-# Runs whose spread is measured; fewer where they take longer than this in all, but never less than the least.
-RUNS, LEAST_RUNS, SECONDS = 32, 8, 20.0
 # The truths at all points come from one pass where that takes no more than this, and where they agree with a pass of
 # its own at the caller's point to this.
 STACK_BYTES, SAME = 1 << 27, 1e-10
-
-
-
-class NoTruthError(Exception):
-    """The module does not run in double precision throughout; the message says why."""
 
 
 class Twin:
@@ -206,8 +209,7 @@ def dithered(
                 points.append(point)
             else:
                 true.append(_joined(twin.run(point)[1].values()))
-            spent = time.perf_counter() - started
-            if len(low) >= LEAST_RUNS and spent + spent / len(low) > seconds:
+            if is_enough(len(low), time.perf_counter() - started, seconds):
                 break
     finally:
         put(case, own)

@@ -18,7 +18,7 @@ from ..checks.low_precision import RUNS_FURTHER
 from ..verdict.shared import power_beside
 from ..verdict.spread import Spread, spread_of
 from .answers import Answer, answer, outputs_of, random_upstream, truth
-from .tensors import floating
+from .tensors import floating, requires_gradient
 
 # Gradients and truths (runs, entries).
 Pair = tuple[Array, Array]
@@ -120,7 +120,7 @@ class _Runs:
     @property
     def places(self) -> list[int]:
         """Numbers of the inputs whose gradients are looked at."""
-        return [k for k, value in enumerate(self.inputs) if isinstance(value, torch.Tensor) and value.requires_grad]
+        return [k for k, value in enumerate(self.inputs) if requires_gradient(value)]
 
     def alone(self, row: int) -> "_Runs":
         """Return the same with a gradient of one at one number of the outputs that have gradients, and else of zero."""

@@ -11,13 +11,14 @@ import torch
 from torch import nn
 
 from .._constants import COARSE, UNIT_ROUNDOFFS
-from .._errors import NoRule
+from .._errors import NoRule, in_short
 from .._names import Method
 from .._types import Array
 from .._validation import kind_of, known, time_left
 from ..checks.function import check_function
-from ..checks.low_precision import NOT_PROVEN
+from ..checks.low_precision import NOT_PROVEN, NoTruthError, the_telling_one
 from ..checks.network import check
+from ..engines.program.patience import method_of
 from ..problems.files import torch_chain as chain
 from ..report.report import Report
 from ..runtime.resources import memory_of, threads_of
@@ -29,10 +30,10 @@ from .cost import TorchCost
 from .function import TorchFunction
 from .kept import preserved
 from .loss_rounding import loss_rounding, without_loss_rounding
-from .low_precision import NoTruthError, Point, Twin, by_itself, by_name, end_to_end, judged_by_spread
+from .low_precision import Point, Twin, by_itself, by_name, end_to_end, judged_by_spread
 from .operations import of_another_function, wrong_operations
 from .repeats import repeats
-from .tensors import floating, in_short
+from .tensors import floating
 from .watch import BaseWatch
 
 
@@ -151,7 +152,7 @@ def _looked_again(case: Case, report: Report, method: Method | None, options: di
     """A report on single precision that did not pass, or what the spread of rounding says instead.
 
     Rounding may have carried a pre-activation across its kink, or be all that a gradient consists of: the spread tells
-    both from a mistake.  The first report stays where it blames the same tensors: it may say what is wrong.
+    both from a mistake.
     """
     if report.ok or not (case.single or any(p.dtype == torch.float32 for p in case.parameters.values())):
         return report
@@ -159,8 +160,7 @@ def _looked_again(case: Case, report: Report, method: Method | None, options: di
         spread = _by_spread(replace(case, coarse=UNIT_ROUNDOFFS["float32"]), method, options)
     except NoTruthError:
         return report
-    blamed, left = ({tensor.name for tensor in found.failures} for found in (report, spread))
-    return report if spread.verdict == report.verdict and blamed == left else spread
+    return the_telling_one(report, spread)
 
 
 def _exactly(
@@ -311,16 +311,15 @@ def _by_operators(
                 raise
             notes.append(f"The module cannot run in double precision ({in_short(error)}).")
     # A training step's gradients have been through more than the module's own backward pass.
-    run = by_itself if value is None else end_to_end
+    backward = by_itself if value is None else end_to_end
     precision = {name: HALVES[p.dtype] for name, p in given.items() if p.dtype == torch.bfloat16}
-    cost = TorchCost(function, examined, repeats(case, options["seed"], until, run), precision)
+    cost = TorchCost(function, examined, repeats(case, options["seed"], until, backward), precision)
     plain = {name: as_array(p) for name, p in given.items()}
     with torch.no_grad():
         if method is None:
-            method = cost.method(Run(threads_of(options["threads"]), memory_of(options["memory_limit"])))
-            if method == "directional":
-                notes.append('All entries would take more than a few seconds: directions through everything and a '
-                             'sample were taken; method="all" takes all.')
+            run = Run(threads_of(options["threads"]), memory_of(options["memory_limit"]))
+            method, said = method_of(lambda: cost.problem, run)
+            notes += said
         report = check_function(cost, plain, gradients, method=method, **options)
     return report.noted(f"{cost.how(report.engine)} No response engine: {reason}.", *notes)
 

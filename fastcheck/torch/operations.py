@@ -29,7 +29,7 @@ MOST_PLACES = 3
 SECONDS, TOGETHER = 10.0, 24
 
 
-def wrong_operations(case: Case, until: float = math.inf) -> list[str]:
+def wrong_operations(case: Case, until: float) -> list[str]:
     """Sentences on the operations whose backward is wrong; none where each is right or cannot be followed.
 
     No run is begun after ``until``, of ``time.perf_counter``.

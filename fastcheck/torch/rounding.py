@@ -12,7 +12,7 @@ from .._types import Array
 from ..engines.program.trust import norm_of
 from ..verdict.alone import least_alone, measures
 
-MEASURES = ("factor", "norm", "slice")
+# Places of the measures by name; the third is that of a slice.
 FACTOR, NORM = range(2)
 # What a check has excused is excused to this share at the next look.
 FADES = 0.5
@@ -42,7 +42,7 @@ def sizes_of(truth: Mapping[str, Array], unit: float) -> dict[str, float]:
 def errors_of(
     gradient: Mapping[str, Array], truth: Mapping[str, Array], sizes: Mapping[str, float]
 ) -> dict[str, Array]:
-    """Return (3,) ``MEASURES`` of each tensor's error; infinite where a number is no number."""
+    """Return the three measures (3,) of each tensor's error; infinite where a number is no number."""
     found = {}
     for name, size in sizes.items():
         true = np.asarray(truth[name], np.float64)
@@ -52,7 +52,7 @@ def errors_of(
 
 
 def spread_of(runs: Sequence[Mapping[str, Array]], sizes: Mapping[str, float], unit: float) -> dict[str, Array]:
-    """Return root mean squares (3,) of the differences of runs from their first: what rounding does to ``MEASURES``.
+    """Return root mean squares (3,) of the differences of runs from their first: what rounding does to the measures.
 
     ``unit`` is the unit roundoff that they were computed with.
     """

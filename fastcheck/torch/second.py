@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 
-from ..problems.functions.vjp import input_names
-from .tensors import Tensors, as_tuple, random_numbers
+from ..problems.functions.calling import input_names
+from .tensors import Tensors, as_tuple, random_numbers, requires_gradient
 
 
 class Gradient:
@@ -20,7 +20,7 @@ class Gradient:
 
     def __init__(self, call: Callable[..., Any], inputs: tuple[Any, ...], cotangents: Tensors) -> None:
         self.call, self.count, self.cotangents = call, len(inputs), len(cotangents)
-        self.wanted = [k for k, i in enumerate(inputs) if isinstance(i, torch.Tensor) and i.requires_grad]
+        self.wanted = [k for k, i in enumerate(inputs) if requires_gradient(i)]
         self.weights = [k for k, c in enumerate(cotangents) if c.requires_grad]
         self.unused: list[int] = []
         self.outputs: list[int] = []
@@ -37,7 +37,7 @@ class Gradient:
         inputs = tuple(i.requires_grad_() if k in self.wanted else i for k, i in enumerate(given[: self.count]))
         weights = tuple(w.requires_grad_() if k in self.weights else w for k, w in enumerate(given[self.count :]))
         outputs = as_tuple(self.call(*inputs))
-        self.outputs = [k for k, o in enumerate(outputs) if isinstance(o, torch.Tensor) and o.requires_grad]
+        self.outputs = [k for k, o in enumerate(outputs) if requires_gradient(o)]
         found = torch.autograd.grad(tuple(outputs[k] for k in self.outputs), tuple(inputs[k] for k in self.wanted),
                                     weights, create_graph=create_graph, allow_unused=True)
         self.unused = [k for k, g in enumerate(found) if g is None]
@@ -65,7 +65,7 @@ class Gradient:
 
 def random_cotangents(call: Callable[..., Any], inputs: tuple[Any, ...], noncontiguous: bool) -> Tensors:
     """Random gradients of the outputs, that require gradients themselves; the caller's random state is left alone."""
-    outputs = [o for o in as_tuple(call(*inputs)) if isinstance(o, torch.Tensor) and o.requires_grad]
+    outputs = [o for o in as_tuple(call(*inputs)) if requires_gradient(o)]
     found = []
     for number, output in enumerate(outputs):
         numbers = torch.from_numpy(random_numbers(number, output.numel() * (2 if output.is_complex() else 1)))

@@ -21,6 +21,11 @@ def floating(tensor: Any) -> bool:
     return isinstance(tensor, torch.Tensor) and (tensor.is_floating_point() or tensor.is_complex())
 
 
+def requires_gradient(value: Any) -> bool:
+    """Tell whether a value is a tensor that requires gradients."""
+    return isinstance(value, torch.Tensor) and value.requires_grad
+
+
 def dense(tensor: torch.Tensor) -> torch.Tensor:
     """Return a sparse tensor with its zeros; any other as it is."""
     return tensor.to_dense() if tensor.layout != torch.strided else tensor
@@ -83,11 +88,6 @@ def parts(names: Sequence[str], tensors: Sequence[torch.Tensor]) -> tuple[Part, 
         found.append(Part(Tensor(name, shape, start, stop), tensor.is_complex(), unit))
         start = stop
     return tuple(found)
-
-
-def in_short(error: Exception) -> str:
-    """Return the first sentence of an exception's message."""
-    return (str(error).strip("'\"\n ") or repr(error)).splitlines()[0].split(". ")[0]
 
 
 @contextlib.contextmanager

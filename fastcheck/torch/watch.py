@@ -48,8 +48,6 @@ AFTERWARDS = 0.25
 UNPAID = 0.25
 # Looks come a little later at times, where steps are longer or looks were: by this factor, hardly ever more.
 PACE_VARIES = 1.5
-# The spread of rounding at one step is hardly ever more than this many times that of another.
-VARIES = 3.0
 # Looks whose distance is averaged for the statement of how often the watch looks.
 RECENT = 16
 # Error of a tensor, spread over many entries, that the statement of power speaks of, in the least visible single error.

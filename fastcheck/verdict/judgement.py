@@ -126,12 +126,12 @@ class Judgement:
     Parameters
     ----------
     verdict : "pass", "fail" or "inconclusive".
-    difference : the seed's formula over all checked entries.
+    difference : ||gradient - gradapprox|| / (||gradient|| + ||gradapprox||) over all checked entries.
     tensors : one per tensor, in the order of theta.
     cause : ``Cause.COST`` where J(theta) is not finite, ``NOTHING`` where all gradients are zero on both sides.
     """
 
     verdict: Verdict
     difference: float
-    tensors: Sequence[TensorVerdict] = ()
+    tensors: Sequence[TensorVerdict]
     cause: Cause = Cause.NONE

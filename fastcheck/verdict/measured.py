@@ -30,7 +30,7 @@ from .zero import scale_beside, unresolved, zero
 
 # More digits make rounding smaller by far more than this; mistakes they leave as they are.
 DIGITS = 16.0
-# A gradient of zeros is wrong where the truth is so many times a typical error of the runs beside.
+# A gradient of zeros is wrong where the truth is this many times a typical error of the runs beside.
 TYPICAL = 16.0
 # Entries of a tensor spread by this share of what is usual in it at least: few runs may show too little of one.
 EVENLY = 0.5

@@ -15,7 +15,7 @@ from .._types import Array
 # where it rounds differ, so that the two errors are drawn alike but apart; public tests of kernels allow two to three
 # times (flash-attention's reference tests).  Of 3,400 right backward passes by hand, of 17 kinds, one was beyond: 3.2.
 MARGIN = 3.0
-# So many roundings of the precision are never too much: the numbers themselves are rounded.
+# This many roundings of the precision are never too much: the numbers themselves are rounded.
 ROUNDINGS_ALLOWED = 1.0
 # In some runs rounding carries a pre-activation across its kink, or two into a tie, which is another error than that of
 # a sum: of every entry this share of the runs counts, those with the smallest errors.

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import fastcheck as fc
+from tests.jax.functions import newton
 
 jax = pytest.importorskip("jax")
 check_grads = pytest.importorskip("fastcheck.jax").check_grads
@@ -178,9 +179,6 @@ def test_values_that_forward_passes_of_rules_change_are_found():
 
 
 def test_loops_whose_length_depends_on_values():
-    def newton(a):
-        return lax.while_loop(lambda s: jnp.abs(s * s - a) > 1e-5, lambda s: 0.5 * (s + a / s), a)
-
     check_grads(newton, (np.float32(2.3),), order=1, modes=["fwd"])
 
 

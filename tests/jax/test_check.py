@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 import fastcheck as fc
+from tests.jax.functions import halved
 
 jax = pytest.importorskip("jax")
 door = pytest.importorskip("fastcheck.jax")
-jnp, lax = jax.numpy, jax.lax
+jnp = jax.numpy
 RNG = np.random.default_rng(11)
 X, Y = RNG.standard_normal((8, 5)).astype(np.float32), RNG.integers(0, 3, 8).astype(np.int32)
 
@@ -166,9 +167,6 @@ def test_callbacks_are_called_one_by_one():
 
 def test_a_loop_that_asks_each_row_is_followed():
     """What vmap makes of a while loop, as in expi's series."""
-    def halved(x):
-        return lax.while_loop(lambda s: s[0] > 1.0, lambda s: (0.5 * s[0], s[1] * x + jnp.sin(s[0])), (7.0 * x, x))[1]
-
     def cost(x):
         return jnp.sum(jax.vmap(halved)(x))
 

@@ -10,7 +10,7 @@ import fastcheck as fc
 from fastcheck.cli import main
 from fastcheck.engines.program.arrays.program import Program
 from fastcheck.report import text
-from fastcheck.report.data import EntryData, ReportData, TensorData
+from fastcheck.report.data import ReportData, TensorData
 from fastcheck.report.formats import FORMATS, Format
 from fastcheck.rules.table import RULES, Rule
 from fastcheck.verdict.diagnosis import claims
@@ -251,7 +251,6 @@ def plain_copy(report):
     tensors = {tensor.name: copied(TensorData, tensor) for tensor in report.tensors}
     copy.tensors = [tensors[tensor.name] for tensor in report.tensors]
     copy.failures = [tensors[tensor.name] for tensor in report.failures]
-    copy.worst = lambda count: [copied(EntryData, entry) for entry in report.worst(count)]
     return copy
 
 

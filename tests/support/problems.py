@@ -74,3 +74,11 @@ def gradient(given: Problem) -> np.ndarray:
     """The gradient by the network's own back-propagation, as a vector."""
     named = given.network.gradients(given.parameters, given.X, given.Y)
     return given.network.to_vector({name[1:]: value for name, value in named.items()})
+
+
+def assert_same_numbers(found, plain):
+    """Two reports say the same, to the last digit."""
+    for name in ("J_plus", "J_minus", "gradapprox"):
+        assert np.array_equal(getattr(found, name), getattr(plain, name)), name
+    for name in ("verdict", "difference", "cost", "noise_floor", "kinks"):
+        assert getattr(found, name) == getattr(plain, name), name

@@ -28,7 +28,7 @@ import fastcheck.torch as ft
 from fastcheck.checks.jacobian.point import Tolerances
 from fastcheck.checks.jacobian.quotients import ExactJacobian
 from fastcheck.torch.checking import Check, Options
-from fastcheck.torch.exact import exact_jacobian
+from fastcheck.torch.exact import moved
 from tests.support.repository import ROOT
 
 RESULTS = ROOT / "build" / "operators"
@@ -215,7 +215,7 @@ def _program(case: Case) -> Iterator[dict[str, Any]]:
         if not (check.dense and check.value and check.kept and np.isfinite(check.function.plain).all()):
             return
         jacobian = check.backward.jacobian()
-        exact = exact_jacobian(check.function, check.directions)
+        exact = moved(check.function, check.directions).jacobian()
     except Exception as error:
         # A refusal of any kind counts as one.
         yield {"kind": "program", "case": case.name, "error": None, "message": str(error)[:300]}

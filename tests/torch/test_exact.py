@@ -11,7 +11,7 @@ import fastcheck.torch as ft
 from fastcheck._errors import NoRule
 from fastcheck.checks.jacobian.point import Tolerances
 from fastcheck.torch.checking import Check, Options
-from fastcheck.torch.exact import exact_jacobian
+from fastcheck.torch.exact import moved
 from fastcheck.torch.second import Gradient
 from tests.torch.support import function, tensor
 
@@ -49,7 +49,7 @@ def test_exact_jacobians_are_those_of_autograd_to_rounding(name):
     torch.manual_seed(1)
     check = checked(call, inputs())
     expected = check.backward.jacobian()
-    found = exact_jacobian(check.function, check.directions)
+    found = moved(check.function, check.directions).jacobian()
     np.testing.assert_allclose(found, expected, rtol=0.0, atol=2e-13 * max(1.0, np.abs(expected).max()))
     assert check.directions.prove(expected)
 
@@ -82,7 +82,7 @@ def test_exact_jacobians_of_gradients(name):
     assert check.value
     assert check.kept
     expected = check.backward.jacobian()
-    found = exact_jacobian(check.function, check.directions)
+    found = moved(check.function, check.directions).jacobian()
     np.testing.assert_allclose(found, expected, rtol=0.0, atol=1e-12 * max(1.0, np.abs(expected).max()))
 
 
@@ -95,7 +95,7 @@ def test_exact_jacobians_of_gradients(name):
 def test_functions_that_cannot_be_followed_are_refused(call, says):
     check = checked(call, (torch.zeros(3, dtype=torch.float64, requires_grad=True),))
     with pytest.raises(NoRule, match=says):
-        exact_jacobian(check.function, check.directions)
+        moved(check.function, check.directions).jacobian()
 
 
 @pytest.mark.parametrize("fast", [False, True])

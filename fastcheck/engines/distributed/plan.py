@@ -83,7 +83,7 @@ def _by_parameters(
     return RandomPieces(order, size)
 
 
-def _ranges(places: Indices) -> Any:
+def _ranges(places: Indices) -> Indices:
     """Ascending places as (k, 2) ranges without gaps."""
     firsts = np.flatnonzero(np.diff(places, prepend=-2) > 1)
     return np.stack([places[firsts], places[np.append(firsts[1:], places.size) - 1] + 1], axis=1)

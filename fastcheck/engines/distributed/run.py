@@ -41,11 +41,11 @@ class Shared:
 
     engine: str
     find: Engine
-    executor: Executor | None = None
-    checkpoint: str | PathLike[str] | None = None
-    deadline: float = math.inf
-    seed: int = 0
-    is_small: Callable[[Problem, float, Run], bool] | None = None
+    executor: Executor | None
+    checkpoint: str | PathLike[str] | None
+    deadline: float
+    seed: int
+    is_small: Callable[[Problem, float, Run], bool] | None
 
     def __call__(self, problem: Problem, indices: Indices | None, epsilon: float, run: Run) -> NumericalGradient:
         """Return all of the differences, as the engine itself gives them, whatever file or deadline there is."""

@@ -23,7 +23,7 @@ class Shard:
     """
 
     number: int
-    ranges: Any
+    ranges: Indices
 
     @property
     def places(self) -> Indices:

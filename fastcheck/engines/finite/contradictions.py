@@ -16,9 +16,9 @@ ROUNDINGS, LONGER = 2.0, 1.7
 # A cost that does not move where it should by less than this share of it has lost that inside, as 1 + x does, and says
 # nothing of its slope.  One that is rounded to less than half of its digits is meant so.
 HALF = 2.0**-26
-# So many differences in a row are not near the gradient by chance.
+# This many differences in a row are not near the gradient by chance.
 IN_A_ROW = 4
-# Of slopes that noise sets apart one in so many agrees this much more closely than the noise is large.
+# Of slopes that noise sets apart one in this many agrees this much more closely than the noise is large.
 LUCKY = 100.0
 # A step this many times shorter, twice, has a difference over a jump as many times larger, to this part of itself.
 SHORTER, ALIKE = 16.0, 0.01

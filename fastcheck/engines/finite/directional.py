@@ -192,18 +192,6 @@ def exact_slopes(difference_along: Callable[[Array, float], tuple[float, float]]
     return slope_along
 
 
-def until_the(deadline: float, slope_along: SlopeAlong) -> SlopeAlong:
-    """Return the same slopes, none started after a deadline of ``time.perf_counter``: OutOfTime is raised then."""
-
-    def timely(direction: Array, wanted: float, promised: float | None) -> tuple[float, float]:
-        """Return the same, in time."""
-        if time.perf_counter() >= deadline:
-            raise OutOfTime
-        return slope_along(direction, wanted, promised)
-
-    return timely
-
-
 def probe(
     tensors: Sequence[Tensor], theta: Array, gradient: Array, slope_along: SlopeAlong, *, directions: int | None,
     tolerance: float, generator: "Generator", rounded: bool = False,

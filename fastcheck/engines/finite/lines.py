@@ -2,7 +2,8 @@
 
 import math
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +15,23 @@ from ...problems.functions.evaluators import Evaluator
 BLOCK_SECONDS = 0.2
 
 
+R = TypeVar("R")
+
+
 class OutOfTime(Exception):
     """The deadline of a check has passed: what is under work is given up."""
+
+
+def timely(call: Callable[..., R], deadline: float) -> Callable[..., R]:
+    """Return the same call, which raises OutOfTime after a deadline of ``time.perf_counter``."""
+
+    def in_time(*args: Any) -> R:
+        """Call it, unless the deadline has passed."""
+        if time.perf_counter() >= deadline:
+            raise OutOfTime
+        return call(*args)
+
+    return in_time
 
 
 class ParameterLines:
@@ -36,7 +52,7 @@ class ParameterLines:
     """
 
     def __init__(
-        self, evaluator: Evaluator, theta: Array, deadline: float = math.inf, expected: float = 0.0
+        self, evaluator: Evaluator, theta: Array, deadline: float, expected: float
     ) -> None:
         self.evaluator, self.theta, self.deadline, self.expected = evaluator, theta, deadline, expected
         self.count = 0

@@ -157,7 +157,7 @@ def line_noise(along: Callable[[Array], Array], step: float, cost: float, first:
 
 
 def network_noise(
-    cost: Callable[[Array], float], theta: Array, tensors: Sequence[Tensor], epsilon: float, seed: int = 0,
+    cost: Callable[[Array], float], theta: Array, tensors: Sequence[Tensor], epsilon: float,
     deadline: float = math.inf,
 ) -> Array:
     """Return the standard error of each central difference of a network's cost that rounding alone can cause.
@@ -168,7 +168,6 @@ def network_noise(
     theta : (n,) the parameters; not changed.
     tensors : their places in theta, first layer first.
     epsilon : the step of the central difference.
-    seed : of the random directions.
     deadline : of ``time.perf_counter``, after which noise is assumed and no longer measured.
 
     Returns
@@ -180,7 +179,7 @@ def network_noise(
     A change in one layer redraws the rounding of all later ones, never the reverse: a tensor's noise is at least that
     of the tensors behind it, which makes up for what a few directions and points may miss.
     """
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(0)
     started = time.perf_counter()
     center = cost(theta)
     seconds = EVALUATIONS * (time.perf_counter() - started)  # of one tensor

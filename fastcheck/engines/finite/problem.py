@@ -1,6 +1,5 @@
 """What is checked by subtraction, and how: a cost at one point, and the method of taking differences."""
 
-import math
 from dataclasses import dataclass
 
 from ..._types import Array
@@ -26,7 +25,7 @@ class FunctionProblem:
     theta: Array
     gradient: Array
     cost: float
-    seconds: float = 0.0
+    seconds: float
 
     def deadline_less(self, deadline: float) -> float:
         """Return a deadline that leaves time for one more evaluation."""
@@ -47,9 +46,9 @@ class Method:
     seed : of random choices.
     """
 
-    epsilon: float | None = None
-    order: int = 2
-    complex_step: bool = False
-    tolerance: float = 1e-7
-    deadline: float = math.inf
-    seed: int = 0
+    epsilon: float | None
+    order: int
+    complex_step: bool
+    tolerance: float
+    deadline: float
+    seed: int

@@ -5,14 +5,28 @@ import numpy as np
 from ..._types import Array, Indices
 from .stencils import Lines, central
 
-# Longer steps at which differences are asked whether they are near what was promised, to within this part of what the
-# slope is off by, and that twice in a row: the first so many times its step, each so many times the one before, and the
-# last no more than so many times a usual step.
-START, LEAP, FURTHEST, AFAR = 8.0, 4.0, 64.0, 0.25
-# Stairs are looked for at so many places to both sides.  Of what was promised from one place to the next the cost
-# rises, beyond its slope, by less than this part on a tread, and by more than this many times at a jump, up or down.
-# Treads are this part of all, jumps at least so many, and all that it rises is what was promised but for this part.
-PLACES, FLAT, STEEP, TREADS, JUMPS, CLIMB = 32, 0.25, 3.0, 0.75, 2, 0.5
+# Differences at longer steps are asked whether they are near what was promised: the first step is this many times the
+# line's own, ...
+START = 8.0
+# ... each next one this many times the one before, ...
+LEAP = 4.0
+# ... and the last no more than this many times a usual step.
+FURTHEST = 64.0
+# They are near it within this part of what the slope is off by, and that twice in a row.
+AFAR = 0.25
+# Stairs are looked for at this many places to both sides.
+PLACES = 32
+# Of what was promised from one place to the next the cost rises, beyond its slope, by less than this part on a tread,
+# ...
+FLAT = 0.25
+# ... and by more than this many times at a jump, up or down.
+STEEP = 3.0
+# Treads are this part of all, ...
+TREADS = 0.75
+# ... jumps are at least this many, ...
+JUMPS = 2
+# ... and all that the cost rises is what was promised but for this part.
+CLIMB = 0.5
 
 
 def on_a_tread(lines: Lines, which: Indices, slope: float, promised: float, step: float, usual: float) -> bool:

@@ -67,10 +67,6 @@ class Stencil:
         ratio = self.rounding * noise / (self.order * self.truncation * bend)
         return np.asarray(ratio ** (1.0 / (self.order + 1)))
 
-    def error(self, step: Array, noise: Array, bend: Array) -> Array:
-        """Return the standard error of the slope."""
-        return np.asarray(self.truncation * bend * step**self.order + self.rounding * noise / step)
-
 
 STENCILS = {
     2: Stencil(2, (1 / 2,), 1 / 6),

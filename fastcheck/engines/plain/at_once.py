@@ -20,10 +20,11 @@ from ...rules.activation_changes import ACTIVATION_CHANGES
 from ...rules.loss_changes import LOSS_POWERS
 from ...rules.power_series import LOSS_SERIES
 from ...runtime.cached_property import cached_property
+from ...runtime.threads import ONE_THREAD
+from ..response.literal_losses import CLOSE, SAFETY
 from .last_layers import HIDDEN, last_responses
-from .point import CLOSE, DRAWN_BY, SAFETY, Series, series_of
+from .point import DRAWN_BY, Series, series_of
 from .powers import (
-    ONE_THREAD,
     Powers,
     Responses,
     across,

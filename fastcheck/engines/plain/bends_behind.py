@@ -24,11 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._types import Array
+from .point import BLOCK
 from .powers import largest_of
 
 Single = NDArray[np.float32]
-# Numbers in one block of P: what stays in a processor's cache.
-BLOCK = 1 << 17
 
 
 class Passed(NamedTuple):

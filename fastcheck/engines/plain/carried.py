@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ..._types import Array, Mask
+from ..._types import Array, Mask, Rows
 from ...runtime.threads import run_all
 from .kinks_near import FurtherOn, either, met_behind
 from .point import CUBIC_REACH, WORTHWHILE, Point
@@ -29,7 +29,7 @@ class Carried:
     """
 
     layer: int
-    units: Any
+    units: Rows
     met: Mask | None
     largest: float
     reach: float = 0.0
@@ -54,7 +54,7 @@ def carried(point: Point, chosen: list[Any], threads: int = 1) -> list[Carried]:
 
 
 @np.errstate(all="ignore")  # NumPy keeps this per thread
-def _carried(point: Point, k: int, units: Any, further_on: FurtherOn) -> Carried | None:
+def _carried(point: Point, k: int, units: Rows, further_on: FurtherOn) -> Carried | None:
     """Return a layer; None where it is left to ``pairs``."""
     h = point.steps[k]
     longest = float(h.max())

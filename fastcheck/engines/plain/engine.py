@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..._constants import UNIT_ROUNDOFF
-from ..._types import Array, Indices, Mask
+from ..._types import Array, Indices, Mask, Rows
 from ...problems.gradients import CostsOnDemand, NumericalGradient
 from ...problems.networks.network import Network
 from ...problems.networks.problem import Problem
@@ -24,6 +24,7 @@ from ...runtime.run import Run
 from ...runtime.threads import run_all
 from ..response.literal_losses import SAFETY, SomeSamples, literal_parts
 from ..response.places import Places, kinks_of
+from ..response.responses import QUARTIC_REACH
 from .at_once import TOGETHER, differences_at_once, fits
 from .carried import carried
 from .forward import forward
@@ -32,11 +33,8 @@ from .from_outputs import responses as short_responses
 from .pairs import responses
 from .pairs_of_changes import Pair
 from .pieces import pieces_of_rows
-from .point import QUARTIC_REACH, Point
+from .point import BLOCK, Point
 from .spot_check import spot_check
-
-# Numbers in one block of columns: what stays in a processor's cache.
-BLOCK = 1 << 17
 
 
 def differences(problem: Problem, indices: Indices | None, epsilon: float, run: Run) -> NumericalGradient:
@@ -187,7 +185,7 @@ def _powers(far: Pair, near: Pair | None, part: slice, h: Array) -> list[Array]:
     return [half_odd - c3 * (0.25 * h * h), half_even - c4 * (0.25 * h * h), c3, c4]
 
 
-def _whole(point: Point, layer: int, units: Any, parts: list[LayerFound]) -> LayerFound:
+def _whole(point: Point, layer: int, units: Rows, parts: list[LayerFound]) -> LayerFound:
     """The groups of one layer together."""
     if len(parts) == 1:
         return parts[0]

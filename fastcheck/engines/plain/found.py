@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..._types import Array, Indices, Mask
+from ..._types import Array, Indices, Mask, Rows
 from .literally import literal_parts, slopes
 from .point import Point
 
@@ -25,7 +25,7 @@ class Literal:
     steepest : the largest sum of squares of a unit's one-sided derivatives.
     """
 
-    rows: Any
+    rows: Indices
     odd: Array
     even: Array
     kinked: Mask
@@ -44,7 +44,7 @@ class LayerFound:
     """
 
     layer: int
-    units: Any
+    units: Rows
     powers: list[Array]
     literal: Literal | None = None
 

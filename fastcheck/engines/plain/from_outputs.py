@@ -27,11 +27,12 @@ from ..._types import Array, Mask
 from ...rules.loss_changes import LOSS_CUMULANTS, moments, relative_to_targets
 from ...runtime.run import Run
 from ...runtime.threads import run_all
+from ..response.responses import QUADRATIC_REACH, QUARTIC_REACH
 from .bends_behind import Passed, Single, bends_behind
 from .carried import Carried
 from .found import LayerFound
 from .pieces import PIECE, evenly
-from .point import CUBIC_REACH, QUADRATIC_REACH, QUARTIC_REACH, SQUARE_IS_NOTHING, Point, Series
+from .point import CUBIC_REACH, SQUARE_IS_NOTHING, Point, Series
 from .powers import largest_of
 
 # Rows of one block of J: what a block takes stays in a processor's cache, and BLAS packs W anew for each.

@@ -13,11 +13,11 @@ that are straight between their kinks pass it on by their slopes, so that one ro
 k, tells which units reach it.  That is exact: a change that met something before is out already.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from ..._types import Array, Indices, Mask
+from ..._types import Array, Indices, Mask, Rows
 from .point import Point
 
 # Moves that are looked at one by one; where more may meet a kink, everything is propagated and looked at as it goes.
@@ -81,7 +81,7 @@ class FurtherOn:
         self._norms: dict[int, Array] = {}
         self._stretches: dict[int, float] = {}
 
-    def met(self, k: int, units: Any, changes: Array, bounds: Array) -> tuple[Mask | None, bool]:
+    def met(self, k: int, units: Rows, changes: Array, bounds: Array) -> tuple[Mask | None, bool]:
         """Return which changes of layer k's activations meet a kink behind layer k + 1, and whether that could be told.
 
         Parameters
@@ -105,7 +105,7 @@ class FurtherOn:
         return met, True
 
     def _within_reach(
-        self, k: int, units: Any, changes: Array, bounds: Array, *, sharp: bool, norms: bool
+        self, k: int, units: Rows, changes: Array, bounds: Array, *, sharp: bool, norms: bool
     ) -> list[Places]:
         """Return the places that the changes may reach, by layer.
 
@@ -133,7 +133,7 @@ class FurtherOn:
             size = np.minimum(stretched, np.sqrt(np.einsum("ij,ij->j", moves, moves)))
         return found
 
-    def _slopes(self, k: int, units: Any, places: Places) -> Array:
+    def _slopes(self, k: int, units: Rows, places: Places) -> Array:
         """Return slopes (P, units) of the places' pre-activations in changes of layer k's activations."""
         point, samples = self.point, places.samples
         rows = point.weights[places.layer][places.units]

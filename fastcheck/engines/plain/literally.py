@@ -9,13 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ..._types import Array, Mask
-from .point import Point
-
-# A step that crosses no kink but those it stands on.
-TINY = 1e-100
-# Numbers in one block of columns.
-BLOCK = 1 << 17
+from ..._types import Array, Indices, Mask
+from ..response.responses import TINY
+from .point import BLOCK, Point
 
 
 @dataclass(frozen=True)
@@ -23,8 +19,8 @@ class Columns:
     """Changes ``x`` of the pre-activations of units of one layer, each in one sample; (C,) all."""
 
     layer: int
-    units: Any
-    samples: Any
+    units: Indices
+    samples: Indices
     x: Array
 
 
@@ -79,7 +75,9 @@ def _activated(point: Point, k: int, where: Any, d: Array, side: int, met: Mask)
     return point.difference(k, z, point.entries[k].value(z), d)
 
 
-def literal_parts(point: Point, layer: int, units: Any, samples: Any, steps: Array) -> tuple[Array, Array, Mask]:
+def literal_parts(
+    point: Point, layer: int, units: Indices, samples: Indices, steps: Array
+) -> tuple[Array, Array, Mask]:
     """Odd and even part of the responses of units in samples (P,) to steps (P, J), and whether one sign met a kink."""
     count = steps.shape[1]
     repeated = Columns(layer, np.repeat(units, 2 * count), np.repeat(samples, 2 * count),
@@ -89,7 +87,7 @@ def literal_parts(point: Point, layer: int, units: Any, samples: Any, steps: Arr
     return 0.5 * (plus - minus), 0.5 * (plus + minus), np.asarray(met.reshape(-1, 2, count).any(axis=1))
 
 
-def slopes(point: Point, layer: int, units: Any, samples: Any) -> tuple[Array, Array]:
+def slopes(point: Point, layer: int, units: Indices, samples: Indices) -> tuple[Array, Array]:
     """Least and greatest one-sided derivative of each unit's response in a sample, over the branches at its kinks."""
     size = len(units)
     columns = Columns(layer, np.tile(units, 2), np.tile(samples, 2), np.repeat([TINY, -TINY], size))

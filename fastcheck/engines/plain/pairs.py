@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from ..._types import Array
+from ..._types import Array, Rows
 from ...rules.small import SHORT
+from ..response.responses import QUADRATIC_REACH, QUARTIC_REACH
 from .pairs_of_changes import Pair, larger
-from .point import QUADRATIC_REACH, QUARTIC_REACH, Point, Series
+from .point import Point, Series
 from .two_layers import across
 
 
@@ -73,7 +74,7 @@ def _arriving(point: Point, chosen: list[Any], fraction: float) -> tuple[Pair | 
     return block, ends
 
 
-def _sources(point: Point, k: int, units: Any, fraction: float) -> Pair:
+def _sources(point: Point, k: int, units: Rows, fraction: float) -> Pair:
     """Changes (units, m) of the changed units' activations, or pre-activations where losses need those."""
     count = point.run.Z[k][units].shape[0]
     changes = np.empty((count, point.m))
@@ -84,7 +85,7 @@ def _sources(point: Point, k: int, units: Any, fraction: float) -> Pair:
     return rows
 
 
-def _activate(point: Point, k: int, pair: Pair, units: Any) -> None:
+def _activate(point: Point, k: int, pair: Pair, units: Rows | None) -> None:
     """Changes of pre-activations of layer k become those of activations: of all of its units, or of some alone."""
     lift: Any = (slice(None), None) if units is None else units
     size = pair.size
@@ -128,7 +129,7 @@ def _by_rule(change: Any, pair: Pair) -> None:
     pair.odd, pair.even = 0.5 * (plus - minus), 0.5 * (plus + minus)
 
 
-def _next(point: Point, k: int, units: Any, block: Pair | None, rows: Pair | None) -> Pair | None:
+def _next(point: Point, k: int, units: Rows, block: Pair | None, rows: Pair | None) -> Pair | None:
     """Changes of the next layer's pre-activations: W times those of the block, and one weight for each of the rows."""
     W = point.weights[k + 1]
     through = None if block is None else Pair(_product(W, block.odd), None if block.even is None else
@@ -157,7 +158,7 @@ def _joined(one: Pair, other: Pair, axis: int) -> Pair:
     return Pair(np.concatenate([one.odd, other.odd], axis), even, met, larger(one.reach, other.reach))
 
 
-def _losses(point: Point, block: Pair | None, ends: Pair | None, units: Any) -> Pair:
+def _losses(point: Point, block: Pair | None, ends: Pair | None, units: Rows) -> Pair:
     """Responses of the losses: to the block's changes of all outputs, and to changes of single outputs."""
     cost = point.net.cost_entry
     if not cost.separable or point.softmax:
@@ -189,7 +190,7 @@ def _separate(point: Point, pair: Pair, rows: Any) -> None:
     _by_rule(lambda d: point.loss_change(z, a, y, d), pair)
 
 
-def _spread(point: Point, ends: Pair, units: Any) -> Pair:
+def _spread(point: Point, ends: Pair, units: Rows) -> Pair:
     """Changes of single outputs among unchanged others."""
     outputs, (columns, m) = point.net.widths[-1], ends.odd.shape
     odd = np.zeros((outputs, columns, m))

@@ -14,18 +14,14 @@ from ...runtime.cached_property import cached_property
 
 # Changes up to twice this are cubics to rounding, and short for the rules too.
 STEP = 0.5 * SHORT
-# Up to this change of a pre-activation r is a quadratic to a relative 1e-13, and up to this one a quartic.
-QUADRATIC_REACH, QUARTIC_REACH = 2e-7, 1e-3
-# Up to this one r is a cubic to a relative 1e-16, and its higher powers need no more than single precision.
+# Up to this change of a pre-activation r is a cubic to rounding, and single precision is enough for its higher powers.
 CUBIC_REACH = 1e-5
 # Changes up to which their squares, beside one, are less than rounding.
 SQUARE_IS_NOTHING = 3e-8
 # What is made of each output for each sample: more outputs than this many times the units cost more than they save.
 WORTHWHILE = 4
-# Literal propagation's rounding may be this many times its first-order bound, ...
-SAFETY = 16.0
-# ... and two evaluations of one sum agree to this, relatively.
-CLOSE = 1e-11
+# Numbers in one block of columns: what stays in a processor's cache.
+BLOCK = 1 << 17
 # The parameter that is tried by literal subtraction is drawn by this many of theta's numbers.
 DRAWN_BY = 512
 NODES = np.array([-2.0, -1.0, 1.0, 2.0])[:, None, None]

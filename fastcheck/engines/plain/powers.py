@@ -15,10 +15,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ..._types import Array
+from ...runtime.threads import ONE_THREAD
 from .point import Series
 
-# Products of up to this many multiply-adds are done by one thread of BLAS anyway.
-ONE_THREAD = 1 << 17
 # Of up to this many numbers, absolute values take less time than another reduction.
 FEW = 1 << 11
 

@@ -11,17 +11,15 @@ from zlib import crc32
 import numpy as np
 
 from ..._constants import UNIT_ROUNDOFF
-from ..._errors import EngineError
 from ..._types import Array
+from ..response.literal_losses import CLOSE, INTERPOLATED, SAFETY, require_agreement
 from .found import LayerFound
 from .literally import literal_parts
-from .point import CLOSE, DRAWN_BY, SAFETY, Point
+from .point import DRAWN_BY, Point
 
 LiteralAt = Callable[[Point, tuple[int, int, int], slice], tuple[Array, float]]
 # The parameter is tried in about a quarter of the samples, but in no fewer and no more than these.
 FEWEST, MOST = 8, 32
-# Polynomials agree with the values that they go through to this, relatively.
-INTERPOLATED = 1e-9
 
 
 def spot_check(
@@ -134,16 +132,6 @@ def _looked_closer(
         odd, even, _ = literal_parts(point, layer, units, chosen, steps)
         far, bend, _ = literal_parts(point, layer, units, chosen, point.steps[layer][chosen, None])
         at_steps = np.array([odd.sum(), even.sum()])
-        _require(own, at_steps, INTERPOLATED * float(np.abs(far).sum() + np.abs(bend).sum()) + 1e-300, place)
-        error = _require(literal, at_steps, bound, place)
+        require_agreement(own, at_steps, INTERPOLATED * float(np.abs(far).sum() + np.abs(bend).sum()) + 1e-300, place)
+        error = require_agreement(literal, at_steps, bound, place)
     return error, bound
-
-
-def _require(one: Array, other: Array, bound: float, place: tuple[int, int, int]) -> float:
-    error = float(np.max(np.abs(one - other)))
-    if error > bound:
-        raise EngineError(
-            f"response engine: its spot check failed at layer {place[0] + 1}, unit {place[1]}, input {place[2]}: "
-            f"expected {one} by literal propagation, got {other}, bound {bound:.3g}; use engine='full' and report this"
-        )
-    return error

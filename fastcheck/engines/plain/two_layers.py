@@ -8,21 +8,17 @@ sum_r V[q, r] D_r(W[r, i] d).  With D_r(x) = c1 x + c2 x^2 + c3 x^3 of each samp
 with powers of W entry by entry: matrix products, and nothing to do for every r, i and sample by itself.
 """
 
-from typing import Any
 
 import numpy as np
 
-from ..._types import Array
+from ..._types import Array, Rows
 from ...rules.small import SHORT
 from .kinks_near import either, met_behind
 from .pairs_of_changes import Pair
-from .point import SQUARE_IS_NOTHING, WORTHWHILE, Point
-
-# Numbers of one block of V diag(c).
-BLOCK = 1 << 17
+from .point import BLOCK, SQUARE_IS_NOTHING, WORTHWHILE, Point
 
 
-def across(point: Point, k: int, units: Any, rows: Pair) -> Pair | None:
+def across(point: Point, k: int, units: Rows, rows: Pair) -> Pair | None:
     """Changes (n_{k+2}, units, m) of layer k + 2's pre-activations; None where that is too long or not worth while.
 
     Parameters

@@ -1,5 +1,5 @@
 """Exact differences of programs: which entries move together, what that proves, and when to distrust it.
 
-Front ends run the programs, ``arrays`` for NumPy and ``fastcheck.torch.program`` for PyTorch; ``runner`` has what they
-share.
+Front ends run the programs, ``arrays`` for NumPy and ``fastcheck.torch.program`` for PyTorch; ``protocols``
+says what the engine asks of them.
 """

@@ -1,13 +1,45 @@
 """What responses of an operation's output are to its operands: of broadcast sums and products, and of convolutions."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._types import Array
+from ..._types import Array, Indices
+
+# A response of a result, and the other operand -> what it is to the operand.
+Adjoint = Callable[[Array, Array], Array]
+
+
+@dataclass(frozen=True, eq=False)
+class Product:
+    """Where an input, or a rearrangement of it, is an operand of an operation that is linear in each of two operands:
+    of a product, or of a sum in which it is broadcast.  A sum along axes is one, and a norm, as steep as a sum.
+
+    Parameters
+    ----------
+    site : the operation's number.
+    input : the input's number.
+    side : which operand comes from the input, 0 or 1.
+    value : the operation's result at the inputs.
+    other : the other operand at the inputs; of a sum of two the sign of this one, along axes the slopes of the result.
+    contraction : the operation as an einsum string in the operands' order; or the adjoint in this operand.
+    owners : for each entry of the operand, its flat position in the input, or -1 where it does not come from it.
+    weights : what the input's entries were multiplied by before; one where they were not.
+    other_moves : whether the other operand moves when that input does.
+    """
+
+    site: int
+    input: int
+    side: int
+    value: Array
+    other: Any
+    contraction: str | Adjoint
+    owners: Indices
+    weights: Array | float = 1.0
+    other_moves: bool = False
 
 
 def summed_to(values: Array, shape: tuple[int, ...]) -> Array:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..._types import Array
-from .runner import Place
+from .places import Place
 
 # Entries with the nearest quotients that are moved by themselves: rounding leaves a few of a million as likely.
 CANDIDATES = 8

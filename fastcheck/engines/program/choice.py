@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..._types import Indices, Mask
+from .adjoints import Product
 from .colouring import Colouring
 from .discovery import discover, trial_columns
-from .runner import Place, Runner, ranges
-from .units import Product, Unit, bundled, merged, units_of
+from .places import Place
+from .runner import Runner, ranges
+from .units import Unit, bundled, merged, units_of
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -25,7 +27,7 @@ FEWEST = 100
 # Where units take no more columns than this for each input that they serve, or one for so many entries, no other way is
 # looked for.
 FEW, MANY_ENTRIES = 8, 16
-# Products' results are moved entry by entry where they have few: up to so many entries, times what they usually have.
+# Products' results are moved entry by entry where they have few: up to this many entries, times what they usually have.
 DIRECT = 1 << 15
 
 

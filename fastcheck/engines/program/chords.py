@@ -14,8 +14,10 @@ from ..._errors import NoRule
 from ..._types import Array, Indices, Mask
 from ..finite.lines import OutOfTime
 from ..finite.unlearned import SHRUNK, shrunk_shares
+from .places import scales
 from .problem import ProgramProblem
-from .runner import costs_of, scales
+from .protocols import OperationSize
+from .runner import costs_of
 
 # How far entries are moved, relative to their size: into and through what is saturated.
 DISTANCES = np.array([-8.0, -3.0, -1.0, 1.0, 3.0, 8.0])
@@ -38,20 +40,11 @@ FOLLOWED = 1e-3
 # What adds, and what has no rule of its own, loses one where it has at least this share of the size that it has where
 # all has shrunk.  What has a rule and is none of these may lose one in any case.
 ADD, HELD = frozenset({"add", "subtract", "sum", "mean", ""}), 1e-3
-# So many moves are subtracted: a call that is followed takes the time of some thirty plain ones where arrays are small.
+# This many moves are subtracted: a call that is followed takes the time of some thirty plain ones where arrays are
+# small.
 FEW = 24
 # Columns that an entry takes at once.
 COLUMNS = DISTANCES.size + (len(SHRUNK) + 1) * NEAR.size
-
-
-class OperationSize(Protocol):
-    """How large the result of an operation is, by its name: at theta, and behind each of some moves; its numbers."""
-
-    name: str
-    here: float
-    there: Array
-    nearest_to_one: float
-    numbers: int
 
 
 @runtime_checkable

@@ -27,7 +27,7 @@ from ..._types import Array, Indices
 from ...runtime.cached_property import cached_property
 from .codes import LEAST, MOST, distance
 from .digits import Digit
-from .runner import Place
+from .places import Place
 
 
 @dataclass(frozen=True)

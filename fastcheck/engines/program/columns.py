@@ -16,8 +16,9 @@ from ...runtime.pace import Pace
 from .codes import NEGLIGIBLE, UNSEEN, ratio_of
 from .colouring import Colouring
 from .limits import Limits
+from .places import Place
 from .quotients import Quotients
-from .runner import Moved, Place, Runner
+from .runner import Moved, Runner
 
 # A column that crosses a kink, or leaves the function's domain, is taken again with a step this much smaller, at most
 # twice.  Nothing rounds, so the step may be tiny; and it must be, where the cost is not smooth at the edge of its

@@ -19,7 +19,8 @@ import numpy as np
 
 from ..._errors import NoRule
 from ..._types import Array, Indices
-from .runner import ObservedProgram, Term, ranges
+from .protocols import ObservedProgram
+from .runner import Term, ranges
 
 if TYPE_CHECKING:
     from numpy.random import Generator

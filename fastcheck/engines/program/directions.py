@@ -18,9 +18,10 @@ from ..finite.directional import DIRECTIONS, Probe, Suspect, expected_along, pow
 from ..finite.lines import OutOfTime
 from .everything import DITHERS, EXACTLY, ROUNDINGS, closest, limits_of, through_everything
 from .kinks import JUMP, tried, under_each
+from .places import INNER_STEP, Place
 from .problem import ProgramProblem
 from .roundings import STEP, rounding_along
-from .runner import INNER_STEP, Moved, Place, Runner
+from .runner import Moved, Runner
 from .slopes import slopes_along
 from .trust import TOGETHER, UNIT, Direction, along, dither, norm_of, root_mean_square
 
@@ -43,8 +44,8 @@ def probe_exactly(
     directions: int | None,
     tolerance: float,
     generator: "Generator",
-    rounded: bool = False,
-    deadline: float = math.inf,
+    rounded: bool,
+    deadline: float,
 ) -> tuple[Probe, int]:
     """Compare the gradient with exact slopes along random directions, tensor by tensor (see ``finite.directional``).
 

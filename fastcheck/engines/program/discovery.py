@@ -13,7 +13,8 @@ from ...rules.branches import ANY_SIDE
 from .codes import LEAST, MOST, NEGLIGIBLE, UNSEEN, Codes, ratio_of
 from .colouring import Colouring
 from .digits import Digit, digits_of
-from .runner import Place, Runner, ranges
+from .places import Place
+from .runner import Runner, ranges
 
 if TYPE_CHECKING:
     from numpy.random import Generator

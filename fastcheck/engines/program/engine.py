@@ -21,9 +21,11 @@ from .gathering import gathered
 from .kinks import at_kinks, measure_way, under_conventions
 from .limits import Limits
 from .literal import require_finite, require_literal, require_same_outputs
+from .places import Place
 from .problem import ProgramProblem
+from .protocols import ObservedProgram
 from .quotients import Quotients
-from .runner import ObservedProgram, Place, Runner, Term
+from .runner import Runner, Term
 from .state import Check
 from .trust import MANY, equal_shares
 from .verification import verify

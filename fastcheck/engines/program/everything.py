@@ -12,7 +12,8 @@ from ...problems.parameters.sampling import LEAST_SIZE, MOST_SIZE
 from ...problems.parameters.tensor import Tensor
 from ..finite.directional import SPREAD
 from .kinks import tried, under_each
-from .runner import Place, Runner
+from .places import Place
+from .runner import Runner
 from .trust import Along, Direction, along, norm_of, root_mean_square
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ from ..._constants import SMALLEST_NORMALS
 from ..._types import Array, Indices, Mask
 from ...problems.gradients import CostsOnDemand, Kinks, NumericalGradient
 from .kinks import JUMP, Candidates, at_kinks, least_jump, name_of
+from .places import Place
 from .problem import ProgramProblem
 from .quotients import Quotients
-from .runner import FLUSHED, Place, Runner, ranges
+from .runner import FLUSHED, Runner, ranges
 from .state import Check
 from .trust import UNIT
 from .verification import Dithered

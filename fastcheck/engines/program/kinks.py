@@ -15,8 +15,9 @@ from .choice import Way
 from .colouring import Colouring
 from .columns import Job, measure
 from .limits import Limits
+from .places import Place
 from .quotients import Quotients
-from .runner import Place, Runner
+from .runner import Runner
 from .units import combined
 
 # What is held in turn at all ties of a kind, and what that is called.

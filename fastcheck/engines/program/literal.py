@@ -12,10 +12,11 @@ from ..._errors import EngineError, NoRule
 from ..._types import Array, Indices
 from ...problems.functions.purity import outside_domain
 from ...problems.parameters.sampling import random_direction
+from .places import Place
 from .problem import ProgramProblem
 from .quotients import Quotients
 from .roundings import rounding_of_cost
-from .runner import FLUSHED, Later, Place, Runner, ranges, scale_of
+from .runner import FLUSHED, Later, Runner, ranges, scale_of
 from .trust import DITHERED, HALVES, MANY, TOGETHER, UNIT, Direction, columns_of
 
 if TYPE_CHECKING:
@@ -294,7 +295,7 @@ class Apart:
 
 def _compare_all(
     problem: ProgramProblem, runner: Runner, at: Sequence[Array], changes: Sequence[Array | None],
-    noise: Sequence[float], *, only: int | None = None, finite: bool = False,
+    noise: Sequence[float], *, only: int | None = None, finite: bool,
 ) -> Apart | None:
     """Return the first output (or this one) whose literal difference disagrees, if any.
 

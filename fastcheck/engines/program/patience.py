@@ -1,14 +1,37 @@
 """Whether all entries of a program are differenced in the time that people wait without being told of it."""
 
+from collections.abc import Callable
+from typing import Literal
+
 import numpy as np
 
+from ..._errors import NoRule
 from ...runtime.run import Run
 from .engine import expected_seconds
+from .places import Place
 from .problem import ProgramProblem
-from .runner import Place, Runner
+from .runner import Runner
 
 # Seconds that all entries may take; beyond that, directions through everything are taken unless all were asked for.
 PATIENCE = 5.0
+TOO_MANY = ('All entries would take more than a few seconds: directions through everything and a sample were taken; '
+            'method="all" takes all.')
+
+
+def method_of(problem: Callable[[], ProgramProblem], run: Run) -> tuple[Literal["all", "directional"], list[str]]:
+    """Return which entries are checked of a program unless somebody asks, and what the report is to say of that.
+
+    All of them where they take a few seconds, or have to be subtracted; else directions.
+
+    Parameters
+    ----------
+    problem : gives the program; raises NoRule where there is none.
+    """
+    try:
+        few = affordable(problem(), run)
+    except NoRule:
+        few = True
+    return ("all", []) if few else ("directional", [TOO_MANY])
 
 
 def affordable(problem: ProgramProblem, run: Run) -> bool:

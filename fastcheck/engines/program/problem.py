@@ -8,7 +8,7 @@ import numpy as np
 
 from ..._types import Array
 from ...problems.parameters.tensor import Tensor
-from .runner import DifferencedProgram
+from .protocols import DifferencedProgram
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,9 @@ from .alone import likeliest
 from .everything import DIRECTIONS, EXACTLY, FAINT, ROUNDINGS, Everything, limits_of, through_everything
 from .gathering import costs_beside
 from .literal import LITERAL_STEP, cost_apart
+from .places import INNER_STEP, Place
 from .problem import ProgramProblem
-from .runner import INNER_STEP, Place, Runner
+from .runner import Runner
 from .trust import UNIT, Along, Direction, of_columns, one_sided, root_mean_square
 
 if TYPE_CHECKING:

@@ -29,9 +29,11 @@ from .chords import (
     starts_of,
     steepest_chords,
 )
+from .places import scales
 from .problem import ProgramProblem
+from .protocols import DifferencedProgram
 from .rounded import Roundings
-from .runner import DifferencedProgram, costs_of, scales
+from .runner import costs_of
 from .trust import root_mean_square
 
 # Draws of roundings, whose root mean square is taken.
@@ -70,13 +72,9 @@ def with_rounding(
     memory_limit : bytes that changes may take.
     """
     tolerance, seed = method.tolerance, method.seed
-    given = gradient[done]
     with np.errstate(invalid="ignore"):
-        apart = np.abs(given - found.gradapprox)
-        doubted = apart > tolerance * np.abs(found.gradapprox) + NOISE_SIGMAS * found.noise
-    doubted &= np.isfinite(apart)
-    if found.kinks is not None:
-        doubted[found.kinks.where] = False
+        apart = np.abs(gradient[done] - found.gradapprox)
+    doubted = _contradicted(found, apart, tolerance)
     if not hasattr(problem.program, "watched"):  # frameworks run in less than double precision themselves: they tell
         doubted &= units[done] <= UNIT_ROUNDOFF
     places = np.flatnonzero(doubted)
@@ -106,11 +104,27 @@ def with_rounding(
         looked += block.size
         if looked >= first and not explained.any():
             break
+    _spread(problem, done, places[:looked], lost)
+    return replace(found, noise=noise, inside=inside, lost=lost)
+
+
+def _contradicted(found: NumericalGradient, apart: Array, tolerance: float) -> Mask:
+    """Tell which differences a gradient, so far from them, contradicts; at kinks there is more than one slope."""
+    with np.errstate(invalid="ignore"):
+        doubted = apart > tolerance * np.abs(found.gradapprox) + NOISE_SIGMAS * found.noise
+    doubted &= np.isfinite(apart)
+    if found.kinks is not None:
+        doubted[found.kinks.where] = False
+    return np.asarray(doubted)
+
+
+def _spread(problem: ProgramProblem, done: Indices, looked_at: Indices, lost: Array) -> None:
+    """Let entries that were looked at lose a share at least of what is usual among those of their tensor."""
+    positions = done[looked_at]
     for t in problem.tensors:
-        mine = places[:looked][(done[places[:looked]] >= t.start) & (done[places[:looked]] < t.stop)]
+        mine = looked_at[(positions >= t.start) & (positions < t.stop)]
         if mine.size:
             lost[mine] = np.maximum(lost[mine], SPREAD * root_mean_square(lost[mine]))
-    return replace(found, noise=noise, inside=inside, lost=lost)
 
 
 def units_of(tensors: Sequence[Tensor], precision: Mapping[str, str]) -> Array:

@@ -3,11 +3,11 @@
 import math
 import sys
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -15,18 +15,11 @@ from ..._errors import NoRule
 from ..._types import Array, Indices, Mask
 from ...rules.branches import Convention, Held, Kind, Mixture
 from ...runtime.threads import run_all
-from .rounded import Roundings
+from .places import Place
+from .protocols import DifferencedProgram, ObservedProgram, Response
 
-# The engine's own step, relative to each entry.  Nothing rounds in exact differences, so it is far smaller than any
-# step that subtraction allows: what a central difference leaves out is its square, 1e-29, times the curvature.
-INNER_STEP = 2.0**-48
-# Entries below this have their step from the others: the changes they cause would underflow.  Where the step itself is
-# small, it is a larger part of the entry, so that changes keep their digits; what curvature leaves is rounding still.
-LEAST_SIZE, SMALL_SIZE, SMALL_PART = 1e-306, 1e-200, 2.0**-24
 # What rounding below the smallest normal number makes of a change, at the usual length of a computation.
 FLUSHED = 2.0**-1064
-# Seconds that a block of columns may take, for Ctrl-C, progress and the time limit.
-BLOCK_SECONDS = 0.2
 # The first block, and the bytes of changes beside its inputs and outputs that a column is taken to need, as a multiple
 # of theirs, until memory has been seen.
 FIRST_COLUMNS, INTERMEDIATE = 64, 8
@@ -38,85 +31,6 @@ CACHED, CACHED_EACH, LEAST_COLUMNS, MOST_FIRST = 1 << 16, 1 << 11, 8, 256
 FIRST_BYTES = 1 << 25
 
 
-class Response(Protocol):
-    """What a run of a program gives: changes of the outputs, and which columns crossed a kink or moved a tie."""
-
-    @property
-    def changes(self) -> tuple[Array | None, ...]:
-        """One for each output: (columns, *shape), or None where it stands still."""
-        ...
-
-    @property
-    def crossed(self) -> Mask:
-        """(columns,): which took another branch than the value did."""
-        ...
-
-    @property
-    def ties(self) -> Mask:
-        """(columns,): which moved a value that stands exactly on the boundary of two branches."""
-        ...
-
-    @property
-    def lone(self) -> Mask:
-        """(columns,): which moved one such value in all, that has two slopes: no choice of others is left."""
-        ...
-
-    @property
-    def met(self) -> frozenset[tuple[str, Kind]]:
-        """Operations, by name, and kinds of these boundaries."""
-        ...
-
-
-class DifferencedProgram(Protocol):
-    """A program whose differences are exact (see ``fastcheck.engines.program``)."""
-
-    outputs: tuple[Any, ...]
-
-    def run(
-        self, changes: dict[int, Array], sites: dict[int, Array] | None = None, convention: Held | None = None
-    ) -> Response:
-        """Changes of the outputs for changes of inputs and of operations' outputs, by number."""
-        ...
-
-    def rounded(self, changes: dict[int, Array], roundings: Roundings) -> Response | None:
-        """Return the same where the results of operations are off by roundings; None where they cannot be followed.
-
-        Operations that only move numbers about may round nothing.
-        """
-        ...
-
-    def column_numbers(self) -> int:
-        """Return how many numbers a perturbation of all inputs takes on the way, beside theirs."""
-        ...
-
-
-class ObservedProgram(DifferencedProgram, Protocol):
-    """One whose operations can be looked at, and held still: its ``observes`` is true."""
-
-    observes: bool
-
-    @property
-    def operations(self) -> int:
-        """How many there are; 0 where nobody has followed them yet."""
-        ...
-
-    def run(
-        self, changes: dict[int, Array], sites: dict[int, Array] | None = None, convention: Held | None = None, *,
-        observe: Collection[int] | None = (), suppress: Collection[int] = (),
-    ) -> "ObservedResponse":
-        """Changes of the outputs, and of the results of operations that are to be observed."""
-        ...
-
-
-class ObservedResponse(Response, Protocol):
-    """What such a run gives."""
-
-    @property
-    def observed(self) -> Mapping[int, Array]:
-        """By the operation's number, of those that moved."""
-        ...
-
-
 @dataclass(frozen=True)
 class Term:
     """The result of an operation that the cost is linear in, and what it weighs there.
@@ -126,75 +40,6 @@ class Term:
 
     site: int
     weight: Array
-
-
-@dataclass(frozen=True, eq=False)
-class Place:
-    """Where a program is moved: at one of its inputs, or at the output of one of its operations.
-
-    Parameters
-    ----------
-    number : of the input, or of the operation.
-    value : its value where nothing moves.
-    inside : whether it is an operation's output.
-    without : numbers of operations whose outputs stand still meanwhile: what it moves through them is known otherwise.
-    only : which entries are moved, flat; None for all of them.
-    several : of a place that is several operations' outputs, one behind the other, their numbers; else none.
-
-    Attributes
-    ----------
-    scale, step : of each entry, flat: its size, or the usual one where it is zero, and the engine's own step.
-    """
-
-    number: int
-    value: Array
-    inside: bool = False
-    without: frozenset[int] = frozenset()
-    only: Mask | None = None
-    several: tuple[int, ...] = ()
-    scale: Array = field(init=False, repr=False)
-    step: Array = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        scale = scales(self.value)
-        object.__setattr__(self, "scale", scale)
-        object.__setattr__(self, "step", _steps_of(scale))
-
-    @property
-    def size(self) -> int:
-        """Number of its entries."""
-        return int(self.value.size)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of its value."""
-        return self.value.shape
-
-    def among(self, entries: Indices) -> Indices:
-        """Return those of some entries that are moved."""
-        return entries if self.only is None else entries[self.only[entries]]
-
-
-def inner_steps(value: Array) -> Array:
-    """Return the engine's own step for each entry, flat."""
-    return _steps_of(scales(value))
-
-
-def _steps_of(scale: Array) -> Array:
-    if scale.size and scale.min() >= SMALL_SIZE:
-        return scale * INNER_STEP
-    return np.where(scale < SMALL_SIZE, SMALL_PART, INNER_STEP) * scale
-
-
-def scales(value: Array) -> Array:
-    """Return what each entry's steps are relative to, flat: to the entry, or to the usual one where that is zero."""
-    size: Array = np.abs(value).reshape(-1)
-    if size.size and size.min() > LEAST_SIZE:
-        return size
-    moving = size[(size > LEAST_SIZE) & np.isfinite(size)]
-    largest = float(moving.max()) if moving.size else 1.0
-    usual = largest * math.sqrt(float(np.mean((moving / largest) ** 2))) if moving.size else 1.0
-    return np.where(size > LEAST_SIZE, size, usual)
 
 
 @dataclass
@@ -417,9 +262,8 @@ class Runner:
             else:
                 sites = [term.site for term in self.terms]
                 observing = cast(ObservedProgram, self.program)
-                seen = observing.run(at[False], at[True] or None, convention, observe=sites, suppress=without)
-                found = seen
-                outputs = tuple(map(seen.observed.get, sites)) if self.terms else seen.changes
+                found = observing.run(at[False], at[True] or None, convention, observe=sites, suppress=without)
+                outputs = tuple(map(found.observed.get, sites)) if self.terms else found.changes
         self.met.update(found.met)
         changes = tuple(
             None if change is None or not weight.size else change.reshape(count, -1)

@@ -7,7 +7,8 @@ import numpy as np
 from ..._types import Array, Mask
 from ...rules.branches import Held
 from .columns import SHRINK, SHRINKS
-from .runner import INNER_STEP, Place, Runner
+from .places import INNER_STEP, Place
+from .runner import Runner
 from .trust import TOGETHER
 
 

@@ -8,9 +8,10 @@ from .choice import Way
 from .colouring import Colouring
 from .columns import Job, measure
 from .limits import Limits
+from .places import Place
 from .problem import ProgramProblem
 from .quotients import Quotients
-from .runner import Place, Runner
+from .runner import Runner
 
 if TYPE_CHECKING:
     from numpy.random import Generator

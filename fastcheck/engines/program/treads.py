@@ -13,8 +13,9 @@ from ..._errors import NoRule
 from ..._types import Array, Indices
 from ..finite.lines import OutOfTime
 from .chords import exact_rises, rises
+from .places import scales
 from .problem import ProgramProblem
-from .runner import costs_of, scales
+from .runner import costs_of
 from .trust import UNIT
 
 # Lengths of chords, relative to each entry, from the longest on; two neighbouring ones have to agree with the gradient.
@@ -33,7 +34,7 @@ NEAR = 0.25
 
 
 def rises_in_jumps(
-    problem: ProgramProblem, positions: Indices, slopes: Array, gradient: Array, seed: int, deadline: float = math.inf
+    problem: ProgramProblem, positions: Indices, slopes: Array, gradient: Array, seed: int, deadline: float
 ) -> bool:
     """Tell whether a gradient is that of a cost's chords, to both sides and at two lengths, where its slopes are not.
 

@@ -10,7 +10,8 @@ import numpy as np
 from ..._types import Array, Indices, Mask
 from ...problems.parameters.sampling import random_direction
 from ...rules.branches import Held
-from .runner import FLUSHED, Moved, Place, Runner
+from .places import Place
+from .runner import FLUSHED, Moved, Runner
 
 if TYPE_CHECKING:
     from numpy.random import Generator

@@ -15,20 +15,22 @@ Beside the central difference goes half the jump from the left to the right at a
 the direction, so its adjoint takes absolute values.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..._types import Array, Indices
+from ..._types import Array
+from .adjoints import Product
+from .places import Place
 from .quotients import Quotients
-from .runner import Place, Runner, ranges
+from .runner import Runner, ranges
 
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-# Products of so many pairs of entries are done before a quicker way to them has been looked for.
+# Products of this many pairs of entries are done before a quicker way to them has been looked for.
 SMALL_PRODUCT = 1 << 14
 # Two sites whose responses to one random change agree to this share of the largest are one and the same to the cost.
 SAME = 1e-10
@@ -36,23 +38,8 @@ SAME = 1e-10
 TOGETHER = 32
 # ... and numbers of changes that others of another shape share a run up to.
 FEW_NUMBERS = 1 << 16
-# Places that are alike, from so many on it is tried whether they can be moved as one.
+# From this many places on that are alike it is tried whether they can be moved as one.
 MANY_ALIKE = 4
-
-Adjoint = Callable[[Array, Array], Array]
-
-
-class Product(Protocol):
-    """Where an input, or a rearrangement of it, enters an operation that is linear in it (see ``Program.products``)."""
-
-    site: int
-    input: int
-    side: int
-    value: Any
-    other: Any
-    contraction: str | Adjoint
-    owners: Indices
-    weights: Any
 
 
 @dataclass(frozen=True, eq=False)

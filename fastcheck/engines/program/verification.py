@@ -10,7 +10,8 @@ from ..._errors import EngineError
 from ..._types import Array, Mask
 from .choice import Way
 from .kinks import FROZEN, Candidates, under_conventions
-from .runner import Place, Runner
+from .places import Place
+from .runner import Runner
 from .state import Check
 from .trust import (
     FACTORS,
@@ -45,7 +46,7 @@ class Dithered:
 
 
 def verify(
-    check: Check, candidates: Candidates, *, joint: bool, early: EarlyAlong | None = None
+    check: Check, candidates: Candidates, *, joint: bool, early: EarlyAlong | None
 ) -> tuple[Candidates, Dithered]:
     """Hold the entries against directions, mend what disagrees, and measure the noise.
 

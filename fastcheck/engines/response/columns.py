@@ -32,7 +32,7 @@ from typing import Any
 
 import numpy as np
 
-from ..._types import Array
+from ..._types import Array, Indices
 from ...rules.short_series import REACH
 from ...runtime.jit import call_at, inner
 from .kernel_arrays import (
@@ -111,7 +111,7 @@ def _source_changes(net: KernelArrays, s: int, change: Change, mirror: bool, sou
     return reach
 
 
-def _spread(net: KernelArrays, units: Any, sources: Array, into: Array) -> int:
+def _spread(net: KernelArrays, units: Indices, sources: Array, into: Array) -> int:
     """Write the changes of perturbed outputs into a block of all outputs, zero elsewhere; return their number."""
     outputs: int = net.ends.shape[2]
     block = into[: outputs * sources.size].reshape(outputs, sources.size)
@@ -267,7 +267,7 @@ next_layer = inner(_next_layer, inline=True)
 # --- losses -----------------------------------------------------------------------------------------------------
 
 
-def _output_alone(net: KernelArrays, s: int, units: Any, sources: Array, column: Array, losses: Array) -> None:
+def _output_alone(net: KernelArrays, s: int, units: Indices, sources: Array, column: Array, losses: Array) -> None:
     """Losses' differences where the perturbed unit is an output and the loss is a sum over outputs."""
     columns = units.size
     change, loss, ends = column[:2].reshape(1, 2), column[2:4], net.ends[s]

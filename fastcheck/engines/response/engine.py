@@ -45,7 +45,7 @@ class Task:
     """Units of a layer and a range of samples: the smallest piece of work."""
 
     layer: int
-    units: Any
+    units: Indices
     first: int
     last: int
 
@@ -105,7 +105,7 @@ def _threads(block: Block, width: int, run: Run) -> int:
     return max(1, min(run.threads, run.memory_limit // (2 * width * bytes_per_column(block.problem.network))))
 
 
-def _tasks(block: Block, layer: int, units: Any, width: int, size: float) -> list[Task]:
+def _tasks(block: Block, layer: int, units: Indices, width: int, size: float) -> list[Task]:
     """Return a layer's work in pieces of about ``size`` multiply-adds; how samples are shared out changes no digit."""
     far = block.far(layer)
     per_column = block.operations(layer) * (FAR_LOOKS if far else 1.0)

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..._types import Array
+from ..._types import Array, Indices
 from ...rules.short_series import REACH, STEPS
 from ...runtime.jit import call_at, compiled
 from ..machine_code import functions
@@ -62,7 +62,7 @@ class Change(NamedTuple):
     """
 
     layer: int
-    units: Any
+    units: Indices
     steps: Array
     mirror: Any
     side: Any
@@ -86,7 +86,7 @@ class Buffers(NamedTuple):
     sources: Array
     weights: Array
     column: Array
-    units: Any
+    units: Indices
     steps: Array
     far: Array
     near: Array

@@ -5,12 +5,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..._constants import UNIT_ROUNDOFF
+from ..._errors import EngineError
 from ..._types import Array
 from ...problems.networks.problem import Problem
 from ...problems.networks.propagation import Propagation
 
 # The first-order bound of literal propagation's rounding may be this many times too small.
 SAFETY = 16.0
+# Two sums of the same numbers agree to this, relatively, ...
+CLOSE = 1e-11
+# ... and polynomials to this with the values that they go through.
+INTERPOLATED = 1e-9
 # Roundings that an activation goes through, of itself and of its argument.
 ACTIVATION = 4.0
 
@@ -50,6 +55,18 @@ def literal_parts(chosen: SomeSamples, place: tuple[int, int, int]) -> tuple[Arr
     rounding = 8.0 * UNIT_ROUNDOFF * np.abs(losses) + _rounding(chosen, layer, run, targets)
     worst = float(rounding.reshape(5, count).sum(axis=1).max())
     return np.array([0.5 * (up - down).sum(), (0.5 * (up + down) - base).sum()]), worst
+
+
+def require_agreement(literal: Array, own: Array, bound: float, place: tuple[int, int, int]) -> float:
+    """Return how far the engine's sums are from literal ones; raises EngineError where that is beyond a bound."""
+    error = float(np.max(np.abs(literal - own)))
+    if error > bound:
+        raise EngineError(
+            f"response engine: its spot check failed at layer {place[0] + 1}, unit {place[1]}, input {place[2]}: "
+            f"expected {literal} by literal propagation, got {own}, bound {bound:.3g}; use engine='full' and report "
+            "this"
+        )
+    return error
 
 
 def _forward_from(

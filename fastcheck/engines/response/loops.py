@@ -1,8 +1,7 @@
 """Loops over plain arrays that the response engine's kernels are made of; small enough to vectorize."""
 
-from typing import Any
 
-from ..._types import Array
+from ..._types import Array, Indices
 from ...runtime.jit import FAST, inner
 
 # Our own loop beats BLAS for products of up to this many rows.
@@ -35,7 +34,7 @@ def _clear(block: Array) -> None:
             block[r, c] = 0.0
 
 
-def _gather(weights: Array, start: int, units: Any, into: Array) -> None:
+def _gather(weights: Array, start: int, units: Indices, into: Array) -> None:
     """One row's weights, from ``start`` on, of the perturbed units."""
     for c in range(units.size):
         into[c] = weights[start + units[c]]

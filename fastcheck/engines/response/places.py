@@ -50,7 +50,7 @@ class Places:
         wanted = count - 1, unit * self.inputs, (unit + count) * self.inputs - 1
         return np.arange(unit, unit + count if ends == wanted else unit)
 
-    def add(self, total: Array, units: Any, values: Array) -> None:
+    def add(self, total: Array, units: Indices, values: Array) -> None:
         """Add values (units, inputs + 1), bias last, where they belong."""
         if self.whole:
             first, last = units[0] - self.units[0], units[-1] + 1 - self.units[0]
@@ -70,7 +70,7 @@ class Places:
         found = self.positions[(self.rows == unit) & (self.columns == column)]
         return int(found[0]) if found.size else None
 
-    def select(self, units: Any, mask: Any) -> tuple[Indices, Any, Any]:
+    def select(self, units: Indices, mask: Any) -> tuple[Indices, Any, Any]:
         """Checked positions where mask (units, inputs + 1) holds, with their rows and columns in it."""
         if self.whole:
             rows, columns = np.nonzero(mask)

@@ -5,7 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from ..._types import Array
+from ..._types import Array, Indices, Rows
+
+# Up to this change of a pre-activation r is a quadratic to a relative 1e-13, ...
+QUADRATIC_REACH = 2e-7
+# ... and up to this one a quartic.
+QUARTIC_REACH = 1e-3
+# A step that crosses no kink but those it stands on.
+TINY = 1e-100
 
 
 @dataclass(frozen=True)
@@ -19,25 +26,25 @@ class Responses:
     kinds : (m, n_l) what each unit met (``columns.CLEAN`` ...).
     """
 
-    units: Any
+    units: Indices
     powers: Array
     degrees: Any
     bounds: Array
     kinds: Any
 
-    def odd(self, rows: Any, epsilon: float) -> Array:
+    def odd(self, rows: Rows, epsilon: float) -> Array:
         """Coefficients of the odd powers of epsilon a, one below the other, (m * degree/2, rows)."""
         return self._scaled(rows, epsilon, [(0, 1), (2, 3), (5, 2)])
 
-    def even(self, rows: Any, epsilon: float) -> Array:
+    def even(self, rows: Rows, epsilon: float) -> Array:
         """Coefficients of the even powers, likewise."""
         return self._scaled(rows, epsilon, [(1, 2), (3, 4), (4, 1)])
 
-    def degree(self, rows: Any) -> int:
+    def degree(self, rows: Rows) -> int:
         """Return the degree of some units."""
         return int(self.degrees[rows].max())
 
-    def _scaled(self, rows: Any, epsilon: float, terms: list[tuple[int, int]]) -> Array:
+    def _scaled(self, rows: Rows, epsilon: float, terms: list[tuple[int, int]]) -> Array:
         chosen = terms[: self.degree(rows) // 2]
         parts = [self.powers[p][:, rows] * epsilon**k for p, k in chosen]
         return np.asarray(parts[0] if len(parts) == 1 else np.concatenate(parts))

@@ -25,7 +25,7 @@ FINISH = 1 << 16
 LITERAL_OPERATIONS = 5e7
 
 
-def run_of(units: Any) -> Any:
+def run_of(units: Indices) -> Any:
     """Ascending indices as a slice where they have no gaps: a view instead of a copy."""
     return slice(units[0], units[-1] + 1) if units[-1] - units[0] == len(units) - 1 else units
 
@@ -53,29 +53,33 @@ class Sums:
         height = _height(block)
         for layer, found in enumerate(responses):
             self._add_noise(block, layer, found, height)
-            worst = found.kinds.max(initial=CLEAN)
-            literal = respond_literally(block, layer, found, run) if worst >= NEAR_KINK else {}
-            inputs = block.inputs[layer]
-            powers = {degree: powers_of(inputs, int(degree)) for degree in np.unique(found.degrees[found.units])}
-            place = self.places[layer]
+            self._add_layer(block, layer, found, run)
 
-            def add(units: Any) -> None:
-                rows = run_of(units)
-                odd_powers, even_powers = powers[found.degree(rows)]  # noqa: B023 - run before the loop goes on
-                odd = found.odd(rows, self.epsilon).T @ odd_powers  # noqa: B023
-                even = found.even(rows, self.epsilon).T @ even_powers  # noqa: B023
-                for row, unit in enumerate(units):
-                    if unit in literal:  # noqa: B023
-                        odd[row] += literal[unit].odd  # noqa: B023
-                        even[row] += literal[unit].even  # noqa: B023
-                place.add(self.odd, units, block.scale * odd)  # noqa: B023
-                place.add(self.even, units, block.scale * even)  # noqa: B023
+    def _add_layer(self, block: Block, layer: int, found: Responses, run: Run) -> None:
+        """Add one layer's responses, and note its kinks."""
+        worst = found.kinds.max(initial=CLEAN)
+        literal = respond_literally(block, layer, found, run) if worst >= NEAR_KINK else {}
+        inputs = block.inputs[layer]
+        powers = {degree: powers_of(inputs, int(degree)) for degree in np.unique(found.degrees[found.units])}
+        place = self.places[layer]
 
-            chunks = [found.units[k : k + ROWS] for k in range(0, len(found.units), ROWS)]
-            run_all(add, chunks, run.threads if inputs.size * len(found.units) > 1e6 else 1)
-            if worst > CLEAN:
-                for units in chunks:
-                    self._add_kinks(block, layer, found, units, literal)
+        def add(units: Indices) -> None:
+            rows = run_of(units)
+            odd_powers, even_powers = powers[found.degree(rows)]
+            odd = found.odd(rows, self.epsilon).T @ odd_powers
+            even = found.even(rows, self.epsilon).T @ even_powers
+            for row, unit in enumerate(units):
+                if unit in literal:
+                    odd[row] += literal[unit].odd
+                    even[row] += literal[unit].even
+            place.add(self.odd, units, block.scale * odd)
+            place.add(self.even, units, block.scale * even)
+
+        chunks = [found.units[k : k + ROWS] for k in range(0, len(found.units), ROWS)]
+        run_all(add, chunks, run.threads if inputs.size * len(found.units) > 1e6 else 1)
+        if worst > CLEAN:
+            for units in chunks:
+                self._add_kinks(block, layer, found, units, literal)
 
     def _add_noise(self, block: Block, layer: int, found: Responses, height: float) -> None:
         """Rounding of sums of slope times input, and of the pre-activations that curved functions see."""
@@ -90,7 +94,9 @@ class Sums:
             number = self.numbers[layer][kind]
             self.noise[number] = max(self.noise[number], noise)
 
-    def _add_kinks(self, block: Block, layer: int, found: Responses, units: Any, literal: "dict[int, Literal]") -> None:
+    def _add_kinks(
+        self, block: Block, layer: int, found: Responses, units: Indices, literal: "dict[int, Literal]"
+    ) -> None:
         """Note parameters at kinks, and how far their one-sided derivatives lie from the central difference."""
         kinds, a = found.kinds[:, units], block.inputs[layer]
         touched = (kinds == AT_KINK).T.astype(float) @ (a != 0.0) > 0.0

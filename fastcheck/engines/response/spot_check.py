@@ -6,13 +6,12 @@ from zlib import crc32
 
 import numpy as np
 
-from ..._errors import EngineError
-from ..._types import Array
+from ..._types import Array, Indices
 from ...problems.networks.operations import unit_operations
 from .block import Block
 from .columns import CLEAN, NEAR_KINK
 from .kernel_arrays import SLACK, START, Z, buffers
-from .literal_losses import SAFETY, SomeSamples, literal_parts
+from .literal_losses import CLOSE, INTERPOLATED, SAFETY, SomeSamples, literal_parts, require_agreement
 from .responses import Responses, powers_of
 from .unit_responses import Totals, respond_literally
 
@@ -20,10 +19,6 @@ from .unit_responses import Totals, respond_literally
 PARAMETERS = 4
 # ... unless it has fewer operations than this: then one.
 SMALL = 1e7
-# Two sums of the same numbers agree to this, relatively, ...
-CLOSE = 1e-11
-# ... and polynomials to this with the values that they go through.
-INTERPOLATED = 1e-9
 # One parameter's check may cost this share of the engine's own operations.
 SHARE = 0.01
 
@@ -71,35 +66,27 @@ def _check_one(block: Block, found: Responses, place: tuple[int, int, int], tota
     samples, own = np.arange(block.m), total / block.scale
     if found.kinds[:, unit].max() < NEAR_KINK:
         parts = _polynomial(found, unit, block.epsilon, a)
-        _compare(own, parts.sum(axis=1), CLOSE * np.abs(parts).sum() + 1e-300, place)
+        require_agreement(own, parts.sum(axis=1), CLOSE * np.abs(parts).sum() + 1e-300, place)
         samples = np.sort(rng.choice(block.m, _affordable(block, layer), replace=False))
         own = parts[:, samples].sum(axis=1)
     literal, rounding = _literal(block, place, samples)
     bound = rounding + CLOSE * float(np.abs(own).max())
     if not np.max(np.abs(literal - own)) <= bound:
         own = own + _interpolation(block, found, place, samples[found.kinds[samples, unit] == CLEAN])
-    return _compare(literal, own, bound, place)
-
-
-def _compare(one: Array, other: Array, bound: float, place: tuple[int, int, int]) -> float:
-    error = float(np.max(np.abs(one - other)))
-    if error > bound:
-        raise EngineError(
-            f"response engine: its spot check failed at layer {place[0] + 1}, unit {place[1]}, input {place[2]}: "
-            f"expected {one} by literal propagation, got {other}, bound {bound:.3g}; use engine='full' and report this"
-        )
+    error = require_agreement(literal, own, bound, place)
     return error / bound if bound else 0.0
 
 
 def _polynomial(found: Responses, unit: int, epsilon: float, a: Array) -> Array:
     """Return the odd and even part (2, m) of one parameter's responses."""
-    odd_powers, even_powers = powers_of(a[:, None], found.degree([unit]))
-    odd = found.odd([unit], epsilon) * odd_powers
-    even = found.even([unit], epsilon) * even_powers
+    row = np.array([unit])
+    odd_powers, even_powers = powers_of(a[:, None], found.degree(row))
+    odd = found.odd(row, epsilon) * odd_powers
+    even = found.even(row, epsilon) * even_powers
     return np.array([odd.reshape(-1, a.size).sum(axis=0), even.reshape(-1, a.size).sum(axis=0)])
 
 
-def _interpolation(block: Block, found: Responses, place: tuple[int, int, int], samples: Any) -> Array:
+def _interpolation(block: Block, found: Responses, place: tuple[int, int, int], samples: Indices) -> Array:
     """Return what odd and even part of some samples' responses are beyond the polynomials through their values at +-h.
 
     Where targets are met exactly the loss is flat, and a response's odd part begins with its cubic term.  The
@@ -116,11 +103,11 @@ def _interpolation(block: Block, found: Responses, place: tuple[int, int, int], 
     c4 = np.where(is_quartic, c2 - near[1] / (0.25 * h * h), 0.0) / (0.75 * h * h)
     odd, even = (c1 - h * h * c3) * x + c3 * x**3, (c2 - h * h * c4) * x * x + c4 * x**4
     own = _polynomial(found, unit, block.epsilon, block.inputs[layer][:, column])[:, samples].sum(axis=1)
-    _compare(own, np.array([odd.sum(), even.sum()]), INTERPOLATED * float(np.abs(far).sum()) + 1e-300, place)
+    require_agreement(own, np.array([odd.sum(), even.sum()]), INTERPOLATED * float(np.abs(far).sum()) + 1e-300, place)
     return np.asarray(here.sum(axis=1) - own)
 
 
-def _responses(block: Block, layer: int, unit: int, samples: Any, steps: Array) -> Array:
+def _responses(block: Block, layer: int, unit: int, samples: Indices, steps: Array) -> Array:
     """Return the odd and even part (2, samples) of one unit's responses to a change of its own for each sample."""
     parts = np.zeros((2, len(samples)))
     changes = np.zeros((block.m, 1))
@@ -146,7 +133,7 @@ def _affordable(block: Block, layer: int) -> int:
     return int(min(max(SHARE * _operations(block) / each, 1), block.m))
 
 
-def _literal(block: Block, place: tuple[int, int, int], samples: Any) -> tuple[Array, float]:
+def _literal(block: Block, place: tuple[int, int, int], samples: Indices) -> tuple[Array, float]:
     """Odd and even part of the losses' sum over samples by plain perturbed propagation, and a bound of its rounding."""
     pre_activations, slack = (_by_layer(block, block.arrays.units[samples, :, which]) for which in (Z, SLACK))
     reads, targets = block.inputs[place[0]][samples], block.arrays.ends[samples, 2].T

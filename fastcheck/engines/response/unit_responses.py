@@ -2,22 +2,17 @@
 
 from typing import Any, NamedTuple
 
-from ..._types import Array
+from ..._types import Array, Indices
 from ...runtime.jit import compiled, inner
 from .columns import AT_KINK, CLEAN, FAR, NEAR_KINK, respond
 from .kernel_arrays import GAP, LINEAR, SERIES, SLACK, START, Buffers, Change, KernelArrays
+from .responses import QUADRATIC_REACH, QUARTIC_REACH, TINY
 
-# Up to this change of a pre-activation r is a quadratic to a relative 1e-13, ...
-QUADRATIC_REACH = 2e-7
-# ... and up to this one a quartic.
-QUARTIC_REACH = 1e-3
-# A step that crosses no kink but those it stands on.
-TINY = 1e-100
 # Columns of one block where every change is evaluated by itself.
 LITERAL_COLUMNS = 256
 
 
-def _coefficients(units: Any, s: int, h: float, kinds: Any, far: Array, near: Array, quartic: bool,
+def _coefficients(units: Indices, s: int, h: float, kinds: Any, far: Array, near: Array, quartic: bool,
                   powers: Array) -> None:
     """Write the coefficients of x, x^2 (x^3, x^4) of clean units from their losses at +-h (and +-h/2)."""
     columns = units.size
@@ -38,7 +33,7 @@ def _coefficients(units: Any, s: int, h: float, kinds: Any, far: Array, near: Ar
         powers[1, s, i] = even
 
 
-def _one_sided(units: Any, s: int, h: float, kinds: Any, far: Array, near: Array, powers: Array) -> None:
+def _one_sided(units: Indices, s: int, h: float, kinds: Any, far: Array, near: Array, powers: Array) -> None:
     """Coefficients of x, x^2, |x| and x|x| for units that stand exactly on a kink and have no other within reach."""
     columns = units.size
     for c in range(columns):
@@ -55,7 +50,7 @@ def _one_sided(units: Any, s: int, h: float, kinds: Any, far: Array, near: Array
         powers[5, s, i] = 0.5 * (bend_up - bend_down)
 
 
-def _widen(units: Any, s: int, kinds: Any, losses: Array, start: bool, bounds: Array) -> None:
+def _widen(units: Indices, s: int, kinds: Any, losses: Array, start: bool, bounds: Array) -> None:
     """Take the slopes at x = 0 of one branch, from losses at +-TINY, into the bounds (2, m, units)."""
     columns = units.size
     for c in range(columns):
@@ -113,7 +108,7 @@ def _wanted(look: int, reach: float, worst: int) -> bool:
     return worst > CLEAN
 
 
-def _listed(net: KernelArrays, s: int, layer: int, chosen: Any, h: float, units: Any) -> int:
+def _listed(net: KernelArrays, s: int, layer: int, chosen: Any, h: float, units: Indices) -> int:
     """List the units whose change can be felt; return their number."""
     count = 0
     for unit in chosen:
@@ -192,8 +187,8 @@ class Totals(NamedTuple):
     kinked: Any
 
 
-def _respond_literally(net: KernelArrays, layer: int, unit: int, samples: Any, a: Array, epsilon: float, work: Buffers,
-                       totals: Totals) -> None:
+def _respond_literally(net: KernelArrays, layer: int, unit: int, samples: Indices, a: Array, epsilon: float,
+                       work: Buffers, totals: Totals) -> None:
     """Add (r(x) - r(-x)) / 2 and (r(x) + r(-x)) / 2 at x = epsilon a[s, j] of some samples s to the totals.
 
     a : (m, J).

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..._types import Array
-from ...engines.program.response import Response
+from ...engines.program.protocols import Response
 from ...rules.branches import Branches, Convention, Held, Kind, Mixture, how_many
 
 KINDS: tuple[Kind, ...] = get_args(Kind)

@@ -5,7 +5,7 @@ numbers in place of its entries tell where each one went.  Where it then enters 
 equation's output is a place whose responses serve all its entries (see ``fastcheck.engines.program.units``).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,12 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import Literal
 
-from ..._types import Array, Indices
-from ...engines.program.adjoints import Kernel, summed_to
+from ..._types import Array
+from ...engines.program.adjoints import Adjoint, Kernel, summed_to
 from .evaluation import bound
 from .flat import FlatEquation, FlatJaxpr, is_real, shape_of
 
-Adjoint = Callable[[Array, Array], Array]
 # Primitives whose outputs hold entries of their first operand, which the others, if any, choose.
 MOVING_ABOUT = frozenset((
     "reshape", "transpose", "squeeze", "expand_dims", "broadcast_in_dim", "rev", "slice", "gather", "dynamic_slice",
@@ -43,20 +42,6 @@ class Use:
     side: int
     other: Any
     contraction: str | Adjoint
-
-
-@dataclass(frozen=True)
-class Product:
-    """One use of an argument, with values (see ``fastcheck.engines.program.units.Product``)."""
-
-    site: int
-    input: int
-    side: int
-    value: Array
-    other: Any
-    contraction: str | Adjoint
-    owners: Indices
-    weights: float = 1.0
 
 
 @dataclass

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..._errors import NoRule
 from ..._types import Array
-from ...engines.program.response import Response
+from ...engines.program.protocols import Response
 from ...rules.branches import Convention, Held, Mixture
 from .call import Handler
 from .contents import largest_array

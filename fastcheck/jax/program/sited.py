@@ -13,7 +13,8 @@ from jax.extend.core import Literal
 from numpy.typing import NDArray
 
 from ..._types import Array
-from ...engines.program.response import Response
+from ...engines.program.adjoints import Product
+from ...engines.program.protocols import Response
 from ...engines.program.rounded import Roundings
 from ...rules.branches import Convention, Held, Mixture
 from .contents import largest_array
@@ -23,7 +24,7 @@ from .flags import TracedBranches, response_of
 from .flat import FlatJaxpr, flattened
 from .interpreter import MOVES, RESTS, Inside, Interpreter, Moving
 from .primitives import PRIMITIVES
-from .products import Product, Uses, chosen_by, owners_of, uses_of
+from .products import Uses, chosen_by, owners_of, uses_of
 from .program import (
     HOLDING_JAXPRS,
     MOST_BYTES,

@@ -94,8 +94,7 @@ def _function(
         inner = branches.inside()
         found = self.run(case, rest, inner)
         found = [self.as_moving(one) if moving else one for one, moving in zip(found, union, strict=True)]
-        changes = [change for (_, change), moving in zip(found, union, strict=True) if moving and self.exact]
-        return [value for value, _ in found], changes, inner.flags
+        return (*_apart(self, found, union), inner.flags)
 
     return run
 
@@ -103,9 +102,7 @@ def _function(
 def _unpacked(self: Interpreter, found: Any, union: Sequence[bool], branches: TracedBranches) -> list[Moving]:
     values, changes, flags = found
     branches.join(flags)
-    rest = iter(changes)
-    return [(value, (next(rest) if self.exact else MOVES) if moving else None)
-            for value, moving in zip(values, union, strict=True)]
+    return _joined(self, values, changes, union)
 
 
 def scan(self: Interpreter, equation: Any, operands: Sequence[Moving], branches: TracedBranches) -> list[Moving]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .calling import called_with, copies, input_names, outputs_of, takes_one, told
 from .layer_followed import Followed, carrier_among, code_of, written_among
 from .layer_gradients import gradients_before, gradients_of, readings_of
 from .layer_object import (
@@ -26,7 +27,6 @@ from .layer_parameters import parameters_of
 from .layer_reads import constants_read, is_missed_in_double, is_read_elsewhere
 from .layer_returned import Wanted, names_in
 from .layer_slots import beside, numbers_beside_gradients, unmoved_beside_gradients
-from .vjp import called_with, copies, input_names, outputs_of, takes_one, told
 
 LOW = ("float16", "float32")
 # Share of gradients by which those of two runs of a layer may differ, where the first was added and taken off again.
@@ -62,10 +62,10 @@ class LayerCalls:
 
     make: Any
     inputs: tuple[Any, ...]
-    forward: Any = "forward"
-    backward: Any = "backward"
-    params: Any = None
-    grads: str | None = None
+    forward: Any
+    backward: Any
+    params: Any
+    grads: str | None
     names: list[str] = field(default_factory=list)
     values: tuple[Any, ...] = ()
     notes: list[str] = field(default_factory=list)

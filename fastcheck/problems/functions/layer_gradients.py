@@ -14,7 +14,7 @@ from .shared_memory import overlap
 Found = list[tuple[Place, Any]]
 
 
-def gradients_of(layer: Any, slots: Sequence[Slot], grads: "str | None" = None) -> list[Any]:
+def gradients_of(layer: Any, slots: Sequence[Slot], grads: str | None = None) -> list[Any]:
     """Return the gradients that a layer keeps, one for each slot; None where there is none.
 
     Parameters
@@ -30,7 +30,7 @@ def gradients_of(layer: Any, slots: Sequence[Slot], grads: "str | None" = None) 
     return [_total(slot, _counted(layer, slot, slots, grads)) for slot in slots]
 
 
-def gradients_before(layer: Any, slots: Sequence[Slot], grads: "str | None" = None) -> list[Any]:
+def gradients_before(layer: Any, slots: Sequence[Slot], grads: str | None) -> list[Any]:
     """Return copies of the gradients that a layer keeps before backward, as ``gradients_of`` does.
 
     None stands also for one that has no place yet: dictionaries may be empty, and methods need what backward makes.
@@ -44,7 +44,7 @@ def gradients_before(layer: Any, slots: Sequence[Slot], grads: "str | None" = No
     return found
 
 
-def readings_of(layer: Any, slots: Sequence[Slot], grads: "str | None" = None) -> list[str]:
+def readings_of(layer: Any, slots: Sequence[Slot], grads: str | None) -> list[str]:
     """Return sentences on the parameters of which several places keep a gradient: what was taken for the whole.
 
     Parameters
@@ -86,7 +86,7 @@ def _agrees(gradient: Any, part: Place, known: Any, whole: Place) -> bool:
     return all(values.get(position) == value for position, value in found)
 
 
-def _counted(layer: Any, slot: Slot, slots: Sequence[Slot], grads: "str | None") -> Found:
+def _counted(layer: Any, slot: Slot, slots: Sequence[Slot], grads: str | None) -> Found:
     """Return the gradients whose sum is that of a parameter, with their places.
 
     A layer's gradient includes those of the layers inside it, that of a whole those of its parts, and that which is
@@ -133,7 +133,7 @@ def _total(slot: Slot, found: Found) -> Any:
     return total.reshape(whole.shape)
 
 
-def _gradient_at(layer: Any, place: Place, slots: Sequence[Slot], grads: "str | None") -> Any:
+def _gradient_at(layer: Any, place: Place, slots: Sequence[Slot], grads: str | None) -> Any:
     """Return the gradient that belongs to one place; None where there is none."""
     asked = grads is not None and not place.home
     if asked and not hasattr(layer, str(grads)):

@@ -55,7 +55,7 @@ class _Candidate:
 
 
 def parameters_of(
-    layer: Any, fresh: Any, forward: Callable[[Any], Any], params: "str | Sequence[str] | None",
+    layer: Any, fresh: Any, forward: Callable[[Any], Any], params: str | Sequence[str] | None,
     returned: Collection[str] = (),
 ) -> Parameters:
     """Return the parameters of a layer.

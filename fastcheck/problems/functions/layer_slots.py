@@ -146,7 +146,7 @@ def beside(name: Any) -> list[str]:
 
 
 def places_of(
-    layer: Any, params: "str | Sequence[str] | None" = None, returned: Collection[str] = ()
+    layer: Any, params: str | Sequence[str] | None = None, returned: Collection[str] = ()
 ) -> list[Place]:
     """Return all places in which a layer keeps parameters: those that were asked for, or listed, come first.
 

@@ -76,9 +76,7 @@ def require_same(first: float, again: float, when: str) -> None:
         )
 
 
-def examine(
-    cost_at: Callable[[Array], float], theta: Array, deadline: float = math.inf
-) -> tuple[float, float]:
+def examine(cost_at: Callable[[Array], float], theta: Array, deadline: float) -> tuple[float, float]:
     """J(theta), once the cost has shown that it is a function of theta and leaves theta alone.
 
     Parameters

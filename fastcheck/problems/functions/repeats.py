@@ -22,7 +22,8 @@ from ...runtime.cached_property import cached_property
 
 # Pairs of runs; fewer where they would take longer than this in all, but not less than the least.
 PAIRS, LEAST_PAIRS, SECONDS = 16, 8, 10.0
-# Points are moved by so many times less than a rounding in single precision where the derivative may change within one.
+# Points are moved by this many times less than a rounding in single precision where the derivative may change within
+# one.
 NEARER = 32.0
 # How many points there are at each distance at which rounding is not shared with that point.
 POINTS = 24

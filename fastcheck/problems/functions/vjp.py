@@ -1,35 +1,24 @@
 """One layer's backward pass as a cost: its outputs weighted by random cotangents and summed."""
 
-import inspect
-import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._constants import NOISE_SIGMAS, UNIT_ROUNDOFFS
 from ..._types import Array
 from ..._validation import kind_of, no_result, real_array
 from ..gradients import Rounding, RunAgain
 from ..parameters.sampling import random_direction
 from ..parameters.tree import require_numpy
+from .backward_rounding import in_double, rounding_of
+from .calling import CACHE, Values, called_with, copies, input_names, outputs_of, told, without_cache
 from .gradient_names import by_name
 from .repeats import Repeats
 from .upstream import in_time, tried
-
-Values = tuple[NDArray[Any], ...]
-
-# Roundings of its precision, times the largest gradient and the root of the number of terms, that a right backward may
-# be off by; a mistake in one precision alone is not rounding.
-MOST_ROUNDINGS = 256.0
-# What pairs may be whose second is no output: layers that return a cache as well are common.
-CACHE = "; where forward returns (output, cache), check_vjp takes cache=True"
-# An error that follows the gradient this closely is not rounding; fewer entries than this tell nothing about it.
-SYSTEMATIC, ENOUGH = 0.999, 8
 
 
 @dataclass(frozen=True)
@@ -51,9 +40,9 @@ class LayerCost:
     given: tuple[Any, ...]
     floating: tuple[tuple[str, int], ...]
     weights: Values
-    cache: bool = False
-    rounding: Rounding | None = None
-    again: RunAgain | None = None
+    cache: bool
+    rounding: Rounding | None
+    again: RunAgain | None
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what is sent to other processes: rounding is asked for in this one only."""
@@ -95,9 +84,8 @@ class LayerCost:
 
 
 def vjp_problem(
-    forward: Callable[..., Any], backward: Callable[..., Any], inputs: Any, seed: int, *, cache: bool = False,
-    names: Sequence[str] | None = None, deadline: float = math.inf,
-    keeping: Callable[[], AbstractContextManager[None]] = nullcontext,
+    forward: Callable[..., Any], backward: Callable[..., Any], inputs: Any, seed: int, *, cache: bool,
+    names: Sequence[str] | None, deadline: float, keeping: Callable[[], AbstractContextManager[None]],
 ) -> tuple[LayerCost, dict[str, Any], list[dict[str, Any]], list[str]]:
     """The cost sum(cotangents * forward(*inputs)), its parameters (the floating inputs), backward's gradients, and
     notes on what it does with other upstream gradients: where that is wrong, gradients that show it come second (see
@@ -110,16 +98,7 @@ def vjp_problem(
     ------
     TypeError, ValueError : for inputs, outputs and gradients that do not fit, by name.
     """
-    for argument, function in (("forward", forward), ("backward", backward)):
-        if isinstance(function, type) or not callable(function):
-            raise TypeError(f"{argument}: expected a function, got {kind_of(function)}")
-    if isinstance(inputs, Mapping):
-        raise TypeError("inputs: expected a tuple of arrays, got a dict; pass tuple(inputs.values()), and "
-                        "names=list(inputs) to keep its names")
-    given = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
-    names = input_names(forward, len(given)) if names is None else _names_of(names, len(given))
-    require_numpy("inputs", dict(zip(names, given, strict=True)),
-                  "pass their NumPy arrays, or check it with fastcheck.torch.gradcheck")
+    given, names = _named(forward, backward, inputs, names)
     arrays = [_input(name, value) for name, value in zip(names, given, strict=True)]
     floating = [place for place, array in enumerate(arrays) if array.dtype.kind == "f"]
     if not sum(arrays[place].size for place in floating):
@@ -131,38 +110,95 @@ def vjp_problem(
     outputs = outputs_of(without_cache(returned) if cache else returned, remedy)
     _require_real(outputs)
     weights = _cotangents(outputs, np.random.default_rng(seed))
-
-    nothing: set[str] = set()
-
-    def gradients_at(values: tuple[Any, ...], returned: Any, cotangents: Values) -> dict[str, Any]:
-        output = without_cache(returned) if cache else returned
-        passed: Any = cotangents if isinstance(output, (tuple, list)) else cotangents[0]
-        found = backward(passed, returned[1]) if cache else backward(passed, *copies(values))
-        return _gradients(found, names, given, floating, nothing, remedy)
-
-    def anew(values: tuple[Any, ...], cotangents: Values) -> dict[str, Any]:
-        # forward again: a backward may use its cache up
-        return gradients_at(values, forward(*copies(values)), cotangents)
-
+    layer = _Layer(forward, backward, given, names, floating, cache, remedy)
     several = isinstance(returned, (tuple, list)) and not cache
     with told("backward", remedy + "; it was called with one tuple of gradients, one for each output, before the inputs"
               if several else remedy):
         # copies: a backward may scale the cotangents in place and yet be right
-        gradients = gradients_at(given, returned, copies(weights))
+        gradients = layer.gradients(given, returned, copies(weights))
     seconds = time.perf_counter() - started
     rounding = None
     if time.perf_counter() + 2.0 * seconds <= deadline:
-        rounding = _rounding(lambda values, cotangents: anew(values, copies(cotangents)), given, weights, gradients)
-    shown, notes = tried(in_time(lambda handed: anew(given, handed), deadline, seconds), weights, gradients)
+        rounding = rounding_of(lambda values, handed: layer.anew(values, copies(handed)), given, weights, gradients)
+    shown, notes = tried(in_time(lambda handed: layer.anew(given, handed), deadline, seconds), weights, gradients)
     again = None
     if shown is gradients:  # what other upstream gradients brought to light is no rounding
-        again = Repeats(lambda values: _vector(anew(values[: len(given)], values[len(given) :])), (*given, *weights),
-                        seed, deadline, keeping)
-    notes += [f"backward gave None for {name}: it was taken as zeros." for name in names if name in nothing]
+        again = Repeats(lambda values: _vector(layer.anew(values[: len(given)], values[len(given) :])),
+                        (*given, *weights), seed, deadline, keeping)
+    notes += [f"backward gave None for {name}: it was taken as zeros." for name in names if name in layer.nothing]
     parameters = tuple((names[place], place) for place in floating)
-    cost = LayerCost(forward, given, parameters, _in_double(weights), cache, rounding, again)
+    cost = LayerCost(forward, given, parameters, in_double(weights), cache, rounding, again)
     found = [gradients] if shown is gradients else [gradients, shown]
     return cost, {names[place]: arrays[place] for place in floating}, found, notes
+
+
+def _named(forward: Any, backward: Any, inputs: Any, names: Any) -> tuple[tuple[Any, ...], list[str]]:
+    """Return the inputs, and their names; what cannot be a layer and its inputs is refused."""
+    for argument, function in (("forward", forward), ("backward", backward)):
+        if isinstance(function, type) or not callable(function):
+            raise TypeError(f"{argument}: expected a function, got {kind_of(function)}")
+    if isinstance(inputs, Mapping):
+        raise TypeError("inputs: expected a tuple of arrays, got a dict; pass tuple(inputs.values()), and "
+                        "names=list(inputs) to keep its names")
+    given = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
+    names = input_names(forward, len(given)) if names is None else _names_of(names, len(given))
+    require_numpy("inputs", dict(zip(names, given, strict=True)))
+    return given, names
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """A layer, to be run at its inputs and beside them.
+
+    Parameters
+    ----------
+    forward, backward, cache : as in ``check_vjp``.
+    given, names : all inputs and what they are called; floating : the places of those that have gradients.
+    remedy : what may help where gradients do not fit.
+    nothing : names of the inputs for which backward gave None.
+    """
+
+    forward: Callable[..., Any]
+    backward: Callable[..., Any]
+    given: tuple[Any, ...]
+    names: list[str]
+    floating: list[int]
+    cache: bool
+    remedy: str
+    nothing: set[str] = field(default_factory=set)
+
+    def gradients(self, values: tuple[Any, ...], returned: Any, cotangents: Values) -> dict[str, Any]:
+        """Return the gradients, of what forward returned at some inputs."""
+        output = without_cache(returned) if self.cache else returned
+        passed: Any = cotangents if isinstance(output, (tuple, list)) else cotangents[0]
+        found = self.backward(passed, returned[1]) if self.cache else self.backward(passed, *copies(values))
+        return self._by_name(found)
+
+    def anew(self, values: tuple[Any, ...], cotangents: Values) -> dict[str, Any]:
+        """Return the same with a forward pass before: a backward may use its cache up."""
+        return self.gradients(values, self.forward(*copies(values)), cotangents)
+
+    def _by_name(self, found: Any) -> dict[str, Any]:
+        """Return what backward returned by the names of the floating inputs, with zeros for None."""
+        wanted = [self.names[place] for place in self.floating]
+        if isinstance(found, Mapping):
+            found = tuple(by_name(found, wanted).values())
+        if missing := no_result(found):
+            raise ValueError(f"backward: expected a gradient for each of {', '.join(wanted)}, got {missing}")
+        values = list(found) if isinstance(found, (tuple, list)) else [found]
+        if len(values) == len(self.given):
+            values = [values[place] for place in self.floating]
+        if len(values) != len(self.floating):
+            plural = "" if len(values) == 1 else "s"
+            raise ValueError(f"backward: expected a gradient for each of {', '.join(wanted)}, "
+                             f"got {len(values)} gradient{plural}{self.remedy}")
+        for name, place, value in zip(wanted, self.floating, values, strict=True) if self.remedy else ():
+            wants, shape = np.shape(self.given[place]), np.shape(value)
+            if value is not None and shape != wants:
+                raise ValueError(f"{name} in gradients: expected shape {wants}, got shape {shape}{self.remedy}")
+        self.nothing.update(name for name, value in zip(wanted, values, strict=True) if value is None)
+        return {name: np.zeros(np.shape(self.given[place])) if value is None else value
+                for name, place, value in zip(wanted, self.floating, values, strict=True)}
 
 
 def _input(name: str, value: Any) -> NDArray[Any]:
@@ -185,61 +221,6 @@ def _vector(gradients: Mapping[str, Any]) -> Array:
     return np.concatenate([np.asarray(value, np.float64).reshape(-1) for value in gradients.values()])
 
 
-def without_cache(returned: Any) -> Any:
-    """Return the output of a forward pass that returns (output, cache).
-
-    Raises
-    ------
-    TypeError : for anything but a pair.
-    """
-    if not isinstance(returned, (tuple, list)) or len(returned) != 2:
-        found = f"{type(returned).__name__}" + (f" of {len(returned)}" if isinstance(returned, (tuple, list)) else "")
-        raise TypeError(f"forward: expected a pair (output, cache), got {found}; leave out cache=True where forward "
-                        "returns its outputs alone")
-    return returned[0]
-
-
-@contextmanager
-def told(name: str, remedy: str = "") -> Iterator[None]:
-    """Whose exception it is, and what may help."""
-    try:
-        yield
-    except Exception as error:
-        said = "" if remedy in str(error) else remedy
-        error.add_note(f"fastcheck: raised by {name} at the inputs themselves{said}")
-        raise
-
-
-def called_with(names: Sequence[str]) -> str:
-    """Return with what forward was called, to be said after another sentence."""
-    listed = f": {', '.join(names)}" if names else ""
-    return f"; it was called with {len(names)} input{'s' * (len(names) != 1)}{listed}"
-
-
-def input_names(forward: Callable[..., Any], count: int) -> list[str]:
-    """Return the names of the inputs from forward's signature, else input0, input1, ..."""
-    plain = [f"input{place}" for place in range(count)]
-    try:
-        parameters = list(inspect.signature(forward).parameters.values())
-    except (TypeError, ValueError):
-        return plain
-    positional = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    return positional[:count] + plain[len(positional) :]
-
-
-def takes_one(function: Callable[..., Any]) -> bool:
-    """Tell whether a function can be called with one argument, or cannot be called without any."""
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):
-        return True
-    for arguments in ((None,), ()):
-        with suppress(TypeError):
-            signature.bind(*arguments)
-            return bool(arguments)
-    return True
-
-
 def _names_of(names: Any, count: int) -> list[str]:
     """Return the names that the caller gave the inputs."""
     if isinstance(names, str) or not all(isinstance(name, str) for name in names):
@@ -250,43 +231,12 @@ def _names_of(names: Any, count: int) -> list[str]:
     return list(names)
 
 
-def copies(values: Sequence[Any]) -> tuple[Any, ...]:
-    """Return copies of the arrays among some values."""
-    return tuple(np.array(value) if isinstance(value, np.ndarray) else value for value in values)
-
-
 def _with_integers(output: Any) -> Any:
     """Return outputs with integers in the place of booleans, which cannot be subtracted."""
     if isinstance(output, (tuple, list)):
         return tuple(map(_with_integers, output))
     is_boolean = isinstance(output, bool) or getattr(output, "dtype", None) == np.bool_
     return 1 * output if is_boolean else output
-
-
-def outputs_of(value: Any, remedy: str = "") -> Values:
-    """Return the outputs of a forward pass as arrays.
-
-    Raises
-    ------
-    TypeError, ValueError : for anything but numbers, with what may help.
-    """
-    items = value if isinstance(value, (tuple, list)) else (value,)
-    if not len(items):
-        raise ValueError("forward: expected an array or a tuple of arrays, got no output")
-    return tuple(_output(item, place, remedy) for place, item in enumerate(items))
-
-
-def _output(item: Any, place: int, remedy: str) -> NDArray[Any]:
-    try:
-        output = np.asarray(item)
-    except ValueError:  # arrays of several shapes
-        output = np.empty(0, object)
-    if output.dtype.kind in "fiucb":
-        return output
-    found = f"dtype {output.dtype}" if isinstance(item, np.ndarray) else f"a {type(item).__name__}"
-    nothing, _, missing = no_result(item).partition("; ")
-    said = f"; {missing}" if missing and (not remedy or remedy == CACHE) else remedy
-    raise TypeError(f"forward: expected arrays of numbers, got {nothing or found} for output {place}{said}")
 
 
 def _require_real(outputs: Values) -> None:
@@ -317,102 +267,3 @@ def _cotangents(outputs: Values, generator: np.random.Generator) -> Values:
             cotangent.reshape(-1)[generator.integers(output.size)] *= -1.0
         found.append(cotangent.astype(output.dtype) if output.dtype.kind == "f" else cotangent)
     return tuple(found)
-
-
-def _rounding(
-    gradients_of: Callable[[tuple[Any, ...], Values], dict[str, Any]], given: tuple[Any, ...], cotangents: Values,
-    gradients: dict[str, Any],
-) -> Rounding | None:
-    """Return how far the same backward in double precision is from what it gave in less: its rounding, as it is.
-
-    None where all is in double precision, where the layer does not run in it, and where it is not the same every time.
-    """
-    wide, more = _in_double(given), _in_double(cotangents)
-    if all(a is b for a, b in zip((*wide, *more), (*given, *cotangents), strict=True)):
-        return None
-    try:
-        with np.errstate(all="ignore"):
-            doubles, again = gradients_of(wide, more), gradients_of(given, cotangents)
-    except Exception:  # a layer may know one precision alone, and raise what it likes: nothing is known then
-        return None
-    if not all(np.array_equal(np.asarray(value), np.asarray(again[name]), equal_nan=True)
-               for name, value in gradients.items()):
-        return None
-    dtypes = [value.dtype.name for value in (*given, *cotangents) if isinstance(value, np.ndarray)]
-    unit = max(UNIT_ROUNDOFFS.get(dtype, 0.0) for dtype in dtypes)
-    terms = sum(math.prod(np.shape(value)[1:]) for value in given if np.ndim(value))
-    return rounding_between(gradients, doubles, unit, terms)
-
-
-def rounding_between(
-    gradients: Mapping[str, Any], doubles: Mapping[str, Any], unit: float, terms: int
-) -> Rounding | None:
-    """Return the rounding of gradients of which the same ones in double precision are known.
-
-    Parameters
-    ----------
-    gradients, doubles : by name, in less than double precision and in it.
-    unit : the unit roundoff of the former.
-    terms : how many numbers are summed into an entry, about.
-
-    Returns
-    -------
-    Rounding, or None where the doubles are not what they should be.
-    """
-    found: dict[str, tuple[Array, Array]] = {}
-    for name, value in gradients.items():
-        double, single = np.asarray(doubles[name]), np.asarray(value)
-        if double.dtype != np.float64 or double.shape != single.shape or not np.isfinite(double).all():
-            return None
-        found[name] = single.astype(np.float64).reshape(-1) - double.reshape(-1), double.reshape(-1)
-    scale = max(float(np.max(np.abs(double), initial=0.0)) for _, double in found.values())
-    most = MOST_ROUNDINGS * unit * math.sqrt(max(terms, 1)) * scale
-    errors = {
-        name: np.asarray(np.zeros_like(error) if _systematic(error, double) else np.minimum(np.abs(error), most))
-        for name, (error, double) in found.items()
-    }
-
-    def of_tensor(name: str, unit: float) -> Array:
-        return errors[name] / NOISE_SIGMAS
-
-    return of_tensor
-
-
-def _systematic(error: Array, gradient: Array) -> bool:
-    """Tell whether an error follows the gradient, as a factor does and rounding does not."""
-    off, size = float(np.linalg.norm(error)), float(np.linalg.norm(gradient))
-    return error.size >= ENOUGH and off <= size and abs(float(error @ gradient)) > SYSTEMATIC * off * size
-
-
-def _in_double(values: Sequence[Any]) -> tuple[Any, ...]:
-    """Return the values, floating arrays of less than double precision as float64."""
-    low = [isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.dtype.itemsize < 8 for value in values]
-    return tuple(value.astype(np.float64) if one else value for value, one in zip(values, low, strict=True))
-
-
-def _gradients(
-    found: Any, names: list[str], given: tuple[Any, ...], floating: list[int], nothing: set[str], remedy: str
-) -> dict[str, Any]:
-    """What backward returned, by the names of the floating inputs; zeros for None, whose names go to ``nothing``.
-
-    remedy : what may help where it does not fit.
-    """
-    wanted = [names[place] for place in floating]
-    if isinstance(found, Mapping):
-        found = tuple(by_name(found, wanted).values())
-    if missing := no_result(found):
-        raise ValueError(f"backward: expected a gradient for each of {', '.join(wanted)}, got {missing}")
-    values = list(found) if isinstance(found, (tuple, list)) else [found]
-    if len(values) == len(given):
-        values = [values[place] for place in floating]
-    if len(values) != len(floating):
-        plural = "" if len(values) == 1 else "s"
-        raise ValueError(f"backward: expected a gradient for each of {', '.join(wanted)}, "
-                         f"got {len(values)} gradient{plural}{remedy}")
-    for name, place, value in zip(wanted, floating, values, strict=True) if remedy else ():
-        wants, shape = np.shape(given[place]), np.shape(value)
-        if value is not None and shape != wants:
-            raise ValueError(f"{name} in gradients: expected shape {wants}, got shape {shape}{remedy}")
-    nothing.update(name for name, value in zip(wanted, values, strict=True) if value is None)
-    return {name: np.zeros(np.shape(given[place])) if value is None else value
-            for name, place, value in zip(wanted, floating, values, strict=True)}

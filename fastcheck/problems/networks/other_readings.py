@@ -1,7 +1,6 @@
 """Whether a gradient that is wrong would be right if square arrays were read the other way round."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
@@ -25,11 +24,9 @@ def agreeing_readings(problem: Problem, gradient: Array, read: Reading) -> list[
     -----
     They are hints, no verdicts: what agrees is compared with back-propagation, not with differences.
     """
-    checked: Any = slice(None)
-    if read.unchecked:
-        checked = np.ones(gradient.size, bool)
-        for tensor in problem.network.tensors:
-            checked[tensor.start : tensor.stop] = tensor.name not in read.unchecked
+    checked = np.ones(gradient.size, bool)
+    for tensor in problem.network.tensors:
+        checked[tensor.start : tensor.stop] = tensor.name not in read.unchecked
     low = {**read.parameters.precision, **read.gradients.precision}
     tolerance = max([TOLERANCE, *(64.0 * UNIT_ROUNDOFFS.get(dtype, TOLERANCE) for dtype in low.values())])
     plain: Array | None = None

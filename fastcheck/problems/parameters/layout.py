@@ -131,9 +131,9 @@ class Layout:
             run_all(lambda pair: np.copyto(*pair), large, threads)
         return Values(vector, precision)
 
-    def arrays_of(self, values: Any, argument: str = "parameters") -> list[Any]:
+    def arrays_of(self, values: Any) -> list[Any]:
         """Return what stands in the places of the tensors, as it stands there."""
-        return [value for _, value in _matched(self, values, argument, "")]
+        return [value for _, value in _matched(self, values, "parameters", "")]
 
     def views(self, theta: Any) -> Any:
         """What the user passed, made of views of ``theta`` (n,): float64 or complex128 arrays, numbers as numbers."""

@@ -125,17 +125,18 @@ def numbers(name: str, value: Any) -> Any:
     return array
 
 
-def require_numpy(argument: str, value: Any, remedy: str) -> None:
+def require_numpy(argument: str, value: Any) -> None:
     """Refuse arrays of other packages where functions will be called with NumPy arrays in their places.
 
     Raises
     ------
-    TypeError : naming the first of them, with the remedy.
+    TypeError : naming the first of them.
     """
     for path, leaf in _paths(value, ()):
         if package_of(leaf) in ELSEWHERE:
             where = f"{'/'.join(path)} in {argument}" if path else argument
-            raise TypeError(f"{where}: expected NumPy arrays, got a {package_of(leaf)} {type(leaf).__name__}; {remedy}")
+            raise TypeError(f"{where}: expected NumPy arrays, got a {package_of(leaf)} {type(leaf).__name__}; pass "
+                            "their NumPy arrays, or check it with fastcheck.torch.gradcheck")
 
 
 def _paths(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from ..._errors import in_short
 from ..._types import Array
 from ...problems.gradients import AnalyticGradient, NumericalGradient
 from ...problems.parameters.layout import Layout
@@ -17,7 +18,6 @@ from ..case import as_array, double, mapped
 from ..gradients import gradcheck
 from ..inside import inside
 from ..low_precision import doubled
-from ..tensors import in_short
 from .suspects import Shares, named
 from .workers import Batch, Work, backward, gradients_of_workers
 

@@ -2,22 +2,23 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
 from ..._constants import ENTRY_ROUNDINGS, ROUNDINGS, UNIT_ROUNDOFFS
+from ..._errors import in_short
 from ..._types import Array
 from ..._validation import kind_of
 from ...verdict.outcome import FAIL, INCONCLUSIVE, PASS, Judged, Verdict
 from ...verdict.spread import Spread, spread_of
 from ...verdict.yardstick import MARGIN, in_words, times_as_rough
-from ..answers import Answer, answer, outputs_of, random_upstream, requires_gradient, truth, wide
+from ..answers import Answer, answer, outputs_of, random_upstream, truth, wide
 from ..gradients import gradcheck
 from ..measured import RUNS, jiggled
-from ..tensors import as_tuple, floating, in_short
+from ..tensors import as_tuple, floating, requires_gradient
 from .contract import CONTRACT, Plain, rounding_beside
 
 # Inputs this many times as large must not overflow where the reference does not.
@@ -38,9 +39,9 @@ class KernelReport(Judged):
     """
 
     verdict: Verdict
-    failures: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    power: dict[str, float] = field(default_factory=dict)
+    failures: tuple[str, ...]
+    notes: tuple[str, ...]
+    power: dict[str, float]
 
     def __str__(self) -> str:
         lines = [self.verdict.upper(), *(f"  {sentence}." for sentence in self.failures)]

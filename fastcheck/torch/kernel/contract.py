@@ -11,11 +11,13 @@ from typing import Any
 import torch
 
 from ..._constants import ROUNDINGS, UNIT_ROUNDOFFS
+from ..._errors import in_short
+from ...problems.functions.upstream import BESIDE
 from ..answers import Answer, answer, leaves, outputs_of, poisoned_memory
-from ..tensors import in_short
+from ..tensors import requires_gradient
 
-# What is zero in theory differs by as many roundings of the largest of all gradients, and by no more than this share.
-BESIDE, MOST_BESIDE = 256.0, 2.0**-15
+# What is zero in theory differs by no more than this share of the largest of all gradients.
+MOST_BESIDE = 2.0**-15
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ def unchanged_inputs(plain: Plain) -> str:
     given = leaves(plain.inputs)
     before = [value.detach().clone() if isinstance(value, torch.Tensor) else value for value in given]
     outputs = outputs_of(plain.kernel(*given))
-    moved = [value for value in given if isinstance(value, torch.Tensor) and value.requires_grad]
+    moved = [value for value in given if requires_gradient(value)]
     upstream = [u.clone() for u in plain.upstream]
     torch.autograd.grad(outputs, moved, upstream, allow_unused=True)
     for number, (was, now) in enumerate(zip(before, given, strict=True)):

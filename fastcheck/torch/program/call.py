@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 
 from ..._errors import NoRule
 from ...rules.branches import Branches
+from ...rules.contractions import bilinear
 from ...rules.table import RULES
 
 
@@ -144,17 +146,4 @@ def _operand(call: Call, place: int) -> tuple[Any, Any]:
     return (zeros(call, value) if change is None else change), 0
 
 
-def bilinear(product: Callable[[Any, Any], Any]) -> Callable[[Any, Any, Any, Any], Any]:
-    """Return the change of a product: da b + (a + da) db."""
-
-    def change(a: Any, b: Any, da: Any, db: Any) -> Any:
-        if db is None:
-            return product(da, b)
-        if da is None:
-            return product(a, db)
-        return product(da, b) + product(a + da, db)
-
-    return change
-
-
-matrix_product = bilinear(torch.matmul)
+matrix_product = partial(bilinear, torch.matmul)

@@ -1,11 +1,13 @@
 """Products: matrices and convolutions.  A product's change is da b + (a + da) db."""
 
+from functools import partial
 from typing import Any
 
 import torch
 
 from ...rules.base import plus
-from .call import Call, bilinear, lifted, matrix_product, zeros
+from ...rules.contractions import bilinear
+from .call import Call, lifted, matrix_product, zeros
 
 
 def matmul(call: Call) -> Any:
@@ -35,12 +37,12 @@ def vector(call: Call) -> Any:
 
 def dot(call: Call) -> Any:
     """Return the sum of products of two vectors."""
-    return bilinear(lambda a, b: (a * b).sum(-1))(*call.args[:2], *call.changes[:2])
+    return bilinear(lambda a, b: (a * b).sum(-1), *call.args[:2], *call.changes[:2])
 
 
 def outer(call: Call) -> Any:
     """Return all products of two vectors' entries."""
-    return bilinear(lambda a, b: a[..., :, None] * b[..., None, :])(*call.args[:2], *call.changes[:2])
+    return bilinear(lambda a, b: a[..., :, None] * b[..., None, :], *call.args[:2], *call.changes[:2])
 
 
 def addmm(call: Call) -> Any:
@@ -62,7 +64,7 @@ def trilinear(call: Call) -> Any:
     values = [_expanded(v, e, ()) for v, e in zip(call.args[:3], axes, strict=True)]
     changes = [None if d is None else _expanded(d, e, call.batch)
                for d, e in zip(call.changes[:3], axes, strict=True)]
-    product = bilinear(torch.mul)
+    product = partial(bilinear, torch.mul)
     both, d_both = values[0] * values[1], None
     if changes[0] is not None or changes[1] is not None:
         d_both = product(values[0], values[1], changes[0], changes[1])

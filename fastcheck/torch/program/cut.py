@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from .recorder import Node, Ref, Tape
+from .tape import Node, Ref, Tape
 
 aten, prims = torch.ops.aten, torch.ops.prims
 # (the node, the weights of its output) -> the weights of its first operand; None where it is not a fixed weighted sum.

@@ -17,7 +17,8 @@ from torch.utils._pytree import tree_leaves
 
 from .._compat import DETACH
 from ..tensors import floating
-from .recorder import LEAVING, Node, Recorder, Ref, Refuse, Tape, recordable, stopped, tape_of
+from .recorder import LEAVING, Recorder, Refuse, recordable, stopped, tape_of
+from .tape import Node, Ref, Tape
 
 aten = torch.ops.aten
 UNDER_NO_GRAD, IN_PLACE = "what is computed under torch.no_grad()", "what is written in place under torch.no_grad()"

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from .recorder import Node, refs_of
+from .tape import Node, refs_of
 
 # Arrays of its output's or largest operand's size that a rule makes on the way, at most: those of normalisation and of
 # sigmoids are the hungriest.

@@ -6,8 +6,9 @@ from typing import Any
 import torch
 
 from ...rules.base import plus
+from ...rules.contractions import bilinear
 from ...rules.normalisation import normalise
-from .call import Call, axes_of, bilinear, ruled, zeros
+from .call import Call, axes_of, ruled, zeros
 
 
 def softmax(call: Call) -> Any:
@@ -75,7 +76,7 @@ def _scaled(call: Call, n: Any, dn: Any, w: Any, dw: Any, b: Any, db: Any, shape
     dw, db = (None if d is None else d.reshape(call.batch + shape) for d in (dw, db))
     change: Any = 0.0 if dn is None else dn
     if w is not None and (dn is not None or dw is not None):
-        change = bilinear(torch.mul)(n, w, dn, dw)
+        change = bilinear(torch.mul, n, w, dn, dw)
     if db is not None:
         change = change + db
     full = torch.broadcast_to(change, call.batch + tuple(n.shape))

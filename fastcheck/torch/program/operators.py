@@ -48,8 +48,8 @@ def _only_where_unmasked(call: Call) -> Any:
     return ruled("where", values, changes, call.out, call)
 
 
-def _hard(low: float, high: float) -> Handler:
-    return lambda call: ruled("clip", (call.args[0], low, high), (call.changes[0], None, None), call.out, call)
+def _relu6(call: Call) -> Any:
+    return ruled("clip", (call.args[0], 0.0, 6.0), (call.changes[0], None, None), call.out, call)
 
 
 def _hardtanh(call: Call) -> Any:
@@ -250,7 +250,7 @@ SPECIAL: dict[str, Handler] = {
                                     (call.changes[0], None, call.changes[1]), call.out, call),
     "where": lambda call: ruled("where", call.args, call.changes, call.out, call),
     "masked_fill": _only_where_unmasked, "constant_pad_nd": structure.padded, "hardtanh": _hardtanh, "relu6":
-    _hard(0.0, 6.0),
+    _relu6,
     "rrelu_with_noise": _rrelu, "leaky_relu": _with("leaky_relu", slope=(1, 0.01)), "gelu": _gelu,
     "elu": _with("elu", alpha=(1, 1.0), scale=(2, 1.0), input_scale=(3, 1.0)), "celu": _with("celu", alpha=(1, 1.0)),
     "softplus": _with("softplus", beta=(1, 1.0), threshold=(2, 20.0)),
@@ -259,10 +259,10 @@ SPECIAL: dict[str, Handler] = {
     "view_as_real": structure.pairs,
     "stack": structure.along(1, new=True), "copy": structure.copy, "as_strided": structure.as_strided,
     "as_strided_scatter": structure.as_strided_scatter, "slice_scatter": linear(0, 1), "select_scatter": linear(0, 1),
-    "diagonal_scatter": linear(0, 1), "index_put": linear(0, 2), "scatter": structure.scatter,
+    "diagonal_scatter": linear(0, 1), "index_put": linear(0, 2), "scatter": structure.overwritten,
     "masked_scatter": linear(0, 2), "put": linear(0, 2), "scatter_reduce": grouped.scatter_reduce,
     "index_reduce": grouped.index_reduce, "scatter_add": linear(0, 3), "index_add": linear(0, 3),
-    "index_copy": structure.index_copy, "index_fill": structure.index_fill, "angle": _angle,
+    "index_copy": structure.index_copy, "index_fill": structure.overwritten, "angle": _angle,
     "_unsafe_index": linear(0), "_unsafe_index_put": linear(0, 2), "_embedding_bag": bags.embedding_bag,
     "_embedding_bag_forward_only": bags.embedding_bag, "segment_reduce": bags.segment_reduce,
     "sum": structure.reduced, "mean": structure.reduced, "t": structure.transposed, "transpose": structure.transposed,

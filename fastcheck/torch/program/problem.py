@@ -10,10 +10,7 @@ from ..._errors import NoRule
 from ..._types import Array
 from ...engines.program.problem import ProgramProblem
 from ...problems.parameters.tensor import Tensor
-from .program import TorchProgram
-
-# The recorded function may differ from the plain one by the rounding of fused implementations, relative to its value.
-SAME = 1e-9
+from .program import SAME, TorchProgram
 
 
 def program_problem(

@@ -5,18 +5,16 @@ numbers in place of its entries tell where each one went.  Where it then enters 
 operator's output is a place whose responses serve all entries of the input (see ``fastcheck.engines.program.units``).
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
-from ..._types import Array, Indices
-from ...engines.program.adjoints import Kernel, summed_to
+from ..._types import Array
+from ...engines.program.adjoints import Adjoint, Kernel, Product, summed_to
 from ..tensors import dense
-from .recorder import Node, Ref, refs_of
+from .tape import Node, Ref, refs_of
 
-Adjoint = Callable[[Array, Array], Array]
 aten, prims = torch.ops.aten, torch.ops.prims
 
 MOVING_ABOUT = frozenset(
@@ -33,29 +31,6 @@ MOVING_ABOUT = frozenset(
 )
 MATRICES = {aten.mm.default: "ij,jk->ik", aten.bmm.default: "bij,bjk->bik", aten.mv.default: "ij,j->i",
             aten.dot.default: "i,i->"}
-
-
-@dataclass(frozen=True)
-class Product:
-    """One use of an input (see ``fastcheck.engines.program.units.Product``).
-
-    Parameters
-    ----------
-    site : number of the operator; input : of the program's input; side : which operand it is.
-    value : the operator's output at the point; other : the other operand.
-    contraction : an einsum of both operands, or the adjoint: (response, other) -> what it is to the operand.
-    owners : of the operand's shape: places in the input.
-    weights : what its entries were multiplied by before.
-    """
-
-    site: int
-    input: int
-    side: int
-    value: Array
-    other: Array
-    contraction: str | Adjoint
-    owners: Indices
-    weights: float = 1.0
 
 
 def products_of(

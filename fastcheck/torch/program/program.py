@@ -10,7 +10,7 @@ import torch
 
 from ..._errors import NoRule
 from ..._types import Array
-from ...engines.program.response import Response
+from ...engines.program.protocols import Response
 from ...engines.program.rounded import Roundings
 from ...rules.branches import Branches, Held
 from ..tensors import dense
@@ -20,9 +20,14 @@ from .cuts import Cut, record_as_autograd
 from .memory import BYTES, bytes_of_column, last_uses
 from .operators import CONSTANT, EXACT, OPERATORS
 from .products import products_of
-from .recorder import Node, Ref, Tape, record, refs_of
+from .recorder import record
 from .replay import replayed
 from .rounding import Rounded
+from .tape import Node, Ref, Tape, refs_of
+
+# The recorded function may differ from the plain one by the rounding of fused implementations, relative to its largest
+# value.
+SAME = 1e-9
 
 
 class TorchProgram:

@@ -26,6 +26,8 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 from ..._errors import NoRule
 from .._compat import ALIAS, DETACH, asked_to_detach
 from .decompositions import smaller
+from .schemas import functional_of, target_of
+from .tape import Node, Ref, Tape
 
 aten = torch.ops.aten
 LEAVING: dict[Any, str] = {
@@ -37,70 +39,6 @@ DATA = torch.Tensor.data.__get__
 APPLY = torch.autograd.Function.apply.__func__.__code__
 # They take a number out of a tensor.
 NUMBERS = frozenset({aten._local_scalar_dense.default, aten.item.default, aten.is_nonzero.default, aten.equal.default})
-
-
-@dataclass(eq=False)
-class Node:
-    """One operator that was run on something that moves.
-
-    Parameters
-    ----------
-    operator : what was run; None for an input.
-    args, kwargs : its arguments, with a ``Ref`` in place of each tensor that moves.
-    values : its outputs at the point.
-    stopped : whether it ran where the function had switched autograd off, or detaches because the function says so.
-    """
-
-    operator: Any
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    values: list[Any]
-    stopped: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class Ref:
-    """One output of a node."""
-
-    node: Node
-    output: int = 0
-
-    @property
-    def value(self) -> torch.Tensor:
-        """Its value at the point."""
-        tensor: torch.Tensor = self.node.values[self.output]
-        return tensor
-
-
-def refs_of(arguments: Sequence[Any]) -> list[Ref]:
-    """Return all that arguments refer to, in lists as well."""
-    found: list[Ref] = []
-    for argument in arguments:
-        if isinstance(argument, Ref):
-            found.append(argument)
-        elif isinstance(argument, (list, tuple)):
-            found += refs_of(argument)
-    return found
-
-
-@dataclass(frozen=True)
-class Tape:
-    """A recorded function.
-
-    Parameters
-    ----------
-    nodes : in the order of running, without the inputs.
-    inputs : one node each.
-    outputs : what the function returned, flattened: a ``Ref`` where it moves, else a tensor.
-    guards : truths that the function branched on: a perturbation that changes one leaves the recorded path.
-    graph : whether the function differentiates by its inputs, which it then has to be given with a history.
-    """
-
-    nodes: tuple[Node, ...]
-    inputs: tuple[Node, ...]
-    outputs: tuple[Ref | torch.Tensor, ...]
-    guards: tuple[Ref, ...]
-    graph: bool = False
 
 
 @dataclass
@@ -283,7 +221,7 @@ class Recorder(TorchDispatchMode):
             return self._still(func, args, kwargs, tensors)
         if func in NUMBERS:
             return self._number(func, args, kwargs, moving)
-        target = None if func in self._operators else _target(func, args, kwargs)
+        target = None if func in self._operators else target_of(func, args, kwargs)
         if target is not None:
             return self._in_place(func, args, kwargs, target)
         if func not in self._operators:
@@ -313,7 +251,7 @@ class Recorder(TorchDispatchMode):
 
     def _still(self, func: Any, args: Any, kwargs: Any, tensors: list[torch.Tensor]) -> Any:
         """An operator on what stands still; tensors that are made from nothing come in double precision."""
-        target = _target(func, args, kwargs) if tensors else None
+        target = target_of(func, args, kwargs) if tensors else None
         if target is not None and _key(target) in self._storages:
             self._storages[_key(target)].keep(_key(target))
         out = func(*args, **kwargs)
@@ -338,7 +276,7 @@ class Recorder(TorchDispatchMode):
 
     def _in_place(self, func: Any, args: Any, kwargs: Any, target: torch.Tensor) -> Any:
         """Do what ``func`` would write to ``target`` by an operator that makes new values."""
-        functional = _functional(func)
+        functional = functional_of(func)
         if torch.Tag.inplace_view in func.tags and functional is not None:
             return self._turned(func, functional, args, kwargs, target)
         given = {name: value for name, value in kwargs.items() if name != "out"}
@@ -450,36 +388,3 @@ def _whole(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
 def _narrow(dtype: Any) -> bool:
     """Tell whether numbers of that type are real, and of less than double precision."""
     return dtype in (torch.float32, torch.float16, torch.bfloat16)
-
-
-def _target(func: Any, args: Any, kwargs: Any) -> torch.Tensor | None:
-    """Return the tensor that an operator writes to."""
-    for place, argument in enumerate(func._schema.arguments):
-        if _written_to(argument):
-            value = kwargs.get(argument.name, args[place] if place < len(args) else None)
-            if isinstance(value, torch.Tensor):
-                return value
-            if isinstance(value, (list, tuple)):
-                raise NoRule(f"{func}, which writes to several tensors", "use operators that return new tensors")
-    return None
-
-
-def _functional(func: Any) -> Any:
-    """Return the operator that returns what ``func`` writes: of the same arguments; None where there is none."""
-    name = func._schema.name.split("::")[1].removesuffix("_")
-    packet = getattr(aten, name, None) or getattr(aten, f"{name}_functional", None)
-    wanted = _argument_names(func)
-    for overload in () if packet is None else packet.overloads():
-        found = getattr(packet, overload)
-        if _argument_names(found) == wanted and not any(_written_to(a) for a in found._schema.arguments):
-            return found
-    return None
-
-
-def _argument_names(func: Any) -> list[tuple[str, str]]:
-    """Return the names and types of an operator's arguments, without those that only say where to write."""
-    return [(a.name, str(a.type)) for a in func._schema.arguments if not (a.is_out if hasattr(a, "is_out") else False)]
-
-
-def _written_to(argument: Any) -> bool:
-    return argument.alias_info is not None and bool(argument.alias_info.is_write)

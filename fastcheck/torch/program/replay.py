@@ -5,7 +5,8 @@ from typing import Any
 
 import torch
 
-from .recorder import Node, Ref, Tape, recordable
+from .recorder import recordable
+from .tape import Node, Ref, Tape
 
 
 def replayed(tape: Tape, inputs: Sequence[torch.Tensor]) -> Tape | None:

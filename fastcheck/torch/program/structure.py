@@ -173,15 +173,8 @@ def as_strided_scatter(call: Call) -> Any:
     return flat
 
 
-def scatter(call: Call) -> Any:
-    """Return entries overwritten by a tensor's, or by one number, which stands still."""
-    if isinstance(call.args[3], torch.Tensor):
-        return linear(0, 3)(call)
-    return linear(0, fixed={3: 0.0})(call)
-
-
-def index_fill(call: Call) -> Any:
-    """Slices overwritten by one number."""
+def overwritten(call: Call) -> Any:
+    """Return entries or slices overwritten by a tensor's, or by one number, which stands still."""
     if isinstance(call.args[3], torch.Tensor):
         return linear(0, 3)(call)
     return linear(0, fixed={3: 0.0})(call)

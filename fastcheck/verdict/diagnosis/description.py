@@ -6,7 +6,6 @@ from typing import cast
 
 import numpy as np
 
-from ..._constants import TRIAL_AGREES
 from ..._names import Activation, Cost
 from ..._types import Array
 from ...problems.networks.layers.dense import Dense
@@ -28,7 +27,7 @@ OUTPUTS = [
 ]
 
 
-def agreeing_descriptions(problem: Problem, gradient: Array, precision: float = TRIAL_AGREES) -> tuple[str, ...]:
+def agreeing_descriptions(problem: Problem, gradient: Array, precision: float) -> tuple[str, ...]:
     """The descriptions, by what they change, of networks whose right gradient this is.
 
     Parameters

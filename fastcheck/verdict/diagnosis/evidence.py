@@ -119,7 +119,7 @@ def products(case: Case, added: float = 0.0) -> Products:
     return Products(xx, yy, xy, error)
 
 
-def left_by(case: Case, factor: float, added: float = 0.0) -> float:
+def left_by(case: Case, factor: float, added: float) -> float:
     """||x - factor y|| with x and y as in ``products``, entry by entry: it keeps the digits that cancel there."""
     c, left = case.comparison, 0.0
     theta = case.parameters(c) if added else None

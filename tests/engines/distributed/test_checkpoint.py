@@ -14,36 +14,17 @@ from fastcheck.checks import network as network_check
 from fastcheck.checks.network import network_problem
 from fastcheck.engines import base
 from fastcheck.engines.distributed import checkpoint, plan
-from tests.support.problems import data, machine_code, many_pieces, network
+from tests.support.problems import assert_same_numbers, machine_code
 from tests.support.repository import ROOT
 
 # Together they take long, whether or not each of them does.
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module", autouse=True)
-def by_machine_code():
-    with machine_code():
-        yield
-
-
-@pytest.fixture
-def small():
-    """What NumPy does at once."""
-    net = network([6, 40, 20, 3], "tanh", "softmax", "cross_entropy", 0.1)
-    parameters, (X, Y) = net.initialize(0), data(net, 9)
-    return net, parameters, net.gradients(parameters, X, Y), X, Y
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("by_machine_code")]
 
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch):
     monkeypatch.setattr(plan, "SECONDS", 1e-4)
     monkeypatch.setattr(checkpoint, "INTERVAL", 0.0)
-
-
-@pytest.fixture(scope="module")
-def given():
-    return many_pieces()
 
 
 class Counting:
@@ -61,10 +42,7 @@ class Counting:
 
 
 def assert_same(found, plain):
-    for name in ("J_plus", "J_minus", "gradapprox"):
-        assert np.array_equal(getattr(found, name), getattr(plain, name)), name
-    for name in ("verdict", "difference", "cost", "noise_floor", "kinks"):
-        assert getattr(found, name) == getattr(plain, name), name
+    assert_same_numbers(found, plain)
     notes = ([note for note in report.notes if "Compiling took" not in note] for report in (found, plain))
     assert next(notes) == next(notes)
 

@@ -7,17 +7,16 @@ import time
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 
-import numpy as np
 import pytest
 
 import fastcheck as fc
 from fastcheck.engines import base
 from fastcheck.engines.base import ENGINES
 from fastcheck.engines.distributed import plan, workers
-from tests.support.problems import data, machine_code, many_pieces, network
+from tests.support.problems import assert_same_numbers, data, network
 
 # Together they take long, whether or not each of them does.
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("by_machine_code")]
 
 
 @contextmanager
@@ -56,28 +55,9 @@ def executor(request):
         yield made
 
 
-@pytest.fixture(scope="module", autouse=True)
-def by_machine_code():
-    with machine_code():
-        yield
-
-
-@pytest.fixture
-def small():
-    """What NumPy does at once."""
-    net = network([6, 40, 20, 3], "tanh", "softmax", "cross_entropy", 0.1)
-    parameters, (X, Y) = net.initialize(0), data(net, 9)
-    return net, parameters, net.gradients(parameters, X, Y), X, Y
-
-
 @pytest.fixture(autouse=True)
 def short(monkeypatch):
     monkeypatch.setattr(plan, "SECONDS", 1e-4)
-
-
-@pytest.fixture(scope="module")
-def given():
-    return many_pieces()
 
 
 @pytest.fixture(scope="module")
@@ -85,15 +65,8 @@ def plain(given):
     return fc.check(*given)
 
 
-def assert_same(found, plain):
-    for name in ("J_plus", "J_minus", "gradapprox"):
-        assert np.array_equal(getattr(found, name), getattr(plain, name)), name
-    for name in ("verdict", "difference", "cost", "noise_floor", "kinks"):
-        assert getattr(found, name) == getattr(plain, name), name
-
-
 def test_bitwise_what_one_process_finds(executor, given, plain):
-    assert_same(fc.check(*given, executor=executor), plain)
+    assert_same_numbers(fc.check(*given, executor=executor), plain)
 
 
 def test_the_job_goes_once_to_each_worker(executor, given, monkeypatch):
@@ -112,7 +85,7 @@ def test_the_job_goes_once_to_each_worker(executor, given, monkeypatch):
 
 @pytest.mark.parametrize("method", ["sample", "directional"])
 def test_other_methods(executor, given, method):
-    assert_same(fc.check(*given, method=method, executor=executor), fc.check(*given, method=method))
+    assert_same_numbers(fc.check(*given, method=method, executor=executor), fc.check(*given, method=method))
 
 
 def test_wrong_gradients_and_large_steps_get_the_same_second_look(executor, given):
@@ -120,7 +93,7 @@ def test_wrong_gradients_and_large_steps_get_the_same_second_look(executor, give
     wrong = {**gradients, "dW2": gradients["dW2"] * 1.001}
     options = {"epsilon": 1e-4}
     alone, found = (fc.check(net, parameters, wrong, X, Y, **options, executor=e) for e in (None, executor))
-    assert_same(found, alone)
+    assert_same_numbers(found, alone)
     assert [t.name for t in found.failures] == ["W2"]
     assert found.summary == alone.summary
 
@@ -131,7 +104,7 @@ def test_loops(executor, engine):
     parameters = net.initialize(0)
     X, Y = data(net, 4)
     given = net, parameters, net.gradients(parameters, X, Y), X, Y
-    assert_same(fc.check(*given, engine=engine, epsilon=1e-5, executor=executor),
+    assert_same_numbers(fc.check(*given, engine=engine, epsilon=1e-5, executor=executor),
                 fc.check(*given, engine=engine, epsilon=1e-5))
 
 
@@ -151,7 +124,7 @@ def test_several_checks_at_once_on_one_executor(executor, given, plain):
     with ThreadPoolExecutor(3) as callers:
         found = list(callers.map(lambda _: fc.check(*given, executor=executor), range(3)))
     for report in found:
-        assert_same(report, plain)
+        assert_same_numbers(report, plain)
 
 
 class Refusing:
@@ -174,7 +147,7 @@ class Refusing:
 def test_what_is_small_is_done_at_once_with_the_same_digits(small, monkeypatch, options):
     monkeypatch.setattr(base, "ALWAYS_SHALLOW", 0.5)
     executor = Refusing()
-    assert_same(fc.check(*small, **options, executor=executor), fc.check(*small, **options))
+    assert_same_numbers(fc.check(*small, **options, executor=executor), fc.check(*small, **options))
     assert executor.calls == 0
 
 
@@ -225,7 +198,7 @@ def test_a_killed_worker_of_dask_is_made_up_for(given, plain):
                 killed.append(pid)
                 os.kill(pid, signal.SIGKILL)
 
-        assert_same(fc.check(*given, executor=executor, progress=kill), plain)
+        assert_same_numbers(fc.check(*given, executor=executor, progress=kill), plain)
         assert killed
 
 

@@ -1,32 +1,12 @@
 """A program of a few operations whose exact changes are written by hand: what the engine's own tests run."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
+from fastcheck.engines.program.adjoints import Product
+from fastcheck.engines.program.protocols import Response
 from fastcheck.rules.branches import Convention
-
-
-@dataclass
-class Response:
-    changes: tuple
-    crossed: np.ndarray
-    ties: np.ndarray
-    lone: np.ndarray
-    met: frozenset = frozenset()
-    observed: dict = field(default_factory=dict)
-
-
-@dataclass
-class Product:
-    site: int
-    input: int
-    side: int
-    value: np.ndarray
-    other: np.ndarray
-    contraction: str
-    owners: np.ndarray
-    weights: float = 1.0
 
 
 @dataclass
@@ -142,4 +122,4 @@ class StandIn:
             moved.append(found)
         ties = standing > 0
         met = frozenset({("relu", "kink")} if ties.any() else ())
-        return Response(tuple(moved[place] for place in self.given), crossed, ties, standing == 1, met)
+        return Response(tuple(moved[place] for place in self.given), crossed, ties, met, standing == 1)

@@ -9,7 +9,8 @@ from fastcheck.engines.program.columns import Job, measure
 from fastcheck.engines.program.digits import digits_of
 from fastcheck.engines.program.discovery import discover
 from fastcheck.engines.program.limits import Limits
-from fastcheck.engines.program.runner import Place, Runner
+from fastcheck.engines.program.places import Place
+from fastcheck.engines.program.runner import Runner
 from tests.engines.program.stand_in import StandIn
 
 

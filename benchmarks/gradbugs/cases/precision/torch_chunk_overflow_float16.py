@@ -3,7 +3,7 @@
 import torch
 
 from benchmarks.gradbugs.case import Case
-from benchmarks.gradbugs.making import custom, module_of
+from benchmarks.gradbugs.making import custom, module_of, weighted_sum
 from benchmarks.gradbugs.subjects import TorchModule
 
 
@@ -32,10 +32,6 @@ def data():
     return torch.randn(32, 8, generator=generator).to(torch.float16), torch.zeros(32, 5).to(torch.float16)
 
 
-def loss(output, targets):
-    return (output.double() * torch.linspace(0.5, 1.5, output.numel()).double().reshape(output.shape)).sum()
-
-
 CASE = Case(
     source="fla-org/flash-linear-attention#1214",
     mistake="An intermediate gradient beyond 65504 is stored in float16, and infinity times zero makes NaN.",
@@ -46,7 +42,7 @@ CASE = Case(
     third=3,
     subject=TorchModule(
         lambda version: module_of({"right": right, "wrong": wrong}[version], {"weight": (5, 8)}, "float16", seed=109),
-        loss,
+        weighted_sum,
         data,
     ),
 )

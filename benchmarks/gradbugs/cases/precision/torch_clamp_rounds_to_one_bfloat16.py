@@ -3,7 +3,7 @@
 import torch
 
 from benchmarks.gradbugs.case import Case
-from benchmarks.gradbugs.making import custom, module_of
+from benchmarks.gradbugs.making import custom, module_of, weighted_sum
 from benchmarks.gradbugs.subjects import TorchModule
 
 
@@ -32,10 +32,6 @@ def data():
     return (4 * torch.randn(40, 5, generator=generator)).bfloat16(), torch.zeros(40, 3).bfloat16()
 
 
-def loss(output, targets):
-    return (output.double() * torch.linspace(0.5, 1.5, output.numel()).double().reshape(output.shape)).sum()
-
-
 CASE = Case(
     source="fastino-ai/GLiNER2#155",
     mistake="1 - 1e-6 rounds to one in half precision, so that the clamp holds nothing and log1p's derivative is "
@@ -47,7 +43,7 @@ CASE = Case(
     third=4,
     subject=TorchModule(
         lambda version: module_of({"right": right, "wrong": wrong}[version], {"weight": (5, 3)}, "bfloat16", seed=163),
-        loss,
+        weighted_sum,
         data,
     ),
 )

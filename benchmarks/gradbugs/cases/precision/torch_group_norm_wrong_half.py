@@ -3,7 +3,7 @@
 import torch
 
 from benchmarks.gradbugs.case import Case
-from benchmarks.gradbugs.making import custom, module_of
+from benchmarks.gradbugs.making import custom, module_of, weighted_sum
 from benchmarks.gradbugs.subjects import TorchModule
 
 
@@ -31,10 +31,6 @@ def data():
     return torch.randn(64, 16, generator=generator).to(torch.float16), torch.zeros(64, 16).to(torch.float16)
 
 
-def loss(output, targets):
-    return (output.double() * torch.linspace(0.5, 1.5, output.numel()).double().reshape(output.shape)).sum()
-
-
 CASE = Case(
     source="linkedin/Liger-Kernel#1253",
     mistake="The accumulated weight gradient of a float16 model is cast to bfloat16 on its way.",
@@ -46,7 +42,7 @@ CASE = Case(
     hidden=True,
     subject=TorchModule(
         lambda version: module_of({"right": right, "wrong": wrong}[version], {"weight": (16,)}, "float16", seed=107),
-        loss,
+        weighted_sum,
         data,
     ),
 )

@@ -3,7 +3,7 @@
 import torch
 
 from benchmarks.gradbugs.case import Case
-from benchmarks.gradbugs.making import custom, module_of
+from benchmarks.gradbugs.making import custom, module_of, weighted_sum
 from benchmarks.gradbugs.subjects import TorchModule
 
 
@@ -38,10 +38,6 @@ def data():
     return torch.randn(2048, 8, generator=generator).to(torch.bfloat16), torch.zeros(2048, 8).to(torch.bfloat16)
 
 
-def loss(output, targets):
-    return (output.double() * torch.linspace(0.5, 1.5, output.numel()).double().reshape(output.shape)).sum()
-
-
 CASE = Case(
     source="karpathy/llm.c#476",
     mistake="The rows' contributions are added atomically in bfloat16, and small ones are lost beside the sum.",
@@ -55,7 +51,7 @@ CASE = Case(
         lambda version: module_of(
             {"right": right, "wrong": wrong}[version], {"weight": (8,), "bias": (8,)}, "bfloat16", seed=102
         ),
-        loss,
+        weighted_sum,
         data,
     ),
 )

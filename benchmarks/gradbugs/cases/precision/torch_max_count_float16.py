@@ -3,7 +3,7 @@
 import torch
 
 from benchmarks.gradbugs.case import Case
-from benchmarks.gradbugs.making import custom, module_of
+from benchmarks.gradbugs.making import custom, module_of, weighted_sum
 from benchmarks.gradbugs.subjects import TorchModule
 
 
@@ -31,10 +31,6 @@ def data():
     return torch.ones(64, 4).to(torch.float16), torch.zeros(1, 4).to(torch.float16)
 
 
-def loss(output, targets):
-    return (output.double() * torch.linspace(0.5, 1.5, output.numel()).double().reshape(output.shape)).sum()
-
-
 CASE = Case(
     source="tinygrad/tinygrad#15363",
     mistake="The number of equal maxima is summed in float16, overflows, and the gradient divided by it is zero.",
@@ -45,7 +41,7 @@ CASE = Case(
     third=3,
     subject=TorchModule(
         lambda version: module_of({"right": right, "wrong": wrong}[version], {"weight": (4,)}, "float16", seed=110),
-        loss,
+        weighted_sum,
         data,
     ),
 )

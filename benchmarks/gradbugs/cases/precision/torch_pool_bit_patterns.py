@@ -3,7 +3,7 @@
 import torch
 
 from benchmarks.gradbugs.case import Case
-from benchmarks.gradbugs.making import custom, module_of
+from benchmarks.gradbugs.making import custom, module_of, weighted_sum
 from benchmarks.gradbugs.subjects import TorchModule
 
 
@@ -40,10 +40,6 @@ def data():
     return torch.randn(40, 6, generator=generator).to(torch.bfloat16), torch.zeros(40, 7).to(torch.bfloat16)
 
 
-def loss(output, targets):
-    return (output.double() * torch.linspace(0.5, 1.5, output.numel()).double().reshape(output.shape)).sum()
-
-
 CASE = Case(
     source="ROCm/rocm-libraries#4455",
     mistake="The bfloat16 gradients of overlapping windows are added as the integers that store them.",
@@ -56,7 +52,7 @@ CASE = Case(
         lambda version: module_of(
             {"right": right, "wrong": wrong}[version], {"weight": (6, 8), "scale": (7,)}, "bfloat16", seed=108
         ),
-        loss,
+        weighted_sum,
         data,
     ),
 )

@@ -3,7 +3,7 @@
 import torch
 
 from benchmarks.gradbugs.case import Case
-from benchmarks.gradbugs.making import custom, module_of
+from benchmarks.gradbugs.making import custom, module_of, weighted_sum
 from benchmarks.gradbugs.subjects import TorchModule
 
 
@@ -35,10 +35,6 @@ def data():
     return torch.randn(512, 8, generator=generator).to(torch.bfloat16), torch.zeros(512, 8).to(torch.bfloat16)
 
 
-def loss(output, targets):
-    return (output.double() * torch.linspace(0.5, 1.5, output.numel()).double().reshape(output.shape)).sum()
-
-
 CASE = Case(
     source="linkedin/Liger-Kernel#950",
     mistake="The weight gradient is summed over the rows in bfloat16, before it is added to a float32 buffer.",
@@ -50,7 +46,7 @@ CASE = Case(
     hidden=True,
     subject=TorchModule(
         lambda version: module_of({"right": right, "wrong": wrong}[version], {"weight": (8,)}, "bfloat16", seed=101),
-        loss,
+        weighted_sum,
         data,
     ),
 )

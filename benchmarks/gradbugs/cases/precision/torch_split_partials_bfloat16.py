@@ -3,7 +3,7 @@
 import torch
 
 from benchmarks.gradbugs.case import Case
-from benchmarks.gradbugs.making import custom, module_of
+from benchmarks.gradbugs.making import custom, module_of, weighted_sum
 from benchmarks.gradbugs.subjects import TorchModule
 
 PARTS = 64
@@ -32,10 +32,6 @@ def data():
     return torch.randn(512, 8, generator=generator).to(torch.bfloat16), torch.zeros(512, 6).to(torch.bfloat16)
 
 
-def loss(output, targets):
-    return (output.double() * torch.linspace(0.5, 1.5, output.numel()).double().reshape(output.shape)).sum()
-
-
 CASE = Case(
     source="ROCm/rocm-libraries#8029",
     mistake="Each of 64 parts of the sum is rounded to bfloat16 and added in bfloat16.",
@@ -49,7 +45,7 @@ CASE = Case(
         lambda version: module_of(
             {"right": right, "wrong": wrong}[version], {"weight": (6, 8)}, "bfloat16", seed=106
         ),
-        loss,
+        weighted_sum,
         data,
     ),
 )

@@ -3,7 +3,7 @@
 import torch
 
 from benchmarks.gradbugs.case import Case
-from benchmarks.gradbugs.making import custom, module_of
+from benchmarks.gradbugs.making import custom, module_of, weighted_sum
 from benchmarks.gradbugs.subjects import TorchModule
 
 
@@ -28,10 +28,6 @@ def data():
     return torch.full((4, 2), 0.01).half(), torch.zeros(4, 2).half()
 
 
-def loss(output, targets):
-    return (output.double() * torch.linspace(0.5, 1.5, output.numel()).double().reshape(output.shape)).sum()
-
-
 CASE = Case(
     source="keras-team/keras#23546",
     mistake="The derivative of the reciprocal root is computed in the input's float16 and leaves its range for entries "
@@ -43,7 +39,7 @@ CASE = Case(
     third=4,
     subject=TorchModule(
         lambda version: module_of({"right": right, "wrong": wrong}[version], {"weight": (2,)}, "float16", seed=165),
-        loss,
+        weighted_sum,
         data,
     ),
 )

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...._errors import NoRule
 from ...._types import Indices
@@ -12,10 +11,8 @@ from .array import DifferenceArray
 from .elementwise import split
 from .rearranging import still_value
 from .reductions import change_by_rule, negative_axes
-from .run import Run
-
-Handler = Callable[..., Any]
-Change = NDArray[Any]
+from .run import Handler, Run
+from .storage import Change
 
 
 def by_rule(name: str, operands: int, *options_of_rule: str) -> Handler:

@@ -17,12 +17,9 @@ from . import indexing
 from .methods import Methods
 from .operators import Operators
 from .sparse import boxed, hands_back
-from .storage import Store, cut_of, mirrored, zeros_beside
+from .storage import Change, Store, cut_of, mirrored, zeros_beside
 
 Value = Any  # a plain numpy array or numpy scalar
-Change = NDArray[Any]
-
-ALL = slice(None)
 
 
 class _Array(np.ndarray):

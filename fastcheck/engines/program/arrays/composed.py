@@ -10,9 +10,7 @@ from .array import DifferenceArray
 from .elementwise import owned
 from .rearranging import arrays_in, value_of
 from .reductions import into
-from .run import Run
-
-Handler = Callable[..., Any]
+from .run import Handler, Run
 
 
 def composed(definition: Callable[..., Any]) -> Handler:

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from ...._errors import NoRule
 from .array import DifferenceArray
-from .elementwise import split
+from .elementwise import lifted_to, split
 from .reductions import into
 from .run import Run
 from .sparse import is_sparse, product
+from .storage import Change
 from .versions import of_this_numpy
 
-Change = NDArray[Any]
 _LETTERS = string.ascii_lowercase + string.ascii_uppercase
 _BATCH = "Z"
 _DENSE = frozenset((DifferenceArray, np.ndarray))
@@ -82,20 +82,15 @@ def _matmul_change(values: list[Any], changes: list[Change | None], batch: int, 
         if b.ndim == 2 and da.flags.c_contiguous:
             total = (da.reshape(-1, da.shape[-1]) @ b).reshape((*da.shape[:-1], b.shape[-1]))
         else:
-            total = _with_axes(da, ndim) @ b
+            total = lifted_to(da, ndim) @ b
     if db is not None:
-        part = (a if da is None else a + _with_axes(da, ndim)) @ _with_axes(db, ndim)
-        total = part if total is None else _with_axes(total, ndim) + part
+        part = (a if da is None else a + lifted_to(da, ndim)) @ lifted_to(db, ndim)
+        total = part if total is None else lifted_to(total, ndim) + part
     assert total is not None  # noqa: S101  # one operand moves
     if total.size == batch * _size(shape):
         whole: Change = total.reshape((batch, *shape))
         return whole
     return np.broadcast_to(total, (batch, *shape)).copy()
-
-
-def _with_axes(change: Change, ndim: int) -> Change:
-    """(batch, *shape) with axes of length one behind the batch axis, `ndim` in all."""
-    return change.reshape(change.shape[:1] + (1,) * (ndim - change.ndim) + change.shape[1:])
 
 
 def _size(shape: tuple[int, ...]) -> int:

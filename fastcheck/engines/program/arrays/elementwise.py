@@ -7,14 +7,13 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...._errors import NoRule
 from .array import DifferenceArray
 from .run import Run
 from .sparse import is_sparse, product
+from .storage import Change
 
-Change = NDArray[Any]
 Operands = tuple[Any, ...]
 # Types of operands that need no second look: plain arrays and numbers.
 _PLAIN = frozenset((np.ndarray, np.float64, float, int, bool))
@@ -101,9 +100,9 @@ def operate_on_two(run: Run, name: str, plain: Callable[..., Any], a: Any, b: An
         raise NoRule(full_name(name))
     ndim = out.ndim + 1
     if da is not None and da.ndim != ndim:
-        da = _lifted(da, ndim)
+        da = lifted_to(da, ndim)
     if db is not None and db.ndim != ndim:
-        db = _lifted(db, ndim)
+        db = lifted_to(db, ndim)
     second = da is None and type(a) is DifferenceArray
     change = rule.change(np, (value_a, value_b), (da, db), out, run.at(name, second=second))
     if rule.discrete and not np.count_nonzero(change):
@@ -155,7 +154,7 @@ def change_of(
 ) -> Change | None:
     """Return the change of an elementwise operation's result, (batch, *out.shape), shared with no operand."""
     ndim = out.ndim + 1
-    lifted = [change if change is None or change.ndim == ndim else _lifted(change, ndim) for change in changes]
+    lifted = [change if change is None or change.ndim == ndim else lifted_to(change, ndim) for change in changes]
     rule = run.tables.rules.get(name)
     if rule is None or not rule.elementwise:
         raise NoRule(full_name(name))
@@ -168,7 +167,7 @@ def change_of(
 def _note(run: Run, name: str, operands: Operands, values: Sequence[Any], out: Any) -> bool:
     """Note a product of two operands, or a sum in which one may be broadcast; tell whether it only scales entries."""
     assert run.notes is not None  # noqa: S101  # asked where somebody takes notes
-    if name == "multiply" or (name == "divide" and not _moves(operands[1])):
+    if name == "multiply" or (name == "divide" and not moves(operands[1])):
         if np.isrealobj(out) and run.notes.scales(operands):
             return True
         if name == "multiply":
@@ -178,7 +177,8 @@ def _note(run: Run, name: str, operands: Operands, values: Sequence[Any], out: A
     return False
 
 
-def _moves(operand: Any) -> bool:
+def moves(operand: Any) -> bool:
+    """Tell whether an operand carries a change."""
     return type(operand) is DifferenceArray and operand.change is not None
 
 
@@ -202,7 +202,8 @@ def owned(change: Any, sources: Sequence[Change | None], batch: int, shape: tupl
     return change
 
 
-def _lifted(change: Change, ndim: int) -> Change:
+def lifted_to(change: Change, ndim: int) -> Change:
+    """(batch, *shape) with axes of length one behind the batch axis, `ndim` in all."""
     return change.reshape(change.shape[:1] + (1,) * (ndim - change.ndim) + change.shape[1:])
 
 
@@ -240,7 +241,7 @@ def write(target: Any, result: DifferenceArray, where: Any = True) -> None:
     if result.owner.computed:
         target.owner.computed = True
     if change.ndim < whole.ndim:
-        change = _lifted(change, whole.ndim)
+        change = lifted_to(change, whole.ndim)
     np.copyto(whole, change, where=where)
 
 

@@ -106,6 +106,12 @@ def gathered_in(run: Run, content: Any) -> Any:
     return run.rearranged(value, nested_change(run, content), any(one.owner.computed for one in arrays_in(content)))
 
 
+def array_of(run: Run, content: Any) -> DifferenceArray:
+    """Return the same as an array of this run, whatever it is."""
+    found = gathered_in(run, content)
+    return found if type(found) is DifferenceArray else DifferenceArray(np.asarray(found), run)
+
+
 def nested_change(run: Run, content: Any) -> NDArray[Any] | None:
     """Return the change of numpy.array(content), (batch, *shape); None where nothing in it moves."""
     if type(content) is DifferenceArray:

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from ...._errors import NoRule
 from .array import DifferenceArray
+from .elementwise import moves
 from .rearranging import still_value, value_of
 from .reductions import into, negative_axes
-from .run import Run
+from .run import Handler, Run
 
-Handler = Callable[..., Any]
 # Powers of two that changes are scaled by: neither these nor their inverses overflow.
 MOST = 1000
 
@@ -80,8 +80,8 @@ def each(*content: str | int) -> Handler:
             return function(*here, **there)
 
         result = at(value_of)
-        moving = [arg for place, arg in enumerate(args) if place in chosen and _moves(arg)]
-        moving += [arg for key, arg in options.items() if key in chosen and _moves(arg)]
+        moving = [arg for place, arg in enumerate(args) if place in chosen and moves(arg)]
+        moving += [arg for key, arg in options.items() if key in chosen and moves(arg)]
         if not moving:
             return _fresh_all(run, result, None)
         size, constant = _size([arg.change for arg in moving]), at(_zeros)
@@ -89,10 +89,6 @@ def each(*content: str | int) -> Handler:
         return _fresh_all(run, result, found, size)
 
     return handler
-
-
-def _moves(arg: Any) -> bool:
-    return type(arg) is DifferenceArray and arg.change is not None
 
 
 def _size(changes: Sequence[NDArray[Any]]) -> float:

@@ -25,8 +25,8 @@ from . import (
 )
 from .elementwise import by_name
 from .rearranging import arrays_in, rearrangement
-from .run import Run
-from .wrapping import Handler, Handlers, OfInstances
+from .run import Handler, Run
+from .wrapping import Handlers, OfInstances
 
 _MADE = "zeros empty ones zeros_like empty_like ones_like"
 _MADE_OF_STILL = "arange eye identity logspace geomspace tri fromiter fromfunction frombuffer indices"

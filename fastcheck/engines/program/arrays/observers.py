@@ -33,7 +33,7 @@ class Rounded:
             yield from np.moveaxis(self._drawn(BLOCK), 2, 0).copy()
 
     def _drawn(self, size: int) -> Array:
-        """Return by how much so many numbers are off in each row, (2, rows, size)."""
+        """Return by how much this many numbers are off in each row, (2, rows, size)."""
         found = np.zeros((2, len(self._generators) + 1, size))
         for place, generator in enumerate(self._generators):
             found[:, place] = UNIT * generator.standard_normal((2, size))

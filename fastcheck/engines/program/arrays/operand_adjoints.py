@@ -3,14 +3,11 @@
 Each takes the response, of the result's shape, and what stands beside the operand, and has the operand's shape.
 """
 
-from collections.abc import Callable
 
 import numpy as np
 
 from ...._types import Array
-from ..adjoints import summed_to
-
-Adjoint = Callable[[Array, Array], Array]
+from ..adjoints import Adjoint, summed_to
 
 
 def contraction(letters: str, side: int, shape: tuple[int, ...]) -> str | Adjoint:

@@ -1,32 +1,11 @@
 """How large the results of a program's operations are at its inputs, and where perturbations lead."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ...._types import Array
 from ....rules.branches import Branches
-
-
-@dataclass(frozen=True)
-class OperationSize:
-    """The result of an operation that moves.
-
-    Parameters
-    ----------
-    name : of the operation; empty where it has no rule of its own.
-    here : its largest size at the inputs.
-    there : (batch,) its largest size behind each perturbation.
-    nearest_to_one : the least distance of its sizes at the inputs from one.
-    numbers : how many there are in it.
-    """
-
-    name: str
-    here: float
-    there: Array
-    nearest_to_one: float
-    numbers: int
+from ..protocols import OperationSize
 
 
 class OperationSizes:

@@ -1,15 +1,13 @@
 """Functions that order entries along an axis."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from ...._errors import NoRule
 from . import rearranging, reductions
-from .run import Run
-
-Handler = Callable[..., Any]
+from .run import Handler, Run
 
 
 def along_one_axis(run: Run, function: Any, args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:

@@ -10,15 +10,16 @@ in which they do, and one of the changes themselves, which are the labels times 
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...._types import Array, Indices
+from ..adjoints import Adjoint, Product
 from .array import DifferenceArray
-from .operand_adjoints import Adjoint, added, added_along, contraction
+from .operand_adjoints import added, added_along, contraction
 
 # The least label. Nothing crosses a kink by so little; twice its square is still a normal number.
 LABEL = 2.0**-400
@@ -26,36 +27,6 @@ LABEL = 2.0**-400
 MOST_PRODUCTS = 4096
 # Numbers of labels of inputs that share a run.
 TOGETHER = 1 << 20
-
-
-@dataclass(frozen=True, eq=False)
-class Product:
-    """Where an input, or a rearrangement of it, is an operand of an operation that is linear in each of two operands:
-    of a product, or of a sum in which it is broadcast.  A sum along axes is one, and a norm, as steep as a sum.
-
-    Parameters
-    ----------
-    site : the operation's number.
-    input : the input's number.
-    side : which operand comes from the input, 0 or 1.
-    value : the operation's result at the inputs.
-    other : the other operand at the inputs; of a sum of two the sign of this one, along axes the slopes of the result.
-    other_moves : whether the other operand moves when that input does.
-    contraction : the operation as an einsum string in the operands' order; or, where an axis of length one of the
-        operand is broadcast, the adjoint in this operand: (response of the result, other operand) -> its shape.
-    owners : for each entry of the operand, its flat position in the input, or -1 where it does not come from it.
-    weights : what the input's entries were multiplied by before; one where they were not.
-    """
-
-    site: int
-    input: int
-    side: int
-    value: Array
-    other: Array
-    other_moves: bool
-    contraction: str | Adjoint
-    owners: Indices
-    weights: Array | float = 1.0
 
 
 def labels(shape: tuple[int, ...]) -> Array:
@@ -186,7 +157,7 @@ class ProductNotes:
                 moves = moving is not None and bool(np.any(moving[row]))
                 owners = self._shared(number, np.rint(labelled / LABEL).astype(np.int64) - 1)
                 weights = _weights_of(labelled, change[len(self._numbers) + row])
-                self._pending.append(Product(count, number, side, np.zeros(0), beside, moves, way, owners, weights))
+                self._pending.append(Product(count, number, side, np.zeros(0), beside, way, owners, weights, moves))
 
     def _shared(self, number: int, owners: Indices) -> Indices:
         """Return the owners of the last operand of that input and shape where they are the same: loops have many."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -10,14 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...._errors import NoRule
-from ...._types import Array, Mask
+from ...._types import Array
 from ....rules.branches import ANY_SIDE, Convention, Held, Kind
+from ..adjoints import Product
+from ..protocols import OperationSize, Response
 from ..rounded import Roundings
 from .array import DifferenceArray
 from .namespaces import replaced
 from .observers import Rounded, Sized
-from .operation_sizes import OperationSize, OperationSizes
-from .products import MOST_PRODUCTS, Product, ProductNotes, Suppression, groups_of
+from .operation_sizes import OperationSizes
+from .products import MOST_PRODUCTS, ProductNotes, Suppression, groups_of
 from .reachable import Reachable
 from .retired import RETIRED
 from .run import Observer, Run
@@ -29,29 +31,6 @@ from .wrapping import Wrapping
 Changes = NDArray[Any]
 
 _WRAPPING = Wrapping(replaced)
-
-
-@dataclass(frozen=True)
-class Response:
-    """What a batch of perturbations changes in a program's outputs.
-
-    Parameters
-    ----------
-    changes : for every output, (batch, *shape), or None where none of the perturbations reaches it.
-    crossed : (batch,), which perturbations crossed a kink: their changes are exact, but no derivatives.
-    ties : (batch,), which perturbations moved a value that stands exactly on a kink.
-    met : operations, and kinds of these kinks.
-    lone : (batch,), which perturbations moved one such value in all, that has two slopes.
-    observed : by the number of an operation that was to be observed, (batch, *shape) of its result; only of those that
-        move.
-    """
-
-    changes: tuple[Changes | None, ...]
-    crossed: Mask
-    ties: Mask
-    met: frozenset[tuple[str, Kind]]
-    lone: Mask
-    observed: Mapping[int, Changes] = field(default_factory=dict)
 
 
 class Program:

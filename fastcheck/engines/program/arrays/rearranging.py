@@ -14,10 +14,8 @@ from numpy.typing import NDArray
 
 from ...._errors import NoRule
 from .array import DifferenceArray
-from .run import Run
+from .run import Handler, Run
 from .storage import zeros_beside
-
-Handler = Callable[..., Any]
 
 
 def still_value(operand: Any) -> Any:

@@ -10,9 +10,8 @@ from ...._errors import NoRule
 from .array import DifferenceArray
 from .elementwise import owned, write
 from .rearranging import still_value
-from .run import Run
+from .run import Handler, Run
 
-Handler = Callable[..., Any]
 _USUAL = frozenset(("axis", "keepdims"))
 _NO_VALUE: Any = np._NoValue  # NumPy's own sign for "not given"
 

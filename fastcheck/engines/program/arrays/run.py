@@ -19,6 +19,9 @@ from .floats import Floats
 if TYPE_CHECKING:
     from ....rules.base import Rule
 
+# Acts on arrays that carry changes: (run, function, args, options) -> what the function gives.
+Handler = Callable[..., Any]
+
 _CARRIES = frozenset("dD?bhilqBHILQ")  # dtype characters in which a value may move
 _FLOAT = np.dtype(np.float64)
 _REMEDY = "compute in float64 throughout"

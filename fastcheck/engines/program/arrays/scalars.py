@@ -10,9 +10,8 @@ from ...._errors import NoRule
 from .array import DifferenceArray
 from .composed import decided
 from .elementwise import change_of, split
-from .run import Run
+from .run import Handler, Run
 
-Handler = Callable[..., Any]
 _RULES = {
     "exp": "exp", "expm1": "expm1", "exp2": "exp2", "log": "log", "log1p": "log1p", "log2": "log2", "log10": "log10",
     "sqrt": "sqrt", "cbrt": "cbrt", "sin": "sin", "cos": "cos", "tan": "tan", "asin": "arcsin", "acos": "arccos",

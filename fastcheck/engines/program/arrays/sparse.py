@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...._errors import NoRule
+from .storage import Change
 
-Change = NDArray[Any]
 # The functions of scipy.sparse that return NotImplemented for an operand that becomes an object without axes.
 _ASKING = ("_matmul_dispatch",)
 

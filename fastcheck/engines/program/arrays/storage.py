@@ -5,6 +5,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+# The changes of an array: (batch, *shape).
+Change = NDArray[Any]
+
 
 class Store(NamedTuple):
     """Changes of an array laid out as its values are.

@@ -28,10 +28,9 @@ from . import (
 )
 from .array import DifferenceArray
 from .rearranging import arrays_in, rearrangement, value_of
-from .run import Run, Tables
+from .run import Handler, Run, Tables
 from .versions import of_this_numpy
 
-Handler = Callable[..., Any]
 _FIRST = rearrangement(0, "a", "m", "v", "x", "arr", "ary", "array")
 _LIST = rearrangement(0, "arrays", "tup")
 _ALL = rearrangement(*range(8), "arys", "args")
@@ -83,19 +82,13 @@ def reshape_function(run: Run, function: Any, args: tuple[Any, ...], options: Ma
     array = args[0] if args else named.pop("a")
     shape = args[1] if len(args) > 1 else named.get("shape", named.get("newshape"))
     order = args[2] if len(args) > 2 else named.get("order", "C")
-    return reshape(_array(run, array), shape, order, named.get("copy"))
+    return reshape(joining.array_of(run, array), shape, order, named.get("copy"))
 
 
 def ravel_function(run: Run, function: Any, args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
     """numpy.ravel."""
-    return ravel(
-        _array(run, args[0] if args else options["a"]), args[1] if len(args) > 1 else options.get("order", "C")
-    )
-
-
-def _array(run: Run, content: Any) -> DifferenceArray:
-    found = joining.gathered_in(run, content)
-    return found if type(found) is DifferenceArray else DifferenceArray(np.asarray(found), run)
+    array = joining.array_of(run, args[0] if args else options["a"])
+    return ravel(array, args[1] if len(args) > 1 else options.get("order", "C"))
 
 
 def reshape(array: DifferenceArray, shape: Any, order: str, copy: bool | None) -> Any:

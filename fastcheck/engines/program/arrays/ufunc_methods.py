@@ -10,6 +10,7 @@ from ...._errors import NoRule
 from . import composed, elementwise
 from .array import DifferenceArray
 from .indexing import ALL, plain_key
+from .joining import array_of
 from .rearranging import arrays_in, still_value, value_of
 from .reductions import into, negative_axes
 from .run import Run
@@ -157,7 +158,7 @@ def _at_by_rounds(run: Run, ufunc: Any, target: DifferenceArray, key: Any, opera
     value = target.value
     positions = np.asarray(np.arange(value.size).reshape(value.shape)[key])
     with run.inside():
-        contents = [np.ravel(np.broadcast_to(_carrying(run, one), positions.shape)) for one in operand]
+        contents = [np.ravel(np.broadcast_to(array_of(run, one), positions.shape)) for one in operand]
         work: Any = target.flatten()
         flat = positions.ravel()
         for chosen in rounds(flat):
@@ -166,11 +167,6 @@ def _at_by_rounds(run: Run, ufunc: Any, target: DifferenceArray, key: Any, opera
     if work.change is not None:
         target.writable_change()[...] = work.change.reshape((run.batch, *value.shape))
         target.owner.computed = True
-
-
-def _carrying(run: Run, content: Any) -> DifferenceArray:
-    found = run.tables.gathered_in(run, content)
-    return found if type(found) is DifferenceArray else DifferenceArray(np.asarray(found), run)
 
 
 def rounds(positions: NDArray[Any]) -> Iterator[NDArray[Any]]:

@@ -16,9 +16,8 @@ from typing import Any, NamedTuple
 
 from ...._errors import NoRule
 from .reachable import Reachable, assign, content
-from .run import AtWork, Run
+from .run import AtWork, Handler, Run
 
-Handler = Callable[..., Any]
 # Of an object, such as a distribution of scipy.stats, by the name of its method.
 OfMethods = Mapping[str, Handler]
 

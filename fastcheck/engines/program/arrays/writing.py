@@ -8,6 +8,7 @@ import numpy as np
 from ...._errors import NoRule
 from .array import DifferenceArray
 from .elementwise import write
+from .joining import array_of
 from .rearranging import arrays_in, still_value, value_of
 from .run import Run
 
@@ -65,10 +66,7 @@ def copyto(run: Run, function: Callable[..., Any], args: tuple[Any, ...], option
     if receiver is None:
         function(target, value_of(content), where=where)
         return
-    content = run.tables.gathered_in(run, content)
-    if type(content) is not DifferenceArray:
-        content = DifferenceArray(np.asarray(content), run)
-    write(receiver, content, where)
+    write(receiver, array_of(run, content), where)
 
 
 def put(run: Run, function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> None:
@@ -99,7 +97,7 @@ def putmask(run: Run, function: Callable[..., Any], args: tuple[Any, ...], optio
     if receiver is None:
         function(target, still_value(mask), value_of(content))
         return
-    resized: Any = np.resize(_carrying(run, content), receiver.shape)
+    resized: Any = np.resize(array_of(run, content), receiver.shape)
     write(receiver, resized, np.asarray(still_value(mask)).astype(bool))
 
 
@@ -132,8 +130,3 @@ def put_along_axis(run: Run, function: Callable[..., Any], args: tuple[Any, ...]
     places = list(np.ogrid[tuple(slice(size) for size in index.shape)])
     places[axis] = index
     receiver[tuple(places)] = content
-
-
-def _carrying(run: Run, content: Any) -> DifferenceArray:
-    found = run.tables.gathered_in(run, content)
-    return found if type(found) is DifferenceArray else DifferenceArray(np.asarray(found), run)

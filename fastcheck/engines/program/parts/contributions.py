@@ -13,7 +13,8 @@ import numpy as np
 
 from ...._types import Array
 from ..cut import terms_of
-from ..runner import ObservedProgram, Response, Term
+from ..protocols import ObservedProgram, Response
+from ..runner import Term
 from .looking import OtherSlopes, Recorder
 
 # Changes are this share of a tensor's usual size.

@@ -55,7 +55,7 @@ class Source:
         return next(islice(self.code.co_positions(), self.at // 2, None), None)
 
 
-def source_here(skip: int = 1) -> Source:
+def source_here(skip: int) -> Source:
     """The expression of the user's code that is being evaluated.
 
     Parameters

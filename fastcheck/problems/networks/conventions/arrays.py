@@ -29,7 +29,7 @@ class Own:
 
     called: str
     shape: Shape
-    transposed: bool = False
+    transposed: bool
 
     def as_network(self, name: str, array: NDArray[Any]) -> NDArray[Any]:
         """Return an array of that shape in the network's: weights (outputs, inputs), biases (outputs, 1)."""
@@ -61,7 +61,7 @@ class ReadParameters:
     weights: Weights
     told: bool
     groups: dict[Group, int]
-    folded: bool = False
+    folded: bool
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -72,7 +72,6 @@ class ReadParameters:
 
 def read_parameters(
     structure: Any, widths: tuple[int, ...] | None = None, weights: Weights | None = None, *, row_biases: bool = True,
-    argument: str = "parameters",
 ) -> ReadParameters:
     """Read the parameters of a chain of dense layers, however they are called, nested and laid out.
 
@@ -82,22 +81,21 @@ def read_parameters(
     widths : of the network; None for what the shapes chain to.
     weights : order of the weights' axes; None for what the shapes tell, (outputs, inputs) where they tell nothing.
     row_biases : whether (1, n) is a bias where weights are (outputs, inputs).
-    argument : how messages call the structure.
 
     Raises
     ------
     TypeError, ValueError : where that makes no chain, or not the network's.
     """
-    refusal = _unreadable(structure, argument, "")
+    refusal = _unreadable(structure, "parameters", "")
     for attempt, found in enumerate(readings(structure)):
         try:
             if found.gradients:
                 listed = ", ".join(found.called.values())
-                raise ValueError(f"{argument}: expected parameters, got the gradients {listed}; they come after them")
-            groups = _numbered(found, argument)
+                raise ValueError(f"parameters: expected parameters, got the gradients {listed}; they come after them")
+            groups = _numbered(found)
             named = {canonical(groups, key): (found.called[key], value) for key, value in found.arrays.items()}
-            _refuse_unknown(found.ignored, named, argument)
-            arrays = {name: numbers(f"{called} in {argument}", value) for name, (called, value) in named.items()}
+            _refuse_unknown(found.ignored, named, "parameters")
+            arrays = {name: numbers(f"{called} in parameters", value) for name, (called, value) in named.items()}
             orders = [order for order in (OUT_IN, IN_OUT) if weights in (None, order)]
             fitting = [o for o in orders if fits(arrays, o, widths, row_biases or o == IN_OUT)
                        and not (found.placed and o == IN_OUT and _has_columns(arrays))]
@@ -105,7 +103,7 @@ def read_parameters(
             if folded:
                 arrays, named, fitting = unfolded(arrays), _called_apart(named), [OUT_IN]
             if not fitting:
-                raise ValueError(misfit(arrays, named, weights or OUT_IN, widths, argument))
+                raise ValueError(misfit(arrays, named, weights or OUT_IN, widths))
             own = {name: Own(named[name][0], array.shape, name[0] == "W" and array.ndim == 2 and fitting[0] == IN_OUT)
                    for name, array in arrays.items()}
             tensors = {name: own[name].as_network(name, array) for name, array in arrays.items()}
@@ -117,7 +115,7 @@ def read_parameters(
 
 
 def read_gradients(
-    structure: Any, parameters: ReadParameters, argument: str = "gradients", *, hint_of_order: bool = True
+    structure: Any, parameters: ReadParameters, *, hint_of_order: bool = True
 ) -> dict[str, NDArray[Any]]:
     """Read gradients of parameters that were read: all of them, or a part.
 
@@ -126,7 +124,6 @@ def read_gradients(
     structure : as for parameters; names may say that they are gradients, and what back-propagation computes on its
         way (dZ3, dA2) is ignored.
     parameters : what ``read_parameters`` found.
-    argument : how messages call the structure.
     hint_of_order : whether to look if a list fits in reverse, where it does not as it is.
 
     Returns
@@ -137,16 +134,16 @@ def read_gradients(
     ------
     TypeError, ValueError : naming what is unknown or does not fit, and where nothing is there.
     """
-    refusal = _unreadable(structure, argument, GRADIENT)
+    refusal = _unreadable(structure, "gradients", GRADIENT)
     for attempt, found in enumerate(readings(structure)):
         try:
-            return _gradients_as(found, parameters, argument)
+            return _gradients_as(found, parameters)
         except ValueError as error:
             if attempt == 0:
                 refusal = error
     if isinstance(structure, list) and hint_of_order and _fits_in_reverse(structure, parameters):
-        refusal = ValueError(f"{argument}: expected them in the order of the layers, got them in reverse; pass "
-                             f"{argument}[::-1]")
+        refusal = ValueError("gradients: expected them in the order of the layers, got them in reverse; pass "
+                             "gradients[::-1]")
     raise refusal
 
 
@@ -176,27 +173,27 @@ def _unreadable(structure: Any, argument: str, prefix: str) -> Exception:
     return TypeError(f"{argument}: expected a dictionary of arrays ({wanted}) or lists of them, got {kind}{hint}")
 
 
-def _numbered(found: Found, argument: str) -> dict[Group, int]:
+def _numbered(found: Found) -> dict[Group, int]:
     """Return the number, from 1 on, of every layer."""
     groups = found.groups()
     if not groups:
-        raise ValueError(f"{argument}: expected W1, b1, W2, b2, ..., got no weights")
+        raise ValueError("parameters: expected W1, b1, W2, b2, ..., got no weights")
     numbers = {group: place for place, group in enumerate(groups, 1)}
     listed = ", ".join(found.called.values())
     if found.numbered:
         first = min(1, int(groups[0][0]))
         gap = next((first + place for place, group in enumerate(groups) if group != (first + place,)), None)
         if gap is not None:
-            raise ValueError(f"{argument}: expected W{first}, b{first}, ..., got {listed}; W{gap} is missing")
+            raise ValueError(f"parameters: expected W{first}, b{first}, ..., got {listed}; W{gap} is missing")
     for kind, group in found.arrays:
         if group not in numbers:
             name = found.called[kind, group]
-            raise ValueError(f"{argument}: expected weights for every bias, got the unknown {name}")
+            raise ValueError(f"parameters: expected weights for every bias, got the unknown {name}")
     biases = [group for kind, group in found.arrays if kind == "b"]
     absent = [group for group in groups if biases and group not in biases and ("b", group) not in found.called]
     if found.numbered and absent:
         name, size = name_of("b", int(absent[0][0])), np.shape(found.arrays["W", absent[0]])[:1]
-        raise ValueError(f"{argument}: expected {name} of shape {(*size, 1)}, got {listed}; {name} is missing (None "
+        raise ValueError(f"parameters: expected {name} of shape {(*size, 1)}, got {listed}; {name} is missing (None "
                          "stands for a layer without bias)")
     return numbers
 
@@ -209,34 +206,34 @@ def _refuse_unknown(ignored: Iterable[str], names: Iterable[str], argument: str,
         raise ValueError(f"{argument}: expected {', '.join(names)}, got the unknown {', '.join(unknown)}{hint}")
 
 
-def _gradients_as(found: Found, parameters: ReadParameters, argument: str) -> dict[str, NDArray[Any]]:
+def _gradients_as(found: Found, parameters: ReadParameters) -> dict[str, NDArray[Any]]:
     """Return one reading of gradients against the parameters."""
     own = parameters.own
     if parameters.folded:
-        found = _gradients_apart(found, parameters, argument)
+        found = _gradients_apart(found, parameters)
     names = _names_of_gradients(found, parameters)
     without = next((key for key, name in names.items() if name and name not in own), None)
     if without is not None:
-        raise ValueError(f"{argument}: expected {', '.join(own)}, got {found.called[without]}, the gradient of "
+        raise ValueError(f"gradients: expected {', '.join(own)}, got {found.called[without]}, the gradient of "
                          f"{names[without]}, which parameters leave out (None)")
     unknown = [found.called[key] for key, name in names.items() if name not in own]
-    _refuse_unknown([*unknown, *found.ignored], own, argument, GRADIENT)
+    _refuse_unknown([*unknown, *found.ignored], own, "gradients", GRADIENT)
     gradients = {}
     for key, name in names.items():
-        array = numbers(f"{found.called[key]} in {argument}", found.arrays[key])
+        array = numbers(f"{found.called[key]} in gradients", found.arrays[key])
         wanted, size = own[name].shape, parameters.tensors[name].size
         alike = is_bias(array.shape, size, wanted != (size, 1)) if name[0] == "b" else array.shape == wanted
         if not alike:
             hint = f"; it looks transposed, pass {found.called[key]}.T" if array.shape == wanted[::-1] else ""
             flat = f" or ({size},)" if name[0] == "b" and wanted != (size,) else ""
             raise ValueError(
-                f"{found.called[key]} in {argument}: expected shape {wanted}{flat} as {own[name].called} has, "
+                f"{found.called[key]} in gradients: expected shape {wanted}{flat} as {own[name].called} has, "
                 f"got shape {array.shape}{hint}"
             )
         gradients[name] = own[name].as_network(name, array)
     if not gradients:
         listed = ", ".join(f"{GRADIENT}{name}" for name in own)
-        raise ValueError(f"{argument}: expected {listed} or some of them, got none; {next(iter(own))} is missing")
+        raise ValueError(f"gradients: expected {listed} or some of them, got none; {next(iter(own))} is missing")
     return gradients
 
 
@@ -252,16 +249,16 @@ def _called_apart(named: Mapping[str, tuple[str, Any]]) -> dict[str, tuple[str, 
             for name, (called, value) in named.items() for kind, part in parts.items()}
 
 
-def _gradients_apart(found: Found, parameters: ReadParameters, argument: str) -> Found:
+def _gradients_apart(found: Found, parameters: ReadParameters) -> Found:
     """Gradients of weights and of biases, where both are one matrix."""
     arrays: dict[Key, Any] = {}
     called: dict[Key, str] = {}
     for (kind, group), value in found.arrays.items():
         name = found.called[kind, group]
-        array = numbers(f"{name} in {argument}", value)
+        array = numbers(f"{name} in gradients", value)
         number = parameters.groups.get(group)
         if kind != "W" or number is None or array.ndim != 2:
-            raise ValueError(f"{argument}: expected one matrix for each layer, biases in its first column, got {name}")
+            raise ValueError(f"gradients: expected one matrix for each layer, biases in its first column, got {name}")
         arrays["W", group], arrays["b", group] = array[:, 1:], array[:, 0]
         called["W", group], called["b", group] = f"{name}[:, 1:]", f"{name}[:, 0]"
     return Found(arrays, called, found.ignored, found.numbered)

@@ -62,14 +62,14 @@ def unfolded(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
 
 def misfit(
     arrays: Mapping[str, NDArray[Any]], named: Mapping[str, tuple[str, Any]], order: Weights,
-    widths: tuple[int, ...] | None, argument: str,
+    widths: tuple[int, ...] | None,
 ) -> str:
     """Return what the first tensor that does not fit should have been."""
     before: int | None = None
     for number in range(1, sum(name[0] == "W" for name in arrays) + 1):
         name = name_of("W", number)
         if widths is not None and number >= len(widths):
-            return f"{argument}: expected {len(widths) - 1} layers, got the unknown {named[name][0]}"
+            return f"parameters: expected {len(widths) - 1} layers, got the unknown {named[name][0]}"
         ends = _ends(arrays[name], order)
         inputs: int | str = f"n_{number - 1}" if before is None else before
         if widths is not None:
@@ -78,17 +78,17 @@ def misfit(
         if ends is None or 0 in ends or ends[0] != _known_or(outputs, ends[0]) or ends[1] != _known_or(inputs, ends[1]):
             wanted = f"({outputs}, {inputs})" if order == OUT_IN else f"({inputs}, {outputs})"
             chain = f"; its inputs must be the outputs of W{number - 1}" if widths is None and number > 1 else ""
-            return f"{named[name][0]} in {argument}: expected shape {wanted}, got shape {arrays[name].shape}{chain}"
+            return f"{named[name][0]} in parameters: expected shape {wanted}, got shape {arrays[name].shape}{chain}"
         bias = name_of("b", number)
         if arrays[name].ndim == 1 and ends[0] == 1 and bias in arrays and arrays[bias].size != 1:
-            return f"{named[name][0]} in {argument}: expected shape (n_{number}, {inputs}), got {arrays[name].shape}"
+            return f"{named[name][0]} in parameters: expected shape (n_{number}, {inputs}), got {arrays[name].shape}"
         if bias in arrays and not is_bias(arrays[bias].shape, ends[0], order == IN_OUT):
-            return (f"{named[bias][0]} in {argument}: expected shape ({ends[0]}, 1) or ({ends[0]},), "
+            return (f"{named[bias][0]} in parameters: expected shape ({ends[0]}, 1) or ({ends[0]},), "
                     f"got shape {arrays[bias].shape}")
         before = ends[0]
     layers = "" if widths is None else f"{len(widths) - 1} layers of {'-'.join(map(str, widths))} units"
     listed = ", ".join(called for called, _ in named.values())
-    return f"{argument}: expected {layers or 'a chain of layers'}, got {listed}"
+    return f"parameters: expected {layers or 'a chain of layers'}, got {listed}"
 
 
 def _known_or(wanted: "int | str", found: int) -> int:

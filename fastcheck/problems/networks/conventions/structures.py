@@ -1,7 +1,7 @@
 """Which array of a user's structure is which parameter: dictionaries by names, lists by places."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,8 +27,8 @@ class Found:
     gradients : whether all names say that they are gradients.
     """
 
-    arrays: dict[Key, Any] = field(default_factory=dict)
-    called: dict[Key, str] = field(default_factory=dict)
+    arrays: dict[Key, Any]
+    called: dict[Key, str]
     ignored: tuple[str, ...] = ()
     numbered: bool = False
     placed: bool = False

@@ -24,7 +24,7 @@ class Signal:
     """
 
     dZ: Array
-    dA: Array | None = None
+    dA: Array | None
     behind: "Signal | None" = None
 
 

@@ -1,0 +1,1 @@
+"""Tests of fastcheck/engines/plain: the response engine in plain NumPy."""
