@@ -87,7 +87,7 @@ class _Descent:
         self.behind = [k for k in range(min(self.deep, default=point.last) + 2, point.last) if point.curved(k)]
         self.wanted = sorted({*self.layers, *(k + 1 for k in bent), *self.behind})
         self.remembered = {*self.deep, *self.behind, *(k + 1 for k in bent if k in self.deep)}
-        self.singles = _Singles(point, self.layers, self.deep)
+        self.singles = _Singles(point, {k: self.weights[k] for k in self.deep})
         self.widths = [widths[k] for k in self.wanted]
         edges = np.cumsum([0, *self.widths]).tolist()
         self.columns = dict(zip(self.wanted, map(slice, edges, edges[1:]), strict=True))
@@ -352,9 +352,9 @@ class _Singles:
     c1, c2 : by layer (m, units); weights : by layer, (inputs, units).
     """
 
-    def __init__(self, point: Point, layers: dict[int, Carried], deep: list[int]) -> None:
-        self.first = {k: _single(point.weights[k + 1][:, layers[k].units].T) for k in deep}
-        passed = {k: point.series(k) for k in range(min(deep, default=point.last) + 1, point.last)}
+    def __init__(self, point: Point, weights: dict[int, Array]) -> None:
+        self.first = {k: _single(W.T) for k, W in weights.items()}
+        passed = {k: point.series(k) for k in range(min(weights, default=point.last) + 1, point.last)}
         self.c1 = {k: _single(series.c1.T) for k, series in passed.items()}
         self.c2 = {k: None if series.c2 is None else _single(series.c2.T) for k, series in passed.items()}
         self.weights = {k: _single(point.weights[k].T) for k in passed}

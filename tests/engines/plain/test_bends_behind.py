@@ -76,6 +76,18 @@ def test_straight_layers_between_curved_ones(found_layers):
     assert found_layers == [4, 3, 2, 1, 0]
 
 
+@pytest.mark.parametrize(("first", "count"), [(0, 20), (30, 8), (54, 60), (100, 90)])
+def test_some_entries_are_found_as_all_are(found_layers, first, count):
+    """Some units of some layers."""
+    given = problem(network([5, 9, 8, 7, 6, 4], "tanh", "softmax", "cross_entropy"), 6)
+    whole = plain.differences(given, None, 1e-7, RUN).gradapprox
+    del found_layers[:]
+    indices = np.arange(first, first + count, 3)
+    some = plain.differences(given, indices, 1e-7, RUN).gradapprox
+    assert found_layers
+    np.testing.assert_allclose(some, whole[indices], rtol=0, atol=1e-15 * np.abs(whole).max())
+
+
 def test_blocks_and_threads_change_nothing_but_last_digits(monkeypatch):
     given = problem(network([5, 9, 8, 7, 6, 4], "tanh", "softmax", "cross_entropy"), 40)
     whole = plain.differences(given, None, 1e-6, RUN).gradapprox
