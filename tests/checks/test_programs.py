@@ -172,3 +172,31 @@ def test_a_jump_beside_it_is_no_noise_of_another_tensor(factor):
     report = fc.check_function(cost, parameters, gradients)
     assert [t.name for t in report.failures] == ([] if factor == 1.0 else ["w"]), str(report)
     assert report.ok == (factor == 1.0)
+
+
+TARGETS = np.where(np.arange(18).reshape(6, 3) % 5 == 1, np.nan, generator.standard_normal((6, 3)))
+PRESENT, DIVISOR = ~np.isnan(TARGETS), np.where(np.arange(18).reshape(6, 3) % 5 == 1, 0.0, 2.0)
+
+
+def quotients(scores):
+    with np.errstate(all="ignore"):
+        found = scores / DIVISOR
+    return np.where(np.isfinite(found), found, 0.0)
+
+
+# Costs that leave out missing targets or empty denominators, and what they have to do with scores to leave out.
+MISSING = {
+    "nanmean": (lambda s: np.nanmean((s - TARGETS) ** 2), lambda s: 2.0 * (s - TARGETS) / PRESENT.sum()),
+    "nansum": (lambda s: np.nansum(np.square(s - TARGETS)), lambda s: 2.0 * (s - TARGETS)),
+    "where": (lambda s: np.sum(np.where(PRESENT, (s - TARGETS) ** 2, 0.0)), lambda s: 2.0 * (s - TARGETS)),
+    "quotient": (lambda s: np.sum(quotients(s) ** 2), lambda s: 2.0 * quotients(s) / 2.0),
+}
+
+
+@pytest.mark.parametrize("name", MISSING)
+def test_what_is_missing_is_left_out(name):
+    cost, slope = MISSING[name]
+    right = X.T @ np.where(PRESENT, slope(X @ W), 0.0)
+    report = fc.check_function(lambda w: float(cost(X @ w)), W, right)
+    assert (report.verdict, report.engine) == ("pass", "program"), str(report)
+    assert fc.check_function(lambda w: float(cost(X @ w)), W, 1.001 * right).verdict == "fail"
