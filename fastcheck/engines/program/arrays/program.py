@@ -177,7 +177,18 @@ class Program:
 
     def rounded(self, changes: Mapping[int, Changes], roundings: Roundings) -> Response | None:
         """Return the response to changes where all results are off by roundings; None where it cannot be followed."""
-        return self.watched(changes, lambda: Rounded(roundings), roundings.rows.size)[0]
+        tries: list[Rounded] = []
+
+        def new_run() -> Run:
+            tries.append(Rounded(roundings))
+            run = Run(roundings.rows.size, TABLES, None, tries[-1])
+            tries[-1].branches = run.branches
+            return run
+
+        try:
+            return self._response(new_run, changes)
+        except NoRule:
+            return None
 
     def column_numbers(self) -> int:
         """Return how many numbers a perturbation of all inputs takes beside theirs, where all results are kept."""

@@ -131,10 +131,11 @@ def astype(array: DifferenceArray, dtype: Any, order: str, casting: str, copy: b
         return run.rearranged(
             out, change.astype(np.complex128) if after == "c" else change.copy(), array.owner.computed
         )
-    if after == "b":
-        return run.fresh(out, run.tables.operate(run, "not_equal", np.not_equal, (array, 0)).change)
-    if before == "f" and after in "iu":
-        return run.fresh(out, run.tables.operate(run, "trunc", np.trunc, (array,)).change)
+    if after == "b" or (before == "f" and after in "iu"):
+        with run.inside():  # it counts as no operation, as where nothing differs between perturbations
+            whole = (run.tables.operate(run, "not_equal", np.not_equal, (array, 0)) if after == "b"
+                     else run.tables.operate(run, "trunc", np.trunc, (array,)))
+        return run.rearranged(out, whole.change, True)
     raise NoRule(f"astype({dtype}) of an array of {value.dtype} that moves", "compute in float64 throughout")
 
 

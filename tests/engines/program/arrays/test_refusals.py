@@ -71,6 +71,12 @@ def half_precision(x):
     return made
 
 
+def put_at_an_index(x):
+    made = np.zeros(5)
+    made[x.astype(int)] = 1.0
+    return made + x[0]
+
+
 def integer_buffer(x):
     made = np.zeros(3, int)
     made[:] = x
@@ -89,7 +95,7 @@ REFUSED = {
     "float() beside itself": (float_in_a_list, "float"),
     "float() that is kept": (float_kept, "float"),
     "int()": (lambda x: x * int(x[2]), "int"),
-    "index": (lambda x: np.arange(5.0)[x[2].astype(int)] + x if x.astype(int)[0] == 0 else x, "differ|index"),
+    "an index to write at": (put_at_an_index, "indices that differ"),
     "tolist": (lambda x: np.array(x.tolist()), "tolist"),
     "tobytes": (lambda x: np.frombuffer(x.tobytes()), "tobytes"),
     "math.gamma": (lambda x: x * math.gamma(x[0]), "float"),
