@@ -16,7 +16,10 @@ from .._validation import boolean, deadline, epsilon_of, integer, known, norm_of
 from ..engines.finite.directional import Probe
 from ..engines.finite.problem import FunctionProblem, Method
 from ..engines.finite.stencils import ORDERS
+from ..problems.functions.c_functions import is_foreign
+from ..problems.functions.further_arguments import in_double_precision
 from ..problems.functions.integers import integer_arrays
+from ..problems.functions.numba_functions import is_jitted
 from ..problems.functions.purity import examine
 from ..problems.functions.random_numbers import random_numbers_kept, random_numbers_kept_by
 from ..problems.functions.repeats import called
@@ -84,7 +87,8 @@ def check_function(
     gradients : the same structure; in dictionaries the gradient of "W" may be called "dW".  Or a function
         gradients(parameters, *args) that returns it: where it disagrees it is run again beside the parameters, which
         tells rounding (of float32 buffers, say) from a mistake.
-    args : further arguments of the cost; for a C function one array or address, its data pointer.
+    args : further arguments of the cost; for a C function one array or address, its data pointer.  Where parameters
+        came in less than double precision, a Python cost gets the arrays among these in double precision too.
     vectorized : the cost takes every array with a leading axis, one row per perturbation, and returns (rows,) costs
         (as jax.vmap and torch.func.vmap make them).
     epsilon : the step; None chooses one per parameter from measured noise and curvature, where a usual one does not do.
@@ -143,6 +147,8 @@ def check_function(
     theta, gradient = at.vector, promised.vector
     precision = {**lowest_precision(at, promised), **getattr(cost, "precision", {})}
     rounding = cost.rounding if hasattr(cost, "user_code") else None
+    if at.precision and not (is_foreign(cost) or is_jitted(cost)):
+        args = in_double_precision(_tuple(args))
     integers = integer_arrays(cost, _tuple(args))
     subject = AnalyticGradient(layout.tensors, theta, gradient, None, precision, rounding=rounding, integers=integers,
                                again=again or getattr(cost, "again", None))

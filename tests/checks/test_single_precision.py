@@ -227,3 +227,44 @@ def test_what_the_cost_rounds_in_single_precision_its_gradient_rounds_too(seed):
         open_to_doubt = factor == 1.01 and seed == 3  # whose rounding reaches a hundredth of that entry
         assert fc.check_function(cost, D, wrong).verdict == ("inconclusive" if open_to_doubt else "fail")
         assert fc.check_function(cost, D, gradient * np.float32(factor)).verdict == "fail"
+
+
+def mixture_of_experts(p, x, y):
+    """The cost of experts that have their own samples each; what they give is put into an array like the targets."""
+    scores = x @ p["gate"]
+    out, chosen = np.zeros_like(y["targets"]), np.argmax(scores, axis=1)
+    weight = np.exp(scores[np.arange(len(x)), chosen]) / np.exp(scores).sum(axis=1)
+    for expert, W in enumerate(p["W"]):
+        rows = np.flatnonzero(chosen == expert)
+        out[rows] += weight[rows, None] * np.tanh(x[rows] @ W)
+    return np.mean((out - y["targets"]) ** 2)
+
+
+def mixture_gradient(p, x, y):
+    scores = x @ p["gate"]
+    out, chosen = np.zeros_like(y["targets"]), np.argmax(scores, axis=1)
+    shares = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    weight, hidden = shares[np.arange(len(x)), chosen], np.zeros_like(out)
+    for expert, W in enumerate(p["W"]):
+        hidden[chosen == expert] = np.tanh(x[chosen == expert] @ W)
+    d = 2 * (weight[:, None] * hidden - y["targets"]) / out.size
+    back = d * weight[:, None] * (1 - hidden**2)
+    dW = np.stack([x[chosen == expert].T @ back[chosen == expert] for expert in range(len(p["W"]))])
+    toward = np.eye(shares.shape[1], dtype=x.dtype)[chosen] - shares
+    return {"gate": x.T @ (((d * hidden).sum(axis=1) * weight)[:, None] * toward), "W": dW}
+
+
+@pytest.mark.parametrize("asked", ["arrays", "function"])
+def test_buffers_like_further_arguments_are_in_double_precision(asked):
+    """Where parameters came in single precision, so did what stands beside them, and all of it is taken as it is."""
+    rng = np.random.default_rng(0)
+    p = {"gate": rng.standard_normal((6, 4)).astype(np.float32), "W": rng.standard_normal((4, 6, 3)).astype(np.float32)}
+    args = rng.standard_normal((20, 6)).astype(np.float32), {"targets": rng.standard_normal((20, 3)).astype(np.float32)}
+    right, before = mixture_gradient(p, *args), [args[0].copy(), args[1]["targets"].copy()]
+    report = fc.check_function(mixture_of_experts, p, right if asked == "arrays" else mixture_gradient, args=args)
+    assert (report.verdict, report.engine) == ("pass", "program"), str(report)
+    wrong = {**right, "gate": right["gate"] * np.float32(1.001)}
+    assert [t.name for t in fc.check_function(mixture_of_experts, p, wrong, args=args).failures] == ["gate"]
+    for now, then in zip((args[0], args[1]["targets"]), before, strict=True):
+        assert now.dtype == np.float32
+        np.testing.assert_array_equal(now, then)
