@@ -96,7 +96,6 @@ REFUSED = {
     "float() that is kept": (float_kept, "float"),
     "int()": (lambda x: x * int(x[2]), "int"),
     "an index to write at": (put_at_an_index, "indices that differ"),
-    "tolist": (lambda x: np.array(x.tolist()), "tolist"),
     "tobytes": (lambda x: np.frombuffer(x.tobytes()), "tobytes"),
     "math.gamma": (lambda x: x * math.gamma(x[0]), "float"),
     "math.dist": (lambda x: x * math.dist(x, x + 1), "float"),

@@ -327,3 +327,49 @@ def test_scalar_functions_of_pythons_own():
     found = run(function).changes[0]
     right = [math.exp(0.5 + change[0]) * (INPUT + change) - math.exp(0.5) * INPUT for change in CHANGE]
     np.testing.assert_allclose(found, right, rtol=1e-13)
+
+
+def lists_of_numbers(x):
+    rows = np.outer(x, x).tolist()
+    return sum(a * math.sin(b) for row in rows for a, b in zip(row, x.tolist(), strict=True)) + max(x.tolist())
+
+
+NUMBERS = {
+    "item": lambda x: x[0].item() * x.sum().item() + x.item(1) ** 2 + np.outer(x, x).item(1, 2) - np.exp(x).item((2,)),
+    "item of arrays of one": lambda x: x[:1].item() * np.sum(x, keepdims=True).item() * np.asarray(x[1]).item(),
+    "item of complex numbers": lambda x: abs((x[0] * np.exp(1j * x[1])).item() - 2.0) ** 2,
+    "tolist": lists_of_numbers,
+    "tolist of a number": lambda x: x[1].tolist() * x[0].tolist(),
+    "an array of a list": lambda x: np.sum(np.array(np.outer(x, x).tolist()) ** 3),
+    "items kept": lambda x: np.mean([float(i) * one.item() ** 2 for i, one in enumerate(x)]),
+    "text and comparisons": lambda x: x.sum().item() ** 2 if f"{x[0].item():.1f}" == "0.5" and x[0].item() > 0.1 else 0.0,
+}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_numbers_of_python_carry_changes(name):
+    """What item() and tolist() give can be calculated with further."""
+    function = NUMBERS[name]
+    for change in (CHANGE * 1e-3, CHANGE * 0.0):
+        found = run(function, change).changes[0]
+        expected = [np.asarray(function(INPUT + one)) - np.asarray(function(INPUT)) for one in change]
+        np.testing.assert_allclose(0.0 if found is None else found, expected, rtol=1e-9, atol=1e-13)
+
+
+COMPLEX_NUMBERS = {
+    "one times": lambda x: np.exp(1j * x[0]).real * x[1],
+    "plus": lambda x: abs(x[0] + 2j) ** 2 + abs(1j - x[1]),
+    "a quotient": lambda x: abs(1.0 / (1.0 + 1j * x[0] * x[1])) ** 2,
+    "a power": lambda x: ((x[0] + 1j * x[1]) ** 2).real,
+    "a sum in a loop": lambda x: abs(sum(t * np.exp(-2j * np.pi * k * x[0]) for k, t in enumerate(x))) ** 2,
+    "a filter's response": lambda x: np.log(abs(x[0] / (1.0 - 0.3 * x[1] * np.exp(-1j * x[2])))),
+}
+
+
+@pytest.mark.parametrize("name", COMPLEX_NUMBERS)
+def test_complex_numbers_of_python_beside_numbers_of_numpy(name):
+    """The product of 1j and a NumPy number is one of Python's."""
+    function = COMPLEX_NUMBERS[name]
+    found = run(function, CHANGE * 1e-3).changes[0]
+    expected = [function(INPUT + one) - function(INPUT) for one in CHANGE * 1e-3]
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-13)
