@@ -22,6 +22,9 @@ _MADE_OF_STILL = "arange eye identity logspace geomspace tri fromiter fromfuncti
 _CONVERTED = "array asarray asanyarray ascontiguousarray asfortranarray copy require asarray_chkfinite"
 _OF_LISTS = """sum mean max min amax amin prod std var median average argmax argmin dot matmul cumsum reshape transpose
     outer inner any all where"""
+# Ufuncs that people call with lists, or whose methods they do: numpy.maximum.reduce([a, b, c]).
+_UFUNCS_OF_LISTS = """add subtract multiply maximum minimum fmax fmin logaddexp logaddexp2 hypot logical_and logical_or
+    logical_xor"""
 _SPECIAL = {
     "logsumexp": reductions.by_rule("axis", "b", "keepdims", "return_sign"),
     "softmax": reductions.by_rule("axis"),
@@ -150,7 +153,7 @@ def replaced() -> Mapping[tuple[ModuleType, str], Handler]:
     handlers[np, "linspace"] = linear.each(0, 1, "start", "stop")
     handlers |= {(np, name): creation.converted for name in _CONVERTED.split()}
     handlers |= {(np, "full"): creation.filled, (np, "full_like"): creation.filled}
-    handlers |= {(np, name): creation.of_list for name in _OF_LISTS.split()}
+    handlers |= {(np, name): creation.of_list for name in [*_OF_LISTS.split(), *_UFUNCS_OF_LISTS.split()]}
     handlers[np.lib.stride_tricks, "as_strided"] = creation.strided
     handlers |= {(np, name): _asked(handler) for name, handler in joining.INDEXED.items()}
     handlers[np, "ndenumerate"] = _asked(creation.enumerated)

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from ...._errors import NoRule
 from .reachable import Reachable, assign, content
 from .run import AtWork, Run
@@ -111,6 +113,8 @@ class Wrapping:
     def _replacement(self, original: Any, handler: Handler) -> Any:
         if not callable(original):  # numpy.r_ and numpy.c_ are indexed
             return Indexed(self._replacement(original.__getitem__, handler))
+        if isinstance(original, np.ufunc):
+            return OfLists(original, lambda function: self._replacement(function, handler))
         at_work = self._at_work
 
         def replacement(*args: Any, **options: Any) -> Any:
@@ -137,6 +141,31 @@ class Indexed:
 
     def __getitem__(self, key: Any) -> Any:
         return self._of_key(key)
+
+
+class OfLists:
+    """Stands in for a ufunc, which makes arrays of lists before it asks anyone; arrays go to the ufunc at once.
+
+    Parameters
+    ----------
+    original : the ufunc.
+    asked : makes what stands in for one function.
+    """
+
+    def __init__(self, original: np.ufunc, asked: Callable[[Any], Callable[..., Any]]) -> None:
+        self._original = original
+        self._of_lists = asked(original.__call__)
+        for name in ("reduce", "accumulate", "reduceat", "outer", "at"):
+            setattr(self, name, asked(getattr(original, name)))
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        for one in args:
+            if type(one) is list or type(one) is tuple:
+                return self._of_lists(*args, **options)
+        return self._original(*args, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._original, name)
 
 
 def _copy_of(module: ModuleType) -> ModuleType:

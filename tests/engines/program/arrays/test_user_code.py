@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from numpy import maximum
 
 from fastcheck import NoRule
 from fastcheck.engines.program.arrays.program import Program
@@ -373,3 +374,33 @@ def test_complex_numbers_of_python_beside_numbers_of_numpy(name):
     found = run(function, CHANGE * 1e-3).changes[0]
     expected = [function(INPUT + one) - function(INPUT) for one in CHANGE * 1e-3]
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-13)
+
+
+LISTS = {
+    "reduce": lambda x: np.logaddexp.reduce([x[0], x[1] * x[2], 0.5]) + np.maximum.reduce([x, 2 * x, x * x]).sum(),
+    "reduce along an axis": lambda x: np.multiply.reduce([x, x + 1.0], axis=1) @ np.ones(2) + np.add.reduce((x, x), 0)[1],
+    "minimum of rows": lambda x: np.minimum([x[0], x[1]], 0.1)[1] + np.maximum([x[0], x[1]], [x[1], x[2]])[0],
+    "two lists": lambda x: np.sum(np.multiply([x[0], x[1]], [x[1], x[2]])) + np.add([x[0], 1.0], 2.0)[0],
+    "accumulate": lambda x: np.add.accumulate([x[0] ** 2, x[1], x[2]]) @ np.arange(3.0) + np.logaddexp.accumulate(list(x))[2],
+    "outer": lambda x: np.sum(np.multiply.outer([x[0], x[1]], x) ** 2) + np.subtract.outer(x, [x[0], 1.0]).prod(),
+    "at": lambda x: at_a_list(x),
+    "arrays": lambda x: np.maximum(x, 0.1).sum() + np.maximum.reduce(x) + np.maximum(0.3, x[0]) + np.add.reduce(X[0]),
+    "imported names": lambda x: maximum.reduce([x[0], x[1]]) + functools.reduce(maximum, [x[0], x[1], x[2]]),
+    "what it says of itself": lambda x: x.sum() * np.maximum.nin + len(np.maximum.__name__) * x[0],
+}
+
+
+def at_a_list(x):
+    out = np.zeros(2)
+    np.add.at(out, [0, 1, 1], [x[0] ** 2, x[1], x[2]])
+    return out.prod()
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_ufuncs_and_their_methods_take_lists_of_what_moves(name):
+    function = LISTS[name]
+    found = run(function, CHANGE * 1e-3).changes[0]
+    expected = [function(INPUT + one) - function(INPUT) for one in CHANGE * 1e-3]
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-13)
+    assert type(np.maximum) is np.ufunc
+    assert type(maximum) is np.ufunc
