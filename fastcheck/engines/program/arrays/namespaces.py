@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from . import algebra, composed, creation, curves, distances, joining, linear, matrices, reductions, scalars
+from . import algebra, composed, creation, curves, distances, joining, linear, matrices, reductions, scalars, vectorized
 from .elementwise import by_name
 from .rearranging import arrays_in, rearrangement
 from .run import Run
@@ -25,8 +25,18 @@ _OF_LISTS = """sum mean max min amax amin prod std var median average argmax arg
 # Ufuncs that people call with lists, or whose methods they do: numpy.maximum.reduce([a, b, c]).
 _UFUNCS_OF_LISTS = """add subtract multiply maximum minimum fmax fmin logaddexp logaddexp2 hypot logical_and logical_or
     logical_xor"""
+
+
+def _logsumexp(run: Run, function: Any, args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+    """scipy.special.logsumexp, which has a rule of its own where there are no weights."""
+    weights = args[2] if len(args) > 2 else options.get("b")
+    handler = reductions.by_rule("axis", "b", "keepdims", "return_sign") if weights is None else _OF_WEIGHTS
+    return handler(run, function, args, options)
+
+
+_OF_WEIGHTS = composed.composed(curves.log_of_weighted_sum)
 _SPECIAL = {
-    "logsumexp": reductions.by_rule("axis", "b", "keepdims", "return_sign"),
+    "logsumexp": _logsumexp,
     "softmax": reductions.by_rule("axis"),
     "log_softmax": reductions.by_rule("axis"),
     "zeta": by_name("zeta", 2),
@@ -154,6 +164,7 @@ def replaced() -> Mapping[tuple[ModuleType, str], Handler]:
     handlers |= {(np, name): creation.converted for name in _CONVERTED.split()}
     handlers |= {(np, "full"): creation.filled, (np, "full_like"): creation.filled}
     handlers |= {(np, name): creation.of_list for name in [*_OF_LISTS.split(), *_UFUNCS_OF_LISTS.split()]}
+    handlers[np, "vectorize"] = vectorized.called
     handlers[np.lib.stride_tricks, "as_strided"] = creation.strided
     handlers |= {(np, name): _asked(handler) for name, handler in joining.INDEXED.items()}
     handlers[np, "ndenumerate"] = _asked(creation.enumerated)

@@ -29,7 +29,8 @@ class Place(NamedTuple):
 
     Parameters
     ----------
-    holder : a module's globals, a closure's cell, a dictionary, a list, or a function, which holds its defaults.
+    holder : a module's globals, a closure's cell, a dictionary, a list, a function, which holds its defaults, or what
+        numpy.vectorize has made, which holds its class.
     name : the name, key or index there; nothing for a cell.
     value : the object.
     """
@@ -43,7 +44,7 @@ def assign(holder: Any, name: Any, content: Any) -> None:
     """Puts an object into a place."""
     if type(holder) is CellType:
         holder.cell_contents = content
-    elif type(holder) is FunctionType:
+    elif type(holder) is FunctionType or isinstance(holder, np.vectorize):
         setattr(holder, name, content)
     else:
         holder[name] = content
@@ -56,7 +57,9 @@ def content(holder: Any, name: Any) -> Any:
             return holder.cell_contents
         except ValueError:
             return None
-    return getattr(holder, name) if type(holder) is FunctionType else holder.get(name)
+    if type(holder) is FunctionType or isinstance(holder, np.vectorize):
+        return getattr(holder, name)
+    return holder.get(name)
 
 
 class Reachable:
@@ -75,6 +78,7 @@ class Reachable:
     classes : the user's classes among what they can reach.
     arrays : the arrays.
     generators : of random numbers.
+    vectorized : what numpy.vectorize has made.
     """
 
     def __init__(self, function: Callable[..., Any] | tuple[Any, ...]) -> None:
@@ -84,6 +88,7 @@ class Reachable:
         self.classes: list[type] = []
         self.arrays: list[NDArray[Any]] = []
         self.generators: list[Any] = []
+        self.vectorized: list[np.vectorize] = []
         self._named: list[set[str]] = []
         self._functions: list[FunctionType] = []
         self._places: list[Place] = []
@@ -109,6 +114,8 @@ class Reachable:
                 continue
             if id(value) in wanted:
                 yield Place(cell, "", value)
+        if id(np.vectorize) in wanted:
+            yield from (Place(made, "__class__", type(made)) for made in self.vectorized if id(type(made)) in wanted)
 
     def named(self) -> Iterator[Any]:
         """Yield what the user's code names: globals, what of modules it names, and what its closures hold."""
@@ -175,6 +182,9 @@ class Reachable:
             yield from found.values() if isinstance(found, dict) else found
         elif kind is np.ndarray:
             self.arrays.append(found)
+        elif isinstance(found, np.vectorize):
+            self.vectorized.append(found)
+            yield found.pyfunc
         elif isinstance(found, GENERATORS):
             self.generators.append(found)
         elif not isinstance(found, ModuleType):

@@ -269,6 +269,7 @@ FUNCTIONS: dict[Any, Handler] = {
     np.trapezoid: composed.composed(curves.integral),
     np.interp: composed.composed(curves.interpolated),
     np.sinc: composed.composed(curves.sinc),
+    np.i0: elementwise.by_name("i0", 1),
     np.piecewise: composed.composed(curves.pieces),
     np.bincount: linear.each(1, "weights"),
     np.histogram: linear.each("weights"),

@@ -115,6 +115,8 @@ class Wrapping:
             return Indexed(self._replacement(original.__getitem__, handler))
         if isinstance(original, np.ufunc):
             return OfLists(original, lambda function: self._replacement(function, handler))
+        if original is np.vectorize:
+            return self._of_vectorize(handler)
         at_work = self._at_work
 
         def replacement(*args: Any, **options: Any) -> Any:
@@ -131,6 +133,25 @@ class Wrapping:
         replacement.__doc__ = original.__doc__
         replacement.__wrapped__ = original  # type: ignore[attr-defined]  # as functools.wraps leaves it
         return replacement
+
+
+    def _of_vectorize(self, handler: Handler) -> type[np.vectorize]:
+        """Return the class of functions that numpy.vectorize has made, before the run too: these change their class."""
+        at_work = self._at_work
+
+        class Vectorized(np.vectorize):
+            def __call__(self, *args: Any, **named: Any) -> Any:
+                """Call the user's function with every entry."""
+                run = at_work.run
+                if run is None:
+                    return super().__call__(*args, **named)
+                try:
+                    return handler(run, self, args, named)
+                except NoRule as refusal:
+                    run.refusal = refusal
+                    raise
+
+        return Vectorized
 
 
 class Indexed:
@@ -159,6 +180,7 @@ class OfLists:
             setattr(self, name, asked(getattr(original, name)))
 
     def __call__(self, *args: Any, **options: Any) -> Any:
+        """Call the ufunc."""
         for one in args:
             if type(one) is list or type(one) is tuple:
                 return self._of_lists(*args, **options)
