@@ -4,6 +4,7 @@ import inspect
 
 import numpy as np
 import pytest
+import scipy.linalg
 
 import fastcheck as fc
 from benchmarks.data.numpy_layers import NUMPY_LAYERS
@@ -268,3 +269,52 @@ def test_buffers_like_further_arguments_are_in_double_precision(asked):
     for now, then in zip((args[0], args[1]["targets"]), before, strict=True):
         assert now.dtype == np.float32
         np.testing.assert_array_equal(now, then)
+
+
+def stiffness(a):
+    """The tridiagonal matrix of springs in a row, stiff by exp(a), as scipy.linalg.solve_banded takes it."""
+    e = np.exp(a)
+    bands = np.zeros((3, e.size - 1), a.dtype)
+    bands[0, 1:], bands[1], bands[2, :-1] = -e[1:-1], e[:-1] + e[1:], -e[1:-1]
+    return bands
+
+
+def springs(a, f, t):
+    """A cost that cannot be followed, and whose slopes are sums of large terms that cancel."""
+    return 0.5 * np.sum((scipy.linalg.solve_banded((1, 1), stiffness(a), f) - t) ** 2)
+
+
+def springs_gradient(a, f, t):
+    u = scipy.linalg.solve_banded((1, 1), stiffness(a), f)
+    back = scipy.linalg.solve_banded((1, 1), stiffness(a), u - t)
+    u, back = (np.concatenate([[0], one, [0]], dtype=a.dtype) for one in (u, back))
+    return -np.exp(a) * np.diff(u) * np.diff(back)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_where_costs_are_subtracted_what_single_precision_leaves_of_the_cost_is_measured(seed):
+    rng = np.random.default_rng(seed)
+    a, f, t = (rng.standard_normal(size).astype(np.float32) for size in (61, 60, 60))
+    right = springs_gradient(0.3 * a, f, t)
+    assert right.dtype == np.float32
+    report = fc.check_function(springs, 0.3 * a, right, (f, t))
+    assert (report.verdict, report.engine) == ("pass", "differences"), str(report)
+    largest = np.abs(right) == np.abs(right).max()
+    for wrong in (-right, right * np.where(largest, 1.01, 1.0), right * np.where(largest, 0.0, 1.0), 1.01 * right):
+        assert fc.check_function(springs, 0.3 * a, wrong.astype(np.float32), (f, t)).verdict == "fail"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_constant_that_is_subtracted_from_the_cost_excuses_nothing(seed):
+    """What is left of the cost then has no digits in single precision, and the gradient has them all."""
+    rng = np.random.default_rng(seed)
+    a, f, t = (rng.standard_normal(size).astype(np.float32) for size in (13, 12, 12))
+    offset = springs(*(one.astype(np.float64) for one in (a, f, t))) - 1e-6
+    right = springs_gradient(*(one.astype(np.float64) for one in (a, f, t))).astype(np.float32)
+
+    def cost(a, f, t):
+        return springs(a, f, t) - offset
+
+    assert fc.check_function(cost, a, right, (f, t)).verdict == "pass"
+    for wrong in (np.float32(1.001) * right, right * np.where(np.abs(right) == np.abs(right).max(), 1.01, 1.0)):
+        assert fc.check_function(cost, a, wrong.astype(np.float32), (f, t)).verdict == "fail"

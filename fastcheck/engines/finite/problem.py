@@ -1,7 +1,9 @@
 """What is checked by subtraction, and how: a cost at one point, and the method of taking differences."""
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ..._types import Array
 from ...problems.functions.evaluators import Evaluator
@@ -19,6 +21,8 @@ class FunctionProblem:
     theta, gradient : (n,).
     cost : J(theta).
     seconds : how long an evaluation takes; 0 where that is not known.
+    coarse : the cost of one array for each tensor, in the precision that they came in; None where that is double, and
+        where the cost takes no other.
     """
 
     evaluator: Evaluator
@@ -27,6 +31,7 @@ class FunctionProblem:
     gradient: Array
     cost: float
     seconds: float = 0.0
+    coarse: Callable[[Sequence[Array]], Any] | None = None
 
     def deadline_less(self, deadline: float) -> float:
         """Return a deadline that leaves time for one more evaluation."""
