@@ -19,12 +19,15 @@ from .problem import FunctionProblem, Method
 
 # Points near theta whose costs in both precisions are compared, and points further away between which the cost moves.
 NEAR, FURTHER = 6, 3
+# A gradient loses this many times the share that its cost loses: it goes there and back, and what entries of it lose
+# does not average out.
+BACK = 4.0
 
 
 def with_coarse_cost(
     problem: FunctionProblem, found: NumericalGradient, done: Indices, precision: Mapping[str, str], method: Method
 ) -> NumericalGradient:
-    """Return differences whose ``inside`` is the share of the cost that low precision loses, of each slope.
+    """Return differences whose ``inside`` is what a slope loses where the cost loses a share of itself.
 
     Of an entry that is small in its tensor it is that share of the usual one.  Where no entry is contradicted, nothing
     is looked at.
@@ -51,7 +54,7 @@ def with_coarse_cost(
         sizes = np.abs(slopes[mine])
         finite = sizes[np.isfinite(sizes)]
         usual = math.sqrt(float(np.mean(finite**2))) if finite.size else 0.0
-        inside[mine] = share * np.maximum(sizes, usual) * (UNIT_ROUNDOFF / units[done[mine]])
+        inside[mine] = BACK * share * np.maximum(sizes, usual) * (UNIT_ROUNDOFF / units[done[mine]])
     return replace(found, inside=np.where(np.isfinite(inside), inside, 0.0))
 
 
