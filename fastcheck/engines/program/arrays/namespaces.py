@@ -11,7 +11,20 @@ from typing import Any
 
 import numpy as np
 
-from . import algebra, composed, creation, curves, distances, joining, linear, matrices, reductions, scalars, vectorized
+from . import (
+    algebra,
+    composed,
+    creation,
+    curves,
+    distances,
+    distributions,
+    joining,
+    linear,
+    matrices,
+    reductions,
+    scalars,
+    vectorized,
+)
 from .elementwise import by_name
 from .rearranging import arrays_in, rearrangement
 from .run import Run
@@ -173,4 +186,7 @@ def replaced() -> Mapping[tuple[ModuleType, str], Handler]:
         module = sys.modules.get(module_name)
         if module is not None:
             handlers |= {(module, name): _asked(handler) for name, handler in table.items() if hasattr(module, name)}
+    stats = sys.modules.get("scipy.stats")
+    if stats is not None and hasattr(stats, "rv_discrete"):  # and not half imported by another thread
+        handlers |= {(stats, name): distributions.handled for name in distributions.distributions_of(stats)}
     return handlers

@@ -11,12 +11,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from types import ModuleType
+from types import MethodType, ModuleType
 from typing import Any
 
 import numpy as np
 
 from ...._errors import NoRule
+from . import distributions
 from .reachable import Reachable, assign, content
 from .run import AtWork, Run
 
@@ -113,6 +114,8 @@ class Wrapping:
     def _replacement(self, original: Any, handler: Handler) -> Any:
         if not callable(original):  # numpy.r_ and numpy.c_ are indexed
             return Indexed(self._replacement(original.__getitem__, handler))
+        if handler is distributions.handled and not isinstance(original, MethodType):
+            return distributions.Distribution(original, lambda function: self._replacement(function, handler))
         if isinstance(original, np.ufunc):
             return OfLists(original, lambda function: self._replacement(function, handler))
         if original is np.vectorize:
