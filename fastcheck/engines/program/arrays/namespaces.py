@@ -28,6 +28,7 @@ from . import (
 from .elementwise import by_name
 from .rearranging import arrays_in, rearrangement
 from .run import Run
+from .sparse import factorized, solved
 
 Handler = Callable[..., Any]
 _MADE = "zeros empty ones zeros_like empty_like ones_like"
@@ -186,6 +187,10 @@ def replaced() -> Mapping[tuple[ModuleType, str], Handler]:
         module = sys.modules.get(module_name)
         if module is not None:
             handlers |= {(module, name): _asked(handler) for name, handler in table.items() if hasattr(module, name)}
+    sparse = sys.modules.get("scipy.sparse.linalg")
+    if sparse is not None and hasattr(sparse, "spsolve"):
+        handlers[sparse, "spsolve"] = _asked(solved)
+        handlers |= {(sparse, name): factorized for name in ("splu", "spilu", "factorized")}
     stats = sys.modules.get("scipy.stats")
     if stats is not None and hasattr(stats, "rv_discrete"):  # and not half imported by another thread
         handlers |= {(stats, name): distributions.handled for name in distributions.distributions_of(stats)}

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....problems.functions.random_numbers import GENERATORS
+from .sparse import is_factors
 
 # Objects looked at before the walk ends: functions that people check reach some dozens.
 MOST_OBJECTS = 20_000
@@ -79,6 +80,7 @@ class Reachable:
     arrays : the arrays.
     generators : of random numbers.
     vectorized : what numpy.vectorize has made.
+    factors : of sparse matrices, and what solves with them.
     """
 
     def __init__(self, function: Callable[..., Any] | tuple[Any, ...]) -> None:
@@ -89,6 +91,7 @@ class Reachable:
         self.arrays: list[NDArray[Any]] = []
         self.generators: list[Any] = []
         self.vectorized: list[np.vectorize] = []
+        self.factors: list[Any] = []
         self._named: list[set[str]] = []
         self._functions: list[FunctionType] = []
         self._places: list[Place] = []
@@ -185,6 +188,8 @@ class Reachable:
         elif isinstance(found, np.vectorize):
             self.vectorized.append(found)
             yield found.pyfunc
+        elif is_factors(found):
+            self.factors.append(found)
         elif isinstance(found, GENERATORS):
             self.generators.append(found)
         elif not isinstance(found, ModuleType):

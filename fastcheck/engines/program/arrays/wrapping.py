@@ -20,6 +20,7 @@ from ...._errors import NoRule
 from . import distributions
 from .reachable import Reachable, assign, content
 from .run import AtWork, Run
+from .sparse import standing_in
 
 Handler = Callable[..., Any]
 Handlers = Mapping[tuple[ModuleType, str], Handler]
@@ -41,6 +42,7 @@ class Wrapping:
         self._known = 0
         self._modules = 0
         self._replacements: dict[int, tuple[Any, Any]] = {}
+        self._passing: set[int] = set()
         self._installed: dict[tuple[int, str], list[Any]] = {}
 
     @contextmanager
@@ -63,6 +65,11 @@ class Wrapping:
     def _enter(self, user: Reachable) -> list[tuple[int, str]]:
         with self._lock:
             self._update()
+            for factors in user.factors:
+                if id(factors) not in self._replacements:
+                    replacement = standing_in(factors, lambda: self._at_work.run)
+                    self._note(factors, replacement)
+                    self._passing |= {id(factors), id(replacement)}
             places = []
             for place in user.places(self._replacements):
                 key = (id(place.holder), place.name)
@@ -85,6 +92,10 @@ class Wrapping:
                 if not entry[0]:
                     _, holder, name, original = self._installed.pop(key)
                     assign(holder, name, original)
+            if not self._installed:  # what is the user's is not kept
+                for passing in self._passing:
+                    self._replacements.pop(passing, None)
+                self._passing.clear()
 
     def _update(self) -> None:
         """Makes the replacements of functions in modules that have been imported since the last time."""
