@@ -190,7 +190,7 @@ class OfLists:
     def __init__(self, original: np.ufunc, asked: Callable[[Any], Callable[..., Any]]) -> None:
         self._original = original
         self._of_lists = asked(original.__call__)
-        for name in ("reduce", "accumulate", "reduceat", "outer", "at"):
+        for name in ("reduce", "accumulate", "reduceat", "outer"):  # "at" has a target to ask
             setattr(self, name, asked(getattr(original, name)))
 
     def __call__(self, *args: Any, **options: Any) -> Any:

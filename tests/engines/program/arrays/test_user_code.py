@@ -384,10 +384,20 @@ LISTS = {
     "accumulate": lambda x: np.add.accumulate([x[0] ** 2, *x]) @ X[:, 0] + np.logaddexp.accumulate(list(x))[2],
     "outer": lambda x: np.sum(np.multiply.outer([x[0], x[1]], x) ** 2) + np.subtract.outer(x, [x[0], 1.0]).prod(),
     "at": lambda x: at_a_list(x),
+    "at several indices": lambda x: at_several(ROWS.dot(x)),
     "arrays": lambda x: np.maximum(x, 0.1).sum() + np.maximum.reduce(x) + np.maximum(0.3, x[0]) + np.add.reduce(X[0]),
     "imported names": lambda x: maximum.reduce([x[0], x[1]]) + functools.reduce(maximum, [x[0], x[1], x[2]]),
     "what it says of itself": lambda x: x.sum() * np.maximum.nin + len(np.maximum.__name__) * x[0],
 }
+
+
+ROWS = np.array([[0, 1, 1], [1, 0, 2], [0, 0, 1]])
+
+
+def at_several(x):
+    out = np.zeros((2, 3))
+    np.add.at(out, (slice(None), ROWS[0]), np.multiply.outer([1.0, 2.0], x))
+    return np.sum(out**2)
 
 
 def at_a_list(x):
