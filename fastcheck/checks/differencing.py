@@ -21,7 +21,7 @@ from ..problems.functions.evaluators import Evaluator, PythonCost
 from ..problems.functions.held import HeldCost
 from ..problems.functions.numba_functions import is_jitted
 from ..problems.gradients import NumericalGradient
-from ..problems.parameters.tensor import unit_roundoffs
+from ..problems.parameters.layout import unit_roundoffs
 from ..runtime.run import Run
 from ..runtime.threads import helpers_at_hand
 

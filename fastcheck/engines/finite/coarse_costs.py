@@ -14,7 +14,7 @@ import numpy as np
 from ..._constants import NOISE_SIGMAS, UNIT_ROUNDOFF
 from ..._types import Array, Indices
 from ...problems.gradients import NumericalGradient
-from ...problems.parameters.tensor import unit_roundoffs
+from ...problems.parameters.layout import unit_roundoffs
 from .problem import FunctionProblem, Method
 
 # Points near theta whose costs in both precisions are compared, and points further away between which the cost moves.

@@ -1,12 +1,8 @@
 """One named parameter array and its place in theta."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-
-from ..._constants import UNIT_ROUNDOFF, UNIT_ROUNDOFFS
-from ..._types import Array
 
 
 def index_text(index: tuple[int, ...]) -> str:
@@ -44,9 +40,3 @@ class Tensor:
     def place(self, position: int) -> str:
         """Name and index of a position of theta: "W1[3, 5]"."""
         return self.name + index_text(self.index(position - self.start))
-
-
-def unit_roundoffs(tensors: Sequence[Tensor], precision: Mapping[str, str]) -> Array:
-    """Return the unit roundoff (n,) of every entry's gradient, by the dtypes of those in less than double precision."""
-    return np.concatenate([np.full(t.size, UNIT_ROUNDOFFS.get(precision.get(t.name, "float64"), UNIT_ROUNDOFF))
-                           for t in tensors])

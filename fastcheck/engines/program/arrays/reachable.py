@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....problems.functions.random_numbers import GENERATORS
-from .sparse import is_factors
+from .sparse import factors_of
 
 # Objects looked at before the walk ends: functions that people check reach some dozens.
 MOST_OBJECTS = 20_000
@@ -80,7 +80,7 @@ class Reachable:
     arrays : the arrays.
     generators : of random numbers.
     vectorized : what numpy.vectorize has made.
-    factors : of sparse matrices, and what solves with them.
+    factors : places of factors of sparse matrices, and of what solves with them.
     """
 
     def __init__(self, function: Callable[..., Any] | tuple[Any, ...]) -> None:
@@ -91,12 +91,13 @@ class Reachable:
         self.arrays: list[NDArray[Any]] = []
         self.generators: list[Any] = []
         self.vectorized: list[np.vectorize] = []
-        self.factors: list[Any] = []
         self._named: list[set[str]] = []
         self._functions: list[FunctionType] = []
         self._places: list[Place] = []
         self._looked_for = -1
         self._walk(function, *getattr(function, "user_code", ()))
+        self.factors = [place._replace(value=found) for place in self.bindings()
+                        if (found := factors_of(place.value)) is not None]
 
     def places(self, wanted: Mapping[int, Any]) -> list[Place]:
         """Return where the user's code looks up objects with these identities; found once for as many."""
@@ -188,8 +189,6 @@ class Reachable:
         elif isinstance(found, np.vectorize):
             self.vectorized.append(found)
             yield found.pyfunc
-        elif is_factors(found):
-            self.factors.append(found)
         elif isinstance(found, GENERATORS):
             self.generators.append(found)
         elif not isinstance(found, ModuleType):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from types import BuiltinMethodType, FrameType
+from types import BuiltinMethodType, FrameType, MethodType
 from typing import Any
 
 import numpy as np
@@ -90,19 +90,23 @@ def solved(run: Any, function: Callable[..., Any], args: tuple[Any, ...], option
 def factorized(run: Any, function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
     """scipy.sparse.linalg.splu, spilu and factorized."""
     made = function(*args, **options)
-    return standing_in(made, lambda: run) if is_factors(made) else made
+    return made if factors_of(made) is None else standing_in(made, lambda: run)
 
 
-def is_factors(found: Any) -> bool:
-    """Tell whether an object is a sparse matrix's factors, or what solves a system of equations with them."""
+def factors_of(found: Any) -> Any:
+    """Return an object that is a sparse matrix's factors, or solves with them, or what it stands in for; else None."""
+    owner = found.__self__ if type(found) in (BuiltinMethodType, MethodType) else found
+    if type(owner) is Factors:  # another thread is inside a run
+        return owner.stands_for
     linear = sys.modules.get("scipy.sparse.linalg")
-    owner = found.__self__ if type(found) is BuiltinMethodType else found
-    return linear is not None and isinstance(owner, getattr(linear, "SuperLU", ()))
+    return found if linear is not None and isinstance(owner, getattr(linear, "SuperLU", ())) else None
 
 
 def standing_in(found: Any, running: Callable[[], Any]) -> Any:
     """Return what stands in for factors, or for their method that solves."""
-    return Factors(found, running) if type(found) is not BuiltinMethodType else Factors(found.__self__, running).solve
+    if type(found) is BuiltinMethodType:
+        return Factors(found.__self__, running, found).solve
+    return Factors(found, running, found)
 
 
 class Factors:
@@ -112,10 +116,11 @@ class Factors:
     ----------
     original : what SciPy makes.
     running : gives the run that this thread is inside of, None where there is none.
+    stands_for : what it, or its method, stands for.
     """
 
-    def __init__(self, original: Any, running: Callable[[], Any]) -> None:
-        self._original, self._running = original, running
+    def __init__(self, original: Any, running: Callable[[], Any], stands_for: Any) -> None:
+        self._original, self._running, self.stands_for = original, running, stands_for
 
     def solve(self, rhs: Any, trans: str = "N") -> Any:
         """Return the solution for a right-hand side."""

@@ -42,7 +42,6 @@ class Wrapping:
         self._known = 0
         self._modules = 0
         self._replacements: dict[int, tuple[Any, Any]] = {}
-        self._passing: set[int] = set()
         self._installed: dict[tuple[int, str], list[Any]] = {}
 
     @contextmanager
@@ -65,21 +64,19 @@ class Wrapping:
     def _enter(self, user: Reachable) -> list[tuple[int, str]]:
         with self._lock:
             self._update()
-            for factors in user.factors:
-                if id(factors) not in self._replacements:
-                    replacement = standing_in(factors, lambda: self._at_work.run)
-                    self._note(factors, replacement)
-                    self._passing |= {id(factors), id(replacement)}
+            wanted = [(place, *self._replacements[id(place.value)]) for place in user.places(self._replacements)]
+            wanted += [(place, place.value, None) for place in user.factors]
             places = []
-            for place in user.places(self._replacements):
+            for place, original, replacement in wanted:
                 key = (id(place.holder), place.name)
                 if key in self._installed:
                     self._installed[key][0] += 1
                 else:
-                    original, replacement = self._replacements[id(place.value)]
                     if content(place.holder, place.name) is not original:
                         continue  # the user's code has put something else there
                     self._installed[key] = [1, place.holder, place.name, original]
+                    if replacement is None:
+                        replacement = standing_in(original, lambda: self._at_work.run)
                     assign(place.holder, place.name, replacement)
                 places.append(key)
             return places
@@ -92,10 +89,6 @@ class Wrapping:
                 if not entry[0]:
                     _, holder, name, original = self._installed.pop(key)
                     assign(holder, name, original)
-            if not self._installed:  # what is the user's is not kept
-                for passing in self._passing:
-                    self._replacements.pop(passing, None)
-                self._passing.clear()
 
     def _update(self) -> None:
         """Makes the replacements of functions in modules that have been imported since the last time."""

@@ -2,6 +2,8 @@
 
 import gc
 import sys
+import threading
+from queue import SimpleQueue
 
 import numpy as np
 import pytest
@@ -116,3 +118,26 @@ def test_factors_are_kept_by_nobody_after_a_run():
     run_with.clear()
     gc.collect()
     assert sys.getrefcount(factors) <= before + 1  # the cell of this function holds it, too
+
+
+def test_threads_may_solve_with_the_same_factors():
+    """A thread that looks around while another one runs finds what stands in for them."""
+    made = SimpleQueue()  # a list would be put back after the run
+
+    def outer(x):
+        if type(FACTORS) is not spl.SuperLU:  # it is followed
+            thread = threading.Thread(target=lambda: made.put(Program(inner, [np.ones(3)])))
+            thread.start()
+            thread.join()
+        return FACTORS.solve(x) + SOLVE(x)
+
+    def inner(x):
+        return FACTORS.solve(x) - 2.0 * SOLVE(x)
+
+    Program(outer, [np.ones(3)]).run({0: np.eye(3)})
+    program = made.get_nowait()
+    for _ in range(2):
+        found = program.run({0: np.eye(3)}).changes[0]
+        np.testing.assert_allclose(found, -np.linalg.inv(REGULAR.toarray()).T)
+    assert type(FACTORS) is spl.SuperLU
+    assert not any(hasattr(one, "stands_for") for one in (FACTORS, getattr(SOLVE, "__self__", None)))
