@@ -78,10 +78,10 @@ class Program:
     surroundings to carry changes as well (``X.dot(W)`` with a plain ``X`` never asks ``W``, and a plain buffer cannot
     receive what moves) is run again with the arrays replaced that it can reach.
 
-    Known limits that end in NoRule: compiled functions of moving arrays; ``x[mask]`` where the mask
-    differs between perturbations (``x[mask] = number``, ``x * mask`` and numpy.where are exact). Inside the function
-    ``type(x) is numpy.ndarray`` is False, though isinstance() says what it would say of an array. Two numbers that are
-    equal after a perturbation, but were calculated in different ways, may compare as different.
+    Known limits that end in NoRule: compiled functions of moving arrays; ``x[mask]`` where the mask differs between
+    perturbations (``x[mask] = number``, ``x * mask`` and numpy.where are exact). Inside the function ``type(x) is
+    numpy.ndarray`` is False, though isinstance() says what it would say of an array. Two numbers that are equal after a
+    perturbation, but were calculated in different ways, may compare as different.
     """
 
     observes = True
