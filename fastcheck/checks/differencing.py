@@ -6,7 +6,7 @@ Both engines are imported where they are used: their modules made ``import fastc
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -21,6 +21,7 @@ from ..problems.functions.evaluators import Evaluator, PythonCost
 from ..problems.functions.held import HeldCost
 from ..problems.functions.numba_functions import is_jitted
 from ..problems.gradients import NumericalGradient
+from ..problems.parameters.layout import unit_roundoffs
 from ..runtime.run import Run
 from ..runtime.threads import helpers_at_hand
 
@@ -81,10 +82,12 @@ class Subtracted:
     Parameters
     ----------
     problem, method : of the finite differences.
+    precision : dtypes of gradients in less than double precision, by the tensor's name.
     """
 
     problem: FunctionProblem
     method: Method
+    precision: Mapping[str, str] = field(default_factory=dict)
     name: str = "differences"
     dear: bool = False
 
@@ -107,7 +110,12 @@ class Subtracted:
         from ..engines.finite import engine as finite
 
         with helpers_at_hand():
-            return finite.differences(self.problem, wanted, self.method, run)
+            found, done, step = finite.differences(self.problem, wanted, self.method, run)
+        if self.problem.coarse is not None:
+            from ..engines.finite.coarse_costs import with_coarse_cost
+
+            found = with_coarse_cost(self.problem, found, done, self.precision, self.method)
+        return found, done, step
 
 
 @dataclass(frozen=True)
@@ -204,9 +212,9 @@ class Exact:
             found = NumericalGradient(self.problem.cost, nothing, nothing, nothing, nothing, settled=True)
         self._require_no_jumps(done, found.gradapprox)
         if done.size:
-            from ..engines.program.roundings import units_of, with_rounding
+            from ..engines.program.roundings import with_rounding
 
-            units = units_of(self.problem.tensors, self.precision)
+            units = unit_roundoffs(self.problem.tensors, self.precision)
             found = with_rounding(self.problem, found, done, self.gradient, units, self.method, run.memory_limit)
         return found, done, epsilon
 

@@ -27,7 +27,11 @@ from .._validation import (
 from ..engines.finite.directional import Probe
 from ..engines.finite.problem import FunctionProblem, Method
 from ..engines.finite.stencils import ORDERS
+from ..problems.functions.c_functions import is_foreign
+from ..problems.functions.evaluators import PythonCost
+from ..problems.functions.further_arguments import in_double_precision
 from ..problems.functions.integers import integer_arrays
+from ..problems.functions.numba_functions import is_jitted
 from ..problems.functions.purity import examine
 from ..problems.functions.random_numbers import random_numbers_kept, random_numbers_kept_by
 from ..problems.functions.repeats import called
@@ -95,7 +99,8 @@ def check_function(
     gradients : the same structure; in dictionaries the gradient of "W" may be called "dW".  Or a function
         gradients(parameters, *args) that returns it: where it disagrees it is run again beside the parameters, which
         tells rounding (of float32 buffers, say) from a mistake.
-    args : further arguments of the cost; for a C function one array or address, its data pointer.
+    args : further arguments of the cost; for a C function one array or address, its data pointer.  Where parameters
+        came in less than double precision, a Python cost gets the arrays among these in double precision too.
     vectorized : the cost takes every array with a leading axis, one row per perturbation, and returns (rows,) costs
         (as jax.vmap and torch.func.vmap make them).
     epsilon : the step; None chooses one per parameter from measured noise and curvature, where a usual one does not do.
@@ -154,6 +159,9 @@ def check_function(
     theta, gradient = at.vector, promised.vector
     precision = {**lowest_precision(at, promised), **getattr(cost, "precision", {})}
     rounding = cost.rounding if hasattr(cost, "user_code") else None
+    coarse = None
+    if at.precision and not (is_foreign(cost) or is_jitted(cost)):
+        coarse, args = _in_its_precision(cost, layout, _tuple(args)), in_double_precision(_tuple(args))
     integers = integer_arrays(cost, _tuple(args))
     subject = AnalyticGradient(layout.tensors, theta, gradient, None, precision, rounding=rounding, integers=integers,
                                again=again or getattr(cost, "again", None))
@@ -177,7 +185,8 @@ def check_function(
             evaluator.at, theta, choice.deadline
         )
         evaluator = worth_compiling(evaluator, cost, limits.threads)
-        problem = FunctionProblem(evaluator, layout, theta, gradient, value, seconds)
+        coarse = coarse if isinstance(evaluator, PythonCost) else None
+        problem = FunctionProblem(evaluator, layout, theta, gradient, value, seconds, coarse)
         with reporting(progress) as report:
             run = Run(limits.threads, limits.memory_limit, report)
             found = _differenced(cost, _tuple(args), problem, subject, choice, run, chosen, selection)
@@ -187,6 +196,11 @@ def check_function(
         seconds=time.perf_counter() - started,
     )
     return made if made.verdict == PASS else _with_word_on_solvers(made, cost)
+
+
+def _in_its_precision(cost: Any, layout: Layout, args: tuple[Any, ...]) -> Callable[[Sequence[Array]], Any]:
+    """Return a cost of one array for each tensor, with further arguments as they came."""
+    return lambda values: cost(layout.filled(values), *args)
 
 
 def _require_cost_first(cost: Any, parameters: Any) -> None:
@@ -228,7 +242,8 @@ def _differenced(
         except TooSlow as error:
             note = f"Ordinary differences were taken: {error}."
             subject = replace(subject, paths=None)  # to follow the program would take as long
-    subject, found, step = _checked(Subtracted(problem, choice), problem, subject, choice, run, selection)
+    subtracted = Subtracted(problem, choice, subject.precision)
+    subject, found, step = _checked(subtracted, problem, subject, choice, run, selection)
     return subject, replace(found, notes=(*found.notes, note)) if note else found, step, SUBTRACTED
 
 

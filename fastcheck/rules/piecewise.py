@@ -81,7 +81,7 @@ def maximum(xp: Any, values: Values, changes: Changes, out: Any, branches: Branc
     if largest(xp, da) + largest(xp, db) < smallest(xp, gap):
         return xp.where(first, 0.0 if da is None else da, 0.0 if db is None else db)
     kind: Kind = "kink" if da is None or db is None else "tie"
-    da, db = or_zero_like(da, db), or_zero_like(db, da)
+    da, db = or_zero_like(xp, da, db), or_zero_like(xp, db, da)
     endless = (a == b) & ~xp.isfinite(gap)  # neither overtakes the other: what the first one does is as good
     low = two_sum(xp, a, -b)[1]
     if any_of(xp, endless):
@@ -94,9 +94,9 @@ def maximum(xp: Any, values: Values, changes: Changes, out: Any, branches: Branc
     return at_ties(xp, gap == 0.0, da - db, change, *tied_pair(changes, da, db), branches, kind)
 
 
-def or_zero_like(change: Any, other: Any) -> Any:
-    """Return the change, or zeros of the other's shape."""
-    return 0.0 * other if change is None else change
+def or_zero_like(xp: Any, change: Any, other: Any) -> Any:
+    """Return the change, or zeros of the other's shape, also where that is NaN or infinite."""
+    return xp.zeros_like(other) if change is None else change
 
 
 def tied_pair(changes: Changes, da: Any, db: Any) -> tuple[Any, Any]:
@@ -148,7 +148,7 @@ def where(xp: Any, values: Values, changes: Changes, out: Any, branches: Branche
     """The chosen operand's change; where the condition changes (by -1 or 1), the other operand's new value less out."""
     (condition, a, b), (dc, da, db) = values, changes
     if dc is None:
-        return xp.where(condition, or_zero_like(da, db), or_zero_like(db, da))
+        return xp.where(condition, or_zero_like(xp, da, db), or_zero_like(xp, db, da))
     switched = dc != 0.0
     gap = b - a
     taken, other = or_zero(da), or_zero(db)

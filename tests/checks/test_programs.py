@@ -172,3 +172,64 @@ def test_a_jump_beside_it_is_no_noise_of_another_tensor(factor):
     report = fc.check_function(cost, parameters, gradients)
     assert [t.name for t in report.failures] == ([] if factor == 1.0 else ["w"]), str(report)
     assert report.ok == (factor == 1.0)
+
+
+TARGETS = np.where(np.arange(18).reshape(6, 3) % 5 == 1, np.nan, generator.standard_normal((6, 3)))
+PRESENT, DIVISOR = ~np.isnan(TARGETS), np.where(np.arange(18).reshape(6, 3) % 5 == 1, 0.0, 2.0)
+
+
+def quotients(scores):
+    with np.errstate(all="ignore"):
+        found = scores / DIVISOR
+    return np.where(np.isfinite(found), found, 0.0)
+
+
+# Costs that leave out missing targets or empty denominators, and what they have to do with scores to leave out.
+MISSING = {
+    "nanmean": (lambda s: np.nanmean((s - TARGETS) ** 2), lambda s: 2.0 * (s - TARGETS) / PRESENT.sum()),
+    "nansum": (lambda s: np.nansum(np.square(s - TARGETS)), lambda s: 2.0 * (s - TARGETS)),
+    "where": (lambda s: np.sum(np.where(PRESENT, (s - TARGETS) ** 2, 0.0)), lambda s: 2.0 * (s - TARGETS)),
+    "quotient": (lambda s: np.sum(quotients(s) ** 2), lambda s: 2.0 * quotients(s) / 2.0),
+}
+
+
+@pytest.mark.parametrize("name", MISSING)
+def test_what_is_missing_is_left_out(name):
+    cost, slope = MISSING[name]
+    right = X.T @ np.where(PRESENT, slope(X @ W), 0.0)
+    report = fc.check_function(lambda w: float(cost(X @ w)), W, right)
+    assert (report.verdict, report.engine) == ("pass", "program"), str(report)
+    assert fc.check_function(lambda w: float(cost(X @ w)), W, 1.001 * right).verdict == "fail"
+
+
+def sampled(p, image, targets):
+    """Sample an image beside its pixels by bilinear interpolation, as spatial transformers and optical flow do."""
+    places = p["places"] @ p["turn"]
+    corner = np.floor(places).astype(int)
+    (top, left), (down, right) = corner.T, (places - corner).T
+    value = (1 - down) * ((1 - right) * image[top, left] + right * image[top, left + 1]) + down * (
+        (1 - right) * image[top + 1, left] + right * image[top + 1, left + 1])
+    return np.sum((value - targets) ** 2)
+
+
+def sampled_gradient(p, image, targets):
+    places = p["places"] @ p["turn"]
+    corner = np.floor(places).astype(int)
+    (top, left), (down, right) = corner.T, (places - corner).T
+    a, b, c, d = image[top, left], image[top, left + 1], image[top + 1, left], image[top + 1, left + 1]
+    error = 2 * ((1 - down) * ((1 - right) * a + right * b) + down * ((1 - right) * c + right * d) - targets)
+    slopes = np.stack([(1 - right) * (c - a) + right * (d - b), (1 - down) * (b - a) + down * (d - c)], axis=1)
+    moved = error[:, None] * slopes
+    return {"places": moved @ p["turn"].T, "turn": p["places"].T @ moved}
+
+
+@pytest.mark.parametrize("places", [generator.uniform(1.2, 4.8, (7, 2)), np.arange(1.0, 9.0).reshape(4, 2) / 2.0])
+def test_places_between_pixels_and_on_them(places):
+    """On a pixel, where an identity leads, the slope is that of the side which is rounded down to."""
+    p = {"places": places, "turn": np.eye(2)}
+    args = generator.standard_normal((7, 7)), generator.standard_normal(len(places))
+    right = sampled_gradient(p, *args)
+    report = fc.check_function(sampled, p, right, args)
+    assert (report.verdict, report.engine) == ("pass", "program"), str(report)
+    wrong = {**right, "places": right["places"] * np.where(np.arange(len(places)) == 1, -3.0, 1.0)[:, None]}
+    assert fc.check_function(sampled, p, wrong, args).verdict == "fail"

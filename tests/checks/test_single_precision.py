@@ -4,6 +4,7 @@ import inspect
 
 import numpy as np
 import pytest
+import scipy.linalg
 
 import fastcheck as fc
 from benchmarks.data.numpy_layers import NUMPY_LAYERS
@@ -227,3 +228,93 @@ def test_what_the_cost_rounds_in_single_precision_its_gradient_rounds_too(seed):
         open_to_doubt = factor == 1.01 and seed == 3  # whose rounding reaches a hundredth of that entry
         assert fc.check_function(cost, D, wrong).verdict == ("inconclusive" if open_to_doubt else "fail")
         assert fc.check_function(cost, D, gradient * np.float32(factor)).verdict == "fail"
+
+
+def mixture_of_experts(p, x, y):
+    """The cost of experts that have their own samples each; what they give is put into an array like the targets."""
+    scores = x @ p["gate"]
+    out, chosen = np.zeros_like(y["targets"]), np.argmax(scores, axis=1)
+    weight = np.exp(scores[np.arange(len(x)), chosen]) / np.exp(scores).sum(axis=1)
+    for expert, W in enumerate(p["W"]):
+        rows = np.flatnonzero(chosen == expert)
+        out[rows] += weight[rows, None] * np.tanh(x[rows] @ W)
+    return np.mean((out - y["targets"]) ** 2)
+
+
+def mixture_gradient(p, x, y):
+    scores = x @ p["gate"]
+    out, chosen = np.zeros_like(y["targets"]), np.argmax(scores, axis=1)
+    shares = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    weight, hidden = shares[np.arange(len(x)), chosen], np.zeros_like(out)
+    for expert, W in enumerate(p["W"]):
+        hidden[chosen == expert] = np.tanh(x[chosen == expert] @ W)
+    d = 2 * (weight[:, None] * hidden - y["targets"]) / out.size
+    back = d * weight[:, None] * (1 - hidden**2)
+    dW = np.stack([x[chosen == expert].T @ back[chosen == expert] for expert in range(len(p["W"]))])
+    toward = np.eye(shares.shape[1], dtype=x.dtype)[chosen] - shares
+    return {"gate": x.T @ (((d * hidden).sum(axis=1) * weight)[:, None] * toward), "W": dW}
+
+
+@pytest.mark.parametrize("asked", ["arrays", "function"])
+def test_buffers_like_further_arguments_are_in_double_precision(asked):
+    """Where parameters came in single precision, so did what stands beside them, and all of it is taken as it is."""
+    rng = np.random.default_rng(0)
+    p = {"gate": rng.standard_normal((6, 4)).astype(np.float32), "W": rng.standard_normal((4, 6, 3)).astype(np.float32)}
+    args = rng.standard_normal((20, 6)).astype(np.float32), {"targets": rng.standard_normal((20, 3)).astype(np.float32)}
+    right, before = mixture_gradient(p, *args), [args[0].copy(), args[1]["targets"].copy()]
+    report = fc.check_function(mixture_of_experts, p, right if asked == "arrays" else mixture_gradient, args=args)
+    assert (report.verdict, report.engine) == ("pass", "program"), str(report)
+    wrong = {**right, "gate": right["gate"] * np.float32(1.001)}
+    assert [t.name for t in fc.check_function(mixture_of_experts, p, wrong, args=args).failures] == ["gate"]
+    for now, then in zip((args[0], args[1]["targets"]), before, strict=True):
+        assert now.dtype == np.float32
+        np.testing.assert_array_equal(now, then)
+
+
+def stiffness(a):
+    """The tridiagonal matrix of springs in a row, stiff by exp(a), as scipy.linalg.solve_banded takes it."""
+    e = np.exp(a)
+    bands = np.zeros((3, e.size - 1), a.dtype)
+    bands[0, 1:], bands[1], bands[2, :-1] = -e[1:-1], e[:-1] + e[1:], -e[1:-1]
+    return bands
+
+
+def springs(a, f, t):
+    """A cost that cannot be followed, and whose slopes are sums of large terms that cancel."""
+    return 0.5 * np.sum((scipy.linalg.solve_banded((1, 1), stiffness(a), f) - t) ** 2)
+
+
+def springs_gradient(a, f, t):
+    u = scipy.linalg.solve_banded((1, 1), stiffness(a), f)
+    back = scipy.linalg.solve_banded((1, 1), stiffness(a), u - t)
+    u, back = (np.concatenate([[0], one, [0]], dtype=a.dtype) for one in (u, back))
+    return -np.exp(a) * np.diff(u) * np.diff(back)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_where_costs_are_subtracted_what_single_precision_leaves_of_the_cost_is_measured(seed):
+    rng = np.random.default_rng(seed)
+    a, f, t = (rng.standard_normal(size).astype(np.float32) for size in (61, 60, 60))
+    right = springs_gradient(0.3 * a, f, t)
+    assert right.dtype == np.float32
+    report = fc.check_function(springs, 0.3 * a, right, (f, t))
+    assert (report.verdict, report.engine) == ("pass", "differences"), str(report)
+    largest = np.abs(right) == np.abs(right).max()
+    for wrong in (-right, right * np.where(largest, 1.01, 1.0), right * np.where(largest, 0.0, 1.0), 1.01 * right):
+        assert fc.check_function(springs, 0.3 * a, wrong.astype(np.float32), (f, t)).verdict == "fail"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_constant_that_is_subtracted_from_the_cost_excuses_nothing(seed):
+    """What is left of the cost then has no digits in single precision, and the gradient has them all."""
+    rng = np.random.default_rng(seed)
+    a, f, t = (rng.standard_normal(size).astype(np.float32) for size in (13, 12, 12))
+    offset = springs(*(one.astype(np.float64) for one in (a, f, t))) - 1e-6
+    right = springs_gradient(*(one.astype(np.float64) for one in (a, f, t))).astype(np.float32)
+
+    def cost(a, f, t):
+        return springs(a, f, t) - offset
+
+    assert fc.check_function(cost, a, right, (f, t)).verdict == "pass"
+    for wrong in (np.float32(1.001) * right, right * np.where(np.abs(right) == np.abs(right).max(), 1.01, 1.0)):
+        assert fc.check_function(cost, a, wrong.astype(np.float32), (f, t)).verdict == "fail"

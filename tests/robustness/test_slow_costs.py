@@ -47,11 +47,11 @@ def smooth(p):
 
 def opaque(p):
     """No program can follow it."""
-    return sum(float(np.sum(np.tanh(np.array(value.tolist())))) for value in p.values())
+    return sum(float(np.sum(np.tanh(np.frombuffer(value.tobytes(), value.dtype)))) for value in p.values())
 
 
 def kinked(p):
-    return sum(float(np.sum(np.abs(np.array(value.tolist())))) for value in p.values())
+    return sum(float(np.sum(np.abs(np.frombuffer(value.tobytes(), value.dtype)))) for value in p.values())
 
 
 def gradients_of(cost, parameters, factor):

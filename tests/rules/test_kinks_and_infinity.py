@@ -1,6 +1,7 @@
 """What comparisons say beside infinity, and functions with a threshold on both sides of it."""
 
 import numpy as np
+import pytest
 
 from fastcheck.rules.branches import Branches
 from fastcheck.rules.table import RULES
@@ -66,3 +67,12 @@ def test_exponentials_that_overflow():
         np.testing.assert_array_equal(change[:4], 0.0)
         np.testing.assert_allclose(change[4], function(2.5) - function(2.0), rtol=1e-14)
         assert falling[0] == -np.inf
+
+
+@pytest.mark.parametrize("lost", [np.nan, np.inf, -np.inf])
+def test_where_hides_what_it_does_not_choose(lost):
+    """A missing number, or a quotient of zero, does nothing to what stands in its place, nor does its change."""
+    mask, moving, d = np.array([True, False]), np.array([1.0, lost]), np.array([0.1, lost])
+    for values, changes in (((mask, moving, 0.0), (None, d, None)), ((~mask, 0.0, moving), (None, None, d))):
+        change = RULES["where"].change(np, values, changes, np.array([1.0, 0.0]), Branches(np))
+        np.testing.assert_array_equal(change, [0.1, 0.0])

@@ -1,6 +1,8 @@
 """What is checked by subtraction, and how: a cost at one point, and the method of taking differences."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ..._types import Array
 from ...problems.functions.evaluators import Evaluator
@@ -18,6 +20,8 @@ class FunctionProblem:
     theta, gradient : (n,).
     cost : J(theta).
     seconds : how long an evaluation takes; 0 where that is not known.
+    coarse : the cost of one array for each tensor, in the precision that they came in; None where that is double, and
+        where the cost takes no other.
     """
 
     evaluator: Evaluator
@@ -26,6 +30,7 @@ class FunctionProblem:
     gradient: Array
     cost: float
     seconds: float
+    coarse: Callable[[Sequence[Array]], Any] | None = None
 
     def deadline_less(self, deadline: float) -> float:
         """Return a deadline that leaves time for one more evaluation."""

@@ -12,11 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from ..._constants import NOISE_SIGMAS, SATURATED, UNIT_ROUNDOFF, UNIT_ROUNDOFFS
+from ..._constants import NOISE_SIGMAS, SATURATED, UNIT_ROUNDOFF
 from ..._types import Array, Indices, Mask
 from ...problems.gradients import NumericalGradient
 from ...problems.parameters.sampling import stratified_order
-from ...problems.parameters.tensor import Tensor
 from ..finite.problem import Method
 from ..finite.unlearned import SHRUNK
 from .chords import (
@@ -125,12 +124,6 @@ def _spread(problem: ProgramProblem, done: Indices, looked_at: Indices, lost: Ar
         mine = looked_at[(positions >= t.start) & (positions < t.stop)]
         if mine.size:
             lost[mine] = np.maximum(lost[mine], SPREAD * root_mean_square(lost[mine]))
-
-
-def units_of(tensors: Sequence[Tensor], precision: Mapping[str, str]) -> Array:
-    """Return the unit roundoff (n,) of every entry's gradient, by the dtypes of those in less than double precision."""
-    return np.concatenate([np.full(t.size, UNIT_ROUNDOFFS.get(precision.get(t.name, "float64"), UNIT_ROUNDOFF))
-                           for t in tensors])
 
 
 def _entries_of_run(problem: ProgramProblem, numbers: int, memory_limit: int) -> int:

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from ..._constants import UNIT_ROUNDOFFS
+from ..._constants import UNIT_ROUNDOFF, UNIT_ROUNDOFFS
 from ..._types import Array, Indices
 from ..._validation import nearest
 from ...runtime.cached_property import cached_property
 from ...runtime.threads import run_all
+from .tensor import Tensor
 from .tree import Leaf, Tree, leaves, numbers, rebuilt, tree_of
 
 # What stands for a key that is not there.
@@ -208,6 +209,12 @@ def lowest_precision(*several: Values) -> dict[str, str]:
         for name, dtype in values.precision.items():
             found[name] = max(dtype, found.get(name, dtype), key=UNIT_ROUNDOFFS.__getitem__)
     return found
+
+
+def unit_roundoffs(tensors: Sequence[Tensor], precision: Mapping[str, str]) -> Array:
+    """Return the unit roundoff (n,) of every entry's gradient, by the dtypes of those in less than double precision."""
+    return np.concatenate([np.full(t.size, UNIT_ROUNDOFFS.get(precision.get(t.name, "float64"), UNIT_ROUNDOFF))
+                           for t in tensors])
 
 
 def _matched(layout: Layout, values: Any, argument: str, prefix: str) -> list[tuple[Leaf, Any]]:

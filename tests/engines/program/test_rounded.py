@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from fastcheck.engines.program.arrays.program import Program
 from fastcheck.engines.program.rounded import Roundings, far_away, near_by
 
 VALUES = [np.array([1.0, np.inf, np.nan]), np.array([1.0, -2.0]), np.array([[np.inf], [2.0]]), np.float64(3.0)]
@@ -29,3 +30,20 @@ def test_draws_depend_on_the_operation_and_the_seed_alone():
     assert not draws[:, -1].any()
     np.testing.assert_array_equal(draws[:, 0], Roundings([3], np.array([0])).draws(5, (2, 3))[:, 0])
     assert not np.array_equal(draws, roundings.draws(6, (2, 3)))
+
+
+@pytest.mark.parametrize("whole", [np.floor, np.ceil, np.rint, np.trunc, np.sign])
+def test_whole_numbers_are_not_off(whole):
+    """What rounds to whole numbers rounds no further: places between grid points lead where they led."""
+    program = Program(lambda x: whole(x), [np.array([0.4, 3.3, -2.7])])
+    moves = np.array([[0.0, 0.0, 0.0], [-9.2, 0.0, 0.0], [0.0, 0.1, 9.1]])
+    for far in (False, True):
+        found = program.rounded({0: moves}, Roundings([3], np.zeros(3, int), far=far)).changes[0]
+        np.testing.assert_array_equal(found, np.rint(found))
+        np.testing.assert_array_equal(found[0], 0.0)
+
+
+def test_results_beside_whole_numbers_are_off():
+    program = Program(lambda x: np.exp(x) + np.floor(x) @ np.ones((3, 3)), [np.array([0.4, 3.3, -2.7])])
+    roundings = Roundings([3], np.zeros(2, int), far=True)
+    assert program.rounded({0: np.array([[0.0, 0.0, 0.0], [9.2, 0.0, 0.0]])}, roundings).changes[0].all()

@@ -56,6 +56,19 @@ def pieces(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **options
     return found
 
 
+def log_of_weighted_sum(
+    a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, return_sign: bool = False
+) -> Any:
+    """scipy.special.logsumexp with weights: log(sum(b exp(a))), beside the largest entry."""
+    if return_sign:
+        raise NoRule("scipy.special.logsumexp with b= and return_sign=", "take the logarithm of the magnitude yourself")
+    level = np.max(value_of(a), axis=axis, keepdims=True)
+    level = np.where(np.isfinite(level), level, 0.0)
+    total = np.sum(b * np.exp(a - level), axis=axis, keepdims=True)
+    found = np.log(total) + level
+    return found if keepdims else np.squeeze(found, axis=axis)
+
+
 def multigammaln(a: Any, d: Any) -> Any:
     """scipy.special.multigammaln but for its constant."""
     from scipy.special import gammaln

@@ -1,7 +1,7 @@
 """Distributions of scipy.stats, and what it computes of samples, by what they are defined as (see ``composed``).
 
 A distribution knows its functions where it stands at zero with a scale of one: what is made of them is moved and
-stretched here.  Outside of its support they are not asked.
+stretched here.  Outside of its support nothing changes, and where it ends there is no rule.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ import numpy as np
 from scipy import special, stats
 
 from ...._errors import NoRule
+from ...._types import Mask
 from .array import DifferenceArray
 from .composed import composed
 from .rearranging import arrays_in, still_value, value_of
+from .run import Handler
 
-Handler = Callable[..., Any]
 # What is asked of a number, and what of a probability; the names are SciPy's.
 OF_A_NUMBER = "pdf", "logpdf", "cdf", "logcdf", "sf", "logsf", "pmf", "logpmf"
 OF_A_PROBABILITY = "ppf", "isf"
@@ -47,8 +48,10 @@ def _of_number(distribution: Any, name: str, x: Any, *args: Any, **named: Any) -
     standard = (x - loc) / scale
     if hasattr(distribution, "pmf"):
         still_value(standard)
-    _require_inside(distribution, value_of(standard), value_of(shapes), value_of(scale))
-    found = _standard(distribution, name)(standard, *shapes)
+    inside = _inside(distribution, value_of(standard), value_of(shapes), value_of(scale))
+    with np.errstate(all="ignore"):
+        found = _standard(distribution, name)(standard, *shapes)
+    found = found if inside.all() else np.where(inside, found, 0.0)
     if name == "pdf":
         return found / scale
     return found - np.log(scale) if name == "logpdf" else found
@@ -85,12 +88,15 @@ def _of_one_run(*operands: Any) -> list[Any]:
             for operand in operands]
 
 
-def _require_inside(distribution: Any, standard: Any, shapes: Any, scale: Any) -> None:
+def _inside(distribution: Any, standard: Any, shapes: Any, scale: Any) -> Mask:
+    """Tell which numbers are in a distribution's support."""
     lowest, highest = distribution._get_support(*shapes)
-    inside = bool(np.all((standard > lowest) & (standard < highest)))
-    if hasattr(distribution, "pmf"):  # which is at its ends, too
-        inside = bool(np.all((standard >= lowest) & (standard <= highest) & (standard == np.floor(standard))))
-    _require(inside and _is_one(distribution, shapes, scale), distribution)
+    if hasattr(distribution, "pmf"):
+        possible, inside = standard == np.floor(standard), (standard >= lowest) & (standard <= highest)
+    else:
+        possible, inside = (standard != lowest) & (standard != highest), (standard > lowest) & (standard < highest)
+    _require(bool(np.all(possible)) and _is_one(distribution, shapes, scale), distribution)
+    return np.asarray(inside)
 
 
 def _is_one(distribution: Any, shapes: Any, scale: Any) -> bool:
@@ -100,7 +106,8 @@ def _is_one(distribution: Any, shapes: Any, scale: Any) -> bool:
 
 def _require(possible: bool, distribution: Any) -> None:
     if not possible:
-        raise NoRule(f"scipy.stats.{distribution.name} outside of its support", "check where all probabilities count")
+        raise NoRule(f"scipy.stats.{distribution.name} at the end of its support, or of shapes that it has not",
+                     "check at other values")
 
 
 def _student(x: Any, df: Any) -> Any:

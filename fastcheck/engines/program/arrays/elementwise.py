@@ -42,6 +42,8 @@ def operate(run: Run, name: str, plain: Callable[..., Any], operands: Operands) 
         return product(run, name, plain, operands)  # type: ignore[no-any-return]  # it makes arrays only
     values, changes, moving = split(run, operands)
     out = plain(*values)
+    if type(out) is complex:  # of a number of Python's and one of NumPy's
+        out = np.complex128(out)
     scaled = run.notes is not None and _note(run, name, operands, values, out)
     if not moving or out is NotImplemented:
         return out if out is NotImplemented else run.fresh(out)
@@ -92,6 +94,8 @@ def operate_on_two(run: Run, name: str, plain: Callable[..., Any], a: Any, b: An
     else:
         return operate(run, name, plain, (a, b))
     out = plain(value_a, value_b)
+    if type(out) is complex:  # of a number of Python's and one of NumPy's
+        out = np.complex128(out)
     scaled = run.notes is not None and _note(run, name, (a, b), (value_a, value_b), out)
     if da is None and db is None:
         return run.fresh(out)

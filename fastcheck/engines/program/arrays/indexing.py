@@ -3,6 +3,8 @@
 A basic index cuts a view, and the same index behind the batch axis cuts the same view of the changes. An index with
 arrays copies. Where its arrays stand side by side the same index serves the changes; where a slice stands between them
 NumPy puts their axes first, before the batch axis too, and the index is applied to the entries' numbers instead.
+Where whole numbers of an index change (places between grid points, rounded down), a perturbation takes what stands
+where it leads to.
 """
 
 from typing import Any
@@ -24,7 +26,12 @@ _STILL_INDEX = (
 def get(array: Any, index: Any) -> Any:
     """``array[index]``."""
     value, run = array.value, array.run
-    key = index if type(index) in _BASIC else plain_key(run, index)
+    if type(index) in _BASIC:
+        key = index
+    elif _leads_elsewhere(run, index):
+        return _taken_elsewhere(array, index)
+    else:
+        key = plain_key(run, index)
     found = value[key]
     owner = array if array.base is None else array.base
     change = array._change if array.base is None else array.change
@@ -36,6 +43,40 @@ def get(array: Any, index: Any) -> Any:
             cut = change[(ALL, *key) if type(key) is tuple else (ALL, key)]
             return run.array_type(found, run, cut, owner, owner._change)
     return run.rearranged(found, None if change is None else gathered(value, change, key), owner.computed)
+
+
+def _leads_elsewhere(run: Any, index: Any) -> bool:
+    """Tell whether whole numbers of an index differ between perturbations."""
+    parts = index if type(index) is tuple else (index,)
+    return any(_moves(part) and part.value.dtype.kind in "iu" for part in parts if type(part) is run.array_type)
+
+
+def _moves(part: Any) -> bool:
+    change = part.change
+    return change is not None and bool(change.any())
+
+
+def _taken_elsewhere(array: Any, index: Any) -> Any:
+    """``array[index]``, of which each perturbation takes the entries that its own index leads to."""
+    value, run, change = array.value, array.run, array.change
+    parts = index if type(index) is tuple else (index,)
+    steps = [np.rint(part.change).astype(np.intp) if type(part) is run.array_type and _moves(part) else None
+             for part in parts]
+    here = [plain_key(run, part) if step is None else part.value for part, step in zip(parts, steps, strict=True)]
+    numbers = np.arange(value.size).reshape(value.shape)
+    found = value[tuple(here)]
+    flat, flat_change = value.reshape(-1), None if change is None else change.reshape(run.batch, -1)
+    moved = np.empty((run.batch, *found.shape), np.result_type(found, np.float64))
+    for row in range(run.batch):
+        there = [part if step is None else part + step[row] for part, step in zip(here, steps, strict=True)]
+        try:
+            places = numbers[tuple(there)]
+        except IndexError:
+            raise NoRule(*_STILL_INDEX) from None
+        moved[row] = flat[places] - found
+        if flat_change is not None:
+            moved[row] += flat_change[row, places]
+    return run.rearranged(found, moved, True)  # which counts as no operation, as where it leads nowhere else
 
 
 def put(array: Any, index: Any, content: Any) -> None:

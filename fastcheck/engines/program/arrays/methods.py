@@ -131,22 +131,22 @@ class Methods:
 
     conj = conjugate
 
-    def item(self: Any, *index: Any) -> float:
-        """Return one entry as a Python number."""
+    def item(self: Any, *index: Any) -> Any:
+        """Return one entry: a number that carries its changes on, or a whole number as Python has it."""
         if index:
-            return self[index[0] if len(index) == 1 and type(index[0]) is tuple else index].item()  # type: ignore[no-any-return]  # a Python number
+            return self[index[0] if len(index) == 1 and type(index[0]) is tuple else index].item()
         number = self.value.item()
-        if type(number) is not float:
+        if type(number) not in (float, complex):
             self._refuse_if_moving("item()")
-            return number  # type: ignore[no-any-return]  # a Python number
-        return self.run.floats.hand_out(self.ravel()[0] if self.ndim else self, number)  # type: ignore[no-any-return]  # a Python number
+            return number
+        return self.ravel()[0] if self.ndim else self[()]
 
     def tolist(self: Any) -> Any:
-        """Return the entries as nested lists."""
-        change = self.change
-        if change is not None and change.any():
-            self.run.refuse("tolist() of an array that moves", "keep it an array")
-        return self.value.tolist()
+        """Return the entries as nested lists, as ``item`` does."""
+        if self.value.dtype.kind not in "fc":
+            self._refuse_if_moving("tolist()")
+            return self.value.tolist()
+        return [row.tolist() for row in self] if self.ndim else self.item()
 
     def tobytes(self: Any, order: Any = "C") -> bytes:
         """Return the memory of an array that stands still."""

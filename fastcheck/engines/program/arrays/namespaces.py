@@ -22,19 +22,35 @@ from . import (
     matrices,
     reductions,
     scalars,
+    vectorized,
 )
 from .elementwise import by_name
+from .instances import OfMethods
 from .rearranging import arrays_in, rearrangement
 from .run import Handler, Run
-from .wrapping import Handlers, OfInstances
+from .sparse import factorized, solved
+from .wrapping import Handlers
 
 _MADE = "zeros empty ones zeros_like empty_like ones_like"
 _MADE_OF_STILL = "arange eye identity logspace geomspace tri fromiter fromfunction frombuffer indices"
 _CONVERTED = "array asarray asanyarray ascontiguousarray asfortranarray copy require asarray_chkfinite"
 _OF_LISTS = """sum mean max min amax amin prod std var median average argmax argmin dot matmul cumsum reshape transpose
     outer inner any all where"""
+# Ufuncs that people call with lists, or whose methods they do: numpy.maximum.reduce([a, b, c]).
+_UFUNCS_OF_LISTS = """add subtract multiply maximum minimum fmax fmin logaddexp logaddexp2 hypot logical_and logical_or
+    logical_xor"""
+
+
+def _logsumexp(run: Run, function: Any, args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+    """scipy.special.logsumexp, which has a rule of its own where there are no weights."""
+    weights = args[2] if len(args) > 2 else options.get("b")
+    handler = reductions.by_rule("axis", "b", "keepdims", "return_sign") if weights is None else _OF_WEIGHTS
+    return handler(run, function, args, options)
+
+
+_OF_WEIGHTS = composed.composed(curves.log_of_weighted_sum)
 _SPECIAL = {
-    "logsumexp": reductions.by_rule("axis", "b", "keepdims", "return_sign"),
+    "logsumexp": _logsumexp,
     "softmax": reductions.by_rule("axis"),
     "log_softmax": reductions.by_rule("axis"),
     "zeta": by_name("zeta", 2),
@@ -161,7 +177,8 @@ def replaced() -> Handlers:
     handlers[np, "linspace"] = linear.each(0, 1, "start", "stop")
     handlers |= {(np, name): creation.converted for name in _CONVERTED.split()}
     handlers |= {(np, "full"): creation.filled, (np, "full_like"): creation.filled}
-    handlers |= {(np, name): creation.of_list for name in _OF_LISTS.split()}
+    handlers |= {(np, name): creation.of_list for name in [*_OF_LISTS.split(), *_UFUNCS_OF_LISTS.split()]}
+    handlers[np, "vectorize"] = vectorized.called
     handlers[np.lib.stride_tricks, "as_strided"] = creation.strided
     handlers |= {(np, name): _asked(handler) for name, handler in joining.INDEXED.items()}
     handlers[np, "ndenumerate"] = _asked(creation.enumerated)
@@ -170,7 +187,18 @@ def replaced() -> Handlers:
         module = sys.modules.get(module_name)
         if module is not None:
             handlers |= {(module, name): _asked(handler) for name, handler in table.items() if hasattr(module, name)}
+    sparse = sys.modules.get("scipy.sparse.linalg")
+    if sparse is not None and hasattr(sparse, "spsolve"):
+        handlers[sparse, "spsolve"] = _asked(solved)
+        handlers |= {(sparse, name): factorized for name in ("splu", "spilu", "factorized")}
     return handlers | _of_statistics()
+
+
+def of_instance(frozen: Any) -> OfMethods:
+    """What stands in for the methods of a frozen distribution of scipy.stats."""
+    from . import distributions  # which imports scipy.stats
+
+    return _all_asked(distributions.of_frozen(frozen))
 
 
 def _of_statistics() -> dict[tuple[ModuleType, str], Any]:
@@ -183,12 +211,8 @@ def _of_statistics() -> dict[tuple[ModuleType, str], Any]:
     handlers: dict[tuple[ModuleType, str], Any] = {
         (stats, name): _asked(handler) for name, handler in distributions.FUNCTIONS.items()
     }
-    for name, methods in distributions.distributions().items():
-        handlers[stats, name] = _all_asked(methods)
-    frozen = OfInstances(lambda one: _all_asked(distributions.of_frozen(one)))
-    handlers[stats.distributions, "rv_frozen"] = frozen
-    return handlers
+    return handlers | {(stats, name): _all_asked(methods) for name, methods in distributions.distributions().items()}
 
 
-def _all_asked(handlers: Mapping[str, Handler]) -> Mapping[str, Handler]:
+def _all_asked(handlers: OfMethods) -> OfMethods:
     return {name: _asked(handler) for name, handler in handlers.items()}

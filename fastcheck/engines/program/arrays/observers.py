@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 
 from ...._types import Array
+from ....rules.branches import Branches
+from ....rules.table import RULES
 from ..rounded import UNIT, Roundings
 
 # Roundings that are drawn at once for results that are numbers: a long program has thousands of them.
@@ -13,16 +15,27 @@ BLOCK = 256
 
 
 class Rounded:
-    """An observer that has every moving result, and its change, be off by a rounding in some rows."""
+    """An observer that has every moving result, and its change, be off by a rounding in some rows.
+
+    Results that are whole numbers by what their operation is, as those of numpy.floor, are exact.
+
+    Attributes
+    ----------
+    branches : those of the run, which know the operation that was entered last.
+    """
 
     def __init__(self, roundings: Roundings) -> None:
+        self.branches: Branches | None = None
         self._roundings = roundings
         self._generators = [np.random.default_rng(seed) for seed in roundings.seeds]
         self._of_numbers = self._single()
 
     def result(self, count: int, value: Any, change: Any) -> Any:
         """Return the change to go on with, of the result of operation number ``count``."""
-        if change is None or value.dtype.kind not in "fc":
+        name = ""
+        if self.branches is not None:
+            name, self.branches.operation = self.branches.operation, ""
+        if change is None or value.dtype.kind not in "fc" or (name in RULES and RULES[name].discrete):
             return change
         draws = self._drawn(value.size).reshape(2, -1, *value.shape) if value.ndim else next(self._of_numbers)
         return self._roundings.off(np, value, change, draws)

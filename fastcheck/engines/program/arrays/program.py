@@ -16,7 +16,7 @@ from ..adjoints import Product
 from ..protocols import OperationSize, Response
 from ..rounded import Roundings
 from .array import DifferenceArray
-from .namespaces import replaced
+from .namespaces import of_instance, replaced
 from .observers import Rounded, Sized
 from .operation_sizes import OperationSizes
 from .products import MOST_PRODUCTS, ProductNotes, Suppression, groups_of
@@ -30,7 +30,7 @@ from .wrapping import Wrapping
 
 Changes = NDArray[Any]
 
-_WRAPPING = Wrapping(replaced)
+_WRAPPING = Wrapping(replaced, of_instance)
 
 
 class Program:
@@ -57,10 +57,10 @@ class Program:
     surroundings to carry changes as well (``X.dot(W)`` with a plain ``X`` never asks ``W``, and a plain buffer cannot
     receive what moves) is run again with the arrays replaced that it can reach.
 
-    Known limits that end in NoRule: numpy.vectorize and compiled functions of moving arrays; ``x[mask]`` where the mask
-    differs between perturbations (``x[mask] = number``, ``x * mask`` and numpy.where are exact). Inside the function
-    ``type(x) is numpy.ndarray`` is False, though isinstance() says what it would say of an array. Two numbers that are
-    equal after a perturbation, but were calculated in different ways, may compare as different.
+    Known limits that end in NoRule: compiled functions of moving arrays; ``x[mask]`` where the mask differs between
+    perturbations (``x[mask] = number``, ``x * mask`` and numpy.where are exact). Inside the function ``type(x) is
+    numpy.ndarray`` is False, though isinstance() says what it would say of an array. Two numbers that are equal after a
+    perturbation, but were calculated in different ways, may compare as different.
     """
 
     observes = True
@@ -156,7 +156,18 @@ class Program:
 
     def rounded(self, changes: Mapping[int, Changes], roundings: Roundings) -> Response | None:
         """Return the response to changes where all results are off by roundings; None where it cannot be followed."""
-        return self.watched(changes, lambda: Rounded(roundings), roundings.rows.size)[0]
+        tries: list[Rounded] = []
+
+        def new_run() -> Run:
+            tries.append(Rounded(roundings))
+            run = Run(roundings.rows.size, TABLES, None, tries[-1])
+            tries[-1].branches = run.branches
+            return run
+
+        try:
+            return self._response(new_run, changes)
+        except NoRule:
+            return None
 
     def column_numbers(self) -> int:
         """Return how many numbers a perturbation of all inputs takes beside theirs, where all results are kept."""

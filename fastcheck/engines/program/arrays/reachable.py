@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....problems.functions.random_numbers import GENERATORS
+from .instances import original_of
 
 # Objects looked at before the walk ends: functions that people check reach some dozens.
 MOST_OBJECTS = 20_000
@@ -29,7 +30,8 @@ class Place(NamedTuple):
 
     Parameters
     ----------
-    holder : a module's globals, a closure's cell, a dictionary, a list, or a function, which holds its defaults.
+    holder : a module's globals, a closure's cell, a dictionary, a list, a function, which holds its defaults, or what
+        numpy.vectorize has made, which holds its class.
     name : the name, key or index there; nothing for a cell.
     value : the object.
     """
@@ -43,7 +45,7 @@ def assign(holder: Any, name: Any, content: Any) -> None:
     """Puts an object into a place."""
     if type(holder) is CellType:
         holder.cell_contents = content
-    elif type(holder) is FunctionType:
+    elif type(holder) is FunctionType or isinstance(holder, np.vectorize):
         setattr(holder, name, content)
     else:
         holder[name] = content
@@ -56,7 +58,9 @@ def content(holder: Any, name: Any) -> Any:
             return holder.cell_contents
         except ValueError:
             return None
-    return getattr(holder, name) if type(holder) is FunctionType else holder.get(name)
+    if type(holder) is FunctionType or isinstance(holder, np.vectorize):
+        return getattr(holder, name)
+    return holder.get(name)
 
 
 class Reachable:
@@ -75,6 +79,8 @@ class Reachable:
     classes : the user's classes among what they can reach.
     arrays : the arrays.
     generators : of random numbers.
+    vectorized : what numpy.vectorize has made.
+    instances : places of objects that ``instances.original_of`` tells.
     """
 
     def __init__(self, function: Callable[..., Any] | tuple[Any, ...]) -> None:
@@ -84,34 +90,36 @@ class Reachable:
         self.classes: list[type] = []
         self.arrays: list[NDArray[Any]] = []
         self.generators: list[Any] = []
+        self.vectorized: list[np.vectorize] = []
         self._named: list[set[str]] = []
         self._functions: list[FunctionType] = []
         self._places: list[Place] = []
         self._looked_for = -1
         self._walk(function, *getattr(function, "user_code", ()))
+        self.instances = [place._replace(value=found) for place in self.bindings()
+                          if (found := original_of(place.value)) is not None]
 
-    def places(self, wanted: Mapping[int, Any], kinds: tuple[type, ...]) -> list[Place]:
-        """Return where the user's code looks up objects with these identities, or of these kinds.
-
-        They are found once for as many identities.
-        """
+    def places(self, wanted: Mapping[int, Any]) -> list[Place]:
+        """Return where the user's code looks up objects with these identities; found once for as many."""
         if self._looked_for != len(wanted):
-            self._places = list(self._find(wanted, kinds))
+            self._places = list(self._find(wanted))
             self._looked_for = len(wanted)
         return self._places
 
-    def _find(self, wanted: Mapping[int, Any], kinds: tuple[type, ...]) -> Iterator[Place]:
+    def _find(self, wanted: Mapping[int, Any]) -> Iterator[Place]:
         for namespace in self.namespaces:
             for name, value in list(namespace.items()):
-                if id(value) in wanted or issubclass(type(value), kinds):
+                if id(value) in wanted:
                     yield Place(namespace, name, value)
         for cell in self.cells:
             try:
                 value = cell.cell_contents
             except ValueError:  # it is empty still
                 continue
-            if id(value) in wanted or issubclass(type(value), kinds):
+            if id(value) in wanted:
                 yield Place(cell, "", value)
+        if id(np.vectorize) in wanted:
+            yield from (Place(made, "__class__", type(made)) for made in self.vectorized if id(type(made)) in wanted)
 
     def named(self) -> Iterator[Any]:
         """Yield what the user's code names: globals, what of modules it names, and what its closures hold."""
@@ -178,6 +186,9 @@ class Reachable:
             yield from found.values() if isinstance(found, dict) else found
         elif kind is np.ndarray:
             self.arrays.append(found)
+        elif isinstance(found, np.vectorize):
+            self.vectorized.append(found)
+            yield found.pyfunc
         elif isinstance(found, GENERATORS):
             self.generators.append(found)
         elif not isinstance(found, ModuleType):

@@ -166,7 +166,6 @@ _UNSUPPORTED = {
     "dtype": "compute in float64 throughout",
     "mean": "leave it out",
     "correction": "use ddof",
-    "b": "multiply by yourself",
     "return_sign": "leave it out",
 }
 

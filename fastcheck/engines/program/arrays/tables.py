@@ -124,10 +124,11 @@ def astype(array: DifferenceArray, dtype: Any, order: str, casting: str, copy: b
         return run.rearranged(
             out, change.astype(np.complex128) if after == "c" else change.copy(), array.owner.computed
         )
-    if after == "b":
-        return run.fresh(out, run.tables.operate(run, "not_equal", np.not_equal, (array, 0)).change)
-    if before == "f" and after in "iu":
-        return run.fresh(out, run.tables.operate(run, "trunc", np.trunc, (array,)).change)
+    if after == "b" or (before == "f" and after in "iu"):
+        with run.inside():  # it counts as no operation, as where nothing differs between perturbations
+            whole = (run.tables.operate(run, "not_equal", np.not_equal, (array, 0)) if after == "b"
+                     else run.tables.operate(run, "trunc", np.trunc, (array,)))
+        return run.rearranged(out, whole.change, True)
     raise NoRule(f"astype({dtype}) of an array of {value.dtype} that moves", "compute in float64 throughout")
 
 
@@ -261,6 +262,7 @@ FUNCTIONS: dict[Any, Handler] = {
     np.trapezoid: composed.composed(curves.integral),
     np.interp: composed.composed(curves.interpolated),
     np.sinc: composed.composed(curves.sinc),
+    np.i0: elementwise.by_name("i0", 1),
     np.piecewise: composed.composed(curves.pieces),
     np.bincount: linear.each(1, "weights"),
     np.histogram: linear.each("weights"),

@@ -11,25 +11,19 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from types import FunctionType, ModuleType
-from typing import Any, NamedTuple
+from types import ModuleType
+from typing import Any
+
+import numpy as np
 
 from ...._errors import NoRule
+from .instances import OfMethods, WithMethods
 from .reachable import Reachable, assign, content
 from .run import AtWork, Handler, Run
+from .sparse import factors_of, standing_in
 
-# Of an object, such as a distribution of scipy.stats, by the name of its method.
-OfMethods = Mapping[str, Handler]
-
-
-class OfInstances(NamedTuple):
-    """Handlers of the methods of a class's instances, which ``of`` gives for each."""
-
-    of: Callable[[Any], OfMethods]
-
-
-# By module and name.
-Handlers = Mapping[tuple[ModuleType, str], Handler | OfMethods | OfInstances]
+# By module and name; of an object by its methods.
+Handlers = Mapping[tuple[ModuleType, str], Handler | OfMethods]
 
 
 class Wrapping:
@@ -39,16 +33,16 @@ class Wrapping:
     ----------
     handlers : gives, by module and name, what stands in for each function, called with (run, function, args, options);
         asked again where a module has been imported since.
+    of_instance : gives the same of an object's methods, for objects that ``instances.original_of`` tells.
     """
 
-    def __init__(self, handlers: Callable[[], Handlers]) -> None:
-        self._handlers = handlers
+    def __init__(self, handlers: Callable[[], Handlers], of_instance: Callable[[Any], OfMethods]) -> None:
+        self._handlers, self._of_instance = handlers, of_instance
         self._lock = threading.Lock()
         self._at_work = AtWork()
         self._known = 0
         self._modules = 0
         self._replacements: dict[int, tuple[Any, Any]] = {}
-        self._kinds: dict[type, OfInstances] = {}
         self._installed: dict[tuple[int, str], list[Any]] = {}
 
     @contextmanager
@@ -71,17 +65,18 @@ class Wrapping:
     def _enter(self, user: Reachable) -> list[tuple[int, str]]:
         with self._lock:
             self._update()
+            wanted = [(place, *self._replacements[id(place.value)]) for place in user.places(self._replacements)]
+            wanted += [(place, place.value, None) for place in user.instances]
             places = []
-            for place in user.places(self._replacements, (*self._kinds, WithMethods)):
+            for place, original, replacement in wanted:
                 key = (id(place.holder), place.name)
                 if key in self._installed:
                     self._installed[key][0] += 1
                 else:
-                    original, replacement = self._pair_of(place.value)
                     if content(place.holder, place.name) is not original:
                         continue  # the user's code has put something else there
                     self._installed[key] = [1, place.holder, place.name, original]
-                    assign(place.holder, place.name, replacement)
+                    assign(place.holder, place.name, replacement or self._standing_in(original))
                 places.append(key)
             return places
 
@@ -106,9 +101,6 @@ class Wrapping:
         copies: dict[int, tuple[ModuleType, ModuleType]] = {}
         for (module, name), handler in handlers.items():
             original = getattr(module, name)
-            if isinstance(handler, OfInstances):
-                self._kinds[original] = handler
-                continue
             if id(original) not in self._replacements:
                 self._note(original, self._replacement(original, handler))
             copy = copies.setdefault(id(module), (module, _copy_of(module)))[1]
@@ -118,24 +110,25 @@ class Wrapping:
         for module, copy in copies.values():
             self._note(module, copy)
 
-    def _pair_of(self, value: Any) -> tuple[Any, Any]:
-        """Return an original and what stands in for it; what stands in for an instance lasts as long as the runs."""
-        known = self._replacements.get(id(value))
-        if known is not None:
-            return known
-        kind = next((kind for kind in self._kinds if isinstance(value, kind)), None)
-        return value, value if kind is None else self._replacement(value, self._kinds[kind].of(value))
-
     def _note(self, original: Any, replacement: Any) -> None:
         """Remembers a replacement, by the original's identity and, as another run may have installed it, by its own."""
         self._replacements[id(original)] = self._replacements[id(replacement)] = (original, replacement)
 
+    def _standing_in(self, original: Any) -> Any:
+        """Return what stands in for an instance, as long as a run lasts."""
+        if factors_of(original) is not None:
+            return standing_in(original, lambda: self._at_work.run)
+        return self._replacement(original, self._of_instance(original))
+
     def _replacement(self, original: Any, handler: Handler | OfMethods) -> Any:
         if isinstance(handler, Mapping):
-            methods = handler
-            return WithMethods(original, lambda name: self._method(original, name, methods))
+            return WithMethods(original, lambda name: self._method(original, name, handler))
         if not callable(original):  # numpy.r_ and numpy.c_ are indexed
             return Indexed(self._replacement(original.__getitem__, handler))
+        if isinstance(original, np.ufunc):
+            return OfLists(original, lambda function: self._replacement(function, handler))
+        if original is np.vectorize:
+            return self._of_vectorize(handler)
         at_work = self._at_work
 
         def replacement(*args: Any, **options: Any) -> Any:
@@ -153,37 +146,28 @@ class Wrapping:
         replacement.__wrapped__ = original  # type: ignore[attr-defined]  # as functools.wraps leaves it
         return replacement
 
-
     def _method(self, original: Any, name: str, handlers: OfMethods) -> Any:
         """Return an object's attribute, or what stands in for it."""
         found = getattr(original, name)
         return self._replacement(found, handlers[name]) if name in handlers else found
 
+    def _of_vectorize(self, handler: Handler) -> type[np.vectorize]:
+        """Return the class of functions that numpy.vectorize has made, before the run too: these change their class."""
+        at_work = self._at_work
 
-class WithMethods:
-    """Stands in for an object of which some methods are replaced, and for what it gives when it is called.
+        class Vectorized(np.vectorize):
+            def __call__(self, *args: Any, **named: Any) -> Any:
+                """Call the user's function with every entry."""
+                run = at_work.run
+                if run is None:
+                    return super().__call__(*args, **named)
+                try:
+                    return handler(run, self, args, named)
+                except NoRule as refusal:
+                    run.refusal = refusal
+                    raise
 
-    A distribution of scipy.stats that is called with shapes, a location and a scale gives one that has them: a method
-    of that is the distribution's with these behind its own arguments.
-    """
-
-    def __init__(self, original: Any, attribute: Callable[[str], Any]) -> None:
-        self._original, self._attribute = original, attribute
-
-    def __getattr__(self, name: str) -> Any:
-        found = self._attribute(name)
-        setattr(self, name, found)
-        return found
-
-    def __call__(self, *args: Any, **options: Any) -> Any:
-        """Return what stands in for what the object gives."""
-        def attribute(name: str) -> Any:
-            found = self._attribute(name)
-            if isinstance(found, FunctionType):
-                return lambda first, *more: found(first, *more, *args, **options)
-            return getattr(self._original(*args, **options), name)
-
-        return WithMethods(self._original, attribute)
+        return Vectorized
 
 
 class Indexed:
@@ -194,6 +178,32 @@ class Indexed:
 
     def __getitem__(self, key: Any) -> Any:
         return self._of_key(key)
+
+
+class OfLists:
+    """Stands in for a ufunc, which makes arrays of lists before it asks anyone; arrays go to the ufunc at once.
+
+    Parameters
+    ----------
+    original : the ufunc.
+    asked : makes what stands in for one function.
+    """
+
+    def __init__(self, original: np.ufunc, asked: Callable[[Any], Callable[..., Any]]) -> None:
+        self._original = original
+        self._of_lists = asked(original.__call__)
+        for name in ("reduce", "accumulate", "reduceat", "outer"):  # "at" has a target to ask
+            setattr(self, name, asked(getattr(original, name)))
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        """Call the ufunc."""
+        for one in args:
+            if type(one) is list or type(one) is tuple:
+                return self._of_lists(*args, **options)
+        return self._original(*args, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._original, name)
 
 
 def _copy_of(module: ModuleType) -> ModuleType:

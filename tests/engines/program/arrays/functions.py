@@ -267,12 +267,18 @@ SPECIAL = {
     "erf": lambda x, y, v: scipy.special.erf(x) + scipy.special.erfc(x),
     "gammaln": lambda x, y, v: scipy.special.gammaln(x * x + 1.0),
     "logsumexp": lambda x, y, v: scipy.special.logsumexp(x, axis=1) + scipy.special.logsumexp(x),
+    "logsumexp with weights": lambda x, y, v: (
+        scipy.special.logsumexp(x, axis=1, b=v * v) + scipy.special.logsumexp(y[:3], b=[1.0, 0.0, 2.0, 3.0, 0.5])
+        + scipy.special.logsumexp(np.where(x > 2.0, -np.inf, x), b=[[1.0], [2.0], [3.0]], axis=0, keepdims=True)[0, 2]
+        + scipy.special.logsumexp([0.3, 0.1, 0.2, 0.5], b=v * v)
+    ),
     "softmax": lambda x, y, v: scipy.special.softmax(x, axis=1) + scipy.special.log_softmax(x, axis=0),
     "xlogy": lambda x, y, v: scipy.special.xlogy(x, v * v + 1.0),
     "zeta": lambda x, y, v: scipy.special.zeta(2.5, x * x + 1.0) + scipy.special.polygamma(2, v * v + 1.0),
     "beta": lambda x, y, v: scipy.special.betaln(x * x + 1.0, v * v + 0.5) + scipy.special.beta(2.0, x * x + 0.5),
     "Bessel": lambda x, y, v: scipy.special.j0(x) + scipy.special.jv(3, x) + scipy.special.kv(1.5, v * v + 1.0),
     "modified Bessel": lambda x, y, v: scipy.special.i0(x) + scipy.special.i1e(x) + scipy.special.iv(2, v),
+    "modified Bessel of NumPy": lambda x, y, v: np.i0(x) + np.kaiser(4, 2.0) * np.i0(v),
     "integrals": lambda x, y, v: (
         scipy.special.exp1(x * x + 0.5) + scipy.special.expn(3, v * v) + scipy.special.dawsn(x)
         + scipy.special.spence(v * v) + scipy.special.expi(v * v) + scipy.special.erfi(v)

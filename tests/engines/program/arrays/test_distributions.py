@@ -52,14 +52,32 @@ def test_prior_in_the_module_and_in_a_closure():
     assert type(inside).__module__.startswith("scipy.")
 
 
-def test_outside_of_the_support_ordinary_differences_are_taken():
-    theta = np.array([0.3, -0.5, 2.0])
+@pytest.mark.parametrize(("low", "engine"), [(-0.5, "program"), (0.0, "differences")])
+def test_outside_of_the_support_nothing_changes_and_where_it_ends_there_is_no_rule(low, engine):
+    theta = np.array([0.3, low, 2.0])
 
     def cost(p):
         return (p * scipy.stats.expon.pdf(p)).sum()  # zero below zero
 
-    gradient = np.where(theta > 0.0, (1.0 - theta) * np.exp(-theta), 0.0)
-    assert verdicts(cost, theta, gradient) == ("differences", "pass", "fail")
+    gradient = np.where(theta >= 0.0, (1.0 - theta) * np.exp(-theta), 0.0)
+    assert verdicts(cost, theta, gradient)[::2] == (engine, "fail")
+    assert fc.check_function(cost, theta, gradient).verdict != "fail"
+
+
+def test_likelihood_of_a_mixture():
+    x, theta = DATA[:30], {"mean": rng.standard_normal(4), "log_scale": 0.2 * rng.standard_normal(4)}
+
+    def cost(p):
+        return -np.sum(np.log(np.mean(scipy.stats.norm.pdf(x[:, None], p["mean"], np.exp(p["log_scale"])), axis=1)))
+
+    z = (x[:, None] - theta["mean"]) / np.exp(theta["log_scale"])
+    density = np.exp(-0.5 * z**2 - theta["log_scale"])
+    share = density / density.sum(axis=1, keepdims=True)
+    gradient = {"mean": -(share * z / np.exp(theta["log_scale"])).sum(axis=0),
+                "log_scale": -(share * (z**2 - 1)).sum(axis=0)}
+    report = fc.check_function(cost, theta, gradient)
+    assert (report.engine, report.verdict) == ("program", "pass")
+    assert fc.check_function(cost, theta, {**gradient, "mean": 1.001 * gradient["mean"]}).verdict == "fail"
 
 
 def test_counts_that_move_are_not_counts():

@@ -71,6 +71,12 @@ def half_precision(x):
     return made
 
 
+def put_at_an_index(x):
+    made = np.zeros(5)
+    made[x.astype(int)] = 1.0
+    return made + x[0]
+
+
 def integer_buffer(x):
     made = np.zeros(3, int)
     made[:] = x
@@ -89,8 +95,7 @@ REFUSED = {
     "float() beside itself": (float_in_a_list, "float"),
     "float() that is kept": (float_kept, "float"),
     "int()": (lambda x: x * int(x[2]), "int"),
-    "index": (lambda x: np.arange(5.0)[x[2].astype(int)] + x if x.astype(int)[0] == 0 else x, "differ|index"),
-    "tolist": (lambda x: np.array(x.tolist()), "tolist"),
+    "an index to write at": (put_at_an_index, "indices that differ"),
     "tobytes": (lambda x: np.frombuffer(x.tobytes()), "tobytes"),
     "math.gamma": (lambda x: x * math.gamma(x[0]), "float"),
     "math.dist": (lambda x: x * math.dist(x, x + 1), "float"),
@@ -106,7 +111,6 @@ REFUSED = {
     "a function without a rule": (lambda x: np.linalg.eigvals(np.outer(x, x) + np.eye(3)), r"numpy\.linalg\.eigvals"),
     "a ufunc without a rule": (lambda x: np.nextafter(x, 1.0), r"numpy\.nextafter"),
     "a ufunc of one's own": (lambda x: np.frompyfunc(math.sqrt, 1, 1)(x * x).astype(float), "sqrt"),
-    "vectorize": (lambda x: np.vectorize(lambda t: t * t)(x), "plain array"),
     "piecewise of a mean": (
         lambda x: np.piecewise(x, [x > 0.0], [lambda t: t - t.mean(), 0.0]), "functions that look at several entries"
     ),

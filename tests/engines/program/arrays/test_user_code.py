@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from numpy import maximum
 
 from fastcheck import NoRule
 from fastcheck.engines.program.arrays.program import Program
@@ -327,3 +328,137 @@ def test_scalar_functions_of_pythons_own():
     found = run(function).changes[0]
     right = [math.exp(0.5 + change[0]) * (INPUT + change) - math.exp(0.5) * INPUT for change in CHANGE]
     np.testing.assert_allclose(found, right, rtol=1e-13)
+
+
+def lists_of_numbers(x):
+    rows = np.outer(x, x).tolist()
+    return sum(a * math.sin(b) for row in rows for a, b in zip(row, x.tolist(), strict=True)) + max(x.tolist())
+
+
+NUMBERS = {
+    "item": lambda x: x[0].item() * x.sum().item() + x.item(1) ** 2 + np.outer(x, x).item(1, 2) - np.exp(x).item((2,)),
+    "item of arrays of one": lambda x: x[:1].item() * np.sum(x, keepdims=True).item() * np.asarray(x[1]).item(),
+    "item of complex numbers": lambda x: abs((x[0] * np.exp(1j * x[1])).item() - 2.0) ** 2,
+    "tolist": lists_of_numbers,
+    "tolist of a number": lambda x: x[1].tolist() * x[0].tolist(),
+    "an array of a list": lambda x: np.sum(np.array(np.outer(x, x).tolist()) ** 3),
+    "items kept": lambda x: np.mean([float(i) * one.item() ** 2 for i, one in enumerate(x)]),
+    "text and comparisons": lambda x: x.sum().item() ** 2 if f"{x[0].item():.1f}" == "0.5" and x[0] > 0.1 else 0.0,
+}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_numbers_of_python_carry_changes(name):
+    """What item() and tolist() give can be calculated with further."""
+    function = NUMBERS[name]
+    for change in (CHANGE * 1e-3, CHANGE * 0.0):
+        found = run(function, change).changes[0]
+        expected = [np.asarray(function(INPUT + one)) - np.asarray(function(INPUT)) for one in change]
+        np.testing.assert_allclose(0.0 if found is None else found, expected, rtol=1e-9, atol=1e-13)
+
+
+COMPLEX_NUMBERS = {
+    "one times": lambda x: np.exp(1j * x[0]).real * x[1],
+    "plus": lambda x: abs(x[0] + 2j) ** 2 + abs(1j - x[1]),
+    "a quotient": lambda x: abs(1.0 / (1.0 + 1j * x[0] * x[1])) ** 2,
+    "a power": lambda x: ((x[0] + 1j * x[1]) ** 2).real,
+    "a sum in a loop": lambda x: abs(sum(t * np.exp(-2j * np.pi * k * x[0]) for k, t in enumerate(x))) ** 2,
+    "a filter's response": lambda x: np.log(abs(x[0] / (1.0 - 0.3 * x[1] * np.exp(-1j * x[2])))),
+}
+
+
+@pytest.mark.parametrize("name", COMPLEX_NUMBERS)
+def test_complex_numbers_of_python_beside_numbers_of_numpy(name):
+    """The product of 1j and a NumPy number is one of Python's."""
+    function = COMPLEX_NUMBERS[name]
+    found = run(function, CHANGE * 1e-3).changes[0]
+    expected = [function(INPUT + one) - function(INPUT) for one in CHANGE * 1e-3]
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-13)
+
+
+LISTS = {
+    "reduce": lambda x: np.logaddexp.reduce([x[0], x[1] * x[2], 0.5]) + np.maximum.reduce([x, 2 * x, x * x]).sum(),
+    "reduce along an axis": lambda x: np.multiply.reduce([x, x + 1.0], axis=1) @ X[:2, 0] + np.add.reduce((x, x), 0)[1],
+    "minimum of rows": lambda x: np.minimum([x[0], x[1]], 0.1)[1] + np.maximum([x[0], x[1]], [x[1], x[2]])[0],
+    "two lists": lambda x: np.sum(np.multiply([x[0], x[1]], [x[1], x[2]])) + np.add([x[0], 1.0], 2.0)[0],
+    "accumulate": lambda x: np.add.accumulate([x[0] ** 2, *x]) @ X[:, 0] + np.logaddexp.accumulate(list(x))[2],
+    "outer": lambda x: np.sum(np.multiply.outer([x[0], x[1]], x) ** 2) + np.subtract.outer(x, [x[0], 1.0]).prod(),
+    "at": lambda x: at_a_list(x),
+    "at several indices": lambda x: at_several(ROWS.dot(x)),
+    "arrays": lambda x: np.maximum(x, 0.1).sum() + np.maximum.reduce(x) + np.maximum(0.3, x[0]) + np.add.reduce(X[0]),
+    "imported names": lambda x: maximum.reduce([x[0], x[1]]) + functools.reduce(maximum, [x[0], x[1], x[2]]),
+    "what it says of itself": lambda x: x.sum() * np.maximum.nin + len(np.maximum.__name__) * x[0],
+}
+
+
+ROWS = np.array([[0, 1, 1], [1, 0, 2], [0, 0, 1]])
+
+
+def at_several(x):
+    out = np.zeros((2, 3))
+    np.add.at(out, (slice(None), ROWS[0]), np.multiply.outer([1.0, 2.0], x))
+    return np.sum(out**2)
+
+
+def at_a_list(x):
+    out = np.zeros(2)
+    np.add.at(out, [0, 1, 1], [x[0] ** 2, x[1], x[2]])
+    return out.prod()
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_ufuncs_and_their_methods_take_lists_of_what_moves(name):
+    function = LISTS[name]
+    found = run(function, CHANGE * 1e-3).changes[0]
+    expected = [function(INPUT + one) - function(INPUT) for one in CHANGE * 1e-3]
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-13)
+    assert type(np.maximum) is np.ufunc
+    assert type(maximum) is np.ufunc
+
+
+def slope_of(t, limit=0.4):
+    return t * t if abs(t) < limit else 2.0 * limit * abs(t) - limit**2
+
+
+huber_of = np.vectorize(slope_of)
+
+
+@np.vectorize
+def gated(t, u):
+    if t > 0.0:
+        return math.tanh(t) * u
+    return u - t
+
+
+VECTORIZED = {
+    "inside": lambda x: np.vectorize(lambda t: t * math.sin(t))(np.outer(x, x)).sum(),
+    "outside": lambda x: huber_of(x).sum() + huber_of(x, 0.1) @ x + huber_of(0.3 * x[1]),
+    "a decorator": lambda x: gated(x[:, None], np.array([1.0, 2.0])).prod(axis=0).sum() + gated(x, x * x).sum(),
+    "several results": lambda x: sum(a @ x * b.sum() for a, b in [np.vectorize(lambda t: (t, np.exp(t)))(x)]),
+    "types": lambda x: np.vectorize(lambda t: t**3, otypes=[float])(x).sum() * np.vectorize(slope_of, "d")(x)[0],
+    "indices": lambda x: np.vectorize(lambda k: x[k] ** 2)(np.array([[0, 2], [2, 1]])).sum(axis=0).prod(),
+    "whole numbers": lambda x: np.vectorize(lambda t: int(t > 0.0))(x) @ x,
+    "what is left out": lambda x: np.vectorize(lambda p, t: p @ x * t, excluded=[0])(x, x).sum(),
+    "what is left out by name": lambda x: np.vectorize(lambda t, p: p @ x * t, excluded={"p"})(x, p=x).sum(),
+    "kept in an object": lambda x: BESIDE["huber"](x).sum(),
+}
+BESIDE = {"huber": huber_of}
+
+
+@pytest.mark.parametrize("name", VECTORIZED)
+def test_vectorized_functions_are_followed_entry_by_entry(name):
+    function = VECTORIZED[name]
+    program = Program(function, [INPUT])
+    for change in (CHANGE * 1e-3, CHANGE * 0.0):
+        found = program.run({0: change}).changes[0]
+        expected = [function(INPUT + one) - function(INPUT) for one in change]
+        np.testing.assert_allclose(0.0 if found is None else found, expected, rtol=1e-9, atol=1e-13)
+    assert type(huber_of) is np.vectorize
+
+
+def test_vectorized_functions_that_are_refused():
+    function = np.vectorize(lambda a, b: a @ b, signature="(n),(n)->()")
+    with pytest.raises(NoRule, match="signature"):
+        run(lambda x: function(x, x))
+    with pytest.raises(NoRule, match="whole number"):
+        run(lambda x: np.vectorize(lambda t: 0 if t == INPUT[0] else t)(x), 0.0 * CHANGE)

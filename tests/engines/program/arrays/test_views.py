@@ -1,8 +1,11 @@
 """Random views of views, read and written to, held against literal subtraction."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings, strategies as st
 
+from fastcheck import NoRule
+from fastcheck.engines.program.arrays.program import Program
 from tests.engines.program.arrays.literal import assert_exact
 
 VIEWS = [
@@ -107,3 +110,45 @@ def program(make, steps):
 def test_whatever_is_written_is_seen_through_every_view(make, steps):
     rng = np.random.default_rng(7)
     assert_exact(program(make, steps), [rng.standard_normal((2, 3)), rng.standard_normal(4)], size=0.4, tolerance=1e-12)
+
+
+def bilinear(image, x):
+    """Sample an image beside its pixels; x is in the place of both coordinates."""
+    row, column = np.clip(np.floor(x + 1.0).astype(int), 0, 2), np.clip(np.floor(2.0 * x + 1.0).astype(int), 0, 2)
+    part = x - np.floor(x)
+    return image[row, column] * (1.0 - part) + image[row + 1, column] * part
+
+
+INDEXED = {
+    "two indices": bilinear,
+    "one index": lambda image, x: image[np.rint(x).astype(int) % 3] * 2.0,
+    "a slice behind": lambda image, x: image[(x > 0).astype(int), 1:],
+    "a slice between": lambda image, x: image.reshape(2, 4, 2)[(x > 0).astype(int), :, None, (x > 0.3).astype(int)],
+    "a number beside": lambda image, x: image[1, (x > 0).astype(int)] + image[(x > 0).astype(int), 2],
+    "of data": lambda image, x: np.arange(12.0).reshape(4, 3)[(x > 0).astype(int)] + x[:, None],
+    "one entry": lambda image, x: image[int(x[1] > 99.0), (x > 0).astype(int)[2]] * x,
+    "what stays": lambda image, x: np.exp(image[(x > 99.0).astype(int)]),
+}
+
+
+@pytest.mark.parametrize("name", INDEXED)
+def test_indices_may_differ_between_perturbations(name):
+    """Each perturbation takes the entries that it leads to; the sizes are those of functions sampled beside a grid."""
+    rng = np.random.default_rng(4)
+    assert_exact(INDEXED[name], [rng.standard_normal((4, 4)), np.array([0.1, -0.2, 0.4, -0.3])], size=0.5)
+
+
+def test_indices_outside_are_refused():
+    program = Program(lambda x: np.arange(2.0)[np.floor(x).astype(int)] + x, [np.array([0.5, 1.9])])
+    with pytest.raises(NoRule, match="differ"):
+        program.run({0: np.array([[0.0, 0.2]])})
+
+
+@pytest.mark.parametrize("name", [*INDEXED, "a truth", "another truth"])
+def test_operations_have_the_same_numbers_whether_whole_numbers_differ_or_not(name):
+    function = {"a truth": lambda image, x: image * (x - 0.2).astype(bool),
+                "another truth": lambda image, x: np.exp(np.floor(x).astype(bool) * x)}.get(name, INDEXED.get(name))
+    inputs = [np.random.default_rng(4).standard_normal((4, 4)), np.array([0.1, -0.2, 0.4, -0.3])]
+    program = Program(function, inputs)
+    for size in (1e-9, 0.35, 1e-9):
+        program.run({1: np.array([[size, size, -size, 0.0]])})  # a NoRule if any run counted otherwise than the first
