@@ -370,3 +370,15 @@ def test_autocast_around_the_call_counts_as_well():
         report = ft.check_module(chain(nn.LayerNorm(5), dtype=torch.float32), nn.CrossEntropyLoss(), x, y)
     assert report.verdict == "pass", str(report)
     assert any("low precision" in note for note in report.notes)
+
+
+def test_where_the_cost_overflows_in_the_modules_own_precision_no_gradient_is_accused():
+    module, x = nn.Linear(3, 1), torch.randn(4, 3)
+    report = ft.check_module(module, lambda out: out.mul(60.0).exp().mul(1e30).mean(), x.mul(3.0))
+    assert report.summary.startswith("The cost itself is not finite")
+
+
+def test_a_right_gradient_passes_where_the_cost_alone_overflows():
+    module, x = nn.Linear(3, 1), torch.randn(4, 3)
+    report = ft.check_module(module, nn.MSELoss(), x, torch.full((4, 1), 1e30))
+    assert report.ok, report

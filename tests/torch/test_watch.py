@@ -2,6 +2,8 @@
 
 import copy
 import io
+import math
+import warnings
 
 import numpy as np
 import pytest
@@ -273,3 +275,36 @@ def test_what_a_check_excused_fades_once_the_check_is_paid_for(debt):
     loss(module(x), y).backward()
     assert watch(x, y)
     assert watch._rounding.excused["weight"][0] == (0.1 if debt else 0.05)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("bad", ["diverged", "nan in the data", "overflow of the cost alone"])
+def test_where_the_cost_is_not_finite_that_is_said_and_no_gradient_is_accused(dtype, bad):
+    module = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1)).to(dtype)
+    x, y = torch.randn(16, 4).to(dtype), torch.randn(16, 1).to(dtype)
+    watch = ft.Watch(module, F.mse_loss, x, y, overhead=ALWAYS)
+    if bad == "nan in the data":
+        x[0, 0] = math.nan
+    elif bad == "overflow of the cost alone":
+        y[0] = torch.finfo(dtype).max ** 0.75
+    with pytest.raises(fc.GradientMismatch) as caught, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(100):
+            module.zero_grad()
+            F.mse_loss(module(x), y).backward()
+            watch(x, y)
+            with torch.no_grad():
+                for parameter in module.parameters():
+                    parameter -= 10.0 * parameter.grad
+    assert str(caught.value).splitlines()[0] == f"step {watch.steps}: the cost is not finite"
+    assert "The cost itself is not finite" in str(caught.value)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("value", [math.inf, math.nan])
+def test_one_gradient_that_is_not_finite_is_named(dtype, value):
+    module = net(dtype=dtype)
+    watch = ft.Watch(module, F.cross_entropy, *batch(dtype), overhead=ALWAYS)
+    module[0].weight.register_hook(lambda g: g.index_put((torch.tensor(0), torch.tensor(0)), torch.tensor(value).to(g)))
+    with pytest.raises(fc.GradientMismatch, match=r"step 1: the gradients are wrong(.|\n)*0\.weight\[0, 0\] is"):
+        trained(module, watch, 1, dtype=dtype)
