@@ -1,5 +1,8 @@
 """check_distributed: right workers pass, under DDP, FSDP and by hand; what goes wrong between them is named."""
 
+import sys
+import types
+
 import pytest
 import torch
 from torch import nn
@@ -81,3 +84,33 @@ def test_suspects_are_told_apart():
     assert "worker 2 are dropped" in named(shares, [whole - 0.3 * own[2]] * 3)
     assert "unequal sizes" in named(shares, [sum(own) / 3] * 3)
     assert named(shares, [whole * 1.234] * 3) == ""
+
+
+def local_step(module, loss, inputs, targets):
+    loss(module(inputs), targets).backward()
+
+
+@pytest.mark.parametrize(("name", "of"), [
+    ("make", {"make": lambda: nn.Linear(5, 3)}), ("loss", {"loss": lambda out, y: (out - y).square().mean()}),
+    ("wrap", {"wrap": lambda module: module}), ("step", {"step": lambda *_: None}),
+])
+def test_a_lambda_is_refused_with_what_to_do(name, of):
+    given = {"make": steps.make, "loss": nn.CrossEntropyLoss(), "batches": steps.batches(), **of}
+    with pytest.raises(TypeError, match=rf"^{name}: expected .* other processes .*, got <lambda> .*; write it "
+                                        r"with def at the top of a module"):
+        check_distributed(**given)
+
+
+def test_a_function_of_an_interactive_session_is_refused(monkeypatch):
+    """Worker processes cannot import what was typed in: only a file can be found again."""
+    monkeypatch.setattr(local_step, "__module__", "__main__")
+    monkeypatch.setitem(sys.modules, "__main__", types.ModuleType("__main__"))
+    sys.modules["__main__"].local_step = local_step
+    with pytest.raises(TypeError, match=r"^step: .*put it into a file"):
+        check_distributed(steps.make, nn.CrossEntropyLoss(), steps.batches(), step=local_step)
+
+
+def test_batches_that_cannot_be_sent_are_named():
+    batches = [(x, [lambda: y]) for x, y in steps.batches()]
+    with pytest.raises(TypeError, match="^batches: "):
+        check_distributed(steps.make, nn.CrossEntropyLoss(), batches)

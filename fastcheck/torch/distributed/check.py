@@ -19,7 +19,7 @@ from ..inside import inside
 from ..low_precision import doubled
 from ..tensors import in_short
 from .suspects import Shares, named
-from .workers import Batch, Work, backward, gradients_of_workers
+from .workers import Batch, Work, backward, gradients_of_workers, require_sendable
 
 
 def check_distributed(
@@ -56,6 +56,7 @@ def check_distributed(
     Raises
     ------
     ValueError : for less than two batches.
+    TypeError : for what cannot be sent to other processes: lambdas, functions inside functions or typed in.
     WorkerError : where a worker fails, or they do not finish.
     GradcheckError : where the module's gradients are wrong in one process already.
 
@@ -65,6 +66,7 @@ def check_distributed(
     """
     if len(batches) < 2:
         raise ValueError(f"batches: expected one for each of at least two workers, got {len(batches)}")
+    require_sendable({"make": make, "loss": loss, "wrap": wrap, "step": step, "batches": batches})
     started = time.perf_counter()
     module = make()
     state = {name: value.detach().cpu() for name, value in module.state_dict().items()}

@@ -1,12 +1,15 @@
 """Worker processes on this machine, joined by Gloo, that compute gradients the way a training loop does."""
 
 import multiprocessing
+import pickle
+import sys
 import tempfile
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ import torch
 from torch import distributed, nn
 
 from ..._errors import FastcheckError
+from ..tensors import in_short
 
 Batch = tuple[Any, Any]
 Gradients = dict[str, torch.Tensor]
@@ -43,6 +47,29 @@ class Work:
     wrap: Callable[[nn.Module], nn.Module]
     step: Callable[..., None]
     batches: Sequence[Batch]
+
+
+def require_sendable(arguments: Mapping[str, Any]) -> None:
+    """Raise TypeError for what cannot be sent to worker processes, or found again there.
+
+    Parameters
+    ----------
+    arguments : by the names that the caller knows them by.
+    """
+    for name, value in arguments.items():
+        called = getattr(value, "__qualname__", type(value).__name__)
+        try:
+            ForkingPickler.dumps(value)
+        except (pickle.PicklingError, TypeError, AttributeError) as error:
+            raise TypeError(
+                f"{name}: expected what can be sent to other processes (by pickle), got {called} ({in_short(error)}); "
+                "write it with def at the top of a module, without closures"
+            ) from None
+        if getattr(value, "__module__", "") == "__main__" and not hasattr(sys.modules["__main__"], "__file__"):
+            raise TypeError(
+                f"{name}: expected what other processes can import, got {called}, which was typed in; put it into a file, "
+                "and import it from there"
+            )
 
 
 def backward(module: nn.Module, loss: Callable[..., torch.Tensor], inputs: Any, targets: Any) -> None:
