@@ -102,6 +102,8 @@ class Case:
     def of(cls, module: nn.Module, loss: Any, inputs: Any, targets: Any, *, frozen: bool) -> "Case":
         """A case of what the caller passed: inputs are a tensor, a tuple, or a dictionary of keyword arguments."""
         args, kwargs = ((), dict(inputs)) if isinstance(inputs, Mapping) else (as_tuple(inputs), {})
+        _require_values("module", {**dict(module.named_parameters()), **dict(module.named_buffers())})
+        _require_values("inputs", dict(enumerate(tree_leaves((args, kwargs)))))
         narrow = any(floating(t) and torch.finfo(t.dtype).bits < DOUBLE for t in (*args, *module.parameters()))
         return cls(module, loss, args, kwargs, targets, frozen, random_state() if frozen else None, narrow=narrow)
 
@@ -181,13 +183,17 @@ class Case:
         parameters = self.parameters
         if not parameters:
             raise ValueError("module: expected parameters that require gradients, got none; there is nothing to check")
-        for parameter in parameters.values():
+        for name, parameter in parameters.items():
+            if parameter.is_inference():
+                raise ValueError(f"module: expected parameters that autograd gives gradients to, got {name}, which was "
+                                 "made under torch.inference_mode(); make the module outside of it")
             parameter.grad = None
         args, kwargs = mapped(self.args, detached), mapped(self.kwargs, detached)
         watching = Coarsest()
         with self.drawing():  # what backward draws (dropout that is computed again) are not the first numbers
             with watching:
                 value = self.cost_drawn_on(self.module, args, kwargs, self.targets)
+            before = {name: p._version for name, p in parameters.items()}
             value.backward()
         own = (UNIT_ROUNDOFFS[HALVES[p.dtype]] for p in parameters.values() if p.dtype in HALVES)
         self.coarse, self.single = max([watching.found, *own]), watching.single
@@ -195,6 +201,11 @@ class Case:
         again = self.cost(self.module, args, kwargs, self.targets).item()
         low = max((torch.finfo(p.dtype).eps for p in parameters.values()), default=0.0)
         if not same(first, again) and not abs(first - again) <= 1e2 * low * abs(again):
+            if changed := [name for name, version in before.items() if parameters[name]._version != version]:
+                raise ValueError(
+                    f"module: expected backward() to leave parameters as they are, got a change of {changed[0]}: "
+                    "does an optimizer step in a hook? Take the hook off for the check"
+                )
             raise NondeterministicError(
                 f"the loss is random or changes with each call: {first!r} and then {again!r} for the same parameters. "
                 f"{KEEPS_CHANGING if self.frozen else CHANGING}"
@@ -246,6 +257,14 @@ class Case:
                 return inside(module, given, lambda: then(here.cost(module, args, kwargs, targets)))
 
         return run
+
+
+def _require_values(argument: str, tensors: Mapping[Any, Any]) -> None:
+    """Refuse tensors of the device meta, by name."""
+    for name, one in tensors.items():
+        if isinstance(one, torch.Tensor) and one.is_meta:
+            raise ValueError(f"{argument}: expected tensors that have values, got {name} on the device meta; "
+                             "make them on a device (to_empty() and an initialisation, for a module)")
 
 
 def _widest(gradient: torch.Tensor) -> torch.Tensor:

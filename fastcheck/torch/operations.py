@@ -64,7 +64,9 @@ def of_another_function(case: Case, gradients: Mapping[str, Array]) -> str:
     values = [double(p).detach().cpu().numpy() for p in parameters.values()]
     if not agrees(slopes, values, [np.asarray(gradients[name]) for name in parameters], double=case.is_double):
         return ""
-    places = [f"{one.what} ({one.place})" if one.place else one.what for one in seen.detached]
+    placed = {one.what for one in seen.detached if one.place}
+    places = [f"{one.what} ({one.place})" if one.place else one.what for one in seen.detached
+              if one.place or one.what not in placed]
     return (f"The gradient is that of another function: of the loss in which {_listed(places[:MOST_PLACES])} "
             f"{'stand' if len(places) > 1 else 'stands'} still. Where that is meant (a straight-through estimator, a "
             "stopped gradient), it is right.")

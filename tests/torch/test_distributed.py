@@ -111,6 +111,6 @@ def test_a_function_of_an_interactive_session_is_refused(monkeypatch):
 
 
 def test_batches_that_cannot_be_sent_are_named():
-    batches = [(x, [lambda: y]) for x, y in steps.batches()]
+    batches = [(x, [lambda: None]) for x, _ in steps.batches()]
     with pytest.raises(TypeError, match="^batches: "):
         check_distributed(steps.make, nn.CrossEntropyLoss(), batches)

@@ -250,3 +250,30 @@ def test_fast_mode_finds_one_percent_though_little_of_it_lies_along_the_directio
         wrong = function(lambda x: x.softmax(0),
                          lambda g, x: 1.01 * torch.func.vjp(lambda t: t.softmax(0), x)[1](g)[0], vmap=False)
         assert not ft.gradcheck(wrong, (given,), fast_mode=True, raise_exception=False), seed
+
+
+@pytest.mark.parametrize("fast", [False, True])
+@pytest.mark.parametrize(("returned", "says"), [
+    (lambda x: {"a": x.sin()}, "got dict"), (lambda x: (x.sin(), None), r"got NoneType at place 1"),
+    (lambda x: float(x.sum()), "got float"), (lambda x: x.detach().numpy(), "got ndarray"),
+])
+def test_what_is_no_tensor_is_refused_by_its_kind(returned, says, fast):
+    with pytest.raises(TypeError, match=rf"^func: expected a tensor or a tuple of tensors, {says}"):
+        ft.gradcheck(returned, (tensor(3),), fast_mode=fast)
+
+
+def test_a_none_that_ends_backward_is_among_what_to_look_for():
+    class SineAndCosine(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.set_materialize_grads(False)
+            ctx.save_for_backward(x)
+            return x.sin(), x.cos()
+
+        @staticmethod
+        def backward(ctx, g, h):
+            (x,) = ctx.saved_tensors
+            return None if g is None else g * x.cos() - (0 if h is None else h * x.sin())
+
+    with pytest.raises(GradcheckError, match="not linear(.|\n)*where the gradient of one of them is None"):
+        ft.gradcheck(SineAndCosine.apply, (tensor(4),))

@@ -209,3 +209,8 @@ def test_settings_and_inputs_are_left_alone():
     assert all(torch.equal(a, b) for a, b in zip(before, given, strict=True))
     assert torch.are_deterministic_algorithms_enabled() == on
     assert torch.utils.deterministic.fill_uninitialized_memory == filled
+
+
+def test_one_tensor_alone_is_taken_as_gradcheck_takes_it():
+    x = torch.randn(4, 3, requires_grad=True)
+    assert check_kernel(torch.nn.functional.silu, lambda x: x * torch.sigmoid(x), x).ok

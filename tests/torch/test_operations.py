@@ -473,3 +473,18 @@ def test_a_part_is_accused_of_what_goes_wrong_between_its_layers():
     module = nn.Sequential(Part(), nn.Linear(3, 2)).double()
     report = ft.check_module(module, lambda out: out.square().sum(), torch.randn(6, 4, dtype=torch.float64))
     assert "The backward of 0 (Part) is wrong" in str(report)
+
+
+def test_what_is_detached_twice_is_told_once():
+    """Also by PyTorch itself, in a straight-through sample: the place in the caller's code says enough."""
+    module = nn.Sequential(nn.Linear(4, 5), Hard(), nn.Linear(5, 3)).double()
+    inputs, targets = torch.randn(6, 4, dtype=torch.float64), torch.randint(0, 3, (6,))
+    report = ft.check_module(module, nn.CrossEntropyLoss(), inputs, targets, randomness="frozen")
+    (note,) = [one for one in report.notes if "another function" in one]
+    assert note.count("detach()") == 1, note
+    assert "stands still" in note
+
+
+class Hard(nn.Module):
+    def forward(self, x):
+        return F.gumbel_softmax(x, hard=True)

@@ -67,8 +67,8 @@ def require_sendable(arguments: Mapping[str, Any]) -> None:
             ) from None
         if getattr(value, "__module__", "") == "__main__" and not hasattr(sys.modules["__main__"], "__file__"):
             raise TypeError(
-                f"{name}: expected what other processes can import, got {called}, which was typed in; put it into a file, "
-                "and import it from there"
+                f"{name}: expected what other processes can import, got {called}, which was typed in; put it into a "
+                "file, and import it from there"
             )
 
 

@@ -16,7 +16,7 @@ from ...verdict.yardstick import MARGIN, in_words, times_as_rough
 from ..answers import Answer, answer, outputs_of, random_upstream, requires_gradient, truth, wide
 from ..gradients import gradcheck
 from ..measured import RUNS, jiggled
-from ..tensors import floating, in_short
+from ..tensors import as_tuple, floating, in_short
 from .contract import CONTRACT, Plain, rounding_beside
 
 # Inputs this many times as large must not overflow where the reference does not.
@@ -52,7 +52,7 @@ class KernelReport(Judged):
 def check_kernel(
     function: Callable[..., Any],
     reference: Callable[..., Any],
-    inputs: Sequence[Any],
+    inputs: Any,
     *,
     more_inputs: Sequence[Sequence[Any]] = (),
     contract: bool = True,
@@ -71,8 +71,8 @@ def check_kernel(
     ----------
     function : the kernel: takes the inputs, returns a tensor or a tuple of tensors; differentiable by its own backward.
     reference : the same function written with PyTorch's own operators.
-    inputs : tensors in the precision that the kernel is for, and other arguments; those that require gradients are
-        checked.
+    inputs : tensors in the precision that the kernel is for, and other arguments, or one tensor alone; those that
+        require gradients are checked.
     more_inputs : further inputs to hold the kernel against the reference at: odd sizes, large numbers.
     contract : whether to test what autograd may ask besides right numbers: gradients that are not contiguous, expanded
         or zero, outputs used alone, inputs left unchanged, the same answer twice, memory that is written before it is
@@ -90,6 +90,7 @@ def check_kernel(
     >>> check_kernel(torch.nn.functional.silu, lambda x: x * torch.sigmoid(x), (x,)).verdict
     'pass'
     """
+    inputs = as_tuple(inputs)
     moving = [number for number, value in enumerate(inputs) if requires_gradient(value)]
     if not moving:
         raise ValueError("inputs: expected a tensor that requires a gradient, got none; call requires_grad_()")
