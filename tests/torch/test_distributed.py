@@ -1,5 +1,6 @@
 """check_distributed: right workers pass, under DDP, FSDP and by hand; what goes wrong between them is named."""
 
+import subprocess
 import sys
 import types
 
@@ -114,3 +115,45 @@ def test_batches_that_cannot_be_sent_are_named():
     batches = [(x, [lambda: None]) for x, _ in steps.batches()]
     with pytest.raises(TypeError, match="^batches: "):
         check_distributed(steps.make, nn.CrossEntropyLoss(), batches)
+
+
+def test_samples_that_meet_only_those_of_their_own_worker_are_told_from_unequal_batches():
+    """Batch normalisation: the gradients of the parts do not make up that of the whole, whatever their sizes."""
+    generator = torch.Generator().manual_seed(3)
+    whole, *own = (torch.randn(7, generator=generator).numpy().astype(float) for _ in range(3))
+    shares = Shares(whole, own, [6, 6])
+    says = named(shares, [sum(own) / 2] * 2)
+    assert "SyncBatchNorm" in says
+    assert "unequal" not in says
+    assert "all-reduce is missing" in named(shares, own)
+    assert named(shares, [whole] * 2) == ""
+
+
+@pytest.mark.parametrize(("of", "says"), [
+    ({"batches": [torch.randn(6, 5)] * 2}, r"^batches: expected pairs \(inputs, targets\), got Tensor"),
+    ({"batches": [(torch.randn(6, 5),)] * 2}, r"^batches: expected pairs \(inputs, targets\), got tuple of 1"),
+    ({"make": dict}, r"^make: expected a function that returns a torch\.nn\.Module, got one that returns dict"),
+])
+def test_what_does_not_fit_is_refused_before_workers_start(of, says):
+    with pytest.raises(TypeError, match=says):
+        check_distributed(**{"make": steps.make, "loss": LOSS, "batches": steps.batches(), **of})
+
+
+@pytest.mark.slow
+def test_a_parameter_that_takes_no_part_explains_why_buckets_are_not_reduced():
+    report = check_distributed(steps.half_used, LOSS, steps.batches())
+    assert report.verdict == "fail"
+    assert "find_unused_parameters=True" in str(report).replace("\n    ", " ")
+
+
+@pytest.mark.slow
+def test_a_script_that_starts_workers_as_it_is_imported_is_told_what_is_missing(tmp_path):
+    script = tmp_path / "unguarded.py"
+    script.write_text("""
+import torch
+from fastcheck.torch import check_distributed
+from tests.torch import distributed_steps as steps
+check_distributed(steps.make, torch.nn.CrossEntropyLoss(), steps.batches())
+""")
+    found = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
+    assert 'if __name__ == "__main__":' in found.stderr.splitlines()[-1], found.stderr

@@ -115,7 +115,9 @@ def _collected(folder: Path, rank: int, exitcode: int | None, seconds: float) ->
         raise WorkerError(f"worker {rank}: expected an end within {seconds:g} s, got none; is every worker part of "
                           "every collective operation?")
     if exitcode != 0 and not (folder / f"{rank}.done").exists():  # as it ends, Gloo's threads may bring it down
-        raise WorkerError(f"worker {rank}: expected exit status 0, got {exitcode}")
+        imports = ('; in a script, call check_distributed under if __name__ == "__main__": for each worker imports the '
+                   "script" if exitcode == 1 else "")
+        raise WorkerError(f"worker {rank}: expected exit status 0, got {exitcode}{imports}")
     found: Gradients = torch.load(folder / f"{rank}.pt", weights_only=True)
     return found
 
