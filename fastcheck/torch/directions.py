@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from .._types import Array, Indices
-from ..checks.jacobian.point import SHARE, Tolerances, steps_of
+from ..checks.jacobian.point import FAR, SHARE, Tolerances, steps_of
 from .function import TorchFunction
 from .tensors import random_numbers
 
@@ -85,11 +85,22 @@ class Directions:
             steps = steps_of(theta, function.unit, self.limits.eps) * drawn[span]
             if theta.size > LONGEST**2:
                 steps *= LONGEST / math.sqrt(theta.size)
-            above, below = theta + steps, theta - steps
-            high, low = function.with_input(number, (above, below))
-            with np.errstate(invalid="ignore"):  # entries at infinity show nothing along a direction
-                found.append(Rise(span, above - below, self._of_rows(high - low)))
+            rise = self._rise(number, steps)
+            if not np.isfinite(rise.rise).all():
+                # Some entry may stand nearer to the edge of the function's domain than its step is long.
+                near = np.where(theta == 0.0, np.abs(steps), FAR * np.abs(theta))
+                rise = self._rise(number, np.copysign(np.minimum(np.abs(steps), near), steps))
+            found.append(rise)
         return found
+
+    def _rise(self, number: int, steps: Array) -> Rise:
+        """Return what an input's move by steps to both sides does."""
+        span = self.function.spans[number]
+        theta = self.function.theta[span]
+        above, below = theta + steps, theta - steps
+        high, low = self.function.with_input(number, (above, below))
+        with np.errstate(invalid="ignore"):  # entries at infinity show nothing along a direction
+            return Rise(span, above - below, self._of_rows(high - low))
 
     def _of_rows(self, values: Array) -> Array:
         return values if self.rows.size == values.size else values[self.rows]

@@ -21,7 +21,7 @@ from ..checks.jacobian.quotients import ExactJacobian
 from ..engines.program.columns import SHRINK
 from ..engines.program.kinks import held_in_turn
 from ..engines.program.response import Response
-from ..engines.program.runner import inner_steps
+from ..engines.program.runner import inner_steps, scales
 from ..rules.branches import Held, Kind
 from .directions import Directions, Rise
 from .function import TorchFunction
@@ -30,8 +30,8 @@ from .tensors import Tensors, in_short, real_outputs
 
 log = logging.getLogger("fastcheck.torch")
 
-# Steps, relative to an entry and at least.
-STEP, LEAST = 2.0**-27, 2.0**-27
+# Steps, relative to an entry, or to the usual one of its input where it is zero.
+STEP = 2.0**-27
 # Bytes that a block of columns may take.
 BLOCK_BYTES = 1 << 25
 # Relative rounding of exact changes along a direction, and what steps as short as these leave out.
@@ -95,6 +95,12 @@ class Moved:
         given = self.directions
         return ExactDirections(given.function, given.rows, given.limits, given.jitter, moved=self)
 
+    @cached_property
+    def steps(self) -> Array:
+        """The step of each entry (n,)."""
+        parts = [STEP * scales(self.function.theta[span]) for span in self.function.spans]
+        return np.concatenate([np.empty(0), *parts])
+
     def rise(self, number: int, move: Array) -> Array:
         """Return the changes (M,) of the outputs from one end of a move of an input to the other.
 
@@ -110,8 +116,7 @@ class Moved:
 
     def jacobian(self) -> Array | ExactJacobian:
         """Return the Jacobian of all entries; raises NoRule where it is not finite, or subtraction contradicts it."""
-        steps = np.maximum(STEP * np.abs(self.function.theta), LEAST)
-        entries = np.arange(steps.size)
+        steps, entries = self.steps, np.arange(self.steps.size)
         (above, right), (below, left) = (self._quotients(entries, sign * steps) for sign in (1.0, -1.0))
         flagged = above | below
         found = 0.5 * (right + left)
@@ -235,7 +240,7 @@ class ExactDirections(Directions):
         return np.zeros(self.rows.size)
 
     def _rises(self, drawn: Array) -> list[Rise]:
-        moves = 2.0 * drawn * np.maximum(STEP * np.abs(self.function.theta), LEAST)
+        moves = 2.0 * drawn * self.moved.steps
         return [Rise(span, moves[span], self.moved.rise(number, moves[span]))
                 for number, span in enumerate(self.function.spans)]
 

@@ -277,3 +277,41 @@ def test_a_none_that_ends_backward_is_among_what_to_look_for():
 
     with pytest.raises(GradcheckError, match="not linear(.|\n)*where the gradient of one of them is None"):
         ft.gradcheck(SineAndCosine.apply, (tensor(4),))
+
+
+def small(scale, size=4):
+    return (torch.randn(size, dtype=torch.float64) * scale).requires_grad_()
+
+
+@pytest.mark.parametrize("fast", [False, True])
+@pytest.mark.parametrize("scale", [1e-12, 1e-8, 1e-5, 1.0, 1e8])
+def test_inputs_that_are_smaller_than_a_step_are_moved_by_less(scale, fast):
+    """Metres of an optical path, farads: what the function does there happens within a step of ordinary inputs."""
+    def call(x):
+        return (x / scale).tanh() * scale
+
+    assert ft.gradcheck(call, (small(scale),), fast_mode=fast)
+    wrong = function(call, lambda g, x: 1.1 * g * (1.0 - (x / scale).tanh() ** 2))
+    assert not ft.gradcheck(wrong, (small(scale),), fast_mode=fast, raise_exception=False)
+
+
+@pytest.mark.parametrize("fast", [False, True])
+@pytest.mark.parametrize("call", [torch.sqrt, torch.log, lambda x: x**0.3, lambda x: (x * torch.log(x)).sum()[None]])
+def test_entries_that_are_nearer_to_the_edge_of_the_domain_than_a_step(call, fast):
+    x = torch.tensor([1e-10, 1e-6, 1.0], dtype=torch.float64).requires_grad_()
+    assert ft.gradcheck(call, (x,), fast_mode=fast)
+
+    class Wrong(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return call(x)
+
+        @staticmethod
+        def backward(ctx, g):
+            (x,) = ctx.saved_tensors
+            with torch.enable_grad():
+                x = x.detach().requires_grad_()
+                return torch.autograd.grad(call(x), x, g)[0] * torch.tensor([0.5, 1.0, 1.0], dtype=x.dtype)
+
+    assert not ft.gradcheck(Wrong.apply, (x,), fast_mode=fast, raise_exception=False)
