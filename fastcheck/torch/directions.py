@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from .._types import Array, Indices
-from ..checks.jacobian.point import FAR, SHARE, Tolerances, steps_of
+from ..checks.jacobian.point import SHARE, Tolerances, steps_of
 from .function import TorchFunction
 from .tensors import random_numbers
 
@@ -20,6 +20,8 @@ LONGEST = 8.0
 TRUNCATED, HIDDEN = 1e-8, 0.5
 # Numbers of a Jacobian that are compared at a time, while a processor keeps them.
 CACHED = 1 << 15
+# Share of itself that an entry is moved by where longer steps do not agree with a function's operators.
+NEAR = 2.0**-17
 # Rounding of a value, in unit roundoffs, that noise is not expected to exceed.
 NOISE = 8.0
 
@@ -85,12 +87,19 @@ class Directions:
             steps = steps_of(theta, function.unit, self.limits.eps) * drawn[span]
             if theta.size > LONGEST**2:
                 steps *= LONGEST / math.sqrt(theta.size)
-            rise = self._rise(number, steps)
-            if not np.isfinite(rise.rise).all():
-                # Some entry may stand nearer to the edge of the function's domain than its step is long.
-                near = np.where(theta == 0.0, np.abs(steps), FAR * np.abs(theta))
-                rise = self._rise(number, np.copysign(np.minimum(np.abs(steps), near), steps))
-            found.append(rise)
+            found.append(self._rise(number, steps))
+        return found
+
+    @cached_property
+    def nearer(self) -> list[Rise]:
+        """The same as ``rises``, along moves of which none is more than a small share of the entry itself: which may be
+        of another unit than others, or nearer to the edge of the function's domain than a step is long.
+        """
+        found = []
+        for number, rise in enumerate(self.rises):
+            theta, steps = self.function.theta[rise.span], 0.5 * rise.move
+            near = np.where(theta == 0.0, np.abs(steps), NEAR * np.abs(theta))
+            found.append(self._rise(number, np.copysign(np.minimum(np.abs(steps), near), steps)))
         return found
 
     def _rise(self, number: int, steps: Array) -> Rise:

@@ -315,3 +315,27 @@ def test_entries_that_are_nearer_to_the_edge_of_the_domain_than_a_step(call, fas
                 return torch.autograd.grad(call(x), x, g)[0] * torch.tensor([0.5, 1.0, 1.0], dtype=x.dtype)
 
     assert not ft.gradcheck(Wrong.apply, (x,), fast_mode=fast, raise_exception=False)
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_parameters_of_several_units_in_one_vector(fast):
+    """A fitted line: where it stands, how wide it is, its background and its height."""
+    units = torch.tensor([1e-9, 1e-8, 1.0, 1e3], dtype=torch.float64)
+    at = torch.linspace(0.0, 2e-8, 5, dtype=torch.float64)
+
+    def line(x):
+        return x[3] * torch.exp(-(((at - x[1]) / (10.0 * x[0])) ** 2)) + x[2]
+
+    x = (torch.tensor([0.3, 0.7, 1.1, 0.5], dtype=torch.float64) * units).requires_grad_()
+    assert ft.gradcheck(line, (x,), fast_mode=fast)
+    for entry in range(4):
+        factor = torch.ones(4, dtype=torch.float64)
+        factor[entry] = 1.1
+
+        def scaled(x, factor=factor):
+            y = x.clone()
+            if y.requires_grad:
+                y.register_hook(lambda g: g * factor)
+            return line(y)
+
+        assert not ft.gradcheck(scaled, (x,), fast_mode=fast, raise_exception=False), entry
