@@ -246,9 +246,14 @@ class ExactDirections(Directions):
         return np.zeros(self.rows.size)
 
     def _rises(self, drawn: Array) -> list[Rise]:
-        moves = 2.0 * drawn * self.moved.steps
-        return [Rise(span, moves[span], self.moved.rise(number, moves[span]))
-                for number, span in enumerate(self.function.spans)]
+        found = []
+        for number, span in enumerate(self.function.spans):
+            # None is far shorter than others of its input, or an error there would hide in what those leave.
+            sizes = np.abs(self.function.theta[span])
+            largest = float(sizes.max(initial=0.0, where=np.isfinite(sizes)))
+            move = 2.0 * STEP * drawn[span] * np.maximum(sizes, min(largest, 1.0) or 1.0)
+            found.append(Rise(span, move, self.moved.rise(number, move)))
+        return found
 
 
 def _recorded(function: TorchFunction) -> TorchProgram:
