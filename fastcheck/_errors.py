@@ -11,6 +11,7 @@ All of them are a ``FastcheckError``::
     └── TooSlow                exact differences take many times as long as others (caught: those are taken)
 """
 
+import math
 from typing import Any
 
 
@@ -31,7 +32,7 @@ class ChangedArgumentError(FastcheckError, RuntimeError):
 
 
 class GradientMismatch(FastcheckError, RuntimeError):
-    """Gradients handed to a ``fastcheck.Watch`` are wrong.
+    """Gradients handed to a ``fastcheck.Watch`` are wrong, or the cost there is not finite.
 
     Parameters
     ----------
@@ -44,7 +45,8 @@ class GradientMismatch(FastcheckError, RuntimeError):
         self.report, self.step = report, step
 
     def __str__(self) -> str:
-        return f"step {self.step:,}: the gradients are wrong\n{self.report}"
+        what = "the gradients are wrong" if math.isfinite(self.report.cost) else "the cost is not finite"
+        return f"step {self.step:,}: {what}\n{self.report}"
 
 
 class NoRule(FastcheckError, TypeError):

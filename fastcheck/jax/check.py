@@ -27,6 +27,7 @@ from .cost import JaxCost
 from .function import JaxFunction
 from .low_precision import Gradients, Low, flat_gradient, in_runs
 from .program.by_autodiff import by_autodiff, has_backward_by_hand
+from .program.program import holds_as_traced
 from .stopped import explained
 from .trees import (
     HALVES,
@@ -122,9 +123,10 @@ def check(
     function.rename(names)
     _require_function(function)
     found_by = partial(own_gradients, cost, parameters, places)
-    if callable(gradients):
+    called = _is_function(gradients)
+    if called:
         found_by = partial(called_gradients, lambda at: gradients(at, *args), parameters, places)
-    own = gradients is None or callable(gradients)
+    own = gradients is None or called
     given = _made_by(found_by, by_jax=gradients is None) if own else given_gradients(gradients, parameters, places)
     plain = {name: plain_array(real) for name, real in zip(names, function.real, strict=True)}
     rounding = None
@@ -142,7 +144,7 @@ def check(
     judged = _Judge(function, differenced, plain, options, notes, given if gradients is None else None,
                     lambda: own_gradients(by_autodiff(cost), parameters, places))
     coarse = tolerance is None and (function.dtype in HALVES or any(str(g.dtype) in HALVES for g in given))
-    run = Low(function, in_runs(found_by, by_caller=callable(gradients)), given, judged,
+    run = Low(function, in_runs(found_by, by_caller=called), given, judged,
               _yardstick(function, cost, parameters, places, gradients is None))
     if coarse and (report := run.report(_wide(wide_cost, parameters, loss), norm, seed, time_limit)) is not None:
         return report
@@ -198,6 +200,12 @@ class _Judge:
         return check_function(self.differenced, self.parameters, arrays, tolerance=within, **self.options)
 
 
+def _is_function(gradients: Any) -> bool:
+    """Tell a function from a pytree that can be called, as models are (Equinox's, or a dataclass with __call__)."""
+    return callable(gradients) and (
+        jax.tree_util.all_leaves([gradients]) or isinstance(gradients, jax.tree_util.Partial))
+
+
 def _of_parameters(loss: Callable[..., Any], args: Sequence[Any]) -> Callable[[Any], Any]:
     """Return the loss as a function of the parameters alone, which raises where it is not one real number."""
 
@@ -219,7 +227,8 @@ def _no_loss(value: Any, known: bool) -> str:
     if known:
         return f"shape {np.shape(value)} and type {jnp.result_type(value)}; reduce it, e.g. with .mean()"
     if isinstance(value, (tuple, list, dict)):
-        return f"{type(value).__name__}; return the loss alone"
+        first = ", as lambda *args: loss(*args)[0] does" if isinstance(value, tuple) else ""
+        return f"{type(value).__name__}; return the loss alone{first}"
     return no_result(value) or type(value).__name__
 
 
@@ -275,8 +284,10 @@ def _require_function(function: JaxFunction) -> None:
 
 
 def _called(function: JaxFunction, cost: Callable[..., Any], parameters: Any, loss: Any) -> JaxFunction:
-    """The function whose values are differenced: where it cannot be traced, in double precision if it can be."""
-    if function.traced is not None:
+    """The function whose values are differenced: where it cannot be traced, or parts of it keep the precision that they
+    were traced in, called in double precision if it can be.
+    """
+    if function.traced is not None and not holds_as_traced(function.traced.jaxpr.jaxpr):
         return function
     try:
         wide = JaxFunction(cost, (parameters,), loss, wide=True)

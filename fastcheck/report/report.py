@@ -88,6 +88,16 @@ class Report(Judged):
         """
         return Report(self._subject, self._differences, self._judgement, {**self._run, **facts})
 
+    def with_cost(self, cost: float) -> "Report":
+        """Return the same report of a cost that, in the precision that it ran in, is not finite.
+
+        Parameters
+        ----------
+        cost : nan or infinity: there is nothing to hold gradients against.
+        """
+        judgement = replace(self._judgement, verdict=FAIL, cause=Cause.COST)
+        return Report(self._subject, replace(self._differences, cost=cost), judgement, self._run)
+
     def held_open(self, cause: Cause) -> "Report":
         """Return the same report where nothing that agrees is proven: what passed is inconclusive, for that cause."""
         tensors = [replace(t, verdict=INCONCLUSIVE, cause=cause) if t.verdict == PASS else t

@@ -214,9 +214,11 @@ class Backward:
         self._require_same(second, third)
         if self._adds_up(second, v, once):
             return second
+        several = "; and for what it does where the gradient of one of them is None" if len(self.outputs) > 1 else ""
         raise GradcheckError(
             "backward is not linear in the gradients of the outputs: for several at once it gives another answer than "
             "the sum over each of them. Look for a maximum, a median, a norm or a sorting of grad_output in backward"
+            f"{several}"
         )
 
     def _adds_up(

@@ -109,6 +109,8 @@ class Case:
         if isinstance(loss, type) or not callable(loss):
             raise TypeError(f"loss: expected a function of outputs and targets, got {kind_of(loss)}")
         args, kwargs = ((), dict(inputs)) if isinstance(inputs, Mapping) else (as_tuple(inputs), {})
+        _require_values("module", {**dict(module.named_parameters()), **dict(module.named_buffers())})
+        _require_values("inputs", dict(enumerate(tree_leaves((args, kwargs)))))
         narrow = any(floating(t) and torch.finfo(t.dtype).bits < DOUBLE for t in (*args, *module.parameters()))
         return cls(module, loss, args, kwargs, targets, frozen, random_state() if frozen else None, narrow=narrow)
 
@@ -189,7 +191,10 @@ class Case:
         parameters = self.parameters
         if not parameters:
             raise ValueError("module: expected parameters that require gradients, got none; there is nothing to check")
-        for parameter in parameters.values():
+        for name, parameter in parameters.items():
+            if parameter.is_inference():
+                raise ValueError(f"module: expected parameters that autograd gives gradients to, got {name}, which was "
+                                 "made under torch.inference_mode(); make the module outside of it")
             parameter.grad = None
         args, kwargs = mapped(self.args, detached), mapped(self.kwargs, detached)
         watching = Coarsest()
@@ -199,6 +204,7 @@ class Case:
             if not value.requires_grad:
                 raise ValueError("loss: expected one that the module's parameters move, got one that no parameter "
                                  "moves; is something detached on the way (detach(), .data, no_grad())?")
+            before = {name: p._version for name, p in parameters.items()}
             value.backward()
         own = (UNIT_ROUNDOFFS[HALVES[p.dtype]] for p in parameters.values() if p.dtype in HALVES)
         self.coarse, self.single = max([watching.found, *own]), watching.single
@@ -206,6 +212,11 @@ class Case:
         again = self.cost(self.module, args, kwargs, self.targets).item()
         low = max((torch.finfo(p.dtype).eps for p in parameters.values()), default=0.0)
         if not same(first, again) and not abs(first - again) <= 1e2 * low * abs(again):
+            if changed := [name for name, version in before.items() if parameters[name]._version != version]:
+                raise ValueError(
+                    f"module: expected backward() to leave parameters as they are, got a change of {changed[0]}: "
+                    "does an optimizer step in a hook? Take the hook off for the check"
+                )
             raise NondeterministicError(
                 f"the loss is random or changes with each call: {first!r} and then {again!r} for the same parameters. "
                 f"{KEEPS_CHANGING if self.frozen else CHANGING}"
@@ -257,6 +268,14 @@ class Case:
                 return inside(module, given, lambda: then(here.cost(module, args, kwargs, targets)))
 
         return run
+
+
+def _require_values(argument: str, tensors: Mapping[Any, Any]) -> None:
+    """Refuse tensors of the device meta, by name."""
+    for name, one in tensors.items():
+        if isinstance(one, torch.Tensor) and one.is_meta:
+            raise ValueError(f"{argument}: expected tensors that have values, got {name} on the device meta; "
+                             "make them on a device (to_empty() and an initialisation, for a module)")
 
 
 def _widest(gradient: torch.Tensor) -> torch.Tensor:

@@ -20,6 +20,8 @@ LONGEST = 8.0
 TRUNCATED, HIDDEN = 1e-8, 0.5
 # Numbers of a Jacobian that are compared at a time, while a processor keeps them.
 CACHED = 1 << 15
+# Share of itself that an entry is moved by where longer steps do not agree with a function's operators.
+NEAR = 2.0**-17
 # Rounding of a value, in unit roundoffs, that noise is not expected to exceed.
 NOISE = 8.0
 
@@ -85,11 +87,29 @@ class Directions:
             steps = steps_of(theta, function.unit, self.limits.eps) * drawn[span]
             if theta.size > LONGEST**2:
                 steps *= LONGEST / math.sqrt(theta.size)
-            above, below = theta + steps, theta - steps
-            high, low = function.with_input(number, (above, below))
-            with np.errstate(invalid="ignore"):  # entries at infinity show nothing along a direction
-                found.append(Rise(span, above - below, self._of_rows(high - low)))
+            found.append(self._rise(number, steps))
         return found
+
+    @cached_property
+    def nearer(self) -> list[Rise]:
+        """The same as ``rises``, along moves of which none is more than a small share of the entry itself: which may be
+        of another unit than others, or nearer to the edge of the function's domain than a step is long.
+        """
+        found = []
+        for number, rise in enumerate(self.rises):
+            theta, steps = self.function.theta[rise.span], 0.5 * rise.move
+            near = np.where(theta == 0.0, np.abs(steps), NEAR * np.abs(theta))
+            found.append(self._rise(number, np.copysign(np.minimum(np.abs(steps), near), steps)))
+        return found
+
+    def _rise(self, number: int, steps: Array) -> Rise:
+        """Return what an input's move by steps to both sides does."""
+        span = self.function.spans[number]
+        theta = self.function.theta[span]
+        above, below = theta + steps, theta - steps
+        high, low = self.function.with_input(number, (above, below))
+        with np.errstate(invalid="ignore"):  # entries at infinity show nothing along a direction
+            return Rise(span, above - below, self._of_rows(high - low))
 
     def _of_rows(self, values: Array) -> Array:
         return values if self.rows.size == values.size else values[self.rows]

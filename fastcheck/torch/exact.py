@@ -20,7 +20,7 @@ from .._types import Array, Indices, Mask
 from ..checks.jacobian.quotients import ExactJacobian
 from ..engines.program.columns import SHRINK
 from ..engines.program.kinks import held_in_turn
-from ..engines.program.places import inner_steps
+from ..engines.program.places import inner_steps, scales
 from ..engines.program.protocols import Response
 from ..rules.branches import Held, Kind
 from .directions import Directions, Rise
@@ -30,8 +30,8 @@ from .tensors import Tensors, real_outputs
 
 log = logging.getLogger("fastcheck.torch")
 
-# Steps, relative to an entry and at least.
-STEP, LEAST = 2.0**-27, 2.0**-27
+# Steps, relative to an entry, or to the usual one of its input where it is zero.
+STEP = 2.0**-27
 # Bytes that a block of columns may take.
 BLOCK_BYTES = 1 << 25
 # Relative rounding of exact changes along a direction, and what steps as short as these leave out.
@@ -84,10 +84,15 @@ class Moved:
         ------
         NoRule : where an operator has no rule, or subtraction contradicts what it has.
         """
-        exact = self._rises()
-        self._require_literal(exact, [np.abs(one) for one in exact])
+        self._require_literal()
         given = self.directions
         return ExactDirections(given.function, given.rows, given.limits, given.jitter, moved=self)
+
+    @cached_property
+    def steps(self) -> Array:
+        """The step of each entry (n,)."""
+        parts = [STEP * scales(self.function.theta[span]) for span in self.function.spans]
+        return np.concatenate([np.empty(0), *parts])
 
     def rise(self, number: int, move: Array) -> Array:
         """Return the changes (M,) of the outputs from one end of a move of an input to the other.
@@ -109,16 +114,13 @@ class Moved:
         ------
         NoRule : where an operator has no rule, the Jacobian is not finite, or subtraction contradicts it.
         """
-        steps = np.maximum(STEP * np.abs(self.function.theta), LEAST)
-        entries = np.arange(steps.size)
+        steps, entries = self.steps, np.arange(self.steps.size)
         (above, right), (below, left) = (self._quotients(entries, sign * steps) for sign in (1.0, -1.0))
         flagged = above | below
         found = 0.5 * (right + left)
         if not np.isfinite(found[:, ~flagged]).all():
             raise NoRule("a function whose exact changes are not finite")
-        rises = self.directions.rises
-        exact = self._rises() if flagged.any() else [found[:, rise.span] @ rise.move for rise in rises]
-        self._require_literal(exact, [np.abs(found[:, rise.span]) @ np.abs(rise.move) for rise in rises])
+        self._require_literal(found, kinks=bool(flagged.any()))
         return self._at_kinks(found, flagged) if flagged.any() else found
 
     def _at_kinks(self, central: Array, flagged: Mask) -> ExactJacobian:
@@ -178,34 +180,43 @@ class Moved:
         except Exception as error:
             raise NoRule(f"an operator whose rule cannot take it: {in_short(error)}") from error
 
-    def _rises(self) -> list[Array]:
-        """Return what the operators say of the random directions, kinks and all."""
-        found = []
-        for number, rise in enumerate(self.directions.rises):
-            ends = self._of_rows(self._run(number, 0.5 * np.stack([rise.move, -rise.move])), 2)
-            found.append(ends[0] - ends[1])
-        return found
+    def _rise(self, number: int, move: Array) -> Array:
+        """Return what the operators say of a move of an input, kinks and all."""
+        ends = self._of_rows(self._run(number, 0.5 * np.stack([move, -move])), 2)
+        return np.asarray(ends[0] - ends[1])
 
-    def _require_literal(self, exact: Sequence[Array], sizes: Sequence[Array]) -> None:
-        """Raise NoRule where literal subtraction along the random directions contradicts what operators say of them.
-
-        Outputs that cancel are rounded as what cancelled, whose size is unknown: as the largest output or input, or
-        one.
+    def _require_literal(self, slopes: Array | None = None, *, kinks: bool = True) -> None:
+        """Raise NoRule where literal subtraction along the random directions contradicts what operators say of them;
+        also along shorter ones, where entries are smaller than a step.
 
         Parameters
         ----------
-        exact : what the outputs (M,) do along each of the random directions, by the operators.
-        sizes : of that (M,), or of the terms that made it.
+        slopes : the Jacobian (M, n) by the operators, where it is known.
+        kinks : whether some of it stands on kinks.
+        """
+        given = self.directions
+        if not (self._is_literal(given.rises, slopes, kinks) or self._is_literal(given.nearer, slopes, kinks)):
+            raise NoRule("a function that moves otherwise than its operators, one by one")
+
+    def _is_literal(self, rises: Sequence[Rise], slopes: Array | None, kinks: bool) -> bool:
+        """Tell whether operators and literal subtraction agree along some directions.
+
+        Outputs that cancel are rounded as what cancelled, whose size is unknown: as the largest output or input, or
+        one.
         """
         directions = self.directions
         numbers = np.abs(np.concatenate([np.ones(1), self.function.theta, self.function.plain]))
         largest = float(np.max(numbers, where=np.isfinite(numbers), initial=1.0))
         noise = directions.noise + CANCELLED * UNIT_ROUNDOFF * largest
-        for rise, found, size in zip(directions.rises, exact, sizes, strict=True):
+        for number, rise in enumerate(rises):
             with np.errstate(all="ignore"):
+                own = None if slopes is None else slopes[:, rise.span]
+                found = self._rise(number, rise.move) if own is None or kinks else own @ rise.move
+                size = np.abs(found) if own is None else np.abs(own) @ np.abs(rise.move)
                 off = np.abs(found - rise.rise)
             if not (off <= noise + LITERAL * size).all():
-                raise NoRule("a function that moves otherwise than its operators, one by one")
+                return False
+        return True
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,9 +245,14 @@ class ExactDirections(Directions):
         return np.zeros(self.rows.size)
 
     def _rises(self, drawn: Array) -> list[Rise]:
-        moves = 2.0 * drawn * np.maximum(STEP * np.abs(self.function.theta), LEAST)
-        return [Rise(span, moves[span], self.moved.rise(number, moves[span]))
-                for number, span in enumerate(self.function.spans)]
+        found = []
+        for number, span in enumerate(self.function.spans):
+            # None is far shorter than others of its input, or an error there would hide in what those leave.
+            sizes = np.abs(self.function.theta[span])
+            largest = float(sizes.max(initial=0.0, where=np.isfinite(sizes)))
+            move = 2.0 * STEP * drawn[span] * np.maximum(sizes, min(largest, 1.0) or 1.0)
+            found.append(Rise(span, move, self.moved.rise(number, move)))
+        return found
 
 
 def _recorded(function: TorchFunction) -> TorchProgram:

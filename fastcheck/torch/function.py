@@ -123,8 +123,14 @@ class TorchFunction:
     def value(self) -> Tensors:
         """Return the real outputs at the point, by a plain call; raises ValueError for sparse ones."""
         with recording():
-            self.returned = as_tuple(self.call(*self.inputs))
-        _compat.check_outputs(tuple(o for o in self.returned if isinstance(o, torch.Tensor)))
+            returned = self.call(*self.inputs)
+        self.returned = as_tuple(returned)
+        for place, one in enumerate(self.returned):
+            if not isinstance(one, torch.Tensor):
+                where = f" at place {place}" if isinstance(returned, (tuple, list)) else ""
+                raise TypeError(f"func: expected a tensor or a tuple of tensors, got {type(one).__name__}{where}; "
+                                "return the tensors alone")
+        _compat.check_outputs(self.returned)
         found = real_outputs(self.returned)
         self._forms = [(o.shape, o.dtype) for o in found]
         self.plain = joined(found)

@@ -41,7 +41,8 @@ def gradcheck(
     ----------
     func : takes the inputs, returns a tensor or a tuple of tensors.
     inputs : a tensor or a tuple; those that require gradients are checked.  float64 and complex128 are best.
-    eps : the step.  An entry that disagrees is looked at again, exactly or with steps of its own, before it fails.
+    eps : the step, at most a thousandth of an input's largest entry.  An entry that disagrees is looked at again,
+        exactly or with steps of its own, before it fails.
     atol, rtol : an entry agrees if |analytical - numerical| <= atol + rtol |numerical|.  Of atol no more counts than
         a hundredth (or rtol) of the largest derivative of that output by that input: a gradient that is as small as
         atol may not be missing.
@@ -61,6 +62,7 @@ def gradcheck(
     GradcheckError : torch's own, naming output, input, index, both values, and what is wrong where that can be told.
     RandomFunctionError : a GradcheckError too, where the function is random.
     ValueError, RuntimeError, AssertionError : for inputs that torch refuses as well.
+    TypeError : for outputs that are no tensors.
 
     Notes
     -----
@@ -74,8 +76,9 @@ def gradcheck(
     precision are held against those: entry by entry, as far as its roundings allow, and by the spread of rounding over
     32 runs, which shows a factor far below that (``fastcheck.verdict.spread``).
 
-    A function at a kink, between whose one-sided derivatives the gradient lies, passes.  The logger "fastcheck.torch"
-    says, at level INFO, why operators could not be followed, or an input was moved by one call each instead of vmap.
+    At a kink the derivative of either side passes, and their mean; what lies elsewhere between them proves too little,
+    and fails.  The logger "fastcheck.torch" says, at level INFO, why operators could not be followed, or an input was
+    moved by one call each instead of vmap.
     """
     if not (check_forward_ad or check_backward_ad):
         raise AssertionError("Expected at least one of check_forward_ad or check_backward_ad to be True")

@@ -14,7 +14,7 @@ from .._types import Array
 from ..engines.program.everything import ROUNDINGS, closest
 from ..engines.program.places import INNER_STEP, Place
 from ..engines.program.runner import Runner
-from ..engines.program.trust import UNIT, Along, Direction
+from ..engines.program.trust import UNIT, Along, Direction, norm_of
 from ..problems.parameters.sampling import LEAST_SIZE, random_direction
 from .case import Case, double
 from .program.program import TorchProgram
@@ -38,7 +38,8 @@ class Sight:
     ----------
     disagreement : |slope - gradient . v| by the norm of the gradient's terms, for each candidate gradient in double
         precision; of candidates in less for the gradient that autograd gives in double precision, alone.
-    reach : what one wrong entry adds to ``disagreement`` at least, off by the norm of its tensor's gradient.
+    reach : what one wrong entry adds to ``disagreement`` at least, off by the norm of its tensor's gradient; 0.0 where
+        the cost is not finite, and every disagreement infinite.
     faint : names of tensors whose gradient is so small that they weigh less: next to nothing beside the others, as of a
         bias before a normalisation, it may consist of rounding.
     sizes : norms of the tensors' gradients in double precision, where candidates are in less.
@@ -94,6 +95,8 @@ def look(
         return _along_a_direction(case, candidates, memory_limit, generator)
     truth = true_gradients(case)
     sight = _along_a_direction(case, [truth], memory_limit, generator)
+    if not sight.reach:
+        return sight
     sizes = sizes_of(truth, unit)
     return replace(sight, sizes=sizes, errors=[errors_of(one, truth, sizes) for one in candidates], truth=truth)
 
@@ -123,6 +126,8 @@ def _along_a_direction(
     program = program.with_detached_still() or program
     if program.loss is None or program.weights is None:
         raise NoRule("a loss that does not depend on the parameters")
+    if not math.isfinite(program.loss):
+        return Sight([math.inf] * len(candidates), 0.0, ())
     runner = Runner(program, (program.weights,), memory_limit)
     places = {name: Place(number, double(p).detach().cpu().numpy())
               for number, (name, p) in enumerate(parameters.items()) if p.numel()}
@@ -157,11 +162,12 @@ def _direction(
     places: Mapping[str, Place], gradient: Mapping[str, Array], generator: "Generator"
 ) -> tuple[Direction, dict[str, float]]:
     """Return a random direction in which tensors weigh alike, and what each one's gradient has in it."""
-    norms = {name: float(np.linalg.norm(np.asarray(gradient[name], np.float64))) for name in places}
+    norms = {name: norm_of(np.asarray(gradient[name], np.float64).reshape(-1)) for name in places}
     finite = [norm for norm in norms.values() if math.isfinite(norm)]
     floor = CANCELLED * UNIT / IN_DOUBLE * max(finite, default=0.0)
     scales = {name: 1.0 / (max(norm, floor) or 1.0) if math.isfinite(norm) else 1.0 for name, norm in norms.items()}
-    reach = max(scale / (float(np.sqrt(np.mean(places[name].value**2))) or 1.0) for name, scale in scales.items())
+    reach = max(scale / (norm_of(places[name].value.reshape(-1)) / math.sqrt(places[name].size) or 1.0)
+                for name, scale in scales.items())
     scales = {name: INNER_STEP / reach * scale for name, scale in scales.items()}
     direction = Direction({place: scales[name] * random_direction(generator, place.size)
                            for name, place in places.items()})

@@ -33,6 +33,7 @@ from .loss_rounding import loss_rounding, without_loss_rounding
 from .low_precision import Point, Twin, by_itself, by_name, end_to_end, judged_by_spread
 from .operations import of_another_function, wrong_operations
 from .repeats import repeats
+from .step import finite
 from .tensors import floating
 from .watch import BaseWatch
 
@@ -109,6 +110,8 @@ def check_module(
     with torch.inference_mode(False), torch.enable_grad(), preserved(case.module, loss):
         value, gradients = case.backward()
         options["time_limit"] = time_left(started, time_limit)
+        if not (math.isfinite(value) or finite(gradients)):
+            return _by_operators(case, value, gradients, "the loss is not finite", method, options).with_cost(value)
         if case.coarse and tolerance is None:
             try:
                 return _by_spread(case, method, options)
@@ -138,12 +141,17 @@ def _at_step(case: Case, gradients: dict[str, Array], memory_limit: int) -> Repo
         "tolerance": None, "norm": 2, "samples": None, "directions": None, "seed": 0, "threads": None,
         "memory_limit": memory_limit, "time_limit": None, "progress": False,
     }
+    reason = "these are the gradients of a training step"
+    if not finite(gradients):
+        value = case.cost(case.module, case.args, case.kwargs, case.targets).item()
+        if not math.isfinite(value):
+            return _by_operators(case, None, gradients, reason, "directional", options).with_cost(value)
     if case.coarse:
         try:
             return _by_spread(case, "directional", options, gradients)
         except NoTruthError:
             options["tolerance"] = COARSE
-    report = _by_operators(case, None, gradients, "these are the gradients of a training step", "directional", options)
+    report = _by_operators(case, None, gradients, reason, "directional", options)
     report = _doubted(case, report, at_step=True)
     return report.held_open(Cause.COARSE) if case.coarse else report
 

@@ -64,7 +64,9 @@ def of_another_function(case: Case, gradients: Mapping[str, Array]) -> str:
     values = [double(p).detach().cpu().numpy() for p in parameters.values()]
     if not agrees(slopes, values, [np.asarray(gradients[name]) for name in parameters], double=case.is_double):
         return ""
-    places = [f"{one.what} ({one.place})" if one.place else one.what for one in seen.detached]
+    placed = {one.what for one in seen.detached if one.place}
+    places = [f"{one.what} ({one.place})" if one.place else one.what for one in seen.detached
+              if one.place or one.what not in placed]
     return (f"The gradient is that of another function: of the loss in which {_listed(places[:MOST_PLACES])} "
             f"{'stand' if len(places) > 1 else 'stands'} still. Where that is meant (a straight-through estimator, a "
             "stopped gradient), it is right.")
@@ -185,7 +187,8 @@ def _sentences(
         if not outputs or not all(one.right for one in outputs):
             continue
         passed = {mark.name: verdicts[mark] for mark in call.inputs if mark in verdicts}
-        passed.update({own: parameters[name] for own, name in call.parameters if name in parameters})
+        passed.update({own: parameters[name] for own, name in call.parameters if name in parameters
+                       and not _spoilt_elsewhere(calls, number, judge.case.parameters[name], name, verdicts)})
         if not all(one.right for one in passed.values()):
             blamed[number] = passed
     outer = {number for call in blamed for number in calls[call].within}
@@ -194,6 +197,23 @@ def _sentences(
     if not found and calls and not blamed:
         found = _of_the_loss([verdicts[mark] for mark in calls[0].outputs if mark in verdicts])
     return list(dict.fromkeys(found))
+
+
+def _spoilt_elsewhere(
+    calls: Sequence[Seen], number: int, parameter: torch.Tensor, name: str, verdicts: Mapping[Mark, _Verdict]
+) -> bool:
+    """Tell whether a call apart from this one adds something wrong to a parameter's gradient, which is their sum: it is
+    handed a wrong gradient, or is a Function that is called with the parameter and passes on a wrong one.
+    """
+    for other, call in enumerate(calls):
+        if other == number or other in calls[number].within or number in call.within:
+            continue
+        own = any(of == name for _, of in call.parameters)
+        if own and any(mark in verdicts and not verdicts[mark].right for mark in call.outputs):
+            return True
+        if any(mark.tensor is parameter and mark in verdicts and not verdicts[mark].right for mark in call.inputs):
+            return True
+    return False
 
 
 def _name(calls: Sequence[Seen], number: int, blamed: Mapping[int, Any]) -> str:

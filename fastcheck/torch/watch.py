@@ -86,7 +86,7 @@ class BaseWatch(ABC):
 
     Raises
     ------
-    GradientMismatch : by a call, with ``report`` and ``step``, where gradients are wrong.
+    GradientMismatch : by a call, with ``report`` and ``step``, where gradients are wrong, or the cost is not finite.
     NoRule : by making a watch, where the loss has no exact differences.
 
     Notes
@@ -252,11 +252,12 @@ class BaseWatch(ABC):
 
     @property
     def entry_share(self) -> float:
-        """The share of its tensor's gradient norm from which one wrong entry of a double shows; inf before a look.
+        """The share of its tensor's gradient norm from which one wrong entry of a double shows; inf before a look, and
+        after one at a cost that is not finite.
 
         It shows in the direction, and the check that this leads to calls it wrong.
         """
-        if self._sight is None:
+        if self._sight is None or not self._sight.reach:
             return math.inf
         return max(self.allowed / self._sight.reach, 2.0 * TOLERANCE)
 
@@ -298,10 +299,13 @@ class BaseWatch(ABC):
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """The module's own calls in here are none of the caller's; NumPy's short sums are not worth several threads."""
+        """The module's own calls in here are none of the caller's; NumPy's short sums are not worth several threads.
+
+        What is not finite ends in the verdict: no floating-point error is told beside it.
+        """
         self._busy = True
         try:
-            with torch.inference_mode(False), one_blas_thread():
+            with torch.inference_mode(False), one_blas_thread(), np.errstate(all="ignore"):
                 yield
         finally:
             self._busy = False
@@ -314,6 +318,10 @@ class BaseWatch(ABC):
         if armed.overflows and not finite(gradients[0]):
             self.looks += 1
             return None  # float16 overflowed: a scaler leaves such a step out
+        if not finite(gradients[0]):
+            self.looks += 1
+            self.worst, self.worst_step = math.inf, self.steps
+            return self._check(case, gradients[0], armed, math.inf, {})
         if self._redraws:
             with self._as_it_was(case, armed):
                 case.draws = case.drawn().values

@@ -11,7 +11,7 @@ from tests.jax.functions import halved
 
 jax = pytest.importorskip("jax")
 door = pytest.importorskip("fastcheck.jax")
-jnp = jax.numpy
+jnp, lax = jax.numpy, jax.lax
 RNG = np.random.default_rng(11)
 X, Y = RNG.standard_normal((8, 5)).astype(np.float32), RNG.integers(0, 3, 8).astype(np.int32)
 
@@ -232,3 +232,51 @@ def test_gradients_under_other_names_are_told_all_that_is_expected():
         door.check(lambda p: jnp.sum(p["w"] + p["b"]), parameters, {"dw": np.ones(3), "db": np.ones(3)})
     with pytest.raises(ValueError, match=r"where they come as \(loss, gradients\), pass the second"):
         door.check(lambda p: jnp.sum(p["w"] + p["b"]), parameters, (1.0, {"w": np.ones(3), "b": np.ones(3)}))
+
+
+class CalledModel(NamedTuple):
+    """A model as Equinox has them: a pytree that is called."""
+
+    w: object
+    b: object
+
+    def __call__(self, x):
+        return x @ self.w + self.b
+
+
+def squares(model, x):
+    return jnp.mean(model(x) ** 2)
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1.0, "pass"), (1.5, "fail")])
+def test_gradients_of_a_model_that_is_called_are_a_pytree_and_no_function(factor, verdict):
+    model = CalledModel(jnp.asarray(RNG.standard_normal((5, 3)), jnp.float32), jnp.zeros(3))
+    gradients = jax.grad(squares)(model, X)
+    report = door.check(squares, model, gradients._replace(w=factor * gradients.w), (X,))
+    assert report.verdict == verdict, str(report)
+    assert door.check(squares, model, jax.tree_util.Partial(jax.grad(squares)), (X,)).ok
+
+
+def on_one_device(x, w, wrong=False):
+    mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("samples",))
+    spec = jax.sharding.PartitionSpec
+
+    def mean(w, x):
+        out = jnp.tanh(x @ w)
+        return lax.pmean(jnp.mean(out * (lax.stop_gradient(out) if wrong else out)), "samples")
+
+    return jax.shard_map(mean, mesh=mesh, in_specs=(spec(), spec("samples")), out_specs=spec())(w, x)
+
+
+@pytest.mark.parametrize(("wrong", "verdict"), [(False, "pass"), (True, "fail")])
+def test_a_loss_with_shard_map_is_differenced_in_double_precision(wrong, verdict):
+    if not hasattr(jax, "shard_map"):
+        pytest.skip("this JAX has shard_map elsewhere")
+    w = jnp.asarray(RNG.standard_normal((5, 3)), jnp.float32)
+    report = door.check(lambda w, x: on_one_device(x, w, wrong), w, None, (X,))
+    assert report.verdict == verdict, str(report)
+
+
+def test_a_loss_that_returns_more_is_refused_with_what_to_pass():
+    with pytest.raises(ValueError, match=r"loss: expected one real number, got tuple; .*\[0\]"):
+        door.check(lambda w: (jnp.sum(w), {}), np.ones(3))

@@ -94,3 +94,19 @@ def sharded(module):
     from torch.distributed.fsdp import fully_shard
 
     return fully_shard(module)
+
+
+class HalfUsed(nn.Module):
+    """A module with a layer that takes no part in its output."""
+
+    def __init__(self):
+        super().__init__()
+        self.used, self.unused = nn.Linear(5, 3), nn.Linear(5, 3)
+
+    def forward(self, x):
+        return self.used(x)
+
+
+def half_used():
+    torch.manual_seed(GENERATOR)
+    return HalfUsed()

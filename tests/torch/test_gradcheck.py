@@ -250,3 +250,92 @@ def test_fast_mode_finds_one_percent_though_little_of_it_lies_along_the_directio
         wrong = function(lambda x: x.softmax(0),
                          lambda g, x: 1.01 * torch.func.vjp(lambda t: t.softmax(0), x)[1](g)[0], vmap=False)
         assert not ft.gradcheck(wrong, (given,), fast_mode=True, raise_exception=False), seed
+
+
+@pytest.mark.parametrize("fast", [False, True])
+@pytest.mark.parametrize(("returned", "says"), [
+    (lambda x: {"a": x.sin()}, "got dict"), (lambda x: (x.sin(), None), r"got NoneType at place 1"),
+    (lambda x: float(x.sum()), "got float"), (lambda x: x.detach().numpy(), "got ndarray"),
+])
+def test_what_is_no_tensor_is_refused_by_its_kind(returned, says, fast):
+    with pytest.raises(TypeError, match=rf"^func: expected a tensor or a tuple of tensors, {says}"):
+        ft.gradcheck(returned, (tensor(3),), fast_mode=fast)
+
+
+def test_a_none_that_ends_backward_is_among_what_to_look_for():
+    class SineAndCosine(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.set_materialize_grads(False)
+            ctx.save_for_backward(x)
+            return x.sin(), x.cos()
+
+        @staticmethod
+        def backward(ctx, g, h):
+            (x,) = ctx.saved_tensors
+            return None if g is None else g * x.cos() - (0 if h is None else h * x.sin())
+
+    with pytest.raises(GradcheckError, match="not linear(.|\n)*where the gradient of one of them is None"):
+        ft.gradcheck(SineAndCosine.apply, (tensor(4),))
+
+
+def small(scale, size=4):
+    return (torch.randn(size, dtype=torch.float64) * scale).requires_grad_()
+
+
+@pytest.mark.parametrize("fast", [False, True])
+@pytest.mark.parametrize("scale", [1e-12, 1e-8, 1e-5, 1.0, 1e8])
+def test_inputs_that_are_smaller_than_a_step_are_moved_by_less(scale, fast):
+    """Metres of an optical path, farads: what the function does there happens within a step of ordinary inputs."""
+    def call(x):
+        return (x / scale).tanh() * scale
+
+    assert ft.gradcheck(call, (small(scale),), fast_mode=fast)
+    wrong = function(call, lambda g, x: 1.1 * g * (1.0 - (x / scale).tanh() ** 2))
+    assert not ft.gradcheck(wrong, (small(scale),), fast_mode=fast, raise_exception=False)
+
+
+@pytest.mark.parametrize("fast", [False, True])
+@pytest.mark.parametrize("call", [torch.sqrt, torch.log, lambda x: x**0.3, lambda x: (x * torch.log(x)).sum()[None]])
+def test_entries_that_are_nearer_to_the_edge_of_the_domain_than_a_step(call, fast):
+    x = torch.tensor([1e-10, 1e-6, 1.0], dtype=torch.float64).requires_grad_()
+    assert ft.gradcheck(call, (x,), fast_mode=fast)
+
+    class Wrong(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return call(x)
+
+        @staticmethod
+        def backward(ctx, g):
+            (x,) = ctx.saved_tensors
+            with torch.enable_grad():
+                x = x.detach().requires_grad_()
+                return torch.autograd.grad(call(x), x, g)[0] * torch.tensor([0.5, 1.0, 1.0], dtype=x.dtype)
+
+    assert not ft.gradcheck(Wrong.apply, (x,), fast_mode=fast, raise_exception=False)
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_parameters_of_several_units_in_one_vector(fast):
+    """A fitted line: where it stands, how wide it is, its background and its height."""
+    units = torch.tensor([1e-9, 1e-8, 1.0, 1e3], dtype=torch.float64)
+    at = torch.linspace(0.0, 2e-8, 5, dtype=torch.float64)
+
+    def line(x):
+        return x[3] * torch.exp(-(((at - x[1]) / (10.0 * x[0])) ** 2)) + x[2]
+
+    x = (torch.tensor([0.3, 0.7, 1.1, 0.5], dtype=torch.float64) * units).requires_grad_()
+    assert ft.gradcheck(line, (x,), fast_mode=fast)
+    for entry in range(4):
+        factor = torch.ones(4, dtype=torch.float64)
+        factor[entry] = 1.1
+
+        def scaled(x, factor=factor):
+            y = x.clone()
+            if y.requires_grad:
+                y.register_hook(lambda g: g * factor)
+            return line(y)
+
+        assert not ft.gradcheck(scaled, (x,), fast_mode=fast, raise_exception=False), entry

@@ -217,3 +217,8 @@ def test_inputs_that_are_no_tuple():
     assert ft.check_kernel(lambda x: x**2, lambda x: x * x, x).verdict == "pass"
     with pytest.raises(TypeError, match="inputs: expected a tuple of tensors, got function"):
         ft.check_kernel(lambda x: x**2, (x,), lambda x: x * x)
+
+
+def test_one_tensor_alone_is_taken_as_gradcheck_takes_it():
+    x = torch.randn(4, 3, requires_grad=True)
+    assert ft.check_kernel(F.silu, lambda x: x * torch.sigmoid(x), x).ok

@@ -401,3 +401,45 @@ def test_whose_call_raised_is_told():
     assert "raised by the loss, called with the module's outputs and targets" in caught.value.__notes__[0]
     with pytest.raises(TypeError, match="module: .* got the class Linear; pass an instance"):
         ft.check_module(nn.Linear, nn.CrossEntropyLoss(), x, y)
+
+
+def test_where_the_cost_overflows_in_the_modules_own_precision_no_gradient_is_accused():
+    module, x = nn.Linear(3, 1), torch.randn(4, 3)
+    report = ft.check_module(module, lambda out: out.mul(60.0).exp().mul(1e30).mean(), x.mul(3.0))
+    assert report.summary.startswith("The cost itself is not finite")
+
+
+def test_a_right_gradient_passes_where_the_cost_alone_overflows():
+    module, x = nn.Linear(3, 1), torch.randn(4, 3)
+    report = ft.check_module(module, nn.MSELoss(), x, torch.full((4, 1), 1e30))
+    assert report.ok, report
+
+
+def test_tensors_without_values_are_refused_by_name():
+    x, y = torch.randn(4, 3), torch.randn(4, 2)
+    with pytest.raises(ValueError, match="^module: expected tensors that have values, got weight on the device meta; "):
+        ft.check_module(nn.Linear(3, 2, device="meta"), nn.MSELoss(), x, y)
+    with pytest.raises(ValueError, match="^inputs: expected tensors that have values"):
+        ft.check_module(nn.Linear(3, 2), nn.MSELoss(), x.to("meta"), y)
+
+
+def test_parameters_made_in_inference_mode_are_refused():
+    """PyTorch hands them no gradient, and says nothing."""
+    with torch.inference_mode():
+        module = nn.Linear(3, 2)
+    with pytest.raises(ValueError, match="^module: expected parameters .*, got weight, .*inference_mode"):
+        ft.check_module(module, nn.MSELoss(), torch.randn(4, 3), torch.randn(4, 2))
+
+
+def test_a_backward_that_changes_the_parameters_is_told_from_a_random_loss():
+    module = chain().double()
+
+    def step(parameter):
+        with torch.no_grad():
+            parameter -= 0.1 * parameter.grad
+
+    module[2].weight.register_post_accumulate_grad_hook(step)
+    kept = {name: value.clone() for name, value in module.state_dict().items()}
+    with pytest.raises(ValueError, match=r"^module: expected backward\(\) to leave .*, got a change of 2\.weight"):
+        ft.check_module(module, nn.CrossEntropyLoss(), *data())
+    assert all(torch.equal(value, kept[name]) for name, value in module.state_dict().items())

@@ -417,3 +417,74 @@ def test_rounding_of_the_loss_in_low_precision_is_not_blamed(dtype, factor):
     said = " ".join(report.notes)
     assert "The backward of Wrong" in said
     assert "loss is wrong" not in said
+
+
+class Branches(nn.Module):
+    """A layer that is called for each of two inputs; what follows the first call alone is wrong."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.scaled = nn.Linear(4, 3), function(lambda x: x.clone(), lambda g, x: 2 * g, name="Scaled")
+
+    def forward(self, x):
+        return self.scaled(self.layer(x[:3]).tanh()) - self.layer(x[3:]).tanh()
+
+
+def test_a_layer_is_not_accused_of_what_another_call_of_it_is_handed():
+    module = Branches().double()
+    report = ft.check_module(module, lambda out: out.square().sum(), torch.randn(6, 4, dtype=torch.float64))
+    assert report.verdict == "fail"
+    assert "Scaled" in str(report)
+    assert "(Linear)" not in str(report)
+
+
+class TiedHead(nn.Module):
+    """An embedding whose table is the head's weight as well, by a product whose gradient of the weight is wrong."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(7, 4)
+        self.product = function(lambda x, w: x @ w.T, lambda g, x, w: (g @ w, 2 * g.T @ x), name="Product")
+
+    def forward(self, tokens):
+        return self.product(self.table(tokens).tanh(), self.table.weight)
+
+
+def test_an_embedding_is_not_accused_of_the_head_that_shares_its_table():
+    tokens, targets = torch.randint(0, 7, (5,)), torch.randint(0, 7, (5,))
+    report = ft.check_module(TiedHead().double(), nn.CrossEntropyLoss(), tokens, targets)
+    assert "The backward of Product" in str(report)
+    assert "(Embedding)" not in str(report)
+
+
+def test_a_part_is_accused_of_what_goes_wrong_between_its_layers():
+    """Its layer is handed something wrong by the part itself: that is no other call's affair."""
+
+    class Part(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(4, 3)
+
+        def forward(self, x):
+            out = self.layer(x).exp()
+            out.data.add_(1.0)
+            return out
+
+    module = nn.Sequential(Part(), nn.Linear(3, 2)).double()
+    report = ft.check_module(module, lambda out: out.square().sum(), torch.randn(6, 4, dtype=torch.float64))
+    assert "The backward of 0 (Part) is wrong" in str(report)
+
+
+def test_what_is_detached_twice_is_told_once():
+    """Also by PyTorch itself, in a straight-through sample: the place in the caller's code says enough."""
+    module = nn.Sequential(nn.Linear(4, 5), Hard(), nn.Linear(5, 3)).double()
+    inputs, targets = torch.randn(6, 4, dtype=torch.float64), torch.randint(0, 3, (6,))
+    report = ft.check_module(module, nn.CrossEntropyLoss(), inputs, targets, randomness="frozen")
+    (note,) = [one for one in report.notes if "another function" in one]
+    assert note.count("detach()") == 1, note
+    assert "stands still" in note
+
+
+class Hard(nn.Module):
+    def forward(self, x):
+        return F.gumbel_softmax(x, hard=True)

@@ -2,6 +2,8 @@
 
 import copy
 import io
+import math
+import warnings
 
 import numpy as np
 import pytest
@@ -284,3 +286,41 @@ def test_one_look_tells_no_pace():
     assert watch(x, y)
     assert watch.power.startswith("One look so far, in 1 step: how often it looks shows later. A look sees")
     assert "inf" not in watch.power
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("bad", ["diverged", "nan in the data", "overflow of the cost alone"])
+def test_where_the_cost_is_not_finite_that_is_said_and_no_gradient_is_accused(dtype, bad):
+    module = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1)).to(dtype)
+    x, y = torch.randn(16, 4).to(dtype), torch.randn(16, 1).to(dtype)
+    watch = ft.Watch(module, F.mse_loss, x, y, overhead=ALWAYS)
+    if bad == "nan in the data":
+        x[0, 0] = math.nan
+    elif bad == "overflow of the cost alone":
+        y[0] = torch.finfo(dtype).max ** 0.75
+
+    def descend():
+        for _ in range(100):
+            module.zero_grad()
+            F.mse_loss(module(x), y).backward()
+            watch(x, y)
+            with torch.no_grad():
+                for parameter in module.parameters():
+                    parameter -= 10.0 * parameter.grad
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(fc.GradientMismatch) as caught:
+            descend()
+    assert str(caught.value).splitlines()[0] == f"step {watch.steps}: the cost is not finite"
+    assert "The cost itself is not finite" in str(caught.value)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("value", [math.inf, math.nan])
+def test_one_gradient_that_is_not_finite_is_named(dtype, value):
+    module = net(dtype=dtype)
+    watch = ft.Watch(module, F.cross_entropy, *batch(dtype), overhead=ALWAYS)
+    module[0].weight.register_hook(lambda g: g.index_put((torch.tensor(0), torch.tensor(0)), torch.tensor(value).to(g)))
+    with pytest.raises(fc.GradientMismatch, match=r"step 1: the gradients are wrong(.|\n)*0\.weight\[0, 0\] is"):
+        trained(module, watch, 1, dtype=dtype)

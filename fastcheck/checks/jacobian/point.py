@@ -18,17 +18,23 @@ ROUNDINGS = 16.0
 LEAST_STEP = 2.0**14
 # The step that unit roundoff to the power 1/3 makes of 1 in double precision, for which the default steps are.
 DOUBLE_STEP = 1e-6
+# A step is at most this share of an input's largest entry.
+FAR = 1e-3
 # An absolute tolerance counts up to this share of the largest derivative of the same output by the same input.
 SHARE = 1e-2
 
 
 def steps_of(theta: Array, unit: float, eps: float) -> Array:
-    """Return steps for entries theta: eps, or more where it would be lost.
+    """Return steps for the entries theta of one input: eps, or more where it would be lost, or less where all of them
+    are so small that it would reach over whatever the function does there.
 
     Parameters
     ----------
     unit : the largest unit roundoff of the entries and of the function's values.
     """
+    finite = np.abs(theta[np.isfinite(theta)])
+    largest = float(finite.max(initial=0.0))
+    eps = min(eps, FAR * largest) if largest else eps
     least = DOUBLE_STEP * (unit / (UNIT_ROUNDOFF / 2.0)) ** (1.0 / 3.0) if unit > UNIT_ROUNDOFF else 0.0
     sizes = unit * min(LEAST_STEP, unit ** (-2.0 / 3.0)) * np.abs(theta)
     return np.asarray(np.where(np.isfinite(sizes), np.maximum(max(eps, least), sizes), max(eps, least)))

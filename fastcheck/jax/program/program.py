@@ -8,13 +8,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import Jaxpr
 
 from ..._errors import NoRule
 from ..._types import Array
 from ...engines.program.protocols import Response
 from ...rules.branches import Convention, Held, Mixture
 from .call import Handler
-from .contents import largest_array
+from .contents import inner_jaxprs, largest_array
 from .evaluation import is_inexact
 from .flags import HELD_BY_JAX, TracedBranches, response_of
 from .flat import FlatJaxpr, flattened
@@ -257,3 +258,10 @@ def _moved(
     """Flags, and the changes of the outputs that move."""
     found, branches = _changes_of(flat, moving, handlers, convention, constants, inputs, known, changes)
     return [*branches.flags, *(change for _, change in found if change is not None)]
+
+
+def holds_as_traced(jaxpr: Jaxpr) -> bool:
+    """Tell whether a jaxpr holds others that nothing is known of (shard_map): these run as they were traced."""
+    known = {*HOLDING_JAXPRS, *PRIMITIVES}
+    return any(any(equation.primitive.name not in known or holds_as_traced(inner) for inner in inner_jaxprs(equation))
+               for equation in jaxpr.eqns)

@@ -18,8 +18,12 @@ from ..case import as_array, double, mapped
 from ..gradients import gradcheck
 from ..inside import inside
 from ..low_precision import doubled
-from .suspects import Shares, named
-from .workers import Batch, Work, backward, gradients_of_workers
+from .suspects import MISSING, Shares, named
+from .workers import Batch, Work, backward, gradients_of_workers, require_sendable
+
+# What is said where some parameter's gradient is zero throughout, and no bucket with such a one has been reduced.
+WAITING = ("; DistributedDataParallel waits for {name}, which takes no part in the loss: pass "
+           "find_unused_parameters=True to it, in a wrap of your own")
 
 
 def check_distributed(
@@ -56,6 +60,7 @@ def check_distributed(
     Raises
     ------
     ValueError : for less than two batches.
+    TypeError : for what cannot be sent to other processes: lambdas, functions inside functions or typed in.
     WorkerError : where a worker fails, or they do not finish.
     GradcheckError : where the module's gradients are wrong in one process already.
 
@@ -63,10 +68,13 @@ def check_distributed(
     -----
     Gradients of every worker are compared; those of the others show in the note.
     """
-    if len(batches) < 2:
-        raise ValueError(f"batches: expected one for each of at least two workers, got {len(batches)}")
+    _require_pairs(batches)
+    require_sendable({"make": make, "loss": loss, "wrap": wrap, "step": step, "batches": batches})
     started = time.perf_counter()
     module = make()
+    if not isinstance(module, nn.Module):
+        made = type(module).__name__
+        raise TypeError(f"make: expected a function that returns a torch.nn.Module, got one that returns {made}")
     state = {name: value.detach().cpu() for name, value in module.state_dict().items()}
     found = gradients_of_workers(Work(make, state, loss, wrap, step, batches), seconds)
     twin, twin_loss, wide = _in_double(module, loss, batches)
@@ -90,8 +98,22 @@ def check_distributed(
     )
     sizes = [len(batch[1]) for batch in batches]
     sentence = named(Shares(whole, own, sizes), each)
+    idle = [tensor.name for tensor in layout.tensors if not whole[tensor.start : tensor.stop].any()]
+    if idle and MISSING in sentence and wrap is DistributedDataParallel:
+        sentence += WAITING.format(name=idle[0])
     note = f"{len(batches)} workers with {', '.join(map(str, sizes))} samples against one process with all of them."
     return report.noted(*([f"What happened: {sentence}."] if sentence else []), note)
+
+
+def _require_pairs(batches: Sequence[Batch]) -> None:
+    """Refuse what is not a pair of inputs and targets for each of several workers."""
+    if len(batches) < 2:
+        raise ValueError(f"batches: expected one for each of at least two workers, got {len(batches)}")
+    for batch in batches:
+        several = isinstance(batch, (tuple, list))
+        if not several or len(batch) != 2:
+            got = f"{type(batch).__name__}{f' of {len(batch)}' if several else ''}"
+            raise TypeError(f"batches: expected pairs (inputs, targets), got {got}; hand in one for each worker")
 
 
 def _in_double(module: nn.Module, loss: Any, batches: Sequence[Batch]) -> tuple[nn.Module, Any, list[Batch]]:

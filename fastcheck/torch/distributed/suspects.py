@@ -10,6 +10,11 @@ from ..._types import Array
 # Two ways to one gradient agree to this share of its norm, or they are two gradients: single precision rounds to 1e-7
 # of the largest terms.
 SAME = 1e-4
+# What is said where the parts do not make up the whole; and of what was not brought together.
+APART = ("each worker's samples met only each other, in the module (batch normalisation: SyncBatchNorm takes all of "
+         "them) or in the loss (contrastive), and the workers' gradients were averaged; where that is meant, they are "
+         "right")
+MISSING = "the all-reduce is missing"
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,12 @@ class Shares:
     def weights(self) -> Array:
         """Each worker's share of the samples."""
         return np.asarray(self.sizes) / sum(self.sizes)
+
+    @property
+    def add_up(self) -> bool:
+        """Whether the workers' own gradients make up the whole: no sample's part depends on the others."""
+        means, sums = sum(w * g for w, g in zip(self.weights, self.own, strict=True)), sum(self.own)
+        return _same(np.asarray(means), self.whole) or _same(np.asarray(sums), self.whole)
 
 
 def named(shares: Shares, found: Sequence[Array]) -> str:
@@ -65,12 +76,14 @@ def _suspects(shares: Shares) -> Mapping[str, Sequence[Array]]:
         return [gradient] * n
 
     found: dict[str, Sequence[Array]] = {
-        "each worker keeps the gradient of its own samples: partial sum, the all-reduce is missing": own,
-        "each worker keeps its own share of the gradient: partial sum, the all-reduce is missing":
+        f"each worker keeps the gradient of its own samples: partial sum, {MISSING}": own,
+        f"each worker keeps its own share of the gradient: partial sum, {MISSING}":
             [w * g for w, g in zip(weights, own, strict=True)],
         f"the gradients are divided by the {n} workers twice": alike(whole / n),
         f"the gradients are summed over the {n} workers where a mean should stand": alike(whole * n),
     }
+    if not shares.add_up:
+        return {**found, APART: alike(mean)}
     if not _same(mean, whole):
         found["the means of batches of unequal sizes are averaged: weight them by their samples"] = alike(mean)
         found[f"the means of unequal batches are averaged, and divided by the {n} workers again"] = alike(mean / n)

@@ -1,19 +1,22 @@
 """Worker processes on this machine, joined by Gloo, that compute gradients the way a training loop does."""
 
 import multiprocessing
+import pickle
+import sys
 import tempfile
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import distributed, nn
 
-from ..._errors import FastcheckError
+from ..._errors import FastcheckError, in_short
 
 Batch = tuple[Any, Any]
 Gradients = dict[str, torch.Tensor]
@@ -43,6 +46,29 @@ class Work:
     wrap: Callable[[nn.Module], nn.Module]
     step: Callable[..., None]
     batches: Sequence[Batch]
+
+
+def require_sendable(arguments: Mapping[str, Any]) -> None:
+    """Raise TypeError for what cannot be sent to worker processes, or found again there.
+
+    Parameters
+    ----------
+    arguments : by the names that the caller knows them by.
+    """
+    for name, value in arguments.items():
+        called = getattr(value, "__qualname__", type(value).__name__)
+        try:
+            ForkingPickler.dumps(value)
+        except (pickle.PicklingError, TypeError, AttributeError) as error:
+            raise TypeError(
+                f"{name}: expected what can be sent to other processes (by pickle), got {called} ({in_short(error)}); "
+                "write it with def at the top of a module, without closures"
+            ) from None
+        if getattr(value, "__module__", "") == "__main__" and not hasattr(sys.modules["__main__"], "__file__"):
+            raise TypeError(
+                f"{name}: expected what other processes can import, got {called}, which was typed in; put it into a "
+                "file, and import it from there"
+            )
 
 
 def backward(module: nn.Module, loss: Callable[..., torch.Tensor], inputs: Any, targets: Any) -> None:
@@ -88,7 +114,9 @@ def _collected(folder: Path, rank: int, exitcode: int | None, seconds: float) ->
         raise WorkerError(f"worker {rank}: expected an end within {seconds:g} s, got none; is every worker part of "
                           "every collective operation?")
     if exitcode != 0 and not (folder / f"{rank}.done").exists():  # as it ends, Gloo's threads may bring it down
-        raise WorkerError(f"worker {rank}: expected exit status 0, got {exitcode}")
+        imports = ('; in a script, call check_distributed under if __name__ == "__main__": for each worker imports the '
+                   "script" if exitcode == 1 else "")
+        raise WorkerError(f"worker {rank}: expected exit status 0, got {exitcode}{imports}")
     found: Gradients = torch.load(folder / f"{rank}.pt", weights_only=True)
     return found
 

@@ -54,7 +54,7 @@ class KernelReport(Judged):
 def check_kernel(
     function: Callable[..., Any],
     reference: Callable[..., Any],
-    inputs: Sequence[Any],
+    inputs: Any,
     *,
     more_inputs: Sequence[Sequence[Any]] = (),
     contract: bool = True,
@@ -73,8 +73,8 @@ def check_kernel(
     ----------
     function : the kernel: takes the inputs, returns a tensor or a tuple of tensors; differentiable by its own backward.
     reference : the same function written with PyTorch's own operators.
-    inputs : tensors in the precision that the kernel is for, and other arguments; those that require gradients are
-        checked.
+    inputs : tensors in the precision that the kernel is for, and other arguments, or one tensor alone; those that
+        require gradients are checked.
     more_inputs : further inputs to hold the kernel against the reference at: odd sizes, large numbers.
     contract : whether to test what autograd may ask besides right numbers: gradients that are not contiguous, expanded
         or zero, outputs used alone, inputs left unchanged, the same answer twice, memory that is written before it is
