@@ -339,3 +339,12 @@ def test_parameters_of_several_units_in_one_vector(fast):
             return line(y)
 
         assert not ft.gradcheck(scaled, (x,), fast_mode=fast, raise_exception=False), entry
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("size", [1e-200, 1e200])
+def test_sizes_whose_squares_are_no_numbers(size):
+    """Squares that overflowed were warned of."""
+    x = size * torch.tensor([0.3, -0.7, 1.1], dtype=torch.float64)
+    for function in (torch.relu, torch.sum):
+        assert ft.gradcheck(function, (x.clone().requires_grad_(),), fast_mode=True)
