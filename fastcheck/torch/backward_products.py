@@ -67,7 +67,7 @@ class Products:
         """
         rises, whole = self.directions.rises, self._whole
         sizes = whole.sizes(rises)
-        if not all(self._agrees(product, rises) for product in self._first):
+        if not all(self._agrees(product, rises) for product in self._first) or not self._reaches_all(rises, sizes):
             return False
         expanded = self.backward.expanded(whole.v)
         if expanded is not None:
@@ -152,6 +152,17 @@ class Products:
     def _noise(self, product: Product) -> float:
         """What rounding may do to the outputs of a product, weighted and added."""
         return norm_of(product.v * self.directions.noise[product.rows])
+
+    def _reaches_all(self, rises: Sequence[Rise], sizes: Sequence[float]) -> bool:
+        """Tell whether no entry moves so much less than others of its input that its error hides in what those leave.
+
+        sizes : of the whole's terms along each direction.
+        """
+        for rise, size in zip(rises, sizes, strict=True):
+            largest = float(np.max(np.abs(self._whole.found[rise.span]), initial=0.0))
+            if self.directions.share * size > SHARE * largest * rise.visible:
+                return False
+        return True
 
     def _agrees(self, product: Product, rises: Sequence[Rise], sizes: Sequence[float] | None = None) -> bool:
         """Tell whether a product is what the outputs, weighted by v, rise by along all inputs.
