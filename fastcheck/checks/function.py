@@ -382,7 +382,8 @@ def check_layer(
     """Check the backward pass of a layer that is a class: the gradients of its inputs and of its parameters.
 
     Every run has a layer of its own, so that nothing which one run leaves behind reaches another.  Where all is right,
-    a layer that ran before with other inputs has to give the same gradients too, if its output is the same.  What the
+    a layer that ran before with other inputs has to give the same gradients too, if its output is the same; but
+    one pass back may leave something to the next, as cells do that carry a gradient to the time step before.  What the
     layer's code keeps elsewhere, in its class or its module, is put back at the end, and so are the random numbers it
     draws.
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from .._types import Array, Mask
 from ..checks.jacobian.point import SHARE
+from ..engines.program.trust import norm_of
 from .backward import AGREE, Backward
 from .directions import HIDDEN, Directions, Rise
 from .tensors import random_numbers
@@ -40,11 +41,7 @@ class Product:
 
     def sizes(self, rises: Sequence[Rise]) -> list[float]:
         """Of the terms that it makes along each of some directions."""
-        found = []
-        for rise in rises:
-            terms = self.found[rise.span] * rise.move
-            found.append(math.sqrt(terms @ terms))
-        return found
+        return [norm_of(self.found[rise.span] * rise.move) for rise in rises]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +67,7 @@ class Products:
         """
         rises, whole = self.directions.rises, self._whole
         sizes = whole.sizes(rises)
-        if not all(self._agrees(product, rises) for product in self._first):
+        if not all(self._agrees(product, rises) for product in self._first) or not self._reaches_all(rises, sizes):
             return False
         expanded = self.backward.expanded(whole.v)
         if expanded is not None:
@@ -154,8 +151,18 @@ class Products:
 
     def _noise(self, product: Product) -> float:
         """What rounding may do to the outputs of a product, weighted and added."""
-        weighted = product.v * self.directions.noise[product.rows]
-        return math.sqrt(weighted @ weighted)
+        return norm_of(product.v * self.directions.noise[product.rows])
+
+    def _reaches_all(self, rises: Sequence[Rise], sizes: Sequence[float]) -> bool:
+        """Tell whether no entry moves so much less than others of its input that its error hides in what those leave.
+
+        sizes : of the whole's terms along each direction.
+        """
+        for rise, size in zip(rises, sizes, strict=True):
+            largest = float(np.max(np.abs(self._whole.found[rise.span]), initial=0.0))
+            if self.directions.share * size > SHARE * largest * rise.visible:
+                return False
+        return True
 
     def _agrees(self, product: Product, rises: Sequence[Rise], sizes: Sequence[float] | None = None) -> bool:
         """Tell whether a product is what the outputs, weighted by v, rise by along all inputs.

@@ -339,3 +339,29 @@ def test_parameters_of_several_units_in_one_vector(fast):
             return line(y)
 
         assert not ft.gradcheck(scaled, (x,), fast_mode=fast, raise_exception=False), entry
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("size", [1e-200, 1e200])
+def test_sizes_whose_squares_are_no_numbers(size):
+    """Squares that overflowed were warned of."""
+    x = size * torch.tensor([0.3, -0.7, 1.1], dtype=torch.float64)
+    for call in (torch.relu, torch.sum):
+        assert ft.gradcheck(call, (x.clone().requires_grad_(),), fast_mode=True)
+
+
+@pytest.mark.parametrize("fast", [False, True])
+@pytest.mark.parametrize("size", [1e-9, 1e6, 1e20])
+def test_an_entry_beside_a_far_larger_one_is_seen(fast, size):
+    """In fast mode what is left of the large one's rounding hid it."""
+
+    def scaled(x, factor):
+        y = x * 2.0
+        factors = torch.tensor([1.0, 1.0, factor], dtype=torch.float64)
+        if y.requires_grad:
+            y.register_hook(lambda g: None if g is None else g * factors)
+        return y.sum()
+
+    x = torch.tensor([0.3 * size, -0.7, 1.1], dtype=torch.float64, requires_grad=True)
+    assert ft.gradcheck(lambda x: scaled(x, 1.0), (x,), fast_mode=fast)
+    assert not ft.gradcheck(lambda x: scaled(x, 1.01), (x,), fast_mode=fast, raise_exception=False)

@@ -254,7 +254,8 @@ def dithered_noise(directions: Sequence[Direction], base: Along, dithered: Seque
 
 def norm_of(vector: Array) -> float:
     """Return the Euclidean norm of a vector, whose squares may lie beyond the range of numbers."""
-    square = float(np.dot(vector, vector))
+    with np.errstate(over="ignore"):
+        square = float(np.dot(vector, vector))
     if SAFE_SQUARE < square < 1.0 / SAFE_SQUARE:
         return math.sqrt(square)
     largest = float(np.max(np.abs(vector), initial=0.0))

@@ -1,7 +1,7 @@
 """A layer that is a class, as a forward and a backward function of its inputs and its parameters."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from threading import RLock
@@ -14,6 +14,7 @@ from .layer_followed import Followed, carrier_among, code_of, written_among
 from .layer_gradients import gradients_before, gradients_of, readings_of
 from .layer_object import (
     ClassVariables,
+    a_little_off,
     arrays_in,
     containers_of,
     copied,
@@ -29,6 +30,8 @@ from .layer_returned import Wanted, names_in
 from .layer_slots import beside, numbers_beside_gradients, unmoved_beside_gradients
 
 LOW = ("float16", "float32")
+# What a layer ran before: nothing, a forward pass with other inputs, or forward and backward.
+NEW, FORWARD, BOTH = "", "forward", "both"
 # Share of gradients by which those of two runs of a layer may differ, where the first was added and taken off again.
 SAME = 1e-9
 # Attributes in which layers keep their output.
@@ -73,6 +76,7 @@ class LayerCalls:
     def __post_init__(self) -> None:
         self._fresh, self._original = fresh_from(self.make, ("forward", self.forward, self.backward))
         self._sample = self._fresh()
+        self._other: Callable[[Any], Any] = turned
         shared = any(isinstance(one, ClassVariables) for one in containers_of(self._sample))
         self._alone = RLock() if shared else nullcontext()  # what stands in a class is exchanged for all its layers
 
@@ -226,11 +230,11 @@ class LayerCalls:
 
     def backward_of(self, upstream: Any, *values: Any) -> tuple[Any, ...]:
         """Return the gradients of the inputs and of the parameters, as the layer gives them."""
-        return self._run(upstream, values, used=False)[1]
+        return self._run(upstream, values)[1]
 
     def backward_of_used(self, upstream: Any, *values: Any) -> tuple[Any, ...]:
         """Return those that a layer gives which ran before, forward and backward, with other inputs."""
-        return self._run(upstream, values, used=True)[1]
+        return self._run(upstream, values, BOTH)[1]
 
     def is_stale(self) -> bool:
         """Whether a layer that ran before gives other gradients, for the same output: it keeps what it should renew.
@@ -239,24 +243,47 @@ class LayerCalls:
         """
         if self._low or not self._takes_upstream:
             return False
-        try:
-            upstream = _mapped(_uneven, outputs_of(self.forward_of(*self.values)))
-            upstream = upstream if self._several else upstream[0]
-            (first, fresh), (second, used) = (self._run(upstream, self.values, used=one) for one in (False, True))
-            same = all(np.array_equal(one, other) for one, other in zip(first, second, strict=True))
-            return same and any(_differ(one, other) for one, other in zip(fresh, used, strict=True))
-        except Exception:  # the user's code may refuse other inputs, or a second run, as it likes
+        for self._other in (turned, turned_but_for_integers):
+            with suppress(Exception):  # the user's code may refuse other inputs, or a second run, as it likes
+                return self._is_stale()
+        return False
+
+    def _is_stale(self) -> bool:
+        """Tell the same; raise what the user's code does of the inputs that came before.
+
+        What one pass back leaves to the next, such as the mean of all gradients, or what a cell carries to the time
+        step before, is not a cache that forward should renew: that is stale after a pass forward alone, too.
+        """
+        upstream = _mapped(_uneven, outputs_of(self.forward_of(*self.values)))
+        upstream = upstream if self._several else upstream[0]
+        outputs, fresh, _ = self._run(upstream, self.values)
+
+        def others_after(ran: str) -> tuple[bool, bool]:
+            again, used, added = self._run(upstream, self.values, ran)
+            differ = any(_differ(one, other) for one, other in zip(fresh, used, strict=True))
+            return differ and _same(outputs, again), added
+
+        wrong, added = others_after(BOTH)
+        if not wrong or not (added or others_after(FORWARD)[0]):
             return False
+        # Where an input is zero, another mask does not show in the output.
+        beside = tuple(a_little_off(value) if np.asarray(value).dtype.kind == "f" else value for value in self.values)
+        return _same(*(self._run(upstream, beside, ran)[0] for ran in (NEW, BOTH)))
 
     def _run(
-        self, upstream: Any, values: tuple[Any, ...], *, used: bool
-    ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-        """Return the outputs, and the gradients of the inputs and of the parameters, of a layer that is new or used."""
+        self, upstream: Any, values: tuple[Any, ...], ran: str = NEW
+    ) -> tuple[tuple[Any, ...], tuple[Any, ...], bool]:
+        """Return the outputs, and the gradients of the inputs and of the parameters, of a layer that is new or used.
+
+        At last, whether those of the inputs are added to what they were before.
+        """
         layer, count = self._fresh(), len(self.inputs)
         wide = not self._low and not any(_is_low(value) for value in values)
         before = gradients_before(layer, self._slots, self.grads)
         with self._holding(layer, values, wide):
-            former = self._used(layer, upstream, values[:count]) if used else None
+            if ran == FORWARD:
+                self._pass(layer, self.forward, *map(self._other, values[:count]))
+            former, added = self._used(layer, upstream, values[:count]) if ran == BOTH else (None, False)
             output = self._pass(layer, self.forward, *values[:count])
             returned = self._pulled(layer, _as_precise(upstream, output))
             inputs, gradients = self._wanted.told_apart(returned, self._kept(layer))
@@ -269,20 +296,23 @@ class LayerCalls:
                                  for given in (inputs, gradients))
         found = tuple(np.array(one, np.float32) if self._low and one is not None else one
                       for one in (*inputs, *gradients))
-        return outputs_of(output), found
+        return outputs_of(output), found, added
 
-    def _used(self, layer: Any, upstream: Any, inputs: tuple[Any, ...]) -> list[Any]:
-        """Run a layer with other inputs; return the gradients that it then adds to, None where it starts anew.
+    def _used(self, layer: Any, upstream: Any, inputs: tuple[Any, ...]) -> tuple[list[Any], bool]:
+        """Run a layer with other inputs; return the gradients that it then adds to, None where it starts anew; and
+        whether it adds to those of the inputs.
 
         It adds where a second backward pass, of zeros, leaves the gradients as they are.
         """
         there: list[list[Any]] = []
         for passed in (_mapped(np.copy, upstream), _zeros_like(upstream)):
-            output = self._pass(layer, self.forward, *map(_beside, inputs))
-            self._pulled(layer, _as_precise(passed, output))
-            there.append([None if one is None else np.array(one) for one in self._kept(layer)])
-        return [one if one is not None and np.array_equal(one, left) else None
-                for one, left in zip(*there, strict=True)]
+            output = self._pass(layer, self.forward, *map(self._other, inputs))
+            returned = self._pulled(layer, _as_precise(passed, output))
+            own, gradients = self._wanted.told_apart(returned, self._kept(layer))
+            there.append([None if one is None else np.array(one) for one in (*own, *gradients)])
+        former = [one if one is not None and np.array_equal(one, left) else None
+                  for one, left in zip(*there, strict=True)]
+        return former[len(own) :], any(one is not None and bool(np.any(one)) for one in former[: len(own)])
 
     @contextmanager
     def _holding(self, layer: Any, values: Sequence[Any], wide: bool, carrier: Any = None) -> Iterator[None]:
@@ -388,11 +418,25 @@ def _uneven(output: Any) -> Any:
     return found.astype(np.asarray(output).dtype) if np.asarray(output).dtype.kind == "f" else found
 
 
-def _beside(value: Any) -> Any:
-    """Another input like this one: numbers stay between zero and one, or above zero, where they were."""
+def turned(value: Any) -> Any:
+    """Another input like this one: its numbers back to front, so that signs and places are others.
+
+    Floating ones stay between zero and one, or above zero, where they were.
+    """
     array = np.asarray(value)
-    return (0.75 * array + 0.125 * np.cos(np.arange(float(array.size))).reshape(array.shape) ** 2).astype(
-        array.dtype) if array.dtype.kind == "f" else value
+    back = array.reshape(-1)[::-1].reshape(array.shape)
+    if array.dtype.kind != "f":
+        return back.copy() if isinstance(value, np.ndarray) else value
+    return (0.75 * back + 0.125 * np.cos(np.arange(float(array.size))).reshape(array.shape) ** 2).astype(array.dtype)
+
+
+def turned_but_for_integers(value: Any) -> Any:
+    """The same, where only floating inputs may be others: sorted ones, sizes."""
+    return turned(value) if np.asarray(value).dtype.kind == "f" else value
+
+
+def _same(outputs: Sequence[Any], others: Sequence[Any]) -> bool:
+    return all(np.array_equal(one, other) for one, other in zip(outputs, others, strict=True))
 
 
 def _differ(one: Any, other: Any) -> bool:

@@ -47,13 +47,15 @@ def unmasked(case: Case) -> str:
 
 
 def repeated(case: Case) -> str:
-    """Wrong exactly at the indices that occur more than once in an integer array."""
+    """Wrong exactly at the indices that occur more than once in an integer array, and there at most of the entries."""
     if not case.all_checked:
         return ""
     wrong, approx = wrong_entries(case), case.arrays()[1]
     for axis, size in enumerate(wrong.shape):
         others = _others(wrong, axis)
         lines, used = wrong.any(axis=others), approx.any(axis=others)
+        if 2 * np.count_nonzero(wrong) < np.count_nonzero(np.compress(lines, approx, axis=axis)):
+            continue  # what is added nowhere is missing from all entries of a line
         for name, indices in case.subject.integers.items():
             inside = indices[(indices >= 0) & (indices < size)]
             if inside.size < indices.size or not inside.size:

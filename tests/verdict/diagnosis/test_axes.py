@@ -169,3 +169,15 @@ def test_the_entries_that_labels_pick_are_told(scale):
     said = report.failures[0].diagnosis
     assert said.startswith("ds is wrong exactly at the entries that y picks, one for each index of axis 0 (6 of 24)")
     assert "what is subtracted or added there is missing" in said
+
+
+def test_single_entries_of_repeated_indices_are_told_as_such():
+    """Two wrong numbers, whose rows happened to be looked up twice, were said to be overwritten sums."""
+    rng = np.random.default_rng(3)
+    W, rows = rng.standard_normal((9, 4)), np.array([2, 5, 2, 7, 0, 5])
+    wrong = np.zeros_like(W)
+    np.add.at(wrong, rows, 3 * W[rows] ** 2)
+    wrong[2, 1] *= 1.7
+    wrong[5, 3] += 0.2
+    report = fc.check_function(lambda W: np.sum(W[rows] ** 3), W, wrong)
+    assert report.failures[0].diagnosis == "only dtheta[2, 1] and dtheta[5, 3] are wrong."

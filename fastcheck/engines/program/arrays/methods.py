@@ -134,7 +134,8 @@ class Methods:
     def item(self: Any, *index: Any) -> Any:
         """Return one entry: a number that carries its changes on, or a whole number as Python has it."""
         if index:
-            return self[index[0] if len(index) == 1 and type(index[0]) is tuple else index].item()
+            (place,) = index if len(index) == 1 else (index,)
+            return (self[place] if type(place) is tuple else self.ravel()[place]).item()
         number = self.value.item()
         if type(number) not in (float, complex):
             self._refuse_if_moving("item()")

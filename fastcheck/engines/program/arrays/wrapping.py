@@ -54,31 +54,31 @@ class Wrapping:
         run : the run that the handlers are called with.
         user : where the user's code looks up names.
         """
-        places = self._enter(user)
-        outer, self._at_work.run = self._at_work.run, run
+        places: list[tuple[int, str]] = []
+        outer = self._at_work.run
         try:
+            self._enter(user, places)
+            self._at_work.run = run
             yield
         finally:
             self._at_work.run = outer
             self._leave(places)
 
-    def _enter(self, user: Reachable) -> list[tuple[int, str]]:
+    def _enter(self, user: Reachable, places: list[tuple[int, str]]) -> None:
+        """Installs replacements, and notes where, so that they are put back whatever happens meanwhile."""
         with self._lock:
             self._update()
             wanted = [(place, *self._replacements[id(place.value)]) for place in user.places(self._replacements)]
             wanted += [(place, place.value, None) for place in user.instances]
-            places = []
             for place, original, replacement in wanted:
                 key = (id(place.holder), place.name)
                 if key in self._installed:
                     self._installed[key][0] += 1
-                else:
-                    if content(place.holder, place.name) is not original:
-                        continue  # the user's code has put something else there
+                    places.append(key)
+                elif content(place.holder, place.name) is original:  # the user's code may have put another there
                     self._installed[key] = [1, place.holder, place.name, original]
+                    places.append(key)
                     assign(place.holder, place.name, replacement or self._standing_in(original))
-                places.append(key)
-            return places
 
     def _leave(self, places: list[tuple[int, str]]) -> None:
         with self._lock:

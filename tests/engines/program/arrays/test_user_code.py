@@ -337,6 +337,7 @@ def lists_of_numbers(x):
 
 NUMBERS = {
     "item": lambda x: x[0].item() * x.sum().item() + x.item(1) ** 2 + np.outer(x, x).item(1, 2) - np.exp(x).item((2,)),
+    "item of a matrix by its place in memory": lambda x: np.outer(x, x).item(5) * np.outer(x, x).T.item(-2),
     "item of arrays of one": lambda x: x[:1].item() * np.sum(x, keepdims=True).item() * np.asarray(x[1]).item(),
     "item of complex numbers": lambda x: abs((x[0] * np.exp(1j * x[1])).item() - 2.0) ** 2,
     "tolist": lists_of_numbers,
