@@ -60,12 +60,18 @@ def test_what_numpy_does_is_watched_without_machine_code():
     assert done.stdout.split() == ["True", "True", "False"]
 
 
-@pytest.mark.parametrize(("hidden", "depth", "asked"), [("relu", 6, 0), ("tanh", 2, 0), ("tanh", 6, 2), ("gelu", 2, 2)])
-def test_what_looks_need_is_compiled_when_the_watch_is_made(monkeypatch, hidden, depth, asked):
+LOGITS, PROBABILITIES = ("softmax", "cross_entropy"), ("sigmoid", "squared_error")
+
+
+@pytest.mark.parametrize(("hidden", "depth", "loss", "asked"), [
+    ("relu", 6, LOGITS, 0), ("tanh", 2, LOGITS, 0), ("tanh", 6, LOGITS, 0), ("gelu", 2, LOGITS, 0),
+    ("tanh", 6, PROBABILITIES, 2),
+])
+def test_what_looks_need_is_compiled_when_the_watch_is_made(monkeypatch, hidden, depth, loss, asked):
     """For steps of usual length and for those that meet kinks."""
     calls = []
     monkeypatch.setattr(watching, "engine", lambda name: lambda *given: calls.append(given))
-    watching.warm_up(network([30] * depth + [10], hidden, "softmax", "cross_entropy"))
+    watching.warm_up(network([30] * depth + [10], hidden, *loss))
     assert len(calls) == asked
 
 
