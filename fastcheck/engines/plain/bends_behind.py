@@ -49,8 +49,10 @@ class Passed(NamedTuple):
 @np.errstate(all="ignore")
 def bends_behind(
     first: Single, layers: list[Passed], samples: slice, outputs: int, *, cubic: bool
-) -> tuple[Array, Array]:
+) -> tuple[Array, Array, float]:
     """Return what the layers add to d^2 of outputs (samples, outputs, units), and to d^3 of the loss (samples, units).
+
+    Last comes the steepest slope of a curved layer's pre-activation, or NaN.
 
     Parameters
     ----------
@@ -62,6 +64,7 @@ def bends_behind(
     """
     count, units = samples.stop - samples.start, len(first)
     second, third = np.zeros((count, units, outputs)), np.zeros((count, units))
+    steepest = np.float32(0.0)
     step = max(1, BLOCK // (units * max((layer.weights.shape[1] for layer in layers), default=1)))
     for begin in range(0, count if layers else 0, step):
         part = slice(begin, min(begin + step, count))
@@ -73,10 +76,11 @@ def bends_behind(
             P = _through(P * layer.c1[s, None], layer.weights)
             if layer.bends is not None and layer.thirds is not None:
                 squares = P * P
+                steepest = np.maximum(steepest, squares.max())
                 second[part] += _weighted(squares, layer.bends[s])
                 if cubic:
                     third[part] += _thirds(P, R, squares, *(one[s] for one in layer.thirds))
-    return second.swapaxes(1, 2), third
+    return second.swapaxes(1, 2), third, float(np.sqrt(steepest))
 
 
 def _through(changes: Single, weights: Single) -> Single:

@@ -37,11 +37,11 @@ from .powers import largest_of
 
 # Rows of one block of J: what a block takes stays in a processor's cache, and BLAS packs W anew for each.
 ROWS = 320
-# Bends further on are tried in so many samples of a block first, where all of them take so many numbers, and left alone
+# Bends further on are tried in one sample of a block first, where all of them take so many numbers, and left alone
 # where what they make of odd parts is this part of what slopes make: gradients of such networks are off by more.
-TRIED, WORTH_TRYING, BENDS_ARE_NOTHING = 1, 1 << 20, 6e-16
-# Changes of outputs up to which the loss is a cubic to rounding.
-CUBIC_OUTPUTS = 10.0 * CUBIC_REACH
+WORTH_TRYING, BENDS_ARE_NOTHING = 1 << 20, 6e-16
+# Changes of outputs, and of units behind the next layer, up to which what they make is a cubic to rounding.
+CUBIC_FURTHER_ON = 10.0 * CUBIC_REACH
 
 
 def responses(
@@ -57,9 +57,9 @@ def responses(
     down = _Descent(point, layers)
     rows = point.m * point.net.widths[-1]
     blocks = evenly(point.m, min(rows // ROWS, rows * sum(W.size for W in down.weights.values()) // PIECE))
-    sizes = run_all(down.some_samples, blocks, run.threads, lambda done: told(done, len(blocks)))
-    largest = {k: float(np.max([each[k] for each in sizes])) for k in down.layers}  # NaN where one is
-    found = (down.found(layer, largest[layer.layer]) for layer in layers)
+    reaches = run_all(down.some_samples, blocks, run.threads, lambda done: told(done, len(blocks)))
+    furthest = {k: float(np.max([each[k] for each in reaches])) for k in down.layers}  # NaN where one is
+    found = (down.found(layer, furthest[layer.layer]) for layer in layers)
     return [(one, layer.met) for one, layer in zip(found, layers, strict=True) if one is not None]
 
 
@@ -108,7 +108,7 @@ class _Descent:
         return [square, square * W] if self.layers[k].beyond > SQUARE_IS_NOTHING else [square]
 
     def some_samples(self, s: slice) -> dict[int, float]:
-        """Go down with some samples; return the largest change of an output that each layer's steps make."""
+        """Go down with some samples; return the largest change further on that each layer's steps make."""
         some = _Some(self, s)
         with np.errstate(all="ignore"):  # NumPy keeps this per thread
             J = self._at_outputs(s)
@@ -118,7 +118,7 @@ class _Descent:
                 if k in self.columns:
                     some.take(k, J)
             some.finish()
-        return some.sizes
+        return some.reaches
 
     def _at_outputs(self, s: slice) -> Array:
         """Changes of the outputs by one of each, as the loss sees them, (samples, outputs, outputs)."""
@@ -152,27 +152,27 @@ class _Descent:
 
     def keeps_thirds(self, layer: Carried) -> bool:
         """Tell whether a layer's third powers are the last that are found."""
-        return layer.reach > 0.0 or not self.mixing
+        return layer.reach > 0.0 or layer.deep or not self.mixing
 
-    def found(self, layer: Carried, size: float) -> LayerFound | None:
+    def found(self, layer: Carried, furthest: float) -> LayerFound | None:
         """Return what was found of a layer; None where two or four powers do not say it.
 
         Parameters
         ----------
-        size : the largest change of an output, or NaN.
+        furthest : the largest change of an output, or of a curved unit behind the next layer, or NaN.
         """
         k, powers = layer.layer, [power[:, self.columns[layer.layer]] for power in self.powers]
         if self.keeps_thirds(layer):
-            if not size <= CUBIC_OUTPUTS:
+            if not furthest <= CUBIC_FURTHER_ON:
                 return None
             first, second, third, *_ = powers
-            if max(size, layer.reach) <= QUADRATIC_REACH:
+            if max(furthest, layer.reach) <= QUADRATIC_REACH:
                 powers = [first + third * np.square(self.point.steps[k])[:, None], second]
             else:
                 powers = [first, second, third, np.zeros_like(first)]
-        elif size <= QUADRATIC_REACH:
+        elif furthest <= QUADRATIC_REACH:
             powers = powers[:2]
-        elif not size <= QUARTIC_REACH:
+        elif not furthest <= QUARTIC_REACH:
             return None
         by_unit = [(power if k == self.lowest < self.point.last else power[:, layer.units]).T for power in powers]
         if layer.met is not None:
@@ -188,8 +188,9 @@ class _Some:
         self.down, self.s = down, s
         self.powers = [power[s] for power in down.powers[:2]]
         self.powers += [np.empty_like(self.powers[0]) for _ in down.powers[2:]]
-        self.sizes: dict[int, float] = {}
+        self.reaches: dict[int, float] = {}
         self.degrees = dict.fromkeys(down.wanted, 2)
+        self.summed = dict.fromkeys(down.wanted, 2)
         self.bends: dict[int, list[Array]] = {}
         self.J: dict[int, Array] = {}
 
@@ -198,9 +199,9 @@ class _Some:
         down = self.down
         layer = down.layers.get(k)
         if layer is not None:
-            self.sizes[k] = largest_of(J) * layer.largest
-            self.degrees[k] = self._degree(layer, self.sizes[k])
-        its = self._of(k)[: self.degrees[k]]
+            self.reaches[k] = largest_of(J) * layer.largest
+            self.degrees[k], self.summed[k] = self._degrees(layer, self.reaches[k])
+        its = self._of(k)[: self.summed[k]]
         moments([part[self.s] for part in down.of_outputs], J, its)
         if k in down.remembered:
             self.J[k] = J.copy()
@@ -216,8 +217,8 @@ class _Some:
         powers = self.powers[:most]
         if down.mixing:
             LOSS_CUMULANTS[down.point.net.cost](powers)
-        for k, degree in self.degrees.items():
-            for power in self._of(k)[degree:most]:
+        for k, summed in self.summed.items():
+            for power in self._of(k)[summed:most]:
                 power[:] = 0.0
         for k, bends in self.bends.items():
             for power, bend in zip(self._of(k)[1:most], bends, strict=False):
@@ -237,10 +238,12 @@ class _Some:
         """Add what bends behind a layer make of its second and third power, if it counts."""
         down, slopes, c2 = self.down, self._of(k)[0], self.down.series[k].of(self.s).c2
         layers = [self._passed(j) for j in range(k + 2, down.point.last)]
+        steepest = 0.0
 
         def found(samples: slice, *, cubic: bool = True) -> tuple[Array, Array, Array]:
             outputs = self.J[k].shape[1]
-            bends, third = bends_behind(down.singles.first[k], layers, samples, outputs, cubic=cubic)
+            nonlocal steepest
+            bends, third, steepest = bends_behind(down.singles.first[k], layers, samples, outputs, cubic=cubic)
             if k in down.powers_of_weights:
                 bends += self._bends_next(k, samples)
             weights = [part[self.s][samples] for part in down.of_outputs]
@@ -250,7 +253,7 @@ class _Some:
         def is_nothing(odd: Array) -> bool:
             return _is_nothing(odd * self._usual_squares(k, tried), slopes[tried])
 
-        everything, tried, cubic = slice(0, len(slopes)), slice(0, TRIED), True
+        everything, tried, cubic = slice(0, len(slopes)), self._telling(k), True
         if slopes.size * sum(len(layer.weights) for layer in layers) > WORTH_TRYING:
             second, of_loss, third = found(tried)
             bent = 0.0 if c2 is None else 2.0 * c2[tried] * second
@@ -258,10 +261,18 @@ class _Some:
                 return
             cubic = not is_nothing(third)
         second, of_loss, third = found(everything, cubic=cubic)
+        self.reaches[k] = float(np.maximum(self.reaches[k], steepest * down.layers[k].largest))
         for power, added in zip(self._of(k)[1:3], (second, of_loss + third), strict=True):
             power += added
             if not largest_of(added) < np.inf:  # too large for single precision
-                self.sizes[k] = np.inf
+                self.reaches[k] = np.inf
+
+    def _telling(self, k: int) -> slice:
+        """The sample in which bends are likely to make most of a layer's gradient: steps and slopes are large there."""
+        slopes = self._of(k)[0]
+        cubes = np.einsum("su,su->s", slopes, slopes) * self._squares(k)[:, 0] ** 3
+        at = int(np.argmax(cubes))
+        return slice(at, at + 1)
 
     def _bends_next(self, k: int, samples: slice) -> Array:
         """The second powers (samples, outputs, units) of outputs' changes that come of layer k + 1."""
@@ -334,13 +345,17 @@ class _Some:
         means = (np.square(squares).sum(axis=0) + of_biases) / (squares.sum(axis=0) + of_biases)
         return np.asarray(self.down.point.epsilon**2 * means[:, None])
 
-    def _degree(self, layer: Carried, size: float) -> int:
-        """How many powers count where a layer's steps make changes of outputs up to ``size``."""
+    def _degrees(self, layer: Carried, size: float) -> tuple[int, int]:
+        """How many powers count where a layer's steps make changes of outputs up to ``size``, and how many sums do.
+
+        Where the changes of outputs are nothing but the steps are not, only the layer's own bends make third powers.
+        """
         if layer.deep:
-            return 3
+            return 3, 3
         if max(size, layer.beyond) <= SQUARE_IS_NOTHING:
-            return 2
-        return 3 if size <= QUADRATIC_REACH or self.down.keeps_thirds(layer) else 4
+            return (2, 2) if layer.reach <= QUADRATIC_REACH else (3, 2)
+        degree = 3 if size <= QUADRATIC_REACH or self.down.keeps_thirds(layer) else 4
+        return degree, degree
 
 
 class _Singles:
