@@ -28,7 +28,7 @@ from ...rules.loss_changes import LOSS_CUMULANTS, moments, relative_to_targets
 from ...runtime.run import Run
 from ...runtime.threads import run_all
 from ..response.responses import QUADRATIC_REACH, QUARTIC_REACH
-from .bends_behind import Passed, Single, bends_behind
+from .bends_behind import Singles, bends_behind
 from .carried import Carried
 from .found import LayerFound
 from .pieces import PIECE, evenly
@@ -79,27 +79,34 @@ class _Descent:
             self.series[self.lowest] = self.series[self.lowest].of((slice(None), units))
         bent = [k for k in self.layers if k + 1 < point.last and point.curved(k + 1)]
         self.powers_of_weights = {k: self._powers_of_weights(k) for k in bent}
+        self.deep = [k for k, layer in self.layers.items() if layer.deep]
+        self.singles = Singles(point, {k: self.weights[k] for k in self.deep})
+        behind = [k for k in range(min(self.deep, default=point.last) + 2, point.last) if point.curved(k)]
+        self.remembered = {*self.deep, *behind, *(k + 1 for k in bent if k in self.deep)}
+        self._take_losses()
+        self._lay_out(sorted({*self.layers, *(k + 1 for k in bent), *behind}))
+
+    def _take_losses(self) -> None:
+        """What the losses' powers weigh the outputs' changes by, and which changes those are."""
+        point, Y = self.point, self.point.problem.Y
         self.mixing = not point.net.cost_entry.separable
         of_outputs = [point.run.A[-1]] * 4 if self.mixing else point.loss_series.all
         self.of_outputs = [np.ascontiguousarray(part.T) for part in of_outputs if part is not None]
-        widths = {k: W.shape[1] for k, W in self.weights.items()} | {point.last: point.net.widths[-1]}
-        self.deep = [k for k, layer in self.layers.items() if layer.deep]
-        self.behind = [k for k in range(min(self.deep, default=point.last) + 2, point.last) if point.curved(k)]
-        self.wanted = sorted({*self.layers, *(k + 1 for k in bent), *self.behind})
-        self.remembered = {*self.deep, *self.behind, *(k + 1 for k in bent if k in self.deep)}
-        self.singles = _Singles(point, {k: self.weights[k] for k in self.deep})
-        self.widths = [widths[k] for k in self.wanted]
-        edges = np.cumsum([0, *self.widths]).tolist()
-        self.columns = dict(zip(self.wanted, map(slice, edges, edges[1:]), strict=True))
-        shape = point.m, edges[-1]
-        self.powers = [np.empty(shape), np.empty(shape), *(np.zeros(shape) for _ in self.of_outputs[2:])]
-        self.others: Mask | None = None
-        Y = point.problem.Y
         weight = Y.sum(axis=0)
         self.weight = weight[:, None] if self.mixing and bool((weight != 1.0).any()) else None
+        self.others: Mask | None = None
         if self.mixing and len(Y) > 1 and bool((np.count_nonzero(Y, axis=0) == 1).all()):
             self.others = Y.T == 0.0  # relative to itself the only target does not change
             self.of_outputs = [self.of_outputs[0][self.others].reshape(point.m, len(Y) - 1)] * 4
+
+    def _lay_out(self, wanted: list[int]) -> None:
+        """Make room for powers of these layers side by side, (m, columns) each."""
+        widths = {k: W.shape[1] for k, W in self.weights.items()} | {self.point.last: self.point.net.widths[-1]}
+        self.wanted, self.widths = wanted, [widths[k] for k in wanted]
+        edges = np.cumsum([0, *self.widths]).tolist()
+        self.columns = dict(zip(wanted, map(slice, edges, edges[1:]), strict=True))
+        shape = self.point.m, edges[-1]
+        self.powers = [np.empty(shape), np.empty(shape), *(np.zeros(shape) for _ in self.of_outputs[2:])]
 
     def _powers_of_weights(self, k: int) -> list[Array]:
         """W^2 and, where that may count, W^3 from layer k to the next."""
@@ -237,7 +244,8 @@ class _Some:
     def _add_bends(self, k: int) -> None:
         """Add what bends behind a layer make of its second and third power, if it counts."""
         down, slopes, c2 = self.down, self._of(k)[0], self.down.series[k].of(self.s).c2
-        layers = [self._passed(j) for j in range(k + 2, down.point.last)]
+        layers = [down.singles.passed(j, self.s, down.series[j].of(self.s), self.J.get(j), self._slopes(j))
+                  for j in range(k + 2, down.point.last)]
         steepest = 0.0
 
         def found(samples: slice, *, cubic: bool = True) -> tuple[Array, Array, Array]:
@@ -280,16 +288,6 @@ class _Some:
         J = self.J[k + 1][samples] * np.asarray(c2)[samples, None]
         return np.asarray(np.matmul(J.reshape(-1, len(squares)), squares).reshape(*J.shape[:2], squares.shape[1]))
 
-    def _passed(self, j: int) -> Passed:
-        """Return a layer that changes pass, in these samples."""
-        singles, (_, c2, c3) = self.down.singles, self.down.series[j].of(self.s).all
-        bent = singles.c2[j - 1]
-        passed = Passed(singles.c1[j - 1][self.s], None if bent is None else bent[self.s], singles.weights[j])
-        if c2 is None or c3 is None:
-            return passed
-        g = self._of(j)[0]
-        return passed._replace(bends=self.J[j].swapaxes(1, 2) * c2[:, :, None], thirds=(2.0 * g * c2, g * c3))
-
     def _compose(self, most: int) -> None:
         """Turn powers of changes d of activations into those of x, where d is a series in x.
 
@@ -324,6 +322,10 @@ class _Some:
             for k in [k for k in self.degrees if not self._keeps(k)]:
                 self._of(k)[0][:] += self._of(k)[2] * self._squares(k)
 
+    def _slopes(self, k: int) -> Array | None:
+        """The losses' slopes in a layer's activations; None where nobody asks for them."""
+        return self._of(k)[0] if k in self.down.columns else None
+
     def _of(self, k: int) -> list[Array]:
         """The powers of one layer."""
         return [power[:, self.down.columns[k]] for power in self.powers]
@@ -356,27 +358,6 @@ class _Some:
             return (2, 2) if layer.reach <= QUADRATIC_REACH else (3, 2)
         degree = 3 if size <= QUADRATIC_REACH or self.down.keeps_thirds(layer) else 4
         return degree, degree
-
-
-class _Singles:
-    """What ``bends_behind`` needs of a network, in single precision.
-
-    Attributes
-    ----------
-    first : by layer from which changes come, what they make of the next layer's pre-activations (units, outputs).
-    c1, c2 : by layer (m, units); weights : by layer, (inputs, units).
-    """
-
-    def __init__(self, point: Point, weights: dict[int, Array]) -> None:
-        self.first = {k: _single(W.T) for k, W in weights.items()}
-        passed = {k: point.series(k) for k in range(min(weights, default=point.last) + 1, point.last)}
-        self.c1 = {k: _single(series.c1.T) for k, series in passed.items()}
-        self.c2 = {k: None if series.c2 is None else _single(series.c2.T) for k, series in passed.items()}
-        self.weights = {k: _single(point.weights[k].T) for k in passed}
-
-
-def _single(values: Array) -> Single:
-    return np.ascontiguousarray(values, np.float32)
 
 
 def _is_nothing(bends: Array, slopes: Array) -> bool:
