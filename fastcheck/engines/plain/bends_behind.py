@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._types import Array
-from .point import BLOCK
+from .point import BLOCK, Point, Series
 from .powers import largest_of
 
 Single = NDArray[np.float32]
@@ -46,11 +46,47 @@ class Passed(NamedTuple):
     thirds: tuple[Array, Array] | None = None
 
 
+class Singles:
+    """What ``bends_behind`` needs of a network, in single precision.
+
+    Attributes
+    ----------
+    first : by layer from which changes come, what they make of the next layer's pre-activations (units, outputs).
+    c1, c2 : by layer (m, units); weights : by layer, (inputs, units).
+    """
+
+    def __init__(self, point: Point, weights: dict[int, Array]) -> None:
+        self.first = {k: _single(W.T) for k, W in weights.items()}
+        passed = {k: point.series(k) for k in range(min(weights, default=point.last) + 1, point.last)}
+        self.c1 = {k: _single(series.c1.T) for k, series in passed.items()}
+        self.c2 = {k: None if series.c2 is None else _single(series.c2.T) for k, series in passed.items()}
+        self.weights = {k: _single(point.weights[k].T) for k in passed}
+
+    def passed(self, j: int, samples: slice, series: Series, J: Array | None, slopes: Array | None) -> Passed:
+        """Return a layer that changes pass, in some samples.
+
+        Parameters
+        ----------
+        series : of its activations (samples, units), in double precision.
+        J, slopes : (samples, outputs, units) and (samples, units), what changes of its activations make of outputs and
+            of the losses; of curved layers alone.
+        """
+        bent = self.c2[j - 1]
+        passed = Passed(self.c1[j - 1][samples], None if bent is None else bent[samples], self.weights[j])
+        _, c2, c3 = series.all
+        if c2 is None or c3 is None or J is None or slopes is None:
+            return passed
+        bends = J.swapaxes(1, 2) * c2[:, :, None]
+        return passed._replace(bends=bends, thirds=(2.0 * slopes * c2, slopes * c3))
+
+
 @np.errstate(all="ignore")
 def bends_behind(
     first: Single, layers: list[Passed], samples: slice, outputs: int, *, cubic: bool
-) -> tuple[Array, Array]:
+) -> tuple[Array, Array, float]:
     """Return what the layers add to d^2 of outputs (samples, outputs, units), and to d^3 of the loss (samples, units).
+
+    Last comes the steepest slope of a curved layer's pre-activation, or NaN.
 
     Parameters
     ----------
@@ -62,6 +98,7 @@ def bends_behind(
     """
     count, units = samples.stop - samples.start, len(first)
     second, third = np.zeros((count, units, outputs)), np.zeros((count, units))
+    steepest = np.float32(0.0)
     step = max(1, BLOCK // (units * max((layer.weights.shape[1] for layer in layers), default=1)))
     for begin in range(0, count if layers else 0, step):
         part = slice(begin, min(begin + step, count))
@@ -73,10 +110,15 @@ def bends_behind(
             P = _through(P * layer.c1[s, None], layer.weights)
             if layer.bends is not None and layer.thirds is not None:
                 squares = P * P
+                steepest = np.maximum(steepest, squares.max())
                 second[part] += _weighted(squares, layer.bends[s])
                 if cubic:
                     third[part] += _thirds(P, R, squares, *(one[s] for one in layer.thirds))
-    return second.swapaxes(1, 2), third
+    return second.swapaxes(1, 2), third, float(np.sqrt(steepest))
+
+
+def _single(values: Array) -> Single:
+    return np.ascontiguousarray(values, np.float32)
 
 
 def _through(changes: Single, weights: Single) -> Single:

@@ -28,7 +28,7 @@ from ...rules.loss_changes import LOSS_CUMULANTS, moments, relative_to_targets
 from ...runtime.run import Run
 from ...runtime.threads import run_all
 from ..response.responses import QUADRATIC_REACH, QUARTIC_REACH
-from .bends_behind import Passed, Single, bends_behind
+from .bends_behind import Singles, bends_behind
 from .carried import Carried
 from .found import LayerFound
 from .pieces import PIECE, evenly
@@ -37,11 +37,11 @@ from .powers import largest_of
 
 # Rows of one block of J: what a block takes stays in a processor's cache, and BLAS packs W anew for each.
 ROWS = 320
-# Bends further on are tried in so many samples of a block first, where all of them take so many numbers, and left alone
+# Bends further on are tried in one sample of a block first, where all of them take so many numbers, and left alone
 # where what they make of odd parts is this part of what slopes make: gradients of such networks are off by more.
-TRIED, WORTH_TRYING, BENDS_ARE_NOTHING = 1, 1 << 20, 6e-16
-# Changes of outputs up to which the loss is a cubic to rounding.
-CUBIC_OUTPUTS = 10.0 * CUBIC_REACH
+WORTH_TRYING, BENDS_ARE_NOTHING = 1 << 20, 6e-16
+# Changes of outputs, and of units behind the next layer, up to which what they make is a cubic to rounding.
+CUBIC_FURTHER_ON = 10.0 * CUBIC_REACH
 
 
 def responses(
@@ -57,9 +57,9 @@ def responses(
     down = _Descent(point, layers)
     rows = point.m * point.net.widths[-1]
     blocks = evenly(point.m, min(rows // ROWS, rows * sum(W.size for W in down.weights.values()) // PIECE))
-    sizes = run_all(down.some_samples, blocks, run.threads, lambda done: told(done, len(blocks)))
-    largest = {k: float(np.max([each[k] for each in sizes])) for k in down.layers}  # NaN where one is
-    found = (down.found(layer, largest[layer.layer]) for layer in layers)
+    reaches = run_all(down.some_samples, blocks, run.threads, lambda done: told(done, len(blocks)))
+    furthest = {k: float(np.max([each[k] for each in reaches])) for k in down.layers}  # NaN where one is
+    found = (down.found(layer, furthest[layer.layer]) for layer in layers)
     return [(one, layer.met) for one, layer in zip(found, layers, strict=True) if one is not None]
 
 
@@ -79,27 +79,34 @@ class _Descent:
             self.series[self.lowest] = self.series[self.lowest].of((slice(None), units))
         bent = [k for k in self.layers if k + 1 < point.last and point.curved(k + 1)]
         self.powers_of_weights = {k: self._powers_of_weights(k) for k in bent}
+        self.deep = [k for k, layer in self.layers.items() if layer.deep]
+        self.singles = Singles(point, {k: self.weights[k] for k in self.deep})
+        behind = [k for k in range(min(self.deep, default=point.last) + 2, point.last) if point.curved(k)]
+        self.remembered = {*self.deep, *behind, *(k + 1 for k in bent if k in self.deep)}
+        self._take_losses()
+        self._lay_out(sorted({*self.layers, *(k + 1 for k in bent), *behind}))
+
+    def _take_losses(self) -> None:
+        """What the losses' powers weigh the outputs' changes by, and which changes those are."""
+        point, Y = self.point, self.point.problem.Y
         self.mixing = not point.net.cost_entry.separable
         of_outputs = [point.run.A[-1]] * 4 if self.mixing else point.loss_series.all
         self.of_outputs = [np.ascontiguousarray(part.T) for part in of_outputs if part is not None]
-        widths = {k: W.shape[1] for k, W in self.weights.items()} | {point.last: point.net.widths[-1]}
-        self.deep = [k for k, layer in self.layers.items() if layer.deep]
-        self.behind = [k for k in range(min(self.deep, default=point.last) + 2, point.last) if point.curved(k)]
-        self.wanted = sorted({*self.layers, *(k + 1 for k in bent), *self.behind})
-        self.remembered = {*self.deep, *self.behind, *(k + 1 for k in bent if k in self.deep)}
-        self.singles = _Singles(point, {k: self.weights[k] for k in self.deep})
-        self.widths = [widths[k] for k in self.wanted]
-        edges = np.cumsum([0, *self.widths]).tolist()
-        self.columns = dict(zip(self.wanted, map(slice, edges, edges[1:]), strict=True))
-        shape = point.m, edges[-1]
-        self.powers = [np.empty(shape), np.empty(shape), *(np.zeros(shape) for _ in self.of_outputs[2:])]
-        self.others: Mask | None = None
-        Y = point.problem.Y
         weight = Y.sum(axis=0)
         self.weight = weight[:, None] if self.mixing and bool((weight != 1.0).any()) else None
+        self.others: Mask | None = None
         if self.mixing and len(Y) > 1 and bool((np.count_nonzero(Y, axis=0) == 1).all()):
             self.others = Y.T == 0.0  # relative to itself the only target does not change
             self.of_outputs = [self.of_outputs[0][self.others].reshape(point.m, len(Y) - 1)] * 4
+
+    def _lay_out(self, wanted: list[int]) -> None:
+        """Make room for powers of these layers side by side, (m, columns) each."""
+        widths = {k: W.shape[1] for k, W in self.weights.items()} | {self.point.last: self.point.net.widths[-1]}
+        self.wanted, self.widths = wanted, [widths[k] for k in wanted]
+        edges = np.cumsum([0, *self.widths]).tolist()
+        self.columns = dict(zip(wanted, map(slice, edges, edges[1:]), strict=True))
+        shape = self.point.m, edges[-1]
+        self.powers = [np.empty(shape), np.empty(shape), *(np.zeros(shape) for _ in self.of_outputs[2:])]
 
     def _powers_of_weights(self, k: int) -> list[Array]:
         """W^2 and, where that may count, W^3 from layer k to the next."""
@@ -108,7 +115,7 @@ class _Descent:
         return [square, square * W] if self.layers[k].beyond > SQUARE_IS_NOTHING else [square]
 
     def some_samples(self, s: slice) -> dict[int, float]:
-        """Go down with some samples; return the largest change of an output that each layer's steps make."""
+        """Go down with some samples; return the largest change further on that each layer's steps make."""
         some = _Some(self, s)
         with np.errstate(all="ignore"):  # NumPy keeps this per thread
             J = self._at_outputs(s)
@@ -118,7 +125,7 @@ class _Descent:
                 if k in self.columns:
                     some.take(k, J)
             some.finish()
-        return some.sizes
+        return some.reaches
 
     def _at_outputs(self, s: slice) -> Array:
         """Changes of the outputs by one of each, as the loss sees them, (samples, outputs, outputs)."""
@@ -152,27 +159,27 @@ class _Descent:
 
     def keeps_thirds(self, layer: Carried) -> bool:
         """Tell whether a layer's third powers are the last that are found."""
-        return layer.reach > 0.0 or not self.mixing
+        return layer.reach > 0.0 or layer.deep or not self.mixing
 
-    def found(self, layer: Carried, size: float) -> LayerFound | None:
+    def found(self, layer: Carried, furthest: float) -> LayerFound | None:
         """Return what was found of a layer; None where two or four powers do not say it.
 
         Parameters
         ----------
-        size : the largest change of an output, or NaN.
+        furthest : the largest change of an output, or of a curved unit behind the next layer, or NaN.
         """
         k, powers = layer.layer, [power[:, self.columns[layer.layer]] for power in self.powers]
         if self.keeps_thirds(layer):
-            if not size <= CUBIC_OUTPUTS:
+            if not furthest <= CUBIC_FURTHER_ON:
                 return None
             first, second, third, *_ = powers
-            if max(size, layer.reach) <= QUADRATIC_REACH:
+            if max(furthest, layer.reach) <= QUADRATIC_REACH:
                 powers = [first + third * np.square(self.point.steps[k])[:, None], second]
             else:
                 powers = [first, second, third, np.zeros_like(first)]
-        elif size <= QUADRATIC_REACH:
+        elif furthest <= QUADRATIC_REACH:
             powers = powers[:2]
-        elif not size <= QUARTIC_REACH:
+        elif not furthest <= QUARTIC_REACH:
             return None
         by_unit = [(power if k == self.lowest < self.point.last else power[:, layer.units]).T for power in powers]
         if layer.met is not None:
@@ -188,8 +195,9 @@ class _Some:
         self.down, self.s = down, s
         self.powers = [power[s] for power in down.powers[:2]]
         self.powers += [np.empty_like(self.powers[0]) for _ in down.powers[2:]]
-        self.sizes: dict[int, float] = {}
+        self.reaches: dict[int, float] = {}
         self.degrees = dict.fromkeys(down.wanted, 2)
+        self.summed = dict.fromkeys(down.wanted, 2)
         self.bends: dict[int, list[Array]] = {}
         self.J: dict[int, Array] = {}
 
@@ -198,9 +206,9 @@ class _Some:
         down = self.down
         layer = down.layers.get(k)
         if layer is not None:
-            self.sizes[k] = largest_of(J) * layer.largest
-            self.degrees[k] = self._degree(layer, self.sizes[k])
-        its = self._of(k)[: self.degrees[k]]
+            self.reaches[k] = largest_of(J) * layer.largest
+            self.degrees[k], self.summed[k] = self._degrees(layer, self.reaches[k])
+        its = self._of(k)[: self.summed[k]]
         moments([part[self.s] for part in down.of_outputs], J, its)
         if k in down.remembered:
             self.J[k] = J.copy()
@@ -216,8 +224,8 @@ class _Some:
         powers = self.powers[:most]
         if down.mixing:
             LOSS_CUMULANTS[down.point.net.cost](powers)
-        for k, degree in self.degrees.items():
-            for power in self._of(k)[degree:most]:
+        for k, summed in self.summed.items():
+            for power in self._of(k)[summed:most]:
                 power[:] = 0.0
         for k, bends in self.bends.items():
             for power, bend in zip(self._of(k)[1:most], bends, strict=False):
@@ -236,11 +244,14 @@ class _Some:
     def _add_bends(self, k: int) -> None:
         """Add what bends behind a layer make of its second and third power, if it counts."""
         down, slopes, c2 = self.down, self._of(k)[0], self.down.series[k].of(self.s).c2
-        layers = [self._passed(j) for j in range(k + 2, down.point.last)]
+        layers = [down.singles.passed(j, self.s, down.series[j].of(self.s), self.J.get(j), self._slopes(j))
+                  for j in range(k + 2, down.point.last)]
+        steepest = 0.0
 
         def found(samples: slice, *, cubic: bool = True) -> tuple[Array, Array, Array]:
             outputs = self.J[k].shape[1]
-            bends, third = bends_behind(down.singles.first[k], layers, samples, outputs, cubic=cubic)
+            nonlocal steepest
+            bends, third, steepest = bends_behind(down.singles.first[k], layers, samples, outputs, cubic=cubic)
             if k in down.powers_of_weights:
                 bends += self._bends_next(k, samples)
             weights = [part[self.s][samples] for part in down.of_outputs]
@@ -250,7 +261,7 @@ class _Some:
         def is_nothing(odd: Array) -> bool:
             return _is_nothing(odd * self._usual_squares(k, tried), slopes[tried])
 
-        everything, tried, cubic = slice(0, len(slopes)), slice(0, TRIED), True
+        everything, tried, cubic = slice(0, len(slopes)), self._telling(k), True
         if slopes.size * sum(len(layer.weights) for layer in layers) > WORTH_TRYING:
             second, of_loss, third = found(tried)
             bent = 0.0 if c2 is None else 2.0 * c2[tried] * second
@@ -258,26 +269,24 @@ class _Some:
                 return
             cubic = not is_nothing(third)
         second, of_loss, third = found(everything, cubic=cubic)
+        self.reaches[k] = float(np.maximum(self.reaches[k], steepest * down.layers[k].largest))
         for power, added in zip(self._of(k)[1:3], (second, of_loss + third), strict=True):
             power += added
             if not largest_of(added) < np.inf:  # too large for single precision
-                self.sizes[k] = np.inf
+                self.reaches[k] = np.inf
+
+    def _telling(self, k: int) -> slice:
+        """The sample in which bends are likely to make most of a layer's gradient: steps and slopes are large there."""
+        slopes = self._of(k)[0]
+        cubes = np.einsum("su,su->s", slopes, slopes) * self._squares(k)[:, 0] ** 3
+        at = int(np.argmax(cubes))
+        return slice(at, at + 1)
 
     def _bends_next(self, k: int, samples: slice) -> Array:
         """The second powers (samples, outputs, units) of outputs' changes that come of layer k + 1."""
         c2, squares = self.down.series[k + 1].of(self.s).c2, self.down.powers_of_weights[k][0]
         J = self.J[k + 1][samples] * np.asarray(c2)[samples, None]
         return np.asarray(np.matmul(J.reshape(-1, len(squares)), squares).reshape(*J.shape[:2], squares.shape[1]))
-
-    def _passed(self, j: int) -> Passed:
-        """Return a layer that changes pass, in these samples."""
-        singles, (_, c2, c3) = self.down.singles, self.down.series[j].of(self.s).all
-        bent = singles.c2[j - 1]
-        passed = Passed(singles.c1[j - 1][self.s], None if bent is None else bent[self.s], singles.weights[j])
-        if c2 is None or c3 is None:
-            return passed
-        g = self._of(j)[0]
-        return passed._replace(bends=self.J[j].swapaxes(1, 2) * c2[:, :, None], thirds=(2.0 * g * c2, g * c3))
 
     def _compose(self, most: int) -> None:
         """Turn powers of changes d of activations into those of x, where d is a series in x.
@@ -313,6 +322,10 @@ class _Some:
             for k in [k for k in self.degrees if not self._keeps(k)]:
                 self._of(k)[0][:] += self._of(k)[2] * self._squares(k)
 
+    def _slopes(self, k: int) -> Array | None:
+        """The losses' slopes in a layer's activations; None where nobody asks for them."""
+        return self._of(k)[0] if k in self.down.columns else None
+
     def _of(self, k: int) -> list[Array]:
         """The powers of one layer."""
         return [power[:, self.down.columns[k]] for power in self.powers]
@@ -334,34 +347,17 @@ class _Some:
         means = (np.square(squares).sum(axis=0) + of_biases) / (squares.sum(axis=0) + of_biases)
         return np.asarray(self.down.point.epsilon**2 * means[:, None])
 
-    def _degree(self, layer: Carried, size: float) -> int:
-        """How many powers count where a layer's steps make changes of outputs up to ``size``."""
+    def _degrees(self, layer: Carried, size: float) -> tuple[int, int]:
+        """How many powers count where a layer's steps make changes of outputs up to ``size``, and how many sums do.
+
+        Where the changes of outputs are nothing but the steps are not, only the layer's own bends make third powers.
+        """
         if layer.deep:
-            return 3
+            return 3, 3
         if max(size, layer.beyond) <= SQUARE_IS_NOTHING:
-            return 2
-        return 3 if size <= QUADRATIC_REACH or self.down.keeps_thirds(layer) else 4
-
-
-class _Singles:
-    """What ``bends_behind`` needs of a network, in single precision.
-
-    Attributes
-    ----------
-    first : by layer from which changes come, what they make of the next layer's pre-activations (units, outputs).
-    c1, c2 : by layer (m, units); weights : by layer, (inputs, units).
-    """
-
-    def __init__(self, point: Point, weights: dict[int, Array]) -> None:
-        self.first = {k: _single(W.T) for k, W in weights.items()}
-        passed = {k: point.series(k) for k in range(min(weights, default=point.last) + 1, point.last)}
-        self.c1 = {k: _single(series.c1.T) for k, series in passed.items()}
-        self.c2 = {k: None if series.c2 is None else _single(series.c2.T) for k, series in passed.items()}
-        self.weights = {k: _single(point.weights[k].T) for k in passed}
-
-
-def _single(values: Array) -> Single:
-    return np.ascontiguousarray(values, np.float32)
+            return (2, 2) if layer.reach <= QUADRATIC_REACH else (3, 2)
+        degree = 3 if size <= QUADRATIC_REACH or self.down.keeps_thirds(layer) else 4
+        return degree, degree
 
 
 def _is_nothing(bends: Array, slopes: Array) -> bool:

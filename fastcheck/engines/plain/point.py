@@ -204,6 +204,15 @@ class Point:
             return Series(*LOSS_SERIES[self.net.cost](z, a, y))
         return fitted(self.loss_change(z, a, y, STEP * NODES), STEP)
 
+    @cached_property
+    def loss_slope(self) -> float:
+        """The loss's slope in one output, as a root mean square, one at most: small where a network fits its data."""
+        if self.net.cost_entry.separable:
+            slopes = self.loss_series.c1
+        else:
+            slopes = self.run.A[-1] - self.problem.Y
+        return min(1.0, float(np.sqrt(np.mean(slopes * slopes))))
+
 
 def _slack(layer: Passed, largest: Array) -> Array:
     """How far rounding may have moved each pre-activation, where (m,) inputs are as large as that."""
