@@ -246,29 +246,27 @@ class _Some:
         down, slopes, c2 = self.down, self._of(k)[0], self.down.series[k].of(self.s).c2
         layers = [down.singles.passed(j, self.s, down.series[j].of(self.s), self.J.get(j), self._slopes(j))
                   for j in range(k + 2, down.point.last)]
-        steepest = 0.0
 
-        def found(samples: slice, *, cubic: bool = True) -> tuple[Array, Array, Array]:
+        def found(samples: slice, *, cubic: bool = True) -> tuple[Array, Array, Array, float]:
             outputs = self.J[k].shape[1]
-            nonlocal steepest
             bends, third, steepest = bends_behind(down.singles.first[k], layers, samples, outputs, cubic=cubic)
             if k in down.powers_of_weights:
                 bends += self._bends_next(k, samples)
             weights = [part[self.s][samples] for part in down.of_outputs]
             second, of_loss = down.of_bends(weights, self.J[k][samples], bends)
-            return second, of_loss, third
+            return second, of_loss, third, steepest
 
         def is_nothing(odd: Array) -> bool:
             return _is_nothing(odd * self._usual_squares(k, tried), slopes[tried])
 
         everything, tried, cubic = slice(0, len(slopes)), self._telling(k), True
         if slopes.size * sum(len(layer.weights) for layer in layers) > WORTH_TRYING:
-            second, of_loss, third = found(tried)
+            second, of_loss, third, _ = found(tried)
             bent = 0.0 if c2 is None else 2.0 * c2[tried] * second
             if is_nothing(bent + of_loss + third):
                 return
             cubic = not is_nothing(third)
-        second, of_loss, third = found(everything, cubic=cubic)
+        second, of_loss, third, steepest = found(everything, cubic=cubic)
         self.reaches[k] = float(np.maximum(self.reaches[k], steepest * down.layers[k].largest))
         for power, added in zip(self._of(k)[1:3], (second, of_loss + third), strict=True):
             power += added
