@@ -1,8 +1,10 @@
 """check_distributed: right workers pass, under DDP, FSDP and by hand; what goes wrong between them is named."""
 
+import os
 import subprocess
 import sys
 import types
+from pathlib import Path
 
 import pytest
 import torch
@@ -155,5 +157,6 @@ from fastcheck.torch import check_distributed
 from tests.torch import distributed_steps as steps
 check_distributed(steps.make, torch.nn.CrossEntropyLoss(), steps.batches())
 """)
-    found = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
+    here = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    found = subprocess.run([sys.executable, str(script)], env=here, capture_output=True, text=True, check=False)
     assert 'if __name__ == "__main__":' in found.stderr.splitlines()[-1], found.stderr
