@@ -11,8 +11,8 @@ Where layer k + 1 is curved it adds
     sum_r g_r c2_r W[r, i]^2 d^2 + sum_r g_r c3_r W[r, i]^3 d^3
 
 where g_r is l1 of unit r of layer k + 1: products again, of one row for each sample.  What curved layers behind it
-add to the second power is found by ``bends_behind`` where it counts.  Changes d are themselves series in changes x of
-pre-activations.
+add to the second and third powers is found by ``bends_behind``, where it counts.  Changes d are themselves series in
+changes x of pre-activations.
 
 What that leaves out, second powers of the outputs' changes beside one, is less than rounding wherever ``carried`` takes
 a layer, or found as well.  None is taken either where a change may meet a kink behind the next layer: those are left
